@@ -1,0 +1,10 @@
+//! Decryption core of pryv-backup: the archive format, its keys, frames and checks.
+//!
+//! Pure computation: bytes in, bytes out. Files, clock, network, threads and randomness belong to the caller, so the same
+//! code runs in the native tool, in Node.js and in a browser. The format is described in `docs/format.md`.
+#![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
+#![cfg_attr(target_arch = "wasm32", deny(unsafe_code))]
+
+mod error;
+
+pub use error::{Error, ErrorKind, Result};
