@@ -4,7 +4,12 @@
 //! code runs in the native tool, in Node.js and in a browser. The format is described in `docs/format.md`.
 #![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
 #![cfg_attr(target_arch = "wasm32", deny(unsafe_code))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod error;
+pub mod manifest;
 
 pub use error::{Error, ErrorKind, Result};
+pub use manifest::{
+    FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats, plain_manifest,
+};

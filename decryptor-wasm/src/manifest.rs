@@ -1,0 +1,276 @@
+//! `manifest.json` and `user-manifest.json`: what an archive says of itself, and the inventory that makes it tamper-evident.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// The only format version there is.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// `manifest.json`: written last, so its presence says that the archive is complete. Unknown keys are tolerated.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Version of the storage component that Pryv's own tool writes here; ours repeats the known value.
+    #[serde(default)]
+    pub core_version: String,
+    /// Engine and domain of the platform.
+    #[serde(default)]
+    pub config: PlatformConfig,
+    /// `full` or `incremental`.
+    #[serde(default)]
+    pub backup_type: String,
+    /// Milliseconds since the epoch.
+    #[serde(default)]
+    pub backup_timestamp: i64,
+    /// Seconds since the epoch, with a fraction.
+    #[serde(default)]
+    pub snapshot_before: Option<f64>,
+    /// One entry per user, in processing order.
+    #[serde(default)]
+    pub users: Vec<UserEntry>,
+    /// Anything but a literal `false` means gzip.
+    #[serde(default = "yes")]
+    pub compressed: bool,
+    /// The tool that made the archive; absent in archives of Pryv's own tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producer: Option<Producer>,
+    /// Whether the archive was sealed when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    /// How the platform database was treated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<PlatformSection>,
+    /// What could not be read when the archive was made, platform-wide and per user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
+    /// All files but the users' own, this one, `encryption.json` and `SHA256SUMS`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `manifest.config`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PlatformConfig {
+    /// `postgresql` or `sqlite`.
+    #[serde(default)]
+    pub engine: String,
+    /// Public address of the platform, or `unknown`.
+    #[serde(default)]
+    pub domain: String,
+}
+
+/// `manifest.producer`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Producer {
+    /// Name of the tool.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// `manifest.platform`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlatformSection {
+    /// `pryv` (the entries that Pryv's own tool exports) or `none`.
+    pub mode: String,
+}
+
+/// Something that could not be read when the archive was made.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Loss {
+    /// The user concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The collection concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+    /// The file concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// One sentence.
+    pub what: String,
+}
+
+/// The five keys of a user that `manifest.users[]` and `user-manifest.json` share.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserEntry {
+    /// Pryv's user id, the name of the folder under `users/`.
+    pub user_id: String,
+    /// Current username.
+    #[serde(default)]
+    pub username: String,
+    /// Milliseconds since the epoch.
+    #[serde(default)]
+    pub backup_timestamp: i64,
+    /// Numbers of records.
+    #[serde(default)]
+    pub stats: UserStats,
+    /// Names of the chunk files.
+    #[serde(default)]
+    pub chunks: Chunks,
+}
+
+/// Numbers of records per collection; series counts measurements, attachments counts files.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct UserStats {
+    #[allow(missing_docs)]
+    pub streams: u64,
+    #[allow(missing_docs)]
+    pub accesses: u64,
+    #[allow(missing_docs)]
+    pub profile: u64,
+    #[allow(missing_docs)]
+    pub webhooks: u64,
+    #[allow(missing_docs)]
+    pub events: u64,
+    #[allow(missing_docs)]
+    pub audit: u64,
+    #[allow(missing_docs)]
+    pub series: u64,
+    #[allow(missing_docs)]
+    pub attachments: u64,
+}
+
+/// Chunk file names, without folder.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Chunks {
+    /// Files in `events/`.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// Files in `audit/`; absent where no audit engine is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Vec<String>>,
+}
+
+/// `users/<userId>/user-manifest.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserManifest {
+    /// The keys shared with `manifest.users[]`.
+    #[serde(flatten)]
+    pub entry: UserEntry,
+    /// What could not be read of this user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
+    /// The user's files, this one excepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
+}
+
+/// A list of files, each bound by size and digest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Inventory {
+    /// Always 1.
+    pub v: u32,
+    /// The files.
+    pub files: Vec<FileEntry>,
+}
+
+/// One file of an inventory.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FileEntry {
+    /// From the archive's root, with `/`.
+    pub path: String,
+    /// Stored bytes.
+    pub size: u64,
+    /// Hex SHA-256 of the stored bytes.
+    pub sha256: String,
+    /// Base64 salt of the container header; only for sealed files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// Bytes before sealing (gzip bytes for a compressed file).
+    pub content_size: u64,
+    /// Hex SHA-256 of the bytes before sealing; only for sealed files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
+    /// JSON lines; only for record files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+}
+
+impl Manifest {
+    /// Reads `manifest.json` (decrypted). Errors: damaged JSON, or a format version that is not known.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let manifest: Manifest = parse(json, "manifest.json")?;
+        if manifest.format_version != FORMAT_VERSION {
+            return Err(Error::unsupported(format!(
+                "manifest.json: format version {} is not known to this version; use the decryptor that came with the archive",
+                manifest.format_version
+            )));
+        }
+        Ok(manifest)
+    }
+}
+
+impl UserManifest {
+    /// Reads a decrypted `user-manifest.json`; `path` names it in errors.
+    pub fn parse(json: &[u8], path: &str) -> Result<Self> {
+        parse(json, path)
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: &[u8], path: &str) -> Result<T> {
+    serde_json::from_slice(json).map_err(|e| {
+        Error::damaged(format!(
+            "{path}: not the manifest it should be ({e}); the file is damaged or was replaced"
+        ))
+    })
+}
+
+/// A manifest or user-manifest for a tree whose record files were inflated: `compressed` false, chunk names without `.gz`,
+/// and no inventory, which would describe other bytes. Every other key is kept.
+pub fn plain_manifest(json: &[u8]) -> Result<Vec<u8>> {
+    let mut value: Value = parse(json, "manifest")?;
+    if let Some(map) = value.as_object_mut() {
+        map.shift_remove("inventory");
+        if map.contains_key("formatVersion") {
+            map.insert("compressed".into(), Value::Bool(false));
+        }
+        if let Some(users) = map.get_mut("users").and_then(Value::as_array_mut) {
+            users.iter_mut().for_each(plain_chunk_names);
+        }
+    }
+    plain_chunk_names(&mut value);
+    serde_json::to_vec_pretty(&value).map_err(|e| Error::damaged(e.to_string()))
+}
+
+fn plain_chunk_names(user: &mut Value) {
+    let Some(chunks) = user.get_mut("chunks").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for name in chunks
+        .values_mut()
+        .filter_map(Value::as_array_mut)
+        .flatten()
+    {
+        if let Some(plain) = name.as_str().and_then(|n| n.strip_suffix(".gz")) {
+            *name = Value::String(plain.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_manifest_drops_gz_and_inventory() {
+        let json = br#"{"formatVersion":1,"users":[{"userId":"u","chunks":{"events":["events-0001.jsonl.gz"]}}],"compressed":true,"inventory":{"v":1,"files":[]},"extra":1}"#;
+        let plain: Value = serde_json::from_slice(&plain_manifest(json).unwrap()).unwrap();
+        assert_eq!(
+            plain,
+            serde_json::json!({"formatVersion":1,"users":[{"userId":"u","chunks":{"events":["events-0001.jsonl"]}}],"compressed":false,"extra":1})
+        );
+    }
+}
