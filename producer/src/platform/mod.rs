@@ -1,0 +1,175 @@
+//! Reading a Pryv.io platform: its users, their records and attachments, and the platform's own index.
+//!
+//! A [`Platform`] hands each record over as one line of JSON, shaped as docs/format.md describes, and never
+//! holds more than one record of a user at a time. Nothing here writes to the platform.
+
+use std::path::PathBuf;
+
+/// What a sink answers when it cannot take a record: its own error, passed through untouched.
+pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One account of the platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The identifier that never changes, used in paths.
+    pub user_id: String,
+    /// The current username, in clear.
+    pub username: String,
+}
+
+/// The kinds of records that make up a user.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Collection {
+    /// The tree of streams, as a flat list.
+    Streams,
+    /// Accesses: live ones, deleted ones and their history.
+    Accesses,
+    /// Profile sets.
+    Profile,
+    /// Webhooks.
+    Webhooks,
+    /// Events: live ones, tombstones and history.
+    Events,
+    /// Passwords, key-values and account fields: exactly one record.
+    Account,
+    /// Audit trail.
+    Audit,
+    /// High-frequency series.
+    Series,
+}
+
+impl Collection {
+    /// The name used in paths and in manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Streams => "streams",
+            Self::Accesses => "accesses",
+            Self::Profile => "profile",
+            Self::Webhooks => "webhooks",
+            Self::Events => "events",
+            Self::Account => "account",
+            Self::Audit => "audit",
+            Self::Series => "series",
+        }
+    }
+}
+
+/// Something that the platform should have had and that the backup therefore lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The user concerned, when there is one.
+    pub user_id: Option<String>,
+    /// The collection concerned (`attachments` included), when there is one.
+    pub collection: Option<String>,
+    /// The file concerned, when there is one.
+    pub path: Option<String>,
+    /// What happened, in one line.
+    pub what: String,
+}
+
+/// Takes what reading a user gives.
+pub trait UserSink {
+    /// Takes one record: a complete JSON object, without newline.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from storing it; reading then stops.
+    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError>;
+
+    /// Takes one attachment. A `reader` that fails is a loss, which the sink records before going on.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from storing it; reading then stops.
+    fn attachment(
+        &mut self,
+        file_id: &str,
+        reader: &mut dyn std::io::Read,
+    ) -> Result<(), SinkError>;
+
+    /// Takes note of a loss.
+    fn loss(&mut self, loss: Loss);
+}
+
+/// A platform that can be read.
+pub trait Platform: Sync {
+    /// All users, in the order of the platform's username index.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn users(&self) -> Result<Vec<User>, PlatformError>;
+
+    /// Hands over everything the platform stores for `user`.
+    ///
+    /// # Errors
+    /// When a store of the user cannot be read, or when the sink fails.
+    fn export_user(&self, user: &User, sink: &mut dyn UserSink) -> Result<(), ExportError>;
+
+    /// Hands over the entries of the platform index, one JSON object each.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or when `record` fails.
+    fn export_platform(
+        &self,
+        record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
+    ) -> Result<(), ExportError>;
+}
+
+/// Why a platform could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// A file of the platform cannot be read.
+    #[error(
+        "cannot read {path}: {source}; check that the file exists and that this user may read it"
+    )]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// A SQLite file cannot be read.
+    #[error(
+        "cannot read SQLite file {path}: {source}; check the file with `sqlite3 {path} 'pragma integrity_check'`"
+    )]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite answered.
+        source: rusqlite::Error,
+    },
+    /// A stored record is not what Pryv.io writes.
+    #[error("{path}: {what}")]
+    Record {
+        /// The file that holds it.
+        path: PathBuf,
+        /// What is wrong with which record.
+        what: String,
+    },
+    /// The rqlite server does not answer as it should.
+    #[error(
+        "rqlite at {url}: {what}; check that it runs, or pass --platform none to leave the platform index out"
+    )]
+    Rqlite {
+        /// Its address.
+        url: String,
+        /// What happened.
+        what: String,
+    },
+    /// The platform uses something this version cannot read.
+    #[error("{what} is not supported yet by this version of pryv-backup")]
+    Unsupported {
+        /// The setting and its value.
+        what: String,
+    },
+}
+
+/// Why the export of a user or of the platform index stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The platform cannot be read.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// The sink failed.
+    #[error(transparent)]
+    Sink(SinkError),
+}
