@@ -1,0 +1,119 @@
+import { DecryptError } from './errors.js';
+
+export const HELP = `Usage: node decrypt-backup.mjs [DIR] [options]
+
+Opens a Pryv.io backup. DIR is the backup's folder (default: the current folder, else the one this script is in).
+
+What to do (default: decrypt into --out):
+  --out DIR                     write the decrypted files there
+  --list                        show the users and what the backup holds of each
+  --verify                      check every file, write nothing
+
+Keys:
+  --private-key FILE            private key (PEM or DER)
+  --private-key-passphrase S    its passphrase (better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked)
+  --passphrase S                passphrase of the backup (better: PRYV_BACKUP_PASSPHRASE, or wait to be asked)
+  --passphrase-file FILE        the same, from a file
+
+Options:
+  --gunzip                      write plain .jsonl instead of .jsonl.gz
+  --user ID                     only this user (userId or username)
+  --force                       write into a folder that is not empty
+  --strict                      write nothing at all if anything is damaged
+  --salvage                     keep what stands before the damage, in FILE.salvaged
+  --expect-id ID                refuse any archive but this one (SHA-256 of manifest.json as stored)
+  --engine auto|host|wasm       who does the AES: node:crypto or the built-in code (default: auto)
+  --help, --version
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 no key or a wrong one, 4 archive damaged or tampered with, 130 interrupted.
+`;
+
+/** Name of the flag -> key of the options, for flags with a value. */
+/** @type {Record<string, string>} */
+const VALUES = {
+  '--out': 'out',
+  '--private-key': 'privateKey',
+  '--private-key-passphrase': 'privateKeyPassphrase',
+  '--passphrase': 'passphrase',
+  '--passphrase-file': 'passphraseFile',
+  '--user': 'user',
+  '--engine': 'engine',
+  '--expect-id': 'expectId',
+};
+
+/** @type {Record<string, string>} */
+const SWITCHES = {
+  '--gunzip': 'gunzip',
+  '--list': 'list',
+  '--verify': 'verify',
+  '--force': 'force',
+  '--strict': 'strict',
+  '--salvage': 'salvage',
+  '--help': 'help',
+  '-h': 'help',
+  '--version': 'version',
+};
+
+/**
+ * @typedef {{ dir?: string, out?: string, privateKey?: string, privateKeyPassphrase?: string, passphrase?: string,
+ *   passphraseFile?: string, user?: string, engine: import('./types.js').EngineChoice, expectId?: string,
+ *   gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean, salvage: boolean,
+ *   help: boolean, version: boolean }} Options
+ */
+
+/**
+ * @param {string[]} args without node and the script
+ * @returns {Options}
+ * @throws {DecryptError} `usage`
+ */
+export function parseArgs (args) {
+  /** @type {any} */
+  const options = { engine: 'auto' };
+  for (const key of Object.values(SWITCHES)) options[key] = false;
+  let flags = true;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    if (flags && arg === '--') { flags = false; continue; }
+    if (!flags || !arg.startsWith('-')) {
+      if (options.dir !== undefined) throw usage(`one folder only: ${options.dir} or ${arg}`);
+      options.dir = arg;
+      continue;
+    }
+    const equals = arg.startsWith('--') ? arg.indexOf('=') : -1;
+    const name = equals === -1 ? arg : arg.slice(0, equals);
+    if (name in SWITCHES) {
+      if (equals !== -1) throw usage(`${name} takes no value`);
+      options[SWITCHES[name]] = true;
+    } else if (name in VALUES) {
+      const value = equals === -1 ? args[++i] : arg.slice(equals + 1);
+      if (value === undefined || value === '') throw usage(`${name} needs a value`);
+      if (options[VALUES[name]] !== undefined && name !== '--engine') throw usage(`${name} is given twice`);
+      options[VALUES[name]] = value;
+    } else {
+      throw usage(`unknown option ${name}`);
+    }
+  }
+  return options.help || options.version ? options : checked(options);
+}
+
+/** @param {Options} options */
+function checked (options) {
+  if (!['auto', 'host', 'wasm'].includes(options.engine)) throw usage(`--engine is auto, host or wasm, not ${options.engine}`);
+  if (options.passphrase !== undefined && options.passphraseFile !== undefined) {
+    throw usage('give --passphrase or --passphrase-file, not both');
+  }
+  const modes = [['--out', options.out !== undefined], ['--list', options.list], ['--verify', options.verify]]
+    .filter(([, given]) => given).map(([name]) => name);
+  if (modes.length > 1) throw usage(`give one of ${modes.join(' and ')}`);
+  if (modes.length === 0) throw usage('say what to do: --out DIR, --list or --verify');
+  if (options.strict && options.salvage) throw usage('--strict and --salvage exclude each other');
+  if (options.expectId !== undefined && !/^[0-9a-f]{64}$/i.test(options.expectId)) {
+    throw usage('--expect-id takes the 64 hex digits of the archive id');
+  }
+  return options;
+}
+
+/** @param {string} message */
+function usage (message) {
+  return new DecryptError('usage', `${message} (--help shows all options)`);
+}

@@ -1,0 +1,111 @@
+import * as bindings from '../../.build/wasm/decryptor_wasm.js';
+import wasmBytes from '../../.build/wasm/decryptor_wasm_bg.wasm';
+import { randomFillSync } from 'node:crypto';
+import { DecryptError } from './errors.js';
+import { hostEngine } from './engine.js';
+
+/** @typedef {import('./types.js').EngineChoice} EngineChoice */
+
+export const { Envelope, FileReader, plan, judge, plainManifest, privateKeyNeedsPassphrase } = bindings;
+
+// A sealed file (docs/format.md, "Encrypted file") and the envelope whose passphrase is `self-test`.
+const TEST_ENVELOPE = '{"v":1,"alg":"AES-256-GCM-CHUNKED","chunk":65536,"mode":"symmetric","kdf":"scrypt",' +
+  '"salt":"AwMDAwMDAwMDAwMDAwMDAw==","N":1024,"r":8,"p":1}';
+const TEST_FILE = 'UFJZVkJLRTEAAAA3eyJ2IjoxLCJzYWx0IjoiQWdJQ0FnSUNBZ0lDQWdJQ0FnSUNBZz09IiwiY2h1bmsiOjY1NTM2fQAAACWL' +
+  'KjCgceqUHZIsWnSTdRiR8CplTRvJkwNJgSZqrBMoB6ct7UUH';
+const TEST_TEXT = 'pryv-backup self test';
+
+/** @type {{ memory: WebAssembly.Memory }|undefined} */
+let instance;
+
+/** Compiles the core, once. */
+export function loadCore () {
+  instance ??= bindings.initSync({ module: wasmBytes });
+}
+
+/**
+ * A view of WASM memory. Good until the next call into the core only: memory moves when it grows.
+ * @param {number} ptr
+ * @param {number} len
+ */
+export function memoryAt (ptr, len) {
+  if (instance === undefined) throw new Error('the core is not loaded');
+  return new Uint8Array(instance.memory.buffer, ptr >>> 0, len);
+}
+
+/**
+ * Random bytes for the core, which blinds its RSA operation with them.
+ * @param {Uint8Array} into
+ */
+export function fillRandom (into) {
+  randomFillSync(into);
+}
+
+/**
+ * What opens the frames: node:crypto, or undefined for the core itself. With `auto` the host's must pass a self test
+ * against the core's, or it is not used; with `host` failing it is an error.
+ * @param {EngineChoice} choice
+ */
+export function chooseEngine (choice) {
+  loadCore();
+  if (!selfTest(undefined)) throw new DecryptError('failed', 'the decryption core fails its self test on this machine');
+  if (choice === 'wasm') return undefined;
+  const engine = hostEngine(memoryAt);
+  if (selfTest(engine)) return engine;
+  if (choice === 'auto') return undefined;
+  throw new DecryptError('failed', 'node:crypto fails the self test: use --engine wasm');
+}
+
+/**
+ * Whether an engine opens the test file and refuses it with one bit of its tag flipped.
+ * @param {ReturnType<typeof hostEngine>|undefined} engine
+ */
+function selfTest (engine) {
+  const good = Buffer.from(TEST_FILE, 'base64');
+  const bad = Buffer.from(good);
+  bad[bad.length - 1] ^= 1;
+  return openTestFile(good, engine) === TEST_TEXT && openTestFile(bad, engine) === undefined;
+}
+
+/**
+ * @param {Uint8Array} stored
+ * @param {ReturnType<typeof hostEngine>|undefined} engine
+ */
+function openTestFile (stored, engine) {
+  const envelope = Envelope.parse(Buffer.from(TEST_ENVELOPE));
+  const key = envelope.unlockWithPassphrase('self-test');
+  const reader = new FileReader(key, false, false, engine);
+  try {
+    memoryAt(reader.inputPtr, stored.length).set(stored);
+    reader.process(stored.length);
+    const text = Buffer.from(takeAll(reader)).toString();
+    reader.finish();
+    return text;
+  } catch {
+    return undefined;
+  } finally {
+    reader.free();
+    key.free();
+    envelope.free();
+  }
+}
+
+/**
+ * Everything that a reader has ready, copied out of WASM memory.
+ * @param {bindings.FileReader} reader
+ */
+function takeAll (reader) {
+  const parts = [];
+  for (const part of outputsOf(reader)) parts.push(part.slice());
+  return Buffer.concat(parts);
+}
+
+/**
+ * The pieces of output that a reader has ready, as views of WASM memory: use each before asking for the next.
+ * @param {bindings.FileReader} reader
+ */
+export function * outputsOf (reader) {
+  for (let size = reader.takeOutput(); size > 0; size = reader.takeOutput()) {
+    yield memoryAt(reader.outputPtr, size);
+  }
+}

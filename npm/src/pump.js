@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { FileReader, memoryAt, outputsOf } from './core.js';
+
+/** @typedef {import('./types.js').Source} Source */
+/** @typedef {import('./types.js').Summary} Summary */
+/** @typedef {import('./types.js').SyncFile} SyncFile */
+
+// Between so many blocks the event loop gets a turn, for signals and other work of the process.
+const BLOCKS_PER_TURN = 4;
+
+/**
+ * How to read a file: with which key (undefined: it is cleartext), whether to inflate it, to check that it is JSON
+ * lines, and to hash the stored bytes.
+ * @typedef {{ key: import('../../.build/wasm/decryptor_wasm.js').DataKey|undefined, gunzip: boolean, lines: boolean,
+ *   hash: boolean, engine: any }} ReadOptions
+ */
+
+/**
+ * Reads a stored file through the core and yields its content piece by piece; returns the core's summary and the
+ * SHA-256 of the stored bytes (undefined unless asked for). Every piece is authentic when it is yielded, but only the
+ * end of the file shows that nothing is missing. A piece is a view of WASM memory, good until the next one is asked for.
+ * @param {Source} source
+ * @param {string} path
+ * @param {ReadOptions} options
+ * @returns {AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>}
+ */
+export async function * pump (source, path, options) {
+  const file = await source.open(path);
+  const reader = new FileReader(options.key, options.gunzip, options.lines, options.key && options.engine);
+  const hash = options.hash ? createHash('sha256') : undefined;
+  try {
+    const blocks = 'read' in file ? readBlocks(file, reader) : copyBlocks(file, reader);
+    for await (const size of blocks) {
+      hash?.update(memoryAt(reader.inputPtr, size));
+      try {
+        reader.process(size);
+      } catch (damage) {
+        yield * outputsOf(reader); // what stood before the damage
+        throw damage;
+      }
+      yield * outputsOf(reader);
+    }
+    const summary = JSON.parse(reader.finish());
+    return { summary, sha256: hash?.digest('hex') };
+  } finally {
+    reader.free();
+    if ('close' in file) file.close();
+  }
+}
+
+/**
+ * Reads straight into the core's input buffer; yields the number of bytes put there.
+ * @param {SyncFile} file
+ * @param {import('../../.build/wasm/decryptor_wasm.js').FileReader} reader
+ */
+async function * readBlocks (file, reader) {
+  for (let turn = 1; ; turn++) {
+    const size = file.read(memoryAt(reader.inputPtr, reader.inputCapacity));
+    if (size === 0) return;
+    yield size;
+    if (turn % BLOCKS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/**
+ * The same for a source that gives chunks of its own.
+ * @param {AsyncIterable<Uint8Array>} chunks
+ * @param {import('../../.build/wasm/decryptor_wasm.js').FileReader} reader
+ */
+async function * copyBlocks (chunks, reader) {
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length;) {
+      const size = Math.min(reader.inputCapacity, chunk.length - at);
+      memoryAt(reader.inputPtr, size).set(chunk.subarray(at, at + size));
+      yield size;
+      at += size;
+    }
+  }
+}
+
+/**
+ * A whole small file.
+ * @param {Source} source
+ * @param {string} path
+ * @param {ReadOptions} options
+ */
+export async function readWhole (source, path, options) {
+  const parts = [];
+  const pieces = pump(source, path, options);
+  for (;;) {
+    const next = await pieces.next();
+    if (next.done) return { content: Buffer.concat(parts), ...next.value };
+    parts.push(Buffer.from(next.value));
+  }
+}
+
+/**
+ * A cleartext file as it is stored, hash included.
+ * @param {Source} source
+ * @param {string} path
+ */
+export function readStored (source, path) {
+  return readWhole(source, path, { key: undefined, gunzip: false, lines: false, hash: true, engine: undefined });
+}

@@ -1,0 +1,73 @@
+/** @typedef {import('./archive.js').Archive} Archive */
+/** @typedef {import('./types.js').Finding} Finding */
+
+// What comes from an archive may hold terminal control sequences.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** @param {string} text */
+export function printable (text) {
+  return text.replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** @param {string} line */
+const say = (line) => process.stdout.write(printable(line) + '\n');
+/** @param {string} line */
+const warn = (line) => process.stderr.write(printable(line) + '\n');
+
+/**
+ * What can and cannot be said of this archive, before anything is done with it.
+ * @param {Archive} archive
+ */
+export function printGuarantees (archive) {
+  say(`archive ${archive.id}`);
+  if (archive.inventoried) {
+    if (!archive.encrypted) say('Not encrypted: damage is found, but whoever changed a file could change the inventory too.');
+    return;
+  }
+  warn('This archive has no inventory (Pryv\'s own tool writes none). What cannot be checked:');
+  warn(archive.encrypted
+    ? '  - a file that is missing, cut at a frame boundary (attachments), swapped with another of the same archive, or stale'
+    : '  - any file: nothing tells whether one was changed, cut, added or removed');
+}
+
+/** @param {Archive} archive */
+export function printUsers (archive) {
+  for (const { userId, username, stats } of archive.listUsers()) {
+    const counts = Object.entries(stats ?? {}).map(([name, count]) => `${name} ${count}`).join(', ');
+    say(`${username}  ${userId}  ${counts}`);
+  }
+  say(`${archive.users.length} users, ${archive.files.length} files`);
+}
+
+/**
+ * @param {Finding[]} findings
+ * @returns {number} how many of them are errors
+ */
+export function printFindings (findings) {
+  for (const { severity, message } of findings) warn(`${severity === 'error' ? 'damaged' : severity}: ${message}`);
+  return findings.filter(({ severity }) => severity === 'error').length;
+}
+
+/**
+ * @param {Archive} archive
+ * @param {import('./work.js').Outcome} outcome
+ * @returns {boolean} whether all is well
+ */
+export function printSummary (archive, outcome) {
+  printFindings(archive.findings.filter(({ severity }) => severity !== 'error'));
+  for (const message of outcome.damaged) warn(`damaged: ${message}`);
+  for (const path of outcome.salvaged) warn(`salvaged: ${path} holds what stands before the damage`);
+  for (const loss of archive.manifest.losses ?? []) {
+    warn(`note: lost when the backup was made: ${[loss.userId, loss.path ?? loss.collection, loss.what].filter(Boolean).join(': ')}`);
+  }
+  const done = `${outcome.files} files ${outcome.verb}, ${outcome.bytes} bytes` +
+    (outcome.records > 0 ? `, ${outcome.records} records` : '');
+  if (outcome.damaged.length === 0) {
+    say(`${done}: all good (origin not proven: whoever has the public key can make an archive)`);
+    return true;
+  }
+  warn(outcome.nothingWritten
+    ? `${outcome.damaged.length} problems: nothing was written (--strict)`
+    : `${done}; ${outcome.damaged.length} problems, named above: use another copy of the backup for these files`);
+  return false;
+}

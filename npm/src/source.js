@@ -1,0 +1,99 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DecryptError } from './errors.js';
+
+/** @typedef {import('./types.js').Source} Source */
+/** @typedef {import('./types.js').SyncFile} SyncFile */
+
+// Absent on Windows, where links need a privilege to be made.
+const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
+
+/**
+ * A backup in a folder of this machine. Symbolic links are refused: a backup holds none, and one
+ * could make a file outside the folder look like a part of it.
+ * @param {string} root
+ * @returns {Source}
+ */
+export function folderSource (root) {
+  return {
+    name: root,
+    async list () {
+      /** @type {Array<[string, number]>} */
+      const found = [];
+      await walk(root, '', found);
+      return found.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+    },
+    async open (path) {
+      return openFile(join(root, ...path.split('/')), path);
+    },
+  };
+}
+
+/**
+ * @param {string} folder on disk
+ * @param {string} prefix of its files' paths in the archive
+ * @param {Array<[string, number]>} found
+ */
+async function walk (folder, prefix, found) {
+  for (const entry of await readFolder(folder)) {
+    const path = prefix + entry.name;
+    const onDisk = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      await walk(onDisk, path + '/', found);
+    } else if (entry.isFile()) {
+      found.push([path, (await lstat(onDisk)).size]);
+    } else {
+      const what = entry.isSymbolicLink() ? 'a symbolic link' : 'not a regular file';
+      throw new DecryptError('damaged',
+        `${onDisk} is ${what}: a backup holds regular files only; remove it or copy the backup again`);
+    }
+  }
+}
+
+/** @param {string} folder */
+async function readFolder (folder) {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    const code = /** @type {any} */ (error).code;
+    if (code === 'ENOENT') throw new DecryptError('usage', `${folder} does not exist: give the folder of the backup`);
+    if (code === 'ENOTDIR') throw new DecryptError('usage', `${folder} is not a folder: give the folder of the backup`);
+    throw new DecryptError('failed', `cannot read the folder ${folder}: ${/** @type {any} */ (error).message}`);
+  }
+}
+
+/**
+ * @param {string} onDisk
+ * @param {string} path in the archive, for messages
+ * @returns {SyncFile}
+ */
+function openFile (onDisk, path) {
+  try {
+    const fd = openSync(onDisk, constants.O_RDONLY | NO_FOLLOW);
+    if (!fstatSync(fd).isFile()) {
+      closeSync(fd);
+      throw new DecryptError('damaged', `${path} is not a regular file`);
+    }
+    return {
+      read (into) {
+        try {
+          return readSync(fd, into, 0, into.length, null);
+        } catch (error) {
+          throw failedToRead(path, error);
+        }
+      },
+      close () { closeSync(fd); },
+    };
+  } catch (error) {
+    throw error instanceof DecryptError ? error : failedToRead(path, error);
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {unknown} error
+ */
+function failedToRead (path, error) {
+  return new DecryptError('failed', `cannot read ${path}: ${/** @type {any} */ (error).message}`);
+}
