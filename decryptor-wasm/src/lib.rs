@@ -6,10 +6,19 @@
 #![cfg_attr(target_arch = "wasm32", deny(unsafe_code))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod aead;
+pub mod container;
 mod error;
+pub mod gzip;
+pub mod jsonl;
+mod keys;
+pub mod layout;
 pub mod manifest;
+pub mod plan;
+pub mod reader;
 
 pub use error::{Error, ErrorKind, Result};
+pub use keys::{DataKey, FileKey, RandomSource};
 pub use manifest::{
     FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats, plain_manifest,
 };

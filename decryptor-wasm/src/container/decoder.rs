@@ -1,0 +1,109 @@
+//! Opening: a walk over the frames of one file, in place, whatever pieces its bytes come in.
+
+use super::{Header, TAG_LEN};
+use crate::{DataKey, Error, FileKey, Result, aead::Aead};
+
+/// Opens the frames of one file in order. It keeps no plaintext: frames are opened inside the caller's buffer and packed at its
+/// front; at most one cut frame is carried over to the next call.
+pub struct FrameDecoder<A> {
+    data_key: DataKey,
+    open: Box<dyn Fn(&FileKey) -> Result<A>>,
+    state: State<A>,
+    carry: Vec<u8>,
+    frames: u64,
+}
+
+enum State<A> {
+    Header,
+    Frames { header: Header, aead: A },
+}
+
+impl<A: Aead> FrameDecoder<A> {
+    /// `open` makes the cipher from a file's key once its header is known.
+    pub fn new(data_key: DataKey, open: impl Fn(&FileKey) -> Result<A> + 'static) -> Self {
+        FrameDecoder {
+            data_key,
+            open: Box::new(open),
+            state: State::Header,
+            carry: Vec::new(),
+            frames: 0,
+        }
+    }
+
+    /// The header, once it was read.
+    pub fn header(&self) -> Option<&Header> {
+        match &self.state {
+            State::Header => None,
+            State::Frames { header, .. } => Some(header),
+        }
+    }
+
+    /// Bytes of a cut frame (or header) that belong before the next bytes of the file: put them at the front of the buffer.
+    pub fn take_carry(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.carry)
+    }
+
+    /// Opens every whole frame in `buffer` and packs the plaintext at its front. Returns the plaintext's length and, when a frame
+    /// failed, the error: what stands before it is authentic.
+    pub fn open_in_place(&mut self, buffer: &mut [u8]) -> (usize, Result<()>) {
+        let mut at = 0;
+        let mut out = 0;
+        let result = self.walk(buffer, &mut at, &mut out);
+        self.carry.extend_from_slice(&buffer[at..]);
+        (out, result)
+    }
+
+    fn walk(&mut self, buffer: &mut [u8], at: &mut usize, out: &mut usize) -> Result<()> {
+        if matches!(self.state, State::Header) {
+            let Some((header, length)) = Header::read(buffer)? else {
+                return Ok(());
+            };
+            let aead = (self.open)(&self.data_key.file_key(&header.salt))?;
+            self.state = State::Frames { header, aead };
+            *at = length;
+        }
+        let State::Frames { header, aead } = &mut self.state else {
+            return Ok(());
+        };
+        while let Some(prefix) = buffer.get(*at..*at + 4) {
+            let length = u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]) as usize;
+            // No writer makes an empty frame, so one of 16 bytes is as wrong as one that is too long.
+            if length <= TAG_LEN || length > header.chunk + TAG_LEN {
+                return Err(damaged_frame(self.frames, "has an impossible length"));
+            }
+            let start = *at + 4;
+            let Some(frame) = buffer.get_mut(start..start + length) else {
+                break;
+            };
+            if !aead.open_in_place(self.frames, frame) {
+                return Err(damaged_frame(self.frames, "fails its authentication"));
+            }
+            let plain = length - TAG_LEN;
+            buffer.copy_within(start..start + plain, *out);
+            *out += plain;
+            *at = start + length;
+            self.frames += 1;
+        }
+        Ok(())
+    }
+
+    /// To be called at the end of the file: an error when it ends inside the header or a frame.
+    pub fn finish(&self) -> Result<()> {
+        match self.state {
+            State::Header => Err(Error::damaged(
+                "the file ends inside its header; it was cut short",
+            )),
+            State::Frames { .. } if !self.carry.is_empty() => Err(Error::damaged(format!(
+                "the file ends inside frame {}; it was cut short",
+                self.frames
+            ))),
+            State::Frames { .. } => Ok(()),
+        }
+    }
+}
+
+fn damaged_frame(index: u64, what: &str) -> Error {
+    Error::damaged(format!(
+        "frame {index} {what}; the file is damaged or was tampered with"
+    ))
+}

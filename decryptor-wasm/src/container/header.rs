@@ -1,0 +1,100 @@
+//! Magic, header length and header JSON.
+
+use base64ct::{Base64, Encoding};
+use serde::Deserialize;
+
+use super::MAX_CHUNK;
+use crate::{Error, Result};
+
+/// The first bytes of every sealed file.
+pub const MAGIC: &[u8; 8] = b"PRYVBKE1";
+/// Plaintext bytes of every frame but the last, as we write them.
+pub const CHUNK: usize = 65536;
+/// Bytes of the salt from which a file's key is derived.
+pub const SALT_LEN: usize = 16;
+/// Ours has 55 bytes; more than this is damage.
+const MAX_HEADER: usize = 4096;
+
+/// What the header of a sealed file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Salt of the file key.
+    pub salt: [u8; SALT_LEN],
+    /// Plaintext bytes of a full frame.
+    pub chunk: usize,
+}
+
+#[derive(Deserialize)]
+struct HeaderJson {
+    v: u32,
+    salt: String,
+    chunk: usize,
+}
+
+impl Header {
+    /// The header as stored: magic, length, JSON.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let json = self.json();
+        let mut bytes = Vec::with_capacity(12 + json.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&(json.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(json.as_bytes());
+        bytes
+    }
+
+    fn json(&self) -> String {
+        let salt = Base64::encode_string(&self.salt);
+        format!(r#"{{"v":1,"salt":"{salt}","chunk":{}}}"#, self.chunk)
+    }
+
+    /// Reads a header from the start of `bytes`: the header and its stored length, or `None` while more bytes are needed.
+    pub fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>> {
+        let probe = bytes.len().min(MAGIC.len());
+        if bytes[..probe] != MAGIC[..probe] {
+            return Err(Error::damaged(
+                "not an encrypted backup file (it does not begin with PRYVBKE1); it was replaced or damaged",
+            ));
+        }
+        let Some(length) = bytes.get(8..12) else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        if length > MAX_HEADER {
+            return Err(Error::damaged(format!(
+                "the header claims {length} bytes; the file is damaged"
+            )));
+        }
+        let Some(json) = bytes.get(12..12 + length) else {
+            return Ok(None);
+        };
+        Self::from_json(json).map(|header| Some((header, 12 + length)))
+    }
+
+    fn from_json(json: &[u8]) -> Result<Header> {
+        let unreadable = || Error::damaged("the header cannot be read; the file is damaged");
+        let parsed: HeaderJson = serde_json::from_slice(json).map_err(|_| unreadable())?;
+        if parsed.v != 1 {
+            return Err(Error::unsupported(format!(
+                "encrypted file version {} is not known to this version",
+                parsed.v
+            )));
+        }
+        if parsed.chunk == 0 || parsed.chunk > MAX_CHUNK {
+            return Err(Error::damaged(format!(
+                "the header asks for frames of {} bytes; the file is damaged",
+                parsed.chunk
+            )));
+        }
+        let salt = Base64::decode_vec(&parsed.salt).map_err(|_| unreadable())?;
+        let salt = <[u8; SALT_LEN]>::try_from(salt).map_err(|_| unreadable())?;
+        let header = Header {
+            salt,
+            chunk: parsed.chunk,
+        };
+        // The header itself carries no tag: holding it to the one spelling that writers use leaves no byte free to change.
+        if header.json().as_bytes() != json {
+            return Err(unreadable());
+        }
+        Ok(header)
+    }
+}

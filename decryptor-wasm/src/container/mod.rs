@@ -1,0 +1,14 @@
+//! The `PRYVBKE1` container: a header with a salt, then frames sealed one by one (docs/format.md, "Encrypted files").
+
+mod decoder;
+mod encoder;
+mod header;
+
+pub use decoder::FrameDecoder;
+pub use encoder::{Encoder, FrameSealer};
+pub use header::{CHUNK, Header, MAGIC, SALT_LEN};
+
+/// Bytes that sealing adds to a frame: the GCM tag.
+pub const TAG_LEN: usize = 16;
+/// Largest plaintext of a frame that is accepted, so that a damaged length cannot ask for memory.
+pub const MAX_CHUNK: usize = 16 * 1024 * 1024;

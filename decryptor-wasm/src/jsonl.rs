@@ -1,0 +1,63 @@
+//! JSON lines: splitting, checking, counting.
+
+use serde::de::IgnoredAny;
+
+use crate::{Error, Result};
+
+/// Longest line that is accepted. Records are far smaller; without a bound a damaged file could ask for all memory.
+const MAX_LINE: usize = 512 * 1024 * 1024;
+
+/// Checks that a stream of bytes is JSON lines and counts them; keeps at most one line.
+#[derive(Default)]
+pub struct LineChecker {
+    partial: Vec<u8>,
+    records: u64,
+}
+
+impl LineChecker {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let (line, after) = (&rest[..end], &rest[end + 1..]);
+            if self.partial.is_empty() {
+                self.line(line)?;
+            } else {
+                self.partial.extend_from_slice(line);
+                let whole = std::mem::take(&mut self.partial);
+                self.line(&whole)?;
+            }
+            rest = after;
+        }
+        if self.partial.len() + rest.len() > MAX_LINE {
+            return Err(Error::damaged(format!(
+                "line {} is longer than any record; the file is damaged",
+                self.records + 1
+            )));
+        }
+        self.partial.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// The number of records; a last line without a newline counts.
+    pub fn finish(&mut self) -> Result<u64> {
+        let last = std::mem::take(&mut self.partial);
+        self.line(&last)?;
+        Ok(self.records)
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<()> {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(());
+        }
+        serde_json::from_slice::<IgnoredAny>(line).map_err(|e| {
+            Error::damaged(format!(
+                "line {} is not JSON ({e}); the file is damaged",
+                self.records + 1
+            ))
+        })?;
+        self.records += 1;
+        Ok(())
+    }
+}

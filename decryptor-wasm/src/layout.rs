@@ -1,0 +1,202 @@
+//! Which paths an archive may hold, and what each one is.
+
+/// What a path of an archive is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathKind {
+    /// `manifest.json`.
+    Manifest,
+    /// `encryption.json`.
+    Envelope,
+    /// `SHA256SUMS`.
+    Sums,
+    /// Instructions and decryptors that travel in the clear.
+    Companion,
+    /// JSON lines that belong to no user: `platform/…`, `register/…`.
+    SharedRecords,
+    /// A user's `user-manifest.json`.
+    UserManifest {
+        /// The folder's name.
+        user: String,
+    },
+    /// JSON lines of a user.
+    UserRecords {
+        /// The folder's name.
+        user: String,
+    },
+    /// An attachment's bytes.
+    Attachment {
+        /// The folder's name.
+        user: String,
+    },
+    /// Nothing of the format: a reader never looks there.
+    Stray,
+}
+
+/// Names at the root that are never sealed.
+const COMPANIONS: [&str; 4] = [
+    "decrypt-backup.mjs",
+    "decrypt-backup.html",
+    "RESTORE-README.md",
+    "FORMAT.md",
+];
+const USER_COLLECTIONS: [&str; 5] = ["streams", "accesses", "profile", "webhooks", "account"];
+
+impl PathKind {
+    /// What `path` (relative, with `/`) is.
+    pub fn of(path: &str) -> PathKind {
+        let parts: Vec<&str> = path.split('/').collect();
+        match parts.as_slice() {
+            ["manifest.json"] => PathKind::Manifest,
+            ["encryption.json"] => PathKind::Envelope,
+            ["SHA256SUMS"] => PathKind::Sums,
+            [name] if COMPANIONS.contains(name) => PathKind::Companion,
+            ["platform", name] if is_records(name, "platform") => PathKind::SharedRecords,
+            ["register", name] if is_records(name, "servers") => PathKind::SharedRecords,
+            ["users", user, rest @ ..] => PathKind::of_user(user, rest),
+            _ => PathKind::Stray,
+        }
+    }
+
+    fn of_user(user: &str, rest: &[&str]) -> PathKind {
+        let user = user.to_owned();
+        match rest {
+            ["user-manifest.json"] => PathKind::UserManifest { user },
+            ["attachments", _] => PathKind::Attachment { user },
+            [name] if USER_COLLECTIONS.iter().any(|c| is_records(name, c)) => {
+                PathKind::UserRecords { user }
+            }
+            ["series", name] if is_records(name, "series") => PathKind::UserRecords { user },
+            [kind @ ("events" | "audit"), name]
+                if name.starts_with(&format!("{kind}-")) && stem(name).is_some() =>
+            {
+                PathKind::UserRecords { user }
+            }
+            _ => PathKind::Stray,
+        }
+    }
+
+    /// The user whose folder the path is in.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            PathKind::UserManifest { user }
+            | PathKind::UserRecords { user }
+            | PathKind::Attachment { user } => Some(user),
+            _ => None,
+        }
+    }
+
+    /// Whether the content is JSON lines.
+    pub fn is_records(&self) -> bool {
+        matches!(self, PathKind::SharedRecords | PathKind::UserRecords { .. })
+    }
+
+    /// Whether the file is sealed in an encrypted archive.
+    pub fn is_sealed(&self) -> bool {
+        !matches!(
+            self,
+            PathKind::Envelope | PathKind::Sums | PathKind::Companion | PathKind::Stray
+        )
+    }
+}
+
+fn stem(name: &str) -> Option<&str> {
+    name.strip_suffix(".jsonl.gz")
+        .or_else(|| name.strip_suffix(".jsonl"))
+}
+
+fn is_records(name: &str, collection: &str) -> bool {
+    stem(name) == Some(collection)
+}
+
+/// Whether a relative path can be written on every system without leaving its folder: no absolute path, `..`, `.`, empty part,
+/// NUL or control character, backslash, drive letter or other colon, name that Windows reserves, trailing dot or space.
+pub fn is_safe_path(path: &str) -> bool {
+    !path.is_empty() && path.len() <= 1024 && path.split('/').all(is_safe_name)
+}
+
+/// The rule of [`is_safe_path`] for one name.
+pub fn is_safe_name(name: &str) -> bool {
+    let forbidden = |c: char| {
+        c.is_control() || matches!(c, '\\' | '/' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+    };
+    !name.is_empty()
+        && name.len() <= 255
+        && name != "."
+        && name != ".."
+        && !name.contains(forbidden)
+        && !name.ends_with(['.', ' '])
+        && !is_reserved(name)
+}
+
+fn is_reserved(name: &str) -> bool {
+    let base = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .to_ascii_uppercase();
+    let numbered = |prefix: &str| {
+        base.strip_prefix(prefix)
+            .is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit() && n != "0")
+    };
+    matches!(
+        base.as_str(),
+        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$"
+    ) || numbered("COM")
+        || numbered("LPT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsafe_paths_are_refused() {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a//b",
+            "a\\b",
+            "C:/x",
+            "C:x",
+            "nul",
+            "users/COM1.txt",
+            "a\0b",
+            "a/.",
+            "x ",
+            "x.",
+            "lpt9",
+        ] {
+            assert!(!is_safe_path(bad), "{bad:?}");
+        }
+        for good in [
+            "users/abc/attachments/x1",
+            ".DS_Store",
+            "users/é/streams.jsonl.gz",
+            "COM0",
+            "console",
+        ] {
+            assert!(is_safe_path(good), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn paths_have_kinds() {
+        assert_eq!(
+            PathKind::of("users/u/events/events-0001.jsonl.gz"),
+            PathKind::UserRecords { user: "u".into() }
+        );
+        assert_eq!(PathKind::of("users/u/events/.DS_Store"), PathKind::Stray);
+        assert_eq!(
+            PathKind::of("users/u/attachments/.DS_Store"),
+            PathKind::Attachment { user: "u".into() }
+        );
+        assert_eq!(
+            PathKind::of("platform/platform.jsonl"),
+            PathKind::SharedRecords
+        );
+        assert_eq!(PathKind::of("notes.txt"), PathKind::Stray);
+    }
+}

@@ -1,0 +1,180 @@
+//! One stored file, from its bytes on disk to the bytes that the caller wants.
+
+use base64ct::{Base64, Encoding};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip, jsonl::LineChecker,
+};
+
+/// Size of the buffer that stored bytes are read into.
+pub const BUFFER: usize = 4 * 1024 * 1024;
+
+/// What a [`FileReader`] is to do beside opening.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOptions {
+    /// Put out the inflated bytes instead of the gzip bytes.
+    pub gunzip: bool,
+    /// Check that the (inflated) content is JSON lines, and count them.
+    pub lines: bool,
+    /// Bytes of the buffer; 0 means [`BUFFER`].
+    pub buffer: usize,
+}
+
+/// What was seen of a file.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FileSummary {
+    /// Bytes as stored.
+    pub stored_size: u64,
+    /// Bytes after opening, before inflating.
+    pub content_size: u64,
+    /// Bytes put out.
+    pub output_size: u64,
+    /// Base64 salt of a sealed file.
+    pub salt: Option<String>,
+    /// JSON lines, when they were counted.
+    pub records: Option<u64>,
+}
+
+/// Opens one file in place: the caller reads stored bytes into [`FileReader::input`], calls [`FileReader::process`], and takes
+/// output until there is none. Constant memory whatever the file's size.
+pub struct FileReader<A> {
+    decoder: Option<FrameDecoder<A>>,
+    gunzip: Option<Gunzip>,
+    lines: Option<LineChecker>,
+    buffer: Vec<u8>,
+    /// Bytes at the front of the buffer that belong before the next input.
+    kept: usize,
+    content: std::ops::Range<usize>,
+    summary: FileSummary,
+}
+
+impl<A: Aead> FileReader<A> {
+    /// A reader of a sealed file; `open` makes the cipher from the file's key.
+    pub fn sealed(
+        key: DataKey,
+        options: ReadOptions,
+        open: impl Fn(&FileKey) -> Result<A> + 'static,
+    ) -> Self {
+        Self::new(Some(FrameDecoder::new(key, open)), options)
+    }
+
+    /// A reader of a file that is not sealed.
+    pub fn cleartext(options: ReadOptions) -> Self {
+        Self::new(None, options)
+    }
+
+    fn new(decoder: Option<FrameDecoder<A>>, options: ReadOptions) -> Self {
+        let size = if options.buffer == 0 {
+            BUFFER
+        } else {
+            options.buffer
+        };
+        FileReader {
+            decoder,
+            gunzip: options.gunzip.then(Gunzip::default),
+            lines: options.lines.then(LineChecker::default),
+            buffer: vec![0; size],
+            kept: 0,
+            content: 0..0,
+            summary: FileSummary {
+                stored_size: 0,
+                content_size: 0,
+                output_size: 0,
+                salt: None,
+                records: None,
+            },
+        }
+    }
+
+    /// Where the next stored bytes go.
+    pub fn input(&mut self) -> &mut [u8] {
+        if let Some(carry) = self
+            .decoder
+            .as_mut()
+            .map(FrameDecoder::take_carry)
+            .filter(|c| !c.is_empty())
+        {
+            self.kept = carry.len();
+            // A frame may be larger than the buffer of a small file's reader.
+            if self.buffer.len() < carry.len() * 2 {
+                self.buffer.resize(carry.len() * 2, 0);
+            }
+            self.buffer[..carry.len()].copy_from_slice(&carry);
+        }
+        &mut self.buffer[self.kept..]
+    }
+
+    /// `n` stored bytes were put at the front of [`FileReader::input`]. An error concerns what follows; the output that is
+    /// still to be taken is authentic.
+    pub fn process(&mut self, n: usize) -> Result<()> {
+        self.summary.stored_size += n as u64;
+        let filled = self.kept + n;
+        self.kept = 0;
+        let (length, result) = match &mut self.decoder {
+            Some(decoder) => decoder.open_in_place(&mut self.buffer[..filled]),
+            None => (filled, Ok(())),
+        };
+        self.summary.content_size += length as u64;
+        self.content = 0..length;
+        result
+    }
+
+    /// The next bytes of output, empty when more input is needed.
+    pub fn output(&mut self) -> Result<&[u8]> {
+        let bytes: &[u8] = match &mut self.gunzip {
+            None => &self.buffer[std::mem::take(&mut self.content)],
+            Some(gunzip) => loop {
+                let (used, made) = gunzip.step(&self.buffer[self.content.clone()])?;
+                self.content.start += used;
+                if used == 0 || !made.is_empty() || self.content.is_empty() {
+                    break gunzip.inflated(made);
+                }
+            },
+        };
+        if let Some(lines) = &mut self.lines {
+            lines.push(bytes)?;
+        }
+        self.summary.output_size += bytes.len() as u64;
+        Ok(bytes)
+    }
+
+    /// To be called at the end of the file, after all output was taken.
+    pub fn finish(&mut self) -> Result<FileSummary> {
+        if let Some(decoder) = &self.decoder {
+            decoder.finish()?;
+            self.summary.salt = decoder.header().map(|h| Base64::encode_string(&h.salt));
+        }
+        if let Some(gunzip) = &self.gunzip {
+            gunzip.finish()?;
+        }
+        if let Some(lines) = &mut self.lines {
+            self.summary.records = Some(lines.finish()?);
+        }
+        Ok(self.summary.clone())
+    }
+}
+
+/// Opens a whole file that is already in memory (manifests).
+pub fn read_whole<A: Aead>(
+    mut reader: FileReader<A>,
+    mut stored: &[u8],
+) -> Result<(Vec<u8>, FileSummary)> {
+    let mut all = Vec::with_capacity(stored.len());
+    while !stored.is_empty() {
+        let input = reader.input();
+        let n = input.len().min(stored.len());
+        input[..n].copy_from_slice(&stored[..n]);
+        stored = &stored[n..];
+        reader.process(n)?;
+        loop {
+            let bytes = reader.output()?;
+            if bytes.is_empty() {
+                break;
+            }
+            all.extend_from_slice(bytes);
+        }
+    }
+    Ok((all, reader.finish()?))
+}

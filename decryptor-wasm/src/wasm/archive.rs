@@ -1,0 +1,71 @@
+//! Manifests, the plan and the verdicts; structured values cross as JSON text.
+
+use std::collections::HashMap;
+
+use serde::{Serialize, de::DeserializeOwned};
+use wasm_bindgen::prelude::*;
+
+use crate::{Error, ErrorKind, FileEntry, Manifest};
+
+/// Judges the list of files: `userManifests` is `{path: text | null}`, `listing` is `[[path, size], …]`.
+#[wasm_bindgen]
+pub fn plan(
+    manifest: &[u8],
+    user_manifests: &str,
+    listing: &str,
+    encrypted: bool,
+    only_user: Option<String>,
+) -> Result<String, JsValue> {
+    let manifest = Manifest::parse(manifest)?;
+    let texts: HashMap<String, Option<String>> = from_json(user_manifests)?;
+    let user_manifests = texts
+        .into_iter()
+        .map(|(path, text)| (path, text.map(String::into_bytes)))
+        .collect();
+    let listing: Vec<(String, u64)> = from_json(listing)?;
+    to_json(&crate::plan::plan(
+        &manifest,
+        &user_manifests,
+        &listing,
+        encrypted,
+        only_user.as_deref(),
+    )?)
+}
+
+/// Compares a file's summary with its inventory entry: empty when they agree, else the sentence.
+#[wasm_bindgen]
+pub fn judge(
+    expected: &str,
+    summary: &str,
+    sha256: Option<String>,
+    opened: Option<bool>,
+) -> Result<String, JsValue> {
+    let expected: Option<FileEntry> = from_json(expected)?;
+    let summary = from_json(summary)?;
+    Ok(expected
+        .map(|expected| {
+            crate::plan::judge(
+                &expected,
+                &summary,
+                sha256.as_deref(),
+                opened.unwrap_or(false),
+            )
+        })
+        .and_then(Result::err)
+        .map(|e| e.to_string())
+        .unwrap_or_default())
+}
+
+/// A manifest for a tree whose record files were inflated.
+#[wasm_bindgen(js_name = plainManifest)]
+pub fn plain_manifest(json: &[u8]) -> Result<Vec<u8>, JsValue> {
+    Ok(crate::plain_manifest(json)?)
+}
+
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, JsValue> {
+    serde_json::to_string(value).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
+}
+
+fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
+    serde_json::from_str(json).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
+}
