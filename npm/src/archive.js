@@ -34,6 +34,8 @@ export class Archive {
     /** Hex SHA-256 of manifest.json as stored. */
     this.id = id;
     this.encrypted = key !== undefined;
+    /** Whether this is what was decrypted of an archive: its inventory counts with the content then. */
+    this.opened = !this.encrypted && manifest.encrypted === true;
     this.engine = engine === undefined ? 'wasm' : 'host';
     /** Whether the archive lists its files, so that a missing, cut, swapped or added one is noticed. */
     this.inventoried = plan.inventoried;
@@ -97,8 +99,9 @@ export class Archive {
         lines: file.jsonl && (inflate || !file.gzip),
         hash: hash || !file.encrypted,
         engine: this.aead,
+        size: file.size,
       });
-      const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256);
+      const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, this.opened);
       if (verdict !== '') throw new DecryptError('damaged', verdict);
       return summary;
     } catch (error) {
@@ -141,12 +144,11 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
   let key;
   let keyChecked = true;
   if (names.has('encryption.json')) {
-    const envelopeBytes = (await readStored(source, 'encryption.json')).content;
-    const envelope = Envelope.parse(envelopeBytes);
+    const envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
     if (unlock === undefined) throw new DecryptError('key', 'this archive is encrypted: a key is needed');
     key = await unlock(envelope);
+    keyChecked = envelope.hasKeyCheck;
     envelope.free();
-    keyChecked = JSON.parse(envelopeBytes.toString()).keyCheck !== undefined;
   }
   try {
     const manifest = await readManifest(source, key, aead, stored.content, keyChecked);
@@ -222,12 +224,13 @@ async function readUserManifests (source, listing, key, engine, manifest) {
   const findings = [];
   /** @type {Map<string, FileEntry>} */
   const expected = new Map((manifest?.inventory?.files ?? []).map((/** @type {FileEntry} */ entry) => [entry.path, entry]));
-  for (const [path] of listing) {
+  const opened = key === undefined && manifest.encrypted === true;
+  for (const [path, size] of listing) {
     if (!USER_MANIFEST.test(path)) continue;
     try {
       const { content, summary, sha256 } =
-        await readWhole(source, path, { key, gunzip: false, lines: false, hash: true, engine });
-      const verdict = judge(JSON.stringify(expected.get(path) ?? null), JSON.stringify(summary), sha256);
+        await readWhole(source, path, { key, gunzip: false, lines: false, hash: true, engine, size });
+      const verdict = judge(JSON.stringify(expected.get(path) ?? null), JSON.stringify(summary), sha256, opened);
       if (verdict !== '') throw new DecryptError('damaged', verdict);
       texts[path] = content.toString();
       contents.set(path, content);

@@ -14,6 +14,7 @@ const TEST_ENVELOPE = '{"v":1,"alg":"AES-256-GCM-CHUNKED","chunk":65536,"mode":"
 const TEST_FILE = 'UFJZVkJLRTEAAAA3eyJ2IjoxLCJzYWx0IjoiQWdJQ0FnSUNBZ0lDQWdJQ0FnSUNBZz09IiwiY2h1bmsiOjY1NTM2fQAAACWL' +
   'KjCgceqUHZIsWnSTdRiR8CplTRvJkwNJgSZqrBMoB6ct7UUH';
 const TEST_TEXT = 'pryv-backup self test';
+const SMALL_BUFFER = 4096;
 
 /** @type {{ memory: WebAssembly.Memory }|undefined} */
 let instance;
@@ -74,7 +75,7 @@ function selfTest (engine) {
 function openTestFile (stored, engine) {
   const envelope = Envelope.parse(Buffer.from(TEST_ENVELOPE));
   const key = envelope.unlockWithPassphrase('self-test');
-  const reader = new FileReader(key, false, false, engine);
+  const reader = FileReader.sealed(key, false, false, engine, SMALL_BUFFER);
   try {
     memoryAt(reader.inputPtr, stored.length).set(stored);
     reader.process(stored.length);

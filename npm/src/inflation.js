@@ -6,7 +6,7 @@ import { DecryptError, messageOf } from './errors.js';
  * @param {{ path: string, jsonl: boolean }} file
  */
 export function checkInflation (file) {
-  const reader = new FileReader(undefined, true, file.jsonl, undefined);
+  const reader = FileReader.cleartext(true, file.jsonl);
   const attempt = (/** @type {() => void} */ action) => {
     try {
       action();

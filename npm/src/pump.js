@@ -8,11 +8,15 @@ import { FileReader, memoryAt, outputsOf } from './core.js';
 // Between so many blocks the event loop gets a turn, for signals and other work of the process.
 const BLOCKS_PER_TURN = 4;
 
+// Bytes read at once; a small file gets a buffer of its own size, for making one costs time too.
+const BLOCK = 4 * 1024 * 1024;
+const SMALLEST_BLOCK = 4096;
+
 /**
  * How to read a file: with which key (undefined: it is cleartext), whether to inflate it, to check that it is JSON
- * lines, and to hash the stored bytes.
+ * lines, and to hash the stored bytes. `size`: the file's stored bytes when they are known.
  * @typedef {{ key: import('../../.build/wasm/decryptor_wasm.js').DataKey|undefined, gunzip: boolean, lines: boolean,
- *   hash: boolean, engine: any }} ReadOptions
+ *   hash: boolean, engine: any, size?: number }} ReadOptions
  */
 
 /**
@@ -26,7 +30,11 @@ const BLOCKS_PER_TURN = 4;
  */
 export async function * pump (source, path, options) {
   const file = await source.open(path);
-  const reader = new FileReader(options.key, options.gunzip, options.lines, options.key && options.engine);
+  const { key, gunzip, lines, engine, size = BLOCK } = options;
+  const buffer = Math.min(BLOCK, Math.max(SMALLEST_BLOCK, size));
+  const reader = key === undefined
+    ? FileReader.cleartext(gunzip, lines, buffer)
+    : FileReader.sealed(key, gunzip, lines, engine, buffer);
   const hash = options.hash ? createHash('sha256') : undefined;
   try {
     const blocks = 'read' in file ? readBlocks(file, reader) : copyBlocks(file, reader);
@@ -95,7 +103,7 @@ export async function readWhole (source, path, options) {
 }
 
 /**
- * A cleartext file as it is stored, hash included.
+ * A small file as it is stored, hash included.
  * @param {Source} source
  * @param {string} path
  */

@@ -40,11 +40,21 @@ export function printUsers (archive) {
 }
 
 /**
+ * A finding with its path in front, once.
+ * @param {Finding} finding
+ */
+export function sentenceOf ({ path, message }) {
+  return path === '' || message.includes(path) ? message : `${path}: ${message}`;
+}
+
+/**
  * @param {Finding[]} findings
  * @returns {number} how many of them are errors
  */
 export function printFindings (findings) {
-  for (const { severity, message } of findings) warn(`${severity === 'error' ? 'damaged' : severity}: ${message}`);
+  for (const finding of findings) {
+    warn(`${finding.severity === 'error' ? 'damaged' : finding.severity}: ${sentenceOf(finding)}`);
+  }
   return findings.filter(({ severity }) => severity === 'error').length;
 }
 
@@ -54,12 +64,9 @@ export function printFindings (findings) {
  * @returns {boolean} whether all is well
  */
 export function printSummary (archive, outcome) {
-  printFindings(archive.findings.filter(({ severity }) => severity !== 'error'));
+  printFindings(archive.findings.filter(({ severity, code }) => severity !== 'error' && code !== 'no-inventory'));
   for (const message of outcome.damaged) warn(`damaged: ${message}`);
   for (const path of outcome.salvaged) warn(`salvaged: ${path} holds what stands before the damage`);
-  for (const loss of archive.manifest.losses ?? []) {
-    warn(`note: lost when the backup was made: ${[loss.userId, loss.path ?? loss.collection, loss.what].filter(Boolean).join(': ')}`);
-  }
   const done = `${outcome.files} files ${outcome.verb}, ${outcome.bytes} bytes` +
     (outcome.records > 0 ? `, ${outcome.records} records` : '');
   if (outcome.damaged.length === 0) {

@@ -8,13 +8,13 @@
 
 /**
  * A file to process.
- * @typedef {{ path: string, kind: string, jsonl: boolean, gzip: boolean, encrypted: boolean,
- *   expected: FileEntry|null }} PlannedFile
+ * @typedef {{ path: string, user: string|null, jsonl: boolean, gzip: boolean, encrypted: boolean,
+ *   size: number, expected: FileEntry|null }} PlannedFile
  */
 
 /**
  * Something to tell about the archive as a whole or about one path of it.
- * @typedef {{ severity: 'error'|'warning'|'note', code: string, path?: string|null, message: string }} Finding
+ * @typedef {{ severity: 'error'|'warning'|'note', code: string, path: string, message: string }} Finding
  */
 
 /** @typedef {{ userId: string, username: string, stats: Record<string, number> }} UserInfo */

@@ -1,6 +1,7 @@
 import { Archive } from './archive.js';
 import { checkInflation } from './inflation.js';
 import { kindOf, messageOf } from './errors.js';
+import { sentenceOf } from './report.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./output.js').OutputFolder} OutputFolder */
@@ -116,7 +117,7 @@ function manifestsLast (archive) {
  * @returns {Outcome}
  */
 function start (archive, verb) {
-  const damaged = archive.findings.filter(({ severity }) => severity === 'error').map(({ message }) => message);
+  const damaged = archive.findings.filter(({ severity }) => severity === 'error').map(sentenceOf);
   return { verb, files: 0, bytes: 0, records: 0, damaged, salvaged: [], nothingWritten: false };
 }
 

@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const fixtures = join(here, '../../../shared/fixtures');
+const script = join(here, '../dist/decrypt-backup.mjs');
+
+/** Options of a test that needs the fixtures: skipped, and said so, where they are absent. */
+export const withFixtures = existsSync(fixtures) ? {} : { skip: 'SKIPPED: no fixtures' };
+
+export const PASSPHRASE = 'correct horse bättery 🔋 staple';
+export const KEY_PASSPHRASE = 'peer-key-pass';
+
+/** @param {string} name */
+export const archive = (name) => join(fixtures, 'archives', name);
+/** @param {string} name */
+export const key = (name) => join(fixtures, 'keys', name);
+
+/**
+ * Runs the command without a terminal and without secrets from the environment.
+ * @param {string[]} args
+ * @param {Record<string, string>} [env]
+ */
+export function decrypt (args, env = {}) {
+  const clean = { ...process.env };
+  delete clean.PRYV_BACKUP_PASSPHRASE;
+  delete clean.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args],
+    { env: { ...clean, ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return { status, stdout, stderr };
+}
+
+/**
+ * A folder that goes away after the test.
+ * @param {import('node:test').TestContext} t
+ */
+export function scratch (t) {
+  const folder = mkdtempSync(join(tmpdir(), 'pryv-backup-npm-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/**
+ * A copy of an archive that a test may damage.
+ * @param {import('node:test').TestContext} t
+ * @param {string} name
+ */
+export function copyOf (t, name) {
+  const folder = join(scratch(t), 'copy');
+  cpSync(archive(name), folder, { recursive: true });
+  return folder;
+}
+
+/**
+ * The content of every file of a folder, by its path with `/`.
+ * @param {string} folder
+ * @returns {Map<string, Buffer>}
+ */
+export function tree (folder) {
+  const found = new Map();
+  const walk = (/** @type {string} */ at) => {
+    for (const name of readdirSync(at).sort()) {
+      const path = join(at, name);
+      if (statSync(path).isDirectory()) walk(path);
+      else found.set(relative(folder, path).split(sep).join('/'), readFileSync(path));
+    }
+  };
+  walk(folder);
+  return found;
+}
