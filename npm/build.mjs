@@ -1,6 +1,6 @@
 // Makes dist/decrypt-backup.mjs (the command, one self-contained file) and dist/index.mjs (the library).
 // The WASM must have been built before (scripts/build-wasm.sh); it is inlined as base64.
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -45,6 +45,10 @@ const types = spawnSync(process.execPath, [
   require.resolve('typescript/bin/tsc'), '-p', here, '--noEmit', 'false', '--declaration', '--emitDeclarationOnly',
   '--rootDir', join(here, 'src'), '--outDir', join(dist, 'types'),
 ], { stdio: 'inherit' });
-mkdirSync(join(dist, 'types'), { recursive: true });
-cpSync(join(here, 'src/wasm.d.ts'), join(dist, 'types/wasm.d.ts'));
 if (types.status !== 0) process.exit(1);
+// The declarations name the core where the repository has it; in the package it lies beside them.
+for (const name of readdirSync(join(dist, 'types'))) {
+  const file = join(dist, 'types', name);
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll('../../.build/wasm/', './'));
+}
+cpSync(wasm.replace('_bg.wasm', '.d.ts'), join(dist, 'types/decryptor_wasm.d.ts'));
