@@ -1,2 +1,3 @@
 //! Producer.
+pub mod config;
 pub mod platform;

@@ -3,7 +3,53 @@
 //! A [`Platform`] hands each record over as one line of JSON, shaped as docs/format.md describes, and never
 //! holds more than one record of a user at a time. Nothing here writes to the platform.
 
+mod attachments;
+mod json;
+mod rqlite;
+mod sqlite;
+
+use crate::config::{Config, Engine};
 use std::path::PathBuf;
+
+/// Whether the platform index is part of a backup.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlatformMode {
+    /// Read it from the engine that the configuration names.
+    Pryv,
+    /// Leave it out.
+    None,
+}
+
+/// Opens the platform that a configuration describes. Nothing is contacted or read yet.
+///
+/// # Errors
+/// When an engine is one that this version cannot read.
+pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
+    let supported = |kind: &str, engine: Engine, known: Engine| {
+        if engine == known {
+            Ok(())
+        } else {
+            Err(PlatformError::Unsupported {
+                what: format!("storages.{kind}.engine {}", engine.name()),
+            })
+        }
+    };
+    supported("base", config.base_engine, Engine::Sqlite)?;
+    supported("audit", config.audit_engine, Engine::Sqlite)?;
+    supported("series", config.series_engine, Engine::Sqlite)?;
+    supported("file", config.file_engine, Engine::Filesystem)?;
+    let index = match mode {
+        PlatformMode::None => None,
+        PlatformMode::Pryv => {
+            supported("platform", config.platform_engine, Engine::Rqlite)?;
+            Some(rqlite::Rqlite::new(&config.rqlite_url))
+        }
+    };
+    Ok(Box::new(sqlite::SqlitePlatform::new(
+        config.users_dir.clone(),
+        index,
+    )))
+}
 
 /// What a sink answers when it cannot take a record: its own error, passed through untouched.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,182 @@
+//! The sources of the configuration, one over the other, as Pryv.io stacks them.
+
+use super::ConfigError;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The sources, highest first, each with the name that errors give it.
+pub struct Layers(Vec<(String, Value)>);
+
+/// A setting and where it comes from.
+pub struct Found {
+    /// Its value as text.
+    pub value: String,
+    origin: String,
+}
+
+impl Found {
+    /// An error about this setting.
+    pub fn error(&self, key: &str, advice: &str) -> ConfigError {
+        ConfigError::Value {
+            key: key.into(),
+            value: format!("{:?}", self.value),
+            origin: self.origin.clone(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl Layers {
+    /// Reads all sources.
+    pub fn load(
+        root: &Path,
+        config_file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let folder = root.join("config");
+        let (mut variables, mut node_env, mut named) = (Value::Object(Map::new()), None, None);
+        for (name, text) in env {
+            match name.as_str() {
+                "NODE_ENV" => node_env = Some(text),
+                "config" => named = Some(text),
+                // An undefined value is as good as none.
+                _ if name.contains("__") && text != "undefined" => {
+                    let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+                    insert(&mut variables, &name, value);
+                }
+                _ => {}
+            }
+        }
+        let mut layers = Vec::new();
+        if node_env.as_deref() != Some("test") {
+            layers.extend(optional(&folder.join("override-config.yml"))?);
+        }
+        layers.push(("the environment".to_owned(), variables));
+        match (config_file, named, node_env) {
+            (Some(path), _, _) => layers.push(required(path)?),
+            (None, Some(path), _) => layers.push(required(&root.join(path))?),
+            (None, None, Some(name)) => {
+                layers.extend(optional(&folder.join(format!("{name}-config.yml")))?)
+            }
+            (None, None, None) => {}
+        }
+        layers.push((
+            "Pryv's default paths".to_owned(),
+            json!({"storages": {"engines": {"sqlite": {"path": "var-pryv/users"}}}}),
+        ));
+        layers.extend(optional(&folder.join("default-config.yml"))?);
+        layers.push(("Pryv's defaults".to_owned(), json!({"storages": {
+            "base": {"engine": "postgresql"}, "platform": {"engine": "rqlite"}, "series": {"engine": "postgresql"},
+            "file": {"engine": "filesystem"}, "audit": {"engine": "sqlite"},
+            "engines": {"rqlite": {"url": "http://localhost:4001"}},
+        }})));
+        Ok(Self(layers))
+    }
+
+    /// A setting by its dotted key: the highest source that has one wins, and a null there hides all others.
+    pub fn find(&self, key: &str) -> Result<Option<Found>, ConfigError> {
+        'sources: for (origin, source) in &self.0 {
+            let mut value = source;
+            for part in key.split('.') {
+                match value {
+                    Value::Object(members) => match members.get(part) {
+                        Some(member) => value = member,
+                        None => continue 'sources,
+                    },
+                    // An empty file is no source; any other scalar hides what is below it.
+                    Value::Null if std::ptr::eq(value, source) => continue 'sources,
+                    _ => return Ok(None),
+                }
+            }
+            let text = match value {
+                Value::Null => return Ok(None),
+                Value::String(text) => text.clone(),
+                Value::Bool(_) | Value::Number(_) => value.to_string(),
+                Value::Object(_) | Value::Array(_) => {
+                    let found = Found {
+                        value: value.to_string(),
+                        origin: origin.clone(),
+                    };
+                    return Err(found.error(key, "text is expected"));
+                }
+            };
+            return Ok(Some(Found {
+                value: text,
+                origin: origin.clone(),
+            }));
+        }
+        Ok(None)
+    }
+
+    /// A setting that must be there.
+    pub fn text(&self, key: &str) -> Result<Found, ConfigError> {
+        self.find(key)?.ok_or_else(|| ConfigError::Value {
+            key: key.to_owned(),
+            value: "null".to_owned(),
+            origin: "the configuration".to_owned(),
+            advice: "give it a value".to_owned(),
+        })
+    }
+}
+
+/// Puts a value at `a__b__c`, replacing what is in the way.
+fn insert(root: &mut Value, name: &str, value: Value) {
+    let mut place = root;
+    for part in name.split("__") {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[part];
+    }
+    *place = value;
+}
+
+fn optional(path: &Path) -> Result<Option<(String, Value)>, ConfigError> {
+    match fs::read_to_string(path) {
+        Ok(text) => parse(path, &text).map(Some),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed(path, &e)),
+    }
+}
+
+fn required(path: &Path) -> Result<(String, Value), ConfigError> {
+    let text = fs::read_to_string(path).map_err(|e| failed(path, &e))?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<(String, Value), ConfigError> {
+    let value = match path.extension().and_then(|e| e.to_str()) {
+        Some("js" | "cjs" | "mjs") => {
+            return Err(failed(
+                path,
+                &"a program cannot be read as configuration, write its values as YAML",
+            ));
+        }
+        Some("yml" | "yaml")
+            if text
+                .lines()
+                .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) =>
+        {
+            Value::Null
+        }
+        Some("yml" | "yaml") => {
+            serde_saphyr::from_str(text).map_err(|e| failed(path, &one_line(&e.to_string())))?
+        }
+        _ => serde_json::from_str(text).map_err(|e| failed(path, &e))?,
+    };
+    Ok((path.display().to_string(), value))
+}
+
+/// The first line of an error: the rest quotes the file, secrets included.
+fn one_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn failed(path: &Path, what: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::File {
+        path: path.to_owned(),
+        what: what.to_string(),
+    }
+}

@@ -1,0 +1,144 @@
+//! The settings of a Pryv.io platform that a backup needs, found where Pryv.io itself looks for them.
+
+mod layers;
+
+use layers::Layers;
+use std::path::{Path, PathBuf};
+
+/// Where a platform keeps what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `storages.base.engine`: streams, accesses, profile, webhooks, events, accounts.
+    pub base_engine: Engine,
+    /// `storages.audit.engine`.
+    pub audit_engine: Engine,
+    /// `storages.series.engine`.
+    pub series_engine: Engine,
+    /// `storages.file.engine`: attachments.
+    pub file_engine: Engine,
+    /// `storages.platform.engine`: the index of unique and indexed account fields.
+    pub platform_engine: Engine,
+    /// `storages.engines.sqlite.path`: the folder of the users' folders.
+    pub users_dir: PathBuf,
+    /// `storages.engines.rqlite.url`.
+    pub rqlite_url: String,
+    /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
+    pub domain: String,
+}
+
+/// The storage engines of Pryv.io.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Files of SQLite, one folder per user.
+    Sqlite,
+    /// A PostgreSQL database.
+    Postgresql,
+    /// Plain files.
+    Filesystem,
+    /// An S3 bucket.
+    S3,
+    /// An InfluxDB 1.x server.
+    Influxdb,
+    /// An rqlite server.
+    Rqlite,
+}
+
+impl Engine {
+    /// The name used in configurations and manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgresql => "postgresql",
+            Self::Filesystem => "filesystem",
+            Self::S3 => "s3",
+            Self::Influxdb => "influxdb",
+            Self::Rqlite => "rqlite",
+        }
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A configuration file cannot be read.
+    #[error("cannot read configuration file {path}: {what}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A setting has a value that means nothing.
+    #[error("{key} is {value} in {origin}: {advice}")]
+    Value {
+        /// The setting.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The file, or `the environment`, that sets it.
+        origin: String,
+        /// What to do.
+        advice: String,
+    },
+}
+
+impl Config {
+    /// Reads the settings of the platform in `pryv_root`, highest first: `config/override-config.yml`, the environment
+    /// (`a__b__c`), `config_file` (else the variable `config`, else `config/<NODE_ENV>-config.yml`), Pryv's default
+    /// paths, `config/default-config.yml`, Pryv's documented defaults. No checkout of Pryv is needed.
+    ///
+    /// # Errors
+    /// When a file cannot be read or a setting names an unknown engine; the error names key and file.
+    pub fn load(
+        pryv_root: &Path,
+        config_file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let layers = Layers::load(pryv_root, config_file, env)?;
+        let engine = |kind: &str, known: &[Engine]| {
+            let key = format!("storages.{kind}.engine");
+            let found = layers.text(&key)?;
+            known
+                .iter()
+                .copied()
+                .find(|e| e.name() == found.value)
+                .ok_or_else(|| {
+                    let names: Vec<_> = known.iter().map(|e| e.name()).collect();
+                    found.error(
+                        &key,
+                        &format!("unknown engine, use one of {}", names.join(", ")),
+                    )
+                })
+        };
+        use Engine::{Filesystem, Influxdb, Postgresql, Rqlite, S3, Sqlite};
+        let key = "eventFiles.engine.modulePath";
+        if let Some(module) = layers.find(key)? {
+            return Err(module.error(key, "custom attachment modules cannot be read, remove it or copy the attachments to files"));
+        }
+        let key = "storages.engines.sqlite.path";
+        let path = layers.text(key)?;
+        if path.value.is_empty() || path.value == "REPLACE ME" {
+            return Err(path.error(key, "set it to the folder of the users' data"));
+        }
+        let domain = match layers.find("dnsLess.publicUrl")? {
+            Some(url) if !url.value.is_empty() => Some(url),
+            _ => layers
+                .find("service.domain")?
+                .filter(|found| !found.value.is_empty()),
+        };
+        Ok(Self {
+            base_engine: engine("base", &[Postgresql, Sqlite])?,
+            audit_engine: engine("audit", &[Sqlite, Postgresql])?,
+            series_engine: engine("series", &[Postgresql, Sqlite, Influxdb])?,
+            file_engine: engine("file", &[Filesystem, S3, Postgresql])?,
+            platform_engine: engine("platform", &[Rqlite, Postgresql])?,
+            users_dir: pryv_root.join(path.value),
+            rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
+            domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Precedence of the sources.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use std::fs;
+
+fn load(root: &Path, file: Option<&Path>, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::load(
+        root,
+        file,
+        env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+    )
+}
+
+fn url(engine_url: &str) -> String {
+    format!("storages: {{ engines: {{ rqlite: {{ url: {engine_url} }} }} }}\n")
+}
+
+#[test]
+fn defaults_need_no_checkout() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = load(dir.path(), None, &[]).unwrap();
+    assert_eq!(config.base_engine, Engine::Postgresql);
+    assert_eq!(config.audit_engine, Engine::Sqlite);
+    assert_eq!(config.users_dir, dir.path().join("var-pryv/users"));
+    assert_eq!(config.rqlite_url, "http://localhost:4001");
+    assert_eq!(config.domain, "unknown");
+}
+
+#[test]
+fn each_source_hides_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("config");
+    fs::create_dir(&folder).unwrap();
+    let named = dir.path().join("named.yml");
+    let seen =
+        |file: Option<&Path>, env: &[(&str, &str)]| load(dir.path(), file, env).unwrap().rqlite_url;
+    let variable = ("storages__engines__rqlite__url", "env");
+    fs::write(
+        folder.join("default-config.yml"),
+        url("default") + "service: { domain: pryv.li }\n",
+    )
+    .unwrap();
+    assert_eq!(seen(None, &[]), "default");
+    fs::write(folder.join("production-config.yml"), url("production")).unwrap();
+    assert_eq!(seen(None, &[]), "default");
+    assert_eq!(seen(None, &[("NODE_ENV", "production")]), "production");
+    fs::write(&named, url("named")).unwrap();
+    assert_eq!(
+        seen(None, &[("config", "named.yml"), ("NODE_ENV", "production")]),
+        "named"
+    );
+    assert_eq!(seen(Some(&named), &[("NODE_ENV", "production")]), "named");
+    assert_eq!(seen(Some(&named), &[variable]), "env");
+    fs::write(folder.join("override-config.yml"), url("override")).unwrap();
+    assert_eq!(seen(Some(&named), &[variable]), "override");
+    assert_eq!(seen(Some(&named), &[("NODE_ENV", "test")]), "named");
+    assert_eq!(load(dir.path(), None, &[]).unwrap().domain, "pryv.li");
+}
+
+#[test]
+fn the_default_path_hides_the_placeholder() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("config")).unwrap();
+    let text = "storages: { engines: { sqlite: { path: REPLACE ME } } }";
+    fs::write(dir.path().join("config/default-config.yml"), text).unwrap();
+    assert!(load(dir.path(), None, &[]).is_ok());
+    fs::write(dir.path().join("config/override-config.yml"), text).unwrap();
+    assert!(load(dir.path(), None, &[]).is_err());
+}
+
+#[test]
+fn errors_name_key_and_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = load(dir.path(), None, &[("storages__base__engine", "mongodb")])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("storages.base.engine")
+            && error.contains("mongodb")
+            && error.contains("environment"),
+        "{error}"
+    );
+    let absent = dir.path().join("absent.yml");
+    assert!(
+        load(dir.path(), Some(&absent), &[])
+            .unwrap_err()
+            .to_string()
+            .contains("absent.yml")
+    );
+    let bad = dir.path().join("bad.yml");
+    fs::write(&bad, "a: [1,\n").unwrap();
+    let error = load(dir.path(), Some(&bad), &[]).unwrap_err().to_string();
+    assert!(
+        error.contains("bad.yml") && !error.contains('\n'),
+        "{error}"
+    );
+}
+
+#[test]
+fn variables_are_json_when_they_can_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = [
+        ("storages__base", r#"{"engine":"sqlite"}"#),
+        ("dnsLess__publicUrl", "http://x/"),
+        ("service__domain", "undefined"),
+    ];
+    let config = load(dir.path(), None, &env).unwrap();
+    assert_eq!(
+        (config.base_engine, config.domain.as_str()),
+        (Engine::Sqlite, "http://x/")
+    );
+}

@@ -1,0 +1,115 @@
+//! Events and audit records: the same table, the first decoded, the second as stored.
+
+use super::file::SqliteFile;
+use super::reading::Reading;
+use crate::platform::json::{self, Object};
+use crate::platform::{Collection, ExportError};
+use rusqlite::Row;
+
+/// The columns in the order of the table, which is that of the record's keys.
+const COLUMNS: [&str; 17] = [
+    "eventid",
+    "headId",
+    "streamIds",
+    "time",
+    "deleted",
+    "endTime",
+    "type",
+    "content",
+    "description",
+    "clientData",
+    "integrity",
+    "attachments",
+    "trashed",
+    "created",
+    "createdBy",
+    "modified",
+    "modifiedBy",
+];
+
+/// Hands over all events: live ones, tombstones and history.
+pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
+    reading.rows(file, Collection::Events, "events", &select(), &event)
+}
+
+/// Hands over the audit trail.
+pub fn export_audit(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
+    reading.rows(file, Collection::Audit, "events", &select(), &audit)
+}
+
+fn select() -> String {
+    format!("SELECT {} FROM events ORDER BY rowid", COLUMNS.join(", "))
+}
+
+fn event(row: &Row<'_>) -> Result<Vec<u8>, String> {
+    let mut object = Object::new();
+    for (i, name) in COLUMNS.iter().enumerate().skip(1) {
+        let cell = row.get_ref(i).map_err(|e| e.to_string())?;
+        match *name {
+            "streamIds" => {
+                let stored = json::text(cell)?.unwrap_or_default();
+                if let Some(ids) = stream_ids(&stored) {
+                    object.raw(name, &ids);
+                }
+            }
+            "content" | "clientData" | "attachments" => {
+                if let Some(stored) = json::text(cell)? {
+                    let value = json::checked(&stored).map_err(|e| format!("{name}: {e}"))?;
+                    if value != "null" {
+                        object.raw(name, value);
+                    }
+                }
+            }
+            "trashed" => {
+                if json::column(cell)? == "1" {
+                    object.raw(name, "true");
+                }
+            }
+            _ => {
+                let value = json::column(cell)?;
+                if value != "null" || *name == "endTime" {
+                    object.raw(name, &value);
+                }
+            }
+        }
+    }
+    object.raw(
+        "id",
+        &json::column(row.get_ref(0).map_err(|e| e.to_string())?)?,
+    );
+    Ok(object.finish())
+}
+
+/// `a b ..` as a JSON list; the last element is always the marker that the full-text index needs.
+fn stream_ids(stored: &str) -> Option<String> {
+    let mut ids: Vec<&str> = stored.split(' ').collect();
+    ids.pop();
+    let quoted: Vec<String> = ids.into_iter().map(json::quote).collect();
+    (!quoted.is_empty()).then(|| format!("[{}]", quoted.join(",")))
+}
+
+fn audit(row: &Row<'_>) -> Result<Vec<u8>, String> {
+    let mut object = Object::new();
+    for (i, name) in COLUMNS.iter().enumerate() {
+        object.raw(
+            name,
+            &json::column(row.get_ref(i).map_err(|e| e.to_string())?)?,
+        );
+    }
+    Ok(object.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stream_ids;
+
+    #[test]
+    fn stream_ids_lose_only_the_marker() {
+        assert_eq!(
+            stream_ids("diary weight ..").as_deref(),
+            Some("[\"diary\",\"weight\"]")
+        );
+        assert_eq!(stream_ids(".."), None);
+        assert_eq!(stream_ids(""), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! The SQLite engine: one folder per user, one file per kind of record.
+
+mod account;
+mod base;
+mod events;
+pub(super) mod file;
+pub(super) mod reading;
+mod series;
+
+use super::{
+    Collection, ExportError, Platform, PlatformError, SinkError, User, UserSink, attachments,
+    rqlite,
+};
+use file::SqliteFile;
+use reading::Reading;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// A platform whose base engine is SQLite.
+pub struct SqlitePlatform {
+    users_dir: PathBuf,
+    index: Option<rqlite::Rqlite>,
+}
+
+impl SqlitePlatform {
+    /// A platform in `users_dir`; `index` is left out of the backup when `None`.
+    pub(super) fn new(users_dir: PathBuf, index: Option<rqlite::Rqlite>) -> Self {
+        Self { users_dir, index }
+    }
+
+    /// The folder of a user or of a series namespace: sharded by its last three characters.
+    fn folder(&self, id: &str) -> Option<PathBuf> {
+        let mut folder = self.users_dir.clone();
+        let last: Vec<char> = id.chars().rev().take(3).collect();
+        if last.len() < 3 || !attachments::plain(id) {
+            return None;
+        }
+        folder.extend(last.iter().map(char::to_string));
+        folder.push(id);
+        Some(folder)
+    }
+
+    /// Usernames with their user ids, in the order of the index.
+    fn index(&self) -> Result<Vec<(String, String)>, PlatformError> {
+        let file = SqliteFile::open(&self.users_dir.join("user-index.db"))?;
+        let failed = |e| file.error(e);
+        let mut statement = file
+            .connection
+            .prepare("SELECT username, userId FROM id4name ORDER BY rowid")
+            .map_err(failed)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(failed)?;
+        rows.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The namespaces in which series of the user may be: those of the names it has or had, and its id.
+    fn namespaces(&self, user: &User, former: Vec<String>) -> Result<Vec<String>, PlatformError> {
+        let owners: HashMap<String, String> = self.index()?.into_iter().collect();
+        let mut names = vec![user.username.clone()];
+        // A name given up may have become another user's, and its series with it.
+        names.extend(
+            former
+                .into_iter()
+                .filter(|name| owners.get(name).is_none_or(|id| *id == user.user_id)),
+        );
+        let mut namespaces: Vec<String> = Vec::new();
+        for namespace in names
+            .iter()
+            .map(|name| format!("user.{name}"))
+            .chain([user.user_id.clone()])
+        {
+            if !namespaces.contains(&namespace) {
+                namespaces.push(namespace);
+            }
+        }
+        Ok(namespaces)
+    }
+
+    fn export_series(
+        &self,
+        former: Vec<String>,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), ExportError> {
+        for namespace in self.namespaces(reading.user, former)? {
+            let Some(folder) = self.folder(&namespace) else {
+                continue;
+            };
+            let path = folder.join("series-1.0.0.sqlite");
+            if path.exists() {
+                let outcome = with_file(&path, |file| series::export(file, &namespace, reading));
+                reading.survive(Collection::Series.name(), &path, outcome)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Platform for SqlitePlatform {
+    fn users(&self) -> Result<Vec<User>, PlatformError> {
+        let mut users: Vec<User> = Vec::new();
+        for (username, user_id) in self.index()? {
+            let user = User { user_id, username };
+            // The index does not keep an id from having two names; the later one is the current one.
+            match users.iter_mut().find(|known| known.user_id == user.user_id) {
+                Some(known) => *known = user,
+                None => users.push(user),
+            }
+        }
+        Ok(users)
+    }
+
+    fn export_user(&self, user: &User, sink: &mut dyn UserSink) -> Result<(), ExportError> {
+        let folder = self
+            .folder(&user.user_id)
+            .ok_or_else(|| PlatformError::Record {
+                path: self.users_dir.join("user-index.db"),
+                what: format!(
+                    "user {:?} has the id {:?}, which names no folder",
+                    user.username, user.user_id
+                ),
+            })?;
+        let reading = &mut Reading { user, sink };
+
+        let path = folder.join("baseStorage-1.0.0.sqlite");
+        let outcome = with_file(&path, |file| base::export(file, reading));
+        reading.survive("streams, accesses, profile, webhooks", &path, outcome)?;
+
+        let path = folder.join("local-1.0.0.sqlite");
+        let outcome = with_file(&path, |file| {
+            let outcome = events::export(file, reading);
+            reading.survive(Collection::Events.name(), &path, outcome)?;
+            attachments::export(file, &folder, reading)
+        });
+        reading.survive("events, attachments", &path, outcome)?;
+
+        let mut former = Vec::new();
+        let path = folder.join("account-1.0.0.sqlite");
+        let outcome = with_file(&path, |file| {
+            former = account::usernames(file)?;
+            account::export(file, reading)
+        });
+        reading.survive(Collection::Account.name(), &path, outcome)?;
+
+        // The audit trail begins with the first audited call: a user may have none.
+        let path = folder.join("audit-1.0.0.sqlite");
+        if path.exists() {
+            let outcome = with_file(&path, |file| events::export_audit(file, reading));
+            reading.survive(Collection::Audit.name(), &path, outcome)?;
+        }
+        self.export_series(former, reading)
+    }
+
+    fn export_platform(
+        &self,
+        record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
+    ) -> Result<(), ExportError> {
+        self.index
+            .as_ref()
+            .map_or(Ok(()), |index| index.export(record))
+    }
+}
+
+fn with_file(
+    path: &Path,
+    read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    read(&SqliteFile::open(path)?)
+}
