@@ -8,6 +8,7 @@
 
 pub mod aead;
 pub mod container;
+pub mod envelope;
 mod error;
 pub mod gzip;
 pub mod jsonl;
@@ -16,9 +17,14 @@ pub mod layout;
 pub mod manifest;
 pub mod plan;
 pub mod reader;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
 
+pub use envelope::{Envelope, Kdf, Mode};
 pub use error::{Error, ErrorKind, Result};
-pub use keys::{DataKey, FileKey, RandomSource};
+pub use keys::{
+    DataKey, FileKey, PrivateKey, PublicKey, RandomSource, private_key_needs_passphrase,
+};
 pub use manifest::{
     FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats, plain_manifest,
 };

@@ -33,6 +33,8 @@ pub struct FileSummary {
     pub output_size: u64,
     /// Base64 salt of a sealed file.
     pub salt: Option<String>,
+    /// Plaintext bytes of a full frame of a sealed file.
+    pub chunk: Option<usize>,
     /// JSON lines, when they were counted.
     pub records: Option<u64>,
 }
@@ -83,6 +85,7 @@ impl<A: Aead> FileReader<A> {
                 content_size: 0,
                 output_size: 0,
                 salt: None,
+                chunk: None,
                 records: None,
             },
         }
@@ -144,6 +147,7 @@ impl<A: Aead> FileReader<A> {
     pub fn finish(&mut self) -> Result<FileSummary> {
         if let Some(decoder) = &self.decoder {
             decoder.finish()?;
+            self.summary.chunk = decoder.header().map(|h| h.chunk);
             self.summary.salt = decoder.header().map(|h| Base64::encode_string(&h.salt));
         }
         if let Some(gunzip) = &self.gunzip {

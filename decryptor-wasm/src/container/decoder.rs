@@ -11,6 +11,7 @@ pub struct FrameDecoder<A> {
     state: State<A>,
     carry: Vec<u8>,
     frames: u64,
+    short: bool,
 }
 
 enum State<A> {
@@ -27,6 +28,7 @@ impl<A: Aead> FrameDecoder<A> {
             state: State::Header,
             carry: Vec::new(),
             frames: 0,
+            short: false,
         }
     }
 
@@ -68,7 +70,7 @@ impl<A: Aead> FrameDecoder<A> {
         while let Some(prefix) = buffer.get(*at..*at + 4) {
             let length = u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]) as usize;
             // No writer makes an empty frame, so one of 16 bytes is as wrong as one that is too long.
-            if length <= TAG_LEN || length > header.chunk + TAG_LEN {
+            if length <= TAG_LEN || length > header.chunk + TAG_LEN || self.short {
                 return Err(damaged_frame(self.frames, "has an impossible length"));
             }
             let start = *at + 4;
@@ -83,6 +85,8 @@ impl<A: Aead> FrameDecoder<A> {
             *out += plain;
             *at = start + length;
             self.frames += 1;
+            // Only the last frame of a file is not full.
+            self.short = plain < header.chunk;
         }
         Ok(())
     }

@@ -1,5 +1,13 @@
 //! From a private key or a passphrase to the data key, and from there to each file's key.
 
+mod private;
+mod public;
+mod random;
+
+pub(crate) use private::MAX_SCRYPT_MEMORY;
+pub use private::{PrivateKey, private_key_needs_passphrase};
+pub use public::PublicKey;
+
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
