@@ -1,0 +1,322 @@
+//! The export of a real SQLite platform against the archive that Pryv.io's own tool made of it.
+//!
+//! Differences that are meant: `passwords[].createdBy` is there, and series are there at all.
+
+#![allow(clippy::unwrap_used)]
+
+use pryv_backup::config::Config;
+use pryv_backup::platform::{
+    Collection, Loss, Platform, PlatformMode, SinkError, User, UserSink, open,
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures");
+
+#[derive(Default)]
+struct Collected {
+    lines: HashMap<Collection, Vec<Value>>,
+    raw: Vec<String>,
+    files: BTreeMap<String, Vec<u8>>,
+    losses: Vec<Loss>,
+}
+
+impl UserSink for Collected {
+    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
+        assert!(!line.contains(&b'\n'));
+        self.raw.push(String::from_utf8(line.to_vec())?);
+        self.lines
+            .entry(collection)
+            .or_default()
+            .push(serde_json::from_slice(line)?);
+        Ok(())
+    }
+    fn attachment(&mut self, file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        assert!(
+            self.files.insert(file_id.to_owned(), bytes).is_none(),
+            "{file_id} twice"
+        );
+        Ok(())
+    }
+    fn loss(&mut self, loss: Loss) {
+        self.losses.push(loss);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::write(target, fs::read(entry.path()).unwrap()).unwrap();
+        }
+    }
+}
+
+/// A writable copy of the platform, or `None` where the fixtures are absent.
+fn platform() -> Option<(tempfile::TempDir, PathBuf)> {
+    let source = Path::new(FIXTURES).join("platform-sqlite/users");
+    if !source.is_dir() {
+        println!("SKIPPED: no fixtures");
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let users = dir.path().join("users");
+    copy(&source, &users);
+    Some((dir, users))
+}
+
+fn opened(users: &Path) -> Box<dyn Platform> {
+    let env = [
+        ("storages__base__engine", "sqlite"),
+        ("storages__series__engine", "sqlite"),
+        ("storages__engines__sqlite__path", users.to_str().unwrap()),
+    ];
+    let env = env.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
+    open(
+        &Config::load(Path::new("/nowhere"), None, env).unwrap(),
+        PlatformMode::None,
+    )
+    .unwrap()
+}
+
+fn export(platform: &dyn Platform, user: &User) -> Collected {
+    let mut sink = Collected::default();
+    platform.export_user(user, &mut sink).unwrap();
+    sink
+}
+
+/// The records of one collection in the archive, chunked or not.
+fn archived(user_dir: &Path, collection: Collection) -> Vec<Value> {
+    let name = collection.name();
+    let mut files = vec![user_dir.join(format!("{name}.jsonl.gz"))];
+    if let Ok(chunks) = fs::read_dir(user_dir.join(name)) {
+        files = chunks.map(|entry| entry.unwrap().path()).collect();
+    }
+    let mut records = Vec::new();
+    for file in files.iter().filter(|file| file.exists()) {
+        let stored = fs::read(file).unwrap();
+        let size = u32::from_le_bytes(stored[stored.len() - 4..].try_into().unwrap());
+        let mut text = vec![0; size as usize];
+        libdeflater::Decompressor::new()
+            .gzip_decompress(&stored, &mut text)
+            .unwrap();
+        records.extend(
+            std::str::from_utf8(&text)
+                .unwrap()
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()),
+        );
+    }
+    records
+}
+
+/// Records as sorted texts with sorted keys, so that order does not matter and no record can hide another.
+fn canonical(records: &[Value]) -> Vec<String> {
+    fn sorted(value: &Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                let members: BTreeMap<_, _> = members
+                    .iter()
+                    .map(|(k, v)| (k.clone(), sorted(v)))
+                    .collect();
+                Value::Object(members.into_iter().collect())
+            }
+            Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+            other => other.clone(),
+        }
+    }
+    let mut texts: Vec<_> = records
+        .iter()
+        .map(|record| sorted(record).to_string())
+        .collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn records_are_those_of_pryv() {
+    let Some((_dir, users)) = platform() else {
+        return;
+    };
+    let platform = opened(&users);
+    let archive = Path::new(FIXTURES).join("archives/plain-sqlite");
+    let listed = platform.users().unwrap();
+    let manifest: Value = serde_json::from_slice(
+        &fs::read(archive.join("manifest.json"))
+            .or_else(|_| fs::read(archive.join("manifest.json.gz")))
+            .unwrap(),
+    )
+    .unwrap();
+    let expected: Vec<_> = manifest["users"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|u| u["userId"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        listed
+            .iter()
+            .map(|u| u.user_id.as_str())
+            .collect::<Vec<_>>(),
+        expected
+    );
+    for user in &listed {
+        let mut ours = export(platform.as_ref(), user);
+        let user_dir = archive.join("users").join(&user.user_id);
+        for password in ours.lines.get_mut(&Collection::Account).unwrap()[0]["passwords"]
+            .as_array_mut()
+            .unwrap()
+        {
+            assert!(
+                password
+                    .as_object_mut()
+                    .unwrap()
+                    .shift_remove("createdBy")
+                    .unwrap()
+                    .is_string()
+            );
+        }
+        use Collection::{Accesses, Account, Audit, Events, Profile, Streams, Webhooks};
+        for collection in [Streams, Accesses, Profile, Webhooks, Events, Account, Audit] {
+            let (mine, theirs) = (
+                canonical(&ours.lines[&collection]),
+                canonical(&archived(&user_dir, collection)),
+            );
+            assert_eq!(
+                mine.len(),
+                theirs.len(),
+                "{} of {}",
+                collection.name(),
+                user.username
+            );
+            for (mine, theirs) in mine.iter().zip(&theirs) {
+                assert_eq!(mine, theirs, "{} of {}", collection.name(), user.username);
+            }
+        }
+        let mut theirs = BTreeMap::new();
+        for entry in fs::read_dir(user_dir.join("attachments")).unwrap() {
+            let entry = entry.unwrap();
+            theirs.insert(
+                entry.file_name().into_string().unwrap(),
+                fs::read(entry.path()).unwrap(),
+            );
+        }
+        assert!(ours.files == theirs, "attachments of {}", user.username);
+        let series = &ours.lines[&Collection::Series];
+        assert!(
+            series
+                .iter()
+                .all(|line| line["namespace"] == format!("user.{}", user.username))
+        );
+        assert_eq!(
+            series
+                .iter()
+                .map(|line| line["points"].as_array().unwrap().len())
+                .sum::<usize>(),
+            207
+        );
+        assert_eq!(ours.losses, []);
+    }
+}
+
+#[test]
+fn a_live_log_is_read() {
+    let Some((_dir, users)) = platform() else {
+        return;
+    };
+    let file = users.join("b/c/n/kxlegbfexvcpxgxfyft5ancb/local-1.0.0.sqlite");
+    let writer = rusqlite::Connection::open(&file).unwrap();
+    writer.execute_batch("INSERT INTO events(eventid, streamIds, time, type, content, attachments) VALUES ('new', 'root ..', -0.0, 'note/txt', '12345678901234567890', '[{\"id\":\"gone\"},{\"id\":\"../x\"}]')").unwrap();
+    assert!(
+        fs::metadata(file.with_file_name("local-1.0.0.sqlite-wal"))
+            .unwrap()
+            .len()
+            > 0
+    );
+    let platform = opened(&users);
+    let ours = export(platform.as_ref(), &platform.users().unwrap()[0]);
+    let line = ours
+        .raw
+        .iter()
+        .find(|line| line.ends_with("\"id\":\"new\"}"))
+        .unwrap();
+    assert!(
+        line.contains("\"time\":0,\"endTime\":null")
+            && line.contains("\"content\":12345678901234567890,"),
+        "{line}"
+    );
+    let losses: Vec<_> = ours
+        .losses
+        .iter()
+        .map(|loss| loss.collection.as_deref().unwrap())
+        .collect();
+    assert_eq!(losses, ["attachments", "attachments"]);
+}
+
+#[test]
+fn damage_and_absence_are_losses() {
+    let Some((_dir, users)) = platform() else {
+        return;
+    };
+    let folder = users.join("b/c/n/kxlegbfexvcpxgxfyft5ancb");
+    fs::write(folder.join("local-1.0.0.sqlite"), "no database").unwrap();
+    fs::remove_file(folder.join("account-1.0.0.sqlite")).unwrap();
+    let _ = fs::remove_file(folder.join("local-1.0.0.sqlite-wal"));
+    let platform = opened(&users);
+    let ours = export(platform.as_ref(), &platform.users().unwrap()[0]);
+    assert_eq!(ours.losses.len(), 2, "{:?}", ours.losses);
+    assert!(
+        ours.losses[0]
+            .path
+            .as_deref()
+            .unwrap()
+            .ends_with("local-1.0.0.sqlite")
+    );
+    assert!(
+        ours.losses[1]
+            .path
+            .as_deref()
+            .unwrap()
+            .ends_with("account-1.0.0.sqlite")
+    );
+    assert!(!folder.join("account-1.0.0.sqlite").exists());
+    assert!(
+        !ours.lines[&Collection::Streams].is_empty() && !ours.lines[&Collection::Audit].is_empty()
+    );
+}
+
+#[test]
+fn a_name_given_up_brings_no_series_of_its_next_owner() {
+    let Some((_dir, users)) = platform() else {
+        return;
+    };
+    let alice = users.join("b/c/n/kxlegbfexvcpxgxfyft5ancb/account-1.0.0.sqlite");
+    let writer = rusqlite::Connection::open(alice).unwrap();
+    writer
+        .execute_batch("INSERT INTO account_fields VALUES ('username', '\"bob00\"', 1, 'x')")
+        .unwrap();
+    let index = rusqlite::Connection::open(users.join("user-index.db")).unwrap();
+    let platform = opened(&users);
+    let alice = &platform.users().unwrap()[0];
+    let points = |wanted: &str| {
+        let ours = export(platform.as_ref(), alice);
+        ours.lines[&Collection::Series]
+            .iter()
+            .filter(|line| line["namespace"] == wanted)
+            .count()
+    };
+    assert_eq!(points("user.bob00"), 0);
+    index
+        .execute_batch("DELETE FROM id4name WHERE username = 'bob00'")
+        .unwrap();
+    assert!(points("user.bob00") > 0);
+}
