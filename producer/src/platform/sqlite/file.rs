@@ -3,8 +3,9 @@
 use crate::platform::PlatformError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long to wait for a writer that holds a file; Pryv's own writes last milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -15,32 +16,71 @@ pub struct SqliteFile {
     pub connection: Connection,
     /// Where the file is, for errors.
     pub path: PathBuf,
+    /// What the file looked like, when nothing but its looks tells whether it was written to meanwhile.
+    stamp: Option<Stamp>,
 }
 
+type Stamp = (SystemTime, u64);
+
 impl SqliteFile {
-    /// Opens a file that must exist, honouring its write-ahead log, without ever creating or migrating anything.
+    /// Opens a file that must exist, honouring its write-ahead log, without creating, migrating or locking anything.
+    ///
+    /// Even a read-only connection to a file in WAL mode makes a log and an index beside it when there are none, and
+    /// leaves them there. A file without them is in use by nobody, so it is read as it is; [`Self::unchanged`] tells
+    /// afterwards whether that held.
     ///
     /// # Errors
     /// When the file is absent, unreadable or no SQLite database.
     pub fn open(path: &Path) -> Result<Self, PlatformError> {
-        fs::File::open(path).map_err(|source| PlatformError::Io {
+        let failed = |source| PlatformError::Io {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let alone = at_rest(path).map_err(failed)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match Connection::open_with_flags(path, flags).and_then(begin) {
-            // A WAL-mode file in a place where its index cannot be created: without a log, nothing else can be written
-            // there either, so that the file may be read as it is.
-            Err(e) if needs_index(&e) && !has_log(path) => {
-                Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)
-                    .and_then(begin)
+        let as_it_is = || {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(immutable_uri(path), flags).and_then(begin)
+        };
+        let mut before = Some(stamp(path).map_err(failed)?);
+        let connection = if alone {
+            as_it_is()
+        } else {
+            match Connection::open_with_flags(path, flags).and_then(begin) {
+                // The index cannot be made here, and the log holds nothing.
+                Err(e) if needs_index(&e) && !filled(path, "-wal") => as_it_is(),
+                other => {
+                    before = None;
+                    other
+                }
             }
-            other => other,
         };
         let path = path.to_owned();
         match connection {
-            Ok(connection) => Ok(Self { connection, path }),
+            Ok(connection) => Ok(Self {
+                connection,
+                path,
+                stamp: before,
+            }),
             Err(source) => Err(PlatformError::Sqlite { path, source }),
+        }
+    }
+
+    /// Checks, once all is read, that it belonged to one moment.
+    ///
+    /// # Errors
+    /// When the platform began to write to a file that nobody used before.
+    pub fn unchanged(&self) -> Result<(), PlatformError> {
+        let Some(before) = self.stamp else {
+            return Ok(());
+        };
+        match stamp(&self.path) {
+            Ok(now) if now == before => Ok(()),
+            _ => Err(PlatformError::Record {
+                path: self.path.clone(),
+                what: "the platform wrote to this file while it was read; run the backup again"
+                    .to_owned(),
+            }),
         }
     }
 
@@ -84,11 +124,28 @@ fn needs_index(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether the file has a write-ahead log with anything in it.
-fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    match fs::metadata(log) {
+fn stamp(path: &Path) -> std::io::Result<Stamp> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.modified()?, metadata.len()))
+}
+
+/// Whether a file in WAL mode has neither log nor index, thus no user.
+fn at_rest(path: &Path) -> std::io::Result<bool> {
+    // Bytes 18 and 19 of the header: 2 for WAL mode (SQLite file format, 1.3.3). Too short is no database.
+    let mut header = Vec::new();
+    fs::File::open(path)?.take(20).read_to_end(&mut header)?;
+    let companions = ["-wal", "-shm", "-journal"];
+    Ok(
+        header.get(18..20) == Some(&[2, 2])
+            && !companions.iter().any(|suffix| filled(path, suffix)),
+    )
+}
+
+/// Whether a companion of the file is there with anything in it; when in doubt, it is.
+fn filled(path: &Path, suffix: &str) -> bool {
+    let mut companion = path.as_os_str().to_owned();
+    companion.push(suffix);
+    match fs::metadata(companion) {
         Ok(metadata) => metadata.len() > 0,
         Err(e) => e.kind() != std::io::ErrorKind::NotFound,
     }
@@ -108,8 +165,59 @@ fn immutable_uri(path: &Path) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// A checkpointed file in WAL mode, without companions.
+    fn checkpointed() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a b?.sqlite");
+        let writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(a)")
+            .unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn reading_a_file_at_rest_leaves_no_trace() {
+        let (dir, path) = checkpointed();
+        let file = SqliteFile::open(&path).unwrap();
+        assert!(file.has_table("t").unwrap());
+        assert!(file.unchanged().is_ok());
+        drop(file);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_write_to_a_file_at_rest_is_noticed() {
+        let (_dir, path) = checkpointed();
+        let file = SqliteFile::open(&path).unwrap();
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("CREATE TABLE u(a)").unwrap();
+        drop(writer);
+        assert!(file.unchanged().is_err());
+    }
+
+    #[test]
+    fn a_file_in_use_is_read_with_its_log() {
+        let (_dir, path) = checkpointed();
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("CREATE TABLE u(a)").unwrap();
+        let file = SqliteFile::open(&path).unwrap();
+        assert!(file.has_table("u").unwrap());
+        writer.execute_batch("CREATE TABLE v(a)").unwrap();
+        assert!(!file.has_table("v").unwrap() && file.unchanged().is_ok());
+    }
+
+    #[test]
+    fn an_absent_file_is_not_created() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("none.sqlite");
+        assert!(SqliteFile::open(&path).is_err());
+        assert!(!path.exists());
+    }
 
     #[test]
     fn uris_carry_any_path() {

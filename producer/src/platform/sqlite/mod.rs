@@ -51,7 +51,9 @@ impl SqlitePlatform {
         let rows = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .map_err(failed)?;
-        rows.collect::<Result<_, _>>().map_err(failed)
+        let index = rows.collect::<Result<_, _>>().map_err(failed)?;
+        file.unchanged()?;
+        Ok(index)
     }
 
     /// The namespaces in which series of the user may be: those of the names it has or had, and its id.
@@ -165,5 +167,7 @@ fn with_file(
     path: &Path,
     read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
-    read(&SqliteFile::open(path)?)
+    let file = SqliteFile::open(path)?;
+    read(&file)?;
+    Ok(file.unchanged()?)
 }
