@@ -1,6 +1,6 @@
 //! The sample platform can be read without any loss, and is always the same.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use pryv_backup::config::Config;
 use pryv_backup::platform::{Collection, Loss, PlatformMode, SinkError, UserSink, open};
@@ -72,4 +72,31 @@ fn the_sample_is_complete_and_always_the_same() {
         .iter()
         .any(|line| String::from_utf8_lossy(line).contains("9007199254740993"));
     assert!(profile, "a number beyond doubles passes as it is");
+}
+
+#[test]
+fn other_engines_are_refused_by_name() {
+    let keys = [
+        ("base", "postgresql"),
+        ("series", "influxdb"),
+        ("file", "s3"),
+        ("audit", "postgresql"),
+    ];
+    for (kind, engine) in keys {
+        let dir = tempfile::tempdir().unwrap();
+        pryv_backup::sample::create_sample_platform(dir.path()).unwrap();
+        let variable = (format!("storages__{kind}__engine"), engine.to_owned());
+        let config = Config::load(
+            dir.path(),
+            Some(&dir.path().join("config.yml")),
+            std::iter::once(variable),
+        )
+        .unwrap();
+        let error = open(&config, PlatformMode::None).err().unwrap().to_string();
+        assert!(
+            error.contains(&format!("storages.{kind}.engine {engine}"))
+                && error.contains("not supported yet"),
+            "{error}"
+        );
+    }
 }

@@ -320,3 +320,45 @@ fn a_name_given_up_brings_no_series_of_its_next_owner() {
         .unwrap();
     assert!(points("user.bob00") > 0);
 }
+
+#[test]
+fn a_malformed_record_is_a_loss_and_the_others_pass() {
+    let Some((_dir, users)) = platform() else {
+        return;
+    };
+    let folder = users.join("b/c/n/kxlegbfexvcpxgxfyft5ancb");
+    let platform = opened(&users);
+    let alice = &platform.users().unwrap()[0];
+    let before = export(platform.as_ref(), alice);
+    let writer = rusqlite::Connection::open(folder.join("local-1.0.0.sqlite")).unwrap();
+    writer.execute_batch("UPDATE events SET content = '{\"cut\":' WHERE rowid = 3; UPDATE events SET type = CAST(x'ff' AS TEXT) WHERE rowid = 5").unwrap();
+    drop(writer);
+    let after = export(platform.as_ref(), alice);
+    assert_eq!(after.losses.len(), 2, "{:?}", after.losses);
+    assert_eq!(
+        after.lines[&Collection::Events].len() + 2,
+        before.lines[&Collection::Events].len()
+    );
+}
+
+#[test]
+fn a_damaged_page_is_a_loss() {
+    let Some((_dir, users)) = platform() else {
+        return;
+    };
+    let file = users.join("b/c/n/kxlegbfexvcpxgxfyft5ancb/local-1.0.0.sqlite");
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 8192 * 4096;
+    bytes[middle..middle + 400_000].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+    let platform = opened(&users);
+    let ours = export(platform.as_ref(), &platform.users().unwrap()[0]);
+    assert!(
+        ours.losses
+            .iter()
+            .any(|loss| loss.collection.as_deref() == Some("events")),
+        "{:?}",
+        ours.losses
+    );
+    assert!(ours.lines.contains_key(&Collection::Account));
+}

@@ -53,7 +53,8 @@ fn record(collection: Collection, row: &Row<'_>) -> Result<Vec<u8>, String> {
     let fields = Fields::parse(&data)?;
     for (key, value) in fields.iter() {
         let own = FOREIGN.contains(&key) || matches!(key, "id" | "headId" | "deleted");
-        if !own && !(collection == Collection::Streams && left_out_of_streams(key, value)) {
+        let derived = collection == Collection::Streams && left_out_of_streams(key, value);
+        if !own && !derived {
             object.raw(key, value);
         }
     }
