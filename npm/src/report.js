@@ -59,6 +59,15 @@ export function printFindings (findings) {
 }
 
 /**
+ * What may be claimed of an archive in which no damage was found.
+ * @param {Archive} archive
+ */
+function verdictOf (archive) {
+  if (!archive.inventoried) return 'no damage found, as far as it can be checked without an inventory';
+  return archive.encrypted ? 'all good (origin not proven: an archive can be made without the private key)' : 'all good';
+}
+
+/**
  * @param {Archive} archive
  * @param {import('./work.js').Outcome} outcome
  * @returns {boolean} whether all is well
@@ -70,7 +79,7 @@ export function printSummary (archive, outcome) {
   const done = `${outcome.files} files ${outcome.verb}, ${outcome.bytes} bytes` +
     (outcome.records > 0 ? `, ${outcome.records} records` : '');
   if (outcome.damaged.length === 0) {
-    say(`${done}: all good (origin not proven: whoever has the public key can make an archive)`);
+    say(`${done}: ${verdictOf(archive)}`);
     return true;
   }
   warn(outcome.nothingWritten
