@@ -1,0 +1,24 @@
+.PHONY: setup wasm script build demo test lint
+
+setup:            ## install what is missing
+	@scripts/setup.sh
+
+wasm: setup       ## the core for JavaScript, in .build/wasm
+	@scripts/build-wasm.sh
+
+script: wasm      ## npm/dist/decrypt-backup.mjs, which travels in every encrypted archive
+	cd npm && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+build: script     ## target/release/pryv-backup
+	cargo build --release --package pryv-backup
+
+demo: build       ## from nothing to a decrypted backup, in .build/demo
+	scripts/demo.sh
+
+lint: script
+	cargo fmt --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+test: lint        ## everything
+	cargo test --workspace
+	cd npm && npm test
