@@ -226,3 +226,56 @@ fn absurd_costs_are_refused() {
         assert_eq!(error.kind(), ErrorKind::Damaged, "{cost}");
     }
 }
+
+/// DER and scrypt, as openssl writes them; the passphrase is `pass` where there is one.
+#[test]
+fn forms_that_openssl_writes() {
+    let Some(fixtures) = fixtures() else { return };
+    let pem = fixtures.join("keys/recipient.key.pem");
+    let openssl = |arguments: &str| {
+        let output = std::process::Command::new("openssl")
+            .args(arguments.split(' '))
+            .arg("-in")
+            .arg(&pem)
+            .output();
+        match output {
+            Ok(output) => {
+                assert!(output.status.success(), "openssl {arguments}");
+                Some(output.stdout)
+            }
+            Err(_) => {
+                eprintln!("SKIPPED: no openssl");
+                None
+            }
+        }
+    };
+    let expected = PrivateKey::parse(&std::fs::read(&pem).unwrap(), None)
+        .unwrap()
+        .public_key()
+        .fingerprint();
+    for (arguments, encrypted) in [
+        ("pkcs8 -topk8 -nocrypt -outform DER", false),
+        ("rsa -traditional -outform DER", false),
+        (
+            "pkcs8 -topk8 -v2 aes-256-cbc -passout pass:pass -outform DER",
+            true,
+        ),
+        ("pkcs8 -topk8 -scrypt -passout pass:pass", true),
+    ] {
+        let Some(file) = openssl(arguments) else {
+            return;
+        };
+        assert_eq!(private_key_needs_passphrase(&file), encrypted);
+        let key = PrivateKey::parse(&file, Some("pass"))
+            .unwrap_or_else(|e| panic!("openssl {arguments}: {e}"));
+        assert_eq!(key.public_key().fingerprint(), expected, "{arguments}");
+    }
+    let Some(old) = openssl("pkcs8 -topk8 -v1 PBE-SHA1-3DES -passout pass:pass") else {
+        return;
+    };
+    let error = PrivateKey::parse(&old, Some("pass")).err().unwrap();
+    assert!(
+        error.to_string().contains("openssl pkcs8 -topk8"),
+        "{error}"
+    );
+}

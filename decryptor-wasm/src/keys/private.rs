@@ -170,9 +170,7 @@ impl Form {
 }
 
 fn decrypt(der: &[u8], passphrase: &str) -> Result<rsa::PrivateKey> {
-    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| {
-        Error::key("the private key is encrypted in a way that is not supported; convert it once with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEWKEY.pem")
-    })?;
+    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| unsupported_encryption())?;
     check_cost(&info.encryption_algorithm)?;
     let wrong = || Error::key("wrong passphrase for the private key (or the key file is damaged)");
     let plain = info.decrypt(passphrase.as_bytes()).map_err(|_| wrong())?;
@@ -186,9 +184,8 @@ fn check_cost(scheme: &EncryptionScheme) -> Result<()> {
             "the private key file asks for an absurd amount of work; it is damaged or hostile",
         )
     };
-    let Some(kdf) = scheme.pbes2().map(|p| &p.kdf) else {
-        return Ok(());
-    };
+    // PBES1 is never decrypted here: without this its refusal would read as a wrong passphrase.
+    let kdf = &scheme.pbes2().ok_or_else(unsupported_encryption)?.kdf;
     if kdf
         .pbkdf2()
         .is_some_and(|p| p.iteration_count > MAX_ITERATIONS)
@@ -204,6 +201,12 @@ fn check_cost(scheme: &EncryptionScheme) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn unsupported_encryption() -> Error {
+    Error::key(
+        "the private key is encrypted in a way that is not supported; convert it once with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEWKEY.pem, then use NEWKEY.pem",
+    )
 }
 
 fn public_given() -> Error {
