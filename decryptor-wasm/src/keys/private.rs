@@ -78,7 +78,7 @@ impl PrivateKey {
         let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, iv)
             .map_err(|_| Error::new(ErrorKind::Failed, "the key could not be encrypted"))?;
         let der = self.0.to_pkcs8_der().map_err(failed)?;
-        let info = PrivateKeyInfoRef::try_from(der.as_bytes()).map_err(|e| failed(e.into()))?;
+        let info = PrivateKeyInfoRef::try_from(der.as_bytes()).map_err(failed)?;
         let sealed = info
             .encrypt_with_params(parameters, passphrase.as_bytes())
             .map_err(failed)?;
