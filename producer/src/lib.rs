@@ -1,4 +1,14 @@
-//! Encrypted backups of Pryv.io platforms: configuration, reading, writing.
+//! The producer: reads a Pryv.io platform and writes encrypted backups of it.
+//!
+//! Data flows one way: platform -> records -> archive -> destination.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod archive;
+#[allow(missing_docs)]
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod failure;
 pub mod platform;
+pub mod report;
 pub mod sample;

@@ -1,2 +1,47 @@
-//! Command.
-fn main() {}
+//! The `pryv-backup` command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pryv_backup::{
+    cli::{Cli, Command},
+    commands::{backup, keygen},
+    failure::Failure,
+    sample,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<u8, Failure> {
+    match &cli.command {
+        Some(Command::Keygen(args)) => keygen::run(args).map(|()| 0),
+        Some(Command::Sample { dir }) => {
+            sample::create_sample_platform(dir).map_err(|e| Failure::failed(e.to_string()))?;
+            println!("sample platform: {}", dir.display());
+            Ok(0)
+        }
+        None => {
+            let report = backup::run(&cli.backup)?;
+            if cli.backup.json {
+                println!(
+                    "{}",
+                    serde_json::to_string(&report).map_err(|e| Failure::failed(e.to_string()))?
+                );
+            } else if cli.backup.quiet {
+                eprint!("{}", report.losses_text());
+            } else {
+                print!("{}", report.text());
+            }
+            Ok(report.exit_code())
+        }
+    }
+}

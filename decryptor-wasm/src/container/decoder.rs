@@ -3,11 +3,14 @@
 use super::{Header, TAG_LEN};
 use crate::{DataKey, Error, FileKey, Result, aead::Aead};
 
+/// Makes the cipher of a file from its key.
+type Opener<A> = Box<dyn Fn(&FileKey) -> Result<A>>;
+
 /// Opens the frames of one file in order. It keeps no plaintext: frames are opened inside the caller's buffer and packed at its
 /// front; at most one cut frame is carried over to the next call.
 pub struct FrameDecoder<A> {
     data_key: DataKey,
-    open: Box<dyn Fn(&FileKey) -> Result<A>>,
+    open: Opener<A>,
     state: State<A>,
     carry: Vec<u8>,
     frames: u64,

@@ -1,0 +1,267 @@
+//! `backup`: a platform in, an archive out.
+
+use std::{
+    env,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use decryptor_wasm::{
+    Kdf, PublicKey,
+    manifest::{Loss, PlatformConfig, UserStats},
+};
+use zeroize::Zeroizing;
+
+use super::{read, read_passphrase};
+use crate::{
+    archive::{ArchiveError, ArchiveWriter, Options, Sealing, Summary, UserDone},
+    cli::{BackupArgs, KdfArg, PlatformArg},
+    config::Config,
+    failure::Failure,
+    platform::{self, ExportError, Platform, PlatformMode, User},
+    report::Report,
+};
+
+/// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
+pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
+    refuse_what_is_not_there(args)?;
+    let output = args.output.as_deref().ok_or_else(|| {
+        Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
+    })?;
+    let started = Instant::now();
+    let config = Config::load(
+        &args.pryv_root,
+        args.config.as_deref(),
+        env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    )?;
+    let mode = if args.platform == PlatformArg::None || args.user.is_some() {
+        PlatformMode::None
+    } else {
+        PlatformMode::Pryv
+    };
+    let platform = platform::open(&config, mode)?;
+    let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
+    let sealing = sealing(args)?;
+    if args.dry_run {
+        return Ok(Report::dry_run(&users, &sealing));
+    }
+    let options = Options {
+        compress: !args.no_compress,
+        chunk_bytes: args.max_chunk_size * 1024 * 1024,
+    };
+    let (mut archive, leftover) = ArchiveWriter::create(output, &sealing, options)?;
+    if leftover && !args.quiet {
+        eprintln!(
+            "{}: an earlier run did not finish; what it left was removed",
+            output.display()
+        );
+    }
+    let done = match write(&mut archive, platform.as_ref(), &users, mode, args.verbose) {
+        Ok(done) => done,
+        Err(failure) => {
+            archive.abandon();
+            return Err(failure);
+        }
+    };
+    let losses: Vec<Loss> = done.iter().flat_map(|u| u.losses.clone()).collect();
+    let stats: Vec<UserStats> = done.iter().map(|u| u.entry.stats.clone()).collect();
+    let id = archive.finish(
+        done,
+        Summary {
+            config: PlatformConfig {
+                engine: config.base_engine.name().to_owned(),
+                domain: config.domain.clone(),
+            },
+            platform_mode: if mode == PlatformMode::Pryv {
+                "pryv"
+            } else {
+                "none"
+            },
+            losses: Vec::new(),
+        },
+    )?;
+    Ok(Report::done(
+        output,
+        &id,
+        &stats,
+        losses,
+        &sealing,
+        started.elapsed(),
+    ))
+}
+
+fn refuse_what_is_not_there(args: &BackupArgs) -> Result<(), Failure> {
+    let missing = [
+        (args.restore.is_some(), "--restore"),
+        (args.incremental, "--incremental"),
+        (args.include_ephemeral, "--include-ephemeral"),
+    ];
+    match missing.iter().find(|(asked, _)| *asked) {
+        Some((_, flag)) => Err(Failure::failed(format!(
+            "{flag} is not available yet in this version; nothing was done"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec<User>, Failure> {
+    let Some(wanted) = wanted else {
+        if users.is_empty() {
+            return Err(Failure::failed(format!(
+                "no users in {}; is storages.engines.sqlite.path right?",
+                config.users_dir.display()
+            )));
+        }
+        return Ok(users);
+    };
+    let found: Vec<User> = users
+        .into_iter()
+        .filter(|u| u.user_id == wanted || u.username == wanted)
+        .collect();
+    if found.is_empty() {
+        return Err(Failure::usage(format!(
+            "no user {wanted:?} on this platform (neither a user id nor a username)"
+        )));
+    }
+    Ok(found)
+}
+
+fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
+    if !args.recipient_pubkey.is_empty() {
+        let parse = |path: &std::path::PathBuf| {
+            PublicKey::parse(&read(path)?).map_err(|e| Failure {
+                code: e.kind().exit_code(),
+                message: format!("{}: {e}", path.display()),
+            })
+        };
+        return args
+            .recipient_pubkey
+            .iter()
+            .map(parse)
+            .collect::<Result<_, _>>()
+            .map(Sealing::Recipients);
+    }
+    let given = match (&args.encrypt_passphrase, &args.passphrase_file) {
+        (Some(passphrase), _) => Some(Zeroizing::new(passphrase.clone())),
+        (None, Some(file)) => Some(read_passphrase(file)?),
+        (None, None) => env::var("PRYV_BACKUP_PASSPHRASE")
+            .ok()
+            .filter(|p| !p.is_empty())
+            .map(Zeroizing::new),
+    };
+    let kdf = match args.kdf {
+        KdfArg::Scrypt => Kdf::Scrypt,
+        KdfArg::Pbkdf2 => Kdf::Pbkdf2,
+    };
+    Ok(
+        given.map_or(Sealing::None, |passphrase| Sealing::Passphrase {
+            passphrase,
+            kdf,
+        }),
+    )
+}
+
+fn write(
+    archive: &mut ArchiveWriter,
+    platform: &dyn Platform,
+    users: &[User],
+    mode: PlatformMode,
+    verbose: bool,
+) -> Result<Vec<UserDone>, Failure> {
+    let done = write_users(archive, platform, users, verbose)?;
+    if mode == PlatformMode::Pryv {
+        let mut file = archive.platform_file()?;
+        platform
+            .export_platform(&mut |line| Ok(file.push(line)?))
+            .map_err(explain)?;
+        archive.add_shared(file.finish()?);
+    }
+    Ok(done)
+}
+
+/// Several users at once, one per core; each result keeps its user's place.
+fn write_users(
+    archive: &ArchiveWriter,
+    platform: &dyn Platform,
+    users: &[User],
+    verbose: bool,
+) -> Result<Vec<UserDone>, Failure> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<(usize, UserDone)>> = Mutex::new(Vec::new());
+    let failure: Mutex<Option<Failure>> = Mutex::new(None);
+    let workers = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(8);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(users.len()) {
+            scope.spawn(|| {
+                while let Some((index, user)) = {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    users.get(i).map(|u| (i, u))
+                } {
+                    match write_user(archive, platform, user) {
+                        Ok(done) => {
+                            if verbose {
+                                eprintln!(
+                                    "{}: {} events, {} attachments",
+                                    user.username,
+                                    done.entry.stats.events,
+                                    done.entry.stats.attachments
+                                );
+                            }
+                            lock(&results).push((index, done));
+                        }
+                        Err(error) => {
+                            next.store(users.len(), Ordering::Relaxed);
+                            lock(&failure).get_or_insert(error);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = lock(&failure).take() {
+        return Err(error);
+    }
+    let mut results = std::mem::take(&mut *lock(&results));
+    results.sort_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, done)| done).collect())
+}
+
+fn write_user(
+    archive: &ArchiveWriter,
+    platform: &dyn Platform,
+    user: &User,
+) -> Result<UserDone, Failure> {
+    let named = |f: Failure| Failure {
+        message: format!("user {}: {}", user.username, f.message),
+        ..f
+    };
+    let mut writer = archive.user(user).map_err(Failure::from).map_err(named)?;
+    platform
+        .export_user(user, &mut writer)
+        .map_err(explain)
+        .map_err(named)?;
+    writer.finish().map_err(Failure::from).map_err(named)
+}
+
+/// The archive's own errors pass through the platform untouched; here they get their exit code back.
+fn explain(error: ExportError) -> Failure {
+    match error {
+        ExportError::Sink(source) => match source.downcast::<ArchiveError>() {
+            Ok(archive) => (*archive).into(),
+            Err(other) => Failure::failed(other.to_string()),
+        },
+        other => other.into(),
+    }
+}
+
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

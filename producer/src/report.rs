@@ -1,0 +1,141 @@
+//! What a run says when it is over.
+
+use std::{fmt::Write, path::Path, time::Duration};
+
+use decryptor_wasm::manifest::{Loss, UserStats};
+use serde::Serialize;
+
+use crate::{archive::Sealing, platform::User};
+
+/// The outcome of a backup.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Where the archive is; empty on a dry run.
+    pub output: String,
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// `recipients`, `passphrase` or `none`.
+    pub encryption: &'static str,
+    /// Number of users.
+    pub users: usize,
+    /// Sums over the users.
+    pub records: UserStats,
+    /// What could not be read.
+    pub losses: Vec<Loss>,
+    /// Whole run.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// Of a finished backup.
+    pub fn done(
+        output: &Path,
+        id: &str,
+        stats: &[UserStats],
+        losses: Vec<Loss>,
+        sealing: &Sealing,
+        took: Duration,
+    ) -> Self {
+        let mut records = UserStats::default();
+        for user in stats {
+            records.streams += user.streams;
+            records.accesses += user.accesses;
+            records.profile += user.profile;
+            records.webhooks += user.webhooks;
+            records.events += user.events;
+            records.audit += user.audit;
+            records.series += user.series;
+            records.attachments += user.attachments;
+        }
+        Report {
+            output: output.display().to_string(),
+            archive_id: id.to_owned(),
+            dry_run: false,
+            encryption: encryption(sealing),
+            users: stats.len(),
+            records,
+            losses,
+            seconds: took.as_secs_f64(),
+        }
+    }
+
+    /// Of a run that only looked.
+    pub fn dry_run(users: &[User], sealing: &Sealing) -> Self {
+        Report {
+            output: String::new(),
+            archive_id: String::new(),
+            dry_run: true,
+            encryption: encryption(sealing),
+            users: users.len(),
+            records: UserStats::default(),
+            losses: Vec::new(),
+            seconds: 0.0,
+        }
+    }
+
+    /// The exit code: 5 when something was lost.
+    pub fn exit_code(&self) -> u8 {
+        if self.losses.is_empty() { 0 } else { 5 }
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        if self.dry_run {
+            return format!(
+                "dry run: {} users would be backed up (encryption: {}); nothing was written\n",
+                self.users, self.encryption
+            );
+        }
+        let r = &self.records;
+        let mut text = format!(
+            "backup of {} users in {} ({:.1} s), encryption: {}\n\
+             events {}, streams {}, accesses {}, profile {}, webhooks {}, audit {}, series {}, attachments {}\n\
+             archive id: {}\n",
+            self.users,
+            self.output,
+            self.seconds,
+            self.encryption,
+            r.events,
+            r.streams,
+            r.accesses,
+            r.profile,
+            r.webhooks,
+            r.audit,
+            r.series,
+            r.attachments,
+            self.archive_id
+        );
+        text.push_str(&self.losses_text());
+        text
+    }
+
+    /// The losses, one line each.
+    pub fn losses_text(&self) -> String {
+        let mut text = String::new();
+        for loss in &self.losses {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "LOST: user {}: {}: {}",
+                loss.user_id.as_deref().unwrap_or("-"),
+                loss.path
+                    .as_deref()
+                    .or(loss.collection.as_deref())
+                    .unwrap_or("-"),
+                loss.what
+            );
+        }
+        text
+    }
+}
+
+fn encryption(sealing: &Sealing) -> &'static str {
+    match sealing {
+        Sealing::None => "none",
+        Sealing::Recipients(_) => "recipients",
+        Sealing::Passphrase { .. } => "passphrase",
+    }
+}
