@@ -288,6 +288,7 @@ impl Planner<'_> {
         let known: BTreeSet<&str> = manifest.users.iter().map(|u| u.user_id.as_str()).collect();
         let chosen: BTreeSet<String> = self.plan.users.iter().map(|u| u.user_id.clone()).collect();
         let sizes = std::mem::take(&mut self.sizes);
+        let opened = !self.encrypted && manifest.encrypted == Some(true);
         for (&path, &size) in &sizes {
             let kind = PathKind::of(path);
             if one_user
@@ -328,8 +329,14 @@ impl Planner<'_> {
                     .user()
                     .map_or(PathKind::of(&path).is_records(), |u| !chosen.contains(u));
             if !skipped && !sizes.contains_key(path.as_str()) {
-                // A missing user-manifest is found where the users are read.
-                if !matches!(PathKind::of(&path), PathKind::UserManifest { .. }) {
+                let found_elsewhere = match PathKind::of(&path) {
+                    // Where the users are read.
+                    PathKind::UserManifest { .. } => true,
+                    // Opening an archive leaves behind what only served to open it.
+                    PathKind::Companion => opened,
+                    _ => false,
+                };
+                if !found_elsewhere {
                     self.find(
                         Severity::Error,
                         "missing",

@@ -193,6 +193,29 @@ fn both_engines_give_the_same_plaintext_and_it_is_the_platforms() {
 }
 
 #[test]
+fn the_decrypted_folder_verifies_until_a_byte_changes() {
+    let backup = Backup::new();
+    assert!(backup.open("plain", "key.pem", &[]).status.success());
+    let verify = || {
+        run(Command::new("node")
+            .arg(backup.archive("decrypt-backup.mjs"))
+            .arg(backup.path("plain"))
+            .arg("--verify"))
+    };
+    let untouched = verify();
+    assert!(untouched.status.success(), "{}", text(&untouched));
+    let some_attachment = tree(&backup.path("plain"))
+        .into_keys()
+        .find(|p| p.contains("/attachments/"))
+        .unwrap();
+    with_change(
+        &backup.path("plain").join(some_attachment),
+        |b| b.push(b'x'),
+        || assert_eq!(verify().status.code(), Some(4)),
+    );
+}
+
+#[test]
 fn damage_is_named_and_the_exit_code_tells() {
     let backup = Backup::new();
     let events = backup.find("events-0001.jsonl.gz");

@@ -9,7 +9,13 @@ fn main() {
     let result = wasm_bindgen_cli_support::Bindgen::new()
         .input_path(input)
         .web(true)
-        .and_then(|bindgen| bindgen.typescript(true).generate(output));
+        .and_then(|bindgen| {
+            bindgen
+                .typescript(true)
+                .remove_name_section(true)
+                .remove_producers_section(true)
+                .generate(output)
+        });
     if let Err(error) = result {
         eprintln!("{input}: {error:#}");
         std::process::exit(1);
