@@ -176,9 +176,11 @@ fn both_engines_give_the_same_plaintext_and_it_is_the_platforms() {
         let folder = format!("users/{}", user["userId"].as_str().unwrap());
         let lines = |name: &str| {
             let text = String::from_utf8(host[&format!("{folder}/{name}")].clone()).unwrap();
-            text.lines()
-                .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap())
-                .count() as u64
+            let parsed: Vec<serde_json::Value> = text
+                .lines()
+                .map(|l| serde_json::from_str(l).unwrap())
+                .collect();
+            parsed.len() as u64
         };
         assert_eq!(
             lines("streams.jsonl"),
