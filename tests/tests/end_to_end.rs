@@ -275,6 +275,38 @@ fn wrong_keys_are_told_apart() {
 }
 
 #[test]
+fn a_passphrase_opens_with_either_derivation_and_a_wrong_one_is_told() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    assert!(
+        run(Command::new(tool()).arg("sample").arg(at("platform")))
+            .status
+            .success()
+    );
+    fs::write(at("right"), "pässword 🔋\n").unwrap();
+    fs::write(at("wrong"), "password\n").unwrap();
+    for kdf in ["scrypt", "pbkdf2"] {
+        let made = run(Command::new(tool())
+            .arg("--pryv-root")
+            .arg(at("platform"))
+            .arg("--config")
+            .arg(at("platform/config.yml"))
+            .args(["--platform", "none", "--kdf", kdf, "--passphrase-file"])
+            .arg(at("right"))
+            .arg("--output")
+            .arg(at(kdf)));
+        assert!(made.status.success(), "{kdf}: {}", text(&made));
+        for (file, code) in [("right", 0), ("wrong", 3)] {
+            let opened = run(Command::new("node")
+                .current_dir(at(kdf))
+                .args(["decrypt-backup.mjs", ".", "--verify", "--passphrase-file"])
+                .arg(at(file)));
+            assert_eq!(opened.status.code(), Some(code), "{kdf}: {}", text(&opened));
+        }
+    }
+}
+
+#[test]
 fn the_archive_id_pins_the_archive() {
     let backup = Backup::new();
     let before = tree(backup.dir.path());
