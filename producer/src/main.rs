@@ -25,7 +25,11 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Some(Command::Keygen(args)) => keygen::run(args).map(|()| 0),
         Some(Command::Sample { dir }) => {
-            sample::create_sample_platform(dir).map_err(|e| Failure::failed(e.to_string()))?;
+            // The configuration that is written names its folder, and must hold from anywhere.
+            let absolute = std::path::absolute(dir)
+                .map_err(|e| Failure::failed(format!("{}: {e}", dir.display())))?;
+            sample::create_sample_platform(&absolute)
+                .map_err(|e| Failure::failed(e.to_string()))?;
             println!("sample platform: {}", dir.display());
             Ok(0)
         }

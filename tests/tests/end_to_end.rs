@@ -48,11 +48,10 @@ impl Backup {
                 .arg(at(key)));
             assert!(made.status.success(), "{}", text(&made));
         }
-        assert!(
-            run(Command::new(tool()).arg("sample").arg(at("platform")))
-                .status
-                .success()
-        );
+        let sample = run(Command::new(tool())
+            .current_dir(dir.path())
+            .args(["sample", "platform"]));
+        assert!(sample.status.success(), "{}", text(&sample));
         let made = run(&mut backup_command(dir.path(), "backup"));
         assert!(made.status.success(), "{}", text(&made));
         Backup { dir }
