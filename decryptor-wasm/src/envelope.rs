@@ -7,7 +7,8 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    DataKey, Error, ErrorKind, PrivateKey, PublicKey, RandomSource, Result, container::CHUNK,
+    DataKey, Error, ErrorKind, PrivateKey, PublicKey, RandomSource, Result,
+    container::{CHUNK, first_frame_is_whole},
     keys::MAX_SCRYPT_MEMORY,
 };
 
@@ -149,9 +150,26 @@ impl Envelope {
         self.json.recipients.as_deref().unwrap_or_default()
     }
 
-    /// Whether a wrong key can be told apart from damage.
+    /// Whether the envelope carries the check of the data key.
     pub fn has_key_check(&self) -> bool {
         self.json.key_check.is_some()
+    }
+
+    /// Whether a key that unlocked it is known to be the right one: by the key check, or because unwrapping with a wrong private key
+    /// fails by itself (OAEP). Otherwise a first frame that does not open means a wrong passphrase or damage.
+    pub fn proves_key(&self) -> bool {
+        self.has_key_check() || self.mode == Mode::Hybrid
+    }
+
+    /// The error for a `manifest.json` (its stored bytes) that did not open with the key of this envelope.
+    pub fn manifest_error(&self, error: Error, stored: &[u8]) -> Error {
+        if !self.proves_key() && error.kind() == ErrorKind::Damaged && first_frame_is_whole(stored)
+        {
+            return Error::key(
+                "the passphrase is wrong, or manifest.json is damaged (this archive has no key check to tell which): try the right passphrase, then another copy of the backup",
+            );
+        }
+        error.at("manifest.json")
     }
 
     /// The data key of a hybrid archive.

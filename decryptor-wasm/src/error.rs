@@ -27,6 +27,15 @@ impl ErrorKind {
         }
     }
 
+    /// The kind of that [`ErrorKind::name`]; anything else is [`ErrorKind::Failed`].
+    pub fn named(name: &str) -> Self {
+        use ErrorKind::*;
+        [Usage, Key, Damaged, Unsupported]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .unwrap_or(Failed)
+    }
+
     /// A stable lower-case name, for JSON output and for JavaScript's `error.kind`.
     pub fn name(self) -> &'static str {
         match self {
@@ -84,6 +93,15 @@ impl Error {
         Error {
             message: format!("{path}: {}", self.message),
             ..self
+        }
+    }
+
+    /// The same with the path in front, unless the sentence names it already.
+    pub fn within(self, path: &str) -> Self {
+        if self.message.contains(path) {
+            self
+        } else {
+            self.at(path)
         }
     }
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Envelope, chooseEngine, judge, plainManifest, plan } from './core.js';
 import { DecryptError, kindOf, messageOf } from './errors.js';
-import { firstFrameIsWhole } from './first-frame.js';
 import { pump, readStored, readWhole } from './pump.js';
 
 /** @typedef {import('./types.js').Source} Source */
@@ -142,19 +141,18 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
     throw new DecryptError('damaged', `this is not the archive that you expect: its id is ${id}, not ${expectId}`);
   }
   let key;
-  let keyChecked = true;
+  /** @type {OpenEnvelope|undefined} */
+  let envelope;
   if (names.has('encryption.json')) {
-    const envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
+    envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
     if (unlock === undefined) throw new DecryptError('key', 'this archive is encrypted: a key is needed');
     key = await unlock(envelope);
-    keyChecked = envelope.hasKeyCheck;
-    envelope.free();
   }
   try {
-    const manifest = await readManifest(source, key, aead, stored.content, keyChecked);
+    const manifest = await readManifest(source, key, aead, stored.content, envelope);
     const parsed = parseManifest(manifest);
     const { texts, contents, findings } = await readUserManifests(source, listing, key, aead, parsed);
-    const made = JSON.parse(plan(manifest, JSON.stringify(texts), JSON.stringify(listing), key !== undefined, user));
+    const made = JSON.parse(plan(manifest, JSON.stringify(texts), JSON.stringify(listing), envelope?.hasKeyCheck, user));
     const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
     made.findings.push(...findings.filter((finding) => !told.has(finding.path)));
     contents.set('manifest.json', manifest);
@@ -162,6 +160,8 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
   } catch (error) {
     key?.free();
     throw error;
+  } finally {
+    envelope?.free();
   }
 }
 
@@ -184,17 +184,13 @@ function requireManifest (names, where) {
  * @param {DataKey|undefined} key
  * @param {any} engine
  * @param {Uint8Array} stored
- * @param {boolean} keyChecked whether the envelope itself tells a wrong key
+ * @param {OpenEnvelope|undefined} envelope
  */
-async function readManifest (source, key, engine, stored, keyChecked) {
+async function readManifest (source, key, engine, stored, envelope) {
   try {
     return (await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine })).content;
   } catch (error) {
-    if (!keyChecked && kindOf(error) === 'damaged' && firstFrameIsWhole(stored)) {
-      throw new DecryptError('key', 'the key or passphrase is wrong, or manifest.json is damaged ' +
-        '(this archive has no key check to tell which): try the right key, then another copy of the backup');
-    }
-    throw withPath('manifest.json', error);
+    throw envelope?.manifestError(kindOf(error), messageOf(error), stored) ?? withPath('manifest.json', error);
   }
 }
 

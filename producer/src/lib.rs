@@ -9,6 +9,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod failure;
+pub mod interrupt;
 pub mod platform;
+pub mod progress;
 pub mod report;
 pub mod sample;

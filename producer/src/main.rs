@@ -1,18 +1,19 @@
 //! The `pryv-backup` command.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 use pryv_backup::{
     cli::{Cli, Command},
-    commands::{backup, keygen},
+    commands::{backup, decrypt, keygen},
     failure::Failure,
-    sample,
+    interrupt, sample,
 };
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    match prepare().and_then(|()| run(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             eprintln!("error: {}", failure.message);
@@ -21,9 +22,22 @@ fn main() -> ExitCode {
     }
 }
 
+/// Secrets are in memory: a crash must not leave them in a core file.
+fn prepare() -> Result<(), Failure> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none)
+        .map_err(io::Error::from)
+        .and_then(|()| interrupt::install())
+        .map_err(|e| Failure::failed(format!("the process could not be prepared: {e}")))
+}
+
 fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Some(Command::Keygen(args)) => keygen::run(args).map(|()| 0),
+        Some(Command::Decrypt(args)) => decrypt::run(args),
         Some(Command::Sample { dir }) => {
             // The configuration that is written names its folder, and must hold from anywhere.
             let absolute = std::path::absolute(dir)

@@ -6,7 +6,7 @@ mod header;
 
 pub use decoder::FrameDecoder;
 pub use encoder::{Encoder, FrameSealer};
-pub use header::{CHUNK, Header, MAGIC, SALT_LEN};
+pub use header::{CHUNK, Header, MAGIC, SALT_LEN, first_frame_is_whole};
 
 /// Bytes that sealing adds to a frame: the GCM tag.
 pub const TAG_LEN: usize = 16;

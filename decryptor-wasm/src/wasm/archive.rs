@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::prelude::*;
 
-use crate::{Error, ErrorKind, FileEntry, Manifest};
+use crate::{Error, ErrorKind, FileEntry, Manifest, plan::Storage};
 
-/// Judges the list of files: `userManifests` is `{path: text | null}`, `listing` is `[[path, size], …]`.
+/// Judges the list of files: `userManifests` is `{path: text | null}`, `listing` is `[[path, size], …]`; `keyCheck` is that of the
+/// envelope, undefined for an archive without one.
 #[wasm_bindgen]
 pub fn plan(
     manifest: &[u8],
     user_manifests: &str,
     listing: &str,
-    encrypted: bool,
+    key_check: Option<bool>,
     only_user: Option<String>,
 ) -> Result<String, JsValue> {
     let manifest = Manifest::parse(manifest)?;
@@ -27,7 +28,9 @@ pub fn plan(
         &manifest,
         &user_manifests,
         &listing,
-        encrypted,
+        key_check.map_or(Storage::Cleartext, |key_check| Storage::Sealed {
+            key_check,
+        }),
         only_user.as_deref(),
     )?)
 }

@@ -40,10 +40,23 @@ impl Envelope {
         self.0.mode().name().to_owned()
     }
 
-    /// Whether a wrong key can be told apart from damage.
+    /// Whether the envelope carries the check of the data key.
     #[wasm_bindgen(getter, js_name = hasKeyCheck)]
     pub fn has_key_check(&self) -> bool {
         self.0.has_key_check()
+    }
+
+    /// Whether a key that unlocked it is known to be the right one; see `Envelope::proves_key` of the core.
+    #[wasm_bindgen(getter, js_name = provesKey)]
+    pub fn proves_key(&self) -> bool {
+        self.0.proves_key()
+    }
+
+    /// The error to show for a `manifest.json` (its stored bytes) that did not open: kind, then message.
+    #[wasm_bindgen(js_name = manifestError)]
+    pub fn manifest_error(&self, kind: &str, message: String, stored: &[u8]) -> JsValue {
+        let error = Error::new(ErrorKind::named(kind), message);
+        self.0.manifest_error(error, stored).into()
     }
 
     /// Opens a hybrid archive.

@@ -23,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Make a key pair for encrypted backups.
     Keygen(KeygenArgs),
+    /// Open a backup: decrypt, verify or list it. The native twin of decrypt-backup.mjs.
+    Decrypt(DecryptArgs),
     /// Write a small sample platform to try the tool with.
     Sample {
         /// New folder for the platform.
@@ -44,6 +46,64 @@ pub struct KeygenArgs {
     /// Encrypt the private key with the passphrase in this file.
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
     pub passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["out", "list", "verify"]))]
+pub struct DecryptArgs {
+    /// Folder of the backup.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Write the decrypted files to this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Show the users and what the backup holds of each.
+    #[arg(long)]
+    pub list: bool,
+    /// Check every file, write nothing.
+    #[arg(long)]
+    pub verify: bool,
+    /// Private key (PEM or DER).
+    #[arg(long, value_name = "FILE")]
+    pub private_key: Option<PathBuf>,
+    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE")]
+    pub private_key_passphrase: Option<String>,
+    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE", conflicts_with = "passphrase_file")]
+    pub passphrase: Option<String>,
+    /// The same, from a file.
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Write plain .jsonl instead of .jsonl.gz.
+    #[arg(long)]
+    pub gunzip: bool,
+    /// Only this user (user id or username).
+    #[arg(long, short = 'u')]
+    pub user: Option<String>,
+    /// Write into a folder that is not empty.
+    #[arg(long)]
+    pub force: bool,
+    /// Write nothing at all if anything is damaged.
+    #[arg(long, conflicts_with = "salvage")]
+    pub strict: bool,
+    /// Keep what stands before the damage, in FILE.salvaged.
+    #[arg(long)]
+    pub salvage: bool,
+    /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
+    #[arg(long, value_name = "ID", value_parser = archive_id)]
+    pub expect_id: Option<String>,
+    /// Files at once (default: one per core).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+}
+
+fn archive_id(text: &str) -> Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("an archive id has 64 hex digits".to_owned())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

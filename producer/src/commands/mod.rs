@@ -1,6 +1,7 @@
 //! One file per command, each the story of what it does.
 
 pub mod backup;
+pub mod decrypt;
 pub mod keygen;
 
 use std::path::Path;
@@ -16,15 +17,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// The first line of a passphrase file.
 fn read_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let bytes = Zeroizing::new(read(path)?);
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failure::usage(format!("{}: not UTF-8 text", path.display())))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        return Err(Failure::usage(format!(
-            "{}: its first line, the passphrase, is empty",
+    first_line(&Zeroizing::new(read(path)?)).ok_or_else(|| {
+        Failure::usage(format!(
+            "{}: its first line, the passphrase, is empty or not UTF-8 text",
             path.display()
-        )));
-    }
-    Ok(Zeroizing::new(line.to_owned()))
+        ))
+    })
+}
+
+/// The first line of `bytes`, unless it is empty or no text.
+fn first_line(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let line = std::str::from_utf8(bytes).ok()?.lines().next()?;
+    (!line.is_empty()).then(|| Zeroizing::new(line.to_owned()))
 }

@@ -6,7 +6,7 @@ use decryptor_wasm::{Envelope, Mode};
 pub const NAMES: [&str; 3] = ["RESTORE-README.md", "decrypt-backup.mjs", "FORMAT.md"];
 
 const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/decrypt-backup.mjs"));
-const FORMAT: &str = include_str!("../../../docs/format.md");
+const FORMAT: &str = include_str!("../../../../docs/format.md");
 
 /// Name and text of each companion.
 pub fn companions(envelope: &Envelope) -> [(&'static str, String); 3] {

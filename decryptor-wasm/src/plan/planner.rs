@@ -1,111 +1,16 @@
-//! The verdict on an archive's file list: what is to be read, what is missing, what does not belong.
+//! The work of `plan`: collects what must be there, then walks what is there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde::Serialize;
-
+use super::{Finding, Plan, PlannedFile, Severity, Storage};
 use crate::{
     Error, FileEntry, Manifest, Result, UserEntry, UserManifest,
-    container::CHUNK,
     layout::{PathKind, is_safe_name, is_safe_path},
-    reader::FileSummary,
 };
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The archive is damaged or was tampered with.
-    Error,
-    /// Worth a look; the data is not affected.
-    Warning,
-    /// For information.
-    Note,
-}
-
-/// One thing to say of an archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Stable name for programs: `missing`, `foreign`, `stray`, `unsafe-path`, `no-inventory`, `loss`, `user-manifest`.
-    pub code: &'static str,
-    /// The file concerned, or empty.
-    pub path: String,
-    /// One sentence.
-    pub message: String,
-}
-
-/// A file to process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedFile {
-    /// From the archive's root.
-    pub path: String,
-    /// The user whose folder it is in.
-    pub user: Option<String>,
-    /// The content is JSON lines.
-    pub jsonl: bool,
-    /// The content is gzip.
-    pub gzip: bool,
-    /// The file is a sealed container.
-    pub encrypted: bool,
-    /// Stored bytes, as the host listed it.
-    pub size: u64,
-    /// What the inventory says of it.
-    pub expected: Option<FileEntry>,
-}
-
-/// What [`plan`] makes of an archive.
-#[derive(Debug, Clone, Serialize)]
-pub struct Plan {
-    /// Whether the archive has an inventory, so that missing and swapped files are noticed.
-    pub inventoried: bool,
-    /// The files to process; the manifests, which the host has read already, are not among them.
-    pub files: Vec<PlannedFile>,
-    /// What is wrong or worth saying.
-    pub findings: Vec<Finding>,
-    /// The users concerned.
-    pub users: Vec<UserEntry>,
-}
-
-/// Judges the list of files against the manifests.
-///
-/// `user_manifests` holds the opened `user-manifest.json` of each user folder by path, or `None` where it could not be opened
-/// (the host has reported that already); `listing` is every file with its size in bytes. With `only_user` (id or name) the
-/// other users' folders are left aside.
-pub fn plan(
-    manifest: &Manifest,
-    user_manifests: &HashMap<String, Option<Vec<u8>>>,
-    listing: &[(String, u64)],
+pub(super) struct Planner<'a> {
     encrypted: bool,
-    only_user: Option<&str>,
-) -> Result<Plan> {
-    let mut planner = Planner {
-        encrypted,
-        plan: Plan {
-            inventoried: manifest.inventory.is_some(),
-            files: Vec::new(),
-            findings: Vec::new(),
-            users: Vec::new(),
-        },
-        sizes: listing
-            .iter()
-            .map(|(path, size)| (path.as_str(), *size))
-            .collect(),
-        expected: BTreeMap::new(),
-        required: BTreeSet::new(),
-        blind: BTreeSet::new(),
-    };
-    planner.users(manifest, user_manifests, only_user)?;
-    planner.inventory(manifest.inventory.iter().flat_map(|i| &i.files));
-    planner.guarantees(manifest);
-    planner.judge(manifest, only_user.is_some());
-    Ok(planner.plan)
-}
-
-struct Planner<'a> {
-    encrypted: bool,
-    plan: Plan,
+    pub(super) plan: Plan,
     sizes: BTreeMap<&'a str, u64>,
     expected: BTreeMap<String, FileEntry>,
     /// Files that an archive without an inventory must hold.
@@ -114,8 +19,27 @@ struct Planner<'a> {
     blind: BTreeSet<String>,
 }
 
-impl Planner<'_> {
-    fn users(
+impl<'a> Planner<'a> {
+    pub(super) fn new(manifest: &Manifest, listing: &'a [(String, u64)], storage: Storage) -> Self {
+        Planner {
+            encrypted: storage != Storage::Cleartext,
+            plan: Plan {
+                inventoried: manifest.inventory.is_some(),
+                files: Vec::new(),
+                findings: Vec::new(),
+                users: Vec::new(),
+            },
+            sizes: listing
+                .iter()
+                .map(|(path, size)| (path.as_str(), *size))
+                .collect(),
+            expected: BTreeMap::new(),
+            required: BTreeSet::new(),
+            blind: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn users(
         &mut self,
         manifest: &Manifest,
         user_manifests: &HashMap<String, Option<Vec<u8>>>,
@@ -217,7 +141,7 @@ impl Planner<'_> {
         }
     }
 
-    fn inventory<'f>(&mut self, files: impl Iterator<Item = &'f FileEntry>) {
+    pub(super) fn inventory<'f>(&mut self, files: impl Iterator<Item = &'f FileEntry>) {
         for file in files {
             if is_safe_path(&file.path) {
                 self.expected.insert(file.path.clone(), file.clone());
@@ -258,7 +182,15 @@ impl Planner<'_> {
         self.required.extend(events.chain(audit));
     }
 
-    fn guarantees(&mut self, manifest: &Manifest) {
+    pub(super) fn guarantees(&mut self, manifest: &Manifest, storage: Storage) {
+        if manifest.inventory.is_some() && storage == (Storage::Sealed { key_check: false }) {
+            self.find(
+                Severity::Error,
+                "no-key-check",
+                "encryption.json",
+                "lacks the key check that every archive with an inventory carries; it was changed",
+            );
+        }
         if manifest.inventory.is_none() {
             let binding = if self.encrypted {
                 "swapped or cut at certain places"
@@ -284,7 +216,7 @@ impl Planner<'_> {
         }
     }
 
-    fn judge(&mut self, manifest: &Manifest, one_user: bool) {
+    pub(super) fn judge(&mut self, manifest: &Manifest, one_user: bool) {
         let known: BTreeSet<&str> = manifest.users.iter().map(|u| u.user_id.as_str()).collect();
         let chosen: BTreeSet<String> = self.plan.users.iter().map(|u| u.user_id.clone()).collect();
         let sizes = std::mem::take(&mut self.sizes);
@@ -394,45 +326,4 @@ fn is_chunk(path: &str) -> bool {
     let mut parts = path.rsplit('/');
     parts.next();
     matches!(parts.next(), Some("events" | "audit"))
-}
-
-/// Compares what was read of a file with what the inventory says of it. `opened` tells that the archive was decrypted before (a
-/// tree without `encryption.json` whose manifest says that it was sealed), so that the content's size and digest count.
-pub fn judge(
-    expected: &FileEntry,
-    summary: &FileSummary,
-    sha256: Option<&str>,
-    opened: bool,
-) -> Result<()> {
-    let (size, digest) = match (opened, &expected.content_sha256) {
-        (true, Some(content)) => (expected.content_size, content),
-        _ => (expected.size, &expected.sha256),
-    };
-    if summary.stored_size != size {
-        return Err(Error::damaged(format!(
-            "has {} bytes, the inventory says {size}; it was cut, extended or replaced",
-            summary.stored_size
-        )));
-    }
-    // An inventory comes with frames of one size only; the header that names it carries no tag of its own.
-    if !opened
-        && (summary.salt != expected.salt || summary.chunk.is_some_and(|chunk| chunk != CHUNK))
-    {
-        return Err(Error::damaged(
-            "is not the file that the inventory lists under this name; it was swapped or replaced",
-        ));
-    }
-    if sha256.is_some_and(|seen| seen != digest) {
-        return Err(Error::damaged(
-            "is not the file that the inventory lists (its SHA-256 differs); it was changed or replaced",
-        ));
-    }
-    if let (Some(seen), Some(due)) = (summary.records, expected.records)
-        && seen != due
-    {
-        return Err(Error::damaged(format!(
-            "holds {seen} records, the inventory says {due}"
-        )));
-    }
-    Ok(())
 }

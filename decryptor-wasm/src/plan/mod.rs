@@ -1,0 +1,103 @@
+//! The verdict on an archive's file list: what is to be read, what is missing, what does not belong.
+
+mod judge;
+mod planner;
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::{FileEntry, Manifest, Result, UserEntry};
+
+pub use judge::judge;
+use planner::Planner;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The archive is damaged or was tampered with.
+    Error,
+    /// Worth a look; the data is not affected.
+    Warning,
+    /// For information.
+    Note,
+}
+
+/// One thing to say of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Stable name for programs: `missing`, `foreign`, `stray`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
+    /// `user-manifest`.
+    pub code: &'static str,
+    /// The file concerned, or empty.
+    pub path: String,
+    /// One sentence.
+    pub message: String,
+}
+
+/// A file to process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedFile {
+    /// From the archive's root.
+    pub path: String,
+    /// The user whose folder it is in.
+    pub user: Option<String>,
+    /// The content is JSON lines.
+    pub jsonl: bool,
+    /// The content is gzip.
+    pub gzip: bool,
+    /// The file is a sealed container.
+    pub encrypted: bool,
+    /// Stored bytes, as the host listed it.
+    pub size: u64,
+    /// What the inventory says of it.
+    pub expected: Option<FileEntry>,
+}
+
+/// How an archive lies there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// Readable by anyone.
+    Cleartext,
+    /// Sealed; `key_check` says whether its envelope carries the check of the data key.
+    Sealed {
+        /// See [`crate::Envelope::has_key_check`].
+        key_check: bool,
+    },
+}
+
+/// What [`plan`] makes of an archive.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Plan {
+    /// Whether the archive has an inventory, so that missing and swapped files are noticed.
+    pub inventoried: bool,
+    /// The files to process; the manifests, which the host has read already, are not among them.
+    pub files: Vec<PlannedFile>,
+    /// What is wrong or worth saying.
+    pub findings: Vec<Finding>,
+    /// The users concerned.
+    pub users: Vec<UserEntry>,
+}
+
+/// Judges the list of files against the manifests.
+///
+/// `user_manifests` holds the opened `user-manifest.json` of each user folder by path, or `None` where it could not be opened
+/// (the host has reported that already); `listing` is every file with its size in bytes. With `only_user` (id or name) the
+/// other users' folders are left aside.
+pub fn plan(
+    manifest: &Manifest,
+    user_manifests: &HashMap<String, Option<Vec<u8>>>,
+    listing: &[(String, u64)],
+    storage: Storage,
+    only_user: Option<&str>,
+) -> Result<Plan> {
+    let mut planner = Planner::new(manifest, listing, storage);
+    planner.users(manifest, user_manifests, only_user)?;
+    planner.inventory(manifest.inventory.iter().flat_map(|i| &i.files));
+    planner.guarantees(manifest, storage);
+    planner.judge(manifest, only_user.is_some());
+    Ok(planner.plan)
+}

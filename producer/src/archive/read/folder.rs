@@ -1,0 +1,110 @@
+//! An archive's folder.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{Error, ErrorKind, Result};
+use rustix::fs::{Mode, OFlags};
+
+/// The folder of an archive on this machine. Symbolic links are refused: an archive holds none, and one could make a file outside
+/// the folder look like a part of it.
+#[derive(Debug, Clone)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder at `path`; nothing is read yet.
+    pub fn new(path: &Path) -> Self {
+        Folder(path.to_owned())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Every file with its size in bytes, sorted by path.
+    pub fn list(&self) -> Result<Vec<(String, u64)>> {
+        let mut found = Vec::new();
+        walk(&self.0, "", &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// Opens one of its files.
+    pub fn open(&self, path: &str) -> Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::open(self.0.join(path), flags, Mode::empty())
+            .map(File::from)
+            .map_err(|e| unreadable(path, &e.into()))?;
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Ok(file),
+            Ok(_) => Err(Error::damaged(format!("{path} is not a regular file"))),
+            Err(e) => Err(unreadable(path, &e)),
+        }
+    }
+
+    /// A whole small file as it is stored.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(path)?
+            .read_to_end(&mut bytes)
+            .map_err(|e| unreadable(path, &e))?;
+        Ok(bytes)
+    }
+}
+
+/// The error for a file that the system does not give.
+pub(super) fn unreadable(path: &str, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Failed, format!("cannot read {path}: {error}"))
+}
+
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<()> {
+    let failed = |e: io::Error| {
+        let at = folder.display();
+        match e.kind() {
+            io::ErrorKind::NotFound => Error::new(
+                ErrorKind::Usage,
+                format!("{at} does not exist: give the folder of the backup"),
+            ),
+            io::ErrorKind::NotADirectory => Error::new(
+                ErrorKind::Usage,
+                format!("{at} is not a folder: give the folder of the backup"),
+            ),
+            _ => Error::new(
+                ErrorKind::Failed,
+                format!("cannot read the folder {at}: {e}"),
+            ),
+        }
+    };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let on_disk = entry.path();
+        let Ok(name) = entry.file_name().into_string() else {
+            return Err(Error::damaged(format!(
+                "{} has a name that is not text: an archive holds none; remove it",
+                on_disk.display()
+            )));
+        };
+        let path = format!("{prefix}{name}");
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            walk(&on_disk, &format!("{path}/"), found)?;
+        } else if kind.is_file() {
+            found.push((path, entry.metadata().map_err(failed)?.len()));
+        } else {
+            let what = if kind.is_symlink() {
+                "a symbolic link"
+            } else {
+                "not a regular file"
+            };
+            return Err(Error::damaged(format!(
+                "{} is {what}: a backup holds regular files only; remove it or copy the backup again",
+                on_disk.display()
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Reading an archive: the files of a folder, the manifests that say what they should be, and the content of each.
+
+mod folder;
+mod open;
+mod stream;
+
+pub use folder::Folder;
+pub use open::{Archive, Choice};
+pub use stream::{Content, GunzipCheck, ReadFile};

@@ -1,0 +1,175 @@
+//! Opening: envelope, key, manifests, and the plan of what is to be read.
+
+use std::collections::{BTreeMap, HashMap};
+
+use decryptor_wasm::{
+    DataKey, Envelope, Error, ErrorKind, FileEntry, Manifest, Result,
+    layout::PathKind,
+    plan::{Finding, Plan, PlannedFile, Severity, Storage, plan},
+};
+
+use super::{Content, Folder, ReadFile};
+use crate::archive::archive_id;
+
+/// Which archive, and what of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choice<'a> {
+    /// User id or username: leave out everything of the others.
+    pub user: Option<&'a str>,
+    /// The archive's id as noted when it was made.
+    pub expect_id: Option<&'a str>,
+}
+
+/// An opened archive: its manifests are read and authentic, and it is known what every file of it should be.
+pub struct Archive {
+    pub(super) folder: Folder,
+    pub(super) key: Option<DataKey>,
+    /// Hex SHA-256 of `manifest.json` as stored.
+    pub id: String,
+    /// What the archive says of itself.
+    pub manifest: Manifest,
+    /// What is to be read, and what is wrong already.
+    pub plan: Plan,
+    /// The content of `manifest.json` and of every readable `user-manifest.json`, by path.
+    pub manifests: BTreeMap<String, Vec<u8>>,
+}
+
+impl Archive {
+    /// Opens the archive in `folder`; `unlock` gives the data key and is called for an encrypted archive only.
+    pub fn open(
+        folder: Folder,
+        choice: Choice<'_>,
+        unlock: impl FnOnce(&Envelope) -> Result<DataKey>,
+    ) -> Result<Self> {
+        let listing = folder.list()?;
+        let has = |name: &str| listing.iter().any(|(path, _)| path == name);
+        require_manifest(&folder, listing.is_empty(), has)?;
+        let stored = folder.read("manifest.json")?;
+        let id = archive_id(&stored);
+        if let Some(expected) = choice.expect_id
+            && !expected.eq_ignore_ascii_case(&id)
+        {
+            return Err(Error::damaged(format!(
+                "this is not the archive that you expect: its id is {id}, not {expected}"
+            )));
+        }
+        let envelope = has("encryption.json")
+            .then(|| Envelope::parse(&folder.read("encryption.json")?))
+            .transpose()?;
+        let key = envelope.as_ref().map(unlock).transpose()?;
+        let storage = envelope
+            .as_ref()
+            .map_or(Storage::Cleartext, |e| Storage::Sealed {
+                key_check: e.has_key_check(),
+            });
+        let content = ReadFile::of_manifest(key.as_ref())
+            .whole(&stored)
+            .map_err(|error| match &envelope {
+                Some(envelope) => envelope.manifest_error(error, &stored),
+                None => error.at("manifest.json"),
+            })?
+            .bytes;
+        let mut archive = Archive {
+            folder,
+            key,
+            id,
+            manifest: Manifest::parse(&content)?,
+            plan: Plan::default(),
+            manifests: BTreeMap::new(),
+        };
+        let (user_manifests, findings) = archive.user_manifests(&listing);
+        archive.plan = plan(
+            &archive.manifest,
+            &user_manifests,
+            &listing,
+            storage,
+            choice.user,
+        )?;
+        for finding in findings {
+            if !archive.plan.findings.iter().any(|f| f.path == finding.path) {
+                archive.plan.findings.push(finding);
+            }
+        }
+        archive.manifests.extend(
+            user_manifests
+                .into_iter()
+                .filter_map(|(p, c)| Some((p, c?))),
+        );
+        archive.manifests.insert("manifest.json".into(), content);
+        Ok(archive)
+    }
+
+    /// Whether it is sealed.
+    pub fn encrypted(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Whether this is what was decrypted of an archive: its inventory counts with the content then.
+    pub fn opened(&self) -> bool {
+        !self.encrypted() && self.manifest.encrypted == Some(true)
+    }
+
+    /// The files to read.
+    pub fn files(&self) -> &[PlannedFile] {
+        &self.plan.files
+    }
+
+    /// Reads every user manifest and holds it against the inventory of the manifest.
+    fn user_manifests(
+        &self,
+        listing: &[(String, u64)],
+    ) -> (HashMap<String, Option<Vec<u8>>>, Vec<Finding>) {
+        let expected: HashMap<&str, &FileEntry> = self
+            .manifest
+            .inventory
+            .iter()
+            .flat_map(|inventory| &inventory.files)
+            .map(|entry| (entry.path.as_str(), entry))
+            .collect();
+        let mut found = HashMap::new();
+        let mut findings = Vec::new();
+        for (path, _) in listing {
+            if !matches!(PathKind::of(path), PathKind::UserManifest { .. }) {
+                continue;
+            }
+            match self.user_manifest(path, expected.get(path.as_str()).copied()) {
+                Ok(content) => drop(found.insert(path.clone(), Some(content))),
+                Err(error) => {
+                    found.insert(path.clone(), None);
+                    findings.push(Finding {
+                        severity: Severity::Error,
+                        code: "damaged",
+                        path: path.clone(),
+                        message: error.within(path).to_string(),
+                    });
+                }
+            }
+        }
+        (found, findings)
+    }
+
+    fn user_manifest(&self, path: &str, expected: Option<&FileEntry>) -> Result<Vec<u8>> {
+        let stored = self.folder.read(path)?;
+        let Content { bytes, seen } = ReadFile::of_manifest(self.key.as_ref()).whole(&stored)?;
+        seen.judge(expected, self.opened())?;
+        Ok(bytes)
+    }
+}
+
+fn require_manifest(folder: &Folder, empty: bool, has: impl Fn(&str) -> bool) -> Result<()> {
+    let at = folder.path().display();
+    let usage = |what: String| Err(Error::new(ErrorKind::Usage, what));
+    if has("manifest.json") {
+        Ok(())
+    } else if empty {
+        usage(format!("{at} is empty: give the folder of the backup"))
+    } else if !has("encryption.json") {
+        usage(format!(
+            "{at} is not a backup (it has no manifest.json): give the folder of the backup"
+        ))
+    } else {
+        Err(Error::damaged(format!(
+            "{at} has no manifest.json: the backup was not finished, or the file was removed; use another copy"
+        )))
+    }
+}

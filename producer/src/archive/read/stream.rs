@@ -1,0 +1,204 @@
+//! The content of one file, in constant memory.
+
+use std::{fs::File, io::Read};
+
+use decryptor_wasm::{
+    DataKey, Error, FileEntry, Result,
+    aead::RustAead,
+    plan::{PlannedFile, judge},
+    reader::{FileReader, FileSummary, ReadOptions},
+};
+use sha2::{Digest, Sha256};
+
+use super::{Archive, folder::unreadable};
+use crate::archive::write::file::hex;
+
+/// Bytes read at once.
+const BLOCK: usize = 1024 * 1024;
+const SMALLEST_BLOCK: usize = 4096;
+
+/// How to read a file.
+#[derive(Clone, Copy)]
+pub struct ReadFile<'a> {
+    /// The archive's key; none for a file that is not sealed.
+    pub key: Option<&'a DataKey>,
+    /// Put out the inflated bytes.
+    pub gunzip: bool,
+    /// Check that the (inflated) content is JSON lines, and count them.
+    pub lines: bool,
+    /// Digest the stored bytes.
+    pub hash: bool,
+    /// Stored bytes, as listed.
+    pub size: u64,
+}
+
+/// What reading one file to its end has shown.
+pub struct Seen {
+    /// Sizes, salt and records.
+    pub summary: FileSummary,
+    /// Of the stored bytes, when asked for.
+    pub sha256: Option<String>,
+}
+
+/// A whole small file.
+pub struct Content {
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// What was seen on the way.
+    pub seen: Seen,
+}
+
+impl Seen {
+    /// Compares it with the inventory's entry, if there is one.
+    pub fn judge(&self, expected: Option<&FileEntry>, opened: bool) -> Result<()> {
+        expected.map_or(Ok(()), |expected| {
+            judge(expected, &self.summary, self.sha256.as_deref(), opened)
+        })
+    }
+}
+
+impl<'a> ReadFile<'a> {
+    /// For a manifest: as it is, with its digest.
+    pub fn of_manifest(key: Option<&'a DataKey>) -> Self {
+        ReadFile {
+            key,
+            gunzip: false,
+            lines: false,
+            hash: true,
+            size: 0,
+        }
+    }
+
+    /// Passes the content of `stored` to `sink` piece by piece. Every piece is authentic when it is passed, but only the end shows
+    /// that nothing is missing. An error of the archive comes after what stood before it was passed on.
+    pub fn run(
+        self,
+        mut stored: impl FnMut(&mut [u8]) -> Result<usize>,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Seen> {
+        let options = ReadOptions {
+            gunzip: self.gunzip,
+            lines: self.lines,
+            buffer: (self.size.min(BLOCK as u64) as usize).max(SMALLEST_BLOCK),
+        };
+        let mut reader: FileReader<RustAead> = match self.key {
+            Some(key) => FileReader::sealed(key.clone(), options, |key| Ok(RustAead::new(key))),
+            None => FileReader::cleartext(options),
+        };
+        let mut digest = self.hash.then(Sha256::new);
+        loop {
+            let input = reader.input();
+            let n = stored(input)?;
+            if n == 0 {
+                break;
+            }
+            if let Some(digest) = &mut digest {
+                digest.update(&input[..n]);
+            }
+            let processed = reader.process(n);
+            loop {
+                let piece = reader.output()?;
+                if piece.is_empty() {
+                    break;
+                }
+                sink(piece)?;
+            }
+            processed?;
+        }
+        Ok(Seen {
+            summary: reader.finish()?,
+            sha256: digest.map(hex),
+        })
+    }
+
+    /// The same for a file that is in memory.
+    pub fn whole(self, mut stored: &[u8]) -> Result<Content> {
+        let mut bytes = Vec::with_capacity(stored.len());
+        let sized = ReadFile {
+            size: stored.len() as u64,
+            ..self
+        };
+        let seen = sized.run(
+            |into| {
+                let n = stored.len().min(into.len());
+                into[..n].copy_from_slice(&stored[..n]);
+                stored = &stored[n..];
+                Ok(n)
+            },
+            &mut |piece| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            },
+        )?;
+        Ok(Content { bytes, seen })
+    }
+}
+
+/// Checks gzip bytes on their way to disk: that they inflate to their end, and to JSON lines.
+pub struct GunzipCheck(FileReader<RustAead>);
+
+impl GunzipCheck {
+    /// `lines`: the inflated content is to be JSON lines.
+    pub fn new(lines: bool) -> Self {
+        GunzipCheck(FileReader::cleartext(ReadOptions {
+            gunzip: true,
+            lines,
+            buffer: BLOCK,
+        }))
+    }
+
+    /// The next bytes.
+    pub fn push(&mut self, mut piece: &[u8]) -> Result<()> {
+        while !piece.is_empty() {
+            let input = self.0.input();
+            let n = input.len().min(piece.len());
+            input[..n].copy_from_slice(&piece[..n]);
+            piece = &piece[n..];
+            self.0.process(n)?;
+            while !self.0.output()?.is_empty() {}
+        }
+        Ok(())
+    }
+
+    /// The end of the file.
+    pub fn finish(&mut self) -> Result<()> {
+        self.0.finish().map(drop)
+    }
+}
+
+impl Archive {
+    /// Passes the content of a planned file to `sink`, decrypted, and inflated if asked, and judges it at the end. `hash` checks the
+    /// digest of the stored bytes too, which is always done for a file that is not sealed. Errors name the file.
+    pub fn stream(
+        &self,
+        file: &PlannedFile,
+        gunzip: bool,
+        hash: bool,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<FileSummary> {
+        let inflate = file.gzip && gunzip;
+        let reading = ReadFile {
+            key: self.key.as_ref().filter(|_| file.encrypted),
+            gunzip: inflate,
+            lines: file.jsonl && (inflate || !file.gzip),
+            hash: hash || !file.encrypted,
+            size: file.size,
+        };
+        let mut read = || {
+            let mut stored = self.folder.open(&file.path)?;
+            let seen = reading.run(|into| read_some(&mut stored, into, &file.path), sink)?;
+            seen.judge(file.expected.as_ref(), self.opened())?;
+            Ok(seen.summary)
+        };
+        read().map_err(|error: Error| error.within(&file.path))
+    }
+}
+
+fn read_some(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
+    loop {
+        match file.read(into) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            read => return read.map_err(|e| unreadable(path, &e)),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Writing an archive: everything aside first, one durability barrier, then into place, the manifest last.
+
+mod companions;
+pub mod file;
+mod records;
+mod user;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{
+    DataKey, Envelope, FileEntry, Inventory, Kdf, Manifest, PublicKey, RandomSource,
+    manifest::{FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+pub use user::{UserDone, UserWriter, now_ms};
+
+use self::{
+    file::{FileWriter, hex},
+    records::RecordFile,
+};
+use crate::platform::User;
+
+/// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
+const STAGING: &str = ".pryv-backup-partial";
+/// The storage version that Pryv's own tool writes into its manifests.
+const CORE_VERSION: &str = "1.9.3";
+
+/// To whom an archive is locked.
+pub enum Sealing {
+    /// To nobody: the archive is readable as it lies there.
+    None,
+    /// To the holders of these keys.
+    Recipients(Vec<PublicKey>),
+    /// To whoever knows the passphrase.
+    Passphrase {
+        /// The passphrase.
+        passphrase: Zeroizing<String>,
+        /// How it becomes a key.
+        kdf: Kdf,
+    },
+}
+
+/// How an archive is written.
+pub struct Options {
+    /// gzip the record files.
+    pub compress: bool,
+    /// Plain bytes after which an event or audit file ends.
+    pub chunk_bytes: u64,
+}
+
+/// Why an archive could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The destination refused.
+    #[error("{path}: {source}; the backup was not made")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is a backup already.
+    #[error("{0} already holds a backup; give an empty or new folder as --output")]
+    Exists(PathBuf),
+    /// There is something else.
+    #[error("{0} is not empty; give an empty or new folder as --output")]
+    NotEmpty(PathBuf),
+    /// An id of the platform that cannot be a name.
+    #[error("{0:?} cannot be a file name; nothing was written for it")]
+    UnsafeName(String),
+    /// No randomness.
+    #[error("the system gave no random bytes: {0}")]
+    Random(String),
+    /// Compression failed.
+    #[error("compression failed: {0}")]
+    Compress(String),
+    /// The core refused.
+    #[error(transparent)]
+    Core(#[from] decryptor_wasm::Error),
+}
+
+impl ArchiveError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        ArchiveError::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// The system's random bytes.
+pub struct SystemRandom;
+
+impl RandomSource for SystemRandom {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), decryptor_wasm::Error> {
+        getrandom::fill(out).map_err(|e| {
+            decryptor_wasm::Error::new(
+                decryptor_wasm::ErrorKind::Failed,
+                format!("the system gave no random bytes: {e}"),
+            )
+        })
+    }
+}
+
+/// An archive that is being written.
+pub struct ArchiveWriter {
+    output: PathBuf,
+    staging: PathBuf,
+    options: Options,
+    key: Option<DataKey>,
+    shared: Vec<FileEntry>,
+    envelope: Option<FileEntry>,
+    snapshot_before: f64,
+}
+
+/// What is known when all users are written.
+pub struct Summary {
+    /// Engine and domain, for the manifest.
+    pub config: PlatformConfig,
+    /// `pryv` or `none`.
+    pub platform_mode: &'static str,
+    /// Losses that concern no user.
+    pub losses: Vec<Loss>,
+}
+
+impl ArchiveWriter {
+    /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
+    pub fn create(
+        output: &Path,
+        sealing: &Sealing,
+        options: Options,
+    ) -> Result<(Self, bool), ArchiveError> {
+        let leftover = prepare(output)?;
+        let staging = output.join(STAGING);
+        fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
+        let mut writer = ArchiveWriter {
+            output: output.to_owned(),
+            staging,
+            options,
+            key: None,
+            shared: Vec::new(),
+            envelope: None,
+            snapshot_before: now_ms() as f64 / 1000.0,
+        };
+        let (envelope, key) = match sealing {
+            Sealing::None => return Ok((writer, leftover)),
+            Sealing::Recipients(recipients) => {
+                let key = DataKey::generate(&mut SystemRandom)?;
+                (
+                    Envelope::for_recipients(&key, recipients, &mut SystemRandom)?,
+                    key,
+                )
+            }
+            Sealing::Passphrase { passphrase, kdf } => {
+                Envelope::for_passphrase(*kdf, passphrase, &mut SystemRandom)?
+            }
+        };
+        writer.envelope = Some(writer.write_clear("encryption.json", &envelope.to_json()?)?);
+        writer.key = Some(key);
+        for (name, text) in companions::companions(&envelope) {
+            let entry = writer.write_clear(name, text.as_bytes())?;
+            writer.shared.push(entry);
+        }
+        Ok((writer, leftover))
+    }
+
+    /// Begins a user's folder.
+    pub fn user<'a>(&'a self, user: &'a User) -> Result<UserWriter<'a>, ArchiveError> {
+        UserWriter::create(self, user)
+    }
+
+    /// The file of the platform's own entries.
+    pub fn platform_file(&self) -> Result<RecordFile, ArchiveError> {
+        RecordFile::create(
+            &self.staging,
+            "platform/platform",
+            self.options.compress,
+            self.key(),
+        )
+    }
+
+    /// Adds the finished file of the platform's entries.
+    pub fn add_shared(&mut self, entry: FileEntry) {
+        self.shared.push(entry);
+    }
+
+    /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. Returns the archive id.
+    pub fn finish(
+        mut self,
+        users: Vec<UserDone>,
+        summary: Summary,
+    ) -> Result<String, ArchiveError> {
+        let mut files = std::mem::take(&mut self.shared);
+        files.extend(users.iter().map(|u| u.manifest_file.clone()));
+        let mut sums: Vec<FileEntry> = users
+            .iter()
+            .flat_map(|u| u.files.clone())
+            .chain(files.iter().cloned())
+            .chain(self.envelope.take())
+            .collect();
+        let manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            core_version: CORE_VERSION.to_owned(),
+            config: summary.config,
+            backup_type: "full".to_owned(),
+            backup_timestamp: now_ms(),
+            snapshot_before: Some(self.snapshot_before),
+            users: users.into_iter().map(|u| u.entry).collect(),
+            compressed: self.options.compress,
+            producer: Some(Producer {
+                name: "pryv-backup".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            }),
+            encrypted: Some(self.key.is_some()),
+            platform: Some(PlatformSection {
+                mode: summary.platform_mode.to_owned(),
+            }),
+            losses: summary.losses,
+            inventory: Some(Inventory { v: 1, files }),
+        };
+        let entry = self.write_json("manifest.json", &manifest)?;
+        let id = entry.sha256.clone();
+        sums.push(entry);
+        self.write_clear("SHA256SUMS", sums_text(&mut sums).as_bytes())?;
+        self.publish()?;
+        Ok(id)
+    }
+
+    /// Gives up: what was written of the archive is removed.
+    pub fn abandon(self) {
+        // Best effort: whatever cannot be removed now is recognised by the next run.
+        let _ = fs::remove_dir_all(&self.staging);
+    }
+
+    fn key(&self) -> Option<&DataKey> {
+        self.key.as_ref()
+    }
+
+    fn write_json<T: Serialize>(&self, path: &str, value: &T) -> Result<FileEntry, ArchiveError> {
+        let json = serde_json::to_vec_pretty(value)
+            .map_err(|e| ArchiveError::io(Path::new(path), e.into()))?;
+        let mut file = FileWriter::create(&self.staging, path, self.key())?;
+        file.write(&json)?;
+        file.finish(None)
+    }
+
+    fn write_clear(&self, path: &str, bytes: &[u8]) -> Result<FileEntry, ArchiveError> {
+        let mut file = FileWriter::create(&self.staging, path, None)?;
+        file.write(bytes)?;
+        file.finish(None)
+    }
+
+    fn publish(self) -> Result<(), ArchiveError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |e: io::Error| ArchiveError::Io { path, source: e }
+        };
+        sync(&self.staging).map_err(at(&self.staging))?;
+        let mut names: Vec<_> = fs::read_dir(&self.staging)
+            .and_then(|entries| {
+                entries
+                    .map(|e| e.map(|e| e.file_name()))
+                    .collect::<io::Result<_>>()
+            })
+            .map_err(at(&self.staging))?;
+        names.sort_by_key(|name| name == "manifest.json");
+        for name in names {
+            if name == "manifest.json" {
+                sync(&self.output).map_err(at(&self.output))?;
+            }
+            let target = self.output.join(&name);
+            fs::rename(self.staging.join(&name), &target).map_err(at(&target))?;
+        }
+        fs::remove_dir(&self.staging).map_err(at(&self.staging))?;
+        sync(&self.output).map_err(at(&self.output))
+    }
+}
+
+/// Makes the whole file system that holds `folder` durable: one barrier instead of one per file.
+fn sync(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
+}
+
+fn prepare(output: &Path) -> Result<bool, ArchiveError> {
+    fs::create_dir_all(output).map_err(|e| ArchiveError::io(output, e))?;
+    if output.join("manifest.json").exists() {
+        return Err(ArchiveError::Exists(output.to_owned()));
+    }
+    let leftover = output.join(STAGING).is_dir();
+    for entry in fs::read_dir(output).map_err(|e| ArchiveError::io(output, e))? {
+        let entry = entry.map_err(|e| ArchiveError::io(output, e))?;
+        // Without the staging folder nothing here is known to be ours.
+        if !leftover {
+            return Err(ArchiveError::NotEmpty(output.to_owned()));
+        }
+        let known = [
+            "users",
+            "platform",
+            STAGING,
+            "encryption.json",
+            "SHA256SUMS",
+        ];
+        let name = entry.file_name();
+        if !known.iter().any(|k| name == *k) && !companions::NAMES.iter().any(|k| name == *k) {
+            return Err(ArchiveError::NotEmpty(output.to_owned()));
+        }
+    }
+    if leftover {
+        for entry in fs::read_dir(output).map_err(|e| ArchiveError::io(output, e))? {
+            let path = entry.map_err(|e| ArchiveError::io(output, e))?.path();
+            let removed = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(|e| ArchiveError::io(&path, e))?;
+        }
+    }
+    Ok(leftover)
+}
+
+fn sums_text(files: &mut [FileEntry]) -> String {
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+        .iter()
+        .map(|f| format!("{}  {}\n", f.sha256, f.path))
+        .collect()
+}
+
+/// The id of an archive: SHA-256 of its `manifest.json` as stored.
+pub fn archive_id(manifest: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(manifest))
+}

@@ -1,0 +1,103 @@
+//! Writing on a second thread, so that the disk and the cipher work at the same time.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::JoinHandle,
+};
+
+/// Bytes that are worth a thread.
+const LARGE: usize = 4 * 1024 * 1024;
+/// Pieces on their way; each is as large as what one `write` brings.
+const DEPTH: usize = 4;
+
+/// A file that is written in order; from some size on, by a thread of its own. Memory: [`DEPTH`] pieces.
+pub struct WriteBehind {
+    written: usize,
+    state: State,
+}
+
+enum State {
+    Direct(File),
+    Behind {
+        full: SyncSender<Vec<u8>>,
+        empty: Receiver<Vec<u8>>,
+        thread: JoinHandle<io::Result<()>>,
+    },
+    Failed,
+}
+
+impl WriteBehind {
+    /// Writes to `file` from its current position.
+    pub fn new(file: File) -> Self {
+        WriteBehind {
+            written: 0,
+            state: State::Direct(file),
+        }
+    }
+
+    /// Appends `piece`. An error may concern an earlier piece.
+    pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.written += piece.len();
+        if self.written > LARGE {
+            self.hand_over();
+        }
+        match &mut self.state {
+            State::Direct(file) => file.write_all(piece),
+            State::Behind { full, empty, .. } => {
+                let mut buffer = empty.try_recv().unwrap_or_default();
+                buffer.clear();
+                buffer.extend_from_slice(piece);
+                if full.send(buffer).is_ok() {
+                    return Ok(());
+                }
+                // The thread ends early only when the disk refused.
+                self.join()?;
+                Err(io::Error::other("the writing thread ended"))
+            }
+            State::Failed => Err(io::Error::other("an earlier write failed")),
+        }
+    }
+
+    /// Waits until all is written.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.join()
+    }
+
+    fn hand_over(&mut self) {
+        let State::Direct(file) = &self.state else {
+            return;
+        };
+        let Ok(mut file) = file.try_clone() else {
+            return;
+        };
+        let (full, to_write) = sync_channel::<Vec<u8>>(DEPTH);
+        let (give_back, empty) = sync_channel(DEPTH + 2);
+        let thread = std::thread::spawn(move || {
+            for buffer in to_write {
+                file.write_all(&buffer)?;
+                // Nobody may be waiting for it any more.
+                let _ = give_back.try_send(buffer);
+            }
+            Ok(())
+        });
+        self.state = State::Behind {
+            full,
+            empty,
+            thread,
+        };
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Behind { full, thread, .. } => {
+                drop(full);
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `decrypt`: an archive in, its files out; or only a look at it.
+
+mod output;
+mod report;
+mod secrets;
+mod work;
+
+use std::path::Path;
+
+use crate::{
+    archive::read::{Archive, Choice, Folder},
+    cli::DecryptArgs,
+    failure::Failure,
+    interrupt,
+    progress::Progress,
+};
+
+use output::OutputFolder;
+use work::{Outcome, Work};
+
+/// Does what was asked and prints what came of it. The exit code is 4 when anything is damaged.
+pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
+    if let Some(out) = &args.out {
+        refuse_inside(&args.dir, out)?;
+    }
+    let choice = Choice {
+        user: args.user.as_deref(),
+        expect_id: args.expect_id.as_deref(),
+    };
+    let archive = Archive::open(Folder::new(&args.dir), choice, |envelope| {
+        secrets::unlock(envelope, args)
+    })?;
+    report::guarantees(&archive);
+    if args.list {
+        report::users(&archive);
+        return Ok(if report::findings(&archive) { 4 } else { 0 });
+    }
+    let progress = Progress::new(format!("{} files", archive.files().len()));
+    let work = Work::new(&archive, args, &progress);
+    let outcome = match &args.out {
+        None => work.verify()?,
+        Some(out) => decrypt(&work, out, args)?,
+    };
+    progress.end();
+    Ok(if report::summary(&archive, &outcome) {
+        0
+    } else {
+        4
+    })
+}
+
+fn decrypt(work: &Work<'_>, out: &Path, args: &DecryptArgs) -> Result<Outcome, Failure> {
+    let output = OutputFolder::create(out, args.force, args.strict)?;
+    let _guard = interrupt::finish_gracefully();
+    let outcome = work.write(&output);
+    match outcome {
+        Ok(outcome) if !outcome.nothing_written => {
+            output.finish()?;
+            Ok(outcome)
+        }
+        other => {
+            output.abandon();
+            other
+        }
+    }
+}
+
+/// An output inside the backup would change the backup.
+fn refuse_inside(dir: &Path, out: &Path) -> Result<(), Failure> {
+    let absolute = |path: &Path| {
+        // What does not exist yet is judged by its nearest folder that does.
+        let mut known = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut rest = Vec::new();
+        loop {
+            if let Ok(real) = known.canonicalize() {
+                return rest
+                    .iter()
+                    .rev()
+                    .fold(real, |path, name: &std::ffi::OsString| path.join(name));
+            }
+            match (known.file_name().map(ToOwned::to_owned), known.pop()) {
+                (Some(name), true) => rest.push(name),
+                _ => return known,
+            }
+        }
+    };
+    if absolute(out).starts_with(absolute(dir)) {
+        return Err(Failure::usage(format!(
+            "--out {} is inside the backup: choose a folder outside it",
+            out.display()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! What is said of an archive: the same sentences as `decrypt-backup.mjs`.
+
+use decryptor_wasm::plan::{Finding, Severity};
+
+use super::work::Outcome;
+use crate::archive::read::Archive;
+
+/// What comes from an archive may hold terminal control sequences.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => format!("\\u{:04x}", c as u32),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+fn say(line: &str) {
+    println!("{}", printable(line));
+}
+
+fn warn(line: &str) {
+    eprintln!("{}", printable(line));
+}
+
+/// What can and cannot be said of this archive, before anything is done with it.
+pub fn guarantees(archive: &Archive) {
+    say(&format!("archive {}", archive.id));
+    if archive.plan.inventoried {
+        if !archive.encrypted() {
+            say(
+                "Not encrypted: damage is found, but whoever changed a file could change the inventory too.",
+            );
+        }
+        return;
+    }
+    warn("This archive has no inventory (Pryv's own tool writes none). What cannot be checked:");
+    warn(if archive.encrypted() {
+        "  - a file that is missing, cut at a frame boundary (attachments), swapped with another of the same archive, or stale"
+    } else {
+        "  - any file: nothing tells whether one was changed, cut, added or removed"
+    });
+}
+
+/// The users and what the archive holds of each.
+pub fn users(archive: &Archive) {
+    for user in &archive.plan.users {
+        let s = &user.stats;
+        say(&format!(
+            "{}  {}  streams {}, accesses {}, profile {}, webhooks {}, events {}, audit {}, series {}, attachments {}",
+            user.username,
+            user.user_id,
+            s.streams,
+            s.accesses,
+            s.profile,
+            s.webhooks,
+            s.events,
+            s.audit,
+            s.series,
+            s.attachments
+        ));
+    }
+    say(&format!(
+        "{} users, {} files",
+        archive.plan.users.len(),
+        archive.files().len()
+    ));
+}
+
+/// A finding with its path in front, once.
+pub fn sentence(finding: &Finding) -> String {
+    if finding.path.is_empty() || finding.message.contains(&finding.path) {
+        finding.message.clone()
+    } else {
+        format!("{}: {}", finding.path, finding.message)
+    }
+}
+
+/// Prints the findings; true when one of them is an error.
+pub fn findings(archive: &Archive) -> bool {
+    let shown = archive
+        .plan
+        .findings
+        .iter()
+        .filter(|f| f.code != "no-inventory");
+    let mut damaged = false;
+    for finding in shown {
+        damaged |= finding.severity == Severity::Error;
+        one(finding);
+    }
+    damaged
+}
+
+fn one(finding: &Finding) {
+    let severity = match finding.severity {
+        Severity::Error => "damaged",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    warn(&format!("{severity}: {}", sentence(finding)));
+}
+
+/// What came of the work; true when all is well.
+pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
+    archive
+        .plan
+        .findings
+        .iter()
+        .filter(|f| f.severity != Severity::Error && f.code != "no-inventory")
+        .for_each(one);
+    for message in &outcome.damaged {
+        warn(&format!("damaged: {message}"));
+    }
+    for path in &outcome.salvaged {
+        warn(&format!(
+            "salvaged: {path} holds what stands before the damage"
+        ));
+    }
+    let mut done = format!(
+        "{} files {}, {} bytes",
+        outcome.files, outcome.verb, outcome.bytes
+    );
+    if outcome.records > 0 {
+        done += &format!(", {} records", outcome.records);
+    }
+    let problems = outcome.damaged.len();
+    if problems == 0 {
+        say(&format!("{done}: {}", verdict(archive)));
+    } else if outcome.nothing_written {
+        warn(&format!(
+            "{problems} problems: nothing was written (--strict)"
+        ));
+    } else {
+        warn(&format!(
+            "{done}; {problems} problems, named above: use another copy of the backup for these files"
+        ));
+    }
+    problems == 0
+}
+
+/// What may be claimed of an archive in which no damage was found.
+fn verdict(archive: &Archive) -> &'static str {
+    match (archive.plan.inventoried, archive.encrypted()) {
+        (false, _) => "no damage found, as far as it can be checked without an inventory",
+        (true, true) => {
+            "all good (origin not proven: an archive can be made without the private key)"
+        }
+        (true, false) => "all good",
+    }
+}

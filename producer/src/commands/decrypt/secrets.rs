@@ -1,0 +1,104 @@
+//! What the holder of the key gives: on the command line, in the environment, in a file, or when asked.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+
+use decryptor_wasm::{
+    DataKey, Envelope, Error, Mode, PrivateKey, Result, private_key_needs_passphrase,
+};
+use zeroize::Zeroizing;
+
+use crate::{archive::SystemRandom, cli::DecryptArgs, commands::first_line};
+
+type Secret = Zeroizing<String>;
+
+/// The data key of the archive behind `envelope`.
+pub fn unlock(envelope: &Envelope, args: &DecryptArgs) -> Result<DataKey> {
+    let given = passphrase(args)?;
+    if envelope.mode() != Mode::Hybrid {
+        if let Some(passphrase) =
+            given.map_or_else(|| ask("Passphrase of the backup: "), |p| Ok(Some(p)))?
+        {
+            return envelope.unlock_with_passphrase(&passphrase);
+        }
+        return Err(Error::key(match args.private_key {
+            Some(_) => {
+                "this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE"
+            }
+            None => {
+                "a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE"
+            }
+        }));
+    }
+    let Some(path) = &args.private_key else {
+        return Err(Error::key(match given {
+            Some(_) => {
+                "this backup opens with a private key, not with a passphrase: give --private-key FILE"
+            }
+            None => "a private key is needed: give --private-key FILE",
+        }));
+    };
+    let file =
+        Zeroizing::new(std::fs::read(path).map_err(|e| unreadable("private key", path, &e))?);
+    let mut passphrase = args
+        .private_key_passphrase
+        .clone()
+        .map(Secret::new)
+        .or_else(|| variable("PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE"));
+    if passphrase.is_none() && private_key_needs_passphrase(&file) {
+        passphrase = ask("Passphrase of the private key: ")?;
+        if passphrase.is_none() {
+            return Err(Error::key(
+                "the private key is protected by a passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE",
+            ));
+        }
+    }
+    let key = PrivateKey::parse(&file, passphrase.as_ref().map(|p| p.as_str()))?;
+    envelope.unlock_with_private_key(&key, &mut SystemRandom)
+}
+
+fn passphrase(args: &DecryptArgs) -> Result<Option<Secret>> {
+    if let Some(path) = &args.passphrase_file {
+        let bytes = Zeroizing::new(
+            std::fs::read(path).map_err(|e| unreadable("passphrase file", path, &e))?,
+        );
+        return first_line(&bytes).map(Some).ok_or_else(|| {
+            Error::key(format!(
+                "the passphrase file {} is empty or not UTF-8 text",
+                path.display()
+            ))
+        });
+    }
+    Ok(args
+        .passphrase
+        .clone()
+        .map(Secret::new)
+        .or_else(|| variable("PRYV_BACKUP_PASSPHRASE")))
+}
+
+fn variable(name: &str) -> Option<Secret> {
+    env::var(name)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .map(Secret::new)
+}
+
+/// Asks on the terminal without showing what is typed; none when nobody can be asked.
+fn ask(question: &str) -> Result<Option<Secret>> {
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    match rpassword::prompt_password(question) {
+        Ok(answer) => Ok(Some(Secret::new(answer))),
+        Err(_) => Err(Error::key("no passphrase was given")),
+    }
+}
+
+fn unreadable(what: &str, path: &std::path::Path, error: &io::Error) -> Error {
+    Error::key(format!(
+        "cannot read the {what} {}: {error}",
+        path.display()
+    ))
+}

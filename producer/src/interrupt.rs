@@ -1,0 +1,87 @@
+//! SIGINT and SIGTERM: work that would leave something behind is ended in order; anything else just ends.
+
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use decryptor_wasm::{Error, ErrorKind};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
+
+use crate::failure::Failure;
+
+struct Signals {
+    /// The signal that came, or 0.
+    came: Arc<AtomicUsize>,
+    /// Whether a signal ends the process at once.
+    deadly: Arc<AtomicBool>,
+}
+
+static SIGNALS: OnceLock<Signals> = OnceLock::new();
+
+/// To be called once, at the start of the process. Until [`finish_gracefully`] a signal ends it at once, and so does a second one.
+pub fn install() -> io::Result<()> {
+    let signals = Signals {
+        came: Arc::default(),
+        deadly: Arc::new(AtomicBool::new(true)),
+    };
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, signals.deadly.clone())?;
+        flag::register_usize(signal, signals.came.clone(), signal as usize)?;
+        flag::register(signal, signals.deadly.clone())?;
+    }
+    // A second call would find the first one's signals, which are the same.
+    let _ = SIGNALS.set(signals);
+    Ok(())
+}
+
+/// From here to the end of the guard a first signal is only noted, for [`check`] to report.
+#[must_use]
+pub fn finish_gracefully() -> Guard {
+    if let Some(signals) = SIGNALS.get() {
+        signals.deadly.store(false, Ordering::SeqCst);
+    }
+    Guard(())
+}
+
+/// See [`finish_gracefully`].
+pub struct Guard(());
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(signals) = SIGNALS.get() {
+            signals.deadly.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// An error when a signal came; called by loops between two pieces of work.
+pub fn check() -> Result<(), Error> {
+    match came() {
+        0 => Ok(()),
+        _ => Err(Error::new(ErrorKind::Failed, "interrupted")),
+    }
+}
+
+/// The failure to end with when a signal came: exit code 128 + signal.
+pub fn failure() -> Result<(), Failure> {
+    match came() {
+        0 => Ok(()),
+        signal => Err(Failure {
+            code: 128 + signal as u8,
+            message: "interrupted; what was begun was removed".to_owned(),
+        }),
+    }
+}
+
+fn came() -> usize {
+    SIGNALS
+        .get()
+        .map_or(0, |signals| signals.came.load(Ordering::Relaxed))
+}
