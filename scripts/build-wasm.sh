@@ -5,9 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 target=wasm32-unknown-unknown
 out=.build/wasm
-build=(build --quiet --release --package decryptor-wasm --lib --target "$target" --target-dir .build/wasm-target)
-
-export CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_PANIC=abort
+build=(build --quiet --profile wasm --package decryptor-wasm --lib --target "$target" --target-dir .build/wasm-target)
 
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }
 if has_target || { command -v rustup >/dev/null && timeout 60 rustup target add "$target" >/dev/null 2>&1 && has_target; }; then
@@ -21,5 +19,5 @@ fi
 
 cargo build --quiet --release --manifest-path tools/bindgen/Cargo.toml --target-dir .build/bindgen-target
 mkdir -p "$out"
-.build/bindgen-target/release/bindgen ".build/wasm-target/$target/release/decryptor_wasm.wasm" "$out"
+.build/bindgen-target/release/bindgen ".build/wasm-target/$target/wasm/decryptor_wasm.wasm" "$out"
 echo "WASM: $(wc -c < "$out/decryptor_wasm_bg.wasm") bytes, $(gzip -9c "$out/decryptor_wasm_bg.wasm" | wc -c) gzipped"
