@@ -1,5 +1,6 @@
 //! From a private key or a passphrase to the data key, and from there to each file's key.
 
+mod legacy;
 mod private;
 mod public;
 mod random;

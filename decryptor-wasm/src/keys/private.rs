@@ -1,4 +1,5 @@
-//! Private keys in the forms that people have them: PKCS#8, PKCS#8 encrypted with a passphrase, PKCS#1; PEM or DER.
+//! Private keys in the forms that people have them: PKCS#8, PKCS#8 encrypted with a passphrase, PKCS#1; PEM or DER; and the
+//! encrypted PEM of old.
 
 use rsa::{
     pkcs1::DecodeRsaPrivateKey,
@@ -12,7 +13,7 @@ use rsa::{
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{DataKey, PublicKey, RandomSource, random::Rng};
+use super::{DataKey, PublicKey, RandomSource, legacy, random::Rng};
 use crate::{Error, ErrorKind, Result};
 
 /// Key files are a few kilobytes.
@@ -38,11 +39,10 @@ impl PrivateKey {
             Form::Pkcs1(der) => {
                 rsa::PrivateKey::from_pkcs1_der(der.as_bytes()).map_err(|_| not_rsa())?
             }
-            Form::Encrypted(der) => {
-                let passphrase = passphrase.ok_or_else(|| {
-                    Error::key("the private key is encrypted and needs its own passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE")
-                })?;
-                decrypt(der.as_bytes(), passphrase)?
+            Form::Encrypted(der) => decrypt(der.as_bytes(), passphrase.ok_or_else(locked)?)?,
+            Form::Legacy(pem) => {
+                let der = legacy::decrypt(pem, passphrase.ok_or_else(locked)?)?;
+                rsa::PrivateKey::from_pkcs1_der(&der).map_err(|_| wrong_passphrase())?
             }
         };
         super::public::check_size(key.n().bit_width() as usize)?;
@@ -107,13 +107,15 @@ impl PrivateKey {
 
 /// Whether a key file is encrypted with a passphrase of its own.
 pub fn private_key_needs_passphrase(file: &[u8]) -> bool {
-    matches!(Form::of(file), Ok(Form::Encrypted(_)))
+    matches!(Form::of(file), Ok(Form::Encrypted(_) | Form::Legacy(_)))
 }
 
 enum Form {
     Pkcs8(SecretDocument),
     Pkcs1(SecretDocument),
     Encrypted(SecretDocument),
+    /// PEM text; see [`legacy`].
+    Legacy(Zeroizing<String>),
 }
 
 impl Form {
@@ -133,10 +135,8 @@ impl Form {
     }
 
     fn of_pem(pem: &str) -> Result<Form> {
-        if pem.contains("DEK-Info:") {
-            return Err(Error::key(
-                "the private key is encrypted in an outdated way; convert it once with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEWKEY.pem, then use NEWKEY.pem",
-            ));
+        if legacy::is_legacy(pem) {
+            return Ok(Form::Legacy(Zeroizing::new(pem.to_owned())));
         }
         let start = pem.find("-----BEGIN ").unwrap_or_default();
         let (label, der) = SecretDocument::from_pem(pem[start..].trim_end()).map_err(|_| {
@@ -172,9 +172,20 @@ impl Form {
 fn decrypt(der: &[u8], passphrase: &str) -> Result<rsa::PrivateKey> {
     let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| unsupported_encryption())?;
     check_cost(&info.encryption_algorithm)?;
-    let wrong = || Error::key("wrong passphrase for the private key (or the key file is damaged)");
-    let plain = info.decrypt(passphrase.as_bytes()).map_err(|_| wrong())?;
-    rsa::PrivateKey::from_pkcs8_der(plain.as_bytes()).map_err(|_| wrong())
+    let plain = info
+        .decrypt(passphrase.as_bytes())
+        .map_err(|_| wrong_passphrase())?;
+    rsa::PrivateKey::from_pkcs8_der(plain.as_bytes()).map_err(|_| wrong_passphrase())
+}
+
+fn locked() -> Error {
+    Error::key(
+        "the private key is encrypted and needs its own passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE",
+    )
+}
+
+pub(super) fn wrong_passphrase() -> Error {
+    Error::key("wrong passphrase for the private key (or the key file is damaged)")
 }
 
 /// The file must not be able to ask for hours or for all memory.
@@ -203,7 +214,7 @@ fn check_cost(scheme: &EncryptionScheme) -> Result<()> {
     Ok(())
 }
 
-fn unsupported_encryption() -> Error {
+pub(super) fn unsupported_encryption() -> Error {
     Error::key(
         "the private key is encrypted in a way that is not supported; convert it once with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEWKEY.pem, then use NEWKEY.pem",
     )
