@@ -1,1 +1,6 @@
-//! Tests.
+//! What the tests share: running the command, looking into archives, and a server that speaks rqlite's HTTP API.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+pub mod command;
+pub mod folder;
+pub mod rqlite;
