@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod command;
+pub mod compare;
 pub mod folder;
+pub mod plain;
 pub mod rqlite;

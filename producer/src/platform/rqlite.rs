@@ -113,7 +113,7 @@ impl Rqlite {
         for _ in 0..=REDIRECTS {
             let (status, location, text) = self
                 .post(&target, body)
-                .map_err(|e| self.error(&format!("{e}; check that it runs")))?;
+                .map_err(|e| self.error(&format!("{e}; check the address and that it runs")))?;
             match (status, location) {
                 (200, _) => return self.rows(&text),
                 (301 | 302 | 307 | 308, Some(location)) => {
