@@ -28,6 +28,8 @@ impl Platform {
     fn backup(&self, name: &str, url: &str) -> Output {
         run(Command::new(tool())
             .env("storages__engines__rqlite__url", url)
+            // The way to the Internet is not the way to a server beside us.
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
             .arg("--pryv-root")
             .arg(self.folder.path())
             .arg("--config")
@@ -57,7 +59,7 @@ impl Platform {
         let said = text(&made);
         assert_eq!(made.status.code(), Some(1), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
-        assert!(said.starts_with("error: rqlite at http://"), "{said}");
+        assert!(said.starts_with("error: rqlite at http"), "{said}");
         assert!(said.contains("storages.engines.rqlite.url"), "{said}");
         let left: Vec<_> = fs::read_dir(self.folder.path().join(name))
             .map(|entries| entries.map(|e| e.unwrap().path()).collect())
@@ -181,19 +183,20 @@ fn a_password_is_sent_and_never_told() {
 
 #[test]
 fn a_real_server_with_users_refuses_a_wrong_password() {
-    let platform = Platform::new();
-    Scratch::each(|scratch| {
-        let Some((_, rest)) = scratch.url.split_once("://") else {
-            panic!("no address")
-        };
-        let Some((user_info, host)) = rest.rsplit_once('@') else {
-            return;
-        };
-        let user = user_info.split(':').next().unwrap();
-        let said = platform.failure("wrong", &format!("http://{user}:s3cret-wr0ng@{host}"));
-        assert!(said.contains("refuses the user and password"), "{said}");
-        assert!(said.contains(host) && !said.contains("s3cret"), "{said}");
+    let real = Scratch::real();
+    let address = real.as_ref().and_then(|real| {
+        let (scheme, rest) = real.url.split_once("://")?;
+        let (user_info, host) = rest.rsplit_once('@')?;
+        Some((scheme, user_info.split(':').next()?, host))
     });
+    let Some((scheme, user, host)) = address else {
+        println!("SKIPPED: RQLITE_URL names no server with users");
+        return;
+    };
+    let url = format!("{scheme}://{user}:s3cret-wr0ng@{host}");
+    let said = Platform::new().failure("wrong", &url);
+    assert!(said.contains("refuses the user and password"), "{said}");
+    assert!(said.contains(host) && !said.contains("s3cret"), "{said}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Scratch {
     /// The server here, and the real one when the tester names one: what holds for the one must hold for the other.
     ///
     /// # Panics
-    /// When the real server has a table `keyValue` already, which a test must not touch.
+    /// When the test does, or as `real` does.
     pub fn each(test: impl Fn(&Scratch)) {
         test(&Self::new(Setup::default()));
         if let Some(real) = Self::real() {
@@ -60,7 +60,12 @@ impl Scratch {
         }
     }
 
-    fn real() -> Option<Self> {
+    /// The server that the tester names, if there is one.
+    ///
+    /// # Panics
+    /// When it has a table `keyValue` already, which a test must not touch.
+    #[must_use]
+    pub fn real() -> Option<Self> {
         let url = std::env::var(REAL).ok().filter(|url| !url.is_empty())?;
         let turn = REAL_IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
         let (status, answer) = post(&url, "/db/execute", &json!([TABLE]));
