@@ -1,1 +1,8 @@
-//! Tests.
+//! What the tests share: running the command, looking into archives, and a server that speaks rqlite's HTTP API.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+pub mod command;
+pub mod compare;
+pub mod folder;
+pub mod plain;
+pub mod rqlite;

@@ -193,7 +193,7 @@ pub enum PlatformError {
     },
     /// The rqlite server does not answer as it should.
     #[error(
-        "rqlite at {url}: {what}; check that it runs, or pass --platform none to leave the platform index out"
+        "rqlite at {url} (storages.engines.rqlite.url): {what}, or pass --platform none to leave the platform index out"
     )]
     Rqlite {
         /// Its address.

@@ -1,43 +1,58 @@
 //! The platform index in rqlite: which account holds which unique value, and the indexed values of accounts.
 
+mod address;
+
 use super::json::Object;
 use super::{ExportError, PlatformError, SinkError};
 use serde::Deserialize;
 use std::time::Duration;
+use ureq::http::{HeaderValue, header};
 
 /// Rows per request.
 const PAGE: usize = 1000;
 /// Bytes of one answer that are still read.
 const LIMIT: u64 = 256 << 20;
+/// A leader is found after one step; more than a few are a circle.
+const REDIRECTS: usize = 5;
+/// Pauses before asking again a cluster that is electing its leader, which takes it a second or two.
+const ELECTION: [Duration; 3] = [Duration::from_secs(1); 3];
 
 /// An rqlite server.
 pub struct Rqlite {
+    /// Its address without user and password, so that no message can hold them.
     url: String,
+    /// User and password, as they are sent.
+    credentials: Option<HeaderValue>,
     agent: ureq::Agent,
 }
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
-    results: Vec<Rows>,
+    results: Option<Vec<Rows>>,
+    error: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Rows {
     error: Option<String>,
-    #[serde(default)]
-    values: Vec<(String, String)>,
+    values: Option<Vec<(String, String)>>,
 }
 
 impl Rqlite {
-    /// The server at `url`, not yet contacted.
+    /// The server at `url`, which may hold `user:password@`; not yet contacted.
     #[must_use]
     pub fn new(url: &str) -> Self {
+        // Directly, as Pryv.io does: a proxy for the Internet has no business between the two.
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
             .build();
+        let (url, credentials) = address::split(url);
         Self {
             url: url.trim_end_matches('/').to_owned(),
+            credentials,
             agent: config.into(),
         }
     }
@@ -50,59 +65,131 @@ impl Rqlite {
         &self,
         record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
     ) -> Result<(), ExportError> {
-        for prefix in ["user-unique/", "user-indexed/"] {
+        // '0' follows '/': a range that the primary key answers.
+        for (prefix, end) in [
+            ("user-unique/", "user-unique0"),
+            ("user-indexed/", "user-indexed0"),
+        ] {
             let mut after = prefix.to_owned();
             loop {
-                let rows = self.page(prefix, &after)?;
+                let rows = self.page(&after, end)?;
+                let Some((last, _)) = rows.last() else {
+                    break;
+                };
+                if *last <= after {
+                    return Err(self.error("it gives the same rows again and again").into());
+                }
+                after.clone_from(last);
                 for (key, value) in &rows {
                     let line = entry(key, value).ok_or_else(|| {
-                        self.error(format!("key {key:?} is not <kind>/<field>/<name>"))
+                        self.error(&format!("its key {key:?} is not <kind>/<field>/<name>"))
                     })?;
                     record(&line).map_err(ExportError::Sink)?;
-                }
-                match rows.into_iter().last() {
-                    Some((key, _)) => after = key,
-                    None => break,
                 }
             }
         }
         Ok(())
     }
 
-    /// The rows of a prefix that come after a key. Strong reads: an election fails rather than giving nothing.
-    fn page(&self, prefix: &str, after: &str) -> Result<Vec<(String, String)>, PlatformError> {
-        let sql = "SELECT key, value FROM keyValue WHERE key > ? AND substr(key, 1, ?) = ? ORDER BY key LIMIT ?";
-        let body = serde_json::json!([[sql, after, prefix.len(), prefix, PAGE]]).to_string();
-        let mut response = self
+    /// The rows after a key and before another; strong reads, because others may be old or, in an election, empty.
+    fn page(&self, after: &str, end: &str) -> Result<Vec<(String, String)>, PlatformError> {
+        let sql = "SELECT key, value FROM keyValue WHERE key > ? AND key < ? ORDER BY key LIMIT ?";
+        let body = serde_json::json!([[sql, after, end, PAGE]]).to_string();
+        let mut pauses = ELECTION.iter();
+        loop {
+            if let Some(rows) = self.ask(&body)? {
+                return Ok(rows);
+            }
+            let pause = pauses.next().ok_or_else(|| {
+                self.error("it has no leader; check that enough of its nodes run")
+            })?;
+            std::thread::sleep(*pause);
+        }
+    }
+
+    /// What the leader answers to a query; nothing when there is no leader.
+    fn ask(&self, body: &str) -> Result<Option<Vec<(String, String)>>, PlatformError> {
+        let mut target = format!("{}/db/query?level=strong", self.url);
+        for _ in 0..=REDIRECTS {
+            let (status, location, text) = self
+                .post(&target, body)
+                .map_err(|e| self.error(&format!("{e}; check the address and that it runs")))?;
+            match (status, location) {
+                (200, _) => return self.rows(&text),
+                (301 | 302 | 307 | 308, Some(location)) => {
+                    target = address::follow(&target, &location).ok_or_else(|| {
+                        self.error(&format!(
+                            "it redirects to {location:?}, which is no address"
+                        ))
+                    })?;
+                }
+                (401, _) if self.credentials.is_some() => {
+                    return Err(self.error("it refuses the user and password; correct them"));
+                }
+                (401, _) => {
+                    return Err(self.error(
+                        "it wants a user and a password; write them as http://user:password@host",
+                    ));
+                }
+                (503, _) => return Ok(None),
+                _ => {
+                    let text: String = String::from_utf8_lossy(&text).chars().take(200).collect();
+                    return Err(self.error(&format!("it answers {status} {:?}", text.trim())));
+                }
+            }
+        }
+        Err(self.error("its nodes redirect to one another; check its leader"))
+    }
+
+    /// Status, place of the leader and body of an answer. Redirects are followed by the caller: HTTP libraries turn
+    /// the second request into a GET without body.
+    fn post(
+        &self,
+        target: &str,
+        body: &str,
+    ) -> Result<(u16, Option<String>, Vec<u8>), ureq::Error> {
+        let mut request = self
             .agent
-            .post(format!("{}/db/query?level=strong", self.url))
-            .header("content-type", "application/json")
-            .send(body)
-            .map_err(|e| self.error(e.to_string()))?;
+            .post(target)
+            .header(header::CONTENT_TYPE, "application/json");
+        // The nodes of a cluster share their users; but what went out encrypted stays encrypted.
+        if let Some(credentials) = &self.credentials
+            && (target.starts_with("https:") || !self.url.starts_with("https:"))
+        {
+            request = request.header(header::AUTHORIZATION, credentials);
+        }
+        let mut response = request.send(body)?;
+        let location = response
+            .headers()
+            .get(header::LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         let text = response
             .body_mut()
             .with_config()
             .limit(LIMIT)
-            .read_to_vec()
-            .map_err(|e| self.error(e.to_string()))?;
-        let answer: Answer = serde_json::from_slice(&text)
-            .map_err(|e| self.error(format!("unexpected answer: {e}")))?;
-        match answer.results.into_iter().next() {
-            Some(Rows {
-                error: Some(error), ..
-            }) => Err(self.error(error)),
-            Some(rows) => Ok(rows.values),
-            None => Err(self.error("it has no leader".to_owned())),
+            .read_to_vec()?;
+        Ok((response.status().as_u16(), location, text))
+    }
+
+    fn rows(&self, text: &[u8]) -> Result<Option<Vec<(String, String)>>, PlatformError> {
+        let answer: Answer = serde_json::from_slice(text)
+            .map_err(|e| self.error(&format!("it gives an unexpected answer: {e}")))?;
+        let first = answer.results.into_iter().flatten().next();
+        let error = answer
+            .error
+            .or_else(|| first.as_ref().and_then(|rows| rows.error.clone()));
+        match (error, first) {
+            (Some(error), _) => Err(self.error(&format!("it answers {error:?}"))),
+            (None, rows) => Ok(rows.map(|rows| rows.values.unwrap_or_default())),
         }
     }
 
-    /// An error that names the server without the credentials that its address may hold.
-    fn error(&self, what: String) -> PlatformError {
-        let url = match (self.url.split_once("://"), self.url.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-            _ => self.url.clone(),
-        };
-        PlatformError::Rqlite { url, what }
+    fn error(&self, what: &str) -> PlatformError {
+        PlatformError::Rqlite {
+            url: self.url.clone(),
+            what: what.to_owned(),
+        }
     }
 }
 
@@ -129,7 +216,6 @@ fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead, BufReader, Read, Write};
 
     #[test]
     fn values_with_slashes_stay_whole() {
@@ -143,59 +229,5 @@ mod tests {
             line,
             br#"{"isUnique":false,"field":"language","username":"bob","value":"en/gb"}"#
         );
-    }
-
-    /// A server that gives each answer to one request.
-    fn server(answers: Vec<&'static str>) -> String {
-        let Ok(listener) = std::net::TcpListener::bind("127.0.0.1:0") else {
-            return String::new();
-        };
-        let port = listener.local_addr().map(|a| a.port()).unwrap_or_default();
-        std::thread::spawn(move || {
-            for answer in answers {
-                let Ok((mut stream, _)) = listener.accept() else {
-                    return;
-                };
-                let mut reader = BufReader::new(&stream);
-                let (mut line, mut length) = (String::new(), 0);
-                while reader.read_line(&mut line).is_ok_and(|n| n > 2) {
-                    if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                        length = n.trim().parse().unwrap_or(0);
-                    }
-                    line.clear();
-                }
-                let _ = reader.read_exact(&mut vec![0; length]);
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                    answer.len()
-                );
-                let _ = stream.write_all((head + answer).as_bytes());
-            }
-        });
-        format!("http://127.0.0.1:{port}")
-    }
-
-    #[test]
-    fn an_election_is_an_error_and_no_empty_index() {
-        let outcome = Rqlite::new(&server(vec![r#"{"results":[]}"#])).export(&mut |_| Ok(()));
-        assert!(outcome.is_err_and(|e| e.to_string().contains("no leader")));
-    }
-
-    #[test]
-    fn both_kinds_are_read_page_by_page() {
-        let none = r#"{"results":[{"columns":["key","value"]}]}"#;
-        let url = server(vec![
-            r#"{"results":[{"values":[["user-unique/email/a@x","a"]]}]}"#,
-            none,
-            r#"{"results":[{"values":[["user-indexed/language/a","en"]]}]}"#,
-            none,
-        ]);
-        let mut lines = 0;
-        let outcome = Rqlite::new(&url).export(&mut |_| {
-            lines += 1;
-            Ok(())
-        });
-        assert!(outcome.is_ok(), "{outcome:?}");
-        assert_eq!(lines, 2);
     }
 }

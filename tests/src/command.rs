@@ -1,0 +1,37 @@
+//! Running the command under test.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// The command, built beside the tests of the workspace.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn tool() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    let tool = exe.parent().unwrap().parent().unwrap().join("pryv-backup");
+    assert!(
+        tool.exists(),
+        "{} is not built: run `cargo test --workspace`",
+        tool.display()
+    );
+    tool
+}
+
+/// Runs a command to its end, without what the tester's environment may say to it.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn run(command: &mut Command) -> Output {
+    command
+        .env_remove("PRYV_BACKUP_PASSPHRASE")
+        .output()
+        .unwrap()
+}
+
+/// All that a command printed.
+#[must_use]
+pub fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}

@@ -1,0 +1,303 @@
+//! A platform made by Pryv.io itself, backed up with the real command, sealed, and opened with the script that lies in
+//! the archive: it must hold what Pryv.io's own backup of that platform holds, and more only where that one falls short.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use pryv_backup_tests::command::{run, text, tool};
+use pryv_backup_tests::compare::{Differences, Meant};
+use pryv_backup_tests::folder;
+use pryv_backup_tests::plain::{Plain, lines};
+use pryv_backup_tests::rqlite::{Scratch, Setup};
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const COLLECTIONS: [&str; 7] = [
+    "streams", "accesses", "profile", "webhooks", "events", "account", "audit",
+];
+
+const MEANT: &[Meant] = &[
+    Meant {
+        what: "account: passwords[].createdBy only in ours",
+        times: 12,
+        reason: "Pryv's tool leaves out who set a password, and then cannot restore it",
+    },
+    Meant {
+        what: "platform: value is \"weird+tag%/slash@exa.example\", in theirs \"weird+tag%\"",
+        times: 1,
+        reason: "Pryv's tool cuts unique values at a slash",
+    },
+    Meant {
+        what: "series: a record only in ours",
+        times: 12,
+        reason: "Pryv's tool looks for series where the platform does not keep them",
+    },
+    Meant {
+        what: "manifest: user.stats.series is 3, in theirs 0",
+        times: 4,
+        reason: "the same series, counted",
+    },
+];
+
+/// The archive, sealed and opened, beside Pryv's.
+struct Case {
+    fixtures: PathBuf,
+    folder: TempDir,
+    /// What the command said of its run.
+    report: Value,
+}
+
+impl Case {
+    /// `None` where the fixtures are absent.
+    fn new() -> Option<Self> {
+        let fixtures = folder::fixtures()?;
+        let platform = fixtures.join("platform-sqlite");
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        folder::copy(&platform.join("users"), &at("users"));
+
+        let scratch = Scratch::new(Setup::default());
+        let rows = fs::read(platform.join("platform-keyvalue.json")).unwrap();
+        let rows: Vec<Value> = serde_json::from_slice(&rows).unwrap();
+        let texts = |row: &Value| {
+            let text = |name: &str| row[name].as_str().unwrap().to_owned();
+            (text("key"), text("value"))
+        };
+        let rows: Vec<_> = rows.iter().map(texts).collect();
+        scratch.fill(rows.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+
+        let config = fs::read_to_string(platform.join("config.yml")).unwrap();
+        let config = config
+            .replace("__USERS_DIR__", at("users").to_str().unwrap())
+            .replace("__RQLITE_URL__", &scratch.url);
+        fs::write(at("config.yml"), config).unwrap();
+        let made = run(Command::new(tool())
+            .arg("--pryv-root")
+            .arg(folder.path())
+            .arg("--config")
+            .arg(at("config.yml"))
+            .arg("--recipient-pubkey")
+            .arg(fixtures.join("keys/recipient.pub.pem"))
+            .args(["--json", "--output"])
+            .arg(at("sealed")));
+        assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+        let report = serde_json::from_slice(&made.stdout).unwrap();
+        for (out, extra) in [("opened", None), ("plain", Some("--gunzip"))] {
+            let opened = run(Command::new("node")
+                .current_dir(at("sealed"))
+                .args(["decrypt-backup.mjs", ".", "--private-key"])
+                .arg(fixtures.join("keys/recipient.key.pem"))
+                .arg("--out")
+                .arg(at(out))
+                .args(extra));
+            assert_eq!(opened.status.code(), Some(0), "{}", text(&opened));
+        }
+        Some(Self {
+            fixtures,
+            folder,
+            report,
+        })
+    }
+
+    /// A file of the platform: in a folder below three of one letter each, the last ones of its name.
+    fn store(&self, name: &str, file: &str) -> PathBuf {
+        let mut path = self.folder.path().join("users");
+        path.extend(name.chars().rev().take(3).map(String::from));
+        path.join(name).join(file)
+    }
+
+    fn read(&self, name: &str) -> Plain {
+        Plain::read(&self.folder.path().join(name))
+    }
+}
+
+#[test]
+fn what_comes_out_is_what_pryv_backs_up() {
+    let Some(case) = Case::new() else { return };
+    let ours = case.read("plain");
+    let theirs = Plain::read(&case.fixtures.join("archives/plain-sqlite"));
+    let mut found = Differences::default();
+
+    let manifests = [ours.json("manifest.json"), theirs.json("manifest.json")];
+    let [mine, other] = &manifests;
+    found.values("manifest", "config", &mine["config"], &other["config"]);
+    for (mine, other) in users(mine).zip(users(other)) {
+        let [mine, other] = [mine, other].map(without_time);
+        found.values("manifest", "user", &mine, &other);
+        let user = mine["userId"].as_str().unwrap();
+        for kind in COLLECTIONS {
+            let name = format!("users/{user}/{kind}");
+            let records = ours.records(&name);
+            assert!(!records.is_empty(), "no {kind} of {user}");
+            found.records(kind, &records, &theirs.records(&name));
+        }
+        let name = format!("users/{user}/series/series");
+        found.records("series", &ours.records(&name), &theirs.records(&name));
+        let (mine, other) = (ours.attachments(user), theirs.attachments(user));
+        assert!(!mine.is_empty());
+        assert!(mine == other, "attachments of {user}");
+    }
+    assert_eq!(users(mine).count(), users(other).count());
+    for path in theirs.0.keys() {
+        let name = path.trim_end_matches(".gz");
+        assert!(ours.0.contains_key(name), "no {name}");
+    }
+    let name = "platform/platform";
+    found.records("platform", &ours.records(name), &theirs.records(name));
+    found.assert_meant(MEANT);
+}
+
+fn users(manifest: &Value) -> impl Iterator<Item = &Value> {
+    manifest["users"].as_array().unwrap().iter()
+}
+
+/// A user of a manifest without what no two backups share, and with the names that decompressed files have.
+fn without_time(user: &Value) -> Value {
+    let mut user = user.clone();
+    let removed = user.as_object_mut().unwrap().remove("backupTimestamp");
+    assert!(removed.unwrap().is_number());
+    for names in user["chunks"].as_object_mut().unwrap().values_mut() {
+        for name in names.as_array_mut().unwrap() {
+            *name = name.as_str().unwrap().trim_end_matches(".gz").into();
+        }
+    }
+    user
+}
+
+/// Where Pryv's backup falls short there is nothing to compare with but the platform's own files.
+#[test]
+fn what_pryv_leaves_out_is_that_of_the_platform() {
+    let Some(case) = Case::new() else { return };
+    let archive = case.read("plain");
+    let (mut points, mut passwords) = (0, 0);
+    for user in users(&archive.json("manifest.json")) {
+        let [id, name] = ["userId", "username"].map(|key| user[key].as_str().unwrap());
+        let namespace = format!("user.{name}");
+        let mut found = Vec::new();
+        for line in archive.records(&format!("users/{id}/series/series")) {
+            assert_eq!(line["namespace"], namespace);
+            for point in line["points"].as_array().unwrap() {
+                found.push((line["measurement"].to_string(), point.to_string()));
+            }
+        }
+        found.sort();
+        let mut stored = stored_points(&case.store(&namespace, "series-1.0.0.sqlite"));
+        stored.sort();
+        assert!(found == stored, "series of {name}");
+        points += found.len();
+
+        let account = archive.records(&format!("users/{id}/account"));
+        let authors: Vec<_> = account[0]["passwords"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|password| (password["hash"].clone(), password["createdBy"].clone()))
+            .collect();
+        let database = Connection::open(case.store(id, "account-1.0.0.sqlite")).unwrap();
+        let mut statement = database
+            .prepare("SELECT createdBy FROM passwords WHERE hash = ?")
+            .unwrap();
+        for (hash, author) in authors {
+            let stored: String = statement
+                .query_row([hash.as_str().unwrap()], |row| row.get(0))
+                .unwrap();
+            assert_eq!(author, stored, "password of {name}");
+            passwords += 1;
+        }
+    }
+    assert_eq!((points, passwords), (4 * 207, 12));
+}
+
+/// Measurement and point, as the format has them.
+fn stored_points(path: &Path) -> Vec<(String, String)> {
+    let database = Connection::open(path).unwrap();
+    let sql = "SELECT event_id, delta_time, fields FROM series_data";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let (event, nanoseconds): (String, i64) = (row.get(0)?, row.get(1)?);
+        let fields: String = row.get(2)?;
+        let fields: Map<String, Value> = serde_json::from_str(&fields).unwrap();
+        let mut point = Map::new();
+        let time = match nanoseconds % 1_000_000 {
+            0 => json!(nanoseconds / 1_000_000),
+            #[allow(clippy::cast_precision_loss)]
+            _ => json!(nanoseconds as f64 / 1e6),
+        };
+        point.insert("time".to_owned(), time);
+        point.extend(fields);
+        Ok((json!(event).to_string(), Value::from(point).to_string()))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn the_counts_are_those_of_the_files() {
+    let Some(case) = Case::new() else { return };
+    let (sealed, opened, plain) = (case.read("sealed"), case.read("opened"), case.read("plain"));
+    let manifest = opened.json("manifest.json");
+    let mut totals: Map<String, Value> = Map::new();
+    let mut listed = BTreeSet::new();
+    let mut check = |inventory: &Value| {
+        for entry in inventory["files"].as_array().unwrap() {
+            let path = entry["path"].as_str().unwrap();
+            assert!(listed.insert(path.to_owned()), "{path} is listed twice");
+            assert_eq!(entry["size"], sealed.0[path].len(), "{path}");
+            if entry.get("salt").is_some() {
+                assert_eq!(entry["contentSize"], opened.0[path].len(), "{path}");
+            }
+            let name = path.trim_end_matches(".gz");
+            let counted = name
+                .ends_with(".jsonl")
+                .then(|| lines(name, &plain.0[name]).len());
+            assert_eq!(
+                entry.get("records").cloned(),
+                counted.map(Value::from),
+                "{path}"
+            );
+        }
+    };
+    check(&manifest["inventory"]);
+    for user in users(&manifest) {
+        let id = user["userId"].as_str().unwrap();
+        let mut own = opened.json(&format!("users/{id}/user-manifest.json"));
+        check(&own["inventory"]);
+        for key in ["inventory", "losses"] {
+            own.as_object_mut().unwrap().remove(key);
+        }
+        assert_eq!(&own, user);
+        for (kind, stat) in user["stats"].as_object().unwrap() {
+            let counted = match kind.as_str() {
+                "attachments" => plain.attachments(id).len(),
+                "series" => plain.records(&format!("users/{id}/series/series")).len(),
+                kind => plain.records(&format!("users/{id}/{kind}")).len(),
+            };
+            assert_eq!(*stat, counted, "{kind} of {id}");
+            let sum = totals.get(kind).and_then(Value::as_u64).unwrap_or(0);
+            totals.insert(kind.clone(), (sum + stat.as_u64().unwrap()).into());
+        }
+        for kind in ["events", "audit"] {
+            let folder = format!("users/{id}/{kind}/");
+            let files = opened.0.keys().filter_map(|p| p.strip_prefix(&folder));
+            assert!(user["chunks"][kind].as_array().unwrap().iter().eq(files));
+        }
+    }
+    assert_eq!(case.report["records"], Value::from(totals));
+    assert_eq!(case.report["users"], 4);
+    assert_eq!(case.report["losses"], json!([]));
+    // The three files that no inventory can list.
+    for path in ["manifest.json", "encryption.json", "SHA256SUMS"] {
+        assert!(listed.insert(path.to_owned()), "{path}");
+    }
+    assert!(
+        listed.iter().eq(sealed.0.keys()),
+        "files that nothing lists"
+    );
+    let decrypted = sealed
+        .0
+        .iter()
+        .filter(|(_, bytes)| bytes.starts_with(b"PRYVBKE1"));
+    assert!(decrypted.map(|(path, _)| path).eq(opened.0.keys()));
+}
