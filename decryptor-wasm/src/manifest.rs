@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, container::MAGIC};
 
 /// The only format version there is.
 pub const FORMAT_VERSION: u32 = 1;
@@ -202,6 +202,11 @@ pub struct FileEntry {
 impl Manifest {
     /// Reads `manifest.json` (decrypted). Errors: damaged JSON, or a format version that is not known.
     pub fn parse(json: &[u8]) -> Result<Self> {
+        if json.starts_with(MAGIC) {
+            return Err(Error::damaged(
+                "encryption.json is missing, and without it the sealed files cannot be opened; use another copy of the backup",
+            ));
+        }
         let manifest: Manifest = parse(json, "manifest.json")?;
         if manifest.format_version != FORMAT_VERSION {
             return Err(Error::unsupported(format!(

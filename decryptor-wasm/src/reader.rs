@@ -146,7 +146,7 @@ impl<A: Aead> FileReader<A> {
     /// To be called at the end of the file, after all output was taken.
     pub fn finish(&mut self) -> Result<FileSummary> {
         if let Some(decoder) = &self.decoder {
-            decoder.finish()?;
+            decoder.finish(self.kept)?;
             self.summary.chunk = decoder.header().map(|h| h.chunk);
             self.summary.salt = decoder.header().map(|h| Base64::encode_string(&h.salt));
         }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Envelope, chooseEngine, judge, plainManifest, plan } from './core.js';
+import { Envelope, checkManifest, chooseEngine, judge, plainManifest, plan } from './core.js';
 import { DecryptError, kindOf, messageOf } from './errors.js';
 import { pump, readStored, readWhole } from './pump.js';
 
@@ -150,7 +150,8 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
   }
   try {
     const manifest = await readManifest(source, key, aead, stored.content, envelope);
-    const parsed = parseManifest(manifest);
+    checkManifest(manifest);
+    const parsed = JSON.parse(manifest.toString());
     const { texts, contents, findings } = await readUserManifests(source, listing, key, aead, parsed);
     const made = JSON.parse(plan(manifest, JSON.stringify(texts), JSON.stringify(listing), envelope?.hasKeyCheck, user));
     const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
@@ -191,15 +192,6 @@ async function readManifest (source, key, engine, stored, envelope) {
     return (await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine })).content;
   } catch (error) {
     throw envelope?.manifestError(kindOf(error), messageOf(error), stored) ?? withPath('manifest.json', error);
-  }
-}
-
-/** @param {Buffer} content */
-function parseManifest (content) {
-  try {
-    return JSON.parse(content.toString());
-  } catch {
-    throw new DecryptError('damaged', 'manifest.json is not JSON: the archive is damaged; use another copy');
   }
 }
 

@@ -51,7 +51,8 @@ export function readSecretFile (path, what) {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new DecryptError('key', `cannot read the ${what} ${path}: ${/** @type {any} */ (error).message}`);
+    const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+    throw new DecryptError('key', `cannot read the ${what} ${path}: ${code === 'ENOENT' ? 'there is no such file' : message}`);
   }
 }
 

@@ -106,7 +106,8 @@ async function writeFile (archive, file, output, options, outcome, shown) {
  */
 function manifestsLast (archive) {
   const users = new Set(archive.users.map(({ userId }) => `users/${userId}/user-manifest.json`));
-  const own = [...archive.manifests].filter(([path]) => users.has(path));
+  const wrong = new Set(archive.findings.filter(({ severity }) => severity === 'error').map(({ path }) => path));
+  const own = [...archive.manifests].filter(([path]) => users.has(path) && !wrong.has(path));
   const last = /** @type {Buffer} */ (archive.manifests.get('manifest.json'));
   return [...own, ['manifest.json', last]];
 }

@@ -94,16 +94,19 @@ impl<A: Aead> FrameDecoder<A> {
         Ok(())
     }
 
-    /// To be called at the end of the file: an error when it ends inside the header or a frame.
-    pub fn finish(&self) -> Result<()> {
+    /// To be called at the end of the file: an error when it ends inside the header or a frame. `pending`: bytes that were taken by
+    /// [`FrameDecoder::take_carry`] and not given back.
+    pub fn finish(&self, pending: usize) -> Result<()> {
         match self.state {
             State::Header => Err(Error::damaged(
                 "the file ends inside its header; it was cut short",
             )),
-            State::Frames { .. } if !self.carry.is_empty() => Err(Error::damaged(format!(
-                "the file ends inside frame {}; it was cut short",
-                self.frames
-            ))),
+            State::Frames { .. } if pending > 0 || !self.carry.is_empty() => {
+                Err(Error::damaged(format!(
+                    "the file ends inside frame {}; it was cut short",
+                    self.frames
+                )))
+            }
             State::Frames { .. } => Ok(()),
         }
     }

@@ -7,6 +7,13 @@ use wasm_bindgen::prelude::*;
 
 use crate::{Error, ErrorKind, FileEntry, Manifest, plan::Storage};
 
+/// Throws unless `json` is a manifest of a version that is known.
+#[wasm_bindgen(js_name = checkManifest)]
+pub fn check_manifest(json: &[u8]) -> Result<(), JsValue> {
+    Manifest::parse(json)?;
+    Ok(())
+}
+
 /// Judges the list of files: `userManifests` is `{path: text | null}`, `listing` is `[[path, size], …]`; `keyCheck` is that of the
 /// envelope, undefined for an archive without one.
 #[wasm_bindgen]

@@ -6,5 +6,5 @@ pub mod write_behind;
 
 pub use write::{
     ArchiveError, ArchiveWriter, Options, Sealing, Summary, SystemRandom, UserDone, UserWriter,
-    archive_id,
+    sha256_hex,
 };

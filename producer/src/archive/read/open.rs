@@ -9,7 +9,7 @@ use decryptor_wasm::{
 };
 
 use super::{Content, Folder, ReadFile};
-use crate::archive::archive_id;
+use crate::archive::sha256_hex;
 
 /// Which archive, and what of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,7 +45,7 @@ impl Archive {
         let has = |name: &str| listing.iter().any(|(path, _)| path == name);
         require_manifest(&folder, listing.is_empty(), has)?;
         let stored = folder.read("manifest.json")?;
-        let id = archive_id(&stored);
+        let id = sha256_hex(&stored);
         if let Some(expected) = choice.expect_id
             && !expected.eq_ignore_ascii_case(&id)
         {

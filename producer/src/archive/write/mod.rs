@@ -333,7 +333,7 @@ fn sums_text(files: &mut [FileEntry]) -> String {
         .collect()
 }
 
-/// The id of an archive: SHA-256 of its `manifest.json` as stored.
-pub fn archive_id(manifest: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(manifest))
+/// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
 }

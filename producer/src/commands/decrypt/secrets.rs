@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
+    path::Path,
 };
 
 use decryptor_wasm::{
@@ -96,9 +97,10 @@ fn ask(question: &str) -> Result<Option<Secret>> {
     }
 }
 
-fn unreadable(what: &str, path: &std::path::Path, error: &io::Error) -> Error {
-    Error::key(format!(
-        "cannot read the {what} {}: {error}",
-        path.display()
-    ))
+fn unreadable(what: &str, path: &Path, error: &io::Error) -> Error {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    };
+    Error::key(format!("cannot read the {what} {}: {why}", path.display()))
 }

@@ -9,7 +9,7 @@ use decryptor_wasm::{
     Error, ErrorKind, Result,
     layout::PathKind,
     plain_manifest,
-    plan::{PlannedFile, Severity},
+    plan::{Finding, PlannedFile, Severity},
     reader::FileSummary,
 };
 
@@ -170,10 +170,12 @@ impl<'a> Work<'a> {
 
     /// The order of the producer: `manifest.json` last, so that it stands for a complete tree.
     fn manifests_last(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let plan = &self.archive.plan;
         let chosen = |path: &str| {
             let kind = PathKind::of(path);
-            kind.user()
-                .is_some_and(|id| self.archive.plan.users.iter().any(|u| u.user_id == id))
+            let known = |id| plan.users.iter().any(|u| u.user_id == id);
+            let wrong = |f: &Finding| f.severity == Severity::Error && f.path == path;
+            kind.user().is_some_and(known) && !plan.findings.iter().any(wrong)
         };
         let manifests = &self.archive.manifests;
         manifests

@@ -1,0 +1,121 @@
+//! Archives that open.
+
+use decryptor_wasm::Kdf;
+use serde_json::json;
+
+use crate::{
+    case::Case,
+    draft::{Draft, Lock, gzip},
+};
+
+const STRAY: &str = ".DS_Store";
+
+pub fn cases() -> Vec<Case> {
+    let base = Draft::new();
+    let all_good = |name, line, draft: &Draft| Case::good(name, line, draft).says("all good");
+    vec![
+        all_good("hybrid", "everything comes out", &base),
+        all_good("second-recipient", "the second recipient's key opens it", &Draft {
+            lock: Lock::To(&["bob", "alice"]),
+            ..base.clone()
+        }),
+        all_good("scrypt", "a passphrase opens it", &Draft {
+            lock: Lock::Passphrase(Kdf::Scrypt, "pässphrase 🔋"),
+            ..base.clone()
+        })
+        .args(&["--passphrase", "pässphrase 🔋"]),
+        all_good("pbkdf2", "a passphrase opens it", &Draft {
+            lock: Lock::Passphrase(Kdf::Pbkdf2, "pass"),
+            ..base.clone()
+        })
+        .args(&[])
+        .env("PRYV_BACKUP_PASSPHRASE", "pass"),
+        all_good("uncompressed", "everything comes out", &Draft {
+            compressed: false,
+            ..base.clone()
+        }),
+        all_good("cleartext", "an archive that is not encrypted verifies", &Draft {
+            lock: Lock::None,
+            ..base.clone()
+        })
+        .args(&[])
+        .says("Not encrypted"),
+        all_good("one-user", "the other user's files do not come out", &base)
+            .also(&["--user", "u2"])
+            .without(&[
+                "platform/platform.jsonl.gz",
+                "users/u1/user-manifest.json",
+                "users/u1/streams.jsonl.gz",
+                "users/u1/accesses.jsonl.gz",
+                "users/u1/profile.jsonl.gz",
+                "users/u1/webhooks.jsonl.gz",
+                "users/u1/account.jsonl.gz",
+                "users/u1/events/events-0001.jsonl.gz",
+                "users/u1/events/events-0002.jsonl.gz",
+                "users/u1/audit/audit-0001.jsonl.gz",
+                "users/u1/attachments/empty",
+                "users/u1/attachments/frame",
+                "users/u1/attachments/frames",
+            ]),
+        Case::good("list", "the users are shown and nothing comes out", &base)
+            .also(&["--list"])
+            .says("alice  u1")
+            .says("zoë-m  u2")
+            .nothing(),
+        Case::good("verify", "everything is checked and nothing comes out", &base)
+            .also(&["--verify"])
+            .says("all good")
+            .nothing(),
+        all_good("stray", "a stray file is a warning and stays where it is", &base).damaged(
+            |made| {
+                made.files.insert(STRAY.into(), b"Mac".to_vec());
+                made.files.insert(format!("users/u1/events/{STRAY}"), b"Mac".to_vec());
+            },
+            &["warning: .DS_Store: does not belong to the archive"],
+        )
+        .exit(0),
+        all_good("losses", "what was lost when the backup was made is said", &Draft {
+            manifest: |m| m["losses"] = json!([{"userId": "u1", "path": "users/u1/attachments/gone", "what": "it was gone"}]),
+            ..base.clone()
+        })
+        .says("users/u1/attachments/gone: lost when the backup was made: it was gone"),
+        all_good("unknown-keys", "keys of later versions are tolerated", &Draft {
+            manifest: |m| m["later"] = json!({"a": [1, 2]}),
+            user_manifest: |_, m| m["later"] = json!(true),
+            envelope: |e| e["later"] = json!("x"),
+            ..base.clone()
+        }),
+        all_good("no-users", "an archive without users is one", &Draft {
+            content: [("platform/platform.jsonl".to_owned(), b"{}\n".to_vec())].into(),
+            manifest: |m| {
+                m["users"] = json!([]);
+                let files = m["inventory"]["files"].as_array_mut().unwrap();
+                files.retain(|f| !f["path"].as_str().unwrap().starts_with("users/"));
+            },
+            ..base.clone()
+        })
+        .damaged(|made| made.files.retain(|path, _| !path.starts_with("users/")), &[])
+        .exit(0)
+        .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
+        Case::good("pryv-hybrid", "an archive of Pryv's own tool opens, with what it cannot promise", &Draft::pryv())
+            .says("This archive has no inventory")
+            .says("no damage found, as far as it can be checked"),
+        Case::good("pryv-cleartext", "a plain archive of Pryv's own tool verifies", &Draft {
+            lock: Lock::None,
+            ..Draft::pryv()
+        })
+        .args(&[])
+        .says("nothing tells whether one was changed"),
+        Case::good("pryv-passphrase", "an archive of Pryv's own tool opens", &Draft {
+            lock: Lock::Passphrase(Kdf::Scrypt, "p"),
+            ..Draft::pryv()
+        })
+        .args(&["--passphrase", "p"]),
+        Case::good("pryv-crlf", "lines may end in CR LF, and the last without any", &Draft {
+            before_listing: |files| {
+                files.insert("users/u1/profile.jsonl.gz".into(), gzip(b"{\"id\":\"a\"}\r\n{\"id\":\"b\"}"));
+            },
+            ..Draft::pryv()
+        }),
+    ]
+}

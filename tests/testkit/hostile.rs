@@ -1,0 +1,360 @@
+//! Archives that somebody made or changed with intent.
+
+use decryptor_wasm::Kdf;
+use serde_json::json;
+
+use crate::{
+    case::Case,
+    draft::{Draft, Lock, gzip, pretty},
+};
+
+const FRAME: &str = "users/u1/attachments/frame";
+const FRAMES: &str = "users/u1/attachments/frames";
+const STREAMS: &str = "users/u1/streams.jsonl.gz";
+const LISTED_ELSE: &str = "is not the file that the inventory lists";
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, line| Case::good(name, line, &Draft::new());
+    let made = |name, line, draft: Draft| Case::good(name, line, &draft);
+    let base = Draft::new();
+    vec![
+        case("swapped-attachments", "both are named, the others come out")
+            .damaged(
+                |m| {
+                    let other = m.files["users/u2/attachments/frames"].clone();
+                    let own = m.files.insert(FRAMES.into(), other).unwrap();
+                    m.files.insert("users/u2/attachments/frames".into(), own);
+                },
+                &[
+                    FRAMES,
+                    "users/u2/attachments/frames",
+                    "it was swapped or replaced",
+                ],
+            )
+            .without(&[FRAMES, "users/u2/attachments/frames"]),
+        case("swapped-records", "both are named, the others come out")
+            .damaged(
+                |m| {
+                    let other = m.files["users/u2/streams.jsonl.gz"].clone();
+                    let own = m.files.insert(STREAMS.into(), other).unwrap();
+                    m.files.insert("users/u2/streams.jsonl.gz".into(), own);
+                },
+                &[STREAMS, "users/u2/streams.jsonl.gz"],
+            )
+            .without(&[STREAMS, "users/u2/streams.jsonl.gz"]),
+        case("swapped-user-manifests", "both are named")
+            .damaged(
+                |m| {
+                    let [one, two] = ["u1", "u2"].map(|u| format!("users/{u}/user-manifest.json"));
+                    let other = m.files[&two].clone();
+                    let own = m.files.insert(one, other).unwrap();
+                    m.files.insert(two, own);
+                },
+                &["users/u1/user-manifest.json", "users/u2/user-manifest.json"],
+            )
+            .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
+        case(
+            "stale-file",
+            "a file of the same key but of another time is told apart",
+        )
+        .damaged(
+            |m| {
+                let stale = m.seal(&m.content[FRAME].clone());
+                m.files.insert(FRAME.into(), stale);
+            },
+            &[FRAME, LISTED_ELSE],
+        )
+        .without(&[FRAME]),
+        case("renamed-file", "the missing and the foreign one are named")
+            .damaged(
+                |m| {
+                    let file = m.files.remove(FRAME).unwrap();
+                    m.files.insert("users/u1/attachments/other".into(), file);
+                },
+                &[FRAME, "users/u1/attachments/other: lies where"],
+            )
+            .without(&[FRAME]),
+        case("added-attachment", "it is named and left out").damaged(
+            |m| {
+                let added = m.seal(b"illegal");
+                m.files.insert("users/u1/attachments/added".into(), added);
+            },
+            &["users/u1/attachments/added: lies where"],
+        ),
+        case("added-events", "they are named and left out").damaged(
+            |m| {
+                let added = m.seal(&gzip(b"{\"id\":\"forged\"}\n"));
+                m.files
+                    .insert("users/u1/events/events-0003.jsonl.gz".into(), added);
+            },
+            &["users/u1/events/events-0003.jsonl.gz: lies where"],
+        ),
+        case("added-user", "the user's files are named and left out").damaged(
+            |m| {
+                for name in ["user-manifest.json", "streams.jsonl.gz"] {
+                    let file = m.files[&format!("users/u1/{name}")].clone();
+                    m.files.insert(format!("users/u3/{name}"), file);
+                }
+            },
+            &["users/u3/streams.jsonl.gz", "users/u3/user-manifest.json"],
+        ),
+        case(
+            "link",
+            "links are refused: they could lead out of the folder",
+        )
+        .link("users/u1/attachments/link", "/etc/passwd")
+        .exit(4)
+        .says("is a symbolic link")
+        .nothing(),
+        case(
+            "no-key-check",
+            "the envelope was changed; the data comes out all the same",
+        )
+        .damaged(
+            |m| {
+                let mut envelope: serde_json::Value =
+                    serde_json::from_slice(&m.files["encryption.json"]).unwrap();
+                envelope.as_object_mut().unwrap().remove("keyCheck");
+                m.files.insert("encryption.json".into(), pretty(&envelope));
+            },
+            &["encryption.json: lacks the key check"],
+        ),
+        made(
+            "other-data-key",
+            "the envelope holds another key than the archive's",
+            Draft {
+                envelope: |e| e["keyCheck"] = json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+                ..base.clone()
+            },
+        )
+        .damaged(
+            |_| {},
+            &["encryption.json: the wrapped key is not the key of this archive"],
+        )
+        .nothing(),
+        made(
+            "damaged-wrapped-key",
+            "the key is listed, but its wrapped key does not open",
+            Draft {
+                envelope: |e| {
+                    let wrapped = json!("A".repeat(342) + "==");
+                    e["recipients"][0]["wrappedKey"] = wrapped.clone();
+                    e["wrappedKey"] = wrapped;
+                },
+                ..base.clone()
+            },
+        )
+        .damaged(|_| {}, &["its wrapped key does not open"])
+        .nothing(),
+        made(
+            "contradicting-recipients",
+            "the two places of the wrapped key differ",
+            Draft {
+                envelope: |e| e["wrappedKey"] = json!("AAAA"),
+                ..base.clone()
+            },
+        )
+        .damaged(
+            |_| {},
+            &["the list of recipients contradicts the wrapped key"],
+        )
+        .nothing(),
+        made(
+            "absurd-scrypt",
+            "a cost that would eat the machine is refused",
+            Draft {
+                lock: Lock::Passphrase(Kdf::Scrypt, "p"),
+                envelope: |e| e["N"] = json!(1u64 << 40),
+                ..base.clone()
+            },
+        )
+        .args(&["--passphrase", "p"])
+        .damaged(|_| {}, &["the scrypt cost is out of bounds"])
+        .nothing(),
+        made(
+            "absurd-pbkdf2",
+            "a cost that would take a year is refused",
+            Draft {
+                lock: Lock::Passphrase(Kdf::Pbkdf2, "p"),
+                envelope: |e| e["iterations"] = json!(4_000_000_000u32),
+                ..base.clone()
+            },
+        )
+        .args(&["--passphrase", "p"])
+        .damaged(|_| {}, &["the PBKDF2 cost is out of bounds"])
+        .nothing(),
+        made(
+            "unknown-mode",
+            "a later version is needed",
+            Draft {
+                envelope: |e| e["mode"] = json!("post-quantum"),
+                ..base.clone()
+            },
+        )
+        .exit(1)
+        .says("mode \"post-quantum\" is not known")
+        .nothing(),
+        made(
+            "unknown-version",
+            "a later version is needed",
+            Draft {
+                manifest: |m| m["formatVersion"] = json!(2),
+                ..base.clone()
+            },
+        )
+        .exit(1)
+        .says("format version 2 is not known")
+        .nothing(),
+        case(
+            "header-in-another-spelling",
+            "no byte of a header is free to change",
+        )
+        .damaged(
+            |m| {
+                m.change(FRAME, |b| {
+                    let at = b.windows(5).position(|w| w == b"65536").unwrap();
+                    b.splice(at..at + 5, *b"65537");
+                });
+            },
+            &[FRAME],
+        )
+        .without(&[FRAME]),
+        case("huge-header", "a length that asks for memory is refused")
+            .damaged(
+                |m| m.change(FRAME, |b| b[8..12].fill(0xff)),
+                &[FRAME, "the header claims 4294967295 bytes"],
+            )
+            .without(&[FRAME]),
+        case("huge-frame", "a length that asks for memory is refused")
+            .damaged(
+                |m| m.change(FRAME, |b| b[67..71].fill(0xff)),
+                &[FRAME, "impossible length"],
+            )
+            .without(&[FRAME]),
+        made(
+            "path-in-the-inventory",
+            "the path is refused",
+            Draft {
+                user_manifest: |id, m| {
+                    if id == "u1" {
+                        m["inventory"]["files"][0]["path"] = json!("users/u1/../../../evil");
+                    }
+                },
+                ..base.clone()
+            },
+        )
+        .damaged(|_| {}, &["a path that may not be written"])
+        .without(&["users/u1/accesses.jsonl.gz"]),
+        made(
+            "path-in-the-user-id",
+            "nothing is read",
+            Draft {
+                manifest: |m| m["users"][0]["userId"] = json!("../../evil"),
+                ..base.clone()
+            },
+        )
+        .damaged(
+            |_| {},
+            &["names a user id that is no folder name", "nothing was read"],
+        )
+        .nothing(),
+        case(
+            "reserved-name",
+            "a name that cannot be written everywhere is left out",
+        )
+        .damaged(
+            |m| {
+                let file = m.files[FRAME].clone();
+                m.files.insert("users/u1/attachments/NUL.txt".into(), file);
+            },
+            &["users/u1/attachments/NUL.txt: a name that may not be written everywhere"],
+        ),
+        case(
+            "terminal-escapes",
+            "what is printed cannot steer the terminal",
+        )
+        .damaged(
+            |m| {
+                let file = m.files[FRAME].clone();
+                m.files
+                    .insert("users/u1/attachments/\u{1b}[2Jx".into(), file);
+            },
+            &["\\u001b[2Jx"],
+        ),
+        made(
+            "records-miscounted",
+            "the inventory's count is held against the lines",
+            Draft {
+                user_manifest: |id, m| {
+                    if id == "u1" {
+                        for file in m["inventory"]["files"].as_array_mut().unwrap() {
+                            if file["path"] == "users/u1/events/events-0002.jsonl" {
+                                file["records"] = json!(999);
+                            }
+                        }
+                    }
+                },
+                compressed: false,
+                ..base.clone()
+            },
+        )
+        .damaged(
+            |_| {},
+            &["users/u1/events/events-0002.jsonl: holds 20 records, the inventory says 999"],
+        )
+        .without(&["users/u1/events/events-0002.jsonl"]),
+        made(
+            "not-json",
+            "what is no record is told when records are read",
+            Draft {
+                before_listing: |files| {
+                    files.insert(STREAMS.into(), gzip(b"{\"id\":1}\nDROP TABLE\n"));
+                },
+                ..base.clone()
+            },
+        )
+        .damaged(|_| {}, &[STREAMS])
+        .also(&["--verify"])
+        .nothing(),
+        made(
+            "deep-json",
+            "nesting cannot break the reader",
+            Draft {
+                before_listing: |files| {
+                    files.insert(
+                        STREAMS.into(),
+                        gzip(("[".repeat(200_000) + "\n").as_bytes()),
+                    );
+                },
+                ..base.clone()
+            },
+        )
+        .damaged(|_| {}, &[STREAMS])
+        .also(&["--verify"])
+        .nothing(),
+        case("deep-manifest", "nesting cannot break the reader")
+            .damaged(
+                |m| {
+                    let deep = m.seal(("{\"users\":".to_owned() + &"[".repeat(100_000)).as_bytes());
+                    m.files.insert("manifest.json".into(), deep);
+                },
+                &["manifest.json: not the manifest it should be"],
+            )
+            .nothing(),
+        made(
+            "swapped-without-inventory",
+            "without an inventory a swapped user manifest still shows",
+            Draft::pryv(),
+        )
+        .damaged(
+            |m| {
+                let [one, two] = ["u1", "u2"].map(|u| format!("users/{u}/user-manifest.json"));
+                let other = m.files[&two].clone();
+                let own = m.files.insert(one, other).unwrap();
+                m.files.insert(two, own);
+            },
+            &["belongs to another user; files were swapped"],
+        )
+        .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
+    ]
+}

@@ -1,0 +1,30 @@
+//! Writes the test kit; see README.md beside this file.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod case;
+mod damaged;
+mod draft;
+mod good;
+mod hostile;
+mod keys;
+
+use std::path::PathBuf;
+
+fn main() {
+    let Some(out) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("usage: testkit OUT");
+        std::process::exit(2);
+    };
+    keys::write(&out.join("keys"));
+    let cases = [
+        good::cases(),
+        damaged::cases(),
+        hostile::cases(),
+        keys::cases(),
+    ]
+    .concat();
+    for case in &cases {
+        case.write(&out);
+    }
+    println!("{} cases in {}", cases.len(), out.display());
+}

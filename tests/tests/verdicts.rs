@@ -1,0 +1,168 @@
+//! The test kit opened by every decryptor: each gives the expected verdict, and all say the same, word for word.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use pryv_backup::archive::sha256_hex;
+use pryv_backup_tests::{command::tool, folder::tree};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+#[derive(Deserialize)]
+struct Case {
+    line: String,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    exit: i32,
+    says: Vec<String>,
+    out: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Verdict {
+    exit: Option<i32>,
+    said: Vec<String>,
+    out: Option<BTreeMap<String, String>>,
+}
+
+const DECRYPTORS: [&str; 3] = ["native", "host", "wasm"];
+
+fn decryptor(name: &str) -> Command {
+    if name == "native" {
+        let mut command = Command::new(tool());
+        command.arg("decrypt");
+        return command;
+    }
+    let mut command = Command::new("node");
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../npm/dist/decrypt-backup.mjs"))
+        .args(["--engine", name]);
+    command
+}
+
+fn verdict(name: &str, case: &Case, folder: &Path, keys: &Path) -> Verdict {
+    let scratch = TempDir::new().unwrap();
+    let out = scratch.path().join("out");
+    let mut command = decryptor(name);
+    command.arg(folder.join("archive"));
+    command.args(
+        case.args
+            .iter()
+            .map(|a| a.replace("{keys}", keys.to_str().unwrap())),
+    );
+    command.env_remove("PRYV_BACKUP_PASSPHRASE").envs(&case.env);
+    if !case.args.iter().any(|a| a == "--list" || a == "--verify") {
+        command.arg("--out").arg(&out);
+    }
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let mut said: Vec<String> = String::from_utf8(text)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    said.sort();
+    Verdict {
+        exit: output.status.code(),
+        said,
+        out: out.exists().then(|| {
+            tree(&out)
+                .into_iter()
+                .map(|(path, bytes)| (path, sha256_hex(&bytes)))
+                .collect()
+        }),
+    }
+}
+
+fn kit() -> (TempDir, Vec<PathBuf>) {
+    let kit = TempDir::new().unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_testkit"))
+        .arg(kit.path())
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let folders = fs::read_dir(kit.path()).unwrap().map(|e| e.unwrap().path());
+    let cases: Vec<_> = folders.filter(|f| f.join("case.json").exists()).collect();
+    assert!(cases.len() > 60, "only {} cases", cases.len());
+    (kit, cases)
+}
+
+/// What one case gets wrong.
+fn complaints(folder: &Path, keys: &Path) -> Vec<String> {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let case: Case = serde_json::from_slice(&fs::read(folder.join("case.json")).unwrap()).unwrap();
+    let verdicts = DECRYPTORS.map(|d| (d, verdict(d, &case, folder, keys)));
+    let mut wrong = Vec::new();
+    for (decryptor, verdict) in &verdicts {
+        let said = verdict.said.join("\n  ");
+        let mut complain = |what: String| {
+            wrong.push(format!(
+                "{name} ({}), {decryptor}: {what}, but says:\n  {said}",
+                case.line
+            ));
+        };
+        if verdict.exit != Some(case.exit) {
+            complain(format!("exit {:?}, not {}", verdict.exit, case.exit));
+        }
+        for text in &case.says {
+            if !verdict.said.iter().any(|line| line.contains(text)) {
+                complain(format!("does not say {text:?}"));
+            }
+        }
+        if verdict.out.is_some() != case.out.is_some() {
+            complain(format!("writes a folder: {}", verdict.out.is_some()));
+        }
+        let (out, due) = (verdict.out.iter().flatten(), case.out.iter().flatten());
+        let (out, due): (BTreeSet<_>, BTreeSet<_>) = (out.collect(), due.collect());
+        for (path, _) in out.symmetric_difference(&due) {
+            complain(format!(
+                "{path} comes out, does not come out, or comes out changed"
+            ));
+        }
+        if verdict.said != verdicts[0].1.said {
+            complain(format!(
+                "says other words than native ({:#?})",
+                verdicts[0].1.said
+            ));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_decryptor_gives_the_expected_verdict_in_the_same_words() {
+    let (kit, folders) = kit();
+    let keys = kit.path().join("keys");
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = complaints(folder, &keys);
+                    wrong.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
