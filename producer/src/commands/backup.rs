@@ -21,6 +21,7 @@ use crate::{
     cli::{BackupArgs, KdfArg, PlatformArg},
     config::Config,
     failure::Failure,
+    interrupt::{self, Interruptible},
     platform::{self, ExportError, Platform, PlatformMode, User},
     report::Report,
 };
@@ -59,10 +60,12 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             output.display()
         );
     }
+    let _guard = interrupt::finish_gracefully();
     let done = match write(&mut archive, platform.as_ref(), &users, mode, args.verbose) {
         Ok(done) => done,
         Err(failure) => {
             archive.abandon();
+            interrupt::failure()?;
             return Err(failure);
         }
     };
@@ -240,12 +243,13 @@ fn write_user(
         message: format!("user {}: {}", user.username, f.message),
         ..f
     };
-    let mut writer = archive.user(user).map_err(Failure::from).map_err(named)?;
+    let writer = archive.user(user).map_err(Failure::from).map_err(named)?;
+    let mut writer = Interruptible(writer);
     platform
         .export_user(user, &mut writer)
         .map_err(explain)
         .map_err(named)?;
-    writer.finish().map_err(Failure::from).map_err(named)
+    writer.0.finish().map_err(Failure::from).map_err(named)
 }
 
 /// The archive's own errors pass through the platform untouched; here they get their exit code back.

@@ -111,6 +111,8 @@ impl RandomSource for SystemRandom {
 /// An archive that is being written.
 pub struct ArchiveWriter {
     output: PathBuf,
+    /// Whether this run made the folder.
+    created: bool,
     staging: PathBuf,
     options: Options,
     key: Option<DataKey>,
@@ -136,11 +138,13 @@ impl ArchiveWriter {
         sealing: &Sealing,
         options: Options,
     ) -> Result<(Self, bool), ArchiveError> {
+        let created = !output.exists();
         let leftover = prepare(output)?;
         let staging = output.join(STAGING);
         fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
         let mut writer = ArchiveWriter {
             output: output.to_owned(),
+            created,
             staging,
             options,
             key: None,
@@ -148,8 +152,19 @@ impl ArchiveWriter {
             envelope: None,
             snapshot_before: now_ms() as f64 / 1000.0,
         };
+        match writer.lock(sealing) {
+            Ok(()) => Ok((writer, leftover)),
+            Err(error) => {
+                writer.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the data key, and writes what lies in the clear beside the sealed files.
+    fn lock(&mut self, sealing: &Sealing) -> Result<(), ArchiveError> {
         let (envelope, key) = match sealing {
-            Sealing::None => return Ok((writer, leftover)),
+            Sealing::None => return Ok(()),
             Sealing::Recipients(recipients) => {
                 let key = DataKey::generate(&mut SystemRandom)?;
                 (
@@ -161,13 +176,13 @@ impl ArchiveWriter {
                 Envelope::for_passphrase(*kdf, passphrase, &mut SystemRandom)?
             }
         };
-        writer.envelope = Some(writer.write_clear("encryption.json", &envelope.to_json()?)?);
-        writer.key = Some(key);
+        self.envelope = Some(self.write_clear("encryption.json", &envelope.to_json()?)?);
+        self.key = Some(key);
         for (name, text) in companions::companions(&envelope) {
-            let entry = writer.write_clear(name, text.as_bytes())?;
-            writer.shared.push(entry);
+            let entry = self.write_clear(name, text.as_bytes())?;
+            self.shared.push(entry);
         }
-        Ok((writer, leftover))
+        Ok(())
     }
 
     /// Begins a user's folder.
@@ -236,6 +251,9 @@ impl ArchiveWriter {
     pub fn abandon(self) {
         // Best effort: whatever cannot be removed now is recognised by the next run.
         let _ = fs::remove_dir_all(&self.staging);
+        if self.created {
+            let _ = fs::remove_dir(&self.output);
+        }
     }
 
     fn key(&self) -> Option<&DataKey> {
