@@ -1,4 +1,4 @@
-.PHONY: setup wasm script build demo test lint
+.PHONY: setup wasm script build demo test lint bench
 
 setup:            ## install what is missing
 	@scripts/setup.sh
@@ -18,7 +18,11 @@ demo: build       ## from nothing to a decrypted backup, in .build/demo
 lint: script
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	scripts/deny.sh
 
 test: lint        ## everything
 	cargo test --workspace
 	cd npm && npm test
+
+bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
+	node tests/bench/decrypt.mjs 1 5

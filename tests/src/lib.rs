@@ -6,3 +6,4 @@ pub mod compare;
 pub mod folder;
 pub mod plain;
 pub mod rqlite;
+pub mod terminal;

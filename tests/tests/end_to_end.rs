@@ -3,39 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
+use pryv_backup_tests::{
+    command::{run, text, tool},
+    folder::tree,
+};
 use tempfile::TempDir;
 
 struct Backup {
     dir: TempDir,
-}
-
-/// The command under test, built beside the tests of the workspace.
-fn tool() -> PathBuf {
-    let exe = std::env::current_exe().unwrap();
-    let tool = exe.parent().unwrap().parent().unwrap().join("pryv-backup");
-    assert!(
-        tool.exists(),
-        "{} is not built: run `cargo test --workspace`",
-        tool.display()
-    );
-    tool
-}
-
-fn run(command: &mut Command) -> Output {
-    command
-        .env_remove("PRYV_BACKUP_PASSPHRASE")
-        .output()
-        .unwrap()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 impl Backup {
@@ -126,29 +106,6 @@ fn backup_command(dir: &Path, output: &str) -> Command {
         .arg("--recipient-pubkey")
         .arg(dir.join("key.pub.pem"));
     command
-}
-
-/// Every file below `root` by its path.
-fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(
-                    path.strip_prefix(root)
-                        .unwrap()
-                        .to_string_lossy()
-                        .into_owned(),
-                    fs::read(&path).unwrap(),
-                );
-            }
-        }
-    }
-    files
 }
 
 /// Changes a file, runs `check`, and puts it back.

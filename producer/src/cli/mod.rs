@@ -135,9 +135,9 @@ pub struct BackupArgs {
     /// Encrypt to the holder of this public key (PEM); may be given several times.
     #[arg(long, value_name = "PEM", conflicts_with_all = ["encrypt_passphrase", "passphrase_file"])]
     pub recipient_pubkey: Vec<PathBuf>,
-    /// Encrypt with this passphrase; better: PRYV_BACKUP_PASSPHRASE or --passphrase-file.
+    /// Encrypt with a passphrase: asked for when none is given here; or PRYV_BACKUP_PASSPHRASE, or --passphrase-file.
     #[arg(long, value_name = "PASSPHRASE", conflicts_with = "passphrase_file")]
-    pub encrypt_passphrase: Option<String>,
+    pub encrypt_passphrase: Option<Option<String>>,
     /// Encrypt with the passphrase in this file.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,

@@ -15,7 +15,7 @@ use decryptor_wasm::{
 };
 use zeroize::Zeroizing;
 
-use super::{read, read_passphrase};
+use super::{ask_twice, read, read_passphrase};
 use crate::{
     archive::{ArchiveError, ArchiveWriter, Options, Sealing, Summary, UserDone},
     cli::{BackupArgs, KdfArg, PlatformArg},
@@ -148,7 +148,8 @@ fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
             .map(Sealing::Recipients);
     }
     let given = match (&args.encrypt_passphrase, &args.passphrase_file) {
-        (Some(passphrase), _) => Some(Zeroizing::new(passphrase.clone())),
+        (Some(None), _) => Some(ask_twice("Passphrase for the backup: ")?),
+        (Some(Some(passphrase)), _) => Some(Zeroizing::new(passphrase.clone())),
         (None, Some(file)) => Some(read_passphrase(file)?),
         (None, None) => env::var("PRYV_BACKUP_PASSPHRASE")
             .ok()

@@ -9,7 +9,7 @@ use std::{
 use decryptor_wasm::PrivateKey;
 use zeroize::Zeroizing;
 
-use super::read_passphrase;
+use super::{ask_twice, read_passphrase};
 use crate::{archive::SystemRandom, cli::KeygenArgs, failure::Failure};
 
 /// Makes the pair and prints the fingerprint.
@@ -49,18 +49,7 @@ fn passphrase(args: &KeygenArgs) -> Result<Option<Zeroizing<String>>, Failure> {
     if !args.passphrase {
         return Ok(None);
     }
-    let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .map_err(|e| Failure::failed(format!("no passphrase could be read: {e}")))
-    };
-    let first = ask("Passphrase for the private key: ")?;
-    if first.is_empty() || *ask("Again: ")? != *first {
-        return Err(Failure::usage(
-            "the two passphrases differ or are empty; nothing was written",
-        ));
-    }
-    Ok(Some(first))
+    ask_twice("Passphrase for the private key: ").map(Some)
 }
 
 fn public_path(private: &Path) -> PathBuf {

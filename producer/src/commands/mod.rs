@@ -4,7 +4,7 @@ pub mod backup;
 pub mod decrypt;
 pub mod keygen;
 
-use std::path::Path;
+use std::{io::IsTerminal, path::Path};
 
 use zeroize::Zeroizing;
 
@@ -29,4 +29,25 @@ fn read_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
 fn first_line(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let line = std::str::from_utf8(bytes).ok()?.lines().next()?;
     (!line.is_empty()).then(|| Zeroizing::new(line.to_owned()))
+}
+
+/// Asks for a new passphrase on the terminal, without showing it.
+fn ask_twice(question: &str) -> Result<Zeroizing<String>, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "a passphrase is to be asked for, but there is no terminal: use PRYV_BACKUP_PASSPHRASE or --passphrase-file",
+        ));
+    }
+    let ask = |question: &str| {
+        rpassword::prompt_password(question)
+            .map(Zeroizing::new)
+            .map_err(|e| Failure::failed(format!("no passphrase could be read: {e}")))
+    };
+    let first = ask(question)?;
+    if first.is_empty() || *ask("Again: ")? != *first {
+        return Err(Failure::usage(
+            "the two passphrases differ or are empty; nothing was written",
+        ));
+    }
+    Ok(first)
 }
