@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const tool = process.env.PRYV_BACKUP_BIN ?? join(here, '../../target/release/pryv-backup');
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const sizes = process.argv.slice(2).map(Number);
 if (sizes.length === 0) sizes.push(1);
 
