@@ -23,6 +23,7 @@ lint: script
 test: lint        ## everything
 	cargo test --workspace
 	cd npm && npm test
+	node --test tests/independent-reader/
 
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
 	node tests/bench/decrypt.mjs 1 5

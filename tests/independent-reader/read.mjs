@@ -1,0 +1,262 @@
+// An independent reader of encrypted archives, written from docs/format.md alone, with nothing but Node's own crypto and zlib.
+// It shares no code with the decryptor, so that what both agree on is the format and not a common mistake.
+//
+//   node read.mjs ARCHIVE OUT --private-key PEM [--key-passphrase TEXT]
+//   node read.mjs ARCHIVE OUT --passphrase TEXT
+//
+// OUT must be missing or empty. Exit codes: 0 read and checked; 2 usage; 3 no key or a wrong one; 4 damaged or tampered with.
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import zlib from 'node:zlib';
+
+class Fault extends Error {
+  constructor (code, message) { super(message); this.code = code; }
+}
+const damaged = (what) => new Fault(4, what);
+
+const CLEAR = ['encryption.json', 'SHA256SUMS', 'RESTORE-README.md', 'decrypt-backup.mjs', 'FORMAT.md'];
+const NOT_LISTED = ['manifest.json', 'encryption.json', 'SHA256SUMS'];
+const RESERVED = /^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)/i;
+
+const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
+const hkdf = (key, salt, info) => Buffer.from(crypto.hkdfSync('sha256', key, salt, info, 32));
+
+function parseJson (bytes, name) {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw damaged(`${name}: not JSON`);
+  }
+}
+
+function isSafe (name) {
+  // eslint-disable-next-line no-control-regex
+  return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\:\x00-\x1f\x7f]/.test(part) && !RESERVED.test(part));
+}
+
+/** Every file below `root`, relative, with `/`; a link is refused, since it could lead anywhere. */
+function listing (root, below = '') {
+  return fs.readdirSync(path.join(root, below), { withFileTypes: true }).flatMap((item) => {
+    const name = below ? `${below}/${item.name}` : item.name;
+    if (item.isDirectory()) return listing(root, name);
+    if (!item.isFile()) throw damaged(`${name}: not a regular file`);
+    return [name];
+  });
+}
+
+/** What the layout says of a path: `records`, `attachment`, `manifest`, `clear`, or null for a file that is not the archive's. */
+function kindOf (name, ending) {
+  if (CLEAR.includes(name)) return 'clear';
+  if (name === 'manifest.json' || /^users\/[^/]+\/user-manifest\.json$/.test(name)) return 'manifest';
+  if (/^users\/[^/]+\/attachments\/[^/]+$/.test(name)) return 'attachment';
+  const stem = name.endsWith(ending) ? name.slice(0, -ending.length) : null;
+  const records = /^(platform\/platform|register\/servers|users\/[^/]+\/(streams|accesses|profile|webhooks|account|series\/series|events\/events-[^/]*|audit\/audit-[^/]*))$/;
+  return stem !== null && records.test(stem) ? 'records' : null;
+}
+
+function dataKeys (envelope, secrets) {
+  const bytes = (text, what) => {
+    if (typeof text !== 'string') throw damaged(`encryption.json: ${what} is missing`);
+    return Buffer.from(text, 'base64');
+  };
+  if (envelope.mode === 'hybrid') {
+    if (!secrets.privateKey) throw new Fault(3, 'this archive opens with a private key');
+    let key;
+    try {
+      key = crypto.createPrivateKey({ key: fs.readFileSync(secrets.privateKey), passphrase: secrets.keyPassphrase });
+    } catch (error) {
+      throw new Fault(3, `${secrets.privateKey}: not a private key that can be used (${error.message})`);
+    }
+    const own = sha256(crypto.createPublicKey(key).export({ type: 'spki', format: 'der' }));
+    const recipients = envelope.recipients ?? [{ wrappedKey: envelope.wrappedKey }];
+    if (envelope.recipients && recipients[0]?.wrappedKey !== envelope.wrappedKey) throw damaged('encryption.json: the first recipient differs from wrappedKey');
+    const mine = recipients.filter((r) => r.fingerprint === undefined || r.fingerprint === own);
+    if (mine.length === 0) throw new Fault(3, 'the archive is not for this key');
+    return mine.map((r) => {
+      try {
+        return crypto.privateDecrypt({ key, padding: crypto.constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, bytes(r.wrappedKey, 'wrappedKey'));
+      } catch {
+        // A listed key that opens nothing is damage; without fingerprints nobody can tell.
+        throw r.fingerprint ? damaged('encryption.json: the wrapped key is damaged') : new Fault(3, 'the archive does not open with this key');
+      }
+    });
+  }
+  if (secrets.passphrase === undefined) throw new Fault(3, 'this archive opens with a passphrase');
+  const salt = bytes(envelope.salt, 'salt');
+  if (envelope.mode === 'symmetric') {
+    const { N, r, p } = envelope;
+    const bounded = [N, r, p].every((n) => Number.isInteger(n) && n > 0) && N * r <= 2 ** 21 && p <= 64;
+    if (!bounded) throw damaged('encryption.json: scrypt parameters out of bounds');
+    return [crypto.scryptSync(secrets.passphrase, salt, 32, { N, r, p, maxmem: 512 * 2 ** 20 })];
+  }
+  if (envelope.mode === 'symmetric-pbkdf2') {
+    if (!(Number.isInteger(envelope.iterations) && envelope.iterations > 0 && envelope.iterations <= 1e7)) throw damaged('encryption.json: iterations out of bounds');
+    return [crypto.pbkdf2Sync(secrets.passphrase, salt, envelope.iterations, 32, 'sha256')];
+  }
+  throw damaged('encryption.json: unknown mode');
+}
+
+function unlock (envelope, secrets) {
+  if (envelope.v !== 1 || envelope.alg !== 'AES-256-GCM-CHUNKED') throw damaged('encryption.json: unknown version or algorithm');
+  const [key] = dataKeys(envelope, secrets);
+  if (key.length !== 32) throw damaged('encryption.json: the data key is not 32 bytes');
+  if (envelope.keyCheck !== undefined) {
+    const check = hkdf(key, '', 'pryv-backup-key-check-v1').toString('base64');
+    if (check !== envelope.keyCheck) throw new Fault(3, 'wrong key or passphrase');
+  }
+  return key;
+}
+
+/** Opens one sealed file: its plain bytes and its salt. */
+export function open (stored, key, name) {
+  if (stored.length < 12 || stored.toString('latin1', 0, 8) !== 'PRYVBKE1') throw damaged(`${name}: not a sealed file`);
+  const end = 12 + stored.readUInt32BE(8);
+  if (end > stored.length) throw damaged(`${name}: cut in its header`);
+  const header = parseJson(stored.subarray(12, end), name);
+  const salt = Buffer.from(String(header.salt), 'base64');
+  if (header.v !== 1 || salt.length !== 16 || !(header.chunk > 0)) throw damaged(`${name}: unknown header`);
+  const fileKey = hkdf(key, salt, 'pryv-backup-file-v1');
+  const plain = [];
+  for (let at = end, index = 0; at < stored.length; index++) {
+    if (stored.length - at < 4) throw damaged(`${name}: cut in a frame`);
+    const length = stored.readUInt32BE(at);
+    const next = at + 4 + length;
+    if (length <= 16 || length > header.chunk + 16 || next > stored.length) throw damaged(`${name}: frame ${index} is cut or malformed`);
+    if (next < stored.length && length !== header.chunk + 16) throw damaged(`${name}: frame ${index} is short and not the last`);
+    const nonce = Buffer.alloc(12);
+    nonce.writeBigUInt64BE(BigInt(index), 4);
+    const cipher = crypto.createDecipheriv('aes-256-gcm', fileKey, nonce);
+    cipher.setAuthTag(stored.subarray(next - 16, next));
+    try {
+      plain.push(cipher.update(stored.subarray(at + 4, next - 16)), cipher.final());
+    } catch {
+      throw damaged(`${name}: frame ${index} is not authentic`);
+    }
+    at = next;
+  }
+  return { plain: Buffer.concat(plain), salt: header.salt };
+}
+
+function countRecords (content, gzip, name) {
+  let bytes = content;
+  if (gzip) {
+    try { bytes = zlib.gunzipSync(content); } catch { throw damaged(`${name}: not gzip, or cut`); }
+  }
+  if (bytes.length === 0) return 0;
+  if (bytes[bytes.length - 1] !== 10) throw damaged(`${name}: the last line is not ended`);
+  let records = 0;
+  for (let from = 0; from < bytes.length; records++) {
+    const to = bytes.indexOf(10, from);
+    parseJson(bytes.subarray(from, to), `${name}: line ${records + 1}`);
+    from = to + 1;
+  }
+  return records;
+}
+
+function compare (entry, found, name) {
+  for (const what of ['size', 'sha256', 'salt', 'contentSize', 'contentSha256', 'records']) {
+    // Only sealed files have a salt and a second digest, only record files a number of records.
+    if (entry[what] !== found[what]) throw damaged(`${name}: ${what} is ${found[what]}, the inventory says ${entry[what]}`);
+  }
+}
+
+/** Reads, checks and writes a whole archive; returns the numbers of files and records, and whether there was an inventory. */
+export function readArchive (root, out, secrets) {
+  const load = (name) => fs.readFileSync(path.join(root, name));
+  const names = listing(root);
+  if (!names.includes('encryption.json')) throw new Fault(3, `${root}: no encryption.json`);
+  if (!names.includes('manifest.json')) throw damaged('manifest.json is missing: the archive is incomplete');
+  const envelope = parseJson(load('encryption.json'), 'encryption.json');
+  const key = unlock(envelope, secrets);
+  const manifest = parseJson(open(load('manifest.json'), key, 'manifest.json').plain, 'manifest.json');
+  const ending = manifest.compressed === false ? '.jsonl' : '.jsonl.gz';
+
+  const inventory = new Map();
+  const list = (entries) => {
+    for (const entry of entries) {
+      if (!isSafe(entry.path) || inventory.has(entry.path)) throw damaged(`inventory: ${JSON.stringify(entry.path)} is unsafe or listed twice`);
+      inventory.set(entry.path, entry);
+    }
+  };
+  if (manifest.inventory) {
+    if (envelope.keyCheck === undefined) throw damaged('encryption.json: keyCheck is missing');
+    list(manifest.inventory.files);
+    for (const { userId } of manifest.users) {
+      const name = `users/${userId}/user-manifest.json`;
+      if (!isSafe(name) || !inventory.has(name)) throw damaged(`${name}: not in the inventory`);
+      if (!names.includes(name)) throw damaged(`${name} is missing`);
+      const stored = load(name);
+      if (sha256(stored) !== inventory.get(name).sha256) throw damaged(`${name}: not the file that the inventory lists`);
+      const user = parseJson(open(stored, key, name).plain, name);
+      if (user.userId !== userId) throw damaged(`${name}: of another user`);
+      if (user.inventory.files.some((entry) => !entry.path.startsWith(`users/${userId}/`))) throw damaged(`${name}: lists a file of somebody else`);
+      list(user.inventory.files);
+    }
+    for (const name of inventory.keys()) {
+      if (!names.includes(name)) throw damaged(`${name} is missing`);
+    }
+  }
+
+  let files = 0;
+  let records = 0;
+  for (const name of names) {
+    const kind = kindOf(name, ending);
+    if (kind === null && !inventory.has(name)) continue;
+    if (!isSafe(name)) throw damaged(`${JSON.stringify(name)}: unsafe name`);
+    const listed = inventory.get(name);
+    if (manifest.inventory && !listed && !NOT_LISTED.includes(name)) throw damaged(`${name}: not in the inventory`);
+    const stored = load(name);
+    const found = { size: stored.length, sha256: sha256(stored), contentSize: stored.length };
+    let content = stored;
+    if (kind !== 'clear') {
+      const { plain, salt } = open(stored, key, name);
+      content = plain;
+      Object.assign(found, { salt, contentSize: plain.length, contentSha256: sha256(plain) });
+    }
+    if (kind === 'records') records += found.records = countRecords(content, ending.endsWith('.gz'), name);
+    if (listed) compare(listed, found, name);
+    if (kind === 'clear') continue;
+    fs.mkdirSync(path.join(out, path.dirname(name)), { recursive: true });
+    fs.writeFileSync(path.join(out, name), content, { flag: 'wx' });
+    files++;
+  }
+  if (names.includes('SHA256SUMS')) checkSums(load('SHA256SUMS').toString(), names, load, inventory, ending);
+  return { files, records, inventory: Boolean(manifest.inventory) };
+}
+
+function checkSums (text, names, load, inventory, ending) {
+  const sums = new Map(text.split('\n').filter(Boolean).map((line) => [line.slice(66), line.slice(0, 64)]));
+  for (const [name, sum] of sums) {
+    if (!names.includes(name)) throw damaged(`SHA256SUMS: ${name} is missing`);
+    if (sha256(load(name)) !== sum) throw damaged(`SHA256SUMS: ${name} differs`);
+  }
+  for (const name of names) {
+    const ours = kindOf(name, ending) !== null || inventory.has(name);
+    if (ours && name !== 'SHA256SUMS' && !sums.has(name)) throw damaged(`SHA256SUMS: ${name} is not listed`);
+  }
+}
+
+function main (args) {
+  const options = { '--private-key': 'privateKey', '--key-passphrase': 'keyPassphrase', '--passphrase': 'passphrase' };
+  const secrets = {};
+  const places = [];
+  for (let i = 0; i < args.length; i++) {
+    if (options[args[i]]) secrets[options[args[i]]] = args[++i];
+    else places.push(args[i]);
+  }
+  if (places.length !== 2 || Object.keys(secrets).length === 0) throw new Fault(2, 'usage: node read.mjs ARCHIVE OUT (--private-key PEM [--key-passphrase TEXT] | --passphrase TEXT)');
+  const [root, out] = places;
+  if (fs.existsSync(out) && fs.readdirSync(out).length > 0) throw new Fault(2, `${out} is not empty`);
+  const done = readArchive(root, out, secrets);
+  console.log(`${done.files} files, ${done.records} records; inventory ${done.inventory ? 'checked' : 'absent'}`);
+}
+
+if (process.argv[1] && fs.realpathSync(process.argv[1]) === fs.realpathSync(new URL(import.meta.url))) {
+  try {
+    main(process.argv.slice(2));
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = error instanceof Fault ? error.code : 1;
+  }
+}

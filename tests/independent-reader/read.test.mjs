@@ -1,0 +1,95 @@
+// The independent reader against archives that Pryv's own tool made. Run: node --test tests/independent-reader
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import zlib from 'node:zlib';
+import { open } from './read.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const fixtures = process.env.FIXTURES ?? path.resolve(here, '../../../shared/fixtures');
+const present = fs.existsSync(fixtures);
+if (!present) console.log('SKIPPED: no fixtures');
+const options = { skip: present ? false : 'SKIPPED: no fixtures' };
+
+const archive = (name) => path.join(fixtures, 'archives', name);
+const recipient = ['--private-key', path.join(fixtures, 'keys/recipient.key.pem')];
+
+function scratch (t) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'independent-reader-'));
+  t.after(() => fs.rmSync(dir, { recursive: true }));
+  return dir;
+}
+function read (from, to, key) {
+  return spawnSync(process.execPath, [path.join(here, 'read.mjs'), from, to, ...key], { encoding: 'utf8' });
+}
+function tree (root) {
+  return fs.readdirSync(root, { recursive: true, withFileTypes: true }).filter((f) => f.isFile())
+    .map((f) => path.relative(root, path.join(f.parentPath ?? f.path, f.name))).sort();
+}
+
+/** The twins were made by two runs: manifests carry the times of their run, the rest is the same but for the order of gzip's bytes. */
+function assertTwins (got, plain) {
+  assert.deepEqual(tree(got), tree(plain));
+  let compared = 0;
+  for (const name of tree(plain)) {
+    const [a, b] = [got, plain].map((root) => fs.readFileSync(path.join(root, name)));
+    if (name.endsWith('manifest.json')) {
+      const [x, y] = [a, b].map((bytes) => JSON.parse(bytes));
+      assert.deepEqual(x.stats ?? x.users.map((u) => [u.userId, u.stats]), y.stats ?? y.users.map((u) => [u.userId, u.stats]), name);
+    } else {
+      const [x, y] = name.endsWith('.gz') ? [zlib.gunzipSync(a), zlib.gunzipSync(b)] : [a, b];
+      assert.ok(x.equals(y), `${name} differs`);
+      compared++;
+    }
+  }
+  assert.ok(compared > 0);
+}
+
+test('the published vector opens', () => {
+  const file = Buffer.from('50525956424b4531000000337b2276223a312c2273616c74223a22416749434167494341674943416749434167494341673d3d222c226368756e6b223a387d' +
+    '00000018b8dfc0948508e722ec9a7582606937e314c61f7cbe64a1d8000000145edcc8c58c657a3ae4216dc1853a2c93438bf57a', 'hex');
+  assert.equal(open(file, Buffer.alloc(32, 1), 'vector').plain.toString(), 'hello world\n');
+});
+
+for (const [sealed, plain, key] of [
+  ['hybrid-pg', 'plain-pg', recipient],
+  ['passphrase-pg', 'plain-pg', ['--passphrase', 'correct horse bättery 🔋 staple']],
+  ['small-hybrid-nocompress', 'small-plain', recipient]
+]) {
+  test(`${sealed} holds what ${plain} holds`, options, (t) => {
+    const out = path.join(scratch(t), 'out');
+    const done = read(archive(sealed), out, key);
+    assert.equal(done.status, 0, done.stderr);
+    assertTwins(out, plain === 'small-plain' ? uncompressed(t, archive(plain)) : archive(plain));
+  });
+}
+
+/** A copy of a compressed archive as it would be without compression. */
+function uncompressed (t, root) {
+  const copy = scratch(t);
+  for (const name of tree(root)) {
+    const bytes = fs.readFileSync(path.join(root, name));
+    const to = path.join(copy, name.replace(/\.gz$/, ''));
+    fs.mkdirSync(path.dirname(to), { recursive: true });
+    fs.writeFileSync(to, name.endsWith('.gz') ? zlib.gunzipSync(bytes) : bytes);
+  }
+  return copy;
+}
+
+test('a flipped byte is damage, another key is a wrong key', options, (t) => {
+  const dir = scratch(t);
+  const copy = path.join(dir, 'archive');
+  fs.cpSync(archive('small-hybrid-nocompress'), copy, { recursive: true });
+  const wrong = read(copy, path.join(dir, 'wrong'), ['--private-key', path.join(fixtures, 'keys/wrong.key.pem')]);
+  assert.equal(wrong.status, 3, wrong.stderr);
+  const victim = path.join(copy, tree(copy).find((name) => name.includes('/events/')));
+  const bytes = fs.readFileSync(victim);
+  bytes[bytes.length >> 1] ^= 1;
+  fs.writeFileSync(victim, bytes);
+  const flipped = read(copy, path.join(dir, 'flipped'), recipient);
+  assert.equal(flipped.status, 4, flipped.stderr);
+});
