@@ -21,6 +21,7 @@ lint: script
 	scripts/deny.sh
 
 test: lint        ## everything
+	scripts/build-wasm.sh pryv-backup-vectors wasm-vectors
 	cargo test --workspace
 	cd npm && npm test
 	node --test tests/independent-reader/

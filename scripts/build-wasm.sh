@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds the core for WASM and its JavaScript face into .build/wasm/.
+# Builds a crate for WASM and its JavaScript face into .build/OUT: `build-wasm.sh [CRATE OUT]`, the core into .build/wasm.
 # Routes: the target of the toolchain in use; else rustup; else Debian's rustc-web with its own copy of std.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=wasm32-unknown-unknown
-out=.build/wasm
-build=(build --quiet --profile wasm --package decryptor-wasm --lib --target "$target" --target-dir .build/wasm-target)
+crate=${1:-decryptor-wasm}
+out=.build/${2:-wasm}
+name=${crate//-/_}
+build=(build --quiet --profile wasm --package "$crate" --lib --target "$target" --target-dir .build/wasm-target)
 
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }
 if has_target || { command -v rustup >/dev/null && timeout 60 rustup target add "$target" >/dev/null 2>&1 && has_target; }; then
@@ -19,5 +21,5 @@ fi
 
 cargo build --quiet --release --manifest-path tools/bindgen/Cargo.toml --target-dir .build/bindgen-target
 mkdir -p "$out"
-.build/bindgen-target/release/bindgen ".build/wasm-target/$target/wasm/decryptor_wasm.wasm" "$out"
-echo "WASM: $(wc -c < "$out/decryptor_wasm_bg.wasm") bytes, $(gzip -9c "$out/decryptor_wasm_bg.wasm" | wc -c) gzipped"
+.build/bindgen-target/release/bindgen ".build/wasm-target/$target/wasm/$name.wasm" "$out"
+echo "$crate: $(wc -c < "$out/${name}_bg.wasm") bytes, $(gzip -9c "$out/${name}_bg.wasm" | wc -c) gzipped"
