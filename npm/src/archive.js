@@ -149,8 +149,8 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
     key = await unlock(envelope);
   }
   try {
-    const manifest = await readManifest(source, key, aead, stored.content, envelope);
-    checkManifest(manifest);
+    const { content: manifest, summary } = await readManifest(source, key, aead, stored.content, envelope);
+    checkManifest(manifest, JSON.stringify(summary));
     const parsed = JSON.parse(manifest.toString());
     const { texts, contents, findings } = await readUserManifests(source, listing, key, aead, parsed);
     const made = JSON.parse(plan(manifest, JSON.stringify(texts), JSON.stringify(listing), envelope?.hasKeyCheck, user));
@@ -189,7 +189,7 @@ function requireManifest (names, where) {
  */
 async function readManifest (source, key, engine, stored, envelope) {
   try {
-    return (await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine })).content;
+    return await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine });
   } catch (error) {
     throw envelope?.manifestError(kindOf(error), messageOf(error), stored) ?? withPath('manifest.json', error);
   }

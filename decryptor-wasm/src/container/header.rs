@@ -74,8 +74,9 @@ impl Header {
         let unreadable = || Error::damaged("the header cannot be read; the file is damaged");
         let parsed: HeaderJson = serde_json::from_slice(json).map_err(|_| unreadable())?;
         if parsed.v != 1 {
-            return Err(Error::unsupported(format!(
-                "encrypted file version {} is not known to this version",
+            // The envelope says which version the archive is of: a file that says another is damaged, and the others are not.
+            return Err(Error::damaged(format!(
+                "the header names version {}, which is not the archive's; the file is damaged",
                 parsed.v
             )));
         }

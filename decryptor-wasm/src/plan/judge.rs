@@ -1,6 +1,6 @@
 //! The verdict on one file that was read.
 
-use crate::{Error, FileEntry, Result, container::CHUNK, reader::FileSummary};
+use crate::{Error, FileEntry, Manifest, Result, container::CHUNK, reader::FileSummary};
 
 /// Compares what was read of a file with what the inventory says of it. `opened` tells that the archive was decrypted before (a
 /// tree without `encryption.json` whose manifest says that it was sealed), so that the content's size and digest count.
@@ -41,4 +41,14 @@ pub fn judge(
         )));
     }
     Ok(())
+}
+
+/// What no inventory says of `manifest.json` itself: that its header is the one that was written.
+pub fn judge_manifest(manifest: &Manifest, summary: &FileSummary) -> Result<()> {
+    match summary.chunk {
+        Some(chunk) if manifest.inventory.is_some() && chunk != CHUNK => Err(Error::damaged(
+            "manifest.json: its header was changed; use another copy of the backup",
+        )),
+        _ => Ok(()),
+    }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{FileEntry, Manifest, Result, UserEntry};
 
-pub use judge::judge;
+pub use judge::{judge, judge_manifest};
 use planner::Planner;
 
 /// How bad a finding is.

@@ -7,11 +7,14 @@ use wasm_bindgen::prelude::*;
 
 use crate::{Error, ErrorKind, FileEntry, Manifest, plan::Storage};
 
-/// Throws unless `json` is a manifest of a version that is known.
+/// Throws unless `json` is a manifest of a version that is known, in a file (its summary) as it was written.
 #[wasm_bindgen(js_name = checkManifest)]
-pub fn check_manifest(json: &[u8]) -> Result<(), JsValue> {
-    Manifest::parse(json)?;
-    Ok(())
+pub fn check_manifest(json: &[u8], summary: &str) -> Result<(), JsValue> {
+    let manifest = Manifest::parse(json)?;
+    Ok(crate::plan::judge_manifest(
+        &manifest,
+        &from_json(summary)?,
+    )?)
 }
 
 /// Judges the list of files: `userManifests` is `{path: text | null}`, `listing` is `[[path, size], …]`; `keyCheck` is that of the

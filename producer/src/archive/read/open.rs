@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, FileEntry, Manifest, Result,
     layout::PathKind,
-    plan::{Finding, Plan, PlannedFile, Severity, Storage, plan},
+    plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
 };
 
 use super::{Content, Folder, ReadFile};
@@ -62,18 +62,19 @@ impl Archive {
             .map_or(Storage::Cleartext, |e| Storage::Sealed {
                 key_check: e.has_key_check(),
             });
-        let content = ReadFile::of_manifest(key.as_ref())
+        let opened = ReadFile::of_manifest(key.as_ref())
             .whole(&stored)
             .map_err(|error| match &envelope {
                 Some(envelope) => envelope.manifest_error(error, &stored),
                 None => error.at("manifest.json"),
-            })?
-            .bytes;
+            })?;
+        let manifest = Manifest::parse(&opened.bytes)?;
+        judge_manifest(&manifest, &opened.seen.summary)?;
         let mut archive = Archive {
             folder,
             key,
             id,
-            manifest: Manifest::parse(&content)?,
+            manifest,
             plan: Plan::default(),
             manifests: BTreeMap::new(),
         };
@@ -95,7 +96,9 @@ impl Archive {
                 .into_iter()
                 .filter_map(|(p, c)| Some((p, c?))),
         );
-        archive.manifests.insert("manifest.json".into(), content);
+        archive
+            .manifests
+            .insert("manifest.json".into(), opened.bytes);
         Ok(archive)
     }
 
