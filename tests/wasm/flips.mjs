@@ -6,7 +6,7 @@ import { openArchive, unlockWith } from '../../npm/dist/index.mjs';
 
 const [root, keyFile, engine] = process.argv.slice(2);
 const NOT_SEALED = ['encryption.json', 'SHA256SUMS'];
-const FLIPS = 12;
+const FLIPS = 8;
 const HEADER = 67;
 const FRAME = 4 + 65536 + 16;
 
