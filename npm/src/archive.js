@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Envelope, checkManifest, chooseEngine, judge, plainManifest, plan } from './core.js';
 import { DecryptError, kindOf, messageOf } from './errors.js';
-import { pump, readStored, readWhole } from './pump.js';
+import { readStored, readWhole } from './pump.js';
+import { streamFile, withPath } from './stream.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -29,12 +30,12 @@ export class Archive {
    *   manifest: any, manifests: Map<string, Buffer> }} parts
    */
   constructor (source, { id, key, engine, plan, manifest, manifests }) {
-    this.source = source;
     /** Hex SHA-256 of manifest.json as stored. */
     this.id = id;
     this.encrypted = key !== undefined;
     /** Whether this is what was decrypted of an archive: its inventory counts with the content then. */
     this.opened = !this.encrypted && manifest.encrypted === true;
+    /** @type {import('./types.js').EngineChoice} */
     this.engine = engine === undefined ? 'wasm' : 'host';
     /** Whether the archive lists its files, so that a missing, cut, swapped or added one is noticed. */
     this.inventoried = plan.inventoried;
@@ -44,8 +45,8 @@ export class Archive {
     /** The content of manifest.json and of every readable user-manifest.json, by path. */
     this.manifests = manifests;
     this.users = plan.users;
-    this.aead = engine;
-    this.key = key;
+    /** @type {import('./stream.js').Access} */
+    this.access = { source, key, engine, opened: this.opened };
   }
 
   /** The users, with the counts that their manifests give for each collection. */
@@ -89,23 +90,8 @@ export class Archive {
    * @param {{ gunzip: boolean, hash?: boolean }} options `hash`: check the SHA-256 of the stored bytes too, which is
    *   always done for a file that is not encrypted
    */
-  async * stream (file, { gunzip, hash = false }) {
-    const inflate = file.gzip && gunzip;
-    try {
-      const { summary, sha256 } = yield * pump(this.source, file.path, {
-        key: file.encrypted ? this.key : undefined,
-        gunzip: inflate,
-        lines: file.jsonl && (inflate || !file.gzip),
-        hash: hash || !file.encrypted,
-        engine: this.aead,
-        size: file.size,
-      });
-      const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, this.opened);
-      if (verdict !== '') throw new DecryptError('damaged', verdict);
-      return summary;
-    } catch (error) {
-      throw withPath(file.path, error);
-    }
+  stream (file, options) {
+    return streamFile(this.access, file, options);
   }
 
   /**
@@ -119,8 +105,8 @@ export class Archive {
 
   /** Lets go of the data key. */
   close () {
-    this.key?.free();
-    this.key = undefined;
+    this.access.key?.free();
+    this.access.key = undefined;
   }
 }
 
@@ -223,19 +209,10 @@ async function readUserManifests (source, listing, key, engine, manifest) {
       texts[path] = content.toString();
       contents.set(path, content);
     } catch (error) {
+      if (kindOf(error) !== 'damaged') throw error;
       texts[path] = null;
       findings.push({ severity: 'error', code: 'damaged', path, message: withPath(path, error).message });
     }
   }
   return { texts, contents, findings };
-}
-
-/**
- * The error with the file's path in front, once.
- * @param {string} path
- * @param {unknown} error
- */
-function withPath (path, error) {
-  const message = messageOf(error);
-  return new DecryptError(kindOf(error), message.includes(path) ? message : `${path}: ${message}`);
 }

@@ -22,11 +22,14 @@ Options:
   --strict                      write nothing at all if anything is damaged
   --salvage                     keep what stands before the damage, in FILE.salvaged
   --expect-id ID                refuse any archive but this one (SHA-256 of manifest.json as stored)
+  --jobs N                      files at once (default: one per core when there is much to do; 1: no threads)
   --engine auto|host|wasm       who does the AES: node:crypto or the built-in code (default: auto)
   --help, --version
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 no key or a wrong one, 4 archive damaged or tampered with, 130 interrupted.
 `;
+
+const MOST_JOBS = 64;
 
 /** Name of the flag -> key of the options, for flags with a value. */
 /** @type {Record<string, string>} */
@@ -39,6 +42,7 @@ const VALUES = {
   '--user': 'user',
   '--engine': 'engine',
   '--expect-id': 'expectId',
+  '--jobs': 'jobs',
 };
 
 /** @type {Record<string, string>} */
@@ -56,7 +60,7 @@ const SWITCHES = {
 
 /**
  * @typedef {{ dir?: string, out?: string, privateKey?: string, privateKeyPassphrase?: string, passphrase?: string,
- *   passphraseFile?: string, user?: string, engine: import('./types.js').EngineChoice, expectId?: string,
+ *   passphraseFile?: string, user?: string, engine: import('./types.js').EngineChoice, expectId?: string, jobs?: number,
  *   gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean, salvage: boolean,
  *   help: boolean, version: boolean }} Options
  */
@@ -109,6 +113,13 @@ function checked (options) {
   if (options.strict && options.salvage) throw usage('--strict and --salvage exclude each other');
   if (options.expectId !== undefined && !/^[0-9a-f]{64}$/i.test(options.expectId)) {
     throw usage('--expect-id takes the 64 hex digits of the archive id');
+  }
+  if (options.jobs !== undefined) {
+    const jobs = Number(options.jobs);
+    if (!/^\d+$/.test(String(options.jobs)) || jobs < 1 || jobs > MOST_JOBS) {
+      throw usage(`--jobs takes a number from 1 to ${MOST_JOBS}, not ${options.jobs}`);
+    }
+    options.jobs = jobs;
   }
   return options;
 }

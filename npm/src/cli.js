@@ -1,16 +1,15 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openArchive } from './archive.js';
 import { HELP, parseArgs } from './args.js';
 import { DecryptError, exitCodeOf, kindOf, messageOf } from './errors.js';
-import { OutputFolder } from './output.js';
+import { perform } from './job.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
 import { printFindings, printGuarantees, printSummary, printUsers } from './report.js';
-import { readPassphraseFile, readSecretFile, unlockWith } from './secrets.js';
+import { chooseSecrets, openEnvelope, readPassphraseFile, readSecretFile } from './secrets.js';
 import { folderSource } from './source.js';
-import { verifyFiles, writeFiles } from './work.js';
 
 /** Put in by the build. */
 /* global PACKAGE_VERSION */
@@ -19,9 +18,10 @@ import { verifyFiles, writeFiles } from './work.js';
  * The command.
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} env
+ * @param {string} script the file that is run, for worker threads to run it too
  * @returns {Promise<number>} exit code
  */
-export async function run (args, env) {
+export async function run (args, env, script) {
   try {
     const options = parseArgs(args);
     if (options.help) {
@@ -32,7 +32,7 @@ export async function run (args, env) {
       process.stdout.write(`${version()}\n`);
       return 0;
     }
-    return await work(options, env);
+    return await work(options, env, script);
   } catch (error) {
     process.stderr.write(`${kindOf(error) === 'interrupted' ? '' : 'error: '}${messageOf(error)}\n`);
     return exitCodeOf(error);
@@ -42,15 +42,21 @@ export async function run (args, env) {
 /**
  * @param {import('./args.js').Options} options
  * @param {NodeJS.ProcessEnv} env
+ * @param {string} script
  */
-async function work (options, env) {
+async function work (options, env, script) {
   const dir = options.dir ?? defaultFolder();
   if (options.out !== undefined) refuseInside(dir, options.out);
+  /** @type {import('./secrets.js').Chosen|undefined} */
+  let secrets;
   const archive = await openArchive(folderSource(dir), {
     engine: options.engine,
     user: options.user,
     expectId: options.expectId,
-    unlock: unlockWith({ ...givenSecrets(options, env), ask: askHidden }),
+    unlock: async (envelope) => {
+      secrets = await chooseSecrets(envelope, { ...givenSecrets(options, env), ask: askHidden });
+      return openEnvelope(envelope, secrets);
+    },
   });
   try {
     printGuarantees(archive);
@@ -59,39 +65,11 @@ async function work (options, env) {
       return printFindings(archive.findings.filter(({ code }) => code !== 'no-inventory')) > 0 ? 4 : 0;
     }
     const shown = progress(archive);
-    const outcome = options.verify
-      ? await verifyFiles(archive, shown)
-      : await decrypt(archive, options, shown);
+    const outcome = await perform(archive, { options, folder: dir, secrets, script, shown });
     shown.end();
     return printSummary(archive, outcome) ? 0 : 4;
   } finally {
     archive.close();
-  }
-}
-
-/**
- * @param {import('./archive.js').Archive} archive
- * @param {import('./args.js').Options} options
- * @param {ReturnType<typeof progress>} shown
- */
-async function decrypt (archive, options, shown) {
-  const output = new OutputFolder(options.out ?? '', { force: options.force, together: options.strict });
-  const stop = (/** @type {number} */ code) => () => {
-    output.abandon();
-    process.stderr.write('\ninterrupted\n');
-    process.exit(code);
-  };
-  const [onInterrupt, onTerminate] = [stop(130), stop(143)];
-  process.once('SIGINT', onInterrupt);
-  process.once('SIGTERM', onTerminate);
-  try {
-    return await writeFiles(archive, output, options, shown);
-  } catch (error) {
-    output.abandon();
-    throw error;
-  } finally {
-    process.removeListener('SIGINT', onInterrupt);
-    process.removeListener('SIGTERM', onTerminate);
   }
 }
 
@@ -121,9 +99,23 @@ function defaultFolder () {
  * @param {string} out
  */
 function refuseInside (dir, out) {
-  const [from, to] = [resolve(dir), resolve(out)];
-  if (to === from || to.startsWith(join(from, '/'))) {
+  const [from, to] = [realPath(resolve(dir)), realPath(resolve(out))];
+  if (to === from || to.startsWith(from.endsWith(sep) ? from : from + sep)) {
     throw new DecryptError('usage', `--out ${out} is inside the backup: choose a folder outside it`);
+  }
+}
+
+/**
+ * A path without symbolic links; what does not exist yet is judged by its nearest folder that does.
+ * @param {string} path absolute
+ * @returns {string}
+ */
+function realPath (path) {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    const above = dirname(path);
+    return above === path ? path : join(realPath(above), basename(path));
   }
 }
 

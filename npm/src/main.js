@@ -1,4 +1,9 @@
 #!/usr/bin/env node
+import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import { run } from './cli.js';
+import { serve } from './worker.js';
 
-process.exitCode = await run(process.argv.slice(2), process.env);
+// The one file is also what its worker threads run.
+if (isMainThread) process.exitCode = await run(process.argv.slice(2), process.env, fileURLToPath(import.meta.url));
+else await serve();

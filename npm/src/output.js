@@ -1,6 +1,8 @@
-import { closeSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, rmdirSync, writeSync } from 'node:fs';
-import { dirname, join, resolve, sep } from 'node:path';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { DecryptError } from './errors.js';
+import { collisionIn, placeOf } from './names.js';
+import { Staging, attempt } from './staging.js';
 
 const STAGING_PREFIX = '.decrypting-';
 
@@ -18,60 +20,55 @@ export class OutputFolder {
     this.together = together;
     /** @type {string[]} paths that wait for the end */
     this.waiting = [];
-    try {
-      this.created = mkdirSync(this.root, { recursive: true });
+    this.staging = attempt(folder, () => {
+      this.created = makeRoot(this.root);
       if (!force && readdirSync(this.root).length > 0) {
         throw new DecryptError('usage', `${folder} is not empty: choose another folder, or give --force to write into it`);
       }
-      this.staging = mkdtempSync(join(this.root, STAGING_PREFIX));
-    } catch (error) {
-      throw error instanceof DecryptError ? error : failed(folder, error);
-    }
+      return new Staging(mkdtempSync(join(this.root, STAGING_PREFIX)));
+    });
   }
 
   /**
-   * Starts a file.
-   * @param {string} path relative, with `/`; the core has found it to be a path of the format
+   * Throws when two of the files would overwrite each other here.
+   * @param {Array<[string, string]>} files the path in the archive and the path to be written
    */
-  create (path) {
-    const staged = this.#place(this.staging, path);
-    const fd = attempt(path, () => {
-      mkdirSync(dirname(staged), { recursive: true });
-      return openSync(staged, 'wx', 0o600);
-    });
-    return {
-      /** @param {Uint8Array} piece */
-      write: (piece) => attempt(path, () => {
-        for (let at = 0; at < piece.length;) at += writeSync(fd, piece, at);
-      }),
-      /** The file is whole: give it its name. */
-      commit: () => {
-        attempt(path, () => closeSync(fd));
-        if (this.together) this.waiting.push(path);
-        else this.#publish(path, path);
-      },
-      /** The file is damaged: keep what stood before the damage under a name that says so. */
-      salvage: () => {
-        attempt(path, () => closeSync(fd));
-        this.#publish(path, path + '.salvaged');
-        return path + '.salvaged';
-      },
-      discard: () => {
-        closeSync(fd);
-        rmSync(staged, { force: true });
-      },
-    };
+  requireDistinct (files) {
+    const { root } = this.staging;
+    const caseless = existsSync(join(dirname(root), basename(root).toUpperCase()));
+    const pair = collisionIn(files, caseless);
+    if (pair === undefined) return;
+    throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other in ${this.root}: ` +
+      'decrypt into a folder whose file system tells upper from lower case, or without --gunzip');
+  }
+
+  /**
+   * A staged file is whole: gives it its name.
+   * @param {string} path
+   */
+  keep (path) {
+    if (this.together) this.waiting.push(path);
+    else this.#publish(path, path);
+  }
+
+  /**
+   * A staged file is damaged: keeps what stood before the damage under a name that says so, which is returned.
+   * @param {string} path
+   */
+  salvage (path) {
+    this.#publish(path, path + '.salvaged');
+    return path + '.salvaged';
   }
 
   /** Everything is done: gives waiting files their names and removes the staging folder. */
   finish () {
     for (const path of this.waiting) this.#publish(path, path);
-    rmSync(this.staging, { recursive: true, force: true });
+    this.staging.remove();
   }
 
   /** Removes what has no final name yet, and the folder itself if this run made it and it is empty. */
   abandon () {
-    rmSync(this.staging, { recursive: true, force: true });
+    this.staging.remove();
     if (this.created === undefined) return;
     try {
       rmdirSync(this.root);
@@ -87,7 +84,7 @@ export class OutputFolder {
   #publish (from, to) {
     attempt(to, () => {
       this.#makeFolders(dirname(to));
-      renameSync(this.#place(this.staging, from), this.#place(this.root, to));
+      renameSync(placeOf(this.staging.root, from), placeOf(this.root, to));
     });
   }
 
@@ -104,36 +101,18 @@ export class OutputFolder {
       if (!lstatSync(folder).isDirectory()) throw new Error(`${folder} is not a folder`);
     }
   }
-
-  /**
-   * @param {string} root
-   * @param {string} path
-   */
-  #place (root, path) {
-    const place = resolve(root, ...path.split('/'));
-    if (!place.startsWith(root + sep)) throw new DecryptError('damaged', `${path} leads out of the folder`);
-    return place;
-  }
 }
 
 /**
- * @template T
- * @param {string} path
- * @param {() => T} action
- * @returns {T}
+ * Makes a folder; undefined when it was there.
+ * @param {string} folder
  */
-function attempt (path, action) {
+function makeRoot (folder) {
   try {
-    return action();
+    return mkdirSync(folder, { recursive: true });
   } catch (error) {
-    throw failed(path, error);
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+    if (code === 'EEXIST' || code === 'ENOTDIR') throw new Error('it is not a folder');
+    throw error;
   }
-}
-
-/**
- * @param {string} path
- * @param {unknown} error
- */
-function failed (path, error) {
-  return new DecryptError('failed', `cannot write ${path}: ${/** @type {any} */ (error).message}`);
 }

@@ -12,35 +12,59 @@ import { DecryptError } from './errors.js';
  */
 
 /**
+ * The secrets that fit an envelope, none of them missing.
+ * @typedef {{ passphrase: string } | { privateKey: Uint8Array, privateKeyPassphrase: string|undefined }} Chosen
+ */
+
+/**
  * An `unlock` for openArchive.
  * @param {Secrets} secrets
  * @returns {(envelope: Envelope) => Promise<import('../../.build/wasm/decryptor_wasm.js').DataKey>}
  */
 export function unlockWith (secrets) {
+  return async (envelope) => openEnvelope(envelope, await chooseSecrets(envelope, secrets));
+}
+
+/**
+ * Picks what the envelope needs and asks for what is missing.
+ * @param {Envelope} envelope
+ * @param {Secrets} secrets
+ * @returns {Promise<Chosen>}
+ */
+export async function chooseSecrets (envelope, secrets) {
   const ask = secrets.ask ?? (async () => undefined);
-  return async (envelope) => {
-    if (envelope.mode !== 'hybrid') {
-      const passphrase = secrets.passphrase ?? await ask('Passphrase of the backup: ');
-      if (passphrase !== undefined) return envelope.unlockWithPassphrase(passphrase);
-      throw new DecryptError('key', secrets.privateKey
-        ? 'this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE'
-        : 'a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE');
+  if (envelope.mode !== 'hybrid') {
+    const passphrase = secrets.passphrase ?? await ask('Passphrase of the backup: ');
+    if (passphrase !== undefined) return { passphrase };
+    throw new DecryptError('key', secrets.privateKey
+      ? 'this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE'
+      : 'a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE');
+  }
+  const { privateKey } = secrets;
+  if (privateKey === undefined) {
+    throw new DecryptError('key', secrets.passphrase !== undefined
+      ? 'this backup opens with a private key, not with a passphrase: give --private-key FILE'
+      : 'a private key is needed: give --private-key FILE');
+  }
+  let { privateKeyPassphrase } = secrets;
+  if (privateKeyPassphrase === undefined && privateKeyNeedsPassphrase(privateKey)) {
+    privateKeyPassphrase = await ask('Passphrase of the private key: ');
+    if (privateKeyPassphrase === undefined) {
+      throw new DecryptError('key', 'the private key is protected by a passphrase: give --private-key-passphrase ' +
+        'or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE');
     }
-    if (secrets.privateKey === undefined) {
-      throw new DecryptError('key', secrets.passphrase !== undefined
-        ? 'this backup opens with a private key, not with a passphrase: give --private-key FILE'
-        : 'a private key is needed: give --private-key FILE');
-    }
-    let passphrase = secrets.privateKeyPassphrase;
-    if (passphrase === undefined && privateKeyNeedsPassphrase(secrets.privateKey)) {
-      passphrase = await ask('Passphrase of the private key: ');
-      if (passphrase === undefined) {
-        throw new DecryptError('key', 'the private key is protected by a passphrase: give --private-key-passphrase ' +
-          'or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE');
-      }
-    }
-    return envelope.unlockWithPrivateKey(secrets.privateKey, passphrase, fillRandom);
-  };
+  }
+  return { privateKey, privateKeyPassphrase };
+}
+
+/**
+ * @param {Envelope} envelope
+ * @param {Chosen} chosen
+ */
+export function openEnvelope (envelope, chosen) {
+  return 'passphrase' in chosen
+    ? envelope.unlockWithPassphrase(chosen.passphrase)
+    : envelope.unlockWithPrivateKey(chosen.privateKey, chosen.privateKeyPassphrase, fillRandom);
 }
 
 /**

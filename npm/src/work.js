@@ -1,10 +1,11 @@
 import { Archive } from './archive.js';
-import { checkInflation } from './inflation.js';
-import { kindOf, messageOf } from './errors.js';
+import { DecryptError } from './errors.js';
+import { outputName, processFile } from './process.js';
 import { sentenceOf } from './report.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./output.js').OutputFolder} OutputFolder */
+/** @typedef {import('./process.js').Done} Done */
 
 /**
  * What came of it: `damaged` names every affected file in a sentence each.
@@ -13,18 +14,34 @@ import { sentenceOf } from './report.js';
  */
 
 /**
+ * Who does the files: calls `settle` with what came of each, in any order, until it returns false. A file is begun only
+ * after all those before it.
+ * @typedef {(files: PlannedFile[], settle: (index: number, done: Done) => boolean) => Promise<void>} Crew
+ */
+
+/**
+ * This thread, one file after the other.
+ * @param {Archive} archive
+ * @param {import('./process.js').Task} task
+ * @param {{ add (bytes: number): void }} shown
+ * @returns {Crew}
+ */
+export function alone (archive, task, shown) {
+  return async (files, settle) => {
+    for (const [index, file] of files.entries()) {
+      if (!settle(index, await processFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
+    }
+  };
+}
+
+/**
  * Reads every file and checks all that can be checked, the SHA-256 of the stored bytes included.
  * @param {Archive} archive
- * @param {{ add (bytes: number): void }} shown
+ * @param {Crew} crew
  */
-export async function verifyFiles (archive, shown) {
+export async function verifyFiles (archive, crew) {
   const outcome = start(archive, 'verified');
-  for (const file of archive.files) {
-    await settle(outcome, async () => {
-      const pieces = archive.stream(file, { gunzip: true, hash: true });
-      count(outcome, await drain(pieces, (piece) => shown.add(piece.length)));
-    });
-  }
+  await everyFile(archive, crew, outcome, { strict: false, keep: () => undefined });
   outcome.files += manifestsLast(archive).length;
   return outcome;
 }
@@ -33,24 +50,26 @@ export async function verifyFiles (archive, shown) {
  * Decrypts every file into the output.
  * @param {Archive} archive
  * @param {OutputFolder} output
- * @param {{ gunzip: boolean, strict: boolean, salvage: boolean }} options
- * @param {{ add (bytes: number): void }} shown
+ * @param {{ gunzip: boolean, strict: boolean }} options
+ * @param {Crew} crew
  */
-export async function writeFiles (archive, output, options, shown) {
+export async function writeFiles (archive, output, { gunzip, strict }, crew) {
   const outcome = start(archive, 'decrypted');
-  const stopAtDamage = () => options.strict && outcome.damaged.length > 0;
-  for (const file of archive.files) {
-    if (stopAtDamage()) break;
-    await settle(outcome, () => writeFile(archive, file, output, options, outcome, shown));
+  output.requireDistinct(archive.files.map((file) => [file.path, outputName(file, gunzip)]));
+  const stopAtDamage = () => strict && outcome.damaged.length > 0;
+  if (!stopAtDamage()) {
+    await everyFile(archive, crew, outcome, {
+      strict,
+      keep: (path, whole) => whole ? void output.keep(path) : output.salvage(path),
+    });
   }
   for (const [path, content] of manifestsLast(archive)) {
     if (stopAtDamage()) break;
-    await settle(outcome, async () => {
-      const out = output.create(path);
-      out.write(options.gunzip ? Archive.plainManifest(content) : content);
-      out.commit();
-      outcome.files++;
-    });
+    const out = output.staging.create(path);
+    out.write(gunzip ? Archive.plainManifest(content) : content);
+    out.close();
+    output.keep(path);
+    outcome.files++;
   }
   if (stopAtDamage()) {
     output.abandon();
@@ -62,40 +81,30 @@ export async function writeFiles (archive, output, options, shown) {
 }
 
 /**
+ * Gives every file its turn. Damage is noted, and ends the run if it is strict; anything else that goes wrong ends it
+ * always. What is told does not depend on who was done first: it goes by the order of the files, up to the one that
+ * ended the run.
  * @param {Archive} archive
- * @param {PlannedFile} file
- * @param {OutputFolder} output
- * @param {{ gunzip: boolean, salvage: boolean }} options
+ * @param {Crew} crew
  * @param {Outcome} outcome
- * @param {{ add (bytes: number): void }} shown
+ * @param {{ strict: boolean, keep: (path: string, whole: boolean) => string|void }} options `keep` gives a staged file
+ *   its name, and returns it for one that is damaged
  */
-async function writeFile (archive, file, output, options, outcome, shown) {
-  const gunzip = options.gunzip && file.gzip;
-  if (archive.encrypted && !file.encrypted) {
-    // The decryptor and its instructions are checked, but are no part of the data.
-    await drain(archive.stream(file, { gunzip: false, hash: true }), () => {});
-    return;
-  }
-  const out = output.create(gunzip ? file.path.replace(/\.gz$/, '') : file.path);
-  // Without an inventory only the end of the gzip data shows that nothing was cut off.
-  const inflation = file.gzip && !gunzip && file.expected === null ? checkInflation(file) : undefined;
-  let written = 0;
-  try {
-    const summary = await drain(archive.stream(file, { gunzip }), (piece) => {
-      out.write(piece);
-      written += piece.length;
-      shown.add(piece.length);
-      inflation?.push(piece);
-    });
-    inflation?.finish();
-    out.commit();
-    count(outcome, summary);
-  } catch (error) {
-    if (options.salvage && written > 0 && kindOf(error) === 'damaged') outcome.salvaged.push(out.salvage());
-    else out.discard();
-    throw error;
-  } finally {
-    inflation?.free();
+async function everyFile (archive, crew, outcome, { strict, keep }) {
+  /** @type {Array<{ done: Done, salvaged: string|void }>} */
+  const results = [];
+  const ends = (/** @type {Done} */ done) => done.failure !== undefined || (strict && done.damage !== undefined);
+  await crew(archive.files, (index, done) => {
+    const salvaged = done.output === undefined ? undefined : keep(done.output, done.damage === undefined);
+    results[index] = { done, salvaged };
+    return !ends(done);
+  });
+  for (const { done, salvaged } of results) {
+    if (done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message);
+    if (done.damage !== undefined) outcome.damaged.push(done.damage);
+    if (salvaged !== undefined) outcome.salvaged.push(salvaged);
+    if (done.damage === undefined && done.summary !== undefined) count(outcome, done.summary);
+    if (ends(done)) return;
   }
 }
 
@@ -120,34 +129,6 @@ function manifestsLast (archive) {
 function start (archive, verb) {
   const damaged = archive.findings.filter(({ severity }) => severity === 'error').map(sentenceOf);
   return { verb, files: 0, bytes: 0, records: 0, damaged, salvaged: [], nothingWritten: false };
-}
-
-/**
- * Runs one file's work: damage is noted and the next file gets its turn, anything else ends the run.
- * @param {Outcome} outcome
- * @param {() => Promise<void>} action
- */
-async function settle (outcome, action) {
-  try {
-    await action();
-  } catch (error) {
-    if (kindOf(error) !== 'damaged') throw error;
-    outcome.damaged.push(messageOf(error));
-  }
-}
-
-/**
- * @template T
- * @param {AsyncGenerator<Uint8Array, T, void>} pieces
- * @param {(piece: Uint8Array) => void} use
- * @returns {Promise<T>}
- */
-async function drain (pieces, use) {
-  for (;;) {
-    const next = await pieces.next();
-    if (next.done) return next.value;
-    use(next.value);
-  }
 }
 
 /**

@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const fixtures = join(here, '../../../shared/fixtures');
-const script = join(here, '../dist/decrypt-backup.mjs');
+export const script = join(here, '../dist/decrypt-backup.mjs');
+
+/** The Node.js that runs the command: another than that of the tests with DECRYPT_NODE. */
+export const node = process.env.DECRYPT_NODE || process.execPath;
 
 /** Options of a test that needs the fixtures: skipped, and said so, where they are absent. */
 export const withFixtures = existsSync(fixtures) ? {} : { skip: 'SKIPPED: no fixtures' };
@@ -25,12 +28,17 @@ export const key = (name) => join(fixtures, 'keys', name);
  * @param {Record<string, string>} [env]
  */
 export function decrypt (args, env = {}) {
+  const { status, stdout, stderr } = spawnSync(node, [script, ...args],
+    { env: { ...withoutSecrets(), ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return { status, stdout, stderr };
+}
+
+/** The environment without what would open an archive. */
+export function withoutSecrets () {
   const clean = { ...process.env };
   delete clean.PRYV_BACKUP_PASSPHRASE;
   delete clean.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args],
-    { env: { ...clean, ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  return { status, stdout, stderr };
+  return clean;
 }
 
 /**

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { DecryptError, messageOf } from './errors.js';
+
+/** @typedef {import('./types.js').PlannedFile} PlannedFile */
+/** @typedef {import('./process.js').Done} Done */
+
+// A worker needs a while to start and to open the key; below this many stored bytes one thread is done sooner.
+const WORTH_IT = 32 * 1024 * 1024;
+
+// A worker takes some tens of megabytes, and disks have their limits.
+const MOST = 8;
+
+/**
+ * How many workers to put on the files; 0: this thread alone.
+ * @param {number|undefined} jobs as asked for
+ * @param {PlannedFile[]} files
+ * @param {string} script that a worker would run
+ */
+export function crewSize (jobs, files, script) {
+  if (jobs === 1 || files.length < 2 || !existsSync(script)) return 0;
+  if (jobs !== undefined) return Math.min(jobs, files.length);
+  const cores = availableParallelism?.() ?? cpus().length;
+  const stored = files.reduce((sum, { size }) => sum + size, 0);
+  return cores < 2 || stored < WORTH_IT ? 0 : Math.min(cores, MOST, files.length);
+}
+
+/** Worker threads that do the files of an archive. What they need to know reaches them in memory only. */
+export class Pool {
+  /**
+   * @param {number} size
+   * @param {string} script that serves when it is run as a worker
+   * @param {import('./worker.js').WorkerTask} task
+   * @param {{ add (bytes: number): void }} shown
+   */
+  constructor (size, script, task, shown) {
+    this.shown = shown;
+    this.workers = Array.from({ length: size }, () =>
+      new Worker(script, { workerData: task, argv: [], env: {}, execArgv: [] }));
+  }
+
+  /** @returns {import('./work.js').Crew} */
+  get crew () {
+    return async (files, settle) => {
+      let next = 0;
+      await Promise.all(this.workers.map(async (worker) => {
+        while (next < files.length) {
+          const index = next++;
+          if (!settle(index, await this.#process(worker, files[index]))) next = files.length;
+        }
+      }));
+    };
+  }
+
+  /** Ends the threads, wherever they are. */
+  async stop () {
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
+
+  /**
+   * @param {Worker} worker
+   * @param {PlannedFile} file
+   * @returns {Promise<Done>}
+   */
+  #process (worker, file) {
+    return new Promise((resolve, reject) => {
+      const failed = (/** @type {string} */ why) => {
+        reject(new DecryptError('failed', `${file.path}: a worker thread ended (${why}): try --jobs 1`));
+      };
+      const onError = (/** @type {unknown} */ error) => failed(messageOf(error));
+      const onExit = (/** @type {number} */ code) => failed(`code ${code}`);
+      const onMessage = (/** @type {import('./worker.js').Report} */ { bytes, done }) => {
+        this.shown.add(bytes);
+        if (done === undefined) return;
+        worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+        resolve(done);
+      };
+      worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+      worker.postMessage(file);
+    });
+  }
+}

@@ -1,0 +1,107 @@
+import { checkInflation } from './inflation.js';
+import { kindOf, messageOf } from './errors.js';
+import { streamFile } from './stream.js';
+
+/** @typedef {import('./types.js').PlannedFile} PlannedFile */
+/** @typedef {import('./types.js').Summary} Summary */
+/** @typedef {import('./stream.js').Access} Access */
+/** @typedef {import('./staging.js').Staging} Staging */
+
+/**
+ * What to do with files: `staging` takes what is decrypted, without it they are only checked.
+ * @typedef {{ staging?: Staging, gunzip: boolean, salvage: boolean }} Task
+ */
+
+/**
+ * What came of a file: `output` was staged for it, whole when there is no `damage`. `failure` ends the run.
+ * @typedef {{ summary?: Summary, output?: string, damage?: string,
+ *   failure?: { kind: import('./errors.js').ErrorKind, message: string } }} Done
+ */
+
+/**
+ * The path that a file is written to.
+ * @param {PlannedFile} file
+ * @param {boolean} gunzip
+ */
+export function outputName (file, gunzip) {
+  return gunzip && file.gzip ? file.path.replace(/\.gz$/, '') : file.path;
+}
+
+/**
+ * Checks or decrypts one file.
+ * @param {Access} access
+ * @param {PlannedFile} file
+ * @param {Task} task
+ * @param {(bytes: number) => void} shown
+ * @returns {Promise<Done>}
+ */
+export async function processFile (access, file, task, shown) {
+  /** @type {Done} */
+  const done = {};
+  try {
+    if (task.staging === undefined) {
+      done.summary = await drain(streamFile(access, file, { gunzip: true, hash: true }), ({ length }) => shown(length));
+    } else if (access.key !== undefined && !file.encrypted) {
+      // The decryptor and its instructions are checked, but are no part of the data.
+      await drain(streamFile(access, file, { gunzip: false, hash: true }), () => {});
+    } else {
+      await decrypt(access, file, task.staging, task, shown, done);
+    }
+  } catch (error) {
+    if (kindOf(error) === 'damaged') done.damage = messageOf(error);
+    else done.failure = { kind: kindOf(error), message: messageOf(error) };
+  }
+  return done;
+}
+
+/**
+ * @param {Access} access
+ * @param {PlannedFile} file
+ * @param {Staging} staging
+ * @param {Task} task
+ * @param {(bytes: number) => void} shown
+ * @param {Done} done
+ */
+async function decrypt (access, file, staging, task, shown, done) {
+  const gunzip = task.gunzip && file.gzip;
+  const output = outputName(file, gunzip);
+  const out = staging.create(output);
+  // Without an inventory only the end of the gzip data shows that nothing was cut off.
+  const inflation = file.gzip && !gunzip && file.expected === null ? checkInflation(file) : undefined;
+  let written = 0;
+  try {
+    const summary = await drain(streamFile(access, file, { gunzip }), (piece) => {
+      out.write(piece);
+      written += piece.length;
+      shown(piece.length);
+      inflation?.push(piece);
+    });
+    inflation?.finish();
+    out.close();
+    Object.assign(done, { summary, output });
+  } catch (error) {
+    if (task.salvage && written > 0 && kindOf(error) === 'damaged') {
+      out.close();
+      done.output = output;
+    } else {
+      out.discard();
+    }
+    throw error;
+  } finally {
+    inflation?.free();
+  }
+}
+
+/**
+ * @template T
+ * @param {AsyncGenerator<Uint8Array, T, void>} pieces
+ * @param {(piece: Uint8Array) => void} use
+ * @returns {Promise<T>}
+ */
+async function drain (pieces, use) {
+  for (;;) {
+    const next = await pieces.next();
+    if (next.done) return next.value;
+    use(next.value);
+  }
+}

@@ -1,0 +1,61 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { Envelope, chooseEngine } from './core.js';
+import { kindOf, messageOf } from './errors.js';
+import { processFile } from './process.js';
+import { readStored } from './pump.js';
+import { openEnvelope } from './secrets.js';
+import { folderSource } from './source.js';
+import { Staging } from './staging.js';
+
+/** @typedef {import('./stream.js').Access} Access */
+
+/**
+ * What a worker is given: the archive's folder, the secrets that open it (undefined: it is not encrypted), and the task.
+ * @typedef {{ folder: string, secrets: import('./secrets.js').Chosen|undefined, opened: boolean,
+ *   engine: import('./types.js').EngineChoice, staging: string|undefined, gunzip: boolean, salvage: boolean }} WorkerTask
+ */
+
+/**
+ * What a worker says: bytes it has put out since it last said so, and when a file is done what came of it.
+ * @typedef {{ bytes: number, done?: import('./process.js').Done }} Report
+ */
+
+const INTERVAL_MS = 200;
+
+/** The life of a worker thread: takes planned files one by one and says what came of each. */
+export async function serve () {
+  const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
+  /** @type {WorkerTask} */
+  const { folder, secrets, opened, engine: choice, staging, gunzip, salvage } = workerData;
+  const task = { staging: staging === undefined ? undefined : new Staging(staging), gunzip, salvage };
+  const source = folderSource(folder);
+  let bytes = 0;
+  let last = Date.now();
+  const shown = (/** @type {number} */ more) => {
+    bytes += more;
+    if (Date.now() - last > INTERVAL_MS) report();
+  };
+  const report = (/** @type {import('./process.js').Done|undefined} */ done = undefined) => {
+    port.postMessage({ bytes, done });
+    bytes = 0;
+    last = Date.now();
+  };
+  /** @type {Access|undefined} */
+  let access;
+  port.on('message', async (/** @type {import('./types.js').PlannedFile} */ file) => {
+    try {
+      access ??= await makeAccess();
+      report(await processFile(access, file, task, shown));
+    } catch (error) {
+      report({ failure: { kind: kindOf(error), message: messageOf(error) } });
+    }
+  });
+
+  /** @returns {Promise<Access>} */
+  async function makeAccess () {
+    const engine = chooseEngine(choice);
+    if (secrets === undefined) return { source, key: undefined, engine, opened };
+    const envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
+    return { source, key: openEnvelope(envelope, secrets), engine, opened };
+  }
+}

@@ -1,0 +1,42 @@
+// Archives made by the native tool: the one of PRYV_BACKUP, else the one that was built in this repository.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { withoutSecrets } from './helpers.js';
+
+const target = join(dirname(fileURLToPath(import.meta.url)), '../../target');
+const candidates = [process.env.PRYV_BACKUP ?? '', join(target, 'release/pryv-backup'), join(target, 'debug/pryv-backup')];
+const tool = candidates.find((path) => path !== '' && existsSync(path));
+
+/** Options of a test that needs an archive made: skipped, and said so, without the tool. */
+export const withTool = tool === undefined ? { skip: 'SKIPPED: no pryv-backup to make an archive with (PRYV_BACKUP)' } : {};
+
+/**
+ * The sample platform's archives and their key; one attachment has `large` bytes. All is gone after the tests.
+ * @param {{ large?: number, passphrase?: string }} [options] sealed with the passphrase, else for the key
+ */
+export function makeArchive ({ large, passphrase } = {}) {
+  if (tool === undefined) return { folder: '', secret: [''] };
+  const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-made-'));
+  after(() => rmSync(scratch, { recursive: true, force: true }));
+  const [platform, folder, key] = ['platform', 'backup', 'key.pem'].map((name) => join(scratch, name));
+  run('sample', platform);
+  run('keygen', '--output', key);
+  if (large !== undefined) {
+    const stored = readdirSync(platform, { recursive: true, encoding: 'utf8' }).find((path) => path.endsWith('file-portrait'));
+    truncateSync(join(platform, stored ?? ''), large);
+  }
+  run('--quiet', '--pryv-root', platform, '--config', join(platform, 'config.yml'), '--platform', 'none', '--output', folder,
+    ...(passphrase === undefined ? ['--recipient-pubkey', join(scratch, 'key.pub.pem')] : ['--encrypt-passphrase', passphrase]));
+  const secret = passphrase === undefined ? ['--private-key', key] : ['--passphrase', passphrase];
+  return { folder, secret };
+}
+
+/** @param {string[]} args */
+function run (...args) {
+  const { status, stderr } = spawnSync(/** @type {string} */ (tool), args, { encoding: 'utf8', env: withoutSecrets() });
+  if (status !== 0) throw new Error(`pryv-backup ${args[0]}: ${stderr}`);
+}

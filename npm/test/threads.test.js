@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { crewSize } from '../src/pool.js';
+import { decrypt, node, scratch, script, tree, withoutSecrets } from './helpers.js';
+import { makeArchive, withTool } from './made.js';
+
+const made = makeArchive();
+const sealed = makeArchive({ passphrase: 'swordfish' });
+
+/**
+ * Several damaged files in a copy: the last byte of each attachment and of each stream file is changed.
+ * @param {import('node:test').TestContext} t
+ */
+function damagedCopy (t) {
+  const folder = join(scratch(t), 'damaged');
+  cpSync(made.folder, folder, { recursive: true });
+  for (const [path, content] of tree(folder)) {
+    if (!/file-portrait|streams/.test(path)) continue;
+    content[content.length - 1] ^= 1;
+    writeFileSync(join(folder, path), content);
+  }
+  return folder;
+}
+
+for (const mode of [[], ['--gunzip'], ['--strict'], ['--salvage'], ['--engine', 'wasm'], ['--verify']]) {
+  test(`${mode.join(' ') || 'decrypting'}: many threads say and write what one does`, withTool, (t) => {
+    const folders = { whole: made.folder, damaged: damagedCopy(t) };
+    for (const [state, folder] of Object.entries(folders)) {
+      const runs = ['1', '2', '5'].map((jobs) => {
+        const out = join(scratch(t), 'out');
+        const target = mode.includes('--verify') ? [] : ['--out', out];
+        const run = decrypt([folder, ...made.secret, ...mode, ...target, '--jobs', jobs]);
+        const nothing = mode.includes('--verify') || (mode.includes('--strict') && state === 'damaged');
+        return { run, files: nothing ? new Map() : tree(out) };
+      });
+      assert.equal(runs[0].run.status, state === 'whole' ? 0 : 4, runs[0].run.stderr);
+      assert.deepEqual(runs[1], runs[0]);
+      assert.deepEqual(runs[2], runs[0]);
+    }
+  });
+}
+
+test('threads open an archive with a passphrase too', withTool, (t) => {
+  const out = join(scratch(t), 'out');
+  const run = decrypt([sealed.folder, ...sealed.secret, '--jobs', '2', '--out', out]);
+  assert.equal(run.status, 0, run.stderr);
+  assert.ok(tree(out).size > 30);
+});
+
+test('--strict tells of the first damage only, whoever finds one first', withTool, (t) => {
+  const run = decrypt([damagedCopy(t), ...made.secret, '--strict', '--jobs', '3', '--out', join(scratch(t), 'out')]);
+  assert.match(run.stderr, /^damaged: .*\n1 problems: nothing was written \(--strict\)\n$/);
+});
+
+test('a script that has no file of its own does without threads', withTool, () => {
+  const run = spawnSync(node, ['--input-type=module', '-', made.folder, ...made.secret, '--verify', '--jobs', '2'],
+    { input: readFileSync(script, 'utf8').replace(/^#!.*/, ''), encoding: 'utf8', env: withoutSecrets() });
+  assert.equal(run.status, 0, run.stderr);
+});
+
+test('threads are for archives that are worth it', () => {
+  const files = (/** @type {number} */ count, /** @type {number} */ size) => Array(count).fill({ size });
+  assert.equal(crewSize(undefined, files(2000, 2048), script), 0);
+  assert.equal(crewSize(undefined, files(1, 2 ** 40), script), 0);
+  assert.equal(crewSize(1, files(8, 2 ** 30), script), 0);
+  assert.equal(crewSize(4, files(8, 1), script), 4);
+  assert.equal(crewSize(64, files(3, 1), script), 3);
+  assert.equal(crewSize(2, files(3, 1), '/nowhere/decrypt-backup.mjs'), 0);
+});
