@@ -278,7 +278,9 @@ impl Envelope {
                     Mode::Hybrid => Error::damaged(
                         "encryption.json: the wrapped key is not the key of this archive; the file was changed",
                     ),
-                    _ => Error::key("wrong passphrase for this archive"),
+                    _ => Error::key(
+                        "wrong passphrase for this archive: give it exactly as it was when the backup was made",
+                    ),
                 })
             }
             _ => Ok(key),

@@ -82,8 +82,9 @@ export function printSummary (archive, outcome) {
     say(`${done}: ${verdictOf(archive)}`);
     return true;
   }
+  const problems = outcome.damaged.length === 1 ? '1 problem' : `${outcome.damaged.length} problems`;
   warn(outcome.nothingWritten
-    ? `${outcome.damaged.length} problems: nothing was written (--strict)`
-    : `${done}; ${outcome.damaged.length} problems, named above: use another copy of the backup for these files`);
+    ? `${problems}, named above: nothing was written (--strict)`
+    : `${done}; ${problems}, named above: use another copy of the backup for what is damaged`);
   return false;
 }

@@ -18,6 +18,8 @@ pub struct Case {
     env: Vec<(&'static str, &'static str)>,
     exit: u8,
     says: Vec<&'static str>,
+    /// All that must be said, line by line; empty where it is not fixed.
+    exactly: Vec<&'static str>,
     /// What must come out; `None`: nothing, not even a folder.
     out: Option<Files>,
     /// Path and target of links among the files.
@@ -37,6 +39,7 @@ impl Case {
             env: Vec::new(),
             exit: 0,
             says: Vec::new(),
+            exactly: Vec::new(),
             links: Vec::new(),
         }
     }
@@ -107,6 +110,12 @@ impl Case {
         self
     }
 
+    /// All that must be said, in any order; `{archive}`, `{keys}` and `{id}` stand for the paths and the archive's id.
+    pub fn exactly(mut self, lines: &[&'static str]) -> Self {
+        self.exactly.extend(lines);
+        self
+    }
+
     /// A symbolic link among the files.
     pub fn link(mut self, path: &'static str, target: &'static str) -> Self {
         self.links.push((path, target));
@@ -140,7 +149,7 @@ impl Case {
         });
         let case = json!({
             "line": self.line, "args": self.args, "env": self.env.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
-            "exit": self.exit, "says": self.says, "out": out,
+            "exit": self.exit, "says": self.says, "exactly": self.exactly, "out": out,
         });
         fs::write(
             folder.join("case.json"),

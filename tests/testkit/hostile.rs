@@ -25,12 +25,14 @@ pub fn cases() -> Vec<Case> {
                     let own = m.files.insert(FRAMES.into(), other).unwrap();
                     m.files.insert("users/u2/attachments/frames".into(), own);
                 },
-                &[
-                    FRAMES,
-                    "users/u2/attachments/frames",
-                    "it was swapped or replaced",
-                ],
+                &[],
             )
+            .exactly(&[
+                "archive {id}",
+                "damaged: users/u1/attachments/frames: is not the file that the inventory lists under this name; it was swapped or replaced",
+                "damaged: users/u2/attachments/frames: is not the file that the inventory lists under this name; it was swapped or replaced",
+                "24 files decrypted, 132577 bytes; 2 problems, named above: use another copy of the backup for what is damaged",
+            ])
             .without(&[FRAMES, "users/u2/attachments/frames"]),
         case("swapped-records", "both are named, the others come out")
             .damaged(
@@ -79,8 +81,13 @@ pub fn cases() -> Vec<Case> {
                 let added = m.seal(b"illegal");
                 m.files.insert("users/u1/attachments/added".into(), added);
             },
-            &["users/u1/attachments/added: lies where"],
-        ),
+            &[],
+        )
+        .exactly(&[
+            "archive {id}",
+            "damaged: users/u1/attachments/added: lies where the archive's own files lie, but the manifest does not list it; it was added and is left out",
+            "26 files decrypted, 394921 bytes; 1 problem, named above: use another copy of the backup for what is damaged",
+        ]),
         case("added-events", "they are named and left out").damaged(
             |m| {
                 let added = m.seal(&gzip(b"{\"id\":\"forged\"}\n"));
@@ -356,5 +363,21 @@ pub fn cases() -> Vec<Case> {
             &["belongs to another user; files were swapped"],
         )
         .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
+        made(
+            "two-files-one-name",
+            "two files that would be one on disk are refused",
+            Draft::pryv(),
+        )
+        .damaged(
+            |m| {
+                let plain = m.seal(b"{\"id\":\"other\"}\n");
+                m.files.insert("users/u1/streams.jsonl".into(), plain);
+            },
+            &[],
+        )
+        .also(&["--gunzip"])
+        .exit(1)
+        .says("users/u1/streams.jsonl and users/u1/streams.jsonl.gz would overwrite each other in {out}")
+        .nothing(),
     ]
 }

@@ -24,6 +24,7 @@ struct Case {
     env: BTreeMap<String, String>,
     exit: i32,
     says: Vec<String>,
+    exactly: Vec<String>,
     out: Option<BTreeMap<String, String>>,
 }
 
@@ -68,7 +69,7 @@ fn verdict(name: &str, case: &Case, folder: &Path, keys: &Path) -> Verdict {
     let mut said: Vec<String> = String::from_utf8(text)
         .unwrap()
         .lines()
-        .map(str::to_owned)
+        .map(|line| line.replace(out.to_str().unwrap(), "{out}"))
         .collect();
     said.sort();
     Verdict {
@@ -100,6 +101,20 @@ fn kit() -> (TempDir, Vec<PathBuf>) {
     (kit, cases)
 }
 
+fn expected(case: &Case, folder: &Path, keys: &Path) -> Vec<String> {
+    let archive = folder.join("archive");
+    let id =
+        fs::read(archive.join("manifest.json")).map_or_else(|_| String::new(), |m| sha256_hex(&m));
+    let fill = |line: &String| {
+        line.replace("{archive}", archive.to_str().unwrap())
+            .replace("{keys}", keys.to_str().unwrap())
+            .replace("{id}", &id)
+    };
+    let mut lines: Vec<String> = case.exactly.iter().map(fill).collect();
+    lines.sort();
+    lines
+}
+
 /// What one case gets wrong.
 fn complaints(folder: &Path, keys: &Path) -> Vec<String> {
     let name = folder.file_name().unwrap().to_str().unwrap();
@@ -121,6 +136,9 @@ fn complaints(folder: &Path, keys: &Path) -> Vec<String> {
             if !verdict.said.iter().any(|line| line.contains(text)) {
                 complain(format!("does not say {text:?}"));
             }
+        }
+        if !case.exactly.is_empty() && verdict.said != expected(&case, folder, keys) {
+            complain(format!("not exactly {:#?}", expected(&case, folder, keys)));
         }
         if verdict.out.is_some() != case.out.is_some() {
             complain(format!("writes a folder: {}", verdict.out.is_some()));

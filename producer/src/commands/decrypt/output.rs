@@ -1,6 +1,7 @@
 //! The folder that is written to.
 
 use std::{
+    collections::HashMap,
     fs::{self, DirBuilder, File},
     io,
     path::{Path, PathBuf},
@@ -56,6 +57,37 @@ impl OutputFolder {
             together,
             waiting: Mutex::default(),
         })
+    }
+
+    /// Refuses files (path in the archive, path to write) of which two would be one on disk, for example because the file system
+    /// takes `A` and `a` for the same.
+    pub fn require_distinct<'f>(
+        &self,
+        files: impl Iterator<Item = (&'f str, &'f str)>,
+    ) -> Result<()> {
+        let staging = self.staging.path();
+        let upper = staging
+            .file_name()
+            .map(|name| name.to_string_lossy().to_uppercase());
+        let caseless = upper.is_some_and(|name| staging.with_file_name(name).exists());
+        let mut taken: HashMap<String, &str> = HashMap::new();
+        for (from, to) in files {
+            let name = if caseless {
+                to.to_uppercase()
+            } else {
+                to.to_owned()
+            };
+            if let Some(other) = taken.insert(name, from) {
+                return Err(Error::new(
+                    ErrorKind::Failed,
+                    format!(
+                        "{other} and {from} would overwrite each other in {}: decrypt into a folder whose file system tells upper from lower case, or without --gunzip",
+                        self.root.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Starts a file; `path` is one of the format's (relative, with `/`).

@@ -128,19 +128,22 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
     if outcome.records > 0 {
         done += &format!(", {} records", outcome.records);
     }
-    let problems = outcome.damaged.len();
-    if problems == 0 {
-        say(&format!("{done}: {}", verdict(archive)));
-    } else if outcome.nothing_written {
-        warn(&format!(
-            "{problems} problems: nothing was written (--strict)"
-        ));
+    let problems = match outcome.damaged.len() {
+        0 => {
+            say(&format!("{done}: {}", verdict(archive)));
+            return true;
+        }
+        1 => "1 problem".to_owned(),
+        n => format!("{n} problems"),
+    };
+    warn(&if outcome.nothing_written {
+        format!("{problems}, named above: nothing was written (--strict)")
     } else {
-        warn(&format!(
-            "{done}; {problems} problems, named above: use another copy of the backup for these files"
-        ));
-    }
-    problems == 0
+        format!(
+            "{done}; {problems}, named above: use another copy of the backup for what is damaged"
+        )
+    });
+    false
 }
 
 /// What may be claimed of an archive in which no damage was found.

@@ -87,6 +87,8 @@ impl<'a> Work<'a> {
     /// Decrypts every file into the output.
     pub fn write(&self, output: &OutputFolder) -> Result<Outcome, Failure> {
         let mut outcome = self.start("decrypted");
+        let files = self.archive.files().iter();
+        output.require_distinct(files.map(|file| (file.path.as_str(), self.output_name(file))))?;
         let stop = |outcome: &Outcome| self.args.strict && !outcome.damaged.is_empty();
         if !stop(&outcome) {
             self.each_file(&mut outcome, &|file| self.write_file(file, output))?;
@@ -115,12 +117,7 @@ impl<'a> Work<'a> {
             return Ok(Done::default());
         }
         let gunzip = self.args.gunzip && file.gzip;
-        let name = file
-            .path
-            .strip_suffix(".gz")
-            .filter(|_| gunzip)
-            .unwrap_or(&file.path);
-        let mut out = output.file(name)?;
+        let mut out = output.file(self.output_name(file))?;
         // Without an inventory only the end of the gzip data shows that nothing was cut off.
         let mut inflation =
             (file.gzip && !gunzip && file.expected.is_none()).then(|| GunzipCheck::new(file.jsonl));
@@ -149,6 +146,12 @@ impl<'a> Work<'a> {
             }
             Err(error) => self.give_up(error, out, written),
         }
+    }
+
+    fn output_name<'f>(&self, file: &'f PlannedFile) -> &'f str {
+        let inflated = self.args.gunzip && file.gzip;
+        let plain = file.path.strip_suffix(".gz").filter(|_| inflated);
+        plain.unwrap_or(&file.path)
     }
 
     fn give_up(&self, error: Error, out: OutputFile<'_>, written: usize) -> Result<Done> {
