@@ -53,7 +53,7 @@ test('a wrong passphrase: exit 3', withTerminal, (t) => {
   const out = join(scratch(t), 'out');
   const run = onTerminal([`${PROMPT}=>wrong\\n`], [made.folder, '--out', out]);
   assert.equal(run.status, 3, run.shown);
-  assert.match(run.shown, /\r\nerror: wrong passphrase for this archive\r\n$/);
+  assert.match(run.shown, /\r\nerror: wrong passphrase for this archive: give it exactly as it was when the backup was made\r\n$/);
   assert.ok(run.restored && !existsSync(out));
 });
 

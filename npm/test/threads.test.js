@@ -52,7 +52,7 @@ test('threads open an archive with a passphrase too', withTool, (t) => {
 
 test('--strict tells of the first damage only, whoever finds one first', withTool, (t) => {
   const run = decrypt([damagedCopy(t), ...made.secret, '--strict', '--jobs', '3', '--out', join(scratch(t), 'out')]);
-  assert.match(run.stderr, /^damaged: .*\n1 problems: nothing was written \(--strict\)\n$/);
+  assert.match(run.stderr, /^damaged: .*\n1 problem, named above: nothing was written \(--strict\)\n$/);
 });
 
 test('a script that has no file of its own does without threads', withTool, () => {
