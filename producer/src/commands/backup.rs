@@ -59,14 +59,18 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             output.display()
         );
     }
-    let done = match write(&mut archive, platform.as_ref(), &users, mode, args.verbose) {
+    let (done, shared) = match write(&mut archive, platform.as_ref(), &users, mode, args.verbose) {
         Ok(done) => done,
         Err(failure) => {
             archive.abandon();
             return Err(failure);
         }
     };
-    let losses: Vec<Loss> = done.iter().flat_map(|u| u.losses.clone()).collect();
+    let losses: Vec<Loss> = shared
+        .iter()
+        .chain(done.iter().flat_map(|u| &u.losses))
+        .cloned()
+        .collect();
     let stats: Vec<UserStats> = done.iter().map(|u| u.entry.stats.clone()).collect();
     let id = archive.finish(
         done,
@@ -80,7 +84,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             } else {
                 "none"
             },
-            losses: Vec::new(),
+            losses: shared,
         },
     )?;
     Ok(Report::done(
@@ -170,16 +174,16 @@ fn write(
     users: &[User],
     mode: PlatformMode,
     verbose: bool,
-) -> Result<Vec<UserDone>, Failure> {
-    let done = write_users(archive, platform, users, verbose)?;
+) -> Result<(Vec<UserDone>, Vec<Loss>), Failure> {
+    let mut losses = Vec::new();
+    // First, because it takes seconds, and a wrong address or password must not show after hours.
     if mode == PlatformMode::Pryv {
-        let mut file = archive.platform_file()?;
-        platform
-            .export_platform(&mut |line| Ok(file.push(line)?))
-            .map_err(explain)?;
-        archive.add_shared(file.finish()?);
+        let mut index = archive.index()?;
+        platform.export_platform(&mut index).map_err(explain)?;
+        losses = archive.add_index(index)?;
     }
-    Ok(done)
+    let done = write_users(archive, platform, users, verbose)?;
+    Ok((done, losses))
 }
 
 /// Several users at once, one per core; each result keeps its user's place.

@@ -4,6 +4,7 @@
 //! holds more than one record of a user at a time. Nothing here writes to the platform.
 
 mod attachments;
+mod index;
 mod json;
 mod rqlite;
 mod sqlite;
@@ -136,6 +137,18 @@ pub trait UserSink {
     fn loss(&mut self, loss: Loss);
 }
 
+/// Takes the entries of the platform index.
+pub trait IndexSink {
+    /// Takes one entry: a complete JSON object, without newline.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from storing it; reading then stops.
+    fn record(&mut self, line: &[u8]) -> Result<(), SinkError>;
+
+    /// Takes note of a loss.
+    fn loss(&mut self, loss: Loss);
+}
+
 /// A platform that can be read.
 pub trait Platform: Sync {
     /// All users, in the order of the platform's username index.
@@ -150,14 +163,11 @@ pub trait Platform: Sync {
     /// When a store of the user cannot be read, or when the sink fails.
     fn export_user(&self, user: &User, sink: &mut dyn UserSink) -> Result<(), ExportError>;
 
-    /// Hands over the entries of the platform index, one JSON object each.
+    /// Hands over the entries of the platform index, one JSON object each. An entry that is none is a loss.
     ///
     /// # Errors
-    /// When the index cannot be read, or when `record` fails.
-    fn export_platform(
-        &self,
-        record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
-    ) -> Result<(), ExportError>;
+    /// When the index cannot be read, or when the sink fails.
+    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError>;
 }
 
 /// Why a platform could not be read.

@@ -24,7 +24,7 @@ use self::{
     file::{FileWriter, hex},
     records::RecordFile,
 };
-use crate::platform::User;
+use crate::platform::{self, IndexSink, SinkError, User};
 
 /// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
 const STAGING: &str = ".pryv-backup-partial";
@@ -119,6 +119,33 @@ pub struct ArchiveWriter {
     snapshot_before: f64,
 }
 
+/// Takes the platform's own entries.
+pub struct IndexWriter {
+    file: RecordFile,
+    losses: Vec<Loss>,
+}
+
+impl IndexSink for IndexWriter {
+    fn record(&mut self, line: &[u8]) -> Result<(), SinkError> {
+        Ok(self.file.push(line)?)
+    }
+
+    fn loss(&mut self, loss: platform::Loss) {
+        self.losses.push(loss.into());
+    }
+}
+
+impl From<platform::Loss> for Loss {
+    fn from(loss: platform::Loss) -> Self {
+        Loss {
+            user_id: loss.user_id,
+            collection: loss.collection,
+            path: loss.path,
+            what: loss.what,
+        }
+    }
+}
+
 /// What is known when all users are written.
 pub struct Summary {
     /// Engine and domain, for the manifest.
@@ -175,19 +202,23 @@ impl ArchiveWriter {
         UserWriter::create(self, user)
     }
 
-    /// The file of the platform's own entries.
-    pub fn platform_file(&self) -> Result<RecordFile, ArchiveError> {
-        RecordFile::create(
-            &self.staging,
-            "platform/platform",
-            self.options.compress,
-            self.key(),
-        )
+    /// Begins the file of the platform's own entries.
+    pub fn index(&self) -> Result<IndexWriter, ArchiveError> {
+        Ok(IndexWriter {
+            file: RecordFile::create(
+                &self.staging,
+                "platform/platform",
+                self.options.compress,
+                self.key(),
+            )?,
+            losses: Vec::new(),
+        })
     }
 
-    /// Adds the finished file of the platform's entries.
-    pub fn add_shared(&mut self, entry: FileEntry) {
-        self.shared.push(entry);
+    /// Ends the file of the platform's own entries, and says what is missing in it.
+    pub fn add_index(&mut self, index: IndexWriter) -> Result<Vec<Loss>, ArchiveError> {
+        self.shared.push(index.file.finish()?);
+        Ok(index.losses)
     }
 
     /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. Returns the archive id.

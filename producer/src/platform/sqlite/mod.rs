@@ -8,7 +8,7 @@ pub(super) mod reading;
 mod series;
 
 use super::{
-    Collection, ExportError, Platform, PlatformError, SinkError, User, UserSink, attachments,
+    Collection, ExportError, IndexSink, Platform, PlatformError, User, UserSink, attachments,
     rqlite,
 };
 use file::SqliteFile;
@@ -153,13 +153,10 @@ impl Platform for SqlitePlatform {
         self.export_series(former, reading)
     }
 
-    fn export_platform(
-        &self,
-        record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
-    ) -> Result<(), ExportError> {
+    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
         self.index
             .as_ref()
-            .map_or(Ok(()), |index| index.export(record))
+            .map_or(Ok(()), |index| index.export(sink))
     }
 }
 
