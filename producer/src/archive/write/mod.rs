@@ -1,8 +1,10 @@
 //! Writing an archive: everything aside first, one durability barrier, then into place, the manifest last.
 
+mod block;
 mod companions;
 pub mod file;
 mod records;
+mod sink;
 mod user;
 
 use std::{
@@ -18,11 +20,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use sink::Sink;
 pub use user::{UserDone, UserWriter, now_ms};
 
 use self::{
+    block::Block,
     file::{FileWriter, hex},
-    records::RecordFile,
+    records::{Place, RecordFile},
 };
 use crate::platform::{self, IndexSink, SinkError, User};
 
@@ -121,13 +125,30 @@ pub struct ArchiveWriter {
 
 /// Takes the platform's own entries.
 pub struct IndexWriter {
+    compress: bool,
     file: RecordFile,
+    block: Block,
     losses: Vec<Loss>,
+}
+
+impl IndexWriter {
+    fn pass_on(&mut self) -> Result<(), ArchiveError> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let file = &mut self.file;
+        self.block
+            .take(self.compress, |content| file.append(&content))
+    }
 }
 
 impl IndexSink for IndexWriter {
     fn record(&mut self, line: &[u8]) -> Result<(), SinkError> {
-        Ok(self.file.push(line)?)
+        self.block.push(line);
+        if self.block.is_full() {
+            self.pass_on()?;
+        }
+        Ok(())
     }
 
     fn loss(&mut self, loss: platform::Loss) {
@@ -205,18 +226,16 @@ impl ArchiveWriter {
     /// Begins the file of the platform's own entries.
     pub fn index(&self) -> Result<IndexWriter, ArchiveError> {
         Ok(IndexWriter {
-            file: RecordFile::create(
-                &self.staging,
-                "platform/platform",
-                self.options.compress,
-                self.key(),
-            )?,
+            compress: self.options.compress,
+            file: RecordFile::create(self.place(), "platform/platform")?,
+            block: Block::default(),
             losses: Vec::new(),
         })
     }
 
     /// Ends the file of the platform's own entries, and says what is missing in it.
-    pub fn add_index(&mut self, index: IndexWriter) -> Result<Vec<Loss>, ArchiveError> {
+    pub fn add_index(&mut self, mut index: IndexWriter) -> Result<Vec<Loss>, ArchiveError> {
+        index.pass_on()?;
         self.shared.push(index.file.finish()?);
         Ok(index.losses)
     }
@@ -271,6 +290,14 @@ impl ArchiveWriter {
 
     fn key(&self) -> Option<&DataKey> {
         self.key.as_ref()
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            root: &self.staging,
+            compress: self.options.compress,
+            key: self.key(),
+        }
     }
 
     fn write_json<T: Serialize>(&self, path: &str, value: &T) -> Result<FileEntry, ArchiveError> {
