@@ -6,6 +6,7 @@
 mod attachments;
 mod index;
 mod json;
+mod postgres;
 mod rqlite;
 mod sqlite;
 
@@ -32,12 +33,12 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
         if engine == known {
             Ok(())
         } else {
-            Err(PlatformError::Unsupported {
-                what: format!("storages.{kind}.engine {}", engine.name()),
-            })
+            Err(unsupported(kind, engine))
         }
     };
-    supported("base", config.base_engine, Engine::Sqlite)?;
+    if config.base_engine == Engine::Postgresql {
+        return postgres(config, mode);
+    }
     supported("audit", config.audit_engine, Engine::Sqlite)?;
     supported("series", config.series_engine, Engine::Sqlite)?;
     supported("file", config.file_engine, Engine::Filesystem)?;
@@ -52,6 +53,39 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
         config.users_dir.clone(),
         index,
     )))
+}
+
+/// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
+fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
+    let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
+        Engine::Postgresql => Ok(true),
+        _ if engine == outside => Ok(false),
+        _ => Err(unsupported(kind, engine)),
+    };
+    let engines = postgres::Engines {
+        audit: inside("audit", config.audit_engine, Engine::Sqlite)?,
+        series: inside("series", config.series_engine, Engine::Sqlite)?,
+        files: inside("file", config.file_engine, Engine::Filesystem)?,
+    };
+    let index = match mode {
+        PlatformMode::None => postgres::Index::None,
+        PlatformMode::Pryv if config.platform_engine == Engine::Postgresql => {
+            postgres::Index::Postgres
+        }
+        PlatformMode::Pryv => postgres::Index::Rqlite(rqlite::Rqlite::new(&config.rqlite_url)),
+    };
+    Ok(Box::new(postgres::PostgresPlatform::new(
+        &config.postgres,
+        engines,
+        index,
+        config.users_dir.clone(),
+    )?))
+}
+
+fn unsupported(kind: &str, engine: Engine) -> PlatformError {
+    PlatformError::Unsupported {
+        what: format!("storages.{kind}.engine {}", engine.name()),
+    }
 }
 
 /// What a sink answers when it cannot take a record: its own error, passed through untouched.
@@ -207,12 +241,6 @@ pub trait Platform: Sync {
     /// When the index cannot be read.
     fn users(&self) -> Result<Vec<User>, PlatformError>;
 
-    /// Hands over everything the platform stores for `user`.
-    ///
-    /// # Errors
-    /// When a store of the user cannot be read, or when the sink fails.
-    fn export_user(&self, user: &User, sink: &mut dyn UserSink) -> Result<(), ExportError>;
-
     /// Hands over everything the platform stores for `users`, with `jobs` threads.
     ///
     /// # Errors
@@ -222,9 +250,7 @@ pub trait Platform: Sync {
         users: &[User],
         jobs: usize,
         target: &dyn Target,
-    ) -> Result<(), ExportError> {
-        each_user(self, users, jobs, target)
-    }
+    ) -> Result<(), ExportError>;
 
     /// Hands over the entries of the platform index, one JSON object each. An entry that is none is a loss.
     ///
@@ -234,18 +260,18 @@ pub trait Platform: Sync {
 }
 
 /// User by user, several at once.
-fn each_user<P: Platform + ?Sized>(
-    platform: &P,
+fn each_user(
     users: &[User],
     jobs: usize,
     target: &dyn Target,
+    export: impl Fn(&User, &mut dyn UserSink) -> Result<(), ExportError> + Sync,
 ) -> Result<(), ExportError> {
     let next = AtomicUsize::new(0);
     let failure: Mutex<Option<ExportError>> = Mutex::new(None);
     let one = |user: &User| {
         let open = target.begin(user).map_err(ExportError::Sink)?;
         let mut sink = open.sink();
-        platform.export_user(user, sink.as_mut())?;
+        export(user, sink.as_mut())?;
         sink.flush().map_err(ExportError::Sink)?;
         drop(sink);
         open.finish().map_err(ExportError::Sink)
