@@ -8,7 +8,9 @@ use pryv_backup_tests::compare::{Differences, Meant};
 use pryv_backup_tests::folder;
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Postgres;
+use rusqlite::Connection;
 use serde_json::Value;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -92,6 +94,30 @@ impl Case {
             .arg(self.at(name)))
     }
 
+    /// Puts the files of the users into `attachment_files`, as Pryv.io does: pieces of 1 MiB.
+    fn fill_attachment_files(&self, users: &Path) {
+        let mut script = String::from("COPY attachment_files FROM stdin;\n");
+        for (path, bytes) in folder::tree(users) {
+            let parts: Vec<&str> = path.split('/').collect();
+            let [_, _, _, user, "attachments", event, file] = parts.as_slice() else {
+                continue;
+            };
+            let mut pieces: Vec<&[u8]> = bytes.chunks(1 << 20).collect();
+            if pieces.is_empty() {
+                pieces.push(&[]);
+            }
+            for (seq, piece) in pieces.iter().enumerate() {
+                let _ = write!(script, "{user}\t{event}\t{file}\t{seq}\t\\\\x");
+                piece.iter().for_each(|b| {
+                    let _ = write!(script, "{b:02x}");
+                });
+                script.push('\n');
+            }
+        }
+        script.push_str("\\.\n");
+        self.server.feed(&self.database, script.as_bytes());
+    }
+
     /// A sealed backup, opened and decompressed by the script in it.
     fn opened(&self, name: &str, settings: &[(&str, &str)]) -> Plain {
         let key = self.fixtures.join("keys/recipient.pub.pem");
@@ -163,4 +189,82 @@ fn what_comes_out_is_what_pryv_backs_up() {
     let Some(case) = Case::new() else { return };
     let ours = case.opened("sealed", &[]);
     compare(&ours, &theirs(&case.fixtures)).assert_meant(MEANT);
+}
+
+/// The stock platform: audit trail in SQLite files, and here the attachments in the database.
+#[test]
+fn stores_may_be_mixed() {
+    let Some(case) = Case::new() else { return };
+    let users = case.at("users");
+    case.fill_attachment_files(&users);
+    case.server.sql(&case.database, "DROP TABLE audit_events");
+    // The folder with the files of the attachments must not be looked at.
+    let other = case.at("other");
+    let settings = [
+        ("storages__audit__engine", "sqlite"),
+        ("storages__file__engine", "postgresql"),
+        ("storages__engines__sqlite__path", other.to_str().unwrap()),
+    ];
+    let alice = "unncidtgvkosts1i5wrn5y28";
+    let audit = case.at("other/8/2/y").join(alice);
+    fs::create_dir_all(&audit).unwrap();
+    Connection::open(audit.join("audit-1.0.0.sqlite"))
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE events (eventid, headId, streamIds, time, deleted, endTime, type, content, description, clientData, \
+             integrity, attachments, trashed, created, createdBy, modified, modifiedBy); \
+             INSERT INTO events (eventid, streamIds, content) VALUES ('x', 'a ..', '{}')",
+        )
+        .unwrap();
+    let ours = case.opened("mixed", &settings);
+    let theirs = theirs(&case.fixtures);
+    for user in users_of(&theirs) {
+        assert!(
+            ours.attachments(&user) == theirs.attachments(&user),
+            "{user}"
+        );
+        assert!(!ours.attachments(&user).is_empty());
+        let audit = ours.records(&format!("users/{user}/audit"));
+        assert_eq!(audit.len(), usize::from(user == alice), "{user}");
+    }
+}
+
+/// Databases before Pryv's migrations 1 to 3 lack columns; upgraded ones have them in another order.
+#[test]
+fn columns_may_be_missing_or_moved() {
+    let Some(case) = Case::new() else { return };
+    case.server.sql(
+        &case.database,
+        "ALTER TABLE accesses DROP COLUMN alias, DROP COLUMN serial, DROP COLUMN head_id, DROP COLUMN created_by_serial, \
+             DROP COLUMN modified_by_serial; ALTER TABLE webhooks DROP COLUMN scopes; \
+         ALTER TABLE events ADD COLUMN moved text; UPDATE events SET moved = type; ALTER TABLE events DROP COLUMN type; \
+         ALTER TABLE events RENAME COLUMN moved TO type; \
+         ALTER TABLE profile ADD COLUMN \"my Extra\" numeric DEFAULT 12345678901234567890.50",
+    );
+    let (ours, theirs) = (case.opened("old", &[]), theirs(&case.fixtures));
+    for user in users_of(&theirs) {
+        let mut found = Differences::default();
+        for kind in ["events", "accesses", "profile"] {
+            let name = format!("users/{user}/{kind}");
+            found.records(kind, &ours.records(&name), &theirs.records(&name));
+        }
+        let allowed = [
+            "accesses: headId only in theirs",
+            "accesses: serial only in theirs",
+            "accesses: createdBySerial only in theirs",
+            "accesses: modifiedBySerial only in theirs",
+            "events: content is 9007199254740993, in theirs 9007199254740992",
+            "profile: my Extra only in ours",
+        ];
+        found.0.retain(|what, _| !allowed.contains(&what.as_str()));
+        assert!(found.0.is_empty(), "{user}: {found:?}");
+        let line = &ours.0[&format!("users/{user}/profile.jsonl")];
+        assert!(String::from_utf8_lossy(line).contains("\"my Extra\":12345678901234567890.50"));
+    }
+}
+
+fn users_of(archive: &Plain) -> Vec<String> {
+    let manifest = archive.json("manifest.json");
+    let ids = users(&manifest).map(|user| user["userId"].as_str().unwrap().to_owned());
+    ids.collect()
 }
