@@ -190,7 +190,7 @@ fn our_own_envelopes_open_and_refuse() {
                 .err()
                 .unwrap()
                 .to_string(),
-            "wrong passphrase for this archive"
+            "wrong passphrase for this archive: give it exactly as it was when the backup was made"
         );
     }
 }

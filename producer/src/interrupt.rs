@@ -98,6 +98,20 @@ impl<S: UserSink> UserSink for Interruptible<S> {
         Ok(check()?)
     }
 
+    fn records(
+        &mut self,
+        collection: Collection,
+        lines: &[u8],
+        count: u64,
+    ) -> Result<(), SinkError> {
+        check()?;
+        self.0.records(collection, lines, count)
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.0.flush()
+    }
+
     fn loss(&mut self, loss: Loss) {
         self.0.loss(loss);
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod keeper;
+
 use pryv_backup::config::Config;
 use pryv_backup::platform::{Collection, Loss, PlatformMode, SinkError, UserSink, open};
 use std::collections::BTreeMap;
@@ -37,11 +39,7 @@ fn read(dir: &Path) -> Vec<Counted> {
     let config = Config::load(dir, Some(&dir.join("config.yml")), std::iter::empty()).unwrap();
     let platform = open(&config, PlatformMode::None).unwrap();
     let users = platform.users().unwrap();
-    let export = |user| {
-        let mut sink = Counted::default();
-        platform.export_user(user, &mut sink).unwrap();
-        sink
-    };
+    let export = |user| keeper::export(platform.as_ref(), user);
     users.iter().map(export).collect()
 }
 
@@ -77,7 +75,6 @@ fn the_sample_is_complete_and_always_the_same() {
 #[test]
 fn other_engines_are_refused_by_name() {
     let keys = [
-        ("base", "postgresql"),
         ("series", "influxdb"),
         ("file", "s3"),
         ("audit", "postgresql"),

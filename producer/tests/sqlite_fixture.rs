@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod keeper;
+
 use pryv_backup::config::Config;
 use pryv_backup::platform::{
     Collection, Loss, Platform, PlatformMode, SinkError, User, UserSink, open,
@@ -88,9 +90,7 @@ fn opened(users: &Path) -> Box<dyn Platform> {
 }
 
 fn export(platform: &dyn Platform, user: &User) -> Collected {
-    let mut sink = Collected::default();
-    platform.export_user(user, &mut sink).unwrap();
-    sink
+    keeper::export(platform, user)
 }
 
 #[test]

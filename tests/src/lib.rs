@@ -1,9 +1,12 @@
-//! What the tests share: running the command, looking into archives, and a server that speaks rqlite's HTTP API.
+//! What the tests share: running the command, looking into archives, a private PostgreSQL, and a server that speaks
+//! rqlite's HTTP API.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub mod command;
 pub mod compare;
+pub mod fill;
 pub mod folder;
 pub mod plain;
+pub mod postgres;
 pub mod rqlite;
 pub mod terminal;

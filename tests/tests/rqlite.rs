@@ -123,6 +123,26 @@ fn a_platform_without_entries_has_an_empty_file() {
 }
 
 #[test]
+fn a_malformed_key_is_a_loss_and_the_rest_is_saved() {
+    let platform = Platform::new();
+    let scratch = Scratch::new(Setup::default());
+    scratch.fill([("user-unique/x", "bob"), ("user-unique/email/b@x", "bob")]);
+    let made = platform.backup("backup", &scratch.url);
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("LOST") && said.contains("\"user-unique/x\""),
+        "{said}"
+    );
+    let archive = platform.folder.path().join("backup");
+    let entries = fs::read_to_string(archive.join("platform/platform.jsonl")).unwrap();
+    assert_eq!(entries.lines().count(), 1);
+    let manifest = fs::read(archive.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["losses"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn many_entries_come_in_pages() {
     let platform = Platform::new();
     Scratch::each(|scratch| {

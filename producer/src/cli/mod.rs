@@ -153,6 +153,9 @@ pub struct BackupArgs {
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Threads, and connections to the database for large users (default: one per core, at most 8).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
     /// Say what would be backed up, write nothing.
     #[arg(long)]
     pub dry_run: bool,

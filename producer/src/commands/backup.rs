@@ -1,13 +1,6 @@
 //! `backup`: a platform in, an archive out.
 
-use std::{
-    env,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{collections::HashMap, env, sync::Mutex, time::Instant};
 
 use decryptor_wasm::{
     Kdf, PublicKey,
@@ -17,12 +10,14 @@ use zeroize::Zeroizing;
 
 use super::{ask_twice, read, read_passphrase};
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, Options, Sealing, Summary, UserDone},
+    archive::{ArchiveError, ArchiveWriter, Options, Sealing, Summary, UserDone, UserWriter},
     cli::{BackupArgs, KdfArg, PlatformArg},
     config::Config,
     failure::Failure,
     interrupt::{self, Interruptible},
-    platform::{self, ExportError, Platform, PlatformMode, User},
+    platform::{
+        self, ExportError, Platform, PlatformMode, SinkError, Target, User, UserSink, UserTarget,
+    },
     report::Report,
 };
 
@@ -61,7 +56,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         );
     }
     let _guard = interrupt::finish_gracefully();
-    let done = match write(&mut archive, platform.as_ref(), &users, mode, args.verbose) {
+    let (done, shared) = match write(&mut archive, platform.as_ref(), &users, mode, args) {
         Ok(done) => done,
         Err(failure) => {
             archive.abandon();
@@ -69,7 +64,11 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             return Err(failure);
         }
     };
-    let losses: Vec<Loss> = done.iter().flat_map(|u| u.losses.clone()).collect();
+    let losses: Vec<Loss> = shared
+        .iter()
+        .chain(done.iter().flat_map(|u| &u.losses))
+        .cloned()
+        .collect();
     let stats: Vec<UserStats> = done.iter().map(|u| u.entry.stats.clone()).collect();
     let id = archive.finish(
         done,
@@ -83,7 +82,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             } else {
                 "none"
             },
-            losses: Vec::new(),
+            losses: shared,
         },
     )?;
     Ok(Report::done(
@@ -173,89 +172,103 @@ fn write(
     platform: &dyn Platform,
     users: &[User],
     mode: PlatformMode,
-    verbose: bool,
-) -> Result<Vec<UserDone>, Failure> {
-    let done = write_users(archive, platform, users, verbose)?;
+    args: &BackupArgs,
+) -> Result<(Vec<UserDone>, Vec<Loss>), Failure> {
+    let mut losses = Vec::new();
+    // First, because it takes seconds, and a wrong address or password must not show after hours.
     if mode == PlatformMode::Pryv {
-        let mut file = archive.platform_file()?;
-        platform
-            .export_platform(&mut |line| Ok(file.push(line)?))
-            .map_err(explain)?;
-        archive.add_shared(file.finish()?);
+        let mut index = archive.index()?;
+        platform.export_platform(&mut index).map_err(explain)?;
+        losses = archive.add_index(index)?;
     }
-    Ok(done)
+    let done = write_users(archive, platform, users, jobs(args), args.verbose)?;
+    Ok((done, losses))
 }
 
-/// Several users at once, one per core; each result keeps its user's place.
+fn jobs(args: &BackupArgs) -> usize {
+    args.jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
+        usize::from,
+    )
+}
+
+/// The archive as the target of an export; keeps what is known of each finished user.
+struct Collector<'a> {
+    archive: &'a ArchiveWriter,
+    verbose: bool,
+    done: Mutex<Vec<UserDone>>,
+}
+
+impl Target for Collector<'_> {
+    fn begin<'a>(&'a self, user: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError> {
+        Ok(Box::new(Open {
+            collector: self,
+            writer: self.archive.user(user)?,
+        }))
+    }
+}
+
+/// A user that is being written.
+struct Open<'a> {
+    collector: &'a Collector<'a>,
+    writer: UserWriter<'a>,
+}
+
+impl UserTarget for Open<'_> {
+    fn sink(&self) -> Box<dyn UserSink + '_> {
+        Box::new(Interruptible(self.writer.sink()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        let done = self.writer.finish()?;
+        if self.collector.verbose {
+            let (entry, stats) = (&done.entry, &done.entry.stats);
+            eprintln!(
+                "{}: {} events, {} attachments",
+                entry.username, stats.events, stats.attachments
+            );
+        }
+        lock(&self.collector.done).push(done);
+        Ok(())
+    }
+}
+
+/// All users, in the order of the platform.
 fn write_users(
     archive: &ArchiveWriter,
     platform: &dyn Platform,
     users: &[User],
+    jobs: usize,
     verbose: bool,
 ) -> Result<Vec<UserDone>, Failure> {
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<(usize, UserDone)>> = Mutex::new(Vec::new());
-    let failure: Mutex<Option<Failure>> = Mutex::new(None);
-    let workers = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(8);
-    std::thread::scope(|scope| {
-        for _ in 0..workers.min(users.len()) {
-            scope.spawn(|| {
-                while let Some((index, user)) = {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    users.get(i).map(|u| (i, u))
-                } {
-                    match write_user(archive, platform, user) {
-                        Ok(done) => {
-                            if verbose {
-                                eprintln!(
-                                    "{}: {} events, {} attachments",
-                                    user.username,
-                                    done.entry.stats.events,
-                                    done.entry.stats.attachments
-                                );
-                            }
-                            lock(&results).push((index, done));
-                        }
-                        Err(error) => {
-                            next.store(users.len(), Ordering::Relaxed);
-                            lock(&failure).get_or_insert(error);
-                        }
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = lock(&failure).take() {
-        return Err(error);
-    }
-    let mut results = std::mem::take(&mut *lock(&results));
-    results.sort_by_key(|(index, _)| *index);
-    Ok(results.into_iter().map(|(_, done)| done).collect())
-}
-
-fn write_user(
-    archive: &ArchiveWriter,
-    platform: &dyn Platform,
-    user: &User,
-) -> Result<UserDone, Failure> {
-    let named = |f: Failure| Failure {
-        message: format!("user {}: {}", user.username, f.message),
-        ..f
+    let collector = Collector {
+        archive,
+        verbose,
+        done: Mutex::default(),
     };
-    let writer = archive.user(user).map_err(Failure::from).map_err(named)?;
-    let mut writer = Interruptible(writer);
     platform
-        .export_user(user, &mut writer)
-        .map_err(explain)
-        .map_err(named)?;
-    writer.0.finish().map_err(Failure::from).map_err(named)
+        .export_all(users, jobs, &collector)
+        .map_err(explain)?;
+    let mut done = std::mem::take(&mut *lock(&collector.done));
+    let place: HashMap<&str, usize> = users
+        .iter()
+        .enumerate()
+        .map(|(i, user)| (user.user_id.as_str(), i))
+        .collect();
+    done.sort_by_key(|user| place.get(user.entry.user_id.as_str()).copied());
+    Ok(done)
 }
 
 /// The archive's own errors pass through the platform untouched; here they get their exit code back.
 fn explain(error: ExportError) -> Failure {
     match error {
+        ExportError::User { username, source } => {
+            let failure = explain(*source);
+            Failure {
+                message: format!("user {username}: {}", failure.message),
+                ..failure
+            }
+        }
         ExportError::Sink(source) => match source.downcast::<ArchiveError>() {
             Ok(archive) => (*archive).into(),
             Err(other) => Failure::failed(other.to_string()),

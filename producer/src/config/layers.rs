@@ -2,12 +2,17 @@
 
 use super::ConfigError;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// The sources, highest first, each with the name that errors give it.
-pub struct Layers(Vec<(String, Value)>);
+pub struct Layers {
+    sources: Vec<(String, Value)>,
+    /// The variables that libpq knows.
+    libpq: HashMap<String, String>,
+}
 
 /// A setting and where it comes from.
 pub struct Found {
@@ -21,7 +26,11 @@ impl Found {
     pub fn error(&self, key: &str, advice: &str) -> ConfigError {
         ConfigError::Value {
             key: key.into(),
-            value: format!("{:?}", self.value),
+            value: if key.ends_with("password") {
+                "(not shown)".to_owned()
+            } else {
+                format!("{:?}", self.value)
+            },
             origin: self.origin.clone(),
             advice: advice.into(),
         }
@@ -37,10 +46,14 @@ impl Layers {
     ) -> Result<Self, ConfigError> {
         let folder = root.join("config");
         let (mut variables, mut node_env, mut named) = (Value::Object(Map::new()), None, None);
+        let mut libpq = HashMap::new();
         for (name, text) in env {
             match name.as_str() {
                 "NODE_ENV" => node_env = Some(text),
                 "config" => named = Some(text),
+                "PGPASSWORD" | "PGSSLMODE" | "PGSSLROOTCERT" if !text.is_empty() => {
+                    libpq.insert(name, text);
+                }
                 // An undefined value is as good as none.
                 _ if name.contains("__") && text != "undefined" => {
                     let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
@@ -70,14 +83,28 @@ impl Layers {
         layers.push(("Pryv's defaults".to_owned(), json!({"storages": {
             "base": {"engine": "postgresql"}, "platform": {"engine": "rqlite"}, "series": {"engine": "postgresql"},
             "file": {"engine": "filesystem"}, "audit": {"engine": "sqlite"},
-            "engines": {"rqlite": {"url": "http://localhost:4001"}},
+            "engines": {
+                "rqlite": {"url": "http://localhost:4001"},
+                "postgresql": {"host": "127.0.0.1", "port": 5432, "database": "pryv-node", "user": "pryv", "password": ""},
+            },
         }})));
-        Ok(Self(layers))
+        Ok(Self {
+            sources: layers,
+            libpq,
+        })
+    }
+
+    /// A variable that libpq knows.
+    pub fn variable(&self, name: &str) -> Option<Found> {
+        self.libpq.get(name).map(|value| Found {
+            value: value.clone(),
+            origin: "the environment".to_owned(),
+        })
     }
 
     /// A setting by its dotted key: the highest source that has one wins, and a null there hides all others.
     pub fn find(&self, key: &str) -> Result<Option<Found>, ConfigError> {
-        'sources: for (origin, source) in &self.0 {
+        'sources: for (origin, source) in &self.sources {
             let mut value = source;
             for part in key.split('.') {
                 match value {

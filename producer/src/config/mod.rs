@@ -1,8 +1,10 @@
 //! The settings of a Pryv.io platform that a backup needs, found where Pryv.io itself looks for them.
 
 mod layers;
+mod postgres;
 
 use layers::Layers;
+pub use postgres::{Postgres, Secret, TlsMode};
 use std::path::{Path, PathBuf};
 
 /// Where a platform keeps what.
@@ -22,6 +24,8 @@ pub struct Config {
     pub users_dir: PathBuf,
     /// `storages.engines.rqlite.url`.
     pub rqlite_url: String,
+    /// `storages.engines.postgresql`.
+    pub postgres: Postgres,
     /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
     pub domain: String,
 }
@@ -85,7 +89,7 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads the settings of the platform in `pryv_root`, highest first: `config/override-config.yml`, the environment
-    /// (`a__b__c`), `config_file` (else the variable `config`, else `config/<NODE_ENV>-config.yml`), Pryv's default
+    /// (`a__b__c`, and libpq's `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSWORD` where no setting says otherwise), `config_file` (else the variable `config`, else `config/<NODE_ENV>-config.yml`), Pryv's default
     /// paths, `config/default-config.yml`, Pryv's documented defaults. No checkout of Pryv is needed.
     ///
     /// # Errors
@@ -134,6 +138,7 @@ impl Config {
             file_engine: engine("file", &[Filesystem, S3, Postgresql])?,
             platform_engine: engine("platform", &[Rqlite, Postgresql])?,
             users_dir: pryv_root.join(path.value),
+            postgres: Postgres::find(&layers, pryv_root)?,
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
         })

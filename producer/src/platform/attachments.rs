@@ -6,7 +6,7 @@ use super::{ExportError, json};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 const NAME: &str = "attachments";
 
@@ -91,6 +91,18 @@ fn one(
             Ok(false)
         }
     }
+}
+
+/// The folder of a user or of a series namespace: sharded by its last three characters.
+pub fn folder(users_dir: &Path, id: &str) -> Option<PathBuf> {
+    let mut folder = users_dir.to_owned();
+    let last: Vec<char> = id.chars().rev().take(3).collect();
+    if last.len() < 3 || !plain(id) {
+        return None;
+    }
+    folder.extend(last.iter().map(char::to_string));
+    folder.push(id);
+    Some(folder)
 }
 
 /// Whether a name stays inside the folder that it is joined to.

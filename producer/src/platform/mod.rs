@@ -4,12 +4,16 @@
 //! holds more than one record of a user at a time. Nothing here writes to the platform.
 
 mod attachments;
+mod index;
 mod json;
+mod postgres;
 mod rqlite;
 mod sqlite;
 
 use crate::config::{Config, Engine};
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Whether the platform index is part of a backup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,12 +33,12 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
         if engine == known {
             Ok(())
         } else {
-            Err(PlatformError::Unsupported {
-                what: format!("storages.{kind}.engine {}", engine.name()),
-            })
+            Err(unsupported(kind, engine))
         }
     };
-    supported("base", config.base_engine, Engine::Sqlite)?;
+    if config.base_engine == Engine::Postgresql {
+        return postgres(config, mode);
+    }
     supported("audit", config.audit_engine, Engine::Sqlite)?;
     supported("series", config.series_engine, Engine::Sqlite)?;
     supported("file", config.file_engine, Engine::Filesystem)?;
@@ -49,6 +53,39 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
         config.users_dir.clone(),
         index,
     )))
+}
+
+/// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
+fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
+    let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
+        Engine::Postgresql => Ok(true),
+        _ if engine == outside => Ok(false),
+        _ => Err(unsupported(kind, engine)),
+    };
+    let engines = postgres::Engines {
+        audit: inside("audit", config.audit_engine, Engine::Sqlite)?,
+        series: inside("series", config.series_engine, Engine::Sqlite)?,
+        files: inside("file", config.file_engine, Engine::Filesystem)?,
+    };
+    let index = match mode {
+        PlatformMode::None => postgres::Index::None,
+        PlatformMode::Pryv if config.platform_engine == Engine::Postgresql => {
+            postgres::Index::Postgres
+        }
+        PlatformMode::Pryv => postgres::Index::Rqlite(rqlite::Rqlite::new(&config.rqlite_url)),
+    };
+    Ok(Box::new(postgres::PostgresPlatform::new(
+        &config.postgres,
+        engines,
+        index,
+        config.users_dir.clone(),
+    )?))
+}
+
+fn unsupported(kind: &str, engine: Engine) -> PlatformError {
+    PlatformError::Unsupported {
+        what: format!("storages.{kind}.engine {}", engine.name()),
+    }
 }
 
 /// What a sink answers when it cannot take a record: its own error, passed through untouched.
@@ -134,6 +171,66 @@ pub trait UserSink {
 
     /// Takes note of a loss.
     fn loss(&mut self, loss: Loss);
+
+    /// Takes several records at once: `count` lines, each with its newline.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn records(
+        &mut self,
+        collection: Collection,
+        lines: &[u8],
+        count: u64,
+    ) -> Result<(), SinkError> {
+        let mut taken = 0;
+        for line in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+            self.record(collection, line)?;
+            taken += 1;
+        }
+        debug_assert_eq!(taken, count);
+        Ok(())
+    }
+
+    /// Passes on what it still holds; to be called before it is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Where the users of an export go, several at once.
+pub trait Target: Sync {
+    /// Begins a user.
+    ///
+    /// # Errors
+    /// Whatever keeps the target from storing the user; reading then stops.
+    fn begin<'a>(&'a self, user: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError>;
+}
+
+/// Where one user goes; several threads may bring what belongs to it, each through a sink of its own.
+pub trait UserTarget: Send + Sync {
+    /// A way in.
+    fn sink(&self) -> Box<dyn UserSink + '_>;
+
+    /// Ends the user, whose sinks are all flushed.
+    ///
+    /// # Errors
+    /// Whatever keeps the target from storing the user; reading then stops.
+    fn finish(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// Takes the entries of the platform index.
+pub trait IndexSink {
+    /// Takes one entry: a complete JSON object, without newline.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from storing it; reading then stops.
+    fn record(&mut self, line: &[u8]) -> Result<(), SinkError>;
+
+    /// Takes note of a loss.
+    fn loss(&mut self, loss: Loss);
 }
 
 /// A platform that can be read.
@@ -144,20 +241,62 @@ pub trait Platform: Sync {
     /// When the index cannot be read.
     fn users(&self) -> Result<Vec<User>, PlatformError>;
 
-    /// Hands over everything the platform stores for `user`.
+    /// Hands over everything the platform stores for `users`, with `jobs` threads.
     ///
     /// # Errors
-    /// When a store of the user cannot be read, or when the sink fails.
-    fn export_user(&self, user: &User, sink: &mut dyn UserSink) -> Result<(), ExportError>;
-
-    /// Hands over the entries of the platform index, one JSON object each.
-    ///
-    /// # Errors
-    /// When the index cannot be read, or when `record` fails.
-    fn export_platform(
+    /// When a store that all users share cannot be read, or when the target fails.
+    fn export_all(
         &self,
-        record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
+        users: &[User],
+        jobs: usize,
+        target: &dyn Target,
     ) -> Result<(), ExportError>;
+
+    /// Hands over the entries of the platform index, one JSON object each. An entry that is none is a loss.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or when the sink fails.
+    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError>;
+}
+
+/// User by user, several at once.
+fn each_user(
+    users: &[User],
+    jobs: usize,
+    target: &dyn Target,
+    export: impl Fn(&User, &mut dyn UserSink) -> Result<(), ExportError> + Sync,
+) -> Result<(), ExportError> {
+    let next = AtomicUsize::new(0);
+    let failure: Mutex<Option<ExportError>> = Mutex::new(None);
+    let one = |user: &User| {
+        let open = target.begin(user).map_err(ExportError::Sink)?;
+        let mut sink = open.sink();
+        export(user, sink.as_mut())?;
+        sink.flush().map_err(ExportError::Sink)?;
+        drop(sink);
+        open.finish().map_err(ExportError::Sink)
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(users.len()) {
+            scope.spawn(|| {
+                while let Some(user) = users.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = one(user) {
+                        next.store(users.len(), Ordering::Relaxed);
+                        lock(&failure).get_or_insert(error.of(user));
+                    }
+                }
+            });
+        }
+    });
+    let failure = lock(&failure).take();
+    failure.map_or(Ok(()), Err)
+}
+
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Why a platform could not be read.
@@ -201,6 +340,14 @@ pub enum PlatformError {
         /// What happened.
         what: String,
     },
+    /// The PostgreSQL server does not answer as it should.
+    #[error("PostgreSQL at {server} (storages.engines.postgresql): {what}")]
+    Postgres {
+        /// Host, port and database.
+        server: String,
+        /// What happened and what to do.
+        what: String,
+    },
     /// The platform uses something this version cannot read.
     #[error("{what} is not supported yet by this version of pryv-backup")]
     Unsupported {
@@ -218,4 +365,23 @@ pub enum ExportError {
     /// The sink failed.
     #[error(transparent)]
     Sink(SinkError),
+    /// Either, at work on a user.
+    #[error("user {username}: {source}")]
+    User {
+        /// The user's name.
+        username: String,
+        /// What failed.
+        source: Box<ExportError>,
+    },
+}
+
+impl ExportError {
+    /// The error with the name of the user concerned.
+    #[must_use]
+    fn of(self, user: &User) -> Self {
+        Self::User {
+            username: user.username.clone(),
+            source: Box::new(self),
+        }
+    }
 }

@@ -2,8 +2,7 @@
 
 mod address;
 
-use super::json::Object;
-use super::{ExportError, PlatformError, SinkError};
+use super::{ExportError, IndexSink, PlatformError, index};
 use serde::Deserialize;
 use std::time::Duration;
 use ureq::http::{HeaderValue, header};
@@ -60,16 +59,9 @@ impl Rqlite {
     /// Hands over the unique entries, then the indexed ones, ordered by key.
     ///
     /// # Errors
-    /// When the server does not answer, has no leader or no such table, or when `record` fails.
-    pub fn export(
-        &self,
-        record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
-    ) -> Result<(), ExportError> {
-        // '0' follows '/': a range that the primary key answers.
-        for (prefix, end) in [
-            ("user-unique/", "user-unique0"),
-            ("user-indexed/", "user-indexed0"),
-        ] {
+    /// When the server does not answer, has no leader or no such table, or when the sink fails.
+    pub fn export(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
+        for (prefix, end) in index::RANGES {
             let mut after = prefix.to_owned();
             loop {
                 let rows = self.page(&after, end)?;
@@ -81,10 +73,7 @@ impl Rqlite {
                 }
                 after.clone_from(last);
                 for (key, value) in &rows {
-                    let line = entry(key, value).ok_or_else(|| {
-                        self.error(&format!("its key {key:?} is not <kind>/<field>/<name>"))
-                    })?;
-                    record(&line).map_err(ExportError::Sink)?;
+                    index::hand_over(key, value, &self.url, sink)?;
                 }
             }
         }
@@ -190,44 +179,5 @@ impl Rqlite {
             url: self.url.clone(),
             what: what.to_owned(),
         }
-    }
-}
-
-/// `user-unique/<field>/<value>` → username, or `user-indexed/<field>/<username>` → value.
-/// Only the first two slashes separate: a value may contain more.
-fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
-    let mut parts = key.splitn(3, '/');
-    let (kind, field, rest) = (parts.next()?, parts.next()?, parts.next()?);
-    let unique = kind == "user-unique";
-    let (username, value) = if unique {
-        (stored, rest)
-    } else {
-        (rest, stored)
-    };
-    let mut object = Object::new();
-    object.raw("isUnique", if unique { "true" } else { "false" });
-    object
-        .string("field", field)
-        .string("username", username)
-        .string("value", value);
-    Some(object.finish())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_with_slashes_stay_whole() {
-        let line = entry("user-unique/email/a/b@x", "bob").unwrap_or_default();
-        assert_eq!(
-            line,
-            br#"{"isUnique":true,"field":"email","username":"bob","value":"a/b@x"}"#
-        );
-        let line = entry("user-indexed/language/bob", "en/gb").unwrap_or_default();
-        assert_eq!(
-            line,
-            br#"{"isUnique":false,"field":"language","username":"bob","value":"en/gb"}"#
-        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -12,11 +12,16 @@ use sha2::{Digest, Sha256};
 
 use super::ArchiveError;
 
+/// Bytes that go to the disk at once: a small file is written with one call.
+const PIECE: usize = 256 * 1024;
+
 /// Takes the content of one file and stores it.
 pub struct FileWriter {
     path: String,
     disk_path: PathBuf,
-    file: BufWriter<File>,
+    file: File,
+    /// What is to be written next.
+    waiting: Vec<u8>,
     sealing: Option<Sealing>,
     stored: Sha256,
     stored_size: u64,
@@ -27,7 +32,6 @@ struct Sealing {
     encoder: Encoder,
     salt: [u8; 16],
     content: Sha256,
-    sealed: Vec<u8>,
 }
 
 impl FileWriter {
@@ -35,10 +39,15 @@ impl FileWriter {
     pub fn create(root: &Path, path: &str, key: Option<&DataKey>) -> Result<Self, ArchiveError> {
         let disk_path = root.join(path);
         let at = |source| ArchiveError::io(&disk_path, source);
-        if let Some(parent) = disk_path.parent() {
+        let mut file = File::create_new(&disk_path);
+        // The first file of a folder makes it.
+        if let (Err(e), Some(parent)) = (&file, disk_path.parent())
+            && e.kind() == ErrorKind::NotFound
+        {
             std::fs::create_dir_all(parent).map_err(at)?;
+            file = File::create_new(&disk_path);
         }
-        let file = File::create_new(&disk_path).map_err(at)?;
+        let file = file.map_err(at)?;
         let sealing = key
             .map(|key| {
                 let mut salt = [0; 16];
@@ -47,14 +56,14 @@ impl FileWriter {
                     encoder: Encoder::new(key, salt),
                     salt,
                     content: Sha256::new(),
-                    sealed: Vec::new(),
                 })
             })
             .transpose()?;
         Ok(FileWriter {
             path: path.to_owned(),
             disk_path,
-            file: BufWriter::with_capacity(256 * 1024, file),
+            file,
+            waiting: Vec::new(),
             sealing,
             stored: Sha256::new(),
             stored_size: 0,
@@ -65,38 +74,28 @@ impl FileWriter {
     /// Appends content.
     pub fn write(&mut self, content: &[u8]) -> Result<(), ArchiveError> {
         self.content_size += content.len() as u64;
-        let Some(sealing) = &mut self.sealing else {
-            return self.store(content);
-        };
-        sealing.content.update(content);
-        let mut sealed = std::mem::take(&mut sealing.sealed);
-        sealing.encoder.push(content, &mut sealed);
-        self.store(&sealed)?;
-        self.recycle(sealed);
+        match &mut self.sealing {
+            Some(sealing) => {
+                sealing.content.update(content);
+                sealing.encoder.push(content, &mut self.waiting);
+            }
+            None => self.waiting.extend_from_slice(content),
+        }
+        if self.waiting.len() >= PIECE {
+            self.store()?;
+        }
         Ok(())
     }
 
     /// Ends the file and says what an inventory says of it.
     pub fn finish(mut self, records: Option<u64>) -> Result<FileEntry, ArchiveError> {
-        let sealed = self.sealing.take().map(|sealing| {
-            let mut rest = Vec::new();
-            sealing.encoder.finish(&mut rest);
-            (
-                rest,
-                Base64::encode_string(&sealing.salt),
-                hex(sealing.content),
-            )
-        });
-        let (salt, content_sha256) = match sealed {
-            Some((rest, salt, digest)) => {
-                self.store(&rest)?;
-                (Some(salt), Some(digest))
-            }
-            None => (None, None),
-        };
-        self.file
-            .flush()
-            .map_err(|e| ArchiveError::io(&self.disk_path, e))?;
+        let (mut salt, mut content_sha256) = (None, None);
+        if let Some(sealing) = self.sealing.take() {
+            sealing.encoder.finish(&mut self.waiting);
+            salt = Some(Base64::encode_string(&sealing.salt));
+            content_sha256 = Some(hex(sealing.content));
+        }
+        self.store()?;
         Ok(FileEntry {
             path: self.path,
             size: self.stored_size,
@@ -110,24 +109,18 @@ impl FileWriter {
 
     /// Gives the file up and removes what was written of it.
     pub fn abandon(self) -> Result<(), ArchiveError> {
-        let path = self.disk_path.clone();
         drop(self.file);
-        std::fs::remove_file(&path).map_err(|e| ArchiveError::io(&path, e))
+        std::fs::remove_file(&self.disk_path).map_err(|e| ArchiveError::io(&self.disk_path, e))
     }
 
-    fn store(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
-        self.stored.update(bytes);
-        self.stored_size += bytes.len() as u64;
+    fn store(&mut self) -> Result<(), ArchiveError> {
+        self.stored.update(&self.waiting);
+        self.stored_size += self.waiting.len() as u64;
         self.file
-            .write_all(bytes)
-            .map_err(|e: io::Error| ArchiveError::io(&self.disk_path, e))
-    }
-
-    fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if let Some(sealing) = &mut self.sealing {
-            buffer.clear();
-            sealing.sealed = buffer;
-        }
+            .write_all(&self.waiting)
+            .map_err(|e| ArchiveError::io(&self.disk_path, e))?;
+        self.waiting.clear();
+        Ok(())
     }
 }
 

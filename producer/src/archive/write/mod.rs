@@ -1,8 +1,10 @@
 //! Writing an archive: everything aside first, one durability barrier, then into place, the manifest last.
 
+mod block;
 mod companions;
 pub mod file;
 mod records;
+mod sink;
 mod user;
 
 use std::{
@@ -18,13 +20,15 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use sink::Sink;
 pub use user::{UserDone, UserWriter, now_ms};
 
 use self::{
+    block::Block,
     file::{FileWriter, hex},
-    records::RecordFile,
+    records::{Place, RecordFile},
 };
-use crate::platform::User;
+use crate::platform::{self, IndexSink, SinkError, User};
 
 /// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
 const STAGING: &str = ".pryv-backup-partial";
@@ -121,6 +125,50 @@ pub struct ArchiveWriter {
     snapshot_before: f64,
 }
 
+/// Takes the platform's own entries.
+pub struct IndexWriter {
+    compress: bool,
+    file: RecordFile,
+    block: Block,
+    losses: Vec<Loss>,
+}
+
+impl IndexWriter {
+    fn pass_on(&mut self) -> Result<(), ArchiveError> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let file = &mut self.file;
+        self.block
+            .take(self.compress, |content| file.append(&content))
+    }
+}
+
+impl IndexSink for IndexWriter {
+    fn record(&mut self, line: &[u8]) -> Result<(), SinkError> {
+        self.block.push(line);
+        if self.block.is_full() {
+            self.pass_on()?;
+        }
+        Ok(())
+    }
+
+    fn loss(&mut self, loss: platform::Loss) {
+        self.losses.push(loss.into());
+    }
+}
+
+impl From<platform::Loss> for Loss {
+    fn from(loss: platform::Loss) -> Self {
+        Loss {
+            user_id: loss.user_id,
+            collection: loss.collection,
+            path: loss.path,
+            what: loss.what,
+        }
+    }
+}
+
 /// What is known when all users are written.
 pub struct Summary {
     /// Engine and domain, for the manifest.
@@ -190,19 +238,21 @@ impl ArchiveWriter {
         UserWriter::create(self, user)
     }
 
-    /// The file of the platform's own entries.
-    pub fn platform_file(&self) -> Result<RecordFile, ArchiveError> {
-        RecordFile::create(
-            &self.staging,
-            "platform/platform",
-            self.options.compress,
-            self.key(),
-        )
+    /// Begins the file of the platform's own entries.
+    pub fn index(&self) -> Result<IndexWriter, ArchiveError> {
+        Ok(IndexWriter {
+            compress: self.options.compress,
+            file: RecordFile::create(self.place(), "platform/platform")?,
+            block: Block::default(),
+            losses: Vec::new(),
+        })
     }
 
-    /// Adds the finished file of the platform's entries.
-    pub fn add_shared(&mut self, entry: FileEntry) {
-        self.shared.push(entry);
+    /// Ends the file of the platform's own entries, and says what is missing in it.
+    pub fn add_index(&mut self, mut index: IndexWriter) -> Result<Vec<Loss>, ArchiveError> {
+        index.pass_on()?;
+        self.shared.push(index.file.finish()?);
+        Ok(index.losses)
     }
 
     /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. Returns the archive id.
@@ -258,6 +308,14 @@ impl ArchiveWriter {
 
     fn key(&self) -> Option<&DataKey> {
         self.key.as_ref()
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            root: &self.staging,
+            compress: self.options.compress,
+            key: self.key(),
+        }
     }
 
     fn write_json<T: Serialize>(&self, path: &str, value: &T) -> Result<FileEntry, ArchiveError> {

@@ -3,88 +3,61 @@
 use std::path::Path;
 
 use decryptor_wasm::{DataKey, FileEntry};
-use libdeflater::{CompressionLvl, Compressor};
 
-use super::{ArchiveError, file::FileWriter};
+use super::{
+    ArchiveError,
+    block::{self, Content},
+    file::FileWriter,
+};
 
-/// Plain bytes of a gzip member: large enough to compress well, small enough to keep memory flat.
-const BLOCK: usize = 1024 * 1024;
+/// Where and how record files are written.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The folder of the archive.
+    pub root: &'a Path,
+    /// Whether the files are compressed.
+    pub compress: bool,
+    /// What seals them.
+    pub key: Option<&'a DataKey>,
+}
 
 /// One `.jsonl` or `.jsonl.gz` file.
 pub struct RecordFile {
     file: FileWriter,
-    block: Vec<u8>,
-    gzip: Option<Gzip>,
+    compress: bool,
     records: u64,
-    members: u64,
-}
-
-struct Gzip {
-    compressor: Compressor,
-    member: Vec<u8>,
+    empty: bool,
 }
 
 impl RecordFile {
     /// Creates `stem`.jsonl.gz, or `stem`.jsonl without compression.
-    pub fn create(
-        root: &Path,
-        stem: &str,
-        compress: bool,
-        key: Option<&DataKey>,
-    ) -> Result<Self, ArchiveError> {
-        let extension = if compress { "jsonl.gz" } else { "jsonl" };
+    pub fn create(place: Place<'_>, stem: &str) -> Result<Self, ArchiveError> {
+        let extension = if place.compress { "jsonl.gz" } else { "jsonl" };
         Ok(RecordFile {
-            file: FileWriter::create(root, &format!("{stem}.{extension}"), key)?,
-            block: Vec::new(),
-            gzip: compress.then(|| Gzip {
-                compressor: Compressor::new(CompressionLvl::default()),
-                member: Vec::new(),
-            }),
+            file: FileWriter::create(place.root, &format!("{stem}.{extension}"), place.key)?,
+            compress: place.compress,
             records: 0,
-            members: 0,
+            empty: true,
         })
     }
 
-    /// Appends one record, a JSON object without newline.
-    pub fn push(&mut self, line: &[u8]) -> Result<(), ArchiveError> {
-        self.block.extend_from_slice(line);
-        self.block.push(b'\n');
-        self.records += 1;
-        if self.block.len() >= BLOCK {
-            self.flush()
-        } else {
-            Ok(())
-        }
+    /// Appends records.
+    pub fn append(&mut self, content: &Content<'_>) -> Result<(), ArchiveError> {
+        self.empty = false;
+        self.records += content.records;
+        self.file.write(content.bytes)
     }
 
     /// Ends the file. Without any record its content is the gzip form of nothing, as Pryv's own tool writes it.
     pub fn finish(mut self) -> Result<FileEntry, ArchiveError> {
-        if !self.block.is_empty() || self.members == 0 {
-            self.flush()?;
+        if self.empty {
+            block::content(self.compress, b"", 0, |nothing| self.append(&nothing))?;
         }
         self.file.finish(Some(self.records))
     }
-
-    fn flush(&mut self) -> Result<(), ArchiveError> {
-        self.members += 1;
-        match &mut self.gzip {
-            None => self.file.write(&self.block)?,
-            Some(gzip) => {
-                gzip.member
-                    .resize(gzip.compressor.gzip_compress_bound(self.block.len()), 0);
-                let length = gzip
-                    .compressor
-                    .gzip_compress(&self.block, &mut gzip.member)
-                    .map_err(|e| ArchiveError::Compress(e.to_string()))?;
-                self.file.write(&gzip.member[..length])?;
-            }
-        }
-        self.block.clear();
-        Ok(())
-    }
 }
 
-/// A series of numbered files, `events-0001`, `events-0002` …: each ends with the record that reaches the limit.
+/// A series of numbered files, `events-0001`, `events-0002` …: each ends with the block that reaches the limit.
 pub struct Chunked {
     stem: String,
     limit: u64,
@@ -106,23 +79,17 @@ impl Chunked {
         }
     }
 
-    /// Appends one record, opening the next file where needed.
-    pub fn push(
-        &mut self,
-        root: &Path,
-        compress: bool,
-        key: Option<&DataKey>,
-        line: &[u8],
-    ) -> Result<(), ArchiveError> {
+    /// Appends records, opening the next file where needed.
+    pub fn append(&mut self, place: Place<'_>, content: &Content<'_>) -> Result<(), ArchiveError> {
         let file = match &mut self.current {
             Some(file) => file,
             empty => {
                 let stem = format!("{}-{:04}", self.stem, self.entries.len() + 1);
-                empty.insert(RecordFile::create(root, &stem, compress, key)?)
+                empty.insert(RecordFile::create(place, &stem)?)
             }
         };
-        file.push(line)?;
-        self.plain_bytes += line.len() as u64 + 1;
+        file.append(content)?;
+        self.plain_bytes += content.plain;
         if self.plain_bytes >= self.limit {
             self.close()
         } else {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::Read,
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,22 +15,31 @@ use decryptor_wasm::{
 
 use super::{
     ArchiveError, ArchiveWriter,
+    block::Content,
     file::FileWriter,
-    records::{Chunked, RecordFile},
+    records::{Chunked, Place, RecordFile},
+    sink::Sink,
 };
-use crate::platform::{self, Collection, SinkError, User, UserSink};
+use crate::platform::{self, Collection, User};
 
-/// Takes a user's records and attachments; several may be at work at once.
+/// Bytes of an attachment that are read at once.
+const PIECE: usize = 256 * 1024;
+
+/// Takes a user's records and attachments, from several threads.
 pub struct UserWriter<'a> {
     archive: &'a ArchiveWriter,
     user: &'a User,
     folder: String,
+    files: Mutex<Files>,
+    losses: Mutex<Vec<Loss>>,
+}
+
+struct Files {
     single: BTreeMap<&'static str, RecordFile>,
     events: Chunked,
     audit: Chunked,
-    stats: UserStats,
-    losses: Vec<Loss>,
     attachments: Vec<FileEntry>,
+    stats: UserStats,
 }
 
 /// What the archive keeps of a finished user.
@@ -50,65 +60,46 @@ impl<'a> UserWriter<'a> {
             return Err(ArchiveError::UnsafeName(user.user_id.clone()));
         }
         let folder = format!("users/{}", user.user_id);
-        let mut writer = UserWriter {
-            events: Chunked::new(
-                format!("{folder}/events/events"),
-                archive.options.chunk_bytes,
-            ),
-            audit: Chunked::new(format!("{folder}/audit/audit"), archive.options.chunk_bytes),
+        let limit = archive.options.chunk_bytes;
+        let files = Files {
+            single: BTreeMap::new(),
+            events: Chunked::new(format!("{folder}/events/events"), limit),
+            audit: Chunked::new(format!("{folder}/audit/audit"), limit),
+            attachments: Vec::new(),
+            stats: UserStats::default(),
+        };
+        Ok(UserWriter {
             archive,
             user,
             folder,
-            single: BTreeMap::new(),
-            stats: UserStats::default(),
-            losses: Vec::new(),
-            attachments: Vec::new(),
-        };
-        // These exist even without a record.
-        for collection in [
-            Collection::Streams,
-            Collection::Accesses,
-            Collection::Profile,
-            Collection::Webhooks,
-        ] {
-            writer.file(collection)?;
-        }
-        Ok(writer)
+            files: Mutex::new(files),
+            losses: Mutex::default(),
+        })
     }
 
-    fn file(&mut self, collection: Collection) -> Result<&mut RecordFile, ArchiveError> {
-        let name = collection.name();
-        if !self.single.contains_key(name) {
-            let stem = match collection {
-                Collection::Series => format!("{}/series/series", self.folder),
-                _ => format!("{}/{name}", self.folder),
-            };
-            let file = RecordFile::create(
-                &self.archive.staging,
-                &stem,
-                self.archive.options.compress,
-                self.archive.key(),
-            )?;
-            self.single.insert(name, file);
-        }
-        self.single
-            .get_mut(name)
-            .ok_or_else(|| ArchiveError::UnsafeName(name.to_owned()))
+    /// A way in for one thread.
+    pub fn sink(&self) -> Sink<'_> {
+        Sink::new(self)
     }
 
-    fn write_record(&mut self, collection: Collection, line: &[u8]) -> Result<(), ArchiveError> {
-        let (root, compress, key) = (
-            &self.archive.staging,
-            self.archive.options.compress,
-            self.archive.key(),
-        );
+    pub(super) fn place(&self) -> Place<'a> {
+        self.archive.place()
+    }
+
+    /// Appends records of a collection.
+    pub(super) fn append(
+        &self,
+        collection: Collection,
+        content: &Content<'_>,
+    ) -> Result<(), ArchiveError> {
+        let mut files = lock(&self.files);
         match collection {
-            Collection::Events => self.events.push(root, compress, key, line)?,
-            Collection::Audit => self.audit.push(root, compress, key, line)?,
-            other => self.file(other)?.push(line)?,
+            Collection::Events => files.events.append(self.place(), content)?,
+            Collection::Audit => files.audit.append(self.place(), content)?,
+            other => self.single(&mut files, other)?.append(content)?,
         }
-        let stats = &mut self.stats;
-        *match collection {
+        let stats = &mut files.stats;
+        let count = match collection {
             Collection::Streams => &mut stats.streams,
             Collection::Accesses => &mut stats.accesses,
             Collection::Profile => &mut stats.profile,
@@ -117,26 +108,46 @@ impl<'a> UserWriter<'a> {
             Collection::Audit => &mut stats.audit,
             Collection::Series => &mut stats.series,
             Collection::Account => return Ok(()),
-        } += 1;
+        };
+        *count += content.records;
         Ok(())
     }
 
-    fn write_attachment(
-        &mut self,
+    fn single<'f>(
+        &self,
+        files: &'f mut Files,
+        collection: Collection,
+    ) -> Result<&'f mut RecordFile, ArchiveError> {
+        let name = collection.name();
+        Ok(match files.single.entry(name) {
+            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                let stem = match collection {
+                    Collection::Series => format!("{}/series/series", self.folder),
+                    _ => format!("{}/{name}", self.folder),
+                };
+                place.insert(RecordFile::create(self.place(), &stem)?)
+            }
+        })
+    }
+
+    /// Stores one attachment; a reader that fails is a loss.
+    pub(super) fn write_attachment(
+        &self,
         file_id: &str,
         reader: &mut dyn Read,
     ) -> Result<(), ArchiveError> {
         let path = format!("{}/attachments/{file_id}", self.folder);
         if !is_safe_name(file_id) {
-            self.lose(
-                "attachments",
+            self.lose_attachment(
                 None,
                 format!("the attachment id {file_id:?} is no file name; it was left out"),
             );
             return Ok(());
         }
-        let mut file = FileWriter::create(&self.archive.staging, &path, self.archive.key())?;
-        let mut buffer = vec![0; 256 * 1024];
+        let place = self.place();
+        let mut file = FileWriter::create(place.root, &path, place.key)?;
+        let mut buffer = vec![0; PIECE];
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => break,
@@ -144,8 +155,7 @@ impl<'a> UserWriter<'a> {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     file.abandon()?;
-                    self.lose(
-                        "attachments",
+                    self.lose_attachment(
                         Some(path),
                         format!("the attachment could not be read: {e}"),
                     );
@@ -153,44 +163,64 @@ impl<'a> UserWriter<'a> {
                 }
             }
         }
-        self.attachments.push(file.finish(None)?);
-        self.stats.attachments += 1;
+        let entry = file.finish(None)?;
+        let mut files = lock(&self.files);
+        files.attachments.push(entry);
+        files.stats.attachments += 1;
         Ok(())
     }
 
-    fn lose(&mut self, collection: &str, path: Option<String>, what: String) {
-        self.losses.push(Loss {
-            user_id: Some(self.user.user_id.clone()),
-            collection: Some(collection.to_owned()),
+    fn lose_attachment(&self, path: Option<String>, what: String) {
+        self.lose(platform::Loss {
+            user_id: None,
+            collection: Some("attachments".to_owned()),
             path,
             what,
         });
     }
 
+    /// Takes note of a loss.
+    pub(super) fn lose(&self, loss: platform::Loss) {
+        let mut loss = Loss::from(loss);
+        loss.user_id.get_or_insert(self.user.user_id.clone());
+        lock(&self.losses).push(loss);
+    }
+
     /// Ends the user's files and writes the user-manifest.
-    pub fn finish(mut self) -> Result<UserDone, ArchiveError> {
+    pub fn finish(self) -> Result<UserDone, ArchiveError> {
+        let mut all = lock(&self.files);
+        // These exist even without a record.
+        for collection in [
+            Collection::Streams,
+            Collection::Accesses,
+            Collection::Profile,
+            Collection::Webhooks,
+        ] {
+            self.single(&mut all, collection)?;
+        }
         let mut files = Vec::new();
-        for file in std::mem::take(&mut self.single).into_values() {
+        for file in std::mem::take(&mut all.single).into_values() {
             files.push(file.finish()?);
         }
-        self.events.close()?;
-        self.audit.close()?;
+        all.events.close()?;
+        all.audit.close()?;
         let chunks = Chunks {
-            events: names(&self.events.entries),
-            audit: Some(names(&self.audit.entries)),
+            events: names(&all.events.entries),
+            audit: Some(names(&all.audit.entries)),
         };
-        files.append(&mut self.events.entries);
-        files.append(&mut self.audit.entries);
-        files.append(&mut self.attachments);
+        files.append(&mut all.events.entries);
+        files.append(&mut all.audit.entries);
+        all.attachments.sort_by(|a, b| a.path.cmp(&b.path));
+        files.append(&mut all.attachments);
         let manifest = UserManifest {
             entry: UserEntry {
                 user_id: self.user.user_id.clone(),
                 username: self.user.username.clone(),
                 backup_timestamp: now_ms(),
-                stats: self.stats,
+                stats: std::mem::take(&mut all.stats),
                 chunks,
             },
-            losses: self.losses,
+            losses: std::mem::take(&mut *lock(&self.losses)),
             inventory: Some(Inventory { v: 1, files }),
         };
         let path = format!("{}/user-manifest.json", self.folder);
@@ -205,23 +235,9 @@ impl<'a> UserWriter<'a> {
     }
 }
 
-impl UserSink for UserWriter<'_> {
-    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
-        Ok(self.write_record(collection, line)?)
-    }
-
-    fn attachment(&mut self, file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
-        Ok(self.write_attachment(file_id, reader)?)
-    }
-
-    fn loss(&mut self, loss: platform::Loss) {
-        self.losses.push(Loss {
-            user_id: loss.user_id.or_else(|| Some(self.user.user_id.clone())),
-            collection: loss.collection,
-            path: loss.path,
-            what: loss.what,
-        });
-    }
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn names(entries: &[FileEntry]) -> Vec<String> {

@@ -7,9 +7,10 @@ pub(super) mod file;
 pub(super) mod reading;
 mod series;
 
+use super::attachments::folder;
 use super::{
-    Collection, ExportError, Platform, PlatformError, SinkError, User, UserSink, attachments,
-    rqlite,
+    Collection, ExportError, IndexSink, Platform, PlatformError, Target, User, UserSink,
+    attachments, each_user, rqlite,
 };
 use file::SqliteFile;
 use reading::Reading;
@@ -28,18 +29,6 @@ impl SqlitePlatform {
         Self { users_dir, index }
     }
 
-    /// The folder of a user or of a series namespace: sharded by its last three characters.
-    fn folder(&self, id: &str) -> Option<PathBuf> {
-        let mut folder = self.users_dir.clone();
-        let last: Vec<char> = id.chars().rev().take(3).collect();
-        if last.len() < 3 || !attachments::plain(id) {
-            return None;
-        }
-        folder.extend(last.iter().map(char::to_string));
-        folder.push(id);
-        Some(folder)
-    }
-
     /// Usernames with their user ids, in the order of the index.
     fn index(&self) -> Result<Vec<(String, String)>, PlatformError> {
         let file = SqliteFile::open(&self.users_dir.join("user-index.db"))?;
@@ -56,36 +45,28 @@ impl SqlitePlatform {
         Ok(index)
     }
 
-    /// The namespaces in which series of the user may be: those of the names it has or had, and its id.
-    fn namespaces(&self, user: &User, former: Vec<String>) -> Result<Vec<String>, PlatformError> {
-        let owners: HashMap<String, String> = self.index()?.into_iter().collect();
-        let mut names = vec![user.username.clone()];
-        // A name given up may have become another user's, and its series with it.
-        names.extend(
-            former
-                .into_iter()
-                .filter(|name| owners.get(name).is_none_or(|id| *id == user.user_id)),
-        );
-        let mut namespaces: Vec<String> = Vec::new();
-        for namespace in names
-            .iter()
-            .map(|name| format!("user.{name}"))
-            .chain([user.user_id.clone()])
-        {
-            if !namespaces.contains(&namespace) {
-                namespaces.push(namespace);
-            }
+    /// Hands over the audit trail, which begins with the first audited call: a user may have none.
+    pub(super) fn export_audit(&self, reading: &mut Reading<'_>) -> Result<(), ExportError> {
+        let Some(folder) = folder(&self.users_dir, &reading.user.user_id) else {
+            return Ok(());
+        };
+        let path = folder.join("audit-1.0.0.sqlite");
+        if !path.exists() {
+            return Ok(());
         }
-        Ok(namespaces)
+        let outcome = with_file(&path, |file| events::export_audit(file, reading));
+        reading.survive(Collection::Audit.name(), &path, outcome)
     }
 
-    fn export_series(
+    /// Hands over the series; `owners` are the ids of all users by name.
+    pub(super) fn export_series(
         &self,
         former: Vec<String>,
+        owners: &HashMap<&str, &str>,
         reading: &mut Reading<'_>,
     ) -> Result<(), ExportError> {
-        for namespace in self.namespaces(reading.user, former)? {
-            let Some(folder) = self.folder(&namespace) else {
+        for namespace in namespaces(reading.user, former, owners) {
+            let Some(folder) = folder(&self.users_dir, &namespace) else {
                 continue;
             };
             let path = folder.join("series-1.0.0.sqlite");
@@ -96,26 +77,10 @@ impl SqlitePlatform {
         }
         Ok(())
     }
-}
-
-impl Platform for SqlitePlatform {
-    fn users(&self) -> Result<Vec<User>, PlatformError> {
-        let mut users: Vec<User> = Vec::new();
-        for (username, user_id) in self.index()? {
-            let user = User { user_id, username };
-            // The index does not keep an id from having two names; the later one is the current one.
-            match users.iter_mut().find(|known| known.user_id == user.user_id) {
-                Some(known) => *known = user,
-                None => users.push(user),
-            }
-        }
-        Ok(users)
-    }
 
     fn export_user(&self, user: &User, sink: &mut dyn UserSink) -> Result<(), ExportError> {
-        let folder = self
-            .folder(&user.user_id)
-            .ok_or_else(|| PlatformError::Record {
+        let folder =
+            folder(&self.users_dir, &user.user_id).ok_or_else(|| PlatformError::Record {
                 path: self.users_dir.join("user-index.db"),
                 what: format!(
                     "user {:?} has the id {:?}, which names no folder",
@@ -144,22 +109,64 @@ impl Platform for SqlitePlatform {
         });
         reading.survive(Collection::Account.name(), &path, outcome)?;
 
-        // The audit trail begins with the first audited call: a user may have none.
-        let path = folder.join("audit-1.0.0.sqlite");
-        if path.exists() {
-            let outcome = with_file(&path, |file| events::export_audit(file, reading));
-            reading.survive(Collection::Audit.name(), &path, outcome)?;
+        self.export_audit(reading)?;
+        let index = self.index()?;
+        let owners = index.iter().map(|(n, id)| (n.as_str(), id.as_str()));
+        self.export_series(former, &owners.collect(), reading)
+    }
+}
+
+/// The namespaces in which series of the user may be: those of the names it has or had, and its id.
+fn namespaces(user: &User, former: Vec<String>, owners: &HashMap<&str, &str>) -> Vec<String> {
+    let mut names = vec![user.username.clone()];
+    // A name given up may have become another user's, and its series with it.
+    names.extend(former.into_iter().filter(|name| {
+        owners
+            .get(name.as_str())
+            .is_none_or(|id| *id == user.user_id)
+    }));
+    let mut namespaces: Vec<String> = Vec::new();
+    for namespace in names
+        .iter()
+        .map(|name| format!("user.{name}"))
+        .chain([user.user_id.clone()])
+    {
+        if !namespaces.contains(&namespace) {
+            namespaces.push(namespace);
         }
-        self.export_series(former, reading)
+    }
+    namespaces
+}
+
+impl Platform for SqlitePlatform {
+    fn users(&self) -> Result<Vec<User>, PlatformError> {
+        let mut users: Vec<User> = Vec::new();
+        for (username, user_id) in self.index()? {
+            let user = User { user_id, username };
+            // The index does not keep an id from having two names; the later one is the current one.
+            match users.iter_mut().find(|known| known.user_id == user.user_id) {
+                Some(known) => *known = user,
+                None => users.push(user),
+            }
+        }
+        Ok(users)
     }
 
-    fn export_platform(
+    fn export_all(
         &self,
-        record: &mut dyn FnMut(&[u8]) -> Result<(), SinkError>,
+        users: &[User],
+        jobs: usize,
+        target: &dyn Target,
     ) -> Result<(), ExportError> {
+        each_user(users, jobs, target, |user, sink| {
+            self.export_user(user, sink)
+        })
+    }
+
+    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
         self.index
             .as_ref()
-            .map_or(Ok(()), |index| index.export(record))
+            .map_or(Ok(()), |index| index.export(sink))
     }
 }
 

@@ -1,0 +1,110 @@
+//! Records on their way into a file: collected into blocks, each of which becomes one gzip member.
+
+use std::cell::RefCell;
+
+use libdeflater::{CompressionLvl, Compressor};
+
+use super::ArchiveError;
+
+/// Plain bytes of a gzip member: large enough to compress well, small enough to keep memory flat.
+const SIZE: usize = 1024 * 1024;
+
+/// Lines that wait to be compressed together.
+#[derive(Default)]
+pub struct Block {
+    lines: Vec<u8>,
+    records: u64,
+}
+
+/// What goes into a file: a gzip member, or the lines themselves in an archive that is not compressed.
+pub struct Content<'a> {
+    /// As the file takes it.
+    pub bytes: &'a [u8],
+    /// Bytes of the lines.
+    pub plain: u64,
+    /// Number of lines.
+    pub records: u64,
+}
+
+impl Block {
+    /// Appends a record, which has no newline.
+    pub fn push(&mut self, line: &[u8]) {
+        self.lines.extend_from_slice(line);
+        self.lines.push(b'\n');
+        self.records += 1;
+    }
+
+    /// Appends lines with their newlines.
+    pub fn extend(&mut self, lines: &[u8], count: u64) {
+        self.lines.extend_from_slice(lines);
+        self.records += count;
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Whether it is time to take what is in it.
+    pub fn is_full(&self) -> bool {
+        self.lines.len() >= SIZE
+    }
+
+    /// Hands over the content, compressed by the calling thread, and is empty again.
+    pub fn take<R>(
+        &mut self,
+        compress: bool,
+        then: impl FnOnce(Content<'_>) -> Result<R, ArchiveError>,
+    ) -> Result<R, ArchiveError> {
+        let done = content(compress, &self.lines, self.records, then);
+        self.lines.clear();
+        self.records = 0;
+        done
+    }
+}
+
+/// On event lines, level 5 takes two thirds of the time of the usual 6, for 1 % more bytes.
+const LEVEL: i32 = 5;
+
+struct Gzip {
+    compressor: Compressor,
+    member: Vec<u8>,
+}
+
+thread_local! {
+    static GZIP: RefCell<Gzip> = RefCell::new(Gzip {
+        compressor: Compressor::new(CompressionLvl::new(LEVEL).unwrap_or_default()),
+        member: Vec::new(),
+    });
+}
+
+/// Lines as content of a file.
+pub fn content<R>(
+    compress: bool,
+    lines: &[u8],
+    records: u64,
+    then: impl FnOnce(Content<'_>) -> Result<R, ArchiveError>,
+) -> Result<R, ArchiveError> {
+    let plain = lines.len() as u64;
+    if !compress {
+        return then(Content {
+            bytes: lines,
+            plain,
+            records,
+        });
+    }
+    GZIP.with_borrow_mut(|Gzip { compressor, member }| {
+        let bound = compressor.gzip_compress_bound(lines.len());
+        if member.len() < bound {
+            member.resize(bound, 0);
+        }
+        let length = compressor
+            .gzip_compress(lines, member)
+            .map_err(|e| ArchiveError::Compress(e.to_string()))?;
+        then(Content {
+            bytes: &member[..length],
+            plain,
+            records,
+        })
+    })
+}

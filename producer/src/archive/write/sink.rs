@@ -1,0 +1,94 @@
+//! A way into a user's files: what one thread brings.
+
+use std::io::Read;
+
+use super::{ArchiveError, block, block::Block, user::UserWriter};
+use crate::platform::{self, Collection, SinkError, UserSink};
+
+/// Lines worth a gzip member of their own.
+const MEMBER: usize = 256 * 1024;
+
+/// Collects the records of one thread into blocks, compresses them there, and appends them to the files of the user.
+pub struct Sink<'a> {
+    writer: &'a UserWriter<'a>,
+    blocks: Vec<(Collection, Block)>,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(writer: &'a UserWriter<'a>) -> Self {
+        Sink {
+            writer,
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Appends to the block of a collection, and passes it on when it is full.
+    fn add(
+        &mut self,
+        collection: Collection,
+        fill: impl FnOnce(&mut Block),
+    ) -> Result<(), ArchiveError> {
+        let found = self.blocks.iter().position(|(of, _)| *of == collection);
+        let place = found.unwrap_or_else(|| {
+            self.blocks.push((collection, Block::default()));
+            self.blocks.len() - 1
+        });
+        let block = &mut self.blocks[place].1;
+        fill(block);
+        if block.is_full() {
+            pass_on(self.writer, collection, block)?;
+        }
+        Ok(())
+    }
+}
+
+fn pass_on(
+    writer: &UserWriter<'_>,
+    collection: Collection,
+    block: &mut Block,
+) -> Result<(), ArchiveError> {
+    block.take(writer.place().compress, |content| {
+        writer.append(collection, &content)
+    })
+}
+
+impl UserSink for Sink<'_> {
+    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
+        Ok(self.add(collection, |block| block.push(line))?)
+    }
+
+    fn records(
+        &mut self,
+        collection: Collection,
+        lines: &[u8],
+        count: u64,
+    ) -> Result<(), SinkError> {
+        if lines.len() >= MEMBER {
+            let writer = self.writer;
+            return Ok(block::content(
+                writer.place().compress,
+                lines,
+                count,
+                |content| writer.append(collection, &content),
+            )?);
+        }
+        Ok(self.add(collection, |block| block.extend(lines, count))?)
+    }
+
+    fn attachment(&mut self, file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
+        Ok(self.writer.write_attachment(file_id, reader)?)
+    }
+
+    fn loss(&mut self, loss: platform::Loss) {
+        self.writer.lose(loss);
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        for (collection, block) in &mut self.blocks {
+            if !block.is_empty() {
+                pass_on(self.writer, *collection, block)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,234 @@
+//! Connections to the server, for threads that wait for its answers.
+
+use super::copy::Copy;
+use super::tls;
+use crate::config::{Postgres, TlsMode};
+use crate::platform::PlatformError;
+use futures_util::future::try_join_all;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// As `pg_dump` does: however long it takes, it is not to be cut off; nor may policies hide rows.
+const SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
+    SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
+    SET standard_conforming_strings = on; SET jit = off";
+
+/// A server that may be connected to, several times.
+pub struct Server {
+    /// Host, port and database.
+    pub address: String,
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+/// A connection. Those that share a runtime make progress while any of them is waited for.
+pub struct Connection {
+    runtime: Arc<Runtime>,
+    client: Client,
+    address: String,
+}
+
+impl Server {
+    /// The server of a configuration; not yet contacted.
+    pub fn new(config: &Postgres) -> Result<Self, PlatformError> {
+        let address = config.address();
+        let tls = tls::connector(config).map_err(|what| error(&address, what))?;
+        let mut parameters = tokio_postgres::Config::new();
+        parameters
+            .host(&config.host)
+            .port(config.port)
+            .dbname(&config.database)
+            .user(&config.user)
+            .application_name("pryv-backup")
+            .connect_timeout(Duration::from_secs(15))
+            .ssl_mode(match config.tls {
+                TlsMode::Disable => SslMode::Disable,
+                TlsMode::Prefer => SslMode::Prefer,
+                _ => SslMode::Require,
+            });
+        if let Some(password) = &config.password {
+            parameters.password(password.reveal());
+        }
+        Ok(Self {
+            address,
+            config: parameters,
+            tls,
+        })
+    }
+
+    /// Connects, with a runtime of its own.
+    pub fn connect(&self) -> Result<Connection, PlatformError> {
+        self.connect_on(&self.runtime()?)
+    }
+
+    /// What drives connections.
+    pub fn runtime(&self) -> Result<Arc<Runtime>, PlatformError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let failed = |e| error(&self.address, format!("no event loop: {e}"));
+        runtime.map(Arc::new).map_err(failed)
+    }
+
+    /// Connects, driven by `runtime`.
+    pub fn connect_on(&self, runtime: &Arc<Runtime>) -> Result<Connection, PlatformError> {
+        let connected = runtime.block_on(async {
+            let (client, connection) = self.config.connect(self.tls.clone()).await?;
+            // How it ends is told to whoever waits for an answer.
+            tokio::spawn(async move {
+                let _ = connection.await;
+            });
+            Ok(client)
+        });
+        let connection = Connection {
+            runtime: runtime.clone(),
+            client: connected.map_err(|e| failed(&self.address, &e))?,
+            address: self.address.clone(),
+        };
+        connection.run(SESSION)?;
+        Ok(connection)
+    }
+
+    /// Connects and sees what `snapshot` sees.
+    pub fn connect_to(
+        &self,
+        runtime: &Arc<Runtime>,
+        snapshot: &str,
+    ) -> Result<Connection, PlatformError> {
+        let connection = self.connect_on(runtime)?;
+        let snapshot = literal(snapshot);
+        connection.run(&format!("{BEGIN}; SET TRANSACTION SNAPSHOT {snapshot}"))?;
+        Ok(connection)
+    }
+
+    /// A sentence about the server as an error.
+    pub fn error(&self, what: impl Into<String>) -> PlatformError {
+        error(&self.address, what.into())
+    }
+}
+
+/// Begins the transaction in which everything is read.
+pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+impl Connection {
+    /// Runs statements that give no rows.
+    pub fn run(&self, sql: &str) -> Result<(), PlatformError> {
+        self.runtime
+            .block_on(self.client.batch_execute(sql))
+            .map_err(|e| failed(&self.address, &e))
+    }
+
+    /// The rows of a query that gives few, as text.
+    pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, PlatformError> {
+        let messages = self
+            .runtime
+            .block_on(self.client.simple_query(sql))
+            .map_err(|e| failed(&self.address, &e))?;
+        let rows = messages.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|i| row.get(i).map(str::to_owned))
+                    .collect(),
+            ),
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// Begins to read the rows of a query, however many.
+    pub fn copy(&self, query: &str) -> Result<Copy, PlatformError> {
+        let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+        let stream = self
+            .runtime
+            .block_on(self.client.copy_out(&sql))
+            .map_err(|e| failed(&self.address, &e))?;
+        Ok(Copy::new(self.runtime.clone(), stream, &self.address))
+    }
+
+    /// A sentence about the server as an error.
+    pub fn error(&self, what: impl Into<String>) -> PlatformError {
+        error(&self.address, what.into())
+    }
+}
+
+/// Begins to read the rows of several queries, each on the connection of the same place, all driven by one runtime.
+/// Queries that sort answer late: so they all begin before any is waited for.
+pub fn copies(connections: &[Connection], queries: &[String]) -> Result<Vec<Copy>, PlatformError> {
+    let Some(Connection {
+        runtime, address, ..
+    }) = connections.first()
+    else {
+        return Ok(Vec::new());
+    };
+    let begun = connections.iter().zip(queries).map(|(connection, query)| {
+        let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+        async move { connection.client.copy_out(&sql).await }
+    });
+    let streams = runtime
+        .block_on(try_join_all(begun))
+        .map_err(|e| failed(address, &e))?;
+    Ok(streams
+        .into_iter()
+        .map(|stream| Copy::new(runtime.clone(), stream, address))
+        .collect())
+}
+
+fn error(address: &str, what: String) -> PlatformError {
+    PlatformError::Postgres {
+        server: address.to_owned(),
+        what,
+    }
+}
+
+/// What the server or the way to it answered, and what to do.
+pub fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
+    let (what, advice) = match source.as_db_error() {
+        Some(answer) => (
+            format!("{} ({})", answer.message(), answer.code().code()),
+            advice(answer.code()),
+        ),
+        None => {
+            let mut what = source.to_string();
+            let mut cause = source.source();
+            while let Some(next) = cause {
+                let next_text = next.to_string();
+                if !what.contains(&next_text) {
+                    what = format!("{what}: {next_text}");
+                }
+                cause = next.source();
+            }
+            (what, "check that it runs and that the address is right")
+        }
+    };
+    error(address, format!("{}; {advice}", what.replace('\n', " ")))
+}
+
+fn advice(code: &SqlState) -> &'static str {
+    match code.code() {
+        "28P01" | "28000" => "correct the user and password",
+        "3D000" => "correct the name of the database",
+        "53300" => "the server has no connection left: raise its max_connections",
+        "42P01" | "3F000" => "check that this is the database of a Pryv.io platform",
+        "42501" => "grant this user the right to read all tables",
+        "57014" | "57P01" | "57P02" | "57P03" | "40001" => "run the backup again",
+        _ => "see the server's log",
+    }
+}
+
+/// A text as a literal of SQL.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        return format!("E'{}'", quoted.replace('\\', "\\\\"));
+    }
+    format!("'{quoted}'")
+}
+
+/// A name as an identifier of SQL.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

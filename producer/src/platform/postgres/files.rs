@@ -1,0 +1,122 @@
+//! Attachments: those that events list, copied from files, several at once.
+
+use super::connection::{Connection, Server, literal};
+use super::shape::Listing;
+use super::work::{Attachment, Bundle, Open};
+use crate::platform::attachments::{folder, plain};
+use crate::platform::{ExportError, Loss, PlatformError, UserSink, lock};
+use serde::Deserialize;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Mutex;
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    size: serde_json::Value,
+}
+
+/// The attachments that an event lists, with their size; a list that cannot be read is a loss.
+pub fn listed(
+    listing: &Listing<'_>,
+    bundle: &mut Bundle<'_, '_>,
+    take: &mut dyn FnMut(&mut Bundle<'_, '_>, Attachment, u64) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let event_id = String::from_utf8_lossy(listing.event_id);
+    match serde_json::from_slice::<Option<Vec<Listed>>>(listing.text) {
+        Ok(list) => list
+            .into_iter()
+            .flatten()
+            .try_for_each(|Listed { id, size }| {
+                let attachment = Attachment {
+                    event_id: event_id.clone().into_owned(),
+                    id,
+                    deleted: listing.deleted,
+                };
+                take(bundle, attachment, size.as_u64().unwrap_or(0))
+            }),
+        Err(e) => {
+            let what = format!("the attachments of event {event_id:?} cannot be listed: {e}");
+            bundle.lose("attachments", what);
+            Ok(())
+        }
+    }
+}
+
+/// The platform as it is now, not as the snapshot shows it.
+pub struct Live<'a> {
+    server: &'a Server,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl<'a> Live<'a> {
+    /// Connected to when it is first asked.
+    pub fn new(server: &'a Server) -> Self {
+        Self {
+            server,
+            connection: Mutex::default(),
+        }
+    }
+
+    /// Whether the event still lists the file.
+    pub fn lists(&self, user_id: &str, file: &Attachment) -> Result<bool, PlatformError> {
+        let mut connection = lock(&self.connection);
+        let connection = match &mut *connection {
+            Some(connection) => connection,
+            none => none.insert(self.server.connect()?),
+        };
+        let id = serde_json::json!([{ "id": file.id }]).to_string();
+        let rows = connection.rows(&format!(
+            "SELECT FROM events WHERE user_id = {} AND id = {} AND deleted IS NULL AND attachments @> {}::jsonb",
+            literal(user_id),
+            literal(&file.event_id),
+            literal(&id)
+        ))?;
+        Ok(!rows.is_empty())
+    }
+}
+
+/// Hands over one file. One that is gone because its event was changed meanwhile is no loss.
+pub fn copy(
+    users_dir: &Path,
+    live: &Live<'_>,
+    open: &Open<'_>,
+    file: &Attachment,
+    sink: &mut dyn UserSink,
+) -> Result<(), ExportError> {
+    let user_id = &open.user.user_id;
+    let mut lose = |path: Option<&Path>, what: String| {
+        sink.loss(Loss {
+            user_id: Some(user_id.clone()),
+            collection: Some("attachments".to_owned()),
+            path: path.map(|p| p.display().to_string()),
+            what,
+        });
+    };
+    let Attachment { event_id, id, .. } = file;
+    let Some(folder) = folder(users_dir, user_id).filter(|_| plain(event_id) && plain(id)) else {
+        let what = "is not that of a file inside its folder; the attachment was left out";
+        lose(None, format!("the name {event_id:?}/{id:?} {what}"));
+        return Ok(());
+    };
+    let path = folder.join("attachments").join(event_id).join(id);
+    match File::open(&path) {
+        Ok(mut content) => {
+            // The same file may be listed twice; where it is not found it is not taken.
+            if !lock(&open.taken).insert(id.clone()) {
+                return Ok(());
+            }
+            sink.attachment(id, &mut content).map_err(ExportError::Sink)
+        }
+        // A deleted event may still list files that were removed with it.
+        Err(e) if e.kind() == ErrorKind::NotFound && file.deleted => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound && !live.lists(user_id, file)? => Ok(()),
+        Err(e) => {
+            let what = format!("attachment {id} of event {event_id} cannot be read: {e}");
+            lose(Some(&path), what);
+            Ok(())
+        }
+    }
+}

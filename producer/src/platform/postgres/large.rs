@@ -1,0 +1,144 @@
+//! Users that make up a large part of a table: read in the order of the disk, over several connections at once.
+
+use super::connection::{Connection, literal};
+use super::copy::Row;
+use super::merge::{Early, Plan, record};
+use super::shape::Shape;
+use super::stored::Wanted;
+use super::work::{Bundle, Feed};
+use crate::platform::{Collection, ExportError, PlatformError, User, lock};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of a page.
+const PAGE: u64 = 8192;
+/// A table below this size is sorted in no time.
+const SMALL: u64 = 2000 * PAGE;
+/// Pages that are looked at to find out whose rows a table holds.
+const SAMPLE: u64 = 2000;
+/// Rows that are worth it.
+const ROWS: f64 = 50_000.0;
+/// Part of the table that is worth it. So there are at most eight such users, and the table is read twice at most.
+const SHARE: f64 = 1.0 / 8.0;
+
+/// The ids of the users who have a large part of a table, by a sample: a guess, on which only speed depends.
+pub fn find(connection: &Connection, table: &str) -> Result<Vec<String>, PlatformError> {
+    let size = format!("SELECT pg_relation_size(to_regclass({}))", literal(table));
+    let size = number(&connection.rows(&size)?, 0);
+    if size < SMALL as f64 {
+        return Ok(Vec::new());
+    }
+    let part = (SAMPLE as f64 * PAGE as f64 / size).min(1.0);
+    let rows = connection.rows(&format!(
+        "SELECT count(*), user_id, sum(count(*)) OVER () FROM {table} TABLESAMPLE SYSTEM ({}) \
+         GROUP BY user_id ORDER BY 1 DESC LIMIT 8",
+        part * 100.0
+    ))?;
+    let large = rows.iter().filter(|row| {
+        let field = |i: usize| number(std::slice::from_ref(row), i);
+        field(0) / part >= ROWS && field(0) >= field(2) * SHARE
+    });
+    Ok(large
+        .filter_map(|row| row.get(1).cloned().flatten())
+        .collect())
+}
+
+fn number(rows: &[Vec<Option<String>>], column: usize) -> f64 {
+    let text = rows.first().and_then(|row| row.get(column)?.as_deref());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+/// Reads what a table holds of large users, with `jobs` connections.
+pub fn read<'a>(
+    plan: &Plan<'_>,
+    (table, collection): (&'static str, Collection),
+    early: &mut HashMap<&'a str, Early<'a>>,
+    jobs: usize,
+    feed: &Feed<'_, 'a>,
+) -> Result<(), ExportError> {
+    let Some(ids) = plan.large.get(table).filter(|ids| !ids.is_empty()) else {
+        return Ok(());
+    };
+    let size = format!("SELECT pg_relation_size(to_regclass({}))", literal(table));
+    let leader = plan.server.connect()?;
+    let pages = number(&leader.rows(&size)?, 0) as u64 / PAGE;
+    drop(leader);
+    let list: Vec<String> = ids.iter().map(|id| literal(id)).collect();
+    let shape = Shape::new(collection, plan.tables.columns(table));
+    let query = format!(
+        "SELECT {} FROM {table} WHERE user_id = ANY(ARRAY[{}])",
+        shape.select(),
+        list.join(", ")
+    );
+    // Small enough that all connections end together, large enough that beginning costs nothing.
+    let step = (pages / (jobs as u64 * 8)).max(512);
+    let next = AtomicU64::new(0);
+    let wanted: Mutex<Vec<(usize, Wanted)>> = Mutex::default();
+    let opened: Vec<_> = ids.iter().filter_map(|id| early.get(id)).collect();
+    let users: Vec<&'a User> = opened.iter().map(|e| e.open.user).collect();
+    let reader = || {
+        let connection = plan
+            .server
+            .connect_to(&plan.server.runtime()?, plan.snapshot)?;
+        // Nothing but the range itself, and no helpers: we are several already.
+        connection.run(
+            "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; \
+             SET LOCAL max_parallel_workers_per_gather = 0",
+        )?;
+        let mut bundles: Vec<_> = opened
+            .iter()
+            .map(|e| (Bundle::new(e.open.clone(), feed), Wanted::default()))
+            .collect();
+        loop {
+            let from = next.fetch_add(step, Ordering::Relaxed);
+            if from >= pages.max(1) || feed.stopped() {
+                break;
+            }
+            // The last range has no end: the table may have grown since it was measured.
+            let end = if from + step < pages {
+                format!(" AND ctid < '({},0)'", from + step)
+            } else {
+                String::new()
+            };
+            let mut copy = connection.copy(&format!("{query} AND ctid >= '({from},0)'{end}"))?;
+            let mut row = Row::default();
+            let mut at = 0;
+            while copy.next(&mut row)? {
+                let id = row.get(0).unwrap_or_default();
+                // Mostly the same as before.
+                if users[at].user_id.as_bytes() != id {
+                    let found = users.iter().position(|u| u.user_id.as_bytes() == id);
+                    let Some(found) = found else { continue };
+                    at = found;
+                }
+                let (bundle, wanted) = &mut bundles[at];
+                let wanted = plan.engines.files.then_some(wanted);
+                record(&shape, &row, bundle, wanted).map_err(|e| e.of(users[at]))?;
+            }
+        }
+        for (i, (mut bundle, files)) in bundles.into_iter().enumerate() {
+            bundle.send().map_err(|e| e.of(users[i]))?;
+            lock(&wanted).push((i, files));
+        }
+        Ok::<(), ExportError>(())
+    };
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..jobs).map(|_| scope.spawn(reader)).collect();
+        let ended = readers.into_iter().map(|reader| {
+            let panicked = |_| Err(plan.server.error("a reading thread panicked").into());
+            reader.join().unwrap_or_else(panicked)
+        });
+        ended
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Result<(), _>>()
+    })?;
+    let names: Vec<&'a str> = users.iter().map(|user| user.user_id.as_str()).collect();
+    for (i, files) in std::mem::take(&mut *lock(&wanted)) {
+        if let Some(early) = early.get_mut(names[i]) {
+            early.wanted.extend(files);
+        }
+    }
+    Ok(())
+}

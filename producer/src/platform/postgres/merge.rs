@@ -1,0 +1,327 @@
+//! All tables at once, each ordered by user, merged as they stream: the number of statements does not grow with the
+//! number of users.
+
+use super::account::{self, Account};
+use super::connection::{Connection, Server, copies, literal};
+use super::copy::{Copy, Row};
+use super::series::{self, Line};
+use super::shape::Shape;
+use super::stored::{self, Wanted};
+use super::tables::Tables;
+use super::work::{Bundle, Feed, Open};
+use super::{Engines, TABLES, files};
+use crate::platform::{Collection, ExportError, PlatformError, Target, User};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// For every connection of the merge: rows are sorted, because index order reads the table in leaps, at twice the cost.
+const SORTED: &str = "SET LOCAL enable_indexscan = off; SET LOCAL work_mem = '32MB'";
+
+/// What is to be read.
+pub struct Plan<'p> {
+    /// Where.
+    pub server: &'p Server,
+    /// As of when.
+    pub snapshot: &'p str,
+    /// The columns.
+    pub tables: &'p Tables,
+    /// What is in the database.
+    pub engines: Engines,
+    /// The users, unless they are all.
+    pub chosen: Option<Vec<&'p str>>,
+    /// Users whose rows of a table are read otherwise.
+    pub large: HashMap<&'static str, Vec<&'p str>>,
+}
+
+impl Plan<'_> {
+    /// The condition on a table, whose column `column` says whose a row is.
+    fn filter(&self, table: &str, column: &str) -> String {
+        let list = |ids: &[&str]| {
+            ids.iter()
+                .map(|id| literal(id))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let mut conditions = Vec::new();
+        if let Some(ids) = &self.chosen {
+            conditions.push(format!("{column} = ANY(ARRAY[{}])", list(ids)));
+        }
+        if let Some(ids) = self.large.get(table).filter(|ids| !ids.is_empty()) {
+            conditions.push(format!("{column} <> ALL(ARRAY[{}])", list(ids)));
+        }
+        match conditions.as_slice() {
+            [] => String::new(),
+            all => format!(" WHERE {}", all.join(" AND ")),
+        }
+    }
+
+    fn records(&self, table: &str, shape: &Shape) -> String {
+        // Parents before their children, for readers that take streams in order.
+        let path = self.tables.columns(table).iter().any(|c| c.name == "path");
+        let then = if table == "streams" && path {
+            ", path"
+        } else {
+            ""
+        };
+        format!(
+            "SELECT {} FROM {table}{} ORDER BY user_id COLLATE \"C\"{then}",
+            shape.select(),
+            self.filter(table, "user_id")
+        )
+    }
+}
+
+/// A table, ordered by user.
+struct Ordered {
+    copy: Copy,
+    row: Row,
+    there: bool,
+}
+
+impl Ordered {
+    fn new(copy: Copy) -> Result<Self, PlatformError> {
+        let mut ordered = Self {
+            copy,
+            row: Row::default(),
+            there: false,
+        };
+        ordered.next()?;
+        Ok(ordered)
+    }
+
+    fn next(&mut self) -> Result<(), PlatformError> {
+        self.there = self.copy.next(&mut self.row)?;
+        Ok(())
+    }
+
+    /// Leaves out the rows of users before this one, who are no users any more. Whether the row is one of this user.
+    fn reach(&mut self, user: &User) -> Result<bool, PlatformError> {
+        while self.there {
+            match self
+                .row
+                .get(0)
+                .unwrap_or_default()
+                .cmp(user.user_id.as_bytes())
+            {
+                std::cmp::Ordering::Less => self.next()?,
+                std::cmp::Ordering::Equal => return Ok(true),
+                std::cmp::Ordering::Greater => break,
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The tables of a platform, side by side.
+pub struct Merge {
+    records: Vec<(Shape, Ordered)>,
+    account: Vec<Ordered>,
+    series: Option<Ordered>,
+    files: Option<Ordered>,
+    _connections: Vec<Connection>,
+}
+
+impl Merge {
+    /// Begins to read.
+    pub fn new(plan: &Plan<'_>) -> Result<Self, PlatformError> {
+        let mut shapes = Vec::new();
+        let mut queries = Vec::new();
+        for (table, collection) in TABLES {
+            if table == "audit_events" && !plan.engines.audit {
+                continue;
+            }
+            let shape = Shape::new(collection, plan.tables.columns(table));
+            queries.push(plan.records(table, &shape));
+            shapes.push(shape);
+        }
+        let account = queries.len();
+        for (table, query) in account::QUERIES {
+            queries.push(query.replace("{}", &plan.filter(table, "user_id")));
+        }
+        if plan.engines.series {
+            let filter = plan.filter("series_data", "owner");
+            queries.push(series::QUERY.replace("{filter}", &filter));
+        }
+        if plan.engines.files {
+            let filter = plan.filter("attachment_files", "user_id");
+            queries.push(stored::QUERY.replace("{}", &filter));
+        }
+        let runtime = plan.server.runtime()?;
+        let mut connections = Vec::new();
+        for _ in &queries {
+            let connection = plan.server.connect_to(&runtime, plan.snapshot)?;
+            if plan.chosen.is_none() {
+                connection.run(SORTED)?;
+            }
+            connections.push(connection);
+        }
+        let mut tables = Vec::new();
+        for copy in copies(&connections, &queries)? {
+            tables.push(Ordered::new(copy)?);
+        }
+        let files = if plan.engines.files {
+            tables.pop()
+        } else {
+            None
+        };
+        let series = if plan.engines.series {
+            tables.pop()
+        } else {
+            None
+        };
+        Ok(Self {
+            account: tables.split_off(account),
+            records: shapes.into_iter().zip(tables).collect(),
+            series,
+            files,
+            _connections: connections,
+        })
+    }
+
+    /// Reads to the end. `users` are ordered by id; `opened` are those of which a part was read before.
+    pub fn run<'a>(
+        mut self,
+        users: &[&'a User],
+        mut opened: HashMap<&str, Early<'a>>,
+        target: &'a dyn Target,
+        feed: &Feed<'_, 'a>,
+    ) -> Result<(), ExportError> {
+        for user in users {
+            let early = match opened.remove(user.user_id.as_str()) {
+                Some(early) => early,
+                None => Early::begin(user, target)?,
+            };
+            self.user(early, feed).map_err(|e| e.of(user))?;
+        }
+        Ok(())
+    }
+
+    fn user<'a>(&mut self, early: Early<'a>, feed: &Feed<'_, 'a>) -> Result<(), ExportError> {
+        let Early { open, mut wanted } = early;
+        let user = open.user;
+        let mut bundle = Bundle::new(open, feed);
+        for (shape, table) in &mut self.records {
+            while table.reach(user)? {
+                record(
+                    shape,
+                    &table.row,
+                    &mut bundle,
+                    self.files.is_some().then_some(&mut wanted),
+                )?;
+                table.next()?;
+            }
+        }
+        let account = account(&mut self.account, user, &mut bundle)?;
+        if let Some(table) = &mut self.series {
+            points(table, user, &mut bundle)?;
+        }
+        if let Some(table) = &mut self.files {
+            let open = bundle.open.clone();
+            let mut sink = open.target.sink();
+            while table.reach(user)? {
+                let Ordered { copy, row, there } = table;
+                stored::hand_over(copy, row, there, &mut wanted, &open, sink.as_mut())?;
+            }
+            sink.flush().map_err(ExportError::Sink)?;
+            wanted.lose(&mut bundle);
+        }
+        bundle.end(account.usernames)
+    }
+}
+
+/// A user of whom a part may have been read before the merge.
+pub struct Early<'a> {
+    /// The user.
+    pub open: Arc<Open<'a>>,
+    /// The files that its events list, when they are in the database.
+    pub wanted: Wanted,
+}
+
+impl<'a> Early<'a> {
+    /// A user of whom nothing was read.
+    pub fn begin(user: &'a User, target: &'a dyn Target) -> Result<Self, ExportError> {
+        let target = target.begin(user);
+        let target = target.map_err(|e| ExportError::Sink(e).of(user))?;
+        Ok(Self {
+            open: Open::new(user, target),
+            wanted: Wanted::default(),
+        })
+    }
+}
+
+/// A row as a record, with the attachments that it lists: copied from files, or `wanted` from the database.
+pub fn record(
+    shape: &Shape,
+    row: &Row,
+    bundle: &mut Bundle<'_, '_>,
+    wanted: Option<&mut Wanted>,
+) -> Result<(), ExportError> {
+    let name = || format!("record {:?}", shape.id(row));
+    bundle.record(shape.collection, |out| shape.write(row, out), name)?;
+    let Some(listing) = shape.listing(row) else {
+        return Ok(());
+    };
+    match wanted {
+        Some(wanted) => files::listed(&listing, bundle, &mut |_, file, _| {
+            wanted.add(file);
+            Ok(())
+        }),
+        None => files::listed(&listing, bundle, &mut |bundle, file, size| {
+            bundle.attach(file, size)
+        }),
+    }
+}
+
+fn account(
+    tables: &mut [Ordered],
+    user: &User,
+    bundle: &mut Bundle<'_, '_>,
+) -> Result<Account, ExportError> {
+    let mut account = Account::default();
+    for (i, table) in tables.iter_mut().enumerate() {
+        while table.reach(user)? {
+            if let Err(what) = account.add(i, &table.row) {
+                let what = format!(
+                    "a row of {}: {what}; it was left out",
+                    account::QUERIES[i].0
+                );
+                bundle.lose(Collection::Account.name(), what);
+            }
+            table.next()?;
+        }
+    }
+    let write = |out: &mut Vec<u8>| {
+        account.write(out);
+        Ok(())
+    };
+    bundle.record(Collection::Account, write, String::new)?;
+    Ok(account)
+}
+
+fn points(
+    table: &mut Ordered,
+    user: &User,
+    bundle: &mut Bundle<'_, '_>,
+) -> Result<(), ExportError> {
+    let mut line = Line::default();
+    let write = |line: &mut Line, bundle: &mut Bundle<'_, '_>| {
+        let name = || "a series".to_owned();
+        bundle.record(Collection::Series, |out| line.write(out), name)
+    };
+    while table.reach(user)? {
+        if line.ends_before(&table.row) {
+            write(&mut line, bundle)?;
+        }
+        if let Err(what) = line.add(&table.row) {
+            bundle.lose(
+                Collection::Series.name(),
+                format!("{what}; it was left out"),
+            );
+        }
+        table.next()?;
+    }
+    if line.is_empty() {
+        return Ok(());
+    }
+    write(&mut line, bundle)
+}

@@ -1,0 +1,280 @@
+//! The PostgreSQL engine: one database for all users, read as of one instant.
+
+mod account;
+mod connection;
+mod copy;
+mod files;
+mod large;
+mod merge;
+mod series;
+mod shape;
+mod stored;
+mod tables;
+mod tls;
+mod values;
+mod work;
+
+use super::sqlite::{SqlitePlatform, reading::Reading};
+use super::{
+    Collection, ExportError, IndexSink, Platform, PlatformError, Target, User, index, lock, rqlite,
+};
+use crate::config::Postgres;
+use connection::{BEGIN, Connection, Server};
+use files::Live;
+use merge::{Early, Merge, Plan};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use tables::Tables;
+use work::{Feed, Open, Piece, Queue};
+
+/// The tables of records, in the order of the archive.
+const TABLES: [(&str, Collection); 6] = [
+    ("streams", Collection::Streams),
+    ("accesses", Collection::Accesses),
+    ("profile", Collection::Profile),
+    ("webhooks", Collection::Webhooks),
+    ("events", Collection::Events),
+    ("audit_events", Collection::Audit),
+];
+/// Those in which one user may have millions of rows.
+const LARGE: [(&str, Collection); 2] = [TABLES[4], TABLES[5]];
+
+/// What the database holds besides the base; the rest is in files.
+#[derive(Clone, Copy)]
+pub struct Engines {
+    /// The audit trail, else SQLite files.
+    pub audit: bool,
+    /// High-frequency series, else SQLite files.
+    pub series: bool,
+    /// Attachments, else files.
+    pub files: bool,
+}
+
+/// Where the platform index is.
+pub enum Index {
+    /// Left out of the backup.
+    None,
+    /// In the table `platform_kv`.
+    Postgres,
+    /// In a server of its own.
+    Rqlite(rqlite::Rqlite),
+}
+
+/// A platform whose base engine is PostgreSQL.
+pub struct PostgresPlatform {
+    server: Server,
+    engines: Engines,
+    index: Index,
+    users_dir: PathBuf,
+    snapshot: Mutex<Option<Snapshot>>,
+}
+
+/// The instant as of which everything is read; lasts as long as its connection.
+struct Snapshot {
+    connection: Connection,
+    name: String,
+    tables: Tables,
+    users: Vec<User>,
+}
+
+impl PostgresPlatform {
+    /// A platform in a database, with its files in `users_dir`. Nothing is contacted yet.
+    pub fn new(
+        config: &Postgres,
+        engines: Engines,
+        index: Index,
+        users_dir: PathBuf,
+    ) -> Result<Self, PlatformError> {
+        Ok(Self {
+            server: Server::new(config)?,
+            engines,
+            index,
+            users_dir,
+            snapshot: Mutex::default(),
+        })
+    }
+
+    /// The first call fixes the instant.
+    fn with_snapshot<R, E: From<PlatformError>>(
+        &self,
+        read: impl FnOnce(&Snapshot) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut snapshot = lock(&self.snapshot);
+        let snapshot = match &mut *snapshot {
+            Some(snapshot) => snapshot,
+            none => none.insert(self.take_snapshot()?),
+        };
+        read(snapshot)
+    }
+
+    fn take_snapshot(&self) -> Result<Snapshot, PlatformError> {
+        let connection = self.server.connect()?;
+        connection.run(BEGIN)?;
+        let mut names = vec!["users_index"];
+        names.extend(TABLES.iter().map(|(table, _)| *table));
+        names.retain(|name| *name != "audit_events" || self.engines.audit);
+        names.extend(account::QUERIES.iter().map(|(table, _)| *table));
+        if self.engines.series {
+            names.push("series_data");
+        }
+        if self.engines.files {
+            names.push("attachment_files");
+        }
+        if matches!(self.index, Index::Postgres) {
+            names.push("platform_kv");
+        }
+        let tables = Tables::read(&connection, &names)?;
+        let rows = connection.rows("SELECT username, user_id FROM users_index ORDER BY ctid")?;
+        let users = rows.into_iter().map(|row| {
+            let mut texts = row.into_iter().map(Option::unwrap_or_default);
+            User {
+                username: texts.next().unwrap_or_default(),
+                user_id: texts.next().unwrap_or_default(),
+            }
+        });
+        let users = users.collect();
+        let name = connection.rows("SELECT pg_export_snapshot()")?;
+        let name = name.into_iter().flatten().flatten().next();
+        Ok(Snapshot {
+            name: name.ok_or_else(|| self.server.error("it exports no snapshot"))?,
+            connection,
+            tables,
+            users,
+        })
+    }
+
+    /// What a worker does.
+    fn run(
+        &self,
+        live: &Live<'_>,
+        owners: &HashMap<&str, &str>,
+        open: &Open<'_>,
+        pieces: Vec<Piece>,
+    ) -> Result<(), ExportError> {
+        let mut sink = open.target.sink();
+        for piece in pieces {
+            match piece {
+                Piece::Records(collection, lines, count) => sink
+                    .records(collection, &lines, count)
+                    .map_err(ExportError::Sink)?,
+                Piece::Loss(loss) => sink.loss(loss),
+                Piece::Attachments(list) => {
+                    for file in list {
+                        files::copy(&self.users_dir, live, open, &file, sink.as_mut())?;
+                    }
+                }
+                Piece::Stores(former) => {
+                    let sqlite = SqlitePlatform::new(self.users_dir.clone(), None);
+                    let reading = &mut Reading {
+                        user: open.user,
+                        sink: sink.as_mut(),
+                    };
+                    if !self.engines.audit {
+                        sqlite.export_audit(reading)?;
+                    }
+                    if !self.engines.series {
+                        sqlite.export_series(former, owners, reading)?;
+                    }
+                }
+            }
+        }
+        sink.flush().map_err(ExportError::Sink)
+    }
+
+    fn export(
+        &self,
+        snapshot: &Snapshot,
+        users: &[User],
+        jobs: usize,
+        target: &dyn Target,
+    ) -> Result<(), ExportError> {
+        let owners: HashMap<&str, &str> = snapshot
+            .users
+            .iter()
+            .map(|user| (user.username.as_str(), user.user_id.as_str()))
+            .collect();
+        let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
+        let mut plan = Plan {
+            server: &self.server,
+            snapshot: &snapshot.name,
+            tables: &snapshot.tables,
+            engines: self.engines,
+            chosen: (users.len() < snapshot.users.len()).then(|| by_id.keys().copied().collect()),
+            large: HashMap::new(),
+        };
+        let mut early = HashMap::new();
+        for (table, collection) in LARGE {
+            if collection == Collection::Audit && !self.engines.audit {
+                continue;
+            }
+            for id in large::find(&snapshot.connection, table)? {
+                if let Some((id, user)) = by_id.get_key_value(id.as_str()) {
+                    plan.large.entry(table).or_default().push(*id);
+                    if !early.contains_key(id) {
+                        early.insert(*id, Early::begin(user, target)?);
+                    }
+                }
+            }
+        }
+        let mut sorted: Vec<&User> = users.iter().collect();
+        sorted.sort_by(|a, b| a.user_id.cmp(&b.user_id));
+
+        let live = Live::new(&self.server);
+        let (queue, sender) = Queue::new(jobs);
+        std::thread::scope(|scope| {
+            for _ in 0..jobs {
+                scope.spawn(|| queue.work(|open, pieces| self.run(&live, &owners, open, pieces)));
+            }
+            let feed = Feed::new(sender, &queue);
+            let read = || {
+                for table in LARGE {
+                    large::read(&plan, table, &mut early, jobs, &feed)?;
+                }
+                Merge::new(&plan)?.run(&sorted, early, target, &feed)
+            };
+            if let Err(error) = read() {
+                queue.fail(error);
+            }
+        });
+        queue.outcome()
+    }
+}
+
+impl Platform for PostgresPlatform {
+    fn users(&self) -> Result<Vec<User>, PlatformError> {
+        self.with_snapshot(|snapshot| Ok(snapshot.users.clone()))
+    }
+
+    fn export_all(
+        &self,
+        users: &[User],
+        jobs: usize,
+        target: &dyn Target,
+    ) -> Result<(), ExportError> {
+        self.with_snapshot(|snapshot| self.export(snapshot, users, jobs, target))
+    }
+
+    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
+        match &self.index {
+            Index::None => Ok(()),
+            Index::Rqlite(index) => index.export(sink),
+            Index::Postgres => self.with_snapshot(|snapshot| {
+                let place = format!("{} (platform_kv)", self.server.address);
+                for (start, end) in index::RANGES {
+                    let mut copy = snapshot.connection.copy(&format!(
+                        "SELECT key, value FROM platform_kv WHERE key > {} COLLATE \"C\" AND key < {} COLLATE \"C\" ORDER BY key COLLATE \"C\"",
+                        connection::literal(start),
+                        connection::literal(end)
+                    ))?;
+                    let mut row = copy::Row::default();
+                    while copy.next(&mut row)? {
+                        let text = |i| String::from_utf8_lossy(row.get(i).unwrap_or_default());
+                        index::hand_over(&text(0), &text(1), &place, sink)?;
+                    }
+                }
+                Ok(())
+            }),
+        }
+    }
+}

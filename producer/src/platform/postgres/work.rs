@@ -1,0 +1,255 @@
+//! What is on its way to the users' parts of the archive: made by readers, taken by workers.
+
+use crate::platform::{Collection, ExportError, Loss, User, UserTarget, lock};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+/// Bytes of records that make a task.
+const BLOCK: usize = 1024 * 1024;
+/// Attachments, and bytes of attachments, that make a task.
+const ATTACHMENTS: (usize, u64) = (64, 4 * 1024 * 1024);
+
+/// A user that is being exported.
+pub struct Open<'a> {
+    /// The user.
+    pub user: &'a User,
+    /// Where it goes.
+    pub target: Box<dyn UserTarget + 'a>,
+    /// Ids of the attachments that were found: none is taken twice.
+    pub taken: Mutex<HashSet<String>>,
+    complete: AtomicBool,
+}
+
+impl<'a> Open<'a> {
+    /// A user whose data will come.
+    pub fn new(user: &'a User, target: Box<dyn UserTarget + 'a>) -> Arc<Self> {
+        Arc::new(Self {
+            user,
+            target,
+            taken: Mutex::default(),
+            complete: AtomicBool::new(false),
+        })
+    }
+}
+
+/// Ends a user when all of it was read and nobody else is at work on it.
+pub fn release(open: Arc<Open<'_>>) -> Result<(), ExportError> {
+    match Arc::into_inner(open) {
+        Some(open) if open.complete.load(Ordering::SeqCst) => {
+            open.target.finish().map_err(ExportError::Sink)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is to be done for a user.
+pub struct Task<'a> {
+    /// The user.
+    pub open: Arc<Open<'a>>,
+    /// In order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A part of a task.
+pub enum Piece {
+    /// Lines, each with its newline.
+    Records(Collection, Vec<u8>, u64),
+    /// Files to copy.
+    Attachments(Vec<Attachment>),
+    /// Something that is missing.
+    Loss(Loss),
+    /// What is not in the database; with the names that the user has had.
+    Stores(Vec<String>),
+}
+
+/// An attachment that an event lists.
+pub struct Attachment {
+    /// The event.
+    pub event_id: String,
+    /// The file.
+    pub id: String,
+    /// Whether the event is deleted, so that the file may be gone.
+    pub deleted: bool,
+}
+
+/// The tasks that wait, which are few, and what went wrong.
+pub struct Queue<'a> {
+    tasks: Mutex<Receiver<Task<'a>>>,
+    failure: Mutex<Option<ExportError>>,
+    stopped: AtomicBool,
+}
+
+/// The readers' end of the queue.
+#[derive(Clone)]
+pub struct Feed<'q, 'a> {
+    sender: SyncSender<Task<'a>>,
+    queue: &'q Queue<'a>,
+}
+
+impl<'a> Queue<'a> {
+    /// A queue of at most `depth` tasks, and the way in.
+    pub fn new(depth: usize) -> (Self, SyncSender<Task<'a>>) {
+        let (sender, tasks) = sync_channel(depth);
+        let queue = Self {
+            tasks: Mutex::new(tasks),
+            failure: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        };
+        (queue, sender)
+    }
+
+    /// Takes tasks until no reader is left. After a failure they are only taken away, so that no reader waits.
+    pub fn work(&self, run: impl Fn(&Open<'a>, Vec<Piece>) -> Result<(), ExportError>) {
+        loop {
+            let Ok(Task { open, pieces }) = lock(&self.tasks).recv() else {
+                return;
+            };
+            if self.stopped.load(Ordering::SeqCst) {
+                continue;
+            }
+            let user = open.user;
+            if let Err(error) = run(&open, pieces).and_then(|()| release(open)) {
+                self.fail(error.of(user));
+            }
+        }
+    }
+
+    /// Notes what went wrong first, and stops everybody.
+    pub fn fail(&self, error: ExportError) {
+        lock(&self.failure).get_or_insert(error);
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// What went wrong first.
+    pub fn outcome(self) -> Result<(), ExportError> {
+        let failure = lock(&self.failure).take();
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl<'q, 'a> Feed<'q, 'a> {
+    /// A way into `queue`.
+    pub fn new(sender: SyncSender<Task<'a>>, queue: &'q Queue<'a>) -> Self {
+        Self { sender, queue }
+    }
+
+    /// Whether somebody failed, so that reading on is of no use.
+    pub fn stopped(&self) -> bool {
+        self.queue.stopped.load(Ordering::SeqCst)
+    }
+
+    fn send(&self, task: Task<'a>) -> Result<(), ExportError> {
+        let stopped = || ExportError::Sink("stopped, because something else failed".into());
+        if self.stopped() {
+            return Err(stopped());
+        }
+        self.sender.send(task).map_err(|_| stopped())
+    }
+}
+
+/// What one reader collects for one user.
+pub struct Bundle<'q, 'a> {
+    /// The user.
+    pub open: Arc<Open<'a>>,
+    feed: Feed<'q, 'a>,
+    pieces: Vec<Piece>,
+    bytes: usize,
+    attachments: Vec<Attachment>,
+    attachment_bytes: u64,
+}
+
+impl<'q, 'a> Bundle<'q, 'a> {
+    /// Nothing yet.
+    pub fn new(open: Arc<Open<'a>>, feed: &Feed<'q, 'a>) -> Self {
+        Self {
+            open,
+            feed: feed.clone(),
+            pieces: Vec::new(),
+            bytes: 0,
+            attachments: Vec::new(),
+            attachment_bytes: 0,
+        }
+    }
+
+    /// Adds the record that `write` appends; when it cannot, that is a loss.
+    pub fn record(
+        &mut self,
+        collection: Collection,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+        name: impl FnOnce() -> String,
+    ) -> Result<(), ExportError> {
+        if !matches!(self.pieces.last(), Some(Piece::Records(of, _, _)) if *of == collection) {
+            self.pieces.push(Piece::Records(collection, Vec::new(), 0));
+        }
+        let Some(Piece::Records(_, lines, count)) = self.pieces.last_mut() else {
+            return Ok(());
+        };
+        let before = lines.len();
+        if let Err(what) = write(lines) {
+            lines.truncate(before);
+            let what = format!("{}: {what}; it was left out", name());
+            self.lose(collection.name(), what);
+            return Ok(());
+        }
+        lines.push(b'\n');
+        *count += 1;
+        self.bytes += lines.len() - before;
+        if self.bytes >= BLOCK {
+            self.send()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Adds a loss.
+    pub fn lose(&mut self, collection: &str, what: String) {
+        self.pieces.push(Piece::Loss(Loss {
+            user_id: Some(self.open.user.user_id.clone()),
+            collection: Some(collection.to_owned()),
+            path: None,
+            what,
+        }));
+    }
+
+    /// Adds a file of `size` bytes, as far as its event knows.
+    pub fn attach(&mut self, attachment: Attachment, size: u64) -> Result<(), ExportError> {
+        self.attachments.push(attachment);
+        self.attachment_bytes += size;
+        if self.attachments.len() < ATTACHMENTS.0 && self.attachment_bytes < ATTACHMENTS.1 {
+            return Ok(());
+        }
+        self.attachment_bytes = 0;
+        let task = Task {
+            open: self.open.clone(),
+            pieces: vec![Piece::Attachments(std::mem::take(&mut self.attachments))],
+        };
+        self.feed.send(task)
+    }
+
+    /// Passes on what there is.
+    pub fn send(&mut self) -> Result<(), ExportError> {
+        self.bytes = 0;
+        self.attachment_bytes = 0;
+        let mut pieces = std::mem::take(&mut self.pieces);
+        if !self.attachments.is_empty() {
+            pieces.push(Piece::Attachments(std::mem::take(&mut self.attachments)));
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        self.feed.send(Task {
+            open: self.open.clone(),
+            pieces,
+        })
+    }
+
+    /// Passes on the rest: the user is complete. `former` are the names that it has had.
+    pub fn end(mut self, former: Vec<String>) -> Result<(), ExportError> {
+        self.pieces.push(Piece::Stores(former));
+        self.open.complete.store(true, Ordering::SeqCst);
+        self.send()?;
+        release(self.open)
+    }
+}

@@ -1,0 +1,14 @@
+ALTER TABLE streams ADD PRIMARY KEY (user_id, id);
+ALTER TABLE events ADD PRIMARY KEY (user_id, id);
+CREATE INDEX ON events (user_id, time);
+CREATE INDEX ON events (user_id, modified);
+ALTER TABLE accesses ADD PRIMARY KEY (user_id, id);
+ALTER TABLE webhooks ADD PRIMARY KEY (user_id, id);
+ALTER TABLE profile ADD PRIMARY KEY (user_id, id);
+ALTER TABLE passwords ADD PRIMARY KEY (user_id, time);
+ALTER TABLE store_key_values ADD PRIMARY KEY (user_id, store_id, key);
+ALTER TABLE account_fields ADD PRIMARY KEY (user_id, field, time);
+ALTER TABLE series_data ADD PRIMARY KEY (user_id, event_id, point_time);
+ALTER TABLE audit_events ADD PRIMARY KEY (user_id, eventid);
+ALTER TABLE attachment_files ADD PRIMARY KEY (user_id, event_id, file_id, seq);
+VACUUM ANALYZE;

@@ -1,0 +1,270 @@
+//! A PostgreSQL platform made by Pryv.io itself, backed up with the real command, sealed, and opened with the script
+//! that lies in the archive: it must hold what Pryv.io's own backup of that platform holds, and more only where that
+//! one falls short.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use pryv_backup_tests::command::{run, text, tool};
+use pryv_backup_tests::compare::{Differences, Meant};
+use pryv_backup_tests::folder;
+use pryv_backup_tests::plain::Plain;
+use pryv_backup_tests::postgres::Postgres;
+use rusqlite::Connection;
+use serde_json::Value;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const COLLECTIONS: [&str; 7] = [
+    "streams", "accesses", "profile", "webhooks", "events", "account", "audit",
+];
+
+const MEANT: &[Meant] = &[
+    Meant {
+        what: "events: content is 9007199254740993, in theirs 9007199254740992",
+        times: 4,
+        reason: "Pryv's tool rounds what is beyond a double",
+    },
+    Meant {
+        what: "platform: value is \"weird+tag%/slash@exa.example\", in theirs \"weird+tag%\"",
+        times: 1,
+        reason: "Pryv's tool cuts unique values at a slash",
+    },
+    Meant {
+        what: "series: a record only in ours",
+        times: 12,
+        reason: "Pryv's tool looks for series where the platform does not keep them",
+    },
+    Meant {
+        what: "manifest: user.stats.series is 3, in theirs 0",
+        times: 4,
+        reason: "the same series, counted",
+    },
+];
+
+/// The platform in a server of its own, and a place for archives.
+struct Case {
+    fixtures: PathBuf,
+    folder: TempDir,
+    server: Postgres,
+    database: String,
+}
+
+impl Case {
+    /// `None` where the fixtures or the server's programs are absent.
+    fn new() -> Option<Self> {
+        let fixtures = folder::fixtures()?;
+        let server = Postgres::start()?;
+        let platform = fixtures.join("platform-postgresql");
+        let database = server.load(&platform.join("dump.sql.gz"));
+        let folder = TempDir::new().unwrap();
+        folder::copy(&platform.join("users"), &folder.path().join("users"));
+        let config = fs::read_to_string(platform.join("config.yml")).unwrap();
+        let config = config
+            .replace(
+                "__USERS_DIR__",
+                folder.path().join("users").to_str().unwrap(),
+            )
+            .replace("__PGPORT__", &server.port.to_string())
+            .replace("__PGDATABASE__", &database);
+        fs::write(folder.path().join("config.yml"), config).unwrap();
+        Some(Self {
+            fixtures,
+            folder,
+            server,
+            database,
+        })
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A backup into the folder `name`, with further settings and flags.
+    fn backup(&self, name: &str, settings: &[(&str, &str)], flags: &[&str]) -> Output {
+        run(Command::new(tool())
+            .envs(settings.iter().copied())
+            .arg("--pryv-root")
+            .arg(self.folder.path())
+            .arg("--config")
+            .arg(self.at("config.yml"))
+            .args(flags)
+            .args(["--json", "--output"])
+            .arg(self.at(name)))
+    }
+
+    /// Puts the files of the users into `attachment_files`, as Pryv.io does: pieces of 1 MiB.
+    fn fill_attachment_files(&self, users: &Path) {
+        let mut script = String::from("COPY attachment_files FROM stdin;\n");
+        for (path, bytes) in folder::tree(users) {
+            let parts: Vec<&str> = path.split('/').collect();
+            let [_, _, _, user, "attachments", event, file] = parts.as_slice() else {
+                continue;
+            };
+            let mut pieces: Vec<&[u8]> = bytes.chunks(1 << 20).collect();
+            if pieces.is_empty() {
+                pieces.push(&[]);
+            }
+            for (seq, piece) in pieces.iter().enumerate() {
+                let _ = write!(script, "{user}\t{event}\t{file}\t{seq}\t\\\\x");
+                piece.iter().for_each(|b| {
+                    let _ = write!(script, "{b:02x}");
+                });
+                script.push('\n');
+            }
+        }
+        script.push_str("\\.\n");
+        self.server.feed(&self.database, script.as_bytes());
+    }
+
+    /// A sealed backup, opened and decompressed by the script in it.
+    fn opened(&self, name: &str, settings: &[(&str, &str)]) -> Plain {
+        let key = self.fixtures.join("keys/recipient.pub.pem");
+        let key = ["--recipient-pubkey", key.to_str().unwrap()];
+        let made = self.backup(name, settings, &key);
+        assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+        let plain = self.at(&format!("{name}-plain"));
+        let opened = run(Command::new("node")
+            .current_dir(self.at(name))
+            .args(["decrypt-backup.mjs", ".", "--gunzip", "--private-key"])
+            .arg(self.fixtures.join("keys/recipient.key.pem"))
+            .arg("--out")
+            .arg(&plain));
+        assert_eq!(opened.status.code(), Some(0), "{}", text(&opened));
+        Plain::read(&plain)
+    }
+}
+
+fn compare(ours: &Plain, theirs: &Plain) -> Differences {
+    let mut found = Differences::default();
+    let manifests = [ours.json("manifest.json"), theirs.json("manifest.json")];
+    let [mine, other] = &manifests;
+    found.values("manifest", "config", &mine["config"], &other["config"]);
+    assert_eq!(users(mine).count(), users(other).count());
+    for (mine, other) in users(mine).zip(users(other)) {
+        let [mine, other] = [mine, other].map(without_time);
+        found.values("manifest", "user", &mine, &other);
+        let user = mine["userId"].as_str().unwrap();
+        for kind in COLLECTIONS {
+            let name = format!("users/{user}/{kind}");
+            let records = ours.records(&name);
+            assert!(!records.is_empty(), "no {kind} of {user}");
+            found.records(kind, &records, &theirs.records(&name));
+        }
+        let name = format!("users/{user}/series/series");
+        found.records("series", &ours.records(&name), &theirs.records(&name));
+        let (mine, other) = (ours.attachments(user), theirs.attachments(user));
+        assert!(!mine.is_empty());
+        assert!(mine == other, "attachments of {user}");
+    }
+    let name = "platform/platform";
+    found.records("platform", &ours.records(name), &theirs.records(name));
+    found
+}
+
+fn users(manifest: &Value) -> impl Iterator<Item = &Value> {
+    manifest["users"].as_array().unwrap().iter()
+}
+
+/// A user of a manifest without what no two backups share, and with the names that decompressed files have.
+fn without_time(user: &Value) -> Value {
+    let mut user = user.clone();
+    let removed = user.as_object_mut().unwrap().remove("backupTimestamp");
+    assert!(removed.unwrap().is_number());
+    for names in user["chunks"].as_object_mut().unwrap().values_mut() {
+        for name in names.as_array_mut().unwrap() {
+            *name = name.as_str().unwrap().trim_end_matches(".gz").into();
+        }
+    }
+    user
+}
+
+fn theirs(fixtures: &Path) -> Plain {
+    Plain::read(&fixtures.join("archives/plain-pg"))
+}
+
+#[test]
+fn what_comes_out_is_what_pryv_backs_up() {
+    let Some(case) = Case::new() else { return };
+    let ours = case.opened("sealed", &[]);
+    compare(&ours, &theirs(&case.fixtures)).assert_meant(MEANT);
+}
+
+/// The stock platform: audit trail in SQLite files, and here the attachments in the database.
+#[test]
+fn stores_may_be_mixed() {
+    let Some(case) = Case::new() else { return };
+    let users = case.at("users");
+    case.fill_attachment_files(&users);
+    case.server.sql(&case.database, "DROP TABLE audit_events");
+    // The folder with the files of the attachments must not be looked at.
+    let other = case.at("other");
+    let settings = [
+        ("storages__audit__engine", "sqlite"),
+        ("storages__file__engine", "postgresql"),
+        ("storages__engines__sqlite__path", other.to_str().unwrap()),
+    ];
+    let alice = "unncidtgvkosts1i5wrn5y28";
+    let audit = case.at("other/8/2/y").join(alice);
+    fs::create_dir_all(&audit).unwrap();
+    Connection::open(audit.join("audit-1.0.0.sqlite"))
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE events (eventid, headId, streamIds, time, deleted, endTime, type, content, description, clientData, \
+             integrity, attachments, trashed, created, createdBy, modified, modifiedBy); \
+             INSERT INTO events (eventid, streamIds, content) VALUES ('x', 'a ..', '{}')",
+        )
+        .unwrap();
+    let ours = case.opened("mixed", &settings);
+    let theirs = theirs(&case.fixtures);
+    for user in users_of(&theirs) {
+        assert!(
+            ours.attachments(&user) == theirs.attachments(&user),
+            "{user}"
+        );
+        assert!(!ours.attachments(&user).is_empty());
+        let audit = ours.records(&format!("users/{user}/audit"));
+        assert_eq!(audit.len(), usize::from(user == alice), "{user}");
+    }
+}
+
+/// Databases before Pryv's migrations 1 to 3 lack columns; upgraded ones have them in another order.
+#[test]
+fn columns_may_be_missing_or_moved() {
+    let Some(case) = Case::new() else { return };
+    case.server.sql(
+        &case.database,
+        "ALTER TABLE accesses DROP COLUMN alias, DROP COLUMN serial, DROP COLUMN head_id, DROP COLUMN created_by_serial, \
+             DROP COLUMN modified_by_serial; ALTER TABLE webhooks DROP COLUMN scopes; \
+         ALTER TABLE events ADD COLUMN moved text; UPDATE events SET moved = type; ALTER TABLE events DROP COLUMN type; \
+         ALTER TABLE events RENAME COLUMN moved TO type; \
+         ALTER TABLE profile ADD COLUMN \"my Extra\" numeric DEFAULT 12345678901234567890.50",
+    );
+    let (ours, theirs) = (case.opened("old", &[]), theirs(&case.fixtures));
+    for user in users_of(&theirs) {
+        let mut found = Differences::default();
+        for kind in ["events", "accesses", "profile"] {
+            let name = format!("users/{user}/{kind}");
+            found.records(kind, &ours.records(&name), &theirs.records(&name));
+        }
+        let allowed = [
+            "accesses: headId only in theirs",
+            "accesses: serial only in theirs",
+            "accesses: createdBySerial only in theirs",
+            "accesses: modifiedBySerial only in theirs",
+            "events: content is 9007199254740993, in theirs 9007199254740992",
+            "profile: my Extra only in ours",
+        ];
+        found.0.retain(|what, _| !allowed.contains(&what.as_str()));
+        assert!(found.0.is_empty(), "{user}: {found:?}");
+        let line = &ours.0[&format!("users/{user}/profile.jsonl")];
+        assert!(String::from_utf8_lossy(line).contains("\"my Extra\":12345678901234567890.50"));
+    }
+}
+
+fn users_of(archive: &Plain) -> Vec<String> {
+    let manifest = archive.json("manifest.json");
+    let ids = users(&manifest).map(|user| user["userId"].as_str().unwrap().to_owned());
+    ids.collect()
+}
