@@ -7,7 +7,7 @@ import { DecryptError, exitCodeOf, kindOf, messageOf } from './errors.js';
 import { perform } from './job.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
-import { printFindings, printGuarantees, printSummary, printUsers } from './report.js';
+import { printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
 import { chooseSecrets, openEnvelope, readPassphraseFile, readSecretFile } from './secrets.js';
 import { folderSource } from './source.js';
 
@@ -34,7 +34,7 @@ export async function run (args, env, script) {
     }
     return await work(options, env, script);
   } catch (error) {
-    process.stderr.write(`${kindOf(error) === 'interrupted' ? '' : 'error: '}${messageOf(error)}\n`);
+    process.stderr.write(`${kindOf(error) === 'interrupted' ? '' : 'error: '}${printable(messageOf(error))}\n`);
     return exitCodeOf(error);
   }
 }

@@ -36,7 +36,7 @@ export async function perform (archive, means) {
  */
 async function withCrew (archive, { options, folder, secrets, script, shown }, output, action) {
   const { gunzip, salvage } = options;
-  const size = crewSize(options.jobs, archive.files, script);
+  const size = crewSize(options.jobs, archive.files, script, gunzip || options.verify || !archive.inventoried);
   const { engine, opened } = archive;
   const pool = size === 0 ? undefined : new Pool(size, script,
     { folder, secrets, engine, opened, staging: output?.staging.root, gunzip, salvage }, shown);

@@ -32,10 +32,9 @@ export class OutputFolder {
   /**
    * Throws when two of the files would overwrite each other here.
    * @param {Array<[string, string]>} files the path in the archive and the path to be written
+   * @param {boolean} [caseless] whether `A` and `a` are the same here; default: found out
    */
-  requireDistinct (files) {
-    const { root } = this.staging;
-    const caseless = existsSync(join(dirname(root), basename(root).toUpperCase()));
+  requireDistinct (files, caseless = isCaseless(this.staging.root)) {
     const pair = collisionIn(files, caseless);
     if (pair === undefined) return;
     throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other in ${this.root}: ` +
@@ -101,6 +100,14 @@ export class OutputFolder {
       if (!lstatSync(folder).isDirectory()) throw new Error(`${folder} is not a folder`);
     }
   }
+}
+
+/**
+ * Whether the file system also knows a folder, whose name has small letters, by capital ones.
+ * @param {string} folder
+ */
+function isCaseless (folder) {
+  return existsSync(join(dirname(folder), basename(folder).toUpperCase()));
 }
 
 /**

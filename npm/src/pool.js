@@ -6,8 +6,10 @@ import { DecryptError, messageOf } from './errors.js';
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./process.js').Done} Done */
 
-// A worker needs a while to start and to open the key; below this many stored bytes one thread is done sooner.
-const WORTH_IT = 32 * 1024 * 1024;
+// A worker needs a while to start and to open the key. With less to decrypt than so many bytes one thread is done sooner;
+// inflating a stored byte takes as long as decrypting so many.
+const WORTH_IT = 256 * 1024 * 1024;
+const INFLATION = 12;
 
 // A worker takes some tens of megabytes, and disks have their limits.
 const MOST = 8;
@@ -17,13 +19,14 @@ const MOST = 8;
  * @param {number|undefined} jobs as asked for
  * @param {PlannedFile[]} files
  * @param {string} script that a worker would run
+ * @param {boolean} inflate whether files are inflated
  */
-export function crewSize (jobs, files, script) {
+export function crewSize (jobs, files, script, inflate) {
   if (jobs === 1 || files.length < 2 || !existsSync(script)) return 0;
   if (jobs !== undefined) return Math.min(jobs, files.length);
   const cores = availableParallelism?.() ?? cpus().length;
-  const stored = files.reduce((sum, { size }) => sum + size, 0);
-  return cores < 2 || stored < WORTH_IT ? 0 : Math.min(cores, MOST, files.length);
+  const effort = files.reduce((sum, { size, gzip }) => sum + size * (gzip && inflate ? INFLATION : 1), 0);
+  return cores < 2 || effort < WORTH_IT ? 0 : Math.min(cores, MOST, files.length);
 }
 
 /** Worker threads that do the files of an archive. What they need to know reaches them in memory only. */

@@ -21,6 +21,8 @@ for (const [args, message] of /** @type {Array<[string[], RegExp]>} */ ([
   [['--list', '--passphrase', 'a', '--passphrase-file', 'b'], /not both/],
   [['--out', 'o', '--strict', '--salvage'], /exclude each other/],
   [['--list', '--expect-id', 'abc'], /64 hex digits/],
+  [['--list', '--jobs', '0'], /--jobs takes a number from 1 to 64/],
+  [['--list', '--jobs', '2x'], /--jobs takes a number from 1 to 64/],
   [['--list=1'], /takes no value/],
 ])) {
   test(`usage error: ${args.join(' ')}`, () => {

@@ -61,6 +61,12 @@ test('a link in the output does not lead out of it', withTool, (t) => {
   assert.deepEqual(readdirSync(elsewhere), []);
 });
 
+test('control characters of a name do not reach the terminal', withTool, (t) => {
+  const folder = scratch(t);
+  symlinkSync('/', join(folder, 'a\u001b[2Jb'));
+  assertFailure(decrypt([folder, '--list']), 4, /a\\u001b\[2Jb is a symbolic link/);
+});
+
 const root = process.getuid?.() === 0;
 
 for (const jobs of ['1', '2']) {

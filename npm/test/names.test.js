@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
 import { collisionIn, placeOf } from '../src/names.js';
+import { OutputFolder } from '../src/output.js';
+import { scratch } from './helpers.js';
 
 const { posix, win32 } = path;
 
@@ -54,4 +56,15 @@ test('so are folders, and letters made of one or two characters', () => {
 
 test('two files that would be written to one path collide everywhere, and both are named', () => {
   assert.deepEqual(collisionIn([['s.jsonl', 's.jsonl'], ['s.jsonl.gz', 's.jsonl']], false), ['s.jsonl', 's.jsonl.gz']);
+});
+
+test('an output refuses files that would overwrite each other, and names them', (t) => {
+  const output = new OutputFolder(scratch(t), { force: true, together: false });
+  const files = same('users/u/attachments/A', 'users/u/attachments/a');
+  assert.throws(() => output.requireDistinct(files, true), (/** @type {any} */ error) => error.kind === 'failed' &&
+    error.message.startsWith('users/u/attachments/A and users/u/attachments/a would overwrite each other in '));
+  output.requireDistinct(files, false);
+  // Linux tells A from a; what others do depends on the disk.
+  if (process.platform === 'linux') output.requireDistinct(files);
+  output.abandon();
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { crewSize } from '../src/pool.js';
@@ -62,11 +63,18 @@ test('a script that has no file of its own does without threads', withTool, () =
 });
 
 test('threads are for archives that are worth it', () => {
-  const files = (/** @type {number} */ count, /** @type {number} */ size) => Array(count).fill({ size });
-  assert.equal(crewSize(undefined, files(2000, 2048), script), 0);
-  assert.equal(crewSize(undefined, files(1, 2 ** 40), script), 0);
-  assert.equal(crewSize(1, files(8, 2 ** 30), script), 0);
-  assert.equal(crewSize(4, files(8, 1), script), 4);
-  assert.equal(crewSize(64, files(3, 1), script), 3);
-  assert.equal(crewSize(2, files(3, 1), '/nowhere/decrypt-backup.mjs'), 0);
+  const MB = 1024 * 1024;
+  const files = (/** @type {number} */ count, /** @type {number} */ size, gzip = false) => Array(count).fill({ size, gzip });
+  const several = Math.min(availableParallelism(), 8);
+  const atMost = (/** @type {number} */ workers) => (several < 2 ? 0 : Math.min(workers, several));
+  assert.equal(crewSize(undefined, files(2000, 2048), script, true), 0);
+  assert.equal(crewSize(undefined, files(1, 2 ** 40), script, true), 0);
+  assert.equal(crewSize(undefined, files(8, 10 * MB), script, true), 0);
+  assert.equal(crewSize(undefined, files(8, 64 * MB), script, true), atMost(8));
+  assert.equal(crewSize(undefined, files(8, 10 * MB, true), script, true), atMost(8));
+  assert.equal(crewSize(undefined, files(8, 10 * MB, true), script, false), 0);
+  assert.equal(crewSize(1, files(8, 2 ** 30), script, true), 0);
+  assert.equal(crewSize(4, files(8, 1), script, false), 4);
+  assert.equal(crewSize(64, files(3, 1), script, false), 3);
+  assert.equal(crewSize(2, files(3, 1), '/nowhere/decrypt-backup.mjs', false), 0);
 });
