@@ -7,7 +7,9 @@ use pryv_backup::{
     cli::{Cli, Command},
     commands::{backup, decrypt, keygen},
     failure::Failure,
-    interrupt, sample,
+    interrupt,
+    report::printable,
+    sample,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -16,7 +18,7 @@ fn main() -> ExitCode {
     match prepare().and_then(|()| run(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
+            eprintln!("error: {}", printable(&failure.message));
             ExitCode::from(failure.code)
         }
     }

@@ -119,13 +119,16 @@ impl Report {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "LOST: user {}: {}: {}",
-                loss.user_id.as_deref().unwrap_or("-"),
-                loss.path
-                    .as_deref()
-                    .or(loss.collection.as_deref())
-                    .unwrap_or("-"),
-                loss.what
+                "{}",
+                printable(&format!(
+                    "LOST: user {}: {}: {}",
+                    loss.user_id.as_deref().unwrap_or("-"),
+                    loss.path
+                        .as_deref()
+                        .or(loss.collection.as_deref())
+                        .unwrap_or("-"),
+                    loss.what
+                ))
             );
         }
         text
@@ -138,4 +141,19 @@ fn encryption(sealing: &Sealing) -> &'static str {
         Sealing::Recipients(_) => "recipients",
         Sealing::Passphrase { .. } => "passphrase",
     }
+}
+
+/// A line as it may be shown: what comes from an archive or a platform may hold sequences that steer the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => format!("\\u{:04x}", c as u32),
+            c => c.to_string(),
+        })
+        .collect()
 }

@@ -20,6 +20,9 @@ pub struct Choice<'a> {
     pub expect_id: Option<&'a str>,
 }
 
+/// The content of each user manifest by path; none for one that is damaged.
+type UserManifests = HashMap<String, Option<Vec<u8>>>;
+
 /// An opened archive: its manifests are read and authentic, and it is known what every file of it should be.
 pub struct Archive {
     pub(super) folder: Folder,
@@ -78,7 +81,7 @@ impl Archive {
             plan: Plan::default(),
             manifests: BTreeMap::new(),
         };
-        let (user_manifests, findings) = archive.user_manifests(&listing);
+        let (user_manifests, findings) = archive.user_manifests(&listing)?;
         archive.plan = plan(
             &archive.manifest,
             &user_manifests,
@@ -118,10 +121,7 @@ impl Archive {
     }
 
     /// Reads every user manifest and holds it against the inventory of the manifest.
-    fn user_manifests(
-        &self,
-        listing: &[(String, u64)],
-    ) -> (HashMap<String, Option<Vec<u8>>>, Vec<Finding>) {
+    fn user_manifests(&self, listing: &[(String, u64)]) -> Result<(UserManifests, Vec<Finding>)> {
         let expected: HashMap<&str, &FileEntry> = self
             .manifest
             .inventory
@@ -137,6 +137,7 @@ impl Archive {
             }
             match self.user_manifest(path, expected.get(path.as_str()).copied()) {
                 Ok(content) => drop(found.insert(path.clone(), Some(content))),
+                Err(error) if error.kind() != ErrorKind::Damaged => return Err(error.within(path)),
                 Err(error) => {
                     found.insert(path.clone(), None);
                     findings.push(Finding {
@@ -148,7 +149,7 @@ impl Archive {
                 }
             }
         }
-        (found, findings)
+        Ok((found, findings))
     }
 
     fn user_manifest(&self, path: &str, expected: Option<&FileEntry>) -> Result<Vec<u8>> {

@@ -36,6 +36,12 @@ impl OutputFolder {
     pub fn create(folder: &Path, force: bool, together: bool) -> Result<Self> {
         let failed = |e: io::Error| cannot_write(&folder.display().to_string(), &e);
         let created = !folder.exists();
+        if !created && !folder.is_dir() {
+            return Err(Error::new(
+                ErrorKind::Failed,
+                format!("cannot write {}: it is not a folder", folder.display()),
+            ));
+        }
         make_private(folder).map_err(failed)?;
         if !force && fs::read_dir(folder).map_err(failed)?.next().is_some() {
             return Err(Error::new(

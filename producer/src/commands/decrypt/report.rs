@@ -3,22 +3,7 @@
 use decryptor_wasm::plan::{Finding, Severity};
 
 use super::work::Outcome;
-use crate::archive::read::Archive;
-
-/// What comes from an archive may hold terminal control sequences.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\u{0}'..='\u{1f}'
-            | '\u{7f}'..='\u{9f}'
-            | '\u{2028}'
-            | '\u{2029}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => format!("\\u{:04x}", c as u32),
-            c => c.to_string(),
-        })
-        .collect()
-}
+use crate::{archive::read::Archive, report::printable};
 
 fn say(line: &str) {
     println!("{}", printable(line));

@@ -255,8 +255,13 @@ impl<'a> Work<'a> {
         let mut results = std::mem::take(&mut *lock(&results));
         results.sort_by_key(|(index, _)| *index);
         for (_, done) in results {
+            let last = self.args.strict && done.damage.is_some();
             outcome.damaged.extend(done.damage);
             outcome.salvaged.extend(done.salvaged);
+            if last {
+                // Which later files were damaged too depends on who was how fast.
+                break;
+            }
             if let Some(summary) = done.summary {
                 outcome.files += 1;
                 outcome.bytes += summary.output_size;
