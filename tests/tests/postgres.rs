@@ -346,3 +346,30 @@ fn encrypted_connections_are_checked_as_asked() {
         case.failure(settings);
     }
 }
+
+/// While the backup waits for a lock of somebody else, and while it reads: nothing of it stays.
+#[test]
+fn a_signal_ends_the_run_in_order() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let child = std::thread::scope(|scope| {
+            let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(3); COMMIT";
+            scope.spawn(|| case.server.sql(&case.database, lock));
+            std::thread::sleep(Duration::from_millis(500));
+            let mut child = case.command("failed", &[]).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(1000));
+            assert!(child.try_wait().unwrap().is_none(), "it should wait");
+            let pid = child.id().to_string();
+            Command::new("kill").args([signal, &pid]).status().unwrap();
+            child
+        });
+        let ended = child.wait_with_output().unwrap();
+        let said = text(&ended);
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains("interrupted"), "{said}");
+        let left = fs::read_dir(case.folder.path().join("failed")).unwrap();
+        assert_eq!(left.count(), 0);
+    }
+}

@@ -14,6 +14,7 @@ use crate::{
     cli::{BackupArgs, KdfArg, PlatformArg},
     config::Config,
     failure::Failure,
+    interrupt,
     platform::{
         self, ExportError, Platform, PlatformMode, SinkError, Target, User, UserSink, UserTarget,
     },
@@ -47,6 +48,8 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         compress: !args.no_compress,
         chunk_bytes: args.max_chunk_size * 1024 * 1024,
     };
+    // A signal ends the run in order: what is there of the archive is removed.
+    let _graceful = interrupt::finish_gracefully();
     let (mut archive, leftover) = ArchiveWriter::create(output, &sealing, options)?;
     if leftover && !args.quiet {
         eprintln!(
@@ -58,6 +61,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         Ok(done) => done,
         Err(failure) => {
             archive.abandon();
+            interrupt::failure()?;
             return Err(failure);
         }
     };

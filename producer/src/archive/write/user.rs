@@ -20,7 +20,10 @@ use super::{
     records::{Chunked, Place, RecordFile},
     sink::Sink,
 };
-use crate::platform::{self, Collection, User};
+use crate::{
+    interrupt,
+    platform::{self, Collection, User},
+};
 
 /// Bytes of an attachment that are read at once.
 const PIECE: usize = 256 * 1024;
@@ -92,6 +95,7 @@ impl<'a> UserWriter<'a> {
         collection: Collection,
         content: &Content<'_>,
     ) -> Result<(), ArchiveError> {
+        interrupt::check()?;
         let mut files = lock(&self.files);
         match collection {
             Collection::Events => files.events.append(self.place(), content)?,
@@ -149,6 +153,7 @@ impl<'a> UserWriter<'a> {
         let mut file = FileWriter::create(place.root, &path, place.key)?;
         let mut buffer = vec![0; PIECE];
         loop {
+            interrupt::check()?;
             match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => file.write(&buffer[..n])?,

@@ -1,13 +1,16 @@
 //! The rows of a binary COPY (PostgreSQL documentation, "COPY", "Binary Format"), taken apart by hand.
 
 use super::connection::failed;
+use crate::interrupt;
 use crate::platform::PlatformError;
 use futures_util::Stream;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
 /// The type of the pieces that arrive, without naming the library that makes them.
@@ -23,6 +26,8 @@ impl<T, E, S: Stream<Item = Result<T, E>>> TryItem for S {
 }
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+/// How long nothing may come until it is checked whether the run was interrupted.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Bytes that are taken over from the event loop at once.
 const WAITING: usize = 256 * 1024;
 
@@ -106,7 +111,7 @@ impl Copy {
             return Ok(None);
         }
         let (stream, waiting, done) = (&mut self.stream, &mut self.waiting, &mut self.done);
-        let filled = std::future::poll_fn(|context| {
+        let mut fill = std::future::poll_fn(|context| {
             let mut bytes = 0;
             loop {
                 match stream.as_mut().poll_next(context) {
@@ -127,8 +132,14 @@ impl Copy {
                 }
             }
         });
-        let filled = self.runtime.block_on(filled);
-        filled.map_err(|e| failed(&self.address, &e))?;
+        loop {
+            // A server that sorts says nothing for long; whoever interrupts is not to wait for it.
+            let filled = async { timeout(PATIENCE, &mut fill).await };
+            match self.runtime.block_on(filled) {
+                Ok(filled) => break filled.map_err(|e| failed(&self.address, &e))?,
+                Err(_) => interrupt::check().map_err(|_| PlatformError::Interrupted)?,
+            }
+        }
         Ok(self.waiting.pop_front())
     }
 }
