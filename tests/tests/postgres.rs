@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const SMALL: Size = Size {
@@ -347,25 +347,34 @@ fn encrypted_connections_are_checked_as_asked() {
     }
 }
 
-/// While the backup waits for a lock of somebody else, and while it reads: nothing of it stays.
+/// While the backup waits for a lock of somebody else: it does not wait on, and nothing of it stays.
 #[test]
 fn a_signal_ends_the_run_in_order() {
     let Some(case) = Case::new(&Setup::default(), &SMALL) else {
         return;
     };
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let child = std::thread::scope(|scope| {
-            let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(3); COMMIT";
-            scope.spawn(|| case.server.sql(&case.database, lock));
+        let ended = std::thread::scope(|scope| {
+            let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(60); COMMIT";
+            scope.spawn(|| {
+                case.server
+                    .client("psql")
+                    .args(["-c", lock, &case.database])
+                    .output()
+            });
             std::thread::sleep(Duration::from_millis(500));
             let mut child = case.command("failed", &[]).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(1000));
             assert!(child.try_wait().unwrap().is_none(), "it should wait");
             let pid = child.id().to_string();
             Command::new("kill").args([signal, &pid]).status().unwrap();
-            child
+            let started = Instant::now();
+            let ended = child.wait_with_output().unwrap();
+            assert!(started.elapsed() < Duration::from_secs(10), "it waits on");
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+            case.server.sql("postgres", end);
+            ended
         });
-        let ended = child.wait_with_output().unwrap();
         let said = text(&ended);
         assert_eq!(ended.status.code(), Some(code), "{said}");
         assert!(said.contains("interrupted"), "{said}");

@@ -1,16 +1,13 @@
 //! The rows of a binary COPY (PostgreSQL documentation, "COPY", "Binary Format"), taken apart by hand.
 
-use super::connection::failed;
-use crate::interrupt;
+use super::connection::wait;
 use crate::platform::PlatformError;
 use futures_util::Stream;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
 use tokio_postgres::CopyOutStream;
 
 /// The type of the pieces that arrive, without naming the library that makes them.
@@ -26,8 +23,6 @@ impl<T, E, S: Stream<Item = Result<T, E>>> TryItem for S {
 }
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-/// How long nothing may come until it is checked whether the run was interrupted.
-const PATIENCE: Duration = Duration::from_millis(200);
 /// Bytes that are taken over from the event loop at once.
 const WAITING: usize = 256 * 1024;
 
@@ -132,14 +127,7 @@ impl Copy {
                 }
             }
         });
-        loop {
-            // A server that sorts says nothing for long; whoever interrupts is not to wait for it.
-            let filled = async { timeout(PATIENCE, &mut fill).await };
-            match self.runtime.block_on(filled) {
-                Ok(filled) => break filled.map_err(|e| failed(&self.address, &e))?,
-                Err(_) => interrupt::check().map_err(|_| PlatformError::Interrupted)?,
-            }
-        }
+        wait(&self.runtime, &self.address, &mut fill)?;
         Ok(self.waiting.pop_front())
     }
 }
