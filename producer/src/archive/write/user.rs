@@ -51,8 +51,8 @@ pub struct UserDone {
     pub entry: UserEntry,
     /// The user-manifest itself, for the archive's inventory.
     pub manifest_file: FileEntry,
-    /// The user's files, for SHA256SUMS.
-    pub files: Vec<FileEntry>,
+    /// The lines of the user's files in SHA256SUMS; of 100,000 users there is no room for more.
+    pub sums: String,
     /// What could not be read.
     pub losses: Vec<Loss>,
 }
@@ -231,10 +231,11 @@ impl<'a> UserWriter<'a> {
         let path = format!("{}/user-manifest.json", self.folder);
         let manifest_file = self.archive.write_json(&path, &manifest)?;
         let files = manifest.inventory.map(|i| i.files).unwrap_or_default();
+        let sums = files.iter().map(super::sum_line).collect();
         Ok(UserDone {
             entry: manifest.entry,
             manifest_file,
-            files,
+            sums,
             losses: manifest.losses,
         })
     }
