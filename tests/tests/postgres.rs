@@ -382,3 +382,94 @@ fn a_signal_ends_the_run_in_order() {
         assert_eq!(left.count(), 0);
     }
 }
+
+#[test]
+fn one_user_comes_alone() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let made = run(case.command("archive", &[]).args(["--user", "user000001"]));
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let archive = Plain::read(&case.folder.path().join("archive"));
+    let manifest = archive.json("manifest.json");
+    let users = manifest["users"].as_array().unwrap();
+    assert_eq!(users.len(), 1);
+    assert_eq!(users[0]["username"], "user000001");
+    let stats = &users[0]["stats"];
+    assert_eq!(
+        (&stats["events"], &stats["streams"]),
+        (&20.into(), &8.into())
+    );
+    assert_eq!(stats["attachments"], 2);
+}
+
+/// A series is kept under the current name, a former one that nobody took over, or the id; its times are exact.
+#[test]
+fn series_are_found_under_every_name() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "INSERT INTO account_fields SELECT user_id, 'username', name, time, 'x' FROM users_index, (VALUES \
+             ('\"former\"'::jsonb, 1), ('\"user000001\"', 2)) AS f(name, time) WHERE username = 'user000000'; \
+         INSERT INTO series_data SELECT namespace, 'event.e', n, n, fields::jsonb FROM (VALUES \
+             ('user.user000000', 4393911305278, '{\"value\": 1.50}'), ('user.user000000', -1, '{}'), \
+             ('user.former', 1000000, '{\"text\": \"time\"}'), ('user.user000001', 5, '{\"value\": 2}'), \
+             ('user.nobody', 6, '{}')) AS s(namespace, n, fields); \
+         INSERT INTO series_data SELECT user_id, 'e', 7, 7, '{\"time\": 1}' FROM users_index WHERE username = 'user000002'",
+    );
+    let made = case.backup("archive", &[]);
+    // The last point cannot be told from its time.
+    assert_eq!(made.status.code(), Some(5), "{}", text(&made));
+    let archive = case.folder.path().join("archive");
+    let manifest = Plain::read(&archive).json("manifest.json");
+    let lines = |name: &str| {
+        let users = manifest["users"].as_array().unwrap();
+        let user = users.iter().find(|user| user["username"] == name).unwrap();
+        let id = user["userId"].as_str().unwrap();
+        fs::read_to_string(archive.join(format!("users/{id}/series/series.jsonl"))).ok()
+    };
+    assert_eq!(
+        lines("user000000").unwrap(),
+        "{\"measurement\":\"event.e\",\"namespace\":\"user.former\",\"points\":[{\"time\":1,\"text\": \"time\"}]}\n\
+         {\"measurement\":\"event.e\",\"namespace\":\"user.user000000\",\"points\":[{\"time\":-0.000001},{\"time\":4393911.305278,\"value\": 1.50}]}\n"
+    );
+    assert_eq!(
+        lines("user000001").unwrap(),
+        "{\"measurement\":\"event.e\",\"namespace\":\"user.user000001\",\"points\":[{\"time\":0.000005,\"value\": 2}]}\n"
+    );
+    assert_eq!(lines("user000002"), None);
+}
+
+/// A file that is missing is a loss, unless its event went away while the backup ran.
+#[test]
+fn missing_files_are_losses() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "INSERT INTO events (user_id, id, time, attachments, deleted) SELECT min(user_id), 'gone', 1, '[{\"id\": \"gone\"}]', 2 \
+             FROM users_index; \
+         INSERT INTO events (user_id, id, time, attachments, head_id) SELECT min(user_id), 'old', 1, '[{\"id\": \"old\"}]', 'x' \
+             FROM users_index; \
+         INSERT INTO events (user_id, id, time, attachments) SELECT min(user_id), 'lost', 1, '[{\"id\": \"lost\"}, {\"id\": \"../x\"}]' \
+             FROM users_index; \
+         INSERT INTO events (user_id, id, time, attachments) SELECT min(user_id), 'odd', 1, '{\"id\": 5}' FROM users_index",
+    );
+    let made = case.backup("archive", &[]);
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    let losses: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("LOST"))
+        .collect();
+    assert_eq!(losses.len(), 3, "{said}");
+    for word in ["attachment lost of event lost", "../x", "odd"] {
+        assert!(
+            losses.iter().any(|line| line.contains(word)),
+            "{word}: {said}"
+        );
+    }
+}
