@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM: work that would leave something behind is ended in order; anything else just ends.
 
 use std::{
-    io::{self, Read},
+    io,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,10 +14,7 @@ use signal_hook::{
     flag,
 };
 
-use crate::{
-    failure::Failure,
-    platform::{Collection, Loss, SinkError, UserSink},
-};
+use crate::failure::Failure;
 
 struct Signals {
     /// The signal that came, or 0.
@@ -80,49 +77,6 @@ pub fn failure() -> Result<(), Failure> {
             code: 128 + signal as u8,
             message: "interrupted; what was begun was removed".to_owned(),
         }),
-    }
-}
-
-/// A sink that refuses to go on once a signal came.
-pub struct Interruptible<S>(pub S);
-
-impl<S: UserSink> UserSink for Interruptible<S> {
-    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
-        check()?;
-        self.0.record(collection, line)
-    }
-
-    fn attachment(&mut self, file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
-        self.0.attachment(file_id, &mut Stopping(reader))?;
-        // Where the reading stopped for a signal, the sink took that for an attachment that cannot be read.
-        Ok(check()?)
-    }
-
-    fn records(
-        &mut self,
-        collection: Collection,
-        lines: &[u8],
-        count: u64,
-    ) -> Result<(), SinkError> {
-        check()?;
-        self.0.records(collection, lines, count)
-    }
-
-    fn flush(&mut self) -> Result<(), SinkError> {
-        self.0.flush()
-    }
-
-    fn loss(&mut self, loss: Loss) {
-        self.0.loss(loss);
-    }
-}
-
-struct Stopping<'a>(&'a mut dyn Read);
-
-impl Read for Stopping<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        check().map_err(io::Error::other)?;
-        self.0.read(into)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -219,10 +219,27 @@ impl Postgres {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// The folder of its data, for certificates and the like.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+    /// Gives the server a certificate.
+    ///
+    /// # Panics
+    /// When it does not take it.
+    pub fn enable_tls(&self, certificate: &Path, key: &Path) {
+        let data = self.folder.path().join("data");
+        fs::copy(certificate, data.join("server.crt")).unwrap();
+        fs::copy(key, data.join("server.key")).unwrap();
+        let owner = fs::metadata(&data).unwrap();
+        std::os::unix::fs::chown(
+            data.join("server.key"),
+            Some(owner.uid()),
+            Some(owner.gid()),
+        )
+        .unwrap();
+        fs::set_permissions(data.join("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        while self.sql("postgres", "SHOW ssl") != "on" {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -253,10 +270,7 @@ fn programs() -> Option<PathBuf> {
 
 /// A command run as the user `postgres` when this is root, whom the server refuses.
 fn as_server(program: &Path) -> Command {
-    let root = fs::metadata("/proc/self").is_ok_and(|me| {
-        use std::os::unix::fs::MetadataExt;
-        me.uid() == 0
-    });
+    let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
     if !root {
         return Command::new(program);
     }

@@ -14,7 +14,7 @@ use crate::{
     cli::{BackupArgs, KdfArg, PlatformArg},
     config::Config,
     failure::Failure,
-    interrupt::{self, Interruptible},
+    interrupt,
     platform::{
         self, ExportError, Platform, PlatformMode, SinkError, Target, User, UserSink, UserTarget,
     },
@@ -48,6 +48,8 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         compress: !args.no_compress,
         chunk_bytes: args.max_chunk_size * 1024 * 1024,
     };
+    // A signal ends the run in order: what is there of the archive is removed.
+    let _graceful = interrupt::finish_gracefully();
     let (mut archive, leftover) = ArchiveWriter::create(output, &sealing, options)?;
     if leftover && !args.quiet {
         eprintln!(
@@ -55,7 +57,6 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             output.display()
         );
     }
-    let _guard = interrupt::finish_gracefully();
     let (done, shared) = match write(&mut archive, platform.as_ref(), &users, mode, args) {
         Ok(done) => done,
         Err(failure) => {
@@ -216,7 +217,7 @@ struct Open<'a> {
 
 impl UserTarget for Open<'_> {
     fn sink(&self) -> Box<dyn UserSink + '_> {
-        Box::new(Interruptible(self.writer.sink()))
+        Box::new(self.writer.sink())
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {

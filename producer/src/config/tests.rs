@@ -112,3 +112,36 @@ fn variables_are_json_when_they_can_be() {
         (Engine::Sqlite, "http://x/")
     );
 }
+
+#[test]
+fn postgres_is_found_with_what_libpq_adds() {
+    let dir = tempfile::tempdir().unwrap();
+    let found = load(dir.path(), None, &[]).unwrap().postgres;
+    assert_eq!(found.address(), "127.0.0.1:5432/pryv-node");
+    assert_eq!((found.user.as_str(), found.password), ("pryv", None));
+    assert_eq!(
+        (found.tls, found.root_certificates),
+        (TlsMode::Prefer, None)
+    );
+
+    let variables = [
+        ("storages__engines__postgresql__port", "6000"),
+        ("storages__engines__postgresql__password", "12345"),
+        ("PGPASSWORD", "other"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGSSLROOTCERT", "ca.pem"),
+    ];
+    let found = load(dir.path(), None, &variables).unwrap().postgres;
+    assert_eq!((found.port, found.tls), (6000, TlsMode::VerifyFull));
+    assert_eq!(found.root_certificates, Some(dir.path().join("ca.pem")));
+    assert!(!format!("{found:?}").contains("12345"));
+    assert_eq!(found.password.as_ref().map(Secret::reveal), Some("12345"));
+
+    for (key, value) in [("sslmode", "maybe"), ("port", "http"), ("password", "[1]")] {
+        let key = format!("storages__engines__postgresql__{key}");
+        let error = load(dir.path(), None, &[(&key, value)]).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains(&key.replace("__", ".")), "{said}");
+        assert!(!said.contains("[1]"), "{said}");
+    }
+}

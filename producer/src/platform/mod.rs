@@ -348,6 +348,9 @@ pub enum PlatformError {
         /// What happened and what to do.
         what: String,
     },
+    /// A signal came.
+    #[error("interrupted")]
+    Interrupted,
     /// The platform uses something this version cannot read.
     #[error("{what} is not supported yet by this version of pryv-backup")]
     Unsupported {

@@ -80,10 +80,12 @@ fn case(server: &Postgres, size: &Size) {
     let dump_size = fs::metadata(&dump).unwrap().len();
     row("pg_dump -Fc", &dumped, dump_size, records);
 
-    let archive = folder.path().join("archive");
-    let backup = |sealed: bool| {
+    // A new folder each time: a file system that has just removed many files is slow in making new ones.
+    let mut runs = 0;
+    let mut backup = |sealed: bool| {
         best(|| {
-            let _ = fs::remove_dir_all(&archive);
+            runs += 1;
+            let archive = folder.path().join(format!("archive{runs}"));
             let mut command = tool(&["--quiet", "--output", archive.to_str().unwrap()]);
             if sealed {
                 command
@@ -102,6 +104,7 @@ fn case(server: &Postgres, size: &Size) {
         })
     };
     let ours = backup(true);
+    let archive = folder.path().join("archive1");
     let size_of_ours: u64 = folder::tree(&archive)
         .values()
         .map(|b| b.len() as u64)
@@ -112,9 +115,10 @@ fn case(server: &Postgres, size: &Size) {
         dumped.time.as_secs_f64() / ours.time.as_secs_f64(),
         size_of_ours as f64 / dump_size as f64
     );
-    let copied = folder.path().join("copied");
+    let mut runs = 0;
     let files = best(|| {
-        let _ = fs::remove_dir_all(&copied);
+        runs += 1;
+        let copied = folder.path().join(format!("copied{runs}"));
         let mut cp = Command::new("sh");
         measure(
             cp.args(["-c", "cp -r \"$0\" \"$1\" && sync -f \"$1\""])

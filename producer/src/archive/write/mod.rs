@@ -258,17 +258,16 @@ impl ArchiveWriter {
     /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. Returns the archive id.
     pub fn finish(
         mut self,
-        users: Vec<UserDone>,
+        mut users: Vec<UserDone>,
         summary: Summary,
     ) -> Result<String, ArchiveError> {
         let mut files = std::mem::take(&mut self.shared);
+        let mut sums: Vec<String> = files.iter().chain(&self.envelope).map(sum_line).collect();
+        for user in &mut users {
+            sums.push(std::mem::take(&mut user.sums));
+            sums.push(sum_line(&user.manifest_file));
+        }
         files.extend(users.iter().map(|u| u.manifest_file.clone()));
-        let mut sums: Vec<FileEntry> = users
-            .iter()
-            .flat_map(|u| u.files.clone())
-            .chain(files.iter().cloned())
-            .chain(self.envelope.take())
-            .collect();
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             core_version: CORE_VERSION.to_owned(),
@@ -291,8 +290,8 @@ impl ArchiveWriter {
         };
         let entry = self.write_json("manifest.json", &manifest)?;
         let id = entry.sha256.clone();
-        sums.push(entry);
-        self.write_clear("SHA256SUMS", sums_text(&mut sums).as_bytes())?;
+        sums.push(sum_line(&entry));
+        self.write_clear("SHA256SUMS", sorted(&sums).as_bytes())?;
         self.publish()?;
         Ok(id)
     }
@@ -401,12 +400,16 @@ fn prepare(output: &Path) -> Result<bool, ArchiveError> {
     Ok(leftover)
 }
 
-fn sums_text(files: &mut [FileEntry]) -> String {
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    files
-        .iter()
-        .map(|f| format!("{}  {}\n", f.sha256, f.path))
-        .collect()
+/// A line of SHA256SUMS.
+fn sum_line(file: &FileEntry) -> String {
+    format!("{}  {}\n", file.sha256, file.path)
+}
+
+/// All lines in the order of their paths.
+fn sorted(lines: &[String]) -> String {
+    let mut lines: Vec<&str> = lines.iter().flat_map(|l| l.split_inclusive('\n')).collect();
+    lines.sort_unstable_by_key(|line| line.split_once("  ").map(|(_, path)| path));
+    lines.concat()
 }
 
 /// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.

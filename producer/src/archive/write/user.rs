@@ -20,7 +20,10 @@ use super::{
     records::{Chunked, Place, RecordFile},
     sink::Sink,
 };
-use crate::platform::{self, Collection, User};
+use crate::{
+    interrupt,
+    platform::{self, Collection, User},
+};
 
 /// Bytes of an attachment that are read at once.
 const PIECE: usize = 256 * 1024;
@@ -48,8 +51,8 @@ pub struct UserDone {
     pub entry: UserEntry,
     /// The user-manifest itself, for the archive's inventory.
     pub manifest_file: FileEntry,
-    /// The user's files, for SHA256SUMS.
-    pub files: Vec<FileEntry>,
+    /// The lines of the user's files in SHA256SUMS; of 100,000 users there is no room for more.
+    pub sums: String,
     /// What could not be read.
     pub losses: Vec<Loss>,
 }
@@ -92,6 +95,7 @@ impl<'a> UserWriter<'a> {
         collection: Collection,
         content: &Content<'_>,
     ) -> Result<(), ArchiveError> {
+        interrupt::check()?;
         let mut files = lock(&self.files);
         match collection {
             Collection::Events => files.events.append(self.place(), content)?,
@@ -149,6 +153,7 @@ impl<'a> UserWriter<'a> {
         let mut file = FileWriter::create(place.root, &path, place.key)?;
         let mut buffer = vec![0; PIECE];
         loop {
+            interrupt::check()?;
             match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => file.write(&buffer[..n])?,
@@ -226,10 +231,11 @@ impl<'a> UserWriter<'a> {
         let path = format!("{}/user-manifest.json", self.folder);
         let manifest_file = self.archive.write_json(&path, &manifest)?;
         let files = manifest.inventory.map(|i| i.files).unwrap_or_default();
+        let sums = files.iter().map(super::sum_line).collect();
         Ok(UserDone {
             entry: manifest.entry,
             manifest_file,
-            files,
+            sums,
             losses: manifest.losses,
         })
     }

@@ -3,12 +3,15 @@
 use super::copy::Copy;
 use super::tls;
 use crate::config::{Postgres, TlsMode};
+use crate::interrupt;
 use crate::platform::PlatformError;
 use futures_util::future::try_join_all;
 use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -18,6 +21,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
     SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
     SET standard_conforming_strings = on; SET jit = off";
+
+/// How long nothing may come until it is checked whether the run was interrupted.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A server that may be connected to, several times.
 pub struct Server {
@@ -76,7 +82,7 @@ impl Server {
 
     /// Connects, driven by `runtime`.
     pub fn connect_on(&self, runtime: &Arc<Runtime>) -> Result<Connection, PlatformError> {
-        let connected = runtime.block_on(async {
+        let connected = wait(runtime, &self.address, async {
             let (client, connection) = self.config.connect(self.tls.clone()).await?;
             // How it ends is told to whoever waits for an answer.
             tokio::spawn(async move {
@@ -86,7 +92,7 @@ impl Server {
         });
         let connection = Connection {
             runtime: runtime.clone(),
-            client: connected.map_err(|e| failed(&self.address, &e))?,
+            client: connected?,
             address: self.address.clone(),
         };
         connection.run(SESSION)?;
@@ -117,17 +123,12 @@ pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 impl Connection {
     /// Runs statements that give no rows.
     pub fn run(&self, sql: &str) -> Result<(), PlatformError> {
-        self.runtime
-            .block_on(self.client.batch_execute(sql))
-            .map_err(|e| failed(&self.address, &e))
+        self.wait(self.client.batch_execute(sql))
     }
 
     /// The rows of a query that gives few, as text.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, PlatformError> {
-        let messages = self
-            .runtime
-            .block_on(self.client.simple_query(sql))
-            .map_err(|e| failed(&self.address, &e))?;
+        let messages = self.wait(self.client.simple_query(sql))?;
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(
                 (0..row.len())
@@ -142,17 +143,39 @@ impl Connection {
     /// Begins to read the rows of a query, however many.
     pub fn copy(&self, query: &str) -> Result<Copy, PlatformError> {
         let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-        let stream = self
-            .runtime
-            .block_on(self.client.copy_out(&sql))
-            .map_err(|e| failed(&self.address, &e))?;
+        let stream = self.wait(self.client.copy_out(&sql))?;
         Ok(Copy::new(self.runtime.clone(), stream, &self.address))
+    }
+
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, PlatformError> {
+        wait(&self.runtime, &self.address, answer)
     }
 
     /// A sentence about the server as an error.
     pub fn error(&self, what: impl Into<String>) -> PlatformError {
         error(&self.address, what.into())
     }
+}
+
+/// Waits for an answer. A server that sorts, or waits for a lock, says nothing for long; whoever interrupts the run is
+/// not to wait for it.
+pub fn wait<T>(
+    runtime: &Runtime,
+    address: &str,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, PlatformError> {
+    runtime.block_on(async {
+        let mut answer = pin!(answer);
+        loop {
+            match timeout(PATIENCE, &mut answer).await {
+                Ok(answer) => return answer.map_err(|e| failed(address, &e)),
+                Err(_) => interrupt::check().map_err(|_| PlatformError::Interrupted)?,
+            }
+        }
+    })
 }
 
 /// Begins to read the rows of several queries, each on the connection of the same place, all driven by one runtime.
@@ -168,9 +191,7 @@ pub fn copies(connections: &[Connection], queries: &[String]) -> Result<Vec<Copy
         let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
         async move { connection.client.copy_out(&sql).await }
     });
-    let streams = runtime
-        .block_on(try_join_all(begun))
-        .map_err(|e| failed(address, &e))?;
+    let streams = wait(runtime, address, try_join_all(begun))?;
     Ok(streams
         .into_iter()
         .map(|stream| Copy::new(runtime.clone(), stream, address))
@@ -185,7 +206,7 @@ fn error(address: &str, what: String) -> PlatformError {
 }
 
 /// What the server or the way to it answered, and what to do.
-pub fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
+fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
     let (what, advice) = match source.as_db_error() {
         Some(answer) => (
             format!("{} ({})", answer.message(), answer.code().code()),

@@ -1,6 +1,6 @@
 //! The rows of a binary COPY (PostgreSQL documentation, "COPY", "Binary Format"), taken apart by hand.
 
-use super::connection::failed;
+use super::connection::wait;
 use crate::platform::PlatformError;
 use futures_util::Stream;
 use std::collections::VecDeque;
@@ -106,7 +106,7 @@ impl Copy {
             return Ok(None);
         }
         let (stream, waiting, done) = (&mut self.stream, &mut self.waiting, &mut self.done);
-        let filled = std::future::poll_fn(|context| {
+        let mut fill = std::future::poll_fn(|context| {
             let mut bytes = 0;
             loop {
                 match stream.as_mut().poll_next(context) {
@@ -127,8 +127,7 @@ impl Copy {
                 }
             }
         });
-        let filled = self.runtime.block_on(filled);
-        filled.map_err(|e| failed(&self.address, &e))?;
+        wait(&self.runtime, &self.address, &mut fill)?;
         Ok(self.waiting.pop_front())
     }
 }
