@@ -76,6 +76,38 @@ fn every_bit_and_every_cut_of_small_frames() {
     }
 }
 
+/// JSON allows many; the header has no tag, so that only one may be read.
+#[test]
+fn other_spellings_of_the_header() {
+    let stored = sealed_in(16, &[7; 40]);
+    let start = boundaries(&stored, 16)[0];
+    let spelled = |json: &str| {
+        let length = (json.len() as u32).to_be_bytes();
+        [
+            b"PRYVBKE1",
+            length.as_slice(),
+            json.as_bytes(),
+            &stored[start..],
+        ]
+        .concat()
+    };
+    let json = std::str::from_utf8(&stored[12..start]).unwrap();
+    assert_eq!(spelled(json), stored);
+    assert!(open(&stored).is_ok());
+    let salt = &json[7..json.len() - 12];
+    for other in [
+        format!("{json} "),
+        json.replace(':', ": "),
+        json.replace("\"v\":1", "\"v\":1,\"w\":2"),
+        json.replace("chunk", "chun\\u006b"),
+        format!("{{\"chunk\":16,{salt},\"v\":1}}"),
+    ] {
+        let parsed: serde_json::Value = serde_json::from_str(&other).unwrap();
+        assert_eq!(parsed["chunk"], 16, "{other}");
+        assert!(open(&spelled(&other)).is_err(), "{other}");
+    }
+}
+
 #[test]
 fn every_frame_in_another_place() {
     let stored = sealed_in(16, &[7; 64]);
