@@ -24,7 +24,7 @@ test: lint        ## everything
 	scripts/build-wasm.sh pryv-backup-vectors wasm-vectors
 	cargo test --workspace
 	cd npm && npm test
-	node --test tests/independent-reader/
+	node --test tests/independent-reader/read.test.mjs tests/wasm/wycheproof.test.mjs
 
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
 	node tests/bench/decrypt.mjs 1 5

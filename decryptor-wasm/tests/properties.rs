@@ -132,9 +132,17 @@ proptest! {
         let mut stored = seal(&content, &[usize::MAX]);
         let at = at.index(stored.len());
         stored[at] ^= flip;
-        let (opened, _) = read(&stored, &opening, ReadOptions::default()).unwrap_err();
-        prop_assert!(content.starts_with(&opened));
-        prop_assert!(opened.len() <= at);
+        match read(&stored, &opening, ReadOptions::default()) {
+            Err((opened, _)) => {
+                prop_assert!(content.starts_with(&opened));
+                prop_assert!(opened.len() <= at);
+            }
+            // Another frame size changes nothing in a file of one frame; `judge` refuses it all the same.
+            Ok((opened, summary)) => {
+                prop_assert!(opened == content);
+                prop_assert!(summary.chunk != Some(CHUNK));
+            }
+        }
     }
 
     #[test]

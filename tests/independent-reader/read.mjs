@@ -4,7 +4,7 @@
 //   node read.mjs ARCHIVE OUT --private-key PEM [--key-passphrase TEXT]
 //   node read.mjs ARCHIVE OUT --passphrase TEXT
 //
-// OUT must be missing or empty. Exit codes: 0 read and checked; 2 usage; 3 no key or a wrong one; 4 damaged or tampered with.
+// OUT must be missing or empty. Exit codes: 0 read and checked; 1 anything else; 2 usage; 3 no key or a wrong one; 4 damaged or tampered with.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -108,22 +108,26 @@ function unlock (envelope, secrets) {
   return key;
 }
 
-/** Opens one sealed file: its plain bytes and its salt. */
+/** Opens one sealed file: its plain bytes, and what its header says. */
 export function open (stored, key, name) {
   if (stored.length < 12 || stored.toString('latin1', 0, 8) !== 'PRYVBKE1') throw damaged(`${name}: not a sealed file`);
   const end = 12 + stored.readUInt32BE(8);
   if (end > stored.length) throw damaged(`${name}: cut in its header`);
   const header = parseJson(stored.subarray(12, end), name);
+  const { chunk } = header;
   const salt = Buffer.from(String(header.salt), 'base64');
-  if (header.v !== 1 || salt.length !== 16 || !(header.chunk > 0)) throw damaged(`${name}: unknown header`);
+  if (salt.length !== 16 || !(Number.isInteger(chunk) && chunk > 0 && chunk <= 2 ** 24)) throw damaged(`${name}: unknown header`);
+  // It carries no tag of its own, so that there is one spelling only.
+  const spelled = `{"v":1,"salt":"${salt.toString('base64')}","chunk":${chunk}}`;
+  if (stored.toString('latin1', 12, end) !== spelled) throw damaged(`${name}: unknown header`);
   const fileKey = hkdf(key, salt, 'pryv-backup-file-v1');
   const plain = [];
   for (let at = end, index = 0; at < stored.length; index++) {
     if (stored.length - at < 4) throw damaged(`${name}: cut in a frame`);
     const length = stored.readUInt32BE(at);
     const next = at + 4 + length;
-    if (length <= 16 || length > header.chunk + 16 || next > stored.length) throw damaged(`${name}: frame ${index} is cut or malformed`);
-    if (next < stored.length && length !== header.chunk + 16) throw damaged(`${name}: frame ${index} is short and not the last`);
+    if (length <= 16 || length > chunk + 16 || next > stored.length) throw damaged(`${name}: frame ${index} is cut or malformed`);
+    if (next < stored.length && length !== chunk + 16) throw damaged(`${name}: frame ${index} is short and not the last`);
     const nonce = Buffer.alloc(12);
     nonce.writeBigUInt64BE(BigInt(index), 4);
     const cipher = crypto.createDecipheriv('aes-256-gcm', fileKey, nonce);
@@ -135,7 +139,7 @@ export function open (stored, key, name) {
     }
     at = next;
   }
-  return { plain: Buffer.concat(plain), salt: header.salt };
+  return { plain: Buffer.concat(plain), salt: header.salt, chunk };
 }
 
 function countRecords (content, gzip, name) {
@@ -169,7 +173,9 @@ export function readArchive (root, out, secrets) {
   if (!names.includes('manifest.json')) throw damaged('manifest.json is missing: the archive is incomplete');
   const envelope = parseJson(load('encryption.json'), 'encryption.json');
   const key = unlock(envelope, secrets);
-  const manifest = parseJson(open(load('manifest.json'), key, 'manifest.json').plain, 'manifest.json');
+  const { plain: json, chunk } = open(load('manifest.json'), key, 'manifest.json');
+  const manifest = parseJson(json, 'manifest.json');
+  if (manifest.formatVersion !== 1) throw new Fault(1, `manifest.json: unknown format version ${manifest.formatVersion}`);
   const ending = manifest.compressed === false ? '.jsonl' : '.jsonl.gz';
 
   const inventory = new Map();
@@ -180,6 +186,8 @@ export function readArchive (root, out, secrets) {
     }
   };
   if (manifest.inventory) {
+    // The digests in the inventory say the same of every other file.
+    if (chunk !== 65536) throw damaged('manifest.json: its header was changed');
     if (envelope.keyCheck === undefined) throw damaged('encryption.json: keyCheck is missing');
     list(manifest.inventory.files);
     for (const { userId } of manifest.users) {
@@ -190,6 +198,7 @@ export function readArchive (root, out, secrets) {
       if (sha256(stored) !== inventory.get(name).sha256) throw damaged(`${name}: not the file that the inventory lists`);
       const user = parseJson(open(stored, key, name).plain, name);
       if (user.userId !== userId) throw damaged(`${name}: of another user`);
+      if (!user.inventory) throw damaged(`${name}: has no inventory`);
       if (user.inventory.files.some((entry) => !entry.path.startsWith(`users/${userId}/`))) throw damaged(`${name}: lists a file of somebody else`);
       list(user.inventory.files);
     }

@@ -49,10 +49,45 @@ function assertTwins (got, plain) {
   assert.ok(compared > 0);
 }
 
+const VECTOR = Buffer.from('50525956424b4531000000337b2276223a312c2273616c74223a22416749434167494341674943416749434167494341673d3d222c226368756e6b223a387d' +
+  '00000018b8dfc0948508e722ec9a7582606937e314c61f7cbe64a1d8000000145edcc8c58c657a3ae4216dc1853a2c93438bf57a', 'hex');
+const opened = (file) => open(file, Buffer.alloc(32, 1), 'vector').plain.toString();
+
 test('the published vector opens', () => {
-  const file = Buffer.from('50525956424b4531000000337b2276223a312c2273616c74223a22416749434167494341674943416749434167494341673d3d222c226368756e6b223a387d' +
-    '00000018b8dfc0948508e722ec9a7582606937e314c61f7cbe64a1d8000000145edcc8c58c657a3ae4216dc1853a2c93438bf57a', 'hex');
-  assert.equal(open(file, Buffer.alloc(32, 1), 'vector').plain.toString(), 'hello world\n');
+  assert.equal(opened(VECTOR), 'hello world\n');
+});
+
+test('its header has one spelling', () => {
+  const header = VECTOR.toString('latin1', 12, 63);
+  const spelled = (json) => {
+    const start = Buffer.alloc(12);
+    start.write('PRYVBKE1');
+    start.writeUInt32BE(json.length, 8);
+    return Buffer.concat([start, Buffer.from(json), VECTOR.subarray(63)]);
+  };
+  assert.equal(opened(spelled(header)), 'hello world\n');
+  for (const other of [`${header} `, header.replace(':', ': '), header.replace('Ag==', 'Ah=='), header.replace('8}', '8.0}'), header.replace('8}', '08}')]) {
+    assert.notEqual(other, header);
+    assert.throws(() => opened(spelled(other)), { code: 4 }, other);
+  }
+});
+
+test('a flipped bit or a cut of the vector is noticed', () => {
+  const boundaries = [];
+  for (let at = 0; at < VECTOR.length; at++) {
+    for (let bit = 0; bit < 8; bit++) {
+      const bad = Buffer.from(VECTOR);
+      bad[at] ^= 1 << bit;
+      assert.throws(() => opened(bad), { code: 4 }, `byte ${at}, bit ${bit}`);
+    }
+    try {
+      opened(VECTOR.subarray(0, at));
+      boundaries.push(at);
+    } catch (error) {
+      assert.equal(error.code, 4, `cut at ${at}`);
+    }
+  }
+  assert.deepEqual(boundaries, [63, 91], 'where whole frames remain, only an inventory can tell');
 });
 
 for (const [sealed, plain, key] of [
