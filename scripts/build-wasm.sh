@@ -22,4 +22,7 @@ fi
 cargo build --quiet --release --manifest-path tools/bindgen/Cargo.toml --target-dir .build/bindgen-target
 mkdir -p "$out"
 .build/bindgen-target/release/bindgen ".build/wasm-target/$target/wasm/$name.wasm" "$out"
-echo "$crate: $(wc -c < "$out/${name}_bg.wasm") bytes, $(gzip -9c "$out/${name}_bg.wasm" | wc -c) gzipped"
+gzipped=$(gzip -9c "$out/${name}_bg.wasm" | wc -c)
+echo "$crate: $(wc -c < "$out/${name}_bg.wasm") bytes, $gzipped gzipped"
+# It travels in every encrypted archive, twice.
+[ "$gzipped" -le 300000 ] || { echo "$crate: larger than 300,000 bytes gzipped" >&2; exit 1; }
