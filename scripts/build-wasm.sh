@@ -24,5 +24,5 @@ mkdir -p "$out"
 .build/bindgen-target/release/bindgen ".build/wasm-target/$target/wasm/$name.wasm" "$out"
 gzipped=$(gzip -9c "$out/${name}_bg.wasm" | wc -c)
 echo "$crate: $(wc -c < "$out/${name}_bg.wasm") bytes, $gzipped gzipped"
-# It travels in every encrypted archive, twice.
+# It travels in every encrypted archive.
 [ "$gzipped" -le 300000 ] || { echo "$crate: larger than 300,000 bytes gzipped" >&2; exit 1; }
