@@ -47,7 +47,9 @@ impl From<decryptor_wasm::Error> for Failure {
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
         let code = match &error {
-            ArchiveError::Exists(_) | ArchiveError::NotEmpty(_) => ErrorKind::Usage.exit_code(),
+            ArchiveError::Exists(_) | ArchiveError::NotEmpty(_) | ArchiveError::Busy(_) => {
+                ErrorKind::Usage.exit_code()
+            }
             ArchiveError::Core(core) => core.kind().exit_code(),
             _ => 1,
         };

@@ -11,6 +11,8 @@ use crate::{archive::Sealing, platform::User};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// Always `report`: with `--json`, lines of progress may come before it.
+    pub event: &'static str,
     /// Where the archive is; empty on a dry run.
     pub output: String,
     /// SHA-256 of `manifest.json` as stored.
@@ -51,6 +53,7 @@ impl Report {
             records.attachments += user.attachments;
         }
         Report {
+            event: "report",
             output: output.display().to_string(),
             archive_id: id.to_owned(),
             dry_run: false,
@@ -65,6 +68,7 @@ impl Report {
     /// Of a run that only looked.
     pub fn dry_run(users: &[User], sealing: &Sealing) -> Self {
         Report {
+            event: "report",
             output: String::new(),
             archive_id: String::new(),
             dry_run: true,

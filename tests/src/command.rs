@@ -35,3 +35,16 @@ pub fn run(command: &mut Command) -> Output {
 pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
+
+/// The report of a backup with `--json`: the last line of what it printed, after the lines of progress.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn report(output: &Output) -> serde_json::Value {
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = printed.lines().last().unwrap_or_default();
+    let report: serde_json::Value = serde_json::from_str(last).unwrap();
+    assert_eq!(report["event"], "report", "{printed}");
+    report
+}

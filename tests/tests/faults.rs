@@ -281,6 +281,21 @@ fn a_stopped_run_ends_clean_with_a_code_of_its_own() {
 }
 
 #[test]
+fn two_runs_never_write_to_one_folder() {
+    let stage = Stage::new();
+    stage.grow_an_attachment();
+    let output = stage.path("backup");
+    let mut first = start(&mut stage.backup(&output));
+    wait_for_data(&output, &mut first);
+    let second = run(&mut stage.backup(&output));
+    one_line(&second, 2, "another backup is being written to");
+    let first = first.wait_with_output().unwrap();
+    assert!(first.status.success(), "{}", text(&first));
+    let opened = run(&mut stage.decrypt(&output, &stage.path("d")));
+    assert!(opened.status.success(), "{}", text(&opened));
+}
+
+#[test]
 fn a_killed_run_is_no_backup_and_the_next_one_starts_clean() {
     let stage = Stage::new();
     let before = stage.path("before");

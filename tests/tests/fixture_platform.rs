@@ -2,7 +2,7 @@
 //! the archive: it must hold what Pryv.io's own backup of that platform holds, and more only where that one falls short.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use pryv_backup_tests::command::{run, text, tool};
+use pryv_backup_tests::command::{report, run, text, tool};
 use pryv_backup_tests::compare::{Differences, Meant};
 use pryv_backup_tests::folder;
 use pryv_backup_tests::plain::{Plain, lines};
@@ -84,7 +84,7 @@ impl Case {
             .args(["--json", "--output"])
             .arg(at("sealed")));
         assert_eq!(made.status.code(), Some(0), "{}", text(&made));
-        let report = serde_json::from_slice(&made.stdout).unwrap();
+        let report = report(&made);
         for (out, extra) in [("opened", None), ("plain", Some("--gunzip"))] {
             let opened = run(Command::new("node")
                 .current_dir(at("sealed"))

@@ -159,7 +159,7 @@ pub struct BackupArgs {
     /// Say what would be backed up, write nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Report as one JSON object on standard output.
+    /// Progress and report as JSON objects on standard output, one a line; the report is the last.
     #[arg(long)]
     pub json: bool,
     /// Print errors and losses only.

@@ -18,6 +18,7 @@ use crate::{
     platform::{
         self, ExportError, Platform, PlatformMode, SinkError, Target, User, UserSink, UserTarget,
     },
+    progress::{self, Goal, Manner},
     report::Report,
 };
 
@@ -182,8 +183,23 @@ fn write(
         platform.export_platform(&mut index).map_err(explain)?;
         losses = archive.add_index(index)?;
     }
-    let done = write_users(archive, platform, users, jobs(args), args.verbose)?;
+    let done = progress::watch(
+        &archive.tally,
+        Goal::Users(users.len() as u64),
+        manner(args),
+        || write_users(archive, platform, users, jobs(args), args.verbose),
+    )?;
     Ok((done, losses))
+}
+
+fn manner(args: &BackupArgs) -> Manner {
+    match args {
+        _ if args.json => Manner::Events,
+        _ if args.quiet => Manner::Silent,
+        // The names of the users would break the bar.
+        _ if args.verbose => Manner::Lines,
+        _ => Manner::for_people(),
+    }
 }
 
 fn jobs(args: &BackupArgs) -> usize {
@@ -229,6 +245,7 @@ impl UserTarget for Open<'_> {
                 entry.username, stats.events, stats.attachments
             );
         }
+        self.collector.archive.tally.user();
         lock(&self.collector.done).push(done);
         Ok(())
     }

@@ -2,13 +2,14 @@
 
 mod block;
 mod companions;
+mod destination;
 pub mod file;
 mod records;
 mod sink;
 mod user;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -25,13 +26,15 @@ pub use user::{UserDone, UserWriter, now_ms};
 
 use self::{
     block::Block,
+    destination::Destination,
     file::{FileWriter, hex},
     records::{Place, RecordFile},
 };
-use crate::platform::{self, IndexSink, SinkError, User};
+use crate::{
+    platform::{self, IndexSink, SinkError, User},
+    progress::Tally,
+};
 
-/// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
-const STAGING: &str = ".pryv-backup-partial";
 /// The storage version that Pryv's own tool writes into its manifests.
 const CORE_VERSION: &str = "1.9.3";
 
@@ -72,6 +75,9 @@ pub enum ArchiveError {
     /// There is a backup already.
     #[error("{0} already holds a backup; give an empty or new folder as --output")]
     Exists(PathBuf),
+    /// Another run is at work there.
+    #[error("another backup is being written to {0}; wait for it, or give another --output")]
+    Busy(PathBuf),
     /// There is something else.
     #[error("{0} is not empty; give an empty or new folder as --output")]
     NotEmpty(PathBuf),
@@ -114,15 +120,14 @@ impl RandomSource for SystemRandom {
 
 /// An archive that is being written.
 pub struct ArchiveWriter {
-    output: PathBuf,
-    /// Whether this run made the folder.
-    created: bool,
-    staging: PathBuf,
+    destination: Destination,
     options: Options,
     key: Option<DataKey>,
     shared: Vec<FileEntry>,
     envelope: Option<FileEntry>,
     snapshot_before: f64,
+    /// What was written so far, for whoever shows it.
+    pub tally: Tally,
 }
 
 /// Takes the platform's own entries.
@@ -186,19 +191,15 @@ impl ArchiveWriter {
         sealing: &Sealing,
         options: Options,
     ) -> Result<(Self, bool), ArchiveError> {
-        let created = !output.exists();
-        let leftover = prepare(output)?;
-        let staging = output.join(STAGING);
-        fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
+        let (destination, leftover) = Destination::prepare(output)?;
         let mut writer = ArchiveWriter {
-            output: output.to_owned(),
-            created,
-            staging,
+            destination,
             options,
             key: None,
             shared: Vec::new(),
             envelope: None,
             snapshot_before: now_ms() as f64 / 1000.0,
+            tally: Tally::default(),
         };
         match writer.lock(sealing) {
             Ok(()) => Ok((writer, leftover)),
@@ -292,17 +293,13 @@ impl ArchiveWriter {
         let id = entry.sha256.clone();
         sums.push(sum_line(&entry));
         self.write_clear("SHA256SUMS", sorted(&sums).as_bytes())?;
-        self.publish()?;
+        self.destination.publish()?;
         Ok(id)
     }
 
     /// Gives up: what was written of the archive is removed.
     pub fn abandon(self) {
-        // Best effort: whatever cannot be removed now is recognised by the next run.
-        let _ = fs::remove_dir_all(&self.staging);
-        if self.created {
-            let _ = fs::remove_dir(&self.output);
-        }
+        self.destination.abandon();
     }
 
     fn key(&self) -> Option<&DataKey> {
@@ -311,7 +308,7 @@ impl ArchiveWriter {
 
     fn place(&self) -> Place<'_> {
         Place {
-            root: &self.staging,
+            root: self.destination.staging(),
             compress: self.options.compress,
             key: self.key(),
         }
@@ -320,84 +317,16 @@ impl ArchiveWriter {
     fn write_json<T: Serialize>(&self, path: &str, value: &T) -> Result<FileEntry, ArchiveError> {
         let json = serde_json::to_vec_pretty(value)
             .map_err(|e| ArchiveError::io(Path::new(path), e.into()))?;
-        let mut file = FileWriter::create(&self.staging, path, self.key())?;
+        let mut file = FileWriter::create(self.destination.staging(), path, self.key())?;
         file.write(&json)?;
         file.finish(None)
     }
 
     fn write_clear(&self, path: &str, bytes: &[u8]) -> Result<FileEntry, ArchiveError> {
-        let mut file = FileWriter::create(&self.staging, path, None)?;
+        let mut file = FileWriter::create(self.destination.staging(), path, None)?;
         file.write(bytes)?;
         file.finish(None)
     }
-
-    fn publish(self) -> Result<(), ArchiveError> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |e: io::Error| ArchiveError::Io { path, source: e }
-        };
-        sync(&self.staging).map_err(at(&self.staging))?;
-        let mut names: Vec<_> = fs::read_dir(&self.staging)
-            .and_then(|entries| {
-                entries
-                    .map(|e| e.map(|e| e.file_name()))
-                    .collect::<io::Result<_>>()
-            })
-            .map_err(at(&self.staging))?;
-        names.sort_by_key(|name| name == "manifest.json");
-        for name in names {
-            if name == "manifest.json" {
-                sync(&self.output).map_err(at(&self.output))?;
-            }
-            let target = self.output.join(&name);
-            fs::rename(self.staging.join(&name), &target).map_err(at(&target))?;
-        }
-        fs::remove_dir(&self.staging).map_err(at(&self.staging))?;
-        sync(&self.output).map_err(at(&self.output))
-    }
-}
-
-/// Makes the whole file system that holds `folder` durable: one barrier instead of one per file.
-fn sync(folder: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
-}
-
-fn prepare(output: &Path) -> Result<bool, ArchiveError> {
-    fs::create_dir_all(output).map_err(|e| ArchiveError::io(output, e))?;
-    if output.join("manifest.json").exists() {
-        return Err(ArchiveError::Exists(output.to_owned()));
-    }
-    let leftover = output.join(STAGING).is_dir();
-    for entry in fs::read_dir(output).map_err(|e| ArchiveError::io(output, e))? {
-        let entry = entry.map_err(|e| ArchiveError::io(output, e))?;
-        // Without the staging folder nothing here is known to be ours.
-        if !leftover {
-            return Err(ArchiveError::NotEmpty(output.to_owned()));
-        }
-        let known = [
-            "users",
-            "platform",
-            STAGING,
-            "encryption.json",
-            "SHA256SUMS",
-        ];
-        let name = entry.file_name();
-        if !known.iter().any(|k| name == *k) && !companions::NAMES.iter().any(|k| name == *k) {
-            return Err(ArchiveError::NotEmpty(output.to_owned()));
-        }
-    }
-    if leftover {
-        for entry in fs::read_dir(output).map_err(|e| ArchiveError::io(output, e))? {
-            let path = entry.map_err(|e| ArchiveError::io(output, e))?.path();
-            let removed = if path.is_dir() {
-                fs::remove_dir_all(&path)
-            } else {
-                fs::remove_file(&path)
-            };
-            removed.map_err(|e| ArchiveError::io(&path, e))?;
-        }
-    }
-    Ok(leftover)
 }
 
 /// A line of SHA256SUMS.

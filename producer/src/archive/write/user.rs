@@ -96,6 +96,7 @@ impl<'a> UserWriter<'a> {
         content: &Content<'_>,
     ) -> Result<(), ArchiveError> {
         interrupt::check()?;
+        self.archive.tally.add(content.records, content.plain);
         let mut files = lock(&self.files);
         match collection {
             Collection::Events => files.events.append(self.place(), content)?,
@@ -156,7 +157,10 @@ impl<'a> UserWriter<'a> {
             interrupt::check()?;
             match reader.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(n) => file.write(&buffer[..n])?,
+                Ok(n) => {
+                    file.write(&buffer[..n])?;
+                    self.archive.tally.add(0, n as u64);
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     file.abandon()?;

@@ -12,7 +12,7 @@ use crate::{
     cli::DecryptArgs,
     failure::Failure,
     interrupt,
-    progress::Progress,
+    progress::{self, Goal, Manner, Tally},
 };
 
 use output::OutputFolder;
@@ -35,13 +35,18 @@ pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
         report::users(&archive);
         return Ok(if report::findings(&archive) { 4 } else { 0 });
     }
-    let progress = Progress::new(format!("{} files", archive.files().len()));
-    let work = Work::new(&archive, args, &progress);
-    let outcome = match &args.out {
-        None => work.verify()?,
-        Some(out) => decrypt(&work, out, args)?,
+    let tally = Tally::default();
+    let work = Work::new(&archive, args, &tally);
+    let goal = Goal::Bytes(archive.files().iter().map(|file| file.size).sum());
+    // Whoever waits at a terminal sees a bar; a script reads what is said at the end.
+    let manner = match Manner::for_people() {
+        Manner::Lines => Manner::Silent,
+        bar => bar,
     };
-    progress.end();
+    let outcome = progress::watch(&tally, goal, manner, || match &args.out {
+        None => work.verify(),
+        Some(out) => decrypt(&work, out, args),
+    })?;
     Ok(if report::summary(&archive, &outcome) {
         0
     } else {

@@ -22,14 +22,14 @@ use crate::{
     cli::DecryptArgs,
     failure::Failure,
     interrupt,
-    progress::Progress,
+    progress::Tally,
 };
 
 /// What is to be done, and with what.
 pub struct Work<'a> {
     archive: &'a Archive,
     args: &'a DecryptArgs,
-    progress: &'a Progress,
+    tally: &'a Tally,
 }
 
 /// What came of it.
@@ -61,11 +61,11 @@ struct Done {
 
 impl<'a> Work<'a> {
     /// Work on `archive` as `args` ask.
-    pub fn new(archive: &'a Archive, args: &'a DecryptArgs, progress: &'a Progress) -> Self {
+    pub fn new(archive: &'a Archive, args: &'a DecryptArgs, tally: &'a Tally) -> Self {
         Work {
             archive,
             args,
-            progress,
+            tally,
         }
     }
 
@@ -167,7 +167,7 @@ impl<'a> Work<'a> {
     }
 
     fn shown(&self, piece: &[u8]) -> Result<()> {
-        self.progress.add(piece.len());
+        self.tally.add(0, piece.len() as u64);
         interrupt::check()
     }
 

@@ -1,0 +1,133 @@
+//! The folder of an archive: everything is written aside, made durable at once, and moved into place, the manifest last.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock, syncfs};
+
+use super::{ArchiveError, companions};
+
+/// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
+const STAGING: &str = ".pryv-backup-partial";
+/// What a run that died while it moved things into place may have left beside it.
+const FOLDERS_AND_FILES: [&str; 5] = [
+    "users",
+    "platform",
+    STAGING,
+    "encryption.json",
+    "SHA256SUMS",
+];
+
+/// An output folder that this run alone writes to.
+pub struct Destination {
+    output: PathBuf,
+    /// Whether this run made the folder.
+    created: bool,
+    staging: PathBuf,
+    /// Held until the end: the lock goes with the process, however that ends.
+    _lock: File,
+}
+
+impl Destination {
+    /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
+    pub fn prepare(output: &Path) -> Result<(Self, bool), ArchiveError> {
+        let created = !output.exists();
+        fs::create_dir_all(output).map_err(|e| ArchiveError::io(output, e))?;
+        let lock = File::open(output).map_err(|e| ArchiveError::io(output, e))?;
+        // Some network file systems know no locks; the checks below still hold there.
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            == Err(rustix::io::Errno::WOULDBLOCK)
+        {
+            return Err(ArchiveError::Busy(output.to_owned()));
+        }
+        let leftover = clear(output)?;
+        let staging = output.join(STAGING);
+        fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
+        let destination = Destination {
+            output: output.to_owned(),
+            created,
+            staging,
+            _lock: lock,
+        };
+        Ok((destination, leftover))
+    }
+
+    /// Where files are written.
+    pub fn staging(&self) -> &Path {
+        &self.staging
+    }
+
+    /// Waits until all of it is on the disk, and moves it into place.
+    pub fn publish(self) -> Result<(), ArchiveError> {
+        sync(&self.staging)?;
+        let at = |e| ArchiveError::io(&self.staging, e);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.staging).map_err(at)? {
+            names.push(entry.map_err(at)?.file_name());
+        }
+        names.sort_by_key(|name| name == "manifest.json");
+        for name in names {
+            if name == "manifest.json" {
+                sync(&self.output)?;
+            }
+            let target = self.output.join(&name);
+            fs::rename(self.staging.join(&name), &target)
+                .map_err(|e| ArchiveError::io(&target, e))?;
+        }
+        fs::remove_dir(&self.staging).map_err(at)?;
+        sync(&self.output)
+    }
+
+    /// Removes what was written.
+    pub fn abandon(self) {
+        // Best effort: whatever cannot be removed now is recognised by the next run.
+        let _ = fs::remove_dir_all(&self.staging);
+        if self.created {
+            let _ = fs::remove_dir(&self.output);
+        }
+    }
+}
+
+/// Makes the whole file system that holds `folder` durable: one barrier instead of one per file.
+fn sync(folder: &Path) -> Result<(), ArchiveError> {
+    let file = File::open(folder).map_err(|e| ArchiveError::io(folder, e))?;
+    syncfs(file).map_err(|e| ArchiveError::io(folder, e.into()))
+}
+
+/// Removes what a run that died left behind; true when there was something. Anything else is left alone, and refused.
+fn clear(output: &Path) -> Result<bool, ArchiveError> {
+    if output.join("manifest.json").exists() {
+        return Err(ArchiveError::Exists(output.to_owned()));
+    }
+    let entries = || -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(output)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    };
+    let found = entries().map_err(|e| ArchiveError::io(output, e))?;
+    // Without the staging folder nothing here is known to be ours.
+    let leftover = output.join(STAGING).is_dir();
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        FOLDERS_AND_FILES
+            .iter()
+            .chain(&companions::NAMES)
+            .any(|known| name == *known)
+    };
+    let clearable = found.is_empty() || (leftover && found.iter().all(ours));
+    if !clearable {
+        return Err(ArchiveError::NotEmpty(output.to_owned()));
+    }
+    for path in found {
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(|e| ArchiveError::io(&path, e))?;
+    }
+    Ok(leftover)
+}
