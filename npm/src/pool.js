@@ -25,8 +25,11 @@ export function crewSize (jobs, files, script, inflate) {
   if (jobs === 1 || files.length < 2 || !existsSync(script)) return 0;
   if (jobs !== undefined) return Math.min(jobs, files.length);
   const cores = availableParallelism?.() ?? cpus().length;
-  const effort = files.reduce((sum, { size, gzip }) => sum + size * (gzip && inflate ? INFLATION : 1), 0);
-  return cores < 2 || effort < WORTH_IT ? 0 : Math.min(cores, MOST, files.length);
+  const efforts = files.map(({ size, gzip }) => size * (gzip && inflate ? INFLATION : 1));
+  const effort = efforts.reduce((sum, one) => sum + one, 0);
+  // While one thread does the largest file, the others must have something to do.
+  const beside = effort - efforts.reduce((most, one) => Math.max(most, one), 0);
+  return cores < 2 || effort < WORTH_IT || beside < WORTH_IT / 4 ? 0 : Math.min(cores, MOST, files.length);
 }
 
 /** Worker threads that do the files of an archive. What they need to know reaches them in memory only. */

@@ -70,6 +70,7 @@ test('threads are for archives that are worth it', () => {
   assert.equal(crewSize(undefined, files(2000, 2048), script, true), 0);
   assert.equal(crewSize(undefined, files(1, 2 ** 40), script, true), 0);
   assert.equal(crewSize(undefined, files(8, 10 * MB), script, true), 0);
+  assert.equal(crewSize(undefined, [...files(1, 2 ** 40), ...files(30, MB)], script, true), 0, 'one large file');
   assert.equal(crewSize(undefined, files(8, 64 * MB), script, true), atMost(8));
   assert.equal(crewSize(undefined, files(8, 10 * MB, true), script, true), atMost(8));
   assert.equal(crewSize(undefined, files(8, 10 * MB, true), script, false), 0);
