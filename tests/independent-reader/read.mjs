@@ -17,7 +17,7 @@ const damaged = (what) => new Fault(4, what);
 
 const CLEAR = ['encryption.json', 'SHA256SUMS', 'RESTORE-README.md', 'decrypt-backup.mjs', 'FORMAT.md'];
 const NOT_LISTED = ['manifest.json', 'encryption.json', 'SHA256SUMS'];
-const RESERVED = /^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)/i;
+const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|com[1-9]|lpt[1-9])(\.|$)/i;
 
 const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
 const hkdf = (key, salt, info) => Buffer.from(crypto.hkdfSync('sha256', key, salt, info, 32));
@@ -32,7 +32,9 @@ function parseJson (bytes, name) {
 
 function isSafe (name) {
   // eslint-disable-next-line no-control-regex
-  return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\:\x00-\x1f\x7f]/.test(part) && !RESERVED.test(part));
+  const forbidden = /[\\:*?"<>|\x00-\x1f\x7f-\x9f]|^\.{0,2}$|[. ]$/;
+  return Buffer.byteLength(name) <= 1024 &&
+    name.split('/').every((part) => !forbidden.test(part) && Buffer.byteLength(part) <= 255 && !RESERVED.test(part));
 }
 
 /** Every file below `root`, relative, with `/`; a link is refused, since it could lead anywhere. */
@@ -46,13 +48,12 @@ function listing (root, below = '') {
 }
 
 /** What the layout says of a path: `records`, `attachment`, `manifest`, `clear`, or null for a file that is not the archive's. */
-function kindOf (name, ending) {
+function kindOf (name) {
   if (CLEAR.includes(name)) return 'clear';
   if (name === 'manifest.json' || /^users\/[^/]+\/user-manifest\.json$/.test(name)) return 'manifest';
   if (/^users\/[^/]+\/attachments\/[^/]+$/.test(name)) return 'attachment';
-  const stem = name.endsWith(ending) ? name.slice(0, -ending.length) : null;
-  const records = /^(platform\/platform|register\/servers|users\/[^/]+\/(streams|accesses|profile|webhooks|account|series\/series|events\/events-[^/]*|audit\/audit-[^/]*))$/;
-  return stem !== null && records.test(stem) ? 'records' : null;
+  const records = /^(platform\/platform|register\/servers|users\/[^/]+\/(streams|accesses|profile|webhooks|account|series\/series|events\/events-[^/]*|audit\/audit-[^/]*))\.jsonl(\.gz)?$/;
+  return records.test(name) ? 'records' : null;
 }
 
 function dataKeys (envelope, secrets) {
@@ -84,9 +85,10 @@ function dataKeys (envelope, secrets) {
   }
   if (secrets.passphrase === undefined) throw new Fault(3, 'this archive opens with a passphrase');
   const salt = bytes(envelope.salt, 'salt');
+  if (salt.length < 8 || salt.length > 64) throw damaged('encryption.json: a salt of an impossible length');
   if (envelope.mode === 'symmetric') {
     const { N, r, p } = envelope;
-    const bounded = [N, r, p].every((n) => Number.isInteger(n) && n > 0) && N * r <= 2 ** 21 && p <= 64;
+    const bounded = [N, r, p].every((n) => Number.isInteger(n) && n > 0) && N * r <= 2 ** 21 && p <= 16;
     if (!bounded) throw damaged('encryption.json: scrypt parameters out of bounds');
     return [crypto.scryptSync(secrets.passphrase, salt, 32, { N, r, p, maxmem: 512 * 2 ** 20 })];
   }
@@ -142,9 +144,9 @@ export function open (stored, key, name) {
   return { plain: Buffer.concat(plain), salt: header.salt, chunk };
 }
 
-function countRecords (content, gzip, name) {
+function countRecords (content, name) {
   let bytes = content;
-  if (gzip) {
+  if (name.endsWith('.gz')) {
     try { bytes = zlib.gunzipSync(content); } catch { throw damaged(`${name}: not gzip, or cut`); }
   }
   if (bytes.length === 0) return 0;
@@ -176,7 +178,6 @@ export function readArchive (root, out, secrets) {
   const { plain: json, chunk } = open(load('manifest.json'), key, 'manifest.json');
   const manifest = parseJson(json, 'manifest.json');
   if (manifest.formatVersion !== 1) throw new Fault(1, `manifest.json: unknown format version ${manifest.formatVersion}`);
-  const ending = manifest.compressed === false ? '.jsonl' : '.jsonl.gz';
 
   const inventory = new Map();
   const list = (entries) => {
@@ -210,7 +211,7 @@ export function readArchive (root, out, secrets) {
   let files = 0;
   let records = 0;
   for (const name of names) {
-    const kind = kindOf(name, ending);
+    const kind = kindOf(name);
     if (kind === null && !inventory.has(name)) continue;
     if (!isSafe(name)) throw damaged(`${JSON.stringify(name)}: unsafe name`);
     const listed = inventory.get(name);
@@ -223,25 +224,25 @@ export function readArchive (root, out, secrets) {
       content = plain;
       Object.assign(found, { salt, contentSize: plain.length, contentSha256: sha256(plain) });
     }
-    if (kind === 'records') records += found.records = countRecords(content, ending.endsWith('.gz'), name);
+    if (kind === 'records') records += found.records = countRecords(content, name);
     if (listed) compare(listed, found, name);
     if (kind === 'clear') continue;
     fs.mkdirSync(path.join(out, path.dirname(name)), { recursive: true });
     fs.writeFileSync(path.join(out, name), content, { flag: 'wx' });
     files++;
   }
-  if (names.includes('SHA256SUMS')) checkSums(load('SHA256SUMS').toString(), names, load, inventory, ending);
+  if (names.includes('SHA256SUMS')) checkSums(load('SHA256SUMS').toString(), names, load, inventory);
   return { files, records, inventory: Boolean(manifest.inventory) };
 }
 
-function checkSums (text, names, load, inventory, ending) {
+function checkSums (text, names, load, inventory) {
   const sums = new Map(text.split('\n').filter(Boolean).map((line) => [line.slice(66), line.slice(0, 64)]));
   for (const [name, sum] of sums) {
     if (!names.includes(name)) throw damaged(`SHA256SUMS: ${name} is missing`);
     if (sha256(load(name)) !== sum) throw damaged(`SHA256SUMS: ${name} differs`);
   }
   for (const name of names) {
-    const ours = kindOf(name, ending) !== null || inventory.has(name);
+    const ours = kindOf(name) !== null || inventory.has(name);
     if (ours && name !== 'SHA256SUMS' && !sums.has(name)) throw damaged(`SHA256SUMS: ${name} is not listed`);
   }
 }
