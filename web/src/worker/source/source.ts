@@ -1,0 +1,60 @@
+import { DecryptError } from '../../../../npm/src/errors.js';
+import { BLOCK } from '../pump.js';
+
+/** Where an archive's files come from. */
+export interface Source {
+  name: string
+  list (): Array<[string, number]>
+  read (path: string): AsyncIterable<Uint8Array>
+}
+
+/** Bytes of a blob, block by block; the next block is being read while the last is worked on. */
+export async function * blocksOf (blob: Blob, path: string): AsyncGenerator<Uint8Array> {
+  const block = async (at: number) => {
+    try {
+      return new Uint8Array(await blob.slice(at, at + BLOCK).arrayBuffer());
+    } catch (error) {
+      throw new DecryptError('failed', `cannot read ${path}: ${(error as Error).message}`);
+    }
+  };
+  let next = blob.size > 0 ? block(0) : undefined;
+  for (let at = BLOCK; next !== undefined; at += BLOCK) {
+    const bytes = await next;
+    next = at < blob.size ? block(at) : undefined;
+    // A failure is told when its block is asked for.
+    next?.catch(() => {});
+    yield bytes;
+  }
+}
+
+/** A source over blobs by path. */
+export function blobSource (name: string, blobs: Map<string, Blob>): Source {
+  return {
+    name,
+    list: () => sorted([...blobs].map(([path, blob]) => [path, blob.size])),
+    read (path) {
+      const blob = blobs.get(path);
+      if (blob === undefined) throw new DecryptError('failed', `cannot read ${path}: it is not there`);
+      return blocksOf(blob, path);
+    },
+  };
+}
+
+export function sorted (listing: Array<[string, number]>): Array<[string, number]> {
+  return listing.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+}
+
+/**
+ * The folder among these paths that is the backup: the one with manifest.json or encryption.json that is nearest to the
+ * top. Empty: the top itself.
+ */
+export function rootOf (paths: Iterable<string>): string {
+  let best: string | undefined;
+  for (const path of paths) {
+    const match = /^(.*\/)?(manifest|encryption)\.json$/.exec(path);
+    if (match === null) continue;
+    const folder = match[1] ?? '';
+    if (best === undefined || folder.split('/').length < best.split('/').length) best = folder;
+  }
+  return best ?? '';
+}
