@@ -15,6 +15,9 @@ let current: Language = (navigator.languages ?? [navigator.language])
 
 export const language = (): Language => current;
 
+/** The language with the reader's region, for numbers and dates. */
+export const locale = (): string => (navigator.languages ?? []).find((tag) => tag.startsWith(current)) ?? current;
+
 export function setLanguage (to: Language): void {
   current = to;
 }
@@ -28,7 +31,7 @@ export function t (key: Key, gaps: Record<string, string | number> = {}): string
   const form = forms.length > 1 && new Intl.PluralRules(current).select(n) !== 'one' ? forms[1] : forms[0];
   return form.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = gaps[name];
-    return value === undefined ? whole : typeof value === 'number' ? new Intl.NumberFormat(current).format(value) : value;
+    return value === undefined ? whole : typeof value === 'number' ? new Intl.NumberFormat(locale()).format(value) : value;
   });
 }
 

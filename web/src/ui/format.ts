@@ -1,7 +1,7 @@
 // Numbers, sizes and times in the reader's language.
-import { language, t } from '../texts/index.js';
+import { locale, t } from '../texts/index.js';
 
-export const number = (value: number): string => new Intl.NumberFormat(language()).format(value);
+export const number = (value: number): string => new Intl.NumberFormat(locale()).format(value);
 
 export function bytes (size: number): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
@@ -10,7 +10,7 @@ export function bytes (size: number): string {
     size /= 1000;
     unit++;
   }
-  return new Intl.NumberFormat(language(), {
+  return new Intl.NumberFormat(locale(), {
     style: 'unit', unit: units[unit], unitDisplay: unit === 0 ? 'long' : 'short', maximumFractionDigits: size < 10 && unit > 0 ? 1 : 0,
   }).format(size);
 }
@@ -18,12 +18,12 @@ export function bytes (size: number): string {
 /** A time in milliseconds, in the reader's zone. */
 export function dateTime (ms: number, seconds = false): string {
   if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) return String(ms);
-  return new Intl.DateTimeFormat(language(), { dateStyle: 'medium', timeStyle: seconds ? 'medium' : 'short' }).format(ms);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: seconds ? 'medium' : 'short' }).format(ms);
 }
 
 export function date (ms: number): string {
   if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) return String(ms);
-  return new Intl.DateTimeFormat(language(), { dateStyle: 'medium' }).format(ms);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(ms);
 }
 
 /** Seconds as a rough span. */
