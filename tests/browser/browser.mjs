@@ -71,12 +71,12 @@ export async function openPage ({ pickers = false, url = pathToFileURL(page).hre
 export async function open (tab, { folder, packed, privateKey, keyText, passphrase, expectId }) {
   if (folder !== undefined) await tab.setInputFiles('[data-input=folder]', folder);
   else await tab.setInputFiles('[data-input=packed]', /** @type {string} */ (packed));
-  await tab.waitForSelector('.key-card, .error');
+  await tab.waitForSelector('.key-card, .notice.error');
   const early = await errorOf(tab);
   if (early !== undefined) return early;
   if (privateKey !== undefined && await tab.locator('[data-input=key]').count() > 0) {
     await tab.setInputFiles('[data-input=key]', privateKey);
-    await tab.waitForSelector('.key-card button[type=submit], .error');
+    await tab.waitForSelector('.key-card button[type=submit], .notice.error');
   }
   if (keyText !== undefined) {
     await tab.click('.key-card details:has(textarea) summary');
@@ -93,13 +93,13 @@ export async function open (tab, { folder, packed, privateKey, keyText, passphra
   const submit = tab.locator('.key-card button[type=submit]');
   if (await submit.count() === 0) return { kind: 'key', message: 'the page asks for a private key' };
   await submit.click();
-  await tab.waitForSelector('[data-verdict], .error');
+  await tab.waitForSelector('[data-verdict], .notice.error');
   return errorOf(tab);
 }
 
 /** @param {import('playwright-core').Page} tab */
 export async function errorOf (tab) {
-  const box = tab.locator('.error');
+  const box = tab.locator('.notice.error');
   if (await box.count() === 0) return undefined;
   return { kind: await box.getAttribute('data-kind') ?? '', message: await box.innerText() };
 }

@@ -15,6 +15,13 @@ export function bytes (size: number): string {
   }).format(size);
 }
 
+/** A number for an axis: short, however large. */
+export function compact (value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e15 || size < 1e-4)) return new Intl.NumberFormat(locale(), { notation: 'scientific', maximumSignificantDigits: 3 }).format(value);
+  return new Intl.NumberFormat(locale(), size >= 1e5 ? { notation: 'compact', maximumSignificantDigits: 4 } : { maximumSignificantDigits: 6 }).format(value);
+}
+
 /** A time in milliseconds, in the reader's zone. */
 export function dateTime (ms: number, seconds = false): string {
   if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) return String(ms);

@@ -2,7 +2,7 @@
 import type { Line } from '../records.js';
 import { t } from '../texts/index.js';
 import { h, put, s } from '../ui/dom.js';
-import { dateTime, number } from '../ui/format.js';
+import { compact, dateTime } from '../ui/format.js';
 
 const HEIGHT = 320;
 const LEFT = 64;
@@ -65,7 +65,7 @@ export class LineChart {
     }
     put(this.#status, line.times.length === 0
       ? t('charts.empty')
-      : t('charts.status', { n: line.total, from: this.#time(line.from), to: this.#time(line.to), least: number(least), most: number(most) }), ' ', line.exact ? '' : t('charts.reduced'));
+      : t('charts.status', { n: line.total, from: this.#time(line.from), to: this.#time(line.to), least: compact(least), most: compact(most) }), ' ', line.exact ? '' : t('charts.reduced'));
     this.#status.dataset.points = String(line.total);
   }
 
@@ -99,7 +99,7 @@ export class LineChart {
     const selection = s('rect', { x: 0, y: TOP, width: 0, height: body, class: 'selection' });
     const picture = s('svg', { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': this.#label, class: 'line-chart' },
       s('defs', null, s('clipPath', { id: clip }, s('rect', { x: LEFT, y: 0, width: inner, height: HEIGHT }))),
-      ticks.map((tick) => [s('line', { x1: LEFT, x2: width - 8, y1: y(tick), y2: y(tick), class: 'grid' }), s('text', { x: LEFT - 6, y: y(tick) + 4, 'text-anchor': 'end' }, number(tick))]),
+      ticks.map((tick) => [s('line', { x1: LEFT, x2: width - 8, y1: y(tick), y2: y(tick), class: 'grid' }), s('text', { x: LEFT - 6, y: y(tick) + 4, 'text-anchor': 'end' }, compact(tick))]),
       times.map((time, i) => s('text', { x: x(time), y: HEIGHT - 6, 'text-anchor': i === 0 ? 'start' : i === times.length - 1 ? 'end' : 'middle' }, this.#time(time))),
       s('g', { 'clip-path': `url(#${clip})` }, drawn), selection);
     this.#draggable(picture, selection, (px) => line.from + (px - LEFT) / inner * span);

@@ -10,7 +10,7 @@ const OPEN_AT_FIRST = 200;
 export function streamsPanel (looked: LookedAt): HTMLElement {
   const own = new Map(looked.info.get('events')?.streams ?? []);
   const all = new Map<string, number>();
-  const detail = h('div', { class: 'stream-detail' });
+  const detail = h('div', { class: 'stream-detail', role: 'status' }, h('p', { class: 'hint' }, t('streams.choose')));
   for (const id of looked.streams.keys()) all.set(id, looked.withChildren(id).reduce((sum, one) => sum + (own.get(one) ?? 0), 0));
   const open = looked.streams.size <= OPEN_AT_FIRST;
 

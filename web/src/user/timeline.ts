@@ -1,7 +1,7 @@
 // Events over time, stacked by type. Dragging across it narrows the dates; the date fields do the same from the keyboard.
 import { t } from '../texts/index.js';
 import { alien, h, put, s } from '../ui/dom.js';
-import { date, number } from '../ui/format.js';
+import { date, dateTime, number } from '../ui/format.js';
 import type { Timeline } from '../records.js';
 
 const HEIGHT = 120;
@@ -36,13 +36,14 @@ export class TimelinePlot {
       });
     }
     const selection = s('rect', { x: 0, y: 0, width: 0, height: HEIGHT, class: 'selection' });
+    const when = (seconds: number) => (to - from < 2 * 86400 ? dateTime(seconds * 1000) : date(seconds * 1000));
     const total = sums.reduce((a, b) => a + b, 0);
-    const label = t('timeline.label', { n: total, from: date(from * 1000), to: date(to * 1000) });
+    const label = t('timeline.label', { n: total, from: when(from), to: when(to) });
     const plot = s('svg', { viewBox: `0 0 1000 ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label, class: 'bars' },
       s('line', { x1: 0, x2: 1000, y1: HEIGHT, y2: HEIGHT, class: 'axis' }), bars, selection);
     this.#draggable(plot, selection);
     put(this.element, plot,
-      h('div', { class: 'axis-labels', 'aria-hidden': 'true' }, h('span', null, date(from * 1000)), h('span', null, t('timeline.most', { n: most })), h('span', null, date(to * 1000))),
+      h('div', { class: 'axis-labels', 'aria-hidden': 'true' }, h('span', null, when(from)), h('span', null, t('timeline.most', { n: most })), h('span', null, when(to))),
       h('figcaption', { class: 'legend' }, [...types, ...(counts.length > types.length ? [null] : [])].map((type, i) => h('span', null,
         h('i', { class: `swatch c${i}` }), type === null ? t('timeline.others') : alien(type || '—'), ' ', h('small', null, number(counts[i].reduce((a, b) => a + b, 0)))))));
   }

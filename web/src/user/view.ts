@@ -20,16 +20,17 @@ interface Panel { key: Key, make: () => HTMLElement }
 
 export function userView (app: App, user: UserInfo): View {
   const body = h('div');
+  const extra = h('span');
   const element = h('div', { class: 'user' },
     h('nav', { class: 'crumbs', 'aria-label': t('crumbs') }, h('button', { type: 'button', class: 'link', onclick: () => app.back() }, t('archive.title')), ' › ', alien(user.username)),
     h('div', { class: 'head' }, h('div', null, h('h1', null, alien(user.username)), h('p', { class: 'lead' }, alien(user.userId, { class: 'mono' }))),
-      h('div', { class: 'row' }, h('button', { type: 'button', 'data-save-user': true, onclick: () => app.go(() => saveView(app, user)) }, t('save.user.short')))),
+      h('div', { class: 'row' }, extra, h('button', { type: 'button', 'data-save-user': true, onclick: () => app.go(() => saveView(app, user)) }, t('save.user.short')))),
     body);
-  void fill(app, user, body);
+  void fill(app, user, body, extra);
   return { title: 'users.title', element, close: () => void app.client.call('user.close').catch(() => {}) };
 }
 
-async function fill (app: App, user: UserInfo, body: HTMLElement): Promise<void> {
+async function fill (app: App, user: UserInfo, body: HTMLElement, extra: HTMLElement): Promise<void> {
   const task = new Task(t('user.reading'));
   put(body, task.element);
   try {
@@ -51,9 +52,9 @@ async function fill (app: App, user: UserInfo, body: HTMLElement): Promise<void>
       tabs.show(0);
     };
     const problems = [...data.problems, ...looked.info.get('events')?.problems ?? []];
+    put(extra, h('button', { type: 'button', onclick: () => app.go(() => summaryView(looked)) }, t('summary.open')));
     put(body,
       problems.map((problem) => errorBox(new CallError('damaged', problem))),
-      h('div', { class: 'row no-print' }, h('button', { type: 'button', class: 'quiet', onclick: () => app.go(() => summaryView(looked)) }, t('summary.open'))),
       tabs.element);
   } catch (error) {
     put(body, errorBox(error instanceof CallError ? error : new CallError('failed', (error as Error).message)));

@@ -11,6 +11,17 @@ import { RecordIndex, parsed } from './index/records.js';
 import { listSeries, readSeries } from './index/series.js';
 import { csv, json } from './output/table.js';
 
+// A sealed file is its header, and frames of 64 KiB with a length and a tag each.
+const HEADER = 67;
+const FRAME = 65536;
+const AROUND_FRAME = 20;
+
+/** What a sealed file of this size holds, were it whole. */
+function contentSizeOf (stored: number): number {
+  const frames = Math.max(0, stored - HEADER);
+  return frames - AROUND_FRAME * Math.ceil(frames / (FRAME + AROUND_FRAME));
+}
+
 // More of a small collection than this is not shown at once.
 const MOST_LINES = 100_000;
 const OUT = 1 << 20;
@@ -58,7 +69,7 @@ export class UserSession {
       hasSeries: this.#files('series/series').length > 0,
       hasAudit: this.#files('audit/').length > 0,
       attachments: this.archive.plan.files.filter(({ path }) => path.startsWith(folder))
-        .map(({ path, size, expected }): [string, number] => [path.slice(folder.length), expected?.contentSize ?? size]),
+        .map(({ path, size, expected, encrypted }): [string, number] => [path.slice(folder.length), expected?.contentSize ?? (encrypted ? contentSizeOf(size) : size)]),
     };
   }
 
