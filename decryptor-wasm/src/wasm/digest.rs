@@ -1,4 +1,4 @@
-//! SHA-256 piece by piece: a browser's own takes whole buffers only.
+//! SHA-256 and CRC-32 piece by piece: a browser has no CRC, and its SHA-256 takes whole buffers only.
 
 use sha2::{Digest, Sha256 as Hasher};
 use wasm_bindgen::prelude::*;
@@ -29,4 +29,12 @@ impl Sha256 {
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
+}
+
+/// The CRC-32 (ISO 3309) of what gave `crc`, followed by `bytes`.
+#[wasm_bindgen]
+pub fn crc32(bytes: &[u8], crc: u32) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(crc);
+    hasher.update(bytes);
+    hasher.finalize()
 }

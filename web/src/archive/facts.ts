@@ -2,6 +2,7 @@ import type { App } from '../app.js';
 import { maybe, t } from '../texts/index.js';
 import { alien, h, type Child } from '../ui/dom.js';
 import { bytes, dateTime, number } from '../ui/format.js';
+import { shownText } from '../ui/shown.js';
 
 /** What the archive says of itself, name and value. */
 export function factRows (app: App): Array<[string, Child]> {
@@ -25,5 +26,5 @@ function recordCounts (app: App): string {
   for (const { stats } of app.opened?.info.users ?? []) {
     for (const [name, count] of Object.entries(stats ?? {})) sums[name] = (sums[name] ?? 0) + (Number.isFinite(count) ? count : 0);
   }
-  return Object.entries(sums).map(([name, count]) => `${maybe(`stats.${name}`, name)} ${number(count)}`).join(' · ');
+  return Object.entries(sums).map(([name, count]) => `${maybe(`stats.${name}`, shownText(name))} ${number(count)}`).join(' · ');
 }

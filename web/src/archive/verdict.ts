@@ -40,7 +40,7 @@ export function verdictCard (app: App): HTMLElement {
   const [look, sign] = LOOK[verdict];
   const again = h('button', { type: 'button', class: 'quiet', onclick: () => void app.verify() }, t('verify.again'));
   const body = [
-    h('h2', { 'data-verdict': verdict, role: 'status' }, t(`verdict.${verdict}`)),
+    h('div', { role: 'status' }, h('h2', { 'data-verdict': verdict }, t(`verdict.${verdict}`))),
     verdict === 'running' ? verification.task.element : h('p', null, explanation(app)),
     verification.error !== undefined && verdict === 'stopped' && h('p', null, alien(verification.error)),
   ];

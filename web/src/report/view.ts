@@ -7,6 +7,7 @@ import { maybe, t } from '../texts/index.js';
 import type { UserInfo } from '../types.js';
 import { alien, h } from '../ui/dom.js';
 import { bytes, dateTime, fileName, number, span } from '../ui/format.js';
+import { shownText } from '../ui/shown.js';
 import { evidence } from './evidence.js';
 
 export function reportView (app: App, user?: UserInfo): View {
@@ -43,7 +44,7 @@ export function reportView (app: App, user?: UserInfo): View {
     h('section', { class: 'card' }, h('h2', null, t('users.title')),
       h('table', { class: 'plain' }, h('thead', null, h('tr', null, h('th', { scope: 'col' }, t('users.name')), h('th', { scope: 'col' }, t('report.holds')))),
         h('tbody', null, report.users.slice(0, 1000).map(({ userId, username, holds }) => h('tr', null, h('th', { scope: 'row' }, alien(username), h('small', null, alien(userId))),
-          h('td', null, Object.entries(holds ?? {}).map(([name, count]) => `${maybe(`stats.${name}`, name)} ${number(count)}`).join(' · ')))))),
+          h('td', null, Object.entries(holds ?? {}).map(([name, count]) => `${maybe(`stats.${name}`, shownText(name))} ${number(count)}`).join(' · ')))))),
       report.users.length > 1000 && h('p', null, t('more', { n: report.users.length - 1000 }))),
     h('section', { class: 'card' }, h('h2', null, t('report.exported')),
       report.exported.length === 0 ? h('p', null, t('report.exported.none')) : report.exported.map((one) => [

@@ -5,7 +5,7 @@ import { CallError } from '../rpc.js';
 export interface Sink {
   /** For people: where it went. */
   name: string
-  write (bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  write (...pieces: Array<Uint8Array<ArrayBuffer>>): Promise<void>
   close (): Promise<void>
   abort (): Promise<void>
 }
@@ -22,7 +22,7 @@ export async function fileSink (name: string, type: string): Promise<Sink | unde
       id: 'save', suggestedName: name, types: [{ description: extension.slice(1).toUpperCase(), accept: { [type]: [extension] } }],
     });
     const stream = await handle.createWritable();
-    return { name: handle.name, write: (bytes) => stream.write(bytes), close: () => stream.close(), abort: () => stream.abort() };
+    return { name: handle.name, write: (...pieces) => stream.write(new Blob(pieces)), close: () => stream.close(), abort: () => stream.abort() };
   } catch (error) {
     if ((error as DOMException).name === 'AbortError') return undefined;
     throw new CallError('failed', t('save.failed', { why: (error as Error).message }));
@@ -44,9 +44,11 @@ function downloadSink (name: string, type: string): Sink {
   };
   return {
     name,
-    async write (bytes) {
-      parts.push(bytes);
-      size += bytes.length;
+    async write (...pieces) {
+      for (const piece of pieces) {
+        parts.push(piece);
+        size += piece.length;
+      }
       if (size >= PART) pack();
     },
     async close () {

@@ -1,4 +1,5 @@
 // Elements. Text becomes text nodes, never markup.
+import { maybe } from '../texts/index.js';
 import { shown } from './shown.js';
 
 export type Child = Node | string | number | null | undefined | false | Child[];
@@ -45,6 +46,12 @@ export function put<E extends Element> (parent: E, ...children: Child[]): E {
 /** Text from the archive, isolated from the direction of what surrounds it, its invisible characters made visible. */
 export function alien (text: unknown, props?: Props): HTMLElement {
   return h('bdi', props, shown(String(text ?? '')));
+}
+
+/** A word of the archive in the reader's language where it is known, else as it is. */
+export function named (prefix: string, word: unknown): Child {
+  const known = maybe(`${prefix}.${String(word)}`, '');
+  return known === '' ? alien(word) : known;
 }
 
 let ids = 0;

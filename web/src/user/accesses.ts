@@ -1,6 +1,6 @@
 // Who may or might have used the account, in words.
-import { maybe, t } from '../texts/index.js';
-import { alien, h, type Child } from '../ui/dom.js';
+import { t } from '../texts/index.js';
+import { alien, h, named, type Child } from '../ui/dom.js';
 import { dateTime, number } from '../ui/format.js';
 import { raw } from './record.js';
 import { parse, type LookedAt } from './user.js';
@@ -12,7 +12,7 @@ export function accessesPanel (looked: LookedAt): HTMLElement {
   const gone = heads.filter(({ access }) => typeof access.deleted === 'number');
   const versions = (id: unknown) => records.filter(({ access }) => access.headId === id && typeof id === 'string');
   const card = ({ line, access }: { line: string, access: any }) => h('article', { class: 'access', 'data-access': true },
-    h('h3', null, alien(access.name ?? access.id), ' ', h('span', { class: 'tag note' }, maybe(`access.type.${String(access.type)}`, String(access.type ?? ''))),
+    h('h3', null, alien(access.name ?? access.id), ' ', h('span', { class: 'tag note' }, named('access.type', access.type)),
       typeof access.deviceName === 'string' && [' ', alien(access.deviceName)]),
     h('ul', null, permissionsOf(looked, access).map((permission) => h('li', null, permission))),
     h('p', { class: 'small' }, times(access)),
@@ -28,7 +28,7 @@ export function permissionsOf (looked: LookedAt, access: any): Child[] {
   if (!Array.isArray(access.permissions) || access.permissions.length === 0) return [t('access.nothing')];
   return access.permissions.map((permission: any): Child => {
     if (typeof permission?.feature === 'string') return [t('access.feature'), ' ', alien(permission.feature), ': ', alien(permission.setting)];
-    const level = maybe(`access.level.${String(permission?.level)}`, String(permission?.level ?? ''));
+    const level = named('access.level', permission?.level);
     if (permission?.streamId === '*') return [level, ' ', t('access.all')];
     if (typeof permission?.tag === 'string') return [level, ' ', t('access.tag'), ' ', alien(permission.tag)];
     return [level, ' ', alien(looked.streamName(String(permission?.streamId ?? ''))), ' ', t('access.below')];

@@ -13,7 +13,8 @@ export function fieldsOf (looked: LookedAt): Field[] {
   const account = parse(looked.data.account[0] ?? '{}');
   const fields = new Map<string, Field>();
   for (const one of Array.isArray(account.accountFields) ? account.accountFields : []) {
-    const field = String(one?.field ?? '');
+    if (one === null || typeof one !== 'object') continue;
+    const field = String(one.field ?? '');
     const known = fields.get(field);
     const time = typeof one?.time === 'number' ? one.time : undefined;
     if (known === undefined) fields.set(field, { field, value: one?.value, time, earlier: 0 });
@@ -41,6 +42,6 @@ export function fieldsTable (looked: LookedAt): HTMLElement {
   if (fields.length === 0) return h('p', null, t('none'));
   return h('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': t('account.fields') }, h('table', { class: 'plain' },
     h('thead', null, h('tr', null, [t('account.field'), t('account.value'), t('account.since'), t('account.earlier')].map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', null, fields.map(({ field, value, time, earlier }) => h('tr', null, h('th', { scope: 'row' }, alien(field)),
+    h('tbody', null, fields.map(({ field, value, time, earlier }) => h('tr', null, h('th', { scope: 'row' }, alien(field || '—')),
       h('td', null, alien(typeof value === 'string' ? value : JSON.stringify(value ?? null))), h('td', null, time === undefined ? '' : dateTime(time * 1000)), h('td', { class: 'num' }, number(earlier)))))));
 }

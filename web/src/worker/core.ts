@@ -2,8 +2,9 @@
 import * as bindings from '../../../.build/wasm/decryptor_wasm.js';
 import { DecryptError } from '../../../npm/src/errors.js';
 import { FramesAhead } from './frames.js';
+import { contentOf } from './reading.js';
 
-export const { Envelope, FileReader, Sha256, checkManifest, plan, judge, privateKeyNeedsPassphrase } = bindings;
+export const { Envelope, FileReader, Sha256, checkManifest, crc32, plan, judge, privateKeyNeedsPassphrase } = bindings;
 export type DataKey = bindings.DataKey;
 export type OpenEnvelope = bindings.Envelope;
 export type Engine = 'host' | 'wasm';
@@ -57,16 +58,12 @@ async function selfTest (engine: Engine): Promise<boolean> {
 async function openTestFile (stored: Uint8Array, engine: Engine): Promise<string | undefined> {
   const envelope = Envelope.parse(new TextEncoder().encode(TEST_ENVELOPE));
   const key = envelope.unlockWithPassphrase('self-test');
-  const ahead = engine === 'host' ? new FramesAhead(memoryAt) : undefined;
+  const ahead = engine === 'host' ? new FramesAhead() : undefined;
   const reader = FileReader.sealed(key, false, false, ahead?.open, SMALL_BUFFER);
   try {
     let text = '';
     const once = (async function * () { yield stored; })();
-    for await (const piece of ahead?.pieces(once) ?? once) {
-      memoryAt(reader.inputPtr, piece.length).set(piece);
-      reader.process(piece.length);
-      for (const part of outputsOf(reader)) text += new TextDecoder().decode(part);
-    }
+    for await (const piece of contentOf(reader, ahead, once, true, memoryAt)) text += new TextDecoder().decode(piece);
     reader.finish();
     return text;
   } catch {
@@ -78,9 +75,7 @@ async function openTestFile (stored: Uint8Array, engine: Engine): Promise<string
   }
 }
 
-/** The pieces of output that a reader has ready, as views of WASM memory: use each before asking for the next. */
-export function * outputsOf (reader: bindings.FileReader): Generator<Uint8Array> {
-  for (let size = reader.takeOutput(); size > 0; size = reader.takeOutput()) {
-    yield memoryAt(reader.outputPtr, size);
-  }
+/** The bytes as the caller's own: a view of WASM memory is copied. */
+export function owned (piece: Uint8Array): Uint8Array<ArrayBuffer> {
+  return (piece.buffer === memory.buffer ? piece.slice() : piece) as Uint8Array<ArrayBuffer>;
 }

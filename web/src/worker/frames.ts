@@ -1,6 +1,5 @@
-// AES-256-GCM by WebCrypto, whose calls are asynchronous, under the core's seam, which is not: whole frames are opened
-// ahead, many at once, and handed over when the core asks for them. The core stays the judge: it derives the key, counts
-// the frames and checks their lengths; a frame that it asks for and that was not opened under its number is refused.
+// AES-256-GCM by WebCrypto: whole frames are opened ahead, many at once, and told to the core one by one. The core stays the
+// judge: it reads the header, derives the key, counts the frames and decides whether one of this length may come here.
 
 const TAG = 16;
 const PREFIX = 4;
@@ -9,83 +8,77 @@ const HEADER_START = 12;
 const LONGEST_HEADER = 65536;
 const LONGEST_FRAME = 1 << 24;
 
-type View = (ptr: number, length: number) => Uint8Array;
+/** A frame as it was found: its length, and what was in it unless it is not authentic. */
+export interface Frame { length: number, plain: Uint8Array<ArrayBuffer> | undefined }
+
+/** Either bytes for the core as they are stored, or frames that were opened. */
+export type Step = { stored: Uint8Array } | { frames: Frame[] };
 
 /** One file's frames. */
 export class FramesAhead {
-  #view: View;
   #fileKey: Uint8Array<ArrayBuffer> | undefined;
-  #opened = new Map<number, Uint8Array>();
   #next = 0;
 
-  constructor (view: View) {
-    this.#view = view;
-  }
-
-  /** The seam, for `FileReader.sealed`. */
+  /** For `FileReader.sealed`: takes the file's key; the core never asks it to open anything. */
   readonly open = (key: Uint8Array) => {
     this.#fileKey = key.slice();
-    return (index: number, ptr: number, length: number): boolean => {
-      const plain = this.#opened.get(index);
-      if (plain === undefined || plain.length !== length - TAG) return false;
-      this.#opened.delete(index);
-      this.#view(ptr, plain.length).set(plain);
-      return true;
-    };
+    return () => false;
   };
 
-  /** The same bytes, cut into pieces that end with a frame, each ready for the core when it is yielded. */
-  async * pieces (blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** What the core is to be told of these bytes, in order. */
+  async * steps (blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Step> {
     let rest: Uint8Array = new Uint8Array();
     let key: CryptoKey | undefined;
-    let waiting: Promise<Uint8Array> | undefined;
     let hopeless = false;
-    for await (const block of blocks) {
-      rest = joined(rest, block);
+    let waiting: Promise<Frame[]> | undefined;
+    for await (let block of blocks) {
       if (hopeless) {
-        yield rest;
+        if (waiting !== undefined) yield { frames: await waiting };
+        waiting = undefined;
+        yield { stored: joined(rest, block) };
         rest = new Uint8Array();
         continue;
       }
       if (key === undefined) {
-        const end = headerEnd(rest);
-        if (end === undefined || rest.length < end) continue;
-        yield rest.subarray(0, end); // the core reads it and calls `open` with the file's key
+        block = rest = joined(rest, block);
+        const end = headerEnd(block);
+        if (end === undefined || block.length < end) continue;
+        yield { stored: block.subarray(0, end) }; // the core reads it and calls `open` with the file's key
+        rest = new Uint8Array();
+        block = block.subarray(end);
         if (this.#fileKey === undefined) {
           hopeless = true;
+          yield { stored: block };
           continue;
         }
         key = await crypto.subtle.importKey('raw', this.#fileKey, 'AES-GCM', false, ['decrypt']);
         this.#fileKey.fill(0);
-        rest = rest.subarray(end);
       }
-      const { frames, end, impossible } = framesIn(rest);
-      hopeless = impossible;
-      const piece = this.#openAll(key, rest.subarray(0, end), frames);
-      rest = rest.slice(end);
-      // The next piece is being opened while the core works on this one.
-      if (waiting !== undefined) yield await waiting;
-      waiting = piece;
+      const found = cut(rest, block);
+      rest = found.rest;
+      hopeless = found.impossible;
+      const frames = this.#openAll(key, found.frames);
+      // The next frames are being opened while the core works on these.
+      if (waiting !== undefined) yield { frames: await waiting };
+      waiting = frames;
     }
-    if (waiting !== undefined) yield await waiting;
-    if (rest.length > 0) yield rest;
+    if (waiting !== undefined) yield { frames: await waiting };
+    if (rest.length > 0) yield { stored: rest };
   }
 
-  async #openAll (key: CryptoKey, piece: Uint8Array, frames: Array<[number, number]>): Promise<Uint8Array> {
+  #openAll (key: CryptoKey, frames: Uint8Array[]): Promise<Frame[]> {
     const first = this.#next;
     this.#next += frames.length;
-    await Promise.all(frames.map(async ([start, length], i) => {
+    return Promise.all(frames.map(async (frame, i) => {
       const iv = new Uint8Array(12);
       new DataView(iv.buffer).setBigUint64(4, BigInt(first + i));
       try {
-        const data = piece.subarray(start, start + length) as Uint8Array<ArrayBuffer>;
-        const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv, tagLength: TAG * 8 }, key, data);
-        this.#opened.set(first + i, new Uint8Array(plain));
+        const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv, tagLength: TAG * 8 }, key, frame as Uint8Array<ArrayBuffer>);
+        return { length: frame.length, plain: new Uint8Array(plain) };
       } catch {
-        // Not authentic: the core will ask for it and be refused.
+        return { length: frame.length, plain: undefined };
       }
     }));
-    return piece;
   }
 }
 
@@ -95,19 +88,36 @@ function headerEnd (bytes: Uint8Array): number | undefined {
   return length > LONGEST_HEADER ? HEADER_START : HEADER_START + length;
 }
 
-/** Start and length of every whole frame, and where the last one ends. */
-function framesIn (bytes: Uint8Array): { frames: Array<[number, number]>, end: number, impossible: boolean } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const frames: Array<[number, number]> = [];
+/** The whole frames in `rest` and then `block`, and what is left; only a frame across the two is copied. */
+function cut (rest: Uint8Array, block: Uint8Array): { frames: Uint8Array[], rest: Uint8Array, impossible: boolean } {
+  const frames: Uint8Array[] = [];
   let at = 0;
-  while (at + PREFIX <= bytes.length) {
-    const length = view.getUint32(at);
-    if (length > LONGEST_FRAME) return { frames, end: at, impossible: true };
-    if (at + PREFIX + length > bytes.length) break;
-    frames.push([at + PREFIX, length]);
+  if (rest.length > 0) {
+    if (rest.length < PREFIX) {
+      const more = Math.min(PREFIX - rest.length, block.length);
+      rest = joined(rest, block.subarray(0, more));
+      at = more;
+      if (rest.length < PREFIX) return { frames, rest, impossible: false };
+    }
+    const length = lengthAt(rest, 0);
+    if (length > LONGEST_FRAME) return { frames, rest: joined(rest, block.subarray(at)), impossible: true };
+    const more = PREFIX + length - rest.length;
+    if (more > block.length - at) return { frames, rest: joined(rest, block.subarray(at)), impossible: false };
+    frames.push(joined(rest, block.subarray(at, at + more)).subarray(PREFIX));
+    at += more;
+  }
+  while (at + PREFIX <= block.length) {
+    const length = lengthAt(block, at);
+    if (length > LONGEST_FRAME) return { frames, rest: block.slice(at), impossible: true };
+    if (at + PREFIX + length > block.length) break;
+    frames.push(block.subarray(at + PREFIX, at + PREFIX + length));
     at += PREFIX + length;
   }
-  return { frames, end: at, impossible: false };
+  return { frames, rest: block.slice(at), impossible: false };
+}
+
+function lengthAt (bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
 }
 
 function joined (a: Uint8Array, b: Uint8Array): Uint8Array {

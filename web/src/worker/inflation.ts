@@ -1,5 +1,6 @@
 import { DecryptError, messageOf } from '../../../npm/src/errors.js';
-import { FileReader, memoryAt, outputsOf } from './core.js';
+import { FileReader, memoryAt } from './core.js';
+import { outputsOf } from './reading.js';
 
 /** Checks gzip bytes on their way out: that they inflate to their end, and to JSON lines. */
 export class InflationCheck {
@@ -17,7 +18,7 @@ export class InflationCheck {
         const size = Math.min(this.#reader.inputCapacity, piece.length - at);
         memoryAt(this.#reader.inputPtr, size).set(piece.subarray(at, at + size));
         this.#reader.process(size);
-        for (const _ of outputsOf(this.#reader)); // only the checks matter
+        for (const _ of outputsOf(this.#reader, memoryAt)); // only the checks matter
         at += size;
       }
     });

@@ -1,10 +1,11 @@
-import { FileReader, Sha256, memoryAt, outputsOf, type DataKey, type Engine } from './core.js';
+import { FileReader, Sha256, memoryAt, owned, type DataKey, type Engine } from './core.js';
 import { FramesAhead } from './frames.js';
+import { contentOf } from './reading.js';
 import type { Source } from './source/source.js';
 import type { Summary } from '../types.js';
 
 // A small file gets a buffer of its own size, for making one costs time too.
-export const BLOCK = 4 * 1024 * 1024;
+const BLOCK = 4 * 1024 * 1024;
 const SMALLEST_BLOCK = 4096;
 
 /** How to read a file: with which key (undefined: it is cleartext), and what to do beside. */
@@ -22,33 +23,19 @@ export interface ReadResult { summary: Summary, sha256: string | undefined }
 /**
  * Reads a stored file through the core and yields its content piece by piece; returns the core's summary and the SHA-256
  * of the stored bytes (undefined unless asked for). Every piece is authentic when it is yielded, but only the end of the
- * file shows that nothing is missing. A piece is a view of WASM memory: use it before anything is awaited.
+ * file shows that nothing is missing. A piece may be a view of WASM memory: use it before anything is awaited, or `owned`.
  */
 export async function * pump (source: Source, path: string, options: ReadOptions): AsyncGenerator<Uint8Array, ReadResult> {
   const { key, gunzip, lines, engine, size = BLOCK } = options;
   const buffer = Math.min(BLOCK, Math.max(SMALLEST_BLOCK, size));
-  const ahead = key !== undefined && engine === 'host' ? new FramesAhead(memoryAt) : undefined;
+  const ahead = key !== undefined && engine === 'host' ? new FramesAhead() : undefined;
   const reader = key === undefined
     ? FileReader.cleartext(gunzip, lines, buffer)
     : FileReader.sealed(key, gunzip, lines, ahead?.open, buffer);
   const hash = options.hash ? new Sha256() : undefined;
   try {
-    const blocks = source.read(path);
-    for await (const piece of ahead?.pieces(blocks) ?? blocks) {
-      hash?.update(piece);
-      for (let at = 0; at < piece.length;) {
-        const count = Math.min(reader.inputCapacity, piece.length - at);
-        memoryAt(reader.inputPtr, count).set(piece.subarray(at, at + count));
-        at += count;
-        try {
-          reader.process(count);
-        } catch (damage) {
-          yield * outputsOf(reader); // what stood before the damage
-          throw damage;
-        }
-        yield * outputsOf(reader);
-      }
-    }
+    const direct = !gunzip && !lines;
+    yield * contentOf(reader, ahead, source.read(path), direct, memoryAt, hash === undefined ? undefined : (bytes) => hash.update(bytes));
     return { summary: JSON.parse(reader.finish()), sha256: hash?.finish() };
   } finally {
     reader.free();
@@ -63,7 +50,7 @@ export async function readWhole (source: Source, path: string, options: ReadOpti
   for (;;) {
     const next = await pieces.next();
     if (next.done === true) return { content: concat(parts), ...next.value };
-    parts.push(next.value.slice());
+    parts.push(owned(next.value));
   }
 }
 

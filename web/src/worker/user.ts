@@ -4,7 +4,7 @@ import type { Job } from '../rpc.js';
 import type { Filter, IndexInfo, Kind, Line, QueryResult, Row, SeriesInfo, Timeline, UserData } from '../records.js';
 import type { PlannedFile } from '../types.js';
 import type { Archive } from './archive.js';
-import { Sha256 } from './core.js';
+import { Sha256, owned } from './core.js';
 import { fromAudit, fromEvent } from './index/adapt.js';
 import { mask, reduce, rowsOf, search, timeline, valuesOf } from './index/query.js';
 import { RecordIndex, parsed } from './index/records.js';
@@ -184,7 +184,7 @@ export class UserSession {
     const digest = new Sha256();
     let size = 0;
     for await (const view of this.archive.stream(file, { gunzip: false })) {
-      const bytes = view.slice();
+      const bytes = owned(view);
       size += bytes.length;
       digest.update(bytes);
       await job.emit({ bytes, progressOf: { done: size, total: file.size, path: file.path } }, [bytes.buffer]);

@@ -4,6 +4,7 @@ import type { Job } from '../../rpc.js';
 import { DELETED, HISTORY, TRASHED, type IndexInfo, type Row } from '../../records.js';
 import type { PlannedFile } from '../../types.js';
 import type { Archive } from '../archive.js';
+import { owned } from '../core.js';
 import { Shown } from '../shown.js';
 import { summaryOf, type Adapter } from './adapt.js';
 import { Blocks } from './blocks.js';
@@ -49,7 +50,7 @@ export class RecordIndex {
       try {
         const pieces = archive.stream(file, { gunzip: true });
         for await (const view of pieces) {
-          const piece = view.slice();
+          const piece = owned(view);
           shown.guess(before, piece.length, file);
           await this.blocks.push(piece);
         }

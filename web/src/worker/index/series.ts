@@ -4,6 +4,7 @@ import type { Job } from '../../rpc.js';
 import type { SeriesInfo } from '../../records.js';
 import type { PlannedFile } from '../../types.js';
 import type { Archive } from '../archive.js';
+import { owned } from '../core.js';
 import { Shown } from '../shown.js';
 import { Column } from './column.js';
 
@@ -79,7 +80,7 @@ async function eachLine (archive: Archive, files: PlannedFile[], job: Job, probl
     let parts: Uint8Array[] = [];
     try {
       for await (const view of archive.stream(file, { gunzip: true })) {
-        const piece = view.slice();
+        const piece = owned(view);
         shown.guess(before, piece.length, file);
         let from = 0;
         for (let end = piece.indexOf(LINE_END); end !== -1; end = piece.indexOf(LINE_END, from)) {

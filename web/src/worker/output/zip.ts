@@ -1,6 +1,6 @@
 // A zip written as a stream: entries are stored, their sizes follow them, and ZIP64 is used throughout where it is due.
 import type { Output } from '../work.js';
-import { crc32 } from './crc32.js';
+import { crc32 } from '../core.js';
 
 const UTF8_AND_DESCRIPTOR = 0x0808;
 const VERSION_64 = 45;
@@ -11,13 +11,18 @@ const FULL_16 = 0xffff;
 
 interface Entry { name: Uint8Array, crc: number, size: number, offset: number }
 
-/** Sends bytes onwards; they belong to the receiver. */
-export type Send = (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+/** Sends pieces onwards; they belong to the receiver. */
+export type Send = (pieces: Array<Uint8Array<ArrayBuffer>>) => Promise<void>;
+
+// Many small pieces go together.
+const GATHERED = 4 * 1024 * 1024;
 
 export class ZipWriter implements Output {
   #entries: Entry[] = [];
   #current: Entry | undefined;
   #at = 0;
+  #waiting: Array<Uint8Array<ArrayBuffer>> = [];
+  #waitingSize = 0;
   #stamp: [number, number];
 
   constructor (private readonly send: Send, made = new Date()) {
@@ -73,11 +78,21 @@ export class ZipWriter implements Output {
     end.u32(0x06054b50).u16(0).u16(0).u16(Math.min(count, FULL_16)).u16(Math.min(count, FULL_16))
       .u32(Math.min(size, FULL_32)).u32(FULL_32).u16(0);
     await this.#put(end.done());
+    await this.#flush();
   }
 
   async #put (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#at += bytes.length;
-    await this.send(bytes);
+    this.#waiting.push(bytes);
+    this.#waitingSize += bytes.length;
+    if (this.#waitingSize >= GATHERED) await this.#flush();
+  }
+
+  #flush (): Promise<void> {
+    const pieces = this.#waiting;
+    this.#waiting = [];
+    this.#waitingSize = 0;
+    return this.send(pieces);
   }
 }
 

@@ -1,5 +1,7 @@
 import { DecryptError } from '../../../../npm/src/errors.js';
-import { BLOCK } from '../pump.js';
+
+// Bytes that are read at once: a file of the disk comes through another process of the browser, at a price per request.
+const BLOCK = 16 * 1024 * 1024;
 
 /** Where an archive's files come from. */
 export interface Source {
@@ -8,22 +10,26 @@ export interface Source {
   read (path: string): AsyncIterable<Uint8Array>
 }
 
-/** Bytes of a blob, block by block; the next block is being read while the last is worked on. */
+// So many blocks are being read while one is worked on.
+const AHEAD = 2;
+
+/** Bytes of a blob, block by block. */
 export async function * blocksOf (blob: Blob, path: string): AsyncGenerator<Uint8Array> {
-  const block = async (at: number) => {
-    try {
-      return new Uint8Array(await blob.slice(at, at + BLOCK).arrayBuffer());
-    } catch (error) {
-      throw new DecryptError('failed', `cannot read ${path}: ${(error as Error).message}`);
+  const coming: Array<Promise<ArrayBuffer>> = [];
+  let asked = 0;
+  for (;;) {
+    for (; coming.length < AHEAD && asked < blob.size; asked += BLOCK) {
+      const block = blob.slice(asked, asked + BLOCK).arrayBuffer();
+      block.catch(() => {}); // a failure is told when its block is asked for
+      coming.push(block);
     }
-  };
-  let next = blob.size > 0 ? block(0) : undefined;
-  for (let at = BLOCK; next !== undefined; at += BLOCK) {
-    const bytes = await next;
-    next = at < blob.size ? block(at) : undefined;
-    // A failure is told when its block is asked for.
-    next?.catch(() => {});
-    yield bytes;
+    const next = coming.shift();
+    if (next === undefined) return;
+    try {
+      yield new Uint8Array(await next);
+    } catch (error) {
+      throw error instanceof DOMException ? new DecryptError('failed', `cannot read ${path}: ${error.message}`) : error;
+    }
   }
 }
 
