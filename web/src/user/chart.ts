@@ -94,13 +94,13 @@ export class LineChart {
     }
     const clip = 'chart-clip';
     const ticks = niceTicks(least, most, 5);
-    const labels = Math.max(2, Math.floor(inner / 190));
-    const times = Array.from({ length: labels }, (_, i) => line.from + span * i / (labels - 1));
+    const labels = Math.max(2, Math.floor(inner / (span < 20 ? 240 : 190)));
+    const times = Array.from({ length: line.to > line.from ? labels : 1 }, (_, i) => line.from + span * i / (labels - 1));
     const selection = s('rect', { x: 0, y: TOP, width: 0, height: body, class: 'selection' });
     const picture = s('svg', { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': this.#label, class: 'line-chart' },
       s('defs', null, s('clipPath', { id: clip }, s('rect', { x: LEFT, y: 0, width: inner, height: HEIGHT }))),
       ticks.map((tick) => [s('line', { x1: LEFT, x2: width - 8, y1: y(tick), y2: y(tick), class: 'grid' }), s('text', { x: LEFT - 6, y: y(tick) + 4, 'text-anchor': 'end' }, compact(tick))]),
-      times.map((time, i) => s('text', { x: x(time), y: HEIGHT - 6, 'text-anchor': i === 0 ? 'start' : i === times.length - 1 ? 'end' : 'middle' }, this.#time(time))),
+      times.map((time, i) => s('text', { x: x(time), y: HEIGHT - 6, 'text-anchor': i === 0 ? 'start' : i === labels - 1 ? 'end' : 'middle' }, this.#time(time))),
       s('g', { 'clip-path': `url(#${clip})` }, drawn), selection);
     this.#draggable(picture, selection, (px) => line.from + (px - LEFT) / inner * span);
     return picture;

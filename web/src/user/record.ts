@@ -21,7 +21,7 @@ export async function showRecord (looked: LookedAt, kind: Kind, row: number): Pr
   dialog.showModal();
   try {
     const { line, versions } = await looked.app.client.call('user.record', { kind, row });
-    put(body, facts(looked, parse(line)), kind === 'events' && attachments(looked, parse(line)),
+    put(body, facts(looked, parse(line), line), kind === 'events' && attachments(looked, parse(line)),
       h('h3', null, t('event.json')), raw(line),
       versions.length > 0 && [h('h3', null, t('event.versions', { n: versions.length })),
         versions.map((version: { line: string }) => {
@@ -47,7 +47,7 @@ function time (seconds: unknown): string {
   return typeof seconds === 'number' ? dateTime(seconds * 1000, true) : t('unknown');
 }
 
-function facts (looked: LookedAt, record: any): HTMLElement {
+function facts (looked: LookedAt, record: any, line: string): HTMLElement {
   const rows: Array<[string, Child]> = [];
   const add = (name: string, value: Child) => rows.push([name, value]);
   if (record.time !== undefined && record.time !== null) add(t('event.time'), time(record.time));
@@ -57,7 +57,9 @@ function facts (looked: LookedAt, record: any): HTMLElement {
   if (typeof record.type === 'string') add(t('event.type'), alien(record.type));
   if (Array.isArray(record.streamIds)) add(t('event.streams'), record.streamIds.map((id: unknown, i: number) => [i > 0 && ', ', alien(looked.streamName(String(id)))]));
   const simple = typeof record.content === 'string' || typeof record.content === 'number' || typeof record.content === 'boolean';
-  if (simple && String(record.content).length < 5000) add(t('event.content'), h('span', { class: 'content' }, alien(record.content)));
+  // A number that JavaScript would round is seen in the JSON below only.
+  const exact = typeof record.content !== 'number' || line.includes(`"content":${record.content}`);
+  if (simple && exact && String(record.content).length < 5000) add(t('event.content'), h('span', { class: 'content' }, alien(record.content)));
   if (typeof record.description === 'string') add(t('event.description'), h('span', { class: 'content' }, alien(record.description.slice(0, 5000))));
   if (record.trashed === true) add(t('flag.trashed'), t('yes'));
   if (typeof record.deleted === 'number') add(t('flag.deleted'), time(record.deleted));

@@ -4,7 +4,11 @@ import { ATTACHED, DELETED, HISTORY, RUNNING, TRASHED } from '../../records.js';
 export interface Adapted { time: number, type: string, streams: string[], value: number, flags: number, id: string }
 export type Adapter = (record: any) => Adapted;
 
+// Seconds beyond these are no date.
+const LATEST = 8.64e12;
+
 const number = (value: unknown): number => (typeof value === 'number' ? value : NaN);
+const seconds = (value: unknown): number => (typeof value === 'number' && Math.abs(value) <= LATEST ? value : NaN);
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const strings = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : []);
 
@@ -13,7 +17,7 @@ export function fromEvent (event: any): Adapted {
   const deleted = event.deleted !== undefined && event.deleted !== null;
   const history = typeof event.headId === 'string';
   return {
-    time: Number.isFinite(number(event.time)) ? event.time : number(event.deleted),
+    time: Number.isNaN(seconds(event.time)) ? seconds(event.deleted) : event.time,
     type: text(event.type),
     streams: strings(event.streamIds),
     value: number(event.content),
@@ -31,7 +35,7 @@ export function fromAudit (record: any): Adapted {
   const ids = Array.isArray(streams) ? strings(streams) : text(streams).split(' ').filter((id) => id !== '' && id !== '..');
   const action = ids.find((id) => id.startsWith('action-'))?.slice('action-'.length);
   return {
-    time: number(record.time),
+    time: seconds(record.time),
     type: text(content?.action) || action || text(record.type),
     streams: ids.filter((id) => id.startsWith('access-')),
     value: NaN,
