@@ -64,7 +64,7 @@ export class CallError extends Error {
 export class Client {
   #worker: Worker;
   #next = 1;
-  #calls = new Map<number, { resolve (value: any): void, reject (error: Error): void, take?: (value: any) => unknown }>();
+  #calls = new Map<number, { resolve (value: any): void, reject (error: Error): void, take?: (value: any) => unknown, tail: Promise<unknown> }>();
 
   constructor (worker: Worker) {
     this.#worker = worker;
@@ -75,7 +75,7 @@ export class Client {
   call<T = any> (name: string, argument?: unknown, { take, signal }: CallOptions = {}): Promise<T> {
     const id = this.#next++;
     return new Promise<T>((resolve, reject) => {
-      this.#calls.set(id, { resolve, reject, take });
+      this.#calls.set(id, { resolve, reject, take, tail: Promise.resolve() });
       this.#worker.postMessage({ id, name, argument });
       const stop = () => this.#worker.postMessage({ id, cancel: true });
       if (signal?.aborted) stop();
@@ -93,16 +93,15 @@ export class Client {
     const call = this.#calls.get(data.id);
     if (call === undefined) return;
     if ('value' in data) {
-      try {
-        await call.take?.(data.value);
-      } catch (error) {
+      // One after another: what is sent is often a part of a file.
+      call.tail = call.tail.then(() => call.take?.(data.value)).catch((error) => {
         this.#worker.postMessage({ id: data.id, cancel: true });
         this.#calls.delete(data.id);
         call.reject(error as Error);
-      }
-      this.#worker.postMessage({ id: data.id, ack: true });
+      }).finally(() => this.#worker.postMessage({ id: data.id, ack: true }));
       return;
     }
+    await call.tail;
     this.#calls.delete(data.id);
     if ('failure' in data) call.reject(new CallError(data.failure.kind, data.failure.message));
     else call.resolve(data.result);
