@@ -10,6 +10,9 @@ use crate::{
 /// Size of the buffer that stored bytes are read into.
 pub const BUFFER: usize = 4 * 1024 * 1024;
 
+// Bytes of the length before a frame.
+const LENGTH_PREFIX: usize = 4;
+
 /// What a [`FileReader`] is to do beside opening.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadOptions {
@@ -122,6 +125,27 @@ impl<A: Aead> FileReader<A> {
         self.summary.content_size += length as u64;
         self.content = 0..length;
         result
+    }
+
+    /// The next frame, of `length` bytes, was opened by the caller (or refused), who counts nothing and decides nothing: the checks
+    /// are those of [`FileReader::process`]. Where output is not simply the plaintext, that is put in with
+    /// [`FileReader::process_opened`]. Returns how many bytes the frame held.
+    pub fn frame_opened(&mut self, length: usize, authentic: bool) -> Result<usize> {
+        let Some(decoder) = &mut self.decoder else {
+            return Ok(0);
+        };
+        let plain = decoder.opened_elsewhere(length, authentic)?;
+        self.summary.stored_size += (LENGTH_PREFIX + length) as u64;
+        self.summary.content_size += plain as u64;
+        if self.gunzip.is_none() && self.lines.is_none() {
+            self.summary.output_size += plain as u64;
+        }
+        Ok(plain)
+    }
+
+    /// `n` bytes of opened frames were put at the front of [`FileReader::input`].
+    pub fn process_opened(&mut self, n: usize) {
+        self.content = 0..n.min(self.buffer.len());
     }
 
     /// The next bytes of output, empty when more input is needed.

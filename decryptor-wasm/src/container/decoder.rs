@@ -72,10 +72,7 @@ impl<A: Aead> FrameDecoder<A> {
         };
         while let Some(prefix) = buffer.get(*at..*at + 4) {
             let length = u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]) as usize;
-            // No writer makes an empty frame, so one of 16 bytes is as wrong as one that is too long.
-            if length <= TAG_LEN || length > header.chunk + TAG_LEN || self.short {
-                return Err(damaged_frame(self.frames, "has an impossible length"));
-            }
+            let plain = plain_length(header, self.frames, self.short, length)?;
             let start = *at + 4;
             let Some(frame) = buffer.get_mut(start..start + length) else {
                 break;
@@ -83,7 +80,6 @@ impl<A: Aead> FrameDecoder<A> {
             if !aead.open_in_place(self.frames, frame) {
                 return Err(damaged_frame(self.frames, "fails its authentication"));
             }
-            let plain = length - TAG_LEN;
             buffer.copy_within(start..start + plain, *out);
             *out += plain;
             *at = start + length;
@@ -92,6 +88,21 @@ impl<A: Aead> FrameDecoder<A> {
             self.short = plain < header.chunk;
         }
         Ok(())
+    }
+
+    /// The next frame, of `length` bytes, was opened by the caller (or refused): the same checks as if it had been opened here.
+    /// Returns how many bytes it held.
+    pub fn opened_elsewhere(&mut self, length: usize, authentic: bool) -> Result<usize> {
+        let State::Frames { header, .. } = &self.state else {
+            return Err(damaged_frame(self.frames, "comes before the header"));
+        };
+        let plain = plain_length(header, self.frames, self.short, length)?;
+        if !authentic {
+            return Err(damaged_frame(self.frames, "fails its authentication"));
+        }
+        self.frames += 1;
+        self.short = plain < header.chunk;
+        Ok(plain)
     }
 
     /// To be called at the end of the file: an error when it ends inside the header or a frame. `pending`: bytes that were taken by
@@ -110,6 +121,15 @@ impl<A: Aead> FrameDecoder<A> {
             State::Frames { .. } => Ok(()),
         }
     }
+}
+
+/// Plaintext bytes of a frame of `length` bytes at this place of the file, if there can be one.
+fn plain_length(header: &Header, index: u64, after_short: bool, length: usize) -> Result<usize> {
+    // No writer makes an empty frame, so one of 16 bytes is as wrong as one that is too long.
+    if length <= TAG_LEN || length > header.chunk + TAG_LEN || after_short {
+        return Err(damaged_frame(index, "has an impossible length"));
+    }
+    Ok(length - TAG_LEN)
 }
 
 fn damaged_frame(index: u64, what: &str) -> Error {

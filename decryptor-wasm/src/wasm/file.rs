@@ -105,6 +105,17 @@ impl FileReader {
         Ok(self.reader.process(n as usize)?)
     }
 
+    /// The next frame, of `length` bytes, was opened ahead by the host, or refused; see `FileReader::frame_opened` of the core.
+    pub fn frame(&mut self, length: u32, authentic: bool) -> Result<u32, JsValue> {
+        Ok(self.reader.frame_opened(length as usize, authentic)? as u32)
+    }
+
+    /// `n` bytes of opened frames were put at `inputPtr`.
+    #[wasm_bindgen(js_name = processOpened)]
+    pub fn process_opened(&mut self, n: u32) {
+        self.reader.process_opened(n as usize);
+    }
+
     /// Makes the next output bytes available at `outputPtr` and returns how many; 0: more input is needed.
     #[wasm_bindgen(js_name = takeOutput)]
     pub fn take_output(&mut self) -> Result<u32, JsValue> {

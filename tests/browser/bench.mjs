@@ -1,0 +1,126 @@
+// How fast the page decrypts and how much memory it takes: a 1 GiB attachment against decrypt-backup.mjs, and 1,000,000 events of
+// one user: time to index them, to filter them, to search them. Usage: node tests/browser/bench.mjs [GIB] [EVENTS]
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, closeBrowser, hasChromium, open, openPage, repository, verdict } from './browser.mjs';
+import { Draft } from './draft.mjs';
+
+const gib = Number(process.argv[2] ?? 1);
+const events = Number(process.argv[3] ?? 1_000_000);
+if (!hasChromium) {
+  console.log('SKIPPED: no chromium');
+  process.exit(0);
+}
+const scratch = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'pryv-backup-page-bench-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+await chromium();
+if (gib > 0) await large();
+if (events > 0) await many();
+await closeBrowser();
+
+async function large () {
+  const size = gib * 1024 ** 3;
+  const draft = new Draft(join(scratch, 'large'));
+  const block = randomBytes(16 * 1024 * 1024);
+  draft.attachment('large', (function * () { for (let at = 0; at < size; at += block.length) yield block; })());
+  draft.records('events/events-0001', [{ id: 'e1', streamIds: ['s'], time: 1, endTime: 1, type: 'file/attached', attachments: [{ id: 'large', fileName: 'large.bin', size }] }]);
+  draft.finish();
+  readFileSync(join(draft.folder, 'users/u1/attachments/large')); // both find it in the page cache
+
+  const out = join(mkdtempSync('/dev/shm/pryv-page-bench-'), 'out');
+  const script = join(repository, 'npm/dist/decrypt-backup.mjs');
+  let node = Infinity;
+  for (let round = 0; round < 2; round++) {
+    const started = process.hrtime.bigint();
+    const { status, stderr } = spawnSync(process.execPath, [script, draft.folder, '--private-key', draft.privateKey, '--out', out, '--engine', 'host'], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr);
+    node = Math.min(node, Number(process.hrtime.bigint() - started) / 1e9);
+    rmSync(out, { recursive: true });
+  }
+  rmSync(join(out, '..'), { recursive: true });
+  const { tab, close } = await openPage();
+  await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
+  const peak = watch();
+  const verified = Date.now();
+  await verdict(tab);
+  const verify = (Date.now() - verified) / 1000;
+  await tab.click('text=Save everything');
+  const started = Date.now();
+  const [download] = await Promise.all([tab.waitForEvent('download', { timeout: 600_000 }), tab.click('[data-save=zip]')]);
+  await tab.waitForSelector('[data-saved]', { timeout: 600_000 });
+  const page = (Date.now() - started) / 1000;
+  await download.delete();
+  await close();
+  const rate = (/** @type {number} */ seconds) => `${seconds.toFixed(2)} s ${(size / 1e6 / seconds).toFixed(0)} MB/s`;
+  console.log(`${gib} GiB attachment: decrypt-backup.mjs ${rate(node)}; page: check ${rate(verify)}, save as ZIP ${rate(page)} = ratio ${(node / page).toFixed(2)}; peak of the renderer ${peak.stop()} MB`);
+}
+
+async function many () {
+  const draft = new Draft(join(scratch, 'many'));
+  const streams = Array.from({ length: 50 }, (_, i) => ({ id: `s${i}`, name: `Stream ${i}`, parentId: i === 0 ? null : `s${Math.floor((i - 1) / 3)}` }));
+  draft.records('streams', streams);
+  const types = ['mass/kg', 'note/txt', 'temperature/c', 'activity/plain', 'frequency/bpm', 'count/generic'];
+  const perFile = 120_000;
+  for (let file = 0; file * perFile < events; file++) {
+    draft.records(`events/events-${String(file + 1).padStart(4, '0')}`, (function * () {
+      for (let i = file * perFile; i < Math.min(events, (file + 1) * perFile); i++) {
+        const type = types[i % types.length];
+        const time = 1_600_000_000 + ((i * 7919) % events) * 60 + 0.123;
+        yield { id: `e${i.toString(36).padStart(24, 'x')}`, streamIds: [`s${(i * 31) % 50}`], time, endTime: time, type,
+          content: type === 'note/txt' ? `Note number ${i}, ${Math.sin(i).toString(36)}: the patient slept well and took the medicine as prescribed` : Math.round(Math.sin(i / 1000) * 1000) / 10,
+          description: 'measured at home', integrity: `EVENT:0:sha256-${randomBytes(32).toString('base64')}`, created: time, createdBy: 'af0rb3zoi6bvj58hfdgjdpy7', modified: time, modifiedBy: 'af0rb3zoi6bvj58hfdgjdpy7' };
+      }
+    })());
+  }
+  draft.finish();
+  const stored = readdirSync(join(draft.folder, 'users/u1/events')).reduce((sum, name) => sum + statSync(join(draft.folder, 'users/u1/events', name)).size, 0);
+  const { tab, close } = await openPage();
+  tab.setDefaultTimeout(300_000);
+  const peak = watch();
+  await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
+  await verdict(tab);
+  const started = Date.now();
+  await tab.click('tr[data-user] th button');
+  await tab.waitForSelector('[data-count]:not([data-count=""])');
+  const indexed = (Date.now() - started) / 1000;
+  console.log(`${events} events (${(stored / 1e6).toFixed(0)} MB stored): indexed in ${indexed.toFixed(1)} s; peak of the renderer ${peak.now()} MB`);
+  const ask = async (/** @type {string} */ what, /** @type {() => Promise<unknown>} */ act) => {
+    await tab.evaluate(() => { const status = /** @type {HTMLElement} */ (document.querySelector('[data-count]')); status.dataset.count = ''; });
+    await act();
+    await tab.waitForSelector('[data-count]:not([data-count=""])');
+    const [count, ms, worker] = await tab.evaluate(() => { const { count, ms, workerMs } = /** @type {HTMLElement} */ (document.querySelector('[data-count]')).dataset; return [count, ms, workerMs]; });
+    console.log(`  ${what}: ${count} found, ${ms} ms (${worker} ms in the worker)`);
+  };
+  await ask('by stream', () => tab.selectOption('[name=stream]', 's3'));
+  await ask('by type', () => tab.selectOption('[name=type]', { index: 2 }));
+  await ask('by date', () => tab.fill('[name=from]', '2021-01-01'));
+  await ask('everything', () => tab.click('text=Reset'));
+  await ask('text', async () => { await tab.fill('[name=text]', 'number 4242'); await tab.click('.filters button[type=submit]'); });
+  await tab.click('text=Reset');
+  await tab.click('[data-tab=charts]');
+  const drawn = Date.now();
+  await tab.waitForSelector('[data-points]');
+  console.log(`  chart of ${await tab.getAttribute('[data-points]', 'data-points')} values: ${Date.now() - drawn} ms; peak of the renderer ${peak.stop()} MB`);
+  await close();
+}
+
+/** The most memory that a renderer held since, in MB (resident). */
+function watch () {
+  let most = 0;
+  const look = () => {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      try {
+        if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=renderer')) continue;
+        most = Math.max(most, Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1000);
+      } catch {
+        // It has ended.
+      }
+    }
+  };
+  const timer = setInterval(look, 100);
+  const now = () => { look(); return Math.round(most); };
+  return { now, stop: () => { clearInterval(timer); return now(); } };
+}

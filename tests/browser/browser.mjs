@@ -1,0 +1,153 @@
+// A real Chromium with the page open from file://, and what the tests do with it.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const repository = join(here, '../..');
+export const require = createRequire(join(repository, 'web/package.json'));
+export const page = process.env.PAGE ?? join(repository, 'web/dist/decrypt-backup.html');
+export const fixtures = join(repository, '../shared/fixtures');
+export const shots = join(repository, '.build/screenshots');
+export const PASSPHRASE = 'correct horse bättery 🔋 staple';
+export const KEY_PASSPHRASE = 'peer-key-pass';
+export const archive = (/** @type {string} */ name) => join(fixtures, 'archives', name);
+export const key = (/** @type {string} */ name) => join(fixtures, 'keys', name);
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+export const hasChromium = existsSync(CHROMIUM);
+/** Options of a test that needs the browser, and one that needs the fixtures too: skipped, and said so, where they are absent. */
+export const inBrowser = hasChromium ? {} : { skip: 'SKIPPED: no chromium' };
+export const withFixtures = !hasChromium ? inBrowser : existsSync(fixtures) ? {} : { skip: 'SKIPPED: no fixtures' };
+
+/** @type {Promise<import('playwright-core').Browser>|undefined} */
+let browser;
+
+/** The browser, started once. */
+export function chromium () {
+  const { chromium } = require('playwright-core');
+  browser ??= chromium.launch({ executablePath: CHROMIUM, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+  return /** @type {Promise<import('playwright-core').Browser>} */ (browser);
+}
+
+export async function closeBrowser () {
+  await (await browser)?.close();
+  browser = undefined;
+}
+
+/**
+ * The page, opened from file://. Every request and every complaint of the page is written down.
+ * @param {import('playwright-core').BrowserContextOptions & { pickers?: boolean, url?: string }} [options] `pickers`: leave the
+ *   browser's own file dialogs in place, which no test can operate
+ */
+export async function openPage ({ pickers = false, url = pathToFileURL(page).href, ...options } = {}) {
+  const context = await (await chromium()).newContext({ locale: 'en-GB', timezoneId: 'UTC', acceptDownloads: true, ...options });
+  /** @type {string[]} */
+  const requests = [];
+  /** @type {string[]} */
+  const complaints = [];
+  context.on('request', (request) => requests.push(request.url()));
+  const tab = await context.newPage();
+  tab.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text()); });
+  tab.on('pageerror', (error) => complaints.push(String(error)));
+  if (!pickers) {
+    await tab.addInitScript(() => {
+      for (const name of ['showDirectoryPicker', 'showSaveFilePicker', 'showOpenFilePicker']) Reflect.deleteProperty(window, name);
+    });
+  }
+  await tab.goto(url);
+  await tab.waitForSelector('h1');
+  return { tab, context, requests, complaints, close: () => context.close() };
+}
+
+/**
+ * Chooses a backup and gives the key; waits for the archive or for an error.
+ * @param {import('playwright-core').Page} tab
+ * @param {{ folder?: string, packed?: string, privateKey?: string, keyText?: string, passphrase?: string, expectId?: string }} what
+ * @returns {Promise<{ kind: string, message: string }|undefined>} the error
+ */
+export async function open (tab, { folder, packed, privateKey, keyText, passphrase, expectId }) {
+  if (folder !== undefined) await tab.setInputFiles('[data-input=folder]', folder);
+  else await tab.setInputFiles('[data-input=packed]', /** @type {string} */ (packed));
+  await tab.waitForSelector('.key-card, .notice.error');
+  const early = await errorOf(tab);
+  if (early !== undefined) return early;
+  if (privateKey !== undefined && await tab.locator('[data-input=key]').count() > 0) {
+    await tab.setInputFiles('[data-input=key]', privateKey);
+    await tab.waitForSelector('.key-card button[type=submit], .notice.error');
+  }
+  if (keyText !== undefined) {
+    await tab.click('.key-card details:has(textarea) summary');
+    await tab.fill('[data-input=key-text]', keyText);
+    await tab.click('.key-card details:has(textarea) button');
+    await tab.waitForSelector('.key-card button[type=submit]');
+  }
+  const field = tab.locator('[name=passphrase]');
+  if (passphrase !== undefined && await field.count() > 0) await field.fill(passphrase);
+  if (expectId !== undefined) {
+    await tab.click('.key-card details:has([name=expect]) summary');
+    await tab.fill('[name=expect]', expectId);
+  }
+  const submit = tab.locator('.key-card button[type=submit]');
+  if (await submit.count() === 0) return { kind: 'key', message: 'the page asks for a private key' };
+  await submit.click();
+  await tab.waitForSelector('[data-verdict], .notice.error');
+  return errorOf(tab);
+}
+
+/** @param {import('playwright-core').Page} tab */
+export async function errorOf (tab) {
+  const box = tab.locator('.notice.error');
+  if (await box.count() === 0) return undefined;
+  return { kind: await box.getAttribute('data-kind') ?? '', message: await box.innerText() };
+}
+
+/**
+ * The verdict, when the check has ended.
+ * @param {import('playwright-core').Page} tab
+ */
+export async function verdict (tab) {
+  await tab.waitForSelector('[data-verdict]:not([data-verdict=running])', { timeout: 120_000 });
+  return tab.getAttribute('[data-verdict]', 'data-verdict');
+}
+
+/**
+ * Clicks something that leads to a download.
+ * @param {import('playwright-core').Page} tab
+ * @param {string} selector
+ * @param {string} to
+ */
+export async function download (tab, selector, to) {
+  const [file] = await Promise.all([tab.waitForEvent('download', { timeout: 120_000 }), tab.click(selector)]);
+  await file.saveAs(to);
+  return file.suggestedFilename();
+}
+
+/** @param {import('playwright-core').Page} tab */
+export async function evidenceOf (tab, scratch) {
+  await tab.click('text="Evidence report"');
+  const file = join(scratch, `report-${Date.now()}.json`);
+  await download(tab, '[data-report=json]', file);
+  await tab.click('.crumbs button');
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+/**
+ * @param {import('playwright-core').Page} tab
+ * @param {string} name
+ */
+export async function shoot (tab, name) {
+  mkdirSync(shots, { recursive: true });
+  await tab.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+}
+
+/**
+ * The files of a zip, through Python's reader: not the code that wrote it.
+ * @param {string} zip
+ * @param {string} to
+ */
+export function unzip (zip, to) {
+  execFileSync('python3', ['-c', 'import sys,zipfile\nz=zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\nz.extractall(sys.argv[2])', zip, to]);
+}

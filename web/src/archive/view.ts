@@ -1,0 +1,33 @@
+// An open archive: whether it is whole, what it is, who is in it.
+import type { App, View } from '../app.js';
+import { reportView } from '../report/view.js';
+import { saveView } from '../save/view.js';
+import { t } from '../texts/index.js';
+import { alien, h, put } from '../ui/dom.js';
+import { bytes, dateTime, number } from '../ui/format.js';
+import { usersTable } from '../users/view.js';
+import { factRows } from './facts.js';
+import { verdictCard } from './verdict.js';
+
+export function archiveView (app: App): View {
+  const opened = app.opened;
+  if (opened === undefined) return { title: 'archive.title', element: h('div') };
+  const { info } = opened;
+  const verdict = h('div');
+  const drawVerdict = () => put(verdict, verdictCard(app));
+  drawVerdict();
+  opened.verified.addEventListener('change', drawVerdict);
+  const element = h('div', { class: 'archive' },
+    h('div', { class: 'head' },
+      h('div', null, h('h1', null, t('archive.title')),
+        h('p', { class: 'lead' }, alien(info.domain), ' · ', info.made === null ? t('unknown') : dateTime(info.made), ' · ',
+          t('users.count', { n: info.users.length }), ' · ', bytes(info.bytes))),
+      h('div', { class: 'row' },
+        h('button', { type: 'button', class: 'primary', onclick: () => app.go(() => saveView(app)) }, t('save.all')),
+        h('button', { type: 'button', onclick: () => app.go(() => reportView(app)) }, t('report.title')))),
+    verdict,
+    h('section', { class: 'card', 'aria-labelledby': 'users-h' }, h('h2', { id: 'users-h' }, t('users.title'), ' ', h('span', { class: 'count' }, number(info.users.length))), usersTable(app)),
+    h('section', { class: 'card', 'aria-labelledby': 'facts-h' }, h('h2', { id: 'facts-h' }, t('facts.title')),
+      h('dl', { class: 'facts' }, factRows(app).map(([name, value]) => [h('dt', null, name), h('dd', null, value)]))));
+  return { title: 'archive.title', element, close: () => opened.verified.removeEventListener('change', drawVerdict) };
+}

@@ -1,0 +1,4 @@
+import { App } from './app.js';
+
+const place = document.getElementById('app');
+if (place !== null) void new App(place).start();

@@ -1,0 +1,204 @@
+// The first screen: which backup, which key.
+import type { App, View } from '../app.js';
+import { CallError } from '../rpc.js';
+import { maybe, t } from '../texts/index.js';
+import type { ArchiveInfo, Chosen } from '../types.js';
+import { alien, freshId, h, put } from '../ui/dom.js';
+import { bytes } from '../ui/format.js';
+import { icon } from '../ui/icons.js';
+import type { Choice } from '../worker/session.js';
+import { canPickFolder, fromDrop, fromInput, pickFolder } from './folder.js';
+
+/** What was given so far; it lives as long as the first screen does. */
+export class OpenState {
+  chosen: Chosen | undefined;
+  key: Uint8Array | undefined;
+  keyName = '';
+  keyLocked = false;
+  error: CallError | undefined;
+  busy = '';
+
+  forgetSecrets (): void {
+    this.key?.fill(0);
+    this.key = undefined;
+    this.keyName = '';
+    this.keyLocked = false;
+  }
+}
+
+export function openView (app: App): View {
+  const element = h('div', { class: 'open' });
+  const state = app.open;
+  const draw = () => put(element,
+    h('div', { class: 'intro' }, h('h1', null, t('open.title')), h('p', null, t('open.lead'))),
+    errorBox(state.error),
+    backupCard(),
+    state.chosen !== undefined && keyCard(state.chosen),
+    h('ul', { class: 'promises' }, (['open.promise.offline', 'open.promise.key', 'open.promise.reads'] as const)
+      .map((key) => h('li', null, icon('check'), t(key)))));
+
+  const choose = async (find: () => Promise<Choice | undefined> | Choice | undefined) => {
+    state.error = undefined;
+    try {
+      const choice = await find();
+      if (choice === undefined) return;
+      state.chosen = undefined;
+      state.busy = t('open.reading');
+      draw();
+      state.chosen = await app.client.call<Chosen>('choose', choice);
+    } catch (error) {
+      state.error = asCallError(error);
+    } finally {
+      state.busy = '';
+    }
+    draw();
+    (element.querySelector(state.error === undefined ? '.key-card h2' : '.error') as HTMLElement | null)?.focus();
+  };
+
+  const backupCard = () => {
+    const folderInput = h('input', { type: 'file', webkitdirectory: true, class: 'away', tabindex: '-1', 'aria-hidden': 'true',
+      'data-input': 'folder', onchange: (event: Event) => void choose(() => fromInput((event.target as HTMLInputElement).files as FileList)) });
+    const fileInput = h('input', { type: 'file', accept: '.zip,.tar,application/zip,application/x-tar', class: 'away', tabindex: '-1', 'aria-hidden': 'true',
+      'data-input': 'packed', onchange: (event: Event) => {
+        const file = (event.target as HTMLInputElement).files?.[0];
+        if (file !== undefined) void choose(() => ({ file }));
+      } });
+    const card = h('section', { class: 'card drop' },
+      h('h2', null, h('span', { class: 'step', 'aria-hidden': 'true' }, '1'), t('open.backup')),
+      state.chosen === undefined
+        ? h('p', { class: 'drop-hint' }, icon('folder'), h('span', null, t('open.drop')))
+        : h('p', { class: 'chosen', 'data-chosen': true }, icon('folder'), h('span', null, alien(state.chosen.name), h('small', null,
+          `${t('files', { n: state.chosen.files })}, ${bytes(state.chosen.bytes)}`))),
+      h('div', { class: 'row' },
+        h('button', { type: 'button', class: state.chosen === undefined ? 'primary' : '', onclick: () => {
+          if (canPickFolder()) void choose(pickFolder);
+          else folderInput.click();
+        } }, t(state.chosen === undefined ? 'open.folder' : 'open.other')),
+        h('button', { type: 'button', onclick: () => fileInput.click() }, t('open.packed'))),
+      folderInput, fileInput,
+      state.busy !== '' && h('p', { role: 'status' }, state.busy));
+    onDrop(card, (data) => void choose(() => fromDrop(data)));
+    return card;
+  };
+
+  const keyCard = (chosen: Chosen) => {
+    const [keyText, passphrase, expect] = [freshId(), freshId(), freshId()];
+    const hybrid = chosen.mode === 'hybrid';
+    const takeKey = async (content: Uint8Array, name: string) => {
+      state.forgetSecrets();
+      state.key = content;
+      state.keyName = name;
+      state.error = undefined;
+      try {
+        state.keyLocked = await app.client.call<boolean>('keyNeedsPassphrase', content);
+      } catch (error) {
+        state.error = asCallError(error);
+      }
+      draw();
+      element.querySelector<HTMLElement>('.key-card input[type=password], .key-card .primary')?.focus();
+    };
+    const keyFile = h('input', { type: 'file', class: 'away', tabindex: '-1', 'aria-hidden': 'true', 'data-input': 'key', onchange: async (event: Event) => {
+      const file = (event.target as HTMLInputElement).files?.[0];
+      if (file === undefined) return;
+      if (file.size > 1 << 20) {
+        state.error = new CallError('key', t('open.key.large'));
+        return draw();
+      }
+      await takeKey(new Uint8Array(await file.arrayBuffer()), file.name);
+    } });
+    const card = h('form', { class: 'card key-card', autocomplete: 'off', onsubmit: (event: Event) => {
+      event.preventDefault();
+      void unlock(event.currentTarget as HTMLFormElement);
+    } },
+    h('h2', { tabindex: '-1' }, h('span', { class: 'step', 'aria-hidden': 'true' }, '2'), t(chosen.mode === null ? 'open.ready' : 'open.key')),
+    chosen.mode === null && h('p', null, t('open.cleartext')),
+    hybrid && (state.key === undefined
+      ? [h('p', null, t('open.key.lead')),
+          h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', onclick: () => keyFile.click() }, icon('key'), t('open.key.file'))),
+          h('details', null, h('summary', null, t('open.key.paste')),
+            h('label', { for: keyText }, t('open.key.text')),
+            h('textarea', { id: keyText, class: 'secret', rows: 5, spellcheck: 'false', autocomplete: 'off', 'data-input': 'key-text' }),
+            h('button', { type: 'button', onclick: () => {
+              const area = card.querySelector('textarea');
+              if (area !== null && area.value.trim() !== '') void takeKey(new TextEncoder().encode(area.value), t('open.key.pasted'));
+            } }, t('open.key.take')))]
+      : [h('p', { class: 'chosen' }, icon('key'), h('span', null, alien(state.keyName), h('small', null, t(state.keyLocked ? 'open.key.locked' : 'open.key.plain'))),
+          h('button', { type: 'button', class: 'quiet', onclick: () => { state.forgetSecrets(); draw(); } }, t('open.key.other'))),
+        ]),
+    chosen.mode !== null && (!hybrid || state.keyLocked) && h('p', { class: 'field' },
+      h('label', { for: passphrase }, t(hybrid ? 'open.key.passphrase' : 'open.passphrase')),
+      h('input', { id: passphrase, type: 'password', name: 'passphrase', autocomplete: 'off', spellcheck: 'false' }),
+      h('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false', onclick: (event: Event) => {
+        const field = card.querySelector<HTMLInputElement>('[name=passphrase]');
+        if (field === null) return;
+        field.type = field.type === 'password' ? 'text' : 'password';
+        (event.currentTarget as HTMLElement).setAttribute('aria-pressed', String(field.type === 'text'));
+      } }, t('show'))),
+    h('details', null, h('summary', null, t('open.expect')),
+      h('p', { class: 'field' }, h('label', { for: expect }, t('open.expect.label')),
+        h('input', { id: expect, type: 'text', name: 'expect', autocomplete: 'off', spellcheck: 'false', class: 'mono', pattern: '\\s*[0-9a-fA-F]{64}\\s*' })),
+      h('p', { class: 'hint' }, t('open.expect.hint'))),
+    (!hybrid || state.key !== undefined) && h('div', { class: 'row' },
+      h('button', { type: 'submit', class: 'primary', disabled: state.busy !== '' }, t('open.go'))),
+    keyFile,
+    state.busy !== '' && h('p', { role: 'status' }, state.busy));
+    onDrop(card, async (data) => {
+      const file = data.files[0];
+      if (file !== undefined && hybrid) await takeKey(new Uint8Array(await file.arrayBuffer()), file.name);
+    });
+    return card;
+  };
+
+  const unlock = async (form: HTMLFormElement) => {
+    const value = (name: string) => (form.elements.namedItem(name) as HTMLInputElement | null)?.value;
+    const expectId = value('expect')?.trim() || undefined;
+    const typed = value('passphrase');
+    state.error = undefined;
+    state.busy = t('open.opening');
+    for (const button of form.querySelectorAll('button')) button.disabled = true;
+    try {
+      const info = await app.client.call<ArchiveInfo>('unlock', {
+        privateKey: state.key,
+        ...(state.chosen?.mode === 'hybrid' ? { privateKeyPassphrase: typed } : { passphrase: typed }),
+        expectId,
+      });
+      state.busy = '';
+      state.forgetSecrets();
+      app.take(info, expectId);
+      return;
+    } catch (error) {
+      state.error = asCallError(error);
+    }
+    state.busy = '';
+    draw();
+    element.querySelector<HTMLElement>('.error')?.focus();
+  };
+
+  draw();
+  return { title: 'open.title', element };
+}
+
+/** An error with what to do: the kind in the reader's language, the sentence as the core says it. */
+export function errorBox (error: CallError | undefined): HTMLElement | undefined {
+  if (error === undefined) return undefined;
+  return h('div', { class: 'error notice bad', role: 'alert', tabindex: '-1', 'data-kind': error.kind },
+    icon('stop'), h('div', null, h('strong', null, maybe(`error.${error.kind}`, t('error.failed'))), h('p', null, alien(error.message))));
+}
+
+function asCallError (error: unknown): CallError {
+  return error instanceof CallError ? error : new CallError('failed', (error as Error).message);
+}
+
+function onDrop (element: HTMLElement, use: (data: DataTransfer) => unknown): void {
+  element.addEventListener('dragover', (event) => {
+    event.preventDefault();
+    element.classList.add('over');
+  });
+  element.addEventListener('dragleave', () => element.classList.remove('over'));
+  element.addEventListener('drop', (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    element.classList.remove('over');
+    if (event.dataTransfer !== null) use(event.dataTransfer);
+  });
+}

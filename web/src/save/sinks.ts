@@ -1,0 +1,127 @@
+// Where saved bytes go: a file or folder that the user chose, else the browser's downloads.
+import { t } from '../texts/index.js';
+import { CallError } from '../rpc.js';
+
+export interface Sink {
+  /** For people: where it went. */
+  name: string
+  write (...pieces: Array<Uint8Array<ArrayBuffer>>): Promise<void>
+  close (): Promise<void>
+  abort (): Promise<void>
+}
+
+/** Whether what is saved goes straight to disk; else it is kept by the browser until it is complete. */
+export const canStream = (): boolean => 'showSaveFilePicker' in window;
+
+/** One file; undefined when the user changed their mind. */
+export async function fileSink (name: string, type: string): Promise<Sink | undefined> {
+  if (!canStream()) return downloadSink(name, type);
+  try {
+    const extension = name.slice(name.lastIndexOf('.'));
+    const handle: FileSystemFileHandle = await (window as any).showSaveFilePicker({
+      id: 'save', suggestedName: name, types: [{ description: extension.slice(1).toUpperCase(), accept: { [type]: [extension] } }],
+    });
+    const stream = await handle.createWritable();
+    return { name: handle.name, write: (...pieces) => stream.write(new Blob(pieces)), close: () => stream.close(), abort: () => stream.abort() };
+  } catch (error) {
+    if ((error as DOMException).name === 'AbortError') return undefined;
+    throw new CallError('failed', t('save.failed', { why: (error as Error).message }));
+  }
+}
+
+const PART = 32 * 1024 * 1024;
+
+/** Collects parts and hands them to the browser's downloads. */
+function downloadSink (name: string, type: string): Sink {
+  const blobs: Blob[] = [];
+  let parts: Array<Uint8Array<ArrayBuffer>> = [];
+  let size = 0;
+  const pack = () => {
+    // A blob lives outside the page's memory; the parts do not.
+    blobs.push(new Blob(parts));
+    parts = [];
+    size = 0;
+  };
+  return {
+    name,
+    async write (...pieces) {
+      for (const piece of pieces) {
+        parts.push(piece);
+        size += piece.length;
+      }
+      if (size >= PART) pack();
+    },
+    async close () {
+      pack();
+      offer(new Blob(blobs, { type }), name);
+    },
+    async abort () {
+      blobs.length = 0;
+      parts = [];
+    },
+  };
+}
+
+/** Offers a blob as a download. */
+export function offer (blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+export const canSaveFolder = (): boolean => 'showDirectoryPicker' in window;
+
+/** Takes the messages of a save into a folder: a file appears under its name when it is whole. */
+export class FolderSink {
+  #folders = new Map<string, Promise<FileSystemDirectoryHandle>>();
+  #stream: FileSystemWritableFileStream | undefined;
+
+  private constructor (readonly name: string, private readonly root: FileSystemDirectoryHandle) {}
+
+  /** Lets the user choose a folder and makes a new one in it; undefined when they changed their mind. */
+  static async choose (name: string): Promise<FolderSink | undefined> {
+    try {
+      const chosen: FileSystemDirectoryHandle = await (window as any).showDirectoryPicker({ id: 'save-folder', mode: 'readwrite' });
+      return new FolderSink(`${chosen.name}/${name}`, await chosen.getDirectoryHandle(name, { create: true }));
+    } catch (error) {
+      if ((error as DOMException).name === 'AbortError') return undefined;
+      throw new CallError('failed', t('save.failed', { why: (error as Error).message }));
+    }
+  }
+
+  async take (message: { create?: string, bytes?: Uint8Array<ArrayBuffer>, commit?: true, discard?: true }): Promise<void> {
+    if (message.create !== undefined) {
+      const parts = message.create.split('/');
+      const file = parts.pop() ?? '';
+      const folder = await this.#folder(parts);
+      this.#stream = await (await folder.getFileHandle(file, { create: true })).createWritable();
+      this.#discard = () => folder.removeEntry(file);
+    } else if (message.bytes !== undefined) await this.#stream?.write(message.bytes);
+    else if (message.commit === true) await this.#stream?.close();
+    else if (message.discard === true) await this.abort();
+  }
+
+  async abort (): Promise<void> {
+    await this.#stream?.abort().catch(() => {});
+    await this.#discard().catch(() => {});
+  }
+
+  #discard: () => Promise<void> = async () => {};
+
+  #folder (parts: string[]): Promise<FileSystemDirectoryHandle> {
+    const path = parts.join('/');
+    let found = this.#folders.get(path);
+    if (found === undefined) {
+      found = parts.length === 0
+        ? Promise.resolve(this.root)
+        : this.#folder(parts.slice(0, -1)).then((parent) => parent.getDirectoryHandle(parts.at(-1) ?? '', { create: true }));
+      this.#folders.set(path, found);
+    }
+    return found;
+  }
+}

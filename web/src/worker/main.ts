@@ -1,0 +1,56 @@
+import { kindOf, messageOf } from '../../../npm/src/errors.js';
+import { serve, type Job } from '../rpc.js';
+import { chooseEngine, coreVersion, loadCore, privateKeyNeedsPassphrase } from './core.js';
+import { folderOutput } from './output/folder.js';
+import { ZipWriter } from './output/zip.js';
+import { Session, type Choice, type Secrets } from './session.js';
+import { UserSession } from './user.js';
+import { save, verify, type SaveOptions } from './work.js';
+import type { Filter, Kind } from '../records.js';
+
+const session = new Session();
+let user: UserSession | undefined;
+
+function looking (): UserSession {
+  if (user === undefined) throw new Error('no user is being looked at');
+  return user;
+}
+
+serve({
+  async start ({ wasm, engine }: { wasm: ArrayBuffer, engine: 'auto' | 'wasm' }) {
+    loadCore(wasm);
+    const report = await chooseEngine(engine);
+    session.engine = report.engine;
+    return { ...report, version: coreVersion() };
+  },
+  choose: (choice: Choice) => session.choose(choice),
+  keyNeedsPassphrase: (key: Uint8Array) => privateKeyNeedsPassphrase(key),
+  async unlock (secrets: Secrets) {
+    return (await session.unlock(secrets)).info();
+  },
+  verify: ({ user }: { user?: string }, job: Job) => verify(session.archive, user, job),
+  async saveZip (options: SaveOptions, job: Job) {
+    const zip = new ZipWriter((pieces) => job.emit({ pieces }, pieces.map(({ buffer }) => buffer)));
+    const outcome = await save(session.archive, zip, options, job);
+    await zip.finish();
+    return outcome;
+  },
+  saveFolder: (options: SaveOptions, job: Job) => save(session.archive, folderOutput(job), options, job),
+  // Letting go of the last user frees what was indexed of it.
+  'user.open': ({ userId }: { userId: string }, job: Job) => {
+    user = new UserSession(session.archive, userId);
+    return user.data(job);
+  },
+  'user.close': () => { user = undefined; },
+  'user.index': ({ kind, expected }: { kind: Kind, expected: number }, job: Job) => looking().index(kind, expected, job),
+  'user.query': ({ kind, filter }: { kind: Kind, filter: Filter }) => looking().query(kind, filter),
+  'user.search': ({ kind, filter, text }: { kind: Kind, filter: Filter, text: string }, job: Job) => looking().search(kind, filter, text, job),
+  'user.rows': ({ kind, from, to }: { kind: Kind, from: number, to: number }) => looking().rows(kind, from, to),
+  'user.record': ({ kind, row }: { kind: Kind, row: number }) => looking().record(kind, row),
+  'user.timeline': ({ kind, filter, steps }: { kind: Kind, filter: Filter, steps: number }) => looking().timeline(kind, filter, steps),
+  'user.numeric': ({ stream, type, steps, from, to }) => looking().numeric(stream, type, steps, from, to),
+  'user.series': (_: unknown, job: Job) => looking().series(job),
+  'user.seriesLine': ({ number, field, steps, from, to }, job: Job) => looking().seriesLine(number, field, steps, from, to, job),
+  'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'json' }, job: Job) => looking().export(kind, as, job),
+  'user.attachment': ({ fileId }: { fileId: string }, job: Job) => looking().attachment(fileId, job),
+}, (error) => ({ kind: kindOf(error), message: messageOf(error) }));

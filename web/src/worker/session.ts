@@ -1,0 +1,70 @@
+// What the worker holds between calls: the chosen files, and the archive once it is open.
+import { DecryptError } from '../../../npm/src/errors.js';
+import type { Chosen } from '../types.js';
+import { openArchive, requireManifest, type Archive } from './archive.js';
+import { Envelope, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
+import { readStored } from './pump.js';
+import { containerSource } from './source/container.js';
+import { blobSource, rootOf, type Source } from './source/source.js';
+
+export type Choice = { name: string, files: Array<[string, File]> } | { file: File };
+
+export interface Secrets { privateKey?: Uint8Array, privateKeyPassphrase?: string, passphrase?: string, expectId?: string }
+
+export class Session {
+  engine: Engine = 'wasm';
+  #source: Source | undefined;
+  #archive: Archive | undefined;
+
+  get archive (): Archive {
+    if (this.#archive === undefined) throw new DecryptError('usage', 'no backup is open');
+    return this.#archive;
+  }
+
+  /** Takes what the user chose and says which key it needs. */
+  async choose (choice: Choice): Promise<Chosen> {
+    const source = 'file' in choice ? await containerSource(choice.file) : folderSource(choice);
+    const listing = source.list();
+    const names = new Set(listing.map(([path]) => path));
+    requireManifest(names, source.name);
+    let mode: Chosen['mode'] = null;
+    if (names.has('encryption.json')) {
+      const envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
+      mode = envelope.mode as Chosen['mode'];
+      envelope.free();
+    }
+    this.#source = source;
+    return { name: source.name, files: listing.length, bytes: listing.reduce((sum, [, size]) => sum + size, 0), mode };
+  }
+
+  async unlock (secrets: Secrets): Promise<Archive> {
+    if (this.#source === undefined) throw new DecryptError('usage', 'choose the backup first');
+    this.#archive = await openArchive(this.#source, this.engine, (envelope) => unlock(envelope, secrets), secrets.expectId);
+    return this.#archive;
+  }
+}
+
+function unlock (envelope: OpenEnvelope, secrets: Secrets) {
+  if (envelope.mode !== 'hybrid') {
+    if (secrets.passphrase !== undefined && secrets.passphrase !== '') return envelope.unlockWithPassphrase(secrets.passphrase);
+    throw new DecryptError('key', secrets.privateKey === undefined
+      ? 'a passphrase is needed'
+      : 'this backup opens with a passphrase, not with a private key');
+  }
+  if (secrets.privateKey === undefined) {
+    throw new DecryptError('key', secrets.passphrase === undefined
+      ? 'a private key is needed'
+      : 'this backup opens with a private key, not with a passphrase');
+  }
+  const passphrase = secrets.privateKeyPassphrase === '' ? undefined : secrets.privateKeyPassphrase;
+  if (passphrase === undefined && privateKeyNeedsPassphrase(secrets.privateKey)) {
+    throw new DecryptError('key', 'the private key is protected by a passphrase: enter it as well');
+  }
+  return envelope.unlockWithPrivateKey(secrets.privateKey, passphrase, fillRandom);
+}
+
+function folderSource ({ name, files }: { name: string, files: Array<[string, File]> }): Source {
+  const root = rootOf(files.map(([path]) => path));
+  const inside = files.filter(([path]) => path.startsWith(root)).map(([path, file]): [string, File] => [path.slice(root.length), file]);
+  return blobSource(root === '' ? name : root.replace(/\/$/, '').split('/').at(-1) ?? name, new Map(inside));
+}

@@ -1,0 +1,103 @@
+import { DecryptError } from '../../../../npm/src/errors.js';
+import type { Entry } from './container.js';
+import { blocksOf } from './source.js';
+
+const END = 0x06054b50;
+const END_64_LOCATOR = 0x07064b50;
+const CENTRAL = 0x02014b50;
+const LOCAL = 0x04034b50;
+const FULL_32 = 0xffffffff;
+const SYMBOLIC_LINK = 0o120000;
+
+/** The files of a zip, by its central directory; stored or deflated, ZIP64 too. */
+export async function readZip (file: File): Promise<Map<string, Entry>> {
+  const damaged = (what: string) => new DecryptError('damaged', `${file.name} ${what}: use another copy`);
+  const bytes = async (from: number, to: number) => new DataView(await file.slice(from, to).arrayBuffer());
+  const { start, size, count } = await directoryOf(file, bytes, damaged);
+  const directory = await bytes(start, start + size);
+  const entries = new Map<string, Entry>();
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    if (at + 46 > directory.byteLength || directory.getUint32(at, true) !== CENTRAL) throw damaged('has a damaged table of contents');
+    const flags = directory.getUint16(at + 8, true);
+    const method = directory.getUint16(at + 10, true);
+    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) => directory.getUint16(at + offset, true));
+    const name = new TextDecoder().decode(new Uint8Array(directory.buffer, at + 46, nameLength)).replaceAll('\\', '/');
+    const sizes = sizesOf(directory, at, at + 46 + nameLength, extraLength);
+    const mode = directory.getUint32(at + 38, true) >>> 16;
+    at += 46 + nameLength + extraLength + commentLength;
+    if (name.endsWith('/')) continue;
+    if ((flags & 1) !== 0) throw new DecryptError('usage', `${file.name} is a zip with a password: unpack it first, then choose the folder`);
+    if (method !== 0 && method !== 8) throw new DecryptError('usage', `${file.name} uses a compression that is not known here: unpack it first`);
+    if ((mode & 0o170000) === SYMBOLIC_LINK) {
+      throw new DecryptError('damaged', `${name} is a symbolic link: a backup holds regular files only; copy the backup again`);
+    }
+    entries.set(name, {
+      size: sizes.plain,
+      async * read () {
+        const head = await bytes(sizes.offset, sizes.offset + 30);
+        if (head.byteLength < 30 || head.getUint32(0, true) !== LOCAL) throw damaged('is damaged');
+        const from = sizes.offset + 30 + head.getUint16(26, true) + head.getUint16(28, true);
+        const data = file.slice(from, from + sizes.packed);
+        yield * method === 0 ? blocksOf(data, name) : inflated(data, name);
+      },
+    });
+  }
+  return entries;
+}
+
+async function directoryOf (file: File, bytes: (from: number, to: number) => Promise<DataView>, damaged: (what: string) => Error) {
+  const from = Math.max(0, file.size - 65557);
+  const tail = await bytes(from, file.size);
+  for (let at = tail.byteLength - 22; at >= 0; at--) {
+    if (tail.getUint32(at, true) !== END) continue;
+    const found = { count: tail.getUint16(at + 10, true), size: tail.getUint32(at + 12, true), start: tail.getUint32(at + 16, true) };
+    if (at >= 20 && tail.getUint32(at - 20, true) === END_64_LOCATOR) {
+      const end = Number(tail.getBigUint64(at - 12, true));
+      const end64 = await bytes(end, end + 56);
+      if (end64.byteLength < 56) throw damaged('has a damaged table of contents');
+      return {
+        count: Number(end64.getBigUint64(32, true)),
+        size: Number(end64.getBigUint64(40, true)),
+        start: Number(end64.getBigUint64(48, true)),
+      };
+    }
+    return found;
+  }
+  throw damaged('was cut short');
+}
+
+function sizesOf (directory: DataView, at: number, extra: number, extraLength: number) {
+  const found = { packed: directory.getUint32(at + 20, true), plain: directory.getUint32(at + 24, true), offset: directory.getUint32(at + 42, true) };
+  for (let e = extra; e + 4 <= extra + extraLength;) {
+    const [id, length] = [directory.getUint16(e, true), directory.getUint16(e + 2, true)];
+    let field = e + 4;
+    const next = () => {
+      const value = Number(directory.getBigUint64(field, true));
+      field += 8;
+      return value;
+    };
+    if (id === 1) {
+      if (found.plain === FULL_32) found.plain = next();
+      if (found.packed === FULL_32) found.packed = next();
+      if (found.offset === FULL_32) found.offset = next();
+    }
+    e += 4 + length;
+  }
+  return found;
+}
+
+async function * inflated (data: Blob, name: string): AsyncGenerator<Uint8Array> {
+  const reader = data.stream().pipeThrough(new DecompressionStream('deflate-raw')).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } catch {
+    throw new DecryptError('damaged', `${name}: its data in the zip is damaged`);
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,145 @@
+import { kindOf, messageOf } from '../../../npm/src/errors.js';
+import type { Job } from '../rpc.js';
+import type { ExportedFile, Finding, Outcome, Plan, PlannedFile, Summary } from '../types.js';
+import type { Archive } from './archive.js';
+import { Sha256, owned } from './core.js';
+import { InflationCheck } from './inflation.js';
+import { Shown } from './shown.js';
+
+/** Where decrypted files go. */
+export interface Output {
+  /** Starts a file. */
+  create (path: string): Promise<void>
+  write (piece: Uint8Array): Promise<void>
+  /** The file is whole. */
+  commit (): Promise<void>
+  /** The file is damaged: it must not be taken for a whole one. */
+  discard (): Promise<void>
+}
+
+/**
+ * Reads every file and checks all that can be checked. A sealed file that the inventory lists is bound to it by its salt, its
+ * size and the tag of every frame; of any other the SHA-256 is computed.
+ */
+export async function verify (archive: Archive, user: string | undefined, job: Job): Promise<Outcome> {
+  const plan = archive.planOf(user);
+  const outcome = start(plan);
+  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), job);
+  for (const file of plan.files) {
+    await settle(outcome, file, job, async () => {
+      const before = shown.done;
+      count(outcome, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
+      shown.at(before + file.size, file.path);
+    });
+  }
+  outcome.files += manifestsLast(archive, plan).length;
+  return outcome;
+}
+
+export interface SaveOptions { user?: string, manifest: boolean }
+
+/** Decrypts files into the output, in the order of the producer: the manifests last. */
+export async function save (archive: Archive, output: Output, { user, manifest }: SaveOptions, job: Job): Promise<Outcome> {
+  const plan = archive.planOf(user);
+  const outcome = start(plan);
+  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), job);
+  for (const file of plan.files) {
+    const before = shown.done;
+    await settle(outcome, file, job, () => saveFile(archive, file, output, outcome, (bytes) => shown.guess(before, bytes, file)));
+    shown.at(before + file.size, file.path);
+  }
+  for (const [path, content] of manifestsLast(archive, plan)) {
+    if (path === 'manifest.json' && !manifest) continue;
+    await output.create(path);
+    await output.write(content.slice());
+    await output.commit();
+    outcome.files++;
+    outcome.exported.push({ path, size: content.length, sha256: digestOf(content) });
+  }
+  return outcome;
+}
+
+async function saveFile (archive: Archive, file: PlannedFile, output: Output, outcome: Outcome, add: (bytes: number) => void) {
+  if (archive.encrypted && !file.encrypted) {
+    // The decryptor and its instructions are checked, but are no part of the data.
+    await drain(archive.stream(file, { gunzip: false, hash: true }), () => {});
+    return;
+  }
+  // Without an inventory only the end of the gzip data shows that nothing was cut off.
+  const inflation = file.gzip && file.expected === null ? new InflationCheck(file) : undefined;
+  // An authentic inventory holds the digest of what was sealed, and the file's tags bind the file to it.
+  const known = file.encrypted ? file.expected?.contentSha256 : file.expected?.sha256;
+  const digest = known === undefined ? new Sha256() : undefined;
+  await output.create(file.path);
+  try {
+    const summary = await drain(archive.stream(file, { gunzip: false }), async (view) => {
+      const piece = owned(view);
+      add(piece.length);
+      inflation?.push(piece);
+      digest?.update(piece);
+      await output.write(piece);
+    });
+    inflation?.finish();
+    await output.commit();
+    count(outcome, summary);
+    outcome.exported.push({ path: file.path, size: summary.outputSize, sha256: known ?? digest?.finish() ?? '' });
+  } catch (error) {
+    await output.discard();
+    throw error;
+  } finally {
+    inflation?.free();
+    digest?.free();
+  }
+}
+
+/** manifest.json comes last, so that it stands for a complete tree. */
+function manifestsLast (archive: Archive, plan: Plan): Array<[string, Uint8Array]> {
+  const users = new Set(plan.users.map(({ userId }) => `users/${userId}/user-manifest.json`));
+  const wrong = new Set(plan.findings.filter(({ severity }) => severity === 'error').map(({ path }) => path));
+  const own = [...archive.manifests].filter(([path]) => users.has(path) && !wrong.has(path));
+  return [...own, ['manifest.json', archive.manifests.get('manifest.json') ?? new Uint8Array()]];
+}
+
+function start (plan: Plan): Outcome {
+  return { files: 0, bytes: 0, records: 0, damaged: plan.findings.filter(({ severity }) => severity === 'error'), exported: [] };
+}
+
+/** Runs one file's work: damage is noted and the next file gets its turn, anything else ends the run. */
+async function settle (outcome: Outcome, file: PlannedFile, job: Job, action: () => Promise<void>): Promise<void> {
+  job.signal.throwIfAborted();
+  try {
+    await action();
+  } catch (error) {
+    if (kindOf(error) !== 'damaged' || job.signal.aborted) throw error;
+    outcome.damaged.push({ severity: 'error', code: 'damaged', path: file.path, message: messageOf(error) } satisfies Finding);
+  }
+}
+
+async function drain (pieces: AsyncGenerator<Uint8Array, Summary>, use: (piece: Uint8Array) => void | Promise<void>): Promise<Summary> {
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done === true) return next.value;
+      const used = use(next.value);
+      if (used !== undefined) await used;
+    }
+  } finally {
+    await pieces.return(undefined as never).catch(() => {});
+  }
+}
+
+function count (outcome: Outcome, summary: Summary): void {
+  outcome.files++;
+  outcome.bytes += summary.outputSize;
+  outcome.records += summary.records ?? 0;
+}
+
+function digestOf (content: Uint8Array): string {
+  const digest = new Sha256();
+  digest.update(content);
+  const hex = digest.finish();
+  digest.free();
+  return hex;
+}
+
+export type { ExportedFile };
