@@ -1,4 +1,4 @@
-.PHONY: setup wasm script build demo test lint bench
+.PHONY: setup wasm script build demo test lint bench page test-browser
 
 setup:            ## install what is missing
 	@scripts/setup.sh
@@ -8,6 +8,9 @@ wasm: setup       ## the core for JavaScript, in .build/wasm
 
 script: wasm      ## npm/dist/decrypt-backup.mjs, which travels in every encrypted archive
 	cd npm && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+page: wasm        ## web/dist/decrypt-backup.html
+	cd web && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
 
 build: script     ## target/release/pryv-backup
 	cargo build --release --package pryv-backup
@@ -20,11 +23,15 @@ lint: script
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	scripts/deny.sh
 
-test: lint        ## everything
+test: lint page   ## everything but what needs a browser
 	scripts/build-wasm.sh pryv-backup-vectors wasm-vectors
 	cargo test --workspace
 	cd npm && npm test
 	node --test tests/independent-reader/read.test.mjs tests/wasm/wycheproof.test.mjs
 
+test-browser: page build  ## the page in a real Chromium
+	cd web && npm test
+
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
 	node tests/bench/decrypt.mjs 1 5
+	cargo run --release --package pryv-backup-tests --bin bench-backup

@@ -135,9 +135,10 @@ fn is_reserved(name: &str) -> bool {
         .unwrap_or_default()
         .trim_end()
         .to_ascii_uppercase();
+    // Windows takes the superscript digits of Latin-1 for digits here.
     let numbered = |prefix: &str| {
         base.strip_prefix(prefix)
-            .is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit() && n != "0")
+            .is_some_and(|n| n.chars().count() == 1 && n.contains(|c| "123456789¹²³".contains(c)))
     };
     matches!(
         base.as_str(),
@@ -168,6 +169,7 @@ mod tests {
             "x ",
             "x.",
             "lpt9",
+            "com².txt",
         ] {
             assert!(!is_safe_path(bad), "{bad:?}");
         }

@@ -26,12 +26,14 @@ const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
 export class Archive {
   /**
    * @param {Source} source
-   * @param {{ id: string, key: DataKey|undefined, engine: any, plan: import('./types.js').Plan,
+   * @param {{ id: string, key: DataKey|undefined, sealing: Buffer|undefined, engine: any, plan: import('./types.js').Plan,
    *   manifest: any, manifests: Map<string, Buffer> }} parts
    */
-  constructor (source, { id, key, engine, plan, manifest, manifests }) {
+  constructor (source, { id, key, sealing, engine, plan, manifest, manifests }) {
     /** Hex SHA-256 of manifest.json as stored. */
     this.id = id;
+    /** `encryption.json` as it was when the archive was opened; undefined when it is not encrypted. */
+    this.sealing = sealing;
     this.encrypted = key !== undefined;
     /** Whether this is what was decrypted of an archive: its inventory counts with the content then. */
     this.opened = !this.encrypted && manifest.encrypted === true;
@@ -127,15 +129,17 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
     throw new DecryptError('damaged', `this is not the archive that you expect: its id is ${id}, not ${expectId}`);
   }
   let key;
+  let sealing;
   /** @type {OpenEnvelope|undefined} */
   let envelope;
   if (names.has('encryption.json')) {
-    envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
+    sealing = (await readStored(source, 'encryption.json')).content;
+    envelope = Envelope.parse(sealing);
     if (unlock === undefined) throw new DecryptError('key', 'this archive is encrypted: a key is needed');
     key = await unlock(envelope);
   }
   try {
-    const { content: manifest, summary } = await readManifest(source, key, aead, stored.content, envelope);
+    const { content: manifest, summary } = await readManifest(key, aead, stored.content, envelope);
     checkManifest(manifest, JSON.stringify(summary));
     const parsed = JSON.parse(manifest.toString());
     const { texts, contents, findings } = await readUserManifests(source, listing, key, aead, parsed);
@@ -143,7 +147,7 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
     const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
     made.findings.push(...findings.filter((finding) => !told.has(finding.path)));
     contents.set('manifest.json', manifest);
-    return new Archive(source, { id, key, engine: aead, plan: made, manifest: parsed, manifests: contents });
+    return new Archive(source, { id, key, sealing, engine: aead, plan: made, manifest: parsed, manifests: contents });
   } catch (error) {
     key?.free();
     throw error;
@@ -167,13 +171,14 @@ function requireManifest (names, where) {
 }
 
 /**
- * @param {Source} source
+ * Opens the very bytes whose digest is the archive's id: the file itself may be another one by now.
  * @param {DataKey|undefined} key
  * @param {any} engine
  * @param {Uint8Array} stored
  * @param {OpenEnvelope|undefined} envelope
  */
-async function readManifest (source, key, engine, stored, envelope) {
+async function readManifest (key, engine, stored, envelope) {
+  const source = { name: 'memory', list: async () => [], open: async () => (async function * () { yield stored; })() };
   try {
     return await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine });
   } catch (error) {

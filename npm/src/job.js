@@ -37,9 +37,9 @@ export async function perform (archive, means) {
 async function withCrew (archive, { options, folder, secrets, script, shown }, output, action) {
   const { gunzip, salvage } = options;
   const size = crewSize(options.jobs, archive.files, script, gunzip || options.verify || !archive.inventoried);
-  const { engine, opened } = archive;
+  const { engine, opened, sealing: envelope } = archive;
   const pool = size === 0 ? undefined : new Pool(size, script,
-    { folder, secrets, engine, opened, staging: output?.staging.root, gunzip, salvage }, shown);
+    { folder, envelope, secrets, engine, opened, staging: output?.staging.root, gunzip, salvage }, shown);
   const crew = pool?.crew ?? alone(archive, { staging: output?.staging, gunzip, salvage }, shown);
 
   /** @type {Promise<never>|undefined} */

@@ -65,12 +65,15 @@ export class OutputFolder {
     this.staging.remove();
   }
 
-  /** Removes what has no final name yet, and the folder itself if this run made it and it is empty. */
+  /** Removes what has no final name yet, and the folders that this run made as far as they are empty. */
   abandon () {
     this.staging.remove();
     if (this.created === undefined) return;
     try {
-      rmdirSync(this.root);
+      for (let folder = this.root; ; folder = dirname(folder)) {
+        rmdirSync(folder);
+        if (folder === this.created) return;
+      }
     } catch {
       // Files that were finished before are good, and stay.
     }

@@ -5,8 +5,9 @@ import { FileReader, memoryAt, outputsOf } from './core.js';
 /** @typedef {import('./types.js').Summary} Summary */
 /** @typedef {import('./types.js').SyncFile} SyncFile */
 
-// Between so many blocks the event loop gets a turn, for signals and other work of the process.
-const BLOCKS_PER_TURN = 4;
+// After so long the event loop gets a turn, for signals and other work of the process. Stored bytes would not tell when:
+// a few of them may inflate to gigabytes.
+const TURN_MS = 50;
 
 // Bytes read at once; a small file gets a buffer of its own size, for making one costs time too.
 const BLOCK = 4 * 1024 * 1024;
@@ -36,6 +37,7 @@ export async function * pump (source, path, options) {
     ? FileReader.cleartext(gunzip, lines, buffer)
     : FileReader.sealed(key, gunzip, lines, engine, buffer);
   const hash = options.hash ? createHash('sha256') : undefined;
+  let turn = Date.now();
   try {
     const blocks = 'read' in file ? readBlocks(file, reader) : copyBlocks(file, reader);
     for await (const size of blocks) {
@@ -46,7 +48,10 @@ export async function * pump (source, path, options) {
         yield * outputsOf(reader); // what stood before the damage
         throw damage;
       }
-      yield * outputsOf(reader);
+      for (const piece of outputsOf(reader)) {
+        yield piece;
+        if (Date.now() - turn > TURN_MS) turn = await nextTurn();
+      }
     }
     const summary = JSON.parse(reader.finish());
     return { summary, sha256: hash?.digest('hex') };
@@ -61,13 +66,18 @@ export async function * pump (source, path, options) {
  * @param {SyncFile} file
  * @param {import('../../.build/wasm/decryptor_wasm.js').FileReader} reader
  */
-async function * readBlocks (file, reader) {
-  for (let turn = 1; ; turn++) {
+function * readBlocks (file, reader) {
+  for (;;) {
     const size = file.read(memoryAt(reader.inputPtr, reader.inputCapacity));
     if (size === 0) return;
     yield size;
-    if (turn % BLOCKS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** Gives the event loop its turn; the time after it. */
+async function nextTurn () {
+  await new Promise((resolve) => setImmediate(resolve));
+  return Date.now();
 }
 
 /**

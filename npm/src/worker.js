@@ -2,7 +2,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Envelope, chooseEngine } from './core.js';
 import { kindOf, messageOf } from './errors.js';
 import { processFile } from './process.js';
-import { readStored } from './pump.js';
 import { openEnvelope } from './secrets.js';
 import { folderSource } from './source.js';
 import { Staging } from './staging.js';
@@ -10,8 +9,10 @@ import { Staging } from './staging.js';
 /** @typedef {import('./stream.js').Access} Access */
 
 /**
- * What a worker is given: the archive's folder, the secrets that open it (undefined: it is not encrypted), and the task.
- * @typedef {{ folder: string, secrets: import('./secrets.js').Chosen|undefined, opened: boolean,
+ * What a worker is given: the archive's folder, its envelope and the secrets that open it (undefined: it is not
+ * encrypted), and the task. The envelope is the one that was read when the archive was opened: who replaces the file
+ * after that would give the worker a key of their own, and files to go with it.
+ * @typedef {{ folder: string, envelope: Uint8Array|undefined, secrets: import('./secrets.js').Chosen|undefined, opened: boolean,
  *   engine: import('./types.js').EngineChoice, staging: string|undefined, gunzip: boolean, salvage: boolean }} WorkerTask
  */
 
@@ -26,7 +27,7 @@ const INTERVAL_MS = 200;
 export async function serve () {
   const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
   /** @type {WorkerTask} */
-  const { folder, secrets, opened, engine: choice, staging, gunzip, salvage } = workerData;
+  const { folder, envelope, secrets, opened, engine: choice, staging, gunzip, salvage } = workerData;
   const task = { staging: staging === undefined ? undefined : new Staging(staging), gunzip, salvage };
   const source = folderSource(folder);
   let bytes = 0;
@@ -44,18 +45,17 @@ export async function serve () {
   let access;
   port.on('message', async (/** @type {import('./types.js').PlannedFile} */ file) => {
     try {
-      access ??= await makeAccess();
+      access ??= makeAccess();
       report(await processFile(access, file, task, shown));
     } catch (error) {
       report({ failure: { kind: kindOf(error), message: messageOf(error) } });
     }
   });
 
-  /** @returns {Promise<Access>} */
-  async function makeAccess () {
+  /** @returns {Access} */
+  function makeAccess () {
     const engine = chooseEngine(choice);
-    if (secrets === undefined) return { source, key: undefined, engine, opened };
-    const envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
-    return { source, key: openEnvelope(envelope, secrets), engine, opened };
+    const key = envelope && secrets && openEnvelope(Envelope.parse(envelope), secrets);
+    return { source, key, engine, opened };
   }
 }

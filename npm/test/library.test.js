@@ -54,3 +54,20 @@ test('a source of one\'s own may give chunks of any size', withFixtures, async (
   assert.equal(events, opened.listUsers().reduce((/** @type {number} */ sum, { stats }) => sum + stats.events, 0));
   opened.close();
 });
+
+test('what tells the key and the id is read once, so that it cannot be exchanged in between', withFixtures, async () => {
+  const { folderSource, openArchive, unlockWith } = await library();
+  const source = folderSource(archive('small-hybrid-nocompress'));
+  /** @type {string[]} */
+  const read = [];
+  const watched = {
+    ...source,
+    open (/** @type {string} */ path) {
+      read.push(path);
+      return source.open(path);
+    },
+  };
+  const opened = await openArchive(watched, { unlock: unlockWith({ privateKey: readFileSync(key('recipient.key.pem')) }) });
+  opened.close();
+  for (const path of ['manifest.json', 'encryption.json']) assert.equal(read.filter((one) => one === path).length, 1, path);
+});

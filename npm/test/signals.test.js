@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { node, scratch, script, tree, withoutSecrets } from './helpers.js';
 import { makeArchive, withTool } from './made.js';
 
@@ -58,10 +59,31 @@ for (const jobs of ['1', '2']) {
   }
 }
 
-test('--strict: an interrupted run leaves nothing, not even the folder', withTool, async (t) => {
-  const out = join(scratch(t), 'out');
-  assert.equal((await interrupt(out, ['--strict', '--jobs', '2'], 'SIGINT')).code, 130);
-  assert.ok(!existsSync(out));
+test('a small file that inflates to gigabytes does not keep a signal waiting', async (t) => {
+  const folder = scratch(t);
+  const member = gzipSync('{"id":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}\n'.repeat(1_000_000));
+  const user = { userId: 'u', username: 'u', stats: {}, chunks: { events: ['events-0001.jsonl.gz'] } };
+  mkdirSync(join(folder, 'users/u/events'), { recursive: true });
+  writeFileSync(join(folder, 'users/u/events/events-0001.jsonl.gz'), Buffer.concat(Array(200).fill(member)));
+  for (const name of ['streams', 'accesses', 'profile', 'webhooks', 'account']) {
+    writeFileSync(join(folder, `users/u/${name}.jsonl.gz`), gzipSync(''));
+  }
+  writeFileSync(join(folder, 'users/u/user-manifest.json'), JSON.stringify(user));
+  writeFileSync(join(folder, 'manifest.json'), JSON.stringify({ formatVersion: 1, users: [user] }));
+  const child = spawn(node, [script, folder, '--verify', '--jobs', '1'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = once(child, 'close');
+  await once(child.stdout, 'data'); // the archive is open
+  await sleep(500);
+  const begun = Date.now();
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, [130, null]);
+  assert.ok(Date.now() - begun < 3000, 'the signal waited');
+});
+
+test('--strict: an interrupted run leaves nothing, not even the folders that it made', withTool, async (t) => {
+  const above = scratch(t);
+  assert.equal((await interrupt(join(above, 'new', 'out'), ['--strict', '--jobs', '2'], 'SIGINT')).code, 130);
+  assert.deepEqual(readdirSync(above), []);
 });
 
 test('--force: what was in the folder before stays', withTool, async (t) => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { crewSize } from '../src/pool.js';
 import { decrypt, node, scratch, script, tree, withoutSecrets } from './helpers.js';
 import { makeArchive, withTool } from './made.js';
@@ -49,6 +51,20 @@ test('threads open an archive with a passphrase too', withTool, (t) => {
   const run = decrypt([sealed.folder, ...sealed.secret, '--jobs', '2', '--out', out]);
   assert.equal(run.status, 0, run.stderr);
   assert.ok(tree(out).size > 30);
+});
+
+test('an envelope that is replaced during the run opens nothing', withTool, async (t) => {
+  const [folder, out] = ['copy', 'out'].map((name) => join(scratch(t), name));
+  cpSync(made.folder, folder, { recursive: true });
+  const child = spawn(node, [script, folder, ...made.secret, '--jobs', '2', '--out', out],
+    { env: withoutSecrets(), stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
+  const ended = once(child, 'close');
+  // The archive is open once there is a staging folder; threads are still to start then.
+  while (child.exitCode === null && !(existsSync(out) && readdirSync(out).length > 0)) await sleep(0);
+  writeFileSync(join(folder, 'encryption.json'), '{}');
+  assert.deepEqual([(await ended)[0], said], [0, '']);
 });
 
 test('--strict tells of the first damage only, whoever finds one first', withTool, (t) => {

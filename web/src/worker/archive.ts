@@ -106,8 +106,8 @@ export async function openArchive (source: Source, engine: Engine, unlock: Unloc
     key = unlock(envelope);
   }
   try {
-    const manifest = await readManifest(source, key, engine, stored.content, envelope);
-    checkManifest(manifest);
+    const { content: manifest, summary } = await readManifest(source, key, engine, stored.content, envelope);
+    checkManifest(manifest, JSON.stringify(summary));
     const parsed = JSON.parse(new TextDecoder().decode(manifest));
     const { texts, contents, findings } = await readUserManifests(source, listing, key, engine, parsed);
     const [textsJson, listingJson, keyCheck] = [JSON.stringify(texts), JSON.stringify(listing), envelope?.hasKeyCheck];
@@ -142,7 +142,7 @@ export function requireManifest (names: Set<string>, where: string): void {
 
 async function readManifest (source: Source, key: DataKey | undefined, engine: Engine, stored: Uint8Array, envelope: OpenEnvelope | undefined) {
   try {
-    return (await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine })).content;
+    return await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine });
   } catch (error) {
     throw envelope?.manifestError(kindOf(error), messageOf(error), stored) ?? withPath('manifest.json', error);
   }
