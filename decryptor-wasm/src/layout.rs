@@ -39,6 +39,7 @@ const COMPANIONS: [&str; 4] = [
     "RESTORE-README.md",
     "FORMAT.md",
 ];
+const SHARED: [&str; 4] = ["platform", "keys", "sessions", "password-resets"];
 const USER_COLLECTIONS: [&str; 5] = ["streams", "accesses", "profile", "webhooks", "account"];
 
 impl PathKind {
@@ -50,7 +51,9 @@ impl PathKind {
             ["encryption.json"] => PathKind::Envelope,
             ["SHA256SUMS"] => PathKind::Sums,
             [name] if COMPANIONS.contains(name) => PathKind::Companion,
-            ["platform", name] if is_records(name, "platform") => PathKind::SharedRecords,
+            ["platform", name] if SHARED.iter().any(|kind| is_records(name, kind)) => {
+                PathKind::SharedRecords
+            }
             ["register", name] if is_records(name, "servers") => PathKind::SharedRecords,
             ["users", user, rest @ ..] => PathKind::of_user(user, rest),
             _ => PathKind::Stray,
@@ -194,6 +197,10 @@ mod tests {
         assert_eq!(
             PathKind::of("users/u/attachments/.DS_Store"),
             PathKind::Attachment { user: "u".into() }
+        );
+        assert_eq!(
+            PathKind::of("platform/keys.jsonl.gz"),
+            PathKind::SharedRecords
         );
         assert_eq!(
             PathKind::of("platform/platform.jsonl"),

@@ -27,6 +27,8 @@ pub struct Report {
     pub records: UserStats,
     /// What could not be read.
     pub losses: Vec<Loss>,
+    /// Secrets of the platform (and sessions) that were left out because the archive is not encrypted.
+    pub withheld: u64,
     /// Whole run.
     pub seconds: f64,
 }
@@ -61,6 +63,7 @@ impl Report {
             users: stats.len(),
             records,
             losses,
+            withheld: 0,
             seconds: took.as_secs_f64(),
         }
     }
@@ -76,6 +79,7 @@ impl Report {
             users: users.len(),
             records: UserStats::default(),
             losses: Vec::new(),
+            withheld: 0,
             seconds: 0.0,
         }
     }
@@ -112,6 +116,14 @@ impl Report {
             r.attachments,
             self.archive_id
         );
+        if self.withheld > 0 {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{} secrets of the platform were left out: they go into encrypted backups only",
+                self.withheld
+            );
+        }
         text.push_str(&self.losses_text());
         text
     }

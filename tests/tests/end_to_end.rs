@@ -310,7 +310,7 @@ fn unknown_flags_and_missing_features_do_not_look_like_success() {
     let dir = TempDir::new().unwrap();
     for (arguments, code) in [
         (vec!["--no-such-flag"], 2),
-        (vec!["--include-ephemeral", "--output", "x"], 1),
+        (vec!["--incremental", "--output", "x"], 1),
         (vec![], 2),
     ] {
         let output = run(Command::new(tool())

@@ -119,10 +119,11 @@ impl Case {
     }
 
     /// A sealed backup, opened and decompressed by the script in it.
-    fn opened(&self, name: &str, settings: &[(&str, &str)]) -> Plain {
+    fn opened(&self, name: &str, settings: &[(&str, &str)], flags: &[&str]) -> Plain {
         let key = self.fixtures.join("keys/recipient.pub.pem");
-        let key = ["--recipient-pubkey", key.to_str().unwrap()];
-        let made = self.backup(name, settings, &key);
+        let mut all = vec!["--recipient-pubkey", key.to_str().unwrap()];
+        all.extend(flags);
+        let made = self.backup(name, settings, &all);
         assert_eq!(made.status.code(), Some(0), "{}", text(&made));
         let plain = self.at(&format!("{name}-plain"));
         let opened = run(Command::new("node")
@@ -187,7 +188,7 @@ fn theirs(fixtures: &Path) -> Plain {
 #[test]
 fn what_comes_out_is_what_pryv_backs_up() {
     let Some(case) = Case::new() else { return };
-    let ours = case.opened("sealed", &[]);
+    let ours = case.opened("sealed", &[], &[]);
     compare(&ours, &theirs(&case.fixtures)).assert_meant(MEANT);
 }
 
@@ -216,7 +217,7 @@ fn stores_may_be_mixed() {
              INSERT INTO events (eventid, streamIds, content) VALUES ('x', 'a ..', '{}')",
         )
         .unwrap();
-    let ours = case.opened("mixed", &settings);
+    let ours = case.opened("mixed", &settings, &[]);
     let theirs = theirs(&case.fixtures);
     for user in users_of(&theirs) {
         assert!(
@@ -241,7 +242,7 @@ fn columns_may_be_missing_or_moved() {
          ALTER TABLE events RENAME COLUMN moved TO type; \
          ALTER TABLE profile ADD COLUMN \"my Extra\" numeric DEFAULT 12345678901234567890.50",
     );
-    let (ours, theirs) = (case.opened("old", &[]), theirs(&case.fixtures));
+    let (ours, theirs) = (case.opened("old", &[], &[]), theirs(&case.fixtures));
     for user in users_of(&theirs) {
         let mut found = Differences::default();
         for kind in ["events", "accesses", "profile"] {
@@ -267,4 +268,62 @@ fn users_of(archive: &Plain) -> Vec<String> {
     let manifest = archive.json("manifest.json");
     let ids = users(&manifest).map(|user| user["userId"].as_str().unwrap().to_owned());
     ids.collect()
+}
+
+#[test]
+fn sessions_and_password_resets_come_along_when_asked_for() {
+    let Some(case) = Case::new() else {
+        return;
+    };
+    // Both engines of the platform's own database; here it is the tables of this one.
+    let asked = ["--include-ephemeral"];
+    let plain = case.opened("all", &[], &asked);
+    for (table, name, query) in [
+        (
+            "sessions",
+            "platform/sessions",
+            "SELECT jsonb_build_object('id', id, 'data', data, 'expires', (extract(epoch FROM expires) * 1000)::bigint) FROM sessions ORDER BY id COLLATE \"C\"",
+        ),
+        (
+            "password_resets",
+            "platform/password-resets",
+            "SELECT jsonb_build_object('id', id, 'username', username, 'expires', (extract(epoch FROM expires) * 1000)::bigint) FROM password_resets ORDER BY id COLLATE \"C\"",
+        ),
+    ] {
+        let rows = case
+            .server
+            .client("psql")
+            .args(["-qAtc", query, &case.database])
+            .output()
+            .unwrap();
+        let rows = String::from_utf8(rows.stdout).unwrap();
+        let rows: Vec<Value> = rows
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert!(rows.len() > 3, "{table}");
+        assert_eq!(plain.records(name), rows, "{table}");
+    }
+
+    let hers = case.opened("hers", &[], &["--include-ephemeral", "--user", "alice"]);
+    let sessions = hers.records("platform/sessions");
+    assert!(!sessions.is_empty());
+    assert!(
+        sessions
+            .iter()
+            .all(|one| one["data"]["username"] == "alice")
+    );
+    assert!(sessions.len() < plain.records("platform/sessions").len());
+
+    // As good as passwords: not into an archive that anyone can read, nor unasked.
+    let made = case.backup("clear", &[], &asked);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let said: Value = serde_json::from_str(text(&made).lines().last().unwrap()).unwrap();
+    assert!(said["withheld"].as_u64().unwrap() > 8, "{said}");
+    assert!(
+        case.opened("unasked", &[], &[])
+            .records("platform/sessions")
+            .is_empty()
+    );
+    assert!(!case.at("clear/platform/sessions.jsonl.gz").exists());
 }

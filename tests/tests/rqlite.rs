@@ -26,7 +26,12 @@ impl Platform {
 
     /// The default backup, unencrypted, without compression.
     fn backup(&self, name: &str, url: &str) -> Output {
+        self.backup_with(name, url, &[])
+    }
+
+    fn backup_with(&self, name: &str, url: &str, flags: &[&str]) -> Output {
         run(Command::new(tool())
+            .args(flags)
             .env("storages__engines__rqlite__url", url)
             // The way to the Internet is not the way to a server beside us.
             .env("HTTP_PROXY", "http://127.0.0.1:1")
@@ -45,7 +50,7 @@ impl Platform {
         let archive = self.folder.path().join(name);
         let manifest = fs::read(archive.join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-        assert_eq!(manifest["platform"]["mode"], "pryv");
+        assert_eq!(manifest["platform"]["mode"], "full");
         let lines = fs::read_to_string(archive.join("platform/platform.jsonl")).unwrap();
         lines
             .lines()
@@ -113,6 +118,76 @@ fn entries_are_in_the_archive_and_nothing_else_is() {
             ]
         );
     });
+}
+
+#[test]
+fn all_other_keys_come_along_and_secrets_only_into_sealed_archives() {
+    let platform = Platform::new();
+    let scratch = Scratch::new(Setup::default());
+    let open = [
+        ("core-info/single", "{\"id\":\"single\"}"),
+        ("mail-template/welcome/en/html", "p= name\n| \"hi\""),
+        ("user-core/alice", "single"),
+    ];
+    let secret = [
+        ("invitation/t0ken", "{}"),
+        ("oauth-client/app", "{}"),
+        ("tls-cert/a.example", "{}"),
+        ("unheard-of", "x"),
+        ("zz/é", ""),
+    ];
+    let brief = [("access-state/code", "{}"), ("dpop-jkt-seen/x", "{}")];
+    scratch.fill([("user-unique/email/b@x", "bob")]);
+    scratch.fill(open.into_iter().chain(secret).chain(brief));
+    let expected = |entries: &[(&str, &str)]| {
+        let mut entries = entries.to_vec();
+        entries.sort_unstable();
+        let line = |(key, value): &(&str, &str)| json!({ "key": key, "value": value });
+        entries.iter().map(line).collect::<Vec<_>>()
+    };
+    let keys = |folder: &str| {
+        let path = platform.folder.path().join(folder);
+        let lines = fs::read_to_string(path.join("platform/keys.jsonl")).unwrap();
+        let mut lines: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        lines.sort_by_key(|line| line["key"].as_str().unwrap().to_owned());
+        lines
+    };
+
+    let made = platform.backup("clear", &scratch.url);
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(0), "{said}");
+    assert!(said.contains("5 secrets of the platform"), "{said}");
+    assert_eq!(keys("clear"), expected(&open));
+
+    let sealed = |name: &str, flags: &[&str]| {
+        let mut all = vec!["--encrypt-passphrase", "a passphrase"];
+        all.extend(flags);
+        let made = platform.backup_with(name, &scratch.url, &all);
+        assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+        assert!(!text(&made).contains("secrets"), "{}", text(&made));
+        let out = format!("{name}-plain");
+        let opened = run(Command::new("node")
+            .current_dir(platform.folder.path().join(name))
+            .env("PRYV_BACKUP_PASSPHRASE", "a passphrase")
+            .args(["decrypt-backup.mjs", ".", "--out"])
+            .arg(platform.folder.path().join(&out)));
+        assert_eq!(opened.status.code(), Some(0), "{}", text(&opened));
+        out
+    };
+    let all: Vec<_> = open.into_iter().chain(secret).collect();
+    assert_eq!(keys(&sealed("sealed", &[])), expected(&all));
+    let all: Vec<_> = all.into_iter().chain(brief).collect();
+    let with_brief = sealed("brief", &["--include-ephemeral"]);
+    assert_eq!(keys(&with_brief), expected(&all));
+    let as_pryv = platform
+        .folder
+        .path()
+        .join(sealed("pryv", &["--platform", "pryv"]));
+    assert!(as_pryv.join("platform/platform.jsonl").exists());
+    assert!(!as_pryv.join("platform/keys.jsonl").exists());
 }
 
 #[test]

@@ -114,6 +114,7 @@ pub enum KdfArg {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PlatformArg {
+    Full,
     Pryv,
     None,
 }
@@ -144,8 +145,8 @@ pub struct BackupArgs {
     /// How a passphrase becomes a key.
     #[arg(long, value_enum, default_value_t = KdfArg::Scrypt)]
     pub kdf: KdfArg,
-    /// The platform's own entries: as Pryv's backup has them, or none.
-    #[arg(long, value_enum, default_value_t = PlatformArg::Pryv)]
+    /// The platform's own entries: all of them (secrets only into encrypted backups), as Pryv's backup has them, or none.
+    #[arg(long, value_enum, default_value_t = PlatformArg::Full)]
     pub platform: PlatformArg,
     /// Folder of the Pryv.io installation.
     #[arg(long, value_name = "DIR", default_value = ".")]

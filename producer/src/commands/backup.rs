@@ -10,13 +10,16 @@ use zeroize::Zeroizing;
 
 use super::{ask_twice, read, read_passphrase};
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, Options, Sealing, Summary, UserDone, UserWriter},
+    archive::{
+        ArchiveError, ArchiveWriter, IndexDone, Options, Sealing, Summary, UserDone, UserWriter,
+    },
     cli::{BackupArgs, KdfArg, PlatformArg},
     config::Config,
     failure::Failure,
     interrupt,
     platform::{
-        self, ExportError, Platform, PlatformMode, SinkError, Target, User, UserSink, UserTarget,
+        self, ExportError, Platform, PlatformMode, Scope, Shared, SinkError, Target, User,
+        UserSink, UserTarget,
     },
     progress::{self, Goal, Manner},
     report::Report,
@@ -34,10 +37,11 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         args.config.as_deref(),
         env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
     )?;
-    let mode = if args.platform == PlatformArg::None || args.user.is_some() {
-        PlatformMode::None
-    } else {
-        PlatformMode::Pryv
+    let mode = match args.platform {
+        _ if args.user.is_some() => PlatformMode::None,
+        PlatformArg::None => PlatformMode::None,
+        PlatformArg::Pryv => PlatformMode::Pryv,
+        PlatformArg::Full => PlatformMode::Full,
     };
     let platform = platform::open(&config, mode)?;
     let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
@@ -58,7 +62,16 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             output.display()
         );
     }
-    let (done, shared) = match write(&mut archive, platform.as_ref(), &users, mode, args) {
+    let scope = Scope {
+        mode,
+        ephemeral: args.include_ephemeral,
+        sealed: !matches!(sealing, Sealing::None),
+        only: match users.as_slice() {
+            [user] if args.user.is_some() => Some(&user.username),
+            _ => None,
+        },
+    };
+    let (done, shared) = match write(&mut archive, platform.as_ref(), &users, &scope, args) {
         Ok(done) => done,
         Err(failure) => {
             archive.abandon();
@@ -67,6 +80,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         }
     };
     let losses: Vec<Loss> = shared
+        .losses
         .iter()
         .chain(done.iter().flat_map(|u| &u.losses))
         .cloned()
@@ -79,29 +93,20 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
                 engine: config.base_engine.name().to_owned(),
                 domain: config.domain.clone(),
             },
-            platform_mode: if mode == PlatformMode::Pryv {
-                "pryv"
-            } else {
-                "none"
-            },
-            losses: shared,
+            platform_mode: mode.name(),
+            losses: shared.losses,
         },
     )?;
-    Ok(Report::done(
-        output,
-        &id,
-        &stats,
-        losses,
-        &sealing,
-        started.elapsed(),
-    ))
+    Ok(Report {
+        withheld: shared.withheld,
+        ..Report::done(output, &id, &stats, losses, &sealing, started.elapsed())
+    })
 }
 
 fn refuse_what_is_not_there(args: &BackupArgs) -> Result<(), Failure> {
     let missing = [
         (args.restore.is_some(), "--restore"),
         (args.incremental, "--incremental"),
-        (args.include_ephemeral, "--include-ephemeral"),
     ];
     match missing.iter().find(|(asked, _)| *asked) {
         Some((_, flag)) => Err(Failure::failed(format!(
@@ -173,23 +178,27 @@ fn write(
     archive: &mut ArchiveWriter,
     platform: &dyn Platform,
     users: &[User],
-    mode: PlatformMode,
+    scope: &Scope<'_>,
     args: &BackupArgs,
-) -> Result<(Vec<UserDone>, Vec<Loss>), Failure> {
-    let mut losses = Vec::new();
+) -> Result<(Vec<UserDone>, IndexDone), Failure> {
     // First, because it takes seconds, and a wrong address or password must not show after hours.
-    if mode == PlatformMode::Pryv {
-        let mut index = archive.index()?;
-        platform.export_platform(&mut index).map_err(explain)?;
-        losses = archive.add_index(index)?;
+    let mut index = archive.index();
+    if scope.mode != PlatformMode::None {
+        // A reader finds it even when the platform has no entries.
+        index.begin(Shared::Index)?;
     }
+    platform
+        .export_platform(scope, &mut index)
+        .map_err(explain)?;
+    let mut shared = index.finish()?;
+    archive.add_index(&mut shared);
     let done = progress::watch(
         &archive.tally,
         Goal::Users(users.len() as u64),
         manner(args),
         || write_users(archive, platform, users, jobs(args), args.verbose),
     )?;
-    Ok((done, losses))
+    Ok((done, shared))
 }
 
 fn manner(args: &BackupArgs) -> Manner {

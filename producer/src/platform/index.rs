@@ -1,23 +1,68 @@
-//! The entries of the platform index: which account holds which unique value, and the indexed values of accounts.
+//! The entries of the platform's own database: which account holds which unique value, the indexed values of accounts,
+//! and whatever else the platform keeps there.
 
 use super::json::Object;
-use super::{ExportError, IndexSink, Loss};
+use super::{ExportError, IndexSink, Loss, PlatformMode, Scope, Shared};
 
-/// The keys of a backup, as ranges that a primary key answers ('0' follows '/'): unique values, then indexed ones.
-pub const RANGES: [(&str, &str); 2] = [
+/// The key ranges of a backup, as a primary key answers them ('0' follows '/'): unique values, indexed ones, and then all
+/// that lies around them.
+const RANGES: [(&str, &str); 5] = [
     ("user-unique/", "user-unique0"),
     ("user-indexed/", "user-indexed0"),
+    ("", "user-indexed/"),
+    ("user-indexed0", "user-unique/"),
+    ("user-unique0", "\u{10ffff}"),
 ];
 
-/// Hands over one entry; a key that is none is a loss. `place` is where it is stored.
+/// Keys that are worth nothing an hour later: authorisation codes, nonces.
+const SHORT_LIVED: [&str; 2] = ["access-state/", "dpop-jkt-seen/"];
+
+/// Keys that hold no secret. Any other may: certificates with their keys, OAuth clients, invitations, what is not known yet.
+const OPEN: [&str; 8] = [
+    "access-index/",
+    "core-info/",
+    "dns-record/",
+    "dpop-jkt-revoked/",
+    "mail-template/",
+    "migrations/",
+    "oauth-client-revoked/",
+    "user-core/",
+];
+
+/// The key ranges that a backup of this scope reads.
+pub fn ranges(scope: &Scope<'_>) -> &'static [(&'static str, &'static str)] {
+    match scope.mode {
+        PlatformMode::Full => &RANGES,
+        PlatformMode::Pryv => &RANGES[..2],
+        PlatformMode::None => &[],
+    }
+}
+
+/// Hands over one entry; a key of the index that is none is a loss. `place` is where it is stored.
 pub fn hand_over(
     key: &str,
     value: &str,
     place: &str,
+    scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
+    let begins = |prefix: &&str| key.starts_with(*prefix);
+    if !["user-unique/", "user-indexed/"].iter().any(begins) {
+        if SHORT_LIVED.iter().any(begins) && !scope.ephemeral {
+            return Ok(());
+        }
+        if !scope.sealed && !OPEN.iter().any(begins) {
+            sink.withheld();
+            return Ok(());
+        }
+        let mut object = Object::new();
+        object.string("key", key).string("value", value);
+        return sink
+            .record(Shared::Keys, &object.finish())
+            .map_err(ExportError::Sink);
+    }
     match entry(key, value) {
-        Some(line) => sink.record(&line).map_err(ExportError::Sink),
+        Some(line) => sink.record(Shared::Index, &line).map_err(ExportError::Sink),
         None => {
             sink.loss(Loss {
                 user_id: None,
@@ -48,6 +93,64 @@ fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
         .string("username", username)
         .string("value", value);
     Some(object.finish())
+}
+
+/// Hands over a session: who is logged in, until when (milliseconds since 1970).
+pub fn session(
+    id: &str,
+    data: &str,
+    expires: &str,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    #[derive(serde::Deserialize)]
+    struct Data {
+        username: Option<String>,
+    }
+    let data = super::json::checked(data).unwrap_or("null");
+    let owner = serde_json::from_str::<Data>(data).ok();
+    let owner = owner.and_then(|data| data.username);
+    let mut object = Object::new();
+    object
+        .string("id", id)
+        .raw("data", data)
+        .raw("expires", expires);
+    personal(Shared::Sessions, owner.as_deref(), object, scope, sink)
+}
+
+/// Hands over a request to reset a password, and until when it counts (milliseconds since 1970).
+pub fn password_reset(
+    id: &str,
+    username: &str,
+    expires: &str,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    let mut object = Object::new();
+    object
+        .string("id", id)
+        .string("username", username)
+        .raw("expires", expires);
+    personal(Shared::PasswordResets, Some(username), object, scope, sink)
+}
+
+/// Either is as good as a password: it goes into sealed archives only.
+fn personal(
+    kind: Shared,
+    owner: Option<&str>,
+    record: Object,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    if scope.only.is_some_and(|only| owner != Some(only)) {
+        return Ok(());
+    }
+    if !scope.sealed {
+        sink.withheld();
+        return Ok(());
+    }
+    sink.record(kind, &record.finish())
+        .map_err(ExportError::Sink)
 }
 
 #[cfg(test)]

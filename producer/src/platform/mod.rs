@@ -18,10 +18,71 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Whether the platform index is part of a backup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PlatformMode {
-    /// Read it from the engine that the configuration names.
+    /// All of the platform's own database.
+    Full,
+    /// The index of accounts, as Pryv's own backup has it.
     Pryv,
     /// Leave it out.
     None,
+}
+
+impl PlatformMode {
+    /// The name used in manifests and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Pryv => "pryv",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What of the things that all users share belongs to a backup.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// How much of the platform's own database.
+    pub mode: PlatformMode,
+    /// Sessions, password resets, and other state of a few hours too.
+    pub ephemeral: bool,
+    /// The archive is encrypted: secrets may go into it.
+    pub sealed: bool,
+    /// The username of the only user of the backup.
+    pub only: Option<&'a str>,
+}
+
+/// The kinds of records that belong to no user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shared {
+    /// Unique and indexed values of accounts.
+    Index,
+    /// Any other entry of the platform's own database: `key` and `value`.
+    Keys,
+    /// Who is logged in.
+    Sessions,
+    /// Who asked for a new password.
+    PasswordResets,
+}
+
+impl Shared {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Index,
+        Self::Keys,
+        Self::Sessions,
+        Self::PasswordResets,
+    ];
+
+    /// The path in an archive, without extension.
+    #[must_use]
+    pub fn stem(self) -> &'static str {
+        match self {
+            Self::Index => "platform/platform",
+            Self::Keys => "platform/keys",
+            Self::Sessions => "platform/sessions",
+            Self::PasswordResets => "platform/password-resets",
+        }
+    }
 }
 
 /// Opens the platform that a configuration describes. Nothing is contacted or read yet.
@@ -44,7 +105,7 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
     supported("file", config.file_engine, Engine::Filesystem)?;
     let index = match mode {
         PlatformMode::None => None,
-        PlatformMode::Pryv => {
+        PlatformMode::Full | PlatformMode::Pryv => {
             supported("platform", config.platform_engine, Engine::Rqlite)?;
             Some(rqlite::Rqlite::new(&config.rqlite_url))
         }
@@ -69,10 +130,8 @@ fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
     };
     let index = match mode {
         PlatformMode::None => postgres::Index::None,
-        PlatformMode::Pryv if config.platform_engine == Engine::Postgresql => {
-            postgres::Index::Postgres
-        }
-        PlatformMode::Pryv => postgres::Index::Rqlite(rqlite::Rqlite::new(&config.rqlite_url)),
+        _ if config.platform_engine == Engine::Postgresql => postgres::Index::Postgres,
+        _ => postgres::Index::Rqlite(rqlite::Rqlite::new(&config.rqlite_url)),
     };
     Ok(Box::new(postgres::PostgresPlatform::new(
         &config.postgres,
@@ -221,13 +280,16 @@ pub trait UserTarget: Send + Sync {
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
 }
 
-/// Takes the entries of the platform index.
+/// Takes what belongs to no user.
 pub trait IndexSink {
     /// Takes one entry: a complete JSON object, without newline.
     ///
     /// # Errors
     /// Whatever keeps the sink from storing it; reading then stops.
-    fn record(&mut self, line: &[u8]) -> Result<(), SinkError>;
+    fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError>;
+
+    /// Takes note that a secret was left out, because the archive is not encrypted.
+    fn withheld(&mut self);
 
     /// Takes note of a loss.
     fn loss(&mut self, loss: Loss);
@@ -252,11 +314,15 @@ pub trait Platform: Sync {
         target: &dyn Target,
     ) -> Result<(), ExportError>;
 
-    /// Hands over the entries of the platform index, one JSON object each. An entry that is none is a loss.
+    /// Hands over what belongs to no user, as far as the scope goes. An entry that cannot be read is a loss.
     ///
     /// # Errors
-    /// When the index cannot be read, or when the sink fails.
-    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError>;
+    /// When a store cannot be read, or when the sink fails.
+    fn export_platform(
+        &self,
+        scope: &Scope<'_>,
+        sink: &mut dyn IndexSink,
+    ) -> Result<(), ExportError>;
 }
 
 /// User by user, several at once.

@@ -2,7 +2,7 @@
 
 mod address;
 
-use super::{ExportError, IndexSink, PlatformError, index};
+use super::{ExportError, IndexSink, PlatformError, Scope, index};
 use serde::Deserialize;
 use std::time::Duration;
 use ureq::http::{HeaderValue, header};
@@ -56,13 +56,13 @@ impl Rqlite {
         }
     }
 
-    /// Hands over the unique entries, then the indexed ones, ordered by key.
+    /// Hands over the unique entries, then the indexed ones, then the others, each ordered by key.
     ///
     /// # Errors
     /// When the server does not answer, has no leader or no such table, or when the sink fails.
-    pub fn export(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
-        for (prefix, end) in index::RANGES {
-            let mut after = prefix.to_owned();
+    pub fn export(&self, scope: &Scope<'_>, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
+        for (start, end) in index::ranges(scope) {
+            let mut after = (*start).to_owned();
             loop {
                 let rows = self.page(&after, end)?;
                 let Some((last, _)) = rows.last() else {
@@ -73,7 +73,7 @@ impl Rqlite {
                 }
                 after.clone_from(last);
                 for (key, value) in &rows {
-                    index::hand_over(key, value, &self.url, sink)?;
+                    index::hand_over(key, value, &self.url, scope, sink)?;
                 }
             }
         }

@@ -31,7 +31,7 @@ use self::{
     records::{Place, RecordFile},
 };
 use crate::{
-    platform::{self, IndexSink, SinkError, User},
+    platform::{self, IndexSink, Shared, SinkError, User},
     progress::Tally,
 };
 
@@ -130,32 +130,74 @@ pub struct ArchiveWriter {
     pub tally: Tally,
 }
 
-/// Takes the platform's own entries.
-pub struct IndexWriter {
-    compress: bool,
-    file: RecordFile,
-    block: Block,
+/// Takes what belongs to no user: one file per kind, begun with its first record.
+pub struct IndexWriter<'a> {
+    place: Place<'a>,
+    files: [Option<(RecordFile, Block)>; Shared::ALL.len()],
     losses: Vec<Loss>,
+    withheld: u64,
 }
 
-impl IndexWriter {
-    fn pass_on(&mut self) -> Result<(), ArchiveError> {
-        if self.block.is_empty() {
-            return Ok(());
+/// What is known when everything that belongs to no user is written.
+pub struct IndexDone {
+    files: Vec<FileEntry>,
+    /// What could not be read.
+    pub losses: Vec<Loss>,
+    /// Secrets that were left out because the archive is not encrypted.
+    pub withheld: u64,
+}
+
+impl IndexWriter<'_> {
+    /// Begins a file, were it to stay empty.
+    pub fn begin(&mut self, kind: Shared) -> Result<(), ArchiveError> {
+        self.open(kind).map(drop)
+    }
+
+    /// Ends all files.
+    pub fn finish(self) -> Result<IndexDone, ArchiveError> {
+        let mut files = Vec::new();
+        for (mut file, mut block) in self.files.into_iter().flatten() {
+            pass_on(&mut file, &mut block, self.place.compress)?;
+            files.push(file.finish()?);
         }
-        let file = &mut self.file;
-        self.block
-            .take(self.compress, |content| file.append(&content))
+        Ok(IndexDone {
+            files,
+            losses: self.losses,
+            withheld: self.withheld,
+        })
+    }
+
+    fn open(&mut self, kind: Shared) -> Result<&mut (RecordFile, Block), ArchiveError> {
+        let slot = &mut self.files[kind as usize];
+        if slot.is_none() {
+            let file = RecordFile::create(self.place, kind.stem())?;
+            return Ok(slot.insert((file, Block::default())));
+        }
+        slot.as_mut()
+            .ok_or_else(|| ArchiveError::UnsafeName(kind.stem().to_owned()))
     }
 }
 
-impl IndexSink for IndexWriter {
-    fn record(&mut self, line: &[u8]) -> Result<(), SinkError> {
-        self.block.push(line);
-        if self.block.is_full() {
-            self.pass_on()?;
+fn pass_on(file: &mut RecordFile, block: &mut Block, compress: bool) -> Result<(), ArchiveError> {
+    if block.is_empty() {
+        return Ok(());
+    }
+    block.take(compress, |content| file.append(&content))
+}
+
+impl IndexSink for IndexWriter<'_> {
+    fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError> {
+        let compress = self.place.compress;
+        let (file, block) = self.open(kind)?;
+        block.push(line);
+        if block.is_full() {
+            pass_on(file, block, compress)?;
         }
         Ok(())
+    }
+
+    fn withheld(&mut self) {
+        self.withheld += 1;
     }
 
     fn loss(&mut self, loss: platform::Loss) {
@@ -178,7 +220,7 @@ impl From<platform::Loss> for Loss {
 pub struct Summary {
     /// Engine and domain, for the manifest.
     pub config: PlatformConfig,
-    /// `pryv` or `none`.
+    /// `full`, `pryv` or `none`.
     pub platform_mode: &'static str,
     /// Losses that concern no user.
     pub losses: Vec<Loss>,
@@ -239,21 +281,19 @@ impl ArchiveWriter {
         UserWriter::create(self, user)
     }
 
-    /// Begins the file of the platform's own entries.
-    pub fn index(&self) -> Result<IndexWriter, ArchiveError> {
-        Ok(IndexWriter {
-            compress: self.options.compress,
-            file: RecordFile::create(self.place(), "platform/platform")?,
-            block: Block::default(),
+    /// Begins what belongs to no user.
+    pub fn index(&self) -> IndexWriter<'_> {
+        IndexWriter {
+            place: self.place(),
+            files: Default::default(),
             losses: Vec::new(),
-        })
+            withheld: 0,
+        }
     }
 
-    /// Ends the file of the platform's own entries, and says what is missing in it.
-    pub fn add_index(&mut self, mut index: IndexWriter) -> Result<Vec<Loss>, ArchiveError> {
-        index.pass_on()?;
-        self.shared.push(index.file.finish()?);
-        Ok(index.losses)
+    /// Adds what belongs to no user.
+    pub fn add_index(&mut self, index: &mut IndexDone) {
+        self.shared.append(&mut index.files);
     }
 
     /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. Returns the archive id.

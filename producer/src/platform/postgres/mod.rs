@@ -8,6 +8,7 @@ mod large;
 mod merge;
 mod series;
 mod shape;
+mod shared;
 mod stored;
 mod tables;
 mod tls;
@@ -16,7 +17,8 @@ mod work;
 
 use super::sqlite::{SqlitePlatform, reading::Reading};
 use super::{
-    Collection, ExportError, IndexSink, Platform, PlatformError, Target, User, index, lock, rqlite,
+    Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, User, index, lock,
+    rqlite,
 };
 use crate::config::Postgres;
 use connection::{BEGIN, Connection, Server};
@@ -255,26 +257,33 @@ impl Platform for PostgresPlatform {
         self.with_snapshot(|snapshot| self.export(snapshot, users, jobs, target))
     }
 
-    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
+    fn export_platform(
+        &self,
+        scope: &Scope<'_>,
+        sink: &mut dyn IndexSink,
+    ) -> Result<(), ExportError> {
         match &self.index {
-            Index::None => Ok(()),
-            Index::Rqlite(index) => index.export(sink),
+            Index::None => {}
+            Index::Rqlite(index) => index.export(scope, sink)?,
             Index::Postgres => self.with_snapshot(|snapshot| {
                 let place = format!("{} (platform_kv)", self.server.address);
-                for (start, end) in index::RANGES {
-                    let mut copy = snapshot.connection.copy(&format!(
-                        "SELECT key, value FROM platform_kv WHERE key > {} COLLATE \"C\" AND key < {} COLLATE \"C\" ORDER BY key COLLATE \"C\"",
-                        connection::literal(start),
-                        connection::literal(end)
-                    ))?;
-                    let mut row = copy::Row::default();
-                    while copy.next(&mut row)? {
-                        let text = |i| String::from_utf8_lossy(row.get(i).unwrap_or_default());
-                        index::hand_over(&text(0), &text(1), &place, sink)?;
-                    }
+                for (start, end) in index::ranges(scope) {
+                    shared::rows(
+                        snapshot,
+                        &format!(
+                            "SELECT key, value FROM platform_kv WHERE key > {} COLLATE \"C\" AND key < {} COLLATE \"C\" ORDER BY key COLLATE \"C\"",
+                            connection::literal(start),
+                            connection::literal(end)
+                        ),
+                        |[key, value]| index::hand_over(key, value, &place, scope, sink),
+                    )?;
                 }
-                Ok(())
-            }),
+                Ok::<_, ExportError>(())
+            })?,
         }
+        if scope.ephemeral {
+            self.with_snapshot(|snapshot| shared::ephemeral(snapshot, scope, sink))?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod base;
+mod ephemeral;
 mod events;
 pub(super) mod file;
 pub(super) mod reading;
@@ -9,7 +10,7 @@ mod series;
 
 use super::attachments::folder;
 use super::{
-    Collection, ExportError, IndexSink, Platform, PlatformError, Target, User, UserSink,
+    Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, User, UserSink,
     attachments, each_user, rqlite,
 };
 use file::SqliteFile;
@@ -163,10 +164,20 @@ impl Platform for SqlitePlatform {
         })
     }
 
-    fn export_platform(&self, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
-        self.index
-            .as_ref()
-            .map_or(Ok(()), |index| index.export(sink))
+    fn export_platform(
+        &self,
+        scope: &Scope<'_>,
+        sink: &mut dyn IndexSink,
+    ) -> Result<(), ExportError> {
+        if let Some(index) = &self.index {
+            index.export(scope, sink)?;
+        }
+        // A platform on which nobody ever logged in has no such file.
+        let path = self.users_dir.join("_shared/baseStorage.sqlite");
+        if scope.ephemeral && path.exists() {
+            with_file(&path, |file| ephemeral::export(file, scope, sink))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,53 @@
+//! What belongs to no user: sessions and password resets.
+
+use super::Snapshot;
+use super::copy::Row;
+use crate::platform::{ExportError, IndexSink, PlatformError, Scope, index};
+
+/// Reads rows of `N` texts, as of the snapshot.
+pub fn rows<const N: usize>(
+    snapshot: &Snapshot,
+    query: &str,
+    mut take: impl FnMut([&str; N]) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let mut copy = snapshot.connection.copy(query)?;
+    let mut row = Row::default();
+    while copy.next(&mut row)? {
+        let texts: [_; N] =
+            std::array::from_fn(|i| String::from_utf8_lossy(row.get(i).unwrap_or_default()));
+        take(std::array::from_fn(|i| texts[i].as_ref()))?;
+    }
+    Ok(())
+}
+
+/// Hands over those of the users in scope.
+pub fn ephemeral(
+    snapshot: &Snapshot,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    let mut each = |table: &str, column: &str, take: Take| {
+        if !exists(snapshot, table)? {
+            return Ok(());
+        }
+        // In milliseconds, as the other engine stores it.
+        let query = format!(
+            "SELECT id, {column}::text, round(extract(epoch FROM expires) * 1000)::bigint::text FROM {table} \
+             WHERE {column} IS NOT NULL AND expires IS NOT NULL ORDER BY id COLLATE \"C\""
+        );
+        rows(snapshot, &query, |[id, of, expires]| {
+            take(id, of, expires, scope, sink)
+        })
+    };
+    each("sessions", "data", index::session)?;
+    each("password_resets", "username", index::password_reset)
+}
+
+type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;
+
+fn exists(snapshot: &Snapshot, table: &str) -> Result<bool, PlatformError> {
+    let rows = snapshot
+        .connection
+        .rows(&format!("SELECT to_regclass('{table}')::text"))?;
+    Ok(rows.into_iter().flatten().flatten().next().is_some())
+}

@@ -1,0 +1,32 @@
+//! Sessions and password resets, which all users share.
+
+use super::file::SqliteFile;
+use crate::platform::{ExportError, IndexSink, Scope, index};
+
+/// Hands over those of the users in scope.
+pub fn export(
+    file: &SqliteFile,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    let mut each = |table: &str, column: &str, take: Take| -> Result<(), ExportError> {
+        if !file.has_table(table)? {
+            return Ok(());
+        }
+        let failed = |e| file.error(e);
+        let sql = format!("SELECT id, {column}, expires FROM {table} ORDER BY id");
+        let mut statement = file.connection.prepare(&sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let id: String = row.get(0).map_err(failed)?;
+            let of: String = row.get(1).map_err(failed)?;
+            let expires: i64 = row.get(2).map_err(failed)?;
+            take(&id, &of, &expires.to_string(), scope, sink)?;
+        }
+        Ok(())
+    };
+    each("sessions", "data", index::session)?;
+    each("password_resets", "username", index::password_reset)
+}
+
+type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;
