@@ -169,7 +169,7 @@ pub struct BackupArgs {
     /// Name each user as it is done.
     #[arg(long, short = 'v', conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Not available yet in this version.
+    /// Sessions and password resets too; into encrypted backups only.
     #[arg(long)]
     pub include_ephemeral: bool,
     /// Not available yet in this version.
