@@ -81,7 +81,7 @@ impl Case {
             .arg(at("config.yml"))
             .arg("--recipient-pubkey")
             .arg(fixtures.join("keys/recipient.pub.pem"))
-            .args(["--json", "--output"])
+            .args(["--include-ephemeral", "--json", "--output"])
             .arg(at("sealed")));
         assert_eq!(made.status.code(), Some(0), "{}", text(&made));
         let report = report(&made);
@@ -300,4 +300,34 @@ fn the_counts_are_those_of_the_files() {
         .iter()
         .filter(|(_, bytes)| bytes.starts_with(b"PRYVBKE1"));
     assert!(decrypted.map(|(path, _)| path).eq(opened.0.keys()));
+}
+
+#[test]
+fn sessions_and_password_resets_come_along_when_asked_for() {
+    let Some(case) = Case::new() else { return };
+    let plain = case.read("plain");
+    let stored = case.folder.path().join("users/_shared/baseStorage.sqlite");
+    let stored = Connection::open(stored).unwrap();
+    for (table, name, query) in [
+        (
+            "sessions",
+            "platform/sessions",
+            "SELECT json_object('id', id, 'data', json(data), 'expires', expires) FROM sessions ORDER BY id",
+        ),
+        (
+            "password_resets",
+            "platform/password-resets",
+            "SELECT json_object('id', id, 'username', username, 'expires', expires) FROM password_resets ORDER BY id",
+        ),
+    ] {
+        let mut statement = stored.prepare(query).unwrap();
+        let rows = statement
+            .query_map([], |row| row.get::<_, String>(0))
+            .unwrap();
+        let rows: Vec<Value> = rows
+            .map(|row| serde_json::from_str(&row.unwrap()).unwrap())
+            .collect();
+        assert!(rows.len() > 3, "{table}");
+        assert_eq!(plain.records(name), rows, "{table}");
+    }
 }
