@@ -7,6 +7,24 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+/// The name of the last source.
+const DEFAULTS: &str = "Pryv's defaults";
+
+/// The variables of libpq that are understood, and where the file of passwords is looked for.
+const VARIABLES: [&str; 11] = [
+    "HOME",
+    "PGDATABASE",
+    "PGHOST",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGUSER",
+];
+
 /// The sources, highest first, each with the name that errors give it.
 pub struct Layers {
     sources: Vec<(String, Value)>,
@@ -22,11 +40,25 @@ pub struct Found {
 }
 
 impl Found {
+    /// A value that another setting holds.
+    pub fn of(value: &str, key: &str) -> Self {
+        Self {
+            value: value.to_owned(),
+            origin: key.to_owned(),
+        }
+    }
+
+    /// Whether nobody has set it.
+    pub fn is_default(&self) -> bool {
+        self.origin == DEFAULTS
+    }
+
     /// An error about this setting.
     pub fn error(&self, key: &str, advice: &str) -> ConfigError {
         ConfigError::Value {
             key: key.into(),
-            value: if key.ends_with("password") {
+            // A URL may hold a password too.
+            value: if key.ends_with("password") || key.ends_with("url") {
                 "(not shown)".to_owned()
             } else {
                 format!("{:?}", self.value)
@@ -51,7 +83,7 @@ impl Layers {
             match name.as_str() {
                 "NODE_ENV" => node_env = Some(text),
                 "config" => named = Some(text),
-                "PGPASSWORD" | "PGSSLMODE" | "PGSSLROOTCERT" if !text.is_empty() => {
+                known if VARIABLES.contains(&known) && !text.is_empty() => {
                     libpq.insert(name, text);
                 }
                 // An undefined value is as good as none.
@@ -80,7 +112,7 @@ impl Layers {
             json!({"storages": {"engines": {"sqlite": {"path": "var-pryv/users"}}}}),
         ));
         layers.extend(optional(&folder.join("default-config.yml"))?);
-        layers.push(("Pryv's defaults".to_owned(), json!({"storages": {
+        layers.push((DEFAULTS.to_owned(), json!({"storages": {
             "base": {"engine": "postgresql"}, "platform": {"engine": "rqlite"}, "series": {"engine": "postgresql"},
             "file": {"engine": "filesystem"}, "audit": {"engine": "sqlite"},
             "engines": {

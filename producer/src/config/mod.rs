@@ -1,6 +1,7 @@
 //! The settings of a Pryv.io platform that a backup needs, found where Pryv.io itself looks for them.
 
 mod layers;
+mod pgpass;
 mod postgres;
 
 use layers::Layers;
@@ -89,7 +90,7 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads the settings of the platform in `pryv_root`, highest first: `config/override-config.yml`, the environment
-    /// (`a__b__c`, and libpq's `PGSSLMODE`, `PGSSLROOTCERT`, `PGPASSWORD` where no setting says otherwise), `config_file` (else the variable `config`, else `config/<NODE_ENV>-config.yml`), Pryv's default
+    /// (`a__b__c`, and libpq's variables where no setting says otherwise), `config_file` (else the variable `config`, else `config/<NODE_ENV>-config.yml`), Pryv's default
     /// paths, `config/default-config.yml`, Pryv's documented defaults. No checkout of Pryv is needed.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 use super::ConfigError;
 use super::layers::{Found, Layers};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use tokio_postgres::config::Host;
 use zeroize::Zeroizing;
 
 /// A PostgreSQL server, as `storages.engines.postgresql` describes it.
@@ -17,12 +19,16 @@ pub struct Postgres {
     pub database: String,
     /// `user`.
     pub user: String,
-    /// `password`, else `PGPASSWORD`; none when empty.
+    /// `password`, else `PGPASSWORD`, else from `.pgpass`; none when empty.
     pub password: Option<Secret>,
     /// `sslmode`, else `PGSSLMODE`, with libpq's meaning. Not a setting of Pryv.io, which knows no TLS here.
     pub tls: TlsMode,
     /// `sslrootcert`, else `PGSSLROOTCERT`: the certificates to trust (PEM) instead of the public authorities.
     pub root_certificates: Option<PathBuf>,
+    /// `sslcert`, else `PGSSLCERT`: the certificate that says who we are (PEM).
+    pub certificate: Option<PathBuf>,
+    /// `sslkey`, else `PGSSLKEY`: its private key (PEM).
+    pub certificate_key: Option<PathBuf>,
 }
 
 /// When the connection is encrypted, and what is checked then (PostgreSQL documentation, "SSL Mode Descriptions").
@@ -42,7 +48,7 @@ pub enum TlsMode {
 
 /// A text that is shown nowhere.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(pub(super) Zeroizing<String>);
 
 impl Secret {
     /// The text itself.
@@ -59,30 +65,59 @@ impl fmt::Debug for Secret {
 }
 
 impl Postgres {
+    /// Highest first: `url`, Pryv's keys, libpq's variables, Pryv's defaults.
     pub(super) fn find(layers: &Layers, root: &Path) -> Result<Self, ConfigError> {
         let key = |name: &str| format!("storages.engines.postgresql.{name}");
-        let text = |name: &str| Ok(layers.text(&key(name))?.value);
-        let added = |name: &str, variable: &str| {
-            let found = layers.find(&key(name))?.filter(|f| !f.value.is_empty());
-            Ok(found.or_else(|| layers.variable(variable)))
+        let url = match layers.find(&key("url"))?.filter(|f| !f.value.is_empty()) {
+            Some(found) => Url::parse(&found, &key("url"))?,
+            None => Url::default(),
         };
-        let port = layers.text(&key("port"))?;
-        Ok(Self {
-            host: text("host")?,
-            port: port
-                .value
-                .parse()
-                .map_err(|_| port.error(&key("port"), "use a number from 1 to 65535"))?,
-            database: text("database")?,
-            user: text("user")?,
-            password: added("password", "PGPASSWORD")?
+        let setting = |name: &str, given: Option<&String>, variable: &str| {
+            if let Some(given) = given {
+                return Ok(Some(Found::of(given, &key("url"))));
+            }
+            let found = layers.find(&key(name))?.filter(|f| !f.value.is_empty());
+            Ok(match (found, layers.variable(variable)) {
+                (Some(found), Some(_)) if found.is_default() => layers.variable(variable),
+                (None, variable) => variable,
+                (found, _) => found,
+            })
+        };
+        let needed = |name: &str, given: Option<&String>, variable: &str| match setting(
+            name, given, variable,
+        )? {
+            Some(found) => Ok(found),
+            None => layers.text(&key(name)),
+        };
+        let file = |name: &str, variable: &str| {
+            let found = setting(name, url.files.get(name), variable)?;
+            Ok::<_, ConfigError>(found.map(|found| root.join(found.value)))
+        };
+        let host = needed("host", url.host.as_ref(), "PGHOST")?.value;
+        let port = needed("port", url.port.as_ref(), "PGPORT")?;
+        let port = (port.value.parse())
+            .map_err(|_| port.error(&key("port"), "use a number from 1 to 65535"))?;
+        let database = needed("database", url.database.as_ref(), "PGDATABASE")?.value;
+        let user = needed("user", url.user.as_ref(), "PGUSER")?.value;
+        let password = match url.password {
+            Some(password) => Some(password),
+            None => setting("password", None, "PGPASSWORD")?
                 .map(|found| Secret(Zeroizing::new(found.value))),
-            tls: match added("sslmode", "PGSSLMODE")? {
+        };
+        Ok(Self {
+            password: password
+                .or_else(|| super::pgpass::find(layers, &host, port, &database, &user)),
+            host,
+            port,
+            database,
+            user,
+            tls: match setting("sslmode", url.tls.as_ref(), "PGSSLMODE")? {
                 Some(found) => TlsMode::parse(&found, &key("sslmode"))?,
                 None => TlsMode::Prefer,
             },
-            root_certificates: added("sslrootcert", "PGSSLROOTCERT")?
-                .map(|found| root.join(found.value)),
+            root_certificates: file("sslrootcert", "PGSSLROOTCERT")?,
+            certificate: file("sslcert", "PGSSLCERT")?,
+            certificate_key: file("sslkey", "PGSSLKEY")?,
         })
     }
 
@@ -91,6 +126,74 @@ impl Postgres {
     pub fn address(&self) -> String {
         format!("{}:{}/{}", self.host, self.port, self.database)
     }
+}
+
+/// What `storages.engines.postgresql.url` says: `postgres://user:password@host:port/database?sslmode=…`.
+#[derive(Default)]
+struct Url {
+    host: Option<String>,
+    port: Option<String>,
+    database: Option<String>,
+    user: Option<String>,
+    password: Option<Secret>,
+    tls: Option<String>,
+    files: HashMap<&'static str, String>,
+}
+
+impl Url {
+    fn parse(found: &Found, key: &str) -> Result<Self, ConfigError> {
+        let mut url = Self::default();
+        // Parameters that say how the connection is encrypted go further here than in the library.
+        let (base, query) = found.value.split_once('?').unwrap_or((&found.value, ""));
+        let mut others = Vec::new();
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match name {
+                "sslmode" => url.tls = Some(decoded(value)),
+                "sslrootcert" => drop(url.files.insert("sslrootcert", decoded(value))),
+                "sslcert" => drop(url.files.insert("sslcert", decoded(value))),
+                "sslkey" => drop(url.files.insert("sslkey", decoded(value))),
+                "host" | "port" | "user" | "password" | "dbname" => others.push(parameter),
+                _ => {
+                    return Err(found.error(key, &format!("the parameter {name:?} is not known")));
+                }
+            }
+        }
+        let text = Zeroizing::new(format!("{base}?{}", others.join("&")));
+        let parsed: tokio_postgres::Config = (text.trim_end_matches('?').parse())
+            .map_err(|_| found.error(key, "write postgres://user:password@host:port/database"))?;
+        url.host = match parsed.get_hosts() {
+            [] => None,
+            [Host::Tcp(name)] => Some(name.clone()),
+            #[cfg(unix)]
+            [Host::Unix(folder)] => Some(folder.display().to_string()),
+            _ => return Err(found.error(key, "name one host only")),
+        };
+        url.port = parsed.get_ports().first().map(ToString::to_string);
+        url.database = parsed.get_dbname().map(str::to_owned);
+        url.user = parsed.get_user().map(str::to_owned);
+        url.password = parsed
+            .get_password()
+            .map(|bytes| Secret(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned())));
+        Ok(url)
+    }
+}
+
+/// A part of a URL without its percent signs.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = match after {
+            [a, b, ..] if *first == b'%' => std::str::from_utf8(&[*a, *b])
+                .ok()
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
+            _ => None,
+        };
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl TlsMode {

@@ -145,3 +145,70 @@ fn postgres_is_found_with_what_libpq_adds() {
         assert!(!said.contains("[1]"), "{said}");
     }
 }
+
+#[test]
+fn postgres_may_be_given_as_a_url() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = "storages__engines__postgresql__url";
+    let with = |url: &str, more: &[(&str, &str)]| {
+        let mut env = vec![(key, url)];
+        env.extend(more);
+        load(dir.path(), None, &env).map(|config| config.postgres)
+    };
+    let found = with(
+        "postgres://al%40ice:s%2Fecret@db.example:6001/pryv?sslmode=verify-full&sslrootcert=my%20ca.pem",
+        &[("PGHOST", "other"), ("storages__engines__postgresql__port", "1")],
+    )
+    .unwrap();
+    assert_eq!(found.address(), "db.example:6001/pryv");
+    assert_eq!(found.user, "al@ice");
+    assert_eq!(found.password.as_ref().map(Secret::reveal), Some("s/ecret"));
+    assert_eq!(found.tls, TlsMode::VerifyFull);
+    assert_eq!(found.root_certificates, Some(dir.path().join("my ca.pem")));
+    // What the URL leaves open comes from elsewhere.
+    let found = with("postgresql://db.example", &[("PGUSER", "bob")]).unwrap();
+    assert_eq!(found.address(), "db.example:5432/pryv-node");
+    assert_eq!((found.user.as_str(), found.password), ("bob", None));
+    for url in [
+        "mysql://u:tell-nobody@h/d",
+        "postgres://u:tell-nobody@h,i/d",
+        "postgres://u:tell-nobody@h/d?options=-c",
+    ] {
+        let said = with(url, &[]).unwrap_err().to_string();
+        assert!(
+            said.contains("postgresql.url") && !said.contains("tell-nobody"),
+            "{said}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn variables_and_files_of_libpq_count_where_nothing_else_is_set() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(".pgpass");
+    fs::write(&file, "other:*:*:*:wrong\ndb:6000:d:u:right\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let home = dir.path().display().to_string();
+    let mut variables = vec![
+        ("HOME", home.as_str()),
+        ("PGHOST", "db"),
+        ("PGPORT", "6000"),
+        ("PGDATABASE", "d"),
+        ("PGUSER", "u"),
+    ];
+    let password = |variables: &[(&str, &str)]| {
+        let found = load(dir.path(), None, variables).unwrap().postgres;
+        found.password.map(|p| p.reveal().to_owned())
+    };
+    assert_eq!(password(&variables).as_deref(), Some("right"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(password(&variables), None);
+    variables.push(("PGPASSWORD", "given"));
+    assert_eq!(password(&variables).as_deref(), Some("given"));
+    let set = ("storages__engines__postgresql__host", "127.0.0.1");
+    variables.push(set);
+    let found = load(dir.path(), None, &variables).unwrap().postgres;
+    assert_eq!(found.address(), "127.0.0.1:6000/d");
+}

@@ -5,7 +5,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
@@ -36,13 +36,36 @@ pub fn connector(config: &Postgres) -> Result<MakeRustlsConnect, String> {
         name: config.tls == TlsMode::VerifyFull,
         provider: provider.clone(),
     };
-    let config = ClientConfig::builder_with_provider(provider)
+    let identity = identity(config)?;
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match identity {
+        Some((chain, key)) => builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|e| format!("sslcert and sslkey: {e}"))?,
+        None => builder.with_no_client_auth(),
+    };
     Ok(MakeRustlsConnect::new(config))
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The certificate that says who we are, and its key.
+fn identity(config: &Postgres) -> Result<Option<Identity>, String> {
+    let (Some(chain), Some(key)) = (&config.certificate, &config.certificate_key) else {
+        return Ok(None);
+    };
+    let failed = |name: &str, path: &Path, e: &dyn std::fmt::Display| {
+        format!("{name} {}: {e}", path.display())
+    };
+    let certificates = CertificateDer::pem_file_iter(chain)
+        .and_then(Iterator::collect)
+        .map_err(|e| failed("sslcert", chain, &e))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| failed("sslkey", key, &e))?;
+    Ok(Some((certificates, key)))
 }
 
 /// The certificates in a file, else those of the public authorities.
