@@ -219,12 +219,13 @@ impl Postgres {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Gives the server a certificate.
+    /// Gives the server a certificate, and the authority that clients' certificates are to come from.
     ///
     /// # Panics
-    /// When it does not take it.
-    pub fn enable_tls(&self, certificate: &Path, key: &Path) {
+    /// When it does not take them.
+    pub fn enable_tls(&self, certificate: &Path, key: &Path, authority: &Path) {
         let data = self.folder.path().join("data");
+        fs::copy(authority, data.join("root.crt")).unwrap();
         fs::copy(certificate, data.join("server.crt")).unwrap();
         fs::copy(key, data.join("server.key")).unwrap();
         let owner = fs::metadata(&data).unwrap();
@@ -235,6 +236,7 @@ impl Postgres {
         )
         .unwrap();
         fs::set_permissions(data.join("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        self.sql("postgres", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'");
         self.sql("postgres", "ALTER SYSTEM SET ssl = on");
         self.sql("postgres", "SELECT pg_reload_conf()");
         while self.sql("postgres", "SHOW ssl") != "on" {

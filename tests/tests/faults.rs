@@ -12,6 +12,7 @@ use std::{
 
 use pryv_backup_tests::{
     command::{run, text, tool},
+    disk::SmallDisk,
     folder::tree,
 };
 use tempfile::TempDir;
@@ -149,30 +150,6 @@ fn an_attachment_that_cannot_be_read_is_named() {
             .keys()
             .all(|p| !(p.contains("alice") && p.ends_with(&name)))
     );
-}
-
-/// A small file system of its own, or `None` (and a line that says so) where this user may not mount one.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
-        fs::create_dir(&at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
-            .arg(&at)
-            .output();
-        if !mounted.is_ok_and(|o| o.status.success()) {
-            println!("SKIPPED: a small disk cannot be mounted here");
-            return None;
-        }
-        Some(SmallDisk(at))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }
 
 fn one_line(output: &Output, code: i32, says: &str) {

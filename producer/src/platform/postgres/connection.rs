@@ -140,6 +140,18 @@ impl Connection {
         Ok(rows.collect())
     }
 
+    /// How many more connections the server takes from this user, as far as can be seen.
+    pub fn spare(&self) -> Result<usize, PlatformError> {
+        let rows = self.rows(
+            "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int \
+               - (SELECT count(*) FROM pg_stat_activity WHERE usesysid IS NOT NULL), \
+             (SELECT rolconnlimit - (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user) \
+               FROM pg_roles WHERE rolname = current_user AND rolconnlimit >= 0))",
+        )?;
+        let text = rows.into_iter().flatten().flatten().next();
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
     /// Begins to read the rows of a query, however many.
     pub fn copy(&self, query: &str) -> Result<Copy, PlatformError> {
         let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");

@@ -122,6 +122,15 @@ pub struct Merge {
 }
 
 impl Merge {
+    /// How many connections it needs at once.
+    pub fn connections(engines: Engines) -> usize {
+        let of = |there: bool| usize::from(there);
+        TABLES.len() - of(!engines.audit)
+            + account::QUERIES.len()
+            + of(engines.series)
+            + of(engines.files)
+    }
+
     /// Begins to read.
     pub fn new(plan: &Plan<'_>) -> Result<Self, PlatformError> {
         let mut shapes = Vec::new();

@@ -219,6 +219,16 @@ impl PostgresPlatform {
                 }
             }
         }
+        // One more looks at events that may have changed meanwhile.
+        let spare = snapshot.connection.spare()?;
+        let needed = Merge::connections(self.engines) + 1;
+        if spare < needed {
+            return Err(ExportError::Platform(self.server.error(format!(
+                "{needed} connections are needed besides this one, and {spare} are left; \
+                 raise its max_connections (or the user's CONNECTION LIMIT), or stop what else uses it"
+            ))));
+        }
+        let readers = jobs.min(spare - 1);
         let mut sorted: Vec<&User> = users.iter().collect();
         sorted.sort_by(|a, b| a.user_id.cmp(&b.user_id));
 
@@ -231,7 +241,7 @@ impl PostgresPlatform {
             let feed = Feed::new(sender, &queue);
             let read = || {
                 for table in LARGE {
-                    large::read(&plan, table, &mut early, jobs, &feed)?;
+                    large::read(&plan, table, &mut early, readers, &feed)?;
                 }
                 Merge::new(&plan)?.run(&sorted, early, target, &feed)
             };

@@ -1,0 +1,162 @@
+//! What comes between: a lost connection, a signal, a full disk. No run leaves what looks like a backup.
+
+use crate::{Case, SMALL};
+use pryv_backup_tests::command::{run, text};
+use pryv_backup_tests::disk::SmallDisk;
+use pryv_backup_tests::fill::Size;
+use pryv_backup_tests::folder::tree;
+use pryv_backup_tests::plain::Plain;
+use pryv_backup_tests::postgres::Setup;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Roles with limits of their own are no reason for half a backup.
+#[test]
+fn limits_of_the_role_do_not_cut_a_backup_off() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "CREATE ROLE hurried LOGIN; GRANT pg_read_all_data TO hurried; ALTER ROLE hurried SET statement_timeout = 1; \
+         ALTER ROLE hurried SET idle_in_transaction_session_timeout = 1",
+    );
+    let made = case.backup(
+        "archive",
+        &[("storages__engines__postgresql__user", "hurried")],
+    );
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+}
+
+#[test]
+fn a_connection_that_is_lost_is_a_failure() {
+    let size = Size {
+        users: 20,
+        events: 10_000,
+        ..SMALL
+    };
+    let Some(case) = Case::new(&Setup::default(), &size) else {
+        return;
+    };
+    let child = case.command("failed", &[]).spawn().unwrap();
+    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                WHERE application_name = 'pryv-backup' AND query LIKE 'COPY%FROM events%' AND state = 'active'";
+    let mut killed = 0;
+    while killed == 0 {
+        killed = case
+            .server
+            .sql(&case.database, kill)
+            .parse::<u32>()
+            .unwrap();
+    }
+    let ended = child.wait_with_output().unwrap();
+    let said = text(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("PostgreSQL at") && said.contains("57P01"),
+        "{said}"
+    );
+    assert!(!case.folder.path().join("failed/manifest.json").exists());
+}
+
+/// While the backup waits for a lock of somebody else: it does not wait on, and nothing of it stays.
+#[test]
+fn a_signal_ends_the_run_in_order() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let ended = std::thread::scope(|scope| {
+            let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(60); COMMIT";
+            scope.spawn(|| {
+                case.server
+                    .client("psql")
+                    .args(["-c", lock, &case.database])
+                    .output()
+            });
+            std::thread::sleep(Duration::from_millis(500));
+            let mut child = case.command("failed", &[]).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(1000));
+            assert!(child.try_wait().unwrap().is_none(), "it should wait");
+            let pid = child.id().to_string();
+            Command::new("kill").args([signal, &pid]).status().unwrap();
+            let started = Instant::now();
+            let ended = child.wait_with_output().unwrap();
+            assert!(started.elapsed() < Duration::from_secs(10), "it waits on");
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+            case.server.sql("postgres", end);
+            ended
+        });
+        let said = text(&ended);
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains("interrupted"), "{said}");
+        assert!(!case.folder.path().join("failed").exists());
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_no_backup() {
+    let size = Size {
+        users: 20,
+        events: 500,
+        ..SMALL
+    };
+    let Some(case) = Case::new(&Setup::default(), &size) else {
+        return;
+    };
+    // Full at the first files, and later.
+    for (name, size) in [("first", "size=100k"), ("later", "size=2m")] {
+        let Some(disk) = SmallDisk::mount(case.folder.path().join(name), size) else {
+            return;
+        };
+        let made = case.backup(&format!("{name}/archive"), &[]);
+        let said = text(&made);
+        assert_eq!(made.status.code(), Some(1), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("No space left on device"), "{said}");
+        assert_eq!(fs::read_dir(&disk.0).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_killed_run_is_no_backup_and_the_next_one_starts_clean() {
+    let size = Size {
+        users: 20,
+        events: 5_000,
+        ..SMALL
+    };
+    let Some(case) = Case::new(&Setup::default(), &size) else {
+        return;
+    };
+    let made = case.backup("before", &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let before = tree(&case.folder.path().join("before"));
+    let archive = case.folder.path().join("archive");
+    let staging = archive.join(".pryv-backup-partial");
+    let mut child = case.command("archive", &[]).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !staging.join("users").is_dir() {
+        assert!(child.try_wait().unwrap().is_none() && Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(staging.is_dir() && !archive.join("manifest.json").exists());
+    let opened = run(Command::new(pryv_backup_tests::command::tool())
+        .args(["decrypt", "--verify"])
+        .arg(&archive));
+    assert_eq!(opened.status.code(), Some(2), "{}", text(&opened));
+    assert!(tree(&case.folder.path().join("before")) == before);
+
+    let again = case.backup("archive", &[]);
+    let said = text(&again);
+    assert_eq!(again.status.code(), Some(0), "{said}");
+    assert!(said.contains("an earlier run did not finish"), "{said}");
+    assert!(!staging.exists());
+    let users = Plain::read(&archive).json("manifest.json")["users"].clone();
+    assert_eq!(users.as_array().unwrap().len(), 20);
+    // The server holds nothing for the dead.
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pryv-backup'";
+    assert_eq!(case.server.sql(&case.database, left), "0");
+}
