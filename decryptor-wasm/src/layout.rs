@@ -39,7 +39,7 @@ const COMPANIONS: [&str; 4] = [
     "RESTORE-README.md",
     "FORMAT.md",
 ];
-const SHARED: [&str; 4] = ["platform", "keys", "sessions", "password-resets"];
+const SHARED: [&str; 5] = ["platform", "keys", "aliases", "sessions", "password-resets"];
 const USER_COLLECTIONS: [&str; 5] = ["streams", "accesses", "profile", "webhooks", "account"];
 
 impl PathKind {

@@ -3,9 +3,13 @@
 use std::{fmt::Write, path::Path, time::Duration};
 
 use decryptor_wasm::manifest::{Loss, UserStats};
+use indicatif::HumanBytes;
 use serde::Serialize;
 
-use crate::{archive::Sealing, platform::User};
+use crate::{
+    archive::Sealing,
+    platform::{Shared, User},
+};
 
 /// The outcome of a backup.
 #[derive(Debug, Serialize)]
@@ -25,12 +29,46 @@ pub struct Report {
     pub users: usize,
     /// Sums over the users.
     pub records: UserStats,
+    /// What belongs to no user.
+    pub platform: PlatformCounts,
+    /// Bytes of all files of the archive.
+    pub bytes: u64,
     /// What could not be read.
     pub losses: Vec<Loss>,
     /// Secrets of the platform (and sessions) that were left out because the archive is not encrypted.
     pub withheld: u64,
     /// Whole run.
     pub seconds: f64,
+}
+
+/// Numbers of records that belong to no user.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformCounts {
+    /// Unique and indexed values of accounts.
+    pub index: u64,
+    /// Other entries of the platform's own database.
+    pub keys: u64,
+    /// Other names of users.
+    pub aliases: u64,
+    /// Who is logged in.
+    pub sessions: u64,
+    /// Who asked for a new password.
+    pub password_resets: u64,
+}
+
+impl PlatformCounts {
+    /// From what was counted, in the order of [`Shared::ALL`].
+    pub fn of(counts: &[u64; Shared::ALL.len()]) -> Self {
+        let of = |kind: Shared| counts[kind as usize];
+        PlatformCounts {
+            index: of(Shared::Index),
+            keys: of(Shared::Keys),
+            aliases: of(Shared::Aliases),
+            sessions: of(Shared::Sessions),
+            password_resets: of(Shared::PasswordResets),
+        }
+    }
 }
 
 impl Report {
@@ -62,6 +100,8 @@ impl Report {
             encryption: encryption(sealing),
             users: stats.len(),
             records,
+            platform: PlatformCounts::default(),
+            bytes: 0,
             losses,
             withheld: 0,
             seconds: took.as_secs_f64(),
@@ -78,6 +118,8 @@ impl Report {
             encryption: encryption(sealing),
             users: users.len(),
             records: UserStats::default(),
+            platform: PlatformCounts::default(),
+            bytes: 0,
             losses: Vec::new(),
             withheld: 0,
             seconds: 0.0,
@@ -97,13 +139,15 @@ impl Report {
                 self.users, self.encryption
             );
         }
-        let r = &self.records;
+        let (r, p) = (&self.records, &self.platform);
         let mut text = format!(
-            "backup of {} users in {} ({:.1} s), encryption: {}\n\
+            "backup of {} users in {}: {} in {:.1} s, encryption: {}\n\
              events {}, streams {}, accesses {}, profile {}, webhooks {}, audit {}, series {}, attachments {}\n\
+             platform entries {}, aliases {}, sessions {}, password resets {}\n\
              archive id: {}\n",
             self.users,
             self.output,
+            HumanBytes(self.bytes),
             self.seconds,
             self.encryption,
             r.events,
@@ -114,6 +158,10 @@ impl Report {
             r.audit,
             r.series,
             r.attachments,
+            p.index + p.keys,
+            p.aliases,
+            p.sessions,
+            p.password_resets,
             self.archive_id
         );
         if self.withheld > 0 {

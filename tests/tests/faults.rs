@@ -15,6 +15,7 @@ use pryv_backup_tests::{
     disk::SmallDisk,
     folder::tree,
 };
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 const STAGING: &str = ".pryv-backup-partial";
@@ -126,6 +127,27 @@ fn a_corrupt_database_costs_what_is_in_it_and_nothing_else() {
         assert_eq!(events.count(), 1, "{user}");
     }
     assert!(whole.keys().any(|p| p.contains("ken/streams.jsonl")));
+}
+
+/// A backup of nothing would look like one.
+#[test]
+fn a_wrong_or_empty_folder_of_users_is_no_backup() {
+    let stage = Stage::new();
+    let users = stage.path("platform/users");
+    let users = if users.is_dir() {
+        users
+    } else {
+        stage.path("platform/var-pryv/users")
+    };
+    let index = Connection::open(users.join("user-index.db")).unwrap();
+    index.execute_batch("DELETE FROM id4name").unwrap();
+    drop(index);
+    let empty = run(&mut stage.backup(&stage.path("backup")));
+    one_line(&empty, 1, "no users in");
+    fs::rename(&users, stage.path("elsewhere")).unwrap();
+    let gone = run(&mut stage.backup(&stage.path("backup")));
+    one_line(&gone, 1, "user-index.db");
+    assert!(!stage.path("backup").exists());
 }
 
 #[test]

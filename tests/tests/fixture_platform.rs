@@ -302,24 +302,32 @@ fn the_counts_are_those_of_the_files() {
     assert!(decrypted.map(|(path, _)| path).eq(opened.0.keys()));
 }
 
+/// Pryv's own backup has none of these.
 #[test]
-fn sessions_and_password_resets_come_along_when_asked_for() {
+fn all_that_users_share_comes_along() {
     let Some(case) = Case::new() else { return };
     let plain = case.read("plain");
-    let stored = case.folder.path().join("users/_shared/baseStorage.sqlite");
-    let stored = Connection::open(stored).unwrap();
-    for (table, name, query) in [
+    for (file, table, name, query) in [
         (
+            "user-index.db",
+            "alias4id",
+            "platform/aliases",
+            "SELECT json_object('alias', alias, 'userId', userId) FROM alias4id ORDER BY alias",
+        ),
+        (
+            "_shared/baseStorage.sqlite",
             "sessions",
             "platform/sessions",
             "SELECT json_object('id', id, 'data', json(data), 'expires', expires) FROM sessions ORDER BY id",
         ),
         (
+            "_shared/baseStorage.sqlite",
             "password_resets",
             "platform/password-resets",
             "SELECT json_object('id', id, 'username', username, 'expires', expires) FROM password_resets ORDER BY id",
         ),
     ] {
+        let stored = Connection::open(case.folder.path().join("users").join(file)).unwrap();
         let mut statement = stored.prepare(query).unwrap();
         let rows = statement
             .query_map([], |row| row.get::<_, String>(0))
@@ -330,4 +338,28 @@ fn sessions_and_password_resets_come_along_when_asked_for() {
         assert!(rows.len() > 3, "{table}");
         assert_eq!(plain.records(name), rows, "{table}");
     }
+
+    let stored = fs::read(case.fixtures.join("platform-sqlite/platform-keyvalue.json")).unwrap();
+    let stored: Vec<Value> = serde_json::from_slice(&stored).unwrap();
+    let key = |row: &Value| row["key"].as_str().unwrap().to_owned();
+    let begins = |row: &Value, with: &str| key(row).starts_with(with);
+    let mut due: Vec<Value> = stored
+        .into_iter()
+        .filter(|row| !begins(row, "user-unique/") && !begins(row, "user-indexed/"))
+        .collect();
+    due.sort_by_key(key);
+    for kind in [
+        "access-index/",
+        "user-core/",
+        "core-info/",
+        "invitation/",
+        "mail-template/",
+    ] {
+        assert!(due.iter().any(|row| begins(row, kind)), "{kind}");
+    }
+    let mut keys = plain.records("platform/keys");
+    keys.sort_by_key(key);
+    assert_eq!(keys, due);
+    assert_eq!(case.report["platform"]["keys"], due.len());
+    assert_eq!(case.report["platform"]["aliases"], 4);
 }

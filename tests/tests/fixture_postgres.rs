@@ -271,7 +271,7 @@ fn users_of(archive: &Plain) -> Vec<String> {
 }
 
 #[test]
-fn sessions_and_password_resets_come_along_when_asked_for() {
+fn all_that_users_share_comes_along() {
     let Some(case) = Case::new() else {
         return;
     };
@@ -279,6 +279,11 @@ fn sessions_and_password_resets_come_along_when_asked_for() {
     let asked = ["--include-ephemeral"];
     let plain = case.opened("all", &[], &asked);
     for (table, name, query) in [
+        (
+            "alias_index",
+            "platform/aliases",
+            "SELECT jsonb_build_object('alias', alias, 'userId', user_id) FROM alias_index ORDER BY alias COLLATE \"C\"",
+        ),
         (
             "sessions",
             "platform/sessions",
@@ -314,6 +319,11 @@ fn sessions_and_password_resets_come_along_when_asked_for() {
             .all(|one| one["data"]["username"] == "alice")
     );
     assert!(sessions.len() < plain.records("platform/sessions").len());
+    let aliases = hers.records("platform/aliases");
+    let id = &hers.json("manifest.json")["users"][0]["userId"];
+    assert_eq!((aliases.len(), &aliases[0]["userId"]), (1, id));
+    let as_pryv = case.opened("as-pryv", &[], &["--platform", "pryv"]);
+    assert!(as_pryv.records("platform/aliases").is_empty());
 
     // As good as passwords: not into an archive that anyone can read, nor unasked.
     let made = case.backup("clear", &[], &asked);

@@ -5,6 +5,6 @@ pub mod write;
 pub mod write_behind;
 
 pub use write::{
-    ArchiveError, ArchiveWriter, IndexDone, Options, Sealing, Summary, SystemRandom, UserDone,
-    UserWriter, sha256_hex,
+    ArchiveError, ArchiveWriter, Finished, IndexDone, Options, Sealing, Summary, SystemRandom,
+    UserDone, UserWriter, sha256_hex,
 };

@@ -22,7 +22,7 @@ use crate::{
         UserSink, UserTarget,
     },
     progress::{self, Goal, Manner},
-    report::Report,
+    report::{PlatformCounts, Report},
 };
 
 /// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
@@ -67,7 +67,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         ephemeral: args.include_ephemeral,
         sealed: !matches!(sealing, Sealing::None),
         only: match users.as_slice() {
-            [user] if args.user.is_some() => Some(&user.username),
+            [user] if args.user.is_some() => Some(user),
             _ => None,
         },
     };
@@ -86,7 +86,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         .cloned()
         .collect();
     let stats: Vec<UserStats> = done.iter().map(|u| u.entry.stats.clone()).collect();
-    let id = archive.finish(
+    let finished = archive.finish(
         done,
         Summary {
             config: PlatformConfig {
@@ -98,8 +98,17 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         },
     )?;
     Ok(Report {
+        bytes: finished.bytes,
+        platform: PlatformCounts::of(&shared.counts),
         withheld: shared.withheld,
-        ..Report::done(output, &id, &stats, losses, &sealing, started.elapsed())
+        ..Report::done(
+            output,
+            &finished.id,
+            &stats,
+            losses,
+            &sealing,
+            started.elapsed(),
+        )
     })
 }
 

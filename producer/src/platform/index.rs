@@ -95,6 +95,27 @@ fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
     Some(object.finish())
 }
 
+/// Whether aliases are in scope: they belong to users, but Pryv's own backup has none.
+pub fn with_aliases(scope: &Scope<'_>) -> bool {
+    scope.mode == PlatformMode::Full || scope.only.is_some()
+}
+
+/// Hands over another name of a user.
+pub fn alias(
+    alias: &str,
+    user_id: &str,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    if scope.only.is_some_and(|only| only.user_id != user_id) {
+        return Ok(());
+    }
+    let mut object = Object::new();
+    object.string("alias", alias).string("userId", user_id);
+    sink.record(Shared::Aliases, &object.finish())
+        .map_err(ExportError::Sink)
+}
+
 /// Hands over a session: who is logged in, until when (milliseconds since 1970).
 pub fn session(
     id: &str,
@@ -142,7 +163,10 @@ fn personal(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    if scope.only.is_some_and(|only| owner != Some(only)) {
+    if scope
+        .only
+        .is_some_and(|only| owner != Some(only.username.as_str()))
+    {
         return Ok(());
     }
     if !scope.sealed {

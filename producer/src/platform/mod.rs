@@ -47,8 +47,8 @@ pub struct Scope<'a> {
     pub ephemeral: bool,
     /// The archive is encrypted: secrets may go into it.
     pub sealed: bool,
-    /// The username of the only user of the backup.
-    pub only: Option<&'a str>,
+    /// The only user of the backup.
+    pub only: Option<&'a User>,
 }
 
 /// The kinds of records that belong to no user.
@@ -58,6 +58,8 @@ pub enum Shared {
     Index,
     /// Any other entry of the platform's own database: `key` and `value`.
     Keys,
+    /// Other names that lead to a user.
+    Aliases,
     /// Who is logged in.
     Sessions,
     /// Who asked for a new password.
@@ -66,9 +68,10 @@ pub enum Shared {
 
 impl Shared {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Index,
         Self::Keys,
+        Self::Aliases,
         Self::Sessions,
         Self::PasswordResets,
     ];
@@ -79,6 +82,7 @@ impl Shared {
         match self {
             Self::Index => "platform/platform",
             Self::Keys => "platform/keys",
+            Self::Aliases => "platform/aliases",
             Self::Sessions => "platform/sessions",
             Self::PasswordResets => "platform/password-resets",
         }

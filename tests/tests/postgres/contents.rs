@@ -100,6 +100,7 @@ fn large_users_are_whole() {
     assert_eq!(total, 100_000 + 3 * 20);
 }
 
+/// By its name or by its id.
 #[test]
 fn one_user_comes_alone() {
     let Some(case) = Case::new(&Setup::default(), &SMALL) else {
@@ -108,6 +109,14 @@ fn one_user_comes_alone() {
     let made = run(case.command("archive", &[]).args(["--user", "user000001"]));
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
     let archive = Plain::read(&case.folder.path().join("archive"));
+    let id = archive.json("manifest.json")["users"][0]["userId"].clone();
+    let made = run(case
+        .command("by-id", &[])
+        .args(["--user", id.as_str().unwrap()]));
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let by_id = Plain::read(&case.folder.path().join("by-id"));
+    let events = format!("users/{}/events", id.as_str().unwrap());
+    assert_eq!(by_id.records(&events), archive.records(&events));
     let manifest = archive.json("manifest.json");
     let users = manifest["users"].as_array().unwrap();
     assert_eq!(users.len(), 1);
@@ -189,4 +198,44 @@ fn missing_files_are_losses() {
             "{word}: {said}"
         );
     }
+}
+
+/// Whatever its dates say, and whatever its numbers are.
+#[test]
+fn every_row_comes_along_to_the_last_digit() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let content = r#"[123456789012345678901234567890, -0.10, 9007199254740993, 1e400]"#;
+    case.server.sql(
+        &case.database,
+        &format!(
+            "INSERT INTO events (user_id, id, time, modified, created, content) \
+             SELECT user_id, 'tomorrow', 1e300, 99999999999, -1e-7, '{content}' FROM users_index"
+        ),
+    );
+    let made = case.backup("archive", &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let archive = case.folder.path().join("archive");
+    let mut seen = 0;
+    for user in fs::read_dir(archive.join("users")).unwrap() {
+        let events = user.unwrap().path().join("events/events-0001.jsonl");
+        let events = fs::read_to_string(events).unwrap();
+        let line = events.lines().find(|line| line.contains("tomorrow"));
+        let line = line.unwrap();
+        // Digits as the database keeps them, doubles as JavaScript prints them.
+        assert!(
+            line.contains("[123456789012345678901234567890, -0.10, 9007199254740993, 1000"),
+            "{line}"
+        );
+        for text in [
+            "\"time\":1e+300",
+            "\"modified\":99999999999",
+            "\"created\":-1e-7",
+        ] {
+            assert!(line.contains(text), "{text}: {line}");
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
 }

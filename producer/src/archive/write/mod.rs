@@ -4,6 +4,7 @@ mod block;
 mod companions;
 mod destination;
 pub mod file;
+mod index;
 mod records;
 mod sink;
 mod user;
@@ -21,19 +22,16 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use index::{IndexDone, IndexWriter};
 pub use sink::Sink;
 pub use user::{UserDone, UserWriter, now_ms};
 
 use self::{
-    block::Block,
     destination::Destination,
     file::{FileWriter, hex},
-    records::{Place, RecordFile},
+    records::Place,
 };
-use crate::{
-    platform::{self, IndexSink, Shared, SinkError, User},
-    progress::Tally,
-};
+use crate::{platform::User, progress::Tally};
 
 /// The storage version that Pryv's own tool writes into its manifests.
 const CORE_VERSION: &str = "1.9.3";
@@ -130,92 +128,6 @@ pub struct ArchiveWriter {
     pub tally: Tally,
 }
 
-/// Takes what belongs to no user: one file per kind, begun with its first record.
-pub struct IndexWriter<'a> {
-    place: Place<'a>,
-    files: [Option<(RecordFile, Block)>; Shared::ALL.len()],
-    losses: Vec<Loss>,
-    withheld: u64,
-}
-
-/// What is known when everything that belongs to no user is written.
-pub struct IndexDone {
-    files: Vec<FileEntry>,
-    /// What could not be read.
-    pub losses: Vec<Loss>,
-    /// Secrets that were left out because the archive is not encrypted.
-    pub withheld: u64,
-}
-
-impl IndexWriter<'_> {
-    /// Begins a file, were it to stay empty.
-    pub fn begin(&mut self, kind: Shared) -> Result<(), ArchiveError> {
-        self.open(kind).map(drop)
-    }
-
-    /// Ends all files.
-    pub fn finish(self) -> Result<IndexDone, ArchiveError> {
-        let mut files = Vec::new();
-        for (mut file, mut block) in self.files.into_iter().flatten() {
-            pass_on(&mut file, &mut block, self.place.compress)?;
-            files.push(file.finish()?);
-        }
-        Ok(IndexDone {
-            files,
-            losses: self.losses,
-            withheld: self.withheld,
-        })
-    }
-
-    fn open(&mut self, kind: Shared) -> Result<&mut (RecordFile, Block), ArchiveError> {
-        let slot = &mut self.files[kind as usize];
-        if slot.is_none() {
-            let file = RecordFile::create(self.place, kind.stem())?;
-            return Ok(slot.insert((file, Block::default())));
-        }
-        slot.as_mut()
-            .ok_or_else(|| ArchiveError::UnsafeName(kind.stem().to_owned()))
-    }
-}
-
-fn pass_on(file: &mut RecordFile, block: &mut Block, compress: bool) -> Result<(), ArchiveError> {
-    if block.is_empty() {
-        return Ok(());
-    }
-    block.take(compress, |content| file.append(&content))
-}
-
-impl IndexSink for IndexWriter<'_> {
-    fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError> {
-        let compress = self.place.compress;
-        let (file, block) = self.open(kind)?;
-        block.push(line);
-        if block.is_full() {
-            pass_on(file, block, compress)?;
-        }
-        Ok(())
-    }
-
-    fn withheld(&mut self) {
-        self.withheld += 1;
-    }
-
-    fn loss(&mut self, loss: platform::Loss) {
-        self.losses.push(loss.into());
-    }
-}
-
-impl From<platform::Loss> for Loss {
-    fn from(loss: platform::Loss) -> Self {
-        Loss {
-            user_id: loss.user_id,
-            collection: loss.collection,
-            path: loss.path,
-            what: loss.what,
-        }
-    }
-}
-
 /// What is known when all users are written.
 pub struct Summary {
     /// Engine and domain, for the manifest.
@@ -224,6 +136,14 @@ pub struct Summary {
     pub platform_mode: &'static str,
     /// Losses that concern no user.
     pub losses: Vec<Loss>,
+}
+
+/// An archive that stands.
+pub struct Finished {
+    /// SHA-256 of `manifest.json` as stored.
+    pub id: String,
+    /// Bytes of all its files.
+    pub bytes: u64,
 }
 
 impl ArchiveWriter {
@@ -283,12 +203,7 @@ impl ArchiveWriter {
 
     /// Begins what belongs to no user.
     pub fn index(&self) -> IndexWriter<'_> {
-        IndexWriter {
-            place: self.place(),
-            files: Default::default(),
-            losses: Vec::new(),
-            withheld: 0,
-        }
+        IndexWriter::new(self.place())
     }
 
     /// Adds what belongs to no user.
@@ -296,17 +211,19 @@ impl ArchiveWriter {
         self.shared.append(&mut index.files);
     }
 
-    /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. Returns the archive id.
+    /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place.
     pub fn finish(
         mut self,
         mut users: Vec<UserDone>,
         summary: Summary,
-    ) -> Result<String, ArchiveError> {
+    ) -> Result<Finished, ArchiveError> {
         let mut files = std::mem::take(&mut self.shared);
+        let mut bytes: u64 = files.iter().chain(&self.envelope).map(|f| f.size).sum();
         let mut sums: Vec<String> = files.iter().chain(&self.envelope).map(sum_line).collect();
         for user in &mut users {
             sums.push(std::mem::take(&mut user.sums));
             sums.push(sum_line(&user.manifest_file));
+            bytes += user.bytes + user.manifest_file.size;
         }
         files.extend(users.iter().map(|u| u.manifest_file.clone()));
         let manifest = Manifest {
@@ -330,11 +247,13 @@ impl ArchiveWriter {
             inventory: Some(Inventory { v: 1, files }),
         };
         let entry = self.write_json("manifest.json", &manifest)?;
-        let id = entry.sha256.clone();
         sums.push(sum_line(&entry));
-        self.write_clear("SHA256SUMS", sorted(&sums).as_bytes())?;
+        let sums = self.write_clear("SHA256SUMS", sorted(&sums).as_bytes())?;
         self.destination.publish()?;
-        Ok(id)
+        Ok(Finished {
+            id: entry.sha256,
+            bytes: bytes + entry.size + sums.size,
+        })
     }
 
     /// Gives up: what was written of the archive is removed.

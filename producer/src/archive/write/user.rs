@@ -53,6 +53,8 @@ pub struct UserDone {
     pub manifest_file: FileEntry,
     /// The lines of the user's files in SHA256SUMS; of 100,000 users there is no room for more.
     pub sums: String,
+    /// Bytes of the user's files.
+    pub bytes: u64,
     /// What could not be read.
     pub losses: Vec<Loss>,
 }
@@ -235,11 +237,11 @@ impl<'a> UserWriter<'a> {
         let path = format!("{}/user-manifest.json", self.folder);
         let manifest_file = self.archive.write_json(&path, &manifest)?;
         let files = manifest.inventory.map(|i| i.files).unwrap_or_default();
-        let sums = files.iter().map(super::sum_line).collect();
         Ok(UserDone {
             entry: manifest.entry,
             manifest_file,
-            sums,
+            sums: files.iter().map(super::sum_line).collect(),
+            bytes: files.iter().map(|file| file.size).sum(),
             losses: manifest.losses,
         })
     }

@@ -291,6 +291,9 @@ impl Platform for PostgresPlatform {
                 Ok::<_, ExportError>(())
             })?,
         }
+        if index::with_aliases(scope) {
+            self.with_snapshot(|snapshot| shared::aliases(snapshot, scope, sink))?;
+        }
         if scope.ephemeral {
             self.with_snapshot(|snapshot| shared::ephemeral(snapshot, scope, sink))?;
         }

@@ -1,4 +1,4 @@
-//! What belongs to no user: sessions and password resets.
+//! What all users share: aliases, sessions and password resets.
 
 use super::Snapshot;
 use super::copy::Row;
@@ -20,7 +20,22 @@ pub fn rows<const N: usize>(
     Ok(())
 }
 
-/// Hands over those of the users in scope.
+/// Hands over the other names of the users in scope.
+pub fn aliases(
+    snapshot: &Snapshot,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    if !exists(snapshot, "alias_index")? {
+        return Ok(());
+    }
+    let query = "SELECT alias, user_id FROM alias_index ORDER BY alias COLLATE \"C\"";
+    rows(snapshot, query, |[alias, user_id]| {
+        index::alias(alias, user_id, scope, sink)
+    })
+}
+
+/// Hands over the sessions and password resets of the users in scope.
 pub fn ephemeral(
     snapshot: &Snapshot,
     scope: &Scope<'_>,

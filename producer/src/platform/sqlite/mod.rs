@@ -2,16 +2,16 @@
 
 mod account;
 mod base;
-mod ephemeral;
 mod events;
 pub(super) mod file;
 pub(super) mod reading;
 mod series;
+mod shared;
 
 use super::attachments::folder;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, User, UserSink,
-    attachments, each_user, rqlite,
+    attachments, each_user, index, rqlite,
 };
 use file::SqliteFile;
 use reading::Reading;
@@ -172,10 +172,15 @@ impl Platform for SqlitePlatform {
         if let Some(index) = &self.index {
             index.export(scope, sink)?;
         }
+        if index::with_aliases(scope) {
+            with_file(&self.users_dir.join("user-index.db"), |file| {
+                shared::aliases(file, scope, sink)
+            })?;
+        }
         // A platform on which nobody ever logged in has no such file.
         let path = self.users_dir.join("_shared/baseStorage.sqlite");
         if scope.ephemeral && path.exists() {
-            with_file(&path, |file| ephemeral::export(file, scope, sink))?;
+            with_file(&path, |file| shared::ephemeral(file, scope, sink))?;
         }
         Ok(())
     }

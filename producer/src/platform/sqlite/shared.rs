@@ -1,10 +1,31 @@
-//! Sessions and password resets, which all users share.
+//! What all users share: aliases, sessions and password resets.
 
 use super::file::SqliteFile;
 use crate::platform::{ExportError, IndexSink, Scope, index};
 
-/// Hands over those of the users in scope.
-pub fn export(
+/// Hands over the other names of the users in scope, from the index of users.
+pub fn aliases(
+    file: &SqliteFile,
+    scope: &Scope<'_>,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
+    if !file.has_table("alias4id")? {
+        return Ok(());
+    }
+    let failed = |e| file.error(e);
+    let sql = "SELECT alias, userId FROM alias4id ORDER BY alias";
+    let mut statement = file.connection.prepare(sql).map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let alias: String = row.get(0).map_err(failed)?;
+        let user_id: String = row.get(1).map_err(failed)?;
+        index::alias(&alias, &user_id, scope, sink)?;
+    }
+    Ok(())
+}
+
+/// Hands over the sessions and password resets of the users in scope.
+pub fn ephemeral(
     file: &SqliteFile,
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,

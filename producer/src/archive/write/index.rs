@@ -1,0 +1,114 @@
+//! What belongs to no user: the platform's own entries, aliases, sessions.
+
+use decryptor_wasm::{FileEntry, manifest::Loss};
+
+use super::{
+    ArchiveError,
+    block::Block,
+    records::{Place, RecordFile},
+};
+use crate::platform::{self, IndexSink, Shared, SinkError};
+
+/// Takes what belongs to no user: one file per kind, begun with its first record.
+pub struct IndexWriter<'a> {
+    place: Place<'a>,
+    files: [Option<(RecordFile, Block)>; Shared::ALL.len()],
+    losses: Vec<Loss>,
+    withheld: u64,
+}
+
+/// What is known when everything that belongs to no user is written.
+pub struct IndexDone {
+    pub(super) files: Vec<FileEntry>,
+    /// Numbers of records, in the order of [`Shared::ALL`].
+    pub counts: [u64; Shared::ALL.len()],
+    /// What could not be read.
+    pub losses: Vec<Loss>,
+    /// Secrets that were left out because the archive is not encrypted.
+    pub withheld: u64,
+}
+
+impl<'a> IndexWriter<'a> {
+    pub(super) fn new(place: Place<'a>) -> Self {
+        IndexWriter {
+            place,
+            files: Default::default(),
+            losses: Vec::new(),
+            withheld: 0,
+        }
+    }
+
+    /// Begins a file, were it to stay empty.
+    pub fn begin(&mut self, kind: Shared) -> Result<(), ArchiveError> {
+        self.open(kind).map(drop)
+    }
+
+    /// Ends all files.
+    pub fn finish(self) -> Result<IndexDone, ArchiveError> {
+        let mut files = Vec::new();
+        let mut counts = [0; Shared::ALL.len()];
+        for (slot, count) in self.files.into_iter().zip(&mut counts) {
+            let Some((mut file, mut block)) = slot else {
+                continue;
+            };
+            pass_on(&mut file, &mut block, self.place.compress)?;
+            let entry = file.finish()?;
+            *count = entry.records.unwrap_or(0);
+            files.push(entry);
+        }
+        Ok(IndexDone {
+            files,
+            counts,
+            losses: self.losses,
+            withheld: self.withheld,
+        })
+    }
+
+    fn open(&mut self, kind: Shared) -> Result<&mut (RecordFile, Block), ArchiveError> {
+        let slot = &mut self.files[kind as usize];
+        if slot.is_none() {
+            let file = RecordFile::create(self.place, kind.stem())?;
+            return Ok(slot.insert((file, Block::default())));
+        }
+        slot.as_mut()
+            .ok_or_else(|| ArchiveError::UnsafeName(kind.stem().to_owned()))
+    }
+}
+
+fn pass_on(file: &mut RecordFile, block: &mut Block, compress: bool) -> Result<(), ArchiveError> {
+    if block.is_empty() {
+        return Ok(());
+    }
+    block.take(compress, |content| file.append(&content))
+}
+
+impl IndexSink for IndexWriter<'_> {
+    fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError> {
+        let compress = self.place.compress;
+        let (file, block) = self.open(kind)?;
+        block.push(line);
+        if block.is_full() {
+            pass_on(file, block, compress)?;
+        }
+        Ok(())
+    }
+
+    fn withheld(&mut self) {
+        self.withheld += 1;
+    }
+
+    fn loss(&mut self, loss: platform::Loss) {
+        self.losses.push(loss.into());
+    }
+}
+
+impl From<platform::Loss> for Loss {
+    fn from(loss: platform::Loss) -> Self {
+        Loss {
+            user_id: loss.user_id,
+            collection: loss.collection,
+            path: loss.path,
+            what: loss.what,
+        }
+    }
+}
