@@ -1,14 +1,18 @@
 //! How fast a backup of a PostgreSQL platform is, beside `pg_dump -Fc` of the same database, in one run:
-//! `bench-backup [SCALE]`, where SCALE 1.0 (the default) is (a) 1 user with 1,000,000 events, (b) 10,000 users with 100
-//! events each, (c) 1 GiB of attachments. A second argument, `a`, `b` or `c`, runs that one only.
+//! `bench-backup [SCALE]`, where SCALE 1.0 (the default) is (a) 1 user with 1,000,000 events, and the memory of three times
+//! as many, (b) 10,000 users with 100 events each, (c) 1 GiB of attachments. A second argument, `a`, `b` or `c`, runs that
+//! one only.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use libdeflater::{CompressionLvl, Compressor};
 use pryv_backup_tests::fill::{self, Size};
 use pryv_backup_tests::folder;
 use pryv_backup_tests::postgres::{Postgres, Setup};
+use std::cell::Cell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -48,111 +52,210 @@ fn main() {
             "({name}) {users} users x {events} events, {} MiB of attachments",
             (users * attachments * attachment_bytes) >> 20
         );
-        case(&server, &size);
+        let ours = Case::new(&server, &size).run();
+        if name == "a" {
+            let size = Size {
+                events: size.events * 3,
+                ..size
+            };
+            let more = Case::new(&server, &size).backup(true).memory;
+            println!(
+                "  {} events: {} MiB resident, {:.2} times as much",
+                size.events,
+                more / 1024,
+                more as f64 / ours.memory as f64
+            );
+        }
     }
 }
 
-fn case(server: &Postgres, size: &Size) {
-    let folder = TempDir::new().unwrap();
-    let database = fill::platform(server, &folder.path().join("users"), size);
-    let records = size.users * size.events.max(size.attachments);
-    let key = folder.path().join("key.pem");
-    tool(&["keygen", "--output", key.to_str().unwrap()])
-        .output()
-        .unwrap();
+/// A filled platform, and a place for what is made of it.
+struct Case<'a> {
+    server: &'a Postgres,
+    folder: TempDir,
+    database: String,
+    records: usize,
+    runs: Cell<usize>,
+}
 
-    let copy = best(|| {
-        let mut psql = server.client("psql");
-        psql.args([
-            "--quiet",
-            "-c",
-            "COPY events TO stdout (FORMAT binary)",
-            &database,
-        ]);
-        measure(psql.stdout(Stdio::null()))
-    });
-    row("bare COPY of the events", &copy, 0, records);
-    let dump = folder.path().join("dump");
-    let dumped = best(|| {
-        let mut command = server.client("pg_dump");
-        measure(command.args(["-Fc", "-f"]).arg(&dump).arg(&database))
-    });
-    let dump_size = fs::metadata(&dump).unwrap().len();
-    row("pg_dump -Fc", &dumped, dump_size, records);
+impl<'a> Case<'a> {
+    fn new(server: &'a Postgres, size: &Size) -> Self {
+        let folder = TempDir::new().unwrap();
+        let database = fill::platform(server, &folder.path().join("users"), size);
+        let case = Self {
+            server,
+            folder,
+            database,
+            records: size.users * size.events.max(size.attachments),
+            runs: Cell::new(0),
+        };
+        let made = Command::new("age-keygen")
+            .arg("-o")
+            .arg(case.at("age"))
+            .output();
+        assert!(made.is_ok_and(|made| made.status.success()), "age-keygen");
+        tool(&["keygen", "--output"])
+            .arg(case.at("key.pem"))
+            .output()
+            .unwrap();
+        case
+    }
 
-    // A new folder each time: a file system that has just removed many files is slow in making new ones.
-    let mut runs = 0;
-    let mut backup = |sealed: bool| {
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A new name each time: a file system that has just removed many files is slow in making new ones.
+    fn next(&self, name: &str) -> PathBuf {
+        self.runs.set(self.runs.get() + 1);
+        self.at(&format!("{name}{}", self.runs.get()))
+    }
+
+    /// Everything side by side.
+    fn run(&self) -> Measured {
+        let copy = best(|| {
+            let mut psql = self.server.client("psql");
+            let sql = "COPY events TO stdout (FORMAT binary)";
+            psql.args(["--quiet", "-c", sql, &self.database]);
+            measure(psql.stdout(Stdio::null()))
+        });
+        self.row("bare COPY of the events", &copy, 0);
+        let dump = self.at("dump");
+        let dumped = best(|| {
+            let mut command = self.server.client("pg_dump");
+            measure(command.args(["-Fc", "-f"]).arg(&dump).arg(&self.database))
+        });
+        let dump_size = fs::metadata(&dump).unwrap().len();
+        self.row("pg_dump -Fc", &dumped, dump_size);
+        let sealed = best(|| self.dump_through_age());
+        let sealed_size = fs::metadata(self.at("dump.age")).unwrap().len();
+        self.row("pg_dump -Fc | age -r", &sealed, sealed_size);
+
+        let ours = self.backup(true);
+        let archive = self.at(&format!("archive{}", self.runs.get()));
+        let bytes: u64 = folder::tree(&archive)
+            .values()
+            .map(|file| file.len() as u64)
+            .sum();
+        self.row("backup, sealed", &ours, bytes);
+        let ratio = |other: &Measured| other.time.as_secs_f64() / ours.time.as_secs_f64();
+        println!(
+            "  {:.2} times as fast as pg_dump -Fc, {:.2} as pg_dump -Fc | age -r, {:.2} times its size",
+            ratio(&dumped),
+            ratio(&sealed),
+            bytes as f64 / dump_size as f64
+        );
+        let files = best(|| {
+            let copied = self.next("copied");
+            let mut cp = Command::new("sh");
+            measure(
+                cp.args(["-c", "cp -r \"$0\" \"$1\" && sync -f \"$1\""])
+                    .arg(&archive)
+                    .arg(&copied),
+            )
+        });
+        self.row("cp -r of the archive, and sync", &files, bytes);
+        self.row("gzip of its records alone", &self.compressed(), 0);
+        println!(
+            "  {:.2} times COPY and cp together; {:.2} of the speed of cp",
+            ours.time.as_secs_f64() / (copy.time + files.time).as_secs_f64(),
+            ratio(&files)
+        );
+        ours
+    }
+
+    fn backup(&self, sealed: bool) -> Measured {
         best(|| {
-            runs += 1;
-            let archive = folder.path().join(format!("archive{runs}"));
-            let mut command = tool(&["--quiet", "--output", archive.to_str().unwrap()]);
+            let archive = self.next(if sealed { "archive" } else { "clear" });
+            let mut command = tool(&["--quiet", "--output"]);
+            command.arg(archive);
             if sealed {
                 command
                     .arg("--recipient-pubkey")
-                    .arg(key.with_extension("pub.pem"));
+                    .arg(self.at("key.pub.pem"));
+            } else {
+                command.arg("--no-compress");
             }
-            let port = server.port.to_string();
-            let users = folder.path().join("users");
-            measure(command.current_dir(folder.path()).envs([
+            let port = self.server.port.to_string();
+            measure(command.current_dir(self.folder.path()).envs([
                 ("storages__engines__postgresql__port", port.as_str()),
-                ("storages__engines__postgresql__database", &database),
+                ("storages__engines__postgresql__database", &self.database),
                 ("storages__engines__postgresql__user", "postgres"),
-                ("storages__engines__sqlite__path", users.to_str().unwrap()),
+                (
+                    "storages__engines__sqlite__path",
+                    self.at("users").to_str().unwrap(),
+                ),
                 ("storages__platform__engine", "postgresql"),
             ]))
         })
-    };
-    let ours = backup(true);
-    let archive = folder.path().join("archive1");
-    let size_of_ours: u64 = folder::tree(&archive)
-        .values()
-        .map(|b| b.len() as u64)
-        .sum();
-    row("backup, sealed", &ours, size_of_ours, records);
-    println!(
-        "  {:.2} times as fast as pg_dump -Fc, {:.2} times its size",
-        dumped.time.as_secs_f64() / ours.time.as_secs_f64(),
-        size_of_ours as f64 / dump_size as f64
-    );
-    let mut runs = 0;
-    let files = best(|| {
-        runs += 1;
-        let copied = folder.path().join(format!("copied{runs}"));
-        let mut cp = Command::new("sh");
-        measure(
-            cp.args(["-c", "cp -r \"$0\" \"$1\" && sync -f \"$1\""])
-                .arg(&archive)
-                .arg(&copied),
-        )
-    });
-    row(
-        "cp -r of the archive, and sync",
-        &files,
-        size_of_ours,
-        records,
-    );
-    println!(
-        "  {:.2} times COPY and cp together; {:.2} of the speed of cp",
-        ours.time.as_secs_f64() / (copy.time + files.time).as_secs_f64(),
-        files.time.as_secs_f64() / ours.time.as_secs_f64()
-    );
+    }
+
+    fn dump_through_age(&self) -> Measured {
+        let key = fs::read_to_string(self.at("age")).unwrap();
+        let recipient = key
+            .lines()
+            .find_map(|line| line.strip_prefix("# public key: "));
+        let mut dump = self.server.client("pg_dump");
+        let mut dump = dump
+            .args(["-Fc", &self.database])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let measured = measure(
+            Command::new("age")
+                .args(["-r", recipient.unwrap(), "-o"])
+                .arg(self.at("dump.age"))
+                .stdin(dump.stdout.take().unwrap()),
+        );
+        assert!(dump.wait().unwrap().success());
+        measured
+    }
+
+    /// The records, compressed block by block by all cores: no reading, no sealing, no writing.
+    fn compressed(&self) -> Measured {
+        self.backup(false);
+        let mut lines = Vec::new();
+        for (path, bytes) in folder::tree(&self.at(&format!("clear{}", self.runs.get()))) {
+            if path.ends_with(".jsonl") {
+                lines.extend(bytes);
+            }
+        }
+        best(|| {
+            let started = Instant::now();
+            let blocks = Mutex::new(lines.chunks(1 << 20));
+            std::thread::scope(|scope| {
+                for _ in 0..std::thread::available_parallelism().map_or(1, Into::into) {
+                    scope.spawn(|| {
+                        let mut gzip = Compressor::new(CompressionLvl::new(4).unwrap());
+                        let mut member = vec![0; gzip.gzip_compress_bound(1 << 20)];
+                        while let Some(block) = { blocks.lock().unwrap().next() } {
+                            gzip.gzip_compress(block, &mut member).unwrap();
+                        }
+                    });
+                }
+            });
+            Measured {
+                time: started.elapsed(),
+                memory: 0,
+            }
+        })
+    }
+
+    fn row(&self, name: &str, measured: &Measured, bytes: u64) {
+        println!(
+            "  {name:<32} {:>7.2} s {:>8.0} k records/s {:>6} MB {:>5} MiB resident",
+            measured.time.as_secs_f64(),
+            self.records as f64 / measured.time.as_secs_f64() / 1e3,
+            bytes / 1_000_000,
+            measured.memory / 1024
+        );
+    }
 }
 
 struct Measured {
     time: Duration,
     /// Peak resident memory in KiB, as far as it was seen.
     memory: u64,
-}
-
-fn row(name: &str, measured: &Measured, bytes: u64, records: usize) {
-    println!(
-        "  {name:<32} {:>7.2} s {:>8.0} k records/s {:>6} MB {:>5} MiB resident",
-        measured.time.as_secs_f64(),
-        records as f64 / measured.time.as_secs_f64() / 1e3,
-        bytes / 1_000_000,
-        measured.memory / 1024
-    );
 }
 
 fn best(mut run: impl FnMut() -> Measured) -> Measured {

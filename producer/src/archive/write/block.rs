@@ -63,8 +63,8 @@ impl Block {
     }
 }
 
-/// On event lines, level 5 takes two thirds of the time of the usual 6, for 1 % more bytes.
-const LEVEL: i32 = 5;
+/// On event lines, level 4 takes less than two thirds of the time of the usual 6, for 3 % more bytes.
+const LEVEL: i32 = 4;
 
 struct Gzip {
     compressor: Compressor,
