@@ -29,7 +29,7 @@ pub enum Severity {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// Stable name for programs: `missing`, `foreign`, `stray`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
+    /// Stable name for programs: `missing`, `foreign`, `stray`, `unknown`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
     /// `user-manifest`.
     pub code: &'static str,
     /// The file concerned, or empty.

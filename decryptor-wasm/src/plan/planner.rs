@@ -232,6 +232,12 @@ impl<'a> Planner<'a> {
             }
             match kind {
                 PathKind::Manifest | PathKind::Envelope | PathKind::Sums => {}
+                PathKind::Stray if self.expected.contains_key(path) => self.find(
+                    Severity::Warning,
+                    "unknown",
+                    path,
+                    "belongs to the archive, but this version does not know what it is; it is left out: use the decryptor that came with the archive",
+                ),
                 PathKind::Stray => self.find(
                     Severity::Warning,
                     "stray",
