@@ -1,5 +1,6 @@
 //! Where two lists of records differ, order aside, and whether that is all as it should be.
 
+use crate::plain::Plain;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,7 +18,44 @@ pub struct Meant {
     pub reason: &'static str,
 }
 
+/// The kinds of records that a user of the fixtures has, besides series.
+const COLLECTIONS: [&str; 7] = [
+    "streams", "accesses", "profile", "webhooks", "events", "account", "audit",
+];
+
 impl Differences {
+    /// Compares two archives that hold everything of the same platform. The attachments must be the same.
+    ///
+    /// # Panics
+    /// When a user or a whole collection is missing, or an attachment differs.
+    #[must_use]
+    pub fn of_archives(ours: &Plain, theirs: &Plain) -> Self {
+        let mut found = Self::default();
+        let manifests = [ours, theirs].map(|archive| archive.json("manifest.json"));
+        let [mine, other] = &manifests;
+        found.values("manifest", "config", &mine["config"], &other["config"]);
+        assert_eq!(users(mine).count(), users(other).count());
+        for (mine, other) in users(mine).zip(users(other)) {
+            let [mine, other] = [mine, other].map(without_time);
+            found.values("manifest", "user", &mine, &other);
+            let user = mine["userId"].as_str().unwrap();
+            for kind in COLLECTIONS {
+                let name = format!("users/{user}/{kind}");
+                let records = ours.records(&name);
+                assert!(!records.is_empty(), "no {kind} of {user}");
+                found.records(kind, &records, &theirs.records(&name));
+            }
+            let name = format!("users/{user}/series/series");
+            found.records("series", &ours.records(&name), &theirs.records(&name));
+            let (mine, other) = (ours.attachments(user), theirs.attachments(user));
+            assert!(!mine.is_empty());
+            assert!(mine == other, "attachments of {user}");
+        }
+        let name = "platform/platform";
+        found.records("platform", &ours.records(name), &theirs.records(name));
+        found
+    }
+
     /// Compares records of one kind as JSON values. Records that are not in both lists are paired by what identifies
     /// them, and compared member by member.
     pub fn records(&mut self, kind: &str, ours: &[Value], theirs: &[Value]) {
@@ -142,6 +180,27 @@ fn canonical(value: &Value) -> String {
         }
     }
     sorted(value).to_string()
+}
+
+/// The users of a manifest.
+///
+/// # Panics
+/// When it has none.
+pub fn users(manifest: &Value) -> impl Iterator<Item = &Value> {
+    manifest["users"].as_array().unwrap().iter()
+}
+
+/// A user of a manifest without what no two backups share, and with the names that decompressed files have.
+fn without_time(user: &Value) -> Value {
+    let mut user = user.clone();
+    let removed = user.as_object_mut().unwrap().remove("backupTimestamp");
+    assert!(removed.unwrap().is_number());
+    for names in user["chunks"].as_object_mut().unwrap().values_mut() {
+        for name in names.as_array_mut().unwrap() {
+            *name = name.as_str().unwrap().trim_end_matches(".gz").into();
+        }
+    }
+    user
 }
 
 #[cfg(test)]

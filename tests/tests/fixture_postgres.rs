@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use pryv_backup_tests::command::{run, text, tool};
-use pryv_backup_tests::compare::{Differences, Meant};
+use pryv_backup_tests::compare::{Differences, Meant, users};
 use pryv_backup_tests::folder;
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Postgres;
@@ -15,10 +15,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
-
-const COLLECTIONS: [&str; 7] = [
-    "streams", "accesses", "profile", "webhooks", "events", "account", "audit",
-];
 
 const MEANT: &[Meant] = &[
     Meant {
@@ -137,50 +133,6 @@ impl Case {
     }
 }
 
-fn compare(ours: &Plain, theirs: &Plain) -> Differences {
-    let mut found = Differences::default();
-    let manifests = [ours.json("manifest.json"), theirs.json("manifest.json")];
-    let [mine, other] = &manifests;
-    found.values("manifest", "config", &mine["config"], &other["config"]);
-    assert_eq!(users(mine).count(), users(other).count());
-    for (mine, other) in users(mine).zip(users(other)) {
-        let [mine, other] = [mine, other].map(without_time);
-        found.values("manifest", "user", &mine, &other);
-        let user = mine["userId"].as_str().unwrap();
-        for kind in COLLECTIONS {
-            let name = format!("users/{user}/{kind}");
-            let records = ours.records(&name);
-            assert!(!records.is_empty(), "no {kind} of {user}");
-            found.records(kind, &records, &theirs.records(&name));
-        }
-        let name = format!("users/{user}/series/series");
-        found.records("series", &ours.records(&name), &theirs.records(&name));
-        let (mine, other) = (ours.attachments(user), theirs.attachments(user));
-        assert!(!mine.is_empty());
-        assert!(mine == other, "attachments of {user}");
-    }
-    let name = "platform/platform";
-    found.records("platform", &ours.records(name), &theirs.records(name));
-    found
-}
-
-fn users(manifest: &Value) -> impl Iterator<Item = &Value> {
-    manifest["users"].as_array().unwrap().iter()
-}
-
-/// A user of a manifest without what no two backups share, and with the names that decompressed files have.
-fn without_time(user: &Value) -> Value {
-    let mut user = user.clone();
-    let removed = user.as_object_mut().unwrap().remove("backupTimestamp");
-    assert!(removed.unwrap().is_number());
-    for names in user["chunks"].as_object_mut().unwrap().values_mut() {
-        for name in names.as_array_mut().unwrap() {
-            *name = name.as_str().unwrap().trim_end_matches(".gz").into();
-        }
-    }
-    user
-}
-
 fn theirs(fixtures: &Path) -> Plain {
     Plain::read(&fixtures.join("archives/plain-pg"))
 }
@@ -189,7 +141,7 @@ fn theirs(fixtures: &Path) -> Plain {
 fn what_comes_out_is_what_pryv_backs_up() {
     let Some(case) = Case::new() else { return };
     let ours = case.opened("sealed", &[], &[]);
-    compare(&ours, &theirs(&case.fixtures)).assert_meant(MEANT);
+    Differences::of_archives(&ours, &theirs(&case.fixtures)).assert_meant(MEANT);
 }
 
 /// The stock platform: audit trail in SQLite files, and here the attachments in the database.

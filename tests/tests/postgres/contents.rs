@@ -77,12 +77,7 @@ fn large_users_are_whole() {
     let Some(case) = Case::new(&Setup::default(), &SMALL) else {
         return;
     };
-    case.server.sql(
-        &case.database,
-        "INSERT INTO events (user_id, id, stream_ids, time, content, integrity) \
-         SELECT (SELECT min(user_id) FROM users_index), 'many' || n, '[\"diary\"]', n, to_jsonb(n), repeat('x', 200) \
-         FROM generate_series(1, 100000) n; ANALYZE events",
-    );
+    case.enlarge();
     let made = case.backup("archive", &[]);
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
     let archive = Plain::read(&case.folder.path().join("archive"));

@@ -40,6 +40,16 @@ impl Case {
         })
     }
 
+    /// Gives one user so many events that they are read over several connections.
+    fn enlarge(&self) {
+        self.server.sql(
+            &self.database,
+            "INSERT INTO events (user_id, id, stream_ids, time, content, integrity) \
+             SELECT (SELECT min(user_id) FROM users_index), 'many' || n, '[\"diary\"]', n, to_jsonb(n), repeat('x', 200) \
+             FROM generate_series(1, 100000) n; ANALYZE events",
+        );
+    }
+
     /// The command, without encryption or compression, and further settings.
     fn command(&self, name: &str, settings: &[(&str, &str)]) -> Command {
         let mut command = Command::new(tool());
