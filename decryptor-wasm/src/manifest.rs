@@ -78,9 +78,31 @@ pub struct Producer {
 
 /// `manifest.platform`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PlatformSection {
-    /// `pryv` (the entries that Pryv's own tool exports) or `none`.
+    /// `full`, `pryv` (the entries that Pryv's own tool exports) or `none`.
     pub mode: String,
+    /// How users are named in those entries: `cleartext` or `hashed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pii_mode: Option<String>,
+    /// What the platform kept things in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engines: Option<Engines>,
+}
+
+/// `manifest.platform.engines`: the names of Pryv's storage engines.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Engines {
+    /// Streams, accesses, profile, webhooks, events, accounts.
+    pub base: String,
+    /// Audit trail.
+    pub audit: String,
+    /// High-frequency series.
+    pub series: String,
+    /// Attachments.
+    pub file: String,
+    /// The platform's own entries.
+    pub platform: String,
 }
 
 /// Something that could not be read when the archive was made.

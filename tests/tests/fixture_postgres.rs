@@ -271,6 +271,20 @@ fn all_that_users_share_comes_along() {
             .all(|one| one["data"]["username"] == "alice")
     );
     assert!(sessions.len() < plain.records("platform/sessions").len());
+    // What of the platform's own database is hers.
+    let entries = hers.records("platform/platform");
+    assert!(entries.len() > 3 && entries.iter().all(|one| one["username"] == "alice"));
+    assert!(entries.len() < plain.records("platform/platform").len());
+    let keys = hers.records("platform/keys");
+    let key = |one: &Value| one["key"].as_str().unwrap().to_owned();
+    assert!(keys.iter().any(|one| key(one) == "user-core/alice"));
+    assert!(
+        keys.iter()
+            .filter(|one| key(one).starts_with("access-index/"))
+            .count()
+            > 1
+    );
+    assert!(keys.len() < plain.records("platform/keys").len());
     let aliases = hers.records("platform/aliases");
     let id = &hers.json("manifest.json")["users"][0]["userId"];
     assert_eq!((aliases.len(), &aliases[0]["userId"]), (1, id));

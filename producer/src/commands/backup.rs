@@ -4,7 +4,7 @@ use std::{collections::HashMap, env, sync::Mutex, time::Instant};
 
 use decryptor_wasm::{
     Kdf, PublicKey,
-    manifest::{Loss, PlatformConfig, UserStats},
+    manifest::{Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 use zeroize::Zeroizing;
 
@@ -18,7 +18,7 @@ use crate::{
     failure::Failure,
     interrupt,
     platform::{
-        self, ExportError, Platform, PlatformMode, Scope, Shared, SinkError, Target, User,
+        self, ExportError, Only, Platform, PlatformMode, Scope, Shared, SinkError, Target, User,
         UserSink, UserTarget,
     },
     progress::{self, Goal, Manner},
@@ -38,13 +38,16 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
     )?;
     let mode = match args.platform {
-        _ if args.user.is_some() => PlatformMode::None,
         PlatformArg::None => PlatformMode::None,
         PlatformArg::Pryv => PlatformMode::Pryv,
         PlatformArg::Full => PlatformMode::Full,
     };
     let platform = platform::open(&config, mode)?;
     let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
+    let token = match users.as_slice() {
+        [user] if args.user.is_some() => Some(token(&config, mode, user)?),
+        _ => None,
+    };
     let sealing = sealing(args)?;
     if args.dry_run {
         return Ok(Report::dry_run(&users, &sealing));
@@ -66,10 +69,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         mode,
         ephemeral: args.include_ephemeral,
         sealed: !matches!(sealing, Sealing::None),
-        only: match users.as_slice() {
-            [user] if args.user.is_some() => Some(user),
-            _ => None,
-        },
+        only: token.as_deref().zip(users.first()).map(only),
     };
     let (done, shared) = match write(&mut archive, platform.as_ref(), &users, &scope, args) {
         Ok(done) => done,
@@ -93,7 +93,17 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
                 engine: config.base_engine.name().to_owned(),
                 domain: config.domain.clone(),
             },
-            platform_mode: mode.name(),
+            platform: PlatformSection {
+                mode: mode.name().to_owned(),
+                pii_mode: Some(config.pii.name().to_owned()),
+                engines: Some(Engines {
+                    base: config.base_engine.name().to_owned(),
+                    audit: config.audit_engine.name().to_owned(),
+                    series: config.series_engine.name().to_owned(),
+                    file: config.file_engine.name().to_owned(),
+                    platform: config.platform_engine.name().to_owned(),
+                }),
+            },
             losses: shared.losses,
         },
     )?;
@@ -145,6 +155,22 @@ fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec
         )));
     }
     Ok(found)
+}
+
+/// What stands for the only user of the backup in the platform's own database.
+fn token(config: &Config, mode: PlatformMode, user: &User) -> Result<String, Failure> {
+    match config.pii.username(&user.username) {
+        Some(token) => Ok(token),
+        None if mode == PlatformMode::None => Ok(String::new()),
+        None => Err(Failure::failed(
+            "platform.piiMode is hashed, and platform.piiHmacKey is not set: without it the entries of one user cannot be \
+             told from the others; set it, or pass --platform none",
+        )),
+    }
+}
+
+fn only<'a>((token, user): (&'a str, &'a User)) -> Only<'a> {
+    Only { user, token }
 }
 
 fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {

@@ -58,7 +58,10 @@ impl Found {
         ConfigError::Value {
             key: key.into(),
             // A URL may hold a password too.
-            value: if key.ends_with("password") || key.ends_with("url") {
+            value: if ["password", "url", "Key"]
+                .iter()
+                .any(|end| key.ends_with(end))
+            {
                 "(not shown)".to_owned()
             } else {
                 format!("{:?}", self.value)

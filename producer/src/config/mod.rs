@@ -4,6 +4,7 @@ mod layers;
 mod pgpass;
 mod postgres;
 
+use crate::platform::pii::{Pii, PiiKey};
 use layers::Layers;
 pub use postgres::{Postgres, Secret, TlsMode};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub struct Config {
     pub rqlite_url: String,
     /// `storages.engines.postgresql`.
     pub postgres: Postgres,
+    /// `platform.piiMode` and `platform.piiHmacKey`.
+    pub pii: Pii,
     /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
     pub domain: String,
 }
@@ -141,8 +144,29 @@ impl Config {
             users_dir: pryv_root.join(path.value),
             postgres: Postgres::find(&layers, pryv_root)?,
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
+            pii: pii(&layers)?,
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
         })
+    }
+}
+
+/// A platform without the setting is older than it, and names users as they are called.
+fn pii(layers: &Layers) -> Result<Pii, ConfigError> {
+    let (key, mode) = ("platform.piiHmacKey", "platform.piiMode");
+    let Some(found) = layers.find(mode)? else {
+        return Ok(Pii::Cleartext);
+    };
+    match found.value.as_str() {
+        "hashed" => {}
+        "cleartext" => return Ok(Pii::Cleartext),
+        _ => return Err(found.error(mode, "use hashed or cleartext")),
+    }
+    match layers.find(key)?.filter(|found| !found.value.is_empty()) {
+        Some(found) => match PiiKey::parse(&found.value) {
+            Some(key) => Ok(Pii::Hashed(Some(key))),
+            None => Err(found.error(key, "use the base64 of 32 bytes")),
+        },
+        None => Ok(Pii::Hashed(None)),
     }
 }
 

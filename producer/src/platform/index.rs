@@ -2,7 +2,7 @@
 //! and whatever else the platform keeps there.
 
 use super::json::Object;
-use super::{ExportError, IndexSink, Loss, PlatformMode, Scope, Shared};
+use super::{ExportError, IndexSink, Loss, Only, PlatformMode, Scope, Shared};
 
 /// The key ranges of a backup, as a primary key answers them ('0' follows '/'): unique values, indexed ones, and then all
 /// that lies around them.
@@ -46,6 +46,9 @@ pub fn hand_over(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
+    if scope.only.is_some_and(|only| !belongs(key, value, only)) {
+        return Ok(());
+    }
     let begins = |prefix: &&str| key.starts_with(*prefix);
     if !["user-unique/", "user-indexed/"].iter().any(begins) {
         if SHORT_LIVED.iter().any(begins) && !scope.ephemeral {
@@ -75,6 +78,31 @@ pub fn hand_over(
     }
 }
 
+/// Whether an entry is one of this user.
+fn belongs(key: &str, value: &str, only: Only<'_>) -> bool {
+    /// What an entry about an access says of its owner.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Access {
+        username: Option<String>,
+        username_token: Option<String>,
+    }
+    let is = |name: &str| name == only.user.username || name == only.token;
+    let mut parts = key.splitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("user-unique"), Some(_), Some(_)) => is(value),
+        (Some("user-indexed"), Some(_), Some(name)) | (Some("user-core"), Some(name), None) => {
+            is(name)
+        }
+        (Some("access-index"), Some(_), None) => {
+            let access = serde_json::from_str::<Access>(value).ok();
+            let names = access.map(|access| [access.username, access.username_token]);
+            names.into_iter().flatten().flatten().any(|name| is(&name))
+        }
+        _ => false,
+    }
+}
+
 /// `user-unique/<field>/<value>` → username, or `user-indexed/<field>/<username>` → value.
 /// Only the first two slashes separate: a value may contain more.
 fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
@@ -97,7 +125,7 @@ fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
 
 /// Whether aliases are in scope: they belong to users, but Pryv's own backup has none.
 pub fn with_aliases(scope: &Scope<'_>) -> bool {
-    scope.mode == PlatformMode::Full || scope.only.is_some()
+    scope.mode == PlatformMode::Full
 }
 
 /// Hands over another name of a user.
@@ -107,7 +135,7 @@ pub fn alias(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    if scope.only.is_some_and(|only| only.user_id != user_id) {
+    if scope.only.is_some_and(|only| only.user.user_id != user_id) {
         return Ok(());
     }
     let mut object = Object::new();
@@ -165,7 +193,7 @@ fn personal(
 ) -> Result<(), ExportError> {
     if scope
         .only
-        .is_some_and(|only| owner != Some(only.username.as_str()))
+        .is_some_and(|only| owner != Some(only.user.username.as_str()))
     {
         return Ok(());
     }

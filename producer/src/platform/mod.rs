@@ -6,6 +6,7 @@
 mod attachments;
 mod index;
 mod json;
+pub mod pii;
 mod postgres;
 mod rqlite;
 mod sqlite;
@@ -48,7 +49,16 @@ pub struct Scope<'a> {
     /// The archive is encrypted: secrets may go into it.
     pub sealed: bool,
     /// The only user of the backup.
-    pub only: Option<&'a User>,
+    pub only: Option<Only<'a>>,
+}
+
+/// The only user of a backup.
+#[derive(Clone, Copy, Debug)]
+pub struct Only<'a> {
+    /// The user.
+    pub user: &'a User,
+    /// What stands for the username in the platform's own database.
+    pub token: &'a str,
 }
 
 /// The kinds of records that belong to no user.

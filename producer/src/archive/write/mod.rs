@@ -132,8 +132,8 @@ pub struct ArchiveWriter {
 pub struct Summary {
     /// Engine and domain, for the manifest.
     pub config: PlatformConfig,
-    /// `full`, `pryv` or `none`.
-    pub platform_mode: &'static str,
+    /// How much of the platform's own database, and how the platform keeps things.
+    pub platform: PlatformSection,
     /// Losses that concern no user.
     pub losses: Vec<Loss>,
 }
@@ -240,9 +240,7 @@ impl ArchiveWriter {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             }),
             encrypted: Some(self.key.is_some()),
-            platform: Some(PlatformSection {
-                mode: summary.platform_mode.to_owned(),
-            }),
+            platform: Some(summary.platform),
             losses: summary.losses,
             inventory: Some(Inventory { v: 1, files }),
         };
