@@ -48,6 +48,23 @@ pub struct KeygenArgs {
     pub passphrase_file: Option<PathBuf>,
 }
 
+/// What opens an encrypted backup.
+#[derive(Debug, Default, Args)]
+pub struct KeyArgs {
+    /// Private key (PEM or DER).
+    #[arg(long, value_name = "FILE")]
+    pub private_key: Option<PathBuf>,
+    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE")]
+    pub private_key_passphrase: Option<String>,
+    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE", conflicts_with = "passphrase_file")]
+    pub passphrase: Option<String>,
+    /// The same, from a file.
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["out", "list", "verify"]))]
 pub struct DecryptArgs {
@@ -63,18 +80,8 @@ pub struct DecryptArgs {
     /// Check every file, write nothing.
     #[arg(long)]
     pub verify: bool,
-    /// Private key (PEM or DER).
-    #[arg(long, value_name = "FILE")]
-    pub private_key: Option<PathBuf>,
-    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
-    #[arg(long, value_name = "PASSPHRASE")]
-    pub private_key_passphrase: Option<String>,
-    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
-    #[arg(long, value_name = "PASSPHRASE", conflicts_with = "passphrase_file")]
-    pub passphrase: Option<String>,
-    /// The same, from a file.
-    #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub key: KeyArgs,
     /// Write plain .jsonl instead of .jsonl.gz.
     #[arg(long)]
     pub gunzip: bool,

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod decrypt;
 pub mod keygen;
+pub mod secrets;
 
 use std::{io::IsTerminal, path::Path};
 

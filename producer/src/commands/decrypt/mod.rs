@@ -2,7 +2,6 @@
 
 mod output;
 mod report;
-mod secrets;
 mod work;
 
 use std::path::Path;
@@ -10,6 +9,7 @@ use std::path::Path;
 use crate::{
     archive::read::{Archive, Choice, Folder},
     cli::DecryptArgs,
+    commands::secrets,
     failure::Failure,
     interrupt,
     progress::{self, Goal, Manner, Tally},
@@ -28,7 +28,7 @@ pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
         expect_id: args.expect_id.as_deref(),
     };
     let archive = Archive::open(Folder::new(&args.dir), choice, |envelope| {
-        secrets::unlock(envelope, args)
+        secrets::unlock(envelope, &args.key)
     })?;
     report::guarantees(&archive);
     if args.list {

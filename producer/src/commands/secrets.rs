@@ -11,12 +11,12 @@ use decryptor_wasm::{
 };
 use zeroize::Zeroizing;
 
-use crate::{archive::SystemRandom, cli::DecryptArgs, commands::first_line};
+use crate::{archive::SystemRandom, cli::KeyArgs, commands::first_line};
 
 type Secret = Zeroizing<String>;
 
 /// The data key of the archive behind `envelope`.
-pub fn unlock(envelope: &Envelope, args: &DecryptArgs) -> Result<DataKey> {
+pub fn unlock(envelope: &Envelope, args: &KeyArgs) -> Result<DataKey> {
     let given = passphrase(args)?;
     if envelope.mode() != Mode::Hybrid {
         if let Some(passphrase) =
@@ -60,7 +60,15 @@ pub fn unlock(envelope: &Envelope, args: &DecryptArgs) -> Result<DataKey> {
     envelope.unlock_with_private_key(&key, &mut SystemRandom)
 }
 
-fn passphrase(args: &DecryptArgs) -> Result<Option<Secret>> {
+/// Whether something is there to open a backup with, without asking.
+pub fn given(args: &KeyArgs) -> bool {
+    args.private_key.is_some()
+        || args.passphrase.is_some()
+        || args.passphrase_file.is_some()
+        || variable("PRYV_BACKUP_PASSPHRASE").is_some()
+}
+
+fn passphrase(args: &KeyArgs) -> Result<Option<Secret>> {
     if let Some(path) = &args.passphrase_file {
         let bytes = Zeroizing::new(
             std::fs::read(path).map_err(|e| unreadable("passphrase file", path, &e))?,
