@@ -5,7 +5,7 @@ use std::{io, process::ExitCode};
 use clap::Parser;
 use pryv_backup::{
     cli::{Cli, Command},
-    commands::{backup, decrypt, keygen},
+    commands::{backup, cat, decrypt, diff, keygen, list, stats},
     failure::Failure,
     interrupt,
     report::printable,
@@ -40,6 +40,10 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Some(Command::Keygen(args)) => keygen::run(args).map(|()| 0),
         Some(Command::Decrypt(args)) => decrypt::run(args),
+        Some(Command::List(args)) => list::run(args),
+        Some(Command::Stats(args)) => stats::run(args),
+        Some(Command::Cat(args)) => cat::run(args),
+        Some(Command::Diff(args)) => diff::run(args),
         Some(Command::Sample { dir }) => {
             // The configuration that is written names its folder, and must hold from anywhere.
             let absolute = std::path::absolute(dir)

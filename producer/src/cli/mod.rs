@@ -25,6 +25,14 @@ pub enum Command {
     Keygen(KeygenArgs),
     /// Open a backup: decrypt, verify or list it. The native twin of decrypt-backup.mjs.
     Decrypt(DecryptArgs),
+    /// Show which archive this is, and with the key, its users; or all archives in a folder.
+    List(LookArgs),
+    /// Count what an archive holds, and what takes its space.
+    Stats(LookArgs),
+    /// Print one file of an archive, decrypted and decompressed.
+    Cat(CatArgs),
+    /// Compare two archives, record by record.
+    Diff(DiffArgs),
     /// Write a small sample platform to try the tool with.
     Sample {
         /// New folder for the platform.
@@ -103,6 +111,53 @@ pub struct DecryptArgs {
     /// Files at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// Folder of the backup.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Only this user (user id or username).
+    #[arg(long, short = 'u')]
+    pub user: Option<String>,
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CatArgs {
+    /// Folder of the backup.
+    pub dir: PathBuf,
+    /// Path in the archive, with or without `.gz`.
+    pub path: String,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Leave records compressed.
+    #[arg(long)]
+    pub raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Folder of the older backup.
+    pub old: PathBuf,
+    /// Folder of the newer backup.
+    pub new: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Only this user (user id or username).
+    #[arg(long, short = 'u')]
+    pub user: Option<String>,
+    /// Name every record that differs.
+    #[arg(long, short = 'v')]
+    pub verbose: bool,
+    /// As one JSON object.
+    #[arg(long, conflicts_with = "verbose")]
+    pub json: bool,
 }
 
 fn archive_id(text: &str) -> Result<String, String> {

@@ -1,15 +1,58 @@
 //! One file per command, each the story of what it does.
 
 pub mod backup;
+pub mod cat;
 pub mod decrypt;
+pub mod diff;
 pub mod keygen;
+pub mod list;
 pub mod secrets;
+pub mod stats;
 
 use std::{io::IsTerminal, path::Path};
 
+use decryptor_wasm::plan::Severity;
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::{
+    archive::read::{Archive, Choice, Folder},
+    cli::KeyArgs,
+    failure::Failure,
+    report::printable,
+};
+
+/// Opens an archive, the whole of it or what concerns one user.
+fn open(dir: &Path, user: Option<&str>, key: &KeyArgs) -> Result<Archive, Failure> {
+    let choice = Choice {
+        user,
+        ..Choice::default()
+    };
+    Ok(Archive::open(Folder::new(dir), choice, |envelope| {
+        secrets::unlock(envelope, key)
+    })?)
+}
+
+/// Names what is wrong with an archive's list of files; the exit code that it comes to.
+fn warn(archive: &Archive) -> u8 {
+    let mut code = 0;
+    for finding in &archive.plan.findings {
+        if finding.severity == Severity::Error {
+            eprintln!(
+                "{}",
+                printable(&format!("damaged: {}: {}", finding.path, finding.message))
+            );
+            code = 4;
+        }
+    }
+    code
+}
+
+/// Prints a value as one line of JSON.
+fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|e| Failure::failed(e.to_string()))?;
+    println!("{text}");
+    Ok(())
+}
 
 /// Reads a small file, naming it in the failure.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -1,0 +1,195 @@
+//! `list`: which archive this is. What is inside a sealed one shows with its key only.
+
+use std::path::Path;
+
+use decryptor_wasm::{Envelope, Manifest, Mode, UserEntry, manifest::Loss};
+use indicatif::HumanBytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{open, print_json, secrets, warn};
+use crate::{
+    archive::{
+        read::{Archive, Folder},
+        sha256_hex,
+    },
+    cli::{KeyArgs, LookArgs},
+    failure::Failure,
+    report::printable,
+};
+
+/// An archive, as far as it can be seen.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    path: String,
+    archive_id: String,
+    /// `none`, or the mode of the envelope.
+    encryption: &'static str,
+    /// Fingerprints of the public keys.
+    recipients: Vec<String>,
+    files: usize,
+    bytes: u64,
+    #[serde(flatten)]
+    inside: Option<Inside>,
+}
+
+/// What the manifest says.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Inside {
+    /// RFC 3339.
+    made: String,
+    by: String,
+    backup_type: String,
+    engine: String,
+    domain: String,
+    users: Vec<UserEntry>,
+    losses: Vec<Loss>,
+}
+
+/// Shows the archive in a folder, or all archives in the folders there.
+pub fn run(args: &LookArgs) -> Result<u8, Failure> {
+    if args.dir.join("manifest.json").exists() || !args.dir.is_dir() {
+        let (listed, code) = look(&args.dir, args)?;
+        show(&[listed], args.json)?;
+        return Ok(code);
+    }
+    let folders = std::fs::read_dir(&args.dir)
+        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
+        .map_err(|e| Failure::failed(format!("{}: {e}", args.dir.display())));
+    let mut folders: Vec<std::path::PathBuf> = folders?;
+    folders.retain(|path| path.join("manifest.json").exists());
+    folders.sort();
+    if folders.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} holds no archive: give the folder of a backup, or one with backups in it",
+            args.dir.display()
+        )));
+    }
+    let (mut all, mut worst) = (Vec::new(), 0);
+    for folder in &folders {
+        match look(folder, args) {
+            Ok((listed, code)) => {
+                all.push(listed);
+                worst = worst.max(code);
+            }
+            Err(failure) => {
+                eprintln!(
+                    "{}",
+                    printable(&format!("{}: {}", folder.display(), failure.message))
+                );
+                worst = worst.max(failure.code);
+            }
+        }
+    }
+    show(&all, args.json)?;
+    Ok(worst)
+}
+
+fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
+    let folder = Folder::new(dir);
+    let files = folder.list()?;
+    let sealed = files.iter().any(|(path, _)| path == "encryption.json");
+    let envelope = if sealed {
+        Some(Envelope::parse(&folder.read("encryption.json")?)?)
+    } else {
+        None
+    };
+    let mut listed = Listed {
+        path: dir.display().to_string(),
+        archive_id: String::new(),
+        encryption: envelope.as_ref().map_or("none", |e| e.mode().name()),
+        recipients: envelope
+            .iter()
+            .flat_map(|e| e.recipients().iter().map(|r| r.fingerprint.clone()))
+            .collect(),
+        files: files.len(),
+        bytes: files.iter().map(|(_, size)| size).sum(),
+        inside: None,
+    };
+    if sealed && !can_open(&args.key) {
+        listed.archive_id = sha256_hex(&folder.read("manifest.json")?);
+        return Ok((listed, 0));
+    }
+    let archive = open(dir, args.user.as_deref(), &args.key)?;
+    listed.archive_id.clone_from(&archive.id);
+    listed.inside = Some(inside(&archive));
+    Ok((listed, warn(&archive)))
+}
+
+fn can_open(key: &KeyArgs) -> bool {
+    secrets::given(key)
+}
+
+fn inside(archive: &Archive) -> Inside {
+    let manifest: &Manifest = &archive.manifest;
+    let by = manifest.producer.as_ref();
+    Inside {
+        made: Timestamp::from_millisecond(manifest.backup_timestamp)
+            .map_or_else(|_| "unknown".to_owned(), |time| time.to_string()),
+        by: by.map_or_else(
+            || "Pryv's own tool".to_owned(),
+            |p| format!("{} {}", p.name, p.version),
+        ),
+        backup_type: manifest.backup_type.clone(),
+        engine: manifest.config.engine.clone(),
+        domain: manifest.config.domain.clone(),
+        users: archive.plan.users.clone(),
+        losses: manifest.losses.clone(),
+    }
+}
+
+fn show(all: &[Listed], json: bool) -> Result<(), Failure> {
+    if json {
+        return print_json(&serde_json::json!({ "archives": all }));
+    }
+    for listed in all {
+        for line in text(listed) {
+            println!("{}", printable(&line));
+        }
+    }
+    Ok(())
+}
+
+fn text(listed: &Listed) -> Vec<String> {
+    let sealed = match listed.encryption {
+        "none" => "not encrypted".to_owned(),
+        mode if mode == Mode::Hybrid.name() => match listed.recipients.as_slice() {
+            [] => "encrypted to a public key".to_owned(),
+            some => format!("encrypted to {}", some.join(", ")),
+        },
+        mode => format!("encrypted with a passphrase ({mode})"),
+    };
+    let mut lines = vec![
+        listed.path.clone(),
+        format!("  archive {}", listed.archive_id),
+        format!(
+            "  {sealed}; {} files, {}",
+            listed.files,
+            HumanBytes(listed.bytes)
+        ),
+    ];
+    let Some(inside) = &listed.inside else {
+        lines.push(
+            "  what is inside shows with its key: --private-key or --passphrase-file".to_owned(),
+        );
+        return lines;
+    };
+    lines.push(format!(
+        "  made {} by {}, {}; engine {}, domain {}",
+        inside.made, inside.by, inside.backup_type, inside.engine, inside.domain
+    ));
+    for user in &inside.users {
+        lines.push(format!(
+            "  {}  {}  {} events, {} attachments",
+            user.username, user.user_id, user.stats.events, user.stats.attachments
+        ));
+    }
+    lines.push(format!(
+        "  {} users, {} losses when it was made",
+        inside.users.len(),
+        inside.losses.len()
+    ));
+    lines
+}
