@@ -1,0 +1,186 @@
+//! Writing into a platform: users come in as the records of an archive, one user at a time, each whole or not at all.
+//!
+//! A [`PlatformWriter`] stands for a platform of any mix of engines. [`PlatformWriter::begin`] opens a [`UserWriter`]; what it
+//! takes stays aside (in an open transaction, in files of other names) until [`UserWriter::commit`]. Dropping it undoes everything.
+//! What a killed process left between the two is finished or undone by [`PlatformWriter::recover`].
+
+use std::{collections::HashMap, io::Read};
+
+use super::{Collection, PlatformError, Shared, User};
+
+/// A platform that can take users.
+pub trait PlatformWriter: Sync {
+    /// Finishes what a killed run had committed and undoes what it had not. To be called before anything else; a platform that
+    /// has nothing to recover answers with an empty list.
+    ///
+    /// # Errors
+    /// When a store cannot be reached, or when a run is still at work on this platform.
+    fn recover(&self) -> Result<Vec<Recovered>, RestoreError>;
+
+    /// What speaks against a restore into this platform, before anything is written: a schema that is missing or older than the
+    /// records need, indexes of an unmigrated database, too little disk for `bytes`, a Pryv.io core that seems to be running.
+    ///
+    /// # Errors
+    /// When a store cannot be reached.
+    fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError>;
+
+    /// The users that are there.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn users(&self) -> Result<Vec<User>, RestoreError>;
+
+    /// Names beside the usernames that lead to a user: user ids by alias.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn aliases(&self) -> Result<HashMap<String, String>, RestoreError>;
+
+    /// Begins a user. With `replace`, everything that the platform holds of this user id gives way on commit; without it, a user
+    /// that is there is an error.
+    ///
+    /// # Errors
+    /// When a store cannot be reached or cannot take the user.
+    fn begin<'a>(
+        &'a self,
+        user: &User,
+        replace: bool,
+    ) -> Result<Box<dyn UserWriter + 'a>, RestoreError>;
+
+    /// The way in for what belongs to no user, when the platform has a database of its own.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError>;
+}
+
+/// One user on its way in.
+pub trait UserWriter {
+    /// Takes complete JSON objects of one collection, each with its newline. Collections come in this order, each at most once:
+    /// streams, accesses, profile, webhooks, events, account, audit, series, and attachments after the events; the lines of one
+    /// may come in any number of calls.
+    ///
+    /// # Errors
+    /// When a record is not what the format says ([`RestoreError::Record`]), or when a store cannot take it.
+    fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError>;
+
+    /// Takes one attachment of an event.
+    ///
+    /// # Errors
+    /// When the content ends early or a store cannot take it.
+    fn attachment(
+        &mut self,
+        event_id: &str,
+        file_id: &str,
+        content: &mut dyn Read,
+    ) -> Result<(), RestoreError>;
+
+    /// Ends the records: what is still held back is written, what is derived (paths, full-text index, aliases) is complete.
+    /// After it [`Self::read_back`] gives what will stand on the platform.
+    ///
+    /// # Errors
+    /// When a store cannot take it.
+    fn flush(&mut self) -> Result<(), RestoreError>;
+
+    /// Reads a collection back, as a backup of the platform would hold it after the commit.
+    ///
+    /// # Errors
+    /// When a store cannot be read, or the error of `take`.
+    fn read_back(
+        &mut self,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError>;
+
+    /// What the platform could not hold, counted by kind; to be asked after [`Self::flush`].
+    fn unheld(&self) -> Vec<Unheld>;
+
+    /// Makes the user stand, durably. On an error the user is as before.
+    ///
+    /// # Errors
+    /// When a store refuses.
+    fn commit(self: Box<Self>) -> Result<(), RestoreError>;
+}
+
+/// Takes what belongs to no user. Entries that are there are replaced; nothing is removed.
+pub trait SharedWriter {
+    /// Who owns these keys of the platform's own database now: the stored values, one for each key.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError>;
+
+    /// Takes entries of the platform's own database: key and value as stored.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError>;
+
+    /// Takes sessions or password resets: complete JSON objects, each with its newline, as a backup holds them.
+    ///
+    /// # Errors
+    /// When the store refuses, or when a record is not what the format says.
+    fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError>;
+}
+
+/// Something that a recovery has settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The user concerned.
+    pub user: User,
+    /// Whether the user now stands as restored; otherwise as before.
+    pub finished: bool,
+}
+
+/// Something that speaks against a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The restore cannot be done; otherwise it is for the operator to know.
+    pub fatal: bool,
+    /// What it is and what to do, in one line.
+    pub what: String,
+}
+
+/// Something of an archive that the platform has no place for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheld {
+    /// The collection concerned.
+    pub collection: Collection,
+    /// What it is, for example `key "tags"`.
+    pub what: String,
+    /// How many records have it.
+    pub records: u64,
+}
+
+/// Why a user, or what all users share, could not be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The platform cannot be read or written.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// A file of the platform cannot be written.
+    #[error("cannot write {path}: {source}; check that the disk has room and that this user may write there")]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// A record of the archive is not what the format says, or is there twice.
+    #[error("{collection}: {what}")]
+    Record {
+        /// The collection.
+        collection: &'static str,
+        /// Which record, and what is wrong with it.
+        what: String,
+    },
+    /// The platform already has what the archive brings.
+    #[error("{what}")]
+    Conflict {
+        /// What is in the way, and what to do.
+        what: String,
+    },
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Archive(#[from] decryptor_wasm::Error),
+}
