@@ -11,6 +11,7 @@ pub mod container;
 pub mod envelope;
 mod error;
 pub mod gzip;
+pub mod integrity;
 pub mod jsonl;
 mod keys;
 pub mod layout;

@@ -159,7 +159,9 @@ pub enum RestoreError {
     #[error(transparent)]
     Platform(#[from] PlatformError),
     /// A file of the platform cannot be written.
-    #[error("cannot write {path}: {source}; check that the disk has room and that this user may write there")]
+    #[error(
+        "cannot write {path}: {source}; check that the disk has room and that this user may write there"
+    )]
     Write {
         /// The file.
         path: std::path::PathBuf,
