@@ -10,6 +10,7 @@ pub mod pii;
 mod postgres;
 mod rqlite;
 mod sqlite;
+mod staging;
 pub mod write;
 
 use crate::config::{Config, Engine};

@@ -4,11 +4,18 @@ mod address;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::time::Duration;
 use ureq::http::{HeaderValue, header};
 
 /// Rows per request.
 const PAGE: usize = 1000;
+/// Keys, or entries to store, per request.
+const BATCH: usize = 500;
+/// Strong reads, because others may be old or, in an election, empty.
+const QUERY: &str = "/db/query?level=strong";
+/// All or nothing.
+const EXECUTE: &str = "/db/execute?transaction";
 /// Bytes of one answer that are still read.
 const LIMIT: u64 = 256 << 20;
 /// A leader is found after one step; more than a few are a circle.
@@ -80,13 +87,60 @@ impl Rqlite {
         Ok(())
     }
 
-    /// The rows after a key and before another; strong reads, because others may be old or, in an election, empty.
+    /// The rows after a key and before another.
     fn page(&self, after: &str, end: &str) -> Result<Vec<(String, String)>, PlatformError> {
         let sql = "SELECT key, value FROM keyValue WHERE key > ? AND key < ? ORDER BY key LIMIT ?";
-        let body = serde_json::json!([[sql, after, end, PAGE]]).to_string();
+        self.call(QUERY, &serde_json::json!([[sql, after, end, PAGE]]))
+    }
+
+    /// The stored values of these keys; none of a platform that has no such table yet.
+    ///
+    /// # Errors
+    /// When the server does not answer or has no leader.
+    pub fn values(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError> {
+        let mut found = HashMap::new();
+        for keys in keys.chunks(BATCH) {
+            let marks = vec!["?"; keys.len()].join(", ");
+            let sql = format!("SELECT key, value FROM keyValue WHERE key IN ({marks})");
+            let mut statement = vec![sql];
+            statement.extend_from_slice(keys);
+            match self.call(QUERY, &serde_json::json!([statement])) {
+                Ok(rows) => found.extend(rows),
+                Err(e) if e.to_string().contains("no such table") => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(keys.iter().map(|key| found.remove(key)).collect())
+    }
+
+    /// Stores entries, in place of what is there under their keys.
+    ///
+    /// # Errors
+    /// When the server does not answer, has no leader or refuses.
+    pub fn put(&self, entries: &[(String, String)]) -> Result<(), PlatformError> {
+        for entries in entries.chunks(BATCH) {
+            let table =
+                "CREATE TABLE IF NOT EXISTS keyValue (key TEXT PRIMARY KEY, value TEXT NOT NULL)";
+            let mut statements = vec![serde_json::json!([table])];
+            statements.extend(entries.iter().map(|(key, value)| {
+                let sql = "INSERT INTO keyValue (key, value) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value";
+                serde_json::json!([sql, key, value])
+            }));
+            self.call(EXECUTE, &serde_json::Value::from(statements))?;
+        }
+        Ok(())
+    }
+
+    /// Asks, and asks again while there is no leader.
+    fn call(
+        &self,
+        endpoint: &str,
+        statements: &serde_json::Value,
+    ) -> Result<Vec<(String, String)>, PlatformError> {
+        let body = statements.to_string();
         let mut pauses = ELECTION.iter();
         loop {
-            if let Some(rows) = self.ask(&body)? {
+            if let Some(rows) = self.ask(endpoint, &body)? {
                 return Ok(rows);
             }
             let pause = pauses.next().ok_or_else(|| {
@@ -97,8 +151,12 @@ impl Rqlite {
     }
 
     /// What the leader answers to a query; nothing when there is no leader.
-    fn ask(&self, body: &str) -> Result<Option<Vec<(String, String)>>, PlatformError> {
-        let mut target = format!("{}/db/query?level=strong", self.url);
+    fn ask(
+        &self,
+        endpoint: &str,
+        body: &str,
+    ) -> Result<Option<Vec<(String, String)>>, PlatformError> {
+        let mut target = format!("{}{endpoint}", self.url);
         for _ in 0..=REDIRECTS {
             let (status, location, text) = self
                 .post(&target, body)
@@ -164,10 +222,10 @@ impl Rqlite {
     fn rows(&self, text: &[u8]) -> Result<Option<Vec<(String, String)>>, PlatformError> {
         let answer: Answer = serde_json::from_slice(text)
             .map_err(|e| self.error(&format!("it gives an unexpected answer: {e}")))?;
-        let first = answer.results.into_iter().flatten().next();
-        let error = answer
-            .error
-            .or_else(|| first.as_ref().and_then(|rows| rows.error.clone()));
+        let mut results = answer.results.unwrap_or_default();
+        let refused = results.iter_mut().find_map(|rows| rows.error.take());
+        let error = answer.error.or(refused);
+        let first = results.into_iter().next();
         match (error, first) {
             (Some(error), _) => Err(self.error(&format!("it answers {error:?}"))),
             (None, rows) => Ok(rows.map(|rows| rows.values.unwrap_or_default())),

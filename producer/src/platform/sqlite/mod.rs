@@ -5,8 +5,10 @@ mod base;
 mod events;
 pub(super) mod file;
 pub(super) mod reading;
+mod schema;
 mod series;
 mod shared;
+pub(super) mod write;
 
 use super::attachments::folder;
 use super::{

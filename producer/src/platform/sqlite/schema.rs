@@ -1,0 +1,78 @@
+//! The tables of the files, as Pryv.io makes them.
+
+/// `user-index.db`.
+pub const INDEX: &str = "
+    CREATE TABLE IF NOT EXISTS id4name (username TEXT PRIMARY KEY, userId TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS id4name_id ON id4name(userId);
+    CREATE TABLE IF NOT EXISTS alias4id (alias TEXT PRIMARY KEY, userId TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS alias4id_id ON alias4id(userId);";
+
+/// `_shared/baseStorage.sqlite`.
+pub const SHARED: &str = "
+    CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, data TEXT NOT NULL, expires INTEGER NOT NULL);
+    CREATE INDEX IF NOT EXISTS sessions_expires ON sessions(expires);
+    CREATE TABLE IF NOT EXISTS password_resets (id TEXT PRIMARY KEY, username TEXT NOT NULL, expires INTEGER NOT NULL);
+    CREATE INDEX IF NOT EXISTS password_resets_username ON password_resets(username);";
+
+/// `baseStorage-1.0.0.sqlite`.
+pub const BASE: &str = "
+    CREATE TABLE accesses (id TEXT PRIMARY KEY, head_id TEXT, deleted INTEGER, data TEXT NOT NULL);
+    CREATE INDEX accesses_deleted ON accesses(deleted);
+    CREATE INDEX accesses_head_id ON accesses(head_id);
+    CREATE TABLE streams (id TEXT PRIMARY KEY, deleted INTEGER, data TEXT NOT NULL);
+    CREATE INDEX streams_deleted ON streams(deleted);
+    CREATE TABLE webhooks (id TEXT PRIMARY KEY, deleted INTEGER, data TEXT NOT NULL);
+    CREATE INDEX webhooks_deleted ON webhooks(deleted);
+    CREATE TABLE profile (id TEXT PRIMARY KEY, data TEXT NOT NULL);";
+
+/// `account-1.0.0.sqlite`.
+pub const ACCOUNT: &str = "
+    CREATE TABLE passwords (time REAL PRIMARY KEY, hash TEXT NOT NULL, createdBy TEXT NOT NULL);
+    CREATE INDEX passwords_hash ON passwords(hash);
+    CREATE TABLE storeKeyValueData (storeId TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (storeId, key));
+    CREATE INDEX storeKeyValueData_storeId ON storeKeyValueData(storeId);
+    CREATE TABLE account_fields (field TEXT NOT NULL, value TEXT, time REAL NOT NULL, createdBy TEXT NOT NULL, PRIMARY KEY (field, time));
+    CREATE INDEX account_fields_field ON account_fields(field);";
+
+/// `local-1.0.0.sqlite` and `audit-1.0.0.sqlite`: the table; what is derived comes when it is filled.
+pub const EVENTS: &str = "
+    CREATE TABLE events (eventid TEXT UNIQUE, headId TEXT DEFAULT NULL, streamIds TEXT, time REAL, deleted REAL DEFAULT NULL, endTime REAL, type TEXT, content TEXT, description TEXT, clientData TEXT, integrity TEXT, attachments TEXT, trashed INTEGER DEFAULT 0, created REAL, createdBy TEXT, modified REAL, modifiedBy TEXT);";
+
+/// Indexes, the full-text index of streams, and what keeps it complete.
+pub const EVENTS_DERIVED: &str = r#"
+    CREATE INDEX events_eventid ON events(eventid);
+    CREATE INDEX events_time ON events(time);
+    CREATE INDEX events_deleted ON events(deleted);
+    CREATE INDEX events_endTime ON events(endTime);
+    CREATE INDEX events_type ON events(type);
+    CREATE INDEX events_trashed ON events(trashed);
+    CREATE INDEX events_created ON events(created);
+    CREATE INDEX events_createdBy ON events(createdBy);
+    CREATE INDEX events_modified ON events(modified);
+    CREATE INDEX events_modifiedBy ON events(modifiedBy);
+    CREATE VIRTUAL TABLE events_fts USING fts5(eventid UNINDEXED, headId UNINDEXED, streamIds, time UNINDEXED, deleted UNINDEXED, endTime UNINDEXED, type UNINDEXED, content UNINDEXED, description UNINDEXED, clientData UNINDEXED, integrity UNINDEXED, attachments UNINDEXED, trashed UNINDEXED, created UNINDEXED, createdBy UNINDEXED, modified UNINDEXED, modifiedBy UNINDEXED, content='events', content_rowid='rowid', tokenize = "unicode61 remove_diacritics 0 tokenchars '-_:.'");
+    CREATE VIRTUAL TABLE events_fts_v USING fts5vocab(events_fts, 'row');
+    INSERT INTO events_fts (events_fts) VALUES ('rebuild');
+    CREATE TRIGGER events_ai AFTER INSERT ON events
+    BEGIN
+      INSERT INTO events_fts (rowid, streamIds)
+        VALUES (new.rowid, new.streamIds);
+    END;
+    CREATE TRIGGER events_ad AFTER DELETE ON events
+    BEGIN
+      INSERT INTO events_fts (events_fts, rowid, streamIds)
+        VALUES ('delete', old.rowid, old.streamIds);
+    END;
+    CREATE TRIGGER events_au AFTER UPDATE ON events
+    BEGIN
+      INSERT INTO events_fts (events_fts, rowid, streamIds)
+        VALUES ('delete', old.rowid, old.streamIds);
+      INSERT INTO events_fts (rowid,  streamIds)
+        VALUES (new.rowid, new.streamIds);
+    END;"#;
+
+/// `series-1.0.0.sqlite`.
+pub const SERIES: &str = "
+    CREATE TABLE series_data (event_id TEXT NOT NULL, point_time INTEGER NOT NULL, delta_time INTEGER NOT NULL,
+      fields TEXT NOT NULL, PRIMARY KEY (event_id, point_time));
+    CREATE INDEX idx_event_delta ON series_data(event_id, delta_time);";

@@ -1,0 +1,189 @@
+//! Records as rows.
+
+use rusqlite::types::Value;
+
+use crate::platform::json::{self, Fields, Object};
+
+/// The columns of events and of the audit trail.
+pub const EVENT_COLUMNS: [&str; 17] = [
+    "eventid",
+    "headId",
+    "streamIds",
+    "time",
+    "deleted",
+    "endTime",
+    "type",
+    "content",
+    "description",
+    "clientData",
+    "integrity",
+    "attachments",
+    "trashed",
+    "created",
+    "createdBy",
+    "modified",
+    "modifiedBy",
+];
+
+/// A JSON value for a column: numbers and texts as such, anything else as its JSON text.
+pub fn scalar(raw: Option<&str>) -> Value {
+    match raw {
+        None | Some("null") => Value::Null,
+        Some("true") => Value::Integer(1),
+        Some("false") => Value::Integer(0),
+        Some(text) if text.starts_with('"') => Value::Text(string(text)),
+        Some(number) => match number.parse::<f64>() {
+            Ok(number) => Value::Real(number),
+            Err(_) => Value::Text(number.to_owned()),
+        },
+    }
+}
+
+/// A JSON value for a column of JSON text.
+pub fn document(raw: Option<&str>) -> Value {
+    match raw {
+        None | Some("null") => Value::Null,
+        Some(text) => Value::Text(text.to_owned()),
+    }
+}
+
+/// The text of a JSON string.
+pub fn string(raw: &str) -> String {
+    serde_json::from_str(raw).unwrap_or_else(|_| raw.trim_matches('"').to_owned())
+}
+
+/// The document of a stream, access, profile set or webhook: all but what has a column.
+pub fn data(fields: &Fields<'_>, path: Option<&str>) -> String {
+    let mut object = Object::new();
+    for (key, value) in fields.iter() {
+        if !matches!(key, "id" | "headId" | "deleted") && !(path.is_some() && key == "path") {
+            object.raw(key, value);
+        }
+    }
+    if let Some(path) = path {
+        object.string("path", path);
+    }
+    String::from_utf8_lossy(&object.finish()).into_owned()
+}
+
+/// An event as a row, and the keys for which there is no column.
+pub fn event<'a>(fields: &Fields<'a>) -> (Vec<Value>, Vec<&'a str>) {
+    let row = EVENT_COLUMNS.iter().map(|name| match *name {
+        "eventid" => scalar(fields.get("id")),
+        "streamIds" => Value::Text(stream_ids(fields.get("streamIds"))),
+        "content" | "clientData" | "attachments" => document(fields.get(name)),
+        "trashed" => Value::Integer(i64::from(fields.get(name) == Some("true"))),
+        name => scalar(fields.get(name)),
+    });
+    let unknown = fields
+        .iter()
+        .filter(|(key, _)| *key != "id" && !EVENT_COLUMNS.contains(key))
+        .map(|(key, _)| key);
+    (row.collect(), unknown.collect())
+}
+
+/// Ids, and the marker that the full-text index needs.
+fn stream_ids(raw: Option<&str>) -> String {
+    let ids: Option<Vec<String>> = raw.and_then(|raw| serde_json::from_str(raw).ok());
+    let mut ids = ids.unwrap_or_default();
+    ids.push("..".to_owned());
+    ids.join(" ")
+}
+
+/// An audit record as a row: stored as it is when it comes from this engine, translated when it comes from PostgreSQL, which
+/// names its columns otherwise and holds JSON as such.
+pub fn audit(fields: &Fields<'_>) -> Vec<Value> {
+    let foreign = fields.get("stream_ids").is_some() || fields.get("head_id").is_some();
+    let get = |name: &str| match name {
+        "headId" => fields.get(name).or_else(|| fields.get("head_id")),
+        "streamIds" => fields.get(name).or_else(|| fields.get("stream_ids")),
+        "endTime" => fields.get(name).or_else(|| fields.get("end_time")),
+        "clientData" => fields.get(name).or_else(|| fields.get("client_data")),
+        "createdBy" => fields.get(name).or_else(|| fields.get("created_by")),
+        "modifiedBy" => fields.get(name).or_else(|| fields.get("modified_by")),
+        _ => fields.get(name),
+    };
+    let row = EVENT_COLUMNS.iter().map(|name| match *name {
+        "content" | "clientData" | "attachments" if foreign => document(get(name)),
+        "trashed" => match scalar(get(name)) {
+            #[allow(clippy::cast_possible_truncation)]
+            Value::Real(number) => Value::Integer(number as i64),
+            other => other,
+        },
+        name => scalar(get(name)),
+    });
+    row.collect()
+}
+
+/// Nanoseconds of a time in milliseconds, exactly: the decimal point moved six places.
+pub fn nanoseconds(raw: &str) -> Option<i64> {
+    let (sign, digits) = match raw.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", raw),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if all_digits(whole) && all_digits(fraction) && !whole.is_empty() {
+        let exact = fraction.len() <= 6 || fraction[6..].bytes().all(|b| b == b'0');
+        if exact {
+            let fraction = &fraction[..fraction.len().min(6)];
+            return format!("{sign}{whole}{fraction:0<6}").parse().ok();
+        }
+    }
+    // A product of doubles, as Pryv's own tool makes: to the nearest.
+    let nanoseconds = (raw.parse::<f64>().ok()? * 1e6).round();
+    #[allow(clippy::cast_possible_truncation)]
+    (nanoseconds.abs() < 9.2e18).then_some(nanoseconds as i64)
+}
+
+/// What a point of a series holds besides its time.
+pub fn point(fields: &Fields<'_>) -> String {
+    let mut object = Object::new();
+    for (key, value) in fields.iter().filter(|(key, _)| *key != "time") {
+        object.raw(key, value);
+    }
+    String::from_utf8_lossy(&object.finish()).into_owned()
+}
+
+/// The JSON text of a stored key-value: a string that holds it when it comes from this engine, the value itself otherwise.
+pub fn stored_value(raw: Option<&str>, from_sqlite: bool) -> Value {
+    match raw {
+        Some(text) if from_sqlite && text.starts_with('"') => Value::Text(string(text)),
+        Some(text) => Value::Text(text.to_owned()),
+        None => Value::Text("null".to_owned()),
+    }
+}
+
+/// Quoted, for messages.
+pub fn id(fields: &Fields<'_>, name: &str) -> String {
+    fields.get(name).map_or_else(String::new, |raw| {
+        if raw.starts_with('"') {
+            string(raw)
+        } else {
+            json::checked(raw).unwrap_or_default().to_owned()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_exact() {
+        for (raw, expected) in [
+            ("0", 0),
+            ("1500", 1_500_000_000),
+            ("4393911.305278", 4_393_911_305_278),
+            ("-1.5", -1_500_000),
+            ("-0.000001", -1),
+            ("0.1", 100_000),
+            ("1e3", 1_000_000_000),
+            ("1.0000000", 1_000_000),
+        ] {
+            assert_eq!(nanoseconds(raw), Some(expected), "{raw}");
+        }
+        assert_eq!(nanoseconds("x"), None);
+        assert_eq!(nanoseconds("1e300"), None);
+    }
+}

@@ -1,0 +1,419 @@
+//! One user on its way into files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+
+use rusqlite::types::Value;
+
+use super::SqliteWriter;
+use super::rows::{self, EVENT_COLUMNS, id, scalar};
+use super::store::Store;
+use crate::platform::json::Fields;
+use crate::platform::sqlite::{
+    account, base, events, file::SqliteFile, reading::Reading, schema, series,
+};
+use crate::platform::staging::{Mark, Staged};
+use crate::platform::write::{RestoreError, Unheld, UserWriter};
+use crate::platform::{Collection, Loss, SinkError, User, UserSink};
+
+/// Who set what nobody knows who set.
+const NOBODY: &str = "restore";
+
+/// A user whose files lie aside.
+pub struct SqliteUser<'a> {
+    platform: &'a SqliteWriter,
+    user: User,
+    staged: Staged,
+    /// Files that are being written, by namespace for series.
+    stores: HashMap<(&'static str, String), Store>,
+    /// The lines of the streams, until all are known.
+    streams: Vec<String>,
+    unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
+    namespaces: Vec<String>,
+}
+
+impl<'a> SqliteUser<'a> {
+    pub(super) fn new(
+        platform: &'a SqliteWriter,
+        user: &User,
+        mut staged: Staged,
+    ) -> Result<Self, RestoreError> {
+        // They give way even when the archive has nothing to put in their place.
+        staged.folder(&user.user_id)?;
+        let live = format!("user.{}", user.username);
+        if staged.stands(&live) {
+            staged.folder(&live)?;
+        }
+        Ok(Self {
+            platform,
+            user: user.clone(),
+            staged,
+            stores: HashMap::new(),
+            streams: Vec::new(),
+            unheld: BTreeMap::new(),
+            namespaces: Vec::new(),
+        })
+    }
+
+    fn store(&mut self, name: &'static str, owner: &str) -> Result<&Store, RestoreError> {
+        let key = (name, owner.to_owned());
+        if !self.stores.contains_key(&key) {
+            let (file, schema) = match name {
+                "base" => ("baseStorage-1.0.0.sqlite", schema::BASE),
+                "events" => ("local-1.0.0.sqlite", schema::EVENTS),
+                "audit" => ("audit-1.0.0.sqlite", schema::EVENTS),
+                "account" => ("account-1.0.0.sqlite", schema::ACCOUNT),
+                _ => ("series-1.0.0.sqlite", schema::SERIES),
+            };
+            let path = self.staged.folder(owner)?.join(file);
+            self.stores
+                .insert(key.clone(), Store::create(&path, schema)?);
+        }
+        self.stores.get(&key).ok_or_else(|| RestoreError::Conflict {
+            what: format!("the file of {name} was not made"),
+        })
+    }
+
+    fn own(&mut self, name: &'static str) -> Result<&Store, RestoreError> {
+        let owner = self.user.user_id.clone();
+        self.store(name, &owner)
+    }
+
+    fn lack(&mut self, collection: Collection, what: String) {
+        let entry = self.unheld.entry((collection.name(), what));
+        entry.or_insert((collection, 0)).1 += 1;
+    }
+
+    fn record(&mut self, collection: Collection, line: &str) -> Result<(), RestoreError> {
+        let malformed = |what: String| RestoreError::Record {
+            collection: collection.name(),
+            what,
+        };
+        let fields = Fields::parse(line).map_err(malformed)?;
+        match collection {
+            Collection::Streams => {
+                self.streams.push(line.to_owned());
+                Ok(())
+            }
+            Collection::Accesses => {
+                let row = vec![
+                    scalar(fields.get("id")),
+                    scalar(fields.get("headId")),
+                    scalar(fields.get("deleted")),
+                    Value::Text(rows::data(&fields, None)),
+                ];
+                let sql = "INSERT INTO accesses VALUES (?, ?, ?, ?)";
+                self.own("base")?
+                    .insert(sql, row, "accesses", || id(&fields, "id"))
+            }
+            Collection::Webhooks => {
+                let row = vec![
+                    scalar(fields.get("id")),
+                    scalar(fields.get("deleted")),
+                    Value::Text(rows::data(&fields, None)),
+                ];
+                let sql = "INSERT INTO webhooks VALUES (?, ?, ?)";
+                self.own("base")?
+                    .insert(sql, row, "webhooks", || id(&fields, "id"))
+            }
+            Collection::Profile => {
+                let row = vec![
+                    scalar(fields.get("id")),
+                    Value::Text(rows::data(&fields, None)),
+                ];
+                let sql = "INSERT INTO profile VALUES (?, ?)";
+                self.own("base")?
+                    .insert(sql, row, "profile", || id(&fields, "id"))
+            }
+            Collection::Events => {
+                let (row, unknown) = rows::event(&fields);
+                for key in unknown {
+                    self.lack(collection, format!("key {key:?}"));
+                }
+                self.own("events")?
+                    .insert(&insert_event(), row, "events", || id(&fields, "id"))
+            }
+            Collection::Audit => {
+                let row = rows::audit(&fields);
+                self.own("audit")?
+                    .insert(&insert_event(), row, "audit", || id(&fields, "eventid"))
+            }
+            Collection::Account => self.account(&fields),
+            Collection::Series => self.points(&fields),
+        }
+    }
+
+    fn account(&mut self, fields: &Fields<'_>) -> Result<(), RestoreError> {
+        let from_sqlite = self.platform.from_sqlite;
+        let who = |raw: Option<&str>| match scalar(raw) {
+            Value::Text(who) => Value::Text(who),
+            _ => Value::Text(NOBODY.to_owned()),
+        };
+        for (list, sql) in [
+            ("passwords", "INSERT INTO passwords VALUES (?, ?, ?)"),
+            (
+                "storeKeyValues",
+                "INSERT OR REPLACE INTO storeKeyValueData VALUES (?, ?, ?)",
+            ),
+            (
+                "accountFields",
+                "INSERT INTO account_fields VALUES (?, ?, ?, ?)",
+            ),
+        ] {
+            let items = fields.get(list).unwrap_or("[]");
+            let items: Vec<&serde_json::value::RawValue> =
+                serde_json::from_str(items).unwrap_or_default();
+            for item in items {
+                let item = Fields::parse(item.get()).map_err(|what| RestoreError::Record {
+                    collection: "account",
+                    what: format!("{list}: {what}"),
+                })?;
+                let either = |a: &str, b: &str| item.get(a).or_else(|| item.get(b));
+                let by = who(either("createdBy", "created_by"));
+                let row = match list {
+                    "passwords" => vec![scalar(item.get("time")), scalar(item.get("hash")), by],
+                    "storeKeyValues" => vec![
+                        scalar(either("storeId", "store_id")),
+                        scalar(item.get("key")),
+                        rows::stored_value(item.get("value"), from_sqlite),
+                    ],
+                    _ => vec![
+                        scalar(item.get("field")),
+                        Value::Text(item.get("value").unwrap_or("null").to_owned()),
+                        scalar(item.get("time")),
+                        by,
+                    ],
+                };
+                self.own("account")?
+                    .insert(sql, row, "account", || list.to_owned())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn points(&mut self, fields: &Fields<'_>) -> Result<(), RestoreError> {
+        let measurement = id(fields, "measurement");
+        let namespace = match fields.get("namespace") {
+            Some(raw) => rows::string(raw),
+            None => format!("user.{}", self.user.username),
+        };
+        let bad = |what: String| RestoreError::Record {
+            collection: "series",
+            what: format!("{measurement}: {what}"),
+        };
+        let points: Vec<&serde_json::value::RawValue> =
+            serde_json::from_str(fields.get("points").unwrap_or("[]"))
+                .map_err(|e| bad(e.to_string()))?;
+        if !self.namespaces.contains(&namespace) {
+            self.namespaces.push(namespace.clone());
+        }
+        let store = self.store("series", &namespace)?;
+        for point in points {
+            let point = Fields::parse(point.get()).map_err(bad)?;
+            let time = point.get("time").unwrap_or_default();
+            let time = rows::nanoseconds(time)
+                .ok_or_else(|| bad(format!("{time:?} is no time in milliseconds")))?;
+            let row = vec![
+                Value::Text(measurement.clone()),
+                Value::Integer(time),
+                Value::Integer(time),
+                Value::Text(rows::point(&point)),
+            ];
+            let sql = "INSERT OR REPLACE INTO series_data VALUES (?, ?, ?, ?)";
+            store.insert(sql, row, "series", || measurement.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Streams have the path of their parents in them, who may come after them.
+    fn write_streams(&mut self) -> Result<(), RestoreError> {
+        let lines = std::mem::take(&mut self.streams);
+        let mut parents: HashMap<String, String> = HashMap::new();
+        for line in &lines {
+            let fields = Fields::parse(line).map_err(|what| RestoreError::Record {
+                collection: "streams",
+                what,
+            })?;
+            let parent = fields.get("parentId").filter(|raw| *raw != "null");
+            parents.insert(
+                id(&fields, "id"),
+                parent.map(rows::string).unwrap_or_default(),
+            );
+        }
+        let sql = "INSERT INTO streams VALUES (?, ?, ?)";
+        for line in &lines {
+            let Ok(fields) = Fields::parse(line) else {
+                continue;
+            };
+            let deleted = scalar(fields.get("deleted"));
+            // Of a deleted stream no record tells where it was.
+            let path = matches!(deleted, Value::Null).then(|| path(&id(&fields, "id"), &parents));
+            let row = vec![
+                scalar(fields.get("id")),
+                deleted,
+                Value::Text(rows::data(&fields, path.as_deref())),
+            ];
+            self.own("base")?
+                .insert(sql, row, "streams", || id(&fields, "id"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The ids from the root down, each with a slash. A parent that is missing, or its own ancestor, ends the way.
+pub fn path(id: &str, parents: &HashMap<String, String>) -> String {
+    let mut way = vec![id];
+    let mut at = id;
+    while let Some(parent) = parents
+        .get(at)
+        .filter(|parent| parents.contains_key(*parent))
+    {
+        if way.contains(&parent.as_str()) {
+            break;
+        }
+        way.push(parent);
+        at = parent;
+    }
+    way.iter().rev().map(|id| format!("{id}/")).collect()
+}
+
+fn insert_event() -> String {
+    format!(
+        "INSERT INTO events VALUES ({})",
+        vec!["?"; EVENT_COLUMNS.len()].join(", ")
+    )
+}
+
+impl UserWriter for SqliteUser<'_> {
+    fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
+        for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let text = std::str::from_utf8(line).map_err(|_| RestoreError::Record {
+                collection: collection.name(),
+                what: "a record is not UTF-8".to_owned(),
+            })?;
+            self.record(collection, text)?;
+        }
+        Ok(())
+    }
+
+    fn attachment(
+        &mut self,
+        event_id: &str,
+        file_id: &str,
+        content: &mut dyn Read,
+    ) -> Result<(), RestoreError> {
+        self.staged.attachment(event_id, file_id, content)
+    }
+
+    fn flush(&mut self) -> Result<(), RestoreError> {
+        self.write_streams()?;
+        // Pryv makes these at once, and a platform that reads them expects their tables.
+        for name in ["base", "events", "account"] {
+            self.own(name)?;
+        }
+        for ((name, _), store) in self.stores.drain() {
+            let derived = match name {
+                "events" | "audit" => schema::EVENTS_DERIVED,
+                _ => "",
+            };
+            store.finish(derived)?;
+        }
+        Ok(())
+    }
+
+    fn read_back(
+        &mut self,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        let own = self.staged.folder(&self.user.user_id.clone())?;
+        let mut sink = Back {
+            collection,
+            take,
+            failure: None,
+        };
+        let user = self.user.clone();
+        let reading = &mut Reading {
+            user: &user,
+            sink: &mut sink,
+        };
+        let open = |name: &str| SqliteFile::open(&own.join(name));
+        let outcome = match collection {
+            Collection::Events => events::export(&open("local-1.0.0.sqlite")?, reading),
+            Collection::Audit if own.join("audit-1.0.0.sqlite").exists() => {
+                events::export_audit(&open("audit-1.0.0.sqlite")?, reading)
+            }
+            Collection::Audit => Ok(()),
+            Collection::Account => account::export(&open("account-1.0.0.sqlite")?, reading),
+            Collection::Series => self
+                .namespaces
+                .clone()
+                .into_iter()
+                .try_for_each(|namespace| {
+                    let path = self
+                        .staged
+                        .folder(&namespace)
+                        .map_err(|e| crate::platform::ExportError::Sink(Box::new(e)))?;
+                    let file = SqliteFile::open(&path.join("series-1.0.0.sqlite"))?;
+                    series::export(&file, &namespace, reading)
+                }),
+            _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading),
+        };
+        if let Some(failure) = sink.failure {
+            return Err(failure);
+        }
+        outcome.map_err(|e| match e {
+            crate::platform::ExportError::Platform(e) => RestoreError::Platform(e),
+            other => RestoreError::Conflict {
+                what: other.to_string(),
+            },
+        })
+    }
+
+    fn unheld(&self) -> Vec<Unheld> {
+        let unheld = self.unheld.iter();
+        unheld
+            .map(|((_, what), (collection, records))| Unheld {
+                collection: *collection,
+                what: what.clone(),
+                records: *records,
+            })
+            .collect()
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), RestoreError> {
+        let journal = self.staged.decide(Mark::Journal)?;
+        self.platform.stand(journal)
+    }
+}
+
+/// Takes what is read back.
+struct Back<'a> {
+    collection: Collection,
+    take: &'a mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    failure: Option<RestoreError>,
+}
+
+impl UserSink for Back<'_> {
+    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
+        if collection != self.collection {
+            return Ok(());
+        }
+        (self.take)(line).map_err(|e| {
+            let said = e.to_string();
+            self.failure = Some(e);
+            said.into()
+        })
+    }
+
+    fn attachment(&mut self, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        self.failure.get_or_insert(RestoreError::Record {
+            collection: "restored",
+            what: loss.what,
+        });
+    }
+}

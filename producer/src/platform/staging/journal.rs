@@ -1,0 +1,200 @@
+//! What is decided and not yet done.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
+use serde::{Deserialize, Serialize};
+
+use super::{refused, remove};
+use crate::platform::attachments::folder;
+use crate::platform::write::RestoreError;
+use crate::platform::{PlatformError, User};
+
+/// Lies in a new folder until all are in place, so that it is known from the one that it takes the place of.
+const MARKER: &str = ".pryv-backup-restored";
+/// Begin the names of what a restore makes anew; anything else in a user's folder stays.
+const OURS: [&str; 6] = [
+    "account-1.0.0.sqlite",
+    "baseStorage-1.0.0.sqlite",
+    "local-1.0.0.sqlite",
+    "audit-1.0.0.sqlite",
+    "series-1.0.0.sqlite",
+    "attachments",
+];
+
+/// What makes a user stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mark {
+    /// The journal itself.
+    Journal,
+    /// A transaction of PostgreSQL, by its id.
+    Transaction(String),
+}
+
+/// A user that stands or will, and what is to be done about its files.
+#[derive(Debug)]
+pub struct Journal {
+    /// The user.
+    pub user: User,
+    /// What makes it stand.
+    pub mark: Mark,
+    pub(super) owners: Vec<String>,
+    pub(super) base: PathBuf,
+    pub(super) staged: PathBuf,
+    pub(super) path: PathBuf,
+}
+
+/// As it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    user_id: String,
+    username: String,
+    mark: Mark,
+    owners: Vec<String>,
+}
+
+impl Journal {
+    pub(super) fn read(base: &Path, path: &Path) -> Result<Self, RestoreError> {
+        let bytes = fs::read(path).map_err(|e| refused(path, e))?;
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| {
+            RestoreError::Platform(PlatformError::Record {
+                path: path.to_owned(),
+                what: format!("the journal of a restore cannot be read ({e}); restore this user again with --overwrite after removing it"),
+            })
+        })?;
+        Ok(Self {
+            staged: path.with_extension(""),
+            base: base.to_owned(),
+            path: path.to_owned(),
+            user: User {
+                user_id: stored.user_id,
+                username: stored.username,
+            },
+            mark: stored.mark,
+            owners: stored.owners,
+        })
+    }
+
+    /// Everything staged is on the disk before the journal is.
+    pub(super) fn write(&self) -> Result<(), RestoreError> {
+        for number in 0..self.owners.len() {
+            let marker = self.staged.join(number.to_string()).join(MARKER);
+            File::create(&marker).map_err(|e| refused(&marker, e))?;
+        }
+        let stored = Stored {
+            user_id: self.user.user_id.clone(),
+            username: self.user.username.clone(),
+            mark: self.mark.clone(),
+            owners: self.owners.clone(),
+        };
+        let aside = self.path.with_extension("tmp");
+        let failed = |e| refused(&aside, e);
+        let text = serde_json::to_vec(&stored).map_err(|e| failed(e.into()))?;
+        let mut file = File::create(&aside).map_err(failed)?;
+        file.write_all(&text).map_err(failed)?;
+        syncfs(&file).map_err(|e| failed(e.into()))?;
+        fs::rename(&aside, &self.path).map_err(failed)?;
+        sync(self.path.parent().unwrap_or(&self.path))
+    }
+
+    /// Puts the folders in place, as far as they are not. Can be done again and again.
+    ///
+    /// # Errors
+    /// When the disk refuses; the journal stays, and the next run goes on.
+    pub fn place(&self) -> Result<(), RestoreError> {
+        for (number, owner) in self.owners.iter().enumerate() {
+            let staged = self.staged.join(number.to_string());
+            let Some(place) = folder(&self.base, owner) else {
+                continue;
+            };
+            if !staged.exists() || place.join(MARKER).exists() {
+                continue;
+            }
+            if let Some(parent) = place.parent() {
+                fs::create_dir_all(parent).map_err(|e| refused(parent, e))?;
+            }
+            let swap = |flags| renameat_with(CWD, &staged, CWD, &place, flags);
+            match swap(RenameFlags::EXCHANGE) {
+                Err(rustix::io::Errno::NOENT) => swap(RenameFlags::NOREPLACE),
+                other => other,
+            }
+            .map_err(|e| refused(&place, e.into()))?;
+            if let Some(parent) = place.parent() {
+                sync(parent)?;
+            }
+        }
+        self.keep()
+    }
+
+    /// What a restore knows nothing of stays where it was.
+    fn keep(&self) -> Result<(), RestoreError> {
+        for (number, owner) in self.owners.iter().enumerate() {
+            let former = self.staged.join(number.to_string());
+            let Some(place) = folder(&self.base, owner) else {
+                continue;
+            };
+            let entries = match fs::read_dir(&former) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(|e| refused(&former, e))?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(|e| refused(&former, e))?;
+                let name = entry.file_name();
+                let to = place.join(&name);
+                if name != OsStr::new(MARKER) && !made_anew(&name) && !to.exists() {
+                    fs::rename(entry.path(), &to).map_err(|e| refused(&to, e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything is done: removes what was replaced, and the journal.
+    ///
+    /// # Errors
+    /// When the disk refuses; the journal stays, and the next run goes on.
+    pub fn finish(self) -> Result<(), RestoreError> {
+        remove(&self.staged)?;
+        for owner in &self.owners {
+            if let Some(place) = folder(&self.base, owner) {
+                let marker = place.join(MARKER);
+                match fs::remove_file(&marker) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                        return Err(refused(&marker, e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
+    }
+
+    /// What was to make the user stand did not: nothing was put in place, and nothing stays.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn undo(self) -> Result<(), RestoreError> {
+        remove(&self.staged)?;
+        fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
+    }
+}
+
+fn made_anew(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    OURS.iter().any(|ours| {
+        let rest = name.strip_prefix(ours);
+        rest.is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm" | "-journal"))
+    })
+}
+
+fn sync(folder: &Path) -> Result<(), RestoreError> {
+    let failed = |e| refused(folder, e);
+    File::open(folder)
+        .map_err(failed)?
+        .sync_all()
+        .map_err(failed)
+}
