@@ -4,8 +4,8 @@ use std::{io, process::ExitCode};
 
 use clap::Parser;
 use pryv_backup::{
-    cli::{Cli, Command},
-    commands::{backup, cat, decrypt, diff, keygen, list, stats},
+    cli::{BackupArgs, Cli, Command},
+    commands::{backup, cat, decrypt, diff, keygen, list, restore, stats},
     failure::Failure,
     interrupt,
     report::printable,
@@ -53,6 +53,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
             println!("sample platform: {}", dir.display());
             Ok(0)
         }
+        None if cli.backup.restore.is_some() => restored(&cli.backup),
         None => {
             let report = backup::run(&cli.backup)?;
             if cli.backup.json {
@@ -68,4 +69,20 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
             Ok(report.exit_code())
         }
     }
+}
+
+fn restored(args: &BackupArgs) -> Result<u8, Failure> {
+    let Some(dir) = &args.restore else {
+        return Ok(0);
+    };
+    let report = restore::run(dir, args)?;
+    if args.json {
+        println!(
+            "{}",
+            serde_json::to_string(&report).map_err(|e| Failure::failed(e.to_string()))?
+        );
+    } else if !args.quiet || report.exit_code() != 0 {
+        print!("{}", report.text());
+    }
+    Ok(report.exit_code())
 }

@@ -73,7 +73,7 @@ pub struct KeyArgs {
     pub passphrase_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["out", "list", "verify"]))]
 pub struct DecryptArgs {
     /// Folder of the backup.
@@ -184,7 +184,7 @@ pub enum PlatformArg {
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// Folder for the backup; new or empty.
-    #[arg(long, short = 'o', value_name = "DIR")]
+    #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "restore")]
     pub output: Option<PathBuf>,
     /// Back up one user only (user id or username).
     #[arg(long, short = 'u')]
@@ -237,7 +237,69 @@ pub struct BackupArgs {
     /// Not available yet in this version.
     #[arg(long)]
     pub incremental: bool,
-    /// Not available yet in this version.
+    /// Restore the backup in this folder into the platform.
     #[arg(long, short = 'r', value_name = "DIR")]
     pub restore: Option<PathBuf>,
+    #[command(flatten)]
+    pub restoring: RestoreArgs,
+}
+
+/// How a backup is restored.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --restore")]
+pub struct RestoreArgs {
+    /// Private key (PEM or DER) that opens the backup.
+    #[arg(long, value_name = "FILE", requires = "restore")]
+    pub private_key: Option<PathBuf>,
+    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE", requires = "restore")]
+    pub private_key_passphrase: Option<String>,
+    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, --passphrase-file, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE", requires = "restore")]
+    pub decrypt_passphrase: Option<String>,
+    /// Replace users that are there.
+    #[arg(long, requires = "restore")]
+    pub overwrite: bool,
+    /// Leave out users who clash with others, and restore the rest.
+    #[arg(long, requires = "restore")]
+    pub skip_conflicts: bool,
+    /// Check the hashes of events, accesses and attachments before a user is made to stand.
+    #[arg(long, requires = "restore")]
+    pub verify_integrity: bool,
+    /// Whether a record that never matched its hash, in a backup proven intact, fails its user.
+    #[arg(long, value_enum, default_value_t = IntegrityArg::Normal, requires = "restore")]
+    pub integrity: IntegrityArg,
+    /// Remove the backup when every user of it was restored.
+    #[arg(long, requires = "restore", conflicts_with = "move_on_success")]
+    pub delete_on_success: bool,
+    /// Move the backup there when every user of it was restored.
+    #[arg(long, value_name = "PATH", requires = "restore")]
+    pub move_on_success: Option<PathBuf>,
+    /// Verify the backup, restore nothing.
+    #[arg(long, requires = "restore")]
+    pub verify_only: bool,
+    /// Restore a user under another name; may be given several times.
+    #[arg(long, value_name = "OLD=NEW", requires = "restore", value_parser = renaming)]
+    pub remap_user: Vec<(String, String)>,
+    /// Leave the platform's own database alone.
+    #[arg(long, requires = "restore")]
+    pub skip_platform: bool,
+    /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
+    #[arg(long, value_name = "ID", value_parser = archive_id, requires = "restore")]
+    pub expect_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IntegrityArg {
+    Normal,
+    Strict,
+}
+
+fn renaming(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
+            Ok((old.to_owned(), new.to_owned()))
+        }
+        _ => Err("write OLD=NEW".to_owned()),
+    }
 }

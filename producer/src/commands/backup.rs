@@ -27,7 +27,11 @@ use crate::{
 
 /// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
 pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
-    refuse_what_is_not_there(args)?;
+    if args.incremental {
+        return Err(Failure::failed(
+            "--incremental is not available yet in this version; nothing was done",
+        ));
+    }
     let output = args.output.as_deref().ok_or_else(|| {
         Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
     })?;
@@ -120,19 +124,6 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             started.elapsed(),
         )
     })
-}
-
-fn refuse_what_is_not_there(args: &BackupArgs) -> Result<(), Failure> {
-    let missing = [
-        (args.restore.is_some(), "--restore"),
-        (args.incremental, "--incremental"),
-    ];
-    match missing.iter().find(|(asked, _)| *asked) {
-        Some((_, flag)) => Err(Failure::failed(format!(
-            "{flag} is not available yet in this version; nothing was done"
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec<User>, Failure> {

@@ -6,6 +6,7 @@ pub mod decrypt;
 pub mod diff;
 pub mod keygen;
 pub mod list;
+pub mod restore;
 pub mod secrets;
 pub mod stats;
 
@@ -23,10 +24,17 @@ use crate::{
 
 /// Opens an archive, the whole of it or what concerns one user.
 fn open(dir: &Path, user: Option<&str>, key: &KeyArgs) -> Result<Archive, Failure> {
-    let choice = Choice {
-        user,
-        ..Choice::default()
-    };
+    open_expected(dir, user, None, key)
+}
+
+/// The same, and it must have this id.
+fn open_expected(
+    dir: &Path,
+    user: Option<&str>,
+    expect_id: Option<&str>,
+    key: &KeyArgs,
+) -> Result<Archive, Failure> {
+    let choice = Choice { user, expect_id };
     Ok(Archive::open(Folder::new(dir), choice, |envelope| {
         secrets::unlock(envelope, key)
     })?)

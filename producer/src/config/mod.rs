@@ -30,6 +30,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// `platform.piiMode` and `platform.piiHmacKey`.
     pub pii: Pii,
+    /// `core.id`: the name of this core among those of the platform.
+    pub core_id: String,
     /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
     pub domain: String,
 }
@@ -145,6 +147,9 @@ impl Config {
             postgres: Postgres::find(&layers, pryv_root)?,
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
             pii: pii(&layers)?,
+            core_id: layers
+                .find("core.id")?
+                .map_or_else(|| "single".to_owned(), |found| found.value),
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
         })
     }

@@ -132,6 +132,42 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
     )))
 }
 
+/// Opens the platform that a configuration describes as one that takes users; `from_sqlite` says that the archive comes
+/// from the SQLite engine.
+///
+/// # Errors
+/// When an engine is one that this version cannot write, or when the platform cannot be reached.
+pub fn open_writer(
+    config: &Config,
+    skip_platform: bool,
+    from_sqlite: bool,
+) -> Result<Box<dyn write::PlatformWriter>, write::RestoreError> {
+    let supported = |kind: &str, engine: Engine, known: Engine| {
+        if engine == known {
+            Ok(())
+        } else {
+            Err(PlatformError::Unsupported {
+                what: format!("restoring into storages.{kind}.engine {}", engine.name()),
+            })
+        }
+    };
+    supported("base", config.base_engine, Engine::Sqlite)?;
+    supported("audit", config.audit_engine, Engine::Sqlite)?;
+    supported("series", config.series_engine, Engine::Sqlite)?;
+    supported("file", config.file_engine, Engine::Filesystem)?;
+    let index = if skip_platform {
+        None
+    } else {
+        supported("platform", config.platform_engine, Engine::Rqlite)?;
+        Some(rqlite::Rqlite::new(&config.rqlite_url))
+    };
+    Ok(Box::new(sqlite::write::SqliteWriter::new(
+        &config.users_dir,
+        index,
+        from_sqlite,
+    )?))
+}
+
 /// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
 fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
     let inside = |kind: &str, engine: Engine, outside: Engine| match engine {

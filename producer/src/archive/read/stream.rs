@@ -14,7 +14,7 @@ use super::{Archive, folder::unreadable};
 use crate::archive::write::file::hex;
 
 /// Bytes read at once.
-const BLOCK: usize = 1024 * 1024;
+pub(super) const BLOCK: usize = 1024 * 1024;
 const SMALLEST_BLOCK: usize = 4096;
 
 /// How to read a file.
@@ -194,7 +194,7 @@ impl Archive {
     }
 }
 
-fn read_some(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
+pub(super) fn read_some(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
     loop {
         match file.read(into) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}

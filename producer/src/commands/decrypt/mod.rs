@@ -2,7 +2,7 @@
 
 mod output;
 mod report;
-mod work;
+pub(super) mod work;
 
 use std::path::Path;
 

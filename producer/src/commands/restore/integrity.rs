@@ -1,0 +1,75 @@
+//! Whether records are what was hashed, and whether they are the same after the way through the platform.
+
+use decryptor_wasm::integrity::{Hashed, Verdict, check, digest};
+use sha2::{Digest, Sha256};
+
+use super::report::Integrity;
+use crate::platform::write::RestoreError;
+
+/// How many ids are named.
+const NAMED: usize = 5;
+
+/// What is known of the records of one kind, in either order: a sum over all of them.
+#[derive(Default, Clone, PartialEq, Eq)]
+pub struct Sum {
+    records: u64,
+    sum: u128,
+}
+
+impl Sum {
+    /// Adds a record by its id and what it hashes to.
+    pub fn add(&mut self, kind: Hashed, record: &[u8]) -> Result<(), RestoreError> {
+        let mut both = Sha256::new();
+        both.update(id(record).as_bytes());
+        both.update(digest(kind, record)?);
+        let both = both.finalize();
+        let half: [u8; 16] = std::array::from_fn(|i| both[i]);
+        self.sum = self.sum.wrapping_add(u128::from_le_bytes(half));
+        self.records += 1;
+        Ok(())
+    }
+}
+
+/// Compares a record with the hash in it, and counts. `proven` says that the inventory shows it to be as it was backed up.
+pub fn judge(
+    kind: Hashed,
+    record: &[u8],
+    proven: bool,
+    seen: &mut Integrity,
+) -> Result<(), RestoreError> {
+    match check(kind, record)? {
+        Verdict::Match => seen.matching += 1,
+        Verdict::Rounded => seen.rounded += 1,
+        Verdict::Unhashed => seen.unhashed += 1,
+        Verdict::Mismatch { stored, computed } => {
+            let id = id(record);
+            if !proven {
+                return Err(RestoreError::Record {
+                    collection: match kind {
+                        Hashed::Event => "events",
+                        Hashed::Access => "accesses",
+                    },
+                    what: format!(
+                        "{id:?} does not match its hash: {stored} is stored, {computed} was computed"
+                    ),
+                });
+            }
+            seen.stale += 1;
+            if seen.stale_ids.len() < NAMED {
+                seen.stale_ids.push(id);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn id(record: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        id: Option<String>,
+    }
+    serde_json::from_slice::<Named>(record)
+        .ok()
+        .and_then(|named| named.id)
+        .unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+//! The records of an archive, as whole lines in pieces of bounded size.
+
+use decryptor_wasm::{Error, layout::PathKind, plan::PlannedFile};
+
+use crate::{
+    archive::read::Archive,
+    interrupt,
+    platform::{Collection, write::RestoreError},
+};
+
+/// Bytes of lines that are handed over at once.
+const PIECE: usize = 256 * 1024;
+/// Bytes of a line: a longer one is no record, and would fill the memory.
+const LONGEST: usize = 256 * 1024 * 1024;
+
+/// The files of a user's collection, in order.
+pub fn files<'a>(
+    archive: &'a Archive,
+    user_id: &'a str,
+    collection: Collection,
+) -> impl Iterator<Item = &'a PlannedFile> {
+    archive.files().iter().filter(move |file| {
+        file.user.as_deref() == Some(user_id)
+            && matches!(PathKind::of(&file.path), PathKind::UserRecords { .. })
+            && kind(&file.path) == Some(collection.name())
+    })
+}
+
+fn kind(path: &str) -> Option<&str> {
+    let name = path.split('/').nth(2)?;
+    name.split('.').next()
+}
+
+/// The attachments of a user.
+pub fn attachments<'a>(
+    archive: &'a Archive,
+    user_id: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a PlannedFile)> {
+    archive.files().iter().filter_map(move |file| {
+        let mine = file.user.as_deref() == Some(user_id)
+            && matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
+        mine.then(|| (file.path.rsplit('/').next().unwrap_or_default(), file))
+    })
+}
+
+/// Hands over the lines of a file, whole and with their newlines.
+pub fn each(
+    archive: &Archive,
+    file: &PlannedFile,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+) -> Result<(), RestoreError> {
+    let mut lines: Vec<u8> = Vec::new();
+    let mut failure = None;
+    let mut pass = |lines: &mut Vec<u8>, end: usize| {
+        let rest = lines.split_off(end);
+        let outcome = take(lines);
+        *lines = rest;
+        outcome.map_err(|e| {
+            // The error itself goes around the reader, which knows errors of archives only.
+            let stop = Error::damaged("stopped");
+            failure = Some(e);
+            stop
+        })
+    };
+    let read = archive.stream(file, true, false, &mut |piece| {
+        interrupt::check()?;
+        lines.extend_from_slice(piece);
+        if lines.len() < PIECE {
+            return Ok(());
+        }
+        match lines.iter().rposition(|b| *b == b'\n') {
+            Some(end) => pass(&mut lines, end + 1),
+            None if lines.len() > LONGEST => {
+                Err(Error::damaged(format!("{}: a line has no end", file.path)))
+            }
+            None => Ok(()),
+        }
+    });
+    let read = read.and_then(|_| {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if !lines.ends_with(b"\n") {
+            lines.push(b'\n');
+        }
+        let end = lines.len();
+        pass(&mut lines, end)
+    });
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(read?),
+    }
+}

@@ -1,0 +1,289 @@
+//! `restore`: an archive in, its users on the platform, each whole or as before.
+
+mod after;
+mod conflicts;
+mod integrity;
+mod lines;
+pub mod report;
+mod shared;
+mod user;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use decryptor_wasm::plan::Severity;
+
+use self::{
+    conflicts::Wanted,
+    report::{Outcome, Report, Restored},
+    user::Done,
+};
+use super::{decrypt::work::Work, open_expected, read_passphrase};
+use crate::{
+    archive::read::Archive,
+    cli::{BackupArgs, DecryptArgs, KeyArgs},
+    config::Config,
+    failure::Failure,
+    interrupt,
+    platform::{
+        self,
+        write::{PlatformWriter, RestoreError},
+    },
+    progress::{self, Goal, Manner, Tally},
+    report::printable,
+};
+
+/// Restores, and says what became of each user.
+pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
+    let started = Instant::now();
+    let how = &args.restoring;
+    if how.skip_conflicts && how.verify_only {
+        return Err(Failure::usage(
+            "--verify-only restores nothing, so nothing can clash",
+        ));
+    }
+    let key = key(args)?;
+    let archive = open_expected(dir, args.user.as_deref(), how.expect_id.as_deref(), &key)?;
+    let _graceful = interrupt::finish_gracefully();
+    verify(&archive, args)?;
+    let mut report = Report {
+        event: "report",
+        archive_id: archive.id.clone(),
+        dry_run: args.dry_run || how.verify_only,
+        recovered: Vec::new(),
+        warnings: warnings(&archive),
+        users: Vec::new(),
+        platform: 0,
+        platform_left_out: BTreeMap::new(),
+        archive: Some(dir.display().to_string()),
+        seconds: 0.0,
+    };
+    if how.verify_only {
+        report.seconds = started.elapsed().as_secs_f64();
+        return Ok(report);
+    }
+    let config = Config::load(
+        &args.pryv_root,
+        args.config.as_deref(),
+        env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    )?;
+    let from_sqlite = archive.manifest.config.engine == "sqlite";
+    let writer = platform::open_writer(&config, how.skip_platform, from_sqlite)?;
+    if !args.dry_run {
+        for recovered in writer.recover()? {
+            report.recovered.push(recovered.user.username);
+        }
+    }
+    obstacles(writer.as_ref(), &archive, &mut report)?;
+    let wanted = Wanted::of(&archive, &how.remap_user)?;
+    let found = conflicts::find(writer.as_ref(), &archive, &wanted, how.overwrite, &config)?;
+    if !found.is_empty() && !how.skip_conflicts && !args.dry_run && clashes(&found) {
+        let all: Vec<String> = found.values().map(|c| c.what.clone()).collect();
+        return Err(Failure::failed(format!(
+            "nothing was restored: {}; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW",
+            all.join("; ")
+        )));
+    }
+    let tally = Tally::default();
+    let done = progress::watch(
+        &tally,
+        Goal::Users(wanted.users.len() as u64),
+        manner(args),
+        || users(writer.as_ref(), &archive, &wanted, &found, args, &tally),
+    )?;
+    interrupt::failure()?;
+    if !how.skip_platform && !args.dry_run {
+        shared::restore(
+            writer.as_ref(),
+            &archive,
+            &done,
+            &config,
+            how.overwrite,
+            &mut report,
+        )?;
+    }
+    report.users = done.into_iter().map(|done| done.report).collect();
+    if !args.dry_run && report.complete() {
+        after::archive(dir, how, &mut report)?;
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// The options of a restore that open its archive.
+fn key(args: &BackupArgs) -> Result<KeyArgs, Failure> {
+    let how = &args.restoring;
+    // As Pryv's tool has it: what encrypts also decrypts.
+    let passphrase = how
+        .decrypt_passphrase
+        .clone()
+        .or_else(|| args.encrypt_passphrase.clone().flatten());
+    let from_file = match (&passphrase, &args.passphrase_file) {
+        (None, Some(file)) => Some(read_passphrase(file)?.to_string()),
+        _ => None,
+    };
+    Ok(KeyArgs {
+        private_key: how.private_key.clone(),
+        private_key_passphrase: how.private_key_passphrase.clone(),
+        passphrase: passphrase.or(from_file),
+        passphrase_file: None,
+    })
+}
+
+/// Every file, frame and line, before anything is written.
+fn verify(archive: &Archive, args: &BackupArgs) -> Result<(), Failure> {
+    let tally = Tally::default();
+    let how = DecryptArgs {
+        jobs: args.jobs,
+        ..DecryptArgs::default()
+    };
+    let goal = Goal::Bytes(archive.files().iter().map(|file| file.size).sum());
+    let shown = match manner(args) {
+        Manner::Bar => Manner::Bar,
+        _ => Manner::Silent,
+    };
+    let outcome = progress::watch(&tally, goal, shown, || {
+        Work::new(archive, &how, &tally).verify()
+    })?;
+    let damaged = &outcome.damaged;
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    for what in damaged {
+        eprintln!("{}", printable(&format!("damaged: {what}")));
+    }
+    Err(Failure {
+        code: 4,
+        message: format!(
+            "the backup is damaged ({} files, named above): nothing was restored; use another copy",
+            damaged.len()
+        ),
+    })
+}
+
+/// What the archive itself makes the operator aware of.
+fn warnings(archive: &Archive) -> Vec<String> {
+    let findings = archive.plan.findings.iter();
+    findings
+        .filter(|finding| finding.severity != Severity::Error)
+        .map(|finding| match finding.path.as_str() {
+            "" => finding.message.clone(),
+            path => format!("{path}: {}", finding.message),
+        })
+        .collect()
+}
+
+fn obstacles(
+    writer: &dyn PlatformWriter,
+    archive: &Archive,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let stored: u64 = archive.files().iter().map(|file| file.size).sum();
+    // Records are compressed to a tenth and less; attachments are stored as they are.
+    let attachments: u64 = archive
+        .files()
+        .iter()
+        .filter(|file| !file.jsonl)
+        .map(|file| file.size)
+        .sum();
+    for obstacle in writer.obstacles(attachments + (stored - attachments) * 8)? {
+        if obstacle.fatal {
+            return Err(Failure::failed(format!(
+                "nothing was restored: {}",
+                obstacle.what
+            )));
+        }
+        report.warnings.push(obstacle.what);
+    }
+    Ok(())
+}
+
+fn clashes(found: &BTreeMap<String, conflicts::Conflict>) -> bool {
+    found.values().any(|conflict| !conflict.merely_there)
+}
+
+/// All users, several at once; in the order of the archive.
+fn users(
+    writer: &dyn PlatformWriter,
+    archive: &Archive,
+    wanted: &Wanted,
+    found: &BTreeMap<String, conflicts::Conflict>,
+    args: &BackupArgs,
+    tally: &Tally,
+) -> Result<Vec<Done>, Failure> {
+    let next = AtomicUsize::new(0);
+    let all: Mutex<Vec<(usize, Done)>> = Mutex::default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.map_or(cores.min(4), usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(wanted.users.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(user) = wanted.users.get(at) else {
+                        return;
+                    };
+                    if interrupt::check().is_err() {
+                        return;
+                    }
+                    let done = match found.get(&user.source.user_id) {
+                        Some(conflict) => Done::without(user, Outcome::Skipped, &conflict.what),
+                        None if args.dry_run => Done::dry(user, archive),
+                        None => user::restore(writer, archive, user, args, tally),
+                    };
+                    tally.user();
+                    all.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((at, done));
+                }
+            });
+        }
+    });
+    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.sort_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, done)| done).collect())
+}
+
+fn manner(args: &BackupArgs) -> Manner {
+    match args {
+        _ if args.json => Manner::Events,
+        _ if args.quiet => Manner::Silent,
+        _ => Manner::for_people(),
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let code = match &error {
+            RestoreError::Archive(e) => e.kind().exit_code(),
+            RestoreError::Record { .. } => 4,
+            _ => 1,
+        };
+        Failure {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl Restored {
+    fn of(user: &conflicts::Chosen, outcome: Outcome) -> Self {
+        Self {
+            user_id: user.target.user_id.clone(),
+            username: user.target.username.clone(),
+            outcome,
+            reason: None,
+            records: BTreeMap::new(),
+            losses: Vec::new(),
+            integrity: None,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What became of each user, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::report::printable;
+
+/// The outcome of a restore.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Always `report`.
+    pub event: &'static str,
+    /// The archive.
+    pub archive_id: String,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// Users whom an earlier run had left between two states.
+    pub recovered: Vec<String>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+    /// One for each user of the archive.
+    pub users: Vec<Restored>,
+    /// Entries of the platform's own database that were written.
+    pub platform: u64,
+    /// Entries of it that were left out, and why.
+    pub platform_left_out: BTreeMap<String, u64>,
+    /// Where the archive is now; none when it was removed.
+    pub archive: Option<String>,
+    /// Whole run.
+    pub seconds: f64,
+}
+
+/// What became of a user.
+#[derive(Debug, Serialize, Clone)]
+#[serde(rename_all = "camelCase")]
+pub struct Restored {
+    /// Pryv's user id.
+    pub user_id: String,
+    /// As the platform calls it now.
+    pub username: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, unless it was restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Records by collection.
+    pub records: BTreeMap<&'static str, u64>,
+    /// What the platform has no place for, or the archive lacks.
+    pub losses: Vec<String>,
+    /// What the hashes said, when they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<Integrity>,
+}
+
+/// What becomes of a user.
+#[derive(Debug, Serialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It stands as the archive has it.
+    Restored,
+    /// It would.
+    WouldBeRestored,
+    /// It was left as it was.
+    Skipped,
+    /// It could not be restored, and is as before.
+    Failed,
+}
+
+/// Numbers of records by what their hash says.
+#[derive(Debug, Default, Serialize, Clone)]
+#[serde(rename_all = "camelCase")]
+pub struct Integrity {
+    /// As hashed.
+    pub matching: u64,
+    /// As hashed, but for the last digits of a duration.
+    pub rounded: u64,
+    /// Without a hash.
+    pub unhashed: u64,
+    /// Other than hashed, as they were when the backup was made.
+    pub stale: u64,
+    /// The first of these.
+    pub stale_ids: Vec<String>,
+}
+
+impl Report {
+    /// 5 when a user was skipped, failed, or lost something.
+    pub fn exit_code(&self) -> u8 {
+        let whole = |user: &Restored| {
+            matches!(user.outcome, Outcome::Restored | Outcome::WouldBeRestored)
+                && user.losses.is_empty()
+        };
+        if self.users.iter().all(whole) { 0 } else { 5 }
+    }
+
+    /// Whether every user stands as the archive has it.
+    pub fn complete(&self) -> bool {
+        self.users
+            .iter()
+            .all(|user| user.outcome == Outcome::Restored && user.losses.is_empty())
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        // Writing to a string cannot fail.
+        let mut text = String::new();
+        for user in &self.recovered {
+            let _ = writeln!(text, "{}: an earlier run was finished", printable(user));
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {}", printable(warning));
+        }
+        for user in &self.users {
+            text.push_str(&printable(&line(user)));
+            text.push('\n');
+            for loss in &user.losses {
+                let _ = writeln!(text, "  {}", printable(&format!("LOST: {loss}")));
+            }
+            if let Some(integrity) = &user.integrity {
+                let _ = writeln!(text, "  {}", printable(&hashes(integrity)));
+            }
+        }
+        for (why, count) in &self.platform_left_out {
+            let _ = writeln!(
+                text,
+                "platform: {count} entries left out: {}",
+                printable(why)
+            );
+        }
+        let restored = self.users.iter().filter(|u| u.outcome == Outcome::Restored);
+        let _ = writeln!(
+            text,
+            "{} of {} users restored, {} platform entries, {:.1} s",
+            restored.count(),
+            self.users.len(),
+            self.platform,
+            self.seconds
+        );
+        if self.dry_run {
+            text.push_str("nothing was written\n");
+        }
+        text
+    }
+}
+
+fn line(user: &Restored) -> String {
+    let name = format!("{} ({})", user.username, user.user_id);
+    let reason = user.reason.as_deref().unwrap_or_default();
+    let records = || {
+        let parts: Vec<String> = user
+            .records
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        parts.join(", ")
+    };
+    match user.outcome {
+        Outcome::Restored => format!("{name}: restored: {}", records()),
+        Outcome::WouldBeRestored => format!("{name}: would be restored: {}", records()),
+        Outcome::Skipped => format!("{name}: SKIPPED: {reason}"),
+        Outcome::Failed => format!("{name}: FAILED, and is as before: {reason}"),
+    }
+}
+
+fn hashes(integrity: &Integrity) -> String {
+    let mut text = format!(
+        "hashes: {} match, {} but for the last digits of a duration, {} records have none",
+        integrity.matching, integrity.rounded, integrity.unhashed
+    );
+    if integrity.stale > 0 {
+        let _ = write!(
+            text,
+            ", {} did not match when the backup was made: {}",
+            integrity.stale,
+            integrity.stale_ids.join(", ")
+        );
+    }
+    text
+}
