@@ -416,7 +416,7 @@ fn a_damaged_backup_is_not_restored_at_all() {
     let victim = some
         .keys()
         .filter(|p| p.contains("/audit/"))
-        .last()
+        .next_back()
         .unwrap();
     let path = stage.at("archive").join(victim);
     let mut bytes = some[victim].clone();

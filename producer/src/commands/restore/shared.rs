@@ -83,6 +83,9 @@ pub fn restore(
     Ok(())
 }
 
+/// What is done with a line.
+type Take<'t, 'a> = dyn FnMut(&mut Work<'a>, &[u8]) -> Result<(), RestoreError> + 't;
+
 struct Work<'a> {
     shared: &'a mut dyn SharedWriter,
     archive: &'a Archive,
@@ -117,11 +120,7 @@ impl<'a> Work<'a> {
     }
 
     /// The lines of a file of the archive, whatever it is called.
-    fn each(
-        &mut self,
-        stem: &str,
-        take: &mut dyn FnMut(&mut Self, &[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), RestoreError> {
+    fn each(&mut self, stem: &str, take: &mut Take<'_, 'a>) -> Result<(), RestoreError> {
         let archive = self.archive;
         let stem = format!("{stem}.");
         for file in archive

@@ -56,7 +56,9 @@ pub fn string(raw: &str) -> String {
 pub fn data(fields: &Fields<'_>, path: Option<&str>) -> String {
     let mut object = Object::new();
     for (key, value) in fields.iter() {
-        if !matches!(key, "id" | "headId" | "deleted") && !(path.is_some() && key == "path") {
+        let column = matches!(key, "id" | "headId" | "deleted");
+        let derived = path.is_some() && key == "path";
+        if !column && !derived {
             object.raw(key, value);
         }
     }
