@@ -413,11 +413,7 @@ fn a_damaged_backup_is_not_restored_at_all() {
     stage.backup("source", &source.url, "archive");
     let scratch = Scratch::new(Setup::default());
     let some = folder::tree(&stage.at("archive"));
-    let victim = some
-        .keys()
-        .filter(|p| p.contains("/audit/"))
-        .next_back()
-        .unwrap();
+    let victim = some.keys().rfind(|p| p.contains("/audit/")).unwrap();
     let path = stage.at("archive").join(victim);
     let mut bytes = some[victim].clone();
     let middle = bytes.len() / 2;
