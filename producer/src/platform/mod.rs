@@ -106,26 +106,10 @@ impl Shared {
 /// # Errors
 /// When an engine is one that this version cannot read.
 pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
-    let supported = |kind: &str, engine: Engine, known: Engine| {
-        if engine == known {
-            Ok(())
-        } else {
-            Err(unsupported(kind, engine))
-        }
-    };
     if config.base_engine == Engine::Postgresql {
         return postgres(config, mode);
     }
-    supported("audit", config.audit_engine, Engine::Sqlite)?;
-    supported("series", config.series_engine, Engine::Sqlite)?;
-    supported("file", config.file_engine, Engine::Filesystem)?;
-    let index = match mode {
-        PlatformMode::None => None,
-        PlatformMode::Full | PlatformMode::Pryv => {
-            supported("platform", config.platform_engine, Engine::Rqlite)?;
-            Some(rqlite::Rqlite::new(&config.rqlite_url))
-        }
-    };
+    let index = sqlite_engines(config, mode == PlatformMode::None)?;
     Ok(Box::new(sqlite::SqlitePlatform::new(
         config.users_dir.clone(),
         index,
@@ -142,25 +126,22 @@ pub fn open_writer(
     skip_platform: bool,
     from_sqlite: bool,
 ) -> Result<Box<dyn write::PlatformWriter>, write::RestoreError> {
-    let supported = |kind: &str, engine: Engine, known: Engine| {
-        if engine == known {
-            Ok(())
+    if config.base_engine == Engine::Postgresql {
+        let mode = if skip_platform {
+            PlatformMode::None
         } else {
-            Err(PlatformError::Unsupported {
-                what: format!("restoring into storages.{kind}.engine {}", engine.name()),
-            })
-        }
-    };
-    supported("base", config.base_engine, Engine::Sqlite)?;
-    supported("audit", config.audit_engine, Engine::Sqlite)?;
-    supported("series", config.series_engine, Engine::Sqlite)?;
-    supported("file", config.file_engine, Engine::Filesystem)?;
-    let index = if skip_platform {
-        None
-    } else {
-        supported("platform", config.platform_engine, Engine::Rqlite)?;
-        Some(rqlite::Rqlite::new(&config.rqlite_url))
-    };
+            PlatformMode::Full
+        };
+        let (engines, index) = postgres_engines(config, mode)?;
+        return Ok(Box::new(postgres::write::PostgresWriter::new(
+            &config.postgres,
+            engines,
+            index,
+            config.users_dir.clone(),
+            from_sqlite,
+        )?));
+    }
+    let index = sqlite_engines(config, skip_platform)?;
     Ok(Box::new(sqlite::write::SqliteWriter::new(
         &config.users_dir,
         index,
@@ -168,8 +149,44 @@ pub fn open_writer(
     )?))
 }
 
+/// Checks that everything but the base is where a platform of the SQLite engine has it.
+fn sqlite_engines(
+    config: &Config,
+    without_index: bool,
+) -> Result<Option<rqlite::Rqlite>, PlatformError> {
+    let supported = |kind: &str, engine: Engine, known: Engine| {
+        if engine == known {
+            Ok(())
+        } else {
+            Err(unsupported(kind, engine))
+        }
+    };
+    supported("audit", config.audit_engine, Engine::Sqlite)?;
+    supported("series", config.series_engine, Engine::Sqlite)?;
+    supported("file", config.file_engine, Engine::Filesystem)?;
+    if without_index {
+        return Ok(None);
+    }
+    supported("platform", config.platform_engine, Engine::Rqlite)?;
+    Ok(Some(rqlite::Rqlite::new(&config.rqlite_url)))
+}
+
 /// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
 fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
+    let (engines, index) = postgres_engines(config, mode)?;
+    Ok(Box::new(postgres::PostgresPlatform::new(
+        &config.postgres,
+        engines,
+        index,
+        config.users_dir.clone(),
+    )?))
+}
+
+/// What else is in the database, and where the platform's own one is.
+fn postgres_engines(
+    config: &Config,
+    mode: PlatformMode,
+) -> Result<(postgres::Engines, postgres::Index), PlatformError> {
     let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
         Engine::Postgresql => Ok(true),
         _ if engine == outside => Ok(false),
@@ -185,12 +202,7 @@ fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
         _ if config.platform_engine == Engine::Postgresql => postgres::Index::Postgres,
         _ => postgres::Index::Rqlite(rqlite::Rqlite::new(&config.rqlite_url)),
     };
-    Ok(Box::new(postgres::PostgresPlatform::new(
-        &config.postgres,
-        engines,
-        index,
-        config.users_dir.clone(),
-    )?))
+    Ok((engines, index))
 }
 
 fn unsupported(kind: &str, engine: Engine) -> PlatformError {

@@ -159,6 +159,16 @@ impl Connection {
         Ok(Copy::new(self.runtime.clone(), stream, &self.address))
     }
 
+    /// The library's own connection.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What drives it, and where it leads.
+    pub fn place(&self) -> (Arc<Runtime>, String) {
+        (self.runtime.clone(), self.address.clone())
+    }
+
     fn wait<T>(
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,

@@ -14,6 +14,7 @@ mod tables;
 mod tls;
 mod values;
 mod work;
+pub mod write;
 
 use super::sqlite::{SqlitePlatform, reading::Reading};
 use super::{

@@ -181,7 +181,7 @@ impl Member {
 }
 
 /// The member that a column stands for; a column that Pryv.io does not know is its own name.
-fn camel_case(column: &str) -> &str {
+pub fn camel_case(column: &str) -> &str {
     const NAMES: [(&str, &str); 24] = [
         ("parent_id", "parentId"),
         ("client_data", "clientData"),

@@ -172,6 +172,15 @@ impl Journal {
         }
         fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
     }
+
+    /// What was to make the user stand did not: nothing was put in place, and nothing stays.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn undo(self) -> Result<(), RestoreError> {
+        remove(&self.staged)?;
+        fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
+    }
 }
 
 fn made_anew(name: &OsStr) -> bool {

@@ -208,11 +208,14 @@ impl Staged {
     }
 
     /// Decides that the user stands: everything is on the disk, and so is the journal that says what is still to be done.
-    /// With [`Mark::Transaction`] it stands only if that transaction does.
+    /// With [`Mark::Transaction`] it stands only if that transaction does. Without any folder there is nothing to decide.
     ///
     /// # Errors
     /// When the disk refuses; then nothing was decided.
-    pub fn decide(mut self, mark: Mark) -> Result<Journal, RestoreError> {
+    pub fn decide(mut self, mark: Mark) -> Result<Option<Journal>, RestoreError> {
+        if self.owners.is_empty() {
+            return Ok(None);
+        }
         let journal = Journal {
             user: self.user.clone(),
             mark,
@@ -223,7 +226,7 @@ impl Staged {
         };
         journal.write()?;
         self.done = true;
-        Ok(journal)
+        Ok(Some(journal))
     }
 }
 

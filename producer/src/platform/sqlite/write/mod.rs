@@ -1,23 +1,24 @@
 //! The way back in for the SQLite engine: new files for each user, put in the place of the old ones.
 
-mod rows;
+pub mod rows;
 mod store;
 mod user;
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use self::store::failed;
-use self::user::SqliteUser;
+pub use self::user::{SqliteUser, path};
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
-use crate::platform::staging::{Journal, Staging, refused};
+use crate::platform::staging::{Journal, Mark, Staging, refused};
 use crate::platform::write::{
-    Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, UserWriter,
+    Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, Unheld, UserWriter,
 };
-use crate::platform::{Platform, Shared, User, rqlite};
+use crate::platform::{Collection, Platform, Shared, User, rqlite};
 
 /// A platform whose base engine is SQLite, as one that takes users.
 pub struct SqliteWriter {
@@ -153,19 +154,58 @@ impl PlatformWriter for SqliteWriter {
         replace: bool,
     ) -> Result<Box<dyn UserWriter + 'a>, RestoreError> {
         let staged = self.staging.begin(user)?;
-        if !replace && staged.stands(&user.user_id) {
-            return Err(RestoreError::Conflict {
-                what: format!(
-                    "the platform has a folder of user {} already; pass --overwrite to replace it",
-                    user.user_id
-                ),
-            });
-        }
-        Ok(Box::new(SqliteUser::new(self, user, staged)?))
+        Ok(Box::new(SqliteBase {
+            platform: self,
+            files: SqliteUser::new(user, staged, self.from_sqlite, replace)?,
+        }))
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
         Ok(Some(Box::new(SqliteShared(self))))
+    }
+}
+
+/// A user all of whom is in files.
+struct SqliteBase<'a> {
+    platform: &'a SqliteWriter,
+    files: SqliteUser,
+}
+
+impl UserWriter for SqliteBase<'_> {
+    fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
+        self.files.records(collection, lines)
+    }
+
+    fn attachment(
+        &mut self,
+        event_id: &str,
+        file_id: &str,
+        content: &mut dyn Read,
+    ) -> Result<(), RestoreError> {
+        self.files.attachment(event_id, file_id, content)
+    }
+
+    fn flush(&mut self) -> Result<(), RestoreError> {
+        self.files.flush()
+    }
+
+    fn read_back(
+        &mut self,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        self.files.read_back(collection, take)
+    }
+
+    fn unheld(&self) -> Vec<Unheld> {
+        self.files.unheld()
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), RestoreError> {
+        match self.files.decide(Mark::Journal)? {
+            Some(journal) => self.platform.stand(journal),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,14 +5,13 @@ use std::io::Read;
 
 use rusqlite::types::Value;
 
-use super::SqliteWriter;
 use super::rows::{self, EVENT_COLUMNS, id, scalar};
 use super::store::Store;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::{
     account, base, events, file::SqliteFile, reading::Reading, schema, series,
 };
-use crate::platform::staging::{Mark, Staged};
+use crate::platform::staging::{Journal, Mark, Staged};
 use crate::platform::write::{RestoreError, Unheld, UserWriter};
 use crate::platform::{Collection, Loss, SinkError, User, UserSink};
 
@@ -20,9 +19,9 @@ use crate::platform::{Collection, Loss, SinkError, User, UserSink};
 const NOBODY: &str = "restore";
 
 /// A user whose files lie aside.
-pub struct SqliteUser<'a> {
-    platform: &'a SqliteWriter,
+pub struct SqliteUser {
     user: User,
+    from_sqlite: bool,
     staged: Staged,
     /// Files that are being written, by namespace for series.
     stores: HashMap<(&'static str, String), Store>,
@@ -32,20 +31,33 @@ pub struct SqliteUser<'a> {
     namespaces: Vec<String>,
 }
 
-impl<'a> SqliteUser<'a> {
-    pub(super) fn new(
-        platform: &'a SqliteWriter,
+impl SqliteUser {
+    /// A user whose files are made in `staged`; `from_sqlite` says that the archive comes from this engine.
+    ///
+    /// # Errors
+    /// When the disk refuses, or when files stand that are not to be replaced.
+    pub fn new(
         user: &User,
         mut staged: Staged,
+        from_sqlite: bool,
+        replace: bool,
     ) -> Result<Self, RestoreError> {
+        if !replace && staged.stands(&user.user_id) {
+            return Err(RestoreError::Conflict {
+                what: format!(
+                    "the platform has a folder of user {} already; pass --overwrite to replace it",
+                    user.user_id
+                ),
+            });
+        }
         // They give way even when the archive has nothing to put in their place.
-        staged.folder(&user.user_id)?;
-        let live = format!("user.{}", user.username);
-        if staged.stands(&live) {
-            staged.folder(&live)?;
+        for owner in [user.user_id.clone(), format!("user.{}", user.username)] {
+            if staged.stands(&owner) {
+                staged.folder(&owner)?;
+            }
         }
         Ok(Self {
-            platform,
+            from_sqlite,
             user: user.clone(),
             staged,
             stores: HashMap::new(),
@@ -144,7 +156,7 @@ impl<'a> SqliteUser<'a> {
     }
 
     fn account(&mut self, fields: &Fields<'_>) -> Result<(), RestoreError> {
-        let from_sqlite = self.platform.from_sqlite;
+        let from_sqlite = self.from_sqlite;
         let who = |raw: Option<&str>| match scalar(raw) {
             Value::Text(who) => Value::Text(who),
             _ => Value::Text(NOBODY.to_owned()),
@@ -284,7 +296,33 @@ fn insert_event() -> String {
     )
 }
 
-impl UserWriter for SqliteUser<'_> {
+impl SqliteUser {
+    /// Ends the files that were begun.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn flush_some(&mut self) -> Result<(), RestoreError> {
+        self.write_streams()?;
+        for ((name, _), store) in self.stores.drain() {
+            let derived = match name {
+                "events" | "audit" => schema::EVENTS_DERIVED,
+                _ => "",
+            };
+            store.finish(derived)?;
+        }
+        Ok(())
+    }
+
+    /// See [`Staged::decide`]; nothing when there are no files, neither new ones nor some to be replaced.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn decide(self, mark: Mark) -> Result<Option<Journal>, RestoreError> {
+        self.staged.decide(mark)
+    }
+}
+
+impl UserWriter for SqliteUser {
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let text = std::str::from_utf8(line).map_err(|_| RestoreError::Record {
@@ -311,14 +349,7 @@ impl UserWriter for SqliteUser<'_> {
         for name in ["base", "events", "account"] {
             self.own(name)?;
         }
-        for ((name, _), store) in self.stores.drain() {
-            let derived = match name {
-                "events" | "audit" => schema::EVENTS_DERIVED,
-                _ => "",
-            };
-            store.finish(derived)?;
-        }
-        Ok(())
+        self.flush_some()
     }
 
     fn read_back(
@@ -382,8 +413,12 @@ impl UserWriter for SqliteUser<'_> {
     }
 
     fn commit(self: Box<Self>) -> Result<(), RestoreError> {
-        let journal = self.staged.decide(Mark::Journal)?;
-        self.platform.stand(journal)
+        Err(RestoreError::Conflict {
+            what: format!(
+                "the files of {:?} belong to no platform",
+                self.user.username
+            ),
+        })
     }
 }
 

@@ -1,0 +1,329 @@
+//! The way back in for the PostgreSQL engine: one transaction for each user, beside the files that are not in the database.
+
+mod copy_in;
+mod rows;
+mod user;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use self::user::PostgresUser;
+use super::connection::{Connection, Server, literal};
+use super::tables::Tables;
+use super::{Engines, Index, TABLES};
+use crate::config::Postgres;
+use crate::platform::json::Fields;
+use crate::platform::sqlite::write::SqliteUser;
+use crate::platform::staging::{Mark, Staging};
+use crate::platform::write::{
+    Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, UserWriter,
+};
+use crate::platform::{Shared, User, lock};
+
+/// A platform whose base engine is PostgreSQL, as one that takes users.
+pub struct PostgresWriter {
+    server: Server,
+    pub(super) engines: Engines,
+    index: Index,
+    users_dir: PathBuf,
+    staging: Staging,
+    pub(super) tables: Tables,
+    pub(super) from_sqlite: bool,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl PostgresWriter {
+    /// The platform in a database, with its files in `users_dir`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or is not that of a platform, or when another restore is at work there.
+    pub fn new(
+        config: &Postgres,
+        engines: Engines,
+        index: Index,
+        users_dir: PathBuf,
+        from_sqlite: bool,
+    ) -> Result<Self, RestoreError> {
+        let server = Server::new(config)?;
+        let connection = server.connect()?;
+        let mut names = vec![
+            "users_index",
+            "event_streams",
+            "alias_index",
+            "sessions",
+            "password_resets",
+        ];
+        names.extend(TABLES.iter().map(|(table, _)| *table));
+        names.retain(|name| *name != "audit_events" || engines.audit);
+        names.extend(["passwords", "store_key_values", "account_fields"]);
+        if engines.series {
+            names.push("series_data");
+        }
+        if engines.files {
+            names.push("attachment_files");
+        }
+        if matches!(index, Index::Postgres) {
+            names.push("platform_kv");
+        }
+        Ok(Self {
+            tables: Tables::read(&connection, &names)?,
+            staging: Staging::open(&users_dir)?,
+            server,
+            engines,
+            index,
+            users_dir,
+            from_sqlite,
+            idle: Mutex::new(vec![connection]),
+        })
+    }
+
+    /// A connection that nobody uses.
+    pub(super) fn connection(&self) -> Result<Connection, RestoreError> {
+        match lock(&self.idle).pop() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.server.connect()?),
+        }
+    }
+
+    /// Nobody uses this one any more, and it is in no transaction.
+    pub(super) fn give_back(&self, connection: Connection) {
+        lock(&self.idle).push(connection);
+    }
+
+    fn with<R>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<R, RestoreError>,
+    ) -> Result<R, RestoreError> {
+        let connection = self.connection()?;
+        let done = work(&connection)?;
+        self.give_back(connection);
+        Ok(done)
+    }
+
+    /// The tables that hold rows of users, series excepted.
+    pub(super) fn user_tables(&self) -> Vec<&'static str> {
+        let mut tables: Vec<&'static str> = TABLES.iter().map(|(table, _)| *table).collect();
+        tables.retain(|name| *name != "audit_events" || self.engines.audit);
+        tables.extend([
+            "event_streams",
+            "passwords",
+            "store_key_values",
+            "account_fields",
+        ]);
+        if self.engines.files {
+            tables.push("attachment_files");
+        }
+        tables
+    }
+
+    fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, RestoreError> {
+        self.with(|connection| {
+            let rows = connection.rows(sql)?.into_iter().map(|row| {
+                let mut texts = row.into_iter().map(Option::unwrap_or_default);
+                (
+                    texts.next().unwrap_or_default(),
+                    texts.next().unwrap_or_default(),
+                )
+            });
+            Ok(rows.collect())
+        })
+    }
+}
+
+impl PlatformWriter for PostgresWriter {
+    fn recover(&self) -> Result<Vec<Recovered>, RestoreError> {
+        let mut recovered = Vec::new();
+        for journal in self.staging.journals()? {
+            let finished = match &journal.mark {
+                Mark::Journal => true,
+                Mark::Transaction(id) => {
+                    let status =
+                        self.pairs(&format!("SELECT pg_xact_status({}::xid8), ''", literal(id)))?;
+                    match status.first().map(|(status, _)| status.as_str()) {
+                        Some("committed") => true,
+                        Some("aborted") => false,
+                        other => {
+                            let what = match other {
+                                Some("in progress") => {
+                                    "is still at work; wait for it, or end its connection"
+                                }
+                                _ => {
+                                    "is too long ago for the server to know its end; look whether the user stands, then remove the journal in .pryv-backup-restore"
+                                }
+                            };
+                            return Err(RestoreError::Conflict {
+                                what: format!(
+                                    "the transaction that restored {:?} in an earlier run {what}",
+                                    journal.user.username
+                                ),
+                            });
+                        }
+                    }
+                }
+            };
+            recovered.push(Recovered {
+                user: journal.user.clone(),
+                finished,
+            });
+            if finished {
+                journal.place()?;
+                journal.finish()?;
+            } else {
+                journal.undo()?;
+            }
+        }
+        self.staging.sweep()?;
+        Ok(recovered)
+    }
+
+    fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
+        let mut obstacles = Vec::new();
+        let room = self.staging.room()?;
+        if room < bytes && !self.engines.files {
+            obstacles.push(Obstacle {
+                fatal: true,
+                what: format!(
+                    "{} has {} MB left and up to {} MB are needed; make room",
+                    self.users_dir.display(),
+                    room / 1_000_000,
+                    bytes / 1_000_000
+                ),
+            });
+        }
+        let index =
+            self.pairs("SELECT indexdef, '' FROM pg_indexes WHERE indexname = 'idx_access_token'")?;
+        if index
+            .first()
+            .is_some_and(|(definition, _)| !definition.contains("head_id"))
+        {
+            obstacles.push(Obstacle {
+                fatal: false,
+                what: "the indexes of accesses are those of a database before Pryv's migrations, and do not take versions of accesses: \
+                       start Pryv.io once, or run bin/migrate.js, before you restore"
+                    .to_owned(),
+            });
+        }
+        let others = self.pairs(
+            "SELECT count(*)::text, '' FROM pg_stat_activity WHERE datname = current_database() \
+             AND usesysid IS NOT NULL AND application_name <> 'pryv-backup'",
+        )?;
+        if others.first().is_some_and(|(count, _)| count != "0") {
+            obstacles.push(Obstacle {
+                fatal: false,
+                what: "other connections are open to this database: if a Pryv.io core is running, stop it first, or restart it afterwards"
+                    .to_owned(),
+            });
+        }
+        Ok(obstacles)
+    }
+
+    fn users(&self) -> Result<Vec<User>, RestoreError> {
+        let rows = self.pairs("SELECT username, user_id FROM users_index ORDER BY ctid")?;
+        let users = rows
+            .into_iter()
+            .map(|(username, user_id)| User { user_id, username });
+        Ok(users.collect())
+    }
+
+    fn aliases(&self) -> Result<HashMap<String, String>, RestoreError> {
+        Ok(self
+            .pairs("SELECT alias, user_id FROM alias_index")?
+            .into_iter()
+            .collect())
+    }
+
+    fn begin<'a>(
+        &'a self,
+        user: &User,
+        replace: bool,
+    ) -> Result<Box<dyn UserWriter + 'a>, RestoreError> {
+        let staged = self.staging.begin(user)?;
+        let files = SqliteUser::new(user, staged, self.from_sqlite, replace)?;
+        Ok(Box::new(PostgresUser::new(self, user, files, replace)?))
+    }
+
+    fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
+        Ok(Some(Box::new(PostgresShared(self))))
+    }
+}
+
+/// What belongs to no user, or to all.
+struct PostgresShared<'a>(&'a PostgresWriter);
+
+impl SharedWriter for PostgresShared<'_> {
+    fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(vec![None; keys.len()]),
+            Index::Rqlite(index) => Ok(index.values(keys)?),
+            Index::Postgres if keys.is_empty() => Ok(Vec::new()),
+            Index::Postgres => {
+                let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
+                let sql = format!(
+                    "SELECT key, value FROM platform_kv WHERE key IN ({})",
+                    list.join(", ")
+                );
+                let mut found: HashMap<String, String> = self.0.pairs(&sql)?.into_iter().collect();
+                Ok(keys.iter().map(|key| found.remove(key)).collect())
+            }
+        }
+    }
+
+    fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(()),
+            Index::Rqlite(index) => Ok(index.put(entries)?),
+            Index::Postgres => {
+                let statements: Vec<String> = entries
+                    .iter()
+                    .map(|(key, value)| {
+                        format!(
+                            "INSERT INTO platform_kv (key, value) VALUES ({}, {}) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                            literal(key),
+                            literal(value)
+                        )
+                    })
+                    .collect();
+                self.0
+                    .with(|connection| Ok(connection.run(&statements.join("; "))?))
+            }
+        }
+    }
+
+    fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError> {
+        let mut statements = Vec::new();
+        for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let text = String::from_utf8_lossy(line);
+            let fields = Fields::parse(&text).map_err(|what| RestoreError::Record {
+                collection: "platform",
+                what,
+            })?;
+            let get = |name: &str| literal(&rows::string(fields.get(name).unwrap_or("null")));
+            let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
+            statements.push(match kind {
+                Shared::Aliases => format!(
+                    "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO UPDATE SET user_id = excluded.user_id",
+                    get("alias"),
+                    get("userId")
+                ),
+                Shared::Sessions => format!(
+                    "INSERT INTO sessions (id, data, expires) VALUES ({}, {}::jsonb, {}) \
+                     ON CONFLICT (id) DO UPDATE SET data = excluded.data, expires = excluded.expires",
+                    get("id"),
+                    literal(fields.get("data").unwrap_or("null")),
+                    until()
+                ),
+                Shared::PasswordResets => format!(
+                    "INSERT INTO password_resets (id, username, expires) VALUES ({}, {}, {}) \
+                     ON CONFLICT (id) DO UPDATE SET username = excluded.username, expires = excluded.expires",
+                    get("id"),
+                    get("username"),
+                    until()
+                ),
+                Shared::Index | Shared::Keys => continue,
+            });
+        }
+        self.0
+            .with(|connection| Ok(connection.run(&statements.join("; "))?))
+    }
+}
