@@ -9,27 +9,27 @@ wasm: setup       ## the core for JavaScript, in .build/wasm
 script: wasm      ## npm/dist/decrypt-backup.mjs, which travels in every encrypted archive
 	cd npm && npm ci --silent --no-audit --no-fund && npm run --silent build
 
-page: wasm        ## web/dist/decrypt-backup.html
+page: wasm        ## web/dist/decrypt-backup.html, which travels there too
 	cd web && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
 
-build: script     ## target/release/pryv-backup
+build: script page ## target/release/pryv-backup
 	cargo build --release --package pryv-backup
 
 demo: build       ## from nothing to a decrypted backup, in .build/demo
 	scripts/demo.sh
 
-lint: script
+lint: script page
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	scripts/deny.sh
 
-test: lint page   ## everything but what needs a browser
+test: lint        ## everything but what needs a browser
 	scripts/build-wasm.sh pryv-backup-vectors wasm-vectors
 	cargo test --workspace
 	cd npm && npm test
 	node --test tests/independent-reader/read.test.mjs tests/wasm/wycheproof.test.mjs
 
-test-browser: page build  ## the page in a real Chromium
+test-browser: build ## the page in a real Chromium
 	cd web && npm test
 
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md

@@ -7,7 +7,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::{
-    archive::Sealing,
+    archive::{Sealing, page_sha256},
     platform::{Shared, User},
 };
 
@@ -21,6 +21,9 @@ pub struct Report {
     pub output: String,
     /// SHA-256 of `manifest.json` as stored.
     pub archive_id: String,
+    /// SHA-256 of the page `decrypt-backup.html` that lies in an encrypted archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_sha256: Option<String>,
     /// Nothing was written.
     pub dry_run: bool,
     /// `recipients`, `passphrase` or `none`.
@@ -96,6 +99,7 @@ impl Report {
             event: "report",
             output: output.display().to_string(),
             archive_id: id.to_owned(),
+            page_sha256: (!matches!(sealing, Sealing::None)).then(page_sha256),
             dry_run: false,
             encryption: encryption(sealing),
             users: stats.len(),
@@ -114,6 +118,7 @@ impl Report {
             event: "report",
             output: String::new(),
             archive_id: String::new(),
+            page_sha256: None,
             dry_run: true,
             encryption: encryption(sealing),
             users: users.len(),
@@ -164,6 +169,10 @@ impl Report {
             p.password_resets,
             self.archive_id
         );
+        if let Some(page) = &self.page_sha256 {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "decrypt-backup.html: SHA-256 {page}");
+        }
         if self.withheld > 0 {
             // Writing to a string cannot fail.
             let _ = writeln!(

@@ -185,7 +185,7 @@ fn one_line(output: &Output, code: i32, says: &str) {
 fn a_full_disk_leaves_no_backup() {
     let stage = Stage::new();
     // Full at the first files, and later.
-    for (name, size) in [("first", "size=400k"), ("later", "size=1500k")] {
+    for (name, size) in [("first", "size=400k"), ("later", "size=2100k")] {
         let Some(disk) = SmallDisk::mount(stage.path(name), size) else {
             return;
         };

@@ -6,5 +6,5 @@ pub mod write_behind;
 
 pub use write::{
     ArchiveError, ArchiveWriter, Finished, IndexDone, Options, Sealing, Summary, SystemRandom,
-    UserDone, UserWriter, sha256_hex,
+    UserDone, UserWriter, page_sha256, sha256_hex,
 };

@@ -3,18 +3,30 @@
 use decryptor_wasm::{Envelope, Mode};
 
 /// Names of the companions.
-pub const NAMES: [&str; 3] = ["RESTORE-README.md", "decrypt-backup.mjs", "FORMAT.md"];
+pub const NAMES: [&str; 4] = [
+    "RESTORE-README.md",
+    "decrypt-backup.mjs",
+    "decrypt-backup.html",
+    "FORMAT.md",
+];
 
 const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/decrypt-backup.mjs"));
+const PAGE: &str = include_str!(concat!(env!("OUT_DIR"), "/decrypt-backup.html"));
 const FORMAT: &str = include_str!("../../../../docs/format.md");
 
 /// Name and text of each companion.
-pub fn companions(envelope: &Envelope) -> [(&'static str, String); 3] {
+pub fn companions(envelope: &Envelope) -> [(&'static str, String); 4] {
     [
         (NAMES[0], instructions(envelope)),
         (NAMES[1], SCRIPT.to_owned()),
-        (NAMES[2], FORMAT.to_owned()),
+        (NAMES[2], PAGE.to_owned()),
+        (NAMES[3], FORMAT.to_owned()),
     ]
+}
+
+/// Hex SHA-256 of the page: a page cannot vouch for itself, so it is told elsewhere.
+pub fn page_sha256() -> String {
+    super::sha256_hex(PAGE.as_bytes())
 }
 
 fn instructions(envelope: &Envelope) -> String {
@@ -43,15 +55,20 @@ fn instructions(envelope: &Envelope) -> String {
          This folder holds people's personal data, encrypted. Nobody can read it without the key; losing the key means losing the data.\n\n\
          ## What you need\n\n\
          1. {needed};\n\
-         2. Node.js, version 18 or later (https://nodejs.org). Nothing else is installed or downloaded.\n\n\
-         ## How to open it\n\n\
+         2. a browser (Chrome, Edge, Firefox, Safari), or Node.js, version 18 or later (https://nodejs.org). Nothing is installed or\n\
+            downloaded.\n\n\
+         ## How to open it in a browser\n\n\
+         Double-click `decrypt-backup.html`, choose this folder, and give it the key. The page checks the backup, shows what is in it\n\
+         and saves it decrypted. It never uses the network: the key and the data stay on the computer. Before you give it the key,\n\
+         make sure that it is the page that was shipped (see below).\n\n\
+         ## How to open it with Node.js\n\n\
          Open a terminal in this folder and run:\n\n    {command}\n\n\
          The decrypted files appear in the folder after `--out`. Add `--gunzip` to get plain text files (one JSON record per line),\n\
          `--list` to see the users first, `--verify` to check the backup without writing anything, `--help` for the rest.\n{recipients}\n\
          ## Before you run it\n\n\
-         The script is not encrypted, so check that it is the one that was shipped: run `sha256sum -c SHA256SUMS` in this folder\n\
-         (it also finds damaged files, without any key), and compare the archive id below with the one that was noted when the\n\
-         backup was made. The script never uses the network: it can be run on a computer that is offline.\n\n\
+         Script and page are not encrypted, so check that they are those that were shipped: run `sha256sum -c SHA256SUMS` in this\n\
+         folder (it also finds damaged files, without any key), and compare the SHA-256 of the page and the archive id below with\n\
+         those that were noted when the backup was made. Neither uses the network: they run on a computer that is offline.\n\n\
          The archive id is the SHA-256 of `manifest.json`: `sha256sum manifest.json`. Pass it as `--expect-id ID` to be sure that you\n\
          open that backup and no other.\n\n\
          ## If the script no longer runs\n\n\

@@ -22,6 +22,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use companions::page_sha256;
 pub use index::{IndexDone, IndexWriter};
 pub use sink::Sink;
 pub use user::{UserDone, UserWriter, now_ms};
