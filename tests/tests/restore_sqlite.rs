@@ -406,6 +406,46 @@ fn whoever_is_there_already_is_in_the_way() {
     assert_eq!(outcomes.iter().filter(|o| **o == "restored").count(), 3);
 }
 
+/// With what of the platform's own database is hers.
+#[test]
+fn one_user_comes_alone() {
+    let Some(stage) = Stage::new() else { return };
+    let source = stage.source();
+    stage.backup("source", &source.url, "archive");
+    let scratch = Scratch::new(Setup::default());
+    let done = stage.restore(
+        &stage.at("archive"),
+        "target",
+        &scratch.url,
+        &["--user", "alice"],
+    );
+    let said = report(&done);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert_eq!(said["users"].as_array().unwrap().len(), 1);
+    assert!(said["platform"].as_u64().unwrap() > 5, "{said}");
+    stage.backup("target", &scratch.url, "again");
+    let again = run(Command::new(tool())
+        .current_dir(stage.dir.path())
+        .args(["cat", "again", "platform/platform.jsonl", "--private-key"])
+        .arg(stage.fixtures.join("keys/recipient.key.pem")));
+    let entries = String::from_utf8(again.stdout).unwrap();
+    assert!(
+        entries.lines().count() > 3 && entries.contains("\"email\""),
+        "{entries}"
+    );
+    assert!(
+        entries.lines().all(|line| line.contains("\"alice\"")),
+        "{entries}"
+    );
+    let nobody = stage.restore(
+        &stage.at("archive"),
+        "target",
+        &scratch.url,
+        &["--user", "nobody"],
+    );
+    assert_eq!(nobody.status.code(), Some(2), "{}", text(&nobody));
+}
+
 #[test]
 fn a_damaged_backup_is_not_restored_at_all() {
     let Some(stage) = Stage::new() else { return };
@@ -464,6 +504,10 @@ fn the_backup_is_moved_or_removed_when_all_is_well() {
         let none = stage.restore(&stage.at("kept"), "source", &source.url, &all);
         assert_eq!(none.status.code(), Some(5), "{}", text(&none));
         assert!(folder::tree(&stage.at("kept")).len() == before.len());
+        let one = [&flags[..], &["--user", "alice", "--overwrite"]].concat();
+        let one = stage.restore(&stage.at("kept"), "one", &scratch.url, &one);
+        assert_eq!(one.status.code(), Some(2), "{}", text(&one));
+        assert!(stage.at("kept/manifest.json").exists());
         fs::remove_dir_all(stage.at("kept")).unwrap();
 
         let all = [&flags[..], &["--overwrite"]].concat();

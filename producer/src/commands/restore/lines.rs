@@ -50,6 +50,8 @@ pub fn each(
     take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
 ) -> Result<(), RestoreError> {
     let mut lines: Vec<u8> = Vec::new();
+    // The end of the last whole line.
+    let mut ended = 0;
     let mut failure = None;
     let mut pass = |lines: &mut Vec<u8>, end: usize| {
         let rest = lines.split_off(end);
@@ -64,16 +66,19 @@ pub fn each(
     };
     let read = archive.stream(file, true, false, &mut |piece| {
         interrupt::check()?;
+        // Where nothing was found before, nothing is.
+        let last = piece.iter().rposition(|b| *b == b'\n');
+        ended = last.map_or(ended, |at| lines.len() + at + 1);
         lines.extend_from_slice(piece);
         if lines.len() < PIECE {
             return Ok(());
         }
-        match lines.iter().rposition(|b| *b == b'\n') {
-            Some(end) => pass(&mut lines, end + 1),
-            None if lines.len() > LONGEST => {
+        match std::mem::take(&mut ended) {
+            end @ 1.. => pass(&mut lines, end),
+            0 if lines.len() > LONGEST => {
                 Err(Error::damaged(format!("{}: a line has no end", file.path)))
             }
-            None => Ok(()),
+            0 => Ok(()),
         }
     });
     let read = read.and_then(|_| {

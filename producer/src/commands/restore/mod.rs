@@ -51,7 +51,16 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         ));
     }
     let key = key(args)?;
-    let archive = open_expected(dir, args.user.as_deref(), how.expect_id.as_deref(), &key)?;
+    let mut archive = open_expected(dir, None, how.expect_id.as_deref(), &key)?;
+    if let Some(user) = &args.user {
+        let disposed = how.delete_on_success || how.move_on_success.is_some();
+        if disposed && archive.plan.users.len() > 1 {
+            return Err(Failure::usage(
+                "--delete-on-success and --move-on-success want all users of the backup restored, not one (--user)",
+            ));
+        }
+        only(&mut archive, user)?;
+    }
     let _graceful = interrupt::finish_gracefully();
     verify(&archive, args)?;
     let mut report = Report {
@@ -116,6 +125,24 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Leaves the other users out; what belongs to no user may hold something of this one.
+fn only(archive: &mut Archive, wanted: &str) -> Result<(), Failure> {
+    let plan = &mut archive.plan;
+    plan.users
+        .retain(|user| user.user_id == wanted || user.username == wanted);
+    let Some(user) = plan.users.first() else {
+        return Err(Failure::usage(format!(
+            "no user {wanted:?} in this backup (neither a user id nor a username)"
+        )));
+    };
+    let id = user.user_id.clone();
+    let folder = format!("users/{id}/");
+    let other = |path: &str| path.starts_with("users/") && !path.starts_with(&folder);
+    plan.files.retain(|file| !other(&file.path));
+    plan.findings.retain(|finding| !other(&finding.path));
+    Ok(())
 }
 
 /// The options of a restore that open its archive.

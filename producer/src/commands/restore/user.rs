@@ -8,6 +8,7 @@ use std::{
 
 use decryptor_wasm::integrity::{self as hashes, Hashed};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -232,14 +233,23 @@ impl Work<'_> {
 
     /// An account without fields, as version 1 of Pryv.io had them, gets the usual ones.
     fn account(&self, lines: &[u8], target: &mut dyn UserWriter) -> Result<(), RestoreError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Account<'a> {
+            #[serde(borrow, default)]
+            account_fields: Option<Vec<&'a RawValue>>,
+        }
         let text = String::from_utf8_lossy(lines);
         let line = text.trim_end();
-        let has_fields = serde_json::from_str::<serde_json::Value>(line).is_ok_and(|account| {
-            account["accountFields"]
-                .as_array()
-                .is_some_and(|f| !f.is_empty())
-        });
-        if has_fields {
+        let account: Account<'_> =
+            serde_json::from_str(line).map_err(|e| RestoreError::Record {
+                collection: "account",
+                what: e.to_string(),
+            })?;
+        if account
+            .account_fields
+            .is_some_and(|fields| !fields.is_empty())
+        {
             return target.records(Collection::Account, lines);
         }
         target.records(Collection::Account, &default_account(line))
@@ -455,19 +465,23 @@ fn current_fields(line: &[u8]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// An account record with the usual fields added.
+/// An account record with the usual fields added; the others stay as they are written.
 fn default_account(line: &str) -> Vec<u8> {
-    let mut account: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(line).unwrap_or_default();
+    let account: BTreeMap<String, &RawValue> = serde_json::from_str(line).unwrap_or_default();
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64());
-    let fields = DEFAULTS.iter().map(|(field, value)| {
-        let value: serde_json::Value = serde_json::from_str(value).unwrap_or_default();
-        serde_json::json!({ "field": field, "value": value, "time": now, "createdBy": "restore" })
-    });
-    account.insert("accountFields".to_owned(), fields.collect());
-    let mut line = serde_json::Value::from(account).to_string().into_bytes();
-    line.push(b'\n');
-    line
+    let fields: Vec<String> = DEFAULTS
+        .iter()
+        .map(|(field, value)| {
+            format!("{{\"field\":\"{field}\",\"value\":{value},\"time\":{now},\"createdBy\":\"restore\"}}")
+        })
+        .collect();
+    let mut line = format!("{{\"accountFields\":[{}]", fields.join(","));
+    for (key, value) in account.iter().filter(|(key, _)| *key != "accountFields") {
+        let key = serde_json::Value::from(key.as_str());
+        line += &format!(",{key}:{}", value.get());
+    }
+    line += "}\n";
+    line.into_bytes()
 }
