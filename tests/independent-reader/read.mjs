@@ -15,7 +15,7 @@ class Fault extends Error {
 }
 const damaged = (what) => new Fault(4, what);
 
-const CLEAR = ['encryption.json', 'SHA256SUMS', 'RESTORE-README.md', 'decrypt-backup.mjs', 'FORMAT.md'];
+const CLEAR = ['encryption.json', 'SHA256SUMS', 'RESTORE-README.md', 'decrypt-backup.mjs', 'decrypt-backup.html', 'FORMAT.md'];
 const NOT_LISTED = ['manifest.json', 'encryption.json', 'SHA256SUMS'];
 const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|com[1-9]|lpt[1-9])(\.|$)/i;
 
