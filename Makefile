@@ -35,3 +35,4 @@ test-browser: build ## the page in a real Chromium
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
 	node tests/bench/decrypt.mjs 1 5
 	cargo run --release --package pryv-backup-tests --bin bench-backup
+	cargo run --release --package pryv-backup-tests --bin bench-restore

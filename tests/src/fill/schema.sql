@@ -30,3 +30,13 @@ CREATE TABLE audit_events (user_id text NOT NULL, eventid text NOT NULL, head_id
 CREATE TABLE attachment_files (user_id text NOT NULL, event_id text NOT NULL, file_id text NOT NULL,
   seq integer NOT NULL, data bytea NOT NULL);
 CREATE TABLE platform_kv (key text PRIMARY KEY, value text NOT NULL);
+
+CREATE TABLE event_streams (
+  user_id text NOT NULL, event_id text NOT NULL, stream_id text NOT NULL, stream_path text NOT NULL,
+  PRIMARY KEY (user_id, event_id, stream_id)
+);
+CREATE INDEX idx_es_path ON event_streams (user_id, stream_path text_pattern_ops);
+CREATE INDEX idx_es_stream ON event_streams (user_id, stream_id, event_id);
+CREATE TABLE alias_index (alias text PRIMARY KEY, user_id text NOT NULL);
+CREATE TABLE sessions (id text PRIMARY KEY, data jsonb, expires timestamptz);
+CREATE TABLE password_resets (id text PRIMARY KEY, username text, expires timestamptz);
