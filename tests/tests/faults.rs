@@ -212,6 +212,27 @@ fn a_full_disk_leaves_no_part_of_a_decrypted_file() {
     }
 }
 
+/// Where other tools read a file at once, or count in 32 bits.
+#[test]
+fn files_of_more_than_two_gib_pass() {
+    let stage = Stage::new();
+    let file = fs::File::options()
+        .write(true)
+        .open(stage.file("/attachments/"))
+        .unwrap();
+    file.set_len((2 << 30) + 4097).unwrap();
+    let backup = stage.path("backup");
+    let made = run(&mut stage.backup(&backup));
+    assert!(made.status.success(), "{}", text(&made));
+    let verified = run(Command::new("node")
+        .current_dir(&backup)
+        .args(["decrypt-backup.mjs", ".", "--verify", "--private-key"])
+        .arg(stage.path("key.pem")));
+    let said = text(&verified);
+    assert!(verified.status.success(), "{said}");
+    assert!(said.contains("all good"), "{said}");
+}
+
 fn start(command: &mut Command) -> Child {
     command
         .stdout(Stdio::piped())
