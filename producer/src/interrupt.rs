@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: work that would leave something behind is ended in order; anything else just ends.
+//! SIGINT, SIGTERM and SIGHUP: work that would leave something behind is ended in order; anything else just ends.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use std::{
 
 use decryptor_wasm::{Error, ErrorKind};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
 };
 
@@ -31,7 +31,8 @@ pub fn install() -> io::Result<()> {
         came: Arc::default(),
         deadly: Arc::new(AtomicBool::new(true)),
     };
-    for signal in [SIGINT, SIGTERM] {
+    let hangup = hangup_counts().then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         flag::register_conditional_default(signal, signals.deadly.clone())?;
         flag::register_usize(signal, signals.came.clone(), signal as usize)?;
         flag::register(signal, signals.deadly.clone())?;
@@ -39,6 +40,16 @@ pub fn install() -> io::Result<()> {
     // A second call would find the first one's signals, which are the same.
     let _ = SIGNALS.set(signals);
     Ok(())
+}
+
+/// Whether a terminal that closes is to end the process: not under `nohup`. Where the system does not say, the default stands.
+fn hangup_counts() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & (1 << (SIGHUP - 1)) == 0)
 }
 
 /// From here to the end of the guard a first signal is only noted, for [`check`] to report.

@@ -14,3 +14,4 @@ pub mod platform;
 pub mod progress;
 pub mod report;
 pub mod sample;
+pub mod say;

@@ -4,28 +4,43 @@ use std::{io, process::ExitCode};
 
 use clap::Parser;
 use pryv_backup::{
+    answer,
     cli::{BackupArgs, Cli, Command},
     commands::{backup, cat, decrypt, diff, keygen, list, restore, stats},
     failure::Failure,
-    interrupt,
+    interrupt, note,
     report::printable,
-    sample,
+    sample, say,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::{
+    fs::Mode,
+    process::{Resource, Rlimit, setrlimit, umask},
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match prepare().and_then(|()| run(&cli)) {
-        Ok(code) => ExitCode::from(code),
+    let mut code = match prepare(&cli).and_then(|()| run(&cli)) {
+        Ok(code) => code,
         Err(failure) => {
-            eprintln!("error: {}", printable(&failure.message));
-            ExitCode::from(failure.code)
+            note!("error: {}", printable(&failure.message));
+            failure.code
         }
+    };
+    if let Some(lost) = say::lost() {
+        note!(
+            "error: standard output could not be written: {lost}; what was done stands, what was to be said is lost"
+        );
+        code = code.max(1);
     }
+    ExitCode::from(code)
 }
 
-/// Secrets are in memory: a crash must not leave them in a core file.
-fn prepare() -> Result<(), Failure> {
+/// Secrets are in memory: a crash must not leave them in a core file. What is written is for its owner alone, except what a
+/// restore gives back to the platform.
+fn prepare(cli: &Cli) -> Result<(), Failure> {
+    if cli.backup.restore.is_none() {
+        umask(Mode::RWXG | Mode::RWXO);
+    }
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -50,21 +65,21 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
                 .map_err(|e| Failure::failed(format!("{}: {e}", dir.display())))?;
             sample::create_sample_platform(&absolute)
                 .map_err(|e| Failure::failed(e.to_string()))?;
-            println!("sample platform: {}", dir.display());
+            answer!("sample platform: {}", dir.display());
             Ok(0)
         }
         None if cli.backup.restore.is_some() => restored(&cli.backup),
         None => {
             let report = backup::run(&cli.backup)?;
             if cli.backup.json {
-                println!(
+                answer!(
                     "{}",
                     serde_json::to_string(&report).map_err(|e| Failure::failed(e.to_string()))?
                 );
             } else if cli.backup.quiet {
-                eprint!("{}", report.losses_text());
+                say::note(format_args!("{}", report.losses_text()));
             } else {
-                print!("{}", report.text());
+                say::answer(format_args!("{}", report.text()));
             }
             Ok(report.exit_code())
         }
@@ -77,12 +92,12 @@ fn restored(args: &BackupArgs) -> Result<u8, Failure> {
     };
     let report = restore::run(dir, args)?;
     if args.json {
-        println!(
+        answer!(
             "{}",
             serde_json::to_string(&report).map_err(|e| Failure::failed(e.to_string()))?
         );
     } else if !args.quiet || report.exit_code() != 0 {
-        print!("{}", report.text());
+        say::answer(format_args!("{}", report.text()));
     }
     Ok(report.exit_code())
 }

@@ -38,6 +38,9 @@ pub struct Report {
     pub bytes: u64,
     /// What could not be read.
     pub losses: Vec<Loss>,
+    /// The number of losses that are not listed here, but in the users' own manifests.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_losses: u64,
     /// Secrets of the platform (and sessions) that were left out because the archive is not encrypted.
     pub withheld: u64,
     /// Whole run.
@@ -107,6 +110,7 @@ impl Report {
             platform: PlatformCounts::default(),
             bytes: 0,
             losses,
+            more_losses: 0,
             withheld: 0,
             seconds: took.as_secs_f64(),
         }
@@ -126,6 +130,7 @@ impl Report {
             platform: PlatformCounts::default(),
             bytes: 0,
             losses: Vec::new(),
+            more_losses: 0,
             withheld: 0,
             seconds: 0.0,
         }
@@ -204,8 +209,20 @@ impl Report {
                 ))
             );
         }
+        if self.more_losses > 0 {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "LOST: {} more, named in the user-manifest.json of each user",
+                self.more_losses
+            );
+        }
         text
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn encryption(sealing: &Sealing) -> &'static str {

@@ -24,7 +24,12 @@ impl UserSink for Counted {
         *self.counts.entry(collection.name()).or_default() += 1;
         Ok(())
     }
-    fn attachment(&mut self, _file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
+    fn attachment(
+        &mut self,
+        _event_id: &str,
+        _file_id: &str,
+        reader: &mut dyn Read,
+    ) -> Result<(), SinkError> {
         *self.counts.entry("attachments").or_default() += 1;
         self.bytes += std::io::copy(reader, &mut std::io::sink())?;
         Ok(())

@@ -35,7 +35,12 @@ impl UserSink for Collected {
             .push(serde_json::from_slice(line)?);
         Ok(())
     }
-    fn attachment(&mut self, file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
+    fn attachment(
+        &mut self,
+        _event_id: &str,
+        file_id: &str,
+        reader: &mut dyn Read,
+    ) -> Result<(), SinkError> {
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes)?;
         assert!(
@@ -160,30 +165,39 @@ fn damage_and_absence_are_losses() {
 }
 
 #[test]
-fn a_name_given_up_brings_no_series_of_its_next_owner() {
+fn a_name_given_up_brings_no_series_of_its_other_owners() {
     let Some((_dir, users)) = platform() else {
         return;
     };
-    let alice = users.join("b/c/n/kxlegbfexvcpxgxfyft5ancb/account-1.0.0.sqlite");
-    let writer = rusqlite::Connection::open(alice).unwrap();
-    writer
+    let folder = users.join("b/c/n/kxlegbfexvcpxgxfyft5ancb");
+    let open = |path: &std::path::Path| rusqlite::Connection::open(path).unwrap();
+    open(&folder.join("account-1.0.0.sqlite"))
         .execute_batch("INSERT INTO account_fields VALUES ('username', '\"bob00\"', 1, 'x')")
         .unwrap();
-    let index = rusqlite::Connection::open(users.join("user-index.db")).unwrap();
-    let platform = opened(&users);
-    let alice = &platform.users().unwrap()[0];
-    let points = |wanted: &str| {
-        let ours = export(platform.as_ref(), alice);
-        ours.lines[&Collection::Series]
-            .iter()
-            .filter(|line| line["namespace"] == wanted)
-            .count()
+    let event: String = open(&folder.join("local-1.0.0.sqlite"))
+        .query_row("SELECT eventid FROM events LIMIT 1", [], |row| row.get(0))
+        .unwrap();
+    open(&users.join("0/0/b/user.bob00/series-1.0.0.sqlite"))
+        .execute(
+            "INSERT INTO series_data VALUES ('event.' || ?, 1, 1, '{}')",
+            [&event],
+        )
+        .unwrap();
+    let series = || {
+        let platform = opened(&users);
+        let ours = export(platform.as_ref(), &platform.users().unwrap()[0]);
+        let lines = ours.lines[&Collection::Series].iter();
+        lines
+            .filter(|line| line["namespace"] == "user.bob00")
+            .map(|line| line["measurement"].clone())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(points("user.bob00"), 0);
-    index
+    assert!(series().is_empty());
+    open(&users.join("user-index.db"))
         .execute_batch("DELETE FROM id4name WHERE username = 'bob00'")
         .unwrap();
-    assert!(points("user.bob00") > 0);
+    // Its own, and nothing of what the other owner left.
+    assert_eq!(series(), [format!("event.{event}")]);
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! `backup`: a platform in, an archive out.
 
-use std::{collections::HashMap, env, sync::Mutex, time::Instant};
+use std::{
+    collections::HashMap,
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Mutex,
+    time::Instant,
+};
 
 use decryptor_wasm::{
     Kdf, PublicKey,
@@ -9,12 +15,13 @@ use decryptor_wasm::{
 use zeroize::Zeroizing;
 
 use super::{ask_twice, read, read_passphrase};
+use crate::note;
 use crate::{
     archive::{
         ArchiveError, ArchiveWriter, IndexDone, Options, Sealing, Summary, UserDone, UserWriter,
     },
     cli::{BackupArgs, KdfArg, PlatformArg},
-    config::Config,
+    config::{Config, Engine},
     failure::Failure,
     interrupt,
     platform::{
@@ -24,6 +31,9 @@ use crate::{
     progress::{self, Goal, Manner},
     report::{PlatformCounts, Report},
 };
+
+/// Losses of users that the report names; the manifests of the users name more.
+const NAMED: usize = 10_000;
 
 /// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
 pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
@@ -47,12 +57,13 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         PlatformArg::Full => PlatformMode::Full,
     };
     let platform = platform::open(&config, mode)?;
+    // Before the platform's instant is fixed, because somebody may be asked, and take their time.
+    let sealing = sealing(args)?;
     let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
     let token = match users.as_slice() {
         [user] if args.user.is_some() => Some(token(&config, mode, user)?),
         _ => None,
     };
-    let sealing = sealing(args)?;
     if args.dry_run {
         return Ok(Report::dry_run(&users, &sealing));
     }
@@ -62,9 +73,10 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
     };
     // A signal ends the run in order: what is there of the archive is removed.
     let _graceful = interrupt::finish_gracefully();
-    let (mut archive, leftover) = ArchiveWriter::create(output, &sealing, options)?;
+    let (mut archive, leftover) =
+        ArchiveWriter::create(output, &sealing, options, platform.instant()?)?;
     if leftover && !args.quiet {
-        eprintln!(
+        note!(
             "{}: an earlier run did not finish; what it left was removed",
             output.display()
         );
@@ -75,7 +87,8 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         sealed: !matches!(sealing, Sealing::None),
         only: token.as_deref().zip(users.first()).map(only),
     };
-    let (done, shared) = match write(&mut archive, platform.as_ref(), &users, &scope, args) {
+    let written = AssertUnwindSafe(|| write(&mut archive, platform.as_ref(), &users, &scope, args));
+    let (done, mut shared, losses) = match catch_unwind(written).unwrap_or_else(|_| Err(defect())) {
         Ok(done) => done,
         Err(failure) => {
             archive.abandon();
@@ -83,12 +96,13 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             return Err(failure);
         }
     };
-    let losses: Vec<Loss> = shared
-        .losses
-        .iter()
-        .chain(done.iter().flat_map(|u| &u.losses))
-        .cloned()
-        .collect();
+    let Losses {
+        mut platform,
+        users,
+        more,
+    } = losses;
+    shared.losses.append(&mut platform);
+    let losses = shared.losses.iter().cloned().chain(users).collect();
     let stats: Vec<UserStats> = done.iter().map(|u| u.entry.stats.clone()).collect();
     let finished = archive.finish(
         done,
@@ -115,6 +129,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         bytes: finished.bytes,
         platform: PlatformCounts::of(&shared.counts),
         withheld: shared.withheld,
+        more_losses: more,
         ..Report::done(
             output,
             &finished.id,
@@ -126,13 +141,26 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
     })
 }
 
+/// A panic that came this far.
+fn defect() -> Failure {
+    Failure::failed(
+        "a defect of pryv-backup ended the backup (what it is stands above), which was not made; please report it",
+    )
+}
+
 fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec<User>, Failure> {
     let Some(wanted) = wanted else {
         if users.is_empty() {
-            return Err(Failure::failed(format!(
-                "no users in {}; is storages.engines.sqlite.path right?",
-                config.users_dir.display()
-            )));
+            return Err(Failure::failed(match config.base_engine {
+                Engine::Postgresql => format!(
+                    "no users in PostgreSQL at {}; is storages.engines.postgresql.database right?",
+                    config.postgres.address()
+                ),
+                _ => format!(
+                    "no users in {}; is storages.engines.sqlite.path right?",
+                    config.users_dir.display()
+                ),
+            }));
         }
         return Ok(users);
     };
@@ -206,7 +234,7 @@ fn write(
     users: &[User],
     scope: &Scope<'_>,
     args: &BackupArgs,
-) -> Result<(Vec<UserDone>, IndexDone), Failure> {
+) -> Result<(Vec<UserDone>, IndexDone, Losses), Failure> {
     // First, because it takes seconds, and a wrong address or password must not show after hours.
     let mut index = archive.index();
     if scope.mode != PlatformMode::None {
@@ -217,14 +245,16 @@ fn write(
         .export_platform(scope, &mut index)
         .map_err(explain)?;
     let mut shared = index.finish()?;
-    archive.add_index(&mut shared);
-    let done = progress::watch(
-        &archive.tally,
-        Goal::Users(users.len() as u64),
-        manner(args),
-        || write_users(archive, platform, users, jobs(args), args.verbose),
-    )?;
-    Ok((done, shared))
+    archive.add_index(&mut shared)?;
+    let goal = Goal::Users {
+        users: users.len() as u64,
+        records: platform.records().filter(|_| args.user.is_none()),
+    };
+    let done = progress::watch(&archive.tally, goal, manner(args), || {
+        write_users(archive, platform, users, jobs(args), args.verbose)
+    })?;
+    let (done, losses) = done;
+    Ok((done, shared, losses))
 }
 
 fn manner(args: &BackupArgs) -> Manner {
@@ -249,6 +279,27 @@ struct Collector<'a> {
     archive: &'a ArchiveWriter,
     verbose: bool,
     done: Mutex<Vec<UserDone>>,
+    losses: Mutex<Losses>,
+}
+
+/// What is told in the end of all that could not be read.
+#[derive(Default)]
+struct Losses {
+    /// What concerns no single user.
+    platform: Vec<Loss>,
+    /// Of the users, whose own manifests have them too.
+    users: Vec<Loss>,
+    /// The number of those for which there was no room.
+    more: u64,
+}
+
+impl Losses {
+    fn of_user(&mut self, losses: Vec<Loss>) {
+        let mut losses = losses.into_iter();
+        let room = NAMED.saturating_sub(self.users.len());
+        self.users.extend(losses.by_ref().take(room));
+        self.more += losses.count() as u64;
+    }
 }
 
 impl Target for Collector<'_> {
@@ -257,6 +308,10 @@ impl Target for Collector<'_> {
             collector: self,
             writer: self.archive.user(user)?,
         }))
+    }
+
+    fn lose(&self, loss: platform::Loss) {
+        lock(&self.losses).platform.push(loss.into());
     }
 }
 
@@ -272,12 +327,15 @@ impl UserTarget for Open<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
-        let done = self.writer.finish()?;
+        let mut done = self.writer.finish()?;
+        lock(&self.collector.losses).of_user(std::mem::take(&mut done.losses));
         if self.collector.verbose {
             let (entry, stats) = (&done.entry, &done.entry.stats);
-            eprintln!(
+            note!(
                 "{}: {} events, {} attachments",
-                entry.username, stats.events, stats.attachments
+                entry.username,
+                stats.events,
+                stats.attachments
             );
         }
         self.collector.archive.tally.user();
@@ -293,11 +351,12 @@ fn write_users(
     users: &[User],
     jobs: usize,
     verbose: bool,
-) -> Result<Vec<UserDone>, Failure> {
+) -> Result<(Vec<UserDone>, Losses), Failure> {
     let collector = Collector {
         archive,
         verbose,
         done: Mutex::default(),
+        losses: Mutex::default(),
     };
     platform
         .export_all(users, jobs, &collector)
@@ -309,7 +368,8 @@ fn write_users(
         .map(|(i, user)| (user.user_id.as_str(), i))
         .collect();
     done.sort_by_key(|user| place.get(user.entry.user_id.as_str()).copied());
-    Ok(done)
+    let losses = std::mem::take(&mut *lock(&collector.losses));
+    Ok((done, losses))
 }
 
 /// The archive's own errors pass through the platform untouched; here they get their exit code back.

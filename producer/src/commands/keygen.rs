@@ -10,6 +10,7 @@ use decryptor_wasm::PrivateKey;
 use zeroize::Zeroizing;
 
 use super::{ask_twice, read_passphrase};
+use crate::answer;
 use crate::{archive::SystemRandom, cli::KeygenArgs, failure::Failure};
 
 /// Makes the pair and prints the fingerprint.
@@ -30,15 +31,15 @@ pub fn run(args: &KeygenArgs) -> Result<(), Failure> {
     let pem = key.to_pkcs8_pem(passphrase.as_ref().map(|p| p.as_str()), &mut SystemRandom)?;
     write_new(&args.output, pem.as_bytes(), 0o600)?;
     write_new(&public_path, key.public_key().to_pem()?.as_bytes(), 0o644)?;
-    println!(
+    answer!(
         "private key: {} (keep it away from the platform, and keep a copy: without it no backup opens)",
         args.output.display()
     );
-    println!(
+    answer!(
         "public key:  {} (for --recipient-pubkey)",
         public_path.display()
     );
-    println!("fingerprint: {}", key.public_key().fingerprint()?);
+    answer!("fingerprint: {}", key.public_key().fingerprint()?);
     Ok(())
 }
 

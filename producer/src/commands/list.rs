@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{open, print_json, secrets, warn};
+use crate::{answer, note};
 use crate::{
     archive::{
         read::{Archive, Folder},
@@ -75,7 +76,7 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
                 worst = worst.max(code);
             }
             Err(failure) => {
-                eprintln!(
+                note!(
                     "{}",
                     printable(&format!("{}: {}", folder.display(), failure.message))
                 );
@@ -146,7 +147,7 @@ fn show(all: &[Listed], json: bool) -> Result<(), Failure> {
     }
     for listed in all {
         for line in text(listed) {
-            println!("{}", printable(&line));
+            answer!("{}", printable(&line));
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use std::{io::IsTerminal, path::Path};
 use decryptor_wasm::plan::Severity;
 use zeroize::Zeroizing;
 
+use crate::{answer, note};
 use crate::{
     archive::read::{Archive, Choice, Folder},
     cli::KeyArgs,
@@ -45,7 +46,7 @@ fn warn(archive: &Archive) -> u8 {
     let mut code = 0;
     for finding in &archive.plan.findings {
         if finding.severity == Severity::Error {
-            eprintln!(
+            note!(
                 "{}",
                 printable(&format!("damaged: {}: {}", finding.path, finding.message))
             );
@@ -58,7 +59,7 @@ fn warn(archive: &Archive) -> u8 {
 /// Prints a value as one line of JSON.
 fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|e| Failure::failed(e.to_string()))?;
-    println!("{text}");
+    answer!("{text}");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::{open, print_json, warn};
+use crate::answer;
 use crate::{cli::LookArgs, failure::Failure, report::printable};
 
 /// How many of the largest users are named.
@@ -102,22 +103,25 @@ fn collection(path: &str, kind: &PathKind) -> String {
 }
 
 fn show(stats: &Stats) {
-    println!("archive {}", stats.archive_id);
-    println!("{} users, {}", stats.users, HumanBytes(stats.bytes));
-    println!(
+    answer!("archive {}", stats.archive_id);
+    answer!("{} users, {}", stats.users, HumanBytes(stats.bytes));
+    answer!(
         "{:<26} {:>9} {:>12} {:>12}",
-        "collection", "files", "records", "stored"
+        "collection",
+        "files",
+        "records",
+        "stored"
     );
     for (name, sum) in &stats.collections {
         let stored = HumanBytes(sum.bytes).to_string();
-        println!(
+        answer!(
             "{:<26} {:>9} {:>12} {stored:>12}",
             printable(name),
             sum.files,
             sum.records
         );
     }
-    println!("largest users:");
+    answer!("largest users:");
     for user in &stats.largest {
         let line = format!(
             "  {}  {}  {} events, {}",
@@ -126,6 +130,6 @@ fn show(stats: &Stats) {
             user.events,
             HumanBytes(user.bytes)
         );
-        println!("{}", printable(&line));
+        answer!("{}", printable(&line));
     }
 }

@@ -16,6 +16,8 @@ pub struct Config {
     pub base_engine: Engine,
     /// `storages.audit.engine`.
     pub audit_engine: Engine,
+    /// `audit.active`: whether there is anything new in the audit trail.
+    pub audit_active: bool,
     /// `storages.series.engine`.
     pub series_engine: Engine,
     /// `storages.file.engine`: attachments.
@@ -26,6 +28,9 @@ pub struct Config {
     pub users_dir: PathBuf,
     /// `storages.engines.rqlite.url`.
     pub rqlite_url: String,
+    /// `storages.engines.rqlite.sslrootcert`, an addition to Pryv's keys, else the usual variable `SSL_CERT_FILE`: who signs its
+    /// certificate.
+    pub rqlite_authorities: Option<PathBuf>,
     /// `storages.engines.postgresql`.
     pub postgres: Postgres,
     /// `platform.piiMode` and `platform.piiHmacKey`.
@@ -140,12 +145,20 @@ impl Config {
         Ok(Self {
             base_engine: engine("base", &[Postgresql, Sqlite])?,
             audit_engine: engine("audit", &[Sqlite, Postgresql])?,
+            audit_active: layers
+                .find("audit.active")?
+                .is_none_or(|found| found.value != "false"),
             series_engine: engine("series", &[Postgresql, Sqlite, Influxdb])?,
             file_engine: engine("file", &[Filesystem, S3, Postgresql])?,
             platform_engine: engine("platform", &[Rqlite, Postgresql])?,
             users_dir: pryv_root.join(path.value),
             postgres: Postgres::find(&layers, pryv_root)?,
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
+            rqlite_authorities: layers
+                .find("storages.engines.rqlite.sslrootcert")?
+                .or(layers.find("SSL_CERT_FILE")?)
+                .filter(|found| !found.value.is_empty())
+                .map(|found| pryv_root.join(found.value)),
             pii: pii(&layers)?,
             core_id: layers
                 .find("core.id")?

@@ -4,7 +4,6 @@ use super::sqlite::file::SqliteFile;
 use super::sqlite::reading::{Reading, each_row};
 use super::{ExportError, json};
 use serde::Deserialize;
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
@@ -15,7 +14,7 @@ struct Attachment {
     id: String,
 }
 
-/// Hands over each file that a live event lists, once; history versions only repeat what their event lists or listed.
+/// Hands over each file that a live event lists; history versions only repeat what their event lists or listed.
 pub fn export(
     events: &SqliteFile,
     user_dir: &Path,
@@ -24,7 +23,6 @@ pub fn export(
     if !events.has_table("events")? {
         return Ok(());
     }
-    let mut done = HashSet::new();
     let sql = "SELECT eventid, attachments, deleted IS NOT NULL FROM events WHERE attachments IS NOT NULL AND headId IS NULL ORDER BY rowid";
     each_row(events, sql, &mut |row| {
         let failed = |e| events.error(e);
@@ -46,25 +44,20 @@ pub fn export(
             }
         };
         for Attachment { id } in listed.unwrap_or_default() {
-            if done.contains(&id) {
-                continue;
-            }
-            if one(user_dir, &event_id, &id, deleted, reading)? {
-                done.insert(id);
-            }
+            one(user_dir, &event_id, &id, deleted, reading)?;
         }
         Ok(())
     })
 }
 
-/// Hands over one file; false when there is none.
+/// Hands over one file.
 fn one(
     user_dir: &Path,
     event_id: &str,
     id: &str,
     deleted: bool,
     reading: &mut Reading<'_>,
-) -> Result<bool, ExportError> {
+) -> Result<(), ExportError> {
     let path = user_dir.join(NAME).join(event_id).join(id);
     if !plain(event_id) || !plain(id) {
         reading.lose(
@@ -72,23 +65,22 @@ fn one(
             &path,
             "the name is not that of a file inside its folder; the attachment was left out",
         );
-        return Ok(false);
+        return Ok(());
     }
     match File::open(&path) {
         Ok(mut file) => reading
             .sink
-            .attachment(id, &mut file)
-            .map(|()| true)
+            .attachment(event_id, id, &mut file)
             .map_err(ExportError::Sink),
         // A deleted event may still list files that were removed with it.
-        Err(e) if deleted && e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) if deleted && e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => {
             reading.lose(
                 NAME,
                 &path,
                 format!("attachment {id} of event {event_id} cannot be read: {e}"),
             );
-            Ok(false)
+            Ok(())
         }
     }
 }

@@ -168,7 +168,7 @@ fn sqlite_engines(
         return Ok(None);
     }
     supported("platform", config.platform_engine, Engine::Rqlite)?;
-    Ok(Some(rqlite::Rqlite::new(&config.rqlite_url)))
+    Ok(Some(rqlite(config)?))
 }
 
 /// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
@@ -196,13 +196,18 @@ fn postgres_engines(
         audit: inside("audit", config.audit_engine, Engine::Sqlite)?,
         series: inside("series", config.series_engine, Engine::Sqlite)?,
         files: inside("file", config.file_engine, Engine::Filesystem)?,
+        audited: config.audit_active,
     };
     let index = match mode {
         PlatformMode::None => postgres::Index::None,
         _ if config.platform_engine == Engine::Postgresql => postgres::Index::Postgres,
-        _ => postgres::Index::Rqlite(rqlite::Rqlite::new(&config.rqlite_url)),
+        _ => postgres::Index::Rqlite(rqlite(config)?),
     };
     Ok((engines, index))
+}
+
+fn rqlite(config: &Config) -> Result<rqlite::Rqlite, PlatformError> {
+    rqlite::Rqlite::new(&config.rqlite_url, config.rqlite_authorities.as_deref())
 }
 
 fn unsupported(kind: &str, engine: Engine) -> PlatformError {
@@ -282,12 +287,14 @@ pub trait UserSink {
     /// Whatever keeps the sink from storing it; reading then stops.
     fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError>;
 
-    /// Takes one attachment. A `reader` that fails is a loss, which the sink records before going on.
+    /// Takes one attachment of an event. A `reader` that fails is a loss, which the sink records before going on. Several
+    /// events may bring the same file; one that has the same id and other content is a loss.
     ///
     /// # Errors
     /// Whatever keeps the sink from storing it; reading then stops.
     fn attachment(
         &mut self,
+        event_id: &str,
         file_id: &str,
         reader: &mut dyn std::io::Read,
     ) -> Result<(), SinkError>;
@@ -330,6 +337,9 @@ pub trait Target: Sync {
     /// # Errors
     /// Whatever keeps the target from storing the user; reading then stops.
     fn begin<'a>(&'a self, user: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError>;
+
+    /// Takes note of a loss that concerns no single user.
+    fn lose(&self, loss: Loss);
 }
 
 /// Where one user goes; several threads may bring what belongs to it, each through a sink of its own.
@@ -366,6 +376,15 @@ pub trait Platform: Sync {
     /// # Errors
     /// When the index cannot be read.
     fn users(&self) -> Result<Vec<User>, PlatformError>;
+
+    /// Seconds since 1970: what was stored before is in the export. To be asked after [`Self::users`].
+    ///
+    /// # Errors
+    /// When the platform cannot be reached.
+    fn instant(&self) -> Result<f64, PlatformError>;
+
+    /// How many records an export of all users brings, roughly, where that is known at once.
+    fn records(&self) -> Option<u64>;
 
     /// Hands over everything the platform stores for `users`, with `jobs` threads.
     ///
@@ -410,7 +429,7 @@ fn each_user(
         for _ in 0..jobs.min(users.len()) {
             scope.spawn(|| {
                 while let Some(user) = users.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = one(user) {
+                    if let Err(error) = caught(|| one(user)) {
                         next.store(users.len(), Ordering::Relaxed);
                         lock(&failure).get_or_insert(error.of(user));
                     }
@@ -420,6 +439,15 @@ fn each_user(
     });
     let failure = lock(&failure).take();
     failure.map_or(Ok(()), Err)
+}
+
+/// A defect of ours in one thread ends the run like any failure: nobody waits for that thread, and nothing stays behind.
+fn caught<R>(work: impl FnOnce() -> Result<R, ExportError>) -> Result<R, ExportError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(ExportError::Sink(
+            "a defect of pryv-backup ended its work here (what it is stands above); please report it".into(),
+        ))
+    })
 }
 
 /// A thread that panicked leaves plain data behind, which stays usable.
@@ -459,6 +487,12 @@ pub enum PlatformError {
         path: PathBuf,
         /// What is wrong with which record.
         what: String,
+    },
+    /// A file of the platform was written to while it was read.
+    #[error("{path}: the platform wrote to this file while it was read; run the backup again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// The rqlite server does not answer as it should.
     #[error(

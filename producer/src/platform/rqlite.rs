@@ -3,10 +3,13 @@
 mod address;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
+use crate::interrupt;
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 use ureq::http::{HeaderValue, header};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Rows per request.
 const PAGE: usize = 1000;
@@ -20,8 +23,16 @@ const EXECUTE: &str = "/db/execute?transaction";
 const LIMIT: u64 = 256 << 20;
 /// A leader is found after one step; more than a few are a circle.
 const REDIRECTS: usize = 5;
-/// Pauses before asking again a cluster that is electing its leader, which takes it a second or two.
-const ELECTION: [Duration; 3] = [Duration::from_secs(1); 3];
+/// Pauses before asking again a cluster that is electing its leader, or a node that is starting: either takes it a second or two.
+const PAUSES: [Duration; 4] = [Duration::from_secs(1); 4];
+/// What rqlite says, in several wordings, when its nodes do not agree on a leader.
+const LEADERLESS: [&str; 5] = [
+    "leader not found",
+    "not leader",
+    "leadership lost",
+    "leadership transfer",
+    "no leader",
+];
 
 /// An rqlite server.
 pub struct Rqlite {
@@ -44,23 +55,45 @@ struct Rows {
     values: Option<Vec<(String, String)>>,
 }
 
+/// What comes of asking.
+enum Answered {
+    /// Rows.
+    Rows(Vec<(String, String)>),
+    /// Nothing yet: why.
+    Later(String),
+}
+
+impl Answered {
+    fn leaderless() -> Self {
+        Self::Later("it has no leader; check that enough of its nodes run".to_owned())
+    }
+}
+
 impl Rqlite {
-    /// The server at `url`, which may hold `user:password@`; not yet contacted.
-    #[must_use]
-    pub fn new(url: &str) -> Self {
+    /// The server at `url`, which may hold `user:password@`; not yet contacted. Its certificate must be signed by one of the
+    /// `authorities`, a PEM file, else by a public one.
+    ///
+    /// # Errors
+    /// When the file of the authorities cannot be read.
+    pub fn new(url: &str, authorities: Option<&Path>) -> Result<Self, PlatformError> {
+        let mut tls = TlsConfig::builder();
+        if let Some(path) = authorities {
+            tls = tls.root_certs(trusted(path)?);
+        }
         // Directly, as Pryv.io does: a proxy for the Internet has no business between the two.
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(60)))
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
+            .tls_config(tls.build())
             .build();
         let (url, credentials) = address::split(url);
-        Self {
+        Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             credentials,
             agent: config.into(),
-        }
+        })
     }
 
     /// Hands over the unique entries, then the indexed ones, then the others, each ordered by key.
@@ -131,36 +164,42 @@ impl Rqlite {
         Ok(())
     }
 
-    /// Asks, and asks again while there is no leader.
+    /// Asks, and asks again when that may help. All statements can be repeated: they read, or store what may be stored twice.
     fn call(
         &self,
         endpoint: &str,
         statements: &serde_json::Value,
     ) -> Result<Vec<(String, String)>, PlatformError> {
         let body = statements.to_string();
-        let mut pauses = ELECTION.iter();
+        let mut pauses = PAUSES.iter();
         loop {
-            if let Some(rows) = self.ask(endpoint, &body)? {
-                return Ok(rows);
-            }
-            let pause = pauses.next().ok_or_else(|| {
-                self.error("it has no leader; check that enough of its nodes run")
-            })?;
+            let what = match self.ask(endpoint, &body)? {
+                Answered::Rows(rows) => return Ok(rows),
+                Answered::Later(what) => what,
+            };
+            let pause = pauses.next().ok_or_else(|| self.error(&what))?;
+            interrupt::check().map_err(|_| PlatformError::Interrupted)?;
             std::thread::sleep(*pause);
         }
     }
 
-    /// What the leader answers to a query; nothing when there is no leader.
-    fn ask(
-        &self,
-        endpoint: &str,
-        body: &str,
-    ) -> Result<Option<Vec<(String, String)>>, PlatformError> {
+    /// What the leader answers.
+    fn ask(&self, endpoint: &str, body: &str) -> Result<Answered, PlatformError> {
         let mut target = format!("{}{endpoint}", self.url);
         for _ in 0..=REDIRECTS {
-            let (status, location, text) = self
-                .post(&target, body)
-                .map_err(|e| self.error(&format!("{e}; check the address and that it runs")))?;
+            let (status, location, text) = match self.post(&target, body) {
+                Ok(answer) => answer,
+                Err(e) => {
+                    let what = format!("{e}; check the address and that it runs");
+                    return match e {
+                        // A node that is restarted, or a connection that broke off.
+                        ureq::Error::Io(_) | ureq::Error::ConnectionFailed => {
+                            Ok(Answered::Later(what))
+                        }
+                        _ => Err(self.error(&what)),
+                    };
+                }
+            };
             match (status, location) {
                 (200, _) => return self.rows(&text),
                 (301 | 302 | 307 | 308, Some(location)) => {
@@ -178,14 +217,25 @@ impl Rqlite {
                         "it wants a user and a password; write them as http://user:password@host",
                     ));
                 }
-                (503, _) => return Ok(None),
+                (503, _) => return Ok(Answered::leaderless()),
                 _ => {
                     let text: String = String::from_utf8_lossy(&text).chars().take(200).collect();
-                    return Err(self.error(&format!("it answers {status} {:?}", text.trim())));
+                    return self.refused(format!("it answers {status} {:?}", text.trim()));
                 }
             }
         }
         Err(self.error("its nodes redirect to one another; check its leader"))
+    }
+
+    /// An error that it names: one that passes, or not.
+    fn refused(&self, what: String) -> Result<Answered, PlatformError> {
+        let lower = what.to_lowercase();
+        if LEADERLESS.iter().any(|words| lower.contains(words)) {
+            return Ok(Answered::Later(format!(
+                "{what}; check that enough of its nodes run"
+            )));
+        }
+        Err(self.error(&what))
     }
 
     /// Status, place of the leader and body of an answer. Redirects are followed by the caller: HTTP libraries turn
@@ -219,16 +269,16 @@ impl Rqlite {
         Ok((response.status().as_u16(), location, text))
     }
 
-    fn rows(&self, text: &[u8]) -> Result<Option<Vec<(String, String)>>, PlatformError> {
+    fn rows(&self, text: &[u8]) -> Result<Answered, PlatformError> {
         let answer: Answer = serde_json::from_slice(text)
             .map_err(|e| self.error(&format!("it gives an unexpected answer: {e}")))?;
         let mut results = answer.results.unwrap_or_default();
         let refused = results.iter_mut().find_map(|rows| rows.error.take());
-        let error = answer.error.or(refused);
-        let first = results.into_iter().next();
-        match (error, first) {
-            (Some(error), _) => Err(self.error(&format!("it answers {error:?}"))),
-            (None, rows) => Ok(rows.map(|rows| rows.values.unwrap_or_default())),
+        match (answer.error.or(refused), results.into_iter().next()) {
+            (Some(error), _) => self.refused(format!("it answers {error:?}")),
+            (None, Some(rows)) => Ok(Answered::Rows(rows.values.unwrap_or_default())),
+            // No result at all is what it says while there is no leader.
+            (None, None) => Ok(Answered::leaderless()),
         }
     }
 
@@ -238,4 +288,25 @@ impl Rqlite {
             what: what.to_owned(),
         }
     }
+}
+
+/// The certificates of a PEM file.
+fn trusted(path: &Path) -> Result<RootCerts, PlatformError> {
+    let pem = std::fs::read(path).map_err(|source| PlatformError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let found: Vec<Certificate<'static>> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(PlatformError::Record {
+            path: path.to_owned(),
+            what: "holds no certificate in PEM form".to_owned(),
+        });
+    }
+    Ok(RootCerts::new_with_certs(&found))
 }

@@ -26,6 +26,10 @@ impl<S: UserSink + Send> Target for Keeper<S> {
     fn begin<'a>(&'a self, _: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError> {
         Ok(Box::new(Open(self)))
     }
+
+    fn lose(&self, loss: Loss) {
+        self.0.lock().unwrap().loss(loss);
+    }
 }
 
 impl<S: UserSink + Send> UserTarget for Open<'_, S> {
@@ -41,8 +45,13 @@ impl<S: UserSink> UserSink for Sink<'_, S> {
     fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
         self.0.record(collection, line)
     }
-    fn attachment(&mut self, file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
-        self.0.attachment(file_id, reader)
+    fn attachment(
+        &mut self,
+        event_id: &str,
+        file_id: &str,
+        reader: &mut dyn Read,
+    ) -> Result<(), SinkError> {
+        self.0.attachment(event_id, file_id, reader)
     }
     fn loss(&mut self, loss: Loss) {
         self.0.loss(loss);

@@ -4,9 +4,11 @@
 mod http;
 mod scratch;
 mod sql;
+mod tls;
 
 pub use http::Request;
 pub use scratch::{Scratch, post};
+pub use tls::front;
 
 use base64ct::{Base64, Encoding};
 use http::Answer;
@@ -57,7 +59,16 @@ impl Server {
     /// When the file cannot be opened or there is no port.
     #[must_use]
     pub fn start(file: &Path, setup: Setup) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_at(0, file, setup)
+    }
+
+    /// The same, at a port that is known.
+    ///
+    /// # Panics
+    /// When the file cannot be opened or the port is taken.
+    #[must_use]
+    pub fn start_at(port: u16, file: &Path, setup: Setup) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         let address = listener.local_addr().unwrap();
         let node = Arc::new(Node {
             setup,

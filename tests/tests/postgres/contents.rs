@@ -5,70 +5,352 @@ use pryv_backup_tests::command::{run, text};
 use pryv_backup_tests::fill::Size;
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Setup;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Two rows of one transaction, in two tables, always with the same number: whatever the instant, they agree.
+/// Whatever the instant: what was written in one transaction, in all tables, is there together or not at all, and what was
+/// committed before `snapshotBefore` is there. One user is read over several connections.
 #[test]
 fn everything_is_of_one_instant() {
     let size = Size {
-        users: 200,
-        events: 300,
+        users: 50,
+        events: 100,
         ..SMALL
     };
     let Some(case) = Case::new(&Setup::default(), &size) else {
         return;
     };
+    case.enlarge();
     let database = &case.database;
     case.server.sql(
         database,
         "INSERT INTO profile SELECT user_id, 'count', '0' FROM users_index; \
-         INSERT INTO streams (user_id, id, name, path) SELECT user_id, 'count', '0', 'count/' FROM users_index; \
-         INSERT INTO events (user_id, id, content) SELECT user_id, 'count', '0' FROM users_index",
+         INSERT INTO webhooks (user_id, id, url) SELECT user_id, 'count', '0' FROM users_index; \
+         INSERT INTO accesses (user_id, id, token, name) SELECT user_id, 'count', 'count', '0' FROM users_index; \
+         INSERT INTO account_fields SELECT user_id, 'count', '0', 1, 'x' FROM users_index; \
+         INSERT INTO series_data SELECT 'user.' || username, 'event.count', 1, 1, '{\"n\": 0}' FROM users_index; \
+         INSERT INTO audit_events (user_id, eventid, content) SELECT user_id, 'count', '0' FROM users_index",
     );
     let done = AtomicBool::new(false);
-    let counted = std::thread::scope(|scope| {
+    let committed = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            let mut count = 0;
+            let mut committed = Vec::new();
             while !done.load(Ordering::Relaxed) {
-                count += 1;
+                let n = committed.len() + 1;
                 case.server.sql(
                     database,
                     &format!(
-                        "BEGIN; UPDATE profile SET data = '{count}' WHERE id = 'count'; \
-                         UPDATE streams SET name = '{count}' WHERE id = 'count'; \
-                         UPDATE events SET content = '{count}' WHERE id = 'count'; COMMIT"
+                        "BEGIN; UPDATE profile SET data = '{n}' WHERE id = 'count'; \
+                         UPDATE webhooks SET url = '{n}' WHERE id = 'count'; \
+                         UPDATE accesses SET name = '{n}' WHERE id = 'count'; \
+                         UPDATE account_fields SET value = '{n}' WHERE field = 'count'; \
+                         UPDATE series_data SET fields = '{{\"n\": {n}}}' WHERE event_id = 'event.count'; \
+                         UPDATE audit_events SET content = '{n}' WHERE eventid = 'count'; \
+                         INSERT INTO streams (user_id, id, name, path) SELECT user_id, 's{n}', 's{n}', 's{n}/' FROM users_index; \
+                         INSERT INTO events (user_id, id, stream_ids) SELECT user_id, 'e{n}', '[\"s{n}\"]' FROM users_index; COMMIT"
                     ),
                 );
+                committed.push(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64());
             }
-            count
+            committed
         });
         std::thread::sleep(Duration::from_millis(300));
-        let made = case.backup("archive", &[]);
+        let made = case.backup("archive", &[("storages__audit__engine", "postgresql")]);
         done.store(true, Ordering::Relaxed);
         assert_eq!(made.status.code(), Some(0), "{}", text(&made));
         writer.join().unwrap()
     });
-    assert!(counted > 3, "the writer was too slow to matter: {counted}");
     let archive = Plain::read(&case.folder.path().join("archive"));
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for user in archive.json("manifest.json")["users"].as_array().unwrap() {
+    let manifest = archive.json("manifest.json");
+    let instant = manifest["snapshotBefore"].as_f64().unwrap();
+    assert_eq!(
+        manifest["backupTimestamp"],
+        (instant * 1000.0).round() as u64
+    );
+    let before = committed.iter().filter(|time| **time < instant).count();
+    let mut seen = BTreeSet::new();
+    for user in manifest["users"].as_array().unwrap() {
+        assert_eq!(user["backupTimestamp"], manifest["backupTimestamp"]);
         let user = user["userId"].as_str().unwrap();
-        for (kind, member) in [
-            ("profile", "data"),
-            ("streams", "name"),
-            ("events", "content"),
-        ] {
-            let records = archive.records(&format!("users/{user}/{kind}"));
-            let record = records.iter().find(|r| r["id"] == "count").unwrap();
-            let number = record[member].to_string().trim_matches('"').to_owned();
-            *seen.entry(number).or_default() += 1;
-        }
+        let records = |kind: &str| archive.records(&format!("users/{user}/{kind}"));
+        let counted = |kind: &str, id: &str, member: &str| {
+            let records = records(kind);
+            let record = records.iter().find(|r| r[id] == "count").unwrap();
+            record[member].to_string().trim_matches('"').to_owned()
+        };
+        seen.insert(counted("profile", "id", "data"));
+        seen.insert(counted("webhooks", "id", "url"));
+        seen.insert(counted("accesses", "id", "name"));
+        seen.insert(counted("audit", "eventid", "content"));
+        seen.insert(records("series")[0]["points"][0]["n"].to_string());
+        let fields = &records("account")[0]["accountFields"];
+        let field = fields
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|f| f["field"] == "count");
+        seen.insert(field.unwrap()["value"].to_string());
+        let numbered = |kind: &str, letter: char| {
+            let records = records(kind);
+            let ids = records
+                .iter()
+                .filter_map(|r| r["id"].as_str()?.strip_prefix(letter));
+            ids.filter_map(|n| n.parse::<usize>().ok())
+                .collect::<BTreeSet<_>>()
+        };
+        let (streams, events) = (numbered("streams", 's'), numbered("events", 'e'));
+        assert_eq!(streams, events);
+        assert_eq!(streams.last().copied().unwrap_or(0), streams.len());
+        seen.insert(streams.len().to_string());
     }
     assert_eq!(seen.len(), 1, "{seen:?}");
-    assert_eq!(seen.into_values().next(), Some(600));
+    let seen: usize = seen.first().unwrap().parse().unwrap();
+    assert!(
+        before > 0 && seen >= before && seen < committed.len(),
+        "{before} committed before, {seen} seen, {} in all",
+        committed.len()
+    );
+}
+
+/// The event is in the snapshot, its file went away with it meanwhile: no loss. Where the event is still there, it is one.
+#[test]
+fn a_file_that_is_deleted_meanwhile_is_no_loss() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let files = "SELECT user_id || ' ' || id || ' ' || (attachments -> 0 ->> 'id') FROM events \
+        WHERE attachments <> '[]' ORDER BY user_id, id LIMIT 2";
+    let found = case.server.sql(&case.database, files);
+    let found: Vec<Vec<&str>> = found.lines().map(|l| l.split(' ').collect()).collect();
+    let [gone, lost] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    let ended = std::thread::scope(|scope| {
+        // The backup has fixed its instant, and waits for this table.
+        let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(3); COMMIT";
+        scope.spawn(|| {
+            let psql = case
+                .server
+                .client("psql")
+                .args(["-c", lock, &case.database])
+                .output();
+            assert!(psql.unwrap().status.success());
+        });
+        std::thread::sleep(Duration::from_millis(500));
+        let child = case.command("archive", &[]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(1200));
+        for file in [gone, lost] {
+            let path = pryv_backup_tests::folder::files(&case.folder.path().join("users"))
+                .into_iter()
+                .find(|path| {
+                    path.ends_with(format!("{}/attachments/{}/{}", file[0], file[1], file[2]))
+                });
+            fs::remove_file(path.unwrap()).unwrap();
+        }
+        let delete = format!(
+            "UPDATE events SET deleted = 1, attachments = NULL WHERE user_id = '{}' AND id = '{}'",
+            gone[0], gone[1]
+        );
+        case.server.sql(&case.database, &delete);
+        child.wait_with_output().unwrap()
+    });
+    let said = text(&ended);
+    assert_eq!(ended.status.code(), Some(5), "{said}");
+    let losses: Vec<&str> = said.lines().filter(|l| l.starts_with("LOST")).collect();
+    assert_eq!(losses.len(), 1, "{said}");
+    assert!(losses[0].contains(lost[2]), "{said}");
+    // The event itself is of the instant before.
+    let archive = Plain::read(&case.folder.path().join("archive"));
+    let events = archive.records(&format!("users/{}/events", gone[0]));
+    let event = events.iter().find(|event| event["id"] == gone[1]).unwrap();
+    assert_eq!(event["attachments"][0]["id"], gone[2]);
+}
+
+/// The format has one place for a file id. The same content twice is fine; other content is not lost without a word.
+#[test]
+fn one_id_with_two_contents_is_a_loss() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let user = case
+        .server
+        .sql(&case.database, "SELECT min(user_id) FROM users_index");
+    let folder: Vec<String> = user.chars().rev().take(3).map(String::from).collect();
+    let folder = case
+        .folder
+        .path()
+        .join("users")
+        .join(folder.join("/"))
+        .join(&user)
+        .join("attachments");
+    for (event, file, content) in [
+        ("a", "same", "1"),
+        ("b", "same", "1"),
+        ("a", "other", "2"),
+        ("b", "other", "3"),
+    ] {
+        fs::create_dir_all(folder.join(event)).unwrap();
+        fs::write(folder.join(event).join(file), content).unwrap();
+    }
+    case.server.sql(
+        &case.database,
+        "INSERT INTO events (user_id, id, time, attachments) SELECT min(user_id), id, 1, '[{\"id\": \"same\"}, {\"id\": \"other\"}]' \
+         FROM users_index, (VALUES ('a'), ('b')) AS e(id) GROUP BY id",
+    );
+    for (name, secret) in [("open", None), ("sealed", Some("secret"))] {
+        let mut command = case.command(name, &[]);
+        if let Some(secret) = secret {
+            command.args(["--encrypt-passphrase", secret]);
+        }
+        let made = run(&mut command);
+        let said = text(&made);
+        assert_eq!(made.status.code(), Some(5), "{said}");
+        let losses: Vec<&str> = said.lines().filter(|l| l.starts_with("LOST")).collect();
+        assert_eq!(losses.len(), 1, "{said}");
+        assert!(
+            losses[0].contains("attachments/other") && losses[0].contains("other content"),
+            "{said}"
+        );
+    }
+    let archive = Plain::read(&case.folder.path().join("open"));
+    assert_eq!(archive.attachments(&user)["same"], b"1");
+}
+
+/// Attachments in the database: whole ones, large ones, empty ones; a piece or a file that is missing is a loss.
+#[test]
+fn files_in_the_database_come_in_pieces() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "UPDATE events SET attachments = NULL; \
+         INSERT INTO events (user_id, id, time, attachments) SELECT min(user_id), 'e', 1, \
+            '[{\"id\": \"empty\"}, {\"id\": \"small\"}, {\"id\": \"large\"}, {\"id\": \"exact\"}, {\"id\": \"holed\"}, {\"id\": \"none\"}]' \
+            FROM users_index; \
+         INSERT INTO events (user_id, id, time, attachments, head_id) SELECT min(user_id), 'old', 1, '[{\"id\": \"former\"}]', 'e' FROM users_index; \
+         INSERT INTO events (user_id, id, time, attachments, deleted) SELECT min(user_id), 'gone', 1, '[{\"id\": \"gone\"}]', 1 FROM users_index; \
+         INSERT INTO events (user_id, id, time, attachments) SELECT min(user_id), 'odd', 1, '{\"id\": 5}' FROM users_index; \
+         INSERT INTO attachment_files SELECT (SELECT min(user_id) FROM users_index), 'e', f.id, f.seq, decode(repeat(f.byte, f.size), 'hex') FROM (VALUES \
+            ('empty', 0, '00', 0), ('small', 0, '01', 5), ('large', 0, '02', 1048576), ('large', 1, '03', 1048576), ('large', 2, '04', 1048576), \
+            ('large', 3, '05', 7), ('exact', 0, '06', 1048576), ('exact', 1, '07', 1048576), ('holed', 0, '08', 1048576), ('holed', 2, '09', 3), \
+            ('unlisted', 0, '0a', 9)) AS f(id, seq, byte, size)",
+    );
+    let made = case.backup("archive", &[("storages__file__engine", "postgresql")]);
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    let losses: Vec<&str> = said.lines().filter(|l| l.starts_with("LOST")).collect();
+    assert_eq!(losses.len(), 3, "{said}");
+    for words in [
+        "piece 1 is missing",
+        "attachment none of event e",
+        "event \"odd\" cannot be listed",
+    ] {
+        assert!(losses.iter().any(|l| l.contains(words)), "{words}: {said}");
+    }
+    let archive = Plain::read(&case.folder.path().join("archive"));
+    let user = case
+        .server
+        .sql(&case.database, "SELECT min(user_id) FROM users_index");
+    let found = archive.attachments(&user);
+    let names: Vec<&&str> = found.keys().collect();
+    assert_eq!(names, [&"empty", &"exact", &"large", &"small"]);
+    assert!(found["empty"].is_empty());
+    assert_eq!(found["small"], [1; 5]);
+    let pieces = |pieces: &[(u8, usize)]| -> Vec<u8> {
+        pieces
+            .iter()
+            .flat_map(|(byte, size)| vec![*byte; *size])
+            .collect()
+    };
+    const MB: usize = 1 << 20;
+    assert!(found["large"] == pieces(&[(2, MB), (3, MB), (4, MB), (5, 7)]));
+    assert!(found["exact"] == pieces(&[(6, MB), (7, MB)]));
+}
+
+/// However wide its points are, a line of a series stays one that a reader can hold.
+#[test]
+fn lines_of_series_are_bounded() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "INSERT INTO series_data SELECT 'user.user000000', 'event.wide', n, n, jsonb_build_object('text', repeat('x', 100000)) \
+         FROM generate_series(1, 200) n",
+    );
+    let made = case.backup("archive", &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let archive = case.folder.path().join("archive");
+    let lines: Vec<String> = pryv_backup_tests::folder::files(&archive)
+        .into_iter()
+        .filter(|path| path.ends_with("series.jsonl"))
+        .flat_map(|path| {
+            fs::read_to_string(path)
+                .unwrap()
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(lines.len() > 3 && lines.iter().all(|line| line.len() < 6 << 20));
+    let points: usize = lines
+        .iter()
+        .map(|line| line.matches("\"time\":").count())
+        .sum();
+    assert_eq!(points, 200);
+}
+
+/// Where everything is missing, it is counted, so that neither memory nor reports grow without end.
+#[test]
+fn countless_losses_are_counted() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "INSERT INTO events (user_id, id, time, attachments) SELECT (SELECT min(user_id) FROM users_index), 'm' || n, 1, \
+         '[{\"id\": \"missing\"}]' FROM generate_series(1, 1500) n",
+    );
+    let made = case.backup("archive", &[]);
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    assert_eq!(said.matches("LOST").count(), 1001);
+    assert!(said.contains("500 more losses"), "{said}");
+}
+
+/// A session without end, and rows that are none.
+#[test]
+fn sessions_may_last_forever() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "INSERT INTO sessions VALUES ('forever', '{\"username\": \"user000000\"}', 'infinity'), \
+            ('past', '{\"username\": \"user000000\"}', '-infinity'), ('bare', NULL, now()), ('endless', '{}', NULL)",
+    );
+    let mut command = case.command("archive", &[]);
+    let made = run(command.args(["--include-ephemeral", "--encrypt-passphrase", "secret"]));
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("sessions 2") && said.contains("2 rows without data or expires"),
+        "{said}"
+    );
+    let shown = run(
+        std::process::Command::new(pryv_backup_tests::command::tool())
+            .arg("cat")
+            .arg(case.folder.path().join("archive"))
+            .args(["platform/sessions.jsonl", "--passphrase", "secret"]),
+    );
+    let shown = text(&shown);
+    assert!(
+        shown.contains("\"expires\":8640000000000000") && shown.contains("\"expires\":0"),
+        "{shown}"
+    );
 }
 
 /// One user with most of the rows is read otherwise than the others; nothing is lost or doubled on the way.
@@ -134,10 +416,14 @@ fn series_are_found_under_every_name() {
         &case.database,
         "INSERT INTO account_fields SELECT user_id, 'username', name, time, 'x' FROM users_index, (VALUES \
              ('\"former\"'::jsonb, 1), ('\"user000001\"', 2)) AS f(name, time) WHERE username = 'user000000'; \
+         INSERT INTO account_fields SELECT user_id, 'username', '\"former\"', 1, 'x' FROM users_index WHERE username = 'user000002'; \
+         INSERT INTO events (user_id, id, time) SELECT user_id, CASE username WHEN 'user000000' THEN 'e' ELSE 'f' END, 1 \
+             FROM users_index WHERE username <> 'user000001'; \
          INSERT INTO series_data SELECT namespace, 'event.e', n, n, fields::jsonb FROM (VALUES \
              ('user.user000000', 4393911305278, '{\"value\": 1.50}'), ('user.user000000', -1, '{}'), \
              ('user.former', 1000000, '{\"text\": \"time\"}'), ('user.user000001', 5, '{\"value\": 2}'), \
              ('user.nobody', 6, '{}')) AS s(namespace, n, fields); \
+         INSERT INTO series_data VALUES ('user.former', 'event.f', 9, 9, '{}'); \
          INSERT INTO series_data SELECT user_id, 'e', 7, 7, '{\"time\": 1}' FROM users_index WHERE username = 'user000002'",
     );
     let made = case.backup("archive", &[]);
@@ -160,7 +446,11 @@ fn series_are_found_under_every_name() {
         lines("user000001").unwrap(),
         "{\"measurement\":\"event.e\",\"namespace\":\"user.user000001\",\"points\":[{\"time\":0.000005,\"value\": 2}]}\n"
     );
-    assert_eq!(lines("user000002"), None);
+    // Two users bore the name: what was kept under it is told apart by their events.
+    assert_eq!(
+        lines("user000002").unwrap(),
+        "{\"measurement\":\"event.f\",\"namespace\":\"user.former\",\"points\":[{\"time\":0.000009}]}\n"
+    );
 }
 
 /// A file that is missing is a loss, unless its event went away while the backup ran.

@@ -160,3 +160,171 @@ fn a_killed_run_is_no_backup_and_the_next_one_starts_clean() {
     let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pryv-backup'";
     assert_eq!(case.server.sql(&case.database, left), "0");
 }
+
+/// A users folder that is wrong must not pass for one in which nobody has an audit trail.
+#[test]
+fn a_wrong_folder_of_users_is_noticed() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server
+        .sql(&case.database, "UPDATE events SET attachments = NULL");
+    let audit = ("storages__audit__engine", "sqlite");
+    let said = case.failure(&[audit, ("storages__engines__sqlite__path", "nowhere")]);
+    assert!(
+        said.contains("nowhere") && said.contains("storages.engines.sqlite.path"),
+        "{said}"
+    );
+
+    let empty = case.folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let settings = [audit, ("storages__engines__sqlite__path", "empty")];
+    let made = case.backup("of-empty", &settings);
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("LOST") && said.contains("no user has a folder there"),
+        "{said}"
+    );
+    let quiet = case.backup(
+        "not-audited",
+        &[settings[0], settings[1], ("audit__active", "false")],
+    );
+    assert_eq!(quiet.status.code(), Some(0), "{}", text(&quiet));
+
+    // One that cannot be looked into: here it is not even a folder.
+    let user = case
+        .server
+        .sql(&case.database, "SELECT min(user_id) FROM users_index");
+    let shards: Vec<String> = user.chars().rev().take(3).map(String::from).collect();
+    let folder = empty.join(shards.join("/"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(&user), "").unwrap();
+    let made = case.backup("unreadable", &settings);
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("LOST") && said.contains("audit-1.0.0.sqlite"),
+        "{said}"
+    );
+}
+
+/// Whoever listens may be gone, or the disk behind it full.
+#[test]
+fn nobody_has_to_listen() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let stands = |name: &str| case.folder.path().join(name).join("manifest.json").exists();
+    let ended = case
+        .command("quiet", &[])
+        .arg("-v")
+        .stderr(full())
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(stands("quiet"));
+    // The report is lost, which the exit code tells; the backup is not.
+    let ended = case
+        .command("unsaid", &[])
+        .arg("--json")
+        .stdout(full())
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", text(&ended));
+    assert!(
+        text(&ended).contains("what was done stands"),
+        "{}",
+        text(&ended)
+    );
+    assert!(stands("unsaid"));
+    // A reader that goes away, as `head` does.
+    let mut child = case.command("head", &[]).arg("--json").spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended));
+    assert!(stands("head"));
+}
+
+/// At whatever byte the disk is full, up to the last file: nothing is left of the backup.
+#[test]
+fn a_disk_that_is_full_at_the_very_end_leaves_no_backup() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let Some(measured) = SmallDisk::mount(case.folder.path().join("measured"), "size=64m") else {
+        return;
+    };
+    let pages = |disk: &SmallDisk| {
+        let made = run(Command::new("df")
+            .args(["--block-size=4096", "--output=used"])
+            .arg(&disk.0));
+        text(&made)
+            .lines()
+            .last()
+            .unwrap()
+            .trim()
+            .parse::<u64>()
+            .unwrap()
+    };
+    let made = case.backup("measured/archive", &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let needed = pages(&measured);
+    for missing in 1..=4 {
+        let name = format!("short-{missing}");
+        let size = format!("size={}k", (needed - missing) * 4);
+        let disk = SmallDisk::mount(case.folder.path().join(&name), &size).unwrap();
+        let made = case.backup(&format!("{name}/archive"), &[]);
+        let said = text(&made);
+        assert_eq!(made.status.code(), Some(1), "{missing}: {said}");
+        assert!(said.contains("No space left on device"), "{said}");
+        assert_eq!(
+            fs::read_dir(&disk.0).unwrap().count(),
+            0,
+            "{missing}: {said}"
+        );
+    }
+}
+
+/// A terminal that is closed; what is made belongs to its owner alone.
+#[test]
+fn a_closed_terminal_ends_the_run_and_files_are_private() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let ended = std::thread::scope(|scope| {
+        let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(4); COMMIT";
+        scope.spawn(|| {
+            case.server
+                .client("psql")
+                .args(["-c", lock, &case.database])
+                .output()
+        });
+        std::thread::sleep(Duration::from_millis(500));
+        let child = case.command("failed", &[]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(1000));
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+        child.wait_with_output().unwrap()
+    });
+    assert_eq!(ended.status.code(), Some(129), "{}", text(&ended));
+    assert!(!case.folder.path().join("failed").exists());
+
+    let made = case.backup("private", &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let archive = case.folder.path().join("private");
+    for path in pryv_backup_tests::folder::files(&archive)
+        .iter()
+        .chain([&archive])
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", path.display());
+    }
+}

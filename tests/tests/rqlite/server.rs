@@ -1,8 +1,11 @@
 //! How the server is asked, and what becomes of its refusals.
 
 use crate::{Platform, unique};
-use pryv_backup_tests::rqlite::{Scratch, Server, Setup, post};
+use pryv_backup_tests::command::{run, text};
+use pryv_backup_tests::rqlite::{Scratch, Server, Setup, front, post};
 use serde_json::{Value, json};
+use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 #[test]
@@ -81,6 +84,76 @@ fn errors_of_the_server_are_passed_on() {
 
     let said = platform.failure("path", &format!("{}/elsewhere", scratch.url));
     assert!(said.contains("404"), "{said}");
+}
+
+/// A server of one's own has a certificate that no public authority signed.
+#[test]
+fn an_encrypted_way_is_checked() {
+    let platform = Platform::new();
+    let scratch = Scratch::new(Setup::default());
+    scratch.fill([("user-unique/email/a@x", "alice")]);
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    for args in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca",
+        "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost",
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names",
+    ] {
+        let made = run(Command::new("openssl")
+            .args(args.split(' '))
+            .current_dir(folder.path()));
+        assert!(made.status.success(), "{}", text(&made));
+    }
+    let certificate = at("ca.crt");
+    let port = front(&at("server.crt"), &at("server.key"), &scratch.url);
+    let url = format!("https://localhost:{port}");
+    let said = platform.failure("unknown", &url);
+    assert!(said.contains("certificate"), "{said}");
+    let backup = |variable: &str| {
+        let mut command = platform.command(variable, &url, &[]);
+        run(command.env(variable, &certificate))
+    };
+    for variable in ["SSL_CERT_FILE", "storages__engines__rqlite__sslrootcert"] {
+        let made = backup(variable);
+        assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    }
+    // Trust in the authority is not trust in any name.
+    let elsewhere = format!("https://127.0.0.1:{port}");
+    let mut command = platform.command("name", &elsewhere, &[]);
+    let refused = run(command.env("SSL_CERT_FILE", &certificate));
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+}
+
+/// A node that is restarted refuses connections for a moment.
+#[test]
+fn a_node_that_is_starting_is_waited_for() {
+    let platform = Platform::new();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("node");
+    let server = Server::start(&file, Setup::default());
+    let (status, _) = post(
+        &server.url(),
+        "/db/execute",
+        &json!([
+            "CREATE TABLE keyValue (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+            "INSERT INTO keyValue VALUES ('user-unique/email/a@x', 'alice')"
+        ]),
+    );
+    assert_eq!(status, 200);
+    let url = server.url();
+    let port = url.rsplit(':').next().unwrap().parse().unwrap();
+    drop(server);
+    let entries = std::thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(1500));
+            Server::start_at(port, &file, Setup::default())
+        });
+        let entries = platform.entries("starting", &url);
+        started.join().unwrap();
+        entries
+    });
+    assert_eq!(entries, [unique("email", "alice", "a@x")]);
 }
 
 #[test]

@@ -8,4 +8,5 @@ mod stream;
 pub use content::ContentReader;
 pub use folder::Folder;
 pub use open::{Archive, Choice};
+pub(super) use stream::read_some;
 pub use stream::{Content, GunzipCheck, ReadFile};

@@ -194,7 +194,7 @@ impl Archive {
     }
 }
 
-pub(super) fn read_some(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
+pub(in crate::archive) fn read_some(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
     loop {
         match file.read(into) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}

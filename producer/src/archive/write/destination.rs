@@ -12,6 +12,8 @@ use super::{ArchiveError, companions};
 
 /// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
 const STAGING: &str = ".pryv-backup-partial";
+/// Without it there is no archive.
+const MANIFEST: &str = "manifest.json";
 /// What a run that died while it moved things into place may have left beside it.
 const FOLDERS_AND_FILES: [&str; 5] = [
     "users",
@@ -60,17 +62,25 @@ impl Destination {
         &self.staging
     }
 
-    /// Waits until all of it is on the disk, and moves it into place.
+    /// Waits until all of it is on the disk, and moves it into place. When that cannot be done, nothing of it stays.
     pub fn publish(self) -> Result<(), ArchiveError> {
+        let published = self.place();
+        if published.is_err() {
+            self.abandon();
+        }
+        published
+    }
+
+    fn place(&self) -> Result<(), ArchiveError> {
         sync(&self.staging)?;
         let at = |e| ArchiveError::io(&self.staging, e);
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.staging).map_err(at)? {
             names.push(entry.map_err(at)?.file_name());
         }
-        names.sort_by_key(|name| name == "manifest.json");
+        names.sort_by_key(|name| name == MANIFEST);
         for name in names {
-            if name == "manifest.json" {
+            if name == MANIFEST {
                 sync(&self.output)?;
             }
             let target = self.output.join(&name);
@@ -81,13 +91,28 @@ impl Destination {
         sync(&self.output)
     }
 
-    /// Removes what was written.
+    /// Removes what was written, unless the archive stands.
     pub fn abandon(self) {
-        // Best effort: whatever cannot be removed now is recognised by the next run.
-        let _ = fs::remove_dir_all(&self.staging);
+        // Best effort, the staging folder last: whatever cannot be removed now is recognised by the next run.
+        if !self.output.join(MANIFEST).exists() {
+            for name in FOLDERS_AND_FILES.iter().chain(&companions::NAMES) {
+                if *name != STAGING {
+                    let _ = remove(&self.output.join(name));
+                }
+            }
+        }
+        let _ = remove(&self.staging);
         if self.created {
             let _ = fs::remove_dir(&self.output);
         }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
     }
 }
 
@@ -99,7 +124,7 @@ fn sync(folder: &Path) -> Result<(), ArchiveError> {
 
 /// Removes what a run that died left behind; true when there was something. Anything else is left alone, and refused.
 fn clear(output: &Path) -> Result<bool, ArchiveError> {
-    if output.join("manifest.json").exists() {
+    if output.join(MANIFEST).exists() {
         return Err(ArchiveError::Exists(output.to_owned()));
     }
     let entries = || -> io::Result<Vec<PathBuf>> {
@@ -122,12 +147,7 @@ fn clear(output: &Path) -> Result<bool, ArchiveError> {
         return Err(ArchiveError::NotEmpty(output.to_owned()));
     }
     for path in found {
-        let removed = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        removed.map_err(|e| ArchiveError::io(&path, e))?;
+        remove(&path).map_err(|e| ArchiveError::io(&path, e))?;
     }
     Ok(leftover)
 }

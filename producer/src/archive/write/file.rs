@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{ErrorKind, Write},
+    io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -120,6 +120,21 @@ impl FileWriter {
             .write_all(&self.waiting)
             .map_err(|e| ArchiveError::io(&self.disk_path, e))?;
         self.waiting.clear();
+        Ok(())
+    }
+}
+
+/// For serialisers.
+impl Write for FileWriter {
+    fn write(&mut self, content: &[u8]) -> io::Result<usize> {
+        FileWriter::write(self, content).map_err(|error| match error {
+            ArchiveError::Io { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
+        Ok(content.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

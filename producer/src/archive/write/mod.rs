@@ -5,27 +5,30 @@ mod companions;
 mod destination;
 pub mod file;
 mod index;
+mod losses;
 mod records;
 mod sink;
+mod twins;
 mod user;
+mod user_manifest;
 
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use decryptor_wasm::{
     DataKey, Envelope, FileEntry, Inventory, Kdf, Manifest, PublicKey, RandomSource,
     manifest::{FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
 };
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 pub use companions::page_sha256;
 pub use index::{IndexDone, IndexWriter};
 pub use sink::Sink;
-pub use user::{UserDone, UserWriter, now_ms};
+pub use user::{UserDone, UserWriter};
 
 use self::{
     destination::Destination,
@@ -34,6 +37,8 @@ use self::{
 };
 use crate::{platform::User, progress::Tally};
 
+/// What `sha256sum -c` reads.
+const SUMS: &str = "SHA256SUMS";
 /// The storage version that Pryv's own tool writes into its manifests.
 const CORE_VERSION: &str = "1.9.3";
 
@@ -123,8 +128,11 @@ pub struct ArchiveWriter {
     options: Options,
     key: Option<DataKey>,
     shared: Vec<FileEntry>,
-    envelope: Option<FileEntry>,
-    snapshot_before: f64,
+    /// `SHA256SUMS`, a line for each file as it is finished: of all of them there is no room for a list.
+    sums: Mutex<Option<FileWriter>>,
+    /// Bytes of what lies in the clear.
+    clear: u64,
+    instant: f64,
     /// What was written so far, for whoever shows it.
     pub tally: Tally,
 }
@@ -149,19 +157,29 @@ pub struct Finished {
 
 impl ArchiveWriter {
     /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
+    /// What the platform stored before `instant`, in seconds since 1970, is in the archive.
     pub fn create(
         output: &Path,
         sealing: &Sealing,
         options: Options,
+        instant: f64,
     ) -> Result<(Self, bool), ArchiveError> {
         let (destination, leftover) = Destination::prepare(output)?;
+        let sums = match FileWriter::create(destination.staging(), SUMS, None) {
+            Ok(sums) => Mutex::new(Some(sums)),
+            Err(error) => {
+                destination.abandon();
+                return Err(error);
+            }
+        };
         let mut writer = ArchiveWriter {
             destination,
             options,
             key: None,
             shared: Vec::new(),
-            envelope: None,
-            snapshot_before: now_ms() as f64 / 1000.0,
+            sums,
+            clear: 0,
+            instant,
             tally: Tally::default(),
         };
         match writer.lock(sealing) {
@@ -188,7 +206,8 @@ impl ArchiveWriter {
                 Envelope::for_passphrase(*kdf, passphrase, &mut SystemRandom)?
             }
         };
-        self.envelope = Some(self.write_clear("encryption.json", &envelope.to_json()?)?);
+        let envelope_file = self.write_clear("encryption.json", &envelope.to_json()?)?;
+        self.clear += envelope_file.size;
         self.key = Some(key);
         for (name, text) in companions::companions(&envelope) {
             let entry = self.write_clear(name, text.as_bytes())?;
@@ -208,33 +227,54 @@ impl ArchiveWriter {
     }
 
     /// Adds what belongs to no user.
-    pub fn add_index(&mut self, index: &mut IndexDone) {
+    pub fn add_index(&mut self, index: &mut IndexDone) -> Result<(), ArchiveError> {
+        for file in &index.files {
+            self.sum(file)?;
+        }
         self.shared.append(&mut index.files);
+        Ok(())
     }
 
-    /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place.
+    /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. What could not be finished is
+    /// removed.
     pub fn finish(
         mut self,
-        mut users: Vec<UserDone>,
+        users: Vec<UserDone>,
+        summary: Summary,
+    ) -> Result<Finished, ArchiveError> {
+        match self.complete(users, summary) {
+            Ok(finished) => {
+                self.destination.publish()?;
+                Ok(finished)
+            }
+            Err(error) => {
+                self.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    fn complete(
+        &mut self,
+        users: Vec<UserDone>,
         summary: Summary,
     ) -> Result<Finished, ArchiveError> {
         let mut files = std::mem::take(&mut self.shared);
-        let mut bytes: u64 = files.iter().chain(&self.envelope).map(|f| f.size).sum();
-        let mut sums: Vec<String> = files.iter().chain(&self.envelope).map(sum_line).collect();
-        for user in &mut users {
-            sums.push(std::mem::take(&mut user.sums));
-            sums.push(sum_line(&user.manifest_file));
+        let mut bytes = self.clear + files.iter().map(|file| file.size).sum::<u64>();
+        let mut entries = Vec::with_capacity(users.len());
+        for user in users {
             bytes += user.bytes + user.manifest_file.size;
+            files.push(user.manifest_file);
+            entries.push(user.entry);
         }
-        files.extend(users.iter().map(|u| u.manifest_file.clone()));
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             core_version: CORE_VERSION.to_owned(),
             config: summary.config,
             backup_type: "full".to_owned(),
-            backup_timestamp: now_ms(),
-            snapshot_before: Some(self.snapshot_before),
-            users: users.into_iter().map(|u| u.entry).collect(),
+            backup_timestamp: self.timestamp(),
+            snapshot_before: Some(self.timestamp() as f64 / 1000.0),
+            users: entries,
             compressed: self.options.compress,
             producer: Some(Producer {
                 name: "pryv-backup".to_owned(),
@@ -245,19 +285,37 @@ impl ArchiveWriter {
             losses: summary.losses,
             inventory: Some(Inventory { v: 1, files }),
         };
-        let entry = self.write_json("manifest.json", &manifest)?;
-        sums.push(sum_line(&entry));
-        let sums = self.write_clear("SHA256SUMS", sorted(&sums).as_bytes())?;
-        self.destination.publish()?;
+        let mut file = FileWriter::create(self.destination.staging(), "manifest.json", self.key())?;
+        serde_json::to_writer_pretty(&mut file, &manifest).map_err(|e| {
+            ArchiveError::io(&self.destination.staging().join("manifest.json"), e.into())
+        })?;
+        let entry = file.finish(None)?;
+        self.sum(&entry)?;
+        let sums = lock(&self.sums).take();
+        let sums = sums.map_or(Ok(0), |sums| sums.finish(None).map(|file| file.size))?;
         Ok(Finished {
             id: entry.sha256,
-            bytes: bytes + entry.size + sums.size,
+            bytes: bytes + entry.size + sums,
         })
     }
 
     /// Gives up: what was written of the archive is removed.
     pub fn abandon(self) {
         self.destination.abandon();
+    }
+
+    /// The instant of the platform that the archive shows, in milliseconds since 1970.
+    fn timestamp(&self) -> i64 {
+        (self.instant * 1000.0).floor() as i64
+    }
+
+    /// Adds a finished file to SHA256SUMS.
+    fn sum(&self, file: &FileEntry) -> Result<(), ArchiveError> {
+        let line = format!("{}  {}\n", file.sha256, file.path);
+        match &mut *lock(&self.sums) {
+            Some(sums) => sums.write(line.as_bytes()),
+            None => Ok(()),
+        }
     }
 
     fn key(&self) -> Option<&DataKey> {
@@ -272,31 +330,18 @@ impl ArchiveWriter {
         }
     }
 
-    fn write_json<T: Serialize>(&self, path: &str, value: &T) -> Result<FileEntry, ArchiveError> {
-        let json = serde_json::to_vec_pretty(value)
-            .map_err(|e| ArchiveError::io(Path::new(path), e.into()))?;
-        let mut file = FileWriter::create(self.destination.staging(), path, self.key())?;
-        file.write(&json)?;
-        file.finish(None)
-    }
-
     fn write_clear(&self, path: &str, bytes: &[u8]) -> Result<FileEntry, ArchiveError> {
         let mut file = FileWriter::create(self.destination.staging(), path, None)?;
         file.write(bytes)?;
-        file.finish(None)
+        let entry = file.finish(None)?;
+        self.sum(&entry)?;
+        Ok(entry)
     }
 }
 
-/// A line of SHA256SUMS.
-fn sum_line(file: &FileEntry) -> String {
-    format!("{}  {}\n", file.sha256, file.path)
-}
-
-/// All lines in the order of their paths.
-fn sorted(lines: &[String]) -> String {
-    let mut lines: Vec<&str> = lines.iter().flat_map(|l| l.split_inclusive('\n')).collect();
-    lines.sort_unstable_by_key(|line| line.split_once("  ").map(|(_, path)| path));
-    lines.concat()
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.

@@ -75,8 +75,13 @@ impl UserSink for Sink<'_> {
         Ok(self.add(collection, |block| block.extend(lines, count))?)
     }
 
-    fn attachment(&mut self, file_id: &str, reader: &mut dyn Read) -> Result<(), SinkError> {
-        Ok(self.writer.write_attachment(file_id, reader)?)
+    fn attachment(
+        &mut self,
+        event_id: &str,
+        file_id: &str,
+        reader: &mut dyn Read,
+    ) -> Result<(), SinkError> {
+        Ok(self.writer.write_attachment(event_id, file_id, reader)?)
     }
 
     fn loss(&mut self, loss: platform::Loss) {

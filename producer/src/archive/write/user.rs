@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read,
+    io::{ErrorKind, Read},
     sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use decryptor_wasm::{
-    FileEntry, Inventory, UserManifest,
+    FileEntry, UserManifest,
     layout::is_safe_name,
     manifest::{Chunks, Loss, UserEntry, UserStats},
 };
@@ -17,8 +16,11 @@ use super::{
     ArchiveError, ArchiveWriter,
     block::Content,
     file::FileWriter,
+    losses::Losses,
     records::{Chunked, Place, RecordFile},
     sink::Sink,
+    twins::{self, Twins},
+    user_manifest::UserManifestWriter,
 };
 use crate::{
     interrupt,
@@ -34,14 +36,15 @@ pub struct UserWriter<'a> {
     user: &'a User,
     folder: String,
     files: Mutex<Files>,
-    losses: Mutex<Vec<Loss>>,
+    losses: Mutex<Losses>,
 }
 
 struct Files {
     single: BTreeMap<&'static str, RecordFile>,
     events: Chunked,
     audit: Chunked,
-    attachments: Vec<FileEntry>,
+    twins: Twins,
+    manifest: UserManifestWriter,
     stats: UserStats,
 }
 
@@ -51,8 +54,6 @@ pub struct UserDone {
     pub entry: UserEntry,
     /// The user-manifest itself, for the archive's inventory.
     pub manifest_file: FileEntry,
-    /// The lines of the user's files in SHA256SUMS; of 100,000 users there is no room for more.
-    pub sums: String,
     /// Bytes of the user's files.
     pub bytes: u64,
     /// What could not be read.
@@ -70,7 +71,8 @@ impl<'a> UserWriter<'a> {
             single: BTreeMap::new(),
             events: Chunked::new(format!("{folder}/events/events"), limit),
             audit: Chunked::new(format!("{folder}/audit/audit"), limit),
-            attachments: Vec::new(),
+            twins: Twins::default(),
+            manifest: UserManifestWriter::create(archive.place(), &folder)?,
             stats: UserStats::default(),
         };
         Ok(UserWriter {
@@ -141,6 +143,7 @@ impl<'a> UserWriter<'a> {
     /// Stores one attachment; a reader that fails is a loss.
     pub(super) fn write_attachment(
         &self,
+        event_id: &str,
         file_id: &str,
         reader: &mut dyn Read,
     ) -> Result<(), ArchiveError> {
@@ -152,8 +155,18 @@ impl<'a> UserWriter<'a> {
             );
             return Ok(());
         }
+        let unreadable = |e| format!("the attachment could not be read: {e}");
         let place = self.place();
-        let mut file = FileWriter::create(place.root, &path, place.key)?;
+        let mut file = match FileWriter::create(place.root, &path, place.key) {
+            Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                match twins::digest(reader)? {
+                    Ok(digest) => lock(&self.files).twins.add(path, digest, event_id),
+                    Err(e) => self.lose_attachment(Some(path), unreadable(e)),
+                }
+                return Ok(());
+            }
+            other => other?,
+        };
         let mut buffer = vec![0; PIECE];
         loop {
             interrupt::check()?;
@@ -163,22 +176,24 @@ impl<'a> UserWriter<'a> {
                     file.write(&buffer[..n])?;
                     self.archive.tally.add(0, n as u64);
                 }
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => {
                     file.abandon()?;
-                    self.lose_attachment(
-                        Some(path),
-                        format!("the attachment could not be read: {e}"),
-                    );
+                    self.lose_attachment(Some(path), unreadable(e));
                     return Ok(());
                 }
             }
         }
         let entry = file.finish(None)?;
         let mut files = lock(&self.files);
-        files.attachments.push(entry);
         files.stats.attachments += 1;
-        Ok(())
+        self.list(&mut files, &entry)
+    }
+
+    /// Takes a finished file into the inventory and the sums.
+    fn list(&self, files: &mut Files, entry: &FileEntry) -> Result<(), ArchiveError> {
+        files.manifest.add(entry)?;
+        self.archive.sum(entry)
     }
 
     fn lose_attachment(&self, path: Option<String>, what: String) {
@@ -194,12 +209,13 @@ impl<'a> UserWriter<'a> {
     pub(super) fn lose(&self, loss: platform::Loss) {
         let mut loss = Loss::from(loss);
         loss.user_id.get_or_insert(self.user.user_id.clone());
-        lock(&self.losses).push(loss);
+        lock(&self.losses).add(loss);
     }
 
     /// Ends the user's files and writes the user-manifest.
     pub fn finish(self) -> Result<UserDone, ArchiveError> {
-        let mut all = lock(&self.files);
+        let mut guard = lock(&self.files);
+        let all = &mut *guard;
         // These exist even without a record.
         for collection in [
             Collection::Streams,
@@ -207,11 +223,11 @@ impl<'a> UserWriter<'a> {
             Collection::Profile,
             Collection::Webhooks,
         ] {
-            self.single(&mut all, collection)?;
+            self.single(all, collection)?;
         }
-        let mut files = Vec::new();
+        let mut ended = Vec::new();
         for file in std::mem::take(&mut all.single).into_values() {
-            files.push(file.finish()?);
+            ended.push(file.finish()?);
         }
         all.events.close()?;
         all.audit.close()?;
@@ -219,29 +235,38 @@ impl<'a> UserWriter<'a> {
             events: names(&all.events.entries),
             audit: Some(names(&all.audit.entries)),
         };
-        files.append(&mut all.events.entries);
-        files.append(&mut all.audit.entries);
-        all.attachments.sort_by(|a, b| a.path.cmp(&b.path));
-        files.append(&mut all.attachments);
+        ended.append(&mut all.events.entries);
+        ended.append(&mut all.audit.entries);
+        for entry in &ended {
+            self.list(all, entry)?;
+        }
+        for (path, event_id) in std::mem::take(&mut all.twins).different(self.place())? {
+            let what = format!(
+                "event {event_id} lists an attachment of the same id with other content; it is not in the backup"
+            );
+            self.lose_attachment(Some(path), what);
+        }
         let manifest = UserManifest {
             entry: UserEntry {
                 user_id: self.user.user_id.clone(),
                 username: self.user.username.clone(),
-                backup_timestamp: now_ms(),
+                backup_timestamp: self.archive.timestamp(),
                 stats: std::mem::take(&mut all.stats),
                 chunks,
             },
-            losses: std::mem::take(&mut *lock(&self.losses)),
-            inventory: Some(Inventory { v: 1, files }),
+            losses: lock(&self.losses).take(&self.user.user_id),
+            inventory: None,
         };
-        let path = format!("{}/user-manifest.json", self.folder);
-        let manifest_file = self.archive.write_json(&path, &manifest)?;
-        let files = manifest.inventory.map(|i| i.files).unwrap_or_default();
+        drop(guard);
+        let files = self.files.into_inner();
+        let written = files.unwrap_or_else(PoisonError::into_inner).manifest;
+        let bytes = written.bytes;
+        let manifest_file = written.finish(&manifest)?;
+        self.archive.sum(&manifest_file)?;
         Ok(UserDone {
             entry: manifest.entry,
             manifest_file,
-            sums: files.iter().map(super::sum_line).collect(),
-            bytes: files.iter().map(|file| file.size).sum(),
+            bytes,
             losses: manifest.losses,
         })
     }
@@ -257,12 +282,4 @@ fn names(entries: &[FileEntry]) -> Vec<String> {
         .iter()
         .filter_map(|e| e.path.rsplit('/').next().map(str::to_owned))
         .collect()
-}
-
-/// Milliseconds since the epoch.
-pub fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map(|d| d.as_millis() as i64)
-        .unwrap_or(0)
 }

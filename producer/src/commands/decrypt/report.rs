@@ -3,14 +3,15 @@
 use decryptor_wasm::plan::{Finding, Severity};
 
 use super::work::Outcome;
+use crate::{answer, note};
 use crate::{archive::read::Archive, report::printable};
 
 fn say(line: &str) {
-    println!("{}", printable(line));
+    answer!("{}", printable(line));
 }
 
 fn warn(line: &str) {
-    eprintln!("{}", printable(line));
+    note!("{}", printable(line));
 }
 
 /// What can and cannot be said of this archive, before anything is done with it.

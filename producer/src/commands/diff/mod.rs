@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use self::compare::{Change, Compare, Source};
 use super::{open, print_json, warn};
+use crate::answer;
 use crate::{archive::read::Archive, cli::DiffArgs, failure::Failure, report::printable};
 
 #[derive(Serialize)]
@@ -59,7 +60,7 @@ pub fn run(args: &DiffArgs) -> Result<u8, Failure> {
             *count += 1;
             if args.verbose {
                 let name = names.get(user.as_str()).unwrap_or(user);
-                println!("{}", printable(&format!("{sign} {name} {collection} {id}")));
+                answer!("{}", printable(&format!("{sign} {name} {collection} {id}")));
             }
         })?;
         if counts.added + counts.changed + counts.removed > 0 {
@@ -92,10 +93,10 @@ fn names<'a>(old: &'a Archive, new: &'a Archive) -> BTreeMap<&'a str, String> {
 }
 
 fn show(diff: &Diff, names: &BTreeMap<&str, String>) {
-    println!("old {}", diff.old);
-    println!("new {}", diff.new);
+    answer!("old {}", diff.old);
+    answer!("new {}", diff.new);
     if diff.same {
-        println!("the same records");
+        answer!("the same records");
     }
     for (user, collections) in &diff.users {
         let name = match user.as_str() {
@@ -103,7 +104,7 @@ fn show(diff: &Diff, names: &BTreeMap<&str, String>) {
             id => names.get(id).map_or(id, String::as_str),
         };
         for (collection, counts) in collections {
-            println!(
+            answer!(
                 "{}",
                 printable(&format!(
                     "{name}  {collection}: {} added, {} changed, {} removed",

@@ -27,6 +27,7 @@ use self::{
     user::Done,
 };
 use super::{decrypt::work::Work, open_expected, read_passphrase};
+use crate::note;
 use crate::{
     archive::read::Archive,
     cli::{BackupArgs, DecryptArgs, KeyArgs},
@@ -104,7 +105,10 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     let tally = Tally::default();
     let done = progress::watch(
         &tally,
-        Goal::Users(wanted.users.len() as u64),
+        Goal::Users {
+            users: wanted.users.len() as u64,
+            records: None,
+        },
         manner(args),
         || users(writer.as_ref(), &archive, &wanted, &found, args, &tally),
     )?;
@@ -185,7 +189,7 @@ fn verify(archive: &Archive, args: &BackupArgs) -> Result<(), Failure> {
         return Ok(());
     }
     for what in damaged {
-        eprintln!("{}", printable(&format!("damaged: {what}")));
+        note!("{}", printable(&format!("damaged: {what}")));
     }
     Err(Failure {
         code: 4,

@@ -254,6 +254,10 @@ fn advice(code: &SqlState) -> &'static str {
     match code.code() {
         "28P01" | "28000" => "correct the user and password",
         "3D000" => "correct the name of the database",
+        "53100" | "53400" => {
+            "rows are sorted there, for which the server needs about as much room for temporary files as its largest table takes: \
+             make room, or raise temp_file_limit for this user"
+        }
         "53300" => "the server has no connection left: raise its max_connections",
         "42P01" | "3F000" => "check that this is the database of a Pryv.io platform",
         "42501" => "grant this user the right to read all tables",

@@ -18,12 +18,8 @@ struct Listed {
     size: serde_json::Value,
 }
 
-/// The attachments that an event lists, with their size; a list that cannot be read is a loss.
-pub fn listed(
-    listing: &Listing<'_>,
-    bundle: &mut Bundle<'_, '_>,
-    take: &mut dyn FnMut(&mut Bundle<'_, '_>, Attachment, u64) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
+/// Adds the attachments that an event lists; a list that cannot be read is a loss.
+pub fn attach(listing: &Listing<'_>, bundle: &mut Bundle<'_, '_>) -> Result<(), ExportError> {
     let event_id = String::from_utf8_lossy(listing.event_id);
     match serde_json::from_slice::<Option<Vec<Listed>>>(listing.text) {
         Ok(list) => list
@@ -35,7 +31,7 @@ pub fn listed(
                     id,
                     deleted: listing.deleted,
                 };
-                take(bundle, attachment, size.as_u64().unwrap_or(0))
+                bundle.attach(attachment, size.as_u64().unwrap_or(0))
             }),
         Err(e) => {
             let what = format!("the attachments of event {event_id:?} cannot be listed: {e}");
@@ -62,17 +58,22 @@ impl<'a> Live<'a> {
 
     /// Whether the event still lists the file.
     pub fn lists(&self, user_id: &str, file: &Attachment) -> Result<bool, PlatformError> {
+        let id = serde_json::json!([{ "id": file.id }]).to_string();
+        let further = format!("deleted IS NULL AND attachments @> {}::jsonb", literal(&id));
+        self.has(user_id, &file.event_id, &further)
+    }
+
+    /// Whether the user has such an event.
+    pub fn has(&self, user_id: &str, event_id: &str, further: &str) -> Result<bool, PlatformError> {
         let mut connection = lock(&self.connection);
         let connection = match &mut *connection {
             Some(connection) => connection,
             none => none.insert(self.server.connect()?),
         };
-        let id = serde_json::json!([{ "id": file.id }]).to_string();
         let rows = connection.rows(&format!(
-            "SELECT FROM events WHERE user_id = {} AND id = {} AND deleted IS NULL AND attachments @> {}::jsonb",
+            "SELECT FROM events WHERE user_id = {} AND id = {} AND {further}",
             literal(user_id),
-            literal(&file.event_id),
-            literal(&id)
+            literal(event_id),
         ))?;
         Ok(!rows.is_empty())
     }
@@ -103,13 +104,9 @@ pub fn copy(
     };
     let path = folder.join("attachments").join(event_id).join(id);
     match File::open(&path) {
-        Ok(mut content) => {
-            // The same file may be listed twice; where it is not found it is not taken.
-            if !lock(&open.taken).insert(id.clone()) {
-                return Ok(());
-            }
-            sink.attachment(id, &mut content).map_err(ExportError::Sink)
-        }
+        Ok(mut content) => sink
+            .attachment(event_id, id, &mut content)
+            .map_err(ExportError::Sink),
         // A deleted event may still list files that were removed with it.
         Err(e) if e.kind() == ErrorKind::NotFound && file.deleted => Ok(()),
         Err(e) if e.kind() == ErrorKind::NotFound && !live.lists(user_id, file)? => Ok(()),

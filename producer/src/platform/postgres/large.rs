@@ -2,13 +2,12 @@
 
 use super::connection::{Connection, literal};
 use super::copy::Row;
-use super::merge::{Early, Plan, record};
+use super::merge::{Plan, record};
 use super::shape::Shape;
-use super::stored::Wanted;
-use super::work::{Bundle, Feed};
-use crate::platform::{Collection, ExportError, PlatformError, User, lock};
+use super::work::{Bundle, Feed, Open};
+use crate::platform::{Collection, ExportError, PlatformError, User};
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a page.
@@ -53,7 +52,7 @@ fn number(rows: &[Vec<Option<String>>], column: usize) -> f64 {
 pub fn read<'a>(
     plan: &Plan<'_>,
     (table, collection): (&'static str, Collection),
-    early: &mut HashMap<&'a str, Early<'a>>,
+    early: &HashMap<&'a str, Arc<Open<'a>>>,
     jobs: usize,
     feed: &Feed<'_, 'a>,
 ) -> Result<(), ExportError> {
@@ -74,9 +73,8 @@ pub fn read<'a>(
     // Small enough that all connections end together, large enough that beginning costs nothing.
     let step = (pages / (jobs as u64 * 8)).max(512);
     let next = AtomicU64::new(0);
-    let wanted: Mutex<Vec<(usize, Wanted)>> = Mutex::default();
     let opened: Vec<_> = ids.iter().filter_map(|id| early.get(id)).collect();
-    let users: Vec<&'a User> = opened.iter().map(|e| e.open.user).collect();
+    let users: Vec<&'a User> = opened.iter().map(|open| open.user).collect();
     let reader = || {
         let connection = plan
             .server
@@ -88,7 +86,7 @@ pub fn read<'a>(
         )?;
         let mut bundles: Vec<_> = opened
             .iter()
-            .map(|e| (Bundle::new(e.open.clone(), feed), Wanted::default()))
+            .map(|open| Bundle::new((*open).clone(), feed))
             .collect();
         loop {
             let from = next.fetch_add(step, Ordering::Relaxed);
@@ -112,14 +110,12 @@ pub fn read<'a>(
                     let Some(found) = found else { continue };
                     at = found;
                 }
-                let (bundle, wanted) = &mut bundles[at];
-                let wanted = plan.engines.files.then_some(wanted);
-                record(&shape, &row, bundle, wanted).map_err(|e| e.of(users[at]))?;
+                let bundle = &mut bundles[at];
+                record(&shape, &row, bundle, !plan.engines.files).map_err(|e| e.of(users[at]))?;
             }
         }
-        for (i, (mut bundle, files)) in bundles.into_iter().enumerate() {
-            bundle.send().map_err(|e| e.of(users[i]))?;
-            lock(&wanted).push((i, files));
+        for (user, mut bundle) in users.iter().zip(bundles) {
+            bundle.send().map_err(|e| e.of(user))?;
         }
         Ok::<(), ExportError>(())
     };
@@ -133,12 +129,5 @@ pub fn read<'a>(
             .collect::<Vec<_>>()
             .into_iter()
             .collect::<Result<(), _>>()
-    })?;
-    let names: Vec<&'a str> = users.iter().map(|user| user.user_id.as_str()).collect();
-    for (i, files) in std::mem::take(&mut *lock(&wanted)) {
-        if let Some(early) = early.get_mut(names[i]) {
-            early.wanted.extend(files);
-        }
-    }
-    Ok(())
+    })
 }

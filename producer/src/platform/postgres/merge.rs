@@ -6,7 +6,7 @@ use super::connection::{Connection, Server, copies, literal};
 use super::copy::{Copy, Row};
 use super::series::{self, Line};
 use super::shape::Shape;
-use super::stored::{self, Wanted};
+use super::stored;
 use super::tables::Tables;
 use super::work::{Bundle, Feed, Open};
 use super::{Engines, TABLES, files};
@@ -29,6 +29,8 @@ pub struct Plan<'p> {
     pub engines: Engines,
     /// The users, unless they are all.
     pub chosen: Option<Vec<&'p str>>,
+    /// Whether users have borne other names.
+    pub renamed: bool,
     /// Users whose rows of a table are read otherwise.
     pub large: HashMap<&'static str, Vec<&'p str>>,
 }
@@ -53,6 +55,11 @@ impl Plan<'_> {
             [] => String::new(),
             all => format!(" WHERE {}", all.join(" AND ")),
         }
+    }
+
+    /// The same, behind other conditions.
+    fn further(&self, table: &str, column: &str) -> String {
+        self.filter(table, column).replacen(" WHERE ", " AND ", 1)
     }
 
     fn records(&self, table: &str, shape: &Shape) -> String {
@@ -117,7 +124,8 @@ pub struct Merge {
     records: Vec<(Shape, Ordered)>,
     account: Vec<Ordered>,
     series: Option<Ordered>,
-    files: Option<Ordered>,
+    /// The files in the database, and those that are not there.
+    files: Option<(Ordered, Ordered)>,
     _connections: Vec<Connection>,
 }
 
@@ -128,7 +136,7 @@ impl Merge {
         TABLES.len() - of(!engines.audit)
             + account::QUERIES.len()
             + of(engines.series)
-            + of(engines.files)
+            + 2 * of(engines.files)
     }
 
     /// Begins to read.
@@ -149,11 +157,13 @@ impl Merge {
         }
         if plan.engines.series {
             let filter = plan.filter("series_data", "owner");
-            queries.push(series::QUERY.replace("{filter}", &filter));
+            queries.push(series::query(plan.renamed).replace("{filter}", &filter));
         }
         if plan.engines.files {
-            let filter = plan.filter("attachment_files", "user_id");
-            queries.push(stored::QUERY.replace("{}", &filter));
+            let filter = plan.further("attachment_files", "user_id");
+            queries.push(stored::QUERY.replace("{and}", &filter));
+            let filter = plan.further("attachment_files", "e.user_id");
+            queries.push(stored::MISSING.replace("{and}", &filter));
         }
         let runtime = plan.server.runtime()?;
         let mut connections = Vec::new();
@@ -169,7 +179,8 @@ impl Merge {
             tables.push(Ordered::new(copy)?);
         }
         let files = if plan.engines.files {
-            tables.pop()
+            let missing = tables.pop();
+            tables.pop().zip(missing)
         } else {
             None
         };
@@ -191,32 +202,26 @@ impl Merge {
     pub fn run<'a>(
         mut self,
         users: &[&'a User],
-        mut opened: HashMap<&str, Early<'a>>,
+        mut opened: HashMap<&str, Arc<Open<'a>>>,
         target: &'a dyn Target,
         feed: &Feed<'_, 'a>,
     ) -> Result<(), ExportError> {
         for user in users {
             let early = match opened.remove(user.user_id.as_str()) {
                 Some(early) => early,
-                None => Early::begin(user, target)?,
+                None => begin(user, target)?,
             };
             self.user(early, feed).map_err(|e| e.of(user))?;
         }
         Ok(())
     }
 
-    fn user<'a>(&mut self, early: Early<'a>, feed: &Feed<'_, 'a>) -> Result<(), ExportError> {
-        let Early { open, mut wanted } = early;
-        let user = open.user;
-        let mut bundle = Bundle::new(open, feed);
+    fn user<'a>(&mut self, early: Arc<Open<'a>>, feed: &Feed<'_, 'a>) -> Result<(), ExportError> {
+        let user = early.user;
+        let mut bundle = Bundle::new(early, feed);
         for (shape, table) in &mut self.records {
             while table.reach(user)? {
-                record(
-                    shape,
-                    &table.row,
-                    &mut bundle,
-                    self.files.is_some().then_some(&mut wanted),
-                )?;
+                record(shape, &table.row, &mut bundle, self.files.is_none())?;
                 table.next()?;
             }
         }
@@ -224,60 +229,39 @@ impl Merge {
         if let Some(table) = &mut self.series {
             points(table, user, &mut bundle)?;
         }
-        if let Some(table) = &mut self.files {
-            let open = bundle.open.clone();
-            let mut sink = open.target.sink();
-            while table.reach(user)? {
-                let Ordered { copy, row, there } = table;
-                stored::hand_over(copy, row, there, &mut wanted, &open, sink.as_mut())?;
+        if let Some((files, missing)) = &mut self.files {
+            while files.reach(user)? {
+                let Ordered { copy, row, there } = files;
+                stored::hand_over(copy, row, there, &mut bundle)?;
             }
-            sink.flush().map_err(ExportError::Sink)?;
-            wanted.lose(&mut bundle);
+            while missing.reach(user)? {
+                stored::lose(&missing.row, &mut bundle);
+                missing.next()?;
+            }
         }
         bundle.end(account.usernames)
     }
 }
 
-/// A user of whom a part may have been read before the merge.
-pub struct Early<'a> {
-    /// The user.
-    pub open: Arc<Open<'a>>,
-    /// The files that its events list, when they are in the database.
-    pub wanted: Wanted,
+/// Begins a user of whom nothing was read.
+pub fn begin<'a>(user: &'a User, target: &'a dyn Target) -> Result<Arc<Open<'a>>, ExportError> {
+    let opened = target.begin(user);
+    let opened = opened.map_err(|e| ExportError::Sink(e).of(user))?;
+    Ok(Open::new(user, opened))
 }
 
-impl<'a> Early<'a> {
-    /// A user of whom nothing was read.
-    pub fn begin(user: &'a User, target: &'a dyn Target) -> Result<Self, ExportError> {
-        let target = target.begin(user);
-        let target = target.map_err(|e| ExportError::Sink(e).of(user))?;
-        Ok(Self {
-            open: Open::new(user, target),
-            wanted: Wanted::default(),
-        })
-    }
-}
-
-/// A row as a record, with the attachments that it lists: copied from files, or `wanted` from the database.
+/// A row as a record; with the attachments that it lists, where they are `files`.
 pub fn record(
     shape: &Shape,
     row: &Row,
     bundle: &mut Bundle<'_, '_>,
-    wanted: Option<&mut Wanted>,
+    files: bool,
 ) -> Result<(), ExportError> {
     let name = || format!("record {:?}", shape.id(row));
     bundle.record(shape.collection, |out| shape.write(row, out), name)?;
-    let Some(listing) = shape.listing(row) else {
-        return Ok(());
-    };
-    match wanted {
-        Some(wanted) => files::listed(&listing, bundle, &mut |_, file, _| {
-            wanted.add(file);
-            Ok(())
-        }),
-        None => files::listed(&listing, bundle, &mut |bundle, file, size| {
-            bundle.attach(file, size)
-        }),
+    match shape.listing(row).filter(|_| files) {
+        Some(listing) => files::attach(&listing, bundle),
+        None => Ok(()),
     }
 }
 

@@ -18,13 +18,13 @@ pub mod write;
 
 use super::sqlite::{SqlitePlatform, reading::Reading};
 use super::{
-    Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, User, index, lock,
-    rqlite,
+    Collection, ExportError, IndexSink, Loss, Platform, PlatformError, Scope, Target, User,
+    attachments, index, lock, rqlite,
 };
 use crate::config::Postgres;
-use connection::{BEGIN, Connection, Server};
+use connection::{BEGIN, Connection, Server, literal};
 use files::Live;
-use merge::{Early, Merge, Plan};
+use merge::{Merge, Plan};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -52,6 +52,8 @@ pub struct Engines {
     pub series: bool,
     /// Attachments, else files.
     pub files: bool,
+    /// Whether there should be an audit trail.
+    pub audited: bool,
 }
 
 /// Where the platform index is.
@@ -79,6 +81,10 @@ struct Snapshot {
     name: String,
     tables: Tables,
     users: Vec<User>,
+    /// When it was, in seconds since 1970.
+    instant: f64,
+    /// Records of the large tables, as far as the server's statistics know.
+    records: u64,
 }
 
 impl PostgresPlatform {
@@ -137,9 +143,26 @@ impl PostgresPlatform {
             }
         });
         let users = users.collect();
-        let name = connection.rows("SELECT pg_export_snapshot()")?;
-        let name = name.into_iter().flatten().flatten().next();
+        // now() is when the transaction began: nothing later is seen as if it were earlier.
+        let facts = connection.rows(&format!(
+            "SELECT pg_export_snapshot(), extract(epoch FROM now())::text, \
+             (SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class WHERE oid IN ({}))",
+            LARGE
+                .map(|(table, _)| format!("to_regclass({})", literal(table)))
+                .join(", ")
+        ))?;
+        let mut facts = facts.into_iter().flatten();
+        let name = facts.next().flatten();
+        let mut number = || {
+            facts
+                .next()
+                .flatten()
+                .and_then(|text| text.parse::<f64>().ok())
+        };
+        let (instant, records) = (number(), number());
         Ok(Snapshot {
+            instant: instant.ok_or_else(|| self.server.error("it does not tell the time"))?,
+            records: records.unwrap_or(0.0) as u64,
             name: name.ok_or_else(|| self.server.error("it exports no snapshot"))?,
             connection,
             tables,
@@ -162,6 +185,12 @@ impl PostgresPlatform {
                     .records(collection, &lines, count)
                     .map_err(ExportError::Sink)?,
                 Piece::Loss(loss) => sink.loss(loss),
+                Piece::Stored(file, content) => sink
+                    .attachment(&file.event_id, &file.id, &mut content.as_slice())
+                    .map_err(ExportError::Sink)?,
+                Piece::Stream(file, parts) => sink
+                    .attachment(&file.event_id, &file.id, &mut stored::Content::new(parts))
+                    .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
                     for file in list {
                         files::copy(&self.users_dir, live, open, &file, sink.as_mut())?;
@@ -177,12 +206,47 @@ impl PostgresPlatform {
                         sqlite.export_audit(reading)?;
                     }
                     if !self.engines.series {
-                        sqlite.export_series(former, owners, reading)?;
+                        let owns = |event: &str| live.has(&open.user.user_id, event, "true");
+                        sqlite.export_series(former, owners, &owns, reading)?;
                     }
                 }
             }
         }
         sink.flush().map_err(ExportError::Sink)
+    }
+
+    /// A wrong folder must not pass for one in which nobody has anything.
+    fn look_for_files(&self, snapshot: &Snapshot, target: &dyn Target) -> Result<(), ExportError> {
+        let Engines {
+            audit,
+            series,
+            files,
+            audited,
+        } = self.engines;
+        if audit && series && files {
+            return Ok(());
+        }
+        let setting = "is storages.engines.sqlite.path right?";
+        if let Err(e) = std::fs::read_dir(&self.users_dir) {
+            return Err(ExportError::Platform(PlatformError::Record {
+                path: self.users_dir.clone(),
+                what: format!("the folder of the users' files cannot be read: {e}; {setting}"),
+            }));
+        }
+        let has_folder = |user: &User| {
+            attachments::folder(&self.users_dir, &user.user_id).is_some_and(|path| path.exists())
+        };
+        if !audit && audited && !snapshot.users.iter().any(has_folder) {
+            target.lose(Loss {
+                user_id: None,
+                collection: Some(Collection::Audit.name().to_owned()),
+                path: Some(self.users_dir.display().to_string()),
+                what: format!(
+                    "no user has a folder there, in which the audit trail should be; {setting}"
+                ),
+            });
+        }
+        Ok(())
     }
 
     fn export(
@@ -198,7 +262,10 @@ impl PostgresPlatform {
             .map(|user| (user.username.as_str(), user.user_id.as_str()))
             .collect();
         let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
+        self.look_for_files(snapshot, target)?;
+        let renamed = snapshot.connection.rows(series::RENAMED)?;
         let mut plan = Plan {
+            renamed: renamed.into_iter().flatten().flatten().next().as_deref() == Some("t"),
             server: &self.server,
             snapshot: &snapshot.name,
             tables: &snapshot.tables,
@@ -215,7 +282,7 @@ impl PostgresPlatform {
                 if let Some((id, user)) = by_id.get_key_value(id.as_str()) {
                     plan.large.entry(table).or_default().push(*id);
                     if !early.contains_key(id) {
-                        early.insert(*id, Early::begin(user, target)?);
+                        early.insert(*id, merge::begin(user, target)?);
                     }
                 }
             }
@@ -242,7 +309,7 @@ impl PostgresPlatform {
             let feed = Feed::new(sender, &queue);
             let read = || {
                 for table in LARGE {
-                    large::read(&plan, table, &mut early, readers, &feed)?;
+                    large::read(&plan, table, &early, readers, &feed)?;
                 }
                 Merge::new(&plan)?.run(&sorted, early, target, &feed)
             };
@@ -257,6 +324,15 @@ impl PostgresPlatform {
 impl Platform for PostgresPlatform {
     fn users(&self) -> Result<Vec<User>, PlatformError> {
         self.with_snapshot(|snapshot| Ok(snapshot.users.clone()))
+    }
+
+    fn instant(&self) -> Result<f64, PlatformError> {
+        self.with_snapshot(|snapshot| Ok(snapshot.instant))
+    }
+
+    fn records(&self) -> Option<u64> {
+        let records = self.with_snapshot(|snapshot| Ok::<_, PlatformError>(snapshot.records));
+        records.ok().filter(|records| *records > 0)
     }
 
     fn export_all(

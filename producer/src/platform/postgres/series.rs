@@ -3,21 +3,33 @@
 use super::copy::Row;
 use super::values::{fixed, json_text, push_string};
 use crate::platform::json::{self, Fields};
+use crate::platform::sqlite::series::{BYTES_PER_LINE, POINTS_PER_LINE};
 
-/// The points of all users, ordered by user. A series is kept under the name of its user, in earlier times too, or,
-/// when it was restored by Pryv.io, under the user's id. A name given up may have become another user's.
-pub const QUERY: &str = "WITH owners AS (\
-    SELECT 'user.' || username AS namespace, user_id AS owner FROM users_index \
-    UNION SELECT user_id, user_id FROM users_index \
-    UNION SELECT 'user.' || (f.value #>> '{}'), f.user_id FROM account_fields f \
-        WHERE f.field = 'username' AND jsonb_typeof(f.value) = 'string' AND NOT EXISTS (\
-            SELECT FROM users_index u WHERE u.username = f.value #>> '{}' AND u.user_id <> f.user_id)) \
-    SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM series_data s \
-    JOIN owners ON namespace = s.user_id{filter} \
-    ORDER BY owner COLLATE \"C\", s.user_id, s.event_id, s.delta_time";
+/// The points of all users, ordered by user. A series is kept under the name of its user or, when it was restored by Pryv.io,
+/// under the user's id.
+const CURRENT: &str = "WITH owners AS (\
+    SELECT 'user.' || username AS namespace, user_id AS owner FROM users_index UNION SELECT user_id, user_id FROM users_index) \
+    SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM series_data s JOIN owners ON namespace = s.user_id{filter}";
 
-/// Points per line: what a reader has to hold at once.
-const POINTS_PER_LINE: usize = 50_000;
+/// What is kept under names that users gave up. Several may have borne one: then the event tells whose the series is.
+const FORMER: &str = " UNION ALL SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM (\
+        SELECT DISTINCT 'user.' || (f.value #>> '{}') AS namespace, f.user_id AS owner FROM account_fields f \
+        WHERE f.field = 'username' AND jsonb_typeof(f.value) = 'string' \
+            AND NOT EXISTS (SELECT FROM users_index u WHERE u.username = f.value #>> '{}')) names \
+    JOIN series_data s ON s.user_id = namespace \
+    JOIN events e ON e.user_id = owner AND s.event_id = 'event.' || e.id{filter}";
+
+/// What to read, where users were `renamed` or not.
+pub fn query(renamed: bool) -> String {
+    let former = if renamed { FORMER } else { "" };
+    format!(
+        "SELECT * FROM ({CURRENT}{former}) points ORDER BY owner COLLATE \"C\", user_id, event_id, delta_time"
+    )
+}
+
+/// Whether users were renamed.
+pub const RENAMED: &str = "SELECT EXISTS (SELECT FROM account_fields f WHERE f.field = 'username' AND jsonb_typeof(f.value) = 'string' \
+    AND NOT EXISTS (SELECT FROM users_index u WHERE u.username = f.value #>> '{}'))";
 
 /// A line that grows point by point.
 #[derive(Default)]
@@ -32,6 +44,7 @@ impl Line {
     /// Whether the point of this row belongs to another line, so that this one has to be written first.
     pub fn ends_before(&self, row: &Row) -> bool {
         self.count == POINTS_PER_LINE
+            || self.points.len() >= BYTES_PER_LINE
             || (self.count > 0
                 && (row.get(1) != Some(self.namespace.as_slice())
                     || row.get(2) != Some(self.measurement.as_slice())))

@@ -2,7 +2,7 @@
 
 use super::Snapshot;
 use super::copy::Row;
-use crate::platform::{ExportError, IndexSink, PlatformError, Scope, index};
+use crate::platform::{ExportError, IndexSink, Loss, PlatformError, Scope, index};
 
 /// Reads rows of `N` texts, as of the snapshot.
 pub fn rows<const N: usize>(
@@ -45,14 +45,30 @@ pub fn ephemeral(
         if !exists(snapshot, table)? {
             return Ok(());
         }
-        // In milliseconds, as the other engine stores it.
+        // In milliseconds, as the other engine stores it; forever is as far as dates of JavaScript reach.
         let query = format!(
-            "SELECT id, {column}::text, round(extract(epoch FROM expires) * 1000)::bigint::text FROM {table} \
+            "SELECT id, {column}::text, CASE expires WHEN 'infinity' THEN '8640000000000000' WHEN '-infinity' THEN '0' \
+                ELSE round(extract(epoch FROM expires) * 1000)::bigint::text END FROM {table} \
              WHERE {column} IS NOT NULL AND expires IS NOT NULL ORDER BY id COLLATE \"C\""
         );
         rows(snapshot, &query, |[id, of, expires]| {
             take(id, of, expires, scope, sink)
-        })
+        })?;
+        if scope.only.is_some() || !scope.sealed {
+            return Ok(());
+        }
+        let query =
+            format!("SELECT count(*) FROM {table} WHERE {column} IS NULL OR expires IS NULL");
+        let bare = snapshot.connection.rows(&query)?.into_iter().flatten();
+        if let Some(number) = bare.flatten().next().filter(|number| number != "0") {
+            sink.loss(Loss {
+                user_id: None,
+                collection: Some(table.to_owned()),
+                path: None,
+                what: format!("{number} rows without {column} or expires were left out"),
+            });
+        }
+        Ok(())
     };
     each("sessions", "data", index::session)?;
     each("password_resets", "username", index::password_reset)

@@ -1,121 +1,130 @@
-//! Attachments kept in the database, piece by piece.
+//! Attachments kept in the database, piece by piece: read one after another, written several at once.
 
 use super::copy::{Copy, Row};
-use super::work::{Attachment, Bundle, Open};
-use crate::platform::{ExportError, PlatformError, UserSink, lock};
-use std::collections::HashMap;
+use super::work::{Attachment, Bundle, Part};
+use crate::platform::ExportError;
 use std::io::Read;
+use std::sync::mpsc::Receiver;
 
-/// The pieces of all files, in order.
-pub const QUERY: &str = "SELECT user_id, event_id, file_id, seq, data FROM attachment_files{} \
+/// The pieces of all files that events list, in order. History versions only repeat what their event lists or listed.
+pub const QUERY: &str = "SELECT user_id, event_id, file_id, seq, data FROM attachment_files f \
+    WHERE EXISTS (SELECT FROM (SELECT user_id, id, attachments FROM events WHERE head_id IS NULL \
+            AND attachments IS NOT NULL AND attachments <> '[]') e \
+        WHERE e.user_id = f.user_id AND e.id = f.event_id \
+            AND e.attachments @> jsonb_build_array(jsonb_build_object('id', f.file_id))){and} \
     ORDER BY user_id COLLATE \"C\", event_id, file_id, seq";
 
-/// The files that the events of a user list.
-#[derive(Default)]
-pub struct Wanted(HashMap<(Vec<u8>, Vec<u8>), Attachment>);
+/// What events list and the database does not have: event and file. Without a file, the list itself is malformed.
+pub const MISSING: &str = "SELECT e.user_id, e.id, a.value ->> 'id' FROM events e CROSS JOIN LATERAL jsonb_array_elements(\
+        CASE WHEN jsonb_typeof(e.attachments) = 'array' THEN e.attachments ELSE '[null]' END) a \
+    WHERE e.head_id IS NULL AND e.deleted IS NULL AND e.attachments IS NOT NULL AND e.attachments NOT IN ('[]', 'null') \
+        AND NOT EXISTS (SELECT FROM attachment_files f WHERE f.seq = 0 \
+            AND f.user_id = e.user_id AND f.event_id = e.id AND f.file_id = a.value ->> 'id'){and} \
+    ORDER BY e.user_id COLLATE \"C\", e.id";
 
-impl Wanted {
-    /// Adds a file.
-    pub fn add(&mut self, file: Attachment) {
-        let key = (
-            file.event_id.clone().into_bytes(),
-            file.id.clone().into_bytes(),
-        );
-        self.0.insert(key, file);
-    }
-
-    /// Adds what another reader found.
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    /// What was not found.
-    pub fn lose(self, bundle: &mut Bundle<'_, '_>) {
-        for Attachment { event_id, id, .. } in self.0.into_values().filter(|file| !file.deleted) {
-            let what = format!("attachment {id} of event {event_id} is not in attachment_files");
-            bundle.lose("attachments", what);
-        }
-    }
-
-    /// Takes a file out.
-    fn take(&mut self, row: &Row) -> Option<Attachment> {
-        let field = |i| row.get(i).map(<[u8]>::to_vec);
-        self.0.remove(&(field(1)?, field(2)?))
-    }
+/// Names what is missing.
+pub fn lose(row: &Row, bundle: &mut Bundle<'_, '_>) {
+    let text = |i| row.get(i).map(|bytes| String::from_utf8_lossy(bytes));
+    let event = text(1).unwrap_or_default();
+    bundle.lose(
+        "attachments",
+        match text(2) {
+            Some(file) => {
+                format!("attachment {file} of event {event} is not in attachment_files")
+            }
+            None => format!(
+                "the attachments of event {event:?} cannot be listed: not all of them have an id"
+            ),
+        },
+    );
 }
 
-/// Hands over the file whose first piece is `row`, if it is wanted. On return, `row` is the first one after it.
+/// Hands over the file whose first piece is `row`. On return, `row` is the first one after it.
 pub fn hand_over(
     copy: &mut Copy,
     row: &mut Row,
     there: &mut bool,
-    wanted: &mut Wanted,
-    open: &Open<'_>,
-    sink: &mut dyn UserSink,
+    bundle: &mut Bundle<'_, '_>,
 ) -> Result<(), ExportError> {
     let key = |row: &Row| [0, 1, 2].map(|i| row.get(i).unwrap_or_default().to_vec());
     let name = key(row);
-    let file = wanted.take(row);
-    let mut pieces = Pieces {
-        copy,
-        row,
-        there,
-        done: 0,
-        next: 0,
-        same: &|row| key(row) == name,
-        failure: None,
+    let [_, event_id, id] = name
+        .each_ref()
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let file = Attachment {
+        event_id,
+        id,
+        deleted: false,
     };
-    if let Some(file) = file
-        && lock(&open.taken).insert(file.id.clone())
-    {
-        let taken = sink.attachment(&file.id, &mut pieces);
-        taken.map_err(ExportError::Sink)?;
+    let mut next: i32 = 0;
+    let mut part = |row: &Row| {
+        let expected = next;
+        next += 1;
+        if row.get(3) == Some(&expected.to_be_bytes()) {
+            Part::Bytes(row.get(4).unwrap_or_default().to_vec())
+        } else {
+            Part::Broken(format!("piece {expected} is missing in attachment_files"))
+        }
+    };
+    let first = part(row);
+    *there = copy.next(row)?;
+    let mut goes_on = *there && key(row) == name;
+    if let (Part::Bytes(content), false) = (&first, goes_on) {
+        return bundle.store(file, content.clone());
     }
-    // Whatever nobody wants.
-    while *pieces.there && (pieces.same)(pieces.row) && pieces.failure.is_none() {
-        *pieces.there = pieces.copy.next(pieces.row)?;
+    let way = bundle.stream(file)?;
+    // Whoever takes the parts is gone only when the run has failed, which is noted there.
+    let stopped = |_| ExportError::Sink("stopped, because something else failed".into());
+    let mut broken = matches!(first, Part::Broken(_));
+    way.send(first).map_err(stopped)?;
+    while goes_on {
+        if !broken {
+            let part = part(row);
+            broken = matches!(part, Part::Broken(_));
+            way.send(part).map_err(stopped)?;
+        }
+        *there = copy.next(row)?;
+        goes_on = *there && key(row) == name;
     }
-    pieces.failure.map_or(Ok(()), |e| Err(e.into()))
+    if broken {
+        return Ok(());
+    }
+    way.send(Part::End).map_err(stopped)
 }
 
-/// The content of a file, whose pieces are rows.
-struct Pieces<'a> {
-    copy: &'a mut Copy,
-    row: &'a mut Row,
-    there: &'a mut bool,
-    /// Bytes of the current piece that were read.
-    done: usize,
-    /// Number of the current piece.
-    next: i32,
-    same: &'a dyn Fn(&Row) -> bool,
-    failure: Option<PlatformError>,
+/// The content of a file that is on its way.
+pub struct Content {
+    parts: Receiver<Part>,
+    current: Vec<u8>,
+    at: usize,
+    ended: bool,
 }
 
-impl Read for Pieces<'_> {
+impl Content {
+    /// Nothing was taken yet.
+    pub fn new(parts: Receiver<Part>) -> Self {
+        Self {
+            parts,
+            current: Vec::new(),
+            at: 0,
+            ended: false,
+        }
+    }
+}
+
+impl Read for Content {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        while *self.there && (self.same)(self.row) {
-            if self.row.get(3) != Some(&self.next.to_be_bytes()) {
-                let what = format!("piece {} is missing in attachment_files", self.next);
-                return Err(std::io::Error::other(what));
-            }
-            let rest = self.row.get(4).unwrap_or_default().get(self.done..);
-            let rest = rest.unwrap_or_default();
-            if !rest.is_empty() {
-                let length = rest.len().min(buffer.len());
-                buffer[..length].copy_from_slice(&rest[..length]);
-                self.done += length;
-                return Ok(length);
-            }
-            (self.done, self.next) = (0, self.next + 1);
-            match self.copy.next(self.row) {
-                Ok(there) => *self.there = there,
-                Err(e) => {
-                    let what = e.to_string();
-                    self.failure = Some(e);
-                    return Err(std::io::Error::other(what));
-                }
+        while self.at == self.current.len() && !self.ended {
+            match self.parts.recv() {
+                Ok(Part::Bytes(bytes)) => (self.current, self.at) = (bytes, 0),
+                Ok(Part::End) => self.ended = true,
+                Ok(Part::Broken(what)) => return Err(std::io::Error::other(what)),
+                Err(_) => return Err(std::io::Error::other("the database gave only a part of it")),
             }
         }
-        Ok(0)
+        let length = buffer.len().min(self.current.len() - self.at);
+        buffer[..length].copy_from_slice(&self.current[self.at..self.at + length]);
+        self.at += length;
+        Ok(length)
     }
 }

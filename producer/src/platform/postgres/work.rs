@@ -1,13 +1,14 @@
 //! What is on its way to the users' parts of the archive: made by readers, taken by workers.
 
-use crate::platform::{Collection, ExportError, Loss, User, UserTarget, lock};
-use std::collections::HashSet;
+use crate::platform::{Collection, ExportError, Loss, User, UserTarget, caught, lock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 /// Bytes of records that make a task.
 const BLOCK: usize = 1024 * 1024;
+/// Parts of a file that wait.
+const PARTS: usize = 2;
 /// Attachments, and bytes of attachments, that make a task.
 const ATTACHMENTS: (usize, u64) = (64, 4 * 1024 * 1024);
 
@@ -17,8 +18,6 @@ pub struct Open<'a> {
     pub user: &'a User,
     /// Where it goes.
     pub target: Box<dyn UserTarget + 'a>,
-    /// Ids of the attachments that were found: none is taken twice.
-    pub taken: Mutex<HashSet<String>>,
     complete: AtomicBool,
 }
 
@@ -28,7 +27,6 @@ impl<'a> Open<'a> {
         Arc::new(Self {
             user,
             target,
-            taken: Mutex::default(),
             complete: AtomicBool::new(false),
         })
     }
@@ -58,10 +56,24 @@ pub enum Piece {
     Records(Collection, Vec<u8>, u64),
     /// Files to copy.
     Attachments(Vec<Attachment>),
+    /// A small file from the database, whole.
+    Stored(Attachment, Vec<u8>),
+    /// A large one, on its way.
+    Stream(Attachment, Receiver<Part>),
     /// Something that is missing.
     Loss(Loss),
     /// What is not in the database; with the names that the user has had.
     Stores(Vec<String>),
+}
+
+/// What comes of a file that is on its way.
+pub enum Part {
+    /// Some of its bytes.
+    Bytes(Vec<u8>),
+    /// It cannot be read on: a sentence.
+    Broken(String),
+    /// All of it has come. Without this the file is cut off.
+    End,
 }
 
 /// An attachment that an event lists.
@@ -110,7 +122,7 @@ impl<'a> Queue<'a> {
                 continue;
             }
             let user = open.user;
-            if let Err(error) = run(&open, pieces).and_then(|()| release(open)) {
+            if let Err(error) = caught(|| run(&open, pieces).and_then(|()| release(open))) {
                 self.fail(error.of(user));
             }
         }
@@ -213,6 +225,25 @@ impl<'q, 'a> Bundle<'q, 'a> {
         }));
     }
 
+    /// Adds a whole file that was in the database.
+    pub fn store(&mut self, attachment: Attachment, content: Vec<u8>) -> Result<(), ExportError> {
+        self.bytes += content.len();
+        self.pieces.push(Piece::Stored(attachment, content));
+        if self.bytes >= BLOCK {
+            self.send()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Begins a file whose content is to be sent the returned way; what was collected goes before it.
+    pub fn stream(&mut self, attachment: Attachment) -> Result<SyncSender<Part>, ExportError> {
+        let (way_in, content) = sync_channel(PARTS);
+        self.pieces.push(Piece::Stream(attachment, content));
+        self.send()?;
+        Ok(way_in)
+    }
+
     /// Adds a file of `size` bytes, as far as its event knows.
     pub fn attach(&mut self, attachment: Attachment, size: u64) -> Result<(), ExportError> {
         self.attachments.push(attachment);
@@ -251,5 +282,47 @@ impl<'q, 'a> Bundle<'q, 'a> {
         self.open.complete.store(true, Ordering::SeqCst);
         self.send()?;
         release(self.open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::UserSink;
+
+    struct Nowhere;
+
+    impl UserTarget for Nowhere {
+        fn sink(&self) -> Box<dyn UserSink + '_> {
+            unreachable!()
+        }
+        fn finish(self: Box<Self>) -> Result<(), crate::platform::SinkError> {
+            Ok(())
+        }
+    }
+
+    /// A reader must not wait for ever for a worker that is no more.
+    #[test]
+    fn a_panic_of_a_worker_ends_the_run() {
+        let user = User {
+            user_id: "id".to_owned(),
+            username: "name".to_owned(),
+        };
+        let (queue, sender) = Queue::new(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| queue.work(|_, _| panic!("a defect, made for this test")));
+            let feed = Feed::new(sender, &queue);
+            let open = Open::new(&user, Box::new(Nowhere));
+            while !feed.stopped() {
+                let mut bundle = Bundle::new(open.clone(), &feed);
+                bundle.lose("events", "x".to_owned());
+                let _ = bundle.send();
+            }
+        });
+        let said = queue.outcome().map_err(|e| e.to_string());
+        assert!(
+            matches!(&said, Err(said) if said.contains("a defect of pryv-backup")),
+            "{said:?}"
+        );
     }
 }

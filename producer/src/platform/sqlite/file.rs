@@ -76,10 +76,8 @@ impl SqliteFile {
         };
         match stamp(&self.path) {
             Ok(now) if now == before => Ok(()),
-            _ => Err(PlatformError::Record {
+            _ => Err(PlatformError::Changed {
                 path: self.path.clone(),
-                what: "the platform wrote to this file while it was read; run the backup again"
-                    .to_owned(),
             }),
         }
     }

@@ -6,30 +6,71 @@ mod events;
 pub(super) mod file;
 pub(super) mod reading;
 mod schema;
-mod series;
+pub(super) mod series;
 mod shared;
 pub(super) mod write;
 
 use super::attachments::folder;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, User, UserSink,
-    attachments, each_user, index, rqlite,
+    attachments, each_user, index, lock, rqlite,
 };
 use file::SqliteFile;
 use reading::Reading;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A platform whose base engine is SQLite.
 pub struct SqlitePlatform {
     users_dir: PathBuf,
     index: Option<rqlite::Rqlite>,
+    /// The users at the beginning, and when that was: who comes later is of the next backup.
+    beginning: Mutex<Option<Arc<Beginning>>>,
 }
+
+/// See [`SqlitePlatform::beginning`].
+struct Beginning {
+    /// Seconds since 1970.
+    instant: f64,
+    /// Usernames with their user ids, in the order of the index.
+    names: Vec<(String, String)>,
+}
+
+/// How often a file is read again that the platform wrote to meanwhile.
+const PATIENCE: usize = 5;
 
 impl SqlitePlatform {
     /// A platform in `users_dir`; `index` is left out of the backup when `None`.
     pub(super) fn new(users_dir: PathBuf, index: Option<rqlite::Rqlite>) -> Self {
-        Self { users_dir, index }
+        Self {
+            users_dir,
+            index,
+            beginning: Mutex::default(),
+        }
+    }
+
+    fn beginning(&self) -> Result<Arc<Beginning>, PlatformError> {
+        let mut beginning = lock(&self.beginning);
+        if let Some(beginning) = &*beginning {
+            return Ok(beginning.clone());
+        }
+        let instant = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64());
+        let mut read = self.index();
+        for _ in 0..PATIENCE {
+            // Somebody registers just now.
+            if !matches!(read, Err(PlatformError::Changed { .. })) {
+                break;
+            }
+            read = self.index();
+        }
+        let names = read?;
+        Ok(beginning
+            .insert(Arc::new(Beginning { instant, names }))
+            .clone())
     }
 
     /// Usernames with their user ids, in the order of the index.
@@ -54,29 +95,28 @@ impl SqlitePlatform {
             return Ok(());
         };
         let path = folder.join("audit-1.0.0.sqlite");
-        if !path.exists() {
-            return Ok(());
-        }
-        let outcome = with_file(&path, |file| events::export_audit(file, reading));
+        let outcome = if_there(&path, |file| events::export_audit(file, reading));
         reading.survive(Collection::Audit.name(), &path, outcome)
     }
 
-    /// Hands over the series; `owners` are the ids of all users by name.
+    /// Hands over the series; `owners` are the ids of all users by name. A name that was given up may have been borne by several
+    /// users: of what is kept under it, `owns` tells whether the event is this user's.
     pub(super) fn export_series(
         &self,
         former: Vec<String>,
         owners: &HashMap<&str, &str>,
+        owns: Owns<'_>,
         reading: &mut Reading<'_>,
     ) -> Result<(), ExportError> {
         for namespace in namespaces(reading.user, former, owners) {
-            let Some(folder) = folder(&self.users_dir, &namespace) else {
+            let Some(folder) = folder(&self.users_dir, &namespace.name) else {
                 continue;
             };
             let path = folder.join("series-1.0.0.sqlite");
-            if path.exists() {
-                let outcome = with_file(&path, |file| series::export(file, &namespace, reading));
-                reading.survive(Collection::Series.name(), &path, outcome)?;
-            }
+            let outcome = if_there(&path, |file| {
+                series::export(file, &namespace, owns, reading)
+            });
+            reading.survive(Collection::Series.name(), &path, outcome)?;
         }
         Ok(())
     }
@@ -113,46 +153,111 @@ impl SqlitePlatform {
         reading.survive(Collection::Account.name(), &path, outcome)?;
 
         self.export_audit(reading)?;
-        let index = self.index()?;
-        let owners = index.iter().map(|(n, id)| (n.as_str(), id.as_str()));
-        self.export_series(former, &owners.collect(), reading)
+        let beginning = self.beginning()?;
+        let names = beginning.names.iter();
+        let owners = names.map(|(n, id)| (n.as_str(), id.as_str()));
+        let owners = if former.is_empty() {
+            // There is nothing to be told apart.
+            HashMap::new()
+        } else {
+            owners.collect()
+        };
+        let path = folder.join("local-1.0.0.sqlite");
+        let owns = |event: &str| {
+            let file = SqliteFile::open(&path)?;
+            let sql = "SELECT count(*) FROM events WHERE eventid = ?";
+            let found = file.connection.query_row(sql, [event], |row| row.get(0));
+            found.map_err(|e| file.error(e)).map(|n: i64| n > 0)
+        };
+        self.export_series(former, &owners, &owns, reading)
+    }
+
+    /// Rows of the events and of the audit trail, roughly.
+    fn count(&self, names: &[(String, String)]) -> Option<u64> {
+        let mut total = 0;
+        for (_, id) in names {
+            let folder = folder(&self.users_dir, id)?;
+            for name in ["local-1.0.0.sqlite", "audit-1.0.0.sqlite"] {
+                if let Ok(file) = SqliteFile::open(&folder.join(name)) {
+                    let last = "SELECT coalesce(max(rowid), 0) FROM events";
+                    let last = file.connection.query_row(last, [], |row| row.get(0));
+                    total += last.map_or(0, |last: i64| last.unsigned_abs());
+                }
+            }
+        }
+        Some(total)
     }
 }
 
-/// The namespaces in which series of the user may be: those of the names it has or had, and its id.
-fn namespaces(user: &User, former: Vec<String>, owners: &HashMap<&str, &str>) -> Vec<String> {
-    let mut names = vec![user.username.clone()];
-    // A name given up may have become another user's, and its series with it.
-    names.extend(former.into_iter().filter(|name| {
-        owners
-            .get(name.as_str())
-            .is_none_or(|id| *id == user.user_id)
-    }));
-    let mut namespaces: Vec<String> = Vec::new();
-    for namespace in names
-        .iter()
-        .map(|name| format!("user.{name}"))
-        .chain([user.user_id.clone()])
-    {
-        if !namespaces.contains(&namespace) {
-            namespaces.push(namespace);
+/// Whether an event is one of the user.
+pub(super) type Owns<'a> = &'a dyn Fn(&str) -> Result<bool, PlatformError>;
+
+/// Where series of a user may be.
+pub(super) struct Namespace {
+    /// Its name.
+    name: String,
+    /// The name was given up: it may hold what is another user's.
+    former: bool,
+}
+
+impl Namespace {
+    /// One whose name is still borne.
+    pub(super) fn borne(name: String) -> Self {
+        Self {
+            name,
+            former: false,
         }
     }
+}
+
+/// Opening more files for an estimate is not worth it.
+const FEW: usize = 50;
+
+/// The namespaces in which series of the user may be: those of the names it has or had, and its id.
+fn namespaces(user: &User, former: Vec<String>, owners: &HashMap<&str, &str>) -> Vec<Namespace> {
+    let of = |name: &str, former| Namespace {
+        name: format!("user.{name}"),
+        former,
+    };
+    let mut namespaces = vec![of(&user.username, false)];
+    for name in former {
+        // A name given up may have become another user's, and its series with it.
+        let owner = owners.get(name.as_str());
+        let known = namespaces.iter().any(|n| n.name == format!("user.{name}"));
+        if !known && owner.is_none_or(|id| *id == user.user_id) {
+            namespaces.push(of(&name, true));
+        }
+    }
+    namespaces.push(Namespace::borne(user.user_id.clone()));
     namespaces
 }
 
 impl Platform for SqlitePlatform {
     fn users(&self) -> Result<Vec<User>, PlatformError> {
         let mut users: Vec<User> = Vec::new();
-        for (username, user_id) in self.index()? {
-            let user = User { user_id, username };
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (username, user_id) in &self.beginning()?.names {
+            let user = User {
+                user_id: user_id.clone(),
+                username: username.clone(),
+            };
             // The index does not keep an id from having two names; the later one is the current one.
-            match users.iter_mut().find(|known| known.user_id == user.user_id) {
+            let place = *places.entry(user_id.clone()).or_insert(users.len());
+            match users.get_mut(place) {
                 Some(known) => *known = user,
                 None => users.push(user),
             }
         }
         Ok(users)
+    }
+
+    fn instant(&self) -> Result<f64, PlatformError> {
+        Ok(self.beginning()?.instant)
+    }
+
+    fn records(&self) -> Option<u64> {
+        let beginning = self.beginning().ok()?;
+        (beginning.names.len() <= FEW).then(|| self.count(&beginning.names))?
     }
 
     fn export_all(
@@ -181,8 +286,8 @@ impl Platform for SqlitePlatform {
         }
         // A platform on which nobody ever logged in has no such file.
         let path = self.users_dir.join("_shared/baseStorage.sqlite");
-        if scope.ephemeral && path.exists() {
-            with_file(&path, |file| shared::ephemeral(file, scope, sink))?;
+        if scope.ephemeral {
+            if_there(&path, |file| shared::ephemeral(file, scope, sink))?;
         }
         Ok(())
     }
@@ -195,4 +300,15 @@ fn with_file(
     let file = SqliteFile::open(path)?;
     read(&file)?;
     Ok(file.unchanged()?)
+}
+
+/// The same, of a file that may be absent.
+fn if_there(
+    path: &Path,
+    read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    match std::fs::metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        _ => with_file(path, read),
+    }
 }

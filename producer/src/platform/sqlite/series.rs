@@ -2,26 +2,32 @@
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row, malformed};
+use super::{Namespace, Owns};
 use crate::platform::json::{self, Fields, Object};
 use crate::platform::{Collection, ExportError};
 use rusqlite::types::ValueRef;
 
-/// Points per line: what a reader has to hold at once.
-const POINTS_PER_LINE: usize = 50_000;
+/// Points per line, and bytes of points after which it ends: what a reader has to hold at once.
+pub const POINTS_PER_LINE: usize = 50_000;
+/// See [`POINTS_PER_LINE`].
+pub const BYTES_PER_LINE: usize = 4 * 1024 * 1024;
 
 /// Hands over the series of one namespace.
 pub fn export(
     file: &SqliteFile,
-    namespace: &str,
+    namespace: &Namespace,
+    owns: Owns<'_>,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     if !file.has_table("series_data")? {
         return Ok(());
     }
     let mut line = Line {
-        namespace,
+        namespace: &namespace.name,
         measurement: String::new(),
+        mine: true,
         points: Vec::new(),
+        count: 0,
     };
     let sql = "SELECT event_id, delta_time, fields FROM series_data ORDER BY event_id, delta_time";
     each_row(file, sql, &mut |row| {
@@ -29,9 +35,20 @@ pub fn export(
         let measurement = json::text(cell(0)?)
             .map_err(|what| malformed(file, what))?
             .unwrap_or_default();
-        if measurement != line.measurement || line.points.len() == POINTS_PER_LINE {
+        if measurement != line.measurement {
             line.flush(reading)?;
+            let event = measurement.strip_prefix("event.");
+            line.mine = match event.filter(|_| namespace.former) {
+                Some(event) => owns(event)?,
+                None => true,
+            };
             line.measurement = measurement.into_owned();
+        }
+        if !line.mine {
+            return Ok(());
+        }
+        if line.is_full() {
+            line.flush(reading)?;
         }
         let stored = json::text(cell(2)?);
         match stored.and_then(|fields| {
@@ -40,7 +57,9 @@ pub fn export(
                 fields.as_deref().unwrap_or_default(),
             )
         }) {
-            Ok(point) => line.points.push(point),
+            Ok(point) => {
+                line.add(&point);
+            }
             Err(what) => {
                 let what = format!("a point of {:?}: {what}; it was left out", line.measurement);
                 reading.lose(Collection::Series.name(), &file.path, what);
@@ -54,12 +73,27 @@ pub fn export(
 struct Line<'a> {
     namespace: &'a str,
     measurement: String,
-    points: Vec<Vec<u8>>,
+    /// Whether the measurement is the user's.
+    mine: bool,
+    points: Vec<u8>,
+    count: usize,
 }
 
 impl Line<'_> {
+    fn is_full(&self) -> bool {
+        self.count == POINTS_PER_LINE || self.points.len() >= BYTES_PER_LINE
+    }
+
+    fn add(&mut self, point: &[u8]) {
+        if self.count > 0 {
+            self.points.push(b',');
+        }
+        self.points.extend_from_slice(point);
+        self.count += 1;
+    }
+
     fn flush(&mut self, reading: &mut Reading<'_>) -> Result<(), ExportError> {
-        if self.points.is_empty() {
+        if self.count == 0 {
             return Ok(());
         }
         let mut record = Vec::from(&b"{\"measurement\":"[..]);
@@ -67,13 +101,9 @@ impl Line<'_> {
         record.extend_from_slice(b",\"namespace\":");
         record.extend_from_slice(json::quote(self.namespace).as_bytes());
         record.extend_from_slice(b",\"points\":[");
-        for (i, point) in self.points.drain(..).enumerate() {
-            if i > 0 {
-                record.push(b',');
-            }
-            record.extend_from_slice(&point);
-        }
+        record.append(&mut self.points);
         record.extend_from_slice(b"]}");
+        self.count = 0;
         reading.record(Collection::Series, &record)
     }
 }

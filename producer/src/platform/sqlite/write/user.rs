@@ -9,7 +9,7 @@ use super::rows::{self, EVENT_COLUMNS, id, scalar};
 use super::store::Store;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::{
-    account, base, events, file::SqliteFile, reading::Reading, schema, series,
+    Namespace, account, base, events, file::SqliteFile, reading::Reading, schema, series,
 };
 use crate::platform::staging::{Journal, Mark, Staged};
 use crate::platform::write::{RestoreError, Unheld, UserWriter};
@@ -386,7 +386,7 @@ impl UserWriter for SqliteUser {
                         .folder(&namespace)
                         .map_err(|e| crate::platform::ExportError::Sink(Box::new(e)))?;
                     let file = SqliteFile::open(&path.join("series-1.0.0.sqlite"))?;
-                    series::export(&file, &namespace, reading)
+                    series::export(&file, &Namespace::borne(namespace), &|_| Ok(true), reading)
                 }),
             _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading),
         };
@@ -441,7 +441,7 @@ impl UserSink for Back<'_> {
         })
     }
 
-    fn attachment(&mut self, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
+    fn attachment(&mut self, _: &str, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -1,0 +1,66 @@
+//! What could not be read: named, as far as somebody is going to read it, and counted beyond.
+
+use std::collections::BTreeMap;
+
+use decryptor_wasm::manifest::Loss;
+
+/// Losses of one user that are named each. Where there are more, something is wrong as a whole.
+const NAMED: usize = 1000;
+
+/// The losses of one user.
+#[derive(Default)]
+pub struct Losses {
+    named: Vec<Loss>,
+    /// Numbers of the others, by collection.
+    others: BTreeMap<Option<String>, u64>,
+}
+
+impl Losses {
+    /// Adds one.
+    pub fn add(&mut self, loss: Loss) {
+        if self.named.len() < NAMED {
+            self.named.push(loss);
+        } else {
+            *self.others.entry(loss.collection).or_default() += 1;
+        }
+    }
+
+    /// All of them.
+    pub fn take(&mut self, user_id: &str) -> Vec<Loss> {
+        let mut all = std::mem::take(&mut self.named);
+        let others = std::mem::take(&mut self.others);
+        all.extend(others.into_iter().map(|(collection, number)| Loss {
+            user_id: Some(user_id.to_owned()),
+            path: None,
+            what: format!("{number} more losses, which are not named each; mend the cause of those that are, and run the backup again"),
+            collection,
+        }));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_some_number_losses_are_counted() {
+        let mut losses = Losses::default();
+        for n in 0..NAMED + 7 {
+            losses.add(Loss {
+                user_id: None,
+                collection: Some(if n % 2 == 0 { "events" } else { "audit" }.to_owned()),
+                path: None,
+                what: n.to_string(),
+            });
+        }
+        let all = losses.take("u");
+        assert_eq!(all.len(), NAMED + 2);
+        let said: Vec<&str> = all[NAMED..].iter().map(|l| l.what.as_str()).collect();
+        assert!(
+            said[0].starts_with("3 more") && said[1].starts_with("4 more"),
+            "{said:?}"
+        );
+        assert!(losses.take("u").is_empty());
+    }
+}

@@ -1,0 +1,77 @@
+//! Attachments that come under the id of another one: a format that names files by their id alone holds them once, which is
+//! enough when they are the same.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{ArchiveError, file::hex, records::Place};
+use crate::{archive::read::ReadFile, interrupt};
+
+/// Bytes that are read at once.
+const PIECE: usize = 256 * 1024;
+
+/// What came again, by the path of the file that is there, with its digest; and the last event that brought it.
+#[derive(Default)]
+pub struct Twins(BTreeMap<(String, String), String>);
+
+impl Twins {
+    /// Adds one that came under `path`, where there is a file already.
+    pub fn add(&mut self, path: String, digest: String, event_id: &str) {
+        self.0.insert((path, digest), event_id.to_owned());
+    }
+
+    /// Those that are not what the archive holds under that path, once all files are complete: path and event.
+    pub fn different(self, place: Place<'_>) -> Result<Vec<(String, String)>, ArchiveError> {
+        let mut different = Vec::new();
+        for ((path, digest), event_id) in self.0 {
+            if stored(place, &path)? != digest {
+                different.push((path, event_id));
+            }
+        }
+        Ok(different)
+    }
+}
+
+/// Hex SHA-256 of what a reader gives, or what kept it from it.
+pub fn digest(reader: &mut dyn Read) -> Result<io::Result<String>, ArchiveError> {
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; PIECE];
+    loop {
+        interrupt::check()?;
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(Ok(hex(digest))),
+            Ok(n) => digest.update(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Ok(Err(e)),
+        }
+    }
+}
+
+/// Hex SHA-256 of the content of a file of the archive.
+fn stored(place: Place<'_>, path: &str) -> Result<String, ArchiveError> {
+    let disk_path = place.root.join(path);
+    let failed = |e| ArchiveError::io(&disk_path, e);
+    let mut file = File::open(&disk_path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let mut digest = Sha256::new();
+    let read = ReadFile {
+        key: place.key,
+        gunzip: false,
+        lines: false,
+        hash: false,
+        size,
+    };
+    read.run(
+        |buffer| crate::archive::read::read_some(&mut file, buffer, path),
+        &mut |piece| {
+            digest.update(piece);
+            Ok(())
+        },
+    )?;
+    Ok(hex(digest))
+}
