@@ -23,16 +23,18 @@ lint: script page
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	scripts/deny.sh
 
-test: lint        ## everything but what needs a browser
+test: lint        ## everything
 	scripts/build-wasm.sh pryv-backup-vectors wasm-vectors
 	cargo test --workspace
 	cd npm && npm test
 	node --test tests/independent-reader/read.test.mjs tests/wasm/wycheproof.test.mjs
+	node --test tests/browser/*.test.mjs
 
-test-browser: build ## the page in a real Chromium
-	cd web && npm test
+test-browser: script page ## the page in real browsers only
+	node --test tests/browser/*.test.mjs
 
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
 	node tests/bench/decrypt.mjs 1 5
+	node tests/browser/bench.mjs
 	cargo run --release --package pryv-backup-tests --bin bench-backup
 	cargo run --release --package pryv-backup-tests --bin bench-restore

@@ -29,3 +29,13 @@ if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && [ "$(id -u)" = 0 ]
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold postgresql >/dev/null
 fi
+
+# The page is tested in real browsers; elsewhere CHROMIUM and FIREFOX say where they are, and without them those tests are SKIPPED.
+browsers=()
+[ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || browsers+=(chromium)
+[ -n "${FIREFOX:-}" ] || command -v firefox-esr >/dev/null || browsers+=(firefox-esr)
+command -v python3 >/dev/null || browsers+=(python3) # whose zip reader is not ours
+if [ ${#browsers[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${browsers[@]}" fonts-dejavu-core >/dev/null
+fi

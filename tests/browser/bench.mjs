@@ -11,7 +11,7 @@ import { Draft } from './draft.mjs';
 const gib = Number(process.argv[2] ?? 1);
 const events = Number(process.argv[3] ?? 1_000_000);
 if (!hasChromium) {
-  console.log('SKIPPED: no chromium');
+  console.log('SKIPPED: no Chromium (make setup, or CHROMIUM=path)');
   process.exit(0);
 }
 const scratch = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'pryv-backup-page-bench-'));

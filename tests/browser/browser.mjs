@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -16,11 +16,23 @@ export const KEY_PASSPHRASE = 'peer-key-pass';
 export const archive = (/** @type {string} */ name) => join(fixtures, 'archives', name);
 export const key = (/** @type {string} */ name) => join(fixtures, 'keys', name);
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-export const hasChromium = existsSync(CHROMIUM);
+/**
+ * Where a browser is: what the environment says, else the first of these names that is on the PATH.
+ * @param {string} variable
+ * @param {string[]} names
+ */
+export function browserAt (variable, names) {
+  const given = process.env[variable];
+  if (given !== undefined && given !== '') return existsSync(given) ? given : undefined;
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((place) => existsSync(place));
+}
+
+const CHROMIUM = browserAt('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']);
+export const hasChromium = CHROMIUM !== undefined;
 /** Options of a test that needs the browser, and one that needs the fixtures too: skipped, and said so, where they are absent. */
-export const inBrowser = hasChromium ? {} : { skip: 'SKIPPED: no chromium' };
-export const withFixtures = !hasChromium ? inBrowser : existsSync(fixtures) ? {} : { skip: 'SKIPPED: no fixtures' };
+export const inBrowser = hasChromium ? {} : { skip: 'SKIPPED: no Chromium (make setup, or CHROMIUM=path)' };
+export const withFixtures = !hasChromium ? inBrowser : existsSync(fixtures) ? {} : { skip: `SKIPPED: no fixtures in ${fixtures}` };
 
 /** @type {Promise<import('playwright-core').Browser>|undefined} */
 let browser;

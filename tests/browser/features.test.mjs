@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { closeBrowser, download, evidenceOf, hasChromium, inBrowser, open, openPage, page, unzip, verdict } from './browser.mjs';
 import { Draft } from './draft.mjs';
 
@@ -169,36 +169,101 @@ test('the code inside the page opens the same', inBrowser, async () => {
   await close();
 });
 
-test('saves into a folder, served from a site', inBrowser, async () => {
-  const server = createServer((request, response) => { response.setHeader('content-type', 'text/html'); response.end(readFileSync(page)); });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  const { tab, complaints, close } = await openPage({ pickers: true, url: `http://127.0.0.1:${port}/` });
-  // No test can operate the dialog of the picker: what it gives is a real folder, the browser's private one.
-  await tab.evaluate(() => { Reflect.set(window, 'showDirectoryPicker', () => navigator.storage.getDirectory()); });
-  await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
-  await verdict(tab);
-  await tab.click('text=Save everything');
-  await tab.click('text=Save into a folder');
-  await tab.waitForSelector('[data-saved=whole]');
-  const seen = await tab.evaluate(async () => {
-    const root = await navigator.storage.getDirectory();
+describe('saving into a folder, with the page served from a site', () => {
+  /** @type {import('node:http').Server} */
+  let server;
+  let url = '';
+  before(async () => {
+    server = createServer((request, response) => { response.setHeader('content-type', 'text/html'); response.end(readFileSync(page)); });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+    url = `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}/`;
+  });
+  after(() => server.close());
+
+  /** The page at the point of saving. No test can operate the dialog of the picker: what it gives here is a real folder, the browser's private one. */
+  async function atSave () {
+    const { tab, complaints, close } = await openPage({ pickers: true, url });
+    await tab.evaluate(() => { Reflect.set(window, 'showDirectoryPicker', () => navigator.storage.getDirectory()); });
+    await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
+    await verdict(tab);
+    await tab.click('text=Save everything');
+    return { tab, complaints, close };
+  }
+
+  /** @param {import('playwright-core').Page} tab @returns {Promise<Record<string, string>>} digests by path */
+  const filesIn = (tab) => tab.evaluate(async () => {
     /** @type {Record<string, string>} */
     const found = {};
     const walk = async (/** @type {any} */ folder, /** @type {string} */ prefix) => {
       for await (const [name, handle] of folder.entries()) {
         if (handle.kind === 'directory') await walk(handle, `${prefix}${name}/`);
-        else found[`${prefix}${name}`.split('/').slice(1).join('/')] = [...new Uint8Array(await crypto.subtle.digest('SHA-256', await (await handle.getFile()).arrayBuffer()))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+        else found[prefix + name] = [...new Uint8Array(await crypto.subtle.digest('SHA-256', await (await handle.getFile()).arrayBuffer()))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
       }
     };
-    await walk(root, '');
+    await walk(await navigator.storage.getDirectory(), '');
     return found;
   });
-  assert.equal(seen['users/u1/attachments/big'], createHash('sha256').update(Buffer.alloc(5_000_000, 'pryv')).digest('hex'));
-  assert.ok('manifest.json' in seen && 'users/u1/events/events-0001.jsonl.gz' in seen);
-  assert.deepEqual(complaints, []);
-  server.close();
-  await close();
+  const big = () => createHash('sha256').update(Buffer.alloc(5_000_000, 'pryv')).digest('hex');
+
+  test('every file comes out, and a second save goes into a folder of its own', inBrowser, async () => {
+    const { tab, complaints, close } = await atSave();
+    await tab.click('text=Save into a folder');
+    await tab.waitForSelector('[data-saved=whole]');
+    const first = await filesIn(tab);
+    const folder = Object.keys(first)[0].split('/')[0];
+    assert.equal(first[`${folder}/users/u1/attachments/big`], big());
+    assert.ok(`${folder}/manifest.json` in first && `${folder}/users/u1/events/events-0001.jsonl.gz` in first);
+    await tab.click('text=Save into a folder');
+    await tab.waitForSelector(`[data-saved=whole]:has-text("${folder}-2")`);
+    const second = await filesIn(tab);
+    assert.equal(Object.keys(second).length, 2 * Object.keys(first).length);
+    for (const [path, digest] of Object.entries(first)) assert.equal(second[path.replace(folder, `${folder}-2`)], digest, path);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test('a save that stops leaves the files that are whole, and nothing of the one it stopped at', inBrowser, async () => {
+    const { tab, close } = await atSave();
+    const last = await tab.evaluate(async () => {
+      const { getFileHandle } = FileSystemDirectoryHandle.prototype;
+      const made = [];
+      FileSystemDirectoryHandle.prototype.getFileHandle = function (name, options) {
+        if (made.length === 4) throw new DOMException('the disk is full', 'QuotaExceededError');
+        made.push(name);
+        return getFileHandle.call(this, name, options);
+      };
+      Reflect.set(window, 'made', made);
+      return made;
+    });
+    assert.deepEqual(last, []);
+    await tab.click('text=Save into a folder');
+    await tab.waitForSelector('.save-result .error');
+    assert.match(await tab.innerText('.save-result'), /the disk is full/);
+    const made = await tab.evaluate(() => Reflect.get(window, 'made'));
+    assert.equal(made.length, 4);
+    assert.deepEqual(Object.keys(await filesIn(tab)).map((path) => path.split('/').at(-1)).sort(), made.sort());
+    await close();
+  });
+
+  test('Cancel stops a save: what is there is whole', inBrowser, async () => {
+    const { tab, close } = await atSave();
+    await tab.evaluate(() => {
+      // A slow disk: there is time to press the button.
+      const { write } = FileSystemWritableFileStream.prototype;
+      FileSystemWritableFileStream.prototype.write = async function (data) {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return write.call(this, data);
+      };
+    });
+    await tab.click('text=Save into a folder');
+    await tab.click('.save-result .task button');
+    await tab.waitForSelector('.save-result .notice.partly');
+    assert.match(await tab.innerText('.save-result'), /Stopped/);
+    const found = await filesIn(tab);
+    assert.ok(!Object.keys(found).some((path) => path.endsWith('manifest.json') || path.endsWith('/big')), Object.keys(found).join());
+    for (const digest of Object.values(found)) assert.notEqual(digest, createHash('sha256').digest('hex'), 'no file is empty');
+    await close();
+  });
 });
 
 test('French and German are complete', inBrowser, async () => {

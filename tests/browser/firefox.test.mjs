@@ -1,18 +1,18 @@
 // The page in Firefox, driven by WebDriver BiDi: no directory picker for writing, another WebCrypto, another CSP.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { page, require, unzip } from './browser.mjs';
+import { browserAt, page, require, unzip } from './browser.mjs';
 import { Draft } from './draft.mjs';
 
-const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
+const FIREFOX = browserAt('FIREFOX', ['firefox-esr', 'firefox']);
 const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-firefox-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
-test('opens, verifies, shows and saves in Firefox', existsSync(FIREFOX) ? { timeout: 180_000 } : { skip: 'SKIPPED: no firefox-esr' }, async () => {
+test('opens, verifies, shows and saves in Firefox', FIREFOX !== undefined ? { timeout: 180_000 } : { skip: 'SKIPPED: no Firefox (make setup, or FIREFOX=path)' }, async () => {
   const draft = new Draft(join(scratch, 'archive'));
   draft.records('events/events-0001', Array.from({ length: 500 }, (_, i) => ({ id: `e${i}`, streamIds: ['s'], time: i, type: 'mass/kg', content: i })));
   draft.attachment('big', Buffer.alloc(3_000_000, 'pryv'));

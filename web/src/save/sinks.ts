@@ -79,7 +79,9 @@ export const canSaveFolder = (): boolean => 'showDirectoryPicker' in window;
 /** Takes the messages of a save into a folder: a file appears under its name when it is whole. */
 export class FolderSink {
   #folders = new Map<string, Promise<FileSystemDirectoryHandle>>();
+  /** Of the file that is being written. */
   #stream: FileSystemWritableFileStream | undefined;
+  #discard: (() => Promise<void>) | undefined;
 
   private constructor (readonly name: string, private readonly root: FileSystemDirectoryHandle) {}
 
@@ -87,7 +89,8 @@ export class FolderSink {
   static async choose (name: string): Promise<FolderSink | undefined> {
     try {
       const chosen: FileSystemDirectoryHandle = await (window as any).showDirectoryPicker({ id: 'save-folder', mode: 'readwrite' });
-      return new FolderSink(`${chosen.name}/${name}`, await chosen.getDirectoryHandle(name, { create: true }));
+      const fresh = await freshName(chosen, name);
+      return new FolderSink(`${chosen.name}/${fresh}`, await chosen.getDirectoryHandle(fresh, { create: true }));
     } catch (error) {
       if ((error as DOMException).name === 'AbortError') return undefined;
       throw new CallError('failed', t('save.failed', { why: (error as Error).message }));
@@ -99,19 +102,26 @@ export class FolderSink {
       const parts = message.create.split('/');
       const file = parts.pop() ?? '';
       const folder = await this.#folder(parts);
-      this.#stream = await (await folder.getFileHandle(file, { create: true })).createWritable();
+      const handle = await folder.getFileHandle(file, { create: true });
       this.#discard = () => folder.removeEntry(file);
+      this.#stream = await handle.createWritable();
     } else if (message.bytes !== undefined) await this.#stream?.write(message.bytes);
-    else if (message.commit === true) await this.#stream?.close();
-    else if (message.discard === true) await this.abort();
+    else if (message.commit === true) {
+      await this.#stream?.close();
+      this.#settled();
+    } else if (message.discard === true) await this.abort();
   }
 
+  /** Gives up the file that is being written, if there is one; those before it are whole and stay. */
   async abort (): Promise<void> {
     await this.#stream?.abort().catch(() => {});
-    await this.#discard().catch(() => {});
+    await this.#discard?.().catch(() => {});
+    this.#settled();
   }
 
-  #discard: () => Promise<void> = async () => {};
+  #settled (): void {
+    this.#stream = this.#discard = undefined;
+  }
 
   #folder (parts: string[]): Promise<FileSystemDirectoryHandle> {
     const path = parts.join('/');
@@ -124,4 +134,13 @@ export class FolderSink {
     }
     return found;
   }
+}
+
+/** The name, or with a number behind it the first that is not taken: what an earlier save left is not mixed into this one. */
+async function freshName (folder: FileSystemDirectoryHandle, name: string): Promise<string> {
+  const taken = new Set<string>();
+  for await (const known of (folder as any).keys() as AsyncIterable<string>) taken.add(known.toLowerCase());
+  let fresh = name;
+  for (let n = 2; taken.has(fresh.toLowerCase()); n++) fresh = `${name}-${n}`;
+  return fresh;
 }

@@ -106,7 +106,7 @@ export async function openArchive (source: Source, engine: Engine, unlock: Unloc
     key = unlock(envelope);
   }
   try {
-    const { content: manifest, summary } = await readManifest(source, key, engine, stored.content, envelope);
+    const { content: manifest, summary } = await readManifest(key, engine, stored.content, envelope);
     checkManifest(manifest, JSON.stringify(summary));
     const parsed = JSON.parse(new TextDecoder().decode(manifest));
     const { texts, contents, findings } = await readUserManifests(source, listing, key, engine, parsed);
@@ -140,9 +140,11 @@ export function requireManifest (names: Set<string>, where: string): void {
     `${where} has no manifest.json: the backup was not finished, or the file was removed; use another copy`);
 }
 
-async function readManifest (source: Source, key: DataKey | undefined, engine: Engine, stored: Uint8Array, envelope: OpenEnvelope | undefined) {
+/** Opens the very bytes whose digest is the archive's id: the file itself may be another one by now. */
+async function readManifest (key: DataKey | undefined, engine: Engine, stored: Uint8Array, envelope: OpenEnvelope | undefined) {
+  const memory: Source = { name: 'memory', list: () => [], read: () => (async function * () { yield stored; })() };
   try {
-    return await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine });
+    return await readWhole(memory, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine });
   } catch (error) {
     throw envelope?.manifestError(kindOf(error), messageOf(error), stored) ?? withPath('manifest.json', error);
   }
@@ -165,6 +167,7 @@ async function readUserManifests (source: Source, listing: Array<[string, number
       texts[path] = new TextDecoder().decode(content);
       contents.set(path, content);
     } catch (error) {
+      if (kindOf(error) !== 'damaged') throw error;
       texts[path] = null;
       findings.push({ severity: 'error', code: 'damaged', path, message: withPath(path, error).message });
     }
