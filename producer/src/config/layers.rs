@@ -10,10 +10,12 @@ use std::path::Path;
 /// The name of the last source.
 const DEFAULTS: &str = "Pryv's defaults";
 
-/// The variables of libpq that are understood, and where the file of passwords is looked for.
-const VARIABLES: [&str; 11] = [
+/// The variables of libpq that are understood, where the file of passwords is looked for, and the usual one that names the
+/// authorities whose certificates are trusted.
+const VARIABLES: [&str; 12] = [
     "HOME",
     "PGDATABASE",
+    "SSL_CERT_FILE",
     "PGHOST",
     "PGPASSFILE",
     "PGPASSWORD",

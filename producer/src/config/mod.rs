@@ -156,9 +156,9 @@ impl Config {
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
             rqlite_authorities: layers
                 .find("storages.engines.rqlite.sslrootcert")?
-                .or(layers.find("SSL_CERT_FILE")?)
                 .filter(|found| !found.value.is_empty())
-                .map(|found| pryv_root.join(found.value)),
+                .map(|found| pryv_root.join(found.value))
+                .or_else(|| Some(layers.variable("SSL_CERT_FILE")?.value.into())),
             pii: pii(&layers)?,
             core_id: layers
                 .find("core.id")?
