@@ -232,6 +232,12 @@ fn all_that_users_share_comes_along() {
     let plain = case.opened("all", &[], &asked);
     for (table, name, query) in [
         (
+            "platform_kv",
+            "platform/keys",
+            "SELECT jsonb_build_object('key', key, 'value', value) FROM platform_kv \
+             WHERE key NOT LIKE 'user-unique/%' AND key NOT LIKE 'user-indexed/%' ORDER BY key COLLATE \"C\"",
+        ),
+        (
             "alias_index",
             "platform/aliases",
             "SELECT jsonb_build_object('alias', alias, 'userId', user_id) FROM alias_index ORDER BY alias COLLATE \"C\"",
