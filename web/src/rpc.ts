@@ -4,6 +4,8 @@
 export interface Job {
   /** Sends something to the caller; resolves when the caller keeps up. */
   emit (value: unknown, transfer?: Transferable[]): Promise<void>;
+  /** Buffers that were emitted and came back, to be filled again. */
+  spare: ArrayBuffer[];
   /** Set when the caller has given up. */
   signal: AbortSignal;
 }
@@ -18,16 +20,20 @@ const WINDOW = 4;
 
 /** The worker's side. */
 export function serve (handlers: Record<string, Handler>, failureOf: (error: unknown) => Failure): void {
-  const jobs = new Map<number, { controller: AbortController, open: number, wake: () => void }>();
+  const jobs = new Map<number, { controller: AbortController, open: number, wake: () => void, spare: ArrayBuffer[] }>();
   self.addEventListener('message', async ({ data }: MessageEvent) => {
-    const { id, name, argument, cancel, ack } = data;
+    const { id, name, argument, cancel, ack, back } = data;
     if (cancel === true) return jobs.get(id)?.controller.abort();
     if (ack === true) {
       const state = jobs.get(id);
-      if (state !== undefined) { state.open--; state.wake(); }
+      if (state !== undefined) {
+        if (back !== undefined) state.spare.push(back);
+        state.open--;
+        state.wake();
+      }
       return;
     }
-    const state = { controller: new AbortController(), open: 0, wake: () => {} };
+    const state = { controller: new AbortController(), open: 0, wake: () => {}, spare: [] };
     jobs.set(id, state);
     const { signal } = state.controller;
     signal.addEventListener('abort', () => state.wake());
@@ -38,7 +44,7 @@ export function serve (handlers: Record<string, Handler>, failureOf: (error: unk
       signal.throwIfAborted();
     };
     try {
-      postMessage({ id, result: await handlers[name](argument, { emit, signal }) });
+      postMessage({ id, result: await handlers[name](argument, { emit, signal, spare: state.spare }) });
     } catch (error) {
       postMessage({ id, failure: signal.aborted ? { kind: 'interrupted', message: 'interrupted' } : failureOf(error) });
     } finally {
@@ -48,7 +54,7 @@ export function serve (handlers: Record<string, Handler>, failureOf: (error: unk
 }
 
 export interface CallOptions {
-  /** Takes what the call emits; a promise holds the worker back. */
+  /** Takes what the call emits; a promise holds the worker back, and a buffer that it gives goes back to the worker. */
   take?: (value: any) => unknown;
   signal?: AbortSignal;
 }
@@ -98,7 +104,10 @@ export class Client {
         this.#worker.postMessage({ id: data.id, cancel: true });
         this.#calls.delete(data.id);
         call.reject(error as Error);
-      }).finally(() => this.#worker.postMessage({ id: data.id, ack: true }));
+      }).then((back) => {
+        const buffers = back instanceof ArrayBuffer ? [back] : [];
+        this.#worker.postMessage({ id: data.id, ack: true, back: buffers[0] }, buffers);
+      });
       return;
     }
     await call.tail;

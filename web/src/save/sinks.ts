@@ -5,7 +5,8 @@ import { CallError } from '../rpc.js';
 export interface Sink {
   /** For people: where it went. */
   name: string
-  write (...pieces: Array<Uint8Array<ArrayBuffer>>): Promise<void>
+  /** Gives the buffer back when it is written. */
+  write (piece: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer>
   close (): Promise<void>
   abort (): Promise<void>
 }
@@ -22,42 +23,32 @@ export async function fileSink (name: string, type: string): Promise<Sink | unde
       id: 'save', suggestedName: name, types: [{ description: extension.slice(1).toUpperCase(), accept: { [type]: [extension] } }],
     });
     const stream = await handle.createWritable();
-    return { name: handle.name, write: (...pieces) => stream.write(new Blob(pieces)), close: () => stream.close(), abort: () => stream.abort() };
+    const write = async (piece: Uint8Array<ArrayBuffer>) => {
+      await stream.write(piece);
+      return piece.buffer;
+    };
+    return { name: handle.name, write, close: () => stream.close(), abort: () => stream.abort() };
   } catch (error) {
     if ((error as DOMException).name === 'AbortError') return undefined;
     throw new CallError('failed', t('save.failed', { why: (error as Error).message }));
   }
 }
 
-const PART = 32 * 1024 * 1024;
-
 /** Collects parts and hands them to the browser's downloads. */
 function downloadSink (name: string, type: string): Sink {
-  const blobs: Blob[] = [];
-  let parts: Array<Uint8Array<ArrayBuffer>> = [];
-  let size = 0;
-  const pack = () => {
-    // A blob lives outside the page's memory; the parts do not.
-    blobs.push(new Blob(parts));
-    parts = [];
-    size = 0;
-  };
+  const parts: Blob[] = [];
   return {
     name,
-    async write (...pieces) {
-      for (const piece of pieces) {
-        parts.push(piece);
-        size += piece.length;
-      }
-      if (size >= PART) pack();
+    async write (piece) {
+      // A blob is a copy, and lives outside the page's memory.
+      parts.push(new Blob([piece]));
+      return piece.buffer;
     },
     async close () {
-      pack();
-      offer(new Blob(blobs, { type }), name);
+      offer(new Blob(parts, { type }), name);
     },
     async abort () {
-      blobs.length = 0;
-      parts = [];
+      parts.length = 0;
     },
   };
 }
@@ -97,7 +88,7 @@ export class FolderSink {
     }
   }
 
-  async take (message: { create?: string, bytes?: Uint8Array<ArrayBuffer>, commit?: true, discard?: true }): Promise<void> {
+  async take (message: { create?: string, bytes?: Uint8Array<ArrayBuffer>, commit?: true, discard?: true }): Promise<ArrayBuffer | undefined> {
     if (message.create !== undefined) {
       const parts = message.create.split('/');
       const file = parts.pop() ?? '';
@@ -105,11 +96,14 @@ export class FolderSink {
       const handle = await folder.getFileHandle(file, { create: true });
       this.#discard = () => folder.removeEntry(file);
       this.#stream = await handle.createWritable();
-    } else if (message.bytes !== undefined) await this.#stream?.write(message.bytes);
-    else if (message.commit === true) {
+    } else if (message.bytes !== undefined) {
+      await this.#stream?.write(message.bytes);
+      return message.bytes.buffer;
+    } else if (message.commit === true) {
       await this.#stream?.close();
       this.#settled();
     } else if (message.discard === true) await this.abort();
+    return undefined;
   }
 
   /** Gives up the file that is being written, if there is one; those before it are whole and stay. */

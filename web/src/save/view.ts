@@ -46,7 +46,7 @@ export function saveView (app: App, user?: UserInfo): View {
     const sink = await fileSink(`${base}.zip`, 'application/zip');
     if (sink === undefined) return undefined;
     try {
-      const outcome = await app.client.call<Outcome>('saveZip', options(), task.options((value) => sink.write(...value.pieces)));
+      const outcome = await app.client.call<Outcome>('saveZip', options(), task.options((value) => sink.write(value.bytes)));
       await sink.close();
       return { where: sink.name, outcome };
     } catch (error) {

@@ -42,7 +42,7 @@ export class Archive {
   }
 
   /**
-   * The content of a planned file as views of WASM memory, each to be used before anything is awaited. Throws `damaged`
+   * The content of a planned file piece by piece, each to be used before anything is awaited. Throws `damaged`
    * with the file's path, at the latest at the end. `hash`: check the SHA-256 of the stored bytes too, which is always
    * done for a file that is not encrypted.
    */

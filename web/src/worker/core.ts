@@ -75,7 +75,12 @@ async function openTestFile (stored: Uint8Array, engine: Engine): Promise<string
   }
 }
 
-/** The bytes as the caller's own: a view of WASM memory is copied. */
+/** The bytes as the caller's own: a piece of a file is good until the next is asked for. */
 export function owned (piece: Uint8Array): Uint8Array<ArrayBuffer> {
-  return (piece.buffer === memory.buffer ? piece.slice() : piece) as Uint8Array<ArrayBuffer>;
+  return piece.slice() as Uint8Array<ArrayBuffer>;
+}
+
+/** The bytes outside of WASM memory, which may move at any call into the core. */
+export function outside (piece: Uint8Array): Uint8Array {
+  return piece.buffer === memory.buffer ? piece.slice() : piece;
 }

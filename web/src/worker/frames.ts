@@ -7,6 +7,8 @@ const HEADER_START = 12;
 // Beyond these no file of the format goes: such a file is handed to the core as it is, which says what is wrong with it.
 const LONGEST_HEADER = 65536;
 const LONGEST_FRAME = 1 << 24;
+// So many bytes of frames are being opened while the core works on those before.
+const IN_FLIGHT = 6 * 1024 * 1024;
 
 /** A frame as it was found: its length, and what was in it unless it is not authentic. */
 export interface Frame { length: number, plain: Uint8Array<ArrayBuffer> | undefined }
@@ -30,21 +32,29 @@ export class FramesAhead {
     let rest: Uint8Array = new Uint8Array();
     let key: CryptoKey | undefined;
     let hopeless = false;
-    let waiting: Promise<Frame[]> | undefined;
+    const waiting: Array<Promise<Frame[]>> = [];
+    let inFlight = 0;
+    const next = async () => {
+      const frames = await (waiting.shift() as Promise<Frame[]>);
+      inFlight -= sizeOf(frames);
+      return { frames };
+    };
     for await (let block of blocks) {
       if (hopeless) {
-        if (waiting !== undefined) yield { frames: await waiting };
-        waiting = undefined;
+        while (waiting.length > 0) yield await next();
         yield { stored: joined(rest, block) };
         rest = new Uint8Array();
         continue;
       }
       if (key === undefined) {
-        block = rest = joined(rest, block);
-        const end = headerEnd(block);
-        if (end === undefined || block.length < end) continue;
-        yield { stored: block.subarray(0, end) }; // the core reads it and calls `open` with the file's key
+        block = joined(rest, block);
         rest = new Uint8Array();
+        const end = headerEnd(block);
+        if (end === undefined || block.length < end) {
+          rest = block.slice();
+          continue;
+        }
+        yield { stored: block.subarray(0, end) }; // the core reads it and calls `open` with the file's key
         block = block.subarray(end);
         if (this.#fileKey === undefined) {
           hopeless = true;
@@ -57,29 +67,34 @@ export class FramesAhead {
       const found = cut(rest, block);
       rest = found.rest;
       hopeless = found.impossible;
-      const frames = this.#openAll(key, found.frames);
-      // The next frames are being opened while the core works on these.
-      if (waiting !== undefined) yield { frames: await waiting };
-      waiting = frames;
+      inFlight += sizeOf(found.frames);
+      waiting.push(this.#openAll(key, found.frames));
+      while (inFlight > IN_FLIGHT) yield await next();
     }
-    if (waiting !== undefined) yield { frames: await waiting };
+    while (waiting.length > 0) yield await next();
     if (rest.length > 0) yield { stored: rest };
   }
 
   #openAll (key: CryptoKey, frames: Uint8Array[]): Promise<Frame[]> {
     const first = this.#next;
     this.#next += frames.length;
+    // What is to be opened is copied by the browser before `decrypt` returns: the block may be used again then.
     return Promise.all(frames.map(async (frame, i) => {
+      const { length } = frame;
       const iv = new Uint8Array(12);
       new DataView(iv.buffer).setBigUint64(4, BigInt(first + i));
       try {
         const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv, tagLength: TAG * 8 }, key, frame as Uint8Array<ArrayBuffer>);
-        return { length: frame.length, plain: new Uint8Array(plain) };
+        return { length, plain: new Uint8Array(plain) };
       } catch {
-        return { length: frame.length, plain: undefined };
+        return { length, plain: undefined };
       }
     }));
   }
+}
+
+function sizeOf (frames: Array<{ length: number }>): number {
+  return frames.reduce((sum, { length }) => sum + length, 0);
 }
 
 function headerEnd (bytes: Uint8Array): number | undefined {

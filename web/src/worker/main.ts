@@ -30,7 +30,7 @@ serve({
   },
   verify: ({ user }: { user?: string }, job: Job) => verify(session.archive, user, job),
   async saveZip (options: SaveOptions, job: Job) {
-    const zip = new ZipWriter((pieces) => job.emit({ pieces }, pieces.map(({ buffer }) => buffer)));
+    const zip = new ZipWriter(job);
     const outcome = await save(session.archive, zip, options, job);
     await zip.finish();
     return outcome;

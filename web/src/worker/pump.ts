@@ -23,7 +23,7 @@ export interface ReadResult { summary: Summary, sha256: string | undefined }
 /**
  * Reads a stored file through the core and yields its content piece by piece; returns the core's summary and the SHA-256
  * of the stored bytes (undefined unless asked for). Every piece is authentic when it is yielded, but only the end of the
- * file shows that nothing is missing. A piece may be a view of WASM memory: use it before anything is awaited, or `owned`.
+ * file shows that nothing is missing. Use a piece before anything is awaited, or make it `owned`.
  */
 export async function * pump (source: Source, path: string, options: ReadOptions): AsyncGenerator<Uint8Array, ReadResult> {
   const { key, gunzip, lines, engine, size = BLOCK } = options;

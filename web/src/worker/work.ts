@@ -2,7 +2,7 @@ import { kindOf, messageOf } from '../../../npm/src/errors.js';
 import type { Job } from '../rpc.js';
 import type { ExportedFile, Finding, Outcome, Plan, PlannedFile, Summary } from '../types.js';
 import type { Archive } from './archive.js';
-import { Sha256, owned } from './core.js';
+import { Sha256, outside } from './core.js';
 import { InflationCheck } from './inflation.js';
 import { Shown } from './shown.js';
 
@@ -10,6 +10,7 @@ import { Shown } from './shown.js';
 export interface Output {
   /** Starts a file. */
   create (path: string): Promise<void>
+  /** Takes a copy of bytes outside of WASM memory before it returns. */
   write (piece: Uint8Array): Promise<void>
   /** The file is whole. */
   commit (): Promise<void>
@@ -51,7 +52,7 @@ export async function save (archive: Archive, output: Output, { user, manifest }
   for (const [path, content] of manifestsLast(archive, plan)) {
     if (path === 'manifest.json' && !manifest) continue;
     await output.create(path);
-    await output.write(content.slice());
+    await output.write(content);
     await output.commit();
     outcome.files++;
     outcome.exported.push({ path, size: content.length, sha256: digestOf(content) });
@@ -72,12 +73,12 @@ async function saveFile (archive: Archive, file: PlannedFile, output: Output, ou
   const digest = known === undefined ? new Sha256() : undefined;
   await output.create(file.path);
   try {
-    const summary = await drain(archive.stream(file, { gunzip: false }), async (view) => {
-      const piece = owned(view);
+    const summary = await drain(archive.stream(file, { gunzip: false }), (view) => {
+      const piece = outside(view);
       add(piece.length);
       inflation?.push(piece);
       digest?.update(piece);
-      await output.write(piece);
+      return output.write(piece);
     });
     inflation?.finish();
     await output.commit();

@@ -1,12 +1,20 @@
 import type { Job } from '../../rpc.js';
 import type { Output } from '../work.js';
+import { Gather } from './gather.js';
 
 /** Sends every file to the page, which writes it into the folder that the user chose. */
 export function folderOutput (job: Job): Output {
+  const gather = new Gather(job, (bytes) => ({ bytes }));
   return {
     create: (path) => job.emit({ create: path }),
-    write: (piece) => job.emit({ bytes: piece }, [piece.buffer as ArrayBuffer]),
-    commit: () => job.emit({ commit: true }),
-    discard: () => job.emit({ discard: true }),
+    write: (piece) => gather.put(piece),
+    async commit () {
+      await gather.flush();
+      await job.emit({ commit: true });
+    },
+    async discard () {
+      await gather.flush();
+      await job.emit({ discard: true });
+    },
   };
 }

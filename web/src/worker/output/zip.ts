@@ -1,6 +1,8 @@
 // A zip written as a stream: entries are stored, their sizes follow them, and ZIP64 is used throughout where it is due.
-import type { Output } from '../work.js';
+import type { Job } from '../../rpc.js';
 import { crc32 } from '../core.js';
+import type { Output } from '../work.js';
+import { Gather } from './gather.js';
 
 const UTF8_AND_DESCRIPTOR = 0x0808;
 const VERSION_64 = 45;
@@ -11,21 +13,15 @@ const FULL_16 = 0xffff;
 
 interface Entry { name: Uint8Array, crc: number, size: number, offset: number }
 
-/** Sends pieces onwards; they belong to the receiver. */
-export type Send = (pieces: Array<Uint8Array<ArrayBuffer>>) => Promise<void>;
-
-// Many small pieces go together.
-const GATHERED = 4 * 1024 * 1024;
-
 export class ZipWriter implements Output {
   #entries: Entry[] = [];
   #current: Entry | undefined;
   #at = 0;
-  #waiting: Array<Uint8Array<ArrayBuffer>> = [];
-  #waitingSize = 0;
+  #gather: Gather;
   #stamp: [number, number];
 
-  constructor (private readonly send: Send, made = new Date()) {
+  constructor (job: Job, made = new Date()) {
+    this.#gather = new Gather(job, (bytes) => ({ bytes }));
     this.#stamp = dosTime(made);
   }
 
@@ -43,7 +39,7 @@ export class ZipWriter implements Output {
     if (this.#current === undefined) throw new Error('no entry is open');
     this.#current.crc = crc32(piece, this.#current.crc);
     this.#current.size += piece.length;
-    await this.#put(piece as Uint8Array<ArrayBuffer>);
+    await this.#put(piece);
   }
 
   async commit (): Promise<void> {
@@ -78,21 +74,12 @@ export class ZipWriter implements Output {
     end.u32(0x06054b50).u16(0).u16(0).u16(Math.min(count, FULL_16)).u16(Math.min(count, FULL_16))
       .u32(Math.min(size, FULL_32)).u32(FULL_32).u16(0);
     await this.#put(end.done());
-    await this.#flush();
+    await this.#gather.flush();
   }
 
-  async #put (bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  #put (bytes: Uint8Array): Promise<void> {
     this.#at += bytes.length;
-    this.#waiting.push(bytes);
-    this.#waitingSize += bytes.length;
-    if (this.#waitingSize >= GATHERED) await this.#flush();
-  }
-
-  #flush (): Promise<void> {
-    const pieces = this.#waiting;
-    this.#waiting = [];
-    this.#waitingSize = 0;
-    return this.send(pieces);
+    return this.#gather.put(bytes);
   }
 }
 
