@@ -4,7 +4,10 @@
 //! takes stays aside (in an open transaction, in files of other names) until [`UserWriter::commit`]. Dropping it undoes everything.
 //! What a killed process left between the two is finished or undone by [`PlatformWriter::recover`].
 
-use std::{collections::HashMap, io::Read};
+use std::{
+    collections::{HashMap, HashSet},
+    io::Read,
+};
 
 use super::{Collection, PlatformError, Shared, User};
 
@@ -46,6 +49,19 @@ pub trait PlatformWriter: Sync {
         user: &User,
         replace: bool,
     ) -> Result<Box<dyn UserWriter + 'a>, RestoreError>;
+
+    /// Users whom an earlier run of the restore of this archive has made to stand, and that was stopped before what all users
+    /// share was told of them: user ids.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn begun(&self) -> Result<HashSet<String>, RestoreError>;
+
+    /// What all users share was told of everybody.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn ended(&self) -> Result<(), RestoreError>;
 
     /// The way in for what belongs to no user, when the platform has a database of its own.
     ///
@@ -102,13 +118,19 @@ pub trait UserWriter {
     fn commit(self: Box<Self>) -> Result<(), RestoreError>;
 }
 
-/// Takes what belongs to no user. Entries that are there are replaced; nothing is removed.
+/// Takes what belongs to no user. Entries that are there are replaced, but for aliases of other users; nothing is removed.
 pub trait SharedWriter {
     /// Who owns these keys of the platform's own database now: the stored values, one for each key.
     ///
     /// # Errors
     /// When the database cannot be read.
     fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError>;
+
+    /// The entries of the platform's own database whose keys begin so; few.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError>;
 
     /// Takes entries of the platform's own database: key and value as stored.
     ///
@@ -139,6 +161,17 @@ pub struct Obstacle {
     pub fatal: bool,
     /// What it is and what to do, in one line.
     pub what: String,
+}
+
+impl Obstacle {
+    /// Something for the operator to know.
+    #[must_use]
+    pub fn note(what: impl Into<String>) -> Self {
+        Self {
+            fatal: false,
+            what: what.into(),
+        }
+    }
 }
 
 /// Something of an archive that the platform has no place for.
@@ -182,6 +215,16 @@ pub enum RestoreError {
         /// What is in the way, and what to do.
         what: String,
     },
+    /// The user stands, but what comes after that did not end well.
+    #[error(
+        "it stands, but not all of it is in place ({0}); the next restore into this platform finishes it"
+    )]
+    Unfinished(Box<RestoreError>),
+    /// Whether the user stands could not be found out.
+    #[error(
+        "whether it stands could not be found out ({0}); the next restore into this platform finds out"
+    )]
+    Unknown(Box<RestoreError>),
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] decryptor_wasm::Error),

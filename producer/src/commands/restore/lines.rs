@@ -43,6 +43,11 @@ pub fn attachments<'a>(
     })
 }
 
+/// The records of a piece.
+pub fn split(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    lines.split(|b| *b == b'\n').filter(|line| !line.is_empty())
+}
+
 /// Hands over the lines of a file, whole and with their newlines.
 pub fn each(
     archive: &Archive,

@@ -4,8 +4,7 @@ mod copy_in;
 mod rows;
 mod user;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use self::user::PostgresUser;
@@ -26,15 +25,14 @@ pub struct PostgresWriter {
     server: Server,
     pub(super) engines: Engines,
     index: Index,
-    users_dir: PathBuf,
-    staging: Staging,
+    pub(super) staging: Staging,
     pub(super) tables: Tables,
     pub(super) from_sqlite: bool,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl PostgresWriter {
-    /// The platform in a database, with its files in `users_dir`.
+    /// The platform in a database, with its files where `staging` is.
     ///
     /// # Errors
     /// When the server cannot be reached or is not that of a platform, or when another restore is at work there.
@@ -42,7 +40,7 @@ impl PostgresWriter {
         config: &Postgres,
         engines: Engines,
         index: Index,
-        users_dir: PathBuf,
+        staging: impl FnOnce() -> Result<Staging, RestoreError>,
         from_sqlite: bool,
     ) -> Result<Self, RestoreError> {
         let server = Server::new(config)?;
@@ -68,11 +66,10 @@ impl PostgresWriter {
         }
         Ok(Self {
             tables: Tables::read(&connection, &names)?,
-            staging: Staging::open(&users_dir)?,
+            staging: staging()?,
             server,
             engines,
             index,
-            users_dir,
             from_sqlite,
             idle: Mutex::new(vec![connection]),
         })
@@ -131,36 +128,69 @@ impl PostgresWriter {
     }
 }
 
+/// What became of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// It counts.
+    Committed,
+    /// It never was.
+    Aborted,
+    /// It goes on.
+    Open,
+    /// The server does not know, or does not know any more.
+    Unknown,
+}
+
+impl PostgresWriter {
+    /// Asks the server what became of a transaction, by its id.
+    pub(super) fn fate(&self, id: &str) -> Result<Fate, RestoreError> {
+        let sql = format!("SELECT pg_xact_status({}::xid8), ''", literal(id));
+        let rows = self.with(|connection| Ok(connection.rows(&sql)?))?;
+        let status = rows.into_iter().flatten().flatten().next();
+        Ok(match status.as_deref() {
+            Some("committed") => Fate::Committed,
+            Some("aborted") => Fate::Aborted,
+            Some("in progress") => Fate::Open,
+            _ => Fate::Unknown,
+        })
+    }
+
+    /// The same of a transaction whose end was begun, and which a server that has lost the connection may not have noticed yet.
+    pub(super) fn settled(&self, id: &str) -> Result<Fate, RestoreError> {
+        for _ in 0..50 {
+            match self.fate(id)? {
+                Fate::Open => std::thread::sleep(std::time::Duration::from_millis(100)),
+                other => return Ok(other),
+            }
+        }
+        Ok(Fate::Open)
+    }
+}
+
 impl PlatformWriter for PostgresWriter {
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError> {
         let mut recovered = Vec::new();
         for journal in self.staging.journals()? {
             let finished = match &journal.mark {
                 Mark::Journal => true,
-                Mark::Transaction(id) => {
-                    let status =
-                        self.pairs(&format!("SELECT pg_xact_status({}::xid8), ''", literal(id)))?;
-                    match status.first().map(|(status, _)| status.as_str()) {
-                        Some("committed") => true,
-                        Some("aborted") => false,
-                        other => {
-                            let what = match other {
-                                Some("in progress") => {
-                                    "is still at work; wait for it, or end its connection"
-                                }
-                                _ => {
-                                    "is too long ago for the server to know its end; look whether the user stands, then remove the journal in .pryv-backup-restore"
-                                }
-                            };
-                            return Err(RestoreError::Conflict {
-                                what: format!(
-                                    "the transaction that restored {:?} in an earlier run {what}",
-                                    journal.user.username
-                                ),
-                            });
-                        }
+                Mark::Transaction(id) => match self.fate(id)? {
+                    Fate::Committed => true,
+                    Fate::Aborted => false,
+                    other => {
+                        let what = match other {
+                            Fate::Open => "is still at work; wait for it, or end its connection",
+                            _ => {
+                                "is too long ago for the server to know its end; look whether the user stands, then remove the journal in .pryv-backup-restore"
+                            }
+                        };
+                        return Err(RestoreError::Conflict {
+                            what: format!(
+                                "the transaction that restored {:?} in an earlier run {what}",
+                                journal.user.username
+                            ),
+                        });
                     }
-                }
+                },
             };
             recovered.push(Recovered {
                 user: journal.user.clone(),
@@ -178,19 +208,8 @@ impl PlatformWriter for PostgresWriter {
     }
 
     fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
-        let mut obstacles = Vec::new();
-        let room = self.staging.room()?;
-        if room < bytes && !self.engines.files {
-            obstacles.push(Obstacle {
-                fatal: true,
-                what: format!(
-                    "{} has {} MB left and up to {} MB are needed; make room",
-                    self.users_dir.display(),
-                    room / 1_000_000,
-                    bytes / 1_000_000
-                ),
-            });
-        }
+        let bytes = if self.engines.files { 0 } else { bytes };
+        let mut obstacles = self.staging.obstacles(bytes)?;
         let index =
             self.pairs("SELECT indexdef, '' FROM pg_indexes WHERE indexname = 'idx_access_token'")?;
         if index
@@ -243,6 +262,24 @@ impl PlatformWriter for PostgresWriter {
         Ok(Box::new(PostgresUser::new(self, user, files, replace)?))
     }
 
+    fn begun(&self) -> Result<HashSet<String>, RestoreError> {
+        let mut begun = HashSet::new();
+        for entry in self.staging.begun.entries()? {
+            let stands = match &entry.transaction {
+                Some(id) => self.fate(id)? == Fate::Committed,
+                None => true,
+            };
+            if stands {
+                begun.insert(entry.user_id);
+            }
+        }
+        Ok(begun)
+    }
+
+    fn ended(&self) -> Result<(), RestoreError> {
+        self.staging.begun.clear()
+    }
+
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
         Ok(Some(Box::new(PostgresShared(self))))
     }
@@ -266,6 +303,17 @@ impl SharedWriter for PostgresShared<'_> {
                 let mut found: HashMap<String, String> = self.0.pairs(&sql)?.into_iter().collect();
                 Ok(keys.iter().map(|key| found.remove(key)).collect())
             }
+        }
+    }
+
+    fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(Vec::new()),
+            Index::Rqlite(index) => Ok(index.beginning(prefix)?),
+            Index::Postgres => self.0.pairs(&format!(
+                "SELECT key, value FROM platform_kv WHERE starts_with(key, {}) ORDER BY key COLLATE \"C\"",
+                literal(prefix)
+            )),
         }
     }
 
@@ -302,7 +350,7 @@ impl SharedWriter for PostgresShared<'_> {
             let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
             statements.push(match kind {
                 Shared::Aliases => format!(
-                    "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO UPDATE SET user_id = excluded.user_id",
+                    "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO NOTHING",
                     get("alias"),
                     get("userId")
                 ),

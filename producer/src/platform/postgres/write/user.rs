@@ -5,9 +5,9 @@ use std::io::Read;
 
 use serde_json::value::RawValue;
 
-use super::PostgresWriter;
 use super::copy_in::{CopyIn, field};
 use super::rows::{Lacking, Layout, string};
+use super::{Fate, PostgresWriter};
 use crate::platform::json::Fields;
 use crate::platform::postgres::connection::{Connection, literal};
 use crate::platform::postgres::copy::Row;
@@ -445,15 +445,36 @@ impl UserWriter for PostgresUser<'_> {
             .flatten()
             .next()
             .unwrap_or_default();
-        let journal = self.files.decide(Mark::Transaction(xid))?;
+        self.platform
+            .staging
+            .begun
+            .add(&self.user.user_id, Some(&xid))?;
+        let journal = self.files.decide(Mark::Transaction(xid.clone()))?;
         // From here on the next run knows what became of it.
-        connection.run("COMMIT")?;
-        self.platform.give_back(connection);
-        if let Some(journal) = journal {
-            journal.place()?;
-            journal.finish()?;
+        let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
+        match connection.run("COMMIT") {
+            Ok(()) => self.platform.give_back(connection),
+            Err(answer) => {
+                drop(connection);
+                match self.platform.settled(&xid).map_err(unknown)? {
+                    Fate::Committed => {}
+                    Fate::Aborted => {
+                        if let Some(journal) = journal {
+                            journal.undo()?;
+                        }
+                        return Err(answer.into());
+                    }
+                    Fate::Open | Fate::Unknown => return Err(unknown(answer.into())),
+                }
+            }
         }
-        Ok(())
+        let Some(journal) = journal else {
+            return Ok(());
+        };
+        journal
+            .place()
+            .and_then(|()| journal.finish())
+            .map_err(|e| RestoreError::Unfinished(Box::new(e)))
     }
 }
 
