@@ -82,22 +82,7 @@ impl Postgres {
         }
         let port = free_port();
         let log = File::create(folder.path().join("log")).unwrap();
-        let server = as_server(&programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=127.0.0.1", "-c"])
-            .arg(format!("port={port}"))
-            .arg("-c")
-            .arg(format!(
-                "unix_socket_directories={}",
-                folder.path().display()
-            ))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let server = serve(&programs, folder.path(), port, log);
         let mut postgres = Self {
             port,
             programs,
@@ -148,6 +133,20 @@ impl Postgres {
     pub fn database(&self) -> String {
         let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        name
+    }
+
+    /// A new database with all that another holds, which nobody may be using; returns its name.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn copy_of(&self, database: &str) -> String {
+        let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE {database}"),
+        );
         name
     }
 
@@ -210,6 +209,37 @@ impl Postgres {
         name
     }
 
+    /// Ends the server at once, as a crash of the machine would.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn crash(&mut self) {
+        self.signal("-QUIT");
+        self.server.wait().unwrap();
+    }
+
+    /// Starts it again, with its data and at its port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&mut self) {
+        let log = File::options()
+            .append(true)
+            .open(self.folder.path().join("log"));
+        self.server = serve(&self.programs, self.folder.path(), self.port, log.unwrap());
+        self.wait();
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = fs::read_to_string(self.folder.path().join("data/postmaster.pid"));
+        if let Some(pid) = pid
+            .ok()
+            .and_then(|text| text.lines().next().map(str::to_owned))
+        {
+            let _ = Command::new("kill").args([signal, &pid]).status();
+        }
+    }
+
     /// What the server wrote into its log.
     ///
     /// # Panics
@@ -248,15 +278,26 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // SIGINT: a fast shutdown, sent by the id in the first line of the server's own file.
-        let pid = fs::read_to_string(self.folder.path().join("data/postmaster.pid"));
-        if let Some(pid) = pid
-            .ok()
-            .and_then(|text| text.lines().next().map(str::to_owned))
-        {
-            let _ = Command::new("kill").args(["-INT", &pid]).status();
-        }
+        self.signal("-INT");
         let _ = self.server.wait();
     }
+}
+
+/// Starts the server whose data are below `folder`.
+fn serve(programs: &Path, folder: &Path, port: u16, log: File) -> Child {
+    as_server(&programs.join("postgres"))
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-c", "listen_addresses=127.0.0.1", "-c"])
+        .arg(format!("port={port}"))
+        .arg("-c")
+        .arg(format!("unix_socket_directories={}", folder.display()))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 /// The programs of the newest version that the platform can run on.

@@ -1,0 +1,7 @@
+//! Restores: what comes back is what was there, whole users only, whatever comes between.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod kills;
+mod postgres;
+mod round_trips;
+mod sqlite;
