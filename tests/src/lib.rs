@@ -10,6 +10,7 @@ pub mod folder;
 pub mod normal;
 pub mod plain;
 pub mod postgres;
+pub mod proxy;
 pub mod rich;
 pub mod rqlite;
 pub mod stage;

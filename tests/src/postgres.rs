@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ pub struct Postgres {
     /// Its port on 127.0.0.1.
     pub port: u16,
     programs: PathBuf,
-    server: Child,
+    server: Mutex<Child>,
     folder: TempDir,
     databases: AtomicUsize,
 }
@@ -83,10 +84,10 @@ impl Postgres {
         let port = free_port();
         let log = File::create(folder.path().join("log")).unwrap();
         let server = serve(&programs, folder.path(), port, log);
-        let mut postgres = Self {
+        let postgres = Self {
             port,
             programs,
-            server,
+            server: Mutex::new(server),
             folder,
             databases: AtomicUsize::new(0),
         };
@@ -94,7 +95,7 @@ impl Postgres {
         Some(postgres)
     }
 
-    fn wait(&mut self) {
+    fn wait(&self) {
         let started = Instant::now();
         // Over the socket: whoever may connect, the server answers that it is there.
         while !self
@@ -104,7 +105,7 @@ impl Postgres {
             .unwrap()
             .success()
         {
-            let ended = self.server.try_wait().unwrap();
+            let ended = self.server.lock().unwrap().try_wait().unwrap();
             assert!(
                 ended.is_none() && started.elapsed() < PATIENCE,
                 "PostgreSQL does not start: {}",
@@ -213,20 +214,21 @@ impl Postgres {
     ///
     /// # Panics
     /// When it does not end.
-    pub fn crash(&mut self) {
+    pub fn crash(&self) {
         self.signal("-QUIT");
-        self.server.wait().unwrap();
+        self.server.lock().unwrap().wait().unwrap();
     }
 
     /// Starts it again, with its data and at its port.
     ///
     /// # Panics
     /// When it does not start.
-    pub fn start_again(&mut self) {
+    pub fn start_again(&self) {
         let log = File::options()
             .append(true)
             .open(self.folder.path().join("log"));
-        self.server = serve(&self.programs, self.folder.path(), self.port, log.unwrap());
+        let server = serve(&self.programs, self.folder.path(), self.port, log.unwrap());
+        *self.server.lock().unwrap() = server;
         self.wait();
     }
 
@@ -279,7 +281,9 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         // SIGINT: a fast shutdown, sent by the id in the first line of the server's own file.
         self.signal("-INT");
-        let _ = self.server.wait();
+        if let Ok(server) = self.server.get_mut() {
+            let _ = server.wait();
+        }
     }
 }
 

@@ -21,7 +21,7 @@ const OF_POSTGRES: u32 = 18;
 const USERS: usize = 6;
 
 /// Makes everything that a platform holds recognisably other than what an archive brings.
-fn age(platform: &Platform<'_>) {
+pub fn age(platform: &Platform<'_>) {
     for path in folder::tree(&platform.users).into_keys() {
         let place = platform.users.join(&path);
         if path.contains("/attachments/") {
@@ -49,6 +49,16 @@ fn age(platform: &Platform<'_>) {
             ));
         }
     }
+}
+
+/// The users of an archive: ids and names.
+pub fn users(archive: &Path, stage: &Stage) -> Vec<[String; 2]> {
+    let manifest = fs::read(stage.open(archive).join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let users = manifest["users"].as_array().unwrap().iter();
+    users
+        .map(|u| ["userId", "username"].map(|key| u[key].as_str().unwrap().to_owned()))
+        .collect()
 }
 
 /// Restores into copies of `before`, kills each at another moment, and looks at what the next run makes of it.
@@ -110,7 +120,8 @@ fn survive(stage: &Stage, archive: &Path, before: &Platform<'_>, flags: &[&str],
     );
 }
 
-fn differences(now: &Rows, due: &Rows) -> Vec<String> {
+/// The first of what two platforms do not share.
+pub fn differences(now: &Rows, due: &Rows) -> Vec<String> {
     let places = now.keys().chain(due.keys());
     let mut all = Vec::new();
     for place in places {
@@ -123,24 +134,15 @@ fn differences(now: &Rows, due: &Rows) -> Vec<String> {
     all
 }
 
-fn users(archive: &Path, stage: &Stage) -> Vec<[String; 2]> {
-    let manifest = fs::read(stage.open(archive).join("manifest.json")).unwrap();
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    let users = manifest["users"].as_array().unwrap().iter();
-    users
-        .map(|u| ["userId", "username"].map(|key| u[key].as_str().unwrap().to_owned()))
-        .collect()
-}
-
 /// A made-up platform of each engine, and its archive.
-fn sqlite(stage: &Stage) -> (Platform<'_>, PathBuf) {
+pub fn sqlite(stage: &Stage) -> (Platform<'_>, PathBuf) {
     let source = stage.sqlite();
     rich::fill(stage, &source, USERS, 5);
     let archive = source.backup("archive");
     (source, archive)
 }
 
-fn postgres(stage: &Stage) -> Option<(Platform<'_>, PathBuf)> {
+pub fn postgres(stage: &Stage) -> Option<(Platform<'_>, PathBuf)> {
     let source = stage.postgres()?;
     rich::fill(stage, &source, USERS, 6);
     let archive = source.backup("archive");

@@ -114,6 +114,15 @@ impl PostgresWriter {
         tables
     }
 
+    /// All of these statements or none; once done they outlive a crash, whatever the server is set to.
+    fn durably(&self, statements: &[String]) -> Result<(), RestoreError> {
+        let sql = format!(
+            "BEGIN; SET LOCAL synchronous_commit = on; {}; COMMIT",
+            statements.join("; ")
+        );
+        self.with(|connection| Ok(connection.run(&sql)?))
+    }
+
     fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, RestoreError> {
         self.with(|connection| {
             let rows = connection.rows(sql)?.into_iter().map(|row| {
@@ -332,8 +341,7 @@ impl SharedWriter for PostgresShared<'_> {
                         )
                     })
                     .collect();
-                self.0
-                    .with(|connection| Ok(connection.run(&statements.join("; "))?))
+                self.0.durably(&statements)
             }
         }
     }
@@ -371,7 +379,6 @@ impl SharedWriter for PostgresShared<'_> {
                 Shared::Index | Shared::Keys => continue,
             });
         }
-        self.0
-            .with(|connection| Ok(connection.run(&statements.join("; "))?))
+        self.0.durably(&statements)
     }
 }
