@@ -9,16 +9,13 @@ mod lines;
 pub mod report;
 mod shared;
 mod user;
+mod users;
 
 use std::{
     collections::BTreeMap,
     env,
     net::{TcpStream, ToSocketAddrs},
     path::Path,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -27,7 +24,6 @@ use decryptor_wasm::plan::Severity;
 use self::{
     conflicts::Wanted,
     report::{Outcome, Report, Restored},
-    user::Done,
 };
 use super::{decrypt::work::Work, open_expected, read_passphrase};
 use crate::{
@@ -116,7 +112,21 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         &tally,
         Goal::Users(wanted.users.len() as u64),
         manner(args),
-        || users(writer, &archive, &wanted, &found, args, &config, &tally),
+        || {
+            let from = user::Source {
+                archive: &archive,
+                args,
+                known: &config.account_fields,
+                tally: &tally,
+            };
+            let users = users::Users {
+                writer,
+                from,
+                wanted: &wanted,
+                found: &found,
+            };
+            users.restore()
+        },
     )?;
     interrupt::failure().map_err(|failure| {
         let stand = done.iter().filter(|one| one.stands()).count();
@@ -271,55 +281,6 @@ fn answers(address: &str) -> bool {
 
 fn clashes(found: &BTreeMap<String, conflicts::Conflict>) -> bool {
     found.values().any(|conflict| !conflict.merely_there)
-}
-
-/// All users, several at once; in the order of the archive.
-fn users(
-    writer: &dyn PlatformWriter,
-    archive: &Archive,
-    wanted: &Wanted,
-    found: &BTreeMap<String, conflicts::Conflict>,
-    args: &BackupArgs,
-    config: &Config,
-    tally: &Tally,
-) -> Result<Vec<Done>, Failure> {
-    let next = AtomicUsize::new(0);
-    let all: Mutex<Vec<(usize, Done)>> = Mutex::default();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.map_or(cores.min(4), usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(wanted.users.len()) {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(user) = wanted.users.get(at) else {
-                        return;
-                    };
-                    if interrupt::check().is_err() {
-                        return;
-                    }
-                    let done = match found.get(&user.source.user_id) {
-                        Some(conflict) if conflict.begun && !args.dry_run => {
-                            Done::standing(user, archive)
-                        }
-                        Some(conflict) => Done::without(user, Outcome::Skipped, &conflict.what),
-                        None if args.dry_run => Done::dry(user, archive),
-                        None => {
-                            let known = &config.account_fields;
-                            user::restore(writer, archive, user, args, known, tally)
-                        }
-                    };
-                    tally.user();
-                    all.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((at, done));
-                }
-            });
-        }
-    });
-    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-    all.sort_by_key(|(at, _)| *at);
-    Ok(all.into_iter().map(|(_, done)| done).collect())
 }
 
 fn manner(args: &BackupArgs) -> Manner {

@@ -17,10 +17,9 @@ use crate::{
     archive::read::Archive,
     cli::{BackupArgs, IntegrityArg},
     config::AccountField,
-    interrupt,
     platform::{
         Collection,
-        write::{PlatformWriter, RestoreError, UserWriter},
+        write::{GroupWriter, RestoreError, UserWriter},
     },
     progress::Tally,
 };
@@ -77,6 +76,23 @@ impl Done {
         done
     }
 
+    /// One that could not be restored.
+    pub fn failed(user: &Chosen, error: &RestoreError) -> Self {
+        let mut done = Self::new(user, Outcome::Failed);
+        done.end_with(error);
+        done
+    }
+
+    /// Something did not end well.
+    pub fn end_with(&mut self, error: &RestoreError) {
+        self.report.outcome = match error {
+            RestoreError::Unfinished(_) => Outcome::Unfinished,
+            RestoreError::Unknown(_) => Outcome::Unknown,
+            _ => Outcome::Failed,
+        };
+        self.report.reason = Some(error.to_string());
+    }
+
     /// One that an earlier run of this restore has made to stand; what all users share is still to be told of it.
     pub fn standing(user: &Chosen, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::Restored);
@@ -123,40 +139,84 @@ impl Done {
     }
 }
 
-/// Restores a user; whatever happens, it is told.
-pub fn restore(
-    writer: &dyn PlatformWriter,
-    archive: &Archive,
-    user: &Chosen,
-    args: &BackupArgs,
-    known: &[AccountField],
-    tally: &Tally,
-) -> Done {
-    let mut done = Done::new(user, Outcome::Restored);
-    let work = Work {
-        archive,
-        user,
-        args,
-        known,
-        tally,
-    };
-    if let Err(error) = work.run(writer, &mut done) {
-        done.report.outcome = match error {
-            RestoreError::Unfinished(_) => Outcome::Unfinished,
-            RestoreError::Unknown(_) => Outcome::Unknown,
-            _ => Outcome::Failed,
-        };
-        done.report.reason = Some(error.to_string());
+/// Where users come from, and how.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The archive.
+    pub archive: &'a Archive,
+    /// As the operator wants it.
+    pub args: &'a BackupArgs,
+    /// The fields that an account has.
+    pub known: &'a [AccountField],
+    /// Counts what passes.
+    pub tally: &'a Tally,
+}
+
+/// A user whose records are with its group.
+pub struct Filled<'a> {
+    /// What is told of it when the group stands.
+    pub done: Done,
+    user: &'a Chosen,
+    events: Sum,
+    accesses: Sum,
+}
+
+impl<'a> Source<'a> {
+    /// Hands a user over to a group.
+    pub fn fill(
+        self,
+        group: &mut dyn GroupWriter,
+        user: &'a Chosen,
+    ) -> Result<Filled<'a>, RestoreError> {
+        let mut done = Done::new(user, Outcome::Restored);
+        let seen = Work { user, from: self }.run(group.user(&user.target)?, &mut done)?;
+        if self.args.restoring.verify_integrity {
+            done.report.integrity = Some(seen.integrity);
+        }
+        Ok(Filled {
+            done,
+            user,
+            events: seen.events,
+            accesses: seen.accesses,
+        })
     }
-    done
+
+    /// When it is wanted: what the platform would give back is what the archive holds.
+    pub fn compare(
+        self,
+        group: &mut dyn GroupWriter,
+        filled: &Filled<'_>,
+    ) -> Result<(), RestoreError> {
+        if !self.args.restoring.compares() {
+            return Ok(());
+        }
+        for (collection, kind, before) in [
+            (Collection::Events, Hashed::Event, &filled.events),
+            (Collection::Accesses, Hashed::Access, &filled.accesses),
+        ] {
+            let mut after = Sum::default();
+            let user = &filled.user.target;
+            group.read_back(user, collection, &mut |line| after.add(kind, line))?;
+            if after != *before {
+                let because = match filled.done.report.losses.as_slice() {
+                    [] => String::new(),
+                    losses => format!(" ({})", losses.join("; ")),
+                };
+                return Err(RestoreError::Record {
+                    collection: collection.name(),
+                    what: format!(
+                        "the platform would give back other records than the backup holds{because}"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Work<'a> {
-    archive: &'a Archive,
     user: &'a Chosen,
-    args: &'a BackupArgs,
-    known: &'a [AccountField],
-    tally: &'a Tally,
+    from: Source<'a>,
 }
 
 /// What was seen of the records on their way.
@@ -170,21 +230,22 @@ struct Seen {
 }
 
 impl Work<'_> {
-    fn run(&self, writer: &dyn PlatformWriter, done: &mut Done) -> Result<(), RestoreError> {
-        let how = &self.args.restoring;
-        let mut target = writer.begin(&self.user.target, how.overwrite)?;
+    fn run(
+        &self,
+        mut target: Box<dyn UserWriter + '_>,
+        done: &mut Done,
+    ) -> Result<Seen, RestoreError> {
         let mut seen = Seen::default();
         for collection in ORDER {
             self.collection(collection, target.as_mut(), &mut seen, done)?;
         }
         if !seen.account {
-            let usual = account::with_defaults("{}", self.known);
+            let usual = account::with_defaults("{}", self.from.known);
             target.records(Collection::Account, &usual)?;
             done.learn(Collection::Account, &usual);
         }
         self.attachments(target.as_mut(), &mut seen, done)?;
-        target.flush()?;
-        for lack in target.unheld() {
+        for lack in target.end()? {
             done.report.losses.push(format!(
                 "{}: {} in {} records has no place on this platform",
                 lack.collection.name(),
@@ -192,14 +253,7 @@ impl Work<'_> {
                 lack.records
             ));
         }
-        if how.compares() {
-            self.compare(target.as_mut(), &seen, &done.report.losses)?;
-        }
-        if how.verify_integrity {
-            done.report.integrity = Some(seen.integrity);
-        }
-        interrupt::check()?;
-        target.commit()
+        Ok(seen)
     }
 
     fn collection(
@@ -210,18 +264,18 @@ impl Work<'_> {
         done: &mut Done,
     ) -> Result<(), RestoreError> {
         let mut count = 0;
-        for file in lines::files(self.archive, &self.user.source.user_id, collection) {
-            lines::each(self.archive, file, &mut |lines| {
+        for file in lines::files(self.from.archive, &self.user.source.user_id, collection) {
+            lines::each(self.from.archive, file, &mut |lines| {
                 let mut here = 0;
                 for line in lines::split(lines) {
                     here += 1;
                     self.look(collection, line, seen, done)?;
                 }
                 count += here;
-                self.tally.add(here, lines.len() as u64);
+                self.from.tally.add(here, lines.len() as u64);
                 match collection {
                     Collection::Account => {
-                        let lines = account::complete(lines, self.known)?;
+                        let lines = account::complete(lines, self.from.known)?;
                         done.learn(collection, &lines);
                         target.records(collection, &lines)
                     }
@@ -236,7 +290,8 @@ impl Work<'_> {
 
     /// Whether a record that does not match its hash was so when it was backed up.
     fn proven(&self) -> bool {
-        self.archive.plan.inventoried && self.args.restoring.integrity == IntegrityArg::Normal
+        self.from.archive.plan.inventoried
+            && self.from.args.restoring.integrity == IntegrityArg::Normal
     }
 
     fn look(
@@ -246,7 +301,7 @@ impl Work<'_> {
         seen: &mut Seen,
         done: &mut Done,
     ) -> Result<(), RestoreError> {
-        let how = &self.args.restoring;
+        let how = &self.from.args.restoring;
         let (kind, sum) = match collection {
             Collection::Events => {
                 seen.attachments.note(line)?;
@@ -298,9 +353,9 @@ impl Work<'_> {
         seen: &mut Seen,
         done: &mut Done,
     ) -> Result<(), RestoreError> {
-        let verify = self.args.restoring.verify_integrity;
+        let verify = self.from.args.restoring.verify_integrity;
         let mut count = 0;
-        for (id, file) in lines::attachments(self.archive, &self.user.source.user_id) {
+        for (id, file) in lines::attachments(self.from.archive, &self.user.source.user_id) {
             let Some(listed) = seen.attachments.take(id) else {
                 done.report.losses.push(format!(
                     "attachment {id}: no event lists it; it was left out"
@@ -308,8 +363,8 @@ impl Work<'_> {
                 continue;
             };
             for one in &listed {
-                let content = self.archive.content(file)?;
-                let mut content = Digested::new(content, verify, self.tally);
+                let content = self.from.archive.content(file)?;
+                let mut content = Digested::new(content, verify, self.from.tally);
                 target.attachment(&one.event_id, id, &mut content)?;
                 content.judge(id, one, self.proven(), &mut seen.integrity)?;
                 count += 1;
@@ -321,35 +376,6 @@ impl Work<'_> {
             ));
         }
         done.report.records.insert("attachments", count);
-        Ok(())
-    }
-
-    /// What the platform would give back is what the archive holds.
-    fn compare(
-        &self,
-        target: &mut dyn UserWriter,
-        seen: &Seen,
-        losses: &[String],
-    ) -> Result<(), RestoreError> {
-        for (collection, kind, before) in [
-            (Collection::Events, Hashed::Event, &seen.events),
-            (Collection::Accesses, Hashed::Access, &seen.accesses),
-        ] {
-            let mut after = Sum::default();
-            target.read_back(collection, &mut |line| after.add(kind, line))?;
-            if after != *before {
-                let because = match losses {
-                    [] => String::new(),
-                    losses => format!(" ({})", losses.join("; ")),
-                };
-                return Err(RestoreError::Record {
-                    collection: collection.name(),
-                    what: format!(
-                        "the platform would give back other records than the backup holds{because}"
-                    ),
-                });
-            }
-        }
         Ok(())
     }
 }

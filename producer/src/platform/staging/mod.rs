@@ -94,13 +94,10 @@ impl Staging {
                 ),
             });
         }
-        let root = self.root.join(&user.user_id);
-        remove(&root)?;
-        fs::create_dir_all(&root).map_err(|e| refused(&root, e))?;
         Ok(Staged {
             base: self.base.clone(),
             journal: self.root.join(format!("{}.json", user.user_id)),
-            root,
+            root: self.root.join(&user.user_id),
             user: user.clone(),
             owners: Vec::new(),
             done: false,
@@ -223,6 +220,9 @@ impl Staged {
                         what: format!("the namespace {owner:?} names no folder"),
                     });
                 }
+                if self.owners.is_empty() {
+                    remove(&self.root)?;
+                }
                 self.owners.push(owner.to_owned());
                 self.owners.len() - 1
             }
@@ -276,32 +276,48 @@ impl Staged {
         }
     }
 
-    /// Decides that the user stands: everything is on the disk, and so is the journal that says what is still to be done.
-    /// With [`Mark::Transaction`] it stands only if that transaction does. Without any folder there is nothing to decide.
-    ///
-    /// # Errors
-    /// When the disk refuses; then nothing was decided.
-    pub fn decide(mut self, mark: Mark) -> Result<Option<Journal>, RestoreError> {
-        if self.owners.is_empty() {
-            return Ok(None);
-        }
-        let journal = Journal {
+    /// Whether there is nothing to put in place.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    fn journal(&self, mark: &Mark) -> Journal {
+        Journal {
             user: self.user.clone(),
-            mark,
+            mark: mark.clone(),
             owners: self.owners.clone(),
             base: self.base.clone(),
             staged: self.root.clone(),
             path: self.journal.clone(),
-        };
-        journal.write()?;
-        self.done = true;
-        Ok(Some(journal))
+        }
     }
+}
+
+/// Decides that the users stand: everything is on the disk, and so are the journals that say what is still to be done.
+/// With [`Mark::Transaction`] they stand only if that transaction does. Without any folder there is nothing to decide.
+///
+/// # Errors
+/// When the disk refuses; then nothing was decided.
+pub fn decide(mut all: Vec<Staged>, mark: &Mark) -> Result<Vec<Journal>, RestoreError> {
+    all.retain(|staged| !staged.is_empty());
+    let journals: Vec<Journal> = all.iter().map(|staged| staged.journal(mark)).collect();
+    if let Err(error) = Journal::write_all(&journals) {
+        for journal in journals {
+            // What cannot be removed now belongs to a transaction that will never be.
+            let _ = journal.undo();
+        }
+        return Err(error);
+    }
+    for staged in &mut all {
+        staged.done = true;
+    }
+    Ok(journals)
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.done {
+        if !self.done && !self.owners.is_empty() {
             // What cannot be removed now is removed by the next run.
             let _ = fs::remove_dir_all(&self.root);
         }

@@ -1,24 +1,30 @@
 //! The way back in for the PostgreSQL engine: one transaction for each user, beside the files that are not in the database.
 
+mod bulk;
 mod copy_in;
+mod feed;
+mod group;
 mod rows;
 mod user;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use self::user::PostgresUser;
+use self::group::PostgresGroup;
+use self::rows::Layout;
 use super::connection::{Connection, Server, literal};
 use super::tables::Tables;
 use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
 use crate::platform::json::Fields;
-use crate::platform::sqlite::write::SqliteUser;
 use crate::platform::staging::{Mark, Staging};
 use crate::platform::write::{
-    Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, UserWriter,
+    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter,
 };
-use crate::platform::{Shared, User, lock};
+use crate::platform::{Collection, Shared, User, lock};
+
+/// Users in one transaction.
+const TOGETHER: usize = 200;
 
 /// A platform whose base engine is PostgreSQL, as one that takes users.
 pub struct PostgresWriter {
@@ -121,6 +127,63 @@ impl PostgresWriter {
             statements.join("; ")
         );
         self.with(|connection| Ok(connection.run(&sql)?))
+    }
+
+    /// Those that may become large, among them.
+    pub(super) fn bulk_tables(&self) -> Vec<&'static str> {
+        let mut tables = self.user_tables();
+        if self.engines.series {
+            tables.push("series_data");
+        }
+        tables
+    }
+
+    /// Whether a collection is in the database.
+    pub(super) fn inside(&self, collection: Collection) -> bool {
+        match collection {
+            Collection::Audit => self.engines.audit,
+            Collection::Series => self.engines.series,
+            _ => true,
+        }
+    }
+
+    /// How records become rows, where that depends on the age of the database.
+    pub(super) fn layouts(&self) -> Vec<(Collection, Layout)> {
+        let all = [
+            Collection::Streams,
+            Collection::Accesses,
+            Collection::Profile,
+            Collection::Webhooks,
+            Collection::Events,
+            Collection::Audit,
+        ];
+        let inside = all.into_iter().filter(|of| self.inside(*of));
+        inside
+            .map(|of| {
+                let columns = self.tables.columns(user::table(of).name());
+                (of, Layout::new(of, columns))
+            })
+            .collect()
+    }
+
+    /// What takes everything away that is there of some users.
+    pub(super) fn removal(&self, users: &[&User]) -> String {
+        let ids: Vec<String> = users.iter().map(|user| literal(&user.user_id)).collect();
+        let ids = ids.join(", ");
+        let mut statements = vec![format!("DELETE FROM users_index WHERE user_id IN ({ids})")];
+        for table in self.user_tables() {
+            statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
+        }
+        if self.engines.series {
+            let live = users
+                .iter()
+                .map(|user| literal(&format!("user.{}", user.username)));
+            statements.push(format!(
+                "DELETE FROM series_data WHERE user_id IN ({ids}, {})",
+                live.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        statements.join("; ")
     }
 
     fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, RestoreError> {
@@ -261,14 +324,31 @@ impl PlatformWriter for PostgresWriter {
             .collect())
     }
 
+    fn together(&self) -> usize {
+        TOGETHER
+    }
+
     fn begin<'a>(
         &'a self,
-        user: &User,
+        users: &[&User],
         replace: bool,
-    ) -> Result<Box<dyn UserWriter + 'a>, RestoreError> {
-        let staged = self.staging.begin(user)?;
-        let files = SqliteUser::new(user, staged, self.from_sqlite, replace)?;
-        Ok(Box::new(PostgresUser::new(self, user, files, replace)?))
+    ) -> Result<Box<dyn GroupWriter + 'a>, RestoreError> {
+        match PostgresGroup::begin(self, users, replace, None)? {
+            Some(group) => Ok(Box::new(group)),
+            None => Err(RestoreError::Conflict {
+                what: "the transaction was not begun".to_owned(),
+            }),
+        }
+    }
+
+    fn begin_bulk<'a>(
+        &'a self,
+        users: &[&User],
+        replace: bool,
+        bytes: u64,
+    ) -> Result<Option<Box<dyn GroupWriter + 'a>>, RestoreError> {
+        let group = PostgresGroup::begin(self, users, replace, Some(bytes))?;
+        Ok(group.map(|group| Box::new(group) as Box<dyn GroupWriter + 'a>))
     }
 
     fn begun(&self) -> Result<HashSet<String>, RestoreError> {

@@ -16,9 +16,10 @@ pub use self::user::{SqliteUser, path};
 use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
-use crate::platform::staging::{Journal, Mark, Staging, refused};
+use crate::platform::staging::{Journal, Mark, Staging, decide, refused};
 use crate::platform::write::{
-    Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, Unheld, UserWriter,
+    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, Unheld,
+    UserWriter,
 };
 use crate::platform::{Collection, Platform, Shared, User, rqlite};
 
@@ -149,13 +150,13 @@ impl PlatformWriter for SqliteWriter {
 
     fn begin<'a>(
         &'a self,
-        user: &User,
+        _users: &[&User],
         replace: bool,
-    ) -> Result<Box<dyn UserWriter + 'a>, RestoreError> {
-        let staged = self.staging.begin(user)?;
-        Ok(Box::new(SqliteBase {
+    ) -> Result<Box<dyn GroupWriter + 'a>, RestoreError> {
+        Ok(Box::new(SqliteGroup {
             platform: self,
-            files: SqliteUser::new(user, staged, self.from_sqlite, replace)?,
+            replace,
+            files: None,
         }))
     }
 
@@ -174,14 +175,56 @@ impl PlatformWriter for SqliteWriter {
 }
 
 /// A user all of whom is in files.
-struct SqliteBase<'a> {
+struct SqliteGroup<'a> {
     platform: &'a SqliteWriter,
-    files: SqliteUser,
+    replace: bool,
+    files: Option<SqliteUser>,
 }
+
+impl SqliteGroup<'_> {
+    fn files(&mut self) -> Result<&mut SqliteUser, RestoreError> {
+        self.files.as_mut().ok_or_else(|| RestoreError::Conflict {
+            what: "no user was begun".to_owned(),
+        })
+    }
+}
+
+impl GroupWriter for SqliteGroup<'_> {
+    fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError> {
+        let staged = self.platform.staging.begin(user)?;
+        let files = SqliteUser::new(user, staged, self.platform.from_sqlite, self.replace)?;
+        Ok(Box::new(SqliteBase(self.files.insert(files))))
+    }
+
+    fn flush(&mut self) -> Result<(), RestoreError> {
+        Ok(())
+    }
+
+    fn read_back(
+        &mut self,
+        _user: &User,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        self.files()?.read_back(collection, take)
+    }
+
+    fn commit(self: Box<Self>) -> Result<Vec<Option<RestoreError>>, RestoreError> {
+        let files = self.files.map(SqliteUser::staged);
+        let mut journals = decide(files.into_iter().collect(), &Mark::Journal)?.into_iter();
+        // The journal is what makes it stand.
+        let stand = journals.try_for_each(|journal| self.platform.stand(journal));
+        Ok(vec![
+            stand.err().map(|e| RestoreError::Unfinished(Box::new(e))),
+        ])
+    }
+}
+
+struct SqliteBase<'g>(&'g mut SqliteUser);
 
 impl UserWriter for SqliteBase<'_> {
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
-        self.files.records(collection, lines)
+        self.0.records(collection, lines)
     }
 
     fn attachment(
@@ -190,34 +233,12 @@ impl UserWriter for SqliteBase<'_> {
         file_id: &str,
         content: &mut dyn Read,
     ) -> Result<(), RestoreError> {
-        self.files.attachment(event_id, file_id, content)
+        self.0.attachment(event_id, file_id, content)
     }
 
-    fn flush(&mut self) -> Result<(), RestoreError> {
-        self.files.flush()
-    }
-
-    fn read_back(
-        &mut self,
-        collection: Collection,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), RestoreError> {
-        self.files.read_back(collection, take)
-    }
-
-    fn unheld(&self) -> Vec<Unheld> {
-        self.files.unheld()
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), RestoreError> {
-        match self.files.decide(Mark::Journal)? {
-            // The journal is what makes it stand.
-            Some(journal) => self
-                .platform
-                .stand(journal)
-                .map_err(|e| RestoreError::Unfinished(Box::new(e))),
-            None => Ok(()),
-        }
+    fn end(self: Box<Self>) -> Result<Vec<Unheld>, RestoreError> {
+        self.0.flush()?;
+        Ok(self.0.unheld())
     }
 }
 
