@@ -143,8 +143,16 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
             true => Ok(()),
             false => shared::restore(writer, &archive, &done, &config, how.overwrite, &mut report),
         };
+        // Those of whom it is not known whether they stand are for the next run.
+        let open = done
+            .iter()
+            .any(|one| one.report.outcome == Outcome::Unknown);
+        let ended = || match open {
+            true => Ok(()),
+            false => writer.ended(),
+        };
         // The users stand, whatever became of the rest: so they are told of.
-        if let Err(error) = told.and_then(|()| writer.ended()) {
+        if let Err(error) = told.and_then(|()| ended()) {
             report.platform_failed = Some(error.to_string());
         }
     }

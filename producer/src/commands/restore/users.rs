@@ -51,6 +51,8 @@ impl<'a> Users<'a> {
                 None => left.push((at, user)),
             }
         }
+        // Rows that come in the order of their indexes cost the platform least.
+        left.sort_by(|(_, a), (_, b)| a.target.user_id.cmp(&b.target.user_id));
         if !self.at_once(&left, &all) {
             self.in_groups(&left, &all);
         }
