@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ pub struct Postgres {
     /// Its port on 127.0.0.1.
     pub port: u16,
     programs: PathBuf,
-    server: Child,
+    server: Mutex<Child>,
     folder: TempDir,
     databases: AtomicUsize,
 }
@@ -82,26 +83,11 @@ impl Postgres {
         }
         let port = free_port();
         let log = File::create(folder.path().join("log")).unwrap();
-        let server = as_server(&programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=127.0.0.1", "-c"])
-            .arg(format!("port={port}"))
-            .arg("-c")
-            .arg(format!(
-                "unix_socket_directories={}",
-                folder.path().display()
-            ))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut postgres = Self {
+        let server = serve(&programs, folder.path(), port, log);
+        let postgres = Self {
             port,
             programs,
-            server,
+            server: Mutex::new(server),
             folder,
             databases: AtomicUsize::new(0),
         };
@@ -109,7 +95,7 @@ impl Postgres {
         Some(postgres)
     }
 
-    fn wait(&mut self) {
+    fn wait(&self) {
         let started = Instant::now();
         // Over the socket: whoever may connect, the server answers that it is there.
         while !self
@@ -119,7 +105,7 @@ impl Postgres {
             .unwrap()
             .success()
         {
-            let ended = self.server.try_wait().unwrap();
+            let ended = self.server.lock().unwrap().try_wait().unwrap();
             assert!(
                 ended.is_none() && started.elapsed() < PATIENCE,
                 "PostgreSQL does not start: {}",
@@ -148,6 +134,20 @@ impl Postgres {
     pub fn database(&self) -> String {
         let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        name
+    }
+
+    /// A new database with all that another holds, which nobody may be using; returns its name.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn copy_of(&self, database: &str) -> String {
+        let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE {database}"),
+        );
         name
     }
 
@@ -210,6 +210,38 @@ impl Postgres {
         name
     }
 
+    /// Ends the server at once, as a crash of the machine would.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn crash(&self) {
+        self.signal("-QUIT");
+        self.server.lock().unwrap().wait().unwrap();
+    }
+
+    /// Starts it again, with its data and at its port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        let log = File::options()
+            .append(true)
+            .open(self.folder.path().join("log"));
+        let server = serve(&self.programs, self.folder.path(), self.port, log.unwrap());
+        *self.server.lock().unwrap() = server;
+        self.wait();
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = fs::read_to_string(self.folder.path().join("data/postmaster.pid"));
+        if let Some(pid) = pid
+            .ok()
+            .and_then(|text| text.lines().next().map(str::to_owned))
+        {
+            let _ = Command::new("kill").args([signal, &pid]).status();
+        }
+    }
+
     /// What the server wrote into its log.
     ///
     /// # Panics
@@ -248,15 +280,28 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // SIGINT: a fast shutdown, sent by the id in the first line of the server's own file.
-        let pid = fs::read_to_string(self.folder.path().join("data/postmaster.pid"));
-        if let Some(pid) = pid
-            .ok()
-            .and_then(|text| text.lines().next().map(str::to_owned))
-        {
-            let _ = Command::new("kill").args(["-INT", &pid]).status();
+        self.signal("-INT");
+        if let Ok(server) = self.server.get_mut() {
+            let _ = server.wait();
         }
-        let _ = self.server.wait();
     }
+}
+
+/// Starts the server whose data are below `folder`.
+fn serve(programs: &Path, folder: &Path, port: u16, log: File) -> Child {
+    as_server(&programs.join("postgres"))
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-c", "listen_addresses=127.0.0.1", "-c"])
+        .arg(format!("port={port}"))
+        .arg("-c")
+        .arg(format!("unix_socket_directories={}", folder.display()))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 /// The programs of the newest version that the platform can run on.

@@ -269,10 +269,10 @@ pub struct RestoreArgs {
     /// Whether a record that never matched its hash, in a backup proven intact, fails its user.
     #[arg(long, value_enum, default_value_t = IntegrityArg::Normal, requires = "restore")]
     pub integrity: IntegrityArg,
-    /// Remove the backup when every user of it was restored.
+    /// Remove the backup when every user of it was restored, and the platform gave back what it holds.
     #[arg(long, requires = "restore", conflicts_with = "move_on_success")]
     pub delete_on_success: bool,
-    /// Move the backup there when every user of it was restored.
+    /// Move the backup there when every user of it was restored, and the platform gave back what it holds.
     #[arg(long, value_name = "PATH", requires = "restore")]
     pub move_on_success: Option<PathBuf>,
     /// Verify the backup, restore nothing.
@@ -287,6 +287,19 @@ pub struct RestoreArgs {
     /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
     #[arg(long, value_name = "ID", value_parser = archive_id, requires = "restore")]
     pub expect_id: Option<String>,
+}
+
+impl RestoreArgs {
+    /// Whether the backup goes away when all is well.
+    pub fn disposes(&self) -> bool {
+        self.delete_on_success || self.move_on_success.is_some()
+    }
+
+    /// Whether what the platform gives back is compared with what the backup holds: when that is asked for, and whenever the
+    /// backup is not to stay.
+    pub fn compares(&self) -> bool {
+        self.verify_integrity || self.disposes()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

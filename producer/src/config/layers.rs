@@ -174,6 +174,16 @@ impl Layers {
         Ok(None)
     }
 
+    /// A list by its dotted key, from the highest source that has one there.
+    pub fn list(&self, key: &str) -> Vec<Value> {
+        let path = format!("/{}", key.replace('.', "/"));
+        let found = self
+            .sources
+            .iter()
+            .find_map(|(_, source)| source.pointer(&path)?.as_array());
+        found.cloned().unwrap_or_default()
+    }
+
     /// A setting that must be there.
     pub fn text(&self, key: &str) -> Result<Found, ConfigError> {
         self.find(key)?.ok_or_else(|| ConfigError::Value {

@@ -1,10 +1,12 @@
 //! The settings of a Pryv.io platform that a backup needs, found where Pryv.io itself looks for them.
 
+mod account;
 mod layers;
 mod pgpass;
 mod postgres;
 
 use crate::platform::pii::{Pii, PiiKey};
+pub use account::AccountField;
 use layers::Layers;
 pub use postgres::{Postgres, Secret, TlsMode};
 use std::path::{Path, PathBuf};
@@ -39,6 +41,10 @@ pub struct Config {
     pub core_id: String,
     /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
     pub domain: String,
+    /// What accounts have: Pryv's own fields, and those of `custom.systemStreams.account`.
+    pub account_fields: Vec<AccountField>,
+    /// `http.ip` and `http.port`: where a core that runs here answers.
+    pub core_address: String,
 }
 
 /// The storage engines of Pryv.io.
@@ -164,6 +170,18 @@ impl Config {
                 .find("core.id")?
                 .map_or_else(|| "single".to_owned(), |found| found.value),
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
+            account_fields: account::fields(&layers.list("custom.systemStreams.account")),
+            core_address: {
+                let part = |key: &str, usual: &str| -> Result<String, ConfigError> {
+                    let found = layers.find(key)?;
+                    Ok(found.map_or_else(|| usual.to_owned(), |found| found.value))
+                };
+                format!(
+                    "{}:{}",
+                    part("http.ip", "127.0.0.1")?,
+                    part("http.port", "3000")?
+                )
+            },
         })
     }
 }

@@ -14,6 +14,7 @@ mod staging;
 pub mod write;
 
 use crate::config::{Config, Engine};
+use staging::Staging;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -116,16 +117,33 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
     )))
 }
 
-/// Opens the platform that a configuration describes as one that takes users; `from_sqlite` says that the archive comes
-/// from the SQLite engine.
+/// What a platform has to know of the restore that it is opened for.
+#[derive(Clone, Copy, Debug)]
+pub struct Restoring<'a> {
+    /// The id of the archive.
+    pub archive_id: &'a str,
+    /// The archive comes from the SQLite engine.
+    pub from_sqlite: bool,
+    /// The platform's own database is left alone.
+    pub skip_platform: bool,
+    /// Nothing is to be written.
+    pub dry_run: bool,
+}
+
+/// Opens the platform that a configuration describes as one that takes users.
 ///
 /// # Errors
-/// When an engine is one that this version cannot write, or when the platform cannot be reached.
+/// When an engine is one that this version cannot write, when the platform cannot be reached, or when another restore is at work
+/// there.
 pub fn open_writer(
     config: &Config,
-    skip_platform: bool,
-    from_sqlite: bool,
+    restoring: Restoring<'_>,
 ) -> Result<Box<dyn write::PlatformWriter>, write::RestoreError> {
+    let staging = || match restoring.dry_run {
+        true => Ok(Staging::look(&config.users_dir, restoring.archive_id)),
+        false => Staging::open(&config.users_dir, restoring.archive_id),
+    };
+    let (skip_platform, from_sqlite) = (restoring.skip_platform, restoring.from_sqlite);
     if config.base_engine == Engine::Postgresql {
         let mode = if skip_platform {
             PlatformMode::None
@@ -137,7 +155,7 @@ pub fn open_writer(
             &config.postgres,
             engines,
             index,
-            config.users_dir.clone(),
+            staging,
             from_sqlite,
         )?));
     }
@@ -145,8 +163,9 @@ pub fn open_writer(
     Ok(Box::new(sqlite::write::SqliteWriter::new(
         &config.users_dir,
         index,
+        staging()?,
         from_sqlite,
-    )?))
+    )))
 }
 
 /// Checks that everything but the base is where a platform of the SQLite engine has it.

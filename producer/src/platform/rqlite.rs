@@ -146,6 +146,19 @@ impl Rqlite {
         Ok(keys.iter().map(|key| found.remove(key)).collect())
     }
 
+    /// The entries whose keys begin so; none of a platform that has no such table yet.
+    ///
+    /// # Errors
+    /// When the server does not answer or has no leader.
+    pub fn beginning(&self, prefix: &str) -> Result<Vec<(String, String)>, PlatformError> {
+        let sql =
+            "SELECT key, value FROM keyValue WHERE substr(key, 1, length(?)) = ? ORDER BY key";
+        match self.call(QUERY, &serde_json::json!([[sql, prefix, prefix]])) {
+            Err(e) if e.to_string().contains("no such table") => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
     /// Stores entries, in place of what is there under their keys.
     ///
     /// # Errors

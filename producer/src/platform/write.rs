@@ -1,10 +1,14 @@
-//! Writing into a platform: users come in as the records of an archive, one user at a time, each whole or not at all.
+//! Writing into a platform: users come in as the records of an archive, each whole or not at all.
 //!
-//! A [`PlatformWriter`] stands for a platform of any mix of engines. [`PlatformWriter::begin`] opens a [`UserWriter`]; what it
-//! takes stays aside (in an open transaction, in files of other names) until [`UserWriter::commit`]. Dropping it undoes everything.
-//! What a killed process left between the two is finished or undone by [`PlatformWriter::recover`].
+//! A [`PlatformWriter`] stands for a platform of any mix of engines. [`PlatformWriter::begin`] opens a [`GroupWriter`] for one
+//! user or some; each of them is handed over through a [`UserWriter`]. What they take stays aside (in an open transaction, in
+//! files of other names) until [`GroupWriter::commit`]. Dropping it undoes everything. What a killed process left between the
+//! two is finished or undone by [`PlatformWriter::recover`].
 
-use std::{collections::HashMap, io::Read};
+use std::{
+    collections::{HashMap, HashSet},
+    io::Read,
+};
 
 use super::{Collection, PlatformError, Shared, User};
 
@@ -36,22 +40,87 @@ pub trait PlatformWriter: Sync {
     /// When the index cannot be read.
     fn aliases(&self) -> Result<HashMap<String, String>, RestoreError>;
 
-    /// Begins a user. With `replace`, everything that the platform holds of this user id gives way on commit; without it, a user
-    /// that is there is an error.
+    /// How many users may stand together: more than one where that is faster.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// Begins users who will stand together. With `replace`, everything that the platform holds of these user ids gives way on
+    /// commit; without it, a user that is there is an error.
     ///
     /// # Errors
-    /// When a store cannot be reached or cannot take the user.
+    /// When a store cannot be reached.
     fn begin<'a>(
         &'a self,
-        user: &User,
+        users: &[&User],
         replace: bool,
-    ) -> Result<Box<dyn UserWriter + 'a>, RestoreError>;
+    ) -> Result<Box<dyn GroupWriter + 'a>, RestoreError>;
+
+    /// As [`Self::begin`], for more users than otherwise stand together, on a platform that is made ready for this much (about so
+    /// many `bytes` of records): there is none where that would not be faster, or where others are at work.
+    ///
+    /// # Errors
+    /// When a store cannot be reached.
+    fn begin_bulk<'a>(
+        &'a self,
+        _users: &[&User],
+        _replace: bool,
+        _bytes: u64,
+    ) -> Result<Option<Box<dyn GroupWriter + 'a>>, RestoreError> {
+        Ok(None)
+    }
+
+    /// Users whom an earlier run of the restore of this archive has made to stand, and that was stopped before what all users
+    /// share was told of them: user ids.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn begun(&self) -> Result<HashSet<String>, RestoreError>;
+
+    /// What all users share was told of everybody.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn ended(&self) -> Result<(), RestoreError>;
 
     /// The way in for what belongs to no user, when the platform has a database of its own.
     ///
     /// # Errors
     /// When it cannot be reached.
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError>;
+}
+
+/// Users on their way in, who will stand together.
+pub trait GroupWriter {
+    /// The next user.
+    ///
+    /// # Errors
+    /// When a store cannot take the user.
+    fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError>;
+
+    /// Ends the records of all users: what is still held back is written. After it [`Self::read_back`] gives what will stand on the
+    /// platform.
+    ///
+    /// # Errors
+    /// When a store cannot take it.
+    fn flush(&mut self) -> Result<(), RestoreError>;
+
+    /// Reads a collection of a user back, as a backup of the platform would hold it after the commit.
+    ///
+    /// # Errors
+    /// When a store cannot be read, or the error of `take`.
+    fn read_back(
+        &mut self,
+        user: &User,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError>;
+
+    /// Makes the users stand, durably; tells of each, in their order, whether something is still to be done.
+    ///
+    /// # Errors
+    /// When a store refuses: all users are as before, unless it is [`RestoreError::Unknown`].
+    fn commit(self: Box<Self>) -> Result<Vec<Option<RestoreError>>, RestoreError>;
 }
 
 /// One user on its way in.
@@ -75,40 +144,27 @@ pub trait UserWriter {
         content: &mut dyn Read,
     ) -> Result<(), RestoreError>;
 
-    /// Ends the records: what is still held back is written, what is derived (paths, full-text index, aliases) is complete.
-    /// After it [`Self::read_back`] gives what will stand on the platform.
+    /// Ends the records: what is derived (paths, full-text index, aliases) is complete. What the platform could not hold is told,
+    /// counted by kind.
     ///
     /// # Errors
     /// When a store cannot take it.
-    fn flush(&mut self) -> Result<(), RestoreError>;
-
-    /// Reads a collection back, as a backup of the platform would hold it after the commit.
-    ///
-    /// # Errors
-    /// When a store cannot be read, or the error of `take`.
-    fn read_back(
-        &mut self,
-        collection: Collection,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), RestoreError>;
-
-    /// What the platform could not hold, counted by kind; to be asked after [`Self::flush`].
-    fn unheld(&self) -> Vec<Unheld>;
-
-    /// Makes the user stand, durably. On an error the user is as before.
-    ///
-    /// # Errors
-    /// When a store refuses.
-    fn commit(self: Box<Self>) -> Result<(), RestoreError>;
+    fn end(self: Box<Self>) -> Result<Vec<Unheld>, RestoreError>;
 }
 
-/// Takes what belongs to no user. Entries that are there are replaced; nothing is removed.
+/// Takes what belongs to no user. Entries that are there are replaced, but for aliases of other users; nothing is removed.
 pub trait SharedWriter {
     /// Who owns these keys of the platform's own database now: the stored values, one for each key.
     ///
     /// # Errors
     /// When the database cannot be read.
     fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError>;
+
+    /// The entries of the platform's own database whose keys begin so; few.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError>;
 
     /// Takes entries of the platform's own database: key and value as stored.
     ///
@@ -139,6 +195,17 @@ pub struct Obstacle {
     pub fatal: bool,
     /// What it is and what to do, in one line.
     pub what: String,
+}
+
+impl Obstacle {
+    /// Something for the operator to know.
+    #[must_use]
+    pub fn note(what: impl Into<String>) -> Self {
+        Self {
+            fatal: false,
+            what: what.into(),
+        }
+    }
 }
 
 /// Something of an archive that the platform has no place for.
@@ -182,6 +249,16 @@ pub enum RestoreError {
         /// What is in the way, and what to do.
         what: String,
     },
+    /// The user stands, but what comes after that did not end well.
+    #[error(
+        "it stands, but not all of it is in place ({0}); the next restore into this platform finishes it"
+    )]
+    Unfinished(Box<RestoreError>),
+    /// Whether the user stands could not be found out.
+    #[error(
+        "whether it stands could not be found out ({0}); the next restore into this platform finds out"
+    )]
+    Unknown(Box<RestoreError>),
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] decryptor_wasm::Error),

@@ -1,6 +1,6 @@
 //! A PostgreSQL platform of any size, made up: for benchmarks, and for tests that need much or many.
 
-mod random;
+pub mod random;
 
 use crate::postgres::Postgres;
 use random::Random;

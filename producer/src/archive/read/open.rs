@@ -120,6 +120,19 @@ impl Archive {
         &self.plan.files
     }
 
+    /// Those of a user.
+    pub fn files_of(&self, user_id: &str) -> &[PlannedFile] {
+        // They are in the order of their paths.
+        let folder = format!("users/{user_id}/");
+        let files = self.files();
+        let from = files.partition_point(|file| file.path < folder);
+        let count = files[from..]
+            .iter()
+            .take_while(|file| file.path.starts_with(&folder))
+            .count();
+        &files[from..from + count]
+    }
+
     /// Reads every user manifest and holds it against the inventory of the manifest.
     fn user_manifests(&self, listing: &[(String, u64)]) -> Result<(UserManifests, Vec<Finding>)> {
         let expected: HashMap<&str, &FileEntry> = self

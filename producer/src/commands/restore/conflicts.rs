@@ -1,16 +1,19 @@
 //! Who is to be restored, and who cannot be, because somebody else is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::lines;
+use super::{
+    lines,
+    shared::{Entry, stored_value},
+};
 use crate::{
     archive::read::Archive,
     config::Config,
     failure::Failure,
     platform::{
-        User,
+        Shared, User,
         write::{PlatformWriter, RestoreError},
     },
 };
@@ -37,58 +40,16 @@ pub struct Conflict {
     pub what: String,
     /// Nobody else is in the way: the user itself is there, and `--overwrite` was not given.
     pub merely_there: bool,
+    /// The user is there because an earlier run of this restore, which was stopped, has made it stand.
+    pub begun: bool,
 }
 
-/// An entry of the platform's own database.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// Whether the value has one owner.
-    #[serde(default)]
-    pub is_unique: bool,
-    /// What the value is of.
-    #[serde(default)]
-    pub field: String,
-    /// Whose it is.
-    pub username: Option<String>,
-    /// The value.
-    #[serde(default)]
-    pub value: serde_json::Value,
-    /// The key, in archives of version 1 of Pryv.io.
-    pub key: Option<String>,
-}
-
-impl Entry {
-    /// Reads a line; an entry of version 1 is put in today's form, and one of another kind is none.
-    pub fn read(line: &[u8]) -> Option<Self> {
-        let mut entry: Self = serde_json::from_slice(line).ok()?;
-        let (None, Some(key)) = (&entry.username, &entry.key) else {
-            return Some(entry);
-        };
-        let mut parts = key.splitn(3, '/');
-        let (kind, field, rest) = (
-            parts.next()?,
-            parts.next()?.to_owned(),
-            parts.next()?.to_owned(),
-        );
-        match kind {
-            "user-unique" => {
-                entry.username = entry.value.as_str().map(str::to_owned);
-                entry.value = rest.into();
-                entry.is_unique = true;
-            }
-            "user-indexed" => entry.username = Some(rest),
-            _ => return None,
-        }
-        entry.field = field;
-        Some(entry)
-    }
-
-    /// The value as it is stored.
-    pub fn text(&self) -> String {
-        match &self.value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
+impl Conflict {
+    fn clash(what: String) -> Self {
+        Self {
+            what,
+            merely_there: false,
+            begun: false,
         }
     }
 }
@@ -138,11 +99,12 @@ impl Wanted {
     }
 }
 
-/// Everybody who cannot be restored, by user id.
+/// Everybody who cannot be restored, by user id. `begun` are those whom an earlier run of this restore has made to stand.
 pub fn find(
     writer: &dyn PlatformWriter,
     archive: &Archive,
     wanted: &Wanted,
+    begun: &HashSet<String>,
     overwrite: bool,
     config: &Config,
 ) -> Result<BTreeMap<String, Conflict>, RestoreError> {
@@ -153,34 +115,81 @@ pub fn find(
     let mut found = BTreeMap::new();
     for user in &wanted.users {
         let User { user_id, username } = &user.target;
-        let clash = |what: String| Conflict {
-            what,
-            merely_there: false,
-        };
         let conflict = match (by_name.get(username.as_str()), by_id.get(user_id.as_str())) {
-            (Some(other), _) if other.user_id != *user_id => Some(clash(format!(
+            (Some(other), _) if other.user_id != *user_id => Some(Conflict::clash(format!(
                 "the platform has another user called {username:?}, with the id {}",
                 other.user_id
             ))),
-            (_, Some(other)) if other.username != *username => Some(clash(format!(
+            (_, Some(other)) if other.username != *username => Some(Conflict::clash(format!(
                 "the id {user_id} of {username:?} belongs to {:?} on the platform",
                 other.username
             ))),
             (Some(_), Some(_)) if !overwrite => Some(Conflict {
                 what: format!("{username:?} is there already; pass --overwrite to replace it"),
                 merely_there: true,
+                begun: begun.contains(user_id),
             }),
             _ => aliases
                 .get(username)
                 .filter(|owner| *owner != user_id)
-                .map(|owner| clash(format!("{username:?} is an alias of the user {owner}"))),
+                .map(|owner| {
+                    Conflict::clash(format!("{username:?} is an alias of the user {owner}"))
+                }),
         };
         if let Some(conflict) = conflict {
             found.insert(user.source.user_id.clone(), conflict);
         }
     }
+    let owner_of = |alias: &str| {
+        let owner = aliases.get(alias).map(String::as_str);
+        owner.or_else(|| by_name.get(alias).map(|user| user.user_id.as_str()))
+    };
+    other_names(archive, wanted, &owner_of, &mut found)?;
     unique(writer, archive, wanted, config, &mut found)?;
     Ok(found)
+}
+
+/// Aliases that lead to somebody else on the platform.
+fn other_names<'p>(
+    archive: &Archive,
+    wanted: &Wanted,
+    owner_of: &dyn Fn(&str) -> Option<&'p str>,
+    found: &mut BTreeMap<String, Conflict>,
+) -> Result<(), RestoreError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Alias {
+        alias: String,
+        user_id: String,
+    }
+    let users: HashMap<&str, &Chosen> = wanted
+        .users
+        .iter()
+        .map(|user| (user.source.user_id.as_str(), user))
+        .collect();
+    let stem = format!("{}.", Shared::Aliases.stem());
+    for file in archive.files().iter().filter(|f| f.path.starts_with(&stem)) {
+        lines::each(archive, file, &mut |lines| {
+            for line in lines::split(lines) {
+                let Ok(Alias { alias, user_id }) = serde_json::from_slice(line) else {
+                    continue;
+                };
+                let Some(user) = users.get(user_id.as_str()) else {
+                    continue;
+                };
+                if owner_of(&alias).is_some_and(|owner| owner != user.target.user_id) {
+                    found.entry(user_id).or_insert_with(|| {
+                        Conflict::clash(format!(
+                            "the alias {alias:?} of {:?} leads to another user of the platform",
+                            user.target.username
+                        ))
+                    });
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Unique values that somebody else holds on the platform.
@@ -210,7 +219,7 @@ fn unique(
             continue;
         }
         lines::each(archive, file, &mut |lines| {
-            for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            for line in lines::split(lines) {
                 let Some(entry) = Entry::read(line).filter(|entry| entry.is_unique) else {
                     continue;
                 };
@@ -218,7 +227,7 @@ fn unique(
                 let Some(user) = names.get(owner).or_else(|| tokens.get(owner)) else {
                     continue;
                 };
-                let value = super::shared::stored_value(&entry, owner, user, config);
+                let value = stored_value(&entry, owner, user, config);
                 let key = format!("user-unique/{}/{value}", entry.field);
                 batch.push((key, user, entry.field));
             }
@@ -234,15 +243,12 @@ fn unique(
             config.pii.username(&user.target.username),
         ];
         if !own.iter().flatten().any(|name| *name == holder) {
-            found
-                .entry(user.source.user_id.clone())
-                .or_insert(Conflict {
-                    what: format!(
-                        "the {field} of {:?} belongs to another user of the platform",
-                        user.target.username
-                    ),
-                    merely_there: false,
-                });
+            found.entry(user.source.user_id.clone()).or_insert_with(|| {
+                Conflict::clash(format!(
+                    "the {field} of {:?} belongs to another user of the platform",
+                    user.target.username
+                ))
+            });
         }
     }
     Ok(())

@@ -54,13 +54,18 @@ pub fn judge(
                     ),
                 });
             }
-            seen.stale += 1;
-            if seen.stale_ids.len() < NAMED {
-                seen.stale_ids.push(id);
-            }
+            note_stale(seen, id);
         }
     }
     Ok(())
+}
+
+/// Counts something that was not what its hash says when the backup was made.
+pub fn note_stale(seen: &mut Integrity, id: String) {
+    seen.stale += 1;
+    if seen.stale_ids.len() < NAMED {
+        seen.stale_ids.push(id);
+    }
 }
 
 fn id(record: &[u8]) -> String {

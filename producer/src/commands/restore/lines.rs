@@ -19,9 +19,8 @@ pub fn files<'a>(
     user_id: &'a str,
     collection: Collection,
 ) -> impl Iterator<Item = &'a PlannedFile> {
-    archive.files().iter().filter(move |file| {
-        file.user.as_deref() == Some(user_id)
-            && matches!(PathKind::of(&file.path), PathKind::UserRecords { .. })
+    archive.files_of(user_id).iter().filter(move |file| {
+        matches!(PathKind::of(&file.path), PathKind::UserRecords { .. })
             && kind(&file.path) == Some(collection.name())
     })
 }
@@ -36,11 +35,15 @@ pub fn attachments<'a>(
     archive: &'a Archive,
     user_id: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a PlannedFile)> {
-    archive.files().iter().filter_map(move |file| {
-        let mine = file.user.as_deref() == Some(user_id)
-            && matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
+    archive.files_of(user_id).iter().filter_map(move |file| {
+        let mine = matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
         mine.then(|| (file.path.rsplit('/').next().unwrap_or_default(), file))
     })
+}
+
+/// The records of a piece.
+pub fn split(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    lines.split(|b| *b == b'\n').filter(|line| !line.is_empty())
 }
 
 /// Hands over the lines of a file, whole and with their newlines.

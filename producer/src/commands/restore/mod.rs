@@ -1,22 +1,22 @@
 //! `restore`: an archive in, its users on the platform, each whole or as before.
 
+mod account;
 mod after;
+mod attachments;
 mod conflicts;
 mod integrity;
 mod lines;
 pub mod report;
 mod shared;
 mod user;
+mod users;
 
 use std::{
     collections::BTreeMap,
     env,
+    net::{TcpStream, ToSocketAddrs},
     path::Path,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use decryptor_wasm::plan::Severity;
@@ -24,7 +24,6 @@ use decryptor_wasm::plan::Severity;
 use self::{
     conflicts::Wanted,
     report::{Outcome, Report, Restored},
-    user::Done,
 };
 use super::{decrypt::work::Work, open_expected, read_passphrase};
 use crate::note;
@@ -35,7 +34,7 @@ use crate::{
     failure::Failure,
     interrupt,
     platform::{
-        self,
+        self, Restoring,
         write::{PlatformWriter, RestoreError},
     },
     progress::{self, Goal, Manner, Tally},
@@ -54,8 +53,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     let key = key(args)?;
     let mut archive = open_expected(dir, None, how.expect_id.as_deref(), &key)?;
     if let Some(user) = &args.user {
-        let disposed = how.delete_on_success || how.move_on_success.is_some();
-        if disposed && archive.plan.users.len() > 1 {
+        if how.disposes() && archive.plan.users.len() > 1 {
             return Err(Failure::usage(
                 "--delete-on-success and --move-on-success want all users of the backup restored, not one (--user)",
             ));
@@ -73,6 +71,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         users: Vec::new(),
         platform: 0,
         platform_left_out: BTreeMap::new(),
+        platform_failed: None,
         archive: Some(dir.display().to_string()),
         seconds: 0.0,
     };
@@ -85,16 +84,23 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         args.config.as_deref(),
         env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
     )?;
-    let from_sqlite = archive.manifest.config.engine == "sqlite";
-    let writer = platform::open_writer(&config, how.skip_platform, from_sqlite)?;
+    let restoring = Restoring {
+        archive_id: &archive.id,
+        from_sqlite: archive.manifest.config.engine == "sqlite",
+        skip_platform: how.skip_platform,
+        dry_run: args.dry_run,
+    };
+    let writer = platform::open_writer(&config, restoring)?;
+    let writer = writer.as_ref();
     if !args.dry_run {
         for recovered in writer.recover()? {
             report.recovered.push(recovered.user.username);
         }
     }
-    obstacles(writer.as_ref(), &archive, &mut report)?;
+    obstacles(writer, &archive, &config, &mut report)?;
     let wanted = Wanted::of(&archive, &how.remap_user)?;
-    let found = conflicts::find(writer.as_ref(), &archive, &wanted, how.overwrite, &config)?;
+    let begun = writer.begun()?;
+    let found = conflicts::find(writer, &archive, &wanted, &begun, how.overwrite, &config)?;
     if !found.is_empty() && !how.skip_conflicts && !args.dry_run && clashes(&found) {
         let all: Vec<String> = found.values().map(|c| c.what.clone()).collect();
         return Err(Failure::failed(format!(
@@ -110,18 +116,49 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
             records: None,
         },
         manner(args),
-        || users(writer.as_ref(), &archive, &wanted, &found, args, &tally),
+        || {
+            let from = user::Source {
+                archive: &archive,
+                args,
+                known: &config.account_fields,
+                tally: &tally,
+            };
+            let users = users::Users {
+                writer,
+                from,
+                wanted: &wanted,
+                found: &found,
+            };
+            users.restore()
+        },
     )?;
-    interrupt::failure()?;
-    if !how.skip_platform && !args.dry_run {
-        shared::restore(
-            writer.as_ref(),
-            &archive,
-            &done,
-            &config,
-            how.overwrite,
-            &mut report,
-        )?;
+    interrupt::failure().map_err(|failure| {
+        let stand = done.iter().filter(|one| one.stands()).count();
+        Failure {
+            message: format!(
+                "interrupted: {stand} of {} users stand, the others are as before; run the same restore again to go on",
+                wanted.users.len()
+            ),
+            ..failure
+        }
+    })?;
+    if !args.dry_run {
+        let told = match how.skip_platform {
+            true => Ok(()),
+            false => shared::restore(writer, &archive, &done, &config, how.overwrite, &mut report),
+        };
+        // Those of whom it is not known whether they stand are for the next run.
+        let open = done
+            .iter()
+            .any(|one| one.report.outcome == Outcome::Unknown);
+        let ended = || match open {
+            true => Ok(()),
+            false => writer.ended(),
+        };
+        // The users stand, whatever became of the rest: so they are told of.
+        if let Err(error) = told.and_then(|()| ended()) {
+            report.platform_failed = Some(error.to_string());
+        }
     }
     report.users = done.into_iter().map(|done| done.report).collect();
     if !args.dry_run && report.complete() {
@@ -212,9 +249,11 @@ fn warnings(archive: &Archive) -> Vec<String> {
         .collect()
 }
 
+/// What speaks against the restore.
 fn obstacles(
     writer: &dyn PlatformWriter,
     archive: &Archive,
+    config: &Config,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let stored: u64 = archive.files().iter().map(|file| file.size).sum();
@@ -234,53 +273,26 @@ fn obstacles(
         }
         report.warnings.push(obstacle.what);
     }
+    if answers(&config.core_address) {
+        report.warnings.push(format!(
+            "something answers at {} (http.ip, http.port): if it is a Pryv.io core, stop it first, or restart it afterwards",
+            config.core_address
+        ));
+    }
     Ok(())
+}
+
+/// Whether anybody listens there.
+fn answers(address: &str) -> bool {
+    let address = address.replacen("0.0.0.0:", "127.0.0.1:", 1);
+    let found = address.to_socket_addrs().ok();
+    found
+        .and_then(|mut found| found.next())
+        .is_some_and(|place| TcpStream::connect_timeout(&place, Duration::from_millis(500)).is_ok())
 }
 
 fn clashes(found: &BTreeMap<String, conflicts::Conflict>) -> bool {
     found.values().any(|conflict| !conflict.merely_there)
-}
-
-/// All users, several at once; in the order of the archive.
-fn users(
-    writer: &dyn PlatformWriter,
-    archive: &Archive,
-    wanted: &Wanted,
-    found: &BTreeMap<String, conflicts::Conflict>,
-    args: &BackupArgs,
-    tally: &Tally,
-) -> Result<Vec<Done>, Failure> {
-    let next = AtomicUsize::new(0);
-    let all: Mutex<Vec<(usize, Done)>> = Mutex::default();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.map_or(cores.min(4), usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(wanted.users.len()) {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(user) = wanted.users.get(at) else {
-                        return;
-                    };
-                    if interrupt::check().is_err() {
-                        return;
-                    }
-                    let done = match found.get(&user.source.user_id) {
-                        Some(conflict) => Done::without(user, Outcome::Skipped, &conflict.what),
-                        None if args.dry_run => Done::dry(user, archive),
-                        None => user::restore(writer, archive, user, args, tally),
-                    };
-                    tally.user();
-                    all.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((at, done));
-                }
-            });
-        }
-    });
-    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-    all.sort_by_key(|(at, _)| *at);
-    Ok(all.into_iter().map(|(_, done)| done).collect())
 }
 
 fn manner(args: &BackupArgs) -> Manner {

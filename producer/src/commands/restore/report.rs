@@ -27,6 +27,9 @@ pub struct Report {
     pub platform: u64,
     /// Entries of it that were left out, and why.
     pub platform_left_out: BTreeMap<String, u64>,
+    /// Why what all users share could not be written to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_failed: Option<String>,
     /// Where the archive is now; none when it was removed.
     pub archive: Option<String>,
     /// Whole run.
@@ -67,6 +70,10 @@ pub enum Outcome {
     Skipped,
     /// It could not be restored, and is as before.
     Failed,
+    /// It stands, but not all of it is in place; the next run finishes it.
+    Unfinished,
+    /// Nobody answered whether it stands.
+    Unknown,
 }
 
 /// Numbers of records by what their hash says.
@@ -92,14 +99,20 @@ impl Report {
             matches!(user.outcome, Outcome::Restored | Outcome::WouldBeRestored)
                 && user.losses.is_empty()
         };
-        if self.users.iter().all(whole) { 0 } else { 5 }
+        if self.users.iter().all(whole) && self.platform_failed.is_none() {
+            0
+        } else {
+            5
+        }
     }
 
     /// Whether every user stands as the archive has it.
     pub fn complete(&self) -> bool {
-        self.users
-            .iter()
-            .all(|user| user.outcome == Outcome::Restored && user.losses.is_empty())
+        self.platform_failed.is_none()
+            && self
+                .users
+                .iter()
+                .all(|user| user.outcome == Outcome::Restored && user.losses.is_empty())
     }
 
     /// The report for people.
@@ -121,6 +134,9 @@ impl Report {
             if let Some(integrity) = &user.integrity {
                 let _ = writeln!(text, "  {}", printable(&hashes(integrity)));
             }
+        }
+        if let Some(failure) = &self.platform_failed {
+            let _ = writeln!(text, "platform: FAILED: {}", printable(failure));
         }
         for (why, count) in &self.platform_left_out {
             let _ = writeln!(
@@ -158,10 +174,13 @@ fn line(user: &Restored) -> String {
         parts.join(", ")
     };
     match user.outcome {
+        Outcome::Restored if user.records.is_empty() => format!("{name}: restored: {reason}"),
         Outcome::Restored => format!("{name}: restored: {}", records()),
         Outcome::WouldBeRestored => format!("{name}: would be restored: {}", records()),
         Outcome::Skipped => format!("{name}: SKIPPED: {reason}"),
         Outcome::Failed => format!("{name}: FAILED, and is as before: {reason}"),
+        Outcome::Unfinished => format!("{name}: NOT FINISHED: {reason}"),
+        Outcome::Unknown => format!("{name}: UNKNOWN: {reason}"),
     }
 }
 

@@ -79,8 +79,28 @@ impl Journal {
         })
     }
 
-    /// Everything staged is on the disk before the journal is.
-    pub(super) fn write(&self) -> Result<(), RestoreError> {
+    /// Everything staged is on the disk before any journal is. All of them lie in one folder.
+    pub(super) fn write_all(journals: &[Self]) -> Result<(), RestoreError> {
+        let mut last = None;
+        for journal in journals {
+            last = Some(journal.write_aside()?);
+        }
+        let (Some(file), Some(journal)) = (last, journals.last()) else {
+            return Ok(());
+        };
+        syncfs(&file).map_err(|e| refused(&journal.aside(), e.into()))?;
+        for journal in journals {
+            let aside = journal.aside();
+            fs::rename(&aside, &journal.path).map_err(|e| refused(&aside, e))?;
+        }
+        sync(journal.path.parent().unwrap_or(&journal.path))
+    }
+
+    fn aside(&self) -> PathBuf {
+        self.path.with_extension("tmp")
+    }
+
+    fn write_aside(&self) -> Result<File, RestoreError> {
         for number in 0..self.owners.len() {
             let marker = self.staged.join(number.to_string()).join(MARKER);
             File::create(&marker).map_err(|e| refused(&marker, e))?;
@@ -91,14 +111,12 @@ impl Journal {
             mark: self.mark.clone(),
             owners: self.owners.clone(),
         };
-        let aside = self.path.with_extension("tmp");
+        let aside = self.aside();
         let failed = |e| refused(&aside, e);
         let text = serde_json::to_vec(&stored).map_err(|e| failed(e.into()))?;
         let mut file = File::create(&aside).map_err(failed)?;
         file.write_all(&text).map_err(failed)?;
-        syncfs(&file).map_err(|e| failed(e.into()))?;
-        fs::rename(&aside, &self.path).map_err(failed)?;
-        sync(self.path.parent().unwrap_or(&self.path))
+        Ok(file)
     }
 
     /// Puts the folders in place, as far as they are not. Can be done again and again.

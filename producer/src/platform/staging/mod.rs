@@ -4,12 +4,15 @@
 //! user is decided to stand, a journal says so ([`Journal`]); whatever happens then, the next run finishes it. Without a journal
 //! nothing was touched, and what lies aside is removed.
 
+mod begun;
 mod journal;
 
+pub use begun::Begun;
 pub use journal::{Journal, Mark};
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use decryptor_wasm::layout::is_safe_name;
@@ -17,43 +20,65 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::User;
 use super::attachments::folder;
-use super::write::RestoreError;
+use super::write::{Obstacle, RestoreError};
 
 /// The folder beside those of the users.
 const NAME: &str = ".pryv-backup-restore";
 /// Bytes of an attachment that are written at once.
 const PIECE: usize = 256 * 1024;
 
-/// The place aside, locked for this process.
+/// The place aside, locked for this process; it goes when nothing is left in it.
 pub struct Staging {
     base: PathBuf,
     root: PathBuf,
-    _lock: File,
+    /// None when nothing is to be written.
+    lock: Option<File>,
+    /// Whom this restore has made to stand.
+    pub begun: Begun,
 }
 
 impl Staging {
-    /// Takes the place in the folder of all users, which is made when it is missing.
+    /// Takes the place in the folder of all users, which is made when it is missing, for the restore of an archive.
     ///
     /// # Errors
     /// When another restore is at work there, or when the folder cannot be written.
-    pub fn open(base: &Path) -> Result<Self, RestoreError> {
-        let root = base.join(NAME);
-        fs::create_dir_all(&root).map_err(|e| refused(&root, e))?;
+    pub fn open(base: &Path, archive_id: &str) -> Result<Self, RestoreError> {
+        let mut staging = Self::look(base, archive_id);
+        let root = &staging.root;
         let path = root.join("lock");
-        let lock = File::create(&path).map_err(|e| refused(&path, e))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            RestoreError::Conflict {
-                what: format!(
-                    "another restore is at work in {}; wait for it",
-                    base.display()
-                ),
+        loop {
+            fs::create_dir_all(root).map_err(|e| refused(root, e))?;
+            let lock = File::create(&path).map_err(|e| refused(&path, e))?;
+            flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+                RestoreError::Conflict {
+                    what: format!(
+                        "another restore is at work in {}; wait for it",
+                        base.display()
+                    ),
+                }
+            })?;
+            // One that has ended meanwhile may have taken the file away.
+            let same = match (lock.metadata(), fs::metadata(&path)) {
+                (Ok(ours), Ok(there)) => ours.ino() == there.ino(),
+                _ => false,
+            };
+            if same {
+                staging.lock = Some(lock);
+                return Ok(staging);
             }
-        })?;
-        Ok(Self {
+        }
+    }
+
+    /// Looks at the place without touching anything.
+    #[must_use]
+    pub fn look(base: &Path, archive_id: &str) -> Self {
+        let root = base.join(NAME);
+        Self {
             base: base.to_owned(),
+            begun: Begun::new(&root, archive_id),
             root,
-            _lock: lock,
-        })
+            lock: None,
+        }
     }
 
     /// Begins a user.
@@ -69,13 +94,10 @@ impl Staging {
                 ),
             });
         }
-        let root = self.root.join(&user.user_id);
-        remove(&root)?;
-        fs::create_dir_all(&root).map_err(|e| refused(&root, e))?;
         Ok(Staged {
             base: self.base.clone(),
             journal: self.root.join(format!("{}.json", user.user_id)),
-            root,
+            root: self.root.join(&user.user_id),
             user: user.clone(),
             owners: Vec::new(),
             done: false,
@@ -88,6 +110,9 @@ impl Staging {
     /// When they cannot be read.
     pub fn journals(&self) -> Result<Vec<Journal>, RestoreError> {
         let mut journals = Vec::new();
+        if !self.root.exists() {
+            return Ok(journals);
+        }
         let failed = |e| refused(&self.root, e);
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
@@ -118,13 +143,54 @@ impl Staging {
         Ok(removed)
     }
 
-    /// Bytes that the disk of the users has left for this user.
+    /// What speaks against writing `bytes` here.
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn room(&self) -> Result<u64, RestoreError> {
-        let disk = rustix::fs::statvfs(&self.root).map_err(|e| refused(&self.root, e.into()))?;
+    pub fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
+        let mut obstacles = Vec::new();
+        let room = self.room()?;
+        if room < bytes {
+            obstacles.push(Obstacle {
+                fatal: true,
+                what: format!(
+                    "{} has {} MB left and about {} MB are needed; make room",
+                    self.base.display(),
+                    room / 1_000_000,
+                    bytes / 1_000_000
+                ),
+            });
+        }
+        if self.begun.other() {
+            obstacles.push(Obstacle::note(
+                "an earlier restore of another backup was stopped before the platform's own entries of its users were written: restore that one again to finish it",
+            ));
+        }
+        let waiting = self.journals()?.len();
+        if waiting > 0 {
+            obstacles.push(Obstacle::note(format!(
+                "an earlier restore was stopped while {waiting} users were put in place; the next restore finishes or undoes that first"
+            )));
+        }
+        Ok(obstacles)
+    }
+
+    /// Bytes that the disk of the users has left for this user.
+    fn room(&self) -> Result<u64, RestoreError> {
+        let there = self.root.ancestors().find(|path| path.exists());
+        let disk = rustix::fs::statvfs(there.unwrap_or(Path::new("/")))
+            .map_err(|e| refused(&self.root, e.into()))?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // Nobody else has the lock. A folder that is not empty stays for the next run.
+            let _ = fs::remove_file(self.root.join("lock"));
+            let _ = fs::remove_dir(&self.root);
+        }
     }
 }
 
@@ -153,6 +219,9 @@ impl Staged {
                         collection: "series",
                         what: format!("the namespace {owner:?} names no folder"),
                     });
+                }
+                if self.owners.is_empty() {
+                    remove(&self.root)?;
                 }
                 self.owners.push(owner.to_owned());
                 self.owners.len() - 1
@@ -207,32 +276,48 @@ impl Staged {
         }
     }
 
-    /// Decides that the user stands: everything is on the disk, and so is the journal that says what is still to be done.
-    /// With [`Mark::Transaction`] it stands only if that transaction does. Without any folder there is nothing to decide.
-    ///
-    /// # Errors
-    /// When the disk refuses; then nothing was decided.
-    pub fn decide(mut self, mark: Mark) -> Result<Option<Journal>, RestoreError> {
-        if self.owners.is_empty() {
-            return Ok(None);
-        }
-        let journal = Journal {
+    /// Whether there is nothing to put in place.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    fn journal(&self, mark: &Mark) -> Journal {
+        Journal {
             user: self.user.clone(),
-            mark,
+            mark: mark.clone(),
             owners: self.owners.clone(),
             base: self.base.clone(),
             staged: self.root.clone(),
             path: self.journal.clone(),
-        };
-        journal.write()?;
-        self.done = true;
-        Ok(Some(journal))
+        }
     }
+}
+
+/// Decides that the users stand: everything is on the disk, and so are the journals that say what is still to be done.
+/// With [`Mark::Transaction`] they stand only if that transaction does. Without any folder there is nothing to decide.
+///
+/// # Errors
+/// When the disk refuses; then nothing was decided.
+pub fn decide(mut all: Vec<Staged>, mark: &Mark) -> Result<Vec<Journal>, RestoreError> {
+    all.retain(|staged| !staged.is_empty());
+    let journals: Vec<Journal> = all.iter().map(|staged| staged.journal(mark)).collect();
+    if let Err(error) = Journal::write_all(&journals) {
+        for journal in journals {
+            // What cannot be removed now belongs to a transaction that will never be.
+            let _ = journal.undo();
+        }
+        return Err(error);
+    }
+    for staged in &mut all {
+        staged.done = true;
+    }
+    Ok(journals)
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.done {
+        if !self.done && !self.owners.is_empty() {
             // What cannot be removed now is removed by the next run.
             let _ = fs::remove_dir_all(&self.root);
         }

@@ -1,40 +1,44 @@
 //! The way back in for the PostgreSQL engine: one transaction for each user, beside the files that are not in the database.
 
+mod bulk;
 mod copy_in;
+mod feed;
+mod group;
 mod rows;
 mod user;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use self::user::PostgresUser;
+use self::group::PostgresGroup;
+use self::rows::Layout;
 use super::connection::{Connection, Server, literal};
 use super::tables::Tables;
 use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
 use crate::platform::json::Fields;
-use crate::platform::sqlite::write::SqliteUser;
 use crate::platform::staging::{Mark, Staging};
 use crate::platform::write::{
-    Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, UserWriter,
+    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter,
 };
-use crate::platform::{Shared, User, lock};
+use crate::platform::{Collection, Shared, User, lock};
+
+/// Users in one transaction.
+const TOGETHER: usize = 200;
 
 /// A platform whose base engine is PostgreSQL, as one that takes users.
 pub struct PostgresWriter {
     server: Server,
     pub(super) engines: Engines,
     index: Index,
-    users_dir: PathBuf,
-    staging: Staging,
+    pub(super) staging: Staging,
     pub(super) tables: Tables,
     pub(super) from_sqlite: bool,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl PostgresWriter {
-    /// The platform in a database, with its files in `users_dir`.
+    /// The platform in a database, with its files where `staging` is.
     ///
     /// # Errors
     /// When the server cannot be reached or is not that of a platform, or when another restore is at work there.
@@ -42,7 +46,7 @@ impl PostgresWriter {
         config: &Postgres,
         engines: Engines,
         index: Index,
-        users_dir: PathBuf,
+        staging: impl FnOnce() -> Result<Staging, RestoreError>,
         from_sqlite: bool,
     ) -> Result<Self, RestoreError> {
         let server = Server::new(config)?;
@@ -68,11 +72,10 @@ impl PostgresWriter {
         }
         Ok(Self {
             tables: Tables::read(&connection, &names)?,
-            staging: Staging::open(&users_dir)?,
+            staging: staging()?,
             server,
             engines,
             index,
-            users_dir,
             from_sqlite,
             idle: Mutex::new(vec![connection]),
         })
@@ -117,6 +120,72 @@ impl PostgresWriter {
         tables
     }
 
+    /// All of these statements or none; once done they outlive a crash, whatever the server is set to.
+    fn durably(&self, statements: &[String]) -> Result<(), RestoreError> {
+        let sql = format!(
+            "BEGIN; SET LOCAL synchronous_commit = on; {}; COMMIT",
+            statements.join("; ")
+        );
+        self.with(|connection| Ok(connection.run(&sql)?))
+    }
+
+    /// Those that may become large, among them.
+    pub(super) fn bulk_tables(&self) -> Vec<&'static str> {
+        let mut tables = self.user_tables();
+        if self.engines.series {
+            tables.push("series_data");
+        }
+        tables
+    }
+
+    /// Whether a collection is in the database.
+    pub(super) fn inside(&self, collection: Collection) -> bool {
+        match collection {
+            Collection::Audit => self.engines.audit,
+            Collection::Series => self.engines.series,
+            _ => true,
+        }
+    }
+
+    /// How records become rows, where that depends on the age of the database.
+    pub(super) fn layouts(&self) -> Vec<(Collection, Layout)> {
+        let all = [
+            Collection::Streams,
+            Collection::Accesses,
+            Collection::Profile,
+            Collection::Webhooks,
+            Collection::Events,
+            Collection::Audit,
+        ];
+        let inside = all.into_iter().filter(|of| self.inside(*of));
+        inside
+            .map(|of| {
+                let columns = self.tables.columns(user::table(of).name());
+                (of, Layout::new(of, columns))
+            })
+            .collect()
+    }
+
+    /// What takes everything away that is there of some users.
+    pub(super) fn removal(&self, users: &[&User]) -> String {
+        let ids: Vec<String> = users.iter().map(|user| literal(&user.user_id)).collect();
+        let ids = ids.join(", ");
+        let mut statements = vec![format!("DELETE FROM users_index WHERE user_id IN ({ids})")];
+        for table in self.user_tables() {
+            statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
+        }
+        if self.engines.series {
+            let live = users
+                .iter()
+                .map(|user| literal(&format!("user.{}", user.username)));
+            statements.push(format!(
+                "DELETE FROM series_data WHERE user_id IN ({ids}, {})",
+                live.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        statements.join("; ")
+    }
+
     fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, RestoreError> {
         self.with(|connection| {
             let rows = connection.rows(sql)?.into_iter().map(|row| {
@@ -131,36 +200,69 @@ impl PostgresWriter {
     }
 }
 
+/// What became of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// It counts.
+    Committed,
+    /// It never was.
+    Aborted,
+    /// It goes on.
+    Open,
+    /// The server does not know, or does not know any more.
+    Unknown,
+}
+
+impl PostgresWriter {
+    /// Asks the server what became of a transaction, by its id.
+    pub(super) fn fate(&self, id: &str) -> Result<Fate, RestoreError> {
+        let sql = format!("SELECT pg_xact_status({}::xid8), ''", literal(id));
+        let rows = self.with(|connection| Ok(connection.rows(&sql)?))?;
+        let status = rows.into_iter().flatten().flatten().next();
+        Ok(match status.as_deref() {
+            Some("committed") => Fate::Committed,
+            Some("aborted") => Fate::Aborted,
+            Some("in progress") => Fate::Open,
+            _ => Fate::Unknown,
+        })
+    }
+
+    /// The same of a transaction whose end was begun, and which a server that has lost the connection may not have noticed yet.
+    pub(super) fn settled(&self, id: &str) -> Result<Fate, RestoreError> {
+        for _ in 0..50 {
+            match self.fate(id)? {
+                Fate::Open => std::thread::sleep(std::time::Duration::from_millis(100)),
+                other => return Ok(other),
+            }
+        }
+        Ok(Fate::Open)
+    }
+}
+
 impl PlatformWriter for PostgresWriter {
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError> {
         let mut recovered = Vec::new();
         for journal in self.staging.journals()? {
             let finished = match &journal.mark {
                 Mark::Journal => true,
-                Mark::Transaction(id) => {
-                    let status =
-                        self.pairs(&format!("SELECT pg_xact_status({}::xid8), ''", literal(id)))?;
-                    match status.first().map(|(status, _)| status.as_str()) {
-                        Some("committed") => true,
-                        Some("aborted") => false,
-                        other => {
-                            let what = match other {
-                                Some("in progress") => {
-                                    "is still at work; wait for it, or end its connection"
-                                }
-                                _ => {
-                                    "is too long ago for the server to know its end; look whether the user stands, then remove the journal in .pryv-backup-restore"
-                                }
-                            };
-                            return Err(RestoreError::Conflict {
-                                what: format!(
-                                    "the transaction that restored {:?} in an earlier run {what}",
-                                    journal.user.username
-                                ),
-                            });
-                        }
+                Mark::Transaction(id) => match self.fate(id)? {
+                    Fate::Committed => true,
+                    Fate::Aborted => false,
+                    other => {
+                        let what = match other {
+                            Fate::Open => "is still at work; wait for it, or end its connection",
+                            _ => {
+                                "is too long ago for the server to know its end; look whether the user stands, then remove the journal in .pryv-backup-restore"
+                            }
+                        };
+                        return Err(RestoreError::Conflict {
+                            what: format!(
+                                "the transaction that restored {:?} in an earlier run {what}",
+                                journal.user.username
+                            ),
+                        });
                     }
-                }
+                },
             };
             recovered.push(Recovered {
                 user: journal.user.clone(),
@@ -178,19 +280,8 @@ impl PlatformWriter for PostgresWriter {
     }
 
     fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
-        let mut obstacles = Vec::new();
-        let room = self.staging.room()?;
-        if room < bytes && !self.engines.files {
-            obstacles.push(Obstacle {
-                fatal: true,
-                what: format!(
-                    "{} has {} MB left and up to {} MB are needed; make room",
-                    self.users_dir.display(),
-                    room / 1_000_000,
-                    bytes / 1_000_000
-                ),
-            });
-        }
+        let bytes = if self.engines.files { 0 } else { bytes };
+        let mut obstacles = self.staging.obstacles(bytes)?;
         let index =
             self.pairs("SELECT indexdef, '' FROM pg_indexes WHERE indexname = 'idx_access_token'")?;
         if index
@@ -233,14 +324,49 @@ impl PlatformWriter for PostgresWriter {
             .collect())
     }
 
+    fn together(&self) -> usize {
+        TOGETHER
+    }
+
     fn begin<'a>(
         &'a self,
-        user: &User,
+        users: &[&User],
         replace: bool,
-    ) -> Result<Box<dyn UserWriter + 'a>, RestoreError> {
-        let staged = self.staging.begin(user)?;
-        let files = SqliteUser::new(user, staged, self.from_sqlite, replace)?;
-        Ok(Box::new(PostgresUser::new(self, user, files, replace)?))
+    ) -> Result<Box<dyn GroupWriter + 'a>, RestoreError> {
+        match PostgresGroup::begin(self, users, replace, None)? {
+            Some(group) => Ok(Box::new(group)),
+            None => Err(RestoreError::Conflict {
+                what: "the transaction was not begun".to_owned(),
+            }),
+        }
+    }
+
+    fn begin_bulk<'a>(
+        &'a self,
+        users: &[&User],
+        replace: bool,
+        bytes: u64,
+    ) -> Result<Option<Box<dyn GroupWriter + 'a>>, RestoreError> {
+        let group = PostgresGroup::begin(self, users, replace, Some(bytes))?;
+        Ok(group.map(|group| Box::new(group) as Box<dyn GroupWriter + 'a>))
+    }
+
+    fn begun(&self) -> Result<HashSet<String>, RestoreError> {
+        let mut begun = HashSet::new();
+        for entry in self.staging.begun.entries()? {
+            let stands = match &entry.transaction {
+                Some(id) => self.fate(id)? == Fate::Committed,
+                None => true,
+            };
+            if stands {
+                begun.insert(entry.user_id);
+            }
+        }
+        Ok(begun)
+    }
+
+    fn ended(&self) -> Result<(), RestoreError> {
+        self.staging.begun.clear()
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
@@ -269,6 +395,17 @@ impl SharedWriter for PostgresShared<'_> {
         }
     }
 
+    fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(Vec::new()),
+            Index::Rqlite(index) => Ok(index.beginning(prefix)?),
+            Index::Postgres => self.0.pairs(&format!(
+                "SELECT key, value FROM platform_kv WHERE starts_with(key, {}) ORDER BY key COLLATE \"C\"",
+                literal(prefix)
+            )),
+        }
+    }
+
     fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError> {
         match &self.0.index {
             Index::None => Ok(()),
@@ -284,8 +421,7 @@ impl SharedWriter for PostgresShared<'_> {
                         )
                     })
                     .collect();
-                self.0
-                    .with(|connection| Ok(connection.run(&statements.join("; "))?))
+                self.0.durably(&statements)
             }
         }
     }
@@ -302,7 +438,7 @@ impl SharedWriter for PostgresShared<'_> {
             let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
             statements.push(match kind {
                 Shared::Aliases => format!(
-                    "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO UPDATE SET user_id = excluded.user_id",
+                    "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO NOTHING",
                     get("alias"),
                     get("userId")
                 ),
@@ -323,7 +459,6 @@ impl SharedWriter for PostgresShared<'_> {
                 Shared::Index | Shared::Keys => continue,
             });
         }
-        self.0
-            .with(|connection| Ok(connection.run(&statements.join("; "))?))
+        self.0.durably(&statements)
     }
 }

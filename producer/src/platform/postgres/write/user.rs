@@ -1,19 +1,17 @@
-//! One user on its way into the database, in one transaction; its files lie aside until that stands.
+//! One user on its way into the database, among those of its group.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 use serde_json::value::RawValue;
 
-use super::PostgresWriter;
-use super::copy_in::{CopyIn, field};
-use super::rows::{Lacking, Layout, string};
+use super::copy_in::field;
+use super::feed::Table;
+use super::group::PostgresGroup;
+use super::rows::{Lacking, string};
 use crate::platform::json::Fields;
-use crate::platform::postgres::connection::{Connection, literal};
-use crate::platform::postgres::copy::Row;
-use crate::platform::postgres::shape::Shape;
 use crate::platform::sqlite::write::{SqliteUser, path, rows as files};
-use crate::platform::staging::Mark;
 use crate::platform::write::{RestoreError, Unheld, UserWriter};
 use crate::platform::{Collection, PlatformError, User};
 
@@ -22,72 +20,47 @@ const NOBODY: &str = "restore";
 /// Bytes of an attachment in one row.
 const PIECE: usize = 1 << 20;
 
-/// A user in an open transaction.
-pub struct PostgresUser<'a> {
-    platform: &'a PostgresWriter,
+/// A user whose records are coming.
+pub struct PostgresUser<'g, 'a> {
+    group: &'g mut PostgresGroup<'a>,
     user: User,
-    connection: Option<Connection>,
     /// What the platform keeps in files.
     files: SqliteUser,
-    open: Option<(Collection, Layout, CopyIn)>,
     streams: Vec<String>,
+    /// Where each stream is.
+    paths: HashMap<String, String>,
     unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
 }
 
-impl<'a> PostgresUser<'a> {
+impl<'g, 'a> PostgresUser<'g, 'a> {
     pub(super) fn new(
-        platform: &'a PostgresWriter,
+        group: &'g mut PostgresGroup<'a>,
         user: &User,
         files: SqliteUser,
-        replace: bool,
     ) -> Result<Self, RestoreError> {
-        let connection = platform.connection()?;
-        connection.run("BEGIN; SET LOCAL synchronous_commit = on")?;
-        let (id, name) = (literal(&user.user_id), literal(&user.username));
-        if replace {
-            let mut statements = vec![format!("DELETE FROM users_index WHERE user_id = {id}")];
-            for table in platform.user_tables() {
-                statements.push(format!("DELETE FROM {table} WHERE user_id = {id}"));
-            }
-            if platform.engines.series {
-                let live = literal(&format!("user.{}", user.username));
-                statements.push(format!(
-                    "DELETE FROM series_data WHERE user_id IN ({id}, {live})"
-                ));
-            }
-            connection.run(&statements.join("; "))?;
-        }
-        connection
-            .run(&format!(
-                "INSERT INTO users_index (username, user_id) VALUES ({name}, {id})"
-            ))
-            .map_err(|e| conflict(e, "users_index"))?;
-        Ok(Self {
-            platform,
+        let mut new = Self {
+            group,
             user: user.clone(),
-            connection: Some(connection),
             files,
-            open: None,
             streams: Vec::new(),
+            paths: HashMap::new(),
             unheld: BTreeMap::new(),
-        })
+        };
+        new.row(Table::Users, &[Some(&user.username), Some(&user.user_id)])?;
+        Ok(new)
     }
 
-    fn connection(&self) -> Result<&Connection, RestoreError> {
-        self.connection
-            .as_ref()
-            .ok_or_else(|| RestoreError::Conflict {
-                what: "the transaction has ended".to_owned(),
-            })
-    }
-
-    /// Whether a collection is in the database.
-    fn inside(&self, collection: Collection) -> bool {
-        match collection {
-            Collection::Audit => self.platform.engines.audit,
-            Collection::Series => self.platform.engines.series,
-            _ => true,
+    /// Appends a row.
+    fn row(&mut self, table: Table, cells: &[Option<&str>]) -> Result<(), RestoreError> {
+        let row = self.group.rows(table)?;
+        for (i, cell) in cells.iter().enumerate() {
+            if i > 0 {
+                row.push(b'\t');
+            }
+            field(*cell, row);
         }
+        row.push(b'\n');
+        self.group.pass(table)
     }
 
     fn lack(&mut self, collection: Collection, what: String) {
@@ -104,14 +77,6 @@ impl<'a> PostgresUser<'a> {
         }
     }
 
-    /// Ends the table that is being filled.
-    fn close(&mut self) -> Result<(), RestoreError> {
-        if let Some((collection, _, copy)) = self.open.take() {
-            copy.finish().map_err(|e| conflict(e, collection.name()))?;
-        }
-        Ok(())
-    }
-
     fn record(
         &mut self,
         collection: Collection,
@@ -119,23 +84,12 @@ impl<'a> PostgresUser<'a> {
         path: Option<&str>,
     ) -> Result<(), RestoreError> {
         let fields = parse(collection, line)?;
-        if self
-            .open
-            .as_ref()
-            .is_none_or(|(open, _, _)| *open != collection)
-        {
-            self.close()?;
-            let table = table(collection);
-            let layout = Layout::new(collection, self.platform.tables.columns(table));
-            let copy = CopyIn::begin(self.connection()?, table, &layout.columns())?;
-            self.open = Some((collection, layout, copy));
-        }
-        let Some((_, layout, copy)) = &mut self.open else {
-            return Ok(());
-        };
-        let lacking = layout.write(&self.user.user_id, &fields, path, copy.rows());
-        copy.pass().map_err(|e| conflict(e, collection.name()))?;
+        let user_id = &self.user.user_id;
+        let lacking = self.group.record(collection, user_id, &fields, path)?;
         self.note(collection, lacking);
+        if collection == Collection::Events {
+            self.in_streams(&fields)?;
+        }
         Ok(())
     }
 
@@ -152,30 +106,52 @@ impl<'a> PostgresUser<'a> {
             let id = files::id(&parse(Collection::Streams, line)?, "id");
             let path = path(&id, &parents);
             self.record(Collection::Streams, line, Some(&path))?;
+            self.paths.insert(id, path);
         }
-        self.close()
+        Ok(())
+    }
+
+    /// Where a live event is: what all queries by stream go through.
+    fn in_streams(&mut self, event: &Fields<'_>) -> Result<(), RestoreError> {
+        let set = |key| event.get(key).is_some_and(|raw| raw != "null");
+        let ids = event.get("streamIds").unwrap_or_default();
+        if set("headId") || set("deleted") || !ids.starts_with('[') {
+            return Ok(());
+        }
+        let ids: Vec<&RawValue> = serde_json::from_str(ids).unwrap_or_default();
+        let event_id = string(event.get("id").unwrap_or_default());
+        let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(ids.len());
+        for id in ids {
+            let id = string(id.get());
+            if id == "null" || seen.contains(&id) {
+                continue;
+            }
+            let row = self.group.rows(Table::EventStreams)?;
+            for cell in [&self.user.user_id, event_id.as_ref(), id.as_ref()] {
+                text(cell, row);
+                row.push(b'\t');
+            }
+            match self.paths.get(id.as_ref()) {
+                Some(path) => text(path, row),
+                None => text(&format!("{id}/"), row),
+            }
+            row.push(b'\n');
+            self.group.pass(Table::EventStreams)?;
+            seen.push(id);
+        }
+        Ok(())
     }
 
     fn account(&mut self, line: &str) -> Result<(), RestoreError> {
-        self.close()?;
         let account = parse(Collection::Account, line)?;
-        let from_sqlite = self.platform.from_sqlite;
-        for (list, table, columns) in [
-            ("passwords", "passwords", "user_id, time, hash, created_by"),
-            (
-                "storeKeyValues",
-                "store_key_values",
-                "user_id, store_id, key, value",
-            ),
-            (
-                "accountFields",
-                "account_fields",
-                "user_id, field, value, time, created_by",
-            ),
+        let from_sqlite = self.group.platform.from_sqlite;
+        for (list, table) in [
+            ("passwords", Table::Passwords),
+            ("storeKeyValues", Table::StoreKeyValues),
+            ("accountFields", Table::AccountFields),
         ] {
             let items: Vec<&RawValue> =
                 serde_json::from_str(account.get(list).unwrap_or("[]")).unwrap_or_default();
-            let mut copy = CopyIn::begin(self.connection()?, table, columns)?;
             for item in items {
                 let item = parse(Collection::Account, item.get())?;
                 let text = |a: &str, b: &str| {
@@ -202,21 +178,16 @@ impl<'a> PostgresUser<'a> {
                         Some(by),
                     ],
                 };
-                let row = copy.rows();
-                field(Some(&self.user.user_id), row);
-                for cell in cells {
-                    row.push(b'\t');
-                    field(cell.as_deref(), row);
-                }
-                row.push(b'\n');
+                let owner = self.user.user_id.clone();
+                let mut row = vec![Some(owner.as_str())];
+                row.extend(cells.iter().map(Option::as_deref));
+                self.row(table, &row)?;
             }
-            copy.finish().map_err(|e| conflict(e, "account"))?;
         }
         Ok(())
     }
 
     fn points(&mut self, line: &str) -> Result<(), RestoreError> {
-        self.close()?;
         let fields = parse(Collection::Series, line)?;
         let measurement = files::id(&fields, "measurement");
         let namespace = match fields.get("namespace") {
@@ -229,48 +200,16 @@ impl<'a> PostgresUser<'a> {
         };
         let points: Vec<&RawValue> = serde_json::from_str(fields.get("points").unwrap_or("[]"))
             .map_err(|e| bad(e.to_string()))?;
-        let columns = "user_id, event_id, point_time, delta_time, fields";
-        let mut copy = CopyIn::begin(self.connection()?, "series_data", columns)?;
         for point in points {
             let point = Fields::parse(point.get()).map_err(bad)?;
             let time = point.get("time").unwrap_or_default();
             let time = files::nanoseconds(time)
                 .ok_or_else(|| bad(format!("{time:?} is no time in milliseconds")))?
                 .to_string();
-            let row = copy.rows();
-            for (i, cell) in [
-                &namespace,
-                &measurement,
-                &time,
-                &time,
-                &files::point(&point),
-            ]
-            .into_iter()
-            .enumerate()
-            {
-                if i > 0 {
-                    row.push(b'\t');
-                }
-                field(Some(cell), row);
-            }
-            row.push(b'\n');
-            copy.pass()?;
+            let point = files::point(&point);
+            let cells = [&namespace, &measurement, &time, &time, &point];
+            self.row(Table::Series, &cells.map(|cell| Some(cell.as_str())))?;
         }
-        copy.finish().map_err(|e| conflict(e, "series"))?;
-        Ok(())
-    }
-
-    /// Where each live event is: what all queries by stream go through.
-    fn event_streams(&self) -> Result<(), RestoreError> {
-        let id = literal(&self.user.user_id);
-        self.connection()?.run(&format!(
-            "INSERT INTO event_streams (user_id, event_id, stream_id, stream_path) \
-             SELECT e.user_id, e.id, s.id, coalesce(t.path, s.id || '/') \
-             FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(e.stream_ids) AS s(id) \
-             LEFT JOIN streams t ON t.user_id = e.user_id AND t.id = s.id \
-             WHERE e.user_id = {id} AND e.head_id IS NULL AND e.deleted IS NULL AND jsonb_typeof(e.stream_ids) = 'array' \
-             ON CONFLICT DO NOTHING"
-        ))?;
         Ok(())
     }
 }
@@ -282,15 +221,30 @@ fn parse(collection: Collection, line: &str) -> Result<Fields<'_>, RestoreError>
     })
 }
 
-fn table(collection: Collection) -> &'static str {
+/// Where the records of a collection go.
+pub(super) fn table(collection: Collection) -> Table {
     match collection {
-        Collection::Audit => "audit_events",
-        other => other.name(),
+        Collection::Streams => Table::Streams,
+        Collection::Accesses => Table::Accesses,
+        Collection::Profile => Table::Profile,
+        Collection::Webhooks => Table::Webhooks,
+        Collection::Events => Table::Events,
+        Collection::Account => Table::AccountFields,
+        Collection::Audit => Table::Audit,
+        Collection::Series => Table::Series,
+    }
+}
+
+/// A text that may hold the character that no text of the server can; its record was noted already.
+fn text(text: &str, row: &mut Vec<u8>) {
+    match text.contains('\0') {
+        true => field(Some(&text.replace('\0', "")), row),
+        false => field(Some(text), row),
     }
 }
 
 /// A row that is there twice, or that the server cannot take, is the archive's fault.
-fn conflict(error: PlatformError, collection: &'static str) -> RestoreError {
+pub(super) fn conflict(error: PlatformError, collection: &'static str) -> RestoreError {
     let said = error.to_string();
     // Classes 22 and 23: data that is not valid, and constraints.
     let code = said
@@ -317,9 +271,9 @@ fn conflict(error: PlatformError, collection: &'static str) -> RestoreError {
     RestoreError::Platform(error)
 }
 
-impl UserWriter for PostgresUser<'_> {
+impl UserWriter for PostgresUser<'_, '_> {
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
-        if !self.inside(collection) {
+        if !self.group.platform.inside(collection) {
             return self.files.records(collection, lines);
         }
         if collection != Collection::Streams && !self.streams.is_empty() {
@@ -346,12 +300,9 @@ impl UserWriter for PostgresUser<'_> {
         file_id: &str,
         content: &mut dyn Read,
     ) -> Result<(), RestoreError> {
-        if !self.platform.engines.files {
+        if !self.group.platform.engines.files {
             return self.files.attachment(event_id, file_id, content);
         }
-        self.close()?;
-        let columns = "user_id, event_id, file_id, seq, data";
-        let mut copy = CopyIn::begin(self.connection()?, "attachment_files", columns)?;
         let mut piece = Vec::with_capacity(PIECE);
         for seq in 0.. {
             piece.clear();
@@ -362,8 +313,8 @@ impl UserWriter for PostgresUser<'_> {
             if piece.is_empty() && seq > 0 {
                 break;
             }
-            let row = copy.rows();
             let number = seq.to_string();
+            let row = self.group.rows(Table::Files)?;
             for cell in [&self.user.user_id, event_id, file_id, &number] {
                 field(Some(cell), row);
                 row.push(b'\t');
@@ -374,86 +325,36 @@ impl UserWriter for PostgresUser<'_> {
                 row.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             }
             row.push(b'\n');
-            copy.pass()?;
+            self.group.pass(Table::Files)?;
             if piece.len() < PIECE {
                 break;
             }
         }
-        copy.finish().map_err(|e| conflict(e, "attachments"))?;
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), RestoreError> {
+    fn end(mut self: Box<Self>) -> Result<Vec<Unheld>, RestoreError> {
         self.write_streams()?;
-        self.close()?;
-        self.event_streams()?;
-        self.files.flush_some()
-    }
-
-    fn read_back(
-        &mut self,
-        collection: Collection,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), RestoreError> {
-        if !self.inside(collection) {
-            return self.files.read_back(collection, take);
-        }
-        let table = table(collection);
-        let shape = Shape::new(collection, self.platform.tables.columns(table));
-        let query = format!(
-            "SELECT {} FROM {table} WHERE user_id = {}",
-            shape.select(),
-            literal(&self.user.user_id)
-        );
-        let mut copy = self.connection()?.copy(&query)?;
-        let (mut row, mut line) = (Row::default(), Vec::new());
-        while copy.next(&mut row)? {
-            line.clear();
-            shape
-                .write(&row, &mut line)
-                .map_err(|what| RestoreError::Record {
-                    collection: collection.name(),
-                    what,
-                })?;
-            take(&line)?;
-        }
-        Ok(())
-    }
-
-    fn unheld(&self) -> Vec<Unheld> {
-        let mut all = self.files.unheld();
+        self.files.flush_some()?;
+        let Self {
+            group,
+            user,
+            files,
+            unheld,
+            ..
+        } = *self;
+        let mut all = files.unheld();
         all.extend(
-            self.unheld
-                .iter()
+            unheld
+                .into_iter()
                 .map(|((_, what), (collection, records))| Unheld {
-                    collection: *collection,
-                    what: what.clone(),
-                    records: *records,
+                    collection,
+                    what,
+                    records,
                 }),
         );
-        all
-    }
-
-    fn commit(mut self: Box<Self>) -> Result<(), RestoreError> {
-        let Some(connection) = self.connection.take() else {
-            return Ok(());
-        };
-        let rows = connection.rows("SELECT pg_current_xact_id()::text")?;
-        let xid = rows
-            .into_iter()
-            .flatten()
-            .flatten()
-            .next()
-            .unwrap_or_default();
-        let journal = self.files.decide(Mark::Transaction(xid))?;
-        // From here on the next run knows what became of it.
-        connection.run("COMMIT")?;
-        self.platform.give_back(connection);
-        if let Some(journal) = journal {
-            journal.place()?;
-            journal.finish()?;
-        }
-        Ok(())
+        group.add(user, files);
+        Ok(all)
     }
 }
 

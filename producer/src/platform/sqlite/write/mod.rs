@@ -1,10 +1,11 @@
 //! The way back in for the SQLite engine: new files for each user, put in the place of the old ones.
 
 pub mod rows;
+mod running;
 mod store;
 mod user;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +13,13 @@ use rusqlite::Connection;
 
 use self::store::failed;
 pub use self::user::{SqliteUser, path};
+use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
-use crate::platform::staging::{Journal, Mark, Staging, refused};
+use crate::platform::staging::{Journal, Mark, Staging, decide, refused};
 use crate::platform::write::{
-    Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, Unheld, UserWriter,
+    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, Unheld,
+    UserWriter,
 };
 use crate::platform::{Collection, Platform, Shared, User, rqlite};
 
@@ -30,21 +33,20 @@ pub struct SqliteWriter {
 }
 
 impl SqliteWriter {
-    /// The platform in `users_dir`, which is made when it is missing; `index` is its own database, left alone when `None`.
-    ///
-    /// # Errors
-    /// When the folder cannot be written, or when another restore is at work there.
+    /// The platform in `users_dir`; `index` is its own database, left alone when `None`.
+    #[must_use]
     pub fn new(
         users_dir: &Path,
         index: Option<rqlite::Rqlite>,
+        staging: Staging,
         from_sqlite: bool,
-    ) -> Result<Self, RestoreError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             users_dir: users_dir.to_owned(),
             index,
-            staging: Staging::open(users_dir)?,
+            staging,
             from_sqlite,
-        })
+        }
     }
 
     /// Does what a journal has decided.
@@ -62,6 +64,7 @@ impl SqliteWriter {
             change.commit()
         };
         rows().map_err(|e| failed(&path, e))?;
+        self.staging.begun.add(user_id, None)?;
         journal.finish()
     }
 
@@ -105,25 +108,17 @@ impl PlatformWriter for SqliteWriter {
     }
 
     fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
-        let mut obstacles = Vec::new();
-        let room = self.staging.room()?;
-        if room < bytes {
-            obstacles.push(Obstacle {
-                fatal: true,
-                what: format!(
-                    "{} has {} MB left and about {} MB are needed; make room",
-                    self.users_dir.display(),
-                    room / 1_000_000,
-                    bytes / 1_000_000
-                ),
-            });
-        }
-        let index = self.users_dir.join("user-index.db-wal");
-        if std::fs::metadata(&index).is_ok_and(|file| file.len() > 0) {
-            obstacles.push(Obstacle {
-                fatal: false,
-                what: "a Pryv.io core seems to be running on this platform: stop it first, or restart it afterwards".to_owned(),
-            });
+        let mut obstacles = self.staging.obstacles(bytes)?;
+        if running::holds(&self.users_dir) {
+            obstacles.push(Obstacle::note(
+                "a process has files of this platform open: if it is a Pryv.io core, stop it first, or restart it afterwards",
+            ));
+        } else if std::fs::metadata(self.users_dir.join("user-index.db-wal"))
+            .is_ok_and(|file| file.len() > 0)
+        {
+            obstacles.push(Obstacle::note(
+                "the log of user-index.db is not empty: a Pryv.io core is running elsewhere on these files, or was not stopped in order; stop it first, or restart it afterwards",
+            ));
         }
         Ok(obstacles)
     }
@@ -139,25 +134,39 @@ impl PlatformWriter for SqliteWriter {
         if !self.users_dir.join("user-index.db").exists() {
             return Ok(HashMap::new());
         }
-        let (path, index) = self.open_index()?;
+        let index = SqliteFile::open(&self.users_dir.join("user-index.db"))?;
+        if !index.has_table("alias4id")? {
+            return Ok(HashMap::new());
+        }
         let read = || -> rusqlite::Result<HashMap<String, String>> {
-            let mut statement = index.prepare("SELECT alias, userId FROM alias4id")?;
+            let mut statement = index
+                .connection
+                .prepare("SELECT alias, userId FROM alias4id")?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect()
         };
-        read().map_err(|e| failed(&path, e))
+        Ok(read().map_err(|e| index.error(e))?)
     }
 
     fn begin<'a>(
         &'a self,
-        user: &User,
+        _users: &[&User],
         replace: bool,
-    ) -> Result<Box<dyn UserWriter + 'a>, RestoreError> {
-        let staged = self.staging.begin(user)?;
-        Ok(Box::new(SqliteBase {
+    ) -> Result<Box<dyn GroupWriter + 'a>, RestoreError> {
+        Ok(Box::new(SqliteGroup {
             platform: self,
-            files: SqliteUser::new(user, staged, self.from_sqlite, replace)?,
+            replace,
+            files: None,
         }))
+    }
+
+    fn begun(&self) -> Result<HashSet<String>, RestoreError> {
+        let entries = self.staging.begun.entries()?.into_iter();
+        Ok(entries.map(|entry| entry.user_id).collect())
+    }
+
+    fn ended(&self) -> Result<(), RestoreError> {
+        self.staging.begun.clear()
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
@@ -166,14 +175,56 @@ impl PlatformWriter for SqliteWriter {
 }
 
 /// A user all of whom is in files.
-struct SqliteBase<'a> {
+struct SqliteGroup<'a> {
     platform: &'a SqliteWriter,
-    files: SqliteUser,
+    replace: bool,
+    files: Option<SqliteUser>,
 }
+
+impl SqliteGroup<'_> {
+    fn files(&mut self) -> Result<&mut SqliteUser, RestoreError> {
+        self.files.as_mut().ok_or_else(|| RestoreError::Conflict {
+            what: "no user was begun".to_owned(),
+        })
+    }
+}
+
+impl GroupWriter for SqliteGroup<'_> {
+    fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError> {
+        let staged = self.platform.staging.begin(user)?;
+        let files = SqliteUser::new(user, staged, self.platform.from_sqlite, self.replace)?;
+        Ok(Box::new(SqliteBase(self.files.insert(files))))
+    }
+
+    fn flush(&mut self) -> Result<(), RestoreError> {
+        Ok(())
+    }
+
+    fn read_back(
+        &mut self,
+        _user: &User,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        self.files()?.read_back(collection, take)
+    }
+
+    fn commit(self: Box<Self>) -> Result<Vec<Option<RestoreError>>, RestoreError> {
+        let files = self.files.map(SqliteUser::staged);
+        let mut journals = decide(files.into_iter().collect(), &Mark::Journal)?.into_iter();
+        // The journal is what makes it stand.
+        let stand = journals.try_for_each(|journal| self.platform.stand(journal));
+        Ok(vec![
+            stand.err().map(|e| RestoreError::Unfinished(Box::new(e))),
+        ])
+    }
+}
+
+struct SqliteBase<'g>(&'g mut SqliteUser);
 
 impl UserWriter for SqliteBase<'_> {
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
-        self.files.records(collection, lines)
+        self.0.records(collection, lines)
     }
 
     fn attachment(
@@ -182,30 +233,12 @@ impl UserWriter for SqliteBase<'_> {
         file_id: &str,
         content: &mut dyn Read,
     ) -> Result<(), RestoreError> {
-        self.files.attachment(event_id, file_id, content)
+        self.0.attachment(event_id, file_id, content)
     }
 
-    fn flush(&mut self) -> Result<(), RestoreError> {
-        self.files.flush()
-    }
-
-    fn read_back(
-        &mut self,
-        collection: Collection,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), RestoreError> {
-        self.files.read_back(collection, take)
-    }
-
-    fn unheld(&self) -> Vec<Unheld> {
-        self.files.unheld()
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), RestoreError> {
-        match self.files.decide(Mark::Journal)? {
-            Some(journal) => self.platform.stand(journal),
-            None => Ok(()),
-        }
+    fn end(self: Box<Self>) -> Result<Vec<Unheld>, RestoreError> {
+        self.0.flush()?;
+        Ok(self.0.unheld())
     }
 }
 
@@ -217,6 +250,13 @@ impl SharedWriter for SqliteShared<'_> {
         match &self.0.index {
             Some(index) => Ok(index.values(keys)?),
             None => Ok(vec![None; keys.len()]),
+        }
+    }
+
+    fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError> {
+        match &self.0.index {
+            Some(index) => Ok(index.beginning(prefix)?),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -237,7 +277,7 @@ impl SharedWriter for SqliteShared<'_> {
         };
         let (sql, names): (_, &[&str]) = match kind {
             Shared::Aliases => (
-                "INSERT OR REPLACE INTO alias4id (alias, userId) VALUES (?, ?)",
+                "INSERT INTO alias4id (alias, userId) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 &["alias", "userId"],
             ),
             Shared::Sessions => (

@@ -11,8 +11,8 @@ use crate::platform::json::Fields;
 use crate::platform::sqlite::{
     Namespace, account, base, events, file::SqliteFile, reading::Reading, schema, series,
 };
-use crate::platform::staging::{Journal, Mark, Staged};
-use crate::platform::write::{RestoreError, Unheld, UserWriter};
+use crate::platform::staging::Staged;
+use crate::platform::write::{RestoreError, Unheld};
 use crate::platform::{Collection, Loss, SinkError, User, UserSink};
 
 /// Who set what nobody knows who set.
@@ -313,17 +313,23 @@ impl SqliteUser {
         Ok(())
     }
 
-    /// See [`Staged::decide`]; nothing when there are no files, neither new ones nor some to be replaced.
+    /// Whether there are no files: neither new ones nor some to be replaced.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.staged.is_empty()
+    }
+
+    /// What is to be put in place.
+    #[must_use]
+    pub fn staged(self) -> Staged {
+        self.staged
+    }
+
+    /// Takes complete JSON objects of one collection, each with its newline.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn decide(self, mark: Mark) -> Result<Option<Journal>, RestoreError> {
-        self.staged.decide(mark)
-    }
-}
-
-impl UserWriter for SqliteUser {
-    fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
+    /// When a record is not what the format says, or when the disk refuses.
+    pub fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let text = std::str::from_utf8(line).map_err(|_| RestoreError::Record {
                 collection: collection.name(),
@@ -334,7 +340,11 @@ impl UserWriter for SqliteUser {
         Ok(())
     }
 
-    fn attachment(
+    /// Takes one attachment of an event.
+    ///
+    /// # Errors
+    /// When the content ends early or the disk refuses.
+    pub fn attachment(
         &mut self,
         event_id: &str,
         file_id: &str,
@@ -343,7 +353,11 @@ impl UserWriter for SqliteUser {
         self.staged.attachment(event_id, file_id, content)
     }
 
-    fn flush(&mut self) -> Result<(), RestoreError> {
+    /// Ends the records of a user who has no other place than these files.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn flush(&mut self) -> Result<(), RestoreError> {
         self.write_streams()?;
         // Pryv makes these at once, and a platform that reads them expects their tables.
         for name in ["base", "events", "account"] {
@@ -352,7 +366,11 @@ impl UserWriter for SqliteUser {
         self.flush_some()
     }
 
-    fn read_back(
+    /// Reads a collection back.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the error of `take`.
+    pub fn read_back(
         &mut self,
         collection: Collection,
         take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
@@ -401,7 +419,9 @@ impl UserWriter for SqliteUser {
         })
     }
 
-    fn unheld(&self) -> Vec<Unheld> {
+    /// What these files could not hold.
+    #[must_use]
+    pub fn unheld(&self) -> Vec<Unheld> {
         let unheld = self.unheld.iter();
         unheld
             .map(|((_, what), (collection, records))| Unheld {
@@ -410,15 +430,6 @@ impl UserWriter for SqliteUser {
                 records: *records,
             })
             .collect()
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), RestoreError> {
-        Err(RestoreError::Conflict {
-            what: format!(
-                "the files of {:?} belong to no platform",
-                self.user.username
-            ),
-        })
     }
 }
 

@@ -1,21 +1,19 @@
 //! What belongs to no user: unique and indexed values, other entries of the platform's own database, aliases, sessions.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod cores;
+mod index;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::{
-    conflicts::{Chosen, Entry},
-    lines,
-    report::{Outcome, Report},
-    user::Done,
-};
+pub use self::index::{Entry, stored_value};
+use super::{lines, report::Report, user::Done};
 use crate::{
     archive::read::Archive,
     config::Config,
     platform::{
         Shared,
-        pii::Pii,
         write::{PlatformWriter, RestoreError, SharedWriter},
     },
 };
@@ -25,16 +23,8 @@ const BATCH: usize = 500;
 /// Keys that say what this platform is, not what the archived one was.
 const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
 
-/// The value of an entry as the platform stores it in a key: hashed where the platform hashes and the archive does not.
-pub fn stored_value(entry: &Entry, owner: &str, user: &Chosen, config: &Config) -> String {
-    let text = entry.text();
-    match &config.pii {
-        Pii::Hashed(Some(key)) if owner == user.source.username => key.token(&entry.field, &text),
-        _ => text,
-    }
-}
-
 /// A user that now stands.
+#[derive(Clone)]
 struct Standing<'a> {
     done: &'a Done,
     /// What stands for it in the platform's own database.
@@ -64,23 +54,15 @@ pub fn restore(
         written: 0,
         left_out: BTreeMap::new(),
         indexed: HashSet::new(),
+        aliases: BTreeSet::new(),
     };
-    for one in done
-        .iter()
-        .filter(|one| one.report.outcome == Outcome::Restored)
-    {
+    for one in done.iter().filter(|one| one.stands()) {
         work.stand(one);
     }
-    work.index()?;
-    work.cores()?;
-    work.keys()?;
-    work.flush()?;
-    for kind in [Shared::Aliases, Shared::Sessions, Shared::PasswordResets] {
-        work.lines_of(kind)?;
-    }
-    report.platform = work.written;
+    let outcome = work.run();
+    report.platform += work.written;
     report.platform_left_out = work.left_out;
-    Ok(())
+    outcome
 }
 
 /// What is done with a line.
@@ -99,9 +81,23 @@ struct Work<'a> {
     left_out: BTreeMap<String, u64>,
     /// Users and fields of which an entry was written.
     indexed: HashSet<String>,
+    /// Other names that lead to a user, and the user's id.
+    aliases: BTreeSet<(String, String)>,
 }
 
 impl<'a> Work<'a> {
+    fn run(&mut self) -> Result<(), RestoreError> {
+        self.index()?;
+        self.names()?;
+        self.cores()?;
+        self.keys()?;
+        self.flush()?;
+        for kind in [Shared::Sessions, Shared::PasswordResets] {
+            self.lines_of(kind)?;
+        }
+        Ok(())
+    }
+
     fn stand(&mut self, done: &'a Done) {
         let Some(token) = self.config.pii.username(&done.report.username) else {
             let why = "platform.piiMode is hashed, and platform.piiHmacKey is not set".to_owned();
@@ -129,8 +125,7 @@ impl<'a> Work<'a> {
             .filter(|file| file.path.starts_with(&stem))
         {
             lines::each(archive, file, &mut |lines| {
-                let mut lines = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-                lines.try_for_each(|line| take(self, line))
+                lines::split(lines).try_for_each(|line| take(self, line))
             })?;
         }
         Ok(())
@@ -152,98 +147,6 @@ impl<'a> Work<'a> {
         let waiting = std::mem::take(&mut self.waiting);
         self.written += waiting.len() as u64;
         self.shared.put(&waiting)
-    }
-
-    /// Unique and indexed values. Those that name nobody who was restored are left out; where the archive names users by tokens
-    /// of another key, the account's own fields tell the values.
-    fn index(&mut self) -> Result<(), RestoreError> {
-        let mut fields: BTreeMap<String, bool> = BTreeMap::new();
-        self.each("platform/platform", &mut |work, line| {
-            let Some(entry) = Entry::read(line) else {
-                work.leave_out("not an entry of a user");
-                return Ok(());
-            };
-            let owner = entry.username.clone().unwrap_or_default();
-            let field = fields.entry(entry.field.clone()).or_default();
-            *field |= entry.is_unique;
-            let Some(standing) = work.standing.get(&owner) else {
-                work.leave_out("of users that were not restored, or of another key");
-                return Ok(());
-            };
-            let (done, token) = (standing.done, standing.token.clone());
-            let text = entry.text();
-            let cleartext = owner == done.source_name;
-            let (key, value) = match (&work.config.pii, entry.is_unique) {
-                (Pii::Hashed(Some(key)), true) if cleartext => (
-                    format!(
-                        "user-unique/{}/{}",
-                        entry.field,
-                        key.token(&entry.field, &text)
-                    ),
-                    token,
-                ),
-                (_, true) => (format!("user-unique/{}/{text}", entry.field), token),
-                (_, false) => (format!("user-indexed/{}/{token}", entry.field), text),
-            };
-            work.indexed
-                .insert(format!("{}/{}", done.source_name, entry.field));
-            work.put(key, value)
-        })?;
-        self.rebuild(&fields)
-    }
-
-    /// What no entry of the archive told.
-    fn rebuild(&mut self, fields: &BTreeMap<String, bool>) -> Result<(), RestoreError> {
-        let mut entries = Vec::new();
-        for (name, standing) in &self.standing {
-            let done = standing.done;
-            if *name != done.source_name {
-                continue;
-            }
-            for (field, unique) in fields {
-                let told = self
-                    .indexed
-                    .contains(&format!("{}/{field}", done.source_name));
-                let Some(value) = done.fields.get(field).filter(|_| !told) else {
-                    continue;
-                };
-                entries.push(match (&self.config.pii, unique) {
-                    (Pii::Hashed(Some(key)), true) => (
-                        format!("user-unique/{field}/{}", key.token(field, value)),
-                        standing.token.clone(),
-                    ),
-                    (_, true) => (
-                        format!("user-unique/{field}/{value}"),
-                        standing.token.clone(),
-                    ),
-                    (_, false) => (
-                        format!("user-indexed/{field}/{}", standing.token),
-                        value.clone(),
-                    ),
-                });
-            }
-        }
-        entries
-            .into_iter()
-            .try_for_each(|(key, value)| self.put(key, value))
-    }
-
-    /// On which core each user is: the one of this platform, where it has told its name.
-    fn cores(&mut self) -> Result<(), RestoreError> {
-        let core = &self.config.core_id;
-        let info = format!("core-info/{core}");
-        if self.shared.values(&[info])?.iter().all(Option::is_none) {
-            return Ok(());
-        }
-        let core = core.clone();
-        let tokens: HashSet<String> = self
-            .standing
-            .values()
-            .map(|one| one.token.clone())
-            .collect();
-        tokens
-            .into_iter()
-            .try_for_each(|token| self.put(format!("user-core/{token}"), core.clone()))
     }
 
     /// Everything else. What the platform has already is its own, unless it is to be replaced.
@@ -314,12 +217,50 @@ impl<'a> Work<'a> {
             .any(|name| self.standing.contains_key(&name))
     }
 
-    /// Aliases, sessions, password resets of the users that were restored under their own names.
-    fn lines_of(&mut self, kind: Shared) -> Result<(), RestoreError> {
+    /// Aliases: as the archive lists them, and as the accesses of the users name them.
+    fn names(&mut self) -> Result<(), RestoreError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
+        struct Alias {
+            alias: String,
+            user_id: String,
+        }
+        self.each(Shared::Aliases.stem(), &mut |work, line| {
+            match serde_json::from_slice::<Alias>(line) {
+                Ok(alias) if work.ids.contains(alias.user_id.as_str()) => {
+                    work.aliases.insert((alias.alias, alias.user_id));
+                }
+                Ok(_) => work.leave_out("of users that were not restored"),
+                Err(_) => work.leave_out("not an alias"),
+            }
+            Ok(())
+        })?;
+        let of_accesses = self.standing.values().flat_map(|one| {
+            let id = &one.done.report.user_id;
+            one.done
+                .aliases
+                .iter()
+                .map(|alias| (alias.clone(), id.clone()))
+        });
+        self.aliases.extend(of_accesses);
+        if self.aliases.is_empty() {
+            return Ok(());
+        }
+        let lines: String = self
+            .aliases
+            .iter()
+            .map(|(alias, user_id)| {
+                serde_json::json!({"alias": alias, "userId": user_id}).to_string() + "\n"
+            })
+            .collect();
+        self.written += self.aliases.len() as u64;
+        self.shared.short_lived(Shared::Aliases, lines.as_bytes())
+    }
+
+    /// Sessions and password resets of the users that were restored under their own names.
+    fn lines_of(&mut self, kind: Shared) -> Result<(), RestoreError> {
+        #[derive(Deserialize)]
         struct Owned {
-            user_id: Option<String>,
             username: Option<String>,
             data: Option<Named>,
         }
@@ -330,18 +271,14 @@ impl<'a> Work<'a> {
         let mut lines = Vec::new();
         self.each(kind.stem(), &mut |work, line| {
             let Ok(owned) = serde_json::from_slice::<Owned>(line) else {
-                work.leave_out("not a session, password reset or alias");
+                work.leave_out("not a session or password reset");
                 return Ok(());
             };
             let name = owned.username.or(owned.data.and_then(|data| data.username));
-            let by_name = name.and_then(|name| work.standing.get(&name));
-            let same_name =
-                by_name.is_some_and(|one| one.done.source_name == one.done.report.username);
-            if same_name
-                || owned
-                    .user_id
-                    .is_some_and(|id| work.ids.contains(id.as_str()))
-            {
+            let same_name = name
+                .and_then(|name| work.standing.get(&name))
+                .is_some_and(|one| one.done.source_name == one.done.report.username);
+            if same_name {
                 work.written += 1;
                 lines.extend_from_slice(line);
                 lines.push(b'\n');

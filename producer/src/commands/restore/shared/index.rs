@@ -1,0 +1,162 @@
+//! Unique and indexed values of accounts, as this platform keeps them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Standing, Work};
+use crate::{
+    commands::restore::conflicts::Chosen,
+    config::Config,
+    platform::{pii::Pii, write::RestoreError},
+};
+
+/// An entry of the platform's own database.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Whether the value has one owner.
+    #[serde(default)]
+    pub is_unique: bool,
+    /// What the value is of.
+    #[serde(default)]
+    pub field: String,
+    /// Whose it is.
+    pub username: Option<String>,
+    /// The value.
+    #[serde(default)]
+    pub value: serde_json::Value,
+    /// The key, in archives of version 1 of Pryv.io.
+    pub key: Option<String>,
+}
+
+impl Entry {
+    /// Reads a line; an entry of version 1 is put in today's form, and one of another kind is none.
+    pub fn read(line: &[u8]) -> Option<Self> {
+        let mut entry: Self = serde_json::from_slice(line).ok()?;
+        let (None, Some(key)) = (&entry.username, &entry.key) else {
+            return Some(entry);
+        };
+        let mut parts = key.splitn(3, '/');
+        let (kind, field, rest) = (
+            parts.next()?,
+            parts.next()?.to_owned(),
+            parts.next()?.to_owned(),
+        );
+        match kind {
+            "user-unique" => {
+                entry.username = entry.value.as_str().map(str::to_owned);
+                entry.value = rest.into();
+                entry.is_unique = true;
+            }
+            "user-indexed" => entry.username = Some(rest),
+            _ => return None,
+        }
+        entry.field = field;
+        Some(entry)
+    }
+
+    /// The value as it is stored.
+    pub fn text(&self) -> String {
+        match &self.value {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The value of an entry as the platform stores it in a key: hashed where the platform hashes and the archive does not.
+pub fn stored_value(entry: &Entry, owner: &str, user: &Chosen, config: &Config) -> String {
+    let text = entry.text();
+    match &config.pii {
+        Pii::Hashed(Some(key)) if owner == user.source.username => key.token(&entry.field, &text),
+        _ => text,
+    }
+}
+
+impl Work<'_> {
+    /// Those that name nobody who was restored are left out; where the archive has none of a user, or names users by tokens of
+    /// another key, the account's own fields tell the values.
+    pub(super) fn index(&mut self) -> Result<(), RestoreError> {
+        let known = self.config.account_fields.iter();
+        let mut fields: BTreeMap<String, bool> = known
+            .filter(|field| field.indexed)
+            .map(|field| (field.id.clone(), field.unique))
+            .collect();
+        self.each("platform/platform", &mut |work, line| {
+            let Some(entry) = Entry::read(line) else {
+                work.leave_out("not an entry of a user");
+                return Ok(());
+            };
+            let owner = entry.username.clone().unwrap_or_default();
+            if entry.is_unique || !fields.contains_key(&entry.field) {
+                fields.insert(entry.field.clone(), entry.is_unique);
+            }
+            let Some(standing) = work.standing.get(&owner).cloned() else {
+                work.leave_out("of users that were not restored, or of another key");
+                return Ok(());
+            };
+            let done = standing.done;
+            work.indexed
+                .insert(format!("{}/{}", done.source_name, entry.field));
+            if owner != done.source_name && entry.is_unique {
+                // It is hashed, with the key of this platform.
+                let key = format!("user-unique/{}/{}", entry.field, entry.text());
+                return work.put(key, standing.token);
+            }
+            let text = work.uncut(&entry, &standing);
+            if entry.field == "alias" && entry.is_unique {
+                let user_id = done.report.user_id.clone();
+                work.aliases.insert((text.clone(), user_id));
+            }
+            let (key, value) = work.entry(&entry.field, entry.is_unique, &text, &standing.token);
+            work.put(key, value)
+        })?;
+        self.rebuild(&fields)
+    }
+
+    /// What no entry of the archive told.
+    fn rebuild(&mut self, fields: &BTreeMap<String, bool>) -> Result<(), RestoreError> {
+        let mut entries = Vec::new();
+        for (name, standing) in &self.standing {
+            let done = standing.done;
+            if *name != done.source_name {
+                continue;
+            }
+            for (field, unique) in fields {
+                let told = self.indexed.contains(&format!("{name}/{field}"));
+                let value = done.fields.get(field).filter(|_| !told);
+                if let Some(value) = value.filter(|value| !value.is_empty()) {
+                    entries.push(self.entry(field, *unique, value, &standing.token));
+                }
+            }
+        }
+        entries
+            .into_iter()
+            .try_for_each(|(key, value)| self.put(key, value))
+    }
+
+    fn entry(&self, field: &str, unique: bool, value: &str, token: &str) -> (String, String) {
+        match (&self.config.pii, unique) {
+            (Pii::Hashed(Some(key)), true) => (
+                format!("user-unique/{field}/{}", key.token(field, value)),
+                token.to_owned(),
+            ),
+            (_, true) => (format!("user-unique/{field}/{value}"), token.to_owned()),
+            (_, false) => (format!("user-indexed/{field}/{token}"), value.to_owned()),
+        }
+    }
+
+    /// Pryv's own tool cuts values at a slash; the account knows the whole.
+    fn uncut(&self, entry: &Entry, standing: &Standing<'_>) -> String {
+        let text = entry.text();
+        let whole = standing.done.fields.get(&entry.field);
+        let cut = |whole: &&String| {
+            !self.archive.plan.inventoried
+                && whole
+                    .strip_prefix(text.as_str())
+                    .is_some_and(|rest| rest.starts_with('/'))
+        };
+        whole.filter(cut).cloned().unwrap_or(text)
+    }
+}

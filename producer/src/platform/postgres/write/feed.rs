@@ -1,0 +1,195 @@
+//! Rows of several tables on their way in: they wait in pieces, one for each table, which a thread of its own hands to the server.
+//! So many users share a `COPY`, and rows are made while the server takes those before them.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use super::copy_in::CopyIn;
+use super::user::conflict;
+use crate::platform::postgres::connection::Connection;
+use crate::platform::write::RestoreError;
+
+/// Bytes of rows of one table that are handed over at once.
+const PIECE: usize = 256 * 1024;
+/// Pieces that may wait for the server.
+const WAITING: usize = 4;
+
+/// A table that holds rows of users.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Table {
+    /// Who is there.
+    Users,
+    Streams,
+    Accesses,
+    Profile,
+    Webhooks,
+    Events,
+    EventStreams,
+    Passwords,
+    StoreKeyValues,
+    AccountFields,
+    Audit,
+    Series,
+    Files,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Users,
+        Self::Streams,
+        Self::Accesses,
+        Self::Profile,
+        Self::Webhooks,
+        Self::Events,
+        Self::EventStreams,
+        Self::Passwords,
+        Self::StoreKeyValues,
+        Self::AccountFields,
+        Self::Audit,
+        Self::Series,
+        Self::Files,
+    ];
+
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users_index",
+            Self::Streams => "streams",
+            Self::Accesses => "accesses",
+            Self::Profile => "profile",
+            Self::Webhooks => "webhooks",
+            Self::Events => "events",
+            Self::EventStreams => "event_streams",
+            Self::Passwords => "passwords",
+            Self::StoreKeyValues => "store_key_values",
+            Self::AccountFields => "account_fields",
+            Self::Audit => "audit_events",
+            Self::Series => "series_data",
+            Self::Files => "attachment_files",
+        }
+    }
+
+    /// What its rows are made of.
+    pub fn collection(self) -> &'static str {
+        match self {
+            Self::EventStreams => "events",
+            Self::Passwords | Self::StoreKeyValues | Self::AccountFields => "account",
+            Self::Audit => "audit",
+            Self::Series => "series",
+            Self::Files => "attachments",
+            other => other.name(),
+        }
+    }
+
+    /// The columns that are filled, where they do not depend on the age of the database.
+    pub fn columns(self) -> &'static str {
+        match self {
+            Self::Users => "username, user_id",
+            Self::EventStreams => "user_id, event_id, stream_id, stream_path",
+            Self::Passwords => "user_id, time, hash, created_by",
+            Self::StoreKeyValues => "user_id, store_id, key, value",
+            Self::AccountFields => "user_id, field, value, time, created_by",
+            Self::Series => "user_id, event_id, point_time, delta_time, fields",
+            Self::Files => "user_id, event_id, file_id, seq, data",
+            _ => "",
+        }
+    }
+}
+
+type Piece = (Table, Vec<u8>);
+type Ended = (Connection, Result<(), RestoreError>);
+
+/// Rows on their way, on a connection that is in a transaction.
+pub struct Feed {
+    to: SyncSender<Piece>,
+    thread: JoinHandle<Ended>,
+    waiting: Vec<Vec<u8>>,
+}
+
+/// The server has refused something; [`Feed::end`] tells what.
+pub struct Refused;
+
+impl Feed {
+    /// Begins; `targets` says for each table what a `COPY` goes into, with the columns.
+    pub fn begin(connection: Connection, targets: Vec<String>) -> Self {
+        let (to, pieces) = sync_channel(WAITING);
+        let thread = std::thread::spawn(move || {
+            let outcome = send(&connection, &targets, &pieces);
+            (connection, outcome)
+        });
+        Self {
+            to,
+            thread,
+            waiting: vec![Vec::new(); Table::ALL.len()],
+        }
+    }
+
+    /// Where the next row of a table is appended to: fields with tabs between them and a newline.
+    pub fn rows(&mut self, table: Table) -> &mut Vec<u8> {
+        &mut self.waiting[table as usize]
+    }
+
+    /// Hands over what waits of a table, when it is enough.
+    pub fn pass(&mut self, table: Table) -> Result<(), Refused> {
+        if self.waiting[table as usize].len() < PIECE {
+            return Ok(());
+        }
+        self.hand_over(table)
+    }
+
+    fn hand_over(&mut self, table: Table) -> Result<(), Refused> {
+        let next = Vec::with_capacity(PIECE + PIECE / 8);
+        let rows = std::mem::replace(&mut self.waiting[table as usize], next);
+        self.to.send((table, rows)).map_err(|_| Refused)
+    }
+
+    /// Hands over everything, and waits until the server has taken or refused it.
+    pub fn end(mut self) -> Result<Ended, RestoreError> {
+        for table in Table::ALL {
+            if !self.waiting[table as usize].is_empty() && self.hand_over(table).is_err() {
+                break;
+            }
+        }
+        self.stop()
+    }
+
+    /// Ends without handing over what still waits.
+    pub fn stop(self) -> Result<Ended, RestoreError> {
+        drop(self.to);
+        self.thread.join().map_err(|_| RestoreError::Conflict {
+            what: "the thread that fills the tables has ended".to_owned(),
+        })
+    }
+}
+
+/// Fills one table after another, as the pieces come.
+fn send(
+    connection: &Connection,
+    targets: &[String],
+    pieces: &Receiver<Piece>,
+) -> Result<(), RestoreError> {
+    let mut open: Option<(Table, CopyIn)> = None;
+    for (table, rows) in pieces {
+        let copy = match open.take() {
+            Some((filled, copy)) if filled == table => copy,
+            before => {
+                close(before)?;
+                CopyIn::begin(connection, &targets[table as usize])?
+            }
+        };
+        let (_, copy) = open.insert((table, copy));
+        copy.send(rows)
+            .map_err(|e| conflict(e, table.collection()))?;
+    }
+    close(open)
+}
+
+fn close(open: Option<(Table, CopyIn)>) -> Result<(), RestoreError> {
+    let Some((table, copy)) = open else {
+        return Ok(());
+    };
+    copy.finish()
+        .map_err(|e| conflict(e, table.collection()))
+        .map(drop)
+}

@@ -1,0 +1,264 @@
+//! Users on their way into the database, in one transaction; their files lie aside until that stands.
+
+use super::bulk::Bulk;
+use super::feed::{Feed, Refused, Table};
+use super::rows::{Lacking, Layout};
+use super::user::{PostgresUser, table};
+use super::{Fate, PostgresWriter};
+use crate::platform::json::Fields;
+use crate::platform::postgres::connection::{Connection, literal};
+use crate::platform::postgres::copy::Row;
+use crate::platform::postgres::shape::Shape;
+use crate::platform::sqlite::write::SqliteUser;
+use crate::platform::staging::{Mark, decide};
+use crate::platform::write::{GroupWriter, RestoreError, UserWriter};
+use crate::platform::{Collection, User};
+
+/// Users in an open transaction.
+pub struct PostgresGroup<'a> {
+    pub(super) platform: &'a PostgresWriter,
+    replace: bool,
+    /// Taken while rows are on their way.
+    connection: Option<Connection>,
+    feed: Option<Feed>,
+    bulk: Option<Bulk>,
+    layouts: Vec<(Collection, Layout)>,
+    users: Vec<User>,
+    /// What the platform keeps in files, of those users who have some.
+    files: Vec<(String, SqliteUser)>,
+}
+
+impl<'a> PostgresGroup<'a> {
+    /// Begins the transaction; what is to be replaced goes in it. With `bytes` the platform is made ready for so much; then there
+    /// is no group where that would not be faster.
+    pub(super) fn begin(
+        platform: &'a PostgresWriter,
+        users: &[&User],
+        replace: bool,
+        bytes: Option<u64>,
+    ) -> Result<Option<Self>, RestoreError> {
+        let connection = platform.connection()?;
+        if bytes.is_some() {
+            // So that the server does not go on building indexes for a run that was killed. Not every server can.
+            let _ = connection.run("SET client_connection_check_interval = 1000");
+        }
+        let mut group = Self {
+            platform,
+            replace,
+            connection: None,
+            feed: None,
+            bulk: None,
+            layouts: platform.layouts(),
+            users: Vec::with_capacity(users.len()),
+            files: Vec::new(),
+        };
+        let connection = group.connection.insert(connection);
+        connection.run("BEGIN; SET LOCAL synchronous_commit = on")?;
+        if replace {
+            connection.run(&platform.removal(users))?;
+        }
+        if let Some(bytes) = bytes {
+            // What stands in the way of this stands not in the way of the usual one.
+            match Bulk::begin(connection, &platform.bulk_tables(), bytes) {
+                Ok(Some(bulk)) => group.bulk = Some(bulk),
+                Ok(None) | Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(group))
+    }
+
+    fn connection(&self) -> Result<&Connection, RestoreError> {
+        self.connection
+            .as_ref()
+            .ok_or_else(|| RestoreError::Conflict {
+                what: "the transaction has ended".to_owned(),
+            })
+    }
+
+    /// Appends the row of a record; `path` is where a stream is.
+    pub(super) fn record(
+        &mut self,
+        collection: Collection,
+        user_id: &str,
+        fields: &Fields<'_>,
+        path: Option<&str>,
+    ) -> Result<Lacking, RestoreError> {
+        let table = table(collection);
+        self.rows(table)?;
+        let layout = self.layouts.iter().find(|(of, _)| *of == collection);
+        let lacking = match (layout, &mut self.feed) {
+            (Some((_, layout)), Some(feed)) => {
+                layout.write(user_id, fields, path, feed.rows(table))
+            }
+            _ => Lacking::default(),
+        };
+        self.pass(table)?;
+        Ok(lacking)
+    }
+
+    /// Where the next row of a table is appended to.
+    pub(super) fn rows(&mut self, table: Table) -> Result<&mut Vec<u8>, RestoreError> {
+        if self.feed.is_none() {
+            let connection = self
+                .connection
+                .take()
+                .ok_or_else(|| RestoreError::Conflict {
+                    what: "the transaction has ended".to_owned(),
+                })?;
+            let targets = Table::ALL.map(|table| self.target(table));
+            self.feed = Some(Feed::begin(connection, targets.into()));
+        }
+        match &mut self.feed {
+            Some(feed) => Ok(feed.rows(table)),
+            None => Err(RestoreError::Conflict {
+                what: "the transaction has ended".to_owned(),
+            }),
+        }
+    }
+
+    fn target(&self, table: Table) -> String {
+        let layout = self
+            .layouts
+            .iter()
+            .find(|(collection, _)| self::table(*collection) == table);
+        let columns = match layout {
+            Some((_, layout)) => layout.columns(),
+            None => table.columns().to_owned(),
+        };
+        let name = table.name();
+        let fresh = self
+            .bulk
+            .as_ref()
+            .is_some_and(|bulk| bulk.fresh.iter().any(|fresh| fresh == name));
+        let frozen = if fresh { " (FREEZE)" } else { "" };
+        format!("COPY {name} ({columns}) FROM STDIN{frozen}")
+    }
+
+    /// A row, or some, were appended.
+    pub(super) fn pass(&mut self, table: Table) -> Result<(), RestoreError> {
+        match self.feed.as_mut().map(|feed| feed.pass(table)) {
+            Some(Err(Refused)) => self.take_back(false),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the server has taken, or refused, what was handed over.
+    fn take_back(&mut self, all: bool) -> Result<(), RestoreError> {
+        let Some(feed) = self.feed.take() else {
+            return Ok(());
+        };
+        let (connection, outcome) = if all { feed.end()? } else { feed.stop()? };
+        self.connection = Some(connection);
+        outcome
+    }
+
+    /// A user is complete.
+    pub(super) fn add(&mut self, user: User, files: SqliteUser) {
+        if !files.is_empty() {
+            self.files.push((user.user_id.clone(), files));
+        }
+        self.users.push(user);
+    }
+}
+
+impl GroupWriter for PostgresGroup<'_> {
+    fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError> {
+        let staged = self.platform.staging.begin(user)?;
+        let files = SqliteUser::new(user, staged, self.platform.from_sqlite, self.replace)?;
+        Ok(Box::new(PostgresUser::new(self, user, files)?))
+    }
+
+    fn flush(&mut self) -> Result<(), RestoreError> {
+        self.take_back(true)?;
+        if let Some(bulk) = &self.bulk {
+            bulk.end(self.connection()?, &self.platform.bulk_tables())?;
+        }
+        Ok(())
+    }
+
+    fn read_back(
+        &mut self,
+        user: &User,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        if !self.platform.inside(collection) {
+            let files = self.files.iter_mut().find(|(id, _)| *id == user.user_id);
+            return files.map_or(Ok(()), |(_, files)| files.read_back(collection, take));
+        }
+        let name = table(collection).name();
+        let shape = Shape::new(collection, self.platform.tables.columns(name));
+        let query = format!(
+            "SELECT {} FROM {name} WHERE user_id = {}",
+            shape.select(),
+            literal(&user.user_id)
+        );
+        let mut copy = self.connection()?.copy(&query)?;
+        let (mut row, mut line) = (Row::default(), Vec::new());
+        while copy.next(&mut row)? {
+            line.clear();
+            shape
+                .write(&row, &mut line)
+                .map_err(|what| RestoreError::Record {
+                    collection: collection.name(),
+                    what,
+                })?;
+            take(&line)?;
+        }
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Vec<Option<RestoreError>>, RestoreError> {
+        let rows = self
+            .connection()?
+            .rows("SELECT pg_current_xact_id()::text")?;
+        let xid = rows.into_iter().flatten().flatten().next();
+        let xid = xid.unwrap_or_default();
+        for user in &self.users {
+            self.platform.staging.begun.add(&user.user_id, Some(&xid))?;
+        }
+        let files = std::mem::take(&mut self.files).into_iter();
+        let staged = files.map(|(_, files)| files.staged()).collect();
+        let journals = decide(staged, &Mark::Transaction(xid.clone()))?;
+        // From here on the next run knows what became of it.
+        let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
+        let committed = self.connection()?.run("COMMIT");
+        let connection = self.connection.take();
+        match (committed, connection) {
+            (Ok(()), Some(connection)) => self.platform.give_back(connection),
+            (Ok(()), None) => {}
+            (Err(answer), connection) => {
+                drop(connection);
+                match self.platform.settled(&xid).map_err(unknown)? {
+                    Fate::Committed => {}
+                    Fate::Aborted => {
+                        journals
+                            .into_iter()
+                            .try_for_each(|journal| journal.undo())?;
+                        return Err(answer.into());
+                    }
+                    Fate::Open | Fate::Unknown => return Err(unknown(answer.into())),
+                }
+            }
+        }
+        let mut journals = journals.into_iter().peekable();
+        let outcomes = self.users.iter().map(|user| {
+            let journal = journals.next_if(|journal| journal.user == *user)?;
+            let placed = journal.place().and_then(|()| journal.finish());
+            placed.err().map(|e| RestoreError::Unfinished(Box::new(e)))
+        });
+        Ok(outcomes.collect())
+    }
+}
+
+impl Drop for PostgresGroup<'_> {
+    /// Whoever comes next may need what this has locked.
+    fn drop(&mut self) {
+        let _ = self.take_back(false);
+        if let Some(connection) = self.connection.take()
+            && connection.run("ROLLBACK").is_ok()
+        {
+            self.platform.give_back(connection);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Whether somebody uses the files of a platform.
+
+use std::fs;
+use std::path::Path;
+
+/// Whether another process on this machine has a file below the folder open, as far as this user may see that.
+pub fn holds(folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else {
+        return false;
+    };
+    let own = std::process::id().to_string();
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return false;
+    };
+    processes
+        .flatten()
+        .filter(|process| process.file_name().to_string_lossy() != own)
+        .filter_map(|process| fs::read_dir(process.path().join("fd")).ok())
+        .flat_map(|files| files.flatten())
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .any(|target| target.starts_with(&folder))
+}

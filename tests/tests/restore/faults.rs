@@ -1,0 +1,329 @@
+//! What fails around a run: the disk, the server, a connection, the archive. Every user is old or new and the report says which,
+//! and the same again finishes.
+
+use super::kills::{age, differences, postgres, sqlite, users};
+use pryv_backup_tests::{
+    command::text,
+    disk::SmallDisk,
+    folder,
+    proxy::{Break, Proxy},
+    stage::{Platform, Rows, Stage, of_user},
+};
+use serde_json::Value;
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The report, when there is one.
+fn report(output: &Output) -> Option<Value> {
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last: Value = serde_json::from_str(printed.lines().last()?).ok()?;
+    (last["event"] == "report").then_some(last)
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Old and new, to compare with.
+struct States<'a> {
+    stage: &'a Stage,
+    archive: &'a Path,
+    old: Rows,
+    new: Rows,
+    took: Duration,
+}
+
+impl<'a> States<'a> {
+    fn of(stage: &'a Stage, archive: &'a Path, before: &Platform<'_>) -> Self {
+        let whole = stage.copy(before);
+        let started = Instant::now();
+        let done = whole.restore(archive, &["--overwrite"]);
+        let took = started.elapsed();
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        Self {
+            stage,
+            archive,
+            old: before.rows(),
+            new: whole.rows(),
+            took,
+        }
+    }
+
+    /// The next run settles what was left, every user is then what the report had said, and a rerun finishes. Returns how many
+    /// users were new after the fault.
+    fn hold(&self, target: &Platform<'_>, failed: &Output) -> usize {
+        let next = target.restore(self.archive, &[]);
+        assert!(matches!(next.status.code(), Some(0 | 5)), "{}", text(&next));
+        let now = target.rows();
+        let said = report(failed);
+        let mut stand = 0;
+        for [id, name] in users(self.archive, self.stage) {
+            let of = |rows: &Rows| of_user(rows, [&id, &name]);
+            let (is_old, is_new) = (of(&now) == of(&self.old), of(&now) == of(&self.new));
+            assert!(
+                is_old || is_new,
+                "{name} is mixed: {:#?}",
+                differences(&of(&now), &of(&self.new))
+            );
+            stand += usize::from(is_new);
+            let Some(said) = &said else { continue };
+            let users = said["users"].as_array().unwrap();
+            let user = users.iter().find(|u| u["userId"] == *id).unwrap();
+            match user["outcome"].as_str().unwrap() {
+                "restored" => assert!(is_new, "{user}"),
+                "failed" => assert!(is_old, "{user}"),
+                "unknown" | "unfinished" => {}
+                other => panic!("{other}: {user}"),
+            }
+        }
+        let again = target.restore(self.archive, &["--overwrite"]);
+        assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+        let now = target.rows();
+        assert!(now == self.new, "{:#?}", differences(&now, &self.new));
+        assert!(target.is_left_clean());
+        stand
+    }
+}
+
+/// Waits until the run has put something aside, as it does once all is verified.
+fn begun(target: &Platform<'_>, child: &mut Child) {
+    let aside = target.users.join(".pryv-backup-restore");
+    let folders = || {
+        let entries = fs::read_dir(&aside).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().is_dir()).count()
+    };
+    while folders() == 0 && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_server_crashes() {
+    let Some(stage) = Stage::new() else { return };
+    let Some((before, archive)) = postgres(&stage) else {
+        return;
+    };
+    age(&before);
+    let states = States::of(&stage, &archive, &before);
+    let server = stage.server().unwrap();
+    let mut failures = 0;
+    for part in 3..10 {
+        let target = stage.copy(&before);
+        let child = spawn(&mut target.restoring(&archive, &["--overwrite"]));
+        std::thread::sleep(states.took.mul_f64(f64::from(part) / 10.0));
+        server.crash();
+        let failed = child.wait_with_output().unwrap();
+        server.start_again();
+        let code = failed.status.code();
+        assert!(matches!(code, Some(0 | 1 | 5)), "{}", text(&failed));
+        failures += usize::from(code != Some(0));
+        states.hold(&target, &failed);
+        target.remove();
+    }
+    assert!(failures > 2, "no crash came in time");
+}
+
+#[test]
+fn a_connection_is_ended() {
+    let Some(stage) = Stage::new() else { return };
+    let Some((before, archive)) = postgres(&stage) else {
+        return;
+    };
+    age(&before);
+    let states = States::of(&stage, &archive, &before);
+    let (mut partly, mut ended) = (0, 0);
+    for part in 3..11 {
+        let target = stage.copy(&before);
+        let child = spawn(&mut target.restoring(&archive, &["--overwrite"]));
+        std::thread::sleep(states.took.mul_f64(f64::from(part) / 10.0));
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
+                   WHERE application_name = 'pryv-backup' AND datname = current_database() AND xact_start IS NOT NULL LIMIT 1) one";
+        ended += target.count(end);
+        let failed = child.wait_with_output().unwrap();
+        let code = failed.status.code();
+        assert!(matches!(code, Some(0 | 1 | 5)), "{}", text(&failed));
+        let stand = states.hold(&target, &failed);
+        // Who was not on that connection stands.
+        partly += usize::from(code == Some(5) && stand > 0);
+        target.remove();
+    }
+    assert!(ended > 2 && partly > 0, "{ended} ended, {partly} in time");
+}
+
+/// The answer to `COMMIT` is lost: the server knows, and is asked.
+#[test]
+fn what_became_of_a_commit_is_found_out() {
+    let Some(stage) = Stage::new() else { return };
+    let Some((before, archive)) = postgres(&stage) else {
+        return;
+    };
+    age(&before);
+    // With files beside the database, and without.
+    for engine in ["filesystem", "postgresql"] {
+        let before = stage.copy(&before).with("storages__file__engine", engine);
+        let states = States::of(&stage, &archive, &before);
+        for (what, code, outcome) in [
+            (Break::Answer, 0, "restored"),
+            (Break::Request, 5, "failed"),
+            (Break::AnswerAndAll, 5, "unknown"),
+        ] {
+            let proxy = Proxy::start(stage.server().unwrap().port, what);
+            let target = stage.copy(&before);
+            let port = proxy.port.to_string();
+            let mut restoring = target.restoring(&archive, &["--overwrite", "--jobs", "1"]);
+            restoring.env("storages__engines__postgresql__port", &port);
+            let done = restoring.output().unwrap();
+            assert!(proxy.broken() > 0);
+            assert_eq!(done.status.code(), Some(code), "{}", text(&done));
+            let said = report(&done).unwrap();
+            let users = said["users"].as_array().unwrap();
+            assert_eq!(users[0]["outcome"], outcome, "{said}");
+            target.wait_until_alone();
+            states.hold(&target, &done);
+            target.remove();
+        }
+    }
+}
+
+#[test]
+fn the_disk_is_full() {
+    let Some(stage) = Stage::new() else { return };
+    let (source, archive) = sqlite(&stage);
+    age(&source);
+    // What it takes, old and new beside each other.
+    let size: u64 = folder::tree(&source.users)
+        .values()
+        .map(|bytes| bytes.len() as u64)
+        .sum();
+    let states = States::of(&stage, &archive, &source);
+    let mut failures = 0;
+    for part in [1, 2, 3, 4, 6, 8] {
+        let target = stage.copy(&source);
+        // As large as it was, and a part of what a restore adds.
+        let kept = stage.at("kept");
+        fs::rename(&target.users, &kept).unwrap();
+        let room = (size * 3 + 200_000_000) / 1024;
+        let Some(disk) = SmallDisk::mount(target.users.clone(), &format!("size={room}k")) else {
+            return;
+        };
+        folder::copy(&kept, &target.users);
+        let mut child = spawn(&mut target.restoring(&archive, &["--overwrite"]));
+        begun(&target, &mut child);
+        // Somebody else takes the room.
+        let filler = target.users.join("filler");
+        fill_but(&filler, size * part / 10);
+        let failed = child.wait_with_output().unwrap();
+        let code = failed.status.code();
+        assert!(matches!(code, Some(0 | 5)), "{}", text(&failed));
+        if code == Some(5) {
+            assert!(text(&failed).contains("disk"), "{}", text(&failed));
+            failures += 1;
+        }
+        fs::remove_file(filler).unwrap();
+        states.hold(&target, &failed);
+        drop(disk);
+        fs::remove_dir_all(&target.users).unwrap();
+        fs::remove_dir_all(kept).unwrap();
+        target.remove();
+    }
+    assert!(failures > 0, "the disk was never full in time");
+}
+
+/// Leaves only so many bytes on the disk of a new file.
+fn fill_but(path: &Path, left: u64) {
+    let disk = rustix::fs::statvfs(path.parent().unwrap()).unwrap();
+    let free = disk.f_bavail * disk.f_frsize;
+    let file = fs::File::create(path).unwrap();
+    let length = free.saturating_sub(left);
+    let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, length.max(1));
+}
+
+/// Too little is left from the beginning: that is said before anything is written.
+#[test]
+fn a_disk_that_is_too_small_is_refused() {
+    let Some(stage) = Stage::new() else { return };
+    let (_, archive) = sqlite(&stage);
+    let target = stage.sqlite();
+    let Some(_disk) = SmallDisk::mount(target.users.clone(), "size=64k") else {
+        return;
+    };
+    let refused = target.restore(&archive, &[]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(text(&refused).contains("make room"), "{}", text(&refused));
+    assert_eq!(fs::read_dir(&target.users).unwrap().count(), 0);
+}
+
+/// A file of the archive goes, or cannot be read any more, after all was verified.
+#[test]
+fn the_archive_is_damaged_on_the_way() {
+    let Some(stage) = Stage::new() else { return };
+    let (source, archive) = sqlite(&stage);
+    age(&source);
+    let states = States::of(&stage, &archive, &source);
+    let last = users(&archive, &stage).pop().unwrap();
+    let mut in_time = 0;
+    for file in [
+        "account.jsonl.gz",
+        "events/events-0001.jsonl.gz",
+        "series/series.jsonl.gz",
+    ] {
+        let victim = archive.join("users").join(&last[0]).join(file);
+        let target = stage.copy(&source);
+        let restoring = &["--overwrite", "--jobs", "1"];
+        let mut child = spawn(&mut target.restoring(&archive, restoring));
+        begun(&target, &mut child);
+        let aside = stage.at("aside");
+        fs::rename(&victim, &aside).unwrap();
+        let failed = child.wait_with_output().unwrap();
+        fs::rename(&aside, &victim).unwrap();
+        let code = failed.status.code();
+        assert!(matches!(code, Some(0 | 5)), "{}", text(&failed));
+        if code == Some(5) {
+            assert!(text(&failed).contains(file), "{}", text(&failed));
+            in_time += 1;
+        }
+        states.hold(&target, &failed);
+        target.remove();
+    }
+    assert!(in_time > 0, "it was never removed in time");
+}
+
+/// Nothing is begun when a file cannot be read.
+#[test]
+fn an_archive_that_cannot_be_read_is_not_begun() {
+    let Some(stage) = Stage::new() else { return };
+    let (_, archive) = sqlite(&stage);
+    let target = stage.sqlite();
+    let user = users(&archive, &stage).pop().unwrap();
+    let victim = archive
+        .join("users")
+        .join(&user[0])
+        .join("streams.jsonl.gz");
+    for gone in [true, false] {
+        let aside = stage.at("aside");
+        fs::rename(&victim, &aside).unwrap();
+        if !gone {
+            fs::create_dir(&victim).unwrap();
+        }
+        let refused = target.restore(&archive, &[]);
+        assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+        assert!(
+            text(&refused).contains("streams.jsonl.gz"),
+            "{}",
+            text(&refused)
+        );
+        assert!(!target.users.exists());
+        if !gone {
+            fs::remove_dir(&victim).unwrap();
+        }
+        fs::rename(&aside, &victim).unwrap();
+    }
+}
