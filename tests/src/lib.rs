@@ -10,4 +10,5 @@ pub mod folder;
 pub mod plain;
 pub mod postgres;
 pub mod rqlite;
+pub mod stage;
 pub mod terminal;

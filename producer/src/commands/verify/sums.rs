@@ -1,0 +1,86 @@
+//! `SHA256SUMS`: what anyone can compare without a key.
+
+use decryptor_wasm::Result;
+
+use crate::archive::read::Folder;
+
+/// Name of the file.
+pub const NAME: &str = "SHA256SUMS";
+
+/// Its lines, by path.
+pub struct Sums(Vec<(String, [u8; 32])>);
+
+impl Sums {
+    /// Reads the one of an archive. A line that is none is given back in the second list.
+    pub fn read(folder: &Folder) -> Result<(Sums, Vec<String>)> {
+        let bytes = folder.read(NAME)?;
+        let mut sums = Vec::new();
+        let mut odd = Vec::new();
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            match parse(line) {
+                Some((path, digest)) => sums.push((path.to_owned(), digest)),
+                None => odd.push(line.chars().take(80).collect()),
+            }
+        }
+        sums.sort();
+        Ok((Sums(sums), odd))
+    }
+
+    /// The digest of a file.
+    pub fn get(&self, path: &str) -> Option<&[u8; 32]> {
+        let at = self
+            .0
+            .binary_search_by(|(known, _)| known.as_str().cmp(path));
+        Some(&self.0.get(at.ok()?)?.1)
+    }
+
+    /// All paths.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(path, _)| path.as_str())
+    }
+}
+
+/// Digest and path, with the two spaces of a text file or the star of a binary one between them.
+fn parse(line: &str) -> Option<(&str, [u8; 32])> {
+    let (digest, rest) = line.split_at_checked(64)?;
+    let path = rest
+        .strip_prefix("  ")
+        .or_else(|| rest.strip_prefix(" *"))?;
+    let digest = unhex(digest)?;
+    (!path.is_empty()).then_some((path, digest))
+}
+
+/// 64 hex digits as bytes.
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_those_of_sha256sum() {
+        let digest = "ab".repeat(32);
+        for between in ["  ", " *"] {
+            let line = format!("{digest}{between}users/a b/x");
+            assert_eq!(parse(&line), Some(("users/a b/x", [0xab; 32])));
+        }
+        for odd in [
+            "",
+            "x  y",
+            &digest,
+            &format!("{digest}  "),
+            &format!("{}g  x", &digest[1..]),
+        ] {
+            assert_eq!(parse(odd), None, "{odd}");
+        }
+    }
+}
