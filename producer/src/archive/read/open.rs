@@ -105,6 +105,11 @@ impl Archive {
         Ok(archive)
     }
 
+    /// Where it lies.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// What opens its files.
     pub fn key(&self) -> Option<&DataKey> {
         self.key.as_ref()

@@ -16,6 +16,7 @@ use decryptor_wasm::{
 use super::{
     report::Report,
     seen::Seen,
+    sums,
     user::{User, collection, nobody},
 };
 use crate::{
@@ -96,6 +97,9 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     found.problems.sort();
     found.warnings.sort();
     let mut report = Report::of(archive);
+    if archive.plan.inventoried && !archive.opened() {
+        found.warnings.extend(sums::compare(archive)?);
+    }
     report.damaged = findings(Severity::Error)
         .map(sentence)
         .chain(damaged.into_iter().map(|(_, sentence)| sentence))

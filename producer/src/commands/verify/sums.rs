@@ -1,8 +1,8 @@
 //! `SHA256SUMS`: what anyone can compare without a key.
 
-use decryptor_wasm::Result;
+use decryptor_wasm::{FileEntry, Result};
 
-use crate::archive::read::Folder;
+use crate::archive::read::{Archive, Folder};
 
 /// Name of the file.
 pub const NAME: &str = "SHA256SUMS";
@@ -38,6 +38,33 @@ impl Sums {
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(path, _)| path.as_str())
     }
+}
+
+/// Where the sums of an opened archive say something else than its inventory, which is proven: whoever trusts them would be misled.
+pub fn compare(archive: &Archive) -> Result<Vec<String>> {
+    if !archive.folder().has(NAME) {
+        return Ok(Vec::new());
+    }
+    let (sums, _) = Sums::read(archive.folder())?;
+    let listed = archive
+        .files()
+        .iter()
+        .filter_map(|file| file.expected.as_ref());
+    let wrong = |entry: &&FileEntry| sums.get(&entry.path).copied() != unhex(&entry.sha256);
+    let mut wrong: Vec<String> = listed
+        .filter(wrong)
+        .map(|entry| entry.path.clone())
+        .collect();
+    if sums.get("manifest.json").copied() != unhex(&archive.id) {
+        wrong.push("manifest.json".to_owned());
+    }
+    Ok(match wrong.as_slice() {
+        [] => Vec::new(),
+        [first, ..] => vec![format!(
+            "{NAME}: not what the inventory says of {} files ({first} is the first); it was changed: compare nothing with it",
+            wrong.len()
+        )],
+    })
 }
 
 /// Digest and path, with the two spaces of a text file or the star of a binary one between them.

@@ -1,5 +1,7 @@
 //! `encryption.json`: how the data key of an archive is had (docs/format.md, "Envelope").
 
+mod change;
+
 use base64ct::{Base64, Encoding};
 use pbkdf2::pbkdf2_hmac;
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,6 @@ const MAX_ITERATIONS: u32 = 10_000_000;
 /// scrypt as Pryv's reader can still open it (32 MiB cap), at OWASP's equivalent cost.
 const SCRYPT: (u64, u32, u32) = (16384, 8, 5);
 const PBKDF2_ITERATIONS: u32 = 600_000;
-const CREATED_AT: &str = "createdAt";
 
 /// How an archive is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -365,88 +366,6 @@ impl Envelope {
             ..json
         };
         Ok((Envelope { mode, json }, key))
-    }
-
-    /// The same data key for other recipients: those with the fingerprints in `remove` go, the holders of `add` come. `opened_with` is
-    /// the key of one of them, that `key` was had with: in an archive of Pryv's own tool nothing else says whose it is.
-    pub fn with_recipients(
-        &self,
-        key: &DataKey,
-        opened_with: &PublicKey,
-        add: &[PublicKey],
-        remove: &[String],
-        random: &mut dyn RandomSource,
-    ) -> Result<Self> {
-        let usage = |what: String| Error::new(ErrorKind::Usage, what);
-        let mut list = self.recipients().to_vec();
-        if let (true, Some(wrapped)) = (list.is_empty(), &self.json.wrapped_key) {
-            list.push(Recipient {
-                fingerprint: opened_with.fingerprint()?,
-                wrap: WRAP.to_owned(),
-                wrapped_key: wrapped.clone(),
-            });
-        }
-        for fingerprint in remove {
-            let before = list.len();
-            list.retain(|known| !known.fingerprint.eq_ignore_ascii_case(fingerprint));
-            if list.len() == before {
-                let known: Vec<&str> = list.iter().map(|r| r.fingerprint.as_str()).collect();
-                return Err(usage(format!(
-                    "{fingerprint} is no recipient of this archive; its recipients are {}",
-                    known.join(", ")
-                )));
-            }
-        }
-        for recipient in add {
-            let fingerprint = recipient.fingerprint()?;
-            if list.iter().any(|known| known.fingerprint == fingerprint) {
-                return Err(usage(format!(
-                    "{fingerprint} is a recipient of this archive already"
-                )));
-            }
-            list.push(Recipient {
-                fingerprint,
-                wrap: WRAP.to_owned(),
-                wrapped_key: Base64::encode_string(&recipient.wrap(key, random)?),
-            });
-        }
-        let Some(first) = list.first() else {
-            return Err(usage(
-                "an archive needs at least one recipient: add another before the last one is removed".to_owned(),
-            ));
-        };
-        if list.len() > MAX_RECIPIENTS {
-            return Err(usage(format!(
-                "an archive has at most {MAX_RECIPIENTS} recipients"
-            )));
-        }
-        let json = EnvelopeJson {
-            wrapped_key: Some(first.wrapped_key.clone()),
-            recipients: Some(list),
-            ..self.json.clone()
-        };
-        Ok(Envelope {
-            mode: self.mode,
-            json,
-        })
-    }
-
-    /// The same with the check of its data key, which an archive with an inventory must have.
-    pub fn with_key_check(mut self, key: &DataKey) -> Self {
-        self.json.key_check = Some(Base64::encode_string(&key.check_value()));
-        self
-    }
-
-    /// The same with the moment of the backup, in milliseconds since 1970: for whoever sorts backups without their keys.
-    pub fn with_created_at(mut self, milliseconds: i64) -> Self {
-        let value = Value::from(milliseconds);
-        self.json.other.insert(CREATED_AT.to_owned(), value);
-        self
-    }
-
-    /// See [`Envelope::with_created_at`]; as little proven as all that lies in the clear.
-    pub fn created_at(&self) -> Option<i64> {
-        self.json.other.get(CREATED_AT)?.as_i64()
     }
 
     /// The file's bytes.
