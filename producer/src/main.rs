@@ -6,7 +6,10 @@ use clap::Parser;
 use pryv_backup::{
     answer,
     cli::{BackupArgs, Cli, Command},
-    commands::{backup, cat, decrypt, diff, keygen, list, restore, stats},
+    commands::{
+        backup, cat, consolidate, decrypt, diff, extract, keygen, list, prune, rekey, restore,
+        stats, verify,
+    },
     failure::Failure,
     interrupt, note,
     report::printable,
@@ -55,10 +58,15 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Some(Command::Keygen(args)) => keygen::run(args).map(|()| 0),
         Some(Command::Decrypt(args)) => decrypt::run(args),
+        Some(Command::Verify(args)) => verify::run(args),
         Some(Command::List(args)) => list::run(args),
         Some(Command::Stats(args)) => stats::run(args),
         Some(Command::Cat(args)) => cat::run(args),
+        Some(Command::Extract(args)) => extract::run(args),
         Some(Command::Diff(args)) => diff::run(args),
+        Some(Command::Prune(args)) => prune::run(args),
+        Some(Command::Consolidate(args)) => consolidate::run(args),
+        Some(Command::Rekey(args)) => rekey::run(args),
         Some(Command::Sample { dir }) => {
             // The configuration that is written names its folder, and must hold from anywhere.
             let absolute = std::path::absolute(dir)

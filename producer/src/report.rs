@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
-use decryptor_wasm::manifest::{Loss, UserStats};
+use decryptor_wasm::{
+    Mode,
+    manifest::{Loss, UserStats},
+};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
@@ -43,6 +46,9 @@ pub struct Report {
     pub more_losses: u64,
     /// Secrets of the platform (and sessions) that were left out because the archive is not encrypted.
     pub withheld: u64,
+    /// What reading it again has shown, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<crate::commands::verify::report::Report>,
     /// Whole run.
     pub seconds: f64,
 }
@@ -112,6 +118,7 @@ impl Report {
             losses,
             more_losses: 0,
             withheld: 0,
+            verified: None,
             seconds: took.as_secs_f64(),
         }
     }
@@ -132,13 +139,19 @@ impl Report {
             losses: Vec::new(),
             more_losses: 0,
             withheld: 0,
+            verified: None,
             seconds: 0.0,
         }
     }
 
-    /// The exit code: 5 when something was lost.
+    /// The exit code: 5 when something was lost, 4 when the archive turned out to be damaged.
     pub fn exit_code(&self) -> u8 {
-        if self.losses.is_empty() { 0 } else { 5 }
+        match &self.verified {
+            Some(verified) if verified.exit_code() == 4 => 4,
+            Some(verified) if verified.exit_code() != 0 => 5,
+            _ if self.losses.is_empty() => 0,
+            _ => 5,
+        }
     }
 
     /// The report for people.
@@ -187,10 +200,14 @@ impl Report {
             );
         }
         text.push_str(&self.losses_text());
+        if let Some(verified) = &self.verified {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}", verified.summary());
+        }
         text
     }
 
-    /// The losses, one line each.
+    /// The losses, and what was found when the backup was read again, one line each.
     pub fn losses_text(&self) -> String {
         let mut text = String::new();
         for loss in &self.losses {
@@ -217,6 +234,10 @@ impl Report {
                 self.more_losses
             );
         }
+        for line in self.verified.iter().flat_map(|verified| verified.wrong()) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{line}");
+        }
         text
     }
 }
@@ -228,6 +249,8 @@ fn is_zero(number: &u64) -> bool {
 fn encryption(sealing: &Sealing) -> &'static str {
     match sealing {
         Sealing::None => "none",
+        Sealing::Same { envelope, .. } if envelope.mode() == Mode::Hybrid => "recipients",
+        Sealing::Same { .. } => "passphrase",
         Sealing::Recipients(_) => "recipients",
         Sealing::Passphrase { .. } => "passphrase",
     }

@@ -1,65 +1,11 @@
 //! Looking into archives: which one it is, what it holds, one file of it, and how two differ.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use pryv_backup_tests::{
-    command::{run, text, tool},
-    folder::tree,
-};
+use std::fs;
+
+use pryv_backup_tests::{command::text, folder::tree, stage::Stage};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
-use tempfile::TempDir;
-
-/// The sample platform, and archives of it to one key.
-struct Stage {
-    dir: TempDir,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let stage = Stage {
-            dir: TempDir::new().unwrap(),
-        };
-        stage.good(&["sample", "platform"]);
-        stage.good(&["keygen", "--bits", "2048", "--output", "key.pem"]);
-        stage
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        run(Command::new(tool()).current_dir(self.dir.path()).args(args))
-    }
-
-    /// What a command that succeeds prints.
-    fn good(&self, args: &[&str]) -> String {
-        let done = self.run(args);
-        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", text(&done));
-        String::from_utf8(done.stdout).unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.good(args)).unwrap()
-    }
-
-    fn backup(&self, name: &str) {
-        let place = ["--pryv-root", "platform", "--config", "platform/config.yml"];
-        let how = ["--platform", "none", "--recipient-pubkey", "key.pub.pem"];
-        self.good(&[&place[..], &how, &["--quiet", "--output", name]].concat());
-    }
-
-    fn file(&self, ending: &str) -> PathBuf {
-        let platform = self.at("platform");
-        let found = tree(&platform).into_keys().find(|p| p.contains(ending));
-        platform.join(found.unwrap())
-    }
-}
 
 #[test]
 fn an_archive_is_known_without_its_key_and_shown_with_it() {

@@ -5,6 +5,6 @@ pub mod write;
 pub mod write_behind;
 
 pub use write::{
-    ArchiveError, ArchiveWriter, Finished, IndexDone, Options, Sealing, Summary, SystemRandom,
-    UserDone, UserWriter, page_sha256, sha256_hex,
+    ArchiveError, ArchiveWriter, Finished, IndexDone, Listing, Options, Sealing, Staged, Summary,
+    SystemRandom, UserCopy, UserDone, UserWriter, page_sha256, sha256_hex,
 };

@@ -1,8 +1,15 @@
 //! The command line: one definition per flag; parsing and printing only.
 
+mod moment;
+mod tools;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use tools::{
+    ConsolidateArgs, ExtractArgs, FormatArg, KeepArgs, PruneArgs, RekeyArgs, VerifyArgs,
+};
 
 /// Encrypted backups of Pryv.io platforms.
 #[derive(Debug, Parser)]
@@ -25,14 +32,24 @@ pub enum Command {
     Keygen(KeygenArgs),
     /// Open a backup: decrypt, verify or list it. The native twin of decrypt-backup.mjs.
     Decrypt(DecryptArgs),
+    /// Check an archive: without its key the files as they lie there, with it every record in them.
+    Verify(VerifyArgs),
     /// Show which archive this is, and with the key, its users; or all archives in a folder.
     List(LookArgs),
     /// Count what an archive holds, and what takes its space.
     Stats(LookArgs),
     /// Print one file of an archive, decrypted and decompressed.
     Cat(CatArgs),
+    /// Write the records of a collection that are wanted, as JSON lines, CSV or Parquet.
+    Extract(ExtractArgs),
     /// Compare two archives, record by record.
     Diff(DiffArgs),
+    /// Let other people open an archive, or some no longer: wraps its key anew, and leaves what it holds as it is.
+    Rekey(RekeyArgs),
+    /// Copy an archive into a new one, sealed anew, for the same people or for others.
+    Consolidate(ConsolidateArgs),
+    /// Remove old backups from a folder of backups.
+    Prune(PruneArgs),
     /// Write a small sample platform to try the tool with.
     Sample {
         /// New folder for the platform.
@@ -234,6 +251,9 @@ pub struct BackupArgs {
     /// Sessions and password resets too; into encrypted backups only.
     #[arg(long)]
     pub include_ephemeral: bool,
+    /// Read the backup again when it is made, and check every record; needs no private key.
+    #[arg(long, conflicts_with = "restore")]
+    pub verify: bool,
     /// Not available yet in this version.
     #[arg(long)]
     pub incremental: bool,

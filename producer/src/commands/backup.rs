@@ -9,12 +9,12 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Kdf, PublicKey,
+    Kdf,
     manifest::{Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 use zeroize::Zeroizing;
 
-use super::{ask_twice, read, read_passphrase};
+use super::{ask_twice, public_key, read_passphrase, verify};
 use crate::note;
 use crate::{
     archive::{
@@ -70,6 +70,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
     let options = Options {
         compress: !args.no_compress,
         chunk_bytes: args.max_chunk_size * 1024 * 1024,
+        created_at: None,
     };
     // A signal ends the run in order: what is there of the archive is removed.
     let _graceful = interrupt::finish_gracefully();
@@ -125,8 +126,21 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             losses: shared.losses,
         },
     )?;
+    let verified = if args.verify {
+        let again = verify::made(output, finished.key, jobs(args), manner(args));
+        Some(again.map_err(|failure| Failure {
+            message: format!(
+                "the backup was made, but could not be verified: {}",
+                failure.message
+            ),
+            ..failure
+        })?)
+    } else {
+        None
+    };
     Ok(Report {
         bytes: finished.bytes,
+        verified,
         platform: PlatformCounts::of(&shared.counts),
         withheld: shared.withheld,
         more_losses: more,
@@ -194,16 +208,9 @@ fn only<'a>((token, user): (&'a str, &'a User)) -> Only<'a> {
 
 fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
     if !args.recipient_pubkey.is_empty() {
-        let parse = |path: &std::path::PathBuf| {
-            PublicKey::parse(&read(path)?).map_err(|e| Failure {
-                code: e.kind().exit_code(),
-                message: format!("{}: {e}", path.display()),
-            })
-        };
-        return args
-            .recipient_pubkey
-            .iter()
-            .map(parse)
+        let files = args.recipient_pubkey.iter();
+        return files
+            .map(|path| public_key(path))
             .collect::<Result<_, _>>()
             .map(Sealing::Recipients);
     }

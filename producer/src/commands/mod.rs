@@ -2,17 +2,24 @@
 
 pub mod backup;
 pub mod cat;
+pub mod consolidate;
 pub mod decrypt;
 pub mod diff;
+pub mod extract;
 pub mod keygen;
 pub mod list;
+pub mod prune;
+pub mod rekey;
 pub mod restore;
+mod schedule;
 pub mod secrets;
 pub mod stats;
+pub mod verify;
 
-use std::{io::IsTerminal, path::Path};
+use std::{fs::File, io::IsTerminal, path::Path};
 
-use decryptor_wasm::plan::Severity;
+use decryptor_wasm::{PublicKey, plan::Severity};
+use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
 use crate::{answer, note};
@@ -61,6 +68,29 @@ fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|e| Failure::failed(e.to_string()))?;
     answer!("{text}");
     Ok(())
+}
+
+/// A recipient's public key.
+fn public_key(path: &Path) -> Result<PublicKey, Failure> {
+    PublicKey::parse(&read(path)?).map_err(|e| Failure {
+        code: e.kind().exit_code(),
+        message: format!("{}: {e}", path.display()),
+    })
+}
+
+/// Locks a folder against other runs; the lock goes with the process, however that ends. `what` is at work there.
+fn lock(folder: &Path, what: &str) -> Result<File, Failure> {
+    let failed = |e: std::io::Error| Failure::failed(format!("{}: {e}", folder.display()));
+    let lock = File::open(folder).map_err(failed)?;
+    // Some network file systems know no locks.
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
+    {
+        return Err(Failure::usage(format!(
+            "{what} is at work in {}; wait for it",
+            folder.display()
+        )));
+    }
+    Ok(lock)
 }
 
 /// Reads a small file, naming it in the failure.

@@ -41,6 +41,11 @@ pub fn unlock(envelope: &Envelope, args: &KeyArgs) -> Result<DataKey> {
             None => "a private key is needed: give --private-key FILE",
         }));
     };
+    envelope.unlock_with_private_key(&private_key(path, args)?, &mut SystemRandom)
+}
+
+/// The private key in a file.
+pub fn private_key(path: &Path, args: &KeyArgs) -> Result<PrivateKey> {
     let file =
         Zeroizing::new(std::fs::read(path).map_err(|e| unreadable("private key", path, &e))?);
     let mut passphrase = args
@@ -56,8 +61,7 @@ pub fn unlock(envelope: &Envelope, args: &KeyArgs) -> Result<DataKey> {
             ));
         }
     }
-    let key = PrivateKey::parse(&file, passphrase.as_ref().map(|p| p.as_str()))?;
-    envelope.unlock_with_private_key(&key, &mut SystemRandom)
+    PrivateKey::parse(&file, passphrase.as_ref().map(|p| p.as_str()))
 }
 
 /// Whether something is there to open a backup with, without asking.

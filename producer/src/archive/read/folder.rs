@@ -25,6 +25,11 @@ impl Folder {
         &self.0
     }
 
+    /// Whether there is a file of that name.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.join(path).is_file()
+    }
+
     /// Every file with its size in bytes, sorted by path.
     pub fn list(&self) -> Result<Vec<(String, u64)>> {
         let mut found = Vec::new();

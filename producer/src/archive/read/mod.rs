@@ -2,11 +2,13 @@
 
 mod content;
 mod folder;
+mod lines;
 mod open;
 mod stream;
 
 pub use content::ContentReader;
 pub use folder::Folder;
-pub use open::{Archive, Choice};
+pub use lines::Line;
+pub use open::{Archive, Choice, require_manifest};
 pub(super) use stream::read_some;
 pub use stream::{Content, GunzipCheck, ReadFile};

@@ -46,7 +46,7 @@ impl Archive {
     ) -> Result<Self> {
         let listing = folder.list()?;
         let has = |name: &str| listing.iter().any(|(path, _)| path == name);
-        require_manifest(&folder, listing.is_empty(), has)?;
+        require_manifest(&folder, &listing)?;
         let stored = folder.read("manifest.json")?;
         let id = sha256_hex(&stored);
         if let Some(expected) = choice.expect_id
@@ -103,6 +103,16 @@ impl Archive {
             .manifests
             .insert("manifest.json".into(), opened.bytes);
         Ok(archive)
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// What opens its files.
+    pub fn key(&self) -> Option<&DataKey> {
+        self.key.as_ref()
     }
 
     /// Whether it is sealed.
@@ -173,12 +183,14 @@ impl Archive {
     }
 }
 
-fn require_manifest(folder: &Folder, empty: bool, has: impl Fn(&str) -> bool) -> Result<()> {
+/// An error that says what the folder is instead, when it is no archive or no whole one. `listing`: its files.
+pub fn require_manifest(folder: &Folder, listing: &[(String, u64)]) -> Result<()> {
+    let has = |name: &str| listing.iter().any(|(path, _)| path == name);
     let at = folder.path().display();
     let usage = |what: String| Err(Error::new(ErrorKind::Usage, what));
     if has("manifest.json") {
         Ok(())
-    } else if empty {
+    } else if listing.is_empty() {
         usage(format!("{at} is empty: give the folder of the backup"))
     } else if !has("encryption.json") {
         usage(format!(

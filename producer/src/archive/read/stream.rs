@@ -160,9 +160,9 @@ impl GunzipCheck {
         Ok(())
     }
 
-    /// The end of the file.
-    pub fn finish(&mut self) -> Result<()> {
-        self.0.finish().map(drop)
+    /// The end of the file: how many lines it has, if they were counted.
+    pub fn finish(&mut self) -> Result<Option<u64>> {
+        self.0.finish().map(|summary| summary.records)
     }
 }
 

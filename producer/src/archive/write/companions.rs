@@ -32,7 +32,7 @@ pub fn page_sha256() -> String {
 fn instructions(envelope: &Envelope) -> String {
     let (needed, command) = match envelope.mode() {
         Mode::Hybrid => (
-            "the private key file (`.pem`) of one of the recipients named below, and its passphrase if it has one".to_owned(),
+            "the private key file (`.pem`) of one of its recipients (see below), and its passphrase if it has one".to_owned(),
             "node decrypt-backup.mjs . --private-key /path/to/private-key.pem --out ../decrypted",
         ),
         _ => (
@@ -43,7 +43,8 @@ fn instructions(envelope: &Envelope) -> String {
     let recipients = match envelope.recipients() {
         [] => String::new(),
         list => format!(
-            "\n## Who can open it\n\nThe holders of the private keys with these fingerprints (SHA-256 of the public key):\n\n{}\n\
+            "\n## Who can open it\n\nWhen it was made, the holders of the private keys with these fingerprints (SHA-256 of the public key); \
+             `encryption.json`\nlists who can now:\n\n{}\n\
              To see the fingerprint of a private key that you have:\n\n    openssl pkey -in private-key.pem -pubout -outform DER | sha256sum\n",
             list.iter()
                 .map(|r| format!("- `{}`\n", r.fingerprint))

@@ -8,6 +8,7 @@ mod index;
 mod losses;
 mod records;
 mod sink;
+mod staged;
 mod twins;
 mod user;
 mod user_manifest;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, FileEntry, Inventory, Kdf, Manifest, PublicKey, RandomSource,
+    DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey, RandomSource,
     manifest::{FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
 };
 use sha2::{Digest, Sha256};
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 pub use companions::page_sha256;
 pub use index::{IndexDone, IndexWriter};
 pub use sink::Sink;
+pub use staged::{Listing, Staged, UserCopy};
 pub use user::{UserDone, UserWriter};
 
 use self::{
@@ -55,6 +57,13 @@ pub enum Sealing {
         /// How it becomes a key.
         kdf: Kdf,
     },
+    /// As another archive, whose envelope and data key these are.
+    Same {
+        /// Its envelope.
+        envelope: Box<Envelope>,
+        /// What it opens to.
+        key: DataKey,
+    },
 }
 
 /// How an archive is written.
@@ -63,6 +72,8 @@ pub struct Options {
     pub compress: bool,
     /// Plain bytes after which an event or audit file ends.
     pub chunk_bytes: u64,
+    /// When what is in it was read, in milliseconds since 1970, if that is not the instant of the archive.
+    pub created_at: Option<i64>,
 }
 
 /// Why an archive could not be written.
@@ -151,6 +162,8 @@ pub struct Summary {
 pub struct Finished {
     /// SHA-256 of `manifest.json` as stored.
     pub id: String,
+    /// The data key, as long as the run lasts: with it the run can read again what it wrote.
+    pub key: Option<DataKey>,
     /// Bytes of all its files.
     pub bytes: u64,
 }
@@ -205,7 +218,12 @@ impl ArchiveWriter {
             Sealing::Passphrase { passphrase, kdf } => {
                 Envelope::for_passphrase(*kdf, passphrase, &mut SystemRandom)?
             }
+            Sealing::Same { envelope, key } => {
+                (envelope.as_ref().clone().with_key_check(key), key.clone())
+            }
         };
+        let created_at = self.options.created_at;
+        let envelope = envelope.with_created_at(created_at.unwrap_or_else(|| self.timestamp()));
         let envelope_file = self.write_clear("encryption.json", &envelope.to_json()?)?;
         self.clear += envelope_file.size;
         self.key = Some(key);
@@ -242,31 +260,7 @@ impl ArchiveWriter {
         users: Vec<UserDone>,
         summary: Summary,
     ) -> Result<Finished, ArchiveError> {
-        match self.complete(users, summary) {
-            Ok(finished) => {
-                self.destination.publish()?;
-                Ok(finished)
-            }
-            Err(error) => {
-                self.abandon();
-                Err(error)
-            }
-        }
-    }
-
-    fn complete(
-        &mut self,
-        users: Vec<UserDone>,
-        summary: Summary,
-    ) -> Result<Finished, ArchiveError> {
-        let mut files = std::mem::take(&mut self.shared);
-        let mut bytes = self.clear + files.iter().map(|file| file.size).sum::<u64>();
-        let mut entries = Vec::with_capacity(users.len());
-        for user in users {
-            bytes += user.bytes + user.manifest_file.size;
-            files.push(user.manifest_file);
-            entries.push(user.entry);
-        }
+        let listing = self.list(users);
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             core_version: CORE_VERSION.to_owned(),
@@ -274,7 +268,7 @@ impl ArchiveWriter {
             backup_type: "full".to_owned(),
             backup_timestamp: self.timestamp(),
             snapshot_before: Some(self.timestamp() as f64 / 1000.0),
-            users: entries,
+            users: listing.users,
             compressed: self.options.compress,
             producer: Some(Producer {
                 name: "pryv-backup".to_owned(),
@@ -283,20 +277,14 @@ impl ArchiveWriter {
             encrypted: Some(self.key.is_some()),
             platform: Some(summary.platform),
             losses: summary.losses,
-            inventory: Some(Inventory { v: 1, files }),
+            inventory: Some(listing.inventory),
         };
-        let mut file = FileWriter::create(self.destination.staging(), "manifest.json", self.key())?;
-        serde_json::to_writer_pretty(&mut file, &manifest).map_err(|e| {
-            ArchiveError::io(&self.destination.staging().join("manifest.json"), e.into())
-        })?;
-        let entry = file.finish(None)?;
-        self.sum(&entry)?;
-        let sums = lock(&self.sums).take();
-        let sums = sums.map_or(Ok(0), |sums| sums.finish(None).map(|file| file.size))?;
-        Ok(Finished {
-            id: entry.sha256,
-            bytes: bytes + entry.size + sums,
-        })
+        self.stage(&manifest, listing.bytes)?.publish()
+    }
+
+    /// Whether it is sealed.
+    pub fn encrypted(&self) -> bool {
+        self.key.is_some()
     }
 
     /// Gives up: what was written of the archive is removed.

@@ -1,7 +1,7 @@
 //! A user-manifest that is written while the user is: its inventory comes first, one file at a time, because of a million
 //! attachments there is no room for a list.
 
-use decryptor_wasm::{FileEntry, UserManifest};
+use decryptor_wasm::FileEntry;
 use serde::Serialize;
 
 use super::{ArchiveError, file::FileWriter, records::Place};
@@ -37,7 +37,7 @@ impl UserManifestWriter {
     }
 
     /// Adds what is known in the end, `manifest` without an inventory of its own, and ends the file.
-    pub fn finish(mut self, manifest: &UserManifest) -> Result<FileEntry, ArchiveError> {
+    pub fn finish<T: Serialize>(mut self, manifest: &T) -> Result<FileEntry, ArchiveError> {
         let rest = json(manifest)?;
         self.file.write(b"]},\n")?;
         self.file.write(rest.strip_prefix(b"{").unwrap_or(&rest))?;

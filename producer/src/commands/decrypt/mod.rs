@@ -1,7 +1,7 @@
 //! `decrypt`: an archive in, its files out; or only a look at it.
 
 mod output;
-mod report;
+pub(super) mod report;
 pub(super) mod work;
 
 use std::path::Path;
@@ -21,7 +21,7 @@ use work::{Outcome, Work};
 /// Does what was asked and prints what came of it. The exit code is 4 when anything is damaged.
 pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
     if let Some(out) = &args.out {
-        refuse_inside(&args.dir, out)?;
+        refuse_inside(&args.dir, out, "--out")?;
     }
     let choice = Choice {
         user: args.user.as_deref(),
@@ -71,7 +71,7 @@ fn decrypt(work: &Work<'_>, out: &Path, args: &DecryptArgs) -> Result<Outcome, F
 }
 
 /// An output inside the backup would change the backup.
-fn refuse_inside(dir: &Path, out: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_inside(dir: &Path, out: &Path, option: &str) -> Result<(), Failure> {
     let absolute = |path: &Path| {
         // What does not exist yet is judged by its nearest folder that does.
         let mut known = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -91,7 +91,7 @@ fn refuse_inside(dir: &Path, out: &Path) -> Result<(), Failure> {
     };
     if absolute(out).starts_with(absolute(dir)) {
         return Err(Failure::usage(format!(
-            "--out {} is inside the backup: choose a folder outside it",
+            "{option} {} is inside the backup: choose a folder outside it",
             out.display()
         )));
     }

@@ -133,7 +133,7 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
 }
 
 /// What may be claimed of an archive in which no damage was found.
-fn verdict(archive: &Archive) -> &'static str {
+pub fn verdict(archive: &Archive) -> &'static str {
     match (archive.plan.inventoried, archive.encrypted()) {
         (false, _) => "no damage found, as far as it can be checked without an inventory",
         (true, true) => {

@@ -1,8 +1,11 @@
 //! `encryption.json`: how the data key of an archive is had (docs/format.md, "Envelope").
 
+mod change;
+
 use base64ct::{Base64, Encoding};
 use pbkdf2::pbkdf2_hmac;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -87,6 +90,9 @@ struct EnvelopeJson {
     recipients: Option<Vec<Recipient>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_check: Option<String>,
+    /// What other versions add stays when an envelope is changed.
+    #[serde(flatten)]
+    other: Map<String, Value>,
 }
 
 /// One recipient of a hybrid archive.

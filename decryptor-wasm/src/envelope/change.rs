@@ -1,0 +1,93 @@
+//! An envelope made from another one: for other recipients, or with what it lacks.
+
+use base64ct::{Base64, Encoding};
+use serde_json::Value;
+
+use super::{Envelope, EnvelopeJson, MAX_RECIPIENTS, Recipient, WRAP};
+use crate::{DataKey, Error, ErrorKind, PublicKey, RandomSource, Result};
+
+const CREATED_AT: &str = "createdAt";
+
+impl Envelope {
+    /// The same data key for other recipients: those with the fingerprints in `remove` go, the holders of `add` come. `opened_with` is
+    /// the key of one of them, that `key` was had with: in an archive of Pryv's own tool nothing else says whose it is.
+    pub fn with_recipients(
+        &self,
+        key: &DataKey,
+        opened_with: &PublicKey,
+        add: &[PublicKey],
+        remove: &[String],
+        random: &mut dyn RandomSource,
+    ) -> Result<Self> {
+        let usage = |what: String| Error::new(ErrorKind::Usage, what);
+        let mut list = self.recipients().to_vec();
+        if let (true, Some(wrapped)) = (list.is_empty(), &self.json.wrapped_key) {
+            list.push(Recipient {
+                fingerprint: opened_with.fingerprint()?,
+                wrap: WRAP.to_owned(),
+                wrapped_key: wrapped.clone(),
+            });
+        }
+        for fingerprint in remove {
+            let before = list.len();
+            list.retain(|known| !known.fingerprint.eq_ignore_ascii_case(fingerprint));
+            if list.len() == before {
+                let known: Vec<&str> = list.iter().map(|r| r.fingerprint.as_str()).collect();
+                return Err(usage(format!(
+                    "{fingerprint} is no recipient of this archive; its recipients are {}",
+                    known.join(", ")
+                )));
+            }
+        }
+        for recipient in add {
+            let fingerprint = recipient.fingerprint()?;
+            if list.iter().any(|known| known.fingerprint == fingerprint) {
+                return Err(usage(format!(
+                    "{fingerprint} is a recipient of this archive already"
+                )));
+            }
+            list.push(Recipient {
+                fingerprint,
+                wrap: WRAP.to_owned(),
+                wrapped_key: Base64::encode_string(&recipient.wrap(key, random)?),
+            });
+        }
+        let Some(first) = list.first() else {
+            return Err(usage(
+                "an archive needs at least one recipient: add another before the last one is removed".to_owned(),
+            ));
+        };
+        if list.len() > MAX_RECIPIENTS {
+            return Err(usage(format!(
+                "an archive has at most {MAX_RECIPIENTS} recipients"
+            )));
+        }
+        let json = EnvelopeJson {
+            wrapped_key: Some(first.wrapped_key.clone()),
+            recipients: Some(list),
+            ..self.json.clone()
+        };
+        Ok(Envelope {
+            mode: self.mode,
+            json,
+        })
+    }
+
+    /// The same with the check of its data key, which an archive with an inventory must have.
+    pub fn with_key_check(mut self, key: &DataKey) -> Self {
+        self.json.key_check = Some(Base64::encode_string(&key.check_value()));
+        self
+    }
+
+    /// The same with the moment of the backup, in milliseconds since 1970: for whoever sorts backups without their keys.
+    pub fn with_created_at(mut self, milliseconds: i64) -> Self {
+        let value = Value::from(milliseconds);
+        self.json.other.insert(CREATED_AT.to_owned(), value);
+        self
+    }
+
+    /// See [`Envelope::with_created_at`]; as little proven as all that lies in the clear.
+    pub fn created_at(&self) -> Option<i64> {
+        self.json.other.get(CREATED_AT)?.as_i64()
+    }
+}

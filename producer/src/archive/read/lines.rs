@@ -1,0 +1,149 @@
+//! The records of one file, one by one.
+
+use decryptor_wasm::{Error, Result, integrity::Record, plan::PlannedFile, reader::FileSummary};
+use serde::de::IgnoredAny;
+
+use super::{Archive, ReadFile, stream::read_some};
+use crate::interrupt;
+
+/// Bytes of a line: a longer one is no record, and would fill the memory.
+const LONGEST: usize = 256 * 1024 * 1024;
+
+/// A record on its way.
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
+    /// Counted from 1.
+    pub number: u64,
+    /// Without its newline and the spaces around it; never empty.
+    pub text: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// What is in it; an error when it is not JSON, or not an object.
+    pub fn record(&self) -> Result<Record<'a>> {
+        Record::parse(self.text).map_err(|error| {
+            let json = serde_json::from_slice::<IgnoredAny>(self.text);
+            Error::damaged(match json {
+                Err(why) => format!(
+                    "line {} is not JSON ({why}); the file is damaged",
+                    self.number
+                ),
+                Ok(_) => format!("line {}: {error}; the file is damaged", self.number),
+            })
+        })
+    }
+}
+
+/// Cuts bytes into lines and counts them; keeps at most one.
+#[derive(Default)]
+struct Lines {
+    partial: Vec<u8>,
+    records: u64,
+}
+
+impl Lines {
+    fn push(
+        &mut self,
+        mut bytes: &[u8],
+        take: &mut dyn FnMut(Line<'_>) -> Result<()>,
+    ) -> Result<()> {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            let line = &bytes[..end];
+            if self.partial.is_empty() {
+                self.line(line, take)?;
+            } else {
+                self.partial.extend_from_slice(line);
+                let mut whole = std::mem::take(&mut self.partial);
+                self.line(&whole, take)?;
+                whole.clear();
+                self.partial = whole;
+            }
+            bytes = &bytes[end + 1..];
+        }
+        self.partial.extend_from_slice(bytes);
+        if self.partial.len() > LONGEST {
+            return Err(Error::damaged(format!(
+                "line {} is longer than any record; the file is damaged",
+                self.records + 1
+            )));
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], take: &mut dyn FnMut(Line<'_>) -> Result<()>) -> Result<()> {
+        let text = line.trim_ascii();
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.records += 1;
+        take(Line {
+            number: self.records,
+            text,
+        })
+    }
+
+    fn finish(&mut self, take: &mut dyn FnMut(Line<'_>) -> Result<()>) -> Result<u64> {
+        let last = std::mem::take(&mut self.partial);
+        self.line(&last, take)?;
+        Ok(self.records)
+    }
+}
+
+impl Archive {
+    /// Hands over every record of a planned file and judges the file at the end, its number of records included. That a line is JSON
+    /// is for `take` to say. `hash` checks the digest of the stored bytes too. Errors name the file.
+    pub fn lines(
+        &self,
+        file: &PlannedFile,
+        hash: bool,
+        take: &mut dyn FnMut(Line<'_>) -> Result<()>,
+    ) -> Result<FileSummary> {
+        let reading = ReadFile {
+            key: self.key.as_ref().filter(|_| file.encrypted),
+            gunzip: file.gzip,
+            lines: false,
+            hash: hash || !file.encrypted,
+            size: file.size,
+        };
+        let mut lines = Lines::default();
+        let mut read = || {
+            let mut stored = self.folder.open(&file.path)?;
+            let mut seen = reading.run(
+                |into| read_some(&mut stored, into, &file.path),
+                &mut |piece| {
+                    interrupt::check()?;
+                    lines.push(piece, take)
+                },
+            )?;
+            seen.summary.records = Some(lines.finish(take)?);
+            seen.judge(file.expected.as_ref(), self.opened())?;
+            Ok(seen.summary)
+        };
+        read().map_err(|error: Error| error.within(&file.path))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_the_same_in_pieces_of_any_size() {
+        let text = b"{\"a\":1}\r\n\n  {\"b\":2}\n{\"c\":3}";
+        for size in 1..=text.len() {
+            let mut found = Vec::new();
+            let mut take = |line: Line<'_>| {
+                found.push((line.number, String::from_utf8(line.text.to_vec()).unwrap()));
+                Ok(())
+            };
+            let mut lines = Lines::default();
+            for piece in text.chunks(size) {
+                lines.push(piece, &mut take).unwrap();
+            }
+            assert_eq!(lines.finish(&mut take).unwrap(), 3);
+            let due = [(1, "{\"a\":1}"), (2, "{\"b\":2}"), (3, "{\"c\":3}")];
+            assert_eq!(found, due.map(|(n, text)| (n, text.to_owned())));
+        }
+    }
+}

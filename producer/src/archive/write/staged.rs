@@ -1,0 +1,156 @@
+//! An archive that is filled from another one, and any archive between its last byte and its place.
+
+use std::path::Path;
+
+use decryptor_wasm::{DataKey, FileEntry, Inventory, UserEntry};
+use serde::Serialize;
+
+use super::{
+    ArchiveError, ArchiveWriter, Finished, UserDone, destination::Destination, file::FileWriter,
+    lock, user_manifest::UserManifestWriter,
+};
+
+const MANIFEST: &str = "manifest.json";
+
+/// The files of an archive that is nearly done.
+pub struct Listing {
+    /// For the manifest.
+    pub inventory: Inventory,
+    /// The same.
+    pub users: Vec<UserEntry>,
+    /// For [`ArchiveWriter::stage`].
+    pub bytes: u64,
+}
+
+/// An archive that is whole and not yet in its place.
+pub struct Staged {
+    destination: Destination,
+    finished: Finished,
+}
+
+/// A user whose files come from another archive.
+pub struct UserCopy<'a> {
+    archive: &'a ArchiveWriter,
+    manifest: UserManifestWriter,
+}
+
+impl ArchiveWriter {
+    /// Begins a file that is filled with what another archive holds.
+    pub fn file(&self, path: &str) -> Result<FileWriter, ArchiveError> {
+        FileWriter::create(self.destination.staging(), path, self.key())
+    }
+
+    /// Adds such a file that belongs to no user.
+    pub fn add_file(&mut self, file: FileEntry) -> Result<(), ArchiveError> {
+        self.sum(&file)?;
+        self.shared.push(file);
+        Ok(())
+    }
+
+    /// Begins a user whose files come from another archive.
+    pub fn copy_user(&self, user_id: &str) -> Result<UserCopy<'_>, ArchiveError> {
+        Ok(UserCopy {
+            archive: self,
+            manifest: UserManifestWriter::create(self.place(), &format!("users/{user_id}"))?,
+        })
+    }
+
+    /// What the manifest is to list.
+    pub fn list(&mut self, users: Vec<UserDone>) -> Listing {
+        let mut files = std::mem::take(&mut self.shared);
+        let mut bytes = self.clear + files.iter().map(|file| file.size).sum::<u64>();
+        let mut entries = Vec::with_capacity(users.len());
+        for user in users {
+            bytes += user.bytes + user.manifest_file.size;
+            files.push(user.manifest_file);
+            entries.push(user.entry);
+        }
+        Listing {
+            inventory: Inventory { v: 1, files },
+            users: entries,
+            bytes,
+        }
+    }
+
+    /// Writes manifest and sums, so that the archive is whole, though not yet in its place. What could not be finished is removed.
+    pub fn stage<T: Serialize>(self, manifest: &T, bytes: u64) -> Result<Staged, ArchiveError> {
+        match self.complete(manifest, bytes) {
+            Ok((id, bytes)) => Ok(Staged {
+                destination: self.destination,
+                finished: Finished {
+                    id,
+                    key: self.key,
+                    bytes,
+                },
+            }),
+            Err(error) => {
+                self.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// The archive's id, and bytes of all its files.
+    fn complete<T: Serialize>(
+        &self,
+        manifest: &T,
+        bytes: u64,
+    ) -> Result<(String, u64), ArchiveError> {
+        let mut file = self.file(MANIFEST)?;
+        serde_json::to_writer_pretty(&mut file, manifest)
+            .map_err(|e| ArchiveError::io(&self.destination.staging().join(MANIFEST), e.into()))?;
+        let entry = file.finish(None)?;
+        self.sum(&entry)?;
+        let sums = lock(&self.sums).take();
+        let sums = sums.map_or(Ok(0), |sums| sums.finish(None).map(|file| file.size))?;
+        Ok((entry.sha256, bytes + entry.size + sums))
+    }
+}
+
+impl UserCopy<'_> {
+    /// Adds a file that is finished.
+    pub fn add(&mut self, file: &FileEntry) -> Result<(), ArchiveError> {
+        self.archive.sum(file)?;
+        self.manifest.add(file)
+    }
+
+    /// Ends the user; `manifest` is what the user-manifest says beside its inventory.
+    pub fn finish<T: Serialize>(
+        self,
+        entry: UserEntry,
+        manifest: &T,
+    ) -> Result<UserDone, ArchiveError> {
+        let bytes = self.manifest.bytes;
+        let manifest_file = self.manifest.finish(manifest)?;
+        self.archive.sum(&manifest_file)?;
+        Ok(UserDone {
+            entry,
+            manifest_file,
+            bytes,
+            losses: Vec::new(),
+        })
+    }
+}
+
+impl Staged {
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        self.destination.staging()
+    }
+
+    /// What opens it.
+    pub fn key(&self) -> Option<&DataKey> {
+        self.finished.key.as_ref()
+    }
+
+    /// Waits until all of it is on the disk, and moves it into place.
+    pub fn publish(self) -> Result<Finished, ArchiveError> {
+        self.destination.publish()?;
+        Ok(self.finished)
+    }
+
+    /// Removes it.
+    pub fn abandon(self) {
+        self.destination.abandon();
+    }
+}

@@ -1,0 +1,158 @@
+//! The flags of the commands that check, search and keep archives.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{KdfArg, KeyArgs, archive_id, moment::moment};
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Folder of the backup.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
+    #[arg(long, value_name = "ID", value_parser = archive_id)]
+    pub expect_id: Option<String>,
+    /// Files at once (default: one per core).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Progress and report as JSON objects on standard output, one a line; the report is the last.
+    #[arg(long)]
+    pub json: bool,
+    /// Say something only if something is wrong.
+    #[arg(long, short = 'q')]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    /// Folder of the backup.
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Whose (user id or username); needed where there are several users.
+    #[arg(long, short = 'u')]
+    pub user: Option<String>,
+    /// events, streams, accesses, profile, webhooks, account, audit, series; or platform/keys and the like.
+    #[arg(long, short = 'c', default_value = "events")]
+    pub collection: String,
+    /// From this moment on: seconds since 1970, a date, or date and time (UTC unless it says otherwise).
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    pub since: Option<f64>,
+    /// Before this moment.
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+    pub until: Option<f64>,
+    /// In this stream or one below it.
+    #[arg(long, value_name = "ID")]
+    pub stream: Option<String>,
+    /// Of this type; `mass/*` takes all that begin so.
+    #[arg(long, value_name = "TYPE")]
+    pub r#type: Option<String>,
+    /// How they are written.
+    #[arg(long, short = 'f', value_enum, default_value_t = FormatArg::Jsonl)]
+    pub format: FormatArg,
+    /// New file for them (default: standard output).
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    Jsonl,
+    Csv,
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["add_recipient", "remove_recipient"]))]
+pub struct RekeyArgs {
+    /// Folder of the backup.
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Let the holder of this public key (PEM) open it; may be given several times.
+    #[arg(long, value_name = "PEM")]
+    pub add_recipient: Vec<PathBuf>,
+    /// Take the recipient with this fingerprint off the list; may be given several times.
+    #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
+    pub remove_recipient: Vec<String>,
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ConsolidateArgs {
+    /// Folder of the backup.
+    pub dir: PathBuf,
+    /// Folder for the new archive; new or empty.
+    #[arg(long, value_name = "NEW")]
+    pub into: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Encrypt to the holder of this public key (PEM), and no longer to those who can open it now; may be given several times.
+    #[arg(long, value_name = "PEM", conflicts_with_all = ["encrypt_passphrase", "encrypt_passphrase_file"])]
+    pub recipient_pubkey: Vec<PathBuf>,
+    /// Encrypt with a new passphrase: asked for when none is given here.
+    #[arg(
+        long,
+        value_name = "PASSPHRASE",
+        conflicts_with = "encrypt_passphrase_file"
+    )]
+    pub encrypt_passphrase: Option<Option<String>>,
+    /// Encrypt with the new passphrase in this file.
+    #[arg(long, value_name = "FILE")]
+    pub encrypt_passphrase_file: Option<PathBuf>,
+    /// How a new passphrase becomes a key.
+    #[arg(long, value_enum, default_value_t = KdfArg::Scrypt)]
+    pub kdf: KdfArg,
+    /// Users at once (default: one per core).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Progress and report as JSON objects on standard output, one a line; the report is the last.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Folder in which backups lie, each in a folder of its own.
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub keep: KeepArgs,
+    /// Say what would be removed, remove nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Files that are verified at once (default: one per core).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is kept; days, weeks and months are those of UTC.
+#[derive(Debug, Args)]
+pub struct KeepArgs {
+    /// The last N backups.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub keep_last: u32,
+    /// The last backup of each of the last N days that have one.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub keep_daily: u32,
+    /// The same for weeks.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub keep_weekly: u32,
+    /// The same for months.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub keep_monthly: u32,
+}
+
+fn fingerprint(text: &str) -> Result<String, String> {
+    archive_id(text).map_err(|_| {
+        "a fingerprint has 64 hex digits; `pryv-backup list` shows those of an archive".to_owned()
+    })
+}

@@ -1,0 +1,306 @@
+//! `consolidate`: one plain archive of what another holds, sealed anew, and verified before it gets its name.
+
+use std::sync::{Mutex, PoisonError};
+
+use decryptor_wasm::{
+    Envelope, Error, FileEntry, Inventory, Kdf, UserEntry, layout::PathKind, plan::PlannedFile,
+};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    ask_twice, decrypt::refuse_inside, print_json, public_key, read_passphrase, schedule, secrets,
+    verify, warn,
+};
+use crate::{answer, note};
+use crate::{
+    archive::{
+        ArchiveError, ArchiveWriter, Finished, Options, Sealing, UserDone,
+        read::{Archive, Choice, Folder, GunzipCheck},
+    },
+    cli::{ConsolidateArgs, KdfArg},
+    failure::Failure,
+    interrupt,
+    progress::{self, Goal, Manner, Tally},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Consolidated {
+    event: &'static str,
+    from: String,
+    archive_id: String,
+    output: String,
+    users: usize,
+    bytes: u64,
+    verified: verify::report::Report,
+}
+
+/// Copies, verifies, and says which archive it is now.
+pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
+    refuse_inside(&args.dir, &args.into, "--into")?;
+    let mut envelope = None;
+    let source = Archive::open(Folder::new(&args.dir), Choice::default(), |found| {
+        envelope = Some(found.clone());
+        secrets::unlock(found, &args.key)
+    })?;
+    if warn(&source) != 0 {
+        return Err(damaged("the backup is damaged, as named above"));
+    }
+    let sealing = match sealing(args)? {
+        Some(sealing) => sealing,
+        None => same(&source, envelope),
+    };
+    let _graceful = interrupt::finish_gracefully();
+    let options = Options {
+        compress: source.manifest.compressed,
+        chunk_bytes: 0,
+        created_at: Some(source.manifest.backup_timestamp),
+    };
+    let instant = source.manifest.backup_timestamp as f64 / 1000.0;
+    let (archive, _) = ArchiveWriter::create(&args.into, &sealing, options, instant)?;
+    let manner = match args {
+        _ if args.json => Manner::Events,
+        _ => Manner::for_people(),
+    };
+    let (finished, verified) = match copy(&source, archive, args, manner) {
+        Ok(done) => done,
+        Err(failure) => {
+            interrupt::failure()?;
+            return Err(failure);
+        }
+    };
+    let code = verified.exit_code();
+    let done = Consolidated {
+        event: "report",
+        from: source.id,
+        archive_id: finished.id,
+        output: args.into.display().to_string(),
+        users: source.plan.users.len(),
+        bytes: finished.bytes,
+        verified,
+    };
+    if args.json {
+        print_json(&done)?;
+    } else {
+        answer!("from    {}", done.from);
+        answer!("archive {}", done.archive_id);
+        for line in done.verified.wrong() {
+            note!("{line}");
+        }
+        answer!("{}", done.verified.summary());
+    }
+    Ok(code)
+}
+
+/// The lock that was asked for.
+fn sealing(args: &ConsolidateArgs) -> Result<Option<Sealing>, Failure> {
+    if !args.recipient_pubkey.is_empty() {
+        let files = args.recipient_pubkey.iter();
+        let keys = files.map(|path| public_key(path));
+        return Ok(Some(Sealing::Recipients(keys.collect::<Result<_, _>>()?)));
+    }
+    let passphrase = match (&args.encrypt_passphrase, &args.encrypt_passphrase_file) {
+        (Some(None), _) => ask_twice("New passphrase for the backup: ")?,
+        (Some(Some(passphrase)), _) => Zeroizing::new(passphrase.clone()),
+        (None, Some(file)) => read_passphrase(file)?,
+        (None, None) => return Ok(None),
+    };
+    let kdf = match args.kdf {
+        KdfArg::Scrypt => Kdf::Scrypt,
+        KdfArg::Pbkdf2 => Kdf::Pbkdf2,
+    };
+    Ok(Some(Sealing::Passphrase { passphrase, kdf }))
+}
+
+/// The lock that the archive has now: its data key wrapped as it is, under which every file gets a key of its own again.
+fn same(source: &Archive, envelope: Option<Envelope>) -> Sealing {
+    match (envelope, source.key()) {
+        (Some(envelope), Some(key)) => Sealing::Same {
+            envelope: Box::new(envelope),
+            key: key.clone(),
+        },
+        _ => Sealing::None,
+    }
+}
+
+fn damaged(what: &str) -> Failure {
+    Failure {
+        code: 4,
+        message: format!("{what}: nothing was made of it; use another copy"),
+    }
+}
+
+/// What is not verified does not stay.
+fn copy(
+    source: &Archive,
+    mut archive: ArchiveWriter,
+    args: &ConsolidateArgs,
+    manner: Manner,
+) -> Result<(Finished, verify::report::Report), Failure> {
+    let listing = match fill(source, &mut archive, args, manner) {
+        Ok(listing) => listing,
+        Err(failure) => {
+            archive.abandon();
+            return Err(failure);
+        }
+    };
+    let manifest = manifest(source, &listing.inventory, archive.encrypted())?;
+    let staged = archive.stage(&manifest, listing.bytes)?;
+    let again = verify::made(
+        staged.folder(),
+        staged.key().cloned(),
+        verify::jobs(args.jobs),
+        manner,
+    );
+    match again {
+        Ok(verified) if verified.damaged.is_empty() => Ok((staged.publish()?, verified)),
+        Ok(verified) => {
+            verified.wrong().for_each(|line| note!("{line}"));
+            staged.abandon();
+            Err(damaged("the copy is damaged, as named above"))
+        }
+        Err(failure) => {
+            staged.abandon();
+            Err(failure)
+        }
+    }
+}
+
+/// All files, several users at once.
+fn fill(
+    source: &Archive,
+    archive: &mut ArchiveWriter,
+    args: &ConsolidateArgs,
+    manner: Manner,
+) -> Result<crate::archive::Listing, Failure> {
+    let tally = Tally::default();
+    let goal = Goal::Bytes(source.files().iter().map(|file| file.size).sum());
+    let users: Mutex<Vec<UserDone>> = Mutex::default();
+    let shared: Mutex<Vec<FileEntry>> = Mutex::default();
+    let writer = &*archive;
+    progress::watch(&tally, goal, manner, || {
+        let groups = source.files().chunk_by(|a, b| a.user == b.user);
+        let threads = verify::jobs(args.jobs);
+        schedule::run(threads, groups, &|files: &[PlannedFile], _| {
+            let copied = |file: &PlannedFile| {
+                let copy = one(source, writer, file)?;
+                tally.add(0, file.size);
+                Ok(copy)
+            };
+            match files.first().and_then(|file| file.user.as_deref()) {
+                Some(id) => {
+                    let done = user(source, writer, id, files, &copied)?;
+                    lock(&users).push(done);
+                }
+                None => {
+                    // The companions of the new archive are its own.
+                    let ours = |file: &&PlannedFile| {
+                        !matches!(PathKind::of(&file.path), PathKind::Companion)
+                    };
+                    for file in files.iter().filter(ours) {
+                        let copy = copied(file)?;
+                        lock(&shared).push(copy);
+                    }
+                }
+            }
+            Ok(())
+        })
+    })?;
+    let mut shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    shared.sort_by(|a, b| a.path.cmp(&b.path));
+    for file in shared {
+        archive.add_file(file)?;
+    }
+    let mut users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+    users.sort_by(|a, b| a.entry.user_id.cmp(&b.entry.user_id));
+    Ok(archive.list(users))
+}
+
+/// The content of a file as it is, compressed or not.
+fn one(source: &Archive, writer: &ArchiveWriter, file: &PlannedFile) -> Result<FileEntry, Error> {
+    let mut copy = writer.file(&file.path).map_err(core)?;
+    let listed = file.expected.as_ref().and_then(|entry| entry.records);
+    // Where nobody counted the records, that is done now.
+    let mut count = (file.gzip && listed.is_none()).then(|| GunzipCheck::new(file.jsonl));
+    let summary = source.stream(file, false, true, &mut |piece| {
+        interrupt::check()?;
+        if let Some(count) = &mut count {
+            count.push(piece)?;
+        }
+        copy.write(piece).map_err(core)
+    })?;
+    let counted = match &mut count {
+        Some(count) => count.finish().map_err(|e| e.within(&file.path))?,
+        None => summary.records,
+    };
+    copy.finish(listed.or(counted)).map_err(core)
+}
+
+fn user(
+    source: &Archive,
+    writer: &ArchiveWriter,
+    id: &str,
+    files: &[PlannedFile],
+    copied: &dyn Fn(&PlannedFile) -> Result<FileEntry, Error>,
+) -> Result<UserDone, Error> {
+    let entry: &UserEntry = source
+        .plan
+        .users
+        .iter()
+        .find(|user| user.user_id == id)
+        .ok_or_else(|| Error::damaged(format!("users/{id}: belongs to no user of the archive")))?;
+    let manifest = said(source, &format!("users/{id}/user-manifest.json"))?;
+    let mut copy = writer.copy_user(id).map_err(core)?;
+    for file in files {
+        copy.add(&copied(file)?).map_err(core)?;
+    }
+    copy.finish(entry.clone(), &manifest).map_err(core)
+}
+
+/// What the archive said of itself, with a new inventory.
+fn manifest(
+    source: &Archive,
+    inventory: &Inventory,
+    encrypted: bool,
+) -> Result<Map<String, Value>, Error> {
+    let mut manifest = said(source, "manifest.json")?;
+    let mut say = |name: &str, value| manifest.insert(name.to_owned(), value);
+    say(
+        "producer",
+        json!({ "name": "pryv-backup", "version": env!("CARGO_PKG_VERSION") }),
+    );
+    say("encrypted", json!(encrypted));
+    say("consolidatedFrom", json!(source.id));
+    say("inventory", json!(inventory));
+    Ok(manifest)
+}
+
+/// What a manifest says beside its inventory, which may be long.
+fn said(source: &Archive, path: &str) -> Result<Map<String, Value>, Error> {
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(rename = "inventory", default)]
+        _inventory: IgnoredAny,
+        #[serde(flatten)]
+        rest: Map<String, Value>,
+    }
+    let content = source.manifests.get(path).map(Vec::as_slice);
+    serde_json::from_slice::<Said>(content.unwrap_or_default())
+        .map(|said| said.rest)
+        .map_err(|e| Error::damaged(format!("{path}: not the manifest it should be ({e})")))
+}
+
+/// An error of writing on its way through the reader.
+fn core(error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::Core(error) => error,
+        other => Error::new(decryptor_wasm::ErrorKind::Failed, other.to_string()),
+    }
+}
+
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,133 @@
+//! Where records go: standard output, or a file that gets its name when it is whole.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, ErrorKind, Stdout, Write},
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{Error, ErrorKind as Kind, Result};
+
+use crate::failure::Failure;
+
+const BUFFER: usize = 1 << 16;
+
+/// Takes what is written.
+pub struct Output {
+    to: BufWriter<To>,
+    /// What the system said when it took no more.
+    refused: Option<io::Error>,
+}
+
+enum To {
+    Stdout(Stdout),
+    File {
+        file: File,
+        aside: PathBuf,
+        place: PathBuf,
+    },
+}
+
+impl Write for To {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            To::Stdout(out) => out.write(bytes),
+            To::File { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            To::Stdout(out) => out.flush(),
+            To::File { file, .. } => file.flush(),
+        }
+    }
+}
+
+impl Drop for To {
+    fn drop(&mut self) {
+        if let To::File { aside, .. } = self {
+            // Once it has its name, there is nothing left to remove.
+            let _ = fs::remove_file(aside);
+        }
+    }
+}
+
+impl Output {
+    /// Begins; an existing file is not touched.
+    pub fn create(out: Option<&Path>) -> std::result::Result<Self, Failure> {
+        let to = match out {
+            None => To::Stdout(io::stdout()),
+            Some(place) => {
+                let failed = |e: io::Error| Failure::failed(format!("{}: {e}", place.display()));
+                if place.exists() {
+                    return Err(Failure::usage(format!(
+                        "{} exists: give another --out",
+                        place.display()
+                    )));
+                }
+                let mut aside = place.as_os_str().to_owned();
+                aside.push(".partial");
+                let aside = PathBuf::from(aside);
+                let mut options = File::options();
+                options.write(true).create(true).truncate(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                To::File {
+                    file: options.open(&aside).map_err(failed)?,
+                    aside,
+                    place: place.to_owned(),
+                }
+            }
+        };
+        Ok(Output {
+            to: BufWriter::with_capacity(BUFFER, to),
+            refused: None,
+        })
+    }
+
+    /// Writes bytes.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.with(|out| out.write_all(bytes))
+    }
+
+    /// Lets `fill` write.
+    pub fn with(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        fill(self).map_err(|e| Error::new(Kind::Failed, format!("cannot write the output: {e}")))
+    }
+
+    /// Whether whoever reads standard output has gone.
+    pub fn closed(&self) -> bool {
+        let refused = self.refused.as_ref().map(io::Error::kind);
+        refused == Some(ErrorKind::BrokenPipe)
+    }
+
+    /// All is written.
+    pub fn finish(mut self) -> std::result::Result<(), Failure> {
+        let done = self.flush();
+        if self.closed() {
+            return Ok(());
+        }
+        let failed = |e: io::Error| Failure::failed(format!("cannot write the output: {e}"));
+        done.map_err(failed)?;
+        if let To::File { file, aside, place } = self.to.get_ref() {
+            file.sync_all().map_err(failed)?;
+            fs::rename(aside, place).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes).inspect_err(|e| {
+            self.refused = Some(e.kind().into());
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush().inspect_err(|e| {
+            self.refused = Some(e.kind().into());
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! What lies in a folder of backups: each archive is one unit, that is kept or goes as a whole.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{Envelope, Manifest, container::MAGIC, layout::PathKind};
+use jiff::Timestamp;
+
+use crate::{archive::read::Folder, archive::sha256_hex, failure::Failure};
+
+/// Files that desktops put everywhere.
+const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
+/// In front of the name of an archive that is being removed.
+pub const DOOMED: &str = ".pryv-backup-pruned-";
+
+/// An archive.
+pub struct Unit {
+    /// Its folder.
+    pub path: PathBuf,
+    /// When the backup was made.
+    pub time: Timestamp,
+    /// Where that is known from: `envelope`, `manifest` or `file`.
+    pub time_from: &'static str,
+    /// SHA-256 of `manifest.json` as stored.
+    pub id: String,
+}
+
+/// What is in a folder of backups.
+#[derive(Default)]
+pub struct Units {
+    /// Newest first.
+    pub archives: Vec<Unit>,
+    /// What is left alone, and why.
+    pub others: Vec<(PathBuf, String)>,
+    /// What an earlier run had begun to remove.
+    pub doomed: Vec<PathBuf>,
+}
+
+/// Looks at every entry of `dir`.
+pub fn find(dir: &Path) -> Result<Units, Failure> {
+    let failed = |e: io::Error| Failure::failed(format!("{}: {e}", dir.display()));
+    let mut units = Units::default();
+    let mut entries: Vec<_> = fs::read_dir(dir)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(failed)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let name = entry.file_name();
+        // Of links, what they lead to is none of this folder's.
+        if !entry.file_type().map_err(failed)?.is_dir() {
+            continue;
+        }
+        if name.to_string_lossy().starts_with(DOOMED) {
+            units.doomed.push(path);
+            continue;
+        }
+        match unit(&path) {
+            Ok(unit) => units.archives.push(unit),
+            Err(why) => units.others.push((path, why)),
+        }
+    }
+    // Of two of the same moment the one whose name comes last counts as the newer.
+    let order = |unit: &Unit| std::cmp::Reverse((unit.time, unit.path.clone()));
+    units.archives.sort_by_key(order);
+    Ok(units)
+}
+
+/// The archive in a folder, or why it is none.
+fn unit(path: &Path) -> Result<Unit, String> {
+    let folder = Folder::new(path);
+    let listing = folder.list().map_err(|e| e.to_string())?;
+    let has = |name: &str| listing.iter().any(|(known, _)| known == name);
+    if has("chain.json") {
+        return Err("a chain of increments, which this version does not know".to_owned());
+    }
+    if !has("manifest.json") {
+        return Err("no backup (it has no manifest.json), or one that was not finished".to_owned());
+    }
+    let stray = listing.iter().find(|(path, _)| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        matches!(PathKind::of(path), PathKind::Stray) && !JUNK.contains(&name)
+    });
+    if let Some((stray, _)) = stray {
+        return Err(format!("holds {stray}, which is no part of a backup"));
+    }
+    let manifest = folder.read("manifest.json").map_err(|e| e.to_string())?;
+    let sealed = has("encryption.json");
+    let (time, time_from) = if sealed {
+        if !manifest.starts_with(MAGIC) {
+            return Err("its manifest.json is not the encrypted one that it should be".to_owned());
+        }
+        let envelope = folder.read("encryption.json").map_err(|e| e.to_string())?;
+        let envelope = Envelope::parse(&envelope).map_err(|e| e.to_string())?;
+        (envelope.created_at(), "envelope")
+    } else {
+        let parsed = Manifest::parse(&manifest).map_err(|e| e.to_string())?;
+        (Some(parsed.backup_timestamp), "manifest")
+    };
+    let told = time
+        .filter(|ms| *ms > 0)
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let (time, time_from) = match told {
+        Some(time) => (time, time_from),
+        None => {
+            let written = fs::metadata(path.join("manifest.json")).and_then(|m| m.modified());
+            let written = written.map_err(|e| e.to_string())?;
+            let time = Timestamp::try_from(written).map_err(|e| e.to_string())?;
+            (time, "file")
+        }
+    };
+    Ok(Unit {
+        path: path.to_owned(),
+        time,
+        time_from,
+        id: sha256_hex(&manifest),
+    })
+}
+
+/// Removes a folder so that at no moment a part of an archive looks like a whole one: it gets a name that says what is happening,
+/// loses its manifest, and then the rest.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let name = name.to_string_lossy();
+    let doomed = if name.starts_with(DOOMED) {
+        path.to_owned()
+    } else {
+        let doomed = parent.join(format!("{DOOMED}{name}"));
+        fs::rename(path, &doomed)?;
+        fs::File::open(parent)?.sync_all()?;
+        doomed
+    };
+    match fs::remove_file(doomed.join("manifest.json")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => fs::File::open(&doomed)?.sync_all()?,
+    }
+    fs::remove_dir_all(&doomed)
+}

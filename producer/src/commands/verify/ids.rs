@@ -1,0 +1,118 @@
+//! Which ids there are, in a few bytes each.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use decryptor_wasm::plan::PlannedFile;
+
+/// A set of ids as sorted numbers. Nobody can make ids whose numbers meet: the key is new each time.
+#[derive(Default)]
+pub struct Ids {
+    key: RandomState,
+    numbers: Vec<u64>,
+}
+
+impl Ids {
+    /// The number that stands for an id.
+    pub fn number(&self, id: &str) -> u64 {
+        self.key.hash_one(id)
+    }
+
+    /// Adds an id.
+    pub fn add(&mut self, id: &str) {
+        self.numbers.push(self.number(id));
+    }
+
+    /// To be called when all are added.
+    pub fn sort(&mut self) {
+        self.numbers.sort_unstable();
+        self.numbers.dedup();
+    }
+
+    /// Whether an id with that number is among them.
+    pub fn holds(&self, number: u64) -> bool {
+        self.numbers.binary_search(&number).is_ok()
+    }
+}
+
+/// What an attachment turned out to be.
+pub struct Content {
+    /// Bytes.
+    pub size: u64,
+    /// Their digest.
+    pub sha256: [u8; 32],
+}
+
+/// An attachment that lies in the archive.
+pub struct Attachment<'a> {
+    number: u64,
+    /// The file.
+    pub file: &'a PlannedFile,
+    listed: AtomicBool,
+    content: OnceLock<Content>,
+}
+
+/// The attachments of a user, by their ids.
+#[derive(Default)]
+pub struct Attachments<'a> {
+    key: RandomState,
+    all: Vec<Attachment<'a>>,
+}
+
+impl<'a> Attachments<'a> {
+    /// Those among `files`.
+    pub fn of(files: impl Iterator<Item = &'a PlannedFile>) -> Self {
+        let key = RandomState::new();
+        let mut all: Vec<Attachment<'a>> = files
+            .map(|file| Attachment {
+                number: key.hash_one(id(file)),
+                file,
+                listed: AtomicBool::new(false),
+                content: OnceLock::new(),
+            })
+            .collect();
+        all.sort_unstable_by_key(|attachment| attachment.number);
+        Attachments { key, all }
+    }
+
+    /// The one with that id.
+    pub fn get(&self, id: &str) -> Option<&Attachment<'a>> {
+        let number = self.key.hash_one(id);
+        let at = self.all.binary_search_by_key(&number, |a| a.number).ok()?;
+        self.all.get(at)
+    }
+
+    /// Those that no event lists.
+    pub fn unlisted(&self) -> impl Iterator<Item = &'a PlannedFile> {
+        let unlisted = |a: &&Attachment<'a>| !a.listed.load(Ordering::Relaxed);
+        self.all.iter().filter(unlisted).map(|a| a.file)
+    }
+}
+
+impl Attachment<'_> {
+    /// An event lists it.
+    pub fn list(&self) {
+        self.listed.store(true, Ordering::Relaxed);
+    }
+
+    /// It was read.
+    pub fn read(&self, content: Content) {
+        // A file is read once.
+        let _ = self.content.set(content);
+    }
+
+    /// What it is, if it could be read.
+    pub fn content(&self) -> Option<&Content> {
+        self.content.get()
+    }
+}
+
+/// The id of an attachment, which is its file's name.
+pub fn id(file: &PlannedFile) -> &str {
+    file.path.rsplit('/').next().unwrap_or_default()
+}

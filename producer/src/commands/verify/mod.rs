@@ -1,0 +1,113 @@
+//! `verify`: whether an archive is as it was made. Without its key that is asked of the files, with it of every record in them.
+
+mod ids;
+mod inside;
+mod outside;
+pub mod report;
+mod seen;
+mod sums;
+mod user;
+
+use std::{path::Path, time::Instant};
+
+use decryptor_wasm::{DataKey, Error};
+
+use self::report::Report;
+use super::secrets;
+use crate::{
+    archive::read::{Archive, Choice, Folder, require_manifest},
+    cli::VerifyArgs,
+    failure::Failure,
+    progress::{self, Goal, Manner, Tally},
+};
+
+/// Verifies, and prints what was found: exit code 4 for damage, 5 for what cannot be restored as it was.
+pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let folder = Folder::new(&args.dir);
+    let listing = folder.list()?;
+    require_manifest(&folder, &listing)?;
+    let sealed = listing.iter().any(|(path, _)| path == "encryption.json");
+    let manner = match args {
+        _ if args.json => Manner::Events,
+        _ if args.quiet => Manner::Silent,
+        _ => Manner::for_people(),
+    };
+    let tally = Tally::default();
+    let expect_id = args.expect_id.as_deref();
+    let mut report = if sealed && !secrets::given(&args.key) {
+        let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
+        progress::watch(&tally, goal, manner, || {
+            outside::verify(&folder, expect_id, jobs(args.jobs), &tally)
+        })?
+    } else {
+        drop(listing);
+        let choice = Choice {
+            user: None,
+            expect_id,
+        };
+        let archive = Archive::open(folder, choice, |envelope| {
+            secrets::unlock(envelope, &args.key)
+        })?;
+        opened(&archive, jobs(args.jobs), manner)?
+    };
+    report.close(started.elapsed().as_secs_f64());
+    if !args.quiet || args.json || report.exit_code() != 0 {
+        report.print(args.json)?;
+    }
+    Ok(report.exit_code())
+}
+
+/// Verifies an archive that this process has just made, with the key that it was made with.
+pub fn made(
+    dir: &Path,
+    key: Option<DataKey>,
+    threads: usize,
+    manner: Manner,
+) -> Result<Report, Failure> {
+    let started = Instant::now();
+    let archive = Archive::open(Folder::new(dir), Choice::default(), |_| {
+        key.ok_or_else(|| Error::key("the archive was not encrypted when it was made"))
+    })?;
+    let mut report = opened(&archive, threads, manner)?;
+    report.close(started.elapsed().as_secs_f64());
+    Ok(report)
+}
+
+/// Whether an archive is known to be good without its key; otherwise why not.
+pub(super) fn without_key(dir: &Path, asked: Option<u16>) -> Result<(), String> {
+    let tally = Tally::default();
+    let folder = Folder::new(dir);
+    let sealed = dir.join("encryption.json").exists();
+    let report = if sealed {
+        outside::verify(&folder, None, jobs(asked), &tally)
+    } else {
+        Archive::open(folder, Choice::default(), |_| {
+            Err(Error::key("the archive was not encrypted a moment ago"))
+        })
+        .and_then(|archive| inside::verify(&archive, jobs(asked), &tally))
+    };
+    match report {
+        Err(error) => Err(error.to_string()),
+        Ok(report) if !report.damaged.is_empty() => Err(report.damaged.join("; ")),
+        Ok(report) if !report.compared => Err(
+            "has neither SHA256SUMS nor an inventory, so nothing tells whether it is whole"
+                .to_owned(),
+        ),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn opened(archive: &Archive, threads: usize, manner: Manner) -> Result<Report, Failure> {
+    let tally = Tally::default();
+    let goal = Goal::Bytes(archive.files().iter().map(|file| file.size).sum());
+    Ok(progress::watch(&tally, goal, manner, || {
+        inside::verify(archive, threads, &tally)
+    })?)
+}
+
+/// As many threads as were asked for, or one for each core.
+pub(super) fn jobs(asked: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or_else(cores, usize::from)
+}

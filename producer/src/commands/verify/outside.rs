@@ -1,0 +1,266 @@
+//! Without the key: whether every file is the one that `SHA256SUMS` lists, and looks like what it should be.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use decryptor_wasm::{
+    Envelope, Error, ErrorKind, Result,
+    container::{Header, TAG_LEN},
+    layout::{PathKind, is_safe_path},
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    report::Report,
+    sums::{self, Sums},
+};
+use crate::{
+    archive::{read::Folder, sha256_hex},
+    commands::schedule,
+    interrupt,
+    progress::Tally,
+};
+
+/// Bytes read at once.
+const BLOCK: usize = 1024 * 1024;
+/// What a header has at most, its first 12 bytes included.
+const HEADER: usize = 4096 + 12;
+
+/// What there is to compare with.
+struct Outside<'a> {
+    folder: &'a Folder,
+    sums: Option<Sums>,
+    tally: &'a Tally,
+    damaged: Mutex<Vec<(String, String)>>,
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Reads every file that belongs to the archive.
+pub fn verify(
+    folder: &Folder,
+    expect_id: Option<&str>,
+    jobs: usize,
+    tally: &Tally,
+) -> Result<Report> {
+    let listing = folder.list()?;
+    let id = sha256_hex(&folder.read("manifest.json")?);
+    if let Some(expected) = expect_id
+        && !expected.eq_ignore_ascii_case(&id)
+    {
+        return Err(Error::damaged(format!(
+            "this is not the archive that you expect: its id is {id}, not {expected}"
+        )));
+    }
+    let envelope = Envelope::parse(&folder.read("encryption.json")?)?;
+    let mut report = Report::outside(id);
+    let sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
+        let (sums, odd) = Sums::read(folder)?;
+        let odd = odd
+            .iter()
+            .map(|line| format!("{}: this line is none: {line:?}", sums::NAME));
+        report.damaged.extend(odd);
+        Some(sums)
+    } else if envelope.has_key_check() {
+        report.damaged.push(format!(
+            "{} is missing, which lies in every archive of this kind; without the key nothing can be compared",
+            sums::NAME
+        ));
+        None
+    } else {
+        report.warnings.push(format!(
+            "this archive has no {} (it was not made by pryv-backup): without its key nothing tells whether a file was changed, added or removed",
+            sums::NAME
+        ));
+        None
+    };
+    report.compared = sums.is_some();
+    if let Some(sums) = &sums {
+        strangers(&listing, sums, &mut report);
+    }
+    let work = Outside {
+        folder,
+        sums,
+        tally,
+        damaged: Mutex::default(),
+        files: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+    };
+    let ours = |path: &str| {
+        let listed = work
+            .sums
+            .as_ref()
+            .is_some_and(|sums| sums.get(path).is_some());
+        listed || !matches!(PathKind::of(path), PathKind::Stray | PathKind::Sums)
+    };
+    let files = listing.iter().filter(|(path, _)| ours(path));
+    schedule::run(jobs, files, &|(path, size), _| work.file(path, *size))?;
+    let mut damaged = work
+        .damaged
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    damaged.sort();
+    report
+        .damaged
+        .extend(damaged.into_iter().map(|(_, sentence)| sentence));
+    report.files = work.files.into_inner();
+    report.bytes = work.bytes.into_inner();
+    Ok(report)
+}
+
+/// What is listed and not there, and what is there and not listed.
+fn strangers(listing: &[(String, u64)], sums: &Sums, report: &mut Report) {
+    let there = |path: &str| {
+        let found = listing.binary_search_by(|(known, _)| known.as_str().cmp(path));
+        found.is_ok()
+    };
+    for path in sums.paths() {
+        if !is_safe_path(path) {
+            report
+                .damaged
+                .push(format!("{}: {path:?} is no path of an archive", sums::NAME));
+        } else if !there(path) {
+            report
+                .damaged
+                .push(format!("{path}: listed in {}, but not there", sums::NAME));
+        }
+    }
+    for (path, _) in listing {
+        if sums.get(path).is_some() {
+            continue;
+        }
+        match PathKind::of(path) {
+            PathKind::Sums => {}
+            PathKind::Envelope => report.warnings.push(format!(
+                "{path}: not listed in {}: a change of recipients was interrupted; `pryv-backup rekey` completes it",
+                sums::NAME
+            )),
+            PathKind::Stray => report.warnings.push(format!(
+                "{path}: does not belong to the archive; it is left alone"
+            )),
+            _ => report.damaged.push(format!(
+                "{path}: lies where the archive's own files lie, but {} does not list it; it was added",
+                sums::NAME
+            )),
+        }
+    }
+}
+
+impl Outside<'_> {
+    fn file(&self, path: &str, size: u64) -> Result<()> {
+        match self.look(path, size) {
+            Ok(()) => {
+                self.files.fetch_add(1, Ordering::Relaxed);
+                self.bytes.fetch_add(size, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+                damaged.push((path.to_owned(), error.within(path).to_string()));
+            }
+            Err(error) => return Err(error.within(path)),
+        }
+        Ok(())
+    }
+
+    fn look(&self, path: &str, size: u64) -> Result<()> {
+        let mut file = self.folder.open(path)?;
+        if let Some(due) = self.sums.as_ref().and_then(|sums| sums.get(path)) {
+            let mut digest = Sha256::new();
+            let mut buffer = vec![0; BLOCK.min(size.max(4096) as usize)];
+            loop {
+                let n = read(&mut file, &mut buffer, path)?;
+                if n == 0 {
+                    break;
+                }
+                digest.update(&buffer[..n]);
+                self.tally.add(0, n as u64);
+                interrupt::check()?;
+            }
+            if <[u8; 32]>::from(digest.finalize()) != *due {
+                return Err(Error::damaged(format!(
+                    "is not the file that {} lists (its SHA-256 differs); it was changed or replaced",
+                    sums::NAME
+                )));
+            }
+        } else {
+            self.tally.add(0, size);
+        }
+        if PathKind::of(path).is_sealed() {
+            frames(&mut file, size, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the frames of a sealed file fit together; what is in them shows with the key only.
+fn frames(file: &mut File, size: u64, path: &str) -> Result<()> {
+    let seek = |file: &mut File, at: u64| {
+        file.seek(SeekFrom::Start(at))
+            .map_err(|e| Error::new(ErrorKind::Failed, format!("cannot read {path}: {e}")))
+    };
+    seek(file, 0)?;
+    let mut start = vec![0; HEADER.min(size as usize)];
+    read_whole(file, &mut start, path)?;
+    let Some((header, length)) = Header::read(&start)? else {
+        return Err(Error::damaged(
+            "the file ends inside its header; it was cut short",
+        ));
+    };
+    let (mut at, mut index, mut short) = (length as u64, 0, false);
+    while at < size {
+        let cut = || {
+            Error::damaged(format!(
+                "the file ends inside frame {index}; it was cut short"
+            ))
+        };
+        if size - at < 4 {
+            return Err(cut());
+        }
+        seek(file, at)?;
+        let mut prefix = [0; 4];
+        read_whole(file, &mut prefix, path)?;
+        let frame = u32::from_be_bytes(prefix) as usize;
+        if frame <= TAG_LEN || frame > header.chunk + TAG_LEN || short {
+            return Err(Error::damaged(format!(
+                "frame {index} has an impossible length; the file is damaged or was tampered with"
+            )));
+        }
+        short = frame < header.chunk + TAG_LEN;
+        at += 4 + frame as u64;
+        if at > size {
+            return Err(cut());
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
+fn read(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
+    loop {
+        match file.read(into) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            read => {
+                return read.map_err(|e| {
+                    Error::new(ErrorKind::Failed, format!("cannot read {path}: {e}"))
+                });
+            }
+        }
+    }
+}
+
+fn read_whole(file: &mut File, into: &mut [u8], path: &str) -> Result<()> {
+    let mut done = 0;
+    while done < into.len() {
+        match read(file, &mut into[done..], path)? {
+            0 => return Err(Error::damaged("became shorter while it was read")),
+            n => done += n,
+        }
+    }
+    Ok(())
+}

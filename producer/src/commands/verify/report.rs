@@ -1,0 +1,167 @@
+//! What can be said of an archive after it was read.
+
+use serde::Serialize;
+
+use super::seen::Hashes;
+use crate::{answer, note};
+use crate::{
+    archive::read::Archive, commands::decrypt::report::verdict, failure::Failure, report::printable,
+};
+
+/// The outcome of a verification.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Always `report`: with `--json`, lines of progress may come before it.
+    pub event: &'static str,
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// `good`, `problems` or `damaged`.
+    pub verdict: &'static str,
+    /// Whether what is inside was read; otherwise only the files as they are stored.
+    pub opened: bool,
+    /// Whether there was an inventory, or without the key `SHA256SUMS`, to compare the files with.
+    pub compared: bool,
+    /// Files that are as they should be.
+    pub files: u64,
+    /// Bytes of their content; without the key, as stored.
+    pub bytes: u64,
+    /// Records in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// What the hashes within events and accesses say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hashes: Option<Hashes>,
+    /// What is damaged, missing, or was changed.
+    pub damaged: Vec<String>,
+    /// What cannot be restored as it was, although the archive is as it was made; or what nobody can tell.
+    pub problems: Vec<String>,
+    /// What is odd.
+    pub warnings: Vec<String>,
+    /// What the archive says of itself.
+    pub notes: Vec<String>,
+    /// Whole run.
+    pub seconds: f64,
+    /// What may be claimed when nothing was found.
+    #[serde(skip)]
+    claim: &'static str,
+}
+
+impl Report {
+    /// Of an archive that is open.
+    pub fn of(archive: &Archive) -> Self {
+        Report {
+            opened: true,
+            compared: archive.plan.inventoried,
+            claim: verdict(archive),
+            ..Report::outside(archive.id.clone())
+        }
+    }
+
+    /// Of one that stays closed.
+    pub fn outside(archive_id: String) -> Self {
+        Report {
+            event: "report",
+            archive_id,
+            verdict: "good",
+            opened: false,
+            compared: false,
+            files: 0,
+            bytes: 0,
+            records: None,
+            hashes: None,
+            damaged: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            notes: Vec::new(),
+            seconds: 0.0,
+            claim: "",
+        }
+    }
+
+    /// To be called when all is read.
+    pub fn close(&mut self, seconds: f64) {
+        self.seconds = seconds;
+        self.verdict = match self.exit_code() {
+            4 => "damaged",
+            5 => "problems",
+            _ => "good",
+        };
+        if !self.opened {
+            self.claim = if self.compared {
+                "all are as SHA256SUMS lists them (its own origin is not proven; compare the archive id with the one that was noted, and verify with the key)"
+            } else {
+                "no damage found, as far as it can be checked without the key"
+            };
+        }
+    }
+
+    /// 4 when something is damaged, 5 when there are problems.
+    pub fn exit_code(&self) -> u8 {
+        match (self.damaged.is_empty(), self.problems.is_empty()) {
+            (false, _) => 4,
+            (true, false) => 5,
+            (true, true) => 0,
+        }
+    }
+
+    /// Prints it: for programs as one line, otherwise what is wrong on standard error.
+    pub fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return crate::commands::print_json(self);
+        }
+        answer!("archive {}", self.archive_id);
+        let remarks = lines("warning", &self.warnings).chain(lines("note", &self.notes));
+        for line in remarks.chain(self.wrong()) {
+            note!("{line}");
+        }
+        let last = self.summary();
+        if self.exit_code() == 0 {
+            answer!("{last}");
+        } else {
+            note!("{last}");
+        }
+        Ok(())
+    }
+
+    /// What decides the exit code, line by line.
+    pub fn wrong(&self) -> impl Iterator<Item = String> {
+        lines("problem", &self.problems).chain(lines("damaged", &self.damaged))
+    }
+
+    /// What was read and what came of it, in one line.
+    pub fn summary(&self) -> String {
+        let mut done = format!("{} files verified, {} bytes", self.files, self.bytes);
+        if let Some(records) = self.records {
+            done += &format!(", {records} records");
+        }
+        if let Some(hashes) = &self.hashes {
+            done += &format!(
+                "; integrity hashes: {} match, {} do not, {} records have none",
+                hashes.matching + hashes.rounded,
+                hashes.stale,
+                hashes.unhashed
+            );
+        }
+        let named = |count: usize| match count {
+            1 => "1 problem, named above".to_owned(),
+            n => format!("{n} problems, named above"),
+        };
+        match self.exit_code() {
+            0 => format!("{done}: {}", self.claim),
+            5 => format!(
+                "{done}: no damage found, but {}",
+                named(self.problems.len())
+            ),
+            _ => format!(
+                "{done}; {}: use another copy of the backup for what is damaged",
+                named(self.damaged.len() + self.problems.len())
+            ),
+        }
+    }
+}
+
+fn lines<'l>(kind: &'static str, lines: &'l [String]) -> impl Iterator<Item = String> + use<'l> {
+    let line = move |line: &String| printable(&format!("{kind}: {line}"));
+    lines.iter().map(line)
+}

@@ -1,0 +1,357 @@
+//! One user: the records on their own, and whether what they refer to is there.
+
+use std::{
+    borrow::Cow,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use decryptor_wasm::{
+    Error, Result, UserEntry,
+    integrity::{Hashed, Record, attachment},
+    layout::PathKind,
+    manifest::Loss,
+    plan::PlannedFile,
+};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    ids::{Attachments, Content, Ids, id},
+    seen::{Remark, Seen},
+    sums::unhex,
+};
+use crate::archive::read::{Archive, Line};
+
+/// The collections that a manifest counts.
+const COUNTED: [&str; 8] = [
+    "streams",
+    "accesses",
+    "profile",
+    "webhooks",
+    "events",
+    "audit",
+    "series",
+    "attachments",
+];
+
+/// What is known of a user while the files are read, by several threads.
+pub struct User<'a> {
+    /// What the manifest says.
+    pub entry: &'a UserEntry,
+    /// All of the user's files.
+    pub files: &'a [PlannedFile],
+    /// What could not be read when the backup was made.
+    losses: Vec<Loss>,
+    /// None when they could not be read.
+    streams: OnceLock<Ids>,
+    attachments: Attachments<'a>,
+    counts: [AtomicU64; COUNTED.len()],
+    accounts: AtomicU64,
+    seen: Mutex<Seen>,
+    /// Which files are being read.
+    pub stage: AtomicUsize,
+    /// How many of them are not read yet.
+    pub left: AtomicUsize,
+}
+
+/// What came of a user.
+pub struct Outcome {
+    /// What the manifest counts and was not found.
+    pub contradictions: Vec<String>,
+    /// What was found and the manifest does not count, where no inventory says that it belongs there.
+    pub surplus: Vec<String>,
+    /// What was seen of the records.
+    pub seen: Seen,
+}
+
+/// Called with the bytes of each piece that was read.
+pub type Shown<'s> = &'s dyn Fn(usize);
+
+/// The collection that a file belongs to.
+pub fn collection(file: &PlannedFile) -> &str {
+    let name = file.path.split('/').nth(2).unwrap_or_default();
+    name.split('.').next().unwrap_or_default()
+}
+
+impl<'a> User<'a> {
+    /// Nothing is read yet.
+    pub fn new(archive: &Archive, entry: &'a UserEntry, files: &'a [PlannedFile]) -> Self {
+        let is_attachment =
+            |file: &&PlannedFile| matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
+        User {
+            entry,
+            files,
+            losses: losses(archive, &entry.user_id),
+            streams: OnceLock::new(),
+            attachments: Attachments::of(files.iter().filter(is_attachment)),
+            counts: Default::default(),
+            accounts: AtomicU64::new(0),
+            seen: Mutex::default(),
+            stage: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
+        }
+    }
+
+    /// Reads one of the files; how many bytes and records it had.
+    pub fn file(
+        &self,
+        archive: &Archive,
+        file: &PlannedFile,
+        shown: Shown<'_>,
+    ) -> Result<(u64, u64)> {
+        let collection = collection(file);
+        let mut seen = Seen::default();
+        let (bytes, records) = match collection {
+            "attachments" => (self.attachment(archive, file, shown)?, 1),
+            "streams" => self.streams(archive, file, &mut seen, shown)?,
+            "accesses" => self.lines(archive, file, shown, &mut |record| {
+                seen.hash(Hashed::Access, record)
+            })?,
+            "events" => self.lines(archive, file, shown, &mut |record| {
+                self.event(record, &mut seen)
+            })?,
+            _ => {
+                let summary = archive.stream(file, true, true, &mut |piece| {
+                    shown(piece.len());
+                    crate::interrupt::check()
+                })?;
+                (summary.output_size, summary.records.unwrap_or(0))
+            }
+        };
+        if let Some(at) = COUNTED.iter().position(|name| *name == collection) {
+            self.counts[at].fetch_add(records, Ordering::Relaxed);
+        }
+        if collection == "account" {
+            self.accounts.fetch_add(records, Ordering::Relaxed);
+        }
+        self.lock().merge(seen);
+        let counted = if collection == "attachments" {
+            0
+        } else {
+            records
+        };
+        Ok((bytes, counted))
+    }
+
+    fn lines(
+        &self,
+        archive: &Archive,
+        file: &PlannedFile,
+        shown: Shown<'_>,
+        look: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<(u64, u64)> {
+        let summary = archive.lines(file, true, &mut |line: Line<'_>| {
+            shown(line.text.len() + 1);
+            let record = line.record()?;
+            look(&record)
+        })?;
+        Ok((summary.output_size, summary.records.unwrap_or(0)))
+    }
+
+    fn attachment(&self, archive: &Archive, file: &PlannedFile, shown: Shown<'_>) -> Result<u64> {
+        // The inventory knows the digest of the content, and that the file is the one that it lists.
+        let listed = file.expected.as_ref().and_then(|entry| {
+            let sealed = entry.content_sha256.as_ref();
+            unhex(sealed.unwrap_or(&entry.sha256))
+        });
+        let mut digest = listed.is_none().then(Sha256::new);
+        let summary = archive.stream(file, false, true, &mut |piece| {
+            shown(piece.len());
+            if let Some(digest) = &mut digest {
+                digest.update(piece);
+            }
+            crate::interrupt::check()
+        })?;
+        let sha256 = digest.map(|digest| digest.finalize().into()).or(listed);
+        if let (Some(attachment), Some(sha256)) = (self.attachments.get(id(file)), sha256) {
+            attachment.read(Content {
+                size: summary.output_size,
+                sha256,
+            });
+        }
+        Ok(summary.output_size)
+    }
+
+    /// All ids first, and only if a parent is unknown a second time, to name the child.
+    fn streams(
+        &self,
+        archive: &Archive,
+        file: &PlannedFile,
+        seen: &mut Seen,
+        shown: Shown<'_>,
+    ) -> Result<(u64, u64)> {
+        let mut ids = Ids::default();
+        let mut parents = Vec::new();
+        let read = self.lines(archive, file, shown, &mut |record| {
+            if let Some(id) = record.string("id") {
+                ids.add(&id);
+            }
+            parents.extend(record.string("parentId").map(|parent| ids.number(&parent)));
+            Ok(())
+        })?;
+        ids.sort();
+        if parents.iter().any(|parent| !ids.holds(*parent)) {
+            self.lines(archive, file, &|_| {}, &mut |record| {
+                if let Some(parent) = record.string("parentId")
+                    && !ids.holds(ids.number(&parent))
+                {
+                    seen.remark(
+                        Remark::UnknownParent,
+                        &record.string("id").unwrap_or_default(),
+                    );
+                }
+                Ok(())
+            })?;
+        }
+        // There is one such file for each user.
+        let _ = self.streams.set(ids);
+        Ok(read)
+    }
+
+    fn event(&self, record: &Record<'_>, seen: &mut Seen) -> Result<()> {
+        seen.hash(Hashed::Event, record)?;
+        if let (Some(known), Some(list)) = (self.streams.get(), record.get("streamIds")) {
+            let ids: Vec<Cow<'_, str>> = strings(list);
+            // A name with a colon in front is that of another store's stream.
+            let unknown =
+                |id: &Cow<'_, str>| !id.starts_with(':') && !known.holds(known.number(id));
+            if ids.iter().any(unknown) {
+                seen.remark(
+                    Remark::UnknownStream,
+                    &record.string("id").unwrap_or_default(),
+                );
+            }
+        }
+        if let Some(list) = record.get("attachments") {
+            self.listed(record, list, seen);
+        }
+        Ok(())
+    }
+
+    /// Holds the files that an event lists against those that are there.
+    fn listed(&self, record: &Record<'_>, list: &str, seen: &mut Seen) {
+        #[derive(Deserialize)]
+        struct Listed<'l> {
+            #[serde(borrow)]
+            id: Cow<'l, str>,
+            #[serde(default)]
+            size: Option<f64>,
+            #[serde(default, borrow)]
+            integrity: Option<Cow<'l, str>>,
+        }
+        let Ok(files) = serde_json::from_str::<Vec<Listed<'_>>>(list) else {
+            return;
+        };
+        // The files of a version or of a deleted event may be gone.
+        let live = record.get("headId").is_none() && record.get("deleted").is_none();
+        for file in files {
+            let Some(attachment_there) = self.attachments.get(&file.id) else {
+                if live && !self.lost(&file.id) {
+                    seen.remark(Remark::MissingAttachment, &file.id);
+                }
+                continue;
+            };
+            attachment_there.list();
+            let Some(content) = attachment_there.content() else {
+                continue;
+            };
+            let other_hash = |stored: &str| {
+                stored.starts_with("sha256-") && stored != attachment(&content.sha256)
+            };
+            #[allow(clippy::cast_precision_loss)]
+            let other_size = file.size.is_some_and(|size| size != content.size as f64);
+            if live && (other_size || file.integrity.as_deref().is_some_and(other_hash)) {
+                seen.remark(Remark::OtherAttachment, &file.id);
+            }
+        }
+    }
+
+    /// To be called when all files are read. `sound`: nothing of the user is missing
+    /// or damaged, so that numbers must agree.
+    pub fn finish(&self, sound: bool, inventoried: bool) -> Outcome {
+        let mut seen = std::mem::take(&mut *self.lock());
+        let (mut contradictions, mut surplus) = (Vec::new(), Vec::new());
+        if sound {
+            let s = &self.entry.stats;
+            let stats = [
+                s.streams,
+                s.accesses,
+                s.profile,
+                s.webhooks,
+                s.events,
+                s.audit,
+                s.series,
+                s.attachments,
+            ];
+            for ((name, count), due) in COUNTED.iter().zip(&self.counts).zip(stats) {
+                let count = count.load(Ordering::Relaxed);
+                // Pryv's own tool counts a file for each event that lists it.
+                let repeated = *name == "attachments" && !inventoried && count < due;
+                let line = || {
+                    format!(
+                        "users/{}: {count} {name} are there, the manifest says {due}",
+                        self.entry.user_id
+                    )
+                };
+                if count > due && !inventoried {
+                    surplus.push(line());
+                } else if count != due && !repeated {
+                    contradictions.push(line());
+                }
+            }
+            for file in self.attachments.unlisted() {
+                seen.remark(Remark::UnlistedAttachment, id(file));
+            }
+            if self.accounts.load(Ordering::Relaxed) == 0 && self.losses.is_empty() {
+                seen.remark(Remark::NoAccount, &self.entry.user_id);
+            }
+        }
+        Outcome {
+            contradictions,
+            surplus,
+            seen,
+        }
+    }
+
+    /// Whether the archive says itself that this attachment was lost.
+    fn lost(&self, id: &str) -> bool {
+        self.losses.iter().any(|loss| {
+            let path = loss.path.as_deref().unwrap_or_default();
+            path.rsplit('/').next() == Some(id) || loss.what.contains(id)
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the archive says of the user's losses.
+fn losses(archive: &Archive, user_id: &str) -> Vec<Loss> {
+    #[derive(Deserialize)]
+    struct Losses {
+        #[serde(default)]
+        losses: Vec<Loss>,
+    }
+    let content = archive
+        .manifests
+        .get(&format!("users/{user_id}/user-manifest.json"));
+    let parsed = content.and_then(|json| serde_json::from_slice::<Losses>(json).ok());
+    parsed.map(|parsed| parsed.losses).unwrap_or_default()
+}
+
+/// The strings of a JSON list; none of what is no such list.
+fn strings(list: &str) -> Vec<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+    let all: Vec<Text<'_>> = serde_json::from_str(list).unwrap_or_default();
+    all.into_iter().map(|text| text.0).collect()
+}
+
+/// The error for a file whose user the manifest does not name; such a file is not planned.
+pub fn nobody(file: &PlannedFile) -> Error {
+    Error::damaged(format!("{}: belongs to no user of the archive", file.path))
+}

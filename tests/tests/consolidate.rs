@@ -1,0 +1,222 @@
+//! A new archive of what another one holds.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{fs, thread::sleep, time::Duration};
+
+use pryv_backup_tests::{
+    command::text,
+    folder::{copy, fixtures, tree},
+    stage::Stage,
+};
+use serde_json::Value;
+
+const OWN: [&str; 2] = ["--private-key", "key.pem"];
+
+fn json_of(file: &std::path::Path) -> Value {
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+}
+
+/// What an archive holds, decrypted and inflated, without what says how it is stored.
+fn content(
+    stage: &Stage,
+    archive: &str,
+    opened_with: &[&str],
+) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let out = format!("{archive}-opened");
+    stage.good(
+        &[
+            &["decrypt", archive, "--gunzip", "--out", &out],
+            opened_with,
+        ]
+        .concat(),
+    );
+    let mut files = tree(&stage.at(&out));
+    fs::remove_dir_all(stage.at(&out)).unwrap();
+    files.retain(|path, _| !path.ends_with("manifest.json"));
+    files
+}
+
+#[test]
+fn the_same_records_under_the_same_lock() {
+    let stage = Stage::new();
+    stage.backup("old");
+    let done = stage.json(&[&["consolidate", "old", "--into", "new", "--json"], &OWN[..]].concat());
+    assert_eq!(done["verified"]["verdict"], "good");
+    assert_ne!(done["archiveId"], done["from"]);
+    assert!(content(&stage, "old", &OWN) == content(&stage, "new", &OWN));
+    let (old, new) = (
+        json_of(&stage.at("old/encryption.json")),
+        json_of(&stage.at("new/encryption.json")),
+    );
+    assert_eq!(old["recipients"], new["recipients"]);
+    // Every sealed file is sealed anew.
+    let (before, after) = (tree(&stage.at("old")), tree(&stage.at("new")));
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        after.keys().collect::<Vec<_>>()
+    );
+    for (path, bytes) in before.iter().filter(|(path, _)| path.starts_with("users/")) {
+        assert!(after[path] != *bytes, "{path}");
+    }
+    // It is as old as what is in it.
+    let cat = |archive: &str| -> Value {
+        serde_json::from_str(&stage.good(&[&["cat", archive, "manifest.json"], &OWN[..]].concat()))
+            .unwrap()
+    };
+    let (old, new_manifest) = (cat("old"), cat("new"));
+    assert_eq!(new["createdAt"], old["backupTimestamp"]);
+    for name in [
+        "backupTimestamp",
+        "snapshotBefore",
+        "users",
+        "config",
+        "platform",
+        "backupType",
+    ] {
+        assert_eq!(old[name], new_manifest[name], "{name}");
+    }
+    assert_eq!(new_manifest["consolidatedFrom"], done["from"]);
+    stage.good(&["verify", "new"]);
+}
+
+#[test]
+fn for_other_people_or_with_a_passphrase() {
+    let stage = Stage::new();
+    stage.key("second.pem");
+    stage.backup("old");
+    let source = content(&stage, "old", &OWN);
+    stage.good(
+        &[
+            &[
+                "consolidate",
+                "old",
+                "--into",
+                "second",
+                "--recipient-pubkey",
+                "second.pub.pem",
+            ],
+            &OWN[..],
+        ]
+        .concat(),
+    );
+    stage.ends(&[&["verify", "second"], &OWN[..]].concat(), 3);
+    assert!(content(&stage, "second", &["--private-key", "second.pem"]) == source);
+    fs::write(stage.at("secret"), "a new one\n").unwrap();
+    let args = [
+        "consolidate",
+        "second",
+        "--into",
+        "third",
+        "--private-key",
+        "second.pem",
+        "--encrypt-passphrase-file",
+        "secret",
+    ];
+    stage.good(&args);
+    assert!(content(&stage, "third", &["--passphrase-file", "secret"]) == source);
+    // The passphrase stays when nothing else is asked for.
+    stage.good(&[
+        "consolidate",
+        "third",
+        "--into",
+        "fourth",
+        "--passphrase-file",
+        "secret",
+    ]);
+    assert!(content(&stage, "fourth", &["--passphrase-file", "secret"]) == source);
+    // What is open stays open, or is locked.
+    stage.backup_with("open", &[]);
+    let open = content(&stage, "open", &[]);
+    stage.good(&["consolidate", "open", "--into", "open2"]);
+    assert!(content(&stage, "open2", &[]) == open);
+    stage.good(&[
+        "consolidate",
+        "open2",
+        "--into",
+        "closed",
+        "--recipient-pubkey",
+        "key.pub.pem",
+    ]);
+    assert!(content(&stage, "closed", &OWN) == open);
+    assert!(stage.at("closed/decrypt-backup.mjs").exists());
+}
+
+#[test]
+fn an_archive_of_pryv_gets_what_it_lacks() {
+    let Some(fixtures) = fixtures() else { return };
+    let stage = Stage::new();
+    copy(&fixtures.join("keys"), &stage.at("keys"));
+    let pryv = ["--private-key", "keys/recipient.key.pem"];
+    for (number, name) in ["small-hybrid-nocompress", "hybrid-pg", "plain-sqlite"]
+        .into_iter()
+        .enumerate()
+    {
+        let old = format!("old{number}");
+        let new = format!("new{number}");
+        copy(&fixtures.join("archives").join(name), &stage.at(&old));
+        stage.good(&[&["consolidate", &old, "--into", &new], &pryv[..]].concat());
+        let found = stage.json(&[&["verify", &new, "--json"], &pryv[..]].concat());
+        assert_eq!(found["compared"], true);
+        assert!(
+            content(&stage, &old, &pryv) == content(&stage, &new, &pryv),
+            "{name}"
+        );
+        let outside = stage.json(&["verify", &new, "--json"]);
+        assert_eq!(outside["compared"], true);
+    }
+}
+
+#[test]
+fn of_a_damaged_archive_nothing_is_made() {
+    let stage = Stage::new();
+    stage.backup("old");
+    let files = tree(&stage.at("old"));
+    let args = [&["consolidate", "old", "--into", "new"], &OWN[..]].concat();
+    for (path, bytes) in files
+        .iter()
+        .filter(|(path, _)| path.starts_with("users/") && path.contains("alice"))
+    {
+        let place = stage.at("old").join(path);
+        let mut changed = bytes.clone();
+        changed[bytes.len() / 2] ^= 1;
+        fs::write(&place, changed).unwrap();
+        let done = stage.run(&args);
+        assert_eq!(done.status.code(), Some(4), "{path}: {}", text(&done));
+        assert!(!stage.at("new").exists(), "{path}");
+        fs::write(&place, bytes).unwrap();
+    }
+    let inside = stage.run(&[&["consolidate", "old", "--into", "old/new"], &OWN[..]].concat());
+    assert_eq!(inside.status.code(), Some(2), "{}", text(&inside));
+    fs::create_dir(stage.at("full")).unwrap();
+    fs::write(stage.at("full/x"), "x").unwrap();
+    let full = stage.run(&[&["consolidate", "old", "--into", "full"], &OWN[..]].concat());
+    assert_eq!(full.status.code(), Some(2), "{}", text(&full));
+    assert!(tree(&stage.at("old")) == files);
+}
+
+#[test]
+fn a_killed_run_is_no_archive_and_the_next_one_starts_clean() {
+    let stage = Stage::new();
+    stage.backup("old");
+    let files = tree(&stage.at("old"));
+    let args = [&["consolidate", "old", "--into", "new"], &OWN[..]].concat();
+    let mut interrupted = 0;
+    for round in 0..25 {
+        let mut child = stage.start(&args);
+        sleep(Duration::from_millis(4 * round));
+        child.kill().unwrap();
+        interrupted += usize::from(!child.wait().unwrap().success());
+        assert!(tree(&stage.at("old")) == files);
+        if stage.at("new/manifest.json").exists() {
+            stage.good(&["verify", "new"]);
+            stage.good(&[&["verify", "new"], &OWN[..]].concat());
+            fs::remove_dir_all(stage.at("new")).unwrap();
+        }
+    }
+    assert!(interrupted > 0);
+    if !stage.at("new/manifest.json").exists() {
+        stage.good(&args);
+    }
+    stage.good(&[&["verify", "new"], &OWN[..]].concat());
+    assert!(!stage.at("new/.pryv-backup-partial").exists());
+}
