@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod compare;
+pub mod desk;
 pub mod disk;
 pub mod fill;
 pub mod folder;

@@ -15,29 +15,29 @@ use crate::{
 };
 
 /// The sample platform in `platform`, and a key pair in `key.pem` and `key.pub.pem`.
-pub struct Stage {
+pub struct Desk {
     dir: TempDir,
 }
 
-impl Default for Stage {
+impl Default for Desk {
     fn default() -> Self {
-        Stage::new()
+        Desk::new()
     }
 }
 
-impl Stage {
+impl Desk {
     /// Makes both.
     ///
     /// # Panics
     /// When a command fails.
     #[must_use]
     pub fn new() -> Self {
-        let stage = Stage {
+        let desk = Desk {
             dir: TempDir::new().unwrap(),
         };
-        stage.good(&["sample", "platform"]);
-        stage.key("key.pem");
-        stage
+        desk.good(&["sample", "platform"]);
+        desk.key("key.pem");
+        desk
     }
 
     /// A key pair of that name; its fingerprint.
