@@ -28,7 +28,7 @@ fn fixtures() -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    eprintln!("SKIPPED: no fixtures");
+    skipped("no fixtures");
     None
 }
 
@@ -244,7 +244,7 @@ fn forms_that_openssl_writes() {
                 Some(output.stdout)
             }
             Err(_) => {
-                eprintln!("SKIPPED: no openssl");
+                skipped("no openssl");
                 None
             }
         }
@@ -278,4 +278,10 @@ fn forms_that_openssl_writes() {
         error.to_string().contains("openssl pkcs8 -topk8"),
         "{error}"
     );
+}
+
+/// Directly, because what a test that passes prints is not shown.
+fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

@@ -21,7 +21,7 @@ impl SmallDisk {
             .arg(&at)
             .output();
         if !mounted.is_ok_and(|o| o.status.success()) {
-            println!("SKIPPED: a small disk cannot be mounted here");
+            crate::skipped("a small disk cannot be mounted here");
             return None;
         }
         Some(Self(at))

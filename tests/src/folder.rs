@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub fn fixtures() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
     if !folder.is_dir() {
-        println!("SKIPPED: no fixtures");
+        crate::skipped("no fixtures");
         return None;
     }
     Some(folder)

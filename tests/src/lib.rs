@@ -16,3 +16,9 @@ pub mod rich;
 pub mod rqlite;
 pub mod stage;
 pub mod terminal;
+
+/// Says that a test was not run. Directly, because what a test that passes prints is not shown.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}

@@ -52,7 +52,7 @@ impl Postgres {
     #[must_use]
     pub fn start_with(setup: &Setup<'_>) -> Option<Self> {
         let Some(programs) = programs() else {
-            println!("SKIPPED: no PostgreSQL server programs");
+            crate::skipped("no PostgreSQL server programs");
             return None;
         };
         let folder = TempDir::new().unwrap();

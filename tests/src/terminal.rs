@@ -43,7 +43,7 @@ pub fn on_terminal(program: &Path, args: &[&str], lines: &[&str]) -> Option<(Str
     {
         Ok(child) => child,
         Err(_) => {
-            println!("SKIPPED: no python3 to give a terminal");
+            crate::skipped("no python3 to give a terminal");
             return None;
         }
     };

@@ -10,6 +10,7 @@ use std::{
 
 use decryptor_wasm::{
     Kdf,
+    layout::is_safe_name,
     manifest::{Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 use zeroize::Zeroizing;
@@ -60,6 +61,9 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
     // Before the platform's instant is fixed, because somebody may be asked, and take their time.
     let sealing = sealing(args)?;
     let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
+    let (users, nameless): (Vec<User>, Vec<User>) = users
+        .into_iter()
+        .partition(|user| is_safe_name(&user.user_id));
     let token = match users.as_slice() {
         [user] if args.user.is_some() => Some(token(&config, mode, user)?),
         _ => None,
@@ -103,6 +107,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         more,
     } = losses;
     shared.losses.append(&mut platform);
+    shared.losses.extend(nameless.into_iter().map(left_out));
     let losses = shared.losses.iter().cloned().chain(users).collect();
     let stats: Vec<UserStats> = done.iter().map(|u| u.entry.stats.clone()).collect();
     let finished = archive.finish(
@@ -153,6 +158,19 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             started.elapsed(),
         )
     })
+}
+
+/// A user for whom there can be no folder.
+fn left_out(user: User) -> Loss {
+    Loss {
+        what: format!(
+            "user {:?} was left out: its id {:?} cannot be the name of a folder",
+            user.username, user.user_id
+        ),
+        user_id: Some(user.user_id),
+        collection: None,
+        path: None,
+    }
 }
 
 /// A panic that came this far.

@@ -7,6 +7,7 @@ use crate::interrupt;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use ureq::http::{HeaderValue, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -25,6 +26,8 @@ const LIMIT: u64 = 256 << 20;
 const REDIRECTS: usize = 5;
 /// Pauses before asking again a cluster that is electing its leader, or a node that is starting: either takes it a second or two.
 const PAUSES: [Duration; 4] = [Duration::from_secs(1); 4];
+/// How long nothing may come until it is checked whether the run was interrupted.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// What rqlite says, in several wordings, when its nodes do not agree on a leader.
 const LEADERLESS: [&str; 5] = [
     "leader not found",
@@ -35,6 +38,7 @@ const LEADERLESS: [&str; 5] = [
 ];
 
 /// An rqlite server.
+#[derive(Clone)]
 pub struct Rqlite {
     /// Its address without user and password, so that no message can hold them.
     url: String,
@@ -180,19 +184,37 @@ impl Rqlite {
     /// Asks, and asks again when that may help. All statements can be repeated: they read, or store what may be stored twice.
     fn call(
         &self,
-        endpoint: &str,
+        endpoint: &'static str,
         statements: &serde_json::Value,
     ) -> Result<Vec<(String, String)>, PlatformError> {
         let body = statements.to_string();
         let mut pauses = PAUSES.iter();
         loop {
-            let what = match self.ask(endpoint, &body)? {
+            let what = match self.asked(endpoint, &body)? {
                 Answered::Rows(rows) => return Ok(rows),
                 Answered::Later(what) => what,
             };
             let pause = pauses.next().ok_or_else(|| self.error(&what))?;
             interrupt::check().map_err(|_| PlatformError::Interrupted)?;
             std::thread::sleep(*pause);
+        }
+    }
+
+    /// The same as [`Self::ask`], but whoever interrupts the run does not wait for a server that says nothing.
+    fn asked(&self, endpoint: &'static str, body: &str) -> Result<Answered, PlatformError> {
+        let (asking, body) = (self.clone(), body.to_owned());
+        let (way_back, answer) = channel();
+        std::thread::spawn(move || way_back.send(asking.ask(endpoint, &body)));
+        loop {
+            match answer.recv_timeout(PATIENCE) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) => {
+                    interrupt::check().map_err(|_| PlatformError::Interrupted)?;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.error("the thread that asks it panicked"));
+                }
+            }
         }
     }
 
@@ -221,6 +243,11 @@ impl Rqlite {
                             "it redirects to {location:?}, which is no address"
                         ))
                     })?;
+                    if self.url.starts_with("https:") && !target.starts_with("https:") {
+                        return Err(self.error(&format!(
+                            "it redirects to {location:?}, where all would go in the clear"
+                        )));
+                    }
                 }
                 (401, _) if self.credentials.is_some() => {
                     return Err(self.error("it refuses the user and password; correct them"));

@@ -406,7 +406,8 @@ fn one_user_comes_alone() {
     assert_eq!(stats["attachments"], 2);
 }
 
-/// A series is kept under the current name, a former one that nobody took over, or the id; its times are exact.
+/// A series is kept under the current name, a former one, or the id; its times are exact. Where several users bore a name, the
+/// event tells whose the series is.
 #[test]
 fn series_are_found_under_every_name() {
     let Some(case) = Case::new(&Setup::default(), &SMALL) else {
@@ -414,43 +415,118 @@ fn series_are_found_under_every_name() {
     };
     case.server.sql(
         &case.database,
-        "INSERT INTO account_fields SELECT user_id, 'username', name, time, 'x' FROM users_index, (VALUES \
-             ('\"former\"'::jsonb, 1), ('\"user000001\"', 2)) AS f(name, time) WHERE username = 'user000000'; \
-         INSERT INTO account_fields SELECT user_id, 'username', '\"former\"', 1, 'x' FROM users_index WHERE username = 'user000002'; \
-         INSERT INTO events (user_id, id, time) SELECT user_id, CASE username WHEN 'user000000' THEN 'e' ELSE 'f' END, 1 \
-             FROM users_index WHERE username <> 'user000001'; \
-         INSERT INTO series_data SELECT namespace, 'event.e', n, n, fields::jsonb FROM (VALUES \
-             ('user.user000000', 4393911305278, '{\"value\": 1.50}'), ('user.user000000', -1, '{}'), \
-             ('user.former', 1000000, '{\"text\": \"time\"}'), ('user.user000001', 5, '{\"value\": 2}'), \
-             ('user.nobody', 6, '{}')) AS s(namespace, n, fields); \
-         INSERT INTO series_data VALUES ('user.former', 'event.f', 9, 9, '{}'); \
+        "INSERT INTO account_fields SELECT user_id, 'username', to_jsonb(f.name), row_number() OVER (), 'x' FROM users_index, (VALUES \
+             ('user000000', 'alone'), ('user000000', 'both'), ('user000002', 'both'), ('user000000', 'user000001')) AS f(of, name) \
+             WHERE username = f.of; \
+         INSERT INTO events (user_id, id, time) SELECT user_id, e.id, 1 FROM users_index, (VALUES \
+             ('user000000', 'e0'), ('user000001', 'e1'), ('user000002', 'e2')) AS e(of, id) WHERE username = e.of; \
+         INSERT INTO series_data SELECT 'user.' || namespace, 'event.' || id, n, n, fields::jsonb FROM (VALUES \
+             ('user000000', 'e0', 4393911305278, '{\"value\": 1.50}'), ('user000000', 'e0', -1, '{}'), \
+             ('alone', 'gone', 1000000, '{\"text\": \"time\"}'), ('both', 'e0', 2, '{}'), ('both', 'e2', 3, '{}'), ('both', 'nowhere', 4, '{}'), \
+             ('user000001', 'e0', 5, '{}'), ('user000001', 'e1', 6, '{}'), ('user000001', 'other', 7, '{}'), \
+             ('nobody', 'e0', 8, '{}')) AS s(namespace, id, n, fields); \
          INSERT INTO series_data SELECT user_id, 'e', 7, 7, '{\"time\": 1}' FROM users_index WHERE username = 'user000002'",
     );
     let made = case.backup("archive", &[]);
-    // The last point cannot be told from its time.
-    assert_eq!(made.status.code(), Some(5), "{}", text(&made));
+    // A point that cannot be told from its time, and a series that is nobody's.
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    assert_eq!(said.matches("LOST").count(), 2, "{said}");
+    assert!(
+        said.contains("\"event.nowhere\" is kept under a name that several users bore"),
+        "{said}"
+    );
     let archive = case.folder.path().join("archive");
     let manifest = Plain::read(&archive).json("manifest.json");
     let lines = |name: &str| {
         let users = manifest["users"].as_array().unwrap();
         let user = users.iter().find(|user| user["username"] == name).unwrap();
         let id = user["userId"].as_str().unwrap();
-        fs::read_to_string(archive.join(format!("users/{id}/series/series.jsonl"))).ok()
+        fs::read_to_string(archive.join(format!("users/{id}/series/series.jsonl"))).unwrap()
+    };
+    let line = |namespace: &str, id: &str, points: &str| {
+        format!(
+            "{{\"measurement\":\"event.{id}\",\"namespace\":\"user.{namespace}\",\"points\":[{points}]}}\n"
+        )
     };
     assert_eq!(
-        lines("user000000").unwrap(),
-        "{\"measurement\":\"event.e\",\"namespace\":\"user.former\",\"points\":[{\"time\":1,\"text\": \"time\"}]}\n\
-         {\"measurement\":\"event.e\",\"namespace\":\"user.user000000\",\"points\":[{\"time\":-0.000001},{\"time\":4393911.305278,\"value\": 1.50}]}\n"
+        lines("user000000"),
+        [
+            line("alone", "gone", "{\"time\":1,\"text\": \"time\"}"),
+            line("both", "e0", "{\"time\":0.000002}"),
+            line(
+                "user000000",
+                "e0",
+                "{\"time\":-0.000001},{\"time\":4393911.305278,\"value\": 1.50}"
+            ),
+            line("user000001", "e0", "{\"time\":0.000005}"),
+        ]
+        .concat()
+    );
+    // What is of no event that is known is of who bears the name now.
+    assert_eq!(
+        lines("user000001"),
+        line("user000001", "e1", "{\"time\":0.000006}")
+            + &line("user000001", "other", "{\"time\":0.000007}")
     );
     assert_eq!(
-        lines("user000001").unwrap(),
-        "{\"measurement\":\"event.e\",\"namespace\":\"user.user000001\",\"points\":[{\"time\":0.000005,\"value\": 2}]}\n"
+        lines("user000002"),
+        line("both", "e2", "{\"time\":0.000003}")
     );
-    // Two users bore the name: what was kept under it is told apart by their events.
-    assert_eq!(
-        lines("user000002").unwrap(),
-        "{\"measurement\":\"event.f\",\"namespace\":\"user.former\",\"points\":[{\"time\":0.000009}]}\n"
+}
+
+/// Whoever comes first, and however it ends: a file that cannot be read does not take one of the same id with it.
+#[test]
+fn a_broken_file_leaves_its_place_to_a_whole_one() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    case.server.sql(
+        &case.database,
+        "UPDATE events SET attachments = NULL; \
+         INSERT INTO users_index VALUES ('odd', 'a/b'); \
+         INSERT INTO events (user_id, id, time, attachments) SELECT min(user_id), id, 1, '[{\"id\": \"same\"}]' \
+            FROM users_index, (VALUES ('a'), ('b'), ('c'), ('d')) AS e(id) WHERE user_id <> 'a/b' GROUP BY id; \
+         INSERT INTO attachment_files SELECT (SELECT min(user_id) FROM users_index WHERE user_id <> 'a/b'), f.id, 'same', n, \
+            decode(repeat('07', 1048576), 'hex') FROM (VALUES ('a', 12), ('b', 0), ('c', 0), ('d', 0)) AS f(id, last), \
+            generate_series(0, f.last) n WHERE n <> 10",
     );
+    let mut command = case.command("archive", &[("storages__file__engine", "postgresql")]);
+    let made = run(command.args(["--jobs", "4"]));
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    let losses: Vec<&str> = said.lines().filter(|l| l.starts_with("LOST")).collect();
+    assert_eq!(losses.len(), 2, "{said}");
+    assert!(
+        losses
+            .iter()
+            .any(|l| l.contains("for event a: piece 10 is missing")),
+        "{said}"
+    );
+    // Beside the file: a user for whom there can be no folder.
+    assert!(
+        losses
+            .iter()
+            .any(|l| l.contains("\"a/b\" cannot be the name of a folder")),
+        "{said}"
+    );
+    let archive = Plain::read(&case.folder.path().join("archive"));
+    let user = archive.json("manifest.json")["users"][0]["userId"].clone();
+    let users: Vec<_> = archive.json("manifest.json")["users"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(users.len(), 3);
+    let found: usize = users
+        .iter()
+        .map(|user| {
+            archive
+                .attachments(user["userId"].as_str().unwrap())
+                .get("same")
+                .map_or(0, |f| f.len())
+        })
+        .sum();
+    assert_eq!(found, 1 << 20, "{user}");
 }
 
 /// A file that is missing is a loss, unless its event went away while the backup ran.

@@ -20,7 +20,7 @@ fn limits_of_the_role_do_not_cut_a_backup_off() {
     case.server.sql(
         &case.database,
         "CREATE ROLE hurried LOGIN; GRANT pg_read_all_data TO hurried; ALTER ROLE hurried SET statement_timeout = 1; \
-         ALTER ROLE hurried SET idle_in_transaction_session_timeout = 1",
+         ALTER ROLE hurried SET idle_in_transaction_session_timeout = 1; ALTER ROLE hurried SET idle_session_timeout = 200",
     );
     let made = case.backup(
         "archive",
@@ -191,6 +191,27 @@ fn a_wrong_folder_of_users_is_noticed() {
         &[settings[0], settings[1], ("audit__active", "false")],
     );
     assert_eq!(quiet.status.code(), Some(0), "{}", text(&quiet));
+
+    // Points of series that should be there.
+    case.server.sql(
+        &case.database,
+        "INSERT INTO events (user_id, id, type) SELECT min(user_id), 's', 'series:mass/kg' FROM users_index",
+    );
+    let series = ("storages__series__engine", "sqlite");
+    let made = case.backup(
+        "no-series",
+        &[
+            settings[1],
+            series,
+            ("storages__audit__engine", "postgresql"),
+        ],
+    );
+    let said = text(&made);
+    assert_eq!(made.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("LOST") && said.contains("the points of series"),
+        "{said}"
+    );
 
     // One that cannot be looked into: here it is not even a folder.
     let user = case

@@ -42,7 +42,7 @@ fn a_real_server_with_users_refuses_a_wrong_password() {
         Some((scheme, user_info.split(':').next()?, host))
     });
     let Some((scheme, user, host)) = address else {
-        println!("SKIPPED: RQLITE_URL names no server with users");
+        pryv_backup_tests::skipped("RQLITE_URL names no server with users");
         return;
     };
     let url = format!("{scheme}://{user}:s3cret-wr0ng@{host}");

@@ -87,8 +87,10 @@ impl Destination {
             fs::rename(self.staging.join(&name), &target)
                 .map_err(|e| ArchiveError::io(&target, e))?;
         }
-        fs::remove_dir(&self.staging).map_err(at)?;
-        sync(&self.output)
+        let settled = fs::remove_dir(&self.staging).map_err(at);
+        settled
+            .and_then(|()| sync(&self.output))
+            .map_err(|error| ArchiveError::Unsettled(self.output.clone(), error.to_string()))
     }
 
     /// Removes what was written, unless the archive stands.

@@ -87,6 +87,11 @@ pub enum ArchiveError {
         /// What the system said.
         source: io::Error,
     },
+    /// All is in place, but it may not be on the disk.
+    #[error(
+        "the backup in {0} stands, but it is not known whether it would outlast a power failure: {1}; verify it"
+    )]
+    Unsettled(PathBuf, String),
     /// There is a backup already.
     #[error("{0} already holds a backup; give an empty or new folder as --output")]
     Exists(PathBuf),

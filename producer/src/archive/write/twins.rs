@@ -21,8 +21,9 @@ pub struct Twins(BTreeMap<(String, String), String>);
 
 impl Twins {
     /// Adds one that came under `path`, where there is a file already.
-    pub fn add(&mut self, path: String, digest: String, event_id: &str) {
-        self.0.insert((path, digest), event_id.to_owned());
+    pub fn add(&mut self, path: &str, digest: String, event_id: &str) {
+        self.0
+            .insert((path.to_owned(), digest), event_id.to_owned());
     }
 
     /// Those that are not what the archive holds under that path, once all files are complete: path and event.
@@ -70,7 +71,7 @@ fn stored(place: Place<'_>, path: &str) -> Result<String, ArchiveError> {
         |buffer| crate::archive::read::read_some(&mut file, buffer, path),
         &mut |piece| {
             digest.update(piece);
-            Ok(())
+            interrupt::check()
         },
     )?;
     Ok(hex(digest))

@@ -1,9 +1,9 @@
 //! One user's folder.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{ErrorKind, Read},
-    sync::{Mutex, PoisonError},
+    sync::{Condvar, Mutex, PoisonError},
 };
 
 use decryptor_wasm::{
@@ -37,6 +37,21 @@ pub struct UserWriter<'a> {
     folder: String,
     files: Mutex<Files>,
     losses: Mutex<Losses>,
+    /// The attachments that are being written: one that comes under the same path waits for how that ends.
+    writing: (Mutex<HashSet<String>>, Condvar),
+}
+
+/// See [`UserWriter::turn`].
+struct Turn<'a> {
+    writing: &'a (Mutex<HashSet<String>>, Condvar),
+    path: &'a str,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.writing.0).remove(self.path);
+        self.writing.1.notify_all();
+    }
 }
 
 struct Files {
@@ -81,6 +96,7 @@ impl<'a> UserWriter<'a> {
             folder,
             files: Mutex::new(files),
             losses: Mutex::default(),
+            writing: Default::default(),
         })
     }
 
@@ -155,13 +171,14 @@ impl<'a> UserWriter<'a> {
             );
             return Ok(());
         }
-        let unreadable = |e| format!("the attachment could not be read: {e}");
+        let _turn = self.turn(&path);
+        let unreadable = |e| format!("the attachment could not be read for event {event_id}: {e}");
         let place = self.place();
         let mut file = match FileWriter::create(place.root, &path, place.key) {
             Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
                 match twins::digest(reader)? {
-                    Ok(digest) => lock(&self.files).twins.add(path, digest, event_id),
-                    Err(e) => self.lose_attachment(Some(path), unreadable(e)),
+                    Ok(digest) => lock(&self.files).twins.add(&path, digest, event_id),
+                    Err(e) => self.lose_attachment(Some(path.clone()), unreadable(e)),
                 }
                 return Ok(());
             }
@@ -179,7 +196,7 @@ impl<'a> UserWriter<'a> {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => {
                     file.abandon()?;
-                    self.lose_attachment(Some(path), unreadable(e));
+                    self.lose_attachment(Some(path.clone()), unreadable(e));
                     return Ok(());
                 }
             }
@@ -188,6 +205,19 @@ impl<'a> UserWriter<'a> {
         let mut files = lock(&self.files);
         files.stats.attachments += 1;
         self.list(&mut files, &entry)
+    }
+
+    /// Waits until nobody writes to `path`.
+    fn turn<'t>(&'t self, path: &'t str) -> Turn<'t> {
+        let (writing, ended) = &self.writing;
+        let mut writing = lock(writing);
+        while !writing.insert(path.to_owned()) {
+            writing = ended.wait(writing).unwrap_or_else(PoisonError::into_inner);
+        }
+        Turn {
+            writing: &self.writing,
+            path,
+        }
     }
 
     /// Takes a finished file into the inventory and the sums.

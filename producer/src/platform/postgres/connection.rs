@@ -20,7 +20,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// As `pg_dump` does: however long it takes, it is not to be cut off; nor may policies hide rows.
 const SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
     SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
-    SET standard_conforming_strings = on; SET jit = off";
+    SET standard_conforming_strings = on; SET jit = off; \
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')";
 
 /// How long nothing may come until it is checked whether the run was interrupted.
 const PATIENCE: Duration = Duration::from_millis(200);

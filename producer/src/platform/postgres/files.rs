@@ -35,8 +35,7 @@ pub fn attach(listing: &Listing<'_>, bundle: &mut Bundle<'_, '_>) -> Result<(), 
             }),
         Err(e) => {
             let what = format!("the attachments of event {event_id:?} cannot be listed: {e}");
-            bundle.lose("attachments", what);
-            Ok(())
+            bundle.lose("attachments", what)
         }
     }
 }
@@ -59,23 +58,41 @@ impl<'a> Live<'a> {
     /// Whether the event still lists the file.
     pub fn lists(&self, user_id: &str, file: &Attachment) -> Result<bool, PlatformError> {
         let id = serde_json::json!([{ "id": file.id }]).to_string();
-        let further = format!("deleted IS NULL AND attachments @> {}::jsonb", literal(&id));
-        self.has(user_id, &file.event_id, &further)
+        let found = self.ask(&format!(
+            "SELECT user_id FROM events WHERE user_id = {} AND id = {} AND deleted IS NULL AND attachments @> {}::jsonb",
+            literal(user_id),
+            literal(&file.event_id),
+            literal(&id)
+        ))?;
+        Ok(found.is_some())
     }
 
-    /// Whether the user has such an event.
-    pub fn has(&self, user_id: &str, event_id: &str, further: &str) -> Result<bool, PlatformError> {
+    /// Which of these users has such an event.
+    pub fn owner(&self, ids: &[String], event_id: &str) -> Result<Option<String>, PlatformError> {
+        let ids: Vec<String> = ids.iter().map(|id| literal(id)).collect();
+        self.ask(&format!(
+            "SELECT min(user_id) FROM events WHERE user_id = ANY(ARRAY[{}]) AND id = {}",
+            ids.join(", "),
+            literal(event_id)
+        ))
+    }
+
+    /// The first value of the first row.
+    fn ask(&self, sql: &str) -> Result<Option<String>, PlatformError> {
         let mut connection = lock(&self.connection);
-        let connection = match &mut *connection {
-            Some(connection) => connection,
-            none => none.insert(self.server.connect()?),
+        let known = connection.take();
+        let found = known.map(|known| known.rows(sql).map(|rows| (known, rows)));
+        // One that was idle for long may have been cut off on its way.
+        let (known, rows) = match found {
+            Some(Ok(found)) => found,
+            _ => {
+                let new = self.server.connect()?;
+                let rows = new.rows(sql)?;
+                (new, rows)
+            }
         };
-        let rows = connection.rows(&format!(
-            "SELECT FROM events WHERE user_id = {} AND id = {} AND {further}",
-            literal(user_id),
-            literal(event_id),
-        ))?;
-        Ok(!rows.is_empty())
+        *connection = Some(known);
+        Ok(rows.into_iter().flatten().flatten().next())
     }
 }
 

@@ -29,8 +29,8 @@ pub struct Plan<'p> {
     pub engines: Engines,
     /// The users, unless they are all.
     pub chosen: Option<Vec<&'p str>>,
-    /// Whether users have borne other names.
-    pub renamed: bool,
+    /// Whether there are names that several users bore.
+    pub shared_names: bool,
     /// Users whose rows of a table are read otherwise.
     pub large: HashMap<&'static str, Vec<&'p str>>,
 }
@@ -157,7 +157,7 @@ impl Merge {
         }
         if plan.engines.series {
             let filter = plan.filter("series_data", "owner");
-            queries.push(series::query(plan.renamed).replace("{filter}", &filter));
+            queries.push(series::query(plan.shared_names).replace("{filter}", &filter));
         }
         if plan.engines.files {
             let filter = plan.further("attachment_files", "user_id");
@@ -235,7 +235,7 @@ impl Merge {
                 stored::hand_over(copy, row, there, &mut bundle)?;
             }
             while missing.reach(user)? {
-                stored::lose(&missing.row, &mut bundle);
+                stored::lose(&missing.row, &mut bundle)?;
                 missing.next()?;
             }
         }
@@ -278,7 +278,7 @@ fn account(
                     "a row of {}: {what}; it was left out",
                     account::QUERIES[i].0
                 );
-                bundle.lose(Collection::Account.name(), what);
+                bundle.lose(Collection::Account.name(), what)?;
             }
             table.next()?;
         }
@@ -309,7 +309,7 @@ fn points(
             bundle.lose(
                 Collection::Series.name(),
                 format!("{what}; it was left out"),
-            );
+            )?;
         }
         table.next()?;
     }

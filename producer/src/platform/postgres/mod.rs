@@ -16,7 +16,7 @@ mod values;
 mod work;
 pub mod write;
 
-use super::sqlite::{SqlitePlatform, reading::Reading};
+use super::sqlite::{Bearers, SqlitePlatform, nobodys, reading::Reading};
 use super::{
     Collection, ExportError, IndexSink, Loss, Platform, PlatformError, Scope, Target, User,
     attachments, index, lock, rqlite,
@@ -174,7 +174,7 @@ impl PostgresPlatform {
     fn run(
         &self,
         live: &Live<'_>,
-        owners: &HashMap<&str, &str>,
+        bearers: &Bearers,
         open: &Open<'_>,
         pieces: Vec<Piece>,
     ) -> Result<(), ExportError> {
@@ -206,13 +206,44 @@ impl PostgresPlatform {
                         sqlite.export_audit(reading)?;
                     }
                     if !self.engines.series {
-                        let owns = |event: &str| live.has(&open.user.user_id, event, "true");
-                        sqlite.export_series(former, owners, &owns, reading)?;
+                        let owner = |ids: &[String], event: &str| live.owner(ids, event);
+                        sqlite.export_series(former, bearers, &owner, reading)?;
                     }
                 }
             }
         }
         sink.flush().map_err(ExportError::Sink)
+    }
+
+    /// The names that several users bore. What is kept under them and nobody's is a loss.
+    fn bearers(&self, snapshot: &Snapshot, target: &dyn Target) -> Result<Bearers, ExportError> {
+        let pairs = |sql: &str| {
+            let rows = snapshot.connection.rows(sql)?.into_iter().map(|row| {
+                let mut texts = row.into_iter().map(Option::unwrap_or_default);
+                (
+                    texts.next().unwrap_or_default(),
+                    texts.next().unwrap_or_default(),
+                )
+            });
+            Ok::<Vec<_>, PlatformError>(rows.collect())
+        };
+        let mut bearers = Bearers::new();
+        for (name, id) in pairs(&series::shared())? {
+            let by = bearers.entry(name.clone()).or_default();
+            by.now |= snapshot.users.iter().any(|user| user.username == name);
+            by.ids.push(id);
+        }
+        if self.engines.series && !bearers.is_empty() {
+            for (namespace, measurement) in pairs(&series::nobodys())? {
+                target.lose(Loss {
+                    user_id: None,
+                    collection: Some(Collection::Series.name().to_owned()),
+                    path: Some(format!("series_data: {namespace}")),
+                    what: nobodys(&measurement),
+                });
+            }
+        }
+        Ok(bearers)
     }
 
     /// A wrong folder must not pass for one in which nobody has anything.
@@ -233,18 +264,38 @@ impl PostgresPlatform {
                 what: format!("the folder of the users' files cannot be read: {e}; {setting}"),
             }));
         }
+        let lose = |collection: Collection, what: &str| {
+            target.lose(Loss {
+                user_id: None,
+                collection: Some(collection.name().to_owned()),
+                path: Some(self.users_dir.display().to_string()),
+                what: format!("no user has a folder there, in which {what} should be; {setting}"),
+            });
+        };
         let has_folder = |user: &User| {
             attachments::folder(&self.users_dir, &user.user_id).is_some_and(|path| path.exists())
         };
         if !audit && audited && !snapshot.users.iter().any(has_folder) {
-            target.lose(Loss {
-                user_id: None,
-                collection: Some(Collection::Audit.name().to_owned()),
-                path: Some(self.users_dir.display().to_string()),
-                what: format!(
-                    "no user has a folder there, in which the audit trail should be; {setting}"
-                ),
-            });
+            lose(Collection::Audit, "the audit trail");
+        }
+        let has_series = |user: &User| {
+            let namespaces = [format!("user.{}", user.username), user.user_id.clone()];
+            let mut folders = namespaces
+                .iter()
+                .filter_map(|n| attachments::folder(&self.users_dir, n));
+            folders.any(|folder| folder.exists())
+        };
+        if !series && !snapshot.users.iter().any(has_series) {
+            let sql = "SELECT EXISTS (SELECT FROM events WHERE type LIKE 'series:%' AND deleted IS NULL)::text";
+            let there = snapshot
+                .connection
+                .rows(sql)?
+                .into_iter()
+                .flatten()
+                .flatten();
+            if there.into_iter().any(|there| there == "true") {
+                lose(Collection::Series, "the points of series");
+            }
         }
         Ok(())
     }
@@ -256,16 +307,11 @@ impl PostgresPlatform {
         jobs: usize,
         target: &dyn Target,
     ) -> Result<(), ExportError> {
-        let owners: HashMap<&str, &str> = snapshot
-            .users
-            .iter()
-            .map(|user| (user.username.as_str(), user.user_id.as_str()))
-            .collect();
         let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
         self.look_for_files(snapshot, target)?;
-        let renamed = snapshot.connection.rows(series::RENAMED)?;
+        let bearers = self.bearers(snapshot, target)?;
         let mut plan = Plan {
-            renamed: renamed.into_iter().flatten().flatten().next().as_deref() == Some("t"),
+            shared_names: !bearers.is_empty(),
             server: &self.server,
             snapshot: &snapshot.name,
             tables: &snapshot.tables,
@@ -304,7 +350,7 @@ impl PostgresPlatform {
         let (queue, sender) = Queue::new(jobs);
         std::thread::scope(|scope| {
             for _ in 0..jobs {
-                scope.spawn(|| queue.work(|open, pieces| self.run(&live, &owners, open, pieces)));
+                scope.spawn(|| queue.work(|open, pieces| self.run(&live, &bearers, open, pieces)));
             }
             let feed = Feed::new(sender, &queue);
             let read = || {

@@ -5,31 +5,54 @@ use super::values::{fixed, json_text, push_string};
 use crate::platform::json::{self, Fields};
 use crate::platform::sqlite::series::{BYTES_PER_LINE, POINTS_PER_LINE};
 
-/// The points of all users, ordered by user. A series is kept under the name of its user or, when it was restored by Pryv.io,
-/// under the user's id.
-const CURRENT: &str = "WITH owners AS (\
-    SELECT 'user.' || username AS namespace, user_id AS owner FROM users_index UNION SELECT user_id, user_id FROM users_index) \
-    SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM series_data s JOIN owners ON namespace = s.user_id{filter}";
+/// The names that users bear or bore, and who does; `several` are the names that more than one user bore.
+const BEARERS: &str = "WITH bearers AS (SELECT 'user.' || username AS namespace, user_id AS owner FROM users_index \
+        UNION SELECT 'user.' || (f.value #>> '{}'), f.user_id FROM account_fields f JOIN users_index USING (user_id) \
+        WHERE f.field = 'username' AND jsonb_typeof(f.value) = 'string'), \
+    several AS (SELECT namespace FROM bearers GROUP BY namespace HAVING count(*) > 1)";
 
-/// What is kept under names that users gave up. Several may have borne one: then the event tells whose the series is.
-const FORMER: &str = " UNION ALL SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM (\
-        SELECT DISTINCT 'user.' || (f.value #>> '{}') AS namespace, f.user_id AS owner FROM account_fields f \
-        WHERE f.field = 'username' AND jsonb_typeof(f.value) = 'string' \
-            AND NOT EXISTS (SELECT FROM users_index u WHERE u.username = f.value #>> '{}')) names \
-    JOIN series_data s ON s.user_id = namespace \
-    JOIN events e ON e.user_id = owner AND s.event_id = 'event.' || e.id{filter}";
+/// The points of all users, ordered by user. A series is kept under the name of its user, in earlier times too, or, when it was
+/// restored by Pryv.io, under the user's id.
+const OF_ONE: &str = "SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM series_data s JOIN (\
+        SELECT namespace, min(owner) AS owner FROM bearers GROUP BY namespace HAVING count(*) = 1 \
+        UNION SELECT user_id, user_id FROM users_index) owners ON namespace = s.user_id{filter}";
 
-/// What to read, where users were `renamed` or not.
-pub fn query(renamed: bool) -> String {
-    let former = if renamed { FORMER } else { "" };
+/// Whose each series is that is kept under a name which several users bore: that of its event, else of who bears the name now.
+const DECIDED: &str = ", decided AS (SELECT m.namespace, m.event_id, coalesce(min(e.user_id), min(u.user_id)) AS owner \
+    FROM (SELECT DISTINCT s.user_id AS namespace, s.event_id FROM series_data s JOIN several ON namespace = s.user_id) m \
+    LEFT JOIN (SELECT namespace, 'event.' || id AS event_id, user_id FROM bearers JOIN several USING (namespace) \
+        JOIN events ON user_id = owner) e USING (namespace, event_id) \
+    LEFT JOIN users_index u ON 'user.' || u.username = m.namespace GROUP BY m.namespace, m.event_id)";
+
+const OF_SEVERAL: &str = " UNION ALL SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM decided d \
+    JOIN series_data s ON s.user_id = d.namespace AND s.event_id = d.event_id{filter}";
+
+/// What to read; `shared`: there are names that several users bore.
+pub fn query(shared: bool) -> String {
+    let (decided, of_several) = if shared {
+        (DECIDED, OF_SEVERAL)
+    } else {
+        ("", "")
+    };
     format!(
-        "SELECT * FROM ({CURRENT}{former}) points ORDER BY owner COLLATE \"C\", user_id, event_id, delta_time"
+        "{BEARERS}{decided} SELECT * FROM ({OF_ONE}{of_several}) points \
+         ORDER BY owner COLLATE \"C\", user_id, event_id, delta_time"
     )
 }
 
-/// Whether users were renamed.
-pub const RENAMED: &str = "SELECT EXISTS (SELECT FROM account_fields f WHERE f.field = 'username' AND jsonb_typeof(f.value) = 'string' \
-    AND NOT EXISTS (SELECT FROM users_index u WHERE u.username = f.value #>> '{}'))";
+/// The names that several users bore, without what is put before them, and the ids of these.
+pub fn shared() -> String {
+    format!(
+        "{BEARERS} SELECT substr(namespace, 6), owner FROM bearers JOIN several USING (namespace) ORDER BY 1"
+    )
+}
+
+/// What is kept under such names and nobody's.
+pub fn nobodys() -> String {
+    format!(
+        "{BEARERS}{DECIDED} SELECT namespace, event_id FROM decided WHERE owner IS NULL LIMIT 1000"
+    )
+}
 
 /// A line that grows point by point.
 #[derive(Default)]

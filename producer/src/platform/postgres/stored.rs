@@ -18,12 +18,12 @@ pub const QUERY: &str = "SELECT user_id, event_id, file_id, seq, data FROM attac
 pub const MISSING: &str = "SELECT e.user_id, e.id, a.value ->> 'id' FROM events e CROSS JOIN LATERAL jsonb_array_elements(\
         CASE WHEN jsonb_typeof(e.attachments) = 'array' THEN e.attachments ELSE '[null]' END) a \
     WHERE e.head_id IS NULL AND e.deleted IS NULL AND e.attachments IS NOT NULL AND e.attachments NOT IN ('[]', 'null') \
-        AND NOT EXISTS (SELECT FROM attachment_files f WHERE f.seq = 0 \
-            AND f.user_id = e.user_id AND f.event_id = e.id AND f.file_id = a.value ->> 'id'){and} \
+        AND NOT EXISTS (SELECT FROM attachment_files f \
+            WHERE f.user_id = e.user_id AND f.event_id = e.id AND f.file_id = a.value ->> 'id'){and} \
     ORDER BY e.user_id COLLATE \"C\", e.id";
 
 /// Names what is missing.
-pub fn lose(row: &Row, bundle: &mut Bundle<'_, '_>) {
+pub fn lose(row: &Row, bundle: &mut Bundle<'_, '_>) -> Result<(), ExportError> {
     let text = |i| row.get(i).map(|bytes| String::from_utf8_lossy(bytes));
     let event = text(1).unwrap_or_default();
     bundle.lose(
@@ -36,7 +36,7 @@ pub fn lose(row: &Row, bundle: &mut Bundle<'_, '_>) {
                 "the attachments of event {event:?} cannot be listed: not all of them have an id"
             ),
         },
-    );
+    )
 }
 
 /// Hands over the file whose first piece is `row`. On return, `row` is the first one after it.

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 /// Bytes of records that make a task.
 const BLOCK: usize = 1024 * 1024;
+/// Bytes of a loss beside its sentence.
+const LOSS: usize = 200;
 /// Parts of a file that wait.
 const PARTS: usize = 2;
 /// Attachments, and bytes of attachments, that make a task.
@@ -202,8 +204,7 @@ impl<'q, 'a> Bundle<'q, 'a> {
         if let Err(what) = write(lines) {
             lines.truncate(before);
             let what = format!("{}: {what}; it was left out", name());
-            self.lose(collection.name(), what);
-            return Ok(());
+            return self.lose(collection.name(), what);
         }
         lines.push(b'\n');
         *count += 1;
@@ -216,13 +217,19 @@ impl<'q, 'a> Bundle<'q, 'a> {
     }
 
     /// Adds a loss.
-    pub fn lose(&mut self, collection: &str, what: String) {
+    pub fn lose(&mut self, collection: &str, what: String) -> Result<(), ExportError> {
+        self.bytes += what.len() + LOSS;
         self.pieces.push(Piece::Loss(Loss {
             user_id: Some(self.open.user.user_id.clone()),
             collection: Some(collection.to_owned()),
             path: None,
             what,
         }));
+        if self.bytes >= BLOCK {
+            self.send()
+        } else {
+            Ok(())
+        }
     }
 
     /// Adds a whole file that was in the database.
@@ -315,7 +322,7 @@ mod tests {
             let open = Open::new(&user, Box::new(Nowhere));
             while !feed.stopped() {
                 let mut bundle = Bundle::new(open.clone(), &feed);
-                bundle.lose("events", "x".to_owned());
+                let _ = bundle.lose("events", "x".to_owned());
                 let _ = bundle.send();
             }
         });

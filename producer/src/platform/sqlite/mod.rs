@@ -36,6 +36,8 @@ struct Beginning {
     instant: f64,
     /// Usernames with their user ids, in the order of the index.
     names: Vec<(String, String)>,
+    /// See [`SqlitePlatform::bearers`].
+    bearers: Mutex<Option<Arc<Bearers>>>,
 }
 
 /// How often a file is read again that the platform wrote to meanwhile.
@@ -69,7 +71,11 @@ impl SqlitePlatform {
         }
         let names = read?;
         Ok(beginning
-            .insert(Arc::new(Beginning { instant, names }))
+            .insert(Arc::new(Beginning {
+                instant,
+                names,
+                bearers: Mutex::default(),
+            }))
             .clone())
     }
 
@@ -99,22 +105,40 @@ impl SqlitePlatform {
         reading.survive(Collection::Audit.name(), &path, outcome)
     }
 
-    /// Hands over the series; `owners` are the ids of all users by name. A name that was given up may have been borne by several
-    /// users: of what is kept under it, `owns` tells whether the event is this user's.
+    /// Hands over the series. A name may have been borne by several users: of what is kept under it, the event tells whose it is,
+    /// and `owner` whose the event is.
     pub(super) fn export_series(
         &self,
         former: Vec<String>,
-        owners: &HashMap<&str, &str>,
-        owns: Owns<'_>,
+        bearers: &Bearers,
+        owner: Owner<'_>,
         reading: &mut Reading<'_>,
     ) -> Result<(), ExportError> {
-        for namespace in namespaces(reading.user, former, owners) {
+        let user = reading.user;
+        for namespace in namespaces(user, former) {
             let Some(folder) = folder(&self.users_dir, &namespace.name) else {
                 continue;
             };
+            let of_several = namespace.borne.as_ref().and_then(|name| bearers.get(name));
+            let whose = |measurement: &str| {
+                let Some(BorneBy { ids, now }) = of_several else {
+                    return Ok(Whose::Mine);
+                };
+                let event = measurement.strip_prefix("event.");
+                let found = event.map_or(Ok(None), |event| owner(ids, event))?;
+                let current = namespace.borne.as_ref() == Some(&user.username);
+                Ok(match found {
+                    Some(id) if id == user.user_id => Whose::Mine,
+                    Some(_) => Whose::Others,
+                    None if current => Whose::Mine,
+                    // Told once.
+                    None if !now && ids.first() == Some(&user.user_id) => Whose::Nobodys,
+                    None => Whose::Others,
+                })
+            };
             let path = folder.join("series-1.0.0.sqlite");
             let outcome = if_there(&path, |file| {
-                series::export(file, &namespace, owns, reading)
+                series::export(file, &namespace.name, &whose, reading)
             });
             reading.survive(Collection::Series.name(), &path, outcome)?;
         }
@@ -153,23 +177,51 @@ impl SqlitePlatform {
         reading.survive(Collection::Account.name(), &path, outcome)?;
 
         self.export_audit(reading)?;
+        let owner = |ids: &[String], event: &str| {
+            for id in ids {
+                let local =
+                    attachments::folder(&self.users_dir, id).map(|f| f.join("local-1.0.0.sqlite"));
+                // A user without events has none of this name either.
+                let Some(file) = local.and_then(|path| SqliteFile::open(&path).ok()) else {
+                    continue;
+                };
+                let sql = "SELECT count(*) FROM events WHERE eventid = ?";
+                let found = file
+                    .connection
+                    .query_row(sql, [event], |row| row.get::<_, i64>(0));
+                if found.map_err(|e| file.error(e))? > 0 {
+                    return Ok(Some(id.clone()));
+                }
+            }
+            Ok(None)
+        };
+        let bearers = self.bearers()?;
+        self.export_series(former, &bearers, &owner, reading)
+    }
+
+    /// The names that several users bore. An account that cannot be read is told of when its user is read.
+    fn bearers(&self) -> Result<Arc<Bearers>, PlatformError> {
         let beginning = self.beginning()?;
-        let names = beginning.names.iter();
-        let owners = names.map(|(n, id)| (n.as_str(), id.as_str()));
-        let owners = if former.is_empty() {
-            // There is nothing to be told apart.
-            HashMap::new()
-        } else {
-            owners.collect()
-        };
-        let path = folder.join("local-1.0.0.sqlite");
-        let owns = |event: &str| {
-            let file = SqliteFile::open(&path)?;
-            let sql = "SELECT count(*) FROM events WHERE eventid = ?";
-            let found = file.connection.query_row(sql, [event], |row| row.get(0));
-            found.map_err(|e| file.error(e)).map(|n: i64| n > 0)
-        };
-        self.export_series(former, &owners, &owns, reading)
+        let mut known = lock(&beginning.bearers);
+        if let Some(bearers) = &*known {
+            return Ok(bearers.clone());
+        }
+        let mut bearers = Bearers::new();
+        for (name, id) in &beginning.names {
+            let account = folder(&self.users_dir, id).map(|f| f.join("account-1.0.0.sqlite"));
+            let file = account.and_then(|path| SqliteFile::open(&path).ok());
+            let former = file.and_then(|file| account::usernames(&file).ok());
+            for borne in former.into_iter().flatten().chain([name.clone()]) {
+                let now = borne == *name;
+                let by = bearers.entry(borne).or_default();
+                by.now |= now;
+                if !by.ids.contains(id) {
+                    by.ids.push(id.clone());
+                }
+            }
+        }
+        bearers.retain(|_, by| by.ids.len() > 1);
+        Ok(known.insert(Arc::new(bearers)).clone())
     }
 
     /// Rows of the events and of the audit trail, roughly.
@@ -189,46 +241,63 @@ impl SqlitePlatform {
     }
 }
 
-/// Whether an event is one of the user.
-pub(super) type Owns<'a> = &'a dyn Fn(&str) -> Result<bool, PlatformError>;
+/// Names that several users bear or bore.
+pub(super) type Bearers = HashMap<String, BorneBy>;
 
-/// Where series of a user may be.
-pub(super) struct Namespace {
-    /// Its name.
-    name: String,
-    /// The name was given up: it may hold what is another user's.
-    former: bool,
+/// Who bears or bore a name.
+#[derive(Default)]
+pub(super) struct BorneBy {
+    /// All their ids.
+    pub ids: Vec<String>,
+    /// Somebody bears it now.
+    pub now: bool,
 }
 
-impl Namespace {
-    /// One whose name is still borne.
-    pub(super) fn borne(name: String) -> Self {
-        Self {
-            name,
-            former: false,
-        }
-    }
+/// Which of these users has an event.
+pub(super) type Owner<'a> = &'a dyn Fn(&[String], &str) -> Result<Option<String>, PlatformError>;
+
+/// Whose a series is.
+pub(super) enum Whose {
+    /// The user's.
+    Mine,
+    /// Another user's, with whom it is exported.
+    Others,
+    /// Nobody's, which is a loss.
+    Nobodys,
+}
+
+/// The sentence for a series that is nobody's.
+pub(super) fn nobodys(measurement: &str) -> String {
+    format!(
+        "{measurement:?} is kept under a name that several users bore, and is of no event of theirs; it was left out"
+    )
+}
+
+/// Where series of a user may be.
+struct Namespace {
+    name: String,
+    /// The username in it.
+    borne: Option<String>,
 }
 
 /// Opening more files for an estimate is not worth it.
 const FEW: usize = 50;
 
 /// The namespaces in which series of the user may be: those of the names it has or had, and its id.
-fn namespaces(user: &User, former: Vec<String>, owners: &HashMap<&str, &str>) -> Vec<Namespace> {
-    let of = |name: &str, former| Namespace {
-        name: format!("user.{name}"),
-        former,
-    };
-    let mut namespaces = vec![of(&user.username, false)];
-    for name in former {
-        // A name given up may have become another user's, and its series with it.
-        let owner = owners.get(name.as_str());
-        let known = namespaces.iter().any(|n| n.name == format!("user.{name}"));
-        if !known && owner.is_none_or(|id| *id == user.user_id) {
-            namespaces.push(of(&name, true));
+fn namespaces(user: &User, former: Vec<String>) -> Vec<Namespace> {
+    let mut namespaces: Vec<Namespace> = Vec::new();
+    for name in [user.username.clone()].into_iter().chain(former) {
+        if !namespaces.iter().any(|n| n.borne.as_ref() == Some(&name)) {
+            namespaces.push(Namespace {
+                name: format!("user.{name}"),
+                borne: Some(name),
+            });
         }
     }
-    namespaces.push(Namespace::borne(user.user_id.clone()));
+    namespaces.push(Namespace {
+        name: user.user_id.clone(),
+        borne: None,
+    });
     namespaces
 }
 

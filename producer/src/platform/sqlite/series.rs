@@ -2,9 +2,9 @@
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row, malformed};
-use super::{Namespace, Owns};
+use super::{Whose, nobodys};
 use crate::platform::json::{self, Fields, Object};
-use crate::platform::{Collection, ExportError};
+use crate::platform::{Collection, ExportError, PlatformError};
 use rusqlite::types::ValueRef;
 
 /// Points per line, and bytes of points after which it ends: what a reader has to hold at once.
@@ -15,15 +15,15 @@ pub const BYTES_PER_LINE: usize = 4 * 1024 * 1024;
 /// Hands over the series of one namespace.
 pub fn export(
     file: &SqliteFile,
-    namespace: &Namespace,
-    owns: Owns<'_>,
+    namespace: &str,
+    whose: &dyn Fn(&str) -> Result<Whose, PlatformError>,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     if !file.has_table("series_data")? {
         return Ok(());
     }
     let mut line = Line {
-        namespace: &namespace.name,
+        namespace,
         measurement: String::new(),
         mine: true,
         points: Vec::new(),
@@ -37,11 +37,11 @@ pub fn export(
             .unwrap_or_default();
         if measurement != line.measurement {
             line.flush(reading)?;
-            let event = measurement.strip_prefix("event.");
-            line.mine = match event.filter(|_| namespace.former) {
-                Some(event) => owns(event)?,
-                None => true,
-            };
+            let whose = whose(&measurement)?;
+            line.mine = matches!(whose, Whose::Mine);
+            if matches!(whose, Whose::Nobodys) {
+                reading.lose(Collection::Series.name(), &file.path, nobodys(&measurement));
+            }
             line.measurement = measurement.into_owned();
         }
         if !line.mine {

@@ -9,7 +9,7 @@ use super::rows::{self, EVENT_COLUMNS, id, scalar};
 use super::store::Store;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::{
-    Namespace, account, base, events, file::SqliteFile, reading::Reading, schema, series,
+    Whose, account, base, events, file::SqliteFile, reading::Reading, schema, series,
 };
 use crate::platform::staging::Staged;
 use crate::platform::write::{RestoreError, Unheld};
@@ -404,7 +404,7 @@ impl SqliteUser {
                         .folder(&namespace)
                         .map_err(|e| crate::platform::ExportError::Sink(Box::new(e)))?;
                     let file = SqliteFile::open(&path.join("series-1.0.0.sqlite"))?;
-                    series::export(&file, &Namespace::borne(namespace), &|_| Ok(true), reading)
+                    series::export(&file, &namespace, &|_| Ok(Whose::Mine), reading)
                 }),
             _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading),
         };
