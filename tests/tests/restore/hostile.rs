@@ -1,97 +1,20 @@
 //! Archives that somebody made or changed with intent: refused or made harmless, with one clear line, and nothing outside the
 //! platform is touched.
 
+use super::draft::Draft;
+use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
     folder,
-    plain::lines,
     stage::{Platform, Stage},
 };
 use serde_json::{Value, json};
 use std::{
     fs,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
-
-/// An archive without an inventory, as Pryv's own tool makes them: whoever can write to it can change anything.
-struct Draft {
-    root: PathBuf,
-    manifest: Value,
-}
-
-impl Draft {
-    /// The first two users of an archive of Pryv's own tool, not compressed.
-    fn new(stage: &Stage, name: &str) -> Self {
-        let root = stage.at(name);
-        folder::copy(&stage.fixtures.join("archives/small-plain"), &root);
-        for (path, bytes) in folder::tree(&root) {
-            if let Some(plain) = path.strip_suffix(".gz") {
-                let text: String = lines(&path, &bytes)
-                    .iter()
-                    .map(|l| format!("{l}\n"))
-                    .collect();
-                fs::remove_file(root.join(&path)).unwrap();
-                fs::write(root.join(plain), text).unwrap();
-            }
-        }
-        let manifest = fs::read(root.join("manifest.json")).unwrap();
-        let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
-        manifest["compressed"] = false.into();
-        let mut draft = Self { root, manifest };
-        for user in 0..draft.users() {
-            let chunks = draft.manifest["users"][user]["chunks"]
-                .as_object_mut()
-                .unwrap();
-            for name in chunks
-                .values_mut()
-                .flat_map(|list| list.as_array_mut().unwrap())
-            {
-                *name = name.as_str().unwrap().trim_end_matches(".gz").into();
-            }
-        }
-        draft.seal();
-        draft
-    }
-
-    fn users(&self) -> usize {
-        self.manifest["users"].as_array().unwrap().len()
-    }
-
-    fn id(&self, user: usize) -> String {
-        self.manifest["users"][user]["userId"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    }
-
-    /// A file of a user.
-    fn at(&self, user: usize, path: &str) -> PathBuf {
-        self.root.join("users").join(self.id(user)).join(path)
-    }
-
-    fn append(&self, user: usize, path: &str, line: &str) {
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .open(self.at(user, path))
-            .unwrap();
-        writeln!(file, "{line}").unwrap();
-    }
-
-    /// Writes the manifests.
-    fn seal(&self) {
-        let text = serde_json::to_vec_pretty(&self.manifest).unwrap();
-        fs::write(self.root.join("manifest.json"), text).unwrap();
-        for user in 0..self.users() {
-            let own = &self.manifest["users"][user];
-            let path = self.at(user, "user-manifest.json");
-            if path.parent().unwrap().is_dir() {
-                fs::write(path, serde_json::to_vec_pretty(own).unwrap()).unwrap();
-            }
-        }
-    }
-}
 
 /// The archive is refused, with exactly so many lines that say why, and nothing was written.
 fn refused(stage: &Stage, archive: &Path, code: i32, says: &str) {
@@ -135,12 +58,6 @@ fn costs_one_user(stage: &Stage, archive: &Path, user: &str, says: &str) {
         assert!(!target.rows().values().flatten().any(mine));
     }
     untouched(stage);
-}
-
-fn targets(stage: &Stage) -> Vec<Platform<'_>> {
-    std::iter::once(stage.sqlite())
-        .chain(stage.postgres())
-        .collect()
 }
 
 /// Nothing lies where only a path that leads out of the platform leads.
@@ -382,7 +299,7 @@ fn ids_that_are_there_twice() {
     refused(&stage, &draft.root, 2, "would both be called");
     let mut draft = Draft::new(&stage, "doubled");
     let first = draft.manifest["users"][0].clone();
-    draft.manifest["users"][1] = first;
+    draft.manifest["users"].as_array_mut().unwrap().push(first);
     draft.seal();
     refused(&stage, &draft.root, 4, "twice");
 }
@@ -434,4 +351,57 @@ fn escapes_that_steer_a_terminal() {
         );
         assert!(said.contains("\\u001b[2J"), "{said}");
     }
+}
+
+/// The test kit of the decryptors: what they refuse, a restore refuses with the same code, and nothing was begun.
+#[test]
+fn what_the_decryptors_refuse_is_not_restored() {
+    let Some(stage) = Stage::new() else { return };
+    let kit = stage.at("kit");
+    let made = Command::new(env!("CARGO_BIN_EXE_testkit"))
+        .arg(&kit)
+        .status();
+    assert!(made.unwrap().success());
+    let keys = kit.join("keys");
+    let target = stage.sqlite();
+    let mut refused = 0;
+    for entry in fs::read_dir(&kit).unwrap() {
+        let folder = entry.unwrap().path();
+        let Ok(case) = fs::read(folder.join("case.json")) else {
+            continue;
+        };
+        let case: Value = serde_json::from_slice(&case).unwrap();
+        let args: Vec<String> = case["args"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|arg| {
+                arg.as_str()
+                    .unwrap()
+                    .replace("{keys}", keys.to_str().unwrap())
+            })
+            .collect();
+        // Other options are those of decryptors only.
+        let opens = args.len() == 2 && args[0] == "--private-key";
+        let code = case["exit"].as_i64().unwrap();
+        if !opens || code == 0 || case["env"].as_object().is_some_and(|env| !env.is_empty()) {
+            continue;
+        }
+        let mut command = target.command();
+        command
+            .arg("--restore")
+            .arg(folder.join("archive"))
+            .args(&args);
+        let done = run(&mut command);
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(
+            done.status.code().map(i64::from),
+            Some(code),
+            "{name}: {}",
+            text(&done)
+        );
+        assert!(!target.users.exists(), "{name}");
+        refused += 1;
+    }
+    assert!(refused > 25, "only {refused} cases");
 }

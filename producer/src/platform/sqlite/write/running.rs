@@ -8,13 +8,18 @@ pub fn holds(folder: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else {
         return false;
     };
-    let own = std::process::id().to_string();
+    let own = fs::read_link("/proc/self").unwrap_or_default();
     let Ok(processes) = fs::read_dir("/proc") else {
         return false;
     };
+    // Beside the processes there are other names for this one.
+    let is_other = |process: &fs::DirEntry| {
+        let name = process.file_name();
+        name.as_encoded_bytes().iter().all(u8::is_ascii_digit) && name != own.as_os_str()
+    };
     processes
         .flatten()
-        .filter(|process| process.file_name().to_string_lossy() != own)
+        .filter(is_other)
         .filter_map(|process| fs::read_dir(process.path().join("fd")).ok())
         .flat_map(|files| files.flatten())
         .filter_map(|file| fs::read_link(file.path()).ok())
