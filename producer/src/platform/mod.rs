@@ -11,6 +11,7 @@ mod postgres;
 mod rqlite;
 mod sqlite;
 mod staging;
+mod texts;
 pub mod write;
 
 use crate::config::{Config, Engine};

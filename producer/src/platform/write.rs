@@ -34,6 +34,11 @@ pub trait PlatformWriter: Sync {
     /// When the index cannot be read.
     fn users(&self) -> Result<Vec<User>, RestoreError>;
 
+    /// Whether versions of accesses have a place beside the accesses themselves.
+    fn takes_versions(&self) -> bool {
+        true
+    }
+
     /// Names beside the usernames that lead to a user: user ids by alias.
     ///
     /// # Errors

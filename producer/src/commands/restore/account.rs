@@ -56,25 +56,40 @@ pub fn with_defaults(line: &str, known: &[AccountField]) -> Vec<u8> {
     line.into_bytes()
 }
 
-/// The latest value of each field, as text.
-pub fn current_fields(line: &[u8]) -> BTreeMap<String, String> {
+/// The names that the user has or had, as far as the account remembers.
+pub fn usernames(line: &[u8]) -> Vec<String> {
+    let fields = fields(line).into_iter();
+    let names = fields.filter(|field| field.field == "username");
+    names
+        .filter_map(|field| field.value.as_str().map(str::to_owned))
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct Field {
+    field: String,
+    value: serde_json::Value,
+    #[serde(default)]
+    time: f64,
+}
+
+fn fields(line: &[u8]) -> Vec<Field> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Account {
         #[serde(default)]
         account_fields: Option<Vec<Field>>,
     }
-    #[derive(Deserialize)]
-    struct Field {
-        field: String,
-        value: serde_json::Value,
-        #[serde(default)]
-        time: f64,
-    }
     let account = serde_json::from_slice::<Account>(line).ok();
-    let fields = account.and_then(|account| account.account_fields);
+    account
+        .and_then(|account| account.account_fields)
+        .unwrap_or_default()
+}
+
+/// The latest value of each field, as text.
+pub fn current_fields(line: &[u8]) -> BTreeMap<String, String> {
     let mut latest: BTreeMap<String, (f64, Option<String>)> = BTreeMap::new();
-    for field in fields.into_iter().flatten() {
+    for field in fields(line) {
         let text = match field.value {
             serde_json::Value::String(text) => Some(text),
             serde_json::Value::Null => None,

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     failure::Failure,
     platform::{
-        Shared, User,
+        Collection, Shared, User,
         write::{PlatformWriter, RestoreError},
     },
 };
@@ -22,6 +22,8 @@ use crate::{
 pub struct Wanted {
     /// In the order of the archive.
     pub users: Vec<Chosen>,
+    /// Names that are somebody's now, in the archive or on the platform.
+    pub taken: HashSet<String>,
 }
 
 /// A user as the archive calls it, and as the platform will.
@@ -56,7 +58,11 @@ impl Conflict {
 
 impl Wanted {
     /// Everybody whom the archive was opened for.
-    pub fn of(archive: &Archive, renamed: &[(String, String)]) -> Result<Self, Failure> {
+    pub fn of(
+        archive: &Archive,
+        renamed: &[(String, String)],
+        there: &[User],
+    ) -> Result<Self, Failure> {
         let users = archive.plan.users.iter().map(|entry| {
             let source = User {
                 user_id: entry.user_id.clone(),
@@ -88,14 +94,26 @@ impl Wanted {
         }
         let mut names: HashMap<&str, &str> = HashMap::new();
         for user in &users {
-            if let Some(other) = names.insert(&user.target.username, &user.source.user_id) {
+            let id = user.source.user_id.as_str();
+            if let Some(other) = names.insert(&user.target.username, id) {
+                if other == id {
+                    return Err(Failure {
+                        code: 4,
+                        message: format!(
+                            "manifest.json names the user {id} twice; it was changed: use another copy of the backup"
+                        ),
+                    });
+                }
                 return Err(Failure::usage(format!(
                     "the users {other} and {} would both be called {:?}; pass --remap-user OLD=NEW",
                     user.source.user_id, user.target.username
                 )));
             }
         }
-        Ok(Self { users })
+        let of_archive = users.iter().map(|user| &user.source.username);
+        let of_platform = there.iter().map(|user| &user.username);
+        let taken = of_archive.chain(of_platform).cloned().collect();
+        Ok(Self { users, taken })
     }
 }
 
@@ -104,11 +122,11 @@ pub fn find(
     writer: &dyn PlatformWriter,
     archive: &Archive,
     wanted: &Wanted,
+    there: &[User],
     begun: &HashSet<String>,
     overwrite: bool,
     config: &Config,
 ) -> Result<BTreeMap<String, Conflict>, RestoreError> {
-    let there = writer.users()?;
     let by_name: HashMap<&str, &User> = there.iter().map(|u| (u.username.as_str(), u)).collect();
     let by_id: HashMap<&str, &User> = there.iter().map(|u| (u.user_id.as_str(), u)).collect();
     let aliases = writer.aliases()?;
@@ -145,8 +163,45 @@ pub fn find(
         owner.or_else(|| by_name.get(alias).map(|user| user.user_id.as_str()))
     };
     other_names(archive, wanted, &owner_of, &mut found)?;
+    if !writer.takes_versions() {
+        versions(archive, wanted, &mut found)?;
+    }
     unique(writer, archive, wanted, config, &mut found)?;
     Ok(found)
+}
+
+/// Users who have versions of accesses, which the platform would take for accesses.
+fn versions(
+    archive: &Archive,
+    wanted: &Wanted,
+    found: &mut BTreeMap<String, Conflict>,
+) -> Result<(), RestoreError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Access {
+        head_id: Option<String>,
+    }
+    for user in &wanted.users {
+        let id = &user.source.user_id;
+        let mut has = false;
+        for file in lines::files(archive, id, Collection::Accesses) {
+            lines::each(archive, file, &mut |lines| {
+                has |= lines::split(lines).any(|line| {
+                    serde_json::from_slice::<Access>(line).is_ok_and(|one| one.head_id.is_some())
+                });
+                Ok(())
+            })?;
+        }
+        if has {
+            found.entry(id.clone()).or_insert_with(|| {
+                Conflict::clash(format!(
+                    "{:?} has versions of accesses, for which the database has no place before Pryv's migrations (start Pryv.io once, or run its bin/migrate.js)",
+                    user.target.username
+                ))
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Aliases that lead to somebody else on the platform.

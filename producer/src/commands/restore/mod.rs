@@ -7,6 +7,7 @@ mod conflicts;
 mod integrity;
 mod lines;
 pub mod report;
+mod series;
 mod shared;
 mod user;
 mod users;
@@ -98,9 +99,18 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         }
     }
     obstacles(writer, &archive, &config, &mut report)?;
-    let wanted = Wanted::of(&archive, &how.remap_user)?;
+    let there = writer.users()?;
+    let wanted = Wanted::of(&archive, &how.remap_user, &there)?;
     let begun = writer.begun()?;
-    let found = conflicts::find(writer, &archive, &wanted, &begun, how.overwrite, &config)?;
+    let found = conflicts::find(
+        writer,
+        &archive,
+        &wanted,
+        &there,
+        &begun,
+        how.overwrite,
+        &config,
+    )?;
     if !found.is_empty() && !how.skip_conflicts && !args.dry_run && clashes(&found) {
         let all: Vec<String> = found.values().map(|c| c.what.clone()).collect();
         return Err(Failure::failed(format!(
@@ -121,6 +131,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
                 archive: &archive,
                 args,
                 known: &config.account_fields,
+                taken: &wanted.taken,
                 tally: &tally,
             };
             let users = users::Users {

@@ -1,6 +1,6 @@
 //! One user: everything goes aside, is looked at, and then stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use decryptor_wasm::integrity::Hashed;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::{
     integrity::{Sum, judge},
     lines,
     report::{Integrity, Outcome, Restored},
+    series,
 };
 use crate::{
     archive::read::Archive,
@@ -148,6 +149,8 @@ pub struct Source<'a> {
     pub args: &'a BackupArgs,
     /// The fields that an account has.
     pub known: &'a [AccountField],
+    /// Usernames that are somebody's now.
+    pub taken: &'a HashSet<String>,
     /// Counts what passes.
     pub tally: &'a Tally,
 }
@@ -227,6 +230,8 @@ struct Seen {
     accesses: Sum,
     integrity: Integrity,
     account: bool,
+    /// Names that the user has or had.
+    former: Vec<String>,
 }
 
 impl Work<'_> {
@@ -277,9 +282,14 @@ impl Work<'_> {
                     Collection::Account => {
                         let lines = account::complete(lines, self.from.known)?;
                         done.learn(collection, &lines);
+                        seen.former = account::usernames(&lines);
                         target.records(collection, &lines)
                     }
-                    Collection::Series => target.records(collection, &self.renamed(lines)),
+                    Collection::Series => {
+                        let taken = self.from.taken;
+                        let lines = series::named(lines, self.user, &seen.former, taken)?;
+                        target.records(collection, &lines)
+                    }
                     _ => target.records(collection, lines),
                 }
             })?;
@@ -324,27 +334,6 @@ impl Work<'_> {
             sum.add(kind, line)?;
         }
         Ok(())
-    }
-
-    /// Series of a user who gets another name go with it.
-    fn renamed(&self, lines: &[u8]) -> Vec<u8> {
-        let (old, new) = (&self.user.source.username, &self.user.target.username);
-        if old == new {
-            return lines.to_vec();
-        }
-        let name = |name: &str| {
-            let namespace = serde_json::Value::from(format!("user.{name}"));
-            format!("\"namespace\":{namespace}")
-        };
-        let (old, new) = (name(old), name(new));
-        let mut all = String::with_capacity(lines.len() + new.len());
-        for line in String::from_utf8_lossy(lines).split_inclusive('\n') {
-            // The points may have a field of this name.
-            let (head, points) = line.split_at(line.find("\"points\":").unwrap_or(line.len()));
-            all += &head.replace(&old, &new);
-            all += points;
-        }
-        all.into_bytes()
     }
 
     fn attachments(

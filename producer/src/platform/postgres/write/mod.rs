@@ -1,5 +1,6 @@
 //! The way back in for the PostgreSQL engine: one transaction for each user, beside the files that are not in the database.
 
+mod age;
 mod bulk;
 mod copy_in;
 mod feed;
@@ -10,6 +11,7 @@ mod user;
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use self::age::Age;
 use self::group::PostgresGroup;
 use self::rows::Layout;
 use super::connection::{Connection, Server, literal};
@@ -33,6 +35,7 @@ pub struct PostgresWriter {
     index: Index,
     pub(super) staging: Staging,
     pub(super) tables: Tables,
+    age: Age,
     pub(super) from_sqlite: bool,
     idle: Mutex<Vec<Connection>>,
 }
@@ -54,7 +57,6 @@ impl PostgresWriter {
         let mut names = vec![
             "users_index",
             "event_streams",
-            "alias_index",
             "sessions",
             "password_resets",
         ];
@@ -72,6 +74,7 @@ impl PostgresWriter {
         }
         Ok(Self {
             tables: Tables::read(&connection, &names)?,
+            age: Age::read(&connection)?,
             staging: staging()?,
             server,
             engines,
@@ -170,7 +173,16 @@ impl PostgresWriter {
     pub(super) fn removal(&self, users: &[&User]) -> String {
         let ids: Vec<String> = users.iter().map(|user| literal(&user.user_id)).collect();
         let ids = ids.join(", ");
-        let mut statements = vec![format!("DELETE FROM users_index WHERE user_id IN ({ids})")];
+        let mut statements = Vec::new();
+        if self.engines.series {
+            // Under the names that they gave up, unless somebody else has them now.
+            statements.push(format!(
+                "DELETE FROM series_data WHERE user_id IN (SELECT 'user.' || (f.value #>> '{{}}') FROM account_fields f \
+                 WHERE f.user_id IN ({ids}) AND f.field = 'username' AND jsonb_typeof(f.value) = 'string' AND NOT EXISTS \
+                 (SELECT FROM users_index u WHERE u.username = f.value #>> '{{}}' AND u.user_id <> f.user_id))"
+            ));
+        }
+        statements.push(format!("DELETE FROM users_index WHERE user_id IN ({ids})"));
         for table in self.user_tables() {
             statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
         }
@@ -282,18 +294,11 @@ impl PlatformWriter for PostgresWriter {
     fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
         let bytes = if self.engines.files { 0 } else { bytes };
         let mut obstacles = self.staging.obstacles(bytes)?;
-        let index =
-            self.pairs("SELECT indexdef, '' FROM pg_indexes WHERE indexname = 'idx_access_token'")?;
-        if index
-            .first()
-            .is_some_and(|(definition, _)| !definition.contains("head_id"))
-        {
-            obstacles.push(Obstacle {
-                fatal: false,
-                what: "the indexes of accesses are those of a database before Pryv's migrations, and do not take versions of accesses: \
-                       start Pryv.io once, or run bin/migrate.js, before you restore"
-                    .to_owned(),
-            });
+        obstacles.extend(self.age.obstacles());
+        if self.engines.files {
+            obstacles.push(Obstacle::note(
+                "attachments go into the database, and how much room its server has left cannot be seen from here",
+            ));
         }
         let others = self.pairs(
             "SELECT count(*)::text, '' FROM pg_stat_activity WHERE datname = current_database() \
@@ -317,7 +322,14 @@ impl PlatformWriter for PostgresWriter {
         Ok(users.collect())
     }
 
+    fn takes_versions(&self) -> bool {
+        self.age.versions
+    }
+
     fn aliases(&self) -> Result<HashMap<String, String>, RestoreError> {
+        if !self.age.aliases {
+            return Ok(HashMap::new());
+        }
         Ok(self
             .pairs("SELECT alias, user_id FROM alias_index")?
             .into_iter()
@@ -353,10 +365,19 @@ impl PlatformWriter for PostgresWriter {
 
     fn begun(&self) -> Result<HashSet<String>, RestoreError> {
         let mut begun = HashSet::new();
+        // Many stand by the same one.
+        let mut known: HashMap<String, bool> = HashMap::new();
         for entry in self.staging.begun.entries()? {
-            let stands = match &entry.transaction {
-                Some(id) => self.fate(id)? == Fate::Committed,
+            let stands = match entry.transaction {
                 None => true,
+                Some(id) => match known.get(&id) {
+                    Some(stands) => *stands,
+                    None => {
+                        let stands = self.fate(&id)? == Fate::Committed;
+                        known.insert(id, stands);
+                        stands
+                    }
+                },
             };
             if stands {
                 begun.insert(entry.user_id);
@@ -437,6 +458,7 @@ impl SharedWriter for PostgresShared<'_> {
             let get = |name: &str| literal(&rows::string(fields.get(name).unwrap_or("null")));
             let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
             statements.push(match kind {
+                Shared::Aliases if !self.0.age.aliases => continue,
                 Shared::Aliases => format!(
                     "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO NOTHING",
                     get("alias"),

@@ -8,6 +8,7 @@ use crate::platform::json::Fields;
 use crate::platform::postgres::shape::camel_case;
 use crate::platform::postgres::tables::Column;
 use crate::platform::postgres::values::Kind;
+use crate::platform::texts::{Lost, storable};
 
 /// How the records of a collection become rows of a table.
 pub struct Layout {
@@ -20,8 +21,8 @@ pub struct Layout {
 pub struct Lacking {
     /// Keys without a column.
     pub keys: Vec<String>,
-    /// It holds the character U+0000, which no text of the server can.
-    pub nul: bool,
+    /// Characters that no text of the server can hold.
+    pub lost: Lost,
 }
 
 impl Layout {
@@ -61,9 +62,10 @@ impl Layout {
             out.push(b'\t');
             let name = column.name.as_str();
             if name == "path" && self.collection == Collection::Streams {
-                field(path, out);
+                field(path.map(|path| path.replace('\0', "")).as_deref(), out);
                 continue;
             }
+            let lost = &mut lacking.lost;
             let raw = fields.get(name).or_else(|| fields.get(camel_case(name)));
             let value = match raw {
                 // What goes without saying, unless it was deleted.
@@ -74,15 +76,9 @@ impl Layout {
                     Some(Cow::Borrowed("f"))
                 }
                 None | Some("null") => None,
-                Some(raw) => Some(self.value(column.kind, raw)),
+                Some(raw) => Some(self.value(column.kind, raw, lost)),
             };
-            match value {
-                Some(text) if has_nul(&text, column.kind) => {
-                    lacking.nul = true;
-                    field(Some(&without_nul(&text, column.kind)), out);
-                }
-                other => field(other.as_deref(), out),
-            }
+            field(value.as_deref(), out);
         }
         out.push(b'\n');
         for (key, value) in fields.iter() {
@@ -94,22 +90,25 @@ impl Layout {
         lacking
     }
 
-    fn value<'a>(&self, kind: Kind, raw: &'a str) -> Cow<'a, str> {
+    fn value<'a>(&self, kind: Kind, raw: &'a str, lost: &mut Lost) -> Cow<'a, str> {
         match kind {
             // The SQLite engine keeps JSON of the audit trail as text.
             Kind::Json if self.collection == Collection::Audit && raw.starts_with('"') => {
                 let inner = string(raw);
                 match serde_json::from_str::<&serde_json::value::RawValue>(&inner) {
-                    Ok(_) => inner,
-                    Err(_) => Cow::Borrowed(raw),
+                    Ok(_) => Cow::Owned(storable(&inner, lost).into_owned()),
+                    Err(_) => storable(raw, lost),
                 }
             }
-            Kind::Json => Cow::Borrowed(raw),
+            Kind::Json => storable(raw, lost),
             Kind::Bool => Cow::Borrowed(match raw {
                 "true" | "1" => "t",
                 _ => "f",
             }),
-            _ => string(raw),
+            _ => match storable(raw, lost) {
+                Cow::Borrowed(raw) => string(raw),
+                Cow::Owned(raw) => Cow::Owned(string(&raw).into_owned()),
+            },
         }
     }
 }
@@ -127,51 +126,12 @@ pub fn string(raw: &str) -> Cow<'_, str> {
     Cow::Owned(serde_json::from_str(raw).unwrap_or_else(|_| inner.to_owned()))
 }
 
-const NUL: &str = "\\u0000";
-
-fn has_nul(text: &str, kind: Kind) -> bool {
-    match kind {
-        Kind::Json => text.contains(NUL) && without_nul(text, kind) != text,
-        _ => text.contains('\0'),
-    }
-}
-
-/// Without the character, or in JSON without its escapes (an escaped backslash before it makes it something else).
-pub fn without_nul(text: &str, kind: Kind) -> String {
-    if kind != Kind::Json {
-        return text.replace('\0', "");
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        if rest[at..].starts_with(NUL) {
-            rest = &rest[at + NUL.len()..];
-            continue;
-        }
-        // The backslash and what it escapes.
-        let end = rest[at + 1..]
-            .chars()
-            .next()
-            .map_or(at + 1, |c| at + 1 + c.len_utf8());
-        out.push_str(&rest[at..end]);
-        rest = &rest[end..];
-    }
-    out.push_str(rest);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_the_character_itself_goes() {
-        assert_eq!(
-            without_nul(r#"{"a":"x\u0000y\\u0000\n"}"#, Kind::Json),
-            r#"{"a":"xy\\u0000\n"}"#
-        );
-        assert_eq!(without_nul("a\0b", Kind::Text), "ab");
+    fn strings_are_what_they_say() {
         assert_eq!(string(r#""a\"b""#), "a\"b");
         assert_eq!(string("\"\""), "");
         assert_eq!(string("1.50"), "1.50");

@@ -12,6 +12,7 @@ use super::group::PostgresGroup;
 use super::rows::{Lacking, string};
 use crate::platform::json::Fields;
 use crate::platform::sqlite::write::{SqliteUser, path, rows as files};
+use crate::platform::texts::{Lost, storable};
 use crate::platform::write::{RestoreError, Unheld, UserWriter};
 use crate::platform::{Collection, PlatformError, User};
 
@@ -72,8 +73,15 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
         for key in lacking.keys {
             self.lack(collection, format!("key {key:?}"));
         }
-        if lacking.nul {
+        self.lost(collection, lacking.lost);
+    }
+
+    fn lost(&mut self, collection: Collection, lost: Lost) {
+        if lost.nul {
             self.lack(collection, "the character U+0000".to_owned());
+        }
+        if lost.half {
+            self.lack(collection, "half a surrogate pair".to_owned());
         }
     }
 
@@ -153,7 +161,9 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             let items: Vec<&RawValue> =
                 serde_json::from_str(account.get(list).unwrap_or("[]")).unwrap_or_default();
             for item in items {
-                let item = parse(Collection::Account, item.get())?;
+                let mut lost = Lost::default();
+                let held = storable(item.get(), &mut lost);
+                let item = parse(Collection::Account, &held)?;
                 let text = |a: &str, b: &str| {
                     let raw = item.get(a).or_else(|| item.get(b));
                     raw.filter(|raw| *raw != "null").map(string)
@@ -166,7 +176,7 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
                         text("storeId", "store_id"),
                         text("key", "key"),
                         Some(if from_sqlite {
-                            string(value)
+                            storable(&string(value), &mut lost).into_owned().into()
                         } else {
                             value.into()
                         }),
@@ -182,13 +192,17 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
                 let mut row = vec![Some(owner.as_str())];
                 row.extend(cells.iter().map(Option::as_deref));
                 self.row(table, &row)?;
+                self.lost(Collection::Account, lost);
             }
         }
         Ok(())
     }
 
     fn points(&mut self, line: &str) -> Result<(), RestoreError> {
-        let fields = parse(Collection::Series, line)?;
+        let mut lost = Lost::default();
+        let held = storable(line, &mut lost);
+        self.lost(Collection::Series, lost);
+        let fields = parse(Collection::Series, &held)?;
         let measurement = files::id(&fields, "measurement");
         let namespace = match fields.get("namespace") {
             Some(raw) => files::string(raw),
@@ -204,7 +218,11 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             let point = Fields::parse(point.get()).map_err(bad)?;
             let time = point.get("time").unwrap_or_default();
             let time = files::nanoseconds(time)
-                .ok_or_else(|| bad(format!("{time:?} is no time in milliseconds")))?
+                .ok_or_else(|| {
+                    bad(format!(
+                        "{time:?} is neither a time in milliseconds nor an ISO time"
+                    ))
+                })?
                 .to_string();
             let point = files::point(&point);
             let cells = [&namespace, &measurement, &time, &time, &point];

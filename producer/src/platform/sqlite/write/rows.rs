@@ -3,6 +3,7 @@
 use rusqlite::types::Value;
 
 use crate::platform::json::{self, Fields, Object};
+use crate::platform::texts::{Lost, storable};
 
 /// The columns of events and of the audit trail.
 pub const EVENT_COLUMNS: [&str; 17] = [
@@ -47,9 +48,12 @@ pub fn document(raw: Option<&str>) -> Value {
     }
 }
 
-/// The text of a JSON string.
+/// The text of a JSON string; U+FFFD takes the place of half a surrogate pair.
 pub fn string(raw: &str) -> String {
-    serde_json::from_str(raw).unwrap_or_else(|_| raw.trim_matches('"').to_owned())
+    let held = || storable(raw, &mut Lost::default()).into_owned();
+    serde_json::from_str(raw)
+        .or_else(|_| serde_json::from_str(&held()))
+        .unwrap_or_else(|_| raw.trim_matches('"').to_owned())
 }
 
 /// The document of a stream, access, profile set or webhook: all but what has a column.
@@ -117,8 +121,12 @@ pub fn audit(fields: &Fields<'_>) -> Vec<Value> {
     row.collect()
 }
 
-/// Nanoseconds of a time in milliseconds, exactly: the decimal point moved six places.
+/// Nanoseconds of the time of a point, exactly: milliseconds, whose decimal point is moved six places, or an ISO time, as
+/// InfluxDB tells it.
 pub fn nanoseconds(raw: &str) -> Option<i64> {
+    if raw.starts_with('"') {
+        return super::iso::nanoseconds(&string(raw));
+    }
     let (sign, digits) = match raw.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", raw),
@@ -138,11 +146,14 @@ pub fn nanoseconds(raw: &str) -> Option<i64> {
     (nanoseconds.abs() < 9.2e18).then_some(nanoseconds as i64)
 }
 
-/// What a point of a series holds besides its time.
+/// What a point of a series holds besides its time. InfluxDB tells of every column that some point has, with nothing in it.
 pub fn point(fields: &Fields<'_>) -> String {
+    let of_influx = fields.get("time").is_some_and(|time| time.starts_with('"'));
     let mut object = Object::new();
     for (key, value) in fields.iter().filter(|(key, _)| *key != "time") {
-        object.raw(key, value);
+        if !(of_influx && value == "null") {
+            object.raw(key, value);
+        }
     }
     String::from_utf8_lossy(&object.finish()).into_owned()
 }
@@ -185,6 +196,10 @@ mod tests {
         ] {
             assert_eq!(nanoseconds(raw), Some(expected), "{raw}");
         }
+        assert_eq!(
+            nanoseconds("\"1970-01-01T00:00:01.5Z\""),
+            Some(1_500_000_000)
+        );
         assert_eq!(nanoseconds("x"), None);
         assert_eq!(nanoseconds("1e300"), None);
     }

@@ -8,13 +8,13 @@ pub fn holds(folder: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else {
         return false;
     };
-    let own = std::process::id().to_string();
+    let own = fs::read_link("/proc/self").unwrap_or_default();
     let Ok(processes) = fs::read_dir("/proc") else {
         return false;
     };
     processes
         .flatten()
-        .filter(|process| process.file_name().to_string_lossy() != own)
+        .filter(|process| process.file_name() != own.as_os_str())
         .filter_map(|process| fs::read_dir(process.path().join("fd")).ok())
         .flat_map(|files| files.flatten())
         .filter_map(|file| fs::read_link(file.path()).ok())

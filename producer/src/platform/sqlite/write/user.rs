@@ -223,8 +223,11 @@ impl SqliteUser {
         for point in points {
             let point = Fields::parse(point.get()).map_err(bad)?;
             let time = point.get("time").unwrap_or_default();
-            let time = rows::nanoseconds(time)
-                .ok_or_else(|| bad(format!("{time:?} is no time in milliseconds")))?;
+            let time = rows::nanoseconds(time).ok_or_else(|| {
+                bad(format!(
+                    "{time:?} is neither a time in milliseconds nor an ISO time"
+                ))
+            })?;
             let row = vec![
                 Value::Text(measurement.clone()),
                 Value::Integer(time),

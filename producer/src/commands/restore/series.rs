@@ -1,0 +1,73 @@
+//! Series: under which name each is kept. It must be one of the user's own, since other users' series lie beside them.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{conflicts::Chosen, lines};
+use crate::platform::write::RestoreError;
+
+/// The measurements of the running platform begin so.
+const OF_EVENTS: &str = "event.";
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    measurement: String,
+    namespace: Option<String>,
+    #[serde(borrow)]
+    points: &'a RawValue,
+}
+
+/// Lines of series, each with the name under which this platform keeps it. `former` are the names that the user had, `taken` those
+/// that are somebody's now.
+pub fn named(
+    lines: &[u8],
+    user: &Chosen,
+    former: &[String],
+    taken: &HashSet<String>,
+) -> Result<Vec<u8>, RestoreError> {
+    let bad = |what: String| RestoreError::Record {
+        collection: "series",
+        what,
+    };
+    let mut all = Vec::with_capacity(lines.len() + 64);
+    for line in lines::split(lines) {
+        let line: Line<'_> = serde_json::from_slice(line)
+            .map_err(|e| bad(format!("a line is no measurement with its points ({e})")))?;
+        let id = &user.source.user_id;
+        let named = match &line.namespace {
+            Some(namespace) => namespace.clone(),
+            // Pryv's own archives do not say.
+            None if line.measurement.starts_with(OF_EVENTS) => {
+                format!("user.{}", user.source.username)
+            }
+            None => id.clone(),
+        };
+        let name = named.strip_prefix("user.");
+        let namespace = match name {
+            _ if named == *id => named,
+            Some(name) if name == user.source.username => format!("user.{}", user.target.username),
+            Some(name) if former.iter().any(|known| known == name) && !taken.contains(name) => {
+                named
+            }
+            _ => {
+                return Err(bad(format!(
+                    "{:?} is kept under the namespace {named:?}, which is not one of this user",
+                    line.measurement
+                )));
+            }
+        };
+        let head = serde_json::json!([line.measurement, namespace]);
+        all.extend_from_slice(
+            format!(
+                "{{\"measurement\":{},\"namespace\":{},\"points\":",
+                head[0], head[1]
+            )
+            .as_bytes(),
+        );
+        all.extend_from_slice(line.points.get().as_bytes());
+        all.extend_from_slice(b"}\n");
+    }
+    Ok(all)
+}
