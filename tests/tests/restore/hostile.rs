@@ -1,97 +1,19 @@
 //! Archives that somebody made or changed with intent: refused or made harmless, with one clear line, and nothing outside the
 //! platform is touched.
 
+use super::draft::Draft;
 use pryv_backup_tests::{
     command::{report, run, text},
     folder,
-    plain::lines,
     stage::{Platform, Stage},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     fs,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
-
-/// An archive without an inventory, as Pryv's own tool makes them: whoever can write to it can change anything.
-struct Draft {
-    root: PathBuf,
-    manifest: Value,
-}
-
-impl Draft {
-    /// The first two users of an archive of Pryv's own tool, not compressed.
-    fn new(stage: &Stage, name: &str) -> Self {
-        let root = stage.at(name);
-        folder::copy(&stage.fixtures.join("archives/small-plain"), &root);
-        for (path, bytes) in folder::tree(&root) {
-            if let Some(plain) = path.strip_suffix(".gz") {
-                let text: String = lines(&path, &bytes)
-                    .iter()
-                    .map(|l| format!("{l}\n"))
-                    .collect();
-                fs::remove_file(root.join(&path)).unwrap();
-                fs::write(root.join(plain), text).unwrap();
-            }
-        }
-        let manifest = fs::read(root.join("manifest.json")).unwrap();
-        let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
-        manifest["compressed"] = false.into();
-        let mut draft = Self { root, manifest };
-        for user in 0..draft.users() {
-            let chunks = draft.manifest["users"][user]["chunks"]
-                .as_object_mut()
-                .unwrap();
-            for name in chunks
-                .values_mut()
-                .flat_map(|list| list.as_array_mut().unwrap())
-            {
-                *name = name.as_str().unwrap().trim_end_matches(".gz").into();
-            }
-        }
-        draft.seal();
-        draft
-    }
-
-    fn users(&self) -> usize {
-        self.manifest["users"].as_array().unwrap().len()
-    }
-
-    fn id(&self, user: usize) -> String {
-        self.manifest["users"][user]["userId"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    }
-
-    /// A file of a user.
-    fn at(&self, user: usize, path: &str) -> PathBuf {
-        self.root.join("users").join(self.id(user)).join(path)
-    }
-
-    fn append(&self, user: usize, path: &str, line: &str) {
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .open(self.at(user, path))
-            .unwrap();
-        writeln!(file, "{line}").unwrap();
-    }
-
-    /// Writes the manifests.
-    fn seal(&self) {
-        let text = serde_json::to_vec_pretty(&self.manifest).unwrap();
-        fs::write(self.root.join("manifest.json"), text).unwrap();
-        for user in 0..self.users() {
-            let own = &self.manifest["users"][user];
-            let path = self.at(user, "user-manifest.json");
-            if path.parent().unwrap().is_dir() {
-                fs::write(path, serde_json::to_vec_pretty(own).unwrap()).unwrap();
-            }
-        }
-    }
-}
 
 /// The archive is refused, with exactly so many lines that say why, and nothing was written.
 fn refused(stage: &Stage, archive: &Path, code: i32, says: &str) {
@@ -382,7 +304,7 @@ fn ids_that_are_there_twice() {
     refused(&stage, &draft.root, 2, "would both be called");
     let mut draft = Draft::new(&stage, "doubled");
     let first = draft.manifest["users"][0].clone();
-    draft.manifest["users"][1] = first;
+    draft.manifest["users"].as_array_mut().unwrap().push(first);
     draft.seal();
     refused(&stage, &draft.root, 4, "twice");
 }

@@ -1,9 +1,13 @@
 //! Restores: what comes back is what was there, whole users only, whatever comes between.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod defects;
+mod draft;
 mod faults;
 mod hostile;
+mod integrity;
 mod kills;
 mod postgres;
 mod round_trips;
+mod shared;
 mod sqlite;
