@@ -477,6 +477,9 @@ fn a_running_core_is_warned_about() {
     let target = stage.sqlite().with("http__port", &free);
     index(&target, "", "");
     assert_eq!(warnings(&target), "[]");
+    // The run itself is nobody to be warned about.
+    let done = target.restore(&archive, &["--user", "alice"]);
+    assert_eq!(report(&done)["warnings"].to_string(), "[]");
     let held = fs::File::open(target.users.join("user-index.db")).unwrap();
     assert!(warnings(&target).contains("has files of this platform open"));
     drop(held);

@@ -12,9 +12,14 @@ pub fn holds(folder: &Path) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else {
         return false;
     };
+    // Beside the processes there are other names for this one.
+    let is_other = |process: &fs::DirEntry| {
+        let name = process.file_name();
+        name.as_encoded_bytes().iter().all(u8::is_ascii_digit) && name != own.as_os_str()
+    };
     processes
         .flatten()
-        .filter(|process| process.file_name() != own.as_os_str())
+        .filter(is_other)
         .filter_map(|process| fs::read_dir(process.path().join("fd")).ok())
         .flat_map(|files| files.flatten())
         .filter_map(|file| fs::read_link(file.path()).ok())
