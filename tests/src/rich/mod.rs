@@ -1,5 +1,6 @@
 //! A made-up platform with something of everything that Pryv.io keeps, odd values included, for either engine.
 
+mod events;
 mod postgres;
 mod records;
 mod sqlite;

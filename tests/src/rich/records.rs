@@ -26,7 +26,7 @@ impl RichUser {
 }
 
 /// Values that something or other along the way might round, cut, escape or lose.
-const ODD: [&str; 22] = [
+pub(super) const ODD: [&str; 22] = [
     "0",
     "-0",
     "1e21",
@@ -80,20 +80,20 @@ pub fn users(count: usize, seed: u64, sqlite: bool) -> Vec<RichUser> {
         .collect()
 }
 
-struct Maker<'r> {
-    user: RichUser,
+pub(super) struct Maker<'r> {
+    pub(super) user: RichUser,
     access: String,
-    random: &'r mut Random,
-    sqlite: bool,
+    pub(super) random: &'r mut Random,
+    pub(super) sqlite: bool,
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 impl Maker<'_> {
     /// Adds a row; every table but those of all users names the user.
-    fn put(&mut self, table: &'static str, mut row: Row) {
+    pub(super) fn put(&mut self, table: &'static str, mut row: Row) {
         let shared = ["sessions", "password_resets", "platform_kv"];
         if !shared.contains(&table) && table != "series_data" {
             row.insert(0, ("user_id", quote(&self.user.id)));
@@ -105,11 +105,11 @@ impl Maker<'_> {
         }
     }
 
-    fn odd(&mut self) -> String {
+    pub(super) fn odd(&mut self) -> String {
         ODD[self.random.below(ODD.len())].to_owned()
     }
 
-    fn time(&mut self) -> String {
+    pub(super) fn time(&mut self) -> String {
         format!(
             "{}.{}",
             1_600_000_000 + self.random.below(100_000_000),
@@ -119,7 +119,7 @@ impl Maker<'_> {
         .to_owned()
     }
 
-    fn author(&mut self) -> Row {
+    pub(super) fn author(&mut self) -> Row {
         let by = quote(&self.access);
         vec![
             ("created", self.time()),
@@ -305,111 +305,6 @@ impl Maker<'_> {
         self.put("webhooks", row);
     }
 
-    fn events(&mut self) {
-        let shared = self.random.id();
-        for n in 0..80 {
-            let id = self.random.id();
-            let own = self.random.id();
-            // Two events list the same file.
-            let files: Vec<String> = match n % 8 {
-                0 => vec![own],
-                1 if n < 16 => vec![own, shared.clone()],
-                _ => Vec::new(),
-            };
-            let row = self.event(&id, n, &files);
-            for version in 0..n % 3 {
-                let mut past = row.clone();
-                past.retain(|(name, _)| *name != "id" && *name != "modified");
-                let past_id = self.random.id();
-                past.insert(0, ("id", quote(&past_id)));
-                past.push(("head_id", quote(&id)));
-                past.push(("modified", format!("15000000{version:02}.5")));
-                self.finish_event(past, n);
-            }
-            self.finish_event(row, n);
-        }
-        for (n, more) in [
-            vec![],
-            vec![("modified", self.time()), ("modified_by", quote("x"))],
-            vec![("type", quote("note/txt")), ("time", self.time())],
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let mut row = vec![
-                ("id", quote(&self.random.id())),
-                ("deleted", format!("170000000{n}.25")),
-            ];
-            row.extend(more);
-            self.finish_event(row, 1);
-        }
-        if self.sqlite {
-            let mut row = vec![
-                ("id", quote(&self.random.id())),
-                ("stream_ids", "[\"s0\"]".to_owned()),
-                ("time", self.time()),
-                ("type", quote("note/txt")),
-                ("content", "\"a\\u0000b\"".to_owned()),
-            ];
-            row.extend(self.author());
-            self.finish_event(row, 1);
-        }
-    }
-
-    fn event(&mut self, id: &str, n: usize, files: &[String]) -> Row {
-        let time = match n % 9 {
-            0 => "-12345.678".to_owned(),
-            1 => "0".to_owned(),
-            _ => self.time(),
-        };
-        let end = match n % 4 {
-            0 => "null".to_owned(),
-            1 => format!("{}.5", 1_800_000_000 + n),
-            _ => time.clone(),
-        };
-        let mut row = vec![
-            ("id", quote(id)),
-            (
-                "stream_ids",
-                format!("[\"s{}\",\"s{}\"]", n % 24, (n + 7) % 24),
-            ),
-            ("time", time),
-            ("end_time", end),
-            ("type", quote("test/odd")),
-            ("content", ODD[n % ODD.len()].to_owned()),
-            ("client_data", format!("{{\"x\":{}}}", self.odd())),
-            ("trashed", (n % 11 == 5).to_string()),
-        ];
-        if n.is_multiple_of(3) {
-            row.push(("description", quote("\\N \t\r\n \\ \u{7f}")));
-        }
-        if !files.is_empty() {
-            let listed: Vec<String> = files
-                .iter()
-                .map(|file| {
-                    let content = vec![file.as_bytes()[0]; file.as_bytes()[1] as usize * 11 * (n % 16)];
-                    let sum: [u8; 32] = sha256(&content);
-                    let hash = decryptor_wasm::integrity::attachment(&sum);
-                    let size = content.len();
-                    self.user.attachments.push((id.to_owned(), file.clone(), content));
-                    format!("{{\"id\":\"{file}\",\"fileName\":\"\u{fc}\u{1f4ce}.txt\",\"type\":\"text/plain\",\"size\":{size},\"integrity\":\"{hash}\"}}")
-                })
-                .collect();
-            row.push(("attachments", format!("[{}]", listed.join(","))));
-        }
-        row.extend(self.author());
-        row
-    }
-
-    /// Some have no hash, as on any platform.
-    fn finish_event(&mut self, mut row: Row, n: usize) {
-        if n % 5 != 4 {
-            let hash = hash(Hashed::Event, &row);
-            row.push(("integrity", hash));
-        }
-        self.put("events", row);
-    }
-
     fn audit(&mut self) {
         for n in 0..30 {
             let time = self.time();
@@ -481,13 +376,8 @@ impl Maker<'_> {
     }
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let hex = pryv_backup::archive::sha256_hex(bytes);
-    std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
-}
-
 /// The hash of a row as it comes out as a record.
-fn hash(kind: Hashed, row: &Row) -> String {
+pub(super) fn hash(kind: Hashed, row: &Row) -> String {
     let members: Vec<String> = row
         .iter()
         .filter(|(_, value)| value != "null")

@@ -25,6 +25,7 @@
 #![allow(clippy::doc_markdown)]
 
 use super::draft::Draft;
+use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
     folder,
@@ -32,12 +33,6 @@ use pryv_backup_tests::{
 };
 use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path};
-
-fn targets(stage: &Stage) -> Vec<Platform<'_>> {
-    std::iter::once(stage.sqlite())
-        .chain(stage.postgres())
-        .collect()
-}
 
 /// Every point, wherever the platform keeps it: namespace, measurement, nanoseconds.
 fn points(target: &Platform<'_>) -> Vec<(String, String, i64)> {

@@ -2,12 +2,13 @@
 //! platform is touched.
 
 use super::draft::Draft;
+use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
     folder,
     stage::{Platform, Stage},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     fs,
     io::Write,
@@ -57,12 +58,6 @@ fn costs_one_user(stage: &Stage, archive: &Path, user: &str, says: &str) {
         assert!(!target.rows().values().flatten().any(mine));
     }
     untouched(stage);
-}
-
-fn targets(stage: &Stage) -> Vec<Platform<'_>> {
-    std::iter::once(stage.sqlite())
-        .chain(stage.postgres())
-        .collect()
 }
 
 /// Nothing lies where only a path that leads out of the platform leads.
@@ -356,4 +351,57 @@ fn escapes_that_steer_a_terminal() {
         );
         assert!(said.contains("\\u001b[2J"), "{said}");
     }
+}
+
+/// The test kit of the decryptors: what they refuse, a restore refuses with the same code, and nothing was begun.
+#[test]
+fn what_the_decryptors_refuse_is_not_restored() {
+    let Some(stage) = Stage::new() else { return };
+    let kit = stage.at("kit");
+    let made = Command::new(env!("CARGO_BIN_EXE_testkit"))
+        .arg(&kit)
+        .status();
+    assert!(made.unwrap().success());
+    let keys = kit.join("keys");
+    let target = stage.sqlite();
+    let mut refused = 0;
+    for entry in fs::read_dir(&kit).unwrap() {
+        let folder = entry.unwrap().path();
+        let Ok(case) = fs::read(folder.join("case.json")) else {
+            continue;
+        };
+        let case: Value = serde_json::from_slice(&case).unwrap();
+        let args: Vec<String> = case["args"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|arg| {
+                arg.as_str()
+                    .unwrap()
+                    .replace("{keys}", keys.to_str().unwrap())
+            })
+            .collect();
+        // Other options are those of decryptors only.
+        let opens = args.len() == 2 && args[0] == "--private-key";
+        let code = case["exit"].as_i64().unwrap();
+        if !opens || code == 0 || case["env"].as_object().is_some_and(|env| !env.is_empty()) {
+            continue;
+        }
+        let mut command = target.command();
+        command
+            .arg("--restore")
+            .arg(folder.join("archive"))
+            .args(&args);
+        let done = run(&mut command);
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(
+            done.status.code().map(i64::from),
+            Some(code),
+            "{name}: {}",
+            text(&done)
+        );
+        assert!(!target.users.exists(), "{name}");
+        refused += 1;
+    }
+    assert!(refused > 25, "only {refused} cases");
 }

@@ -1,20 +1,15 @@
 //! What was changed on the way is caught, and what never matched is told apart from it.
 
 use super::draft::Draft;
+use super::shared::targets;
 use decryptor_wasm::integrity::{Hashed, Verdict, attachment, check, digest};
 use pryv_backup_tests::{
     command::{report, text},
     plain::lines,
-    stage::{Platform, Stage},
+    stage::Stage,
 };
 use serde_json::{Value, json};
 use std::fs;
-
-fn targets(stage: &Stage) -> Vec<Platform<'_>> {
-    std::iter::once(stage.sqlite())
-        .chain(stage.postgres())
-        .collect()
-}
 
 /// Changes the first record of a file that the test picks.
 fn change(draft: &Draft, user: usize, file: &str, what: impl Fn(&mut Value) -> bool) {

@@ -1,6 +1,8 @@
 //! Restores: what comes back is what was there, whole users only, whatever comes between.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod around;
+mod conflicts;
 mod defects;
 mod draft;
 mod faults;

@@ -47,6 +47,17 @@ fn relocate(dir: &Path, to: &Path) -> Result<(), Failure> {
     let mut aside = to.as_os_str().to_owned();
     aside.push(".partial");
     let aside = PathBuf::from(aside);
+    let outcome = copy(dir, &aside, &failed).and_then(|()| fs::rename(&aside, to).map_err(failed));
+    if let Err(failure) = outcome {
+        // What is only a part of it is of no use to anybody.
+        let _ = fs::remove_dir_all(&aside);
+        return Err(failure);
+    }
+    fs::remove_dir_all(dir).map_err(failed)
+}
+
+/// Copies every file, and reads each copy to see that it is the same.
+fn copy(dir: &Path, aside: &Path, failed: &dyn Fn(io::Error) -> Failure) -> Result<(), Failure> {
     for (path, _) in Folder::new(dir).list()? {
         let (from, copy) = (dir.join(&path), aside.join(&path));
         if let Some(parent) = copy.parent() {
@@ -62,8 +73,7 @@ fn relocate(dir: &Path, to: &Path) -> Result<(), Failure> {
             ))));
         }
     }
-    fs::rename(&aside, to).map_err(failed)?;
-    fs::remove_dir_all(dir).map_err(failed)
+    Ok(())
 }
 
 fn same(a: &Path, b: &Path) -> io::Result<bool> {

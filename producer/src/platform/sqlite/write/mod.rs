@@ -1,6 +1,7 @@
 //! The way back in for the SQLite engine: new files for each user, put in the place of the old ones.
 
 mod iso;
+mod read_back;
 pub mod rows;
 mod running;
 mod store;

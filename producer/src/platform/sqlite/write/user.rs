@@ -8,27 +8,25 @@ use rusqlite::types::Value;
 use super::rows::{self, EVENT_COLUMNS, id, scalar};
 use super::store::Store;
 use crate::platform::json::Fields;
-use crate::platform::sqlite::{
-    Namespace, account, base, events, file::SqliteFile, reading::Reading, schema, series,
-};
+use crate::platform::sqlite::schema;
 use crate::platform::staging::Staged;
 use crate::platform::write::{RestoreError, Unheld};
-use crate::platform::{Collection, Loss, SinkError, User, UserSink};
+use crate::platform::{Collection, User};
 
 /// Who set what nobody knows who set.
 const NOBODY: &str = "restore";
 
 /// A user whose files lie aside.
 pub struct SqliteUser {
-    user: User,
+    pub(super) user: User,
     from_sqlite: bool,
-    staged: Staged,
+    pub(super) staged: Staged,
     /// Files that are being written, by namespace for series.
     stores: HashMap<(&'static str, String), Store>,
     /// The lines of the streams, until all are known.
     streams: Vec<String>,
     unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
-    namespaces: Vec<String>,
+    pub(super) namespaces: Vec<String>,
 }
 
 impl SqliteUser {
@@ -369,59 +367,6 @@ impl SqliteUser {
         self.flush_some()
     }
 
-    /// Reads a collection back.
-    ///
-    /// # Errors
-    /// When a file cannot be read, or the error of `take`.
-    pub fn read_back(
-        &mut self,
-        collection: Collection,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), RestoreError> {
-        let own = self.staged.folder(&self.user.user_id.clone())?;
-        let mut sink = Back {
-            collection,
-            take,
-            failure: None,
-        };
-        let user = self.user.clone();
-        let reading = &mut Reading {
-            user: &user,
-            sink: &mut sink,
-        };
-        let open = |name: &str| SqliteFile::open(&own.join(name));
-        let outcome = match collection {
-            Collection::Events => events::export(&open("local-1.0.0.sqlite")?, reading),
-            Collection::Audit if own.join("audit-1.0.0.sqlite").exists() => {
-                events::export_audit(&open("audit-1.0.0.sqlite")?, reading)
-            }
-            Collection::Audit => Ok(()),
-            Collection::Account => account::export(&open("account-1.0.0.sqlite")?, reading),
-            Collection::Series => self
-                .namespaces
-                .clone()
-                .into_iter()
-                .try_for_each(|namespace| {
-                    let path = self
-                        .staged
-                        .folder(&namespace)
-                        .map_err(|e| crate::platform::ExportError::Sink(Box::new(e)))?;
-                    let file = SqliteFile::open(&path.join("series-1.0.0.sqlite"))?;
-                    series::export(&file, &Namespace::borne(namespace), &|_| Ok(true), reading)
-                }),
-            _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading),
-        };
-        if let Some(failure) = sink.failure {
-            return Err(failure);
-        }
-        outcome.map_err(|e| match e {
-            crate::platform::ExportError::Platform(e) => RestoreError::Platform(e),
-            other => RestoreError::Conflict {
-                what: other.to_string(),
-            },
-        })
-    }
-
     /// What these files could not hold.
     #[must_use]
     pub fn unheld(&self) -> Vec<Unheld> {
@@ -433,36 +378,5 @@ impl SqliteUser {
                 records: *records,
             })
             .collect()
-    }
-}
-
-/// Takes what is read back.
-struct Back<'a> {
-    collection: Collection,
-    take: &'a mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    failure: Option<RestoreError>,
-}
-
-impl UserSink for Back<'_> {
-    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
-        if collection != self.collection {
-            return Ok(());
-        }
-        (self.take)(line).map_err(|e| {
-            let said = e.to_string();
-            self.failure = Some(e);
-            said.into()
-        })
-    }
-
-    fn attachment(&mut self, _: &str, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn loss(&mut self, loss: Loss) {
-        self.failure.get_or_insert(RestoreError::Record {
-            collection: "restored",
-            what: loss.what,
-        });
     }
 }

@@ -1,0 +1,96 @@
+//! What stands in the files of a user in the making, as a backup would have it.
+
+use std::io::Read;
+
+use super::user::SqliteUser;
+use crate::platform::sqlite::{
+    Namespace, account, base, events, file::SqliteFile, reading::Reading, series,
+};
+use crate::platform::write::RestoreError;
+use crate::platform::{Collection, ExportError, Loss, SinkError, UserSink};
+
+impl SqliteUser {
+    /// Reads a collection back.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the error of `take`.
+    pub fn read_back(
+        &mut self,
+        collection: Collection,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        let own = self.staged.folder(&self.user.user_id.clone())?;
+        let mut sink = Back {
+            collection,
+            take,
+            failure: None,
+        };
+        let user = self.user.clone();
+        let reading = &mut Reading {
+            user: &user,
+            sink: &mut sink,
+        };
+        let open = |name: &str| SqliteFile::open(&own.join(name));
+        let outcome = match collection {
+            Collection::Events => events::export(&open("local-1.0.0.sqlite")?, reading),
+            Collection::Audit if own.join("audit-1.0.0.sqlite").exists() => {
+                events::export_audit(&open("audit-1.0.0.sqlite")?, reading)
+            }
+            Collection::Audit => Ok(()),
+            Collection::Account => account::export(&open("account-1.0.0.sqlite")?, reading),
+            Collection::Series => self
+                .namespaces
+                .clone()
+                .into_iter()
+                .try_for_each(|namespace| {
+                    let path = self
+                        .staged
+                        .folder(&namespace)
+                        .map_err(|e| ExportError::Sink(Box::new(e)))?;
+                    let file = SqliteFile::open(&path.join("series-1.0.0.sqlite"))?;
+                    series::export(&file, &Namespace::borne(namespace), &|_| Ok(true), reading)
+                }),
+            _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading),
+        };
+        if let Some(failure) = sink.failure {
+            return Err(failure);
+        }
+        outcome.map_err(|e| match e {
+            ExportError::Platform(e) => RestoreError::Platform(e),
+            other => RestoreError::Conflict {
+                what: other.to_string(),
+            },
+        })
+    }
+}
+
+/// Takes what is read back.
+struct Back<'a> {
+    collection: Collection,
+    take: &'a mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
+    failure: Option<RestoreError>,
+}
+
+impl UserSink for Back<'_> {
+    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
+        if collection != self.collection {
+            return Ok(());
+        }
+        (self.take)(line).map_err(|e| {
+            let said = e.to_string();
+            self.failure = Some(e);
+            said.into()
+        })
+    }
+
+    fn attachment(&mut self, _: &str, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        self.failure.get_or_insert(RestoreError::Record {
+            collection: "restored",
+            what: loss.what,
+        });
+    }
+}

@@ -1,0 +1,185 @@
+//! What is around a run: what it would do, who else is at work, what becomes of the backup.
+
+use super::conflicts::index;
+use super::shared::targets;
+use pryv_backup_tests::{
+    command::{report, run, text},
+    disk::SmallDisk,
+    folder,
+    stage::{Platform, Stage},
+};
+use serde_json::Value;
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Command, Stdio},
+};
+#[test]
+fn a_dry_run_leaves_nothing_and_tells_all() {
+    let Some(stage) = Stage::new() else { return };
+    let archive = stage.sqlite_fixture().backup("archive");
+    for target in targets(&stage) {
+        let before = target.entries();
+        let dry = target.restore(&archive, &["--dry-run"]);
+        let said = report(&dry);
+        assert_eq!(dry.status.code(), Some(0), "{said}");
+        assert!(!target.users.exists());
+        assert!(target.entries() == before);
+        let done = target.restore(&archive, &[]);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        let rows = target.rows();
+        let files = folder::tree(&target.users);
+        let users = |said: &Value, outcome: &str| -> Vec<Value> {
+            let users = said["users"].as_array().unwrap().iter();
+            users
+                .map(|u| {
+                    assert_eq!(u["outcome"], outcome);
+                    u["records"]["events"].clone()
+                })
+                .collect()
+        };
+        assert_eq!(
+            users(&said, "wouldBeRestored"),
+            users(&report(&done), "restored")
+        );
+        for flags in [&["--dry-run"][..], &["--dry-run", "--overwrite"]] {
+            let dry = target.restore(&archive, flags);
+            let code = if flags.len() == 1 { 5 } else { 0 };
+            assert_eq!(dry.status.code(), Some(code), "{}", text(&dry));
+            assert!(target.rows() == rows);
+            assert!(folder::tree(&target.users) == files, "a file was touched");
+        }
+    }
+}
+
+#[test]
+fn two_restores_do_not_meet() {
+    let Some(stage) = Stage::new() else { return };
+    let archive = stage.sqlite_fixture().backup("archive");
+    let target = stage.sqlite();
+    let mut first = target
+        .restoring(&archive, &[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !target.users.join(".pryv-backup-restore/lock").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "it ended too early");
+    }
+    let second = target.restore(&archive, &["--overwrite"]);
+    let still = first.try_wait().unwrap().is_none();
+    if still {
+        assert_eq!(second.status.code(), Some(1), "{}", text(&second));
+        assert!(
+            text(&second).contains("another restore is at work"),
+            "{}",
+            text(&second)
+        );
+    }
+    assert!(first.wait().unwrap().success());
+    assert!(target.is_left_clean());
+}
+
+/// Who uses the files, the database, or answers where a core would.
+#[test]
+fn a_running_core_is_warned_about() {
+    let Some(stage) = Stage::new() else { return };
+    let archive = stage.sqlite_fixture().backup("archive");
+    let warnings = |target: &Platform<'_>| {
+        let dry = target.restore(&archive, &["--dry-run"]);
+        report(&dry)["warnings"].to_string()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = listener.local_addr().unwrap().port().to_string();
+    let free = {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        other.local_addr().unwrap().port().to_string()
+    };
+    let target = stage.sqlite().with("http__port", &free);
+    index(&target, "", "");
+    assert_eq!(warnings(&target), "[]");
+    // The run itself is nobody to be warned about.
+    let done = target.restore(&archive, &["--user", "alice"]);
+    assert_eq!(report(&done)["warnings"].to_string(), "[]");
+    let held = fs::File::open(target.users.join("user-index.db")).unwrap();
+    assert!(warnings(&target).contains("has files of this platform open"));
+    drop(held);
+    assert_eq!(warnings(&target), "[]");
+    let target = target.with("http__port", &busy);
+    assert!(warnings(&target).contains("something answers at 127.0.0.1"));
+    if let Some(target) = stage.postgres() {
+        let target = target.with("http__port", &free);
+        assert_eq!(warnings(&target), "[]");
+        let server = stage.server().unwrap();
+        let mut other = server
+            .client("psql")
+            .args(["-c", "SELECT pg_sleep(600)"])
+            .arg(target.database.as_ref().unwrap())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while target
+            .count("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%'")
+            == 0
+        {}
+        assert!(warnings(&target).contains("other connections are open"));
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}
+
+/// To another file system: copied, compared, and only then removed.
+#[test]
+fn a_backup_is_moved_across_file_systems() {
+    let Some(stage) = Stage::new() else { return };
+    let archive = stage.sqlite_fixture().backup("archive");
+    let before = folder::tree(&archive);
+    // Too small: the backup stays, and that is said.
+    let Some(small) = SmallDisk::mount(stage.at("small"), "size=64k") else {
+        return;
+    };
+    let target = stage.sqlite();
+    let to = small.0.join("deep/moved");
+    let failed = target.restore(&archive, &["--move-on-success", to.to_str().unwrap()]);
+    assert_eq!(failed.status.code(), Some(1), "{}", text(&failed));
+    assert!(
+        text(&failed).contains("could not be moved"),
+        "{}",
+        text(&failed)
+    );
+    assert!(folder::tree(&archive) == before && !to.exists());
+    let disk = SmallDisk::mount(stage.at("large"), "size=200m").unwrap();
+    let to = disk.0.join("deep/moved");
+    let flags = ["--overwrite", "--move-on-success", to.to_str().unwrap()];
+    let done = target.restore(&archive, &flags);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    assert!(folder::tree(&to) == before && !archive.exists());
+    assert_eq!(report(&done)["archive"], to.to_str().unwrap());
+    // There is something there already.
+    let again = target.restore(
+        &to,
+        &["--overwrite", "--move-on-success", to.to_str().unwrap()],
+    );
+    assert_eq!(again.status.code(), Some(1), "{}", text(&again));
+    assert!(folder::tree(&to) == before);
+}
+
+#[test]
+fn the_help_names_every_flag_of_pryvs_guide() {
+    let help = run(Command::new(pryv_backup_tests::command::tool()).arg("--help"));
+    let help = text(&help);
+    for flag in [
+        "--restore",
+        "--user",
+        "--overwrite",
+        "--skip-conflicts",
+        "--verify-integrity",
+        "--delete-on-success",
+        "--move-on-success",
+        "--private-key",
+        "--private-key-passphrase",
+        "--decrypt-passphrase",
+    ] {
+        assert!(help.contains(flag), "{flag}");
+    }
+}
