@@ -257,6 +257,7 @@ fn tool(server: &Postgres, database: &str, users: &Path) -> Command {
         .env("storages__engines__postgresql__user", "postgres")
         .env("storages__engines__sqlite__path", users)
         .env("storages__platform__engine", "postgresql")
+        .env("storages__audit__engine", "postgresql")
         .stdout(Stdio::null());
     command
 }

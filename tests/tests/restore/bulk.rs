@@ -83,6 +83,7 @@ impl Source {
             .env("storages__engines__postgresql__user", "postgres")
             .env("storages__engines__sqlite__path", users)
             .env("storages__platform__engine", "postgresql")
+            .env("storages__audit__engine", "postgresql")
             .env("platform__piiMode", "cleartext")
             .stdin(Stdio::null());
         command
