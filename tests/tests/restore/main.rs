@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod around;
+mod bulk;
 mod conflicts;
 mod defects;
 mod draft;

@@ -20,6 +20,9 @@ pub struct Choice<'a> {
     pub expect_id: Option<&'a str>,
 }
 
+/// User manifests that a thread is worth.
+const LEAST_MANIFESTS: usize = 64;
+
 /// The content of each user manifest by path; none for one that is damaged.
 type UserManifests = HashMap<String, Option<Vec<u8>>>;
 
@@ -152,21 +155,42 @@ impl Archive {
             .flat_map(|inventory| &inventory.files)
             .map(|entry| (entry.path.as_str(), entry))
             .collect();
+        let paths: Vec<&str> = listing
+            .iter()
+            .map(|(path, _)| path.as_str())
+            .filter(|path| matches!(PathKind::of(path), PathKind::UserManifest { .. }))
+            .collect();
+        let read = |paths: &[&str]| -> Vec<Result<Vec<u8>>> {
+            let paths = paths.iter();
+            paths
+                .map(|path| self.user_manifest(path, expected.get(path).copied()))
+                .collect()
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = paths.len().div_ceil(cores).max(LEAST_MANIFESTS);
+        let contents: Vec<Result<Vec<u8>>> = std::thread::scope(|scope| {
+            let shares: Vec<_> = paths
+                .chunks(share)
+                .map(|share| scope.spawn(|| read(share)))
+                .collect();
+            let ended = |_| vec![Err(Error::new(ErrorKind::Failed, "a reading thread ended"))];
+            let shares = shares.into_iter();
+            shares
+                .flat_map(|share| share.join().unwrap_or_else(ended))
+                .collect()
+        });
         let mut found = HashMap::new();
         let mut findings = Vec::new();
-        for (path, _) in listing {
-            if !matches!(PathKind::of(path), PathKind::UserManifest { .. }) {
-                continue;
-            }
-            match self.user_manifest(path, expected.get(path.as_str()).copied()) {
-                Ok(content) => drop(found.insert(path.clone(), Some(content))),
+        for (path, content) in paths.into_iter().zip(contents) {
+            match content {
+                Ok(content) => drop(found.insert(path.to_owned(), Some(content))),
                 Err(error) if error.kind() != ErrorKind::Damaged => return Err(error.within(path)),
                 Err(error) => {
-                    found.insert(path.clone(), None);
+                    found.insert(path.to_owned(), None);
                     findings.push(Finding {
                         severity: Severity::Error,
                         code: "damaged",
-                        path: path.clone(),
+                        path: path.to_owned(),
                         message: error.within(path).to_string(),
                     });
                 }

@@ -1,5 +1,6 @@
 //! The work on the files of an archive, several at once.
 
+use std::collections::HashSet;
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -174,9 +175,10 @@ impl<'a> Work<'a> {
     /// The order of the producer: `manifest.json` last, so that it stands for a complete tree.
     fn manifests_last(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let plan = &self.archive.plan;
-        let chosen = |path: &str| {
+        let users: HashSet<&str> = plan.users.iter().map(|u| u.user_id.as_str()).collect();
+        let chosen = move |path: &str| {
             let kind = PathKind::of(path);
-            let known = |id| plan.users.iter().any(|u| u.user_id == id);
+            let known = |id| users.contains(id);
             let wrong = |f: &Finding| f.severity == Severity::Error && f.path == path;
             kind.user().is_some_and(known) && !plan.findings.iter().any(wrong)
         };

@@ -49,7 +49,7 @@ impl Attachments {
             integrity: Option<String>,
         }
         const KEY: &[u8] = b"\"attachments\"";
-        if !line.windows(KEY.len()).any(|window| window == KEY) {
+        if memchr::memmem::find(line, KEY).is_none() {
             return Ok(());
         }
         let event: Event = serde_json::from_slice(line).map_err(|e| RestoreError::Record {

@@ -43,7 +43,13 @@ pub fn attachments<'a>(
 
 /// The records of a piece.
 pub fn split(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
-    lines.split(|b| *b == b'\n').filter(|line| !line.is_empty())
+    let mut from = 0;
+    let ends = memchr::memchr_iter(b'\n', lines).chain([lines.len()]);
+    ends.filter_map(move |end| {
+        let line = &lines[from.min(end)..end];
+        from = end + 1;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// Hands over the lines of a file, whole and with their newlines.
@@ -67,10 +73,10 @@ pub fn each(
             stop
         })
     };
-    let read = archive.stream(file, true, false, &mut |piece| {
+    let read = archive.stream_verified(file, &mut |piece| {
         interrupt::check()?;
         // Where nothing was found before, nothing is.
-        let last = piece.iter().rposition(|b| *b == b'\n');
+        let last = memchr::memrchr(b'\n', piece);
         ended = last.map_or(ended, |at| lines.len() + at + 1);
         lines.extend_from_slice(piece);
         if lines.len() < PIECE {

@@ -379,9 +379,7 @@ fn alias(line: &[u8]) -> Option<String> {
         deleted: Option<f64>,
     }
     const KEY: &[u8] = b"\"alias\"";
-    if !line.windows(KEY.len()).any(|window| window == KEY) {
-        return None;
-    }
+    memchr::memmem::find(line, KEY)?;
     let access: Access = serde_json::from_slice(line).ok()?;
     let live = access.head_id.is_none() && access.deleted.is_none();
     access.alias.filter(|_| live)

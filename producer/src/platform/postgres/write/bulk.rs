@@ -32,12 +32,14 @@ struct Index {
 }
 
 impl Bulk {
-    /// Prepares the tables for so many `bytes`, in the transaction that the connection is in. `None` where that would not be
+    /// Prepares the tables for so many `bytes`, in the transaction that the connection is in, where users who are to be replaced
+    /// are gone already. `None` where that would not be
     /// faster; after an error (others use the tables, or they belong to another role) the transaction is spoiled.
     pub fn begin(
         connection: &Connection,
         tables: &[&str],
         bytes: u64,
+        replace: bool,
     ) -> Result<Option<Self>, PlatformError> {
         if bytes < LEAST {
             return Ok(None);
@@ -69,7 +71,7 @@ impl Bulk {
             }
         }
         // Who works with the users that are there is not to be kept waiting for all this.
-        if fresh.len() < tables.len() && others.as_deref() != Some("0") {
+        if (replace || fresh.len() < tables.len()) && others.as_deref() != Some("0") {
             return Ok(None);
         }
         let indexes = read(connection, &list)?;

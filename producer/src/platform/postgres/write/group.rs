@@ -59,7 +59,7 @@ impl<'a> PostgresGroup<'a> {
         }
         if let Some(bytes) = bytes {
             // What stands in the way of this stands not in the way of the usual one.
-            match Bulk::begin(connection, &platform.bulk_tables(), bytes) {
+            match Bulk::begin(connection, &platform.bulk_tables(), bytes, replace) {
                 Ok(Some(bulk)) => group.bulk = Some(bulk),
                 Ok(None) | Err(_) => return Ok(None),
             }

@@ -14,6 +14,8 @@ use crate::platform::texts::{Lost, storable};
 pub struct Layout {
     collection: Collection,
     columns: Vec<Column>,
+    /// The same as records call them.
+    names: Vec<String>,
 }
 
 /// What a record has that a row cannot hold.
@@ -29,9 +31,12 @@ impl Layout {
     /// For a table with these columns.
     pub fn new(collection: Collection, columns: &[Column]) -> Self {
         let columns = columns.iter().filter(|column| column.name != "user_id");
+        let columns: Vec<Column> = columns.cloned().collect();
+        let names = columns.iter().map(|column| camel_case(&column.name));
         Self {
             collection,
-            columns: columns.cloned().collect(),
+            names: names.map(str::to_owned).collect(),
+            columns,
         }
     }
 
@@ -56,17 +61,29 @@ impl Layout {
         out: &mut Vec<u8>,
     ) -> Lacking {
         let mut lacking = Lacking::default();
+        let mut values: Vec<Option<&str>> = vec![None; self.columns.len()];
+        let mut next = 0;
+        for (key, value) in fields.iter() {
+            match self.find(key, next) {
+                // The name of the column itself counts where both are there.
+                Some(at) if values[at].is_none() || self.columns[at].name == key => {
+                    values[at] = Some(value);
+                    next = at + 1;
+                }
+                Some(_) => {}
+                None if value == "null" || key == "user_id" => {}
+                None => lacking.keys.push(key.to_owned()),
+            }
+        }
         let deleted = fields.get("deleted").is_some_and(|raw| raw != "null");
         field(Some(user_id), out);
-        for column in &self.columns {
+        for (column, raw) in self.columns.iter().zip(values) {
             out.push(b'\t');
-            let name = column.name.as_str();
-            if name == "path" && self.collection == Collection::Streams {
+            if column.name == "path" && self.collection == Collection::Streams {
                 field(path.map(|path| path.replace('\0', "")).as_deref(), out);
                 continue;
             }
             let lost = &mut lacking.lost;
-            let raw = fields.get(name).or_else(|| fields.get(camel_case(name)));
             let value = match raw {
                 // What goes without saying, unless it was deleted.
                 None if column.kind == Kind::Bool
@@ -81,13 +98,13 @@ impl Layout {
             field(value.as_deref(), out);
         }
         out.push(b'\n');
-        for (key, value) in fields.iter() {
-            let known = |column: &Column| column.name == key || camel_case(&column.name) == key;
-            if value != "null" && key != "user_id" && !self.columns.iter().any(known) {
-                lacking.keys.push(key.to_owned());
-            }
-        }
         lacking
+    }
+
+    /// The column of a key. Records mostly have their keys in the order of the columns, so it is looked for from `next` on.
+    fn find(&self, key: &str, next: usize) -> Option<usize> {
+        let is = |at: &usize| self.names[*at] == key || self.columns[*at].name == key;
+        (next..self.columns.len()).chain(0..next).find(is)
     }
 
     fn value<'a>(&self, kind: Kind, raw: &'a str, lost: &mut Lost) -> Cow<'a, str> {
