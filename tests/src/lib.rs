@@ -13,5 +13,6 @@ pub mod postgres;
 pub mod proxy;
 pub mod rich;
 pub mod rqlite;
+pub mod sampled;
 pub mod stage;
 pub mod terminal;

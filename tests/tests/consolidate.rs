@@ -6,7 +6,7 @@ use std::{fs, thread::sleep, time::Duration};
 use pryv_backup_tests::{
     command::text,
     folder::{copy, fixtures, tree},
-    stage::Stage,
+    sampled::Stage,
 };
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use pryv_backup_tests::{command::text, stage::Stage};
+use pryv_backup_tests::{command::text, sampled::Stage};
 use serde_json::Value;
 
 const KEY: [&str; 2] = ["--private-key", "key.pem"];

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use pryv_backup_tests::{command::text, folder::tree, stage::Stage};
+use pryv_backup_tests::{command::text, folder::tree, sampled::Stage};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

@@ -12,7 +12,7 @@ use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::text,
     folder::{copy, tree},
-    stage::Stage,
+    sampled::Stage,
 };
 use serde_json::Value;
 

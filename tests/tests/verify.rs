@@ -13,7 +13,7 @@ use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, text, tool},
     folder::{fixtures, tree},
-    stage::Stage,
+    sampled::Stage,
 };
 use serde::Deserialize;
 use serde_json::Value;
