@@ -81,6 +81,8 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn new(server: &'a Postgres, size: &Size) -> Self {
         let folder = TempDir::new().unwrap();
+        // Every platform has it, also one without attachments.
+        fs::create_dir(folder.path().join("users")).unwrap();
         let database = fill::platform(server, &folder.path().join("users"), size);
         let case = Self {
             server,
@@ -218,6 +220,7 @@ impl<'a> Case<'a> {
                     self.at("users").to_str().unwrap(),
                 ),
                 ("storages__platform__engine", "postgresql"),
+                ("audit__active", "false"),
             ]))
         })
     }
