@@ -4,7 +4,6 @@
 
 pub mod command;
 pub mod compare;
-pub mod desk;
 pub mod disk;
 pub mod fill;
 pub mod folder;
@@ -14,6 +13,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod rich;
 pub mod rqlite;
+pub mod sampled;
 pub mod stage;
 pub mod terminal;
 

@@ -5,8 +5,8 @@ use std::{fs, thread::sleep, time::Duration};
 
 use pryv_backup_tests::{
     command::text,
-    desk::Desk,
     folder::{copy, fixtures, tree},
+    sampled::Stage,
 };
 use serde_json::Value;
 
@@ -18,39 +18,39 @@ fn json_of(file: &std::path::Path) -> Value {
 
 /// What an archive holds, decrypted and inflated, without what says how it is stored.
 fn content(
-    desk: &Desk,
+    stage: &Stage,
     archive: &str,
     opened_with: &[&str],
 ) -> std::collections::BTreeMap<String, Vec<u8>> {
     let out = format!("{archive}-opened");
-    desk.good(
+    stage.good(
         &[
             &["decrypt", archive, "--gunzip", "--out", &out],
             opened_with,
         ]
         .concat(),
     );
-    let mut files = tree(&desk.at(&out));
-    fs::remove_dir_all(desk.at(&out)).unwrap();
+    let mut files = tree(&stage.at(&out));
+    fs::remove_dir_all(stage.at(&out)).unwrap();
     files.retain(|path, _| !path.ends_with("manifest.json"));
     files
 }
 
 #[test]
 fn the_same_records_under_the_same_lock() {
-    let desk = Desk::new();
-    desk.backup("old");
-    let done = desk.json(&[&["consolidate", "old", "--into", "new", "--json"], &OWN[..]].concat());
+    let stage = Stage::new();
+    stage.backup("old");
+    let done = stage.json(&[&["consolidate", "old", "--into", "new", "--json"], &OWN[..]].concat());
     assert_eq!(done["verified"]["verdict"], "good");
     assert_ne!(done["archiveId"], done["from"]);
-    assert!(content(&desk, "old", &OWN) == content(&desk, "new", &OWN));
+    assert!(content(&stage, "old", &OWN) == content(&stage, "new", &OWN));
     let (old, new) = (
-        json_of(&desk.at("old/encryption.json")),
-        json_of(&desk.at("new/encryption.json")),
+        json_of(&stage.at("old/encryption.json")),
+        json_of(&stage.at("new/encryption.json")),
     );
     assert_eq!(old["recipients"], new["recipients"]);
     // Every sealed file is sealed anew.
-    let (before, after) = (tree(&desk.at("old")), tree(&desk.at("new")));
+    let (before, after) = (tree(&stage.at("old")), tree(&stage.at("new")));
     assert_eq!(
         before.keys().collect::<Vec<_>>(),
         after.keys().collect::<Vec<_>>()
@@ -60,7 +60,7 @@ fn the_same_records_under_the_same_lock() {
     }
     // It is as old as what is in it.
     let cat = |archive: &str| -> Value {
-        serde_json::from_str(&desk.good(&[&["cat", archive, "manifest.json"], &OWN[..]].concat()))
+        serde_json::from_str(&stage.good(&[&["cat", archive, "manifest.json"], &OWN[..]].concat()))
             .unwrap()
     };
     let (old, new_manifest) = (cat("old"), cat("new"));
@@ -76,16 +76,16 @@ fn the_same_records_under_the_same_lock() {
         assert_eq!(old[name], new_manifest[name], "{name}");
     }
     assert_eq!(new_manifest["consolidatedFrom"], done["from"]);
-    desk.good(&["verify", "new"]);
+    stage.good(&["verify", "new"]);
 }
 
 #[test]
 fn for_other_people_or_with_a_passphrase() {
-    let desk = Desk::new();
-    desk.key("second.pem");
-    desk.backup("old");
-    let source = content(&desk, "old", &OWN);
-    desk.good(
+    let stage = Stage::new();
+    stage.key("second.pem");
+    stage.backup("old");
+    let source = content(&stage, "old", &OWN);
+    stage.good(
         &[
             &[
                 "consolidate",
@@ -99,9 +99,9 @@ fn for_other_people_or_with_a_passphrase() {
         ]
         .concat(),
     );
-    desk.ends(&[&["verify", "second"], &OWN[..]].concat(), 3);
-    assert!(content(&desk, "second", &["--private-key", "second.pem"]) == source);
-    fs::write(desk.at("secret"), "a new one\n").unwrap();
+    stage.ends(&[&["verify", "second"], &OWN[..]].concat(), 3);
+    assert!(content(&stage, "second", &["--private-key", "second.pem"]) == source);
+    fs::write(stage.at("secret"), "a new one\n").unwrap();
     let args = [
         "consolidate",
         "second",
@@ -112,10 +112,10 @@ fn for_other_people_or_with_a_passphrase() {
         "--encrypt-passphrase-file",
         "secret",
     ];
-    desk.good(&args);
-    assert!(content(&desk, "third", &["--passphrase-file", "secret"]) == source);
+    stage.good(&args);
+    assert!(content(&stage, "third", &["--passphrase-file", "secret"]) == source);
     // The passphrase stays when nothing else is asked for.
-    desk.good(&[
+    stage.good(&[
         "consolidate",
         "third",
         "--into",
@@ -123,13 +123,13 @@ fn for_other_people_or_with_a_passphrase() {
         "--passphrase-file",
         "secret",
     ]);
-    assert!(content(&desk, "fourth", &["--passphrase-file", "secret"]) == source);
+    assert!(content(&stage, "fourth", &["--passphrase-file", "secret"]) == source);
     // What is open stays open, or is locked.
-    desk.backup_with("open", &[]);
-    let open = content(&desk, "open", &[]);
-    desk.good(&["consolidate", "open", "--into", "open2"]);
-    assert!(content(&desk, "open2", &[]) == open);
-    desk.good(&[
+    stage.backup_with("open", &[]);
+    let open = content(&stage, "open", &[]);
+    stage.good(&["consolidate", "open", "--into", "open2"]);
+    assert!(content(&stage, "open2", &[]) == open);
+    stage.good(&[
         "consolidate",
         "open2",
         "--into",
@@ -137,15 +137,15 @@ fn for_other_people_or_with_a_passphrase() {
         "--recipient-pubkey",
         "key.pub.pem",
     ]);
-    assert!(content(&desk, "closed", &OWN) == open);
-    assert!(desk.at("closed/decrypt-backup.mjs").exists());
+    assert!(content(&stage, "closed", &OWN) == open);
+    assert!(stage.at("closed/decrypt-backup.mjs").exists());
 }
 
 #[test]
 fn an_archive_of_pryv_gets_what_it_lacks() {
     let Some(fixtures) = fixtures() else { return };
-    let desk = Desk::new();
-    copy(&fixtures.join("keys"), &desk.at("keys"));
+    let stage = Stage::new();
+    copy(&fixtures.join("keys"), &stage.at("keys"));
     let pryv = ["--private-key", "keys/recipient.key.pem"];
     for (number, name) in ["small-hybrid-nocompress", "hybrid-pg", "plain-sqlite"]
         .into_iter()
@@ -153,70 +153,70 @@ fn an_archive_of_pryv_gets_what_it_lacks() {
     {
         let old = format!("old{number}");
         let new = format!("new{number}");
-        copy(&fixtures.join("archives").join(name), &desk.at(&old));
-        desk.good(&[&["consolidate", &old, "--into", &new], &pryv[..]].concat());
-        let found = desk.json(&[&["verify", &new, "--json"], &pryv[..]].concat());
+        copy(&fixtures.join("archives").join(name), &stage.at(&old));
+        stage.good(&[&["consolidate", &old, "--into", &new], &pryv[..]].concat());
+        let found = stage.json(&[&["verify", &new, "--json"], &pryv[..]].concat());
         assert_eq!(found["compared"], true);
         assert!(
-            content(&desk, &old, &pryv) == content(&desk, &new, &pryv),
+            content(&stage, &old, &pryv) == content(&stage, &new, &pryv),
             "{name}"
         );
-        let outside = desk.json(&["verify", &new, "--json"]);
+        let outside = stage.json(&["verify", &new, "--json"]);
         assert_eq!(outside["compared"], true);
     }
 }
 
 #[test]
 fn of_a_damaged_archive_nothing_is_made() {
-    let desk = Desk::new();
-    desk.backup("old");
-    let files = tree(&desk.at("old"));
+    let stage = Stage::new();
+    stage.backup("old");
+    let files = tree(&stage.at("old"));
     let args = [&["consolidate", "old", "--into", "new"], &OWN[..]].concat();
     for (path, bytes) in files
         .iter()
         .filter(|(path, _)| path.starts_with("users/") && path.contains("alice"))
     {
-        let place = desk.at("old").join(path);
+        let place = stage.at("old").join(path);
         let mut changed = bytes.clone();
         changed[bytes.len() / 2] ^= 1;
         fs::write(&place, changed).unwrap();
-        let done = desk.run(&args);
+        let done = stage.run(&args);
         assert_eq!(done.status.code(), Some(4), "{path}: {}", text(&done));
-        assert!(!desk.at("new").exists(), "{path}");
+        assert!(!stage.at("new").exists(), "{path}");
         fs::write(&place, bytes).unwrap();
     }
-    let inside = desk.run(&[&["consolidate", "old", "--into", "old/new"], &OWN[..]].concat());
+    let inside = stage.run(&[&["consolidate", "old", "--into", "old/new"], &OWN[..]].concat());
     assert_eq!(inside.status.code(), Some(2), "{}", text(&inside));
-    fs::create_dir(desk.at("full")).unwrap();
-    fs::write(desk.at("full/x"), "x").unwrap();
-    let full = desk.run(&[&["consolidate", "old", "--into", "full"], &OWN[..]].concat());
+    fs::create_dir(stage.at("full")).unwrap();
+    fs::write(stage.at("full/x"), "x").unwrap();
+    let full = stage.run(&[&["consolidate", "old", "--into", "full"], &OWN[..]].concat());
     assert_eq!(full.status.code(), Some(2), "{}", text(&full));
-    assert!(tree(&desk.at("old")) == files);
+    assert!(tree(&stage.at("old")) == files);
 }
 
 #[test]
 fn a_killed_run_is_no_archive_and_the_next_one_starts_clean() {
-    let desk = Desk::new();
-    desk.backup("old");
-    let files = tree(&desk.at("old"));
+    let stage = Stage::new();
+    stage.backup("old");
+    let files = tree(&stage.at("old"));
     let args = [&["consolidate", "old", "--into", "new"], &OWN[..]].concat();
     let mut interrupted = 0;
     for round in 0..25 {
-        let mut child = desk.start(&args);
+        let mut child = stage.start(&args);
         sleep(Duration::from_millis(4 * round));
         child.kill().unwrap();
         interrupted += usize::from(!child.wait().unwrap().success());
-        assert!(tree(&desk.at("old")) == files);
-        if desk.at("new/manifest.json").exists() {
-            desk.good(&["verify", "new"]);
-            desk.good(&[&["verify", "new"], &OWN[..]].concat());
-            fs::remove_dir_all(desk.at("new")).unwrap();
+        assert!(tree(&stage.at("old")) == files);
+        if stage.at("new/manifest.json").exists() {
+            stage.good(&["verify", "new"]);
+            stage.good(&[&["verify", "new"], &OWN[..]].concat());
+            fs::remove_dir_all(stage.at("new")).unwrap();
         }
     }
     assert!(interrupted > 0);
-    if !desk.at("new/manifest.json").exists() {
-        desk.good(&args);
+    if !stage.at("new/manifest.json").exists() {
+        stage.good(&args);
     }
-    desk.good(&[&["verify", "new"], &OWN[..]].concat());
-    assert!(!desk.at("new/.pryv-backup-partial").exists());
+    stage.good(&[&["verify", "new"], &OWN[..]].concat());
+    assert!(!stage.at("new/.pryv-backup-partial").exists());
 }

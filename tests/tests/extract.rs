@@ -3,41 +3,41 @@
 
 use std::fs;
 
-use pryv_backup_tests::{command::text, desk::Desk};
+use pryv_backup_tests::{command::text, sampled::Stage};
 use serde_json::Value;
 
 const KEY: [&str; 2] = ["--private-key", "key.pem"];
 
 /// The records that come out.
-fn records(desk: &Desk, more: &[&str]) -> Vec<Value> {
+fn records(stage: &Stage, more: &[&str]) -> Vec<Value> {
     let args = [&["extract", "archive", "--user", "alice"], &KEY[..], more].concat();
-    let lines = desk.good(&args);
+    let lines = stage.good(&args);
     lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.sql(
+fn stage() -> Stage {
+    let stage = Stage::new();
+    stage.sql(
         "alice/local-1.0.0.sqlite",
         "INSERT INTO events (eventid, streamIds, time, type, content, description) VALUES \
          ('formula', 'night ..', 1000, 'note/txt', '\"=HYPERLINK(\\\"http://x\\\")\"', '+1;=2'), \
          ('quote', 'night other ..', 2000.25, 'note/html', '{\"a\":[1,\"\\u00e9\"]}', 'say \"hi\";\r\nbye'), \
          ('number', 'heart ..', -3000, 'mass/kg', '-72.5', NULL)",
     );
-    desk.backup("archive");
-    desk
+    stage.backup("archive");
+    stage
 }
 
 #[test]
 fn conditions_choose_the_records() {
-    let desk = desk();
-    let all = records(&desk, &[]);
+    let stage = stage();
+    let all = records(&stage, &[]);
     assert!(all.len() > 40);
     let ids = |more: &[&str]| {
-        let mut ids: Vec<String> = records(&desk, more)
+        let mut ids: Vec<String> = records(&stage, more)
             .iter()
             .map(|r| r["id"].as_str().unwrap().to_owned())
             .collect();
@@ -67,19 +67,19 @@ fn conditions_choose_the_records() {
     assert_eq!(of("heart"), ["formula", "number", "quote"]);
     assert_eq!(of("health"), ["formula", "number", "quote"]);
     assert_eq!(of("diary"), Vec::<String>::new());
-    for event in records(&desk, &["--stream", "diary"]) {
+    for event in records(&stage, &["--stream", "diary"]) {
         assert_eq!(event["streamIds"], serde_json::json!(["diary"]));
     }
-    assert_eq!(records(&desk, &["--collection", "streams"]).len(), 6);
-    assert_eq!(records(&desk, &["--collection", "account"]).len(), 1);
-    assert!(!records(&desk, &["--collection", "audit"]).is_empty());
+    assert_eq!(records(&stage, &["--collection", "streams"]).len(), 6);
+    assert_eq!(records(&stage, &["--collection", "account"]).len(), 1);
+    assert!(!records(&stage, &["--collection", "audit"]).is_empty());
 }
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let desk = desk();
+    let stage = stage();
     let refused = |args: &[&str], says: &str| {
-        let done = desk.run(&[&["extract", "archive"], &KEY[..], args].concat());
+        let done = stage.run(&[&["extract", "archive"], &KEY[..], args].concat());
         assert_eq!(done.status.code(), Some(2), "{args:?}: {}", text(&done));
         assert!(text(&done).contains(says), "{args:?}: {}", text(&done));
     };
@@ -109,16 +109,16 @@ fn what_makes_no_sense_is_refused() {
         "--stream",
     );
     refused(&["--user", "alice", "--since", "yesterday"], "2026-11-24");
-    fs::write(desk.at("there"), "x").unwrap();
+    fs::write(stage.at("there"), "x").unwrap();
     refused(&["--user", "alice", "--out", "there"], "exists");
-    assert_eq!(fs::read(desk.at("there")).unwrap(), b"x");
-    let wrong = desk.run(&["extract", "archive", "--user", "alice"]);
+    assert_eq!(fs::read(stage.at("there")).unwrap(), b"x");
+    let wrong = stage.run(&["extract", "archive", "--user", "alice"]);
     assert_eq!(wrong.status.code(), Some(3), "{}", text(&wrong));
 }
 
 #[test]
 fn cells_are_what_the_records_say_and_no_formulas() {
-    let desk = desk();
+    let stage = stage();
     let args = [
         "extract",
         "archive",
@@ -131,8 +131,8 @@ fn cells_are_what_the_records_say_and_no_formulas() {
         "--out",
         "events.csv",
     ];
-    assert_eq!(desk.good(&[&args[..], &KEY].concat()), "");
-    let csv = fs::read_to_string(desk.at("events.csv")).unwrap();
+    assert_eq!(stage.good(&[&args[..], &KEY].concat()), "");
+    let csv = fs::read_to_string(stage.at("events.csv")).unwrap();
     let header = "id,headId,streamIds,time,endTime,type,content,description,attachments,clientData,trashed,deleted,created,createdBy,modified,modifiedBy,integrity,other\r\n";
     let mut rows: Vec<&str> = csv
         .strip_prefix(header)
@@ -159,7 +159,7 @@ fn cells_are_what_the_records_say_and_no_formulas() {
         "--format",
         "csv",
     ];
-    let series = desk.good(&[&args[..], &KEY].concat());
+    let series = stage.good(&[&args[..], &KEY].concat());
     assert!(
         series.starts_with("namespace,measurement,time,value,other\r\n\"user.alice\",\"event."),
         "{series}"
@@ -169,7 +169,7 @@ fn cells_are_what_the_records_say_and_no_formulas() {
 
 #[test]
 fn parquet_holds_the_same() {
-    let desk = desk();
+    let stage = stage();
     let args = [
         "extract",
         "archive",
@@ -180,10 +180,10 @@ fn parquet_holds_the_same() {
         "--out",
         "events.parquet",
     ];
-    desk.good(&[&args[..], &KEY].concat());
-    let file = fs::File::open(desk.at("events.parquet")).unwrap();
+    stage.good(&[&args[..], &KEY].concat());
+    let file = fs::File::open(stage.at("events.parquet")).unwrap();
     let rows = parquet_rows(file);
-    let all = records(&desk, &[]);
+    let all = records(&stage, &[]);
     assert_eq!(rows.len(), all.len());
     for (row, record) in rows.iter().zip(&all) {
         for name in [

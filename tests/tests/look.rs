@@ -3,59 +3,59 @@
 
 use std::fs;
 
-use pryv_backup_tests::{command::text, desk::Desk, folder::tree};
+use pryv_backup_tests::{command::text, folder::tree, sampled::Stage};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 #[test]
 fn an_archive_is_known_without_its_key_and_shown_with_it() {
-    let desk = Desk::new();
-    fs::create_dir(desk.at("all")).unwrap();
-    desk.backup("all/one");
-    desk.backup("all/two");
-    let outside = desk.good(&["list", "all"]);
+    let stage = Stage::new();
+    fs::create_dir(stage.at("all")).unwrap();
+    stage.backup("all/one");
+    stage.backup("all/two");
+    let outside = stage.good(&["list", "all"]);
     assert!(outside.contains("encrypted to ") && outside.contains("--private-key"));
     assert!(!outside.contains("alice"), "{outside}");
-    let inside = desk.json(&["list", "all", "--json", "--private-key", "key.pem"]);
+    let inside = stage.json(&["list", "all", "--json", "--private-key", "key.pem"]);
     let archives = inside["archives"].as_array().unwrap();
     assert_eq!(archives.len(), 2);
     for (archive, name) in archives.iter().zip(["one", "two"]) {
-        let stored = fs::read(desk.at("all").join(name).join("manifest.json")).unwrap();
+        let stored = fs::read(stage.at("all").join(name).join("manifest.json")).unwrap();
         assert_eq!(
             archive["archiveId"],
             pryv_backup::archive::sha256_hex(&stored)
         );
         assert!(outside.contains(archive["archiveId"].as_str().unwrap()));
         assert_eq!(archive["users"].as_array().unwrap().len(), 3);
-        let sizes = tree(&desk.at("all").join(name));
+        let sizes = tree(&stage.at("all").join(name));
         assert_eq!(archive["files"], sizes.len());
         let bytes: usize = sizes.values().map(Vec::len).sum();
         assert_eq!(archive["bytes"], bytes);
         assert!(archive["made"].as_str().unwrap().starts_with("20"));
     }
-    let nothing = desk.run(&["list", "platform"]);
+    let nothing = stage.run(&["list", "platform"]);
     assert_eq!(nothing.status.code(), Some(2), "{}", text(&nothing));
 
     // One that is damaged is named, the others are shown.
-    let manifest = desk.at("all/two/manifest.json");
+    let manifest = stage.at("all/two/manifest.json");
     let mut bytes = fs::read(&manifest).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&manifest, bytes).unwrap();
-    let damaged = desk.run(&["list", "all", "--private-key", "key.pem"]);
+    let damaged = stage.run(&["list", "all", "--private-key", "key.pem"]);
     assert_eq!(damaged.status.code(), Some(4), "{}", text(&damaged));
     assert!(text(&damaged).contains("alice") && text(&damaged).contains("all/two"));
 }
 
 #[test]
 fn the_counts_are_those_of_the_records() {
-    let desk = Desk::new();
-    desk.backup("archive");
-    let stats = desk.json(&["stats", "archive", "--json", "--private-key", "key.pem"]);
+    let stage = Stage::new();
+    stage.backup("archive");
+    let stats = stage.json(&["stats", "archive", "--json", "--private-key", "key.pem"]);
     let (mut events, mut attachments) = (0, 0);
-    for (path, _) in tree(&desk.at("archive")) {
+    for (path, _) in tree(&stage.at("archive")) {
         attachments += usize::from(path.contains("/attachments/"));
         if path.contains("/events/") {
-            let lines = desk.good(&["cat", "archive", &path, "--private-key", "key.pem"]);
+            let lines = stage.good(&["cat", "archive", &path, "--private-key", "key.pem"]);
             events += lines.lines().count();
         }
     }
@@ -73,62 +73,62 @@ fn the_counts_are_those_of_the_records() {
         "--private-key",
         "key.pem",
     ];
-    assert_eq!(desk.json(&one)["users"], 1);
+    assert_eq!(stage.json(&one)["users"], 1);
 }
 
 #[test]
 fn one_file_comes_out_plain_and_whole() {
-    let desk = Desk::new();
-    desk.backup("archive");
+    let stage = Stage::new();
+    stage.backup("archive");
     let key = ["--private-key", "key.pem"];
-    desk.good(&[&["decrypt", "archive", "--out", "out"], &key[..]].concat());
-    desk.good(
+    stage.good(&[&["decrypt", "archive", "--out", "out"], &key[..]].concat());
+    stage.good(
         &[
             &["decrypt", "archive", "--out", "plain", "--gunzip"],
             &key[..],
         ]
         .concat(),
     );
-    for (path, bytes) in tree(&desk.at("out")) {
+    for (path, bytes) in tree(&stage.at("out")) {
         let cat = |more: &[&str]| {
-            let done = desk.run(&[&["cat", "archive", path.as_str()], more, &key].concat());
+            let done = stage.run(&[&["cat", "archive", path.as_str()], more, &key].concat());
             assert_eq!(done.status.code(), Some(0), "{}", text(&done));
             done.stdout
         };
         assert!(cat(&["--raw"]) == bytes, "{path}");
         if path.ends_with(".gz") {
             let plain = path.trim_end_matches(".gz");
-            assert!(cat(&[]) == fs::read(desk.at("plain").join(plain)).unwrap());
+            assert!(cat(&[]) == fs::read(stage.at("plain").join(plain)).unwrap());
         }
     }
-    let none = desk.run(&[&["cat", "archive", "users/../x"], &key[..]].concat());
+    let none = stage.run(&[&["cat", "archive", "users/../x"], &key[..]].concat());
     assert_eq!(none.status.code(), Some(2), "{}", text(&none));
-    let cut = desk.file("/attachments/");
+    let cut = stage.file("/attachments/");
     let name = cut.file_name().unwrap().to_str().unwrap().to_owned();
-    let stored = tree(&desk.at("archive"));
+    let stored = tree(&stage.at("archive"));
     let path = stored.keys().find(|path| path.ends_with(&name)).unwrap();
     fs::write(
-        desk.at("archive").join(path),
+        stage.at("archive").join(path),
         &stored[path][..stored[path].len() - 1],
     )
     .unwrap();
-    let cut = desk.run(&[&["cat", "archive", path], &key[..]].concat());
+    let cut = stage.run(&[&["cat", "archive", path], &key[..]].concat());
     assert_eq!(cut.status.code(), Some(4), "{}", text(&cut));
 }
 
 #[test]
 fn two_archives_differ_by_what_was_changed_between_them() {
-    let desk = Desk::new();
-    desk.backup("old");
+    let stage = Stage::new();
+    stage.backup("old");
     let key = ["--private-key", "key.pem"];
-    let diff = |more: &[&str]| desk.good(&[&["diff", "old", "new"], more, &key[..]].concat());
+    let diff = |more: &[&str]| stage.good(&[&["diff", "old", "new"], more, &key[..]].concat());
     let sql = |file: &str, statements: &str| {
-        let database = Connection::open(desk.file(file)).unwrap();
+        let database = Connection::open(stage.file(file)).unwrap();
         database.execute_batch(statements).unwrap();
     };
-    desk.backup("new");
+    stage.backup("new");
     assert!(diff(&[]).contains("the same records"));
-    fs::remove_dir_all(desk.at("new")).unwrap();
+    fs::remove_dir_all(stage.at("new")).unwrap();
 
     sql(
         "alice/local-1.0.0.sqlite",
@@ -144,9 +144,9 @@ fn two_archives_differ_by_what_was_changed_between_them() {
         "UPDATE series_data SET fields = '{\"value\": -1}' WHERE rowid IN (SELECT min(rowid) FROM series_data)",
     );
     sql("alice/baseStorage-1.0.0.sqlite", "DELETE FROM profile");
-    let attachment = desk.file("alice/attachments/");
+    let attachment = stage.file("alice/attachments/");
     fs::write(&attachment, "other").unwrap();
-    desk.backup("new");
+    stage.backup("new");
     let found: Value = serde_json::from_str(&diff(&["--json"])).unwrap();
     let users = found["users"].as_object().unwrap();
     assert_eq!(users.len(), 1, "{found}");
@@ -178,7 +178,7 @@ fn two_archives_differ_by_what_was_changed_between_them() {
     );
     // The other way round.
     let back: Value =
-        serde_json::from_str(&desk.good(&[&["diff", "new", "old", "--json"], &key[..]].concat()))
+        serde_json::from_str(&stage.good(&[&["diff", "new", "old", "--json"], &key[..]].concat()))
             .unwrap();
     let back = back["users"]
         .as_object()

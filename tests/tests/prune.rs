@@ -11,8 +11,8 @@ use std::{
 use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::text,
-    desk::Desk,
     folder::{copy, tree},
+    sampled::Stage,
 };
 use serde_json::Value;
 
@@ -37,19 +37,19 @@ fn date(archive: &Path, moment: Option<u64>) {
 }
 
 /// A folder `all` with a backup `d00`, `d01` … of each day, the first the newest.
-fn desk(days: u64) -> Desk {
-    let desk = Desk::new();
-    desk.backup("archive");
+fn stage(days: u64) -> Stage {
+    let stage = Stage::new();
+    stage.backup("archive");
     for day in 0..days {
-        let place = desk.at("all").join(format!("d{day:02}"));
-        copy(&desk.at("archive"), &place);
+        let place = stage.at("all").join(format!("d{day:02}"));
+        copy(&stage.at("archive"), &place);
         date(&place, Some(NOW - day * DAY));
     }
-    desk
+    stage
 }
 
-fn names(desk: &Desk) -> Vec<String> {
-    let entries = fs::read_dir(desk.at("all")).unwrap();
+fn names(stage: &Stage) -> Vec<String> {
+    let entries = fs::read_dir(stage.at("all")).unwrap();
     let mut names: Vec<String> = entries
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -66,8 +66,8 @@ fn flip(file: &Path) {
 
 #[test]
 fn what_the_rules_keep_stays_and_the_rest_goes() {
-    let desk = desk(12);
-    let before = tree(&desk.at("all"));
+    let stage = stage(12);
+    let before = tree(&stage.at("all"));
     let rules = [
         "--keep-last",
         "2",
@@ -76,13 +76,13 @@ fn what_the_rules_keep_stays_and_the_rest_goes() {
         "--keep-monthly",
         "1",
     ];
-    let dry = desk.json(&[&["prune", "all", "--json", "--dry-run"], &rules[..]].concat());
-    assert!(tree(&desk.at("all")) == before);
-    let done = desk.json(&[&["prune", "all", "--json"], &rules[..]].concat());
+    let dry = stage.json(&[&["prune", "all", "--json", "--dry-run"], &rules[..]].concat());
+    assert!(tree(&stage.at("all")) == before);
+    let done = stage.json(&[&["prune", "all", "--json"], &rules[..]].concat());
     assert_eq!(dry["removed"], done["removed"]);
     assert_eq!(dry["kept"], done["kept"]);
     // The Tuesday and the Monday; the Sunday before is the last of its week.
-    assert_eq!(names(&desk), ["d00", "d01", "d02"]);
+    assert_eq!(names(&stage), ["d00", "d01", "d02"]);
     assert_eq!(done["removed"].as_array().unwrap().len(), 9);
     assert_eq!(
         done["kept"][0]["why"],
@@ -90,7 +90,7 @@ fn what_the_rules_keep_stays_and_the_rest_goes() {
     );
     assert_eq!(done["kept"][0]["timeFrom"], "envelope");
     assert_eq!(done["kept"][0]["time"], "2026-06-02T12:00:00Z");
-    let rest: Vec<_> = tree(&desk.at("all")).into_iter().collect();
+    let rest: Vec<_> = tree(&stage.at("all")).into_iter().collect();
     assert!(
         rest.iter()
             .all(|(path, bytes)| before.get(path) == Some(bytes))
@@ -99,59 +99,59 @@ fn what_the_rules_keep_stays_and_the_rest_goes() {
 
 #[test]
 fn the_last_good_one_never_goes() {
-    let desk = desk(5);
+    let stage = stage(5);
     // The two newest are damaged: they do not count, and are left for who wants to save what is in them.
-    let attachment = tree(&desk.at("all/d00"))
+    let attachment = tree(&stage.at("all/d00"))
         .into_keys()
         .find(|p| p.contains("/attachments/"))
         .unwrap();
-    flip(&desk.at("all/d00").join(&attachment));
-    fs::remove_file(desk.at("all/d01").join(&attachment)).unwrap();
-    let done = desk.run(&["prune", "all", "--keep-last", "1"]);
+    flip(&stage.at("all/d00").join(&attachment));
+    fs::remove_file(stage.at("all/d01").join(&attachment)).unwrap();
+    let done = stage.run(&["prune", "all", "--keep-last", "1"]);
     assert_eq!(done.status.code(), Some(5), "{}", text(&done));
     assert!(
         text(&done).contains("damaged, left alone:") && text(&done).contains("SHA-256 differs"),
         "{}",
         text(&done)
     );
-    assert_eq!(names(&desk), ["d00", "d01", "d02"]);
+    assert_eq!(names(&stage), ["d00", "d01", "d02"]);
     // Now none is good.
-    flip(&desk.at("all/d02").join(&attachment));
-    let done = desk.run(&["prune", "all", "--keep-last", "1"]);
+    flip(&stage.at("all/d02").join(&attachment));
+    let done = stage.run(&["prune", "all", "--keep-last", "1"]);
     assert_eq!(done.status.code(), Some(4), "{}", text(&done));
     assert!(
         text(&done).contains("nothing was removed"),
         "{}",
         text(&done)
     );
-    assert_eq!(names(&desk), ["d00", "d01", "d02"]);
+    assert_eq!(names(&stage), ["d00", "d01", "d02"]);
 }
 
 #[test]
 fn what_is_no_backup_is_left_alone() {
-    let desk = desk(3);
-    let all = desk.at("all");
+    let stage = stage(3);
+    let all = stage.at("all");
     fs::create_dir_all(all.join("photos/2026")).unwrap();
     fs::write(all.join("photos/2026/a.jpg"), "x").unwrap();
     fs::write(all.join("manifest.txt"), "x").unwrap();
-    copy(&desk.at("archive"), &all.join("mixed"));
+    copy(&stage.at("archive"), &all.join("mixed"));
     date(&all.join("mixed"), Some(1));
     fs::write(all.join("mixed/thesis.doc"), "x").unwrap();
     fs::create_dir(all.join("json")).unwrap();
     fs::write(all.join("json/manifest.json"), "{\"name\":\"an app\"}").unwrap();
     fs::create_dir_all(all.join("unfinished/.pryv-backup-partial/users")).unwrap();
-    copy(&desk.at("archive"), &desk.at("elsewhere"));
-    std::os::unix::fs::symlink(desk.at("elsewhere"), all.join("link")).unwrap();
+    copy(&stage.at("archive"), &stage.at("elsewhere"));
+    std::os::unix::fs::symlink(stage.at("elsewhere"), all.join("link")).unwrap();
     // Begun by a run that was killed.
-    copy(&desk.at("archive"), &all.join(".pryv-backup-pruned-d09"));
+    copy(&stage.at("archive"), &all.join(".pryv-backup-pruned-d09"));
     fs::remove_file(all.join(".pryv-backup-pruned-d09/manifest.json")).unwrap();
     // Junk of a desktop is no reason to keep a backup.
     fs::write(all.join("d02/.DS_Store"), "x").unwrap();
-    let elsewhere = tree(&desk.at("elsewhere"));
-    let said = desk.run(&["prune", "all", "--keep-last", "1"]);
+    let elsewhere = tree(&stage.at("elsewhere"));
+    let said = stage.run(&["prune", "all", "--keep-last", "1"]);
     assert_eq!(said.status.code(), Some(0), "{}", text(&said));
     assert_eq!(
-        names(&desk),
+        names(&stage),
         [
             "d00",
             "json",
@@ -163,7 +163,7 @@ fn what_is_no_backup_is_left_alone() {
         ]
     );
     assert!(text(&said).contains("thesis.doc"), "{}", text(&said));
-    assert!(tree(&desk.at("elsewhere")) == elsewhere);
+    assert!(tree(&stage.at("elsewhere")) == elsewhere);
     for (args, says) in [
         (&["prune", "all"][..], "nothing would be kept"),
         (&["prune", "archive", "--keep-last", "1"], "is a backup"),
@@ -172,7 +172,7 @@ fn what_is_no_backup_is_left_alone() {
             "holds no backup",
         ),
     ] {
-        let done = desk.run(args);
+        let done = stage.run(args);
         assert_eq!(done.status.code(), Some(2), "{}", text(&done));
         assert!(text(&done).contains(says), "{}", text(&done));
     }
@@ -180,9 +180,9 @@ fn what_is_no_backup_is_left_alone() {
 
 #[test]
 fn without_a_moment_in_the_envelope_the_file_tells() {
-    let desk = desk(3);
+    let stage = stage(3);
     for (name, seconds) in [("d00", 1_000_000), ("d01", 3_000_000), ("d02", 2_000_000)] {
-        let archive = desk.at("all").join(name);
+        let archive = stage.at("all").join(name);
         date(&archive, None);
         let manifest = fs::File::options()
             .write(true)
@@ -192,9 +192,9 @@ fn without_a_moment_in_the_envelope_the_file_tells() {
             .set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
             .unwrap();
     }
-    desk.backup_with("all/open", &[]);
-    let done = desk.json(&["prune", "all", "--keep-last", "2", "--json"]);
-    assert_eq!(names(&desk), ["d01", "open"]);
+    stage.backup_with("all/open", &[]);
+    let done = stage.json(&["prune", "all", "--keep-last", "2", "--json"]);
+    assert_eq!(names(&stage), ["d01", "open"]);
     assert_eq!(done["kept"][0]["timeFrom"], "manifest");
     assert_eq!(done["kept"][1]["timeFrom"], "file");
     assert_eq!(done["kept"][1]["time"], "1970-02-04T17:20:00Z");
@@ -202,16 +202,16 @@ fn without_a_moment_in_the_envelope_the_file_tells() {
 
 #[test]
 fn a_killed_run_leaves_whole_backups_or_none() {
-    let desk = desk(12);
-    let good = tree(&desk.at("all/d00"));
+    let stage = stage(12);
+    let good = tree(&stage.at("all/d00"));
     let mut interrupted = 0;
     for round in 0..30 {
-        let mut child = desk.start(&["prune", "all", "--keep-last", "1"]);
+        let mut child = stage.start(&["prune", "all", "--keep-last", "1"]);
         sleep(Duration::from_millis(round));
         child.kill().unwrap();
         interrupted += usize::from(!child.wait().unwrap().success());
-        for name in names(&desk) {
-            let folder = desk.at("all").join(&name);
+        for name in names(&stage) {
+            let folder = stage.at("all").join(&name);
             let doomed = name.starts_with(".pryv-backup-pruned-");
             if folder.join("manifest.json").exists() {
                 // Whole: every file of it, of the right length.
@@ -226,10 +226,10 @@ fn a_killed_run_leaves_whole_backups_or_none() {
                 assert!(doomed, "{name} is no longer whole and has its old name");
             }
         }
-        assert!(names(&desk).contains(&"d00".to_owned()));
+        assert!(names(&stage).contains(&"d00".to_owned()));
     }
     assert!(interrupted > 0);
-    desk.good(&["prune", "all", "--keep-last", "1"]);
-    assert_eq!(names(&desk), ["d00"]);
-    desk.good(&["verify", "all/d00"]);
+    stage.good(&["prune", "all", "--keep-last", "1"]);
+    assert_eq!(names(&stage), ["d00"]);
+    stage.good(&["verify", "all/d00"]);
 }

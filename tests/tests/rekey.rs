@@ -6,15 +6,15 @@ use std::{collections::BTreeMap, fs, process::Command, thread::sleep, time::Dura
 use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::text,
-    desk::Desk,
     folder::{copy, fixtures, tree},
+    sampled::Stage,
 };
 use serde_json::Value;
 
 const OWN: [&str; 2] = ["--private-key", "key.pem"];
 
-fn envelope(desk: &Desk, archive: &str) -> Value {
-    let file = desk.at(archive).join("encryption.json");
+fn envelope(stage: &Stage, archive: &str) -> Value {
+    let file = stage.at(archive).join("encryption.json");
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
@@ -26,27 +26,27 @@ fn fingerprints(envelope: &Value) -> Vec<&str> {
         .collect()
 }
 
-fn opens(desk: &Desk, archive: &str, key: &str, code: i32) {
-    desk.ends(&["verify", archive, "--private-key", key], code);
+fn opens(stage: &Stage, archive: &str, key: &str, code: i32) {
+    stage.ends(&["verify", archive, "--private-key", key], code);
     // The script that travels in the archive, too.
-    if desk.at(archive).join("decrypt-backup.mjs").exists() {
+    if stage.at(archive).join("decrypt-backup.mjs").exists() {
         let mut node = Command::new("node");
-        node.current_dir(desk.at(archive)).args([
+        node.current_dir(stage.at(archive)).args([
             "decrypt-backup.mjs",
             ".",
             "--verify",
             "--private-key",
         ]);
-        let done = node.arg(desk.at(key)).output().unwrap();
+        let done = node.arg(stage.at(key)).output().unwrap();
         assert_eq!(done.status.code(), Some(code), "{}", text(&done));
     }
 }
 
 /// What the checksum program of every system says.
-fn sums_hold(desk: &Desk, archive: &str) {
+fn sums_hold(stage: &Stage, archive: &str) {
     let mut command = Command::new("sha256sum");
     command
-        .current_dir(desk.at(archive))
+        .current_dir(stage.at(archive))
         .args(["--strict", "--quiet", "-c", "SHA256SUMS"]);
     let done = command.output().unwrap();
     assert!(done.status.success(), "{}", text(&done));
@@ -54,11 +54,11 @@ fn sums_hold(desk: &Desk, archive: &str) {
 
 #[test]
 fn recipients_come_and_go_and_nothing_else_changes() {
-    let desk = Desk::new();
-    let (second, third) = (desk.key("second.pem"), desk.key("third.pem"));
-    desk.backup("archive");
-    let before = tree(&desk.at("archive"));
-    let first = fingerprints(&envelope(&desk, "archive"))[0].to_owned();
+    let stage = Stage::new();
+    let (second, third) = (stage.key("second.pem"), stage.key("third.pem"));
+    stage.backup("archive");
+    let before = tree(&stage.at("archive"));
+    let first = fingerprints(&envelope(&stage, "archive"))[0].to_owned();
 
     let args = [
         "rekey",
@@ -69,18 +69,18 @@ fn recipients_come_and_go_and_nothing_else_changes() {
         "--add-recipient",
         "third.pub.pem",
     ];
-    let done = desk.json(&[&args[..], &OWN].concat());
+    let done = stage.json(&[&args[..], &OWN].concat());
     assert_eq!(done["archiveId"], sha256_hex(&before["manifest.json"]));
     assert_eq!(done["added"], serde_json::json!([second, third]));
     assert_eq!(done["warning"], Value::Null);
     assert_eq!(
-        fingerprints(&envelope(&desk, "archive")),
+        fingerprints(&envelope(&stage, "archive")),
         [&first, &second, &third]
     );
     for key in ["key.pem", "second.pem", "third.pem"] {
-        opens(&desk, "archive", key, 0);
+        opens(&stage, "archive", key, 0);
     }
-    sums_hold(&desk, "archive");
+    sums_hold(&stage, "archive");
 
     // The first goes, and somebody else's key does it.
     let args = [
@@ -91,17 +91,20 @@ fn recipients_come_and_go_and_nothing_else_changes() {
         "--remove-recipient",
         &first.to_uppercase(),
     ];
-    let said = desk.run(&args);
+    let said = stage.run(&args);
     assert!(said.status.success(), "{}", text(&said));
     assert!(
         text(&said).contains("can still read every copy"),
         "{}",
         text(&said)
     );
-    assert_eq!(fingerprints(&envelope(&desk, "archive")), [&second, &third]);
-    opens(&desk, "archive", "key.pem", 3);
-    opens(&desk, "archive", "second.pem", 0);
-    sums_hold(&desk, "archive");
+    assert_eq!(
+        fingerprints(&envelope(&stage, "archive")),
+        [&second, &third]
+    );
+    opens(&stage, "archive", "key.pem", 3);
+    opens(&stage, "archive", "second.pem", 0);
+    sums_hold(&stage, "archive");
 
     let whole = |files: &BTreeMap<String, Vec<u8>>| {
         let mut files = files.clone();
@@ -109,8 +112,8 @@ fn recipients_come_and_go_and_nothing_else_changes() {
         files.remove("SHA256SUMS");
         files
     };
-    assert!(whole(&before) == whole(&tree(&desk.at("archive"))));
-    let sums = String::from_utf8(tree(&desk.at("archive"))["SHA256SUMS"].clone()).unwrap();
+    assert!(whole(&before) == whole(&tree(&stage.at("archive"))));
+    let sums = String::from_utf8(tree(&stage.at("archive"))["SHA256SUMS"].clone()).unwrap();
     let paths: Vec<&str> = sums.lines().map(|line| &line[66..]).collect();
     assert_eq!(paths.len(), before.len() - 1);
     assert!(paths.contains(&"encryption.json"));
@@ -118,18 +121,18 @@ fn recipients_come_and_go_and_nothing_else_changes() {
 
 #[test]
 fn what_cannot_be_done_is_refused_and_changes_nothing() {
-    let desk = Desk::new();
-    let second = desk.key("second.pem");
-    desk.backup("archive");
-    desk.backup_with("passphrase", &["--encrypt-passphrase", "p"]);
-    desk.backup_with("open", &[]);
-    let own = fingerprints(&envelope(&desk, "archive"))[0].to_owned();
+    let stage = Stage::new();
+    let second = stage.key("second.pem");
+    stage.backup("archive");
+    stage.backup_with("passphrase", &["--encrypt-passphrase", "p"]);
+    stage.backup_with("open", &[]);
+    let own = fingerprints(&envelope(&stage, "archive"))[0].to_owned();
     let refused = |archive: &str, args: &[&str], code: i32, says: &str| {
-        let before = tree(&desk.at(archive));
-        let done = desk.run(&[&["rekey", archive], args].concat());
+        let before = tree(&stage.at(archive));
+        let done = stage.run(&[&["rekey", archive], args].concat());
         assert_eq!(done.status.code(), Some(code), "{args:?}: {}", text(&done));
         assert!(text(&done).contains(says), "{args:?}: {}", text(&done));
-        assert!(tree(&desk.at(archive)) == before, "{args:?}");
+        assert!(tree(&stage.at(archive)) == before, "{args:?}");
     };
     let add = ["--add-recipient", "second.pub.pem"];
     refused("archive", &OWN, 2, "--add-recipient");
@@ -174,10 +177,10 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
     refused("open", &[&OWN[..], &add].concat(), 2, "not encrypted");
     refused("platform", &[&OWN[..], &add].concat(), 2, "not a backup");
     // An envelope that was swapped for that of another archive opens, and is not this one's.
-    desk.backup("other");
+    stage.backup("other");
     fs::copy(
-        desk.at("other/encryption.json"),
-        desk.at("archive/encryption.json"),
+        stage.at("other/encryption.json"),
+        stage.at("archive/encryption.json"),
     )
     .unwrap();
     refused("archive", &[&OWN[..], &add].concat(), 4, "manifest.json");
@@ -186,13 +189,13 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
 #[test]
 fn an_archive_of_pryv_gets_a_list_of_recipients() {
     let Some(fixtures) = fixtures() else { return };
-    let desk = Desk::new();
+    let stage = Stage::new();
     copy(
         &fixtures.join("archives/small-hybrid-nocompress"),
-        &desk.at("archive"),
+        &stage.at("archive"),
     );
-    copy(&fixtures.join("keys"), &desk.at("keys"));
-    let before = envelope(&desk, "archive");
+    copy(&fixtures.join("keys"), &stage.at("keys"));
+    let before = envelope(&stage, "archive");
     let args = [
         "rekey",
         "archive",
@@ -201,20 +204,20 @@ fn an_archive_of_pryv_gets_a_list_of_recipients() {
         "--add-recipient",
         "key.pub.pem",
     ];
-    desk.good(&args);
-    let after = envelope(&desk, "archive");
+    stage.good(&args);
+    let after = envelope(&stage, "archive");
     // What Pryv's own tool reads is as it was.
     for (name, value) in before.as_object().unwrap() {
         assert_eq!(&after[name], value, "{name}");
     }
     assert_eq!(fingerprints(&after).len(), 2);
-    assert!(!desk.at("archive/SHA256SUMS").exists());
+    assert!(!stage.at("archive/SHA256SUMS").exists());
     for key in ["key.pem", "keys/recipient.key.pem"] {
         // Its records have stale hashes.
-        desk.ends(&["verify", "archive", "--private-key", key], 5);
+        stage.ends(&["verify", "archive", "--private-key", key], 5);
     }
     let old = fingerprints(&after)[0].to_owned();
-    desk.good(&[
+    stage.good(&[
         "rekey",
         "archive",
         "--private-key",
@@ -222,7 +225,7 @@ fn an_archive_of_pryv_gets_a_list_of_recipients() {
         "--remove-recipient",
         &old,
     ]);
-    desk.ends(
+    stage.ends(
         &[
             "verify",
             "archive",
@@ -231,39 +234,39 @@ fn an_archive_of_pryv_gets_a_list_of_recipients() {
         ],
         3,
     );
-    desk.ends(&["verify", "archive", "--private-key", "key.pem"], 5);
+    stage.ends(&["verify", "archive", "--private-key", "key.pem"], 5);
 }
 
 #[test]
 fn a_killed_run_leaves_an_archive_that_opens_and_whose_sums_hold() {
-    let desk = Desk::new();
-    let second = desk.key("second.pem");
-    desk.backup("archive");
+    let stage = Stage::new();
+    let second = stage.key("second.pem");
+    stage.backup("archive");
     let mut interrupted = 0;
     for round in 0..30 {
-        let there = fingerprints(&envelope(&desk, "archive")).contains(&second.as_str());
+        let there = fingerprints(&envelope(&stage, "archive")).contains(&second.as_str());
         let change = if there {
             ["--remove-recipient", &second]
         } else {
             ["--add-recipient", "second.pub.pem"]
         };
-        let mut child = desk.start(&[&["rekey", "archive"], &OWN[..], &change].concat());
+        let mut child = stage.start(&[&["rekey", "archive"], &OWN[..], &change].concat());
         sleep(Duration::from_millis(2 * round));
         child.kill().unwrap();
         interrupted += usize::from(!child.wait().unwrap().success());
-        sums_hold(&desk, "archive");
-        desk.good(&["verify", "archive"]);
-        desk.good(&[&["verify", "archive"], &OWN[..]].concat());
+        sums_hold(&stage, "archive");
+        stage.good(&["verify", "archive"]);
+        stage.good(&[&["verify", "archive"], &OWN[..]].concat());
     }
     assert!(interrupted > 0);
     // A run that is not disturbed leaves nothing behind.
-    let there = fingerprints(&envelope(&desk, "archive")).contains(&second.as_str());
+    let there = fingerprints(&envelope(&stage, "archive")).contains(&second.as_str());
     let change = if there {
         ["--remove-recipient", &second]
     } else {
         ["--add-recipient", "second.pub.pem"]
     };
-    desk.good(&[&["rekey", "archive"], &OWN[..], &change].concat());
-    let found = desk.json(&["verify", "archive", "--json"]);
+    stage.good(&[&["rekey", "archive"], &OWN[..], &change].concat());
+    let found = stage.json(&["verify", "archive", "--json"]);
     assert_eq!(found["warnings"], serde_json::json!([]));
 }

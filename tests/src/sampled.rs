@@ -15,29 +15,29 @@ use crate::{
 };
 
 /// The sample platform in `platform`, and a key pair in `key.pem` and `key.pub.pem`.
-pub struct Desk {
+pub struct Stage {
     dir: TempDir,
 }
 
-impl Default for Desk {
+impl Default for Stage {
     fn default() -> Self {
-        Desk::new()
+        Stage::new()
     }
 }
 
-impl Desk {
+impl Stage {
     /// Makes both.
     ///
     /// # Panics
     /// When a command fails.
     #[must_use]
     pub fn new() -> Self {
-        let desk = Desk {
+        let stage = Stage {
             dir: TempDir::new().unwrap(),
         };
-        desk.good(&["sample", "platform"]);
-        desk.key("key.pem");
-        desk
+        stage.good(&["sample", "platform"]);
+        stage.key("key.pem");
+        stage
     }
 
     /// A key pair of that name; its fingerprint.
