@@ -125,6 +125,38 @@ test('filters, text, versions, dates and the audit log', inBrowser, async () => 
   await close();
 });
 
+test('hits of a search show while it goes on; another question ends it', inBrowser, async () => {
+  const many = new Draft(join(scratch, 'many'));
+  many.records('events/events-0001', Array.from({ length: 60_000 }, (_, i) => ({ id: `e${i}`, streamIds: ['s'], time: i, type: 'note/txt', content: `${i % 3 === 0 ? 'found' : 'other'} ${'words of a diary '.repeat(20)}` })));
+  many.finish();
+  const { tab, complaints, close } = await openPage();
+  await open(tab, { folder: many.folder, privateKey: many.privateKey });
+  await verdict(tab);
+  await tab.click('tr[data-user] th button');
+  await tab.waitForSelector('[data-count="60000"]');
+  await tab.evaluate(() => {
+    new MutationObserver(() => {
+      const searching = document.querySelector('.table-card .task') !== null;
+      if (searching && document.querySelector('.v-row[data-row="0"]')?.textContent?.includes('found')) Reflect.set(window, 'early', true);
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  await tab.fill('[name=text]', 'FOUND');
+  await tab.press('[name=text]', 'Enter');
+  await tab.waitForSelector('[data-count="20000"]');
+  assert.equal(await tab.evaluate(() => Reflect.get(window, 'early')), true);
+  await tab.fill('[name=text]', 'diary');
+  await tab.press('[name=text]', 'Enter');
+  await tab.click('text=Reset');
+  await tab.waitForSelector('[data-count="60000"]');
+  await tab.waitForTimeout(300);
+  assert.equal(await tab.getAttribute('[data-count]', 'data-count'), '60000');
+  assert.equal(await tab.locator('.table-card .task').count(), 0);
+  await tab.evaluate(() => { const list = document.querySelector('.v-table'); if (list !== null) list.scrollTop = list.scrollHeight; });
+  await tab.waitForSelector('.v-row[data-row="59999"]:has-text("found")');
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
 test('the evidence report names what was checked and saved, with hashes', inBrowser, async () => {
   const { tab, close } = await openPage();
   const id = createHash('sha256').update(readFileSync(join(draft.folder, 'manifest.json'))).digest('hex');
