@@ -64,6 +64,28 @@ for (const [what, make] of Object.entries(pack)) {
   });
 }
 
+for (const [what, dropped] of Object.entries({ folder: () => draft.folder, zip: () => join(scratch, 'packed.zip') })) {
+  test(`a ${what} and then a key are dropped onto the page`, inBrowser, async () => {
+    const { tab, context, close } = await openPage();
+    const session = await context.newCDPSession(tab);
+    const drop = async (/** @type {string} */ onto, /** @type {string} */ file) => {
+      const box = await tab.locator(onto).boundingBox();
+      assert.ok(box);
+      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+      for (const type of /** @type {const} */ (['dragEnter', 'dragOver', 'drop'])) {
+        await session.send('Input.dispatchDragEvent', { type, x, y, data: { items: [], files: [file], dragOperationsMask: 1 } });
+      }
+    };
+    if (what === 'zip') pack['a zip'](dropped());
+    await drop('.card.drop', dropped());
+    await tab.waitForSelector('.key-card');
+    await drop('.key-card', draft.privateKey);
+    await tab.click('.key-card button[type=submit]');
+    assert.equal(await verdict(tab), 'good');
+    await close();
+  });
+}
+
 test('filters, text, versions, dates and the audit log', inBrowser, async () => {
   const { tab, complaints, close } = await openPage();
   await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
@@ -303,6 +325,9 @@ test('French and German are complete', inBrowser, async () => {
     const { tab, close } = await openPage({ locale: code });
     assert.equal(await tab.innerText('h1'), title);
     assert.equal(await tab.getAttribute('html', 'lang'), code);
+    const error = await open(tab, { folder: join(draft.folder, 'users/u1/events') });
+    assert.equal(error?.kind, 'usage');
+    assert.match(error?.message ?? '', code === 'fr' ? /Choisissez le dossier/ : /Wählen Sie den Ordner/, 'what to do is said in the language of the reader');
     await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
     await verdict(tab);
     assert.doesNotMatch(await tab.innerText('main'), /\b(The|of the|users|files)\b/);
