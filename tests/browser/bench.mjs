@@ -55,7 +55,7 @@ async function large () {
   await download.delete();
   await close();
   const rate = (/** @type {number} */ seconds) => `${seconds.toFixed(2)} s ${(size / 1e6 / seconds).toFixed(0)} MB/s`;
-  console.log(`${gib} GiB attachment: decrypt-backup.mjs ${rate(node)}; page: check ${rate(verify)}, save as ZIP ${rate(page)} = ratio ${(node / page).toFixed(2)}; peak of the renderer ${peak.stop()} MB`);
+  console.log(`${gib} GiB attachment: decrypt-backup.mjs ${rate(node)}; page: check ${rate(verify)} = ratio ${(node / verify).toFixed(2)}, save as ZIP ${rate(page)} = ratio ${(node / page).toFixed(2)}; peak of the renderer ${peak.stop()} MB`);
 }
 
 async function many () {

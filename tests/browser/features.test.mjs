@@ -64,6 +64,28 @@ for (const [what, make] of Object.entries(pack)) {
   });
 }
 
+for (const [what, dropped] of Object.entries({ folder: () => draft.folder, zip: () => join(scratch, 'packed.zip') })) {
+  test(`a ${what} and then a key are dropped onto the page`, inBrowser, async () => {
+    const { tab, context, close } = await openPage();
+    const session = await context.newCDPSession(tab);
+    const drop = async (/** @type {string} */ onto, /** @type {string} */ file) => {
+      const box = await tab.locator(onto).boundingBox();
+      assert.ok(box);
+      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+      for (const type of /** @type {const} */ (['dragEnter', 'dragOver', 'drop'])) {
+        await session.send('Input.dispatchDragEvent', { type, x, y, data: { items: [], files: [file], dragOperationsMask: 1 } });
+      }
+    };
+    if (what === 'zip') pack['a zip'](dropped());
+    await drop('.card.drop', dropped());
+    await tab.waitForSelector('.key-card');
+    await drop('.key-card', draft.privateKey);
+    await tab.click('.key-card button[type=submit]');
+    assert.equal(await verdict(tab), 'good');
+    await close();
+  });
+}
+
 test('filters, text, versions, dates and the audit log', inBrowser, async () => {
   const { tab, complaints, close } = await openPage();
   await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
@@ -121,6 +143,38 @@ test('filters, text, versions, dates and the audit log', inBrowser, async () => 
   await tab.click('[data-tab=audit]');
   await tab.waitForSelector('.v-row:has-text("auth.login")');
   assert.match(await tab.innerText('.v-row[data-row="0"]'), /10\.0\.0\.2/);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('hits of a search show while it goes on; another question ends it', inBrowser, async () => {
+  const many = new Draft(join(scratch, 'many'));
+  many.records('events/events-0001', Array.from({ length: 60_000 }, (_, i) => ({ id: `e${i}`, streamIds: ['s'], time: i, type: 'note/txt', content: `${i % 3 === 0 ? 'found' : 'other'} ${'words of a diary '.repeat(20)}` })));
+  many.finish();
+  const { tab, complaints, close } = await openPage();
+  await open(tab, { folder: many.folder, privateKey: many.privateKey });
+  await verdict(tab);
+  await tab.click('tr[data-user] th button');
+  await tab.waitForSelector('[data-count="60000"]');
+  await tab.evaluate(() => {
+    new MutationObserver(() => {
+      const searching = document.querySelector('.table-card .task') !== null;
+      if (searching && document.querySelector('.v-row[data-row="0"]')?.textContent?.includes('found')) Reflect.set(window, 'early', true);
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  await tab.fill('[name=text]', 'FOUND');
+  await tab.press('[name=text]', 'Enter');
+  await tab.waitForSelector('[data-count="20000"]');
+  assert.equal(await tab.evaluate(() => Reflect.get(window, 'early')), true);
+  await tab.fill('[name=text]', 'diary');
+  await tab.press('[name=text]', 'Enter');
+  await tab.click('text=Reset');
+  await tab.waitForSelector('[data-count="60000"]');
+  await tab.waitForTimeout(300);
+  assert.equal(await tab.getAttribute('[data-count]', 'data-count'), '60000');
+  assert.equal(await tab.locator('.table-card .task').count(), 0);
+  await tab.evaluate(() => { const list = document.querySelector('.v-table'); if (list !== null) list.scrollTop = list.scrollHeight; });
+  await tab.waitForSelector('.v-row[data-row="59999"]:has-text("found")');
   assert.deepEqual(complaints, []);
   await close();
 });
@@ -271,6 +325,9 @@ test('French and German are complete', inBrowser, async () => {
     const { tab, close } = await openPage({ locale: code });
     assert.equal(await tab.innerText('h1'), title);
     assert.equal(await tab.getAttribute('html', 'lang'), code);
+    const error = await open(tab, { folder: join(draft.folder, 'users/u1/events') });
+    assert.equal(error?.kind, 'usage');
+    assert.match(error?.message ?? '', code === 'fr' ? /Choisissez le dossier/ : /Wählen Sie den Ordner/, 'what to do is said in the language of the reader');
     await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
     await verdict(tab);
     assert.doesNotMatch(await tab.innerText('main'), /\b(The|of the|users|files)\b/);

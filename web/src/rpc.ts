@@ -61,7 +61,8 @@ export interface CallOptions {
 
 /** An error from the worker. */
 export class CallError extends Error {
-  constructor (readonly kind: string, message: string) {
+  /** `fromCore`: the sentence is the worker's, in English. */
+  constructor (readonly kind: string, message: string, readonly fromCore = false) {
     super(message);
   }
 }
@@ -112,7 +113,7 @@ export class Client {
     }
     await call.tail;
     this.#calls.delete(data.id);
-    if ('failure' in data) call.reject(new CallError(data.failure.kind, data.failure.message));
+    if ('failure' in data) call.reject(new CallError(data.failure.kind, data.failure.message, true));
     else call.resolve(data.result);
   }
 

@@ -5,6 +5,7 @@ mod digest;
 mod error;
 mod file;
 mod keys;
+mod memory;
 
 use wasm_bindgen::prelude::*;
 

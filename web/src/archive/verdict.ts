@@ -81,7 +81,7 @@ export function findingList (findings: Finding[]): HTMLElement {
   const list = h('ul', { class: 'findings' });
   const draw = (count: number) => put(list,
     findings.slice(0, count).map((finding) => h('li', { class: finding.severity, 'data-code': finding.code },
-      h('span', { class: `tag ${finding.severity}` }, t(`severity.${finding.severity}`)), ' ', alien(sentenceOf(finding)))),
+      h('span', { class: `tag ${finding.severity}` }, t(`severity.${finding.severity}`)), ' ', alien(sentenceOf(finding), { lang: 'en' }))),
     count < findings.length && h('li', null, h('button', { type: 'button', class: 'quiet', onclick: () => draw(findings.length) }, t('more', { n: findings.length - count }))));
   draw(SHOWN_AT_ONCE);
   return list;

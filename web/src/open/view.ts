@@ -178,11 +178,12 @@ export function openView (app: App): View {
   return { title: 'open.title', element };
 }
 
-/** An error with what to do: the kind in the reader's language, the sentence as the core says it. */
+/** An error: what it is and what to do in the reader's language, then the sentence as the core says it. */
 export function errorBox (error: CallError | undefined): HTMLElement | undefined {
   if (error === undefined) return undefined;
   return h('div', { class: 'error notice bad', role: 'alert', tabindex: '-1', 'data-kind': error.kind },
-    icon('stop'), h('div', null, h('strong', null, maybe(`error.${error.kind}`, t('error.failed'))), h('p', null, alien(error.message))));
+    icon('stop'), h('div', null, h('strong', null, maybe(`error.${error.kind}`, t('error.failed'))),
+    error.fromCore ? [h('p', null, maybe(`advice.${error.kind}`, '')), h('p', { class: 'small' }, alien(error.message, { lang: 'en' }))] : h('p', null, alien(error.message))));
 }
 
 function asCallError (error: unknown): CallError {

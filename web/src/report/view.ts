@@ -20,7 +20,8 @@ export function reportView (app: App, user?: UserInfo): View {
     offer(new Blob([text], { type: 'application/json' }), fileName(`pryv-backup-${opened.info.id.slice(0, 8)}${user === undefined ? '' : `-${user.username}`}-report.json`));
   };
   const rows = (pairs: Array<[string, unknown]>) => h('dl', { class: 'facts' }, pairs.map(([name, value]) => [h('dt', null, name), h('dd', null, value as Node)]));
-  const findings = allFindings(app).filter(({ path }) => report.findings.some((one) => one.path === path));
+  // What a missing inventory means is said above them.
+  const findings = allFindings(app).filter(({ code }) => code !== 'no-inventory').filter(({ path }) => report.findings.some((one) => one.path === path));
   const element = h('article', { class: 'report' },
     h('nav', { class: 'crumbs', 'aria-label': t('crumbs') }, h('button', { type: 'button', class: 'link', onclick: () => app.back() }, t('back'))),
     h('h1', null, user === undefined ? t('report.title') : [t('report.title'), ': ', alien(user.username)]),

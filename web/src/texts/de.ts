@@ -67,6 +67,11 @@ export const de: Texts = {
   'error.unsupported': 'Diese Sicherung braucht eine neuere Version dieser Seite',
   'error.failed': 'Etwas ist schiefgegangen',
   'error.interrupted': 'Abgebrochen',
+  'advice.usage': 'Wählen Sie den Ordner der Sicherung (den, in dem manifest.json liegt), oder eine einzige .zip- oder .tar-Datei davon.',
+  'advice.key': 'Verwenden Sie die Schlüsseldatei oder die Passphrase, die zu dieser Sicherung gehört; wer die Sicherungen eingerichtet hat, weiß, welche es ist.',
+  'advice.damaged': 'Verwenden Sie eine andere Kopie der Sicherung, und behalten Sie diese: Was darin unbeschädigt ist, lässt sich oft noch lesen.',
+  'advice.unsupported': 'Verwenden Sie die decrypt-backup.html, die neben dieser Sicherung liegt, oder eine neuere.',
+  'advice.failed': 'Versuchen Sie es noch einmal. Geht es wieder schief, versuchen Sie einen anderen Browser, oder decrypt-backup.mjs, das neben dieser Seite liegt.',
 
   'archive.title': 'Sicherung',
   'verify.title': 'Prüfung der Sicherung',

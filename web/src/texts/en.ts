@@ -65,6 +65,11 @@ export const en = {
   'error.unsupported': 'This backup needs a later version of this page',
   'error.failed': 'Something went wrong',
   'error.interrupted': 'Stopped',
+  'advice.usage': 'Choose the folder of the backup (the one in which manifest.json lies), or one .zip or .tar file of it.',
+  'advice.key': 'Use the private key file or the passphrase that belongs to this backup; whoever set up the backups knows which one it is.',
+  'advice.damaged': 'Use another copy of the backup, and keep this one: what is undamaged in it can often still be read.',
+  'advice.unsupported': 'Use the decrypt-backup.html that lies beside this backup, or a newer one.',
+  'advice.failed': 'Try again. If it goes wrong again, try another browser, or decrypt-backup.mjs, which lies beside this page.',
 
   'archive.title': 'Backup',
   'verify.title': 'Check of the backup',

@@ -18,7 +18,7 @@ export class Task {
     this.#bar.setAttribute('aria-label', label);
     this.element = h('div', { class: 'task' },
       h('div', { class: 'task-head' }, h('strong', null, label),
-        h('button', { type: 'button', class: 'quiet', onclick: () => this.#controller.abort() }, t('cancel'))),
+        h('button', { type: 'button', class: 'quiet', onclick: () => this.cancel() }, t('cancel'))),
       this.#bar, this.#line, this.#path);
   }
 
@@ -28,6 +28,10 @@ export class Task {
       signal: this.#controller.signal,
       take: (value) => (value.progress === undefined ? take?.(value) : this.show(value.progress)),
     };
+  }
+
+  cancel (): void {
+    this.#controller.abort();
   }
 
   get cancelled (): boolean {

@@ -41,7 +41,7 @@ export function fieldsTable (looked: LookedAt): HTMLElement {
   const fields = fieldsOf(looked);
   if (fields.length === 0) return h('p', null, t('none'));
   return h('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': t('account.fields') }, h('table', { class: 'plain' },
-    h('thead', null, h('tr', null, [t('account.field'), t('account.value'), t('account.since'), t('account.earlier')].map((name) => h('th', { scope: 'col' }, name)))),
+    h('thead', null, h('tr', null, [t('account.field'), t('account.value'), t('account.since')].map((name) => h('th', { scope: 'col' }, name)), h('th', { scope: 'col', class: 'num' }, t('account.earlier')))),
     h('tbody', null, fields.map(({ field, value, time, earlier }) => h('tr', null, h('th', { scope: 'row' }, alien(field || '—')),
       h('td', null, alien(typeof value === 'string' ? value : JSON.stringify(value ?? null))), h('td', null, time === undefined ? '' : dateTime(time * 1000)), h('td', { class: 'num' }, number(earlier)))))));
 }

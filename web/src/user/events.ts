@@ -27,6 +27,7 @@ export class EventsPanel {
   #form: HTMLFormElement;
   #info: IndexInfo;
   #run = 0;
+  #search: Task | undefined;
 
   constructor (private readonly looked: LookedAt, private readonly kind: Kind) {
     this.#info = looked.info.get(kind) as IndexInfo;
@@ -139,6 +140,9 @@ export class EventsPanel {
 
   async #ask (): Promise<void> {
     const run = ++this.#run;
+    if (this.#search !== undefined) put(this.#searching);
+    this.#search?.cancel(); // its hits are no longer wanted
+    this.#search = undefined;
     const { client } = this.looked.app;
     const { kind } = this;
     const filter = this.#filter;
@@ -148,18 +152,22 @@ export class EventsPanel {
       if (this.#text === '') {
         result = await client.call<QueryResult>('user.query', { kind, filter });
       } else {
-        const task = new Task(t('filter.searching'));
+        const task = this.#search = new Task(t('filter.searching'));
         put(this.#searching, task.element);
+        this.#table.reset(0);
         result = await client.call<QueryResult>('user.search', { kind, filter, text: this.#text }, task.options((value) => {
-          if (run === this.#run) put(this.#status, t('filter.found', { n: value.hits }));
-        })).finally(() => put(this.#searching));
+          if (run !== this.#run) return;
+          put(this.#status, t('filter.found', { n: value.hits }));
+          this.#table.grow(value.hits);
+        })).finally(() => { if (run === this.#run) put(this.#searching); });
       }
       if (run !== this.#run) return;
       put(this.#status, t('filter.found', { n: result.count }));
       this.#status.dataset.count = String(result.count);
       this.#status.dataset.ms = String(Math.round(performance.now() - started));
       this.#status.dataset.workerMs = String(Math.round(result.ms));
-      this.#table.reset(result.count);
+      if (this.#text === '') this.#table.reset(result.count);
+      else this.#table.grow(result.count);
       this.#plot.show(await client.call('user.timeline', { kind, filter, steps: this.#plot.steps }));
     } catch (error) {
       if ((error as CallError).kind !== 'interrupted') put(this.#status, alien((error as Error).message));

@@ -36,14 +36,19 @@ export class VirtualTable<R> {
 
   /** Shows another result. */
   reset (count: number): void {
-    this.#count = count;
     this.#active = 0;
+    this.#scroller.scrollTop = 0;
+    put(this.#spacer);
+    this.grow(count);
+  }
+
+  /** Shows a result that goes on coming in, from where the reader is. */
+  grow (count: number): void {
+    this.#count = count;
     this.#generation++;
     this.#rows.clear();
     this.#scroller.setAttribute('aria-rowcount', String(count + 1));
     this.#spacer.style.height = `${Math.min(HIGHEST, count * this.#rowHeight())}px`;
-    this.#scroller.scrollTop = 0;
-    put(this.#spacer);
     void this.#draw();
   }
 

@@ -4,7 +4,7 @@ import { DecryptError } from '../../../npm/src/errors.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 
-export const { Envelope, FileReader, Sha256, checkManifest, crc32, plan, judge, privateKeyNeedsPassphrase } = bindings;
+export const { Envelope, FileReader, Sha256, checkManifest, crc32, pack, plan, judge, privateKeyNeedsPassphrase, unpack } = bindings;
 export type DataKey = bindings.DataKey;
 export type OpenEnvelope = bindings.Envelope;
 export type Engine = 'host' | 'wasm';

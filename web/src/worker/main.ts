@@ -53,4 +53,9 @@ serve({
   'user.seriesLine': ({ number, field, steps, from, to }, job: Job) => looking().seriesLine(number, field, steps, from, to, job),
   'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'json' }, job: Job) => looking().export(kind, as, job),
   'user.attachment': ({ fileId }: { fileId: string }, job: Job) => looking().attachment(fileId, job),
-}, (error) => ({ kind: kindOf(error), message: messageOf(error) }));
+}, (error) => ({ kind: kindOf(error), message: withoutOptions(messageOf(error)) }));
+
+/** The sentence without advice that only a command line can follow. */
+function withoutOptions (message: string): string {
+  return message.replace(/[;:,] (?:(?:give|try|set) )?--[a-z].*$/, '');
+}

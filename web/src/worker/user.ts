@@ -96,28 +96,31 @@ export class UserSession {
   async search (kind: Kind, filter: Filter, text: string, job: Job): Promise<QueryResult> {
     const started = performance.now();
     const looking = this.#of(kind);
-    const wanted = mask(looking.index, filter);
-    looking.wanted = await search(looking.index, wanted, text, job, () => {});
-    looking.rows = rowsOf(looking.index, looking.wanted, filter.newestFirst === true);
+    const take = (hits: Uint8Array) => {
+      looking.wanted = hits;
+      looking.rows = rowsOf(looking.index, hits, filter.newestFirst === true);
+    };
+    take(await search(looking.index, mask(looking.index, filter), text, job, take));
     return { count: looking.rows.length, ms: performance.now() - started };
   }
 
-  async rows (kind: Kind, from: number, to: number): Promise<Row[]> {
+  rows (kind: Kind, from: number, to: number): Row[] {
     const { index, rows } = this.#of(kind);
-    return Promise.all([...rows.subarray(from, to)].map((row) => index.row(row)));
+    return [...rows.subarray(from, to)].map((row) => index.row(row));
   }
 
-  async record (kind: Kind, row: number): Promise<{ line: string, versions: Array<{ row: number, line: string }> }> {
+  record (kind: Kind, row: number): { line: string, versions: Array<{ row: number, line: string }> } {
     const { index } = this.#of(kind);
-    const line = await index.blocks.line(row);
+    const line = index.blocks.line(row);
     const record = parsed(line);
     const id = record.headId ?? record.id ?? record.eventid;
-    return { line, versions: kind === 'events' && typeof id === 'string' ? (await index.versions(id)).filter((version) => version.row !== row) : [] };
+    return { line, versions: kind === 'events' && typeof id === 'string' ? index.versions(id).filter((version) => version.row !== row) : [] };
   }
 
+  /** What the last question found, over time. */
   timeline (kind: Kind, filter: Filter, steps: number): Timeline {
-    const { index } = this.#of(kind);
-    return timeline(index, mask(index, filter), steps, filter.from, filter.to);
+    const { index, wanted } = this.#of(kind);
+    return timeline(index, wanted, steps, filter.from, filter.to);
   }
 
   numeric (stream: string, type: string, steps: number, from?: number, to?: number): Line {
@@ -130,7 +133,7 @@ export class UserSession {
     const found = await listSeries(this.archive, this.#files('series/'), job);
     const index = this.#looking.get('events')?.index;
     for (const one of found.series) {
-      const event = (await index?.versions(one.eventId))?.map(({ line }) => parsed(line)).find(({ headId }) => headId === undefined || headId === null);
+      const event = index?.versions(one.eventId)?.map(({ line }) => parsed(line)).find(({ headId }) => headId === undefined || headId === null);
       one.eventTime = typeof event?.time === 'number' ? event.time : null;
       one.type = typeof event?.type === 'string' ? event.type : '';
     }
@@ -161,7 +164,7 @@ export class UserSession {
     };
     let text = format.head;
     for (let block = 0; block < index.blocks.blocks; block++) {
-      const lines = await index.blocks.linesOf(block);
+      const lines = index.blocks.linesOf(block);
       const start = index.blocks.startOf(block);
       for (let i = 0; i < lines.length; i++) {
         if (wanted[start + i] === 1) text += format.line(lines[i], records++ === 0);

@@ -44,14 +44,16 @@ function chosenSets (sets: string[], wanted: Set<string>): Uint8Array {
   return Uint8Array.from(sets, (set) => (splitSet(set).some((stream) => wanted.has(stream)) ? 1 : 0));
 }
 
-/** Wanted rows whose line holds the text, in any case; hits are sent as they are found. */
-export async function search (index: RecordIndex, wanted: Uint8Array, text: string, job: Job, found: (rows: number) => void): Promise<Uint8Array> {
+const TURN_MS = 100;
+
+/** Wanted rows whose line holds the text, in any case; `found` is shown the hits as they come. */
+export async function search (index: RecordIndex, wanted: Uint8Array, text: string, job: Job, found: (hits: Uint8Array) => void): Promise<Uint8Array> {
   const needle = JSON.stringify(text).slice(1, -1).toLowerCase();
   const hits = new Uint8Array(wanted.length);
   let count = 0;
-  let told = performance.now();
+  let [told, shown] = [-Infinity, 0];
   for (let block = 0; block < index.blocks.blocks; block++) {
-    const lines = await index.blocks.linesOf(block);
+    const lines = index.blocks.linesOf(block);
     const start = index.blocks.startOf(block);
     for (let i = 0; i < lines.length; i++) {
       if (wanted[start + i] === 1 && lines[i].toLowerCase().includes(needle)) {
@@ -59,11 +61,14 @@ export async function search (index: RecordIndex, wanted: Uint8Array, text: stri
         count++;
       }
     }
-    job.signal.throwIfAborted();
-    if (performance.now() - told > 100) {
+    if (performance.now() - told > TURN_MS) {
+      if (count > shown) found(hits);
+      shown = count;
+      await job.emit({ hits: count });
+      await job.emit({ progress: { done: block + 1, total: index.blocks.blocks, path: '' } });
+      await new Promise((resolve) => setTimeout(resolve)); // other questions, and a cancel, get their turn
+      job.signal.throwIfAborted();
       told = performance.now();
-      found(count);
-      await job.emit({ hits: count, progress: { done: block + 1, total: index.blocks.blocks, path: '' } });
     }
   }
   return hits;

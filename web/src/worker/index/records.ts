@@ -52,13 +52,13 @@ export class RecordIndex {
         for await (const view of pieces) {
           const piece = owned(view);
           shown.guess(before, piece.length, file);
-          await this.blocks.push(piece);
+          this.blocks.push(piece);
         }
       } catch (error) {
         if (job.signal.aborted || kindOf(error) !== 'damaged') throw error;
         this.problems.push(messageOf(error));
       }
-      await this.blocks.endOfFile();
+      this.blocks.endOfFile();
       shown.at(before + file.size, file.path);
     }
     const columns = this.#columns;
@@ -94,18 +94,18 @@ export class RecordIndex {
   }
 
   /** One line of a table. */
-  async row (row: number): Promise<Row> {
-    const record = parsed(await this.blocks.line(row));
+  row (row: number): Row {
+    const record = parsed(this.blocks.line(row));
     return { row, time: this.time[row], type: this.types.names[this.type[row]], streams: this.streamsOf(row), flags: this.flags[row], text: summaryOf(record) };
   }
 
   /** The rows of one record: its newest version and the earlier ones. */
-  async versions (id: string): Promise<Array<{ row: number, line: string }>> {
+  versions (id: string): Array<{ row: number, line: string }> {
     const hash = hashOf(id);
     const found = [];
     for (let row = 0; row < this.idHash.length; row++) {
       if (this.idHash[row] !== hash) continue;
-      const line = await this.blocks.line(row);
+      const line = this.blocks.line(row);
       const record = parsed(line);
       if ((record.headId ?? record.id ?? record.eventid) === id) found.push({ row, line });
     }
