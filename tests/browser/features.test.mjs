@@ -149,13 +149,13 @@ test('filters, text, versions, dates and the audit log', inBrowser, async () => 
 
 test('hits of a search show while it goes on; another question ends it', inBrowser, async () => {
   const many = new Draft(join(scratch, 'many'));
-  many.records('events/events-0001', Array.from({ length: 60_000 }, (_, i) => ({ id: `e${i}`, streamIds: ['s'], time: i, type: 'note/txt', content: `${i % 3 === 0 ? 'found' : 'other'} ${'words of a diary '.repeat(20)}` })));
+  many.records('events/events-0001', Array.from({ length: 120_000 }, (_, i) => ({ id: `e${i}`, streamIds: ['s'], time: i, type: 'note/txt', content: `${i % 3 === 0 ? 'found' : 'other'} ${'words of a diary '.repeat(20)}` })));
   many.finish();
   const { tab, complaints, close } = await openPage();
   await open(tab, { folder: many.folder, privateKey: many.privateKey });
   await verdict(tab);
   await tab.click('tr[data-user] th button');
-  await tab.waitForSelector('[data-count="60000"]');
+  await tab.waitForSelector('[data-count="120000"]');
   await tab.evaluate(() => {
     new MutationObserver(() => {
       const searching = document.querySelector('.table-card .task') !== null;
@@ -164,17 +164,17 @@ test('hits of a search show while it goes on; another question ends it', inBrows
   });
   await tab.fill('[name=text]', 'FOUND');
   await tab.press('[name=text]', 'Enter');
-  await tab.waitForSelector('[data-count="20000"]');
+  await tab.waitForSelector('[data-count="40000"]');
   assert.equal(await tab.evaluate(() => Reflect.get(window, 'early')), true);
   await tab.fill('[name=text]', 'diary');
   await tab.press('[name=text]', 'Enter');
   await tab.click('text=Reset');
-  await tab.waitForSelector('[data-count="60000"]');
+  await tab.waitForSelector('[data-count="120000"]');
   await tab.waitForTimeout(300);
-  assert.equal(await tab.getAttribute('[data-count]', 'data-count'), '60000');
+  assert.equal(await tab.getAttribute('[data-count]', 'data-count'), '120000');
   assert.equal(await tab.locator('.table-card .task').count(), 0);
   await tab.evaluate(() => { const list = document.querySelector('.v-table'); if (list !== null) list.scrollTop = list.scrollHeight; });
-  await tab.waitForSelector('.v-row[data-row="59999"]:has-text("found")');
+  await tab.waitForSelector('.v-row[data-row="119999"]:has-text("found")');
   assert.deepEqual(complaints, []);
   await close();
 });

@@ -22,6 +22,8 @@ export class VirtualTable<R> {
   #spacer = h('div', { class: 'v-spacer', role: 'rowgroup' });
   #scroller: HTMLElement;
   #pending = false;
+  #fetching = false;
+  #stale = false;
 
   constructor (private readonly options: TableOptions<R>) {
     this.#scroller = h('div', {
@@ -37,6 +39,9 @@ export class VirtualTable<R> {
   /** Shows another result. */
   reset (count: number): void {
     this.#active = 0;
+    this.#generation++;
+    this.#rows.clear();
+    this.#fetching = false;
     this.#scroller.scrollTop = 0;
     put(this.#spacer);
     this.grow(count);
@@ -45,11 +50,11 @@ export class VirtualTable<R> {
   /** Shows a result that goes on coming in, from where the reader is. */
   grow (count: number): void {
     this.#count = count;
-    this.#generation++;
-    this.#rows.clear();
+    // Rows that are shown stay until the new ones are there, and a fetch that is under way is not overtaken.
+    this.#stale = true;
     this.#scroller.setAttribute('aria-rowcount', String(count + 1));
     this.#spacer.style.height = `${Math.min(HIGHEST, count * this.#rowHeight())}px`;
-    void this.#draw();
+    if (!this.#fetching) void this.#draw();
   }
 
   #rowHeight (): number {
@@ -83,16 +88,21 @@ export class VirtualTable<R> {
     const to = Math.min(this.#count, Math.ceil(first + this.#bodyHeight() / height) + MARGIN);
     this.#place(from, to, first, height);
     const missing = [];
-    for (let i = from; i < to; i++) if (!this.#rows.has(i)) missing.push(i);
+    for (let i = from; i < to; i++) if (this.#stale || !this.#rows.has(i)) missing.push(i);
     if (missing.length === 0) return;
     const [start, end] = [missing[0], missing[missing.length - 1] + 1];
+    const fresh = this.#stale;
+    this.#stale = false;
+    this.#fetching = true;
     const found = await this.options.fetch(start, end).catch(() => []);
     if (generation !== this.#generation) return;
-    if (this.#rows.size > 2000) this.#rows.clear();
+    this.#fetching = false;
+    if (fresh || this.#rows.size > 2000) this.#rows.clear();
     found.forEach((row, i) => this.#rows.set(start + i, row));
     const now = this.#firstInSight();
     if (Math.abs(now - first) > 0.01) return this.#later();
     this.#place(from, to, first, height);
+    if (this.#stale) this.#later();
   }
 
   #place (from: number, to: number, first: number, height: number): void {
