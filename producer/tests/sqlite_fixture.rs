@@ -192,10 +192,27 @@ fn a_name_given_up_brings_no_series_of_its_other_owners() {
             .map(|line| line["measurement"].clone())
             .collect::<Vec<_>>()
     };
-    // Its own, and nothing of its other owner, whether that is still there or not.
+    // Its own, and nothing of its other owner, who bears the name or gave it up too.
     assert_eq!(series(), [format!("event.{event}")]);
-    open(&users.join("user-index.db"))
-        .execute_batch("DELETE FROM id4name WHERE username = 'bob00'")
+    let index = open(&users.join("user-index.db"));
+    let bob: String = index
+        .query_row(
+            "SELECT userId FROM id4name WHERE username = 'bob00'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    index
+        .execute_batch("UPDATE id4name SET username = 'bob01' WHERE username = 'bob00'")
+        .unwrap();
+    drop(index);
+    let shards: Vec<String> = bob.chars().rev().take(3).map(String::from).collect();
+    let account = users
+        .join(shards.join("/"))
+        .join(&bob)
+        .join("account-1.0.0.sqlite");
+    open(&account)
+        .execute_batch("INSERT INTO account_fields VALUES ('username', '\"bob00\"', 1, 'x')")
         .unwrap();
     assert_eq!(series(), [format!("event.{event}")]);
 }
