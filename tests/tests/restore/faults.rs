@@ -214,11 +214,13 @@ fn the_disk_is_full() {
             return;
         };
         folder::copy(&kept, &target.users);
-        let mut child = spawn(&mut target.restoring(&archive, &["--overwrite"]));
+        let mut child = spawn(&mut target.restoring(&archive, &["--overwrite", "--jobs", "1"]));
         begun(&target, &mut child);
-        // Somebody else takes the room.
+        // Somebody else takes the room, while it holds still.
         let filler = target.users.join("filler");
-        fill_but(&filler, size * part / 10);
+        signal(&child, "-STOP");
+        fill_but(&filler, size * part / 20);
+        signal(&child, "-CONT");
         let failed = child.wait_with_output().unwrap();
         let code = failed.status.code();
         assert!(matches!(code, Some(0 | 5)), "{}", text(&failed));
@@ -234,6 +236,13 @@ fn the_disk_is_full() {
         target.remove();
     }
     assert!(failures > 0, "the disk was never full in time");
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
 }
 
 /// Leaves only so many bytes on the disk of a new file.
