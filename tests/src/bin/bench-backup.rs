@@ -172,7 +172,11 @@ impl<'a> Case<'a> {
         let open = |words: &[&str], key: bool, out: bool| {
             best(|| {
                 let mut command = tool(words);
-                command.arg(archive).stdout(Stdio::null());
+                // Of every user it is told that the hashes are made up.
+                command
+                    .arg(archive)
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null());
                 if key {
                     command.arg("--private-key").arg(self.at("key.pem"));
                 }
@@ -317,7 +321,10 @@ fn measure(command: &mut Command) -> Measured {
         let peak = peak.and_then(|text| text.trim_end_matches("kB").trim().parse().ok());
         memory = memory.max(peak.unwrap_or(0));
         if let Some(ended) = child.try_wait().unwrap() {
-            assert!(ended.success(), "{command:?}: {ended}");
+            // The hashes of a platform that is made up match nothing, which a verification tells.
+            let told =
+                ended.code() == Some(5) && command.get_args().next() == Some("verify".as_ref());
+            assert!(ended.success() || told, "{command:?}: {ended}");
             let time = started.elapsed();
             return Measured { time, memory };
         }
