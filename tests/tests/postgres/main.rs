@@ -3,6 +3,7 @@
 
 mod contents;
 mod faults;
+mod files;
 mod refusals;
 
 use pryv_backup_tests::command::{run, text, tool};
