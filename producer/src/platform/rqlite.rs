@@ -181,6 +181,36 @@ impl Rqlite {
         Ok(())
     }
 
+    /// The keys of unique and indexed values that are of users; none of a platform that has no such table yet.
+    ///
+    /// # Errors
+    /// When the server does not answer or has no leader.
+    pub fn owned(&self, tokens: &[String]) -> Result<Vec<String>, PlatformError> {
+        let sql = "WITH t AS (SELECT value FROM json_each(?)) SELECT key, value FROM keyValue \
+            WHERE key > 'user-unique/' AND key < 'user-unique0' AND value IN t \
+            OR key > 'user-indexed/' AND key < 'user-indexed0' AND substr(key, 14 + instr(substr(key, 14), '/')) IN t";
+        let tokens = serde_json::to_string(tokens).unwrap_or_default();
+        match self.call(QUERY, &serde_json::json!([[sql, tokens]])) {
+            Ok(rows) => Ok(rows.into_iter().map(|(key, _)| key).collect()),
+            Err(e) if e.to_string().contains("no such table") => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Removes entries.
+    ///
+    /// # Errors
+    /// When the server does not answer, has no leader or refuses.
+    pub fn remove(&self, keys: &[String]) -> Result<(), PlatformError> {
+        for keys in keys.chunks(BATCH) {
+            let marks = vec!["?"; keys.len()].join(", ");
+            let mut statement = vec![format!("DELETE FROM keyValue WHERE key IN ({marks})")];
+            statement.extend_from_slice(keys);
+            self.call(EXECUTE, &serde_json::json!([statement]))?;
+        }
+        Ok(())
+    }
+
     /// Asks, and asks again when that may help. All statements can be repeated: they read, or store what may be stored twice.
     fn call(
         &self,

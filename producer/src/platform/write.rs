@@ -157,7 +157,7 @@ pub trait UserWriter {
     fn end(self: Box<Self>) -> Result<Vec<Unheld>, RestoreError>;
 }
 
-/// Takes what belongs to no user. Entries that are there are replaced, but for aliases of other users; nothing is removed.
+/// Takes what belongs to no user. Entries that are there are replaced, but for aliases of other users.
 pub trait SharedWriter {
     /// Who owns these keys of the platform's own database now: the stored values, one for each key.
     ///
@@ -176,6 +176,18 @@ pub trait SharedWriter {
     /// # Errors
     /// When the database refuses.
     fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError>;
+
+    /// The keys of unique and indexed values that are of users: `tokens` are what stands for them in the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn owned(&mut self, tokens: &[String]) -> Result<Vec<String>, RestoreError>;
+
+    /// Removes entries of the platform's own database.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    fn remove(&mut self, keys: &[String]) -> Result<(), RestoreError>;
 
     /// Takes sessions or password resets: complete JSON objects, each with its newline, as a backup holds them.
     ///

@@ -58,6 +58,7 @@ pub struct Size {
 #[must_use]
 pub fn platform(server: &Postgres, users_dir: &Path, size: &Size) -> String {
     let database = server.database();
+    std::fs::create_dir_all(users_dir).unwrap();
     server.sql(&database, SCHEMA);
     let random = &mut Random::new(size.seed);
     let users: Vec<User> = (0..size.users)

@@ -12,6 +12,8 @@ use serde_json::Value;
 use std::{
     fs,
     net::TcpListener,
+    os::unix::fs::{MetadataExt, chown},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 #[test]
@@ -50,6 +52,47 @@ fn a_dry_run_leaves_nothing_and_tells_all() {
             assert!(folder::tree(&target.users) == files, "a file was touched");
         }
     }
+}
+
+#[test]
+fn restored_files_belong_to_the_platform() {
+    let Some(stage) = Stage::new() else { return };
+    if !is_root() {
+        println!("SKIPPED: only root can give files away");
+        return;
+    }
+    let archive = stage.sqlite_fixture().backup("archive");
+    for target in targets(&stage) {
+        fs::create_dir_all(&target.users).unwrap();
+        chown(&target.users, Some(12345), Some(12346)).unwrap();
+        for flags in [&[][..], &["--overwrite"]] {
+            let done = target.restore(&archive, flags);
+            assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+            let found = owners(&target.users);
+            assert!(found.len() > 4, "{found:?}");
+            for (path, owner) in found {
+                assert_eq!(owner, (12345, 12346), "{}", path.display());
+            }
+        }
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// Whose everything below a folder is.
+fn owners(folder: &Path) -> Vec<(PathBuf, (u32, u32))> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let about = fs::symlink_metadata(&path).unwrap();
+        if about.is_dir() {
+            found.extend(owners(&path));
+        }
+        found.push((path, (about.uid(), about.gid())));
+    }
+    found
 }
 
 #[test]

@@ -5,8 +5,12 @@ use pryv_backup_tests::{
     command::{report, text},
     stage::{Platform, Stage},
 };
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 pub fn targets(stage: &Stage) -> Vec<Platform<'_>> {
     std::iter::once(stage.sqlite())
@@ -264,6 +268,70 @@ fn values_that_the_archive_lacks_or_has_cut_come_from_the_account() {
                 .any(|(key, _)| key == "user-unique/email/weird+tag%")
         );
     }
+}
+
+/// What a user had who was replaced does not stay behind: it would keep others from it, or lead to the user.
+#[test]
+fn values_and_aliases_of_who_was_replaced_are_gone() {
+    let Some(stage) = Stage::new() else { return };
+    let archive = stage.sqlite_fixture().backup("archive");
+    for target in targets(&stage) {
+        let done = target.restore(&archive, &[]);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        let (entries, rows) = (target.entries(), target.rows());
+        let others = [
+            ("user-unique/email/bob@r.example", "bob00"),
+            ("user-indexed/former/bob00", "alice"),
+        ];
+        for (key, value) in [
+            ("user-unique/email/former@r.example", "alice"),
+            ("user-indexed/former/alice", "bob00"),
+            others[0],
+            others[1],
+        ] {
+            put(&target, key, value);
+        }
+        let alice = report(&done)["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find_map(|u| {
+                (u["username"] == "alice").then(|| u["userId"].as_str().unwrap().to_owned())
+            });
+        add_alias(&target, "former-alias", &alice.unwrap());
+        assert!(target.rows() != rows);
+        let again = target.restore(&archive, &["--overwrite", "--user", "alice"]);
+        assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+        let mut due = entries.clone();
+        due.extend(others.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let after = target.entries();
+        assert!(
+            after == due,
+            "{:?}",
+            after.symmetric_difference(&due).collect::<Vec<_>>()
+        );
+        let (before, after) = (aliases(&rows), aliases(&target.rows()));
+        assert_eq!(before, after);
+    }
+}
+
+fn add_alias(target: &Platform<'_>, alias: &str, user_id: &str) {
+    let index = target.users.join("user-index.db");
+    if index.exists() {
+        let sql = "INSERT INTO alias4id (alias, userId) VALUES (?, ?)";
+        let index = Connection::open(index).unwrap();
+        index.execute(sql, [alias, user_id]).unwrap();
+    } else {
+        target.sql(&format!(
+            "INSERT INTO alias_index (alias, user_id) VALUES ('{alias}', '{user_id}')"
+        ));
+    }
+}
+
+fn aliases(rows: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let place = |place: &str| place.ends_with("alias4id") || place == "alias_index";
+    let lists = rows.iter().filter(|(of, _)| place(of));
+    lists.flat_map(|(_, rows)| rows.clone()).collect()
 }
 
 /// Accesses name aliases even where the archive has no list of them.

@@ -57,6 +57,20 @@ impl Conflict {
 }
 
 impl Wanted {
+    /// How many records they have, as the archive tells it; series and accounts left out.
+    pub fn records(&self) -> u64 {
+        let counts = self.users.iter().map(|user| {
+            let stats = &user.stats;
+            stats.streams
+                + stats.accesses
+                + stats.profile
+                + stats.webhooks
+                + stats.events
+                + stats.audit
+        });
+        counts.sum()
+    }
+
     /// Everybody whom the archive was opened for.
     pub fn of(
         archive: &Archive,

@@ -123,7 +123,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         &tally,
         Goal::Users {
             users: wanted.users.len() as u64,
-            records: None,
+            records: Some(wanted.records()).filter(|count| *count > 0),
         },
         manner(args),
         || {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use serde::{Deserialize, Serialize};
 
-use super::{refused, remove};
+use super::{owner, refused, remove};
 use crate::platform::attachments::folder;
 use crate::platform::write::RestoreError;
 use crate::platform::{PlatformError, User};
@@ -102,8 +102,10 @@ impl Journal {
 
     fn write_aside(&self) -> Result<File, RestoreError> {
         for number in 0..self.owners.len() {
-            let marker = self.staged.join(number.to_string()).join(MARKER);
+            let folder = self.staged.join(number.to_string());
+            let marker = folder.join(MARKER);
             File::create(&marker).map_err(|e| refused(&marker, e))?;
+            owner::give_all(&self.base, &folder)?;
         }
         let stored = Stored {
             user_id: self.user.user_id.clone(),
@@ -133,7 +135,7 @@ impl Journal {
                 continue;
             }
             if let Some(parent) = place.parent() {
-                fs::create_dir_all(parent).map_err(|e| refused(parent, e))?;
+                owner::make(parent)?;
             }
             let swap = |flags| renameat_with(CWD, &staged, CWD, &place, flags);
             match swap(RenameFlags::EXCHANGE) {

@@ -6,6 +6,7 @@
 
 mod begun;
 mod journal;
+pub mod owner;
 
 pub use begun::Begun;
 pub use journal::{Journal, Mark};
@@ -47,7 +48,7 @@ impl Staging {
         let root = &staging.root;
         let path = root.join("lock");
         loop {
-            fs::create_dir_all(root).map_err(|e| refused(root, e))?;
+            owner::make(root)?;
             let lock = File::create(&path).map_err(|e| refused(&path, e))?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
                 RestoreError::Conflict {

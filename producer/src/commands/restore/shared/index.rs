@@ -93,6 +93,7 @@ impl Work<'_> {
                 fields.insert(entry.field.clone(), entry.is_unique);
             }
             let Some(standing) = work.standing.get(&owner).cloned() else {
+                work.strangers = true;
                 work.leave_out("of users that were not restored, or of another key");
                 return Ok(());
             };

@@ -14,12 +14,15 @@ use crate::{
     config::Config,
     platform::{
         Shared,
+        pii::Pii,
         write::{PlatformWriter, RestoreError, SharedWriter},
     },
 };
 
 /// Entries that are written at once.
 const BATCH: usize = 500;
+/// Users who are looked for at once: each time all entries are looked at.
+const MANY: usize = 5000;
 /// Keys that say what this platform is, not what the archived one was.
 const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
 
@@ -51,6 +54,8 @@ pub fn restore(
         standing: HashMap::new(),
         ids: HashSet::new(),
         waiting: Vec::new(),
+        former: HashSet::new(),
+        strangers: false,
         written: 0,
         left_out: BTreeMap::new(),
         indexed: HashSet::new(),
@@ -77,6 +82,10 @@ struct Work<'a> {
     standing: HashMap<String, Standing<'a>>,
     ids: HashSet<&'a str>,
     waiting: Vec<(String, String)>,
+    /// Keys of values that users had who were replaced; those that they have no longer are removed.
+    former: HashSet<String>,
+    /// Whether entries of the archive are of nobody who was restored.
+    strangers: bool,
     written: u64,
     left_out: BTreeMap<String, u64>,
     /// Users and fields of which an entry was written.
@@ -87,15 +96,42 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn run(&mut self) -> Result<(), RestoreError> {
+        self.owned()?;
         self.index()?;
         self.names()?;
         self.cores()?;
         self.keys()?;
         self.flush()?;
+        self.remove_former()?;
         for kind in [Shared::Sessions, Shared::PasswordResets] {
             self.lines_of(kind)?;
         }
         Ok(())
+    }
+
+    /// What the users who may have been replaced had.
+    fn owned(&mut self) -> Result<(), RestoreError> {
+        if !self.overwrite {
+            return Ok(());
+        }
+        let tokens: BTreeSet<String> = self.standing.values().map(|s| s.token.clone()).collect();
+        let tokens: Vec<String> = tokens.into_iter().collect();
+        for tokens in tokens.chunks(MANY) {
+            self.former.extend(self.shared.owned(tokens)?);
+        }
+        Ok(())
+    }
+
+    /// What they have no longer. Where entries of the archive are hashed with a key that this platform does not have, nobody knows
+    /// which those are.
+    fn remove_former(&mut self) -> Result<(), RestoreError> {
+        let former: Vec<String> = self.former.drain().collect();
+        if self.strangers && matches!(self.config.pii, Pii::Hashed(_)) {
+            return Ok(());
+        }
+        former
+            .chunks(BATCH)
+            .try_for_each(|keys| self.shared.remove(keys))
     }
 
     fn stand(&mut self, done: &'a Done) {
@@ -136,6 +172,7 @@ impl<'a> Work<'a> {
     }
 
     fn put(&mut self, key: String, value: String) -> Result<(), RestoreError> {
+        self.former.remove(&key);
         self.waiting.push((key, value));
         if self.waiting.len() < BATCH {
             return Ok(());

@@ -6,6 +6,7 @@ mod copy_in;
 mod feed;
 mod group;
 mod rows;
+mod shared;
 mod user;
 
 use std::collections::{HashMap, HashSet};
@@ -14,16 +15,16 @@ use std::sync::Mutex;
 use self::age::Age;
 use self::group::PostgresGroup;
 use self::rows::Layout;
+use self::shared::PostgresShared;
 use super::connection::{Connection, Server, literal};
 use super::tables::Tables;
 use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
-use crate::platform::json::Fields;
 use crate::platform::staging::{Mark, Staging};
 use crate::platform::write::{
     GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter,
 };
-use crate::platform::{Collection, Shared, User, lock};
+use crate::platform::{Collection, User, lock};
 
 /// Users in one transaction.
 const TOGETHER: usize = 200;
@@ -183,6 +184,9 @@ impl PostgresWriter {
             ));
         }
         statements.push(format!("DELETE FROM users_index WHERE user_id IN ({ids})"));
+        if self.age.aliases {
+            statements.push(format!("DELETE FROM alias_index WHERE user_id IN ({ids})"));
+        }
         for table in self.user_tables() {
             statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
         }
@@ -392,95 +396,5 @@ impl PlatformWriter for PostgresWriter {
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
         Ok(Some(Box::new(PostgresShared(self))))
-    }
-}
-
-/// What belongs to no user, or to all.
-struct PostgresShared<'a>(&'a PostgresWriter);
-
-impl SharedWriter for PostgresShared<'_> {
-    fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError> {
-        match &self.0.index {
-            Index::None => Ok(vec![None; keys.len()]),
-            Index::Rqlite(index) => Ok(index.values(keys)?),
-            Index::Postgres if keys.is_empty() => Ok(Vec::new()),
-            Index::Postgres => {
-                let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
-                let sql = format!(
-                    "SELECT key, value FROM platform_kv WHERE key IN ({})",
-                    list.join(", ")
-                );
-                let mut found: HashMap<String, String> = self.0.pairs(&sql)?.into_iter().collect();
-                Ok(keys.iter().map(|key| found.remove(key)).collect())
-            }
-        }
-    }
-
-    fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError> {
-        match &self.0.index {
-            Index::None => Ok(Vec::new()),
-            Index::Rqlite(index) => Ok(index.beginning(prefix)?),
-            Index::Postgres => self.0.pairs(&format!(
-                "SELECT key, value FROM platform_kv WHERE starts_with(key, {}) ORDER BY key COLLATE \"C\"",
-                literal(prefix)
-            )),
-        }
-    }
-
-    fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError> {
-        match &self.0.index {
-            Index::None => Ok(()),
-            Index::Rqlite(index) => Ok(index.put(entries)?),
-            Index::Postgres => {
-                let statements: Vec<String> = entries
-                    .iter()
-                    .map(|(key, value)| {
-                        format!(
-                            "INSERT INTO platform_kv (key, value) VALUES ({}, {}) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                            literal(key),
-                            literal(value)
-                        )
-                    })
-                    .collect();
-                self.0.durably(&statements)
-            }
-        }
-    }
-
-    fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError> {
-        let mut statements = Vec::new();
-        for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-            let text = String::from_utf8_lossy(line);
-            let fields = Fields::parse(&text).map_err(|what| RestoreError::Record {
-                collection: "platform",
-                what,
-            })?;
-            let get = |name: &str| literal(&rows::string(fields.get(name).unwrap_or("null")));
-            let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
-            statements.push(match kind {
-                Shared::Aliases if !self.0.age.aliases => continue,
-                Shared::Aliases => format!(
-                    "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO NOTHING",
-                    get("alias"),
-                    get("userId")
-                ),
-                Shared::Sessions => format!(
-                    "INSERT INTO sessions (id, data, expires) VALUES ({}, {}::jsonb, {}) \
-                     ON CONFLICT (id) DO UPDATE SET data = excluded.data, expires = excluded.expires",
-                    get("id"),
-                    literal(fields.get("data").unwrap_or("null")),
-                    until()
-                ),
-                Shared::PasswordResets => format!(
-                    "INSERT INTO password_resets (id, username, expires) VALUES ({}, {}, {}) \
-                     ON CONFLICT (id) DO UPDATE SET username = excluded.username, expires = excluded.expires",
-                    get("id"),
-                    get("username"),
-                    until()
-                ),
-                Shared::Index | Shared::Keys => continue,
-            });
-        }
-        self.0.durably(&statements)
     }
 }

@@ -18,7 +18,7 @@ pub use self::user::{SqliteUser, path};
 use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
-use crate::platform::staging::{Journal, Mark, Staging, decide, refused};
+use crate::platform::staging::{Journal, Mark, Staging, decide, owner};
 use crate::platform::write::{
     GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, Unheld,
     UserWriter,
@@ -58,7 +58,9 @@ impl SqliteWriter {
         let User { user_id, username } = &journal.user;
         let rows = || -> rusqlite::Result<()> {
             let change = index.unchecked_transaction()?;
-            change.execute("DELETE FROM id4name WHERE userId = ?", [user_id])?;
+            for table in ["id4name", "alias4id"] {
+                change.execute(&format!("DELETE FROM {table} WHERE userId = ?"), [user_id])?;
+            }
             change.execute(
                 "INSERT OR REPLACE INTO id4name (username, userId) VALUES (?, ?)",
                 [username, user_id],
@@ -82,7 +84,9 @@ impl SqliteWriter {
 /// A file that the platform has open too, or will.
 fn open(path: PathBuf, schema: &str) -> Result<(PathBuf, Connection), RestoreError> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| refused(folder, e))?;
+        owner::make(folder)?;
+        // SQLite gives the files beside it to the owner of this one.
+        owner::make_file(folder, &path)?;
     }
     let connection = Connection::open(&path).map_err(|e| failed(&path, e))?;
     connection
@@ -265,6 +269,20 @@ impl SharedWriter for SqliteShared<'_> {
     fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError> {
         match &self.0.index {
             Some(index) => Ok(index.put(entries)?),
+            None => Ok(()),
+        }
+    }
+
+    fn owned(&mut self, tokens: &[String]) -> Result<Vec<String>, RestoreError> {
+        match &self.0.index {
+            Some(index) => Ok(index.owned(tokens)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn remove(&mut self, keys: &[String]) -> Result<(), RestoreError> {
+        match &self.0.index {
+            Some(index) => Ok(index.remove(keys)?),
             None => Ok(()),
         }
     }

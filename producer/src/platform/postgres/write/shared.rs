@@ -1,0 +1,135 @@
+//! What belongs to no user, or to all, on its way into the database.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{PostgresWriter, rows};
+use crate::platform::Shared;
+use crate::platform::json::Fields;
+use crate::platform::postgres::{Index, connection::literal};
+use crate::platform::write::{RestoreError, SharedWriter};
+
+/// What belongs to no user, or to all.
+pub struct PostgresShared<'a>(pub(super) &'a PostgresWriter);
+
+impl SharedWriter for PostgresShared<'_> {
+    fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(vec![None; keys.len()]),
+            Index::Rqlite(index) => Ok(index.values(keys)?),
+            Index::Postgres if keys.is_empty() => Ok(Vec::new()),
+            Index::Postgres => {
+                let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
+                let sql = format!(
+                    "SELECT key, value FROM platform_kv WHERE key IN ({})",
+                    list.join(", ")
+                );
+                let mut found: HashMap<String, String> = self.0.pairs(&sql)?.into_iter().collect();
+                Ok(keys.iter().map(|key| found.remove(key)).collect())
+            }
+        }
+    }
+
+    fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(Vec::new()),
+            Index::Rqlite(index) => Ok(index.beginning(prefix)?),
+            Index::Postgres => self.0.pairs(&format!(
+                "SELECT key, value FROM platform_kv WHERE starts_with(key, {}) ORDER BY key COLLATE \"C\"",
+                literal(prefix)
+            )),
+        }
+    }
+
+    fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(()),
+            Index::Rqlite(index) => Ok(index.put(entries)?),
+            Index::Postgres => {
+                // No statement may have the same key twice; the last one counts.
+                let rows: BTreeMap<&str, &str> = entries
+                    .iter()
+                    .map(|(key, value)| (key.as_str(), value.as_str()))
+                    .collect();
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                let rows: Vec<String> = rows
+                    .iter()
+                    .map(|(key, value)| format!("({}, {})", literal(key), literal(value)))
+                    .collect();
+                self.0.durably(&[format!(
+                    "INSERT INTO platform_kv (key, value) VALUES {} ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    rows.join(", ")
+                )])
+            }
+        }
+    }
+
+    fn owned(&mut self, tokens: &[String]) -> Result<Vec<String>, RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(Vec::new()),
+            Index::Rqlite(index) => Ok(index.owned(tokens)?),
+            Index::Postgres => {
+                let list: Vec<String> = tokens.iter().map(|token| literal(token)).collect();
+                let list = format!("ARRAY[{}]::text[]", list.join(", "));
+                let keys = self.0.pairs(&format!(
+                    "SELECT key, '' FROM platform_kv WHERE starts_with(key, 'user-unique/') AND value = ANY({list}) \
+                     OR starts_with(key, 'user-indexed/') AND substring(key FROM '^user-indexed/[^/]*/(.*)$') = ANY({list})"
+                ))?;
+                Ok(keys.into_iter().map(|(key, _)| key).collect())
+            }
+        }
+    }
+
+    fn remove(&mut self, keys: &[String]) -> Result<(), RestoreError> {
+        match &self.0.index {
+            Index::None => Ok(()),
+            Index::Rqlite(index) => Ok(index.remove(keys)?),
+            Index::Postgres if keys.is_empty() => Ok(()),
+            Index::Postgres => {
+                let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
+                self.0.durably(&[format!(
+                    "DELETE FROM platform_kv WHERE key IN ({})",
+                    list.join(", ")
+                )])
+            }
+        }
+    }
+
+    fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError> {
+        let mut statements = Vec::new();
+        for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let text = String::from_utf8_lossy(line);
+            let fields = Fields::parse(&text).map_err(|what| RestoreError::Record {
+                collection: "platform",
+                what,
+            })?;
+            let get = |name: &str| literal(&rows::string(fields.get(name).unwrap_or("null")));
+            let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
+            statements.push(match kind {
+                Shared::Aliases if !self.0.age.aliases => continue,
+                Shared::Aliases => format!(
+                    "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO NOTHING",
+                    get("alias"),
+                    get("userId")
+                ),
+                Shared::Sessions => format!(
+                    "INSERT INTO sessions (id, data, expires) VALUES ({}, {}::jsonb, {}) \
+                     ON CONFLICT (id) DO UPDATE SET data = excluded.data, expires = excluded.expires",
+                    get("id"),
+                    literal(fields.get("data").unwrap_or("null")),
+                    until()
+                ),
+                Shared::PasswordResets => format!(
+                    "INSERT INTO password_resets (id, username, expires) VALUES ({}, {}, {}) \
+                     ON CONFLICT (id) DO UPDATE SET username = excluded.username, expires = excluded.expires",
+                    get("id"),
+                    get("username"),
+                    until()
+                ),
+                Shared::Index | Shared::Keys => continue,
+            });
+        }
+        self.0.durably(&statements)
+    }
+}
