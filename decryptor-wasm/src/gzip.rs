@@ -9,8 +9,11 @@ use miniz_oxide::inflate::{
 
 use crate::{Error, Result};
 
-/// Size of the ring that inflated bytes pass through; a power of two, at least deflate's 32 KiB window.
-const RING: usize = 256 * 1024;
+/// Sizes of the ring that inflated bytes pass through; powers of two, at least deflate's 32 KiB window.
+const SMALLEST_RING: usize = 32 * 1024;
+const LARGEST_RING: usize = 256 * 1024;
+/// How much larger records are than what is stored of them, mostly.
+const INFLATION: usize = 8;
 
 /// Inflates a gzip file piece by piece; checks the CRC and length of every member.
 pub struct Gunzip {
@@ -33,21 +36,21 @@ enum Stage {
     Trailer,
 }
 
-impl Default for Gunzip {
-    fn default() -> Self {
+impl Gunzip {
+    /// `stored`: about how many bytes there are to inflate. Any number inflates all the same; a ring for few is made faster.
+    pub fn new(stored: usize) -> Self {
+        let ring = stored.saturating_mul(INFLATION).min(LARGEST_RING);
         Gunzip {
             stage: Stage::Start,
             inflater: Box::default(),
-            ring: vec![0; RING],
+            ring: vec![0; ring.next_power_of_two().max(SMALLEST_RING)],
             at: 0,
             crc: crc32fast::Hasher::new(),
             size: 0,
             pending: Vec::new(),
         }
     }
-}
 
-impl Gunzip {
     /// Takes some of `input` and makes at most 256 KiB of inflated bytes: how many it took, and where [`Gunzip::inflated`] has
     /// the made ones. Call again with the rest until both are nothing.
     pub fn step(&mut self, input: &[u8]) -> Result<(usize, Range<usize>)> {
@@ -92,7 +95,7 @@ impl Gunzip {
                     }
                     self.crc.update(&self.ring[start..start + made]);
                     self.size = self.size.wrapping_add(made as u32);
-                    self.at = (start + made) & (RING - 1);
+                    self.at = (start + made) & (self.ring.len() - 1);
                     if made > 0 {
                         return Ok((used, start..start + made));
                     }
@@ -215,7 +218,7 @@ mod tests {
     }
 
     fn inflate(file: &[u8], piece: usize) -> Result<Vec<u8>> {
-        let mut gunzip = Gunzip::default();
+        let mut gunzip = Gunzip::new(piece);
         let mut out = Vec::new();
         for chunk in file.chunks(piece) {
             let mut at = 0;
@@ -242,6 +245,28 @@ mod tests {
                 b"hello world",
                 "pieces of {piece}"
             );
+        }
+    }
+
+    /// Copies reach back over the whole window, whatever the ring's size.
+    #[test]
+    fn any_ring_holds_the_window() {
+        let mut state = 1u32;
+        let noise: Vec<u8> = (0..32_000)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        let text = noise.repeat(20);
+        let packed = miniz_oxide::deflate::compress_to_vec(&text, 6);
+        assert!(packed.len() < noise.len() * 2);
+        let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        file.extend_from_slice(&packed);
+        file.extend_from_slice(&crc32fast::hash(&text).to_le_bytes());
+        file.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        for piece in [100, 5000, 1 << 20] {
+            assert!(inflate(&file, piece).unwrap() == text, "pieces of {piece}");
         }
     }
 

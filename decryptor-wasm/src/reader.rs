@@ -78,7 +78,7 @@ impl<A: Aead> FileReader<A> {
         };
         FileReader {
             decoder,
-            gunzip: options.gunzip.then(Gunzip::default),
+            gunzip: options.gunzip.then(|| Gunzip::new(size)),
             lines: options.lines.then(LineChecker::default),
             buffer: vec![0; size],
             kept: 0,

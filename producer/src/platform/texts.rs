@@ -13,7 +13,9 @@ pub struct Lost {
 
 /// JSON without what not every store can hold.
 pub fn storable<'a>(json: &'a str, lost: &mut Lost) -> Cow<'a, str> {
-    if !json.contains("\\u") {
+    // Most texts have no backslash at all.
+    let escaped = memchr::memchr(b'\\', json.as_bytes()).is_some();
+    if !escaped || !json.contains("\\u") {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len());

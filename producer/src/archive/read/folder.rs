@@ -9,6 +9,9 @@ use std::{
 use decryptor_wasm::{Error, ErrorKind, Result};
 use rustix::fs::{Mode, OFlags};
 
+/// Folders for which a thread of its own is worth it.
+const LEAST: usize = 64;
+
 /// The folder of an archive on this machine. Symbolic links are refused: an archive holds none, and one could make a file outside
 /// the folder look like a part of it.
 #[derive(Debug, Clone)]
@@ -32,10 +35,30 @@ impl Folder {
 
     /// Every file with its size in bytes, sorted by path.
     pub fn list(&self) -> Result<Vec<(String, u64)>> {
-        let mut found = Vec::new();
-        walk(&self.0, "", &mut found)?;
-        found.sort();
-        Ok(found)
+        let mut found = Found::default();
+        let mut level = vec![(self.0.clone(), String::new())];
+        // Folders of one level are looked into side by side: there may be several for each user.
+        while !level.is_empty() {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let share = level.len().div_ceil(cores).max(LEAST);
+            let looked: Vec<Result<Found>> = std::thread::scope(|scope| {
+                let mut shares = level.chunks(share);
+                let own = shares.next().unwrap_or_default();
+                let others: Vec<_> = shares.map(|share| scope.spawn(|| look(share))).collect();
+                let own = std::iter::once(look(own));
+                let ended = |_| Err(Error::new(ErrorKind::Failed, "a reading thread ended"));
+                own.chain(others.into_iter().map(|t| t.join().unwrap_or_else(ended)))
+                    .collect()
+            });
+            for looked in looked {
+                let looked = looked?;
+                found.files.extend(looked.files);
+                found.folders.extend(looked.folders);
+            }
+            level = std::mem::take(&mut found.folders);
+        }
+        found.files.sort();
+        Ok(found.files)
     }
 
     /// Opens one of its files.
@@ -66,7 +89,24 @@ pub(super) fn unreadable(path: &str, error: &io::Error) -> Error {
     Error::new(ErrorKind::Failed, format!("cannot read {path}: {error}"))
 }
 
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<()> {
+/// What lies in folders.
+#[derive(Default)]
+struct Found {
+    /// Paths within the archive, and sizes in bytes.
+    files: Vec<(String, u64)>,
+    /// Where they are, and what begins the paths of what lies in them.
+    folders: Vec<(PathBuf, String)>,
+}
+
+fn look(folders: &[(PathBuf, String)]) -> Result<Found> {
+    let mut found = Found::default();
+    for (folder, prefix) in folders {
+        look_into(folder, prefix, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn look_into(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
     let failed = |e: io::Error| {
         let at = folder.display();
         match e.kind() {
@@ -96,9 +136,10 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(
         let path = format!("{prefix}{name}");
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() {
-            walk(&on_disk, &format!("{path}/"), found)?;
+            found.folders.push((on_disk, format!("{path}/")));
         } else if kind.is_file() {
-            found.push((path, entry.metadata().map_err(failed)?.len()));
+            let size = entry.metadata().map_err(failed)?.len();
+            found.files.push((path, size));
         } else {
             let what = if kind.is_symlink() {
                 "a symbolic link"
