@@ -286,7 +286,7 @@ pub struct RestoreArgs {
     /// Check the hashes of events, accesses and attachments before a user is made to stand.
     #[arg(long, requires = "restore")]
     pub verify_integrity: bool,
-    /// Whether a record that never matched its hash, in a backup proven intact, fails its user.
+    /// Whether a record that never matched its hash, in a backup proven intact, fails its user; strict checks the hashes too.
     #[arg(long, value_enum, default_value_t = IntegrityArg::Normal, requires = "restore")]
     pub integrity: IntegrityArg,
     /// Remove the backup when every user of it was restored, and the platform gave back what it holds.
@@ -315,10 +315,15 @@ impl RestoreArgs {
         self.delete_on_success || self.move_on_success.is_some()
     }
 
+    /// Whether hashes are checked.
+    pub fn verifies(&self) -> bool {
+        self.verify_integrity || self.integrity == IntegrityArg::Strict
+    }
+
     /// Whether what the platform gives back is compared with what the backup holds: when that is asked for, and whenever the
     /// backup is not to stay.
     pub fn compares(&self) -> bool {
-        self.verify_integrity || self.disposes()
+        self.verifies() || self.disposes()
     }
 }
 
@@ -328,11 +333,21 @@ pub enum IntegrityArg {
     Strict,
 }
 
+/// As Pryv.io has them.
+fn is_username(text: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let (first, last) = (text.bytes().next(), text.bytes().last());
+    first.is_some_and(fine)
+        && last.is_some_and(fine)
+        && text.bytes().all(|byte| fine(byte) || byte == b'-')
+}
+
 fn renaming(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
-            Ok((old.to_owned(), new.to_owned()))
-        }
+        Some((_, new)) if !is_username(new) => Err(format!(
+            "{new:?} is no username: lower-case letters, digits and hyphens between them"
+        )),
+        Some((old, new)) if !old.is_empty() => Ok((old.to_owned(), new.to_owned())),
         _ => Err("write OLD=NEW".to_owned()),
     }
 }

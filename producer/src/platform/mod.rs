@@ -5,7 +5,7 @@
 
 mod attachments;
 mod index;
-mod json;
+pub mod json;
 pub mod pii;
 mod postgres;
 mod rqlite;

@@ -82,11 +82,11 @@ pub trait PlatformWriter: Sync {
     /// When it cannot be read.
     fn begun(&self) -> Result<HashSet<String>, RestoreError>;
 
-    /// What all users share was told of everybody.
+    /// What all users share was told of these: user ids.
     ///
     /// # Errors
     /// When the disk refuses.
-    fn ended(&self) -> Result<(), RestoreError>;
+    fn ended(&self, users: &HashSet<String>) -> Result<(), RestoreError>;
 
     /// The way in for what belongs to no user, when the platform has a database of its own.
     ///
@@ -188,6 +188,23 @@ pub trait SharedWriter {
     /// # Errors
     /// When the database refuses.
     fn remove(&mut self, keys: &[String]) -> Result<(), RestoreError>;
+
+    /// Whether the platform's own database takes texts with the character U+0000.
+    fn takes_nul(&self) -> bool {
+        true
+    }
+
+    /// Names beside the usernames that lead to a user: user ids by alias; none where there is no place for them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn aliases(&mut self) -> Result<Option<HashMap<String, String>>, RestoreError>;
+
+    /// Removes aliases.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    fn remove_aliases(&mut self, aliases: &[String]) -> Result<(), RestoreError>;
 
     /// Takes sessions or password resets: complete JSON objects, each with its newline, as a backup holds them.
     ///

@@ -10,6 +10,7 @@ mod faults;
 mod hostile;
 mod integrity;
 mod kills;
+mod owners;
 mod postgres;
 mod round_trips;
 mod shared;

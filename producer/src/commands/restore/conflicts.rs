@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::{
-    lines,
-    shared::{Entry, stored_value},
-};
+use super::{lines, unique};
 use crate::{
     archive::read::Archive,
     config::Config,
@@ -47,7 +44,7 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    fn clash(what: String) -> Self {
+    pub(super) fn clash(what: String) -> Self {
         Self {
             what,
             merely_there: false,
@@ -59,16 +56,20 @@ impl Conflict {
 impl Wanted {
     /// How many records they have, as the archive tells it; series and accounts left out.
     pub fn records(&self) -> u64 {
-        let counts = self.users.iter().map(|user| {
+        // The numbers are what anybody may have written there.
+        self.users.iter().fold(0, |sum: u64, user| {
             let stats = &user.stats;
-            stats.streams
-                + stats.accesses
-                + stats.profile
-                + stats.webhooks
-                + stats.events
-                + stats.audit
-        });
-        counts.sum()
+            [
+                stats.streams,
+                stats.accesses,
+                stats.profile,
+                stats.webhooks,
+                stats.events,
+                stats.audit,
+            ]
+            .into_iter()
+            .fold(sum, u64::saturating_add)
+        })
     }
 
     /// Everybody whom the archive was opened for.
@@ -106,18 +107,27 @@ impl Wanted {
                 )));
             }
         }
+        let bad = |what: String| Failure {
+            code: 4,
+            message: format!(
+                "manifest.json {what}; it was changed: use another copy of the backup"
+            ),
+        };
+        let mut ids = HashSet::new();
+        for user in &users {
+            let id = user.source.user_id.as_str();
+            if !ids.insert(id) {
+                return Err(bad(format!("names the user {id} twice")));
+            }
+            // Series of others are kept under such names.
+            if id.starts_with("user.") {
+                return Err(bad(format!("names a user {id:?}, which is no user id")));
+            }
+        }
         let mut names: HashMap<&str, &str> = HashMap::new();
         for user in &users {
             let id = user.source.user_id.as_str();
             if let Some(other) = names.insert(&user.target.username, id) {
-                if other == id {
-                    return Err(Failure {
-                        code: 4,
-                        message: format!(
-                            "manifest.json names the user {id} twice; it was changed: use another copy of the backup"
-                        ),
-                    });
-                }
                 return Err(Failure::usage(format!(
                     "the users {other} and {} would both be called {:?}; pass --remap-user OLD=NEW",
                     user.source.user_id, user.target.username
@@ -180,7 +190,7 @@ pub fn find(
     if !writer.takes_versions() {
         versions(archive, wanted, &mut found)?;
     }
-    unique(writer, archive, wanted, config, &mut found)?;
+    unique::find(writer, archive, wanted, overwrite, config, &mut found)?;
     Ok(found)
 }
 
@@ -236,6 +246,12 @@ fn other_names<'p>(
         .iter()
         .map(|user| (user.source.user_id.as_str(), user))
         .collect();
+    // As they will be called.
+    let names: HashMap<&str, &str> = wanted
+        .users
+        .iter()
+        .map(|user| (user.target.username.as_str(), user.source.user_id.as_str()))
+        .collect();
     let stem = format!("{}.", Shared::Aliases.stem());
     for file in archive.files().iter().filter(|f| f.path.starts_with(&stem)) {
         lines::each(archive, file, &mut |lines| {
@@ -246,6 +262,14 @@ fn other_names<'p>(
                 let Some(user) = users.get(user_id.as_str()) else {
                     continue;
                 };
+                if let Some(other) = names.get(alias.as_str()).filter(|id| **id != user_id) {
+                    found.entry((*other).to_owned()).or_insert_with(|| {
+                        Conflict::clash(format!(
+                            "{alias:?} is an alias of {:?} in this backup",
+                            user.target.username
+                        ))
+                    });
+                }
                 if owner_of(&alias).is_some_and(|owner| owner != user.target.user_id) {
                     found.entry(user_id).or_insert_with(|| {
                         Conflict::clash(format!(
@@ -257,68 +281,6 @@ fn other_names<'p>(
             }
             Ok(())
         })?;
-    }
-    Ok(())
-}
-
-/// Unique values that somebody else holds on the platform.
-fn unique(
-    writer: &dyn PlatformWriter,
-    archive: &Archive,
-    wanted: &Wanted,
-    config: &Config,
-    found: &mut BTreeMap<String, Conflict>,
-) -> Result<(), RestoreError> {
-    let Some(mut shared) = writer.shared()? else {
-        return Ok(());
-    };
-    let names: HashMap<&str, &Chosen> = wanted
-        .users
-        .iter()
-        .map(|user| (user.source.username.as_str(), user))
-        .collect();
-    let tokens: HashMap<String, &Chosen> = wanted
-        .users
-        .iter()
-        .filter_map(|user| Some((config.pii.username(&user.source.username)?, user)))
-        .collect();
-    let mut batch: Vec<(String, &Chosen, String)> = Vec::new();
-    for file in archive.files() {
-        if !file.path.starts_with("platform/platform.") {
-            continue;
-        }
-        lines::each(archive, file, &mut |lines| {
-            for line in lines::split(lines) {
-                let Some(entry) = Entry::read(line).filter(|entry| entry.is_unique) else {
-                    continue;
-                };
-                let owner = entry.username.as_deref().unwrap_or_default();
-                let Some(user) = names.get(owner).or_else(|| tokens.get(owner)) else {
-                    continue;
-                };
-                let value = stored_value(&entry, owner, user, config);
-                let key = format!("user-unique/{}/{value}", entry.field);
-                batch.push((key, user, entry.field));
-            }
-            Ok(())
-        })?;
-    }
-    let keys: Vec<String> = batch.iter().map(|(key, _, _)| key.clone()).collect();
-    let values = shared.values(&keys)?;
-    for ((_, user, field), holder) in batch.into_iter().zip(values) {
-        let Some(holder) = holder else { continue };
-        let own = [
-            Some(user.target.username.clone()),
-            config.pii.username(&user.target.username),
-        ];
-        if !own.iter().flatten().any(|name| *name == holder) {
-            found.entry(user.source.user_id.clone()).or_insert_with(|| {
-                Conflict::clash(format!(
-                    "the {field} of {:?} belongs to another user of the platform",
-                    user.target.username
-                ))
-            });
-        }
     }
     Ok(())
 }

@@ -9,11 +9,12 @@ mod lines;
 pub mod report;
 mod series;
 mod shared;
+mod unique;
 mod user;
 mod users;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     env,
     net::{TcpStream, ToSocketAddrs},
     path::Path,
@@ -36,11 +37,15 @@ use crate::{
     interrupt,
     platform::{
         self, Restoring,
+        pii::Pii,
         write::{PlatformWriter, RestoreError},
     },
     progress::{self, Goal, Manner, Tally},
     report::printable,
 };
+
+/// Clashes that are named in one line.
+const NAMED: usize = 10;
 
 /// Restores, and says what became of each user.
 pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
@@ -49,6 +54,11 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     if how.skip_conflicts && how.verify_only {
         return Err(Failure::usage(
             "--verify-only restores nothing, so nothing can clash",
+        ));
+    }
+    if how.verify_only && (how.disposes() || how.verifies()) {
+        return Err(Failure::usage(
+            "--verify-only restores nothing: leave out --delete-on-success and --move-on-success; hashes of records are checked by `pryv-backup verify` with the key",
         ));
     }
     let key = key(args)?;
@@ -67,11 +77,13 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         event: "report",
         archive_id: archive.id.clone(),
         dry_run: args.dry_run || how.verify_only,
+        verified_only: how.verify_only,
         recovered: Vec::new(),
         warnings: warnings(&archive),
         users: Vec::new(),
         platform: 0,
         platform_left_out: BTreeMap::new(),
+        platform_lost: BTreeMap::new(),
         platform_failed: None,
         archive: Some(dir.display().to_string()),
         seconds: 0.0,
@@ -85,6 +97,11 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         args.config.as_deref(),
         env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
     )?;
+    if !how.skip_platform && matches!(config.pii, Pii::Hashed(None)) {
+        return Err(Failure::usage(
+            "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it, or pass --skip-platform",
+        ));
+    }
     let restoring = Restoring {
         archive_id: &archive.id,
         from_sqlite: archive.manifest.config.engine == "sqlite",
@@ -112,7 +129,13 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         &config,
     )?;
     if !found.is_empty() && !how.skip_conflicts && !args.dry_run && clashes(&found) {
-        let all: Vec<String> = found.values().map(|c| c.what.clone()).collect();
+        let clashes = found.values().filter(|conflict| !conflict.merely_there);
+        let mut all: Vec<String> = clashes.map(|conflict| conflict.what.clone()).collect();
+        let more = all.len().saturating_sub(NAMED);
+        all.truncate(NAMED);
+        if more > 0 {
+            all.push(format!("and {more} more (--dry-run names them all)"));
+        }
         return Err(Failure::failed(format!(
             "nothing was restored: {}; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW",
             all.join("; ")
@@ -139,6 +162,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
                 from,
                 wanted: &wanted,
                 found: &found,
+                stopped: !how.skip_conflicts && clashes(&found),
             };
             users.restore()
         },
@@ -153,21 +177,33 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
             ..failure
         }
     })?;
+    let mut done = done;
     if !args.dry_run {
-        let told = match how.skip_platform {
-            true => Ok(()),
-            false => shared::restore(writer, &archive, &done, &config, how.overwrite, &mut report),
+        let manner = shared::How {
+            overwrite: how.overwrite,
+            skip_platform: how.skip_platform,
+            everybody: args.user.is_none(),
         };
-        // Those of whom it is not known whether they stand are for the next run.
-        let open = done
+        let mut told = shared::restore(writer, &archive, &done, &config, manner, &mut report);
+        for one in &mut done {
+            let lost = told.losses.remove(&one.report.user_id);
+            one.report.losses.extend(lost.unwrap_or_default());
+        }
+        interrupt::failure().map_err(|failure| Failure {
+            message: "interrupted: the users stand, but what all users share is not told yet; run the same restore again to go on"
+                .to_owned(),
+            ..failure
+        })?;
+        // Those of whom it is not known whether they stand are for the next run, and so are those whom an earlier run has made
+        // to stand and this one has not told of.
+        let ended: HashSet<String> = done
             .iter()
-            .any(|one| one.report.outcome == Outcome::Unknown);
-        let ended = || match open {
-            true => Ok(()),
-            false => writer.ended(),
-        };
+            .filter(|one| one.stands())
+            .map(|one| one.report.user_id.clone())
+            .filter(|id| !how.skip_platform || !begun.contains(id))
+            .collect();
         // The users stand, whatever became of the rest: so they are told of.
-        if let Err(error) = told.and_then(|()| ended()) {
+        if let Err(error) = told.outcome.and_then(|()| writer.ended(&ended)) {
             report.platform_failed = Some(error.to_string());
         }
     }
@@ -184,6 +220,11 @@ fn only(archive: &mut Archive, wanted: &str) -> Result<(), Failure> {
     let plan = &mut archive.plan;
     plan.users
         .retain(|user| user.user_id == wanted || user.username == wanted);
+    if plan.users.len() > 1 {
+        return Err(Failure::usage(format!(
+            "--user {wanted:?} is the id of one user and the name of another; give the other's id or name"
+        )));
+    }
     let Some(user) = plan.users.first() else {
         return Err(Failure::usage(format!(
             "no user {wanted:?} in this backup (neither a user id nor a username)"
@@ -337,6 +378,7 @@ impl Restored {
             reason: None,
             records: BTreeMap::new(),
             losses: Vec::new(),
+            earlier: false,
             integrity: None,
         }
     }

@@ -17,6 +17,9 @@ pub struct Report {
     pub archive_id: String,
     /// Nothing was written.
     pub dry_run: bool,
+    /// Nothing but the backup was looked at.
+    #[serde(skip)]
+    pub verified_only: bool,
     /// Users whom an earlier run had left between two states.
     pub recovered: Vec<String>,
     /// What the operator should know.
@@ -27,6 +30,9 @@ pub struct Report {
     pub platform: u64,
     /// Entries of it that were left out, and why.
     pub platform_left_out: BTreeMap<String, u64>,
+    /// Entries of it that the archive has and the platform does not get, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub platform_lost: BTreeMap<String, u64>,
     /// Why what all users share could not be written to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform_failed: Option<String>,
@@ -53,6 +59,9 @@ pub struct Restored {
     pub records: BTreeMap<&'static str, u64>,
     /// What the platform has no place for, or the archive lacks.
     pub losses: Vec<String>,
+    /// It stood already, of an earlier run of which nothing else is known.
+    #[serde(skip)]
+    pub earlier: bool,
     /// What the hashes said, when they were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integrity: Option<Integrity>,
@@ -93,13 +102,10 @@ pub struct Integrity {
 }
 
 impl Report {
-    /// 5 when a user was skipped, failed, or lost something.
+    /// 5 when a user was skipped, failed, or lost something, or may have in an earlier run.
     pub fn exit_code(&self) -> u8 {
-        let whole = |user: &Restored| {
-            matches!(user.outcome, Outcome::Restored | Outcome::WouldBeRestored)
-                && user.losses.is_empty()
-        };
-        if self.users.iter().all(whole) && self.platform_failed.is_none() {
+        let whole = |user: &Restored| user.outcome == Outcome::WouldBeRestored || user.is_whole();
+        if self.users.iter().all(whole) && self.shared_is_whole() {
             0
         } else {
             5
@@ -108,11 +114,11 @@ impl Report {
 
     /// Whether every user stands as the archive has it.
     pub fn complete(&self) -> bool {
-        self.platform_failed.is_none()
-            && self
-                .users
-                .iter()
-                .all(|user| user.outcome == Outcome::Restored && user.losses.is_empty())
+        self.shared_is_whole() && self.users.iter().all(Restored::is_whole)
+    }
+
+    fn shared_is_whole(&self) -> bool {
+        self.platform_failed.is_none() && self.platform_lost.is_empty()
     }
 
     /// The report for people.
@@ -138,6 +144,9 @@ impl Report {
         if let Some(failure) = &self.platform_failed {
             let _ = writeln!(text, "platform: FAILED: {}", printable(failure));
         }
+        for (why, count) in &self.platform_lost {
+            let _ = writeln!(text, "platform: {count} entries LOST: {}", printable(why));
+        }
         for (why, count) in &self.platform_left_out {
             let _ = writeln!(
                 text,
@@ -145,19 +154,34 @@ impl Report {
                 printable(why)
             );
         }
-        let restored = self.users.iter().filter(|u| u.outcome == Outcome::Restored);
-        let _ = writeln!(
-            text,
-            "{} of {} users restored, {} platform entries, {:.1} s",
-            restored.count(),
-            self.users.len(),
-            self.platform,
-            self.seconds
-        );
-        if self.dry_run {
-            text.push_str("nothing was written\n");
-        }
+        let of = |outcome| self.users.iter().filter(|u| u.outcome == outcome).count();
+        let all = self.users.len();
+        let _ = match (self.verified_only, self.dry_run) {
+            (true, _) => writeln!(
+                text,
+                "the backup is good ({:.1} s); nothing was written",
+                self.seconds
+            ),
+            (_, true) => writeln!(
+                text,
+                "{} of {all} users would be restored; nothing was written",
+                of(Outcome::WouldBeRestored)
+            ),
+            _ => writeln!(
+                text,
+                "{} of {all} users restored, {} platform entries, {:.1} s",
+                of(Outcome::Restored),
+                self.platform,
+                self.seconds
+            ),
+        };
         text
+    }
+}
+
+impl Restored {
+    fn is_whole(&self) -> bool {
+        self.outcome == Outcome::Restored && self.losses.is_empty() && !self.earlier
     }
 }
 

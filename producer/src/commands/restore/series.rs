@@ -19,19 +19,20 @@ struct Line<'a> {
     points: &'a RawValue,
 }
 
-/// Lines of series, each with the name under which this platform keeps it. `former` are the names that the user had, `taken` those
-/// that are somebody's now.
+/// Lines of series, each with the name under which this platform keeps it, and how many are left out. `former` are the names that
+/// the user had, `taken` those that are somebody's now: under such a name the series would be somebody else's.
 pub fn named(
     lines: &[u8],
     user: &Chosen,
     former: &[String],
     taken: &HashSet<String>,
-) -> Result<Vec<u8>, RestoreError> {
+) -> Result<(Vec<u8>, u64), RestoreError> {
     let bad = |what: String| RestoreError::Record {
         collection: "series",
         what,
     };
     let mut all = Vec::with_capacity(lines.len() + 64);
+    let mut left_out = 0;
     for line in lines::split(lines) {
         let line: Line<'_> = serde_json::from_slice(line)
             .map_err(|e| bad(format!("a line is no measurement with its points ({e})")))?;
@@ -48,7 +49,11 @@ pub fn named(
         let namespace = match name {
             _ if named == *id => named,
             Some(name) if name == user.source.username => format!("user.{}", user.target.username),
-            Some(name) if former.iter().any(|known| known == name) && !taken.contains(name) => {
+            Some(name) if former.iter().any(|known| known == name) => {
+                if taken.contains(name) {
+                    left_out += 1;
+                    continue;
+                }
                 named
             }
             _ => {
@@ -69,5 +74,5 @@ pub fn named(
         all.extend_from_slice(line.points.get().as_bytes());
         all.extend_from_slice(b"}\n");
     }
-    Ok(all)
+    Ok((all, left_out))
 }

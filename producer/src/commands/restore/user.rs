@@ -43,6 +43,8 @@ pub struct Done {
     pub report: Restored,
     /// The name in the archive.
     pub source_name: String,
+    /// The id in the archive.
+    pub source_id: String,
     /// The current value of each account field, for the platform's own database.
     pub fields: BTreeMap<String, String>,
     /// Other names of it, which its accesses have.
@@ -97,8 +99,12 @@ impl Done {
     /// One that an earlier run of this restore has made to stand; what all users share is still to be told of it.
     pub fn standing(user: &Chosen, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::Restored);
-        done.report.reason =
-            Some("it stood already, of an earlier run that was stopped".to_owned());
+        done.report.reason = Some(
+            "it stood already, of an earlier run that was stopped; whether that one left anything out is not known: \
+             pass --overwrite to restore it once more and be told"
+                .to_owned(),
+        );
+        done.report.earlier = true;
         let id = &user.source.user_id;
         let outcome = [Collection::Account, Collection::Accesses]
             .into_iter()
@@ -120,6 +126,7 @@ impl Done {
         Self {
             report: Restored::of(user, outcome),
             source_name: user.source.username.clone(),
+            source_id: user.source.user_id.clone(),
             fields: BTreeMap::new(),
             aliases: Vec::new(),
         }
@@ -173,7 +180,7 @@ impl<'a> Source<'a> {
     ) -> Result<Filled<'a>, RestoreError> {
         let mut done = Done::new(user, Outcome::Restored);
         let seen = Work { user, from: self }.run(group.user(&user.target)?, &mut done)?;
-        if self.args.restoring.verify_integrity {
+        if self.args.restoring.verifies() {
             done.report.integrity = Some(seen.integrity);
         }
         Ok(Filled {
@@ -232,6 +239,8 @@ struct Seen {
     account: bool,
     /// Names that the user has or had.
     former: Vec<String>,
+    /// Pieces of series under a former name that somebody else bears now.
+    foreign_series: u64,
 }
 
 impl Work<'_> {
@@ -248,6 +257,12 @@ impl Work<'_> {
             let usual = account::with_defaults("{}", self.from.known);
             target.records(Collection::Account, &usual)?;
             done.learn(Collection::Account, &usual);
+        }
+        if seen.foreign_series > 0 {
+            done.report.losses.push(format!(
+                "series: {} pieces are kept under a former name that somebody else bears now",
+                seen.foreign_series
+            ));
         }
         self.attachments(target.as_mut(), &mut seen, done)?;
         for lack in target.end()? {
@@ -287,7 +302,8 @@ impl Work<'_> {
                     }
                     Collection::Series => {
                         let taken = self.from.taken;
-                        let lines = series::named(lines, self.user, &seen.former, taken)?;
+                        let (lines, others) = series::named(lines, self.user, &seen.former, taken)?;
+                        seen.foreign_series += others;
                         target.records(collection, &lines)
                     }
                     _ => target.records(collection, lines),
@@ -327,7 +343,7 @@ impl Work<'_> {
             }
             _ => return Ok(()),
         };
-        if how.verify_integrity {
+        if how.verifies() {
             judge(kind, line, self.proven(), &mut seen.integrity)?;
         }
         if how.compares() {
@@ -342,7 +358,7 @@ impl Work<'_> {
         seen: &mut Seen,
         done: &mut Done,
     ) -> Result<(), RestoreError> {
-        let verify = self.from.args.restoring.verify_integrity;
+        let verify = self.from.args.restoring.verifies();
         let mut count = 0;
         for (id, file) in lines::attachments(self.from.archive, &self.user.source.user_id) {
             let Some(listed) = seen.attachments.take(id) else {

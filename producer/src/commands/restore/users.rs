@@ -35,6 +35,8 @@ pub struct Users<'a> {
     pub wanted: &'a Wanted,
     /// Those who cannot be restored, by user id.
     pub found: &'a BTreeMap<String, Conflict>,
+    /// Somebody clashes, and the others are not to be restored then.
+    pub stopped: bool,
 }
 
 /// A user to be restored, and its place in the archive.
@@ -69,6 +71,11 @@ impl<'a> Users<'a> {
                 Some(Done::standing(user, self.from.archive))
             }
             Some(conflict) => Some(Done::without(user, Outcome::Skipped, &conflict.what)),
+            None if dry && self.stopped => Some(Done::without(
+                user,
+                Outcome::Skipped,
+                "nobody is restored while others clash; pass --skip-conflicts",
+            )),
             None => dry.then(|| Done::dry(user, self.from.archive)),
         }
     }

@@ -1,6 +1,7 @@
 //! Whom the restore of an archive has made to stand, until what all users share was told of everybody: a run that is stopped
 //! in between is taken up by the next one.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -94,15 +95,30 @@ impl Begun {
         })
     }
 
-    /// Everybody was told of.
+    /// What all users share was told of these: they are on the list no longer.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn clear(&self) -> Result<(), RestoreError> {
+    pub fn settle(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
+        let failed = |e: io::Error| refused(&self.path, e);
+        let mut left = self.entries()?;
+        left.retain(|entry| !users.contains(&entry.user_id));
         *lock(&self.file) = None;
-        match fs::remove_file(&self.path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(&self.path, e)),
-            _ => Ok(()),
+        if left.is_empty() {
+            return match fs::remove_file(&self.path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
+                _ => Ok(()),
+            };
         }
+        let mut lines = Vec::new();
+        for entry in &left {
+            serde_json::to_writer(&mut lines, entry).map_err(|e| failed(e.into()))?;
+            lines.push(b'\n');
+        }
+        let aside = self.path.with_extension("tmp");
+        let mut file = File::create(&aside).map_err(failed)?;
+        file.write_all(&lines).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(&aside, &self.path).map_err(failed)
     }
 }

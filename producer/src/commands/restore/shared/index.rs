@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Standing, Work};
 use crate::{
+    archive::read::Archive,
     commands::restore::conflicts::Chosen,
     config::Config,
     platform::{pii::Pii, write::RestoreError},
@@ -65,13 +66,26 @@ impl Entry {
     }
 }
 
-/// The value of an entry as the platform stores it in a key: hashed where the platform hashes and the archive does not.
-pub fn stored_value(entry: &Entry, owner: &str, user: &Chosen, config: &Config) -> String {
+/// The key of an entry with a unique value: hashed where the platform hashes and the archive does not.
+pub fn stored_key(entry: &Entry, owner: &str, user: &Chosen, config: &Config) -> String {
     let text = entry.text();
-    match &config.pii {
-        Pii::Hashed(Some(key)) if owner == user.source.username => key.token(&entry.field, &text),
-        _ => text,
+    match owner == user.source.username {
+        true => unique_key(&entry.field, &text, config),
+        false => format!("user-unique/{}/{text}", entry.field),
     }
+}
+
+/// The key under which the platform keeps who has a unique value.
+pub fn unique_key(field: &str, value: &str, config: &Config) -> String {
+    match &config.pii {
+        Pii::Hashed(Some(key)) => format!("user-unique/{field}/{}", key.token(field, value)),
+        _ => format!("user-unique/{field}/{value}"),
+    }
+}
+
+/// Whether a name is what stands for one: usernames are shorter.
+fn is_token(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Work<'_> {
@@ -93,8 +107,11 @@ impl Work<'_> {
                 fields.insert(entry.field.clone(), entry.is_unique);
             }
             let Some(standing) = work.standing.get(&owner).cloned() else {
-                work.strangers = true;
-                work.leave_out("of users that were not restored, or of another key");
+                if work.all_stand && is_token(&owner) {
+                    *work.unknown.entry(entry.field).or_default() += 1;
+                } else {
+                    work.leave_out("of users that were not restored");
+                }
                 return Ok(());
             };
             let done = standing.done;
@@ -129,8 +146,18 @@ impl Work<'_> {
                 let value = done.fields.get(field).filter(|_| !told);
                 if let Some(value) = value.filter(|value| !value.is_empty()) {
                     entries.push(self.entry(field, *unique, value, &standing.token));
+                    if let Some(unknown) = self.unknown.get_mut(field) {
+                        *unknown = unknown.saturating_sub(1);
+                    }
                 }
             }
+        }
+        self.unknown.retain(|_, count| *count > 0);
+        for (field, count) in &self.unknown {
+            let what = format!(
+                "values of {field:?} are hashed with a key that this platform does not have (platform.piiHmacKey)"
+            );
+            self.lost.insert(what, *count);
         }
         entries
             .into_iter()
@@ -138,26 +165,27 @@ impl Work<'_> {
     }
 
     fn entry(&self, field: &str, unique: bool, value: &str, token: &str) -> (String, String) {
-        match (&self.config.pii, unique) {
-            (Pii::Hashed(Some(key)), true) => (
-                format!("user-unique/{field}/{}", key.token(field, value)),
-                token.to_owned(),
-            ),
-            (_, true) => (format!("user-unique/{field}/{value}"), token.to_owned()),
-            (_, false) => (format!("user-indexed/{field}/{token}"), value.to_owned()),
+        match unique {
+            true => (unique_key(field, value, self.config), token.to_owned()),
+            false => (format!("user-indexed/{field}/{token}"), value.to_owned()),
         }
     }
 
     /// Pryv's own tool cuts values at a slash; the account knows the whole.
     fn uncut(&self, entry: &Entry, standing: &Standing<'_>) -> String {
-        let text = entry.text();
         let whole = standing.done.fields.get(&entry.field);
-        let cut = |whole: &&String| {
-            !self.archive.plan.inventoried
-                && whole
-                    .strip_prefix(text.as_str())
-                    .is_some_and(|rest| rest.starts_with('/'))
-        };
-        whole.filter(cut).cloned().unwrap_or(text)
+        uncut(self.archive, entry, whole)
     }
+}
+
+/// The value of an entry; `whole` is that of the account.
+pub fn uncut(archive: &Archive, entry: &Entry, whole: Option<&String>) -> String {
+    let text = entry.text();
+    let cut = |whole: &&String| {
+        !archive.plan.inventoried
+            && whole
+                .strip_prefix(text.as_str())
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    whole.filter(cut).cloned().unwrap_or(text)
 }

@@ -1,5 +1,6 @@
 //! What belongs to no user: unique and indexed values, other entries of the platform's own database, aliases, sessions.
 
+mod accesses;
 mod cores;
 mod index;
 
@@ -7,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
 
-pub use self::index::{Entry, stored_value};
+use self::accesses::Fate;
+pub use self::index::{Entry, stored_key, uncut, unique_key};
 use super::{lines, report::Report, user::Done};
 use crate::{
     archive::read::Archive,
     config::Config,
     platform::{
         Shared,
-        pii::Pii,
         write::{PlatformWriter, RestoreError, SharedWriter},
     },
 };
@@ -23,6 +24,10 @@ use crate::{
 const BATCH: usize = 500;
 /// Users who are looked for at once: each time all entries are looked at.
 const MANY: usize = 5000;
+/// Keys of unique values: field, value.
+const UNIQUE: &str = "user-unique/";
+/// Keys of what users have, which their own file of the archive tells.
+const OF_USERS: [&str; 2] = [UNIQUE, "user-indexed/"];
 /// Keys that say what this platform is, not what the archived one was.
 const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
 
@@ -34,40 +39,79 @@ struct Standing<'a> {
     token: String,
 }
 
+/// How what all users share is written.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// Users who were there were replaced.
+    pub overwrite: bool,
+    /// The platform's own database is left alone.
+    pub skip_platform: bool,
+    /// All users of the archive were asked for, not one.
+    pub everybody: bool,
+}
+
+/// What became of it.
+pub struct Told {
+    /// Whether it came to its end.
+    pub outcome: Result<(), RestoreError>,
+    /// What users did not get, by user id.
+    pub losses: BTreeMap<String, Vec<String>>,
+}
+
 /// Writes what goes with the users that were restored.
 pub fn restore(
     writer: &dyn PlatformWriter,
     archive: &Archive,
     done: &[Done],
     config: &Config,
-    overwrite: bool,
+    how: How,
     report: &mut Report,
-) -> Result<(), RestoreError> {
-    let Some(mut shared) = writer.shared()? else {
-        return Ok(());
+) -> Told {
+    let mut told = Told {
+        outcome: Ok(()),
+        losses: BTreeMap::new(),
+    };
+    let mut shared = match writer.shared() {
+        Ok(Some(shared)) => shared,
+        Ok(None) => return told,
+        Err(error) => {
+            told.outcome = Err(error);
+            return told;
+        }
     };
     let mut work = Work {
         shared: shared.as_mut(),
         archive,
         config,
-        overwrite,
+        how,
+        all_stand: how.everybody && done.iter().all(Done::stands),
         standing: HashMap::new(),
+        tokens: HashMap::new(),
         ids: HashSet::new(),
         waiting: Vec::new(),
         former: HashSet::new(),
-        strangers: false,
+        unknown: BTreeMap::new(),
         written: 0,
         left_out: BTreeMap::new(),
+        lost: BTreeMap::new(),
+        losses: BTreeMap::new(),
         indexed: HashSet::new(),
+        located: HashSet::new(),
         aliases: BTreeSet::new(),
     };
     for one in done.iter().filter(|one| one.stands()) {
         work.stand(one);
     }
-    let outcome = work.run();
+    // A run that restored nobody changes nothing.
+    if work.ids.is_empty() && !done.is_empty() {
+        return told;
+    }
+    told.outcome = work.run();
+    told.losses = work.losses;
     report.platform += work.written;
     report.platform_left_out = work.left_out;
-    outcome
+    report.platform_lost = work.lost;
+    told
 }
 
 /// What is done with a line.
@@ -77,45 +121,67 @@ struct Work<'a> {
     shared: &'a mut dyn SharedWriter,
     archive: &'a Archive,
     config: &'a Config,
-    overwrite: bool,
+    how: How,
+    /// Nobody of the archive was left out.
+    all_stand: bool,
     /// By the name, and by the token, that the archive has for them.
     standing: HashMap<String, Standing<'a>>,
+    /// Their user ids, by the token that stands for them here.
+    tokens: HashMap<String, &'a str>,
     ids: HashSet<&'a str>,
     waiting: Vec<(String, String)>,
     /// Keys of values that users had who were replaced; those that they have no longer are removed.
     former: HashSet<String>,
-    /// Whether entries of the archive are of nobody who was restored.
-    strangers: bool,
+    /// Entries of the archive by field whose owner has a token of another key.
+    unknown: BTreeMap<String, u64>,
     written: u64,
     left_out: BTreeMap<String, u64>,
+    lost: BTreeMap<String, u64>,
+    losses: BTreeMap<String, Vec<String>>,
     /// Users and fields of which an entry was written.
     indexed: HashSet<String>,
+    /// Users of whose accesses an entry was written.
+    located: HashSet<String>,
     /// Other names that lead to a user, and the user's id.
     aliases: BTreeSet<(String, String)>,
 }
 
 impl<'a> Work<'a> {
     fn run(&mut self) -> Result<(), RestoreError> {
-        self.owned()?;
-        self.index()?;
+        let platform = !self.how.skip_platform;
+        if platform {
+            self.owned()?;
+            self.index()?;
+        }
         self.names()?;
-        self.cores()?;
-        self.keys()?;
-        self.flush()?;
-        self.remove_former()?;
+        if platform {
+            self.cores()?;
+            self.keys()?;
+            self.locate_accesses()?;
+            self.flush()?;
+            self.remove_former()?;
+        }
         for kind in [Shared::Sessions, Shared::PasswordResets] {
             self.lines_of(kind)?;
         }
         Ok(())
     }
 
-    /// What the users who may have been replaced had.
+    /// Whether the archive has a file, whatever its ending is.
+    fn has(&self, stem: &str) -> bool {
+        let is = |path: &str| {
+            path.strip_prefix(stem)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.archive.files().iter().any(|file| is(&file.path))
+    }
+
+    /// What the users who may have been replaced had, where the archive tells what they have now.
     fn owned(&mut self) -> Result<(), RestoreError> {
-        if !self.overwrite {
+        if !self.how.overwrite || !self.has(Shared::Index.stem()) {
             return Ok(());
         }
-        let tokens: BTreeSet<String> = self.standing.values().map(|s| s.token.clone()).collect();
-        let tokens: Vec<String> = tokens.into_iter().collect();
+        let tokens: Vec<String> = self.tokens.keys().cloned().collect();
         for tokens in tokens.chunks(MANY) {
             self.former.extend(self.shared.owned(tokens)?);
         }
@@ -126,7 +192,7 @@ impl<'a> Work<'a> {
     /// which those are.
     fn remove_former(&mut self) -> Result<(), RestoreError> {
         let former: Vec<String> = self.former.drain().collect();
-        if self.strangers && matches!(self.config.pii, Pii::Hashed(_)) {
+        if !self.unknown.is_empty() {
             return Ok(());
         }
         former
@@ -135,12 +201,10 @@ impl<'a> Work<'a> {
     }
 
     fn stand(&mut self, done: &'a Done) {
-        let Some(token) = self.config.pii.username(&done.report.username) else {
-            let why = "platform.piiMode is hashed, and platform.piiHmacKey is not set".to_owned();
-            *self.left_out.entry(why).or_default() += 1;
-            return;
-        };
         self.ids.insert(&done.report.user_id);
+        // Without the key of the tokens the platform's own database was found to be left alone.
+        let token = self.config.pii.username(&done.report.username);
+        let token = token.unwrap_or_else(|| done.report.username.clone());
         let names = [
             Some(done.source_name.clone()),
             self.config.pii.username(&done.source_name),
@@ -149,6 +213,14 @@ impl<'a> Work<'a> {
             let token = token.clone();
             self.standing.insert(name, Standing { done, token });
         }
+        self.tokens.insert(token, &done.report.user_id);
+    }
+
+    fn lose(&mut self, user_id: &str, what: String) {
+        self.losses
+            .entry(user_id.to_owned())
+            .or_default()
+            .push(what);
     }
 
     /// The lines of a file of the archive, whatever it is called.
@@ -172,6 +244,11 @@ impl<'a> Work<'a> {
     }
 
     fn put(&mut self, key: String, value: String) -> Result<(), RestoreError> {
+        if !self.shared.takes_nul() && (key.contains('\0') || value.contains('\0')) {
+            let what = "they hold the character U+0000, which no text of PostgreSQL can hold";
+            *self.lost.entry(what.to_owned()).or_default() += 1;
+            return Ok(());
+        }
         self.former.remove(&key);
         self.waiting.push((key, value));
         if self.waiting.len() < BATCH {
@@ -182,8 +259,49 @@ impl<'a> Work<'a> {
 
     fn flush(&mut self) -> Result<(), RestoreError> {
         let waiting = std::mem::take(&mut self.waiting);
+        let waiting = self.without_others(waiting)?;
         self.written += waiting.len() as u64;
         self.shared.put(&waiting)
+    }
+
+    /// A unique value that somebody else has there stays with them.
+    fn without_others(
+        &mut self,
+        mut entries: Vec<(String, String)>,
+    ) -> Result<Vec<(String, String)>, RestoreError> {
+        let unique = |key: &str| key.starts_with(UNIQUE);
+        let keys: Vec<String> = entries
+            .iter()
+            .filter(|(key, _)| unique(key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        if keys.is_empty() {
+            return Ok(entries);
+        }
+        let mut holders = self.shared.values(&keys)?.into_iter();
+        entries.retain(|(key, value)| {
+            let holder = if unique(key) {
+                holders.next().flatten()
+            } else {
+                None
+            };
+            let Some(holder) = holder.filter(|holder| holder != value) else {
+                return true;
+            };
+            // What a replaced user had is the archive's to give away.
+            if self.how.overwrite && self.tokens.contains_key(&holder) {
+                return true;
+            }
+            if let Some(user_id) = self.tokens.get(value) {
+                let field = key[UNIQUE.len()..].split('/').next().unwrap_or_default();
+                let losses = self.losses.entry((*user_id).to_owned()).or_default();
+                losses.push(format!(
+                    "a value of {field:?} belongs to another user of the platform"
+                ));
+            }
+            false
+        });
+        Ok(entries)
     }
 
     /// Everything else. What the platform has already is its own, unless it is to be replaced.
@@ -206,10 +324,23 @@ impl<'a> Work<'a> {
                 work.leave_out("they tell what the archived platform was");
                 return Ok(());
             }
-            if stored.key.starts_with("access-index/") && !work.owns(&stored.value) {
-                work.leave_out("of users that were not restored, or of another key");
+            if OF_USERS.iter().any(|prefix| stored.key.starts_with(prefix)) {
+                work.leave_out("entries of users where there are none");
                 return Ok(());
             }
+            let value = match work.about_access(&stored.key, &stored.value) {
+                Fate::Owned(value) => return work.put(stored.key, value),
+                Fate::Foreign => {
+                    work.leave_out("of users that were not restored, or of another key");
+                    return Ok(());
+                }
+                Fate::Other if !work.how.everybody => {
+                    work.leave_out("of the whole platform, and one user was asked for");
+                    return Ok(());
+                }
+                Fate::Other => stored.value,
+            };
+            let stored = Stored { value, ..stored };
             all.push(stored);
             if all.len() >= BATCH {
                 work.keep_theirs(all.drain(..).map(|s| (s.key, s.value)).collect())?;
@@ -223,10 +354,9 @@ impl<'a> Work<'a> {
         let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
         let there = self.shared.values(&keys)?;
         for ((key, value), there) in entries.into_iter().zip(there) {
-            let of_a_user = key.starts_with("access-index/");
             match there {
                 Some(same) if same == value => {}
-                Some(_) if !self.overwrite && !of_a_user => {
+                Some(_) if !self.how.overwrite => {
                     self.leave_out(
                         "the platform has other entries there; --overwrite replaces them",
                     );
@@ -235,23 +365,6 @@ impl<'a> Work<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Whether an entry about an access is one of a user that was restored.
-    fn owns(&self, value: &str) -> bool {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Access {
-            username: Option<String>,
-            username_token: Option<String>,
-        }
-        let access = serde_json::from_str::<Access>(value).ok();
-        let names = access.map(|access| [access.username, access.username_token]);
-        names
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|name| self.standing.contains_key(&name))
     }
 
     /// Aliases: as the archive lists them, and as the accesses of the users name them.
@@ -280,17 +393,46 @@ impl<'a> Work<'a> {
                 .map(|alias| (alias.clone(), id.clone()))
         });
         self.aliases.extend(of_accesses);
-        if self.aliases.is_empty() {
+        let aliases = std::mem::take(&mut self.aliases);
+        let Some(there) = self.shared.aliases()? else {
+            for (alias, user_id) in aliases {
+                self.lose(
+                    &user_id,
+                    format!("the alias {alias:?}: this database has no place for it before Pryv's migrations"),
+                );
+            }
+            return Ok(());
+        };
+        let mut lines = String::new();
+        for (alias, user_id) in &aliases {
+            match there.get(alias) {
+                Some(owner) if owner == user_id => {}
+                Some(_) => self.lose(
+                    user_id,
+                    format!("the alias {alias:?} leads to another user of the platform"),
+                ),
+                None => {
+                    self.written += 1;
+                    let line = serde_json::json!({"alias": alias, "userId": user_id});
+                    lines.push_str(&format!("{line}\n"));
+                }
+            }
+        }
+        // Those that a replaced user has no longer, where the archive lists the aliases.
+        if self.how.overwrite && self.has(Shared::Aliases.stem()) {
+            let former = there
+                .into_iter()
+                .filter(|(_, owner)| self.ids.contains(owner.as_str()));
+            let former: Vec<String> = former
+                .filter(|one| !aliases.contains(one))
+                .map(|(alias, _)| alias)
+                .collect();
+            self.shared.remove_aliases(&former)?;
+        }
+        self.aliases = aliases;
+        if lines.is_empty() {
             return Ok(());
         }
-        let lines: String = self
-            .aliases
-            .iter()
-            .map(|(alias, user_id)| {
-                serde_json::json!({"alias": alias, "userId": user_id}).to_string() + "\n"
-            })
-            .collect();
-        self.written += self.aliases.len() as u64;
         self.shared.short_lived(Shared::Aliases, lines.as_bytes())
     }
 

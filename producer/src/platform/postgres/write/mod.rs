@@ -184,9 +184,6 @@ impl PostgresWriter {
             ));
         }
         statements.push(format!("DELETE FROM users_index WHERE user_id IN ({ids})"));
-        if self.age.aliases {
-            statements.push(format!("DELETE FROM alias_index WHERE user_id IN ({ids})"));
-        }
         for table in self.user_tables() {
             statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
         }
@@ -390,8 +387,8 @@ impl PlatformWriter for PostgresWriter {
         Ok(begun)
     }
 
-    fn ended(&self) -> Result<(), RestoreError> {
-        self.staging.begun.clear()
+    fn ended(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
+        self.staging.begun.settle(users)
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {

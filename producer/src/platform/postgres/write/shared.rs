@@ -6,7 +6,8 @@ use super::{PostgresWriter, rows};
 use crate::platform::Shared;
 use crate::platform::json::Fields;
 use crate::platform::postgres::{Index, connection::literal};
-use crate::platform::write::{RestoreError, SharedWriter};
+use crate::platform::texts::{Lost, storable};
+use crate::platform::write::{PlatformWriter, RestoreError, SharedWriter};
 
 /// What belongs to no user, or to all.
 pub struct PostgresShared<'a>(pub(super) &'a PostgresWriter);
@@ -96,10 +97,31 @@ impl SharedWriter for PostgresShared<'_> {
         }
     }
 
+    fn takes_nul(&self) -> bool {
+        !matches!(self.0.index, Index::Postgres)
+    }
+
+    fn aliases(&mut self) -> Result<Option<HashMap<String, String>>, RestoreError> {
+        let there = self.0.age.aliases;
+        there.then(|| PlatformWriter::aliases(self.0)).transpose()
+    }
+
+    fn remove_aliases(&mut self, aliases: &[String]) -> Result<(), RestoreError> {
+        if aliases.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<String> = aliases.iter().map(|alias| literal(alias)).collect();
+        self.0.durably(&[format!(
+            "DELETE FROM alias_index WHERE alias IN ({})",
+            list.join(", ")
+        )])
+    }
+
     fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError> {
         let mut statements = Vec::new();
         for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let text = String::from_utf8_lossy(line);
+            let text = storable(&text, &mut Lost::default());
             let fields = Fields::parse(&text).map_err(|what| RestoreError::Record {
                 collection: "platform",
                 what,
@@ -107,7 +129,6 @@ impl SharedWriter for PostgresShared<'_> {
             let get = |name: &str| literal(&rows::string(fields.get(name).unwrap_or("null")));
             let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
             statements.push(match kind {
-                Shared::Aliases if !self.0.age.aliases => continue,
                 Shared::Aliases => format!(
                     "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO NOTHING",
                     get("alias"),

@@ -58,9 +58,7 @@ impl SqliteWriter {
         let User { user_id, username } = &journal.user;
         let rows = || -> rusqlite::Result<()> {
             let change = index.unchecked_transaction()?;
-            for table in ["id4name", "alias4id"] {
-                change.execute(&format!("DELETE FROM {table} WHERE userId = ?"), [user_id])?;
-            }
+            change.execute("DELETE FROM id4name WHERE userId = ?", [user_id])?;
             change.execute(
                 "INSERT OR REPLACE INTO id4name (username, userId) VALUES (?, ?)",
                 [username, user_id],
@@ -171,8 +169,8 @@ impl PlatformWriter for SqliteWriter {
         Ok(entries.map(|entry| entry.user_id).collect())
     }
 
-    fn ended(&self) -> Result<(), RestoreError> {
-        self.staging.begun.clear()
+    fn ended(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
+        self.staging.begun.settle(users)
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
@@ -285,6 +283,23 @@ impl SharedWriter for SqliteShared<'_> {
             Some(index) => Ok(index.remove(keys)?),
             None => Ok(()),
         }
+    }
+
+    fn aliases(&mut self) -> Result<Option<HashMap<String, String>>, RestoreError> {
+        Ok(Some(PlatformWriter::aliases(self.0)?))
+    }
+
+    fn remove_aliases(&mut self, aliases: &[String]) -> Result<(), RestoreError> {
+        let (path, index) = self.0.open_index()?;
+        let change = index
+            .unchecked_transaction()
+            .map_err(|e| failed(&path, e))?;
+        for alias in aliases {
+            change
+                .execute("DELETE FROM alias4id WHERE alias = ?", [alias])
+                .map_err(|e| failed(&path, e))?;
+        }
+        change.commit().map_err(|e| failed(&path, e))
     }
 
     fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError> {
