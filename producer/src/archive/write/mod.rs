@@ -281,6 +281,8 @@ impl ArchiveWriter {
             }),
             encrypted: Some(self.key.is_some()),
             platform: Some(summary.platform),
+            chain: None,
+            removed_users: Vec::new(),
             losses: summary.losses,
             inventory: Some(listing.inventory),
         };
