@@ -1,7 +1,15 @@
 //! Chains: a full backup and the increments beside it, and the state of the platform that they come to. See `docs/chain.md`.
 
+mod fold;
 mod format;
+mod links;
 mod number;
+mod sieve;
+mod state;
 
+pub use fold::Fold;
 pub use format::{CHAIN, Index, IndexRun, Link, Removed, run_of};
+pub use links::Links;
 pub use number::{ChainKey, number, numbers};
+pub use sieve::Sieve;
+pub use state::{Opened, Part, State, StateFile, state};

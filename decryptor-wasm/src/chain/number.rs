@@ -48,10 +48,11 @@ impl<'de> Deserialize<'de> for ChainKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let mut bytes = [0; 16];
-        match Base64::decode(&text, &mut bytes) {
-            Ok(found) if found.len() == bytes.len() => Ok(ChainKey(bytes)),
-            _ => Err(D::Error::custom("a chain's key is base64 of 16 bytes")),
+        let length = Base64::decode(&text, &mut bytes).map_or(0, |found| found.len());
+        if length != bytes.len() {
+            return Err(D::Error::custom("a chain's key is base64 of 16 bytes"));
         }
+        Ok(ChainKey(bytes))
     }
 }
 
