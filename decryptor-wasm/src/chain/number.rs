@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(number(&key(), "events", &["e1"]), joined(b"events\0e1"));
         assert_eq!(
             number(&key(), "series", &["n", "m", "1.5"]),
-            joined(b"series\0n\0m\01.5")
+            joined(b"series\0n\0m\x001.5")
         );
     }
 
@@ -238,7 +238,7 @@ mod tests {
             r#"{"measurement":"m","namespace":"n","points":[{"time":1,"value":2},{"time":1.5}]}"#;
         assert_eq!(
             of("series", line),
-            [joined(b"series\0n\0m\01"), joined(b"series\0n\0m\01.5")]
+            [joined(b"series\0n\0m\x001"), joined(b"series\0n\0m\x001.5")]
         );
         let record = Record::parse(line.as_bytes()).unwrap();
         assert_eq!(

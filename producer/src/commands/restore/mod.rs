@@ -26,10 +26,10 @@ use self::{
     conflicts::Wanted,
     report::{Outcome, Report, Restored},
 };
-use super::{decrypt::work::Work, open_expected, read_passphrase};
+use super::{decrypt::work::Work, open, read_passphrase};
 use crate::note;
 use crate::{
-    archive::read::Archive,
+    archive::read::{Archive, Choice},
     cli::{BackupArgs, DecryptArgs, KeyArgs},
     config::Config,
     failure::Failure,
@@ -52,7 +52,12 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         ));
     }
     let key = key(args)?;
-    let mut archive = open_expected(dir, None, how.expect_id.as_deref(), &key)?;
+    let choice = Choice {
+        expect_id: how.expect_id.as_deref(),
+        at: how.at,
+        ..Choice::default()
+    };
+    let mut archive = open(dir, choice, &key)?;
     if let Some(user) = &args.user {
         if how.disposes() && archive.plan.users.len() > 1 {
             return Err(Failure::usage(
