@@ -9,7 +9,7 @@ mod state;
 
 pub use fold::Fold;
 pub use format::{CHAIN, Index, IndexRun, Link, Removed, run_of};
-pub use links::Links;
+pub use links::{Links, caution};
 pub use number::{ChainKey, number, numbers};
-pub use sieve::Sieve;
+pub use sieve::{Cutter, Sieve};
 pub use state::{Opened, Part, State, StateFile, state};

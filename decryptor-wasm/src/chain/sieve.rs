@@ -6,28 +6,28 @@ use crate::{Error, Result};
 /// Longest line that is accepted; see `jsonl`.
 const MAX_LINE: usize = 512 * 1024 * 1024;
 
-/// Lets through what stands of a file's lines; keeps at most one line.
+/// Cuts bytes into lines and counts them; keeps at most one.
 #[derive(Default)]
-pub struct Sieve {
+pub struct Cutter {
     partial: Vec<u8>,
     lines: u64,
 }
 
-impl Sieve {
-    /// Takes the next bytes of a file of run `run`, and appends to `out` the lines of them that stand.
+impl Cutter {
+    /// Takes the next bytes of a file.
     ///
     /// # Errors
-    /// When a line is not one of the collection; it is named by its number.
-    pub fn push(&mut self, fold: &Fold, run: u32, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    /// When `take` refuses a line, which is named by its number.
+    pub fn push(&mut self, bytes: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|b| *b == b'\n') {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             if self.partial.is_empty() {
-                self.line(fold, run, line, out)?;
+                self.line(line, take)?;
             } else {
                 self.partial.extend_from_slice(line);
                 let mut whole = std::mem::take(&mut self.partial);
-                self.line(fold, run, &whole, out)?;
+                self.line(&whole, take)?;
                 whole.clear();
                 self.partial = whole;
             }
@@ -46,21 +46,43 @@ impl Sieve {
     /// The end of the file: how many lines it had.
     ///
     /// # Errors
-    /// See [`Sieve::push`].
-    pub fn finish(&mut self, fold: &Fold, run: u32, out: &mut Vec<u8>) -> Result<u64> {
+    /// See [`Cutter::push`].
+    pub fn finish(&mut self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
         let last = std::mem::take(&mut self.partial);
-        self.line(fold, run, &last, out)?;
+        self.line(&last, take)?;
         Ok(std::mem::take(&mut self.lines))
     }
 
-    fn line(&mut self, fold: &Fold, run: u32, line: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    fn line(&mut self, line: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let line = line.trim_ascii();
         if line.is_empty() {
             return Ok(());
         }
         self.lines += 1;
-        fold.keep(run, line, out)
+        take(line)
             .map_err(|e| Error::damaged(format!("line {}: {e}; the file is damaged", self.lines)))
+    }
+}
+
+/// Lets through what stands of a file's lines.
+#[derive(Default)]
+pub struct Sieve(Cutter);
+
+impl Sieve {
+    /// Takes the next bytes of a file of run `run`, and appends to `out` the lines of them that stand.
+    ///
+    /// # Errors
+    /// When a line is not one of the collection; it is named by its number.
+    pub fn push(&mut self, fold: &Fold, run: u32, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.0.push(bytes, &mut |line| fold.keep(run, line, out))
+    }
+
+    /// The end of the file: how many lines it had.
+    ///
+    /// # Errors
+    /// See [`Sieve::push`].
+    pub fn finish(&mut self, fold: &Fold, run: u32, out: &mut Vec<u8>) -> Result<u64> {
+        self.0.finish(&mut |line| fold.keep(run, line, out))
     }
 }
 

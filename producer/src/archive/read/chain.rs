@@ -8,7 +8,7 @@ use std::{
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Result,
     chain::{CHAIN, ChainKey, Fold, Index, Links, Opened, Part, Sieve, State, StateFile, state},
-    plan::{Finding, Plan, PlannedFile},
+    plan::{Plan, PlannedFile},
     reader::FileSummary,
 };
 
@@ -110,13 +110,7 @@ fn open_run(
             error
         }
         ErrorKind::Damaged => links.damaged(&error, run, at),
-        ErrorKind::Key if links.count() > 1 => {
-            let recipients = links.run(run).map(|known| known.recipients.join(", "));
-            let to = recipients
-                .filter(|recipients| !recipients.is_empty())
-                .map(|recipients| format!(" (run {run} is encrypted to {recipients})"));
-            Error::key(format!("run {run}: {error}{}", to.unwrap_or_default()))
-        }
+        ErrorKind::Key => links.closed(&error, run),
         _ => error,
     })
 }
@@ -154,8 +148,7 @@ fn join(
     let json = serde_json::to_vec_pretty(&state.manifest);
     let json = json.map_err(|e| Error::damaged(e.to_string()))?;
     manifests.insert("manifest.json".to_owned(), json);
-    let findings: Vec<Finding> = links.findings().cloned().collect();
-    state.findings.extend(findings);
+    state.findings.extend(links.remarks());
     let manifest = state.manifest.clone();
     let plan = Plan {
         inventoried,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use decryptor_wasm::{Error, Result, layout::PathKind, plan::PlannedFile};
+use decryptor_wasm::{Error, ErrorKind, Result, layout::PathKind, plan::PlannedFile};
 use serde::Deserialize;
 
 use super::Archive;
@@ -26,13 +26,21 @@ impl Archive {
                 continue;
             }
             let mut unlisted: HashSet<&str> = attachments.iter().map(|file| id(file)).collect();
-            for file in files.iter().filter(|file| is_events(file)) {
+            let mut events = files.iter().filter(|file| is_events(file));
+            let read = events.try_for_each(|file| {
                 self.lines(file, false, &mut |line| {
                     for id in listed(line.text)? {
                         unlisted.remove(id.as_ref());
                     }
                     Ok(())
-                })?;
+                })
+                .map(drop)
+            });
+            match read {
+                Ok(()) => {}
+                // Whoever reads the records will say so; which attachments they list, nobody knows.
+                Err(error) if error.kind() == ErrorKind::Damaged => continue,
+                Err(error) => return Err(error),
             }
             let unlisted = attachments
                 .iter()

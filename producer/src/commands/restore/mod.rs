@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use decryptor_wasm::plan::Severity;
+use decryptor_wasm::{chain::caution, plan::Severity};
 
 use self::{
     conflicts::Wanted,
@@ -58,6 +58,9 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         ..Choice::default()
     };
     let mut archive = open(dir, choice, &key)?;
+    if let Some(caution) = caution(&archive.manifest) {
+        return Err(Failure::usage(format!("nothing was restored: {caution}")));
+    }
     if let Some(user) = &args.user {
         if how.disposes() && archive.plan.users.len() > 1 {
             return Err(Failure::usage(
