@@ -6,6 +6,9 @@ use super::{
 };
 use crate::{Error, Result, integrity::Record};
 
+/// What is said when the newest run has no key: then nothing can be folded.
+pub const NO_KEY: &str = "the newest run has no key for its tombstones";
+
 /// What the increments of a chain say of one collection, of one user or of none: for every record that they bring or remove, the last
 /// run that does. First all is told, then lines of any run are asked about.
 pub struct Fold {

@@ -1,5 +1,6 @@
 //! Chains: a full backup and the increments beside it, and the state of the platform that they come to. See `docs/chain.md`.
 
+mod changes;
 mod fold;
 mod format;
 mod links;
@@ -7,7 +8,8 @@ mod number;
 mod sieve;
 mod state;
 
-pub use fold::Fold;
+pub use changes::Changes;
+pub use fold::{Fold, NO_KEY};
 pub use format::{CHAIN, Index, IndexRun, Link, Removed, run_of};
 pub use links::{Links, caution};
 pub use number::{ChainKey, number, numbers};

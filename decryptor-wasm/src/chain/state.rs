@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Index, links::is_full};
+use super::{Changes, Index, links::is_full};
 use crate::{
     Error, ErrorKind, Manifest, Result, UserEntry, UserManifest,
     layout::PathKind,
@@ -50,10 +50,9 @@ pub struct State {
     pub users: Vec<UserEntry>,
     /// All files, in the order of their paths.
     pub files: Vec<StateFile>,
-    /// For each user, and for none (empty), and each collection of which later runs than the first say something: the files that do,
-    /// their tombstones included.
+    /// The files of later runs than the first.
     #[serde(skip)]
-    pub changes: HashMap<(String, String), Vec<Part>>,
+    pub changes: Changes,
     /// What is wrong or worth saying of the runs.
     pub findings: Vec<Finding>,
     /// What the state says of itself; it has no inventory, since those of the runs bind their files.
@@ -94,6 +93,11 @@ impl Opened {
     /// Whether it holds a state by itself.
     pub fn is_full(&self) -> bool {
         is_full(&self.manifest)
+    }
+
+    /// Whether it lists its files.
+    pub fn is_inventoried(&self) -> bool {
+        self.plan.inventoried
     }
 }
 
@@ -147,6 +151,14 @@ pub fn state(runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
 }
 
 impl State {
+    /// `manifest.json` of the state.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn manifest_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(&self.manifest).map_err(|e| Error::damaged(e.to_string()))
+    }
+
     /// `users/<userId>/user-manifest.json` of the state.
     ///
     /// # Errors
@@ -167,7 +179,7 @@ struct Work {
     /// By user id: from which run on the user is the one that stands.
     since: HashMap<String, u32>,
     files: BTreeMap<String, StateFile>,
-    changes: HashMap<(String, String), Vec<Part>>,
+    changes: Changes,
     findings: Vec<Finding>,
     /// Numbers of the files of a user's events or audit trail.
     chunks: HashMap<String, u32>,
@@ -202,7 +214,7 @@ impl Work {
             users: all.into_iter().flatten().collect(),
             since,
             files: BTreeMap::new(),
-            changes: HashMap::new(),
+            changes: Changes::default(),
             findings: Vec::new(),
             chunks: HashMap::new(),
         }
@@ -283,14 +295,13 @@ impl Work {
             return;
         };
         if run > self.first {
-            let place = (user.clone(), collection.clone());
             let part = Part {
                 run,
                 file: file.clone(),
             };
-            self.changes.entry(place).or_default().push(part);
+            self.changes.add(&user, &collection, part);
         }
-        if is_tombstones(&collection) {
+        if Changes::are_tombstones(&collection) {
             return;
         }
         let path = self.path(&user, &collection);
@@ -354,8 +365,4 @@ fn collection(path: &str) -> Option<String> {
     };
     let name = within.strip_suffix(".gz").unwrap_or(within);
     Some(name.strip_suffix(".jsonl").unwrap_or(name).to_owned())
-}
-
-fn is_tombstones(collection: &str) -> bool {
-    matches!(collection, "removed" | "platform/removed")
 }

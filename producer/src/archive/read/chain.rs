@@ -7,7 +7,10 @@ use std::{
 
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Result,
-    chain::{CHAIN, ChainKey, Fold, Index, Links, Opened, Part, Sieve, State, StateFile, state},
+    chain::{
+        CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve, State,
+        StateFile, state,
+    },
     plan::{Plan, PlannedFile},
     reader::FileSummary,
 };
@@ -28,8 +31,7 @@ pub struct Chain {
     runs: BTreeMap<u32, Archive>,
     /// By path.
     files: HashMap<String, StateFile>,
-    /// See [`State::changes`].
-    changes: HashMap<(String, String), Vec<Part>>,
+    changes: Changes,
     key: Option<ChainKey>,
     folds: Mutex<VecDeque<(Place, Made)>>,
 }
@@ -145,9 +147,7 @@ fn join(
         let path = format!("users/{}/user-manifest.json", user.user_id);
         manifests.insert(path, state.user_manifest(user)?);
     }
-    let json = serde_json::to_vec_pretty(&state.manifest);
-    let json = json.map_err(|e| Error::damaged(e.to_string()))?;
-    manifests.insert("manifest.json".to_owned(), json);
+    manifests.insert("manifest.json".to_owned(), state.manifest_json()?);
     state.findings.extend(links.remarks());
     let manifest = state.manifest.clone();
     let plan = Plan {
@@ -251,7 +251,7 @@ impl Chain {
                 .map_err(|e| of_run(run, e));
         };
         let user = file.user.as_deref().unwrap_or_default();
-        let passes = self.passes(user, collection);
+        let passes = self.changes.passes(user, collection);
         for pass in 0..passes.max(1) {
             // Where no later run says anything, everything stands.
             let fold = match passes {
@@ -272,44 +272,7 @@ impl Chain {
 
     /// Whether a later run says something of a collection.
     pub(super) fn changed(&self, user: &str, collection: &str) -> bool {
-        self.changes(user, collection).next().is_some()
-    }
-
-    /// The files of later runs that say something of a collection.
-    fn changes(&self, user: &str, collection: &str) -> impl Iterator<Item = (bool, &Part)> {
-        let removed = if user.is_empty() {
-            "platform/removed"
-        } else {
-            "removed"
-        };
-        let of = |collection: &str| {
-            let place = (user.to_owned(), collection.to_owned());
-            self.changes.get(&place).into_iter().flatten()
-        };
-        let brought = of(collection).map(|part| (false, part));
-        brought.chain(of(removed).map(|part| (true, part)))
-    }
-
-    /// How often the files of a collection are to be read; 0 when no later run says anything of it.
-    fn passes(&self, user: &str, collection: &str) -> u64 {
-        let numbers = |(removed, part): (bool, &Part)| {
-            let listed = part.file.expected.as_ref();
-            let content = listed.map_or(part.file.size, |entry| entry.content_size);
-            let records = listed.and_then(|entry| entry.records);
-            match removed || collection == "series" {
-                true => content / 8 + 1,
-                false => records.unwrap_or(content / 16 + 1),
-            }
-        };
-        let mut changes = self.changes(user, collection).peekable();
-        if changes.peek().is_none() {
-            return 0;
-        }
-        changes
-            .map(numbers)
-            .sum::<u64>()
-            .div_ceil(Fold::AT_ONCE)
-            .max(1)
+        self.changes.of(user, collection).next().is_some()
     }
 
     fn fold(&self, user: &str, collection: &str, pass: u64, passes: u64) -> Result<Arc<Fold>> {
@@ -333,12 +296,9 @@ impl Chain {
     }
 
     fn make(&self, user: &str, collection: &str, pass: u64, passes: u64) -> Result<Fold> {
-        let key = self
-            .key
-            .clone()
-            .ok_or_else(|| Error::damaged("the newest run has no key for its tombstones"))?;
+        let key = self.key.clone().ok_or_else(|| Error::damaged(NO_KEY))?;
         let mut fold = Fold::new(key, collection, pass, passes);
-        for (removed, part) in self.changes(user, collection) {
+        for (removed, part) in self.changes.of(user, collection) {
             let archive = self.archive(part)?;
             let told = archive.lines(&part.file, true, &mut |line| {
                 let told = match removed {
