@@ -146,6 +146,13 @@ pub struct UserEntry {
     /// Names of the chunk files.
     #[serde(default)]
     pub chunks: Chunks,
+    /// In an increment: this is all there is of the user, and what earlier runs say counts no longer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub whole: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Numbers of records per collection; series counts measurements, attachments counts files.
