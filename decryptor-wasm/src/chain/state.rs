@@ -199,6 +199,9 @@ impl Work {
             }
             for user in &run.manifest.users {
                 let id = &user.user_id;
+                if user.whole {
+                    since.insert(id.clone(), run.run);
+                }
                 since.entry(id.clone()).or_insert(run.run);
                 match places.get(id) {
                     Some(place) => all[*place] = Some(user.clone()),

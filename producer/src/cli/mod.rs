@@ -209,7 +209,7 @@ pub enum PlatformArg {
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// Folder for the backup; new or empty.
+    /// Folder for the backup; new or empty, or with --incremental that of the runs before.
     #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "restore")]
     pub output: Option<PathBuf>,
     /// Back up one user only (user id or username).
@@ -263,9 +263,13 @@ pub struct BackupArgs {
     /// Read the backup again when it is made, and check every record; needs no private key.
     #[arg(long, conflicts_with = "restore")]
     pub verify: bool,
-    /// Not available yet in this version.
-    #[arg(long)]
+    /// Bring only what has changed since the last run in that folder, which stays as it is; the first run is a full one.
+    #[arg(long, conflicts_with = "restore")]
     pub incremental: bool,
+    /// Where this host remembers what the last run held, as keyed numbers (default: /var/lib/pryv-backup, without root
+    /// $XDG_STATE_HOME/pryv-backup).
+    #[arg(long, value_name = "DIR", requires = "incremental")]
+    pub state_dir: Option<PathBuf>,
     /// Restore the backup in this folder into the platform.
     #[arg(long, short = 'r', value_name = "DIR")]
     pub restore: Option<PathBuf>,

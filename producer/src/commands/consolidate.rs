@@ -67,6 +67,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         compress: source.manifest.compressed,
         chunk_bytes: 0,
         created_at: Some(source.manifest.backup_timestamp),
+        sparse: false,
     };
     let instant = source.manifest.backup_timestamp as f64 / 1000.0;
     let (archive, _) = ArchiveWriter::create(&args.into, &sealing, options, instant)?;

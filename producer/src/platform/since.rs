@@ -9,8 +9,29 @@ pub struct Mark {
     pub store: String,
     /// The number of the oldest transaction that is open or to come, where records tell which transaction wrote them.
     pub transaction: Option<u64>,
+    /// The number of the next transaction to come.
+    pub next: u64,
     /// The collections whose records tell it.
     pub told: Vec<Collection>,
+}
+
+/// Transactions after which a number of 32 bits no longer tells which of two it is.
+const AMBIGUOUS: u64 = 1 << 31;
+
+impl Mark {
+    /// Why what was written since that transaction cannot be told, if it cannot.
+    #[must_use]
+    pub fn too_far(&self, since: Option<u64>) -> Option<String> {
+        let since = since?;
+        if since > self.next {
+            return Some(
+                "the database server is older than when the run before was made".to_owned(),
+            );
+        }
+        let passed = self.next - since;
+        (passed >= AMBIGUOUS)
+            .then(|| format!("{passed} transactions have passed, too many to tell what is new"))
+    }
 }
 
 /// How much of a user an export is to bring.

@@ -250,7 +250,10 @@ impl Lookup {
             Lookup::Memory(entries) => return Ok(find(entries, number)),
             Lookup::Paged(stored, firsts) => (stored, firsts),
         };
-        let Some(page) = firsts.partition_point(|first| *first <= number).checked_sub(1) else {
+        let Some(page) = firsts
+            .partition_point(|first| *first <= number)
+            .checked_sub(1)
+        else {
             return Ok(None);
         };
         let mut buffer = Vec::new();
@@ -265,7 +268,9 @@ impl Lookup {
 }
 
 fn find(entries: &[Entry], number: u64) -> Option<u64> {
-    let at = entries.binary_search_by_key(&number, |entry| entry.0).ok()?;
+    let at = entries
+        .binary_search_by_key(&number, |entry| entry.0)
+        .ok()?;
     entries.get(at).map(|entry| entry.1)
 }
 
@@ -323,7 +328,9 @@ mod tests {
     fn few_stay_in_memory() {
         let folder = tempfile::tempdir().unwrap();
         let mut collector = Collector::default();
-        collector.add(&mut vec![(3, 1), (1, 2)], folder.path()).unwrap();
+        collector
+            .add(&mut vec![(3, 1), (1, 2)], folder.path())
+            .unwrap();
         collector.add(&mut vec![(2, 0)], folder.path()).unwrap();
         let sorted = collector.finish(folder.path()).unwrap();
         assert_eq!(walked(&sorted), [(1, 2), (2, 0), (3, 1)]);

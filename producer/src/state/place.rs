@@ -114,7 +114,9 @@ impl Place {
         let lock = File::open(&own)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(io::Error::other("another run of this chain is at work; wait for it"));
+                return Err(io::Error::other(
+                    "another run of this chain is at work; wait for it",
+                ));
             }
             _ => self.lock = Some(lock),
         }

@@ -15,7 +15,7 @@ use decryptor_wasm::{
 use super::{
     ArchiveError, Finished, SUMS, Staged,
     destination::{Destination, STAGING, hold, remove, sync},
-    sha256_hex,
+    sha256_hex, sound,
 };
 
 const MANIFEST: &str = "manifest.json";
@@ -81,6 +81,18 @@ impl Chain {
     /// The newest run.
     pub fn newest(&self) -> Option<&IndexRun> {
         self.runs.last()
+    }
+
+    /// Reads the files of the newest run, so that nothing is built on a broken one. That needs no key.
+    ///
+    /// # Errors
+    /// When one is not what the sums list.
+    pub fn newest_is_sound(&self, jobs: usize) -> Result<(), ArchiveError> {
+        let Some(newest) = self.newest().map(|newest| newest.run) else {
+            return Ok(());
+        };
+        let belongs = |path: &str| run_of(path).is_some_and(|(run, _)| run == newest);
+        sound::verify(&self.folder, belongs, jobs)
     }
 
     /// The number of the next run.
@@ -190,7 +202,8 @@ impl Chain {
             for entry in fs::read_dir(&increments).map_err(at)? {
                 let name = entry.map_err(at)?.file_name();
                 let path = format!("{INCREMENTS}/{}", name.to_string_lossy());
-                let uncommitted = run_of(&format!("{path}/")).is_some_and(|(n, _)| n >= self.next());
+                let uncommitted =
+                    run_of(&format!("{path}/")).is_some_and(|(n, _)| n >= self.next());
                 if uncommitted {
                     doomed.push(path);
                 }
@@ -227,10 +240,7 @@ impl Chain {
         path.starts_with("increments/") && run_of(path).is_none_or(|(run, _)| run >= self.next())
     }
 
-    fn each_sum(
-        &self,
-        take: &mut dyn FnMut(&str) -> io::Result<()>,
-    ) -> Result<(), ArchiveError> {
+    fn each_sum(&self, take: &mut dyn FnMut(&str) -> io::Result<()>) -> Result<(), ArchiveError> {
         let path = self.folder.join(SUMS);
         let at = |e| ArchiveError::io(&path, e);
         for line in BufReader::new(File::open(&path).map_err(at)?).lines() {

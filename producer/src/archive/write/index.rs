@@ -51,7 +51,10 @@ impl<'a> IndexWriter<'a> {
     pub fn remove(&mut self, lines: &[u8], count: u64) -> Result<(), ArchiveError> {
         let file = match &mut self.removed {
             Some(file) => file,
-            none => none.insert(RecordFile::create(self.place, &format!("platform/{REMOVED}"))?),
+            none => none.insert(RecordFile::create(
+                self.place,
+                &format!("platform/{REMOVED}"),
+            )?),
         };
         block::content(self.place.compress, lines, count, |content| {
             file.append(&content)

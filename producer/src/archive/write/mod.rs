@@ -9,6 +9,7 @@ mod index;
 mod losses;
 mod records;
 mod sink;
+mod sound;
 mod staged;
 mod twins;
 mod user;
@@ -30,11 +31,10 @@ use zeroize::Zeroizing;
 
 pub use chain::Chain;
 pub use companions::page_sha256;
-pub use destination::Destination;
 pub use index::{IndexDone, IndexWriter};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
-pub use user::{Totals, UserDone, UserWriter};
+pub use user::{UserDone, UserWriter};
 
 pub use destination::Destination;
 
@@ -321,8 +321,6 @@ impl ArchiveWriter {
             }),
             encrypted: Some(self.key.is_some()),
             platform: Some(summary.platform),
-            chain: None,
-            removed_users: Vec::new(),
             losses: summary.losses,
             inventory: Some(listing.inventory),
             chain: summary.chain,
@@ -334,6 +332,11 @@ impl ArchiveWriter {
     /// Whether it is sealed.
     pub fn encrypted(&self) -> bool {
         self.key.is_some()
+    }
+
+    /// Whether it is an increment.
+    pub fn is_sparse(&self) -> bool {
+        self.options.sparse
     }
 
     /// Gives up: what was written of the archive is removed.

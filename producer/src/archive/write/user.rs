@@ -65,15 +65,6 @@ struct Files {
     stats: UserStats,
 }
 
-/// What an increment says of a user, who has more than it brings.
-#[derive(Debug, Default)]
-pub struct Totals {
-    /// The numbers of all records.
-    pub stats: UserStats,
-    /// What earlier runs say of the user counts no longer.
-    pub whole: bool,
-}
-
 /// What the archive keeps of a finished user.
 pub struct UserDone {
     /// For `manifest.users`.
@@ -265,8 +256,9 @@ impl<'a> UserWriter<'a> {
         })
     }
 
-    /// Ends the user's files and writes the user-manifest.
-    pub fn finish(self, totals: Option<Totals>) -> Result<UserDone, ArchiveError> {
+    /// Ends the user's files and writes the user-manifest. In an increment, `stats` are the numbers of all that the user has, or this
+    /// archive holds the user `whole`.
+    pub fn finish(self, stats: Option<UserStats>, whole: bool) -> Result<UserDone, ArchiveError> {
         let mut guard = lock(&self.files);
         let all = &mut *guard;
         // These exist even without a record.
@@ -303,13 +295,12 @@ impl<'a> UserWriter<'a> {
             self.lose_attachment(Some(path), what);
         }
         let brought = std::mem::take(&mut all.stats);
-        let whole = totals.as_ref().is_some_and(|totals| totals.whole);
         let manifest = UserManifest {
             entry: UserEntry {
                 user_id: self.user.user_id.clone(),
                 username: self.user.username.clone(),
                 backup_timestamp: self.archive.timestamp(),
-                stats: totals.map_or_else(|| brought.clone(), |totals| totals.stats),
+                stats: stats.unwrap_or_else(|| brought.clone()),
                 chunks,
                 whole,
             },

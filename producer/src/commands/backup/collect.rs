@@ -1,4 +1,4 @@
-//! The archive as the target of an export: what is known of each finished user, and what was lost.
+//! What is known of each finished user, and what was lost.
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -14,8 +14,9 @@ use crate::{
 const NAMED: usize = 10_000;
 
 /// The archive as the target of an export; keeps what is known of each finished user.
-struct Collector<'a> {
-    archive: &'a ArchiveWriter,
+pub struct Collector<'a> {
+    /// Where everything goes.
+    pub archive: &'a ArchiveWriter,
     verbose: bool,
     done: Mutex<Vec<UserDone>>,
     losses: Mutex<Losses>,
@@ -23,13 +24,13 @@ struct Collector<'a> {
 
 /// What is told in the end of all that could not be read.
 #[derive(Default)]
-struct Losses {
+pub struct Losses {
     /// What concerns no single user.
-    platform: Vec<Loss>,
+    pub platform: Vec<Loss>,
     /// Of the users, whose own manifests have them too.
-    users: Vec<Loss>,
+    pub users: Vec<Loss>,
     /// The number of those for which there was no room.
-    more: u64,
+    pub more: u64,
 }
 
 impl Losses {
@@ -38,6 +39,47 @@ impl Losses {
         let room = NAMED.saturating_sub(self.users.len());
         self.users.extend(losses.by_ref().take(room));
         self.more += losses.count() as u64;
+    }
+}
+
+impl<'a> Collector<'a> {
+    /// Nothing has come yet.
+    pub fn new(archive: &'a ArchiveWriter, verbose: bool) -> Self {
+        Collector {
+            archive,
+            verbose,
+            done: Mutex::default(),
+            losses: Mutex::default(),
+        }
+    }
+
+    /// A user is written.
+    pub fn done(&self, mut done: UserDone) {
+        lock(&self.losses).of_user(std::mem::take(&mut done.losses));
+        if self.verbose {
+            let name = &done.entry.username;
+            let (events, attachments) = (done.brought.events, done.brought.attachments);
+            note!("{name}: {events} events, {attachments} attachments");
+        }
+        self.archive.tally.user();
+        lock(&self.done).push(done);
+    }
+
+    /// A user is as it was.
+    pub fn unchanged(&self) {
+        self.archive.tally.user();
+    }
+
+    /// The users in the order of the platform, and the losses.
+    pub fn finish(self, users: &[User]) -> (Vec<UserDone>, Losses) {
+        let mut done = into_inner(self.done);
+        let place: HashMap<&str, usize> = users
+            .iter()
+            .enumerate()
+            .map(|(i, user)| (user.user_id.as_str(), i))
+            .collect();
+        done.sort_by_key(|user| place.get(user.entry.user_id.as_str()).copied());
+        (done, into_inner(self.losses))
     }
 }
 
@@ -66,19 +108,7 @@ impl UserTarget for Open<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
-        let mut done = self.writer.finish()?;
-        lock(&self.collector.losses).of_user(std::mem::take(&mut done.losses));
-        if self.collector.verbose {
-            let (entry, stats) = (&done.entry, &done.entry.stats);
-            note!(
-                "{}: {} events, {} attachments",
-                entry.username,
-                stats.events,
-                stats.attachments
-            );
-        }
-        self.collector.archive.tally.user();
-        lock(&self.collector.done).push(done);
+        self.collector.done(self.writer.finish(None, false)?);
         Ok(())
     }
 }
@@ -87,5 +117,11 @@ impl UserTarget for Open<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex
+        .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

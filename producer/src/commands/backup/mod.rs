@@ -1,48 +1,109 @@
 //! `backup`: a platform in, an archive out.
 
+mod changes;
+mod collect;
+mod incremental;
+
 use std::{
-    collections::HashMap,
     env,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Mutex,
+    path::Path,
     time::Instant,
 };
 
 use decryptor_wasm::{
     Kdf,
+    chain::Link,
     layout::is_safe_name,
     manifest::{Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 use zeroize::Zeroizing;
 
+use self::collect::{Collector, Losses};
 use super::{ask_twice, public_key, read_passphrase, verify};
 use crate::note;
 use crate::{
     archive::{
-        ArchiveError, ArchiveWriter, IndexDone, Options, Sealing, Summary, UserDone, UserWriter,
+        ArchiveError, ArchiveWriter, Finished, IndexDone, Options, Sealing, Summary, UserDone,
     },
     cli::{BackupArgs, KdfArg, PlatformArg},
     config::{Config, Engine},
     failure::Failure,
     interrupt,
-    platform::{
-        self, ExportError, Only, Platform, PlatformMode, Scope, Shared, SinkError, Target, User,
-        UserSink, UserTarget,
-    },
+    platform::{self, ExportError, Only, Platform, PlatformMode, Scope, Shared, User},
     progress::{self, Goal, Manner},
     report::{PlatformCounts, Report},
 };
 
-/// Losses of users that the report names; the manifests of the users name more.
-const NAMED: usize = 10_000;
+/// What is known before anything is written.
+struct Prepared<'a> {
+    args: &'a BackupArgs,
+    output: &'a Path,
+    started: Instant,
+    config: Config,
+    mode: PlatformMode,
+    platform: Box<dyn Platform>,
+    sealing: Sealing,
+    users: Vec<User>,
+    /// Users for whom there can be no folder.
+    nameless: Vec<User>,
+    /// What stands for the only user.
+    token: Option<String>,
+}
+
+/// What was written of users and of what belongs to none.
+struct Written {
+    done: Vec<UserDone>,
+    shared: IndexDone,
+    losses: Losses,
+}
 
 /// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
 pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
-    if args.incremental {
-        return Err(Failure::failed(
-            "--incremental is not available yet in this version; nothing was done",
-        ));
+    let prepared = prepare(args)?;
+    if args.dry_run {
+        return Ok(Report::dry_run(&prepared.users, &prepared.sealing));
     }
+    // A signal ends the run in order: what is there of the archive is removed.
+    let _graceful = interrupt::finish_gracefully();
+    if args.incremental {
+        return incremental::run(&prepared);
+    }
+    let (mut archive, leftover) = ArchiveWriter::create(
+        prepared.output,
+        &prepared.sealing,
+        prepared.options(false),
+        prepared.platform.instant()?,
+    )?;
+    prepared.say_leftover(leftover);
+    let written = AssertUnwindSafe(|| prepared.write(&mut archive));
+    let written = match catch_unwind(written).unwrap_or_else(|_| Err(defect())) {
+        Ok(written) => written,
+        Err(failure) => {
+            archive.abandon();
+            interrupt::failure()?;
+            return Err(failure);
+        }
+    };
+    let (users, summary, told) = prepared.sum_up(written, None);
+    let finished = archive.finish(users, summary)?;
+    let verified = prepared.verified(prepared.output, &finished)?;
+    Ok(Report {
+        verified,
+        ..prepared.report(told, &finished)
+    })
+}
+
+/// What the report says.
+struct Told {
+    stats: Vec<UserStats>,
+    losses: Vec<Loss>,
+    more: u64,
+    withheld: u64,
+    counts: PlatformCounts,
+}
+
+fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
     let output = args.output.as_deref().ok_or_else(|| {
         Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
     })?;
@@ -68,106 +129,180 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
         [user] if args.user.is_some() => Some(token(&config, mode, user)?),
         _ => None,
     };
-    if args.dry_run {
-        return Ok(Report::dry_run(&users, &sealing));
-    }
-    let options = Options {
-        compress: !args.no_compress,
-        chunk_bytes: args.max_chunk_size * 1024 * 1024,
-        created_at: None,
-    };
-    // A signal ends the run in order: what is there of the archive is removed.
-    let _graceful = interrupt::finish_gracefully();
-    let (mut archive, leftover) =
-        ArchiveWriter::create(output, &sealing, options, platform.instant()?)?;
-    if leftover && !args.quiet {
-        note!(
-            "{}: an earlier run did not finish; what it left was removed",
-            output.display()
-        );
-    }
-    let scope = Scope {
+    Ok(Prepared {
+        args,
+        output,
+        started,
+        config,
         mode,
-        ephemeral: args.include_ephemeral,
-        sealed: !matches!(sealing, Sealing::None),
-        only: token.as_deref().zip(users.first()).map(only),
-    };
-    let written = AssertUnwindSafe(|| write(&mut archive, platform.as_ref(), &users, &scope, args));
-    let (done, mut shared, losses) = match catch_unwind(written).unwrap_or_else(|_| Err(defect())) {
-        Ok(done) => done,
-        Err(failure) => {
-            archive.abandon();
-            interrupt::failure()?;
-            return Err(failure);
-        }
-    };
-    let Losses {
-        mut platform,
+        platform,
+        sealing,
         users,
-        more,
-    } = losses;
-    shared.losses.append(&mut platform);
-    shared.losses.extend(nameless.into_iter().map(left_out));
-    let losses = shared.losses.iter().cloned().chain(users).collect();
-    let stats: Vec<UserStats> = done.iter().map(|u| u.entry.stats.clone()).collect();
-    let finished = archive.finish(
-        done,
-        Summary {
+        nameless,
+        token,
+    })
+}
+
+impl Prepared<'_> {
+    fn options(&self, sparse: bool) -> Options {
+        Options {
+            compress: !self.args.no_compress,
+            chunk_bytes: self.args.max_chunk_size * 1024 * 1024,
+            created_at: None,
+            sparse,
+        }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            mode: self.mode,
+            ephemeral: self.args.include_ephemeral,
+            sealed: !matches!(self.sealing, Sealing::None),
+            only: self.token.as_deref().zip(self.users.first()).map(only),
+        }
+    }
+
+    fn say_leftover(&self, leftover: bool) {
+        if leftover && !self.args.quiet {
+            note!(
+                "{}: an earlier run did not finish; what it left was removed",
+                self.output.display()
+            );
+        }
+    }
+
+    fn engines(&self) -> Engines {
+        let config = &self.config;
+        Engines {
+            base: config.base_engine.name().to_owned(),
+            audit: config.audit_engine.name().to_owned(),
+            series: config.series_engine.name().to_owned(),
+            file: config.file_engine.name().to_owned(),
+            platform: config.platform_engine.name().to_owned(),
+        }
+    }
+
+    fn write(&self, archive: &mut ArchiveWriter) -> Result<Written, Failure> {
+        // First, because it takes seconds, and a wrong address or password must not show after hours.
+        let mut index = archive.index();
+        let scope = self.scope();
+        if scope.mode != PlatformMode::None {
+            // A reader finds it even when the platform has no entries.
+            index.begin(Shared::Index)?;
+        }
+        self.platform
+            .export_platform(&scope, &mut index)
+            .map_err(explain)?;
+        let mut shared = index.finish()?;
+        archive.add_index(&mut shared)?;
+        let collector = Collector::new(archive, self.args.verbose);
+        self.write_users(&collector, archive)?;
+        let (done, losses) = collector.finish(&self.users);
+        Ok(Written {
+            done,
+            shared,
+            losses,
+        })
+    }
+
+    /// All users.
+    fn write_users(
+        &self,
+        target: &dyn platform::Target,
+        archive: &ArchiveWriter,
+    ) -> Result<(), Failure> {
+        let records = self.platform.records();
+        let goal = Goal::Users {
+            users: self.users.len() as u64,
+            records: records.filter(|_| self.args.user.is_none()),
+        };
+        progress::watch(&archive.tally, goal, manner(self.args), || {
+            self.platform
+                .export_all(&self.users, jobs(self.args), target)
+                .map_err(explain)
+        })
+    }
+
+    /// What the manifest and the report say of it all.
+    fn sum_up(&self, written: Written, chain: Option<Link>) -> (Vec<UserDone>, Summary, Told) {
+        let Written {
+            done,
+            mut shared,
+            losses,
+        } = written;
+        let mut platform = losses.platform;
+        shared.losses.append(&mut platform);
+        shared.losses.extend(self.nameless.iter().map(left_out));
+        let told = Told {
+            stats: done.iter().map(|user| user.brought.clone()).collect(),
+            losses: shared.losses.iter().cloned().chain(losses.users).collect(),
+            more: losses.more,
+            withheld: shared.withheld,
+            counts: PlatformCounts::of(&shared.counts),
+        };
+        let summary = Summary {
             config: PlatformConfig {
-                engine: config.base_engine.name().to_owned(),
-                domain: config.domain.clone(),
+                engine: self.config.base_engine.name().to_owned(),
+                domain: self.config.domain.clone(),
             },
             platform: PlatformSection {
-                mode: mode.name().to_owned(),
-                pii_mode: Some(config.pii.name().to_owned()),
-                engines: Some(Engines {
-                    base: config.base_engine.name().to_owned(),
-                    audit: config.audit_engine.name().to_owned(),
-                    series: config.series_engine.name().to_owned(),
-                    file: config.file_engine.name().to_owned(),
-                    platform: config.platform_engine.name().to_owned(),
-                }),
+                mode: self.mode.name().to_owned(),
+                pii_mode: Some(self.config.pii.name().to_owned()),
+                engines: Some(self.engines()),
             },
             losses: shared.losses,
-        },
-    )?;
-    let verified = if args.verify {
-        let again = verify::made(output, finished.key, jobs(args), manner(args));
-        Some(again.map_err(|failure| Failure {
+            chain,
+            removed_users: Vec::new(),
+        };
+        (done, summary, told)
+    }
+
+    /// Reads again what was made, if that was asked for.
+    fn verified(
+        &self,
+        folder: &Path,
+        finished: &Finished,
+    ) -> Result<Option<verify::report::Report>, Failure> {
+        if !self.args.verify {
+            return Ok(None);
+        }
+        let key = finished.key.clone();
+        let again = verify::made(folder, key, jobs(self.args), manner(self.args));
+        again.map(Some).map_err(|failure| Failure {
             message: format!(
                 "the backup was made, but could not be verified: {}",
                 failure.message
             ),
             ..failure
-        })?)
-    } else {
-        None
-    };
-    Ok(Report {
-        bytes: finished.bytes,
-        verified,
-        platform: PlatformCounts::of(&shared.counts),
-        withheld: shared.withheld,
-        more_losses: more,
-        ..Report::done(
-            output,
-            &finished.id,
-            &stats,
-            losses,
-            &sealing,
-            started.elapsed(),
-        )
-    })
+        })
+    }
+
+    fn report(&self, told: Told, finished: &Finished) -> Report {
+        Report {
+            bytes: finished.bytes,
+            platform: told.counts,
+            withheld: told.withheld,
+            more_losses: told.more,
+            ..Report::done(
+                self.output,
+                &finished.id,
+                &told.stats,
+                told.losses,
+                &self.sealing,
+                self.started.elapsed(),
+            )
+        }
+    }
 }
 
 /// A user for whom there can be no folder.
-fn left_out(user: User) -> Loss {
+fn left_out(user: &User) -> Loss {
     Loss {
         what: format!(
             "user {:?} was left out: its id {:?} cannot be the name of a folder",
             user.username, user.user_id
         ),
-        user_id: Some(user.user_id),
+        user_id: Some(user.user_id.clone()),
         collection: None,
         path: None,
     }
@@ -253,35 +388,6 @@ fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
     )
 }
 
-fn write(
-    archive: &mut ArchiveWriter,
-    platform: &dyn Platform,
-    users: &[User],
-    scope: &Scope<'_>,
-    args: &BackupArgs,
-) -> Result<(Vec<UserDone>, IndexDone, Losses), Failure> {
-    // First, because it takes seconds, and a wrong address or password must not show after hours.
-    let mut index = archive.index();
-    if scope.mode != PlatformMode::None {
-        // A reader finds it even when the platform has no entries.
-        index.begin(Shared::Index)?;
-    }
-    platform
-        .export_platform(scope, &mut index)
-        .map_err(explain)?;
-    let mut shared = index.finish()?;
-    archive.add_index(&mut shared)?;
-    let goal = Goal::Users {
-        users: users.len() as u64,
-        records: platform.records().filter(|_| args.user.is_none()),
-    };
-    let done = progress::watch(&archive.tally, goal, manner(args), || {
-        write_users(archive, platform, users, jobs(args), args.verbose)
-    })?;
-    let (done, losses) = done;
-    Ok((done, shared, losses))
-}
-
 fn manner(args: &BackupArgs) -> Manner {
     match args {
         _ if args.json => Manner::Events,
@@ -316,4 +422,3 @@ fn explain(error: ExportError) -> Failure {
         other => other.into(),
     }
 }
-

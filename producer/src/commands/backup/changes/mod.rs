@@ -109,7 +109,9 @@ impl<'a> Changes<'a> {
 
     /// What is noted for the next run.
     pub fn into_state(self) -> StateWriter {
-        self.out.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.out
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A failure of the state, which is nobody else's.

@@ -61,7 +61,10 @@ fn id<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let start = memchr::memrchr(b'"', rest)?;
     let before = rest[..start].strip_suffix(b"\":")?;
     let before = before.strip_suffix(name.as_bytes())?;
-    before.ends_with(b",\"").then(|| &rest[start + 1..]).filter(plain)
+    before
+        .ends_with(b",\"")
+        .then(|| &rest[start + 1..])
+        .filter(plain)
 }
 
 /// A line of a series.
@@ -97,7 +100,10 @@ impl<'a> Series<'a> {
     }
 
     /// Its points, as text and as numbers.
-    pub fn points(&self, key: &ChainKey) -> impl Iterator<Item = serde_json::Result<(&'a str, Entry)>> {
+    pub fn points(
+        &self,
+        key: &ChainKey,
+    ) -> impl Iterator<Item = serde_json::Result<(&'a str, Entry)>> {
         self.points.iter().map(move |point| {
             let text = point.get();
             let time: Point<'_> = serde_json::from_str(text)?;
@@ -130,7 +136,9 @@ mod tests {
 
     #[test]
     fn a_name_is_found_where_it_is_one() {
-        let of = |line: &str| id(line.as_bytes(), "id").map(|id| String::from_utf8_lossy(id).into_owned());
+        let of = |line: &str| {
+            id(line.as_bytes(), "id").map(|id| String::from_utf8_lossy(id).into_owned())
+        };
         for (line, found) in [
             (r#"{"id":"a","x":1}"#, Some("a")),
             (r#"{"id":"a"}"#, Some("a")),
@@ -160,12 +168,16 @@ mod tests {
             let found = entry(&key, collection, line.as_bytes()).0;
             assert_eq!(found, parsed(&key, collection.name(), line.as_bytes()));
         }
-        let line = r#"{"measurement":"m","namespace":"n","points":[{"time":1.5,"v":1},{"time":2}]}"#;
+        let line =
+            r#"{"measurement":"m","namespace":"n","points":[{"time":1.5,"v":1},{"time":2}]}"#;
         let mut read = Vec::new();
         numbers(&key, "series", line.as_bytes(), &mut |n| read.push(n)).unwrap();
         let series = Series::parse(line.as_bytes()).unwrap();
         let found: Vec<u64> = series.points(&key).map(|p| p.unwrap().1.0).collect();
         assert_eq!(found, read);
-        assert_eq!(series.with(&[r#"{"time":2}"#]), br#"{"measurement":"m","namespace":"n","points":[{"time":2}]}"#);
+        assert_eq!(
+            series.with(&[r#"{"time":2}"#]),
+            br#"{"measurement":"m","namespace":"n","points":[{"time":2}]}"#
+        );
     }
 }

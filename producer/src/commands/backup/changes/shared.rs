@@ -89,9 +89,9 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             })
             .map_err(failed)?;
             if again && self.changes.is_increment() {
-                return Err(self
-                    .changes
-                    .does_not_fit("two entries of the platform cannot be told apart by their numbers"));
+                return Err(self.changes.does_not_fit(
+                    "two entries of the platform cannot be told apart by their numbers",
+                ));
             }
             for numbers in gone.chunks(Removed::PER_LINE) {
                 let mut line = serde_json::to_vec(&Removed::new(kind.stem(), numbers))?;

@@ -134,7 +134,12 @@ impl<'a> OpenUser<'a> {
     }
 
     /// Holds what was found against what is known; names what is gone. Whether a number stands for two records.
-    fn compare(&self, section: usize, keeps: bool, now: Sorted) -> Result<(Section, bool), SinkError> {
+    fn compare(
+        &self,
+        section: usize,
+        keeps: bool,
+        now: Sorted,
+    ) -> Result<(Section, bool), SinkError> {
         let name = COLLECTIONS.get(section).map_or("attachments", |c| c.name());
         let tells = COLLECTIONS.get(section).is_some_and(|c| self.tells(*c));
         let (mut count, mut again, mut unknown) = (0, false, false);
@@ -214,7 +219,9 @@ impl UserTarget for OpenUser<'_> {
         let folder = self.changes.folder;
         let mut sections = Vec::with_capacity(SECTIONS);
         let mut twice = false;
-        for (at, (section, incomplete)) in found.sections.into_iter().zip(found.incomplete).enumerate() {
+        for (at, (section, incomplete)) in
+            found.sections.into_iter().zip(found.incomplete).enumerate()
+        {
             let now = section.finish(folder).map_err(failed)?;
             // Of what did not change, its attachments are not asked for.
             let partly = at == ATTACHMENTS && self.tells(Collection::Events);
@@ -229,10 +236,14 @@ impl UserTarget for OpenUser<'_> {
         }
         let name = number(self.key(), "usernames", &[&self.user.username]);
         let mut measurements = 0;
-        merge(None, &found.measurements.finish(folder).map_err(failed)?, &mut |step| {
-            measurements += u64::from(matches!(step, Step::New(_)));
-            Ok(())
-        })
+        merge(
+            None,
+            &found.measurements.finish(folder).map_err(failed)?,
+            &mut |step| {
+                measurements += u64::from(matches!(step, Step::New(_)));
+                Ok(())
+            },
+        )
         .map_err(failed)?;
         let mut flags = 0;
         if twice {
