@@ -16,7 +16,7 @@ pub struct Mark {
 }
 
 /// Transactions after which a number of 32 bits no longer tells which of two it is.
-const AMBIGUOUS: u64 = 1 << 31;
+const AMBIGUOUS: u64 = 2_000_000_000;
 
 impl Mark {
     /// Why what was written since that transaction cannot be told, if it cannot.
