@@ -113,10 +113,14 @@ impl<'s> Chain<'s> {
 
     /// What a backup of now holds.
     pub fn now(&self, name: &str) -> State {
+        self.moment(name).1
+    }
+
+    /// A backup of now, and what it holds.
+    pub fn moment(&self, name: &str) -> (PathBuf, State) {
         let archive = self.platform.backup(name);
         let state = Folding::of(&Plain::read(&self.stage.open(&archive))).now();
-        fs::remove_dir_all(archive).unwrap();
-        state
+        (archive, state)
     }
 
     /// Where the chain is.
