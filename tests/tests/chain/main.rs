@@ -5,3 +5,4 @@ mod chain;
 mod model;
 mod operations;
 mod refusals;
+mod writers;
