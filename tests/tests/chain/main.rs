@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chain;
+mod kills;
 mod model;
 mod operations;
 mod refusals;

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const RUNS: usize = 12;
+const RUNS: usize = 8;
 const SESSIONS: usize = 5;
 
 /// A client that stays connected.
@@ -125,6 +125,15 @@ impl Drop for Session {
     }
 }
 
+/// Ends the other thread, also when this one fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The events and audit records of the sessions, and their contents.
 fn written(state: &State, user: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
@@ -169,10 +178,11 @@ fn what_is_committed_is_in_the_next_run() {
         }
         due.push((committed.clone(), storms));
         // Somebody else goes on while the run is made.
-        let stop = AtomicBool::new(false);
+        let stop = &AtomicBool::new(false);
         let mut session = Session::new(&platform, &stage);
-        let (user, stop) = (&user, &stop);
+        let user = &user;
         std::thread::scope(|scope| {
+            let _stopped = Stop(stop);
             let storm = scope.spawn(move || {
                 let mut count = storms;
                 while !stop.load(Ordering::Relaxed) {
@@ -197,7 +207,7 @@ fn what_is_committed_is_in_the_next_run() {
         session.end(&mut committed, true);
     }
     assert!(
-        committed.len() > 50 && storms > RUNS,
+        committed.len() > 20 && storms > RUNS,
         "{} {storms}",
         committed.len()
     );
