@@ -1,5 +1,7 @@
 //! Which paths an archive may hold, and what each one is.
 
+use crate::chain::CHAIN;
+
 /// What a path of an archive is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathKind {
@@ -9,6 +11,8 @@ pub enum PathKind {
     Envelope,
     /// `SHA256SUMS`.
     Sums,
+    /// `chain.json`.
+    Chain,
     /// Instructions and decryptors that travel in the clear.
     Companion,
     /// JSON lines that belong to no user: `platform/…`, `register/…`.
@@ -39,8 +43,17 @@ const COMPANIONS: [&str; 4] = [
     "RESTORE-README.md",
     "FORMAT.md",
 ];
-const SHARED: [&str; 5] = ["platform", "keys", "aliases", "sessions", "password-resets"];
-const USER_COLLECTIONS: [&str; 5] = ["streams", "accesses", "profile", "webhooks", "account"];
+const SHARED: [&str; 6] = [
+    "platform",
+    "keys",
+    "aliases",
+    "sessions",
+    "password-resets",
+    "removed",
+];
+const USER_COLLECTIONS: [&str; 6] = [
+    "streams", "accesses", "profile", "webhooks", "account", "removed",
+];
 
 impl PathKind {
     /// What `path` (relative, with `/`) is.
@@ -50,6 +63,7 @@ impl PathKind {
             ["manifest.json"] => PathKind::Manifest,
             ["encryption.json"] => PathKind::Envelope,
             ["SHA256SUMS"] => PathKind::Sums,
+            [CHAIN] => PathKind::Chain,
             [name] if COMPANIONS.contains(name) => PathKind::Companion,
             ["platform", name] if SHARED.iter().any(|kind| is_records(name, kind)) => {
                 PathKind::SharedRecords
@@ -97,7 +111,11 @@ impl PathKind {
     pub fn is_sealed(&self) -> bool {
         !matches!(
             self,
-            PathKind::Envelope | PathKind::Sums | PathKind::Companion | PathKind::Stray
+            PathKind::Envelope
+                | PathKind::Sums
+                | PathKind::Chain
+                | PathKind::Companion
+                | PathKind::Stray
         )
     }
 }
@@ -207,5 +225,15 @@ mod tests {
             PathKind::SharedRecords
         );
         assert_eq!(PathKind::of("notes.txt"), PathKind::Stray);
+        assert_eq!(PathKind::of("chain.json"), PathKind::Chain);
+        assert_eq!(
+            PathKind::of("platform/removed.jsonl.gz"),
+            PathKind::SharedRecords
+        );
+        // A path within the folder of a run is classified without that folder; see `chain::run_of`.
+        assert_eq!(
+            PathKind::of("increments/0002/manifest.json"),
+            PathKind::Stray
+        );
     }
 }

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod aead;
+pub mod chain;
 pub mod container;
 pub mod envelope;
 mod error;

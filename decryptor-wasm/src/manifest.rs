@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result, container::MAGIC};
+use crate::{Error, Result, chain::Link, container::MAGIC};
 
 /// The only format version there is.
 pub const FORMAT_VERSION: u32 = 1;
@@ -44,6 +44,12 @@ pub struct Manifest {
     /// How the platform database was treated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<PlatformSection>,
+    /// Its place in a chain, of every run but the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Link>,
+    /// Users whom the run before had and the platform has no longer, by their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed_users: Vec<String>,
     /// What could not be read when the archive was made, platform-wide and per user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
@@ -140,6 +146,13 @@ pub struct UserEntry {
     /// Names of the chunk files.
     #[serde(default)]
     pub chunks: Chunks,
+    /// In an increment: this is all there is of the user, and what earlier runs say counts no longer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub whole: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Numbers of records per collection; series counts measurements, attachments counts files.

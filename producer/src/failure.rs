@@ -47,9 +47,10 @@ impl From<decryptor_wasm::Error> for Failure {
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
         let code = match &error {
-            ArchiveError::Exists(_) | ArchiveError::NotEmpty(_) | ArchiveError::Busy(_) => {
-                ErrorKind::Usage.exit_code()
-            }
+            ArchiveError::Exists(_)
+            | ArchiveError::NotEmpty(_)
+            | ArchiveError::Busy(_)
+            | ArchiveError::Foreign(_) => ErrorKind::Usage.exit_code(),
             ArchiveError::Core(core) => core.kind().exit_code(),
             _ => 1,
         };

@@ -15,3 +15,4 @@ pub mod progress;
 pub mod report;
 pub mod sample;
 pub mod say;
+pub mod state;

@@ -46,11 +46,33 @@ pub struct Report {
     pub more_losses: u64,
     /// Secrets of the platform (and sessions) that were left out because the archive is not encrypted.
     pub withheld: u64,
+    /// Of a run with `--incremental`: what it is in its chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainReport>,
     /// What reading it again has shown, when that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<crate::commands::verify::report::Report>,
     /// Whole run.
     pub seconds: f64,
+}
+
+/// A run of a chain.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChainReport {
+    /// Its number, from 1.
+    pub run: u32,
+    /// `full` or `incremental`.
+    pub kind: String,
+    /// Why a full run was made where an increment was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_full: Option<String>,
+    /// Its folder, relative to that of the chain; empty for the first.
+    pub path: String,
+    /// The archive id of the run before.
+    pub parent: Option<String>,
+    /// Users who are no more.
+    pub removed_users: Vec<String>,
 }
 
 /// Numbers of records that belong to no user.
@@ -118,6 +140,7 @@ impl Report {
             losses,
             more_losses: 0,
             withheld: 0,
+            chain: None,
             verified: None,
             seconds: took.as_secs_f64(),
         }
@@ -139,6 +162,7 @@ impl Report {
             losses: Vec::new(),
             more_losses: 0,
             withheld: 0,
+            chain: None,
             verified: None,
             seconds: 0.0,
         }
@@ -187,6 +211,18 @@ impl Report {
             p.password_resets,
             self.archive_id
         );
+        if let Some(chain) = &self.chain {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "run {} of the chain: {}", chain.run, chain.kind);
+            if let Some(why) = &chain.why_full {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "full, because: {}", printable(why));
+            }
+            if !chain.removed_users.is_empty() {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "users who are no more: {}", chain.removed_users.len());
+            }
+        }
         if let Some(page) = &self.page_sha256 {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "decrypt-backup.html: SHA-256 {page}");

@@ -2,6 +2,7 @@
 //! rqlite's HTTP API.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub mod chain;
 pub mod command;
 pub mod compare;
 pub mod disk;

@@ -231,7 +231,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             match kind {
-                PathKind::Manifest | PathKind::Envelope | PathKind::Sums => {}
+                PathKind::Manifest | PathKind::Envelope | PathKind::Sums | PathKind::Chain => {}
                 PathKind::Stray if self.expected.contains_key(path) => self.find(
                     Severity::Warning,
                     "unknown",

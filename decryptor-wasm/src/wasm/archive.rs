@@ -79,6 +79,6 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, JsValue> {
     serde_json::to_string(value).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
 }
 
-fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
+pub(super) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
     serde_json::from_str(json).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
 }

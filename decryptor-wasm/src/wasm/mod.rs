@@ -1,6 +1,7 @@
 //! The JavaScript face of the core: these modules translate types and nothing else.
 
 mod archive;
+mod chain;
 mod digest;
 mod error;
 mod file;

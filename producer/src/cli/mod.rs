@@ -122,7 +122,10 @@ pub struct DecryptArgs {
     /// Keep what stands before the damage, in FILE.salvaged.
     #[arg(long)]
     pub salvage: bool,
-    /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
+    /// Refuse any archive but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_id: Option<String>,
     /// Files at once (default: one per core).
@@ -137,6 +140,9 @@ pub struct LookArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
     /// Only this user (user id or username).
     #[arg(long, short = 'u')]
     pub user: Option<String>,
@@ -153,6 +159,9 @@ pub struct CatArgs {
     pub path: String,
     #[command(flatten)]
     pub key: KeyArgs,
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
     /// Leave records compressed.
     #[arg(long)]
     pub raw: bool,
@@ -160,9 +169,9 @@ pub struct CatArgs {
 
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Folder of the older backup.
+    /// Folder of the older backup; of a chain, DIR@RUN takes the state at that run.
     pub old: PathBuf,
-    /// Folder of the newer backup.
+    /// Folder of the newer backup; of a chain, DIR@RUN takes the state at that run.
     pub new: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
@@ -200,7 +209,7 @@ pub enum PlatformArg {
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// Folder for the backup; new or empty.
+    /// Folder for the backup; new or empty, or with --incremental that of the runs before.
     #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "restore")]
     pub output: Option<PathBuf>,
     /// Back up one user only (user id or username).
@@ -254,9 +263,13 @@ pub struct BackupArgs {
     /// Read the backup again when it is made, and check every record; needs no private key.
     #[arg(long, conflicts_with = "restore")]
     pub verify: bool,
-    /// Not available yet in this version.
-    #[arg(long)]
+    /// Bring only what has changed since the last run in that folder, which stays as it is; the first run is a full one.
+    #[arg(long, conflicts_with = "restore")]
     pub incremental: bool,
+    /// Where this host remembers what the last run held, as keyed numbers (default: /var/lib/pryv-backup, without root
+    /// $XDG_STATE_HOME/pryv-backup).
+    #[arg(long, value_name = "DIR", requires = "incremental")]
+    pub state_dir: Option<PathBuf>,
     /// Restore the backup in this folder into the platform.
     #[arg(long, short = 'r', value_name = "DIR")]
     pub restore: Option<PathBuf>,
@@ -304,6 +317,9 @@ pub struct RestoreArgs {
     /// Leave the platform's own database alone.
     #[arg(long, requires = "restore")]
     pub skip_platform: bool,
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", requires = "restore", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
     /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
     #[arg(long, value_name = "ID", value_parser = archive_id, requires = "restore")]
     pub expect_id: Option<String>,

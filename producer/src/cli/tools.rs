@@ -33,6 +33,9 @@ pub struct ExtractArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
     /// Whose (user id or username); needed where there are several users.
     #[arg(long, short = 'u')]
     pub user: Option<String>,
@@ -93,6 +96,9 @@ pub struct ConsolidateArgs {
     pub into: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
     /// Encrypt to the holder of this public key (PEM), and no longer to those who can open it now; may be given several times.
     #[arg(long, value_name = "PEM", conflicts_with_all = ["encrypt_passphrase", "encrypt_passphrase_file"])]
     pub recipient_pubkey: Vec<PathBuf>,

@@ -5,12 +5,20 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use decryptor_wasm::{Error, ErrorKind as Kind};
 
 use super::open;
-use crate::{archive::read::Folder, cli::CatArgs, failure::Failure};
+use crate::{
+    archive::read::{Choice, Folder},
+    cli::CatArgs,
+    failure::Failure,
+};
 
 /// Prints the file. Every byte is authentic, but only the exit code says that the file is complete.
 pub fn run(args: &CatArgs) -> Result<u8, Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let archive = open(&args.dir, None, &args.key)?;
+    let choice = Choice {
+        at: args.at,
+        ..Choice::default()
+    };
+    let archive = open(&args.dir, choice, &args.key)?;
     let mut closed = false;
     let mut print = |bytes: &[u8]| match out.write_all(bytes) {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => {

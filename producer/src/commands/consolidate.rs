@@ -1,6 +1,9 @@
 //! `consolidate`: one plain archive of what another holds, sealed anew, and verified before it gets its name.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    cell::OnceCell,
+    sync::{Mutex, PoisonError},
+};
 
 use decryptor_wasm::{
     Envelope, Error, FileEntry, Inventory, Kdf, UserEntry, layout::PathKind, plan::PlannedFile,
@@ -10,8 +13,8 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    ask_twice, decrypt::refuse_inside, print_json, public_key, read_passphrase, schedule, secrets,
-    verify, warn,
+    ask_twice, decrypt::refuse_inside, print_json, public_key, read_passphrase, schedule,
+    secrets::Secrets, verify, warn,
 };
 use crate::{answer, note};
 use crate::{
@@ -40,11 +43,18 @@ struct Consolidated {
 /// Copies, verifies, and says which archive it is now.
 pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     refuse_inside(&args.dir, &args.into, "--into")?;
-    let mut envelope = None;
-    let source = Archive::open(Folder::new(&args.dir), Choice::default(), |found| {
-        envelope = Some(found.clone());
-        secrets::unlock(found, &args.key)
+    let envelope = OnceCell::new();
+    let secrets = Secrets::new(&args.key);
+    let choice = Choice {
+        at: args.at,
+        ..Choice::default()
+    };
+    let source = Archive::open(Folder::new(&args.dir), choice, |found| {
+        // That of the run whose state it is comes first.
+        envelope.get_or_init(|| found.clone());
+        secrets.unlock(found)
     })?;
+    let envelope = envelope.into_inner();
     if warn(&source) != 0 {
         return Err(damaged("the backup is damaged, as named above"));
     }
@@ -57,6 +67,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         compress: source.manifest.compressed,
         chunk_bytes: 0,
         created_at: Some(source.manifest.backup_timestamp),
+        sparse: false,
     };
     let instant = source.manifest.backup_timestamp as f64 / 1000.0;
     let (archive, _) = ArchiveWriter::create(&args.into, &sealing, options, instant)?;

@@ -11,7 +11,7 @@ use super::{open, print_json, secrets, warn};
 use crate::{answer, note};
 use crate::{
     archive::{
-        read::{Archive, Folder},
+        read::{Archive, Choice, Folder},
         sha256_hex,
     },
     cli::{KeyArgs, LookArgs},
@@ -113,10 +113,19 @@ fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
         listed.archive_id = sha256_hex(&folder.read("manifest.json")?);
         return Ok((listed, 0));
     }
-    let archive = open(dir, args.user.as_deref(), &args.key)?;
+    let archive = open(dir, choice(args), &args.key)?;
     listed.archive_id.clone_from(&archive.id);
     listed.inside = Some(inside(&archive));
     Ok((listed, warn(&archive)))
+}
+
+/// What of the archive is looked at.
+pub(super) fn choice(args: &LookArgs) -> Choice<'_> {
+    Choice {
+        user: args.user.as_deref(),
+        at: args.at,
+        ..Choice::default()
+    }
 }
 
 fn can_open(key: &KeyArgs) -> bool {

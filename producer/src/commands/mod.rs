@@ -22,6 +22,7 @@ use decryptor_wasm::{PublicKey, plan::Severity};
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
+use self::secrets::Secrets;
 use crate::{answer, note};
 use crate::{
     archive::read::{Archive, Choice, Folder},
@@ -30,21 +31,11 @@ use crate::{
     report::printable,
 };
 
-/// Opens an archive, the whole of it or what concerns one user.
-fn open(dir: &Path, user: Option<&str>, key: &KeyArgs) -> Result<Archive, Failure> {
-    open_expected(dir, user, None, key)
-}
-
-/// The same, and it must have this id.
-fn open_expected(
-    dir: &Path,
-    user: Option<&str>,
-    expect_id: Option<&str>,
-    key: &KeyArgs,
-) -> Result<Archive, Failure> {
-    let choice = Choice { user, expect_id };
+/// Opens an archive or the state of a chain, the whole of it or what concerns one user.
+fn open(dir: &Path, choice: Choice<'_>, key: &KeyArgs) -> Result<Archive, Failure> {
+    let secrets = Secrets::new(key);
     Ok(Archive::open(Folder::new(dir), choice, |envelope| {
-        secrets::unlock(envelope, key)
+        secrets.unlock(envelope)
     })?)
 }
 

@@ -1,6 +1,7 @@
 //! What the holder of the key gives: on the command line, in the environment, in a file, or when asked.
 
 use std::{
+    cell::OnceCell,
     env,
     io::{self, IsTerminal},
     path::Path,
@@ -15,33 +16,71 @@ use crate::{archive::SystemRandom, cli::KeyArgs, commands::first_line};
 
 type Secret = Zeroizing<String>;
 
-/// The data key of the archive behind `envelope`.
-pub fn unlock(envelope: &Envelope, args: &KeyArgs) -> Result<DataKey> {
-    let given = passphrase(args)?;
-    if envelope.mode() != Mode::Hybrid {
-        if let Some(passphrase) =
-            given.map_or_else(|| ask("Passphrase of the backup: "), |p| Ok(Some(p)))?
-        {
-            return envelope.unlock_with_passphrase(&passphrase);
+/// The secrets of one call of the command: what has to be asked for is asked for once, however many runs a chain has.
+pub struct Secrets<'a> {
+    args: &'a KeyArgs,
+    asked: OnceCell<Secret>,
+    private: OnceCell<PrivateKey>,
+}
+
+impl<'a> Secrets<'a> {
+    /// As the arguments give them; nothing is read yet.
+    pub fn new(args: &'a KeyArgs) -> Self {
+        Secrets {
+            args,
+            asked: OnceCell::new(),
+            private: OnceCell::new(),
         }
-        return Err(Error::key(match args.private_key {
-            Some(_) => {
-                "this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE"
-            }
-            None => {
-                "a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE"
-            }
-        }));
     }
-    let Some(path) = &args.private_key else {
-        return Err(Error::key(match given {
-            Some(_) => {
-                "this backup opens with a private key, not with a passphrase: give --private-key FILE"
+
+    /// The data key of the archive behind `envelope`.
+    pub fn unlock(&self, envelope: &Envelope) -> Result<DataKey> {
+        let given = passphrase(self.args)?;
+        if envelope.mode() != Mode::Hybrid {
+            let passphrase = match given {
+                Some(passphrase) => Some(passphrase),
+                None => self.ask_once()?,
+            };
+            if let Some(passphrase) = passphrase {
+                return envelope.unlock_with_passphrase(&passphrase);
             }
-            None => "a private key is needed: give --private-key FILE",
-        }));
-    };
-    envelope.unlock_with_private_key(&private_key(path, args)?, &mut SystemRandom)
+            return Err(Error::key(match self.args.private_key {
+                Some(_) => {
+                    "this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE"
+                }
+                None => {
+                    "a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE"
+                }
+            }));
+        }
+        let Some(path) = &self.args.private_key else {
+            return Err(Error::key(match given {
+                Some(_) => {
+                    "this backup opens with a private key, not with a passphrase: give --private-key FILE"
+                }
+                None => "a private key is needed: give --private-key FILE",
+            }));
+        };
+        let private = match self.private.get() {
+            Some(private) => private,
+            None => {
+                let private = private_key(path, self.args)?;
+                self.private.get_or_init(|| private)
+            }
+        };
+        envelope.unlock_with_private_key(private, &mut SystemRandom)
+    }
+
+    fn ask_once(&self) -> Result<Option<Secret>> {
+        if let Some(known) = self.asked.get() {
+            return Ok(Some(known.clone()));
+        }
+        let answer = ask("Passphrase of the backup: ")?;
+        if let Some(answer) = &answer {
+            self.asked.get_or_init(|| answer.clone());
+        }
+        Ok(answer)
+    }
 }
 
 /// The private key in a file.

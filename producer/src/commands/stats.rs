@@ -6,7 +6,7 @@ use decryptor_wasm::layout::PathKind;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::{open, print_json, warn};
+use super::{list::choice, open, print_json, warn};
 use crate::answer;
 use crate::{cli::LookArgs, failure::Failure, report::printable};
 
@@ -44,7 +44,8 @@ struct Largest {
 
 /// Counts and prints.
 pub fn run(args: &LookArgs) -> Result<u8, Failure> {
-    let archive = open(&args.dir, args.user.as_deref(), &args.key)?;
+    let mut archive = open(&args.dir, choice(args), &args.key)?;
+    archive.settle()?;
     let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
     let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();
     for file in archive.files() {

@@ -9,12 +9,14 @@ pub mod json;
 pub mod pii;
 mod postgres;
 mod rqlite;
+mod since;
 mod sqlite;
 mod staging;
 mod texts;
 pub mod write;
 
 use crate::config::{Config, Engine};
+pub use since::{Keys, Mark, Need};
 use staging::Staging;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -341,6 +343,17 @@ pub trait UserSink {
         Ok(())
     }
 
+    /// Takes note of records that are there and as they were, according to the transactions that wrote them.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn present(&mut self, _: Collection, _: &Keys) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Takes note that a store could not be read to its end, in which these collections are.
+    fn incomplete(&mut self, _collections: &str) {}
+
     /// Passes on what it still holds; to be called before it is dropped.
     ///
     /// # Errors
@@ -360,6 +373,16 @@ pub trait Target: Sync {
 
     /// Takes note of a loss that concerns no single user.
     fn lose(&self, loss: Loss);
+
+    /// What was written by transactions before this one is known, of users who are not needed whole.
+    fn since(&self) -> Option<u64> {
+        None
+    }
+
+    /// How much is needed of a user.
+    fn need(&self, _: &User) -> Need {
+        Need::Whole
+    }
 }
 
 /// Where one user goes; several threads may bring what belongs to it, each through a sink of its own.
@@ -402,6 +425,14 @@ pub trait Platform: Sync {
     /// # Errors
     /// When the platform cannot be reached.
     fn instant(&self) -> Result<f64, PlatformError>;
+
+    /// Where the platform stands at that instant.
+    ///
+    /// # Errors
+    /// When the platform cannot be reached.
+    fn mark(&self) -> Result<Mark, PlatformError> {
+        Ok(Mark::default())
+    }
 
     /// How many records an export of all users brings, roughly, where that is known at once.
     fn records(&self) -> Option<u64>;

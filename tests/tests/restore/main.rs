@@ -3,6 +3,7 @@
 
 mod around;
 mod bulk;
+mod chains;
 mod conflicts;
 mod defects;
 mod draft;

@@ -37,6 +37,10 @@ impl Archive {
         &'a self,
         file: &'a PlannedFile,
     ) -> decryptor_wasm::Result<ContentReader<'a>> {
+        if let Some(chain) = &self.chain {
+            let (archive, file) = chain.whole(&file.path)?;
+            return archive.content(file);
+        }
         let options = ReadOptions {
             gunzip: false,
             lines: false,

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::{Error, ErrorKind, Result};
+use decryptor_wasm::{
+    Error, ErrorKind, Result,
+    chain::{CHAIN, Index, run_of},
+};
 use rustix::fs::{Mode, OFlags};
 
 /// Folders for which a thread of its own is worth it.
@@ -15,28 +18,59 @@ const LEAST: usize = 64;
 /// The folder of an archive on this machine. Symbolic links are refused: an archive holds none, and one could make a file outside
 /// the folder look like a part of it.
 #[derive(Debug, Clone)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// It is that of a chain, of which only the first run counts.
+    first_run: bool,
+}
 
 impl Folder {
     /// The folder at `path`; nothing is read yet.
     pub fn new(path: &Path) -> Self {
-        Folder(path.to_owned())
+        Folder {
+            path: path.to_owned(),
+            first_run: false,
+        }
+    }
+
+    /// The folder of a run of the chain in this one.
+    pub fn run(&self, run: u32) -> Self {
+        Folder {
+            path: self.path.join(Index::path(run)),
+            first_run: run <= 1,
+        }
+    }
+
+    /// The runs that have a folder in the chain in this one, in order.
+    pub fn runs(&self) -> Result<Vec<u32>> {
+        let increments = self.path.join("increments");
+        let mut runs = vec![1];
+        if increments.is_dir() {
+            let failed = |e: io::Error| unreadable("increments", &e);
+            for entry in fs::read_dir(increments).map_err(failed)? {
+                let name = entry.map_err(failed)?.file_name();
+                let path = format!("increments/{}/", name.to_string_lossy());
+                runs.extend(run_of(&path).map(|(run, _)| run));
+            }
+        }
+        runs.sort_unstable();
+        Ok(runs)
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Whether there is a file of that name.
     pub fn has(&self, path: &str) -> bool {
-        self.0.join(path).is_file()
+        self.path.join(path).is_file()
     }
 
     /// Every file with its size in bytes, sorted by path.
     pub fn list(&self) -> Result<Vec<(String, u64)>> {
         let mut found = Found::default();
-        let mut level = vec![(self.0.clone(), String::new())];
+        let mut level = vec![(self.path.clone(), String::new())];
         // Folders of one level are looked into side by side: there may be several for each user.
         while !level.is_empty() {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -57,14 +91,18 @@ impl Folder {
             }
             level = std::mem::take(&mut found.folders);
         }
-        found.files.sort();
-        Ok(found.files)
+        let mut files = found.files;
+        if self.first_run {
+            files.retain(|(path, _)| path != CHAIN && !path.starts_with("increments/"));
+        }
+        files.sort();
+        Ok(files)
     }
 
     /// Opens one of its files.
     pub fn open(&self, path: &str) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::open(self.0.join(path), flags, Mode::empty())
+        let file = rustix::fs::open(self.path.join(path), flags, Mode::empty())
             .map(File::from)
             .map_err(|e| unreadable(path, &e.into()))?;
         match file.metadata() {

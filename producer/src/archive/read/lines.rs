@@ -3,7 +3,7 @@
 use decryptor_wasm::{Error, Result, integrity::Record, plan::PlannedFile, reader::FileSummary};
 use serde::de::IgnoredAny;
 
-use super::{Archive, ReadFile, stream::read_some};
+use super::{Archive, ReadFile, Seen, stream::read_some};
 use crate::interrupt;
 
 /// Bytes of a line: a longer one is no record, and would fill the memory.
@@ -98,6 +98,29 @@ impl Archive {
         hash: bool,
         take: &mut dyn FnMut(Line<'_>) -> Result<()>,
     ) -> Result<FileSummary> {
+        let mut lines = Lines::default();
+        let mut push = |piece: &[u8]| {
+            interrupt::check()?;
+            lines.push(piece, take)
+        };
+        if let Some(chain) = &self.chain {
+            let mut summary = chain.stream(&file.path, hash, &mut push)?;
+            let counted = lines.finish(take).map_err(|e| e.within(&file.path))?;
+            summary.records = Some(counted);
+            return Ok(summary);
+        }
+        let seen = self.uncounted(file, hash, &mut push)?;
+        let counted = lines.finish(take);
+        self.counted(file, seen, counted)
+    }
+
+    /// Passes on the inflated content of a file of records; its lines are counted by the caller.
+    pub(super) fn uncounted(
+        &self,
+        file: &PlannedFile,
+        hash: bool,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Seen> {
         let reading = ReadFile {
             key: self.key.as_ref().filter(|_| file.encrypted),
             gunzip: file.gzip,
@@ -105,21 +128,26 @@ impl Archive {
             hash: hash || !file.encrypted,
             size: file.size,
         };
-        let mut lines = Lines::default();
         let mut read = || {
             let mut stored = self.folder.open(&file.path)?;
-            let mut seen = reading.run(
-                |into| read_some(&mut stored, into, &file.path),
-                &mut |piece| {
-                    interrupt::check()?;
-                    lines.push(piece, take)
-                },
-            )?;
-            seen.summary.records = Some(lines.finish(take)?);
+            reading.run(|into| read_some(&mut stored, into, &file.path), sink)
+        };
+        read().map_err(|error: Error| error.within(&file.path))
+    }
+
+    /// Judges it, when its lines are counted.
+    pub(super) fn counted(
+        &self,
+        file: &PlannedFile,
+        mut seen: Seen,
+        lines: Result<u64>,
+    ) -> Result<FileSummary> {
+        let judge = || {
+            seen.summary.records = Some(lines?);
             seen.judge(file.expected.as_ref(), self.opened())?;
             Ok(seen.summary)
         };
-        read().map_err(|error: Error| error.within(&file.path))
+        judge().map_err(|error: Error| error.within(&file.path))
     }
 }
 

@@ -1,14 +1,17 @@
 //! Reading an archive: the files of a folder, the manifests that say what they should be, and the content of each.
 
+mod chain;
 mod content;
 mod folder;
 mod lines;
 mod open;
+mod settle;
 mod stream;
 
+pub use chain::{Chain, links};
 pub use content::ContentReader;
 pub use folder::Folder;
 pub use lines::Line;
 pub use open::{Archive, Choice, require_manifest};
 pub(super) use stream::read_some;
-pub use stream::{Content, GunzipCheck, ReadFile};
+pub use stream::{Content, GunzipCheck, ReadFile, Seen};

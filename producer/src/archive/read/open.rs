@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, FileEntry, Manifest, Result,
+    chain::CHAIN,
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
 };
 
-use super::{Content, Folder, ReadFile};
+use super::{Chain, Content, Folder, ReadFile};
 use crate::archive::sha256_hex;
 
 /// Which archive, and what of it.
@@ -16,8 +17,10 @@ use crate::archive::sha256_hex;
 pub struct Choice<'a> {
     /// User id or username: leave out everything of the others.
     pub user: Option<&'a str>,
-    /// The archive's id as noted when it was made.
+    /// The archive's id as noted when it was made; of a chain, that of the run.
     pub expect_id: Option<&'a str>,
+    /// Of a chain: the run whose state is wanted, if not the newest.
+    pub at: Option<u32>,
 }
 
 /// User manifests that a thread is worth.
@@ -38,14 +41,38 @@ pub struct Archive {
     pub plan: Plan,
     /// The content of `manifest.json` and of every readable `user-manifest.json`, by path.
     pub manifests: BTreeMap<String, Vec<u8>>,
+    /// Of the state of a chain: the runs that it is put together from.
+    pub chain: Option<Box<Chain>>,
 }
 
 impl Archive {
-    /// Opens the archive in `folder`; `unlock` gives the data key and is called for an encrypted archive only.
+    /// Opens the archive in `folder`, or the state of the chain there; `unlock` gives the data key of each run, and is called for what
+    /// is encrypted only.
     pub fn open(
         folder: Folder,
         choice: Choice<'_>,
-        unlock: impl FnOnce(&Envelope) -> Result<DataKey>,
+        unlock: impl Fn(&Envelope) -> Result<DataKey>,
+    ) -> Result<Self> {
+        if folder.has(CHAIN) {
+            return Archive::open_chain(folder, choice, &unlock);
+        }
+        match choice.at {
+            None | Some(1) => Archive::open_one(folder, choice, &unlock),
+            Some(run) => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "{} is no chain of runs (it has no {CHAIN}), so there is no run {run} in it",
+                    folder.path().display()
+                ),
+            )),
+        }
+    }
+
+    /// Opens the archive in `folder`, be it one run of a chain.
+    pub fn open_one(
+        folder: Folder,
+        choice: Choice<'_>,
+        unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
     ) -> Result<Self> {
         let listing = folder.list()?;
         let has = |name: &str| listing.iter().any(|(path, _)| path == name);
@@ -83,6 +110,7 @@ impl Archive {
             manifest,
             plan: Plan::default(),
             manifests: BTreeMap::new(),
+            chain: None,
         };
         let (user_manifests, findings) = archive.user_manifests(&listing)?;
         archive.plan = plan(
@@ -126,6 +154,11 @@ impl Archive {
     /// Whether this is what was decrypted of an archive: its inventory counts with the content then.
     pub fn opened(&self) -> bool {
         !self.encrypted() && self.manifest.encrypted == Some(true)
+    }
+
+    /// Whether it holds only what has changed since the run before it: a run of a chain, opened by itself.
+    pub fn is_increment(&self) -> bool {
+        self.manifest.chain.is_some() && self.manifest.backup_type == "incremental"
     }
 
     /// The files to read.

@@ -199,6 +199,9 @@ impl Archive {
         hash: bool,
         sink: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<FileSummary> {
+        if let Some(chain) = &self.chain {
+            return chain.stream(&file.path, hash, sink);
+        }
         let reading = ReadFile {
             key: self.key.as_ref().filter(|_| file.encrypted),
             gunzip,

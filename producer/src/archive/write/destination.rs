@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock, syncfs};
 use super::{ArchiveError, companions};
 
 /// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
-const STAGING: &str = ".pryv-backup-partial";
+pub const STAGING: &str = ".pryv-backup-partial";
 /// Without it there is no archive.
 const MANIFEST: &str = "manifest.json";
 /// What a run that died while it moved things into place may have left beside it.
@@ -29,32 +29,56 @@ pub struct Destination {
     /// Whether this run made the folder.
     created: bool,
     staging: PathBuf,
-    /// Held until the end: the lock goes with the process, however that ends.
-    _lock: File,
+    /// Whether another archive stands in the folder, which is left alone.
+    beside: bool,
+    /// Held until the end: the lock goes with the process, however that ends. None when somebody else holds it for this run.
+    _lock: Option<File>,
 }
 
 impl Destination {
     /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
     pub fn prepare(output: &Path) -> Result<(Self, bool), ArchiveError> {
-        let created = !output.exists();
-        fs::create_dir_all(output).map_err(|e| ArchiveError::io(output, e))?;
-        let lock = File::open(output).map_err(|e| ArchiveError::io(output, e))?;
-        // Some network file systems know no locks; the checks below still hold there.
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            == Err(rustix::io::Errno::WOULDBLOCK)
-        {
-            return Err(ArchiveError::Busy(output.to_owned()));
-        }
-        let leftover = clear(output)?;
-        let staging = output.join(STAGING);
-        fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
+        let (lock, created) = hold(output)?;
+        let (destination, leftover) = Destination::of_chain(output, created)?;
         let destination = Destination {
-            output: output.to_owned(),
-            created,
-            staging,
-            _lock: lock,
+            _lock: Some(lock),
+            ..destination
         };
         Ok((destination, leftover))
+    }
+
+    /// The same for the first run of a chain, which holds the lock; `created`: whether it made the folder.
+    pub fn of_chain(output: &Path, created: bool) -> Result<(Self, bool), ArchiveError> {
+        let leftover = clear(output)?;
+        let destination = Destination {
+            created,
+            ..Destination::beside(output)?
+        };
+        Ok((
+            Destination {
+                beside: false,
+                ..destination
+            },
+            leftover,
+        ))
+    }
+
+    /// For a run whose archive comes to stand below one that is in `output`.
+    pub fn beside(output: &Path) -> Result<Self, ArchiveError> {
+        let staging = output.join(STAGING);
+        fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
+        Ok(Destination {
+            output: output.to_owned(),
+            created: false,
+            staging,
+            beside: true,
+            _lock: None,
+        })
+    }
+
+    /// Whether another archive stands in the folder.
+    pub fn is_beside(&self) -> bool {
+        self.beside
     }
 
     /// Where files are written.
@@ -96,7 +120,7 @@ impl Destination {
     /// Removes what was written, unless the archive stands.
     pub fn abandon(self) {
         // Best effort, the staging folder last: whatever cannot be removed now is recognised by the next run.
-        if !self.output.join(MANIFEST).exists() {
+        if !self.beside && !self.output.join(MANIFEST).exists() {
             for name in FOLDERS_AND_FILES.iter().chain(&companions::NAMES) {
                 if *name != STAGING {
                     let _ = remove(&self.output.join(name));
@@ -110,7 +134,21 @@ impl Destination {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Makes the folder if it is not there (said in the second value), and takes hold of it.
+pub fn hold(output: &Path) -> Result<(File, bool), ArchiveError> {
+    let created = !output.exists();
+    fs::create_dir_all(output).map_err(|e| ArchiveError::io(output, e))?;
+    let lock = File::open(output).map_err(|e| ArchiveError::io(output, e))?;
+    // Some network file systems know no locks; the checks elsewhere still hold there.
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
+    {
+        return Err(ArchiveError::Busy(output.to_owned()));
+    }
+    Ok((lock, created))
+}
+
+/// Removes a file, or a folder with all in it.
+pub fn remove(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         fs::remove_dir_all(path)
     } else {
@@ -119,7 +157,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the whole file system that holds `folder` durable: one barrier instead of one per file.
-fn sync(folder: &Path) -> Result<(), ArchiveError> {
+pub fn sync(folder: &Path) -> Result<(), ArchiveError> {
     let file = File::open(folder).map_err(|e| ArchiveError::io(folder, e))?;
     syncfs(file).map_err(|e| ArchiveError::io(folder, e.into()))
 }

@@ -4,8 +4,9 @@ use decryptor_wasm::{FileEntry, manifest::Loss};
 
 use super::{
     ArchiveError,
-    block::Block,
+    block::{self, Block},
     records::{Place, RecordFile},
+    user::REMOVED,
 };
 use crate::platform::{self, IndexSink, Shared, SinkError};
 
@@ -13,6 +14,8 @@ use crate::platform::{self, IndexSink, Shared, SinkError};
 pub struct IndexWriter<'a> {
     place: Place<'a>,
     files: [Option<(RecordFile, Block)>; Shared::ALL.len()],
+    /// What names what is gone.
+    removed: Option<RecordFile>,
     losses: Vec<Loss>,
     withheld: u64,
 }
@@ -33,6 +36,7 @@ impl<'a> IndexWriter<'a> {
         IndexWriter {
             place,
             files: Default::default(),
+            removed: None,
             losses: Vec::new(),
             withheld: 0,
         }
@@ -41,6 +45,20 @@ impl<'a> IndexWriter<'a> {
     /// Begins a file, were it to stay empty.
     pub fn begin(&mut self, kind: Shared) -> Result<(), ArchiveError> {
         self.open(kind).map(drop)
+    }
+
+    /// Appends lines that name what is gone.
+    pub fn remove(&mut self, lines: &[u8], count: u64) -> Result<(), ArchiveError> {
+        let file = match &mut self.removed {
+            Some(file) => file,
+            none => none.insert(RecordFile::create(
+                self.place,
+                &format!("platform/{REMOVED}"),
+            )?),
+        };
+        block::content(self.place.compress, lines, count, |content| {
+            file.append(&content)
+        })
     }
 
     /// Ends all files.
@@ -55,6 +73,9 @@ impl<'a> IndexWriter<'a> {
             let entry = file.finish()?;
             *count = entry.records.unwrap_or(0);
             files.push(entry);
+        }
+        if let Some(file) = self.removed {
+            files.push(file.finish()?);
         }
         Ok(IndexDone {
             files,

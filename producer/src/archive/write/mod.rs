@@ -1,6 +1,7 @@
 //! Writing an archive: everything aside first, one durability barrier, then into place, the manifest last.
 
 mod block;
+mod chain;
 mod companions;
 mod destination;
 pub mod file;
@@ -8,6 +9,7 @@ mod index;
 mod losses;
 mod records;
 mod sink;
+mod sound;
 mod staged;
 mod twins;
 mod user;
@@ -21,19 +23,22 @@ use std::{
 
 use decryptor_wasm::{
     DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey, RandomSource,
+    chain::Link,
     manifest::{FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
 };
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use chain::Chain;
 pub use companions::page_sha256;
 pub use index::{IndexDone, IndexWriter};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
 pub use user::{UserDone, UserWriter};
 
+pub use destination::Destination;
+
 use self::{
-    destination::Destination,
     file::{FileWriter, hex},
     records::Place,
 };
@@ -74,6 +79,8 @@ pub struct Options {
     pub chunk_bytes: u64,
     /// When what is in it was read, in milliseconds since 1970, if that is not the instant of the archive.
     pub created_at: Option<i64>,
+    /// Files of records that hold none are left out, as in an increment.
+    pub sparse: bool,
 }
 
 /// Why an archive could not be written.
@@ -101,6 +108,11 @@ pub enum ArchiveError {
     /// There is something else.
     #[error("{0} is not empty; give an empty or new folder as --output")]
     NotEmpty(PathBuf),
+    /// What is there was made by another tool.
+    #[error(
+        "{0} holds a backup of Pryv's own tool, to which no increment can be bound; give an empty or new folder as --output"
+    )]
+    Foreign(PathBuf),
     /// An id of the platform that cannot be a name.
     #[error("{0:?} cannot be a file name; nothing was written for it")]
     UnsafeName(String),
@@ -161,6 +173,10 @@ pub struct Summary {
     pub platform: PlatformSection,
     /// Losses that concern no user.
     pub losses: Vec<Loss>,
+    /// The place in a chain, of any run but the first.
+    pub chain: Option<Link>,
+    /// Users who are no more, in an increment.
+    pub removed_users: Vec<String>,
 }
 
 /// An archive that stands.
@@ -183,6 +199,16 @@ impl ArchiveWriter {
         instant: f64,
     ) -> Result<(Self, bool), ArchiveError> {
         let (destination, leftover) = Destination::prepare(output)?;
+        Self::create_in(destination, sealing, options, instant).map(|writer| (writer, leftover))
+    }
+
+    /// The same, in a place that is prepared.
+    pub fn create_in(
+        destination: Destination,
+        sealing: &Sealing,
+        options: Options,
+        instant: f64,
+    ) -> Result<Self, ArchiveError> {
         let sums = match FileWriter::create(destination.staging(), SUMS, None) {
             Ok(sums) => Mutex::new(Some(sums)),
             Err(error) => {
@@ -201,7 +227,7 @@ impl ArchiveWriter {
             tally: Tally::default(),
         };
         match writer.lock(sealing) {
-            Ok(()) => Ok((writer, leftover)),
+            Ok(()) => Ok(writer),
             Err(error) => {
                 writer.abandon();
                 Err(error)
@@ -232,6 +258,10 @@ impl ArchiveWriter {
         let envelope_file = self.write_clear("encryption.json", &envelope.to_json()?)?;
         self.clear += envelope_file.size;
         self.key = Some(key);
+        // Of a chain they stand once, at its root.
+        if self.destination.is_beside() {
+            return Ok(());
+        }
         for (name, text) in companions::companions(&envelope) {
             let entry = self.write_clear(name, text.as_bytes())?;
             self.shared.push(entry);
@@ -260,17 +290,27 @@ impl ArchiveWriter {
 
     /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. What could not be finished is
     /// removed.
-    pub fn finish(
+    pub fn finish(self, users: Vec<UserDone>, summary: Summary) -> Result<Finished, ArchiveError> {
+        self.complete(users, summary)?.publish()
+    }
+
+    /// The same, but for the last step.
+    pub fn complete(
         mut self,
         users: Vec<UserDone>,
         summary: Summary,
-    ) -> Result<Finished, ArchiveError> {
+    ) -> Result<Staged, ArchiveError> {
         let listing = self.list(users);
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             core_version: CORE_VERSION.to_owned(),
             config: summary.config,
-            backup_type: "full".to_owned(),
+            backup_type: if self.options.sparse {
+                "incremental"
+            } else {
+                "full"
+            }
+            .to_owned(),
             backup_timestamp: self.timestamp(),
             snapshot_before: Some(self.timestamp() as f64 / 1000.0),
             users: listing.users,
@@ -283,13 +323,20 @@ impl ArchiveWriter {
             platform: Some(summary.platform),
             losses: summary.losses,
             inventory: Some(listing.inventory),
+            chain: summary.chain,
+            removed_users: summary.removed_users,
         };
-        self.stage(&manifest, listing.bytes)?.publish()
+        self.stage(&manifest, listing.bytes)
     }
 
     /// Whether it is sealed.
     pub fn encrypted(&self) -> bool {
         self.key.is_some()
+    }
+
+    /// Whether it is an increment.
+    pub fn is_sparse(&self) -> bool {
+        self.options.sparse
     }
 
     /// Gives up: what was written of the archive is removed.

@@ -1,6 +1,6 @@
 //! An archive that is filled from another one, and any archive between its last byte and its place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{DataKey, FileEntry, Inventory, UserEntry};
 use serde::Serialize;
@@ -74,7 +74,7 @@ impl ArchiveWriter {
 
     /// Writes manifest and sums, so that the archive is whole, though not yet in its place. What could not be finished is removed.
     pub fn stage<T: Serialize>(self, manifest: &T, bytes: u64) -> Result<Staged, ArchiveError> {
-        match self.complete(manifest, bytes) {
+        match self.write_end(manifest, bytes) {
             Ok((id, bytes)) => Ok(Staged {
                 destination: self.destination,
                 finished: Finished {
@@ -91,7 +91,7 @@ impl ArchiveWriter {
     }
 
     /// The archive's id, and bytes of all its files.
-    fn complete<T: Serialize>(
+    fn write_end<T: Serialize>(
         &self,
         manifest: &T,
         bytes: u64,
@@ -124,9 +124,10 @@ impl UserCopy<'_> {
         let manifest_file = self.manifest.finish(manifest)?;
         self.archive.sum(&manifest_file)?;
         Ok(UserDone {
-            entry,
             manifest_file,
             bytes,
+            brought: entry.stats.clone(),
+            entry,
             losses: Vec::new(),
         })
     }
@@ -141,6 +142,16 @@ impl Staged {
     /// What opens it.
     pub fn key(&self) -> Option<&DataKey> {
         self.finished.key.as_ref()
+    }
+
+    /// What is known of it.
+    pub fn finished(&self) -> &Finished {
+        &self.finished
+    }
+
+    /// Its folder, for whoever moves it into place, and what is known of it.
+    pub(super) fn part(self) -> (PathBuf, Finished) {
+        (self.destination.staging().to_owned(), self.finished)
     }
 
     /// Waits until all of it is on the disk, and moves it into place.

@@ -14,7 +14,7 @@ use decryptor_wasm::{
 
 use super::{
     ArchiveError, ArchiveWriter,
-    block::Content,
+    block::{self, Content},
     file::FileWriter,
     losses::Losses,
     records::{Chunked, Place, RecordFile},
@@ -29,6 +29,8 @@ use crate::{
 
 /// Bytes of an attachment that are read at once.
 const PIECE: usize = 256 * 1024;
+/// What names what is gone since the run before.
+pub(super) const REMOVED: &str = "removed";
 
 /// Takes a user's records and attachments, from several threads.
 pub struct UserWriter<'a> {
@@ -71,6 +73,8 @@ pub struct UserDone {
     pub manifest_file: FileEntry,
     /// Bytes of the user's files.
     pub bytes: u64,
+    /// What this archive holds, which in an increment is not all that there is.
+    pub brought: UserStats,
     /// What could not be read.
     pub losses: Vec<Loss>,
 }
@@ -121,7 +125,7 @@ impl<'a> UserWriter<'a> {
         match collection {
             Collection::Events => files.events.append(self.place(), content)?,
             Collection::Audit => files.audit.append(self.place(), content)?,
-            other => self.single(&mut files, other)?.append(content)?,
+            other => self.file(&mut files, other.name())?.append(content)?,
         }
         let stats = &mut files.stats;
         let count = match collection {
@@ -138,18 +142,19 @@ impl<'a> UserWriter<'a> {
         Ok(())
     }
 
-    fn single<'f>(
+    /// The file of a collection that has only one.
+    fn file<'f>(
         &self,
         files: &'f mut Files,
-        collection: Collection,
+        name: &'static str,
     ) -> Result<&'f mut RecordFile, ArchiveError> {
-        let name = collection.name();
         Ok(match files.single.entry(name) {
             std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
-                let stem = match collection {
-                    Collection::Series => format!("{}/series/series", self.folder),
-                    _ => format!("{}/{name}", self.folder),
+                let stem = if name == Collection::Series.name() {
+                    format!("{}/series/series", self.folder)
+                } else {
+                    format!("{}/{name}", self.folder)
                 };
                 place.insert(RecordFile::create(self.place(), &stem)?)
             }
@@ -242,18 +247,31 @@ impl<'a> UserWriter<'a> {
         lock(&self.losses).add(loss);
     }
 
-    /// Ends the user's files and writes the user-manifest.
-    pub fn finish(self) -> Result<UserDone, ArchiveError> {
+    /// Appends lines that name what is gone.
+    pub fn remove(&self, lines: &[u8], count: u64) -> Result<(), ArchiveError> {
+        let mut files = lock(&self.files);
+        let file = self.file(&mut files, REMOVED)?;
+        block::content(self.place().compress, lines, count, |content| {
+            file.append(&content)
+        })
+    }
+
+    /// Ends the user's files and writes the user-manifest. In an increment, `stats` are the numbers of all that the user has, or this
+    /// archive holds the user `whole`.
+    pub fn finish(self, stats: Option<UserStats>, whole: bool) -> Result<UserDone, ArchiveError> {
         let mut guard = lock(&self.files);
         let all = &mut *guard;
         // These exist even without a record.
-        for collection in [
+        let always = [
             Collection::Streams,
             Collection::Accesses,
             Collection::Profile,
             Collection::Webhooks,
-        ] {
-            self.single(all, collection)?;
+        ];
+        if !self.archive.options.sparse {
+            for collection in always {
+                self.file(all, collection.name())?;
+            }
         }
         let mut ended = Vec::new();
         for file in std::mem::take(&mut all.single).into_values() {
@@ -276,13 +294,15 @@ impl<'a> UserWriter<'a> {
             );
             self.lose_attachment(Some(path), what);
         }
+        let brought = std::mem::take(&mut all.stats);
         let manifest = UserManifest {
             entry: UserEntry {
                 user_id: self.user.user_id.clone(),
                 username: self.user.username.clone(),
                 backup_timestamp: self.archive.timestamp(),
-                stats: std::mem::take(&mut all.stats),
+                stats: stats.unwrap_or_else(|| brought.clone()),
                 chunks,
+                whole,
             },
             losses: lock(&self.losses).take(&self.user.user_id),
             inventory: None,
@@ -297,6 +317,7 @@ impl<'a> UserWriter<'a> {
             entry: manifest.entry,
             manifest_file,
             bytes,
+            brought,
             losses: manifest.losses,
         })
     }

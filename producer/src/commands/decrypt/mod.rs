@@ -7,9 +7,9 @@ pub(super) mod work;
 use std::path::Path;
 
 use crate::{
-    archive::read::{Archive, Choice, Folder},
+    archive::read::Choice,
     cli::DecryptArgs,
-    commands::secrets,
+    commands::open,
     failure::Failure,
     interrupt,
     progress::{self, Goal, Manner, Tally},
@@ -26,15 +26,15 @@ pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
     let choice = Choice {
         user: args.user.as_deref(),
         expect_id: args.expect_id.as_deref(),
+        at: args.at,
     };
-    let archive = Archive::open(Folder::new(&args.dir), choice, |envelope| {
-        secrets::unlock(envelope, &args.key)
-    })?;
+    let mut archive = open(&args.dir, choice, &args.key)?;
     report::guarantees(&archive);
     if args.list {
         report::users(&archive);
         return Ok(if report::findings(&archive) { 4 } else { 0 });
     }
+    archive.settle()?;
     let tally = Tally::default();
     let work = Work::new(&archive, args, &tally);
     let goal = Goal::Bytes(archive.files().iter().map(|file| file.size).sum());

@@ -1,6 +1,9 @@
 //! What is said of an archive: the same sentences as `decrypt-backup.mjs`.
 
-use decryptor_wasm::plan::{Finding, Severity};
+use decryptor_wasm::{
+    chain::caution,
+    plan::{Finding, Severity},
+};
 
 use super::work::Outcome;
 use crate::{answer, note};
@@ -17,6 +20,12 @@ fn warn(line: &str) {
 /// What can and cannot be said of this archive, before anything is done with it.
 pub fn guarantees(archive: &Archive) {
     say(&format!("archive {}", archive.id));
+    if let Some(chain) = &archive.chain {
+        say(&chain.links.headline(chain.run));
+    }
+    if let Some(caution) = caution(&archive.manifest) {
+        warn(&format!("warning: {caution}"));
+    }
     if archive.plan.inventoried {
         if !archive.encrypted() {
             say(
@@ -35,6 +44,9 @@ pub fn guarantees(archive: &Archive) {
 
 /// The users and what the archive holds of each.
 pub fn users(archive: &Archive) {
+    if let Some(chain) = &archive.chain {
+        chain.links.lines().iter().for_each(|line| say(line));
+    }
     for user in &archive.plan.users {
         let s = &user.stats;
         say(&format!(

@@ -258,7 +258,10 @@ impl<'a> Work<'a> {
         results.sort_by_key(|(index, _)| *index);
         for (_, done) in results {
             let last = self.args.strict && done.damage.is_some();
-            outcome.damaged.extend(done.damage);
+            // Of a chain, several files of the state may need the one that is damaged.
+            let new = |damage: &String| !outcome.damaged.contains(damage);
+            let damage = done.damage.filter(new);
+            outcome.damaged.extend(damage);
             outcome.salvaged.extend(done.salvaged);
             if last {
                 // Which later files were damaged too depends on who was how fast.

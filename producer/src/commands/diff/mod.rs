@@ -3,14 +3,22 @@
 mod compare;
 mod record;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::Serialize;
 
 use self::compare::{Change, Compare, Source};
 use super::{open, print_json, warn};
 use crate::answer;
-use crate::{archive::read::Archive, cli::DiffArgs, failure::Failure, report::printable};
+use crate::{
+    archive::read::{Archive, Choice},
+    cli::DiffArgs,
+    failure::Failure,
+    report::printable,
+};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,9 +40,8 @@ struct Counts {
 
 /// Compares and prints.
 pub fn run(args: &DiffArgs) -> Result<u8, Failure> {
-    let user = args.user.as_deref();
-    let old = open(&args.old, user, &args.key)?;
-    let new = open(&args.new, user, &args.key)?;
+    let old = side(&args.old, args)?;
+    let new = side(&args.new, args)?;
     let code = warn(&old).max(warn(&new));
     let mut diff = Diff {
         old: old.id.clone(),
@@ -75,6 +82,25 @@ pub fn run(args: &DiffArgs) -> Result<u8, Failure> {
         show(&diff, &names);
     }
     Ok(code)
+}
+
+/// Opens one side: a folder, or the state of a chain as `DIR@RUN`.
+fn side(dir: &Path, args: &DiffArgs) -> Result<Archive, Failure> {
+    let text = dir.to_str().filter(|_| !dir.exists());
+    let parts = text.and_then(|text| text.rsplit_once('@'));
+    let run = parts.and_then(|(_, run)| run.parse().ok().filter(|run| *run > 0));
+    let dir = match (parts, run) {
+        (Some((dir, _)), Some(_)) => Path::new(dir),
+        _ => dir,
+    };
+    let choice = Choice {
+        user: args.user.as_deref(),
+        at: run,
+        ..Choice::default()
+    };
+    let mut archive = open(dir, choice, &args.key)?;
+    archive.settle()?;
+    Ok(archive)
 }
 
 /// Where records or attachments are: user id and collection.

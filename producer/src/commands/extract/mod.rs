@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use self::{columns::Column, filter::Filter, output::Output, parquet::Rows};
 use super::{open, warn};
 use crate::{
-    archive::read::{Archive, Line},
+    archive::read::{Archive, Choice, Line},
     cli::{ExtractArgs, FormatArg},
     failure::Failure,
     interrupt,
@@ -32,7 +32,12 @@ pub fn run(args: &ExtractArgs) -> std::result::Result<u8, Failure> {
         )));
     };
     possible(args)?;
-    let archive = open(&args.dir, args.user.as_deref(), &args.key)?;
+    let choice = Choice {
+        user: args.user.as_deref(),
+        at: args.at,
+        ..Choice::default()
+    };
+    let archive = open(&args.dir, choice, &args.key)?;
     let shared = collection.contains('/');
     if !shared && args.user.is_none() && archive.plan.users.len() > 1 {
         return Err(Failure::usage(

@@ -21,16 +21,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use decryptor_wasm::plan::Severity;
+use decryptor_wasm::{chain::caution, plan::Severity};
 
 use self::{
     conflicts::Wanted,
     report::{Outcome, Report, Restored},
 };
-use super::{decrypt::work::Work, open_expected, read_passphrase};
+use super::{decrypt::work::Work, open, read_passphrase};
 use crate::note;
 use crate::{
-    archive::read::Archive,
+    archive::read::{Archive, Choice},
     cli::{BackupArgs, DecryptArgs, KeyArgs},
     config::Config,
     failure::Failure,
@@ -62,7 +62,15 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         ));
     }
     let key = key(args)?;
-    let mut archive = open_expected(dir, None, how.expect_id.as_deref(), &key)?;
+    let choice = Choice {
+        expect_id: how.expect_id.as_deref(),
+        at: how.at,
+        ..Choice::default()
+    };
+    let mut archive = open(dir, choice, &key)?;
+    if let Some(caution) = caution(&archive.manifest) {
+        return Err(Failure::usage(format!("nothing was restored: {caution}")));
+    }
     if let Some(user) = &args.user {
         if how.disposes() && archive.plan.users.len() > 1 {
             return Err(Failure::usage(

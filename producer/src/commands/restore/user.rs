@@ -73,7 +73,10 @@ impl Done {
             ("series", stats.series),
             (
                 "attachments",
-                lines::attachments(archive, &user.source.user_id).count() as u64,
+                match archive.chain {
+                    Some(_) => stats.attachments,
+                    None => lines::attachments(archive, &user.source.user_id).count() as u64,
+                },
             ),
         ]);
         done
@@ -362,6 +365,10 @@ impl Work<'_> {
         let mut count = 0;
         for (id, file) in lines::attachments(self.from.archive, &self.user.source.user_id) {
             let Some(listed) = seen.attachments.take(id) else {
+                // A chain keeps the files of events that are gone.
+                if self.from.archive.chain.is_some() {
+                    continue;
+                }
                 done.report.losses.push(format!(
                     "attachment {id}: no event lists it; it was left out"
                 ));

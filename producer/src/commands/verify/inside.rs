@@ -97,7 +97,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     found.problems.sort();
     found.warnings.sort();
     let mut report = Report::of(archive);
-    if archive.plan.inventoried && !archive.opened() {
+    if archive.plan.inventoried && !archive.opened() && archive.chain.is_none() {
         found.warnings.extend(sums::compare(archive)?);
     }
     report.damaged = findings(Severity::Error)

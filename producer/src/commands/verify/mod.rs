@@ -1,5 +1,6 @@
 //! `verify`: whether an archive is as it was made. Without its key that is asked of the files, with it of every record in them.
 
+mod chain;
 mod ids;
 mod inside;
 mod outside;
@@ -10,10 +11,13 @@ mod user;
 
 use std::{path::Path, time::Instant};
 
-use decryptor_wasm::{DataKey, Error};
+use decryptor_wasm::{
+    DataKey, Envelope, Error,
+    chain::{CHAIN, run_of},
+};
 
 use self::report::Report;
-use super::secrets;
+use super::secrets::{self, Secrets};
 use crate::{
     archive::read::{Archive, Choice, Folder, require_manifest},
     cli::VerifyArgs,
@@ -27,7 +31,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     let folder = Folder::new(&args.dir);
     let listing = folder.list()?;
     require_manifest(&folder, &listing)?;
-    let sealed = listing.iter().any(|(path, _)| path == "encryption.json");
+    let sealed = is_sealed(&listing);
     let manner = match args {
         _ if args.json => Manner::Events,
         _ if args.quiet => Manner::Silent,
@@ -42,14 +46,9 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
         })?
     } else {
         drop(listing);
-        let choice = Choice {
-            user: None,
-            expect_id,
-        };
-        let archive = Archive::open(folder, choice, |envelope| {
-            secrets::unlock(envelope, &args.key)
-        })?;
-        opened(&archive, jobs(args.jobs), manner)?
+        let secrets = Secrets::new(&args.key);
+        let unlock = |envelope: &Envelope| secrets.unlock(envelope);
+        read(&folder, expect_id, &unlock, jobs(args.jobs), &tally, manner)?
     };
     report.close(started.elapsed().as_secs_f64());
     if !args.quiet || args.json || report.exit_code() != 0 {
@@ -66,9 +65,11 @@ pub fn made(
     manner: Manner,
 ) -> Result<Report, Failure> {
     let started = Instant::now();
-    let archive = Archive::open(Folder::new(dir), Choice::default(), |_| {
-        key.ok_or_else(|| Error::key("the archive was not encrypted when it was made"))
-    })?;
+    let unlock = |_: &Envelope| {
+        let missing = || Error::key("the archive was not encrypted when it was made");
+        key.clone().ok_or_else(missing)
+    };
+    let archive = Archive::open_one(Folder::new(dir), Choice::default(), &unlock)?;
     let mut report = opened(&archive, threads, manner)?;
     report.close(started.elapsed().as_secs_f64());
     Ok(report)
@@ -78,16 +79,16 @@ pub fn made(
 pub(super) fn without_key(dir: &Path, asked: Option<u16>) -> Result<(), String> {
     let tally = Tally::default();
     let folder = Folder::new(dir);
-    let sealed = dir.join("encryption.json").exists();
-    let report = if sealed {
-        outside::verify(&folder, None, jobs(asked), &tally)
-    } else {
-        Archive::open(folder, Choice::default(), |_| {
-            Err(Error::key("the archive was not encrypted a moment ago"))
-        })
-        .and_then(|archive| inside::verify(&archive, jobs(asked), &tally))
+    let unlock = |_: &Envelope| Err(Error::key("the archive was not encrypted a moment ago"));
+    let report = || match folder.list()? {
+        listing if is_sealed(&listing) => outside::verify(&folder, None, jobs(asked), &tally),
+        _ if folder.has(CHAIN) => chain::verify(&folder, None, &unlock, jobs(asked), &tally),
+        _ => {
+            let archive = Archive::open_one(folder.clone(), Choice::default(), &unlock)?;
+            inside::verify(&archive, jobs(asked), &tally)
+        }
     };
-    match report {
+    match report() {
         Err(error) => Err(error.to_string()),
         Ok(report) if !report.damaged.is_empty() => Err(report.damaged.join("; ")),
         Ok(report) if !report.compared => Err(
@@ -96,6 +97,38 @@ pub(super) fn without_key(dir: &Path, asked: Option<u16>) -> Result<(), String> 
         ),
         Ok(_) => Ok(()),
     }
+}
+
+/// Whether any run is encrypted.
+fn is_sealed(listing: &[(String, u64)]) -> bool {
+    let envelope = |(path, _): &(String, u64)| matches!(run_of(path), Some((_, "encryption.json")));
+    listing.iter().any(envelope)
+}
+
+/// An archive, or all runs of a chain.
+fn read(
+    folder: &Folder,
+    expect_id: Option<&str>,
+    unlock: &dyn Fn(&Envelope) -> Result<DataKey, Error>,
+    threads: usize,
+    tally: &Tally,
+    manner: Manner,
+) -> Result<Report, Failure> {
+    if folder.has(CHAIN) {
+        let goal = Goal::Bytes(folder.list()?.iter().map(|(_, size)| size).sum());
+        return Ok(progress::watch(tally, goal, manner, || {
+            chain::verify(folder, expect_id, unlock, threads, tally)
+        })?);
+    }
+    let choice = Choice {
+        expect_id,
+        ..Choice::default()
+    };
+    opened(
+        &Archive::open_one(folder.clone(), choice, unlock)?,
+        threads,
+        manner,
+    )
 }
 
 fn opened(archive: &Archive, threads: usize, manner: Manner) -> Result<Report, Failure> {

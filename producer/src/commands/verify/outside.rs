@@ -11,8 +11,10 @@ use std::{
 
 use decryptor_wasm::{
     Envelope, Error, ErrorKind, Result,
+    chain::{CHAIN, Index, run_of},
     container::{Header, TAG_LEN},
     layout::{PathKind, is_safe_path},
+    plan::Severity,
 };
 use sha2::{Digest, Sha256};
 
@@ -21,8 +23,11 @@ use super::{
     sums::{self, Sums},
 };
 use crate::{
-    archive::{read::Folder, sha256_hex},
-    commands::schedule,
+    archive::{
+        read::{Folder, links},
+        sha256_hex,
+    },
+    commands::{decrypt::report::sentence, schedule},
     interrupt,
     progress::Tally,
 };
@@ -35,6 +40,8 @@ const HEADER: usize = 4096 + 12;
 /// What there is to compare with.
 struct Outside<'a> {
     folder: &'a Folder,
+    /// It holds a chain of runs.
+    chain: bool,
     sums: Option<Sums>,
     tally: &'a Tally,
     damaged: Mutex<Vec<(String, String)>>,
@@ -50,7 +57,7 @@ pub fn verify(
     tally: &Tally,
 ) -> Result<Report> {
     let listing = folder.list()?;
-    let id = sha256_hex(&folder.read("manifest.json")?);
+    let id = newest_id(folder)?;
     if let Some(expected) = expect_id
         && !expected.eq_ignore_ascii_case(&id)
     {
@@ -58,7 +65,14 @@ pub fn verify(
             "this is not the archive that you expect: its id is {id}, not {expected}"
         )));
     }
-    let envelope = Envelope::parse(&folder.read("encryption.json")?)?;
+    let chain = folder.has(CHAIN);
+    let links = chain.then(|| links(folder)).transpose()?;
+    let envelopes = listing
+        .iter()
+        .filter(|(path, _)| matches!(kind(path, chain), PathKind::Envelope));
+    let envelopes = envelopes
+        .map(|(path, _)| Envelope::parse(&folder.read(path)?).map_err(|e| e.within(path)))
+        .collect::<Result<Vec<_>>>()?;
     let mut report = Report::outside(id);
     let sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
         let (sums, odd) = Sums::read(folder)?;
@@ -67,7 +81,7 @@ pub fn verify(
             .map(|line| format!("{}: this line is none: {line:?}", sums::NAME));
         report.damaged.extend(odd);
         Some(sums)
-    } else if envelope.has_key_check() {
+    } else if envelopes.iter().any(Envelope::has_key_check) {
         report.damaged.push(format!(
             "{} is missing, which lies in every archive of this kind; without the key nothing can be compared",
             sums::NAME
@@ -82,10 +96,20 @@ pub fn verify(
     };
     report.compared = sums.is_some();
     if let Some(sums) = &sums {
-        strangers(&listing, sums, &mut report);
+        strangers(&listing, sums, chain, &mut report);
+    }
+    if let Some(links) = &links {
+        report.runs = Some(links.count());
+        for finding in links.findings() {
+            match finding.severity {
+                Severity::Error => report.damaged.push(sentence(finding)),
+                _ => report.warnings.push(sentence(finding)),
+            }
+        }
     }
     let work = Outside {
         folder,
+        chain,
         sums,
         tally,
         damaged: Mutex::default(),
@@ -97,7 +121,11 @@ pub fn verify(
             .sums
             .as_ref()
             .is_some_and(|sums| sums.get(path).is_some());
-        listed || !matches!(PathKind::of(path), PathKind::Stray | PathKind::Sums)
+        listed
+            || !matches!(
+                kind(path, chain),
+                PathKind::Stray | PathKind::Sums | PathKind::Chain
+            )
     };
     let files = listing.iter().filter(|(path, _)| ours(path));
     schedule::run(jobs, files, &|(path, size), _| work.file(path, *size))?;
@@ -114,8 +142,18 @@ pub fn verify(
     Ok(report)
 }
 
+/// The id of the archive, or of the newest run of a chain.
+fn newest_id(folder: &Folder) -> Result<String> {
+    if !folder.has(CHAIN) {
+        return Ok(sha256_hex(&folder.read("manifest.json")?));
+    }
+    let links = links(folder)?;
+    let newest = links.run(links.count());
+    Ok(newest.map(|run| run.archive_id.clone()).unwrap_or_default())
+}
+
 /// What is listed and not there, and what is there and not listed.
-fn strangers(listing: &[(String, u64)], sums: &Sums, report: &mut Report) {
+fn strangers(listing: &[(String, u64)], sums: &Sums, chain: bool, report: &mut Report) {
     let there = |path: &str| {
         let found = listing.binary_search_by(|(known, _)| known.as_str().cmp(path));
         found.is_ok()
@@ -135,8 +173,12 @@ fn strangers(listing: &[(String, u64)], sums: &Sums, report: &mut Report) {
         if sums.get(path).is_some() {
             continue;
         }
-        match PathKind::of(path) {
+        match kind(path, chain) {
             PathKind::Sums => {}
+            PathKind::Chain => report.warnings.push(format!(
+                "{path}: not listed in {}: a run was interrupted; the next one completes it",
+                sums::NAME
+            )),
             PathKind::Envelope => report.warnings.push(format!(
                 "{path}: not listed in {}: a change of recipients was interrupted; `pryv-backup rekey` completes it",
                 sums::NAME
@@ -152,7 +194,26 @@ fn strangers(listing: &[(String, u64)], sums: &Sums, report: &mut Report) {
     }
 }
 
+/// What a path is, in the run that it belongs to.
+fn kind(path: &str, chain: bool) -> PathKind {
+    match run_of(path) {
+        Some((_, within)) if chain => PathKind::of(within),
+        _ => PathKind::of(path),
+    }
+}
+
 impl Outside<'_> {
+    /// Whether a file is sealed: a chain may have begun without encryption.
+    fn sealed(&self, path: &str) -> bool {
+        let envelope = match run_of(path) {
+            Some((run, _)) if self.chain && run > 1 => {
+                format!("{}/encryption.json", Index::path(run))
+            }
+            _ => "encryption.json".to_owned(),
+        };
+        kind(path, self.chain).is_sealed() && self.folder.has(&envelope)
+    }
+
     fn file(&self, path: &str, size: u64) -> Result<()> {
         match self.look(path, size) {
             Ok(()) => {
@@ -191,7 +252,7 @@ impl Outside<'_> {
         } else {
             self.tally.add(0, size);
         }
-        if PathKind::of(path).is_sealed() {
+        if self.sealed(path) {
             frames(&mut file, size, path)?;
         }
         Ok(())

@@ -22,6 +22,9 @@ pub struct Report {
     pub opened: bool,
     /// Whether there was an inventory, or without the key `SHA256SUMS`, to compare the files with.
     pub compared: bool,
+    /// Of a chain: how many runs it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u32>,
     /// Files that are as they should be.
     pub files: u64,
     /// Bytes of their content; without the key, as stored.
@@ -66,6 +69,7 @@ impl Report {
             verdict: "good",
             opened: false,
             compared: false,
+            runs: None,
             files: 0,
             bytes: 0,
             records: None,
@@ -77,6 +81,14 @@ impl Report {
             seconds: 0.0,
             claim: "",
         }
+    }
+
+    /// What may be claimed of a chain is what may be claimed of all its runs.
+    pub fn claim_of(&mut self, archive: &Archive) {
+        if self.claim.is_empty() || !archive.plan.inventoried || !archive.encrypted() {
+            self.claim = verdict(archive);
+        }
+        self.compared = archive.plan.inventoried && (self.compared || self.files == 0);
     }
 
     /// To be called when all is read.
@@ -132,6 +144,9 @@ impl Report {
     /// What was read and what came of it, in one line.
     pub fn summary(&self) -> String {
         let mut done = format!("{} files verified, {} bytes", self.files, self.bytes);
+        if let Some(runs) = self.runs {
+            done = format!("{runs} runs, {done}");
+        }
         if let Some(records) = self.records {
             done += &format!(", {records} records");
         }

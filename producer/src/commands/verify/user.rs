@@ -45,6 +45,10 @@ pub struct User<'a> {
     pub files: &'a [PlannedFile],
     /// What could not be read when the backup was made.
     losses: Vec<Loss>,
+    /// The archive holds what has changed only, so that what its records refer to may lie elsewhere.
+    partial: bool,
+    /// It holds attachments of events that are gone.
+    surplus: bool,
     /// None when they could not be read.
     streams: OnceLock<Ids>,
     attachments: Attachments<'a>,
@@ -85,6 +89,8 @@ impl<'a> User<'a> {
             entry,
             files,
             losses: losses(archive, &entry.user_id),
+            partial: archive.is_increment(),
+            surplus: archive.chain.is_some(),
             streams: OnceLock::new(),
             attachments: Attachments::of(files.iter().filter(is_attachment)),
             counts: Default::default(),
@@ -193,6 +199,9 @@ impl<'a> User<'a> {
             Ok(())
         })?;
         ids.sort();
+        if self.partial {
+            return Ok(read);
+        }
         if parents.iter().any(|parent| !ids.holds(*parent)) {
             self.lines(archive, file, &|_| {}, &mut |record| {
                 if let Some(parent) = record.string("parentId")
@@ -249,7 +258,7 @@ impl<'a> User<'a> {
         let live = record.get("headId").is_none() && record.get("deleted").is_none();
         for file in files {
             let Some(attachment_there) = self.attachments.get(&file.id) else {
-                if live && !self.lost(&file.id) {
+                if live && !self.partial && !self.lost(&file.id) {
                     seen.remark(Remark::MissingAttachment, &file.id);
                 }
                 continue;
@@ -274,7 +283,7 @@ impl<'a> User<'a> {
     pub fn finish(&self, sound: bool, inventoried: bool) -> Outcome {
         let mut seen = std::mem::take(&mut *self.lock());
         let (mut contradictions, mut surplus) = (Vec::new(), Vec::new());
-        if sound {
+        if sound && !self.partial {
             let s = &self.entry.stats;
             let stats = [
                 s.streams,
@@ -290,6 +299,10 @@ impl<'a> User<'a> {
                 let count = count.load(Ordering::Relaxed);
                 // Pryv's own tool counts a file for each event that lists it.
                 let repeated = *name == "attachments" && !inventoried && count < due;
+                // Of these, what events list counts; whether it is there is asked for each.
+                if *name == "attachments" && self.surplus {
+                    continue;
+                }
                 let line = || {
                     format!(
                         "users/{}: {count} {name} are there, the manifest says {due}",
@@ -302,7 +315,7 @@ impl<'a> User<'a> {
                     contradictions.push(line());
                 }
             }
-            for file in self.attachments.unlisted() {
+            for file in self.attachments.unlisted().filter(|_| !self.surplus) {
                 seen.remark(Remark::UnlistedAttachment, id(file));
             }
             if self.accounts.load(Ordering::Relaxed) == 0 && self.losses.is_empty() {

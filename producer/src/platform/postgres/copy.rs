@@ -156,6 +156,22 @@ impl Row {
         self.data.as_ref()?.get(start..end)
     }
 
+    /// Puts the fields of a composite value in the place of all fields but the first. False when the value is NULL.
+    ///
+    /// # Errors
+    /// A sentence, when it is none.
+    pub fn unfold(&mut self, place: usize) -> Result<bool, String> {
+        let Some((start, end)) = self.fields.get(place).copied().flatten() else {
+            return Ok(false);
+        };
+        let malformed = || "a row within a row is malformed".to_owned();
+        let bytes = self.data.as_ref().and_then(|data| data.get(..end));
+        let bytes = bytes.ok_or_else(malformed)?;
+        self.fields.truncate(1);
+        parts(bytes, start, &mut self.fields).ok_or_else(malformed)?;
+        Ok(true)
+    }
+
     fn parse(&mut self, bytes: &[u8], start: usize) -> Option<Parsed> {
         let mut rest = bytes.get(start..)?;
         let count = i16::from_be_bytes(take(&mut rest)?);
@@ -179,6 +195,24 @@ impl Row {
     }
 }
 
+/// The fields of a composite value: for each its type and its length before it.
+fn parts(bytes: &[u8], start: usize, fields: &mut Vec<Option<(usize, usize)>>) -> Option<()> {
+    let mut rest = bytes.get(start..)?;
+    for _ in 0..i32::from_be_bytes(take(&mut rest)?) {
+        let _: [u8; 4] = take(&mut rest)?;
+        let length = i32::from_be_bytes(take(&mut rest)?);
+        let at = bytes.len() - rest.len();
+        fields.push(match usize::try_from(length) {
+            Err(_) => None,
+            Ok(length) => {
+                rest = rest.get(length..)?;
+                Some((at, at + length))
+            }
+        });
+    }
+    rest.is_empty().then_some(())
+}
+
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, after) = rest.split_first_chunk()?;
     *rest = after;
@@ -200,6 +234,17 @@ mod tests {
             assert!(row.parse(&bytes[..cut], 0).is_none(), "{cut}");
         }
         assert!(row.parse(b"\0\x01\0\0\0\x09a", 0).is_none());
+    }
+
+    #[test]
+    fn composites_are_taken_apart() {
+        let bytes = b"xy\0\0\0\x02\0\0\0\x19\0\0\0\x02ab\0\0\0\x19\xff\xff\xff\xff";
+        let mut fields = Vec::new();
+        assert_eq!(parts(bytes, 2, &mut fields), Some(()));
+        assert_eq!(fields, [Some((14, 16)), None]);
+        for cut in 2..bytes.len() {
+            assert_eq!(parts(&bytes[..cut], 2, &mut Vec::new()), None, "{cut}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, literal};
 use super::copy::Row;
-use super::merge::{Plan, record};
+use super::merge::{Plan, take};
 use super::shape::Shape;
 use super::work::{Bundle, Feed, Open};
 use crate::platform::{Collection, ExportError, PlatformError, User};
@@ -67,7 +67,7 @@ pub fn read<'a>(
     let shape = Shape::new(collection, plan.tables.columns(table));
     let query = format!(
         "SELECT {} FROM {table} WHERE user_id = ANY(ARRAY[{}])",
-        shape.select(),
+        plan.select(&shape),
         list.join(", ")
     );
     // Small enough that all connections end together, large enough that beginning costs nothing.
@@ -111,7 +111,7 @@ pub fn read<'a>(
                     at = found;
                 }
                 let bundle = &mut bundles[at];
-                record(&shape, &row, bundle, !plan.engines.files).map_err(|e| e.of(users[at]))?;
+                take(plan, &shape, &mut row, bundle).map_err(|e| e.of(users[at]))?;
             }
         }
         for (user, mut bundle) in users.iter().zip(bundles) {

@@ -6,6 +6,7 @@ use super::connection::{Connection, Server, copies, literal};
 use super::copy::{Copy, Row};
 use super::series::{self, Line};
 use super::shape::Shape;
+use super::since::Since;
 use super::stored;
 use super::tables::Tables;
 use super::work::{Bundle, Feed, Open};
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 /// For every connection of the merge: rows are sorted, because index order reads the table in leaps, at twice the cost.
 const SORTED: &str = "SET LOCAL enable_indexscan = off; SET LOCAL work_mem = '32MB'";
+/// Ages of rows are counted from the instant of one process: helpers would have others.
+const ALONE: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
 
 /// What is to be read.
 pub struct Plan<'p> {
@@ -31,6 +34,8 @@ pub struct Plan<'p> {
     pub chosen: Option<Vec<&'p str>>,
     /// Whether there are names that several users bore.
     pub shared_names: bool,
+    /// What was written before is known.
+    pub since: Option<Since>,
     /// Users whose rows of a table are read otherwise.
     pub large: HashMap<&'static str, Vec<&'p str>>,
 }
@@ -62,6 +67,15 @@ impl Plan<'_> {
         self.filter(table, column).replacen(" WHERE ", " AND ", 1)
     }
 
+    /// What to select of a table.
+    pub fn select(&self, shape: &Shape) -> String {
+        match (&self.since, shape.collection) {
+            (Some(since), Collection::Events) => shape.select_if(&since.event()),
+            (Some(since), Collection::Audit) => shape.select_if(&since.written("", "xmin")),
+            _ => shape.select(),
+        }
+    }
+
     fn records(&self, table: &str, shape: &Shape) -> String {
         // Parents before their children, for readers that take streams in order.
         let path = self.tables.columns(table).iter().any(|c| c.name == "path");
@@ -72,7 +86,7 @@ impl Plan<'_> {
         };
         format!(
             "SELECT {} FROM {table}{} ORDER BY user_id COLLATE \"C\"{then}",
-            shape.select(),
+            self.select(shape),
             self.filter(table, "user_id")
         )
     }
@@ -161,7 +175,12 @@ impl Merge {
         }
         if plan.engines.files {
             let filter = plan.further("attachment_files", "user_id");
-            queries.push(stored::QUERY.replace("{and}", &filter));
+            let since = plan
+                .since
+                .as_ref()
+                .map(|since| format!(" AND ({})", since.file()));
+            let query = stored::QUERY.replace("{and}", &filter);
+            queries.push(query.replace("{since}", &since.unwrap_or_default()));
             let filter = plan.further("attachment_files", "e.user_id");
             queries.push(stored::MISSING.replace("{and}", &filter));
         }
@@ -171,6 +190,9 @@ impl Merge {
             let connection = plan.server.connect_to(&runtime, plan.snapshot)?;
             if plan.chosen.is_none() {
                 connection.run(SORTED)?;
+            }
+            if plan.since.is_some() {
+                connection.run(ALONE)?;
             }
             connections.push(connection);
         }
@@ -201,6 +223,7 @@ impl Merge {
     /// Reads to the end. `users` are ordered by id; `opened` are those of which a part was read before.
     pub fn run<'a>(
         mut self,
+        plan: &Plan<'_>,
         users: &[&'a User],
         mut opened: HashMap<&str, Arc<Open<'a>>>,
         target: &'a dyn Target,
@@ -211,17 +234,22 @@ impl Merge {
                 Some(early) => early,
                 None => begin(user, target)?,
             };
-            self.user(early, feed).map_err(|e| e.of(user))?;
+            self.user(plan, early, feed).map_err(|e| e.of(user))?;
         }
         Ok(())
     }
 
-    fn user<'a>(&mut self, early: Arc<Open<'a>>, feed: &Feed<'_, 'a>) -> Result<(), ExportError> {
+    fn user<'a>(
+        &mut self,
+        plan: &Plan<'_>,
+        early: Arc<Open<'a>>,
+        feed: &Feed<'_, 'a>,
+    ) -> Result<(), ExportError> {
         let user = early.user;
         let mut bundle = Bundle::new(early, feed);
         for (shape, table) in &mut self.records {
             while table.reach(user)? {
-                record(shape, &table.row, &mut bundle, self.files.is_none())?;
+                take(plan, shape, &mut table.row, &mut bundle)?;
                 table.next()?;
             }
         }
@@ -250,13 +278,21 @@ pub fn begin<'a>(user: &'a User, target: &'a dyn Target) -> Result<Arc<Open<'a>>
     Ok(Open::new(user, opened))
 }
 
-/// A row as a record; with the attachments that it lists, where they are `files`.
-pub fn record(
+/// A row as a record, with the attachments that it lists, where they are files; or as one that is as it was.
+pub fn take(
+    plan: &Plan<'_>,
     shape: &Shape,
-    row: &Row,
+    row: &mut Row,
     bundle: &mut Bundle<'_, '_>,
-    files: bool,
 ) -> Result<(), ExportError> {
+    if plan.since.is_some() && matches!(shape.collection, Collection::Events | Collection::Audit) {
+        match row.unfold(2) {
+            Ok(true) => {}
+            Ok(false) => return bundle.present(shape.collection, row.get(1).unwrap_or_default()),
+            Err(what) => return Err(plan.server.error(what).into()),
+        }
+    }
+    let files = !plan.engines.files;
     let name = || format!("record {:?}", shape.id(row));
     bundle.record(shape.collection, |out| shape.write(row, out), name)?;
     match shape.listing(row).filter(|_| files) {

@@ -9,6 +9,7 @@ mod merge;
 mod series;
 mod shape;
 mod shared;
+mod since;
 mod stored;
 mod tables;
 mod tls;
@@ -18,13 +19,14 @@ pub mod write;
 
 use super::sqlite::{Bearers, SqlitePlatform, nobodys, reading::Reading};
 use super::{
-    Collection, ExportError, IndexSink, Loss, Platform, PlatformError, Scope, Target, User,
+    Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target, User,
     attachments, index, lock, rqlite,
 };
 use crate::config::Postgres;
 use connection::{BEGIN, Connection, Server, literal};
 use files::Live;
 use merge::{Merge, Plan};
+use since::Since;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -188,9 +190,15 @@ impl PostgresPlatform {
                 Piece::Stored(file, content) => sink
                     .attachment(&file.event_id, &file.id, &mut content.as_slice())
                     .map_err(ExportError::Sink)?,
-                Piece::Stream(file, parts) => sink
-                    .attachment(&file.event_id, &file.id, &mut stored::Content::new(parts))
-                    .map_err(ExportError::Sink)?,
+                Piece::Stream(file, parts) => {
+                    let mut content = stored::Content::new(parts);
+                    sink.attachment(&file.event_id, &file.id, &mut content)
+                        .map_err(ExportError::Sink)?;
+                    content.drain();
+                }
+                Piece::Present(collection, keys) => {
+                    sink.present(collection, &keys).map_err(ExportError::Sink)?
+                }
                 Piece::Attachments(list) => {
                     for file in list {
                         files::copy(&self.users_dir, live, open, &file, sink.as_mut())?;
@@ -317,6 +325,7 @@ impl PostgresPlatform {
             tables: &snapshot.tables,
             engines: self.engines,
             chosen: (users.len() < snapshot.users.len()).then(|| by_id.keys().copied().collect()),
+            since: Since::new(users, target),
             large: HashMap::new(),
         };
         let mut early = HashMap::new();
@@ -357,7 +366,7 @@ impl PostgresPlatform {
                 for table in LARGE {
                     large::read(&plan, table, &early, readers, &feed)?;
                 }
-                Merge::new(&plan)?.run(&sorted, early, target, &feed)
+                Merge::new(&plan)?.run(&plan, &sorted, early, target, &feed)
             };
             if let Err(error) = read() {
                 queue.fail(error);
@@ -374,6 +383,15 @@ impl Platform for PostgresPlatform {
 
     fn instant(&self) -> Result<f64, PlatformError> {
         self.with_snapshot(|snapshot| Ok(snapshot.instant))
+    }
+
+    fn mark(&self) -> Result<Mark, PlatformError> {
+        let mut mark = self.with_snapshot(since::mark)?;
+        mark.told.push(Collection::Events);
+        if self.engines.audit {
+            mark.told.push(Collection::Audit);
+        }
+        Ok(mark)
     }
 
     fn records(&self) -> Option<u64> {

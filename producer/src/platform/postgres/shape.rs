@@ -84,6 +84,21 @@ impl Shape {
             .join(", ")
     }
 
+    /// The same for the rows that meet a condition; of the others only whose they are and which.
+    pub fn select_if(&self, condition: &str) -> String {
+        let members: Vec<&str> = self
+            .members
+            .iter()
+            .map(|m| m.column.expression.as_str())
+            .collect();
+        let id = self.id.checked_sub(1).and_then(|at| members.get(at));
+        format!(
+            "user_id, {}, CASE WHEN {condition} THEN ROW({}) END",
+            id.unwrap_or(&"''"),
+            members.join(", ")
+        )
+    }
+
     /// Appends the record of a row.
     ///
     /// # Errors

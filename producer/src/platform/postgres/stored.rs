@@ -8,10 +8,10 @@ use std::sync::mpsc::Receiver;
 
 /// The pieces of all files that events list, in order. History versions only repeat what their event lists or listed.
 pub const QUERY: &str = "SELECT user_id, event_id, file_id, seq, data FROM attachment_files f \
-    WHERE EXISTS (SELECT FROM (SELECT user_id, id, attachments FROM events WHERE head_id IS NULL \
+    WHERE EXISTS (SELECT FROM (SELECT user_id, id, attachments, xmin AS written FROM events WHERE head_id IS NULL \
             AND attachments IS NOT NULL AND attachments <> '[]') e \
         WHERE e.user_id = f.user_id AND e.id = f.event_id \
-            AND e.attachments @> jsonb_build_array(jsonb_build_object('id', f.file_id))){and} \
+            AND e.attachments @> jsonb_build_array(jsonb_build_object('id', f.file_id)){since}){and} \
     ORDER BY user_id COLLATE \"C\", event_id, file_id, seq";
 
 /// What events list and the database does not have: event and file. Without a file, the list itself is malformed.
@@ -108,6 +108,18 @@ impl Content {
             current: Vec::new(),
             at: 0,
             ended: false,
+        }
+    }
+}
+
+impl Content {
+    /// Takes the rest, so that whoever sends it need not wait.
+    pub fn drain(&mut self) {
+        while !self.ended {
+            match self.parts.recv() {
+                Ok(Part::Bytes(_)) => {}
+                _ => self.ended = true,
+            }
         }
     }
 }

@@ -50,6 +50,13 @@ impl Tables {
         )))
     }
 
+    /// All of it as text, the same for the same tables.
+    pub fn described(&self) -> String {
+        let mut tables: Vec<_> = self.0.iter().collect();
+        tables.sort_by_key(|(name, _)| name.as_str());
+        format!("{tables:?}")
+    }
+
     /// The columns of a table.
     pub fn columns(&self, table: &str) -> &[Column] {
         self.0.get(table).map_or(&[], Vec::as_slice)

@@ -1,6 +1,6 @@
 //! What is on its way to the users' parts of the archive: made by readers, taken by workers.
 
-use crate::platform::{Collection, ExportError, Loss, User, UserTarget, caught, lock};
+use crate::platform::{Collection, ExportError, Keys, Loss, User, UserTarget, caught, lock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -56,6 +56,8 @@ pub struct Task<'a> {
 pub enum Piece {
     /// Lines, each with its newline.
     Records(Collection, Vec<u8>, u64),
+    /// Records that are there, and as they were.
+    Present(Collection, Keys),
     /// Files to copy.
     Attachments(Vec<Attachment>),
     /// A small file from the database, whole.
@@ -209,6 +211,24 @@ impl<'q, 'a> Bundle<'q, 'a> {
         lines.push(b'\n');
         *count += 1;
         self.bytes += lines.len() - before;
+        if self.bytes >= BLOCK {
+            self.send()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Adds a record that is there, and as it was.
+    pub fn present(&mut self, collection: Collection, key: &[u8]) -> Result<(), ExportError> {
+        if !matches!(self.pieces.last(), Some(Piece::Present(of, _)) if *of == collection) {
+            self.pieces
+                .push(Piece::Present(collection, Keys::default()));
+        }
+        if let Some(Piece::Present(_, keys)) = self.pieces.last_mut() {
+            let before = keys.bytes();
+            keys.push(key);
+            self.bytes += keys.bytes() - before;
+        }
         if self.bytes >= BLOCK {
             self.send()
         } else {

@@ -41,6 +41,7 @@ impl Reading<'_> {
         match outcome {
             Err(ExportError::Platform(error)) => {
                 self.lose(collection, path, error.to_string());
+                self.sink.incomplete(collection);
                 Ok(())
             }
             other => other,

@@ -1,0 +1,56 @@
+//! Which files of later runs say something of a collection.
+
+use std::collections::HashMap;
+
+use super::{Fold, Part};
+
+/// The record files and tombstones of all runs but the first that a state needs.
+#[derive(Debug, Clone, Default)]
+pub struct Changes(HashMap<(String, String), Vec<Part>>);
+
+impl Changes {
+    /// Adds a file; `user` is empty for what belongs to no user.
+    pub(super) fn add(&mut self, user: &str, collection: &str, part: Part) {
+        let place = (user.to_owned(), collection.to_owned());
+        self.0.entry(place).or_default().push(part);
+    }
+
+    /// The files that say something of a collection: its own, and (true) those of tombstones.
+    pub fn of(&self, user: &str, collection: &str) -> impl Iterator<Item = (bool, &Part)> {
+        let removed = if user.is_empty() {
+            "platform/removed"
+        } else {
+            "removed"
+        };
+        let of = |collection: &str| {
+            let place = (user.to_owned(), collection.to_owned());
+            self.0.get(&place).into_iter().flatten()
+        };
+        let brought = of(collection).map(|part| (false, part));
+        brought.chain(of(removed).map(|part| (true, part)))
+    }
+
+    /// How often the files of a collection are to be read, so that no more than [`Fold::AT_ONCE`] numbers are held; 0 when no later run
+    /// says anything of it.
+    pub fn passes(&self, user: &str, collection: &str) -> u64 {
+        let numbers = |(removed, part): (bool, &Part)| {
+            let listed = part.file.expected.as_ref();
+            let content = listed.map_or(part.file.size, |entry| entry.content_size);
+            let records = listed.and_then(|entry| entry.records);
+            match removed || collection == "series" {
+                true => content / 8 + 1,
+                false => records.unwrap_or(content / 16 + 1),
+            }
+        };
+        let changes: Vec<u64> = self.of(user, collection).map(numbers).collect();
+        match changes.as_slice() {
+            [] => 0,
+            some => some.iter().sum::<u64>().div_ceil(Fold::AT_ONCE).max(1),
+        }
+    }
+
+    /// Whether a collection is none of records.
+    pub(super) fn are_tombstones(collection: &str) -> bool {
+        matches!(collection, "removed" | "platform/removed")
+    }
+}

@@ -1,0 +1,17 @@
+//! Chains: a full backup and the increments beside it, and the state of the platform that they come to. See `docs/chain.md`.
+
+mod changes;
+mod fold;
+mod format;
+mod links;
+mod number;
+mod sieve;
+mod state;
+
+pub use changes::Changes;
+pub use fold::{Fold, NO_KEY};
+pub use format::{CHAIN, Index, IndexRun, Link, Removed, run_of};
+pub use links::{Links, caution};
+pub use number::{ChainKey, number, numbers};
+pub use sieve::{Cutter, Sieve};
+pub use state::{Opened, Part, State, StateFile, state};

@@ -1,0 +1,120 @@
+//! The lines of a file of a run, as far as they stand.
+
+use super::Fold;
+use crate::{Error, Result};
+
+/// Longest line that is accepted; see `jsonl`.
+const MAX_LINE: usize = 512 * 1024 * 1024;
+
+/// Cuts bytes into lines and counts them; keeps at most one.
+#[derive(Default)]
+pub struct Cutter {
+    partial: Vec<u8>,
+    lines: u64,
+}
+
+impl Cutter {
+    /// Takes the next bytes of a file.
+    ///
+    /// # Errors
+    /// When `take` refuses a line, which is named by its number.
+    pub fn push(&mut self, bytes: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let (line, after) = (&rest[..end], &rest[end + 1..]);
+            if self.partial.is_empty() {
+                self.line(line, take)?;
+            } else {
+                self.partial.extend_from_slice(line);
+                let mut whole = std::mem::take(&mut self.partial);
+                self.line(&whole, take)?;
+                whole.clear();
+                self.partial = whole;
+            }
+            rest = after;
+        }
+        if self.partial.len() + rest.len() > MAX_LINE {
+            return Err(Error::damaged(format!(
+                "line {} is longer than any record; the file is damaged",
+                self.lines + 1
+            )));
+        }
+        self.partial.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// The end of the file: how many lines it had.
+    ///
+    /// # Errors
+    /// See [`Cutter::push`].
+    pub fn finish(&mut self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+        let last = std::mem::take(&mut self.partial);
+        self.line(&last, take)?;
+        Ok(std::mem::take(&mut self.lines))
+    }
+
+    fn line(&mut self, line: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(());
+        }
+        self.lines += 1;
+        take(line)
+            .map_err(|e| Error::damaged(format!("line {}: {e}; the file is damaged", self.lines)))
+    }
+}
+
+/// Lets through what stands of a file's lines.
+#[derive(Default)]
+pub struct Sieve(Cutter);
+
+impl Sieve {
+    /// Takes the next bytes of a file of run `run`, and appends to `out` the lines of them that stand.
+    ///
+    /// # Errors
+    /// When a line is not one of the collection; it is named by its number.
+    pub fn push(&mut self, fold: &Fold, run: u32, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.0.push(bytes, &mut |line| fold.keep(run, line, out))
+    }
+
+    /// The end of the file: how many lines it had.
+    ///
+    /// # Errors
+    /// See [`Sieve::push`].
+    pub fn finish(&mut self, fold: &Fold, run: u32, out: &mut Vec<u8>) -> Result<u64> {
+        self.0.finish(&mut |line| fold.keep(run, line, out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::ChainKey;
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_lines() {
+        let mut fold = Fold::new(ChainKey::from_bytes([1; 16]), "events", 0, 1);
+        fold.brought(2, br#"{"id":"b"}"#).unwrap();
+        fold.close();
+        let text = b"{\"id\":\"a\"}\r\n\n {\"id\":\"b\"}\n{\"id\":\"c\"}";
+        for size in 1..=text.len() {
+            let (mut sieve, mut out) = (Sieve::default(), Vec::new());
+            for piece in text.chunks(size) {
+                sieve.push(&fold, 1, piece, &mut out).unwrap();
+            }
+            assert_eq!(sieve.finish(&fold, 1, &mut out).unwrap(), 3);
+            assert_eq!(out, b"{\"id\":\"a\"}\n{\"id\":\"c\"}\n");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let fold = Fold::new(ChainKey::from_bytes([1; 16]), "events", 0, 1);
+        let (mut sieve, mut out) = (Sieve::default(), Vec::new());
+        let error = sieve
+            .push(&fold, 1, b"{\"id\":\"a\"}\n[]\n", &mut out)
+            .unwrap_err();
+        assert!(error.to_string().starts_with("line 2: "), "{error}");
+        assert_eq!(out, b"{\"id\":\"a\"}\n");
+    }
+}

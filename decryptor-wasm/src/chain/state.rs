@@ -1,0 +1,371 @@
+//! The state of the platform at a run, as one archive: whose records it holds, and in which files of which runs they lie.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Changes, Index, links::is_full};
+use crate::{
+    Error, ErrorKind, Manifest, Result, UserEntry, UserManifest,
+    layout::PathKind,
+    manifest::{Chunks, Loss},
+    plan::{Finding, Plan, PlannedFile, Severity},
+};
+
+/// A run that was opened.
+pub struct Opened {
+    run: u32,
+    manifest: Manifest,
+    plan: Plan,
+    /// By user id.
+    losses: HashMap<String, Vec<Loss>>,
+}
+
+/// A file of a run, which holds a part of a file of the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// The run.
+    pub run: u32,
+    /// The file; its path is from the root of the run.
+    pub file: PlannedFile,
+}
+
+/// A file of the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateFile {
+    /// As in a plain archive; records are not compressed.
+    pub path: String,
+    /// The user whose folder it is in.
+    pub user: Option<String>,
+    /// The collection, `platform/keys` for what belongs to no user; none of an attachment.
+    pub collection: Option<String>,
+    /// Where its content lies, oldest run first.
+    pub parts: Vec<Part>,
+}
+
+/// The state of the platform at a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct State {
+    /// The users, with the numbers of their records and the names of their files.
+    pub users: Vec<UserEntry>,
+    /// All files, in the order of their paths.
+    pub files: Vec<StateFile>,
+    /// The files of later runs than the first.
+    #[serde(skip)]
+    pub changes: Changes,
+    /// What is wrong or worth saying of the runs.
+    pub findings: Vec<Finding>,
+    /// What the state says of itself; it has no inventory, since those of the runs bind their files.
+    pub manifest: Manifest,
+    /// What could not be read of a user, by user id.
+    #[serde(skip)]
+    pub losses: BTreeMap<String, Vec<Loss>>,
+}
+
+impl Opened {
+    /// `user_manifests`: the content of those that could be read.
+    pub fn new<'m>(
+        run: u32,
+        manifest: Manifest,
+        plan: Plan,
+        user_manifests: impl Iterator<Item = &'m [u8]>,
+    ) -> Self {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Losses {
+            user_id: String,
+            #[serde(default)]
+            losses: Vec<Loss>,
+        }
+        let losses = user_manifests
+            .filter_map(|json| serde_json::from_slice::<Losses>(json).ok())
+            .filter(|read| !read.losses.is_empty())
+            .map(|read| (read.user_id, read.losses))
+            .collect();
+        Opened {
+            run,
+            manifest,
+            plan,
+            losses,
+        }
+    }
+
+    /// Whether it holds a state by itself.
+    pub fn is_full(&self) -> bool {
+        is_full(&self.manifest)
+    }
+
+    /// Whether it lists its files.
+    pub fn is_inventoried(&self) -> bool {
+        self.plan.inventoried
+    }
+}
+
+/// The state that runs come to: the first of them is full, and each of the others follows the one before it. With `only_user` (id or
+/// name) the others are left out.
+///
+/// # Errors
+/// When there is no such user.
+pub fn state(runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
+    let Some(newest) = runs.last() else {
+        return Err(Error::damaged("a state needs a run"));
+    };
+    let mut manifest = newest.manifest.clone();
+    manifest.backup_type = "full".to_owned();
+    manifest.compressed = false;
+    manifest.chain = None;
+    manifest.removed_users = Vec::new();
+    manifest.inventory = None;
+    manifest.losses = Vec::new();
+    let mut work = Work::new(&runs);
+    work.choose(only_user)?;
+    let mut losses: BTreeMap<String, Vec<Loss>> = BTreeMap::new();
+    for run in runs {
+        for loss in &run.manifest.losses {
+            let gone = loss
+                .user_id
+                .as_ref()
+                .is_some_and(|id| !work.has(id, run.run));
+            if !gone && !manifest.losses.contains(loss) {
+                manifest.losses.push(loss.clone());
+            }
+        }
+        for (user, lost) in run.losses {
+            if work.has(&user, run.run) {
+                let known = losses.entry(user).or_default();
+                lost.into_iter().for_each(|loss| {
+                    if !known.contains(&loss) {
+                        known.push(loss);
+                    }
+                });
+            }
+        }
+        work.findings(run.run, run.plan.findings, only_user.is_some());
+        for file in run.plan.files {
+            work.file(run.run, file, only_user.is_some());
+        }
+    }
+    let mut state = work.end(manifest);
+    state.losses = losses;
+    Ok(state)
+}
+
+impl State {
+    /// `manifest.json` of the state.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn manifest_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(&self.manifest).map_err(|e| Error::damaged(e.to_string()))
+    }
+
+    /// `users/<userId>/user-manifest.json` of the state.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn user_manifest(&self, user: &UserEntry) -> Result<Vec<u8>> {
+        let manifest = UserManifest {
+            entry: user.clone(),
+            losses: self.losses.get(&user.user_id).cloned().unwrap_or_default(),
+            inventory: None,
+        };
+        serde_json::to_vec_pretty(&manifest).map_err(|e| Error::damaged(e.to_string()))
+    }
+}
+
+struct Work {
+    first: u32,
+    users: Vec<UserEntry>,
+    /// By user id: from which run on the user is the one that stands.
+    since: HashMap<String, u32>,
+    files: BTreeMap<String, StateFile>,
+    changes: Changes,
+    findings: Vec<Finding>,
+    /// Numbers of the files of a user's events or audit trail.
+    chunks: HashMap<String, u32>,
+}
+
+impl Work {
+    fn new(runs: &[Opened]) -> Self {
+        let mut all: Vec<Option<UserEntry>> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut since = HashMap::new();
+        for run in runs {
+            for id in &run.manifest.removed_users {
+                if let Some(place) = places.remove(id) {
+                    all[place] = None;
+                }
+                since.remove(id);
+            }
+            for user in &run.manifest.users {
+                let id = &user.user_id;
+                if user.whole {
+                    since.insert(id.clone(), run.run);
+                }
+                since.entry(id.clone()).or_insert(run.run);
+                match places.get(id) {
+                    Some(place) => all[*place] = Some(user.clone()),
+                    None => {
+                        places.insert(id.clone(), all.len());
+                        all.push(Some(user.clone()));
+                    }
+                }
+            }
+        }
+        Work {
+            first: runs.first().map_or(1, |run| run.run),
+            users: all.into_iter().flatten().collect(),
+            since,
+            files: BTreeMap::new(),
+            changes: Changes::default(),
+            findings: Vec::new(),
+            chunks: HashMap::new(),
+        }
+    }
+
+    fn choose(&mut self, only: Option<&str>) -> Result<()> {
+        let Some(only) = only else {
+            return Ok(());
+        };
+        self.users
+            .retain(|user| user.user_id == only || user.username == only);
+        let known: BTreeSet<&str> = self.users.iter().map(|u| u.user_id.as_str()).collect();
+        self.since.retain(|id, _| known.contains(id.as_str()));
+        if self.users.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("no user {only:?} in this archive; --list shows its users"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether what a run says of a user counts.
+    fn has(&self, user: &str, run: u32) -> bool {
+        self.since.get(user).is_some_and(|since| *since <= run)
+    }
+
+    fn findings(&mut self, run: u32, findings: Vec<Finding>, one_user: bool) {
+        for mut finding in findings {
+            let kind = PathKind::of(&finding.path);
+            let others = match kind.user() {
+                Some(user) => one_user && !self.has(user, run),
+                None => one_user && kind.is_records(),
+            };
+            // What was lost of somebody who is gone, or in a full that came after, is no matter of this state.
+            let gone = finding.severity == Severity::Note
+                && kind.user().is_some_and(|user| !self.has(user, run));
+            if others || gone {
+                continue;
+            }
+            if run > 1 {
+                let folder = Index::path(run);
+                finding.path = match finding.path.as_str() {
+                    "" => folder,
+                    path => format!("{folder}/{path}"),
+                };
+            }
+            self.findings.push(finding);
+        }
+    }
+
+    fn file(&mut self, run: u32, file: PlannedFile, one_user: bool) {
+        let kind = PathKind::of(&file.path);
+        match &kind {
+            PathKind::Attachment { user } if self.has(user, run) => {
+                let (path, user) = (file.path.clone(), Some(user.clone()));
+                // An id never gets other content: the last file is as good as the first.
+                self.files.insert(
+                    path.clone(),
+                    StateFile {
+                        path,
+                        user,
+                        collection: None,
+                        parts: vec![Part { run, file }],
+                    },
+                );
+            }
+            PathKind::UserRecords { user } if self.has(user, run) => {
+                self.records(run, user.clone(), file);
+            }
+            PathKind::SharedRecords if !one_user => self.records(run, String::new(), file),
+            _ => {}
+        }
+    }
+
+    fn records(&mut self, run: u32, user: String, file: PlannedFile) {
+        let Some(collection) = collection(&file.path) else {
+            return;
+        };
+        if run > self.first {
+            let part = Part {
+                run,
+                file: file.clone(),
+            };
+            self.changes.add(&user, &collection, part);
+        }
+        if Changes::are_tombstones(&collection) {
+            return;
+        }
+        let path = self.path(&user, &collection);
+        let user = (!user.is_empty()).then_some(user);
+        let known = self.files.entry(path.clone()).or_insert(StateFile {
+            path,
+            user,
+            collection: Some(collection),
+            parts: Vec::new(),
+        });
+        known.parts.push(Part { run, file });
+    }
+
+    /// Where records of a collection lie in the state: what is in numbered files is numbered anew.
+    fn path(&mut self, user: &str, collection: &str) -> String {
+        match collection {
+            _ if user.is_empty() => format!("{collection}.jsonl"),
+            "events" | "audit" => {
+                let folder = format!("users/{user}/{collection}");
+                let number = self.chunks.entry(folder.clone()).or_default();
+                *number += 1;
+                format!("{folder}/{collection}-{number:04}.jsonl")
+            }
+            "series" => format!("users/{user}/series/series.jsonl"),
+            _ => format!("users/{user}/{collection}.jsonl"),
+        }
+    }
+
+    fn end(mut self, mut manifest: Manifest) -> State {
+        for user in &mut self.users {
+            let names = |kind: &str| -> Vec<String> {
+                let count = self.chunks.get(&format!("users/{}/{kind}", user.user_id));
+                let count = count.copied().unwrap_or(0);
+                (1..=count)
+                    .map(|n| format!("{kind}-{n:04}.jsonl"))
+                    .collect()
+            };
+            user.chunks = Chunks {
+                events: names("events"),
+                audit: user.chunks.audit.as_ref().map(|_| names("audit")),
+            };
+        }
+        manifest.users.clone_from(&self.users);
+        State {
+            users: self.users,
+            files: self.files.into_values().collect(),
+            changes: self.changes,
+            findings: self.findings,
+            manifest,
+            losses: BTreeMap::new(),
+        }
+    }
+}
+
+/// `events` for what is in `users/<userId>/events`, `platform/keys` for what belongs to no user, `removed` for tombstones.
+fn collection(path: &str) -> Option<String> {
+    let within = match PathKind::of(path) {
+        PathKind::UserRecords { .. } => path.split('/').nth(2)?,
+        PathKind::SharedRecords => path,
+        _ => return None,
+    };
+    let name = within.strip_suffix(".gz").unwrap_or(within);
+    Some(name.strip_suffix(".jsonl").unwrap_or(name).to_owned())
+}

@@ -1,0 +1,289 @@
+//! Chains: the host reads files and hands over what is in them, the core says what stands. Structured values cross as JSON text.
+//!
+//! To open the state at a run: [`Chain::parse`], [`Chain::choose`]; then from that run down, for each: [`Chain::require`], open its
+//! manifest, [`Chain::opened`], [`Chain::require`] again, [`Chain::plan`], until one is full; then [`Chain::state`]. To read a file of
+//! the state whose collection has [`Chain::passes`]: for each pass a [`Fold`], told all of [`Chain::changes`] and closed, and a
+//! [`Sieve`] for each part of the file.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use super::archive::{from_json, to_json};
+use crate::{
+    Error, ErrorKind, Manifest, UserEntry,
+    chain::{self, ChainKey, Changes, Cutter, Index, Links, Opened, StateFile},
+    plan::{Finding, Plan, Severity, Storage},
+};
+
+/// The runs of a chain.
+#[wasm_bindgen]
+pub struct Chain {
+    links: Links,
+    /// Newest first.
+    opened: Vec<Opened>,
+    key: Option<ChainKey>,
+    changes: Changes,
+}
+
+/// The state at a run.
+#[derive(Serialize)]
+struct State<'s> {
+    inventoried: bool,
+    users: &'s [UserEntry],
+    files: &'s [StateFile],
+    findings: &'s [Finding],
+    manifest: &'s Manifest,
+    /// The content of `manifest.json` and of each `user-manifest.json`, by path.
+    manifests: BTreeMap<String, String>,
+}
+
+#[wasm_bindgen]
+impl Chain {
+    /// Reads `chain.json`. `ids`: `{"1": hex, …}`, the SHA-256 of `manifest.json` as stored, of every run whose folder has one.
+    pub fn parse(index: &[u8], ids: &str) -> Result<Chain, JsValue> {
+        Ok(Chain {
+            links: Links::new(Index::parse(index)?, from_json(ids)?)?,
+            opened: Vec::new(),
+            key: None,
+            changes: Changes::default(),
+        })
+    }
+
+    /// How many runs there are.
+    #[wasm_bindgen(getter)]
+    pub fn count(&self) -> u32 {
+        self.links.count()
+    }
+
+    /// What `chain.json` says of the runs: `[{run, path, archiveId, parent, kind, createdAt, mode, recipients}, …]`.
+    pub fn runs(&self) -> Result<String, JsValue> {
+        to_json(&self.links.index().runs)
+    }
+
+    /// A line for each run, as `--list` shows them.
+    pub fn lines(&self) -> Vec<String> {
+        self.links.lines()
+    }
+
+    /// Whose state it is, in a few words.
+    pub fn headline(&self, at: u32) -> String {
+        self.links.headline(at)
+    }
+
+    /// The run whose state is asked for: the newest, unless another is. Throws when there is no such run.
+    pub fn choose(&self, at: Option<u32>) -> Result<u32, JsValue> {
+        Ok(self.links.choose(at)?)
+    }
+
+    /// Throws when something is wrong with a run that the state of `at` needs.
+    pub fn require(&self, run: u32, at: u32) -> Result<(), JsValue> {
+        Ok(self.links.require(run, at)?)
+    }
+
+    /// The error to throw for a run that is damaged in another way.
+    pub fn damaged(&self, message: String, run: u32, at: u32) -> JsValue {
+        self.links.damaged(&Error::damaged(message), run, at).into()
+    }
+
+    /// The error to throw for a run that the key does not open.
+    pub fn closed(&self, message: String, run: u32) -> JsValue {
+        self.links.closed(&Error::key(message), run).into()
+    }
+
+    /// A run's manifest was opened; whether it is full, so that the state needs no run before it.
+    pub fn opened(&mut self, run: u32, manifest: &[u8]) -> Result<bool, JsValue> {
+        let manifest = Manifest::parse(manifest)?;
+        self.links.opened(run, &manifest);
+        Ok(manifest.backup_type != "incremental")
+    }
+
+    /// Plans a run, as `plan` does an archive; `damaged`: `[{path, message}, …]` of user manifests that could not be read.
+    pub fn plan(
+        &mut self,
+        run: u32,
+        manifest: &[u8],
+        user_manifests: &str,
+        listing: &str,
+        key_check: Option<bool>,
+        damaged: &str,
+    ) -> Result<(), JsValue> {
+        #[derive(Deserialize)]
+        struct Damaged {
+            path: String,
+            message: String,
+        }
+        let manifest = Manifest::parse(manifest)?;
+        let texts: HashMap<String, Option<String>> = from_json(user_manifests)?;
+        let user_manifests: HashMap<String, Option<Vec<u8>>> = texts
+            .into_iter()
+            .map(|(path, text)| (path, text.map(String::into_bytes)))
+            .collect();
+        let listing: Vec<(String, u64)> = from_json(listing)?;
+        let storage = key_check.map_or(Storage::Cleartext, |key_check| Storage::Sealed {
+            key_check,
+        });
+        let mut plan: Plan =
+            crate::plan::plan(&manifest, &user_manifests, &listing, storage, None)?;
+        for Damaged { path, message } in from_json::<Vec<Damaged>>(damaged)? {
+            if !plan.findings.iter().any(|found| found.path == path) {
+                plan.findings.push(Finding {
+                    severity: Severity::Error,
+                    code: "damaged",
+                    path,
+                    message,
+                });
+            }
+        }
+        if self.opened.is_empty() {
+            self.key = manifest.chain.as_ref().map(|link| link.key.clone());
+        }
+        let texts = user_manifests.values().flatten().map(Vec::as_slice);
+        self.opened.push(Opened::new(run, manifest, plan, texts));
+        Ok(())
+    }
+
+    /// The state that the planned runs come to: `{inventoried, users, files: [{path, user, collection, parts: [{run, file}]}],
+    /// findings, manifest, manifests}`.
+    pub fn state(&mut self, only_user: Option<String>) -> Result<String, JsValue> {
+        let mut runs = std::mem::take(&mut self.opened);
+        runs.reverse();
+        let inventoried = runs.iter().all(Opened::is_inventoried);
+        let mut state = chain::state(runs, only_user.as_deref())?;
+        state.findings.extend(self.links.remarks());
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()))
+        };
+        let mut manifests = BTreeMap::new();
+        for user in &state.users {
+            let path = format!("users/{}/user-manifest.json", user.user_id);
+            manifests.insert(path, text(state.user_manifest(user)?)?);
+        }
+        manifests.insert("manifest.json".to_owned(), text(state.manifest_json()?)?);
+        let json = to_json(&State {
+            inventoried,
+            users: &state.users,
+            files: &state.files,
+            findings: &state.findings,
+            manifest: &state.manifest,
+            manifests,
+        })?;
+        self.changes = state.changes;
+        Ok(json)
+    }
+
+    /// How often the files of a collection are to be read; 0 when no later run says anything of it, so that all of it stands.
+    pub fn passes(&self, user: &str, collection: &str) -> u32 {
+        u32::try_from(self.changes.passes(user, collection)).unwrap_or(u32::MAX)
+    }
+
+    /// What a fold is to be told: `[{removed, run, file}, …]`.
+    pub fn changes(&self, user: &str, collection: &str) -> Result<String, JsValue> {
+        #[derive(Serialize)]
+        struct Change<'c> {
+            removed: bool,
+            #[serde(flatten)]
+            part: &'c chain::Part,
+        }
+        let changes = self.changes.of(user, collection);
+        let changes: Vec<Change<'_>> = changes
+            .map(|(removed, part)| Change { removed, part })
+            .collect();
+        to_json(&changes)
+    }
+}
+
+/// What later runs say of a collection.
+#[wasm_bindgen]
+pub struct Fold {
+    fold: chain::Fold,
+    lines: Cutter,
+}
+
+#[wasm_bindgen]
+impl Fold {
+    /// Nothing is told yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new(chain: &Chain, collection: &str, pass: u32, passes: u32) -> Result<Fold, JsValue> {
+        let key = chain.key.clone();
+        let key = key.ok_or_else(|| Error::damaged(chain::NO_KEY))?;
+        Ok(Fold {
+            fold: chain::Fold::new(key, collection, pass.into(), passes.into()),
+            lines: Cutter::default(),
+        })
+    }
+
+    /// The next bytes of a file of run `run`; `removed`: of its tombstones.
+    pub fn tell(&mut self, run: u32, removed: bool, bytes: &[u8]) -> Result<(), JsValue> {
+        let fold = &mut self.fold;
+        Ok(self.lines.push(bytes, &mut |line| match removed {
+            true => fold.removed(run, line),
+            false => fold.brought(run, line),
+        })?)
+    }
+
+    /// The end of that file: how many lines it had.
+    pub fn told(&mut self, run: u32, removed: bool) -> Result<f64, JsValue> {
+        let fold = &mut self.fold;
+        let lines = self.lines.finish(&mut |line| match removed {
+            true => fold.removed(run, line),
+            false => fold.brought(run, line),
+        })?;
+        Ok(lines as f64)
+    }
+
+    /// All is told.
+    pub fn close(&mut self) {
+        self.fold.close();
+    }
+}
+
+/// Lets through the lines of a file that stand.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Sieve {
+    sieve: chain::Sieve,
+    lines: f64,
+}
+
+#[wasm_bindgen]
+impl Sieve {
+    /// For one file.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Sieve {
+        Sieve::default()
+    }
+
+    /// The next bytes of a file of run `run`; what of them stands.
+    pub fn push(&mut self, fold: &Fold, run: u32, bytes: &[u8]) -> Result<Vec<u8>, JsValue> {
+        let mut out = Vec::new();
+        self.sieve.push(&fold.fold, run, bytes, &mut out)?;
+        Ok(out)
+    }
+
+    /// The end of the file; what is left of it.
+    pub fn finish(&mut self, fold: &Fold, run: u32) -> Result<Vec<u8>, JsValue> {
+        let mut out = Vec::new();
+        self.lines = self.sieve.finish(&fold.fold, run, &mut out)? as f64;
+        Ok(out)
+    }
+
+    /// How many lines the file had.
+    #[wasm_bindgen(getter)]
+    pub fn lines(&self) -> f64 {
+        self.lines
+    }
+}
+
+/// What is to be said of an archive that holds no state by itself; empty for one that does.
+#[wasm_bindgen]
+pub fn caution(manifest: &[u8]) -> Result<String, JsValue> {
+    Ok(chain::caution(&Manifest::parse(manifest)?).unwrap_or_default())
+}
+
+/// The run of a path of a chain: 1 for what lies at its root, 0 for what is of no run.
+#[wasm_bindgen(js_name = runOf)]
+pub fn run_of(path: &str) -> u32 {
+    chain::run_of(path).map_or(0, |(run, _)| run)
+}

@@ -1,0 +1,362 @@
+//! A chain on disk, and the state at one of its runs as an archive like any other.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use decryptor_wasm::{
+    DataKey, Envelope, Error, ErrorKind, Result,
+    chain::{
+        CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve, State,
+        StateFile, state,
+    },
+    plan::{Plan, PlannedFile},
+    reader::FileSummary,
+};
+
+use super::{Archive, Choice, Folder};
+use crate::{archive::sha256_hex, interrupt};
+
+/// Folds that are kept for whoever reads the next file of the same collection.
+const KEPT: usize = 8;
+
+/// Where the state of a chain lies.
+pub struct Chain {
+    /// What is known of all runs.
+    pub links: Links,
+    /// Whose state it is.
+    pub run: u32,
+    /// The runs that the state needs, by their numbers.
+    runs: BTreeMap<u32, Archive>,
+    /// By path.
+    files: HashMap<String, StateFile>,
+    changes: Changes,
+    key: Option<ChainKey>,
+    folds: Mutex<VecDeque<(Place, Made)>>,
+}
+
+/// User id, collection, and the pass.
+type Place = (String, String, u64);
+/// A fold, made by whoever needs it first.
+type Made = Arc<OnceLock<Result<Arc<Fold>>>>;
+
+/// The runs of a chain, as far as they can be seen without a key.
+///
+/// # Errors
+/// When the list of runs cannot be read.
+pub fn links(folder: &Folder) -> Result<Links> {
+    let index = Index::parse(&folder.read(CHAIN)?)?;
+    let mut ids = BTreeMap::new();
+    for run in folder.runs()? {
+        let of_run = folder.run(run);
+        if of_run.has("manifest.json") {
+            ids.insert(run, sha256_hex(&of_run.read("manifest.json")?));
+        }
+    }
+    Links::new(index, ids)
+}
+
+impl Archive {
+    /// Opens the state at a run of the chain in `folder`.
+    pub(super) fn open_chain(
+        folder: Folder,
+        choice: Choice<'_>,
+        unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
+    ) -> Result<Self> {
+        let mut links = links(&folder)?;
+        let at = links.choose(choice.at)?;
+        let mut runs = BTreeMap::new();
+        for run in (1..=at).rev() {
+            links.require(run, at)?;
+            let expect_id = choice.expect_id.filter(|_| run == at);
+            let archive = open_run(&folder, &links, run, at, expect_id, unlock)?;
+            links.opened(run, &archive.manifest);
+            links.require(run, at)?;
+            let full = is_full(&archive);
+            runs.insert(run, archive);
+            if full {
+                break;
+            }
+        }
+        if runs.values().next().is_some_and(|first| !is_full(first)) {
+            return Err(Error::damaged(
+                "run 1 of this chain is no full backup; use another copy of it",
+            ));
+        }
+        join(folder, links, at, runs, choice.user)
+    }
+}
+
+fn is_full(archive: &Archive) -> bool {
+    archive.manifest.backup_type != "incremental"
+}
+
+fn open_run(
+    folder: &Folder,
+    links: &Links,
+    run: u32,
+    at: u32,
+    expect_id: Option<&str>,
+    unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
+) -> Result<Archive> {
+    let choice = Choice {
+        expect_id,
+        ..Choice::default()
+    };
+    Archive::open_one(folder.run(run), choice, unlock).map_err(|error| match error.kind() {
+        // The id is of the state that was asked for.
+        ErrorKind::Damaged
+            if expect_id.is_some() && error.to_string().starts_with("this is not") =>
+        {
+            error
+        }
+        ErrorKind::Damaged => links.damaged(&error, run, at),
+        ErrorKind::Key => links.closed(&error, run),
+        _ => error,
+    })
+}
+
+/// Makes one archive of the runs that a state needs.
+fn join(
+    folder: Folder,
+    links: Links,
+    at: u32,
+    mut runs: BTreeMap<u32, Archive>,
+    user: Option<&str>,
+) -> Result<Archive> {
+    let newest = runs
+        .get(&at)
+        .ok_or_else(|| Error::damaged("a chain without runs"))?;
+    let (id, key) = (newest.id.clone(), newest.key.clone());
+    let inventoried = runs.values().all(|run| run.plan.inventoried);
+    let numbers = newest.manifest.chain.as_ref().map(|link| link.key.clone());
+    let opened = runs.iter_mut().map(|(run, archive)| {
+        let plan = std::mem::take(&mut archive.plan);
+        archive.plan.inventoried = plan.inventoried;
+        let manifests = std::mem::take(&mut archive.manifests);
+        let texts = manifests
+            .iter()
+            .filter(|(path, _)| *path != "manifest.json");
+        let texts = texts.map(|(_, content)| content.as_slice());
+        Opened::new(*run, archive.manifest.clone(), plan, texts)
+    });
+    let mut state = state(opened.collect(), user)?;
+    let mut manifests = BTreeMap::new();
+    for user in &state.users {
+        let path = format!("users/{}/user-manifest.json", user.user_id);
+        manifests.insert(path, state.user_manifest(user)?);
+    }
+    manifests.insert("manifest.json".to_owned(), state.manifest_json()?);
+    state.findings.extend(links.remarks());
+    let manifest = state.manifest.clone();
+    let plan = Plan {
+        inventoried,
+        files: state.files.iter().map(planned).collect(),
+        findings: std::mem::take(&mut state.findings),
+        users: std::mem::take(&mut state.users),
+    };
+    let State { files, changes, .. } = state;
+    let files = files.into_iter().map(|file| (file.path.clone(), file));
+    let chain = Chain {
+        links,
+        run: at,
+        runs,
+        files: files.collect(),
+        changes,
+        key: numbers,
+        folds: Mutex::default(),
+    };
+    Ok(Archive {
+        folder,
+        key,
+        id,
+        manifest,
+        plan,
+        manifests,
+        chain: Some(Box::new(chain)),
+    })
+}
+
+/// A file of the state, as readers of archives know it.
+fn planned(file: &StateFile) -> PlannedFile {
+    let parts = || file.parts.iter().map(|part| &part.file);
+    let records = file.collection.is_some();
+    PlannedFile {
+        path: file.path.clone(),
+        user: file.user.clone(),
+        jsonl: records,
+        gzip: false,
+        encrypted: parts().any(|part| part.encrypted),
+        size: parts().map(|part| part.size).sum(),
+        expected: parts()
+            .next_back()
+            .and_then(|part| part.expected.clone())
+            .filter(|_| !records),
+    }
+}
+
+impl Chain {
+    /// The archive id of the first run.
+    pub fn base(&self) -> &str {
+        self.links.run(1).map_or("", |run| run.archive_id.as_str())
+    }
+
+    /// The only part of a file that is no records.
+    pub(super) fn whole(&self, path: &str) -> Result<(&Archive, &PlannedFile)> {
+        let file = self.file(path)?;
+        let part = file.parts.last().ok_or_else(|| unknown(path))?;
+        Ok((self.archive(part)?, &part.file))
+    }
+
+    fn file(&self, path: &str) -> Result<&StateFile> {
+        self.files.get(path).ok_or_else(|| unknown(path))
+    }
+
+    fn archive(&self, part: &Part) -> Result<&Archive> {
+        self.runs
+            .get(&part.run)
+            .ok_or_else(|| unknown(&part.file.path))
+    }
+
+    /// Passes on the content of a file of the state.
+    pub(super) fn stream(
+        &self,
+        path: &str,
+        hash: bool,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<FileSummary> {
+        let file = self.file(path)?;
+        let mut all = FileSummary {
+            stored_size: 0,
+            content_size: 0,
+            output_size: 0,
+            salt: None,
+            chunk: None,
+            records: None,
+        };
+        let mut add = |seen: FileSummary| {
+            all.stored_size += seen.stored_size;
+            all.content_size += seen.content_size;
+            all.output_size += seen.output_size;
+            if let Some(records) = seen.records {
+                *all.records.get_or_insert(0) += records;
+            }
+        };
+        let Some(collection) = &file.collection else {
+            let (archive, part) = self.whole(path)?;
+            let run = file.parts.last().map_or(1, |part| part.run);
+            return archive
+                .stream(part, false, hash, sink)
+                .map_err(|e| of_run(run, e));
+        };
+        let user = file.user.as_deref().unwrap_or_default();
+        let passes = self.changes.passes(user, collection);
+        for pass in 0..passes.max(1) {
+            // Where no later run says anything, everything stands.
+            let fold = match passes {
+                0 => None,
+                _ => Some(self.fold(user, collection, pass, passes)?),
+            };
+            for part in &file.parts {
+                let archive = self.archive(part)?;
+                let seen = match &fold {
+                    Some(fold) => archive.sift(&part.file, hash, fold, part.run, sink),
+                    None => archive.stream(&part.file, true, hash, sink),
+                };
+                add(seen.map_err(|e| of_run(part.run, e))?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether a later run says something of a collection.
+    pub(super) fn changed(&self, user: &str, collection: &str) -> bool {
+        self.changes.of(user, collection).next().is_some()
+    }
+
+    fn fold(&self, user: &str, collection: &str, pass: u64, passes: u64) -> Result<Arc<Fold>> {
+        let place = (user.to_owned(), collection.to_owned(), pass);
+        let cell = {
+            let mut folds = self.folds.lock().unwrap_or_else(PoisonError::into_inner);
+            match folds.iter().find(|(known, _)| *known == place) {
+                Some((_, cell)) => cell.clone(),
+                None => {
+                    let cell = Made::default();
+                    folds.push_back((place, cell.clone()));
+                    if folds.len() > KEPT {
+                        folds.pop_front();
+                    }
+                    cell
+                }
+            }
+        };
+        cell.get_or_init(|| self.make(user, collection, pass, passes).map(Arc::new))
+            .clone()
+    }
+
+    fn make(&self, user: &str, collection: &str, pass: u64, passes: u64) -> Result<Fold> {
+        let key = self.key.clone().ok_or_else(|| Error::damaged(NO_KEY))?;
+        let mut fold = Fold::new(key, collection, pass, passes);
+        for (removed, part) in self.changes.of(user, collection) {
+            let archive = self.archive(part)?;
+            let told = archive.lines(&part.file, true, &mut |line| {
+                let told = match removed {
+                    true => fold.removed(part.run, line.text),
+                    false => fold.brought(part.run, line.text),
+                };
+                told.map_err(|e| {
+                    Error::damaged(format!("line {}: {e}; the file is damaged", line.number))
+                })
+            });
+            told.map_err(|e| of_run(part.run, e))?;
+        }
+        fold.close();
+        Ok(fold)
+    }
+}
+
+impl Archive {
+    /// Passes on the lines of a file that stand, and judges the file.
+    fn sift(
+        &self,
+        file: &PlannedFile,
+        hash: bool,
+        fold: &Fold,
+        run: u32,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<FileSummary> {
+        let (mut sieve, mut out) = (Sieve::default(), Vec::new());
+        let (mut size, mut records) = (0, 0);
+        let mut pass = |out: &mut Vec<u8>| {
+            size += out.len() as u64;
+            records += memchr::memchr_iter(b'\n', out).count() as u64;
+            let taken = if out.is_empty() { Ok(()) } else { sink(out) };
+            out.clear();
+            taken
+        };
+        let seen = self.uncounted(file, hash, &mut |piece| {
+            interrupt::check()?;
+            let sifted = sieve.push(fold, run, piece, &mut out);
+            pass(&mut out)?;
+            sifted
+        })?;
+        let lines = sieve.finish(fold, run, &mut out);
+        pass(&mut out)?;
+        let mut summary = self.counted(file, seen, lines)?;
+        summary.output_size = size;
+        summary.records = Some(records);
+        Ok(summary)
+    }
+}
+
+fn of_run(run: u32, error: Error) -> Error {
+    match Index::path(run) {
+        path if path.is_empty() || error.to_string().starts_with(&path) => error,
+        path => error.at(&path),
+    }
+}
+
+fn unknown(path: &str) -> Error {
+    Error::damaged(format!("{path}: not a file of this state"))
+}

@@ -1,0 +1,364 @@
+//! A chain on disk: the first run at the root, the others in `increments/`, `chain.json` that names them all. What names a run
+//! commits it; whatever a run leaves that died before that is taken away by the next.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{
+    Envelope, Error, Manifest,
+    chain::{CHAIN, Index, IndexRun, run_of},
+};
+
+use super::{
+    ArchiveError, Finished, SUMS, Staged,
+    destination::{Destination, STAGING, hold, remove, sync},
+    sha256_hex, sound,
+};
+
+const MANIFEST: &str = "manifest.json";
+const ENVELOPE: &str = "encryption.json";
+const INCREMENTS: &str = "increments";
+/// Digest and two spaces in front of a path, in the sums.
+const DIGEST: usize = 66;
+
+/// A folder that holds a chain, or is to hold one. Nobody else writes to it while this is there.
+pub struct Chain {
+    folder: PathBuf,
+    created: bool,
+    /// The runs so far, from the first.
+    pub runs: Vec<IndexRun>,
+    _lock: File,
+}
+
+impl Chain {
+    /// Takes hold of a folder, and takes away what a run left there that died (said in the second value). An archive in it becomes
+    /// the first run of a chain.
+    ///
+    /// # Errors
+    /// When the folder holds something else, or its list of runs does not fit what is there.
+    pub fn open(folder: &Path) -> Result<(Self, bool), ArchiveError> {
+        let (lock, created) = hold(folder)?;
+        let mut chain = Chain {
+            folder: folder.to_owned(),
+            created,
+            runs: Vec::new(),
+            _lock: lock,
+        };
+        if !folder.join(MANIFEST).exists() {
+            return Ok((chain, false));
+        }
+        for name in [CHAIN, SUMS] {
+            absent(&chain.aside(name))?;
+        }
+        let staged = folder.join(STAGING);
+        let mut leftover = staged.exists();
+        absent(&staged)?;
+        if folder.join(CHAIN).exists() {
+            chain.runs = Index::parse(&chain.read(CHAIN)?)?.runs;
+            leftover |= chain.take_away()?;
+        } else {
+            chain.runs.push(chain.adopted()?);
+            chain.put_index(None)?;
+        }
+        chain.check()?;
+        Ok((chain, leftover))
+    }
+
+    /// Where the next run is to be written; and whether a run that died had left something there.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn destination(&self) -> Result<(Destination, bool), ArchiveError> {
+        if self.runs.is_empty() {
+            return Destination::of_chain(&self.folder, self.created);
+        }
+        Ok((Destination::beside(&self.folder)?, false))
+    }
+
+    /// The newest run.
+    pub fn newest(&self) -> Option<&IndexRun> {
+        self.runs.last()
+    }
+
+    /// Reads the files of the newest run, so that nothing is built on a broken one. That needs no key.
+    ///
+    /// # Errors
+    /// When one is not what the sums list.
+    pub fn newest_is_sound(&self, jobs: usize) -> Result<(), ArchiveError> {
+        let Some(newest) = self.newest().map(|newest| newest.run) else {
+            return Ok(());
+        };
+        let belongs = |path: &str| run_of(path).is_some_and(|(run, _)| run == newest);
+        sound::verify(&self.folder, belongs, jobs)
+    }
+
+    /// The number of the next run.
+    pub fn next(&self) -> u32 {
+        self.newest().map_or(1, |newest| newest.run + 1)
+    }
+
+    /// Where a run is.
+    pub fn place(&self, run: &IndexRun) -> PathBuf {
+        self.folder.join(&run.path)
+    }
+
+    /// Moves a run into its place and names it: from then on it is a part of the chain.
+    ///
+    /// # Errors
+    /// When the system refuses. What is there then is taken away by the next run, or completed.
+    pub fn commit(&mut self, staged: Staged, kind: &str) -> Result<Finished, ArchiveError> {
+        let made = run(
+            staged.folder(),
+            &staged.finished().id,
+            self.next(),
+            kind,
+            self.newest(),
+        )?;
+        let path = made.path.clone();
+        self.runs.push(made);
+        if path.is_empty() {
+            let finished = staged.publish()?;
+            self.put_index(None)?;
+            return Ok(finished);
+        }
+        let (staging, finished) = staged.part();
+        let at = |e| ArchiveError::io(&staging, e);
+        sync(&staging)?;
+        let target = self.folder.join(&path);
+        let lines = fs::read(staging.join(SUMS)).map_err(at)?;
+        fs::remove_file(staging.join(SUMS)).map_err(at)?;
+        let increments = self.folder.join(INCREMENTS);
+        match fs::create_dir(&increments) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(ArchiveError::io(&increments, e));
+            }
+            _ => {}
+        }
+        fs::rename(&staging, &target).map_err(|e| ArchiveError::io(&target, e))?;
+        sync(&self.folder)?;
+        self.put_index(Some((&lines, &path)))?;
+        Ok(finished)
+    }
+
+    /// What an archive without a list of runs is, if it can be the first of a chain.
+    fn adopted(&self) -> Result<IndexRun, ArchiveError> {
+        let manifest = self.read(MANIFEST)?;
+        let ours = if self.folder.join(ENVELOPE).exists() {
+            Envelope::parse(&self.read(ENVELOPE)?)?.has_key_check()
+        } else {
+            Manifest::parse(&manifest)?.inventory.is_some()
+        };
+        if !ours {
+            return Err(ArchiveError::Foreign(self.folder.clone()));
+        }
+        run(&self.folder, &sha256_hex(&manifest), 1, "full", None)
+    }
+
+    /// Whether the runs are those that are listed, and follow one another.
+    fn check(&self) -> Result<(), ArchiveError> {
+        let wrong = |run: &IndexRun, what: &str| {
+            Err(Error::damaged(format!(
+                "{}: run {} {what}; nothing was added to this chain: use another copy of it, or begin a new one",
+                self.folder.join(CHAIN).display(),
+                run.run
+            ))
+            .into())
+        };
+        let mut before: Option<&IndexRun> = None;
+        for run in &self.runs {
+            if run.run != before.map_or(1, |b| b.run + 1) || run.path != Index::path(run.run) {
+                return wrong(run, "is out of order");
+            }
+            if run.parent.as_ref() != before.map(|before| &before.archive_id) {
+                return wrong(run, "does not follow the one before it");
+            }
+            match fs::read(self.place(run).join(MANIFEST)) {
+                Ok(manifest) if sha256_hex(&manifest) == run.archive_id => {}
+                Ok(_) => return wrong(run, "is another archive than the list says"),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return wrong(run, "is missing"),
+                Err(e) => return Err(ArchiveError::io(&self.place(run).join(MANIFEST), e)),
+            }
+            before = Some(run);
+        }
+        match before {
+            Some(_) => Ok(()),
+            None => Err(Error::damaged(format!(
+                "{}: names no run; the file is damaged or was replaced",
+                self.folder.join(CHAIN).display()
+            ))
+            .into()),
+        }
+    }
+
+    /// Takes away what a run left that was not committed, and completes the sums of one that was.
+    fn take_away(&self) -> Result<bool, ArchiveError> {
+        let increments = self.folder.join(INCREMENTS);
+        let at = |e| ArchiveError::io(&increments, e);
+        let mut doomed = Vec::new();
+        if increments.exists() {
+            for entry in fs::read_dir(&increments).map_err(at)? {
+                let name = entry.map_err(at)?.file_name();
+                let path = format!("{INCREMENTS}/{}", name.to_string_lossy());
+                let uncommitted =
+                    run_of(&format!("{path}/")).is_some_and(|(n, _)| n >= self.next());
+                if uncommitted {
+                    doomed.push(path);
+                }
+            }
+        }
+        if !doomed.is_empty() || !self.sums_hold()? {
+            self.put_sums(None, Some(&sha256_hex(&self.read(CHAIN)?)))?;
+        }
+        for path in &doomed {
+            let aside = self.folder.join(STAGING);
+            let at = |e| ArchiveError::io(&aside, e);
+            fs::rename(self.folder.join(path), &aside).map_err(at)?;
+            remove(&aside).map_err(at)?;
+        }
+        Ok(!doomed.is_empty())
+    }
+
+    /// Whether the sums list the list of runs as it is, and no run that it does not name.
+    fn sums_hold(&self) -> Result<bool, ArchiveError> {
+        let due = format!("{}  {CHAIN}", sha256_hex(&self.read(CHAIN)?));
+        let mut listed = false;
+        let mut strange = false;
+        self.each_sum(&mut |line| {
+            listed |= line == due;
+            strange |= self.is_strange(line);
+            Ok(())
+        })?;
+        Ok(listed && !strange)
+    }
+
+    /// Whether a line of the sums is of a run that is not named.
+    fn is_strange(&self, line: &str) -> bool {
+        let path = line.get(DIGEST..).unwrap_or_default();
+        path.starts_with("increments/") && run_of(path).is_none_or(|(run, _)| run >= self.next())
+    }
+
+    fn each_sum(&self, take: &mut dyn FnMut(&str) -> io::Result<()>) -> Result<(), ArchiveError> {
+        let path = self.folder.join(SUMS);
+        let at = |e| ArchiveError::io(&path, e);
+        for line in BufReader::new(File::open(&path).map_err(at)?).lines() {
+            take(&line.map_err(at)?).map_err(at)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the list of runs. Two files cannot change at once, so the sums leave it out meanwhile: whenever this ends, they hold.
+    /// `new`: the sums of a run, and its folder.
+    fn put_index(&self, new: Option<(&[u8], &str)>) -> Result<(), ArchiveError> {
+        let index = Index::new(self.runs.clone()).to_json()?;
+        self.put_sums(new, None)?;
+        self.put(CHAIN, |out| out.write_all(&index))?;
+        self.put_sums(None, Some(&sha256_hex(&index)))
+    }
+
+    /// Replaces the sums: without what is not named, with those of a run, and with that of the list of runs.
+    fn put_sums(
+        &self,
+        new: Option<(&[u8], &str)>,
+        index: Option<&str>,
+    ) -> Result<(), ArchiveError> {
+        self.put(SUMS, |out| {
+            self.each_sum(&mut |line| {
+                let is_index = line.get(DIGEST..) == Some(CHAIN);
+                if is_index || self.is_strange(line) {
+                    return Ok(());
+                }
+                writeln!(out, "{line}")
+            })
+            .map_err(io::Error::other)?;
+            if let Some((lines, path)) = new {
+                for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+                    let (digest, of) = line.split_at_checked(DIGEST).unwrap_or_default();
+                    out.write_all(digest)?;
+                    out.write_all(path.as_bytes())?;
+                    out.write_all(b"/")?;
+                    out.write_all(of)?;
+                    out.write_all(b"\n")?;
+                }
+            }
+            match index {
+                Some(digest) => writeln!(out, "{digest}  {CHAIN}"),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn aside(&self, name: &str) -> PathBuf {
+        self.folder.join(format!(".{name}.new"))
+    }
+
+    /// Replaces a file: whoever looks sees the old one or the new one, also after a loss of power.
+    fn put(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<(), ArchiveError> {
+        let (place, aside) = (self.folder.join(name), self.aside(name));
+        let write = || -> io::Result<()> {
+            let mut file = BufWriter::new(File::create(&aside)?);
+            fill(&mut file)?;
+            let file = file.into_inner().map_err(|e| e.into_error())?;
+            if let Ok(now) = fs::metadata(&place) {
+                file.set_permissions(now.permissions())?;
+            }
+            file.sync_all()?;
+            fs::rename(&aside, &place)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        write().map_err(|e| ArchiveError::io(&place, e))
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
+        let path = self.folder.join(name);
+        fs::read(&path).map_err(|e| ArchiveError::io(&path, e))
+    }
+}
+
+fn absent(path: &Path) -> Result<(), ArchiveError> {
+    match remove(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// What the list says of the run in `folder`.
+fn run(
+    folder: &Path,
+    id: &str,
+    number: u32,
+    kind: &str,
+    before: Option<&IndexRun>,
+) -> Result<IndexRun, ArchiveError> {
+    let path = folder.join(ENVELOPE);
+    let envelope = match fs::read(&path) {
+        Ok(json) => Some(Envelope::parse(&json)?),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(ArchiveError::io(&path, e)),
+    };
+    let created_at = match &envelope {
+        Some(envelope) => envelope.created_at().unwrap_or_default(),
+        None => {
+            let path = folder.join(MANIFEST);
+            let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
+            Manifest::parse(&json)?.backup_timestamp
+        }
+    };
+    let recipients = envelope.iter().flat_map(|e| e.recipients());
+    Ok(IndexRun {
+        run: number,
+        path: Index::path(number),
+        archive_id: id.to_owned(),
+        parent: before.map(|before| before.archive_id.clone()),
+        kind: kind.to_owned(),
+        created_at,
+        mode: envelope.as_ref().map(|e| e.mode().name().to_owned()),
+        recipients: recipients.map(|r| r.fingerprint.clone()).collect(),
+    })
+}

@@ -1,0 +1,52 @@
+//! Two sorted lists beside each other: what the run before has left, and what is there now.
+
+use std::io;
+
+use crate::state::{Entry, Sorted, Stored};
+
+/// What comes of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It was there, and is not any more.
+    Gone(Entry),
+    /// It is there, and was.
+    Both(Entry),
+    /// It is there, and was not.
+    New(Entry),
+    /// It is there once more.
+    Again,
+}
+
+/// Hands over all numbers in order.
+pub fn merge(
+    old: Option<&Stored>,
+    now: &Sorted,
+    take: &mut dyn FnMut(Step) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut old = old.map(Stored::read);
+    let mut step_old = || old.as_mut().map_or(Ok(None), |old| old.step());
+    let mut now = now.walk();
+    let mut was = step_old()?;
+    let mut last = None;
+    while let Some(entry) = now.step()? {
+        if last.replace(entry.0) == Some(entry.0) {
+            take(Step::Again)?;
+            continue;
+        }
+        while let Some(before) = was.filter(|before| before.0 < entry.0) {
+            take(Step::Gone(before))?;
+            was = step_old()?;
+        }
+        if was.is_some_and(|before| before.0 == entry.0) {
+            take(Step::Both(entry))?;
+            was = step_old()?;
+        } else {
+            take(Step::New(entry))?;
+        }
+    }
+    while let Some(before) = was {
+        take(Step::Gone(before))?;
+        was = step_old()?;
+    }
+    Ok(())
+}

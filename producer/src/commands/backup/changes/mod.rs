@@ -1,0 +1,170 @@
+//! What a run of a chain finds, held against what the run before has left: only what is new or differs goes into the archive, what
+//! is gone is named there, and what is there now is noted for the next run.
+
+mod merge;
+mod record;
+mod shared;
+mod sink;
+mod user;
+
+use std::{
+    io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use decryptor_wasm::chain::{ChainKey, number};
+
+pub use shared::SharedChanges;
+
+use self::user::OpenUser;
+use super::collect::Collector;
+use crate::{
+    archive::ArchiveWriter,
+    platform::{Collection, Loss, Mark, Need, SinkError, Target, User, UserTarget},
+    state::{Known, State, StateWriter},
+};
+
+/// The collections of records, each of which is a section of a user's block.
+const COLLECTIONS: [Collection; 8] = [
+    Collection::Streams,
+    Collection::Accesses,
+    Collection::Profile,
+    Collection::Webhooks,
+    Collection::Events,
+    Collection::Account,
+    Collection::Audit,
+    Collection::Series,
+];
+/// The section of attachments.
+const ATTACHMENTS: usize = COLLECTIONS.len();
+/// How many sections there are.
+const SECTIONS: usize = COLLECTIONS.len() + 1;
+/// The next run has to bring the user whole.
+const WHOLE: u8 = 1;
+/// An attachment is missing in the archive: the next run is to try again.
+const LOST_ATTACHMENTS: u8 = 2;
+
+/// A run of a chain.
+pub struct Changes<'a> {
+    archive: &'a ArchiveWriter,
+    collector: &'a Collector<'a>,
+    key: ChainKey,
+    /// That of the run before; none in a full run.
+    state: Option<&'a State>,
+    mark: &'a Mark,
+    folder: &'a Path,
+    out: Mutex<StateWriter>,
+    misfit: Mutex<Option<String>>,
+}
+
+impl<'a> Changes<'a> {
+    /// A run; what becomes many goes into `folder` meanwhile.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn new(
+        collector: &'a Collector<'a>,
+        key: &ChainKey,
+        state: Option<&'a State>,
+        mark: &'a Mark,
+        folder: &'a Path,
+    ) -> io::Result<Self> {
+        Ok(Changes {
+            archive: collector.archive,
+            collector,
+            key: key.clone(),
+            state,
+            mark,
+            folder,
+            out: Mutex::new(StateWriter::create(folder)?),
+            misfit: Mutex::default(),
+        })
+    }
+
+    /// Whether only changes go into the archive.
+    fn is_increment(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// Whether records of a collection tell which transaction wrote them.
+    fn tells(&self, collection: Collection) -> bool {
+        self.mark.transaction.is_some() && self.mark.told.contains(&collection)
+    }
+
+    /// The number of a user.
+    fn user(&self, user: &User) -> u64 {
+        user_number(&self.key, &user.user_id)
+    }
+
+    /// What is known of a user, none of whom may have been known before.
+    fn known(&self, number: u64) -> io::Result<Option<Known>> {
+        self.state.map_or(Ok(None), |state| state.user(number))
+    }
+
+    /// Why the changes cannot be told from what is known: a full run is needed.
+    pub fn misfit(&self) -> Option<String> {
+        lock(&self.misfit).take()
+    }
+
+    /// What is noted for the next run.
+    pub fn into_state(self) -> StateWriter {
+        self.out
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A failure of the state, which is nobody else's.
+    fn failed(&self, error: &io::Error) -> SinkError {
+        format!(
+            "what this run is to remember cannot be kept in {}: {error}; make room there, or give another --state-dir",
+            self.folder.display()
+        )
+        .into()
+    }
+
+    fn does_not_fit(&self, why: &str) -> SinkError {
+        lock(&self.misfit).get_or_insert_with(|| why.to_owned());
+        why.into()
+    }
+}
+
+/// The number of a user.
+pub fn user_number(key: &ChainKey, user_id: &str) -> u64 {
+    number(key, "users", &[user_id])
+}
+
+/// The number of all that belongs to no user.
+pub fn shared_number(key: &ChainKey) -> u64 {
+    number::<&str>(key, "platform", &[])
+}
+
+impl Target for Changes<'_> {
+    fn begin<'b>(&'b self, user: &'b User) -> Result<Box<dyn UserTarget + 'b>, SinkError> {
+        let open = OpenUser::new(self, user).map_err(|e| self.failed(&e))?;
+        Ok(Box::new(open))
+    }
+
+    fn lose(&self, loss: Loss) {
+        self.collector.lose(loss);
+    }
+
+    fn since(&self) -> Option<u64> {
+        self.state.and_then(|state| state.header.transaction)
+    }
+
+    fn need(&self, user: &User) -> Need {
+        // One that cannot be read now fails when it is begun.
+        match self.known(self.user(user)) {
+            Ok(Some(known)) if known.flags & WHOLE != 0 => Need::Whole,
+            Ok(Some(known)) if known.flags & LOST_ATTACHMENTS != 0 => Need::ChangesAndAttachments,
+            Ok(Some(_)) => Need::Changes,
+            _ => Need::Whole,
+        }
+    }
+}
+
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,146 @@
+//! What belongs to no user: the entries that are new or differ, and those that are gone.
+
+use decryptor_wasm::chain::{ChainKey, Removed};
+
+use super::{
+    Changes,
+    merge::{Step, merge},
+    record, shared_number,
+};
+use crate::{
+    archive::{ArchiveError, IndexDone, IndexWriter},
+    platform::{IndexSink, Loss, Shared, SinkError},
+    state::{Block, Collector, Known, Lookup, Sorted},
+};
+
+const KINDS: usize = Shared::ALL.len();
+
+/// See [`IndexSink`].
+pub struct SharedChanges<'c, 'a> {
+    changes: &'c Changes<'a>,
+    writer: IndexWriter<'a>,
+    known: Option<Known>,
+    lookups: [Option<Lookup>; KINDS],
+    found: [Collector; KINDS],
+}
+
+impl<'c, 'a> SharedChanges<'c, 'a> {
+    /// Nothing has come yet.
+    ///
+    /// # Errors
+    /// When what is known cannot be read.
+    pub fn new(changes: &'c Changes<'a>) -> Result<Self, SinkError> {
+        let failed = |e| changes.failed(&e);
+        let known = changes.known(shared_number(&changes.key)).map_err(failed)?;
+        let mut lookups: [Option<Lookup>; KINDS] = Default::default();
+        for (kind, lookup) in lookups.iter_mut().enumerate() {
+            let section = known.as_ref().and_then(|known| known.section(kind as u8));
+            *lookup = section.map(Lookup::new).transpose().map_err(failed)?;
+        }
+        Ok(SharedChanges {
+            changes,
+            writer: changes.archive.index(),
+            known,
+            lookups,
+            found: Default::default(),
+        })
+    }
+
+    fn key(&self) -> &'c ChainKey {
+        &self.changes.key
+    }
+
+    /// A file that is there were it to stay empty: in a full backup.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn begin(&mut self, kind: Shared) -> Result<(), ArchiveError> {
+        if self.changes.is_increment() {
+            return Ok(());
+        }
+        self.writer.begin(kind)
+    }
+
+    /// Names what is gone, notes what is there, and ends all files.
+    ///
+    /// # Errors
+    /// When one of them cannot be written.
+    pub fn finish(mut self) -> Result<IndexDone, SinkError> {
+        let failed = |e| self.changes.failed(&e);
+        let block = Block {
+            user: shared_number(self.key()),
+            name: 0,
+            flags: 0,
+            measurements: 0,
+            sections: KINDS as u8,
+        };
+        let mut sections: Vec<(Sorted, u64)> = Vec::with_capacity(KINDS);
+        for (kind, found) in Shared::ALL.into_iter().zip(std::mem::take(&mut self.found)) {
+            let now = found.finish(self.changes.folder).map_err(failed)?;
+            let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
+            let (mut gone, mut count, mut again) = (Vec::new(), 0, false);
+            merge(before, &now, &mut |step| {
+                match step {
+                    Step::Gone((number, _)) => gone.push(number),
+                    Step::Both(_) | Step::New(_) => count += 1,
+                    Step::Again => again = true,
+                }
+                Ok(())
+            })
+            .map_err(failed)?;
+            if again && self.changes.is_increment() {
+                return Err(self.changes.does_not_fit(
+                    "two entries of the platform cannot be told apart by their numbers",
+                ));
+            }
+            for numbers in gone.chunks(Removed::PER_LINE) {
+                let mut line = serde_json::to_vec(&Removed::new(kind.stem(), numbers))?;
+                line.push(b'\n');
+                self.writer.remove(&line, 1)?;
+            }
+            sections.push((now, count));
+        }
+        self.remember(&block, &sections).map_err(failed)?;
+        Ok(self.writer.finish()?)
+    }
+
+    fn remember(&self, block: &Block, sections: &[(Sorted, u64)]) -> std::io::Result<()> {
+        let mut out = super::lock(&self.changes.out);
+        out.user(block)?;
+        for (kind, (now, count)) in sections.iter().enumerate() {
+            out.section(kind as u8, true, *count)?;
+            merge(None, now, &mut |step| match step {
+                Step::New(entry) => out.entry(entry, true),
+                _ => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl IndexSink for SharedChanges<'_, '_> {
+    fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError> {
+        let entry = record::shared(self.key(), kind, line);
+        let failed = |e| self.changes.failed(&e);
+        let at = kind as usize;
+        let before = match &self.lookups[at] {
+            Some(lookup) => lookup.get(entry.0).map_err(failed)?,
+            None => None,
+        };
+        self.found[at]
+            .add(&mut vec![entry], self.changes.folder)
+            .map_err(failed)?;
+        if before == Some(entry.1) {
+            return Ok(());
+        }
+        self.writer.record(kind, line)
+    }
+
+    fn withheld(&mut self) {
+        self.writer.withheld();
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        self.writer.loss(loss);
+    }
+}

@@ -1,0 +1,220 @@
+//! A way in for one thread: what is as it was stays outside.
+
+use std::io::{self, Read};
+
+use decryptor_wasm::{chain::number, layout::is_safe_name};
+
+use super::{
+    ATTACHMENTS, SECTIONS,
+    record::{self, Series},
+    user::OpenUser,
+};
+use crate::{
+    archive::{ArchiveError, Sink},
+    platform::{Collection, Keys, Loss, SinkError, UserSink},
+    state::Entry,
+};
+
+/// Entries that a thread collects before it hands them over.
+const BATCH: usize = 8192;
+
+/// See [`UserSink`].
+pub struct ChangesSink<'s, 'a> {
+    open: &'s OpenUser<'a>,
+    inner: Option<Sink<'s>>,
+    found: [Vec<Entry>; SECTIONS],
+    measurements: Vec<Entry>,
+    lines: Vec<u8>,
+    /// A loss could not be noted.
+    failure: Option<ArchiveError>,
+}
+
+impl<'s, 'a> ChangesSink<'s, 'a> {
+    pub fn new(open: &'s OpenUser<'a>) -> Self {
+        ChangesSink {
+            open,
+            inner: None,
+            found: Default::default(),
+            measurements: Vec::new(),
+            lines: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// The user's part of the archive, which begins with what first goes into it.
+    fn inner(&mut self) -> Result<&mut Sink<'s>, ArchiveError> {
+        if self.inner.is_none() {
+            self.inner = Some(self.open.writer()?.sink());
+        }
+        // It was put there a moment ago.
+        self.inner
+            .as_mut()
+            .ok_or_else(|| ArchiveError::UnsafeName(String::new()))
+    }
+
+    /// Notes what is there.
+    fn note(&mut self, section: usize, entry: Entry) -> Result<(), SinkError> {
+        let found = &mut self.found[section];
+        found.push(entry);
+        if found.len() >= BATCH {
+            self.open.found(section, found)?;
+        }
+        Ok(())
+    }
+
+    /// Notes a record; whether it has to go into the archive.
+    fn takes(&mut self, collection: Collection, line: &[u8]) -> Result<bool, SinkError> {
+        let (number, content) = record::entry(self.open.key(), collection, line);
+        if self.open.tells(collection) {
+            // What comes was written since.
+            self.note(collection as usize, (number, 1))?;
+            return Ok(true);
+        }
+        self.note(collection as usize, (number, content))?;
+        self.open.differs(collection as usize, (number, content))
+    }
+
+    /// A line of a series, without the points that are as they were.
+    fn series(&mut self, line: &[u8]) -> Result<(), SinkError> {
+        let key = self.open.key().clone();
+        let series = Series::parse(line)?;
+        self.measurements.push((series.number(&key), 0));
+        let section = Collection::Series as usize;
+        let mut wanted = Vec::new();
+        let mut all = true;
+        for point in series.points(&key) {
+            let (text, entry) = point?;
+            self.note(section, entry)?;
+            if self.open.differs(section, entry)? {
+                wanted.push(text);
+            } else {
+                all = false;
+            }
+        }
+        match (all, wanted.as_slice()) {
+            (true, _) => self.inner()?.record(Collection::Series, line),
+            (false, []) => Ok(()),
+            (false, some) => {
+                let line = series.with(some);
+                self.inner()?.record(Collection::Series, &line)
+            }
+        }
+    }
+}
+
+impl UserSink for ChangesSink<'_, '_> {
+    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError> {
+        if collection == Collection::Series {
+            return self.series(line);
+        }
+        if self.takes(collection, line)? {
+            self.inner()?.record(collection, line)?;
+        }
+        Ok(())
+    }
+
+    fn records(
+        &mut self,
+        collection: Collection,
+        lines: &[u8],
+        count: u64,
+    ) -> Result<(), SinkError> {
+        let each = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        if collection == Collection::Series {
+            return each.map(|line| self.series(line)).collect();
+        }
+        let mut wanted = std::mem::take(&mut self.lines);
+        wanted.clear();
+        let mut taken = 0;
+        for line in each {
+            if self.takes(collection, line)? {
+                wanted.extend_from_slice(line);
+                wanted.push(b'\n');
+                taken += 1;
+            }
+        }
+        if taken == count {
+            self.inner()?.records(collection, lines, count)?;
+        } else if taken > 0 {
+            self.inner()?.records(collection, &wanted, taken)?;
+        }
+        self.lines = wanted;
+        Ok(())
+    }
+
+    fn attachment(
+        &mut self,
+        event_id: &str,
+        file_id: &str,
+        reader: &mut dyn Read,
+    ) -> Result<(), SinkError> {
+        let entry = (number(self.open.key(), "attachments", &[file_id]), 0);
+        if !self.open.differs(ATTACHMENTS, entry)? {
+            return self.note(ATTACHMENTS, entry);
+        }
+        let mut watched = Watched {
+            inner: reader,
+            failed: false,
+        };
+        self.inner()?.attachment(event_id, file_id, &mut watched)?;
+        if watched.failed || !is_safe_name(file_id) {
+            self.open.lost_attachment();
+            return Ok(());
+        }
+        self.note(ATTACHMENTS, entry)
+    }
+
+    fn loss(&mut self, loss: Loss) {
+        if loss.collection.as_deref() == Some("attachments") {
+            self.open.lost_attachment();
+        }
+        match self.inner() {
+            Ok(inner) => inner.loss(loss),
+            Err(error) => self.failure = Some(error),
+        }
+    }
+
+    fn present(&mut self, collection: Collection, keys: &Keys) -> Result<(), SinkError> {
+        for key in keys.iter() {
+            let number = number(self.open.key(), collection.name(), &[key]);
+            self.note(collection as usize, (number, 0))?;
+        }
+        Ok(())
+    }
+
+    fn incomplete(&mut self, collections: &str) {
+        self.open.incomplete(collections);
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        if let Some(error) = self.failure.take() {
+            return Err(error.into());
+        }
+        for (section, found) in self.found.iter_mut().enumerate() {
+            self.open.found(section, found)?;
+        }
+        self.open.measured(&mut self.measurements)?;
+        match &mut self.inner {
+            Some(inner) => inner.flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Notes whether it could be read.
+struct Watched<'r> {
+    inner: &'r mut dyn Read,
+    failed: bool,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        if let Err(e) = &read
+            && e.kind() != io::ErrorKind::Interrupted
+        {
+            self.failed = true;
+        }
+        read
+    }
+}

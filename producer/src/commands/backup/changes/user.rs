@@ -1,0 +1,295 @@
+//! One user: what is known of it, what is found, and what comes of the two.
+
+use std::{
+    io,
+    sync::{Mutex, OnceLock},
+};
+
+use decryptor_wasm::{
+    chain::{ChainKey, Removed, number},
+    manifest::UserStats,
+};
+
+use super::{
+    ATTACHMENTS, COLLECTIONS, Changes, LOST_ATTACHMENTS, SECTIONS, WHOLE, lock,
+    merge::{Step, merge},
+    sink::ChangesSink,
+};
+use crate::{
+    archive::{ArchiveError, UserWriter},
+    platform::{Collection, SinkError, User, UserSink, UserTarget},
+    state::{Block, Collector, Entry, Known, Lookup, Sorted, Stored},
+};
+
+/// A user that is being exported.
+pub struct OpenUser<'a> {
+    changes: &'a Changes<'a>,
+    user: &'a User,
+    /// What the run before has left, when that counts.
+    known: Option<Known>,
+    lookups: [OnceLock<Option<Lookup>>; SECTIONS],
+    writer: OnceLock<UserWriter<'a>>,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    sections: [Collector; SECTIONS],
+    measurements: Collector,
+    incomplete: [bool; SECTIONS],
+    lost_attachments: bool,
+}
+
+/// What came of a section.
+struct Section {
+    now: Sorted,
+    /// What is in neither list any more stays known.
+    keeps: bool,
+    count: u64,
+}
+
+impl<'a> OpenUser<'a> {
+    pub fn new(changes: &'a Changes<'a>, user: &'a User) -> io::Result<Self> {
+        let known = changes.known(changes.user(user))?;
+        Ok(OpenUser {
+            changes,
+            user,
+            known: known.filter(|known| known.flags & WHOLE == 0),
+            lookups: Default::default(),
+            writer: OnceLock::new(),
+            found: Mutex::default(),
+        })
+    }
+
+    pub fn key(&self) -> &ChainKey {
+        &self.changes.key
+    }
+
+    pub fn tells(&self, collection: Collection) -> bool {
+        self.changes.tells(collection)
+    }
+
+    /// The user's part of the archive, which is made when it is needed.
+    pub fn writer(&self) -> Result<&UserWriter<'a>, ArchiveError> {
+        let _turn = lock(&self.found);
+        if let Some(writer) = self.writer.get() {
+            return Ok(writer);
+        }
+        let writer = self.changes.archive.user(self.user)?;
+        Ok(self.writer.get_or_init(|| writer))
+    }
+
+    /// Whether a record is new or not what it was.
+    pub fn differs(&self, section: usize, (number, content): Entry) -> Result<bool, SinkError> {
+        let Some(known) = &self.known else {
+            return Ok(true);
+        };
+        let place = &self.lookups[section];
+        let lookup = match place.get() {
+            Some(lookup) => lookup,
+            None => {
+                let stored = known.section(section as u8).map(Lookup::new).transpose();
+                let stored = stored.map_err(|e| self.changes.failed(&e))?;
+                place.get_or_init(|| stored)
+            }
+        };
+        let Some(lookup) = lookup else {
+            return Ok(true);
+        };
+        let before = lookup.get(number).map_err(|e| self.changes.failed(&e))?;
+        Ok(before != Some(content))
+    }
+
+    /// Takes what a thread has noted.
+    pub fn found(&self, section: usize, entries: &mut Vec<Entry>) -> Result<(), SinkError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut found = lock(&self.found);
+        let added = found.sections[section].add(entries, self.changes.folder);
+        added.map_err(|e| self.changes.failed(&e))
+    }
+
+    /// The same of measurements.
+    pub fn measured(&self, entries: &mut Vec<Entry>) -> Result<(), SinkError> {
+        let mut found = lock(&self.found);
+        let added = found.measurements.add(entries, self.changes.folder);
+        added.map_err(|e| self.changes.failed(&e))
+    }
+
+    pub fn lost_attachment(&self) {
+        lock(&self.found).lost_attachments = true;
+    }
+
+    /// What could not be read is not gone.
+    pub fn incomplete(&self, collections: &str) {
+        let mut found = lock(&self.found);
+        for (section, collection) in COLLECTIONS.iter().enumerate() {
+            found.incomplete[section] |= collections.contains(collection.name());
+        }
+    }
+
+    fn before(&self, section: usize) -> Option<&Stored> {
+        self.known.as_ref()?.section(section as u8)
+    }
+
+    /// Holds what was found against what is known; names what is gone. Whether a number stands for two records.
+    fn compare(
+        &self,
+        section: usize,
+        keeps: bool,
+        now: Sorted,
+    ) -> Result<(Section, bool), SinkError> {
+        let name = COLLECTIONS.get(section).map_or("attachments", |c| c.name());
+        let tells = COLLECTIONS.get(section).is_some_and(|c| self.tells(*c));
+        let (mut count, mut again, mut unknown) = (0, false, false);
+        let mut gone = Vec::new();
+        let mut failure = None;
+        let compared = merge(self.before(section), &now, &mut |step| {
+            match step {
+                Step::Gone(_) if keeps => count += 1,
+                Step::Gone((number, _)) => gone.push(number),
+                Step::Both(_) => count += 1,
+                Step::New((_, content)) => {
+                    count += 1;
+                    unknown |= tells && content == 0;
+                }
+                Step::Again => again |= section != ATTACHMENTS,
+            }
+            if gone.len() == Removed::PER_LINE && section != ATTACHMENTS {
+                self.name_gone(name, &mut gone).map_err(|e| {
+                    let said = e.to_string();
+                    failure = Some(e);
+                    io::Error::other(said)
+                })?;
+            }
+            Ok(())
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        compared.map_err(|e| self.changes.failed(&e))?;
+        if unknown {
+            return Err(self.changes.does_not_fit(
+                "records are there that no transaction since has written and this host does not remember",
+            ));
+        }
+        if section != ATTACHMENTS {
+            self.name_gone(name, &mut gone)?;
+        }
+        Ok((Section { now, keeps, count }, again))
+    }
+
+    /// Adds tombstones.
+    fn name_gone(&self, collection: &str, numbers: &mut Vec<u64>) -> Result<(), SinkError> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let mut line = serde_json::to_vec(&Removed::new(collection, numbers))?;
+        line.push(b'\n');
+        numbers.clear();
+        Ok(self.writer()?.remove(&line, 1)?)
+    }
+
+    /// Notes what is there now.
+    fn remember(&self, block: &Block, sections: &[Section]) -> io::Result<()> {
+        let mut out = lock(&self.changes.out);
+        out.user(block)?;
+        for (at, section) in sections.iter().enumerate() {
+            let tells = COLLECTIONS.get(at).is_some_and(|c| self.tells(*c));
+            out.section(at as u8, !tells, section.count)?;
+            merge(self.before(at), &section.now, &mut |step| match step {
+                Step::Gone(entry) if section.keeps => out.entry(entry, !tells),
+                Step::Both(entry) | Step::New(entry) => out.entry(entry, !tells),
+                Step::Gone(_) | Step::Again => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl UserTarget for OpenUser<'_> {
+    fn sink(&self) -> Box<dyn UserSink + '_> {
+        Box::new(ChangesSink::new(self))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        let failed = |e: io::Error| self.changes.failed(&e);
+        let found = std::mem::take(&mut *lock(&self.found));
+        let folder = self.changes.folder;
+        let mut sections = Vec::with_capacity(SECTIONS);
+        let mut twice = false;
+        for (at, (section, incomplete)) in
+            found.sections.into_iter().zip(found.incomplete).enumerate()
+        {
+            let now = section.finish(folder).map_err(failed)?;
+            // Of what did not change, its attachments are not asked for.
+            let partly = at == ATTACHMENTS && self.tells(Collection::Events);
+            let (section, again) = self.compare(at, incomplete || partly, now)?;
+            twice |= again;
+            sections.push(section);
+        }
+        if twice && self.known.is_some() {
+            return Err(self
+                .changes
+                .does_not_fit("two records of a user cannot be told apart by their numbers"));
+        }
+        let name = number(self.key(), "usernames", &[&self.user.username]);
+        let mut measurements = 0;
+        merge(
+            None,
+            &found.measurements.finish(folder).map_err(failed)?,
+            &mut |step| {
+                measurements += u64::from(matches!(step, Step::New(_)));
+                Ok(())
+            },
+        )
+        .map_err(failed)?;
+        let mut flags = 0;
+        if twice {
+            flags |= WHOLE;
+        }
+        if found.lost_attachments {
+            flags |= LOST_ATTACHMENTS;
+        }
+        let block = Block {
+            user: self.changes.user(self.user),
+            name,
+            flags,
+            measurements,
+            sections: SECTIONS as u8,
+        };
+        self.remember(&block, &sections).map_err(failed)?;
+        let renamed = self.known.as_ref().is_none_or(|known| known.name != name);
+        if renamed || self.writer.get().is_some() {
+            self.writer()?;
+        }
+        let increment = self.changes.is_increment();
+        let stats = (self.known.is_some()).then(|| stats(&sections, measurements));
+        let collector = self.changes.collector;
+        match self.writer.into_inner() {
+            None => collector.unchanged(),
+            Some(writer) => {
+                let whole = increment && stats.is_none();
+                collector.done(writer.finish(stats, whole)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The numbers of all that a user has.
+fn stats(sections: &[Section], measurements: u64) -> UserStats {
+    let of = |section: usize| sections.get(section).map_or(0, |section| section.count);
+    let count = |collection: Collection| of(collection as usize);
+    UserStats {
+        streams: count(Collection::Streams),
+        accesses: count(Collection::Accesses),
+        profile: count(Collection::Profile),
+        webhooks: count(Collection::Webhooks),
+        events: count(Collection::Events),
+        audit: count(Collection::Audit),
+        series: measurements,
+        attachments: of(ATTACHMENTS),
+    }
+}

@@ -1,0 +1,354 @@
+//! A run of a chain: the first is full, the others bring what has changed, and stand beside it.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use decryptor_wasm::chain::{ChainKey, IndexRun, Link, number};
+
+use super::{
+    Prepared, Told, Written,
+    changes::{Changes, SharedChanges, shared_number, user_number},
+    collect::Collector,
+    defect, explain, jobs,
+};
+use crate::{
+    archive::{ArchiveError, ArchiveWriter, Chain, Finished, Sealing, SystemRandom},
+    failure::Failure,
+    interrupt, note,
+    platform::{ExportError, Mark, PlatformMode, Shared},
+    report::{ChainReport, Report},
+    state::{Header, Place, State, StateWriter},
+};
+use decryptor_wasm::RandomSource;
+
+/// What one attempt comes to.
+enum Attempt {
+    Done(Box<(Finished, Told, Vec<String>)>),
+    /// The changes could not be told from what was known.
+    Misfit(String),
+}
+
+/// What the attempts of a run share.
+struct Run<'p> {
+    prepared: &'p Prepared<'p>,
+    chain: Chain,
+    place: Place,
+    mark: Mark,
+}
+
+/// Adds a run to the chain, or begins one.
+pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
+    let (chain, leftover) = Chain::open(prepared.output)?;
+    prepared.say_leftover(leftover);
+    refuse_open(prepared, &chain)?;
+    let state_dir = prepared.args.state_dir.as_deref();
+    let mut run = Run {
+        prepared,
+        place: Place::open(state_dir).map_err(Failure::failed)?,
+        mark: prepared.platform.mark()?,
+        chain,
+    };
+    let newest = run.chain.newest().cloned();
+    let (mut state, mut why) = (None, None);
+    if let Some(newest) = &newest {
+        run.chain.newest_is_sound(jobs(prepared.args))?;
+        match run.known(newest)? {
+            Ok(known) => state = Some(known),
+            Err(what) => why = Some(what),
+        }
+    }
+    let (finished, told, removed) = loop {
+        match run.attempt(state.as_ref())? {
+            Attempt::Done(done) => break *done,
+            Attempt::Misfit(what) => (state, why) = (None, Some(what)),
+        }
+        note!(
+            "a full run is needed: {}",
+            why.as_deref().unwrap_or_default()
+        );
+    };
+    let made = run.chain.newest().cloned();
+    let folder = made.as_ref().map(|made| run.chain.place(made));
+    let verified = match &folder {
+        Some(folder) => prepared.verified(folder, &finished)?,
+        None => None,
+    };
+    Ok(Report {
+        verified,
+        chain: made.map(|made| ChainReport {
+            run: made.run,
+            kind: made.kind,
+            why_full: why.filter(|_| made.run > 1),
+            path: made.path,
+            parent: made.parent,
+            removed_users: removed,
+        }),
+        ..prepared.report(told, &finished)
+    })
+}
+
+/// What was not meant to be readable must not come to lie open beside it.
+fn refuse_open(prepared: &Prepared<'_>, chain: &Chain) -> Result<(), Failure> {
+    let sealed = chain.runs.iter().any(|run| run.mode.is_some());
+    if sealed && matches!(prepared.sealing, Sealing::None) {
+        return Err(Failure::usage(format!(
+            "{} is encrypted, and this run would not be: give --recipient-pubkey or a passphrase, or a new folder as --output",
+            prepared.output.display()
+        )));
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    /// What this host remembers of the newest run; otherwise why a full run is needed.
+    fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
+        let base = self.base(&newest.archive_id).to_owned();
+        let loaded = self.place.load(&base, &newest.archive_id);
+        let state = match loaded.map_err(|e| self.unkept(&e))? {
+            Ok(state) => state,
+            Err(what) => return Ok(Err(what)),
+        };
+        let header = &state.header;
+        if self.only(&header.key) != header.user {
+            return Err(Failure::usage(format!(
+                "--user is not what it was in the first run in {}: a chain is of the whole platform or of one user; give a new \
+                 folder as --output",
+                self.prepared.output.display()
+            )));
+        }
+        let covers = self.covers();
+        let other = header.covers.iter().find(|of| !covers.contains(of));
+        let other = other.or_else(|| covers.iter().find(|of| !header.covers.contains(of)));
+        if let Some((name, _)) = other {
+            return Ok(Err(format!("not the same as in the run before: {name}")));
+        }
+        if let Some(what) = self.mark.too_far(header.transaction) {
+            return Ok(Err(what));
+        }
+        Ok(Ok(state))
+    }
+
+    /// The id of the first run, which is this one when there is none.
+    fn base<'r>(&'r self, this: &'r str) -> &'r str {
+        let first = self.chain.runs.first();
+        first.map_or(this, |first| &first.archive_id)
+    }
+
+    /// The only user of the chain, as a number.
+    fn only(&self, key: &ChainKey) -> Option<String> {
+        let user = self.prepared.users.first();
+        let user = user.filter(|_| self.prepared.args.user.is_some())?;
+        Some(format!("{:016x}", number(key, "only", &[&user.user_id])))
+    }
+
+    /// What the run covers.
+    fn covers(&self) -> Vec<(String, String)> {
+        let prepared = self.prepared;
+        let engines = prepared.engines();
+        let told: Vec<&str> = self.mark.told.iter().map(|c| c.name()).collect();
+        let transactions = self.mark.transaction.is_some();
+        let of = |name: &str, value: String| (name.to_owned(), value);
+        vec![
+            of(
+                "the storage engines",
+                [
+                    engines.base,
+                    engines.audit,
+                    engines.series,
+                    engines.file,
+                    engines.platform,
+                ]
+                .join(" "),
+            ),
+            of("--platform", prepared.mode.name().to_owned()),
+            of(
+                "--include-ephemeral",
+                prepared.args.include_ephemeral.to_string(),
+            ),
+            of(
+                "the database server, the database or its tables",
+                self.mark.store.clone(),
+            ),
+            of(
+                "how changes are found",
+                format!("{transactions} {}", told.join(" ")),
+            ),
+        ]
+    }
+
+    fn unkept(&self, error: &io::Error) -> Failure {
+        Failure::failed(format!(
+            "{}: {error}; the state of the chain is kept there: make it writable, or give --state-dir DIR",
+            self.place.folder().display()
+        ))
+    }
+
+    /// Writes the run, as an increment if there is a state to compare with.
+    fn attempt(&mut self, state: Option<&State>) -> Result<Attempt, Failure> {
+        let prepared = self.prepared;
+        let key = match state {
+            Some(state) => state.header.key.clone(),
+            None => {
+                let mut bytes = [0; 16];
+                SystemRandom.fill(&mut bytes)?;
+                ChainKey::from_bytes(bytes)
+            }
+        };
+        let removed = match state.map(|state| self.removed(state, &key)).transpose()? {
+            Some(Err(what)) => return Ok(Attempt::Misfit(what)),
+            Some(Ok(removed)) => removed,
+            None => Vec::new(),
+        };
+        let (destination, leftover) = self.chain.destination()?;
+        prepared.say_leftover(leftover);
+        let archive = ArchiveWriter::create_in(
+            destination,
+            &prepared.sealing,
+            prepared.options(state.is_some()),
+            prepared.platform.instant()?,
+        )?;
+        let writing = AssertUnwindSafe(|| self.write(&archive, &key, state));
+        let written = catch_unwind(writing).unwrap_or_else(|_| Err((defect(), None)));
+        let (written, noted) = match written {
+            Ok(written) => written,
+            Err((failure, misfit)) => {
+                archive.abandon();
+                interrupt::failure()?;
+                return misfit.map(Attempt::Misfit).ok_or(failure);
+            }
+        };
+        self.commit(archive, written, noted, &key, removed)
+    }
+
+    /// Everything that goes into the archive and into the state.
+    fn write(
+        &self,
+        archive: &ArchiveWriter,
+        key: &ChainKey,
+        state: Option<&State>,
+    ) -> Result<(Written, StateWriter), (Failure, Option<String>)> {
+        let prepared = self.prepared;
+        let collector = Collector::new(archive, prepared.args.verbose);
+        let changes = Changes::new(&collector, key, state, &self.mark, self.place.folder())
+            .map_err(|e| (self.unkept(&e), None))?;
+        let shared = self.write_shared(&changes);
+        let shared = shared.and_then(|shared| {
+            prepared.write_users(&changes, archive)?;
+            Ok(shared)
+        });
+        let shared = shared.map_err(|failure| (failure, changes.misfit()))?;
+        let noted = changes.into_state();
+        let (done, losses) = collector.finish(&prepared.users);
+        let written = Written {
+            done,
+            shared,
+            losses,
+        };
+        Ok((written, noted))
+    }
+
+    fn write_shared(&self, changes: &Changes<'_>) -> Result<crate::archive::IndexDone, Failure> {
+        let sink = |error| explain(ExportError::Sink(error));
+        let scope = self.prepared.scope();
+        let mut index = SharedChanges::new(changes).map_err(sink)?;
+        if scope.mode != PlatformMode::None {
+            index.begin(Shared::Index)?;
+        }
+        let platform = &self.prepared.platform;
+        platform
+            .export_platform(&scope, &mut index)
+            .map_err(explain)?;
+        index.finish().map_err(sink)
+    }
+
+    fn commit(
+        &mut self,
+        mut archive: ArchiveWriter,
+        mut written: Written,
+        noted: StateWriter,
+        key: &ChainKey,
+        removed: Vec<String>,
+    ) -> Result<Attempt, Failure> {
+        let sparse = archive.is_sparse();
+        if let Err(error) = archive.add_index(&mut written.shared) {
+            archive.abandon();
+            return Err(error.into());
+        }
+        let link = self.chain.newest().map(|newest| Link {
+            run: self.chain.next(),
+            parent: newest.archive_id.clone(),
+            base: self.base("").to_owned(),
+            key: key.clone(),
+        });
+        let (users, mut summary, told) = self.prepared.sum_up(written, link);
+        summary.removed_users = removed.clone();
+        let staged = archive.complete(users, summary)?;
+        let id = staged.finished().id.clone();
+        let base = self.base(&id).to_owned();
+        let header = Header {
+            user: self.only(key),
+            covers: self.covers(),
+            transaction: self.mark.transaction,
+            ..Header::new(&base, &id, key)
+        };
+        let noted = noted.finish(&header);
+        let proposed = noted.and_then(|noted| self.place.propose(&base, noted));
+        if let Err(error) = proposed {
+            staged.abandon();
+            return Err(self.unkept(&error));
+        }
+        if let Err(failure) = interrupt::failure() {
+            staged.abandon();
+            return Err(failure);
+        }
+        let kind = if sparse { "incremental" } else { "full" };
+        let finished = self.chain.commit(staged, kind)?;
+        if let Err(error) = self.place.settle(&base) {
+            let folder = self.place.folder().display();
+            note!("warning: {folder}: {error}; the next run will be a full one");
+        }
+        Ok(Attempt::Done(Box::new((finished, told, removed))))
+    }
+
+    /// The ids of the users who are no more: this host remembers numbers only, but each had a folder in a run before.
+    fn removed(
+        &self,
+        state: &State,
+        key: &ChainKey,
+    ) -> Result<Result<Vec<String>, String>, Failure> {
+        let users = self.prepared.users.iter();
+        let mut gone: HashSet<u64> = state.users().collect();
+        gone.remove(&shared_number(key));
+        for user in users {
+            gone.remove(&user_number(key, &user.user_id));
+        }
+        let mut removed = Vec::new();
+        for run in self.chain.runs.iter().rev() {
+            if gone.is_empty() {
+                break;
+            }
+            let folder = self.chain.place(run).join("users");
+            let failed = |e| Failure::from(ArchiveError::io(&folder, e));
+            let entries = match fs::read_dir(&folder) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(failed)?,
+            };
+            for entry in entries {
+                let name = entry.map_err(failed)?.file_name();
+                let Some(id) = name.to_str() else { continue };
+                if gone.remove(&user_number(key, id)) {
+                    removed.push(id.to_owned());
+                }
+            }
+        }
+        removed.sort();
+        Ok(if gone.is_empty() {
+            Ok(removed)
+        } else {
+            Err("a user is gone whom no run before has a folder of".to_owned())
+        })
+    }
+}

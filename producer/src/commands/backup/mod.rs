@@ -1,0 +1,424 @@
+//! `backup`: a platform in, an archive out.
+
+mod changes;
+mod collect;
+mod incremental;
+
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    time::Instant,
+};
+
+use decryptor_wasm::{
+    Kdf,
+    chain::Link,
+    layout::is_safe_name,
+    manifest::{Engines, Loss, PlatformConfig, PlatformSection, UserStats},
+};
+use zeroize::Zeroizing;
+
+use self::collect::{Collector, Losses};
+use super::{ask_twice, public_key, read_passphrase, verify};
+use crate::note;
+use crate::{
+    archive::{
+        ArchiveError, ArchiveWriter, Finished, IndexDone, Options, Sealing, Summary, UserDone,
+    },
+    cli::{BackupArgs, KdfArg, PlatformArg},
+    config::{Config, Engine},
+    failure::Failure,
+    interrupt,
+    platform::{self, ExportError, Only, Platform, PlatformMode, Scope, Shared, User},
+    progress::{self, Goal, Manner},
+    report::{PlatformCounts, Report},
+};
+
+/// What is known before anything is written.
+struct Prepared<'a> {
+    args: &'a BackupArgs,
+    output: &'a Path,
+    started: Instant,
+    config: Config,
+    mode: PlatformMode,
+    platform: Box<dyn Platform>,
+    sealing: Sealing,
+    users: Vec<User>,
+    /// Users for whom there can be no folder.
+    nameless: Vec<User>,
+    /// What stands for the only user.
+    token: Option<String>,
+}
+
+/// What was written of users and of what belongs to none.
+struct Written {
+    done: Vec<UserDone>,
+    shared: IndexDone,
+    losses: Losses,
+}
+
+/// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
+pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
+    let prepared = prepare(args)?;
+    if args.dry_run {
+        return Ok(Report::dry_run(&prepared.users, &prepared.sealing));
+    }
+    // A signal ends the run in order: what is there of the archive is removed.
+    let _graceful = interrupt::finish_gracefully();
+    if args.incremental {
+        return incremental::run(&prepared);
+    }
+    let (mut archive, leftover) = ArchiveWriter::create(
+        prepared.output,
+        &prepared.sealing,
+        prepared.options(false),
+        prepared.platform.instant()?,
+    )?;
+    prepared.say_leftover(leftover);
+    let written = AssertUnwindSafe(|| prepared.write(&mut archive));
+    let written = match catch_unwind(written).unwrap_or_else(|_| Err(defect())) {
+        Ok(written) => written,
+        Err(failure) => {
+            archive.abandon();
+            interrupt::failure()?;
+            return Err(failure);
+        }
+    };
+    let (users, summary, told) = prepared.sum_up(written, None);
+    let finished = archive.finish(users, summary)?;
+    let verified = prepared.verified(prepared.output, &finished)?;
+    Ok(Report {
+        verified,
+        ..prepared.report(told, &finished)
+    })
+}
+
+/// What the report says.
+struct Told {
+    stats: Vec<UserStats>,
+    losses: Vec<Loss>,
+    more: u64,
+    withheld: u64,
+    counts: PlatformCounts,
+}
+
+fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
+    let output = args.output.as_deref().ok_or_else(|| {
+        Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
+    })?;
+    let started = Instant::now();
+    let config = Config::load(
+        &args.pryv_root,
+        args.config.as_deref(),
+        env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    )?;
+    let mode = match args.platform {
+        PlatformArg::None => PlatformMode::None,
+        PlatformArg::Pryv => PlatformMode::Pryv,
+        PlatformArg::Full => PlatformMode::Full,
+    };
+    let platform = platform::open(&config, mode)?;
+    // Before the platform's instant is fixed, because somebody may be asked, and take their time.
+    let sealing = sealing(args)?;
+    let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
+    let (users, nameless): (Vec<User>, Vec<User>) = users
+        .into_iter()
+        .partition(|user| is_safe_name(&user.user_id));
+    let token = match users.as_slice() {
+        [user] if args.user.is_some() => Some(token(&config, mode, user)?),
+        _ => None,
+    };
+    Ok(Prepared {
+        args,
+        output,
+        started,
+        config,
+        mode,
+        platform,
+        sealing,
+        users,
+        nameless,
+        token,
+    })
+}
+
+impl Prepared<'_> {
+    fn options(&self, sparse: bool) -> Options {
+        Options {
+            compress: !self.args.no_compress,
+            chunk_bytes: self.args.max_chunk_size * 1024 * 1024,
+            created_at: None,
+            sparse,
+        }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            mode: self.mode,
+            ephemeral: self.args.include_ephemeral,
+            sealed: !matches!(self.sealing, Sealing::None),
+            only: self.token.as_deref().zip(self.users.first()).map(only),
+        }
+    }
+
+    fn say_leftover(&self, leftover: bool) {
+        if leftover && !self.args.quiet {
+            note!(
+                "{}: an earlier run did not finish; what it left was removed",
+                self.output.display()
+            );
+        }
+    }
+
+    fn engines(&self) -> Engines {
+        let config = &self.config;
+        Engines {
+            base: config.base_engine.name().to_owned(),
+            audit: config.audit_engine.name().to_owned(),
+            series: config.series_engine.name().to_owned(),
+            file: config.file_engine.name().to_owned(),
+            platform: config.platform_engine.name().to_owned(),
+        }
+    }
+
+    fn write(&self, archive: &mut ArchiveWriter) -> Result<Written, Failure> {
+        // First, because it takes seconds, and a wrong address or password must not show after hours.
+        let mut index = archive.index();
+        let scope = self.scope();
+        if scope.mode != PlatformMode::None {
+            // A reader finds it even when the platform has no entries.
+            index.begin(Shared::Index)?;
+        }
+        self.platform
+            .export_platform(&scope, &mut index)
+            .map_err(explain)?;
+        let mut shared = index.finish()?;
+        archive.add_index(&mut shared)?;
+        let collector = Collector::new(archive, self.args.verbose);
+        self.write_users(&collector, archive)?;
+        let (done, losses) = collector.finish(&self.users);
+        Ok(Written {
+            done,
+            shared,
+            losses,
+        })
+    }
+
+    /// All users.
+    fn write_users(
+        &self,
+        target: &dyn platform::Target,
+        archive: &ArchiveWriter,
+    ) -> Result<(), Failure> {
+        let records = self.platform.records();
+        let goal = Goal::Users {
+            users: self.users.len() as u64,
+            records: records.filter(|_| self.args.user.is_none()),
+        };
+        progress::watch(&archive.tally, goal, manner(self.args), || {
+            self.platform
+                .export_all(&self.users, jobs(self.args), target)
+                .map_err(explain)
+        })
+    }
+
+    /// What the manifest and the report say of it all.
+    fn sum_up(&self, written: Written, chain: Option<Link>) -> (Vec<UserDone>, Summary, Told) {
+        let Written {
+            done,
+            mut shared,
+            losses,
+        } = written;
+        let mut platform = losses.platform;
+        shared.losses.append(&mut platform);
+        shared.losses.extend(self.nameless.iter().map(left_out));
+        let told = Told {
+            stats: done.iter().map(|user| user.brought.clone()).collect(),
+            losses: shared.losses.iter().cloned().chain(losses.users).collect(),
+            more: losses.more,
+            withheld: shared.withheld,
+            counts: PlatformCounts::of(&shared.counts),
+        };
+        let summary = Summary {
+            config: PlatformConfig {
+                engine: self.config.base_engine.name().to_owned(),
+                domain: self.config.domain.clone(),
+            },
+            platform: PlatformSection {
+                mode: self.mode.name().to_owned(),
+                pii_mode: Some(self.config.pii.name().to_owned()),
+                engines: Some(self.engines()),
+            },
+            losses: shared.losses,
+            chain,
+            removed_users: Vec::new(),
+        };
+        (done, summary, told)
+    }
+
+    /// Reads again what was made, if that was asked for.
+    fn verified(
+        &self,
+        folder: &Path,
+        finished: &Finished,
+    ) -> Result<Option<verify::report::Report>, Failure> {
+        if !self.args.verify {
+            return Ok(None);
+        }
+        let key = finished.key.clone();
+        let again = verify::made(folder, key, jobs(self.args), manner(self.args));
+        again.map(Some).map_err(|failure| Failure {
+            message: format!(
+                "the backup was made, but could not be verified: {}",
+                failure.message
+            ),
+            ..failure
+        })
+    }
+
+    fn report(&self, told: Told, finished: &Finished) -> Report {
+        Report {
+            bytes: finished.bytes,
+            platform: told.counts,
+            withheld: told.withheld,
+            more_losses: told.more,
+            ..Report::done(
+                self.output,
+                &finished.id,
+                &told.stats,
+                told.losses,
+                &self.sealing,
+                self.started.elapsed(),
+            )
+        }
+    }
+}
+
+/// A user for whom there can be no folder.
+fn left_out(user: &User) -> Loss {
+    Loss {
+        what: format!(
+            "user {:?} was left out: its id {:?} cannot be the name of a folder",
+            user.username, user.user_id
+        ),
+        user_id: Some(user.user_id.clone()),
+        collection: None,
+        path: None,
+    }
+}
+
+/// A panic that came this far.
+fn defect() -> Failure {
+    Failure::failed(
+        "a defect of pryv-backup ended the backup (what it is stands above), which was not made; please report it",
+    )
+}
+
+fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec<User>, Failure> {
+    let Some(wanted) = wanted else {
+        if users.is_empty() {
+            return Err(Failure::failed(match config.base_engine {
+                Engine::Postgresql => format!(
+                    "no users in PostgreSQL at {}; is storages.engines.postgresql.database right?",
+                    config.postgres.address()
+                ),
+                _ => format!(
+                    "no users in {}; is storages.engines.sqlite.path right?",
+                    config.users_dir.display()
+                ),
+            }));
+        }
+        return Ok(users);
+    };
+    let found: Vec<User> = users
+        .into_iter()
+        .filter(|u| u.user_id == wanted || u.username == wanted)
+        .collect();
+    if found.is_empty() {
+        return Err(Failure::usage(format!(
+            "no user {wanted:?} on this platform (neither a user id nor a username)"
+        )));
+    }
+    Ok(found)
+}
+
+/// What stands for the only user of the backup in the platform's own database.
+fn token(config: &Config, mode: PlatformMode, user: &User) -> Result<String, Failure> {
+    match config.pii.username(&user.username) {
+        Some(token) => Ok(token),
+        None if mode == PlatformMode::None => Ok(String::new()),
+        None => Err(Failure::failed(
+            "platform.piiMode is hashed, and platform.piiHmacKey is not set: without it the entries of one user cannot be \
+             told from the others; set it, or pass --platform none",
+        )),
+    }
+}
+
+fn only<'a>((token, user): (&'a str, &'a User)) -> Only<'a> {
+    Only { user, token }
+}
+
+fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
+    if !args.recipient_pubkey.is_empty() {
+        let files = args.recipient_pubkey.iter();
+        return files
+            .map(|path| public_key(path))
+            .collect::<Result<_, _>>()
+            .map(Sealing::Recipients);
+    }
+    let given = match (&args.encrypt_passphrase, &args.passphrase_file) {
+        (Some(None), _) => Some(ask_twice("Passphrase for the backup: ")?),
+        (Some(Some(passphrase)), _) => Some(Zeroizing::new(passphrase.clone())),
+        (None, Some(file)) => Some(read_passphrase(file)?),
+        (None, None) => env::var("PRYV_BACKUP_PASSPHRASE")
+            .ok()
+            .filter(|p| !p.is_empty())
+            .map(Zeroizing::new),
+    };
+    let kdf = match args.kdf {
+        KdfArg::Scrypt => Kdf::Scrypt,
+        KdfArg::Pbkdf2 => Kdf::Pbkdf2,
+    };
+    Ok(
+        given.map_or(Sealing::None, |passphrase| Sealing::Passphrase {
+            passphrase,
+            kdf,
+        }),
+    )
+}
+
+fn manner(args: &BackupArgs) -> Manner {
+    match args {
+        _ if args.json => Manner::Events,
+        _ if args.quiet => Manner::Silent,
+        // The names of the users would break the bar.
+        _ if args.verbose => Manner::Lines,
+        _ => Manner::for_people(),
+    }
+}
+
+fn jobs(args: &BackupArgs) -> usize {
+    args.jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
+        usize::from,
+    )
+}
+
+/// The archive's own errors pass through the platform untouched; here they get their exit code back.
+fn explain(error: ExportError) -> Failure {
+    match error {
+        ExportError::User { username, source } => {
+            let failure = explain(*source);
+            Failure {
+                message: format!("user {username}: {}", failure.message),
+                ..failure
+            }
+        }
+        ExportError::Sink(source) => match source.downcast::<ArchiveError>() {
+            Ok(archive) => (*archive).into(),
+            Err(other) => Failure::failed(other.to_string()),
+        },
+        other => other.into(),
+    }
+}

@@ -1,0 +1,80 @@
+//! All runs of a chain, each by itself, then the state that they come to.
+
+use decryptor_wasm::{DataKey, Envelope, Error, ErrorKind, Result};
+
+use super::{inside, report::Report};
+use crate::{
+    archive::read::{Archive, Choice, Folder, links},
+    commands::decrypt::report::sentence,
+    progress::Tally,
+};
+
+/// Reads every run of the chain in `folder`, and what its newest state refers to.
+pub fn verify(
+    folder: &Folder,
+    expect_id: Option<&str>,
+    unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
+    jobs: usize,
+    tally: &Tally,
+) -> Result<Report> {
+    let mut links = links(folder)?;
+    let newest = links.run(links.count());
+    let id = newest.map(|run| run.archive_id.clone()).unwrap_or_default();
+    if let Some(expected) = expect_id
+        && !expected.eq_ignore_ascii_case(&id)
+    {
+        return Err(Error::damaged(format!(
+            "this is not the archive that you expect: the id of its newest run is {id}, not {expected}"
+        )));
+    }
+    let mut all = Report::outside(id);
+    all.opened = true;
+    all.runs = Some(links.count());
+    for run in (1..=links.count()).rev() {
+        if links.require(run, run).is_err() {
+            continue;
+        }
+        let of_run = |sentence: String| match run {
+            1 => sentence,
+            _ => format!("run {run}: {sentence}"),
+        };
+        match Archive::open_one(folder.run(run), Choice::default(), unlock) {
+            Ok(archive) => {
+                links.opened(run, &archive.manifest);
+                let one = inside::verify(&archive, jobs, tally)?;
+                let named = |sentences: Vec<String>| sentences.into_iter().map(of_run);
+                all.damaged.extend(named(one.damaged));
+                all.warnings.extend(named(one.warnings));
+                all.notes.extend(named(one.notes));
+                all.files += one.files;
+                all.bytes += one.bytes;
+                all.records = Some(all.records.unwrap_or(0) + one.records.unwrap_or(0));
+                all.claim_of(&archive);
+            }
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                all.damaged.push(of_run(error.to_string()));
+            }
+            Err(error) if error.kind() == ErrorKind::Key => {
+                return Err(Error::key(of_run(error.to_string())));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let (wrong, odd): (Vec<_>, Vec<_>) = links
+        .findings()
+        .partition(|finding| finding.severity == decryptor_wasm::plan::Severity::Error);
+    all.damaged.extend(wrong.into_iter().map(sentence));
+    all.warnings.extend(odd.into_iter().map(sentence));
+    if all.damaged.is_empty() {
+        let state = Archive::open(folder.clone(), Choice::default(), unlock)?;
+        let state = inside::verify(&state, jobs, &Tally::default())?;
+        all.damaged.extend(state.damaged);
+        all.problems = state.problems;
+        all.hashes = state.hashes;
+        // The runs' own are there already.
+        let new = |warning: &String| !all.warnings.contains(warning);
+        let warnings: Vec<String> = state.warnings.into_iter().filter(new).collect();
+        all.warnings.extend(warnings);
+    }
+    Ok(all)
+}

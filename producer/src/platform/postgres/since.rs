@@ -1,0 +1,95 @@
+//! Which rows were written since the run before: the server tells by the transactions that wrote them.
+
+use sha2::{Digest, Sha256};
+
+use super::Snapshot;
+use super::connection::literal;
+use crate::platform::{Mark, Need, PlatformError, Target, User};
+
+/// What is asked of rows.
+pub struct Since {
+    /// The oldest transaction that was open or to come, as rows have it.
+    transaction: u32,
+    /// The ids of the users of whom everything is needed, as a list.
+    whole: Option<String>,
+    /// Of whom the events that list attachments are needed.
+    attachments: Option<String>,
+}
+
+impl Since {
+    /// What the target needs, if it does not need everything.
+    pub fn new(users: &[User], target: &dyn Target) -> Option<Self> {
+        let transaction = target.since()?;
+        let needing = |need: Need| {
+            let of = users.iter().filter(|user| target.need(user) == need);
+            let ids: Vec<String> = of.map(|user| literal(&user.user_id)).collect();
+            (!ids.is_empty()).then(|| format!("ARRAY[{}]", ids.join(", ")))
+        };
+        Some(Since {
+            // Rows have the lower half only.
+            transaction: (transaction & u64::from(u32::MAX)) as u32,
+            whole: needing(Need::Whole),
+            attachments: needing(Need::ChangesAndAttachments),
+        })
+    }
+
+    /// The condition for a row that `row` (nothing, or a name and a dot) is of. Both ages are counted from one instant, that of the
+    /// transaction which asks; a row of long ago that was frozen meanwhile can only come out too young.
+    pub fn written(&self, row: &str, xmin: &str) -> String {
+        let mut conditions = format!(
+            "age({row}{xmin}) <= (SELECT age('{}'::xid))",
+            self.transaction
+        );
+        if let Some(ids) = &self.whole {
+            conditions.push_str(&format!(" OR {row}user_id = ANY({ids})"));
+        }
+        conditions
+    }
+
+    /// The condition for an event.
+    pub fn event(&self) -> String {
+        let mut conditions = self.written("", "xmin");
+        if let Some(ids) = &self.attachments {
+            conditions.push_str(&format!(
+                " OR (attachments IS NOT NULL AND user_id = ANY({ids}))"
+            ));
+        }
+        conditions
+    }
+
+    /// The condition for a file in the database, `f`, that the event `e` lists.
+    pub fn file(&self) -> String {
+        let mut conditions = format!(
+            "{} OR {}",
+            self.written("f.", "xmin"),
+            self.written("e.", "written")
+        );
+        if let Some(ids) = &self.attachments {
+            conditions.push_str(&format!(" OR f.user_id = ANY({ids})"));
+        }
+        conditions
+    }
+}
+
+/// Where the server stands at the instant of the snapshot. One that only follows another does not show what is open there.
+pub(super) fn mark(snapshot: &Snapshot) -> Result<Mark, PlatformError> {
+    let sql = "SELECT pg_is_in_recovery()::text, pg_snapshot_xmin(pg_current_snapshot())::text, \
+        pg_snapshot_xmax(pg_current_snapshot())::text, concat_ws(' ', s.system_identifier, c.timeline_id, d.oid) \
+        FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()";
+    let rows = snapshot.connection.rows(sql)?;
+    let mut facts = rows.into_iter().flatten().map(Option::unwrap_or_default);
+    let follows = facts.next().is_none_or(|text| text == "true");
+    let mut number = || facts.next().and_then(|text| text.parse::<u64>().ok());
+    let (oldest, next) = (number(), number());
+    let identity = facts.next().unwrap_or_default();
+    let shape: String = Sha256::digest(snapshot.tables.described())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(Mark {
+        store: format!("{identity} {shape}"),
+        transaction: oldest.filter(|_| !follows && next.is_some()),
+        next: next.unwrap_or_default(),
+        told: Vec::new(),
+    })
+}

@@ -1,0 +1,53 @@
+//! What the producing host remembers of the newest run of a chain: keyed numbers, no id, no name, no content. With them a run tells
+//! what has changed since, without any secret; without them it brings everything. See `docs/chain.md`.
+
+mod entries;
+mod file;
+mod place;
+mod write;
+
+use decryptor_wasm::chain::ChainKey;
+use serde::{Deserialize, Serialize};
+
+pub use entries::{Collector, Entry, Lookup, Sorted, Stored, Walk};
+pub use file::{Known, State};
+pub use place::Place;
+pub use write::{Block, Pending, StateWriter};
+
+/// Of the file, and of what is made of a record before it is compared: another one costs a full run.
+const VERSION: u32 = 1;
+
+/// What a state is of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// Version of the file.
+    pub v: u32,
+    /// Archive id of the first run of the chain.
+    pub base: String,
+    /// Archive id of the run whose state it is.
+    pub archive_id: String,
+    /// What the numbers are made with.
+    pub key: ChainKey,
+    /// The only user of the chain, as a number.
+    pub user: Option<String>,
+    /// What the run covered, each with a name for people: the next one is compared with it only where all is the same.
+    pub covers: Vec<(String, String)>,
+    /// Of a database that numbers its transactions: the oldest one that was open or to come.
+    pub transaction: Option<u64>,
+}
+
+impl Header {
+    /// Of a run.
+    pub fn new(base: &str, archive_id: &str, key: &ChainKey) -> Self {
+        Header {
+            v: VERSION,
+            base: base.to_owned(),
+            archive_id: archive_id.to_owned(),
+            key: key.clone(),
+            user: None,
+            covers: Vec::new(),
+            transaction: None,
+        }
+    }
+}

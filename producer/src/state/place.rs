@@ -1,0 +1,158 @@
+//! Where states are: a folder for each chain, named by the id of its first run.
+
+use std::{
+    env,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::geteuid,
+};
+
+use super::{Pending, State};
+
+/// The state of the newest run.
+const STATE: &str = "state";
+/// That of a run that is about to be committed.
+const NEW: &str = "state.new";
+/// What begins so is of a run that is at work, or that died.
+pub const UNFINISHED: &str = ".state-";
+/// For its owner alone.
+const PRIVATE: u32 = 0o700;
+
+/// The folder of all states, and this run's hold on that of its chain.
+pub struct Place {
+    folder: PathBuf,
+    lock: Option<File>,
+}
+
+impl Place {
+    /// The folder that was asked for, or the usual one; made when it is not there.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn open(asked: Option<&Path>) -> Result<Self, String> {
+        let folder = match asked {
+            Some(folder) => folder.to_owned(),
+            None => usual()?,
+        };
+        let at = |e: io::Error| format!("{}: {e}", folder.display());
+        DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(&folder)
+            .map_err(at)?;
+        clear(&folder).map_err(at)?;
+        Ok(Place { folder, lock: None })
+    }
+
+    /// Where something unfinished may lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The state of a chain as of its run `newest`; otherwise why there is none.
+    ///
+    /// # Errors
+    /// When the system refuses, or another run has it.
+    pub fn load(&mut self, base: &str, newest: &str) -> io::Result<Result<State, String>> {
+        let own = self.own(base)?;
+        let read = |name: &str| State::open(&own.join(name));
+        // A run died between its commit and its last step.
+        if let Ok(Some(state)) = read(NEW)
+            && state.header.archive_id == newest
+        {
+            self.settle(base)?;
+            return Ok(Ok(state));
+        }
+        remove(&own.join(NEW))?;
+        Ok(match read(STATE) {
+            Ok(Some(state)) if state.header.archive_id == newest && state.header.base == base => {
+                Ok(state)
+            }
+            Ok(Some(_)) => Err("what this host remembers is of another run".to_owned()),
+            Ok(None) => Err("this host remembers nothing of the run before".to_owned()),
+            Err(what) => Err(format!("what this host remembers cannot be used: {what}")),
+        })
+    }
+
+    /// Puts the state of a run aside that is about to be committed.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn propose(&mut self, base: &str, pending: Pending) -> io::Result<()> {
+        pending.put(&self.own(base)?.join(NEW))
+    }
+
+    /// The run is committed: its state takes the place of the one before.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn settle(&mut self, base: &str) -> io::Result<()> {
+        let own = self.own(base)?;
+        fs::rename(own.join(NEW), own.join(STATE))?;
+        File::open(&own)?.sync_all()
+    }
+
+    /// The folder of a chain, which is made, locked, and cleared of what a dead run left.
+    fn own(&mut self, base: &str) -> io::Result<PathBuf> {
+        let own = self.folder.join(base);
+        if self.lock.is_some() {
+            return Ok(own);
+        }
+        let made = DirBuilder::new().mode(PRIVATE).create(&own);
+        if let Err(e) = made
+            && e.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(e);
+        }
+        fs::set_permissions(&own, fs::Permissions::from_mode(PRIVATE))?;
+        let lock = File::open(&own)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(io::Error::other(
+                    "another run of this chain is at work; wait for it",
+                ));
+            }
+            _ => self.lock = Some(lock),
+        }
+        Ok(own)
+    }
+}
+
+/// Removes what runs have left that died. One that is at work holds a lock on its file.
+fn clear(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            continue;
+        }
+        let file = File::open(entry.path())?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn usual() -> Result<PathBuf, String> {
+    if geteuid().is_root() {
+        return Ok("/var/lib/pryv-backup".into());
+    }
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let home = || set("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let base = set("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+    base.map(|base| base.join("pryv-backup"))
+        .ok_or_else(|| "neither XDG_STATE_HOME nor HOME is set: give --state-dir DIR".to_owned())
+}

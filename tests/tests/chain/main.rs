@@ -1,0 +1,9 @@
+//! Chains: what increments bring, and what of them stands after anything that may happen between two runs.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod chain;
+mod kills;
+mod model;
+mod operations;
+mod refusals;
+mod writers;

@@ -1,0 +1,170 @@
+//! What is not done, and what is done instead.
+
+use crate::chain::{Chain, assert_same};
+use pryv_backup_tests::{
+    command::{report, run, text},
+    folder,
+    stage::Stage,
+};
+use std::fs;
+
+#[test]
+fn a_run_without_a_state_is_full_and_stands_beside() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    assert_eq!(chain.add()["chain"]["kind"], "full");
+    let first = folder::tree(&chain.dir);
+    fs::remove_dir_all(&chain.state_dir).unwrap();
+    let said = chain.add();
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    let why = said["chain"]["whyFull"].as_str().unwrap();
+    assert!(why.contains("remembers nothing"), "{why}");
+    let now = folder::tree(&chain.dir);
+    for (path, bytes) in &first {
+        assert!(
+            path == "SHA256SUMS" || path == "chain.json" || now.get(path) == Some(bytes),
+            "{path}"
+        );
+    }
+    chain.add_increment();
+    assert_same(&chain.states(3)[2], &chain.now("now"), "after a full run");
+}
+
+#[test]
+fn a_state_of_another_run_or_damaged_costs_a_full_run() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    let id = chain.add()["archiveId"].as_str().unwrap().to_owned();
+    let state = chain.state_dir.join(&id).join("state");
+    let old = fs::read(&state).unwrap();
+    chain.add_increment();
+    fs::write(&state, &old).unwrap();
+    let said = chain.add();
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    assert!(
+        said["chain"]["whyFull"]
+            .as_str()
+            .unwrap()
+            .contains("another run")
+    );
+    let mut bytes = fs::read(&state).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&state, &bytes).unwrap();
+    let said = chain.add();
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    assert!(
+        said["chain"]["whyFull"]
+            .as_str()
+            .unwrap()
+            .contains("damaged")
+    );
+    chain.add_increment();
+}
+
+#[test]
+fn what_cannot_be_bound_or_would_lie_open_is_refused() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let refused = |command: &mut std::process::Command, what: &str| {
+        let done = run(command);
+        assert_eq!(done.status.code(), Some(2), "{}", text(&done));
+        assert!(text(&done).contains(what), "{}", text(&done));
+    };
+    let theirs = Chain::new(&stage, &platform, "theirs");
+    folder::copy(&stage.fixtures.join("archives/plain-sqlite"), &theirs.dir);
+    let before = folder::tree(&theirs.dir);
+    refused(&mut theirs.command(), "Pryv's own tool");
+    assert!(folder::tree(&theirs.dir) == before);
+
+    let chain = Chain::new(&stage, &platform, "chain");
+    chain.add();
+    let before = folder::tree(&chain.dir);
+    refused(&mut chain.bare(), "would not be");
+    refused(
+        chain.command().args(["--user", "alice"]),
+        "--user is not what it was",
+    );
+    assert!(folder::tree(&chain.dir) == before);
+
+    let alice = Chain::new(&stage, &platform, "alice");
+    let first = run(alice.command().args(["--user", "alice"]));
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first));
+    refused(&mut alice.command(), "--user is not what it was");
+    refused(
+        alice.command().args(["--user", "bob00"]),
+        "--user is not what it was",
+    );
+    let second = run(alice.command().args(["--user", "alice"]));
+    assert_eq!(
+        report(&second)["chain"]["kind"],
+        "incremental",
+        "{}",
+        text(&second)
+    );
+}
+
+#[test]
+fn an_archive_of_ours_becomes_the_first_run() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let archive = platform.backup("archive");
+    let mut chain = Chain::new(&stage, &platform, "chain");
+    chain.dir = archive;
+    let said = chain.add();
+    assert_eq!(said["chain"]["run"], 2, "{said}");
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    chain.add_increment();
+}
+
+#[test]
+fn a_passphrase_is_enough_and_recipients_may_change() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    let with = |passphrase: &str| {
+        let done =
+            run(chain
+                .bare()
+                .args(["--include-ephemeral", "--encrypt-passphrase", passphrase]));
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        report(&done)
+    };
+    with("one");
+    assert_eq!(with("two")["chain"]["kind"], "incremental");
+    chain.add_increment();
+    let index = fs::read(chain.dir.join("chain.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let modes: Vec<_> = (0..3)
+        .map(|n| index["runs"][n]["mode"].as_str().unwrap())
+        .collect();
+    assert_eq!(modes, ["symmetric", "symmetric", "hybrid"]);
+    assert_eq!(index["runs"][2]["recipients"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn nothing_is_added_to_a_broken_chain() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    chain.add();
+    let mut victim = None;
+    for path in folder::tree(&chain.dir).into_keys() {
+        if path.contains("/events/") {
+            victim = Some(chain.dir.join(path));
+        }
+    }
+    let victim = victim.unwrap();
+    let mut bytes = fs::read(&victim).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&victim, bytes).unwrap();
+    let done = run(&mut chain.command());
+    assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+    assert!(
+        text(&done).contains("the run before is damaged"),
+        "{}",
+        text(&done)
+    );
+}
