@@ -27,11 +27,11 @@ enum Part<'a> {
     Nothing,
 }
 
-/// The canonical text; `rounding`: decimals of the duration.
+/// The canonical text; `duration`: that of an event with an end time.
 pub(super) fn canonical(
     kind: Hashed,
     members: &Members<'_>,
-    rounding: Option<usize>,
+    duration: Option<Duration>,
 ) -> Result<String> {
     let event = kind == Hashed::Event;
     let mut parts: Vec<(&str, Part<'_>)> = Vec::with_capacity(members.len() + 2);
@@ -51,9 +51,9 @@ pub(super) fn canonical(
         parts.push((name.as_ref(), part));
     }
     if event {
-        derived(members, rounding, &mut parts)?;
+        derived(members, duration, &mut parts)?;
     }
-    let mut out = String::with_capacity(256);
+    let mut out = String::with_capacity(512);
     out.push('{');
     for (name, part) in &parts {
         let before = out.len();
@@ -96,29 +96,46 @@ fn replaced(members: &Members<'_>, duration: &str) -> bool {
     members.iter().any(|(name, _)| name == "endTime") || duration.parse() == Ok(0.0)
 }
 
+/// How long an event with an end time is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Duration {
+    /// It has no time, so that nobody can say.
+    Unknown,
+    /// Seconds.
+    Seconds(f64),
+}
+
+/// The duration that follows from the end time, if there is one; `rounding`: its decimals.
+pub(super) fn duration(members: &Members<'_>, rounding: Option<usize>) -> Option<Duration> {
+    let end = number(members, "endTime")?;
+    let time = match members.iter().find(|(name, _)| name == "time") {
+        Some((_, value)) if *value == "null" => Some(0.0),
+        Some((_, value)) => value.parse().ok(),
+        None => None,
+    };
+    let Some(time): Option<f64> = time else {
+        return Some(Duration::Unknown);
+    };
+    let whole = end - time;
+    Some(Duration::Seconds(match rounding {
+        // What has no decimals has none to be rounded.
+        Some(decimals) if whole.fract() != 0.0 => {
+            format!("{whole:.decimals$}").parse().unwrap_or(f64::NAN)
+        }
+        _ => whole,
+    }))
+}
+
 /// What follows from other members: the duration, and the streams of an event that names only one.
 fn derived<'a>(
     members: &Members<'a>,
-    rounding: Option<usize>,
+    duration: Option<Duration>,
     parts: &mut Vec<(&'a str, Part<'a>)>,
 ) -> Result<()> {
-    if let Some(end) = number(members, "endTime") {
-        let time = match members.iter().find(|(name, _)| name == "time") {
-            Some((_, value)) if *value == "null" => Some(0.0),
-            Some((_, value)) => value.parse().ok(),
-            None => None,
-        };
-        let duration: Option<f64> = time.map(|time: f64| match rounding {
-            Some(decimals) => format!("{:.decimals$}", end - time)
-                .parse()
-                .unwrap_or(f64::NAN),
-            None => end - time,
-        });
-        match duration {
-            None => insert(parts, "duration", Part::Nothing),
-            Some(0.0) => {}
-            Some(duration) => insert(parts, "duration", Part::Number(duration)),
-        }
+    match duration {
+        None | Some(Duration::Seconds(0.0)) => {}
+        Some(Duration::Unknown) => insert(parts, "duration", Part::Nothing),
+        Some(Duration::Seconds(duration)) => insert(parts, "duration", Part::Number(duration)),
     }
     let Some(stream) = get(members, "streamId") else {
         return Ok(());

@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use super::text::unquote;
 use crate::{Error, Result};
 
+/// Members that a record has at most, mostly.
+const USUAL: usize = 24;
+
 /// Name and text, in the order of the names.
 pub(super) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
@@ -28,7 +31,7 @@ pub(super) fn members(text: &str) -> Result<Members<'_>> {
                     self,
                     mut map: M,
                 ) -> std::result::Result<Self::Value, M::Error> {
-                    let mut members = Members::new();
+                    let mut members = Members::with_capacity(USUAL);
                     while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
                         members.push((unquote(name.get()), value.get()));
                     }

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256, Sha512};
 
 pub use self::text::unquote;
 use self::{
-    canonical::canonical,
-    members::{Members, get, members, number, string},
+    canonical::{canonical, duration},
+    members::{Members, get, members, string},
 };
 use crate::{Error, Result};
 
@@ -46,6 +46,9 @@ pub enum Verdict {
     },
 }
 
+/// Characters of a digest of 64 bytes.
+const LONGEST: usize = 88;
+
 #[derive(Clone, Copy)]
 enum Algorithm {
     Sha256,
@@ -65,15 +68,26 @@ impl Algorithm {
         })
     }
 
-    fn of(self, text: &str) -> String {
-        fn hash<D: Digest>(text: &str) -> String {
-            Base64::encode_string(&D::digest(text.as_bytes()))
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+            Self::Sha1 => "sha1",
+            Self::Md5 => "md5",
+        }
+    }
+
+    /// Base64 of the digest, in the room that is given.
+    fn of<'r>(self, text: &str, room: &'r mut [u8; LONGEST]) -> &'r str {
+        fn hash<'r, D: Digest>(text: &str, room: &'r mut [u8; LONGEST]) -> &'r str {
+            // There is room for the longest of them.
+            Base64::encode(&D::digest(text.as_bytes()), room).unwrap_or_default()
         }
         match self {
-            Self::Sha256 => format!("sha256-{}", hash::<Sha256>(text)),
-            Self::Sha512 => format!("sha512-{}", hash::<Sha512>(text)),
-            Self::Sha1 => format!("sha1-{}", hash::<Sha1>(text)),
-            Self::Md5 => format!("md5-{}", hash::<Md5>(text)),
+            Self::Sha256 => hash::<Sha256>(text, room),
+            Self::Sha512 => hash::<Sha512>(text, room),
+            Self::Sha1 => hash::<Sha1>(text, room),
+            Self::Md5 => hash::<Md5>(text, room),
         }
     }
 }
@@ -141,21 +155,27 @@ impl<'a> Record<'a> {
         let Some(stored) = string(members, "integrity") else {
             return Ok(Verdict::Unhashed);
         };
-        let name = stored.strip_prefix(kind.prefix());
-        let name = name.and_then(|rest| rest.split('-').next());
-        let algorithm = name.and_then(Algorithm::parse);
-        let value = |rounding: Option<usize>| -> Result<String> {
-            let canonical = canonical(kind, members, rounding)?;
-            let digest = algorithm.unwrap_or(Algorithm::Sha256).of(&canonical);
-            Ok(format!("{}{digest}", kind.prefix()))
-        };
-        let computed = value(None)?;
-        if computed == stored {
+        let rest = stored.strip_prefix(kind.prefix()).unwrap_or_default();
+        let (name, digest) = rest.split_once('-').unwrap_or_default();
+        let known = Algorithm::parse(name);
+        let algorithm = known.unwrap_or(Algorithm::Sha256);
+        let room = &mut [0; LONGEST];
+        let due = duration(members, None);
+        let text = canonical(kind, members, due)?;
+        let computed = algorithm.of(&text, room);
+        if known.is_some() && computed == digest {
             return Ok(Verdict::Match);
         }
-        if kind == Hashed::Event && number(members, "endTime").is_some() {
+        let computed = format!("{}{}-{computed}", kind.prefix(), algorithm.name());
+        if kind == Hashed::Event && known.is_some() {
+            let mut tried = vec![due];
             for decimals in 3..=6 {
-                if value(Some(decimals))? == stored {
+                let due = duration(members, Some(decimals));
+                if tried.contains(&due) {
+                    continue;
+                }
+                tried.push(due);
+                if algorithm.of(&canonical(kind, members, due)?, room) == digest {
                     return Ok(Verdict::Rounded);
                 }
             }
@@ -172,7 +192,8 @@ impl<'a> Record<'a> {
 /// # Errors
 /// When the record is not a JSON object or too deep.
 pub fn digest(kind: Hashed, record: &[u8]) -> Result<[u8; 32]> {
-    let canonical = canonical(kind, &members(utf8(record)?)?, None)?;
+    let members = members(utf8(record)?)?;
+    let canonical = canonical(kind, &members, duration(&members, None))?;
     Ok(Sha256::digest(canonical.as_bytes()).into())
 }
 
