@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { Envelope, checkManifest, chooseEngine, judge, plainManifest, plan } from './core.js';
+import { CHAIN, openChain, plannedFiles } from './chain.js';
+import { Envelope, caution, checkManifest, chooseEngine, judge, plainManifest, plan } from './core.js';
 import { DecryptError, kindOf, messageOf } from './errors.js';
 import { readStored, readWhole } from './pump.js';
 import { streamFile, withPath } from './stream.js';
@@ -19,7 +20,15 @@ const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
  * @property {(envelope: OpenEnvelope) => DataKey|Promise<DataKey>} [unlock] gives the data key; called for an
  *   encrypted archive only
  * @property {string} [user] userId or username: leave out everything of the others
- * @property {string} [expectId] the archive's id (hex SHA-256 of manifest.json as stored), as noted when it was made
+ * @property {string} [expectId] the archive's id (hex SHA-256 of manifest.json as stored), as noted when it was made; of
+ *   a chain, that of the run
+ * @property {number} [at] of a chain: the run whose state is wanted, counted from 1; default the newest
+ */
+
+/**
+ * An archive, or a run of a chain, whose manifests are read.
+ * @typedef {{ id: string, key: DataKey|undefined, sealing: Buffer|undefined, keyCheck: boolean|undefined, opened: boolean,
+ *   manifest: Buffer, parsed: any, texts: Record<string, string|null>, contents: Map<string, Buffer>, findings: Finding[] }} Run
  */
 
 /** An opened archive: its manifests are read and authentic, and it is known what every file of it should be. */
@@ -27,16 +36,16 @@ export class Archive {
   /**
    * @param {Source} source
    * @param {{ id: string, key: DataKey|undefined, sealing: Buffer|undefined, engine: any, plan: import('./types.js').Plan,
-   *   manifest: any, manifests: Map<string, Buffer> }} parts
+   *   manifest: any, manifests: Map<string, Buffer>, chain?: import('./chain.js').ChainState }} parts
    */
-  constructor (source, { id, key, sealing, engine, plan, manifest, manifests }) {
+  constructor (source, { id, key, sealing, engine, plan, manifest, manifests, chain }) {
     /** Hex SHA-256 of manifest.json as stored. */
     this.id = id;
     /** `encryption.json` as it was when the archive was opened; undefined when it is not encrypted. */
     this.sealing = sealing;
     this.encrypted = key !== undefined;
     /** Whether this is what was decrypted of an archive: its inventory counts with the content then. */
-    this.opened = !this.encrypted && manifest.encrypted === true;
+    this.opened = chain === undefined && !this.encrypted && manifest.encrypted === true;
     /** @type {import('./types.js').EngineChoice} */
     this.engine = engine === undefined ? 'wasm' : 'host';
     /** Whether the archive lists its files, so that a missing, cut, swapped or added one is noticed. */
@@ -47,8 +56,43 @@ export class Archive {
     /** The content of manifest.json and of every readable user-manifest.json, by path. */
     this.manifests = manifests;
     this.users = plan.users;
+    /** Of a chain: its runs, and whose state this is; undefined for an archive by itself. */
+    this.chain = chain;
     /** @type {import('./stream.js').Access} */
-    this.access = { source, key, engine, opened: this.opened };
+    this.access = { source, key, engine, opened: this.opened, chain };
+  }
+
+  /** What is to be said of an archive that holds no state by itself; empty for one that does. */
+  get caution () {
+    return caution(/** @type {Buffer} */ (this.manifests.get('manifest.json')));
+  }
+
+  /**
+   * Leaves out attachments of events that are gone: the state of a chain still has their files. To be called before `files` of a
+   * chain are read; an archive by itself is left as it is.
+   */
+  async settle () {
+    if (this.chain === undefined) return;
+    /** @type {Set<string>} */
+    const gone = new Set();
+    for (const { userId } of this.users) {
+      if (!this.chain.changed(userId, 'events')) continue;
+      const own = this.files.filter(({ user }) => user === userId);
+      const unlisted = new Map(own.filter(({ jsonl }) => !jsonl).map(({ path }) => [path.slice(path.lastIndexOf('/') + 1), path]));
+      if (unlisted.size === 0) continue;
+      try {
+        for (const { path } of own.filter(({ path }) => path.startsWith(`users/${userId}/events/`))) {
+          for await (const event of this.records(path)) {
+            for (const { id } of event.attachments ?? []) unlisted.delete(id);
+          }
+        }
+        for (const path of unlisted.values()) gone.add(path);
+      } catch (error) {
+        // Whoever reads the records will say so; which attachments they list, nobody knows.
+        if (kindOf(error) !== 'damaged') throw error;
+      }
+    }
+    this.files = this.files.filter(({ path }) => !gone.has(path));
   }
 
   /** The users, with the counts that their manifests give for each collection. */
@@ -107,26 +151,71 @@ export class Archive {
 
   /** Lets go of the data key. */
   close () {
-    this.access.key?.free();
+    if (this.chain === undefined) this.access.key?.free();
+    else this.chain.close();
     this.access.key = undefined;
   }
 }
 
 /**
- * Opens an archive: envelope, key, manifest, user manifests, and the plan of what is to be read.
+ * Opens an archive: envelope, key, manifest, user manifests, and the plan of what is to be read. Of a chain, the state at a run.
  * @param {Source} source
  * @param {OpenOptions} [options]
  * @returns {Promise<Archive>}
  */
-export async function openArchive (source, { engine = 'auto', unlock, user, expectId } = {}) {
-  const aead = chooseEngine(engine);
+export async function openArchive (source, { engine: choice = 'auto', unlock, user, expectId, at } = {}) {
+  const engine = chooseEngine(choice);
   const listing = await source.list();
+  if (listing.some(([path]) => path === CHAIN)) {
+    const { id, key, sealing, state, chain } = await openChain(source, listing, {
+      at,
+      user,
+      engine,
+      readIndex: async () => (await readStored(source, CHAIN)).content,
+      idOf: async (run) => digest((await readStored(run, 'manifest.json')).content),
+      openRun: (run, files, wanted) => openRun(run, files, { engine, unlock, expectId: wanted === 0 ? undefined : expectId }),
+    });
+    const manifests = new Map(Object.entries(state.manifests).map(([path, text]) => [path, Buffer.from(/** @type {string} */ (text))]));
+    const plan = { inventoried: state.inventoried, files: plannedFiles(state.files), findings: state.findings, users: state.users };
+    return new Archive(source, { id, key, sealing, engine, plan, manifest: JSON.parse(state.manifests['manifest.json']), manifests, chain });
+  }
+  if (at !== undefined && at !== 1) {
+    throw new DecryptError('usage', `${source.name} is no chain of runs (it has no ${CHAIN}), so there is no run ${at} in it`);
+  }
+  const run = await openRun(source, listing, { engine, unlock, expectId });
+  try {
+    const made = JSON.parse(plan(run.manifest, JSON.stringify(run.texts), JSON.stringify(listing), run.keyCheck, user));
+    const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
+    made.findings.push(...run.findings.filter((finding) => !told.has(finding.path)));
+    run.contents.set('manifest.json', run.manifest);
+    const { id, key, sealing, parsed, contents } = run;
+    return new Archive(source, { id, key, sealing, engine, plan: made, manifest: parsed, manifests: contents });
+  } catch (error) {
+    run.key?.free();
+    throw error;
+  }
+}
+
+/** @param {Uint8Array} bytes */
+function digest (bytes) {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/**
+ * Opens what lies in a folder: envelope, key and manifests.
+ * @param {Source} source
+ * @param {Array<[string, number]>} listing
+ * @param {{ engine: any, unlock: OpenOptions['unlock'], expectId: string|undefined }} options
+ * @returns {Promise<Run>}
+ */
+async function openRun (source, listing, { engine, unlock, expectId }) {
   const names = new Set(listing.map(([path]) => path));
   requireManifest(names, source.name);
   const stored = await readStored(source, 'manifest.json');
-  const id = createHash('sha256').update(stored.content).digest('hex');
+  const id = digest(stored.content);
   if (expectId !== undefined && expectId.toLowerCase() !== id) {
-    throw new DecryptError('damaged', `this is not the archive that you expect: its id is ${id}, not ${expectId}`);
+    const message = `this is not the archive that you expect: its id is ${id}, not ${expectId}`;
+    throw Object.assign(new DecryptError('damaged', message), { unexpected: true });
   }
   let key;
   let sealing;
@@ -139,15 +228,12 @@ export async function openArchive (source, { engine = 'auto', unlock, user, expe
     key = await unlock(envelope);
   }
   try {
-    const { content: manifest, summary } = await readManifest(key, aead, stored.content, envelope);
+    const { content: manifest, summary } = await readManifest(key, engine, stored.content, envelope);
     checkManifest(manifest, JSON.stringify(summary));
     const parsed = JSON.parse(manifest.toString());
-    const { texts, contents, findings } = await readUserManifests(source, listing, key, aead, parsed);
-    const made = JSON.parse(plan(manifest, JSON.stringify(texts), JSON.stringify(listing), envelope?.hasKeyCheck, user));
-    const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
-    made.findings.push(...findings.filter((finding) => !told.has(finding.path)));
-    contents.set('manifest.json', manifest);
-    return new Archive(source, { id, key, sealing, engine: aead, plan: made, manifest: parsed, manifests: contents });
+    const { texts, contents, findings } = await readUserManifests(source, listing, key, engine, parsed);
+    const opened = key === undefined && parsed.encrypted === true;
+    return { id, key, sealing, keyCheck: envelope?.hasKeyCheck, opened, manifest, parsed, texts, contents, findings };
   } catch (error) {
     key?.free();
     throw error;

@@ -17,6 +17,7 @@ Keys:
 
 Options:
   --gunzip                      write plain .jsonl instead of .jsonl.gz
+  --at RUN                      of a chain: the state at this run, counted from 1 (default: the newest)
   --user ID                     only this user (userId or username)
   --force                       write into a folder that is not empty
   --strict                      write nothing at all if anything is damaged
@@ -39,6 +40,7 @@ const VALUES = {
   '--private-key-passphrase': 'privateKeyPassphrase',
   '--passphrase': 'passphrase',
   '--passphrase-file': 'passphraseFile',
+  '--at': 'at',
   '--user': 'user',
   '--engine': 'engine',
   '--expect-id': 'expectId',
@@ -60,7 +62,7 @@ const SWITCHES = {
 
 /**
  * @typedef {{ dir?: string, out?: string, privateKey?: string, privateKeyPassphrase?: string, passphrase?: string,
- *   passphraseFile?: string, user?: string, engine: import('./types.js').EngineChoice, expectId?: string, jobs?: number,
+ *   passphraseFile?: string, user?: string, at?: number, engine: import('./types.js').EngineChoice, expectId?: string, jobs?: number,
  *   gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean, salvage: boolean,
  *   help: boolean, version: boolean }} Options
  */
@@ -113,6 +115,10 @@ function checked (options) {
   if (options.strict && options.salvage) throw usage('--strict and --salvage exclude each other');
   if (options.expectId !== undefined && !/^[0-9a-f]{64}$/i.test(options.expectId)) {
     throw usage('--expect-id takes the 64 hex digits of the archive id');
+  }
+  if (options.at !== undefined) {
+    if (!/^[1-9]\d{0,8}$/.test(String(options.at))) throw usage(`--at takes the number of a run, counted from 1, not ${options.at}`);
+    options.at = Number(options.at);
   }
   if (options.jobs !== undefined) {
     const jobs = Number(options.jobs);

@@ -8,7 +8,7 @@ import { perform } from './job.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
 import { printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
-import { chooseSecrets, openEnvelope, readPassphraseFile, readSecretFile } from './secrets.js';
+import { chooseOnce, openEnvelope, readPassphraseFile, readSecretFile } from './secrets.js';
 import { folderSource } from './source.js';
 
 /** Put in by the build. */
@@ -49,12 +49,14 @@ async function work (options, env, script) {
   if (options.out !== undefined) refuseInside(dir, options.out);
   /** @type {import('./secrets.js').Chosen|undefined} */
   let secrets;
+  const choose = chooseOnce({ ...givenSecrets(options, env), ask: askHidden });
   const archive = await openArchive(folderSource(dir), {
     engine: options.engine,
     user: options.user,
+    at: options.at,
     expectId: options.expectId,
     unlock: async (envelope) => {
-      secrets = await chooseSecrets(envelope, { ...givenSecrets(options, env), ask: askHidden });
+      secrets = await choose(envelope);
       return openEnvelope(envelope, secrets);
     },
   });

@@ -6,7 +6,9 @@ import { hostEngine } from './engine.js';
 
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
 
-export const { Envelope, FileReader, checkManifest, plan, judge, plainManifest, privateKeyNeedsPassphrase } = bindings;
+export const {
+  Chain, Envelope, FileReader, Fold, Sieve, caution, checkManifest, plan, judge, plainManifest, privateKeyNeedsPassphrase,
+} = bindings;
 
 // A sealed file (docs/format.md, "Encrypted file") and the envelope whose passphrase is `self-test`.
 const TEST_ENVELOPE = '{"v":1,"alg":"AES-256-GCM-CHUNKED","chunk":65536,"mode":"symmetric","kdf":"scrypt",' +

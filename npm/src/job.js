@@ -19,6 +19,7 @@ const SIGNALS = [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]];
  * @param {Means} means
  */
 export async function perform (archive, means) {
+  await archive.settle();
   if (means.options.verify) return withCrew(archive, means, undefined, (crew) => verifyFiles(archive, crew));
   const { out = '', force, strict } = means.options;
   const output = new OutputFolder(out, { force, together: strict });
@@ -36,7 +37,8 @@ export async function perform (archive, means) {
  */
 async function withCrew (archive, { options, folder, secrets, script, shown }, output, action) {
   const { gunzip, salvage } = options;
-  const size = crewSize(options.jobs, archive.files, script, gunzip || options.verify || !archive.inventoried);
+  // The state of a chain is put together by one thread.
+  const size = archive.chain !== undefined ? 0 : crewSize(options.jobs, archive.files, script, gunzip || options.verify || !archive.inventoried);
   const { engine, opened, sealing: envelope } = archive;
   const pool = size === 0 ? undefined : new Pool(size, script,
     { folder, envelope, secrets, engine, opened, staging: output?.staging.root, gunzip, salvage }, shown);

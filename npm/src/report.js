@@ -20,6 +20,8 @@ const warn = (line) => process.stderr.write(printable(line) + '\n');
  */
 export function printGuarantees (archive) {
   say(`archive ${archive.id}`);
+  if (archive.chain !== undefined) say(archive.chain.headline);
+  if (archive.caution !== '') warn(`warning: ${archive.caution}`);
   if (archive.inventoried) {
     if (!archive.encrypted) say('Not encrypted: damage is found, but whoever changed a file could change the inventory too.');
     return;
@@ -32,6 +34,7 @@ export function printGuarantees (archive) {
 
 /** @param {Archive} archive */
 export function printUsers (archive) {
+  for (const line of archive.chain?.lines ?? []) say(line);
   for (const { userId, username, stats } of archive.listUsers()) {
     const counts = Object.entries(stats ?? {}).map(([name, count]) => `${name} ${count}`).join(', ');
     say(`${username}  ${userId}  ${counts}`);

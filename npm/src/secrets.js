@@ -22,7 +22,24 @@ import { DecryptError } from './errors.js';
  * @returns {(envelope: Envelope) => Promise<import('../../.build/wasm/decryptor_wasm.js').DataKey>}
  */
 export function unlockWith (secrets) {
-  return async (envelope) => openEnvelope(envelope, await chooseSecrets(envelope, secrets));
+  const choose = chooseOnce(secrets);
+  return async (envelope) => openEnvelope(envelope, await choose(envelope));
+}
+
+/**
+ * Picks what each envelope needs; what has to be asked for is asked for once, however many runs a chain has.
+ * @param {Secrets} secrets
+ * @returns {(envelope: Envelope) => Promise<Chosen>}
+ */
+export function chooseOnce (secrets) {
+  /** @type {Map<boolean, Chosen>} */
+  const chosen = new Map();
+  return async (envelope) => {
+    const hybrid = envelope.mode === 'hybrid';
+    const known = chosen.get(hybrid) ?? await chooseSecrets(envelope, secrets);
+    chosen.set(hybrid, known);
+    return known;
+  };
 }
 
 /**

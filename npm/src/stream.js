@@ -6,9 +6,9 @@ import { pump } from './pump.js';
 
 /**
  * What it takes to read an archive's files: where they are, the key (undefined: not encrypted), who does the AES, and
- * whether this is what was decrypted of an archive.
+ * whether this is what was decrypted of an archive. Of the state of a chain, `chain` reads the files.
  * @typedef {{ source: import('./types.js').Source, key: import('../../.build/wasm/decryptor_wasm.js').DataKey|undefined,
- *   engine: any, opened: boolean }} Access
+ *   engine: any, opened: boolean, chain?: import('./chain.js').ChainState }} Access
  */
 
 /**
@@ -19,7 +19,8 @@ import { pump } from './pump.js';
  * @param {{ gunzip: boolean, hash?: boolean }} options `hash`: check the SHA-256 of the stored bytes too, which is
  *   always done for a file that is not encrypted
  */
-export async function * streamFile ({ source, key, engine, opened }, file, { gunzip, hash = false }) {
+export async function * streamFile ({ source, key, engine, opened, chain }, file, { gunzip, hash = false }) {
+  if (chain !== undefined) return yield * chain.stream(file, { hash });
   const inflate = file.gzip && gunzip;
   try {
     const { summary, sha256 } = yield * pump(source, file.path, {

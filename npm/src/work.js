@@ -66,7 +66,8 @@ export async function writeFiles (archive, output, { gunzip, strict }, crew) {
   for (const [path, content] of manifestsLast(archive)) {
     if (stopAtDamage()) break;
     const out = output.staging.create(path);
-    out.write(gunzip ? Archive.plainManifest(content) : content);
+    // Those of a state are plain already.
+    out.write(gunzip && archive.chain === undefined ? Archive.plainManifest(content) : content);
     out.close();
     output.keep(path);
     outcome.files++;
@@ -101,7 +102,8 @@ async function everyFile (archive, crew, outcome, { strict, keep }) {
   });
   for (const { done, salvaged } of results) {
     if (done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message);
-    if (done.damage !== undefined) outcome.damaged.push(done.damage);
+    // Of a chain, several files of the state may need the one that is damaged.
+    if (done.damage !== undefined && !outcome.damaged.includes(done.damage)) outcome.damaged.push(done.damage);
     if (salvaged !== undefined) outcome.salvaged.push(salvaged);
     if (done.damage === undefined && done.summary !== undefined) count(outcome, done.summary);
     if (ends(done)) return;

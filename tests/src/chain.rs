@@ -53,6 +53,8 @@ pub struct Draft {
 pub struct Made {
     /// As stored.
     pub files: Files,
+    /// The manifests in the clear, by their paths in the chain.
+    pub manifests: Files,
     /// The archive ids.
     pub ids: Vec<String>,
     /// The data key of each run, if it has one.
@@ -111,6 +113,7 @@ impl RandomSource for Seeded {
 pub fn make(drafts: &[Draft]) -> Made {
     let mut made = Made {
         files: Files::new(),
+        manifests: Files::new(),
         ids: Vec::new(),
         keys: Vec::new(),
     };
@@ -128,7 +131,7 @@ pub fn make(drafts: &[Draft]) -> Made {
             base: made.ids[0].clone(),
             key: key.clone(),
         });
-        let (files, data_key, recipients) = make_run(draft, before, link.as_ref(), run);
+        let (files, manifests, data_key, recipients) = make_run(draft, before, link.as_ref(), run);
         let id = sha256_hex(&files["manifest.json"]);
         let path = Index::path(run);
         runs.push(IndexRun {
@@ -154,6 +157,9 @@ pub fn make(drafts: &[Draft]) -> Made {
         let files = files.into_iter();
         made.files
             .extend(files.map(|(path, bytes)| (format!("{folder}{path}"), bytes)));
+        let manifests = manifests.into_iter();
+        made.manifests
+            .extend(manifests.map(|(path, bytes)| (format!("{folder}{path}"), bytes)));
         made.ids.push(id);
         made.keys.push(data_key);
     }
@@ -214,7 +220,7 @@ fn make_run(
     before: Option<&State>,
     link: Option<&Link>,
     run: u32,
-) -> (Files, Option<DataKey>, Vec<String>) {
+) -> (Files, Files, Option<DataKey>, Vec<String>) {
     let mut random = Seeded(u64::from(run) << 32);
     let sealed = match &draft.lock {
         Lock::None => None,
@@ -248,6 +254,7 @@ fn make_run(
     let mut files = Files::new();
     let mut listed = Vec::new();
     let mut users = Vec::new();
+    let mut manifests = Files::new();
     let put = |path: &str, bytes: &[u8], stored: Vec<u8>, files: &mut Files| {
         let entry = entry(path, bytes, &stored);
         files.insert(path.to_owned(), stored);
@@ -288,6 +295,7 @@ fn make_run(
         let stored = seal(&bytes);
         let path = format!("{folder}user-manifest.json");
         listed.push(put(&path, &bytes, stored, &mut files));
+        manifests.insert(path, bytes);
     }
     for (path, bytes) in content
         .iter()
@@ -314,8 +322,9 @@ fn make_run(
         manifest["chain"] = serde_json::to_value(link).unwrap();
     }
     manifest["inventory"] = json!({"v": 1, "files": listed});
-    let stored = seal(&serde_json::to_vec_pretty(&manifest).unwrap());
-    files.insert("manifest.json".into(), stored);
+    let bytes = serde_json::to_vec_pretty(&manifest).unwrap();
+    files.insert("manifest.json".into(), seal(&bytes));
+    manifests.insert("manifest.json".into(), bytes);
     let recipients = envelope
         .iter()
         .flat_map(|e| e.recipients().iter().map(|r| r.fingerprint.clone()));
@@ -323,7 +332,7 @@ fn make_run(
     if let Some(envelope) = envelope {
         files.insert("encryption.json".into(), envelope.to_json().unwrap());
     }
-    (files, key, recipients)
+    (files, manifests, key, recipients)
 }
 
 fn ids(state: &State) -> impl Iterator<Item = &str> {

@@ -44,6 +44,31 @@ impl Case {
         }
     }
 
+    /// A case with these files, of which these must come out, opened with Alice's key.
+    #[allow(dead_code)]
+    pub fn made(name: &'static str, line: &'static str, files: Files, out: Files) -> Self {
+        let draft = Draft {
+            lock: crate::draft::Lock::None,
+            content: Files::new(),
+            ..Draft::new()
+        };
+        let mut case = Case::good(name, line, &draft);
+        case.made = Made {
+            files,
+            content: out.clone(),
+            key: None,
+        };
+        case.out = Some(out);
+        case
+    }
+
+    /// The stored files are changed.
+    #[allow(dead_code)]
+    pub fn change(mut self, change: impl FnOnce(&mut Files)) -> Self {
+        change(&mut self.made.files);
+        self
+    }
+
     /// The stored files are changed; exit code 4, and `says` must be said.
     pub fn damaged(self, change: impl FnOnce(&mut Made), says: &[&'static str]) -> Self {
         let mut case = Case { exit: 4, ..self };

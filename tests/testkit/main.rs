@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod case;
+mod chains;
 mod damaged;
 mod draft;
 mod good;
@@ -20,6 +21,7 @@ fn main() {
         good::cases(),
         damaged::cases(),
         hostile::cases(),
+        chains::cases(),
         keys::cases(),
     ]
     .concat();

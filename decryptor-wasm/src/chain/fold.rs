@@ -53,9 +53,13 @@ impl Fold {
     /// # Errors
     /// When it is none.
     pub fn removed(&mut self, run: u32, line: &[u8]) -> Result<()> {
-        let removed: Removed = serde_json::from_slice(line)
-            .map_err(|e| Error::damaged(format!("a line of tombstones is none ({e})")))?;
-        if removed.collection == self.collection {
+        let record = Record::parse(line)?;
+        if record.string("collection").as_deref() == Some(self.collection.as_str()) {
+            let removed = Removed {
+                collection: self.collection.clone(),
+                ids: serde_json::from_str(record.get("ids").unwrap_or("[]"))
+                    .map_err(|e| Error::damaged(format!("a line of tombstones is none ({e})")))?,
+            };
             // A tombstone may be of a whole measurement, whose points have numbers of their own.
             let all = self.collection == "series";
             let numbers = removed.numbers()?.into_iter();

@@ -1,7 +1,5 @@
 //! Whether the runs of a chain are the ones that were made, in their order.
 
-use std::collections::BTreeMap;
-
 use super::{CHAIN, ChainKey, Index, IndexRun};
 use crate::{
     Error, ErrorKind, Manifest, Result,
@@ -12,11 +10,12 @@ use crate::{
 pub struct Links {
     index: Index,
     /// Hex SHA-256 of each `manifest.json` that is there.
-    ids: BTreeMap<u32, String>,
+    ids: Vec<(u32, String)>,
     /// The first thing that is wrong with a run.
-    wrong: BTreeMap<u32, Finding>,
+    wrong: Vec<(u32, Finding)>,
     others: Vec<Finding>,
-    keys: BTreeMap<u32, ChainKey>,
+    /// Those of the increments that were opened.
+    keys: Vec<(u32, ChainKey)>,
 }
 
 impl Links {
@@ -24,7 +23,7 @@ impl Links {
     ///
     /// # Errors
     /// When the index names no run at all.
-    pub fn new(index: Index, ids: BTreeMap<u32, String>) -> Result<Self> {
+    pub fn new(index: Index, ids: Vec<(u32, String)>) -> Result<Self> {
         if index.runs.is_empty() {
             return Err(Error::damaged(format!(
                 "{CHAIN}: lists no run; the file is damaged or was replaced"
@@ -33,9 +32,9 @@ impl Links {
         let mut links = Links {
             index,
             ids,
-            wrong: BTreeMap::new(),
+            wrong: Vec::new(),
             others: Vec::new(),
-            keys: BTreeMap::new(),
+            keys: Vec::new(),
         };
         for place in 0..links.index.runs.len() {
             if let Some((code, path, message)) = links.listed(place) {
@@ -43,7 +42,7 @@ impl Links {
             }
         }
         let count = links.count();
-        for run in links.ids.keys().filter(|run| **run > count) {
+        for (run, _) in links.ids.iter().filter(|(run, _)| *run > count) {
             links.others.push(Finding {
                 severity: Severity::Warning,
                 code: "uncommitted",
@@ -98,7 +97,7 @@ impl Links {
         let (entry, run) = (&runs[place], place as u32 + 1);
         let chain = |code, message: String| Some((code, CHAIN.to_owned(), message));
         let at = |code, message: String| Some((code, place_of(run), message));
-        let id = self.ids.get(&run);
+        let id = self.id(run);
         let listed_at = |id: &String| runs.iter().position(|other| other.archive_id == *id);
         if entry.run != run || entry.path != Index::path(run) {
             return chain(
@@ -168,8 +167,8 @@ impl Links {
 
     /// The manifest of a run was opened: what it says of itself is proven by the key.
     pub fn opened(&mut self, run: u32, manifest: &Manifest) {
-        if let Some(link) = &manifest.chain {
-            self.keys.insert(run, link.key.clone());
+        if let Some(link) = manifest.chain.as_ref().filter(|_| !is_full(manifest)) {
+            self.keys.push((run, link.key.clone()));
         }
         if let Some((code, message)) = self.linked(run, manifest) {
             self.find(run, code, place_of(run), message);
@@ -204,7 +203,7 @@ impl Links {
                 ),
             ));
         }
-        if self.ids.get(&1) != Some(&link.base) {
+        if self.id(1) != Some(&link.base) {
             return Some((
                 "foreign",
                 format!(
@@ -215,7 +214,7 @@ impl Links {
         }
         // One that is not there is said to be missing, elsewhere.
         let listed = self.run(run - 1).map(|before| &before.archive_id);
-        let parent = self.ids.get(&(run - 1)).or(listed);
+        let parent = self.id(run - 1).or(listed);
         if link.run != run {
             return Some((
                 "swapped",
@@ -226,7 +225,7 @@ impl Links {
             ));
         }
         if parent != Some(&link.parent) {
-            let known = self.ids.values().any(|id| *id == link.parent);
+            let known = self.ids.iter().any(|(_, id)| *id == link.parent);
             return Some(if known {
                 (
                     "reordered",
@@ -242,32 +241,49 @@ impl Links {
                 )
             });
         }
-        let other_key = !full
-            && run > 2
-            && self
-                .keys
-                .get(&(run - 1))
-                .is_some_and(|before| *before != link.key);
+        // Runs are opened from the newest down.
+        let mut after = self.keys.iter().filter(|(known, _)| *known == run + 1);
+        let other_key = after.any(|(_, key)| *key != link.key);
         other_key.then(|| {
             (
                 "foreign",
-                format!("run {run} has another key for its tombstones than the run before it"),
+                format!(
+                    "run {} has another key for its tombstones than run {run}",
+                    run + 1
+                ),
             )
         })
     }
 
     fn find(&mut self, run: u32, code: &'static str, path: String, message: String) {
-        self.wrong.entry(run).or_insert(Finding {
-            severity: Severity::Error,
-            code,
-            path,
-            message,
-        });
+        if self.wrong_with(run).is_none() {
+            let finding = Finding {
+                severity: Severity::Error,
+                code,
+                path,
+                message,
+            };
+            self.wrong.push((run, finding));
+        }
+    }
+
+    fn wrong_with(&self, run: u32) -> Option<&Finding> {
+        let found = self.wrong.iter().find(|(wrong, _)| *wrong == run);
+        found.map(|(_, finding)| finding)
+    }
+
+    /// The id of the run that lies there.
+    fn id(&self, run: u32) -> Option<&String> {
+        let found = self.ids.iter().find(|(known, _)| *known == run);
+        found.map(|(_, id)| id)
     }
 
     /// All that is wrong or odd so far.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.wrong.values().chain(&self.others)
+        self.wrong
+            .iter()
+            .map(|(_, finding)| finding)
+            .chain(&self.others)
     }
 
     /// The same as remarks on a state that needs none of the runs that something is wrong with.
@@ -317,8 +333,7 @@ impl Links {
     /// # Errors
     /// What is wrong with the run.
     pub fn require(&self, run: u32, at: u32) -> Result<()> {
-        self.wrong
-            .get(&run)
+        self.wrong_with(run)
             .map_or(Ok(()), |finding| Err(self.refuse(finding, run, at)))
     }
 
@@ -342,7 +357,11 @@ impl Links {
     }
 
     fn advice(&self, run: u32, at: u32) -> String {
-        let first_wrong = self.wrong.keys().next().copied().unwrap_or(run).min(run);
+        let first_wrong = self
+            .wrong
+            .iter()
+            .map(|(wrong, _)| *wrong)
+            .fold(run, u32::min);
         let which = if run == at {
             String::new()
         } else {

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Changes, Index, links::is_full};
+use super::{Changes, Index, links::is_full, state_manifest, state_user_manifest};
 use crate::{
-    Error, ErrorKind, Manifest, Result, UserEntry, UserManifest,
+    Error, ErrorKind, Manifest, Result, UserEntry,
+    integrity::Record,
     layout::PathKind,
     manifest::{Chunks, Loss},
     plan::{Finding, Plan, PlannedFile, Severity},
@@ -17,8 +18,8 @@ pub struct Opened {
     run: u32,
     manifest: Manifest,
     plan: Plan,
-    /// By user id.
-    losses: HashMap<String, Vec<Loss>>,
+    /// The content of its manifests, by path.
+    manifests: BTreeMap<String, Vec<u8>>,
 }
 
 /// A file of a run, which holds a part of a file of the state.
@@ -44,49 +45,33 @@ pub struct StateFile {
 }
 
 /// The state of the platform at a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct State {
     /// The users, with the numbers of their records and the names of their files.
     pub users: Vec<UserEntry>,
     /// All files, in the order of their paths.
     pub files: Vec<StateFile>,
     /// The files of later runs than the first.
-    #[serde(skip)]
     pub changes: Changes,
     /// What is wrong or worth saying of the runs.
     pub findings: Vec<Finding>,
-    /// What the state says of itself; it has no inventory, since those of the runs bind their files.
-    pub manifest: Manifest,
-    /// What could not be read of a user, by user id.
-    #[serde(skip)]
-    pub losses: BTreeMap<String, Vec<Loss>>,
+    /// The content of `manifest.json` and of each `user-manifest.json` of the state, by path.
+    pub manifests: BTreeMap<String, Vec<u8>>,
 }
 
 impl Opened {
-    /// `user_manifests`: the content of those that could be read.
-    pub fn new<'m>(
+    /// `manifests`: the content of `manifest.json`, and of every `user-manifest.json` that could be read, by path.
+    pub fn new(
         run: u32,
         manifest: Manifest,
         plan: Plan,
-        user_manifests: impl Iterator<Item = &'m [u8]>,
+        manifests: BTreeMap<String, Vec<u8>>,
     ) -> Self {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Losses {
-            user_id: String,
-            #[serde(default)]
-            losses: Vec<Loss>,
-        }
-        let losses = user_manifests
-            .filter_map(|json| serde_json::from_slice::<Losses>(json).ok())
-            .filter(|read| !read.losses.is_empty())
-            .map(|read| (read.user_id, read.losses))
-            .collect();
         Opened {
             run,
             manifest,
             plan,
-            losses,
+            manifests,
         }
     }
 
@@ -107,37 +92,23 @@ impl Opened {
 /// # Errors
 /// When there is no such user.
 pub fn state(runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
-    let Some(newest) = runs.last() else {
-        return Err(Error::damaged("a state needs a run"));
-    };
-    let mut manifest = newest.manifest.clone();
-    manifest.backup_type = "full".to_owned();
-    manifest.compressed = false;
-    manifest.chain = None;
-    manifest.removed_users = Vec::new();
-    manifest.inventory = None;
-    manifest.losses = Vec::new();
     let mut work = Work::new(&runs);
     work.choose(only_user)?;
-    let mut losses: BTreeMap<String, Vec<Loss>> = BTreeMap::new();
     for run in runs {
-        for loss in &run.manifest.losses {
-            let gone = loss
-                .user_id
-                .as_ref()
-                .is_some_and(|id| !work.has(id, run.run));
-            if !gone && !manifest.losses.contains(loss) {
-                manifest.losses.push(loss.clone());
+        for loss in run.manifest.losses {
+            let user = loss.user_id.as_ref();
+            let gone = user.is_some_and(|id| !work.has(id, run.run));
+            if !gone && !work.losses.contains(&loss) {
+                work.losses.push(loss);
             }
         }
-        for (user, lost) in run.losses {
-            if work.has(&user, run.run) {
-                let known = losses.entry(user).or_default();
-                lost.into_iter().for_each(|loss| {
-                    if !known.contains(&loss) {
-                        known.push(loss);
-                    }
-                });
+        for (path, json) in run.manifests {
+            match PathKind::of(&path) {
+                PathKind::UserManifest { user } if work.has(&user, run.run) => {
+                    work.said(user, json);
+                }
+                PathKind::Manifest => work.manifest = json,
+                _ => {}
             }
         }
         work.findings(run.run, run.plan.findings, only_user.is_some());
@@ -145,32 +116,7 @@ pub fn state(runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
             work.file(run.run, file, only_user.is_some());
         }
     }
-    let mut state = work.end(manifest);
-    state.losses = losses;
-    Ok(state)
-}
-
-impl State {
-    /// `manifest.json` of the state.
-    ///
-    /// # Errors
-    /// Never in practice.
-    pub fn manifest_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(&self.manifest).map_err(|e| Error::damaged(e.to_string()))
-    }
-
-    /// `users/<userId>/user-manifest.json` of the state.
-    ///
-    /// # Errors
-    /// Never in practice.
-    pub fn user_manifest(&self, user: &UserEntry) -> Result<Vec<u8>> {
-        let manifest = UserManifest {
-            entry: user.clone(),
-            losses: self.losses.get(&user.user_id).cloned().unwrap_or_default(),
-            inventory: None,
-        };
-        serde_json::to_vec_pretty(&manifest).map_err(|e| Error::damaged(e.to_string()))
-    }
+    work.end()
 }
 
 struct Work {
@@ -183,17 +129,22 @@ struct Work {
     findings: Vec<Finding>,
     /// Numbers of the files of a user's events or audit trail.
     chunks: HashMap<String, u32>,
+    /// `manifest.json` of the last run.
+    manifest: Vec<u8>,
+    losses: Vec<Loss>,
+    /// By user id: the last user manifest, and what was lost.
+    said: HashMap<String, (Vec<u8>, Vec<Loss>)>,
 }
 
 impl Work {
     fn new(runs: &[Opened]) -> Self {
         let mut all: Vec<Option<UserEntry>> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut places: HashMap<String, u32> = HashMap::new();
         let mut since = HashMap::new();
         for run in runs {
             for id in &run.manifest.removed_users {
                 if let Some(place) = places.remove(id) {
-                    all[place] = None;
+                    all[place as usize] = None;
                 }
                 since.remove(id);
             }
@@ -204,9 +155,9 @@ impl Work {
                 }
                 since.entry(id.clone()).or_insert(run.run);
                 match places.get(id) {
-                    Some(place) => all[*place] = Some(user.clone()),
+                    Some(place) => all[*place as usize] = Some(user.clone()),
                     None => {
-                        places.insert(id.clone(), all.len());
+                        places.insert(id.clone(), all.len() as u32);
                         all.push(Some(user.clone()));
                     }
                 }
@@ -220,6 +171,9 @@ impl Work {
             changes: Changes::default(),
             findings: Vec::new(),
             chunks: HashMap::new(),
+            manifest: Vec::new(),
+            losses: Vec::new(),
+            said: HashMap::new(),
         }
     }
 
@@ -243,6 +197,20 @@ impl Work {
     /// Whether what a run says of a user counts.
     fn has(&self, user: &str, run: u32) -> bool {
         self.since.get(user).is_some_and(|since| *since <= run)
+    }
+
+    /// Notes what a run says of a user.
+    fn said(&mut self, user: String, json: Vec<u8>) {
+        let said = Record::parse(&json).ok();
+        let lost = said.and_then(|said| serde_json::from_str(said.get("losses")?).ok());
+        let lost: Vec<Loss> = lost.unwrap_or_default();
+        let (last, losses) = self.said.entry(user).or_default();
+        *last = json;
+        for loss in lost {
+            if !losses.contains(&loss) {
+                losses.push(loss);
+            }
+        }
     }
 
     fn findings(&mut self, run: u32, findings: Vec<Finding>, one_user: bool) {
@@ -333,7 +301,8 @@ impl Work {
         }
     }
 
-    fn end(mut self, mut manifest: Manifest) -> State {
+    fn end(mut self) -> Result<State> {
+        let mut manifests = BTreeMap::new();
         for user in &mut self.users {
             let names = |kind: &str| -> Vec<String> {
                 let count = self.chunks.get(&format!("users/{}/{kind}", user.user_id));
@@ -346,16 +315,20 @@ impl Work {
                 events: names("events"),
                 audit: user.chunks.audit.as_ref().map(|_| names("audit")),
             };
+            if let Some((json, losses)) = self.said.remove(&user.user_id) {
+                let path = format!("users/{}/user-manifest.json", user.user_id);
+                manifests.insert(path, state_user_manifest(&json, user, &losses)?);
+            }
         }
-        manifest.users.clone_from(&self.users);
-        State {
+        let json = state_manifest(&self.manifest, &self.users, &self.losses)?;
+        manifests.insert("manifest.json".to_owned(), json);
+        Ok(State {
             users: self.users,
             files: self.files.into_values().collect(),
             changes: self.changes,
             findings: self.findings,
-            manifest,
-            losses: BTreeMap::new(),
-        }
+            manifests,
+        })
     }
 }
 

@@ -7,12 +7,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::archive::{from_json, to_json};
 use crate::{
-    Error, ErrorKind, Manifest, UserEntry,
+    Error, Manifest, UserEntry,
     chain::{self, ChainKey, Changes, Cutter, Index, Links, Opened, StateFile},
     plan::{Finding, Plan, Severity, Storage},
 };
@@ -34,17 +34,18 @@ struct State<'s> {
     users: &'s [UserEntry],
     files: &'s [StateFile],
     findings: &'s [Finding],
-    manifest: &'s Manifest,
     /// The content of `manifest.json` and of each `user-manifest.json`, by path.
-    manifests: BTreeMap<String, String>,
+    manifests: BTreeMap<&'s str, &'s str>,
 }
 
 #[wasm_bindgen]
 impl Chain {
-    /// Reads `chain.json`. `ids`: `{"1": hex, …}`, the SHA-256 of `manifest.json` as stored, of every run whose folder has one.
+    /// Reads `chain.json`. `ids`: `[[hex, 1], …]`, the SHA-256 of `manifest.json` as stored, of every run whose folder has one.
     pub fn parse(index: &[u8], ids: &str) -> Result<Chain, JsValue> {
+        let ids: Vec<(String, u64)> = from_json(ids)?;
+        let ids = ids.into_iter().map(|(id, run)| (run as u32, id));
         Ok(Chain {
-            links: Links::new(Index::parse(index)?, from_json(ids)?)?,
+            links: Links::new(Index::parse(index)?, ids.collect())?,
             opened: Vec::new(),
             key: None,
             changes: Changes::default(),
@@ -55,11 +56,6 @@ impl Chain {
     #[wasm_bindgen(getter)]
     pub fn count(&self) -> u32 {
         self.links.count()
-    }
-
-    /// What `chain.json` says of the runs: `[{run, path, archiveId, parent, kind, createdAt, mode, recipients}, …]`.
-    pub fn runs(&self) -> Result<String, JsValue> {
-        to_json(&self.links.index().runs)
     }
 
     /// A line for each run, as `--list` shows them.
@@ -99,22 +95,17 @@ impl Chain {
         Ok(manifest.backup_type != "incremental")
     }
 
-    /// Plans a run, as `plan` does an archive; `damaged`: `[{path, message}, …]` of user manifests that could not be read.
+    /// Plans a run, as `plan` does an archive; `damaged`: `{path: message, …}` of user manifests that could not be read.
     pub fn plan(
         &mut self,
         run: u32,
-        manifest: &[u8],
+        json: &[u8],
         user_manifests: &str,
         listing: &str,
         key_check: Option<bool>,
         damaged: &str,
     ) -> Result<(), JsValue> {
-        #[derive(Deserialize)]
-        struct Damaged {
-            path: String,
-            message: String,
-        }
-        let manifest = Manifest::parse(manifest)?;
+        let manifest = Manifest::parse(json)?;
         let texts: HashMap<String, Option<String>> = from_json(user_manifests)?;
         let user_manifests: HashMap<String, Option<Vec<u8>>> = texts
             .into_iter()
@@ -126,7 +117,7 @@ impl Chain {
         });
         let mut plan: Plan =
             crate::plan::plan(&manifest, &user_manifests, &listing, storage, None)?;
-        for Damaged { path, message } in from_json::<Vec<Damaged>>(damaged)? {
+        for (path, message) in from_json::<BTreeMap<String, String>>(damaged)? {
             if !plan.findings.iter().any(|found| found.path == path) {
                 plan.findings.push(Finding {
                     severity: Severity::Error,
@@ -139,35 +130,33 @@ impl Chain {
         if self.opened.is_empty() {
             self.key = manifest.chain.as_ref().map(|link| link.key.clone());
         }
-        let texts = user_manifests.values().flatten().map(Vec::as_slice);
-        self.opened.push(Opened::new(run, manifest, plan, texts));
+        let mut manifests: BTreeMap<String, Vec<u8>> = user_manifests
+            .into_iter()
+            .filter_map(|(path, content)| Some((path, content?)))
+            .collect();
+        manifests.insert("manifest.json".to_owned(), json.to_vec());
+        self.opened
+            .push(Opened::new(run, manifest, plan, manifests));
         Ok(())
     }
 
     /// The state that the planned runs come to: `{inventoried, users, files: [{path, user, collection, parts: [{run, file}]}],
-    /// findings, manifest, manifests}`.
+    /// findings, manifests}`.
     pub fn state(&mut self, only_user: Option<String>) -> Result<String, JsValue> {
         let mut runs = std::mem::take(&mut self.opened);
         runs.reverse();
         let inventoried = runs.iter().all(Opened::is_inventoried);
         let mut state = chain::state(runs, only_user.as_deref())?;
         state.findings.extend(self.links.remarks());
-        let text = |bytes: Vec<u8>| {
-            String::from_utf8(bytes).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()))
-        };
-        let mut manifests = BTreeMap::new();
-        for user in &state.users {
-            let path = format!("users/{}/user-manifest.json", user.user_id);
-            manifests.insert(path, text(state.user_manifest(user)?)?);
-        }
-        manifests.insert("manifest.json".to_owned(), text(state.manifest_json()?)?);
+        let manifests = state.manifests.iter();
         let json = to_json(&State {
             inventoried,
             users: &state.users,
             files: &state.files,
             findings: &state.findings,
-            manifest: &state.manifest,
-            manifests,
+            manifests: manifests
+                .map(|(path, json)| (path.as_str(), std::str::from_utf8(json).unwrap_or_default()))
+                .collect(),
         })?;
         self.changes = state.changes;
         Ok(json)
@@ -178,19 +167,10 @@ impl Chain {
         u32::try_from(self.changes.passes(user, collection)).unwrap_or(u32::MAX)
     }
 
-    /// What a fold is to be told: `[{removed, run, file}, …]`.
+    /// What a fold is to be told: `[[removed, {run, file}], …]`.
     pub fn changes(&self, user: &str, collection: &str) -> Result<String, JsValue> {
-        #[derive(Serialize)]
-        struct Change<'c> {
-            removed: bool,
-            #[serde(flatten)]
-            part: &'c chain::Part,
-        }
         let changes = self.changes.of(user, collection);
-        let changes: Vec<Change<'_>> = changes
-            .map(|(removed, part)| Change { removed, part })
-            .collect();
-        to_json(&changes)
+        to_json(&changes.collect::<Vec<_>>())
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, ErrorKind, Result,
+    DataKey, Envelope, Error, ErrorKind, Manifest, Result,
     chain::{
         CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve, State,
         StateFile, state,
@@ -47,11 +47,11 @@ type Made = Arc<OnceLock<Result<Arc<Fold>>>>;
 /// When the list of runs cannot be read.
 pub fn links(folder: &Folder) -> Result<Links> {
     let index = Index::parse(&folder.read(CHAIN)?)?;
-    let mut ids = BTreeMap::new();
+    let mut ids = Vec::new();
     for run in folder.runs()? {
         let of_run = folder.run(run);
         if of_run.has("manifest.json") {
-            ids.insert(run, sha256_hex(&of_run.read("manifest.json")?));
+            ids.push((run, sha256_hex(&of_run.read("manifest.json")?)));
         }
     }
     Links::new(index, ids)
@@ -135,28 +135,24 @@ fn join(
         let plan = std::mem::take(&mut archive.plan);
         archive.plan.inventoried = plan.inventoried;
         let manifests = std::mem::take(&mut archive.manifests);
-        let texts = manifests
-            .iter()
-            .filter(|(path, _)| *path != "manifest.json");
-        let texts = texts.map(|(_, content)| content.as_slice());
-        Opened::new(*run, archive.manifest.clone(), plan, texts)
+        Opened::new(*run, archive.manifest.clone(), plan, manifests)
     });
     let mut state = state(opened.collect(), user)?;
-    let mut manifests = BTreeMap::new();
-    for user in &state.users {
-        let path = format!("users/{}/user-manifest.json", user.user_id);
-        manifests.insert(path, state.user_manifest(user)?);
-    }
-    manifests.insert("manifest.json".to_owned(), state.manifest_json()?);
     state.findings.extend(links.remarks());
-    let manifest = state.manifest.clone();
+    let json = state.manifests.get("manifest.json").map(Vec::as_slice);
+    let manifest = Manifest::parse(json.unwrap_or_default())?;
     let plan = Plan {
         inventoried,
         files: state.files.iter().map(planned).collect(),
         findings: std::mem::take(&mut state.findings),
         users: std::mem::take(&mut state.users),
     };
-    let State { files, changes, .. } = state;
+    let State {
+        files,
+        changes,
+        manifests,
+        ..
+    } = state;
     let files = files.into_iter().map(|file| (file.path.clone(), file));
     let chain = Chain {
         links,

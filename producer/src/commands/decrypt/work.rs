@@ -99,7 +99,8 @@ impl<'a> Work<'a> {
                 break;
             }
             let mut file = output.file(path)?;
-            if self.args.gunzip {
+            // Those of a state are plain already.
+            if self.args.gunzip && self.archive.chain.is_none() {
                 file.write(&plain_manifest(content)?)?;
             } else {
                 file.write(content)?;

@@ -1,0 +1,105 @@
+//! What the state of a chain says of itself: the manifests of its newest runs, without what is true of a run only.
+
+use std::borrow::Cow;
+
+use crate::{Error, Result, UserEntry, integrity::Record, manifest::Loss};
+
+/// `manifest.json` of a state; `json` is that of its run. There is no inventory: those of the runs bind their files.
+///
+/// # Errors
+/// When `json` is no JSON object.
+pub fn state_manifest(json: &[u8], users: &[UserEntry], losses: &[Loss]) -> Result<Vec<u8>> {
+    let users: Vec<String> = users.iter().map(text).collect::<Result<_>>()?;
+    let mut said = vec![
+        ("backupType", "\"full\"".to_owned()),
+        ("compressed", "false".to_owned()),
+        ("users", format!("[\n{}\n]", users.join(",\n"))),
+    ];
+    if !losses.is_empty() {
+        said.push(("losses", text(&losses)?));
+    }
+    edited(
+        json,
+        &["inventory", "chain", "removedUsers", "losses"],
+        said,
+    )
+}
+
+/// `user-manifest.json` of a user of a state; `json` is that of the last run that has one of the user.
+///
+/// # Errors
+/// When `json` is no JSON object.
+pub fn state_user_manifest(json: &[u8], user: &UserEntry, losses: &[Loss]) -> Result<Vec<u8>> {
+    let mut said = vec![("chunks", text(&user.chunks)?)];
+    if !losses.is_empty() {
+        said.push(("losses", text(&losses)?));
+    }
+    edited(json, &["inventory", "losses"], said)
+}
+
+fn text<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::damaged(e.to_string()))
+}
+
+/// A JSON object with other values of some members and without others, a line for each member.
+fn edited(json: &[u8], without: &[&str], mut said: Vec<(&str, String)>) -> Result<Vec<u8>> {
+    let record = Record::parse(json)?;
+    let mut lines: Vec<String> = Vec::new();
+    for (name, value) in record.members() {
+        let other = said.iter().position(|(known, _)| *known == name);
+        let value = match other {
+            Some(at) => Cow::Owned(said.swap_remove(at).1),
+            None if without.contains(&name) => continue,
+            None => Cow::Borrowed(value),
+        };
+        lines.push(format!("  {}: {value}", text(&name)?));
+    }
+    lines.extend(
+        said.iter()
+            .map(|(name, value)| format!("  \"{name}\": {value}")),
+    );
+    Ok(format!("{{\n{}\n}}\n", lines.join(",\n")).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_state_says_what_its_run_says_but_is_whole_and_plain() {
+        let run = json!({
+            "formatVersion": 1, "later": {"a": [1]}, "backupType": "incremental", "compressed": true, "inventory": {"v": 1, "files": []},
+            "chain": {"run": 2}, "removedUsers": ["u"], "users": [], "losses": [{"what": "old"}],
+        });
+        let user: UserEntry =
+            serde_json::from_value(json!({"userId": "u\"1", "username": "a"})).unwrap();
+        let json = state_manifest(run.to_string().as_bytes(), &[user], &[]).unwrap();
+        let state: Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(state["later"], run["later"]);
+        assert_eq!(state["backupType"], "full");
+        assert_eq!(state["compressed"], false);
+        assert_eq!(state["users"][0]["userId"], "u\"1");
+        for gone in ["inventory", "chain", "removedUsers", "losses"] {
+            assert!(state.get(gone).is_none(), "{gone}");
+        }
+    }
+
+    #[test]
+    fn losses_are_those_of_the_state() {
+        let loss = Loss {
+            user_id: None,
+            collection: None,
+            path: Some("p".into()),
+            what: "w".into(),
+        };
+        let user: UserEntry = serde_json::from_value(json!({"userId": "u"})).unwrap();
+        let run = br#"{"userId":"u","inventory":{"v":1,"files":[]}}"#;
+        let json = state_user_manifest(run, &user, &[loss]).unwrap();
+        let state: Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(
+            state,
+            json!({"userId": "u", "chunks": {"events": []}, "losses": [{"path": "p", "what": "w"}]})
+        );
+    }
+}

@@ -1,0 +1,316 @@
+import { Chain, Fold, Sieve, judge } from './core.js';
+import { DecryptError, kindOf, messageOf } from './errors.js';
+import { pump } from './pump.js';
+import { streamFile, withPath } from './stream.js';
+
+/** @typedef {import('./types.js').PlannedFile} PlannedFile */
+/** @typedef {import('./types.js').Summary} Summary */
+/** @typedef {import('./types.js').StateFile} StateFile */
+/** @typedef {import('./types.js').Part} Part */
+/** @typedef {import('./types.js').Source} Source */
+/** @typedef {import('./stream.js').Access} Access */
+/** @typedef {import('./archive.js').Run} Run */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Chain} Runs */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Fold} Told */
+
+export const CHAIN = 'chain.json';
+const NOTHING = new Uint8Array(0);
+const RUN_FOLDER = /^increments\/(\d{4,})\/manifest\.json$/;
+
+/** The state of a chain at one of its runs: where its files lie, and what of them stands. */
+export class ChainState {
+  /**
+   * @param {Runs} core
+   * @param {number} run
+   * @param {Map<number, Access>} runs
+   * @param {StateFile[]} files
+   */
+  constructor (core, run, runs, files) {
+    this.core = core;
+    /** Whose state it is, counted from 1. */
+    this.run = run;
+    this.runs = runs;
+    this.byPath = new Map(files.map((file) => [file.path, file]));
+    /** @type {{ name: string, fold: Told }|undefined} the last one that was made */
+    this.last = undefined;
+  }
+
+  /** Whose state it is, in a few words. */
+  get headline () {
+    return this.core.headline(this.run);
+  }
+
+  /** A line for each run. */
+  get lines () {
+    return this.core.lines();
+  }
+
+  /**
+   * The content of a file of the state, records inflated, as views that are good until the next is asked for.
+   * @param {PlannedFile} file
+   * @param {{ hash?: boolean }} options
+   * @returns {AsyncGenerator<Uint8Array, Summary, void>}
+   */
+  async * stream ({ path }, { hash = false }) {
+    const file = /** @type {StateFile} */ (this.byPath.get(path));
+    /** @type {Summary} */
+    const all = { storedSize: 0, contentSize: 0, outputSize: 0, salt: null, records: null };
+    const add = (/** @type {Summary} */ seen) => {
+      all.storedSize += seen.storedSize;
+      all.contentSize += seen.contentSize;
+      all.outputSize += seen.outputSize;
+      if (seen.records !== null) all.records = (all.records ?? 0) + seen.records;
+    };
+    if (file.collection === null) {
+      const last = file.parts[file.parts.length - 1];
+      add(yield * this.#part(last, { gunzip: false, hash }));
+      return all;
+    }
+    const passes = this.core.passes(file.user ?? '', file.collection);
+    for (let pass = 0; pass < Math.max(passes, 1); pass++) {
+      // Where no later run says anything, everything stands.
+      const fold = passes === 0 ? undefined : await this.#fold(file.user ?? '', file.collection, pass, passes);
+      for (const part of file.parts) {
+        add(fold === undefined ? yield * this.#part(part, { gunzip: true, hash }) : yield * this.#sift(part, fold, hash));
+      }
+    }
+    return all;
+  }
+
+  /**
+   * @param {string} user
+   * @param {string} collection
+   */
+  changed (user, collection) {
+    return this.core.passes(user, collection) > 0;
+  }
+
+  /** Lets go of the keys. */
+  close () {
+    this.last?.fold.free();
+    this.last = undefined;
+    for (const access of this.runs.values()) {
+      access.key?.free();
+      access.key = undefined;
+    }
+    this.core.free();
+  }
+
+  /**
+   * @param {Part} part
+   * @param {{ gunzip: boolean, hash: boolean }} options
+   */
+  async * #part ({ run, file }, options) {
+    try {
+      return yield * streamFile(this.#access(run), file, options);
+    } catch (error) {
+      throw ofRun(run, error);
+    }
+  }
+
+  /**
+   * The lines of a file that stand.
+   * @param {Part} part
+   * @param {Told} fold
+   * @param {boolean} hash
+   */
+  async * #sift ({ run, file }, fold, hash) {
+    const sieve = new Sieve();
+    let [outputSize, records] = [0, 0];
+    const count = (/** @type {Uint8Array} */ out) => {
+      outputSize += out.length;
+      for (let at = out.indexOf(10); at !== -1; at = out.indexOf(10, at + 1)) records++;
+      return out;
+    };
+    try {
+      const summary = yield * this.#read({ run, file }, hash, (piece) => count(sieve.push(fold, run, piece)), () => {
+        const out = count(sieve.finish(fold, run));
+        return { out, lines: sieve.lines };
+      });
+      return { ...summary, outputSize, records };
+    } catch (error) {
+      throw ofRun(run, withPath(file.path, error));
+    } finally {
+      sieve.free();
+    }
+  }
+
+  /**
+   * Reads a file of records whose lines are counted by whoever takes its pieces.
+   * @param {Part} part
+   * @param {boolean} hash
+   * @param {(piece: Uint8Array) => Uint8Array} take what is to be passed on of a piece
+   * @param {() => { out: Uint8Array, lines: number }} end the rest, and how many lines there were
+   */
+  async * #read ({ run, file }, hash, take, end) {
+    const { source, key, engine, opened } = this.#access(run);
+    const pieces = pump(source, file.path, {
+      key: file.encrypted ? key : undefined, gunzip: file.gzip, lines: false, hash: hash || !file.encrypted, engine, size: file.size,
+    });
+    for (;;) {
+      const next = await pieces.next();
+      if (!next.done) {
+        const out = take(next.value);
+        if (out.length > 0) yield out;
+        continue;
+      }
+      const { summary, sha256 } = next.value;
+      const { out, lines } = end();
+      if (out.length > 0) yield out;
+      summary.records = lines;
+      const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
+      if (verdict !== '') throw new DecryptError('damaged', verdict);
+      return summary;
+    }
+  }
+
+  /**
+   * What later runs say of a collection; the last one is kept, since files of a collection are read one after the other.
+   * @param {string} user
+   * @param {string} collection
+   * @param {number} pass
+   * @param {number} passes
+   */
+  async #fold (user, collection, pass, passes) {
+    const name = JSON.stringify([user, collection, pass]);
+    if (this.last?.name === name) return this.last.fold;
+    this.last?.fold.free();
+    this.last = undefined;
+    const fold = new Fold(this.core, collection, pass, passes);
+    try {
+      for (const [removed, part] of /** @type {Array<[boolean, Part]>} */ (JSON.parse(this.core.changes(user, collection)))) {
+        try {
+          const read = this.#read(part, true, (piece) => {
+            fold.tell(part.run, removed, piece);
+            return NOTHING;
+          }, () => ({ out: NOTHING, lines: fold.told(part.run, removed) }));
+          await read.next();
+        } catch (error) {
+          throw ofRun(part.run, withPath(part.file.path, error));
+        }
+      }
+      fold.close();
+    } catch (error) {
+      fold.free();
+      throw error;
+    }
+    this.last = { name, fold };
+    return fold;
+  }
+
+  /** @param {number} run */
+  #access (run) {
+    return /** @type {Access} */ (this.runs.get(run));
+  }
+}
+
+/**
+ * Opens the runs that a state needs.
+ * @param {Source} source
+ * @param {Array<[string, number]>} listing
+ * @param {{ readIndex: () => Promise<Uint8Array>, idOf: (source: Source) => Promise<string>, at?: number,
+ *   openRun: (source: Source, listing: Array<[string, number]>, run: number) => Promise<Run>, user?: string, engine: any }} how
+ */
+export async function openChain (source, listing, { readIndex, idOf, at, openRun, user, engine }) {
+  /** @type {Array<[string, number]>} */
+  const ids = [];
+  const there = new Set([1]);
+  for (const [path] of listing) {
+    const run = Number(RUN_FOLDER.exec(path)?.[1] ?? 0);
+    if (run > 1 && folderOf(run) + 'manifest.json' === path) there.add(run);
+  }
+  const core = Chain.parse(await readIndex(), JSON.stringify(await idsOf()));
+  /** @type {Map<number, Access>} */
+  const runs = new Map();
+  try {
+    const chosen = core.choose(at);
+    let newest;
+    for (let run = chosen, full = false; !full; run--) {
+      if (run < 1) throw new DecryptError('damaged', 'run 1 of this chain is no full backup; use another copy of it');
+      core.require(run, chosen);
+      const opened = await openOne(run, chosen);
+      newest ??= opened;
+      runs.set(run, { source: within(source, run), key: opened.key, engine, opened: opened.opened });
+      full = core.opened(run, opened.manifest);
+      core.require(run, chosen);
+      core.plan(run, opened.manifest, JSON.stringify(opened.texts), JSON.stringify(listed(run)), opened.keyCheck,
+        JSON.stringify(Object.fromEntries(opened.findings.map(({ path, message }) => [path, message]))));
+    }
+    const state = JSON.parse(core.state(user));
+    const { id, key, sealing } = /** @type {Run} */ (newest);
+    return { id, key, sealing, state, chain: new ChainState(core, chosen, runs, state.files) };
+  } catch (error) {
+    for (const { key } of runs.values()) key?.free();
+    core.free();
+    throw error;
+  }
+
+  async function idsOf () {
+    for (const run of [...there].sort((a, b) => a - b)) ids.push([await idOf(within(source, run)), run]);
+    return ids;
+  }
+
+  /** @param {number} run @returns {Array<[string, number]>} */
+  function listed (run) {
+    const folder = folderOf(run);
+    if (run === 1) return listing.filter(([path]) => path !== CHAIN && !path.startsWith('increments/'));
+    return listing.filter(([path]) => path.startsWith(folder)).map(([path, size]) => [path.slice(folder.length), size]);
+  }
+
+  /**
+   * @param {number} run
+   * @param {number} chosen
+   */
+  async function openOne (run, chosen) {
+    try {
+      return await openRun(within(source, run), listed(run), run === chosen ? chosen : 0);
+    } catch (error) {
+      if (/** @type {any} */ (error).unexpected === true) throw error;
+      if (kindOf(error) === 'damaged') throw core.damaged(messageOf(error), run, chosen);
+      if (kindOf(error) === 'key') throw core.closed(messageOf(error), run);
+      throw error;
+    }
+  }
+}
+
+/**
+ * The files of the state as readers of archives know them.
+ * @param {StateFile[]} files
+ * @returns {PlannedFile[]}
+ */
+export function plannedFiles (files) {
+  return files.map(({ path, user, collection, parts }) => ({
+    path,
+    user,
+    jsonl: collection !== null,
+    gzip: false,
+    encrypted: parts.some(({ file }) => file.encrypted),
+    size: parts.reduce((sum, { file }) => sum + file.size, 0),
+    expected: collection === null ? parts[parts.length - 1].file.expected : null,
+  }));
+}
+
+/** @param {number} run */
+function folderOf (run) {
+  return run === 1 ? '' : `increments/${String(run).padStart(4, '0')}/`;
+}
+
+/**
+ * The folder of a run as a source of its own.
+ * @param {Source} source
+ * @param {number} run
+ * @returns {Source}
+ */
+function within (source, run) {
+  return run === 1 ? source : { name: source.name, list: source.list, open: (path) => source.open(folderOf(run) + path) };
+}
+
+/**
+ * @param {number} run
+ * @param {unknown} error
+ */
+function ofRun (run, error) {
+  const folder = folderOf(run).slice(0, -1);
+  const message = messageOf(error);
+  return new DecryptError(kindOf(error), run === 1 || message.startsWith(folder) ? message : `${folder}: ${message}`);
+}
