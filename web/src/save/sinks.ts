@@ -45,7 +45,10 @@ function downloadSink (name: string, type: string): Sink {
       return piece.buffer;
     },
     async close () {
-      offer(new Blob(parts, { type }), name);
+      const whole = new Blob(parts, { type });
+      // Chromium may lose a part that it has no room for, and says so when it is read only.
+      await whole.slice(-1).arrayBuffer().catch(() => { throw new CallError('failed', t('save.lost')); });
+      offer(whole, name);
     },
     async abort () {
       parts.length = 0;

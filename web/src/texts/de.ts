@@ -149,6 +149,7 @@ export const de: Texts = {
   'save.done.partly': 'Gespeichert, bis auf {n} Problem | Gespeichert, bis auf {n} Probleme',
   'save.cancelled': 'Abgebrochen. Es wurde nichts Vollständiges geschrieben.',
   'save.failed': 'Dort kann nicht gespeichert werden: {why}',
+  'save.lost': 'Dieser Browser konnte nicht alles behalten: Speichern Sie einen Benutzer nach dem anderen, oder verwenden Sie Chrome oder Edge, oder decrypt-backup.mjs',
 
   'report.title': 'Prüfbericht',
   'report.lead': 'Geschrieben am {at} von decrypt-backup.html {version}.',

@@ -147,6 +147,7 @@ export const en = {
   'save.done.partly': 'Saved, except for {n} problem | Saved, except for {n} problems',
   'save.cancelled': 'Stopped. Nothing complete was written.',
   'save.failed': 'It cannot be saved there: {why}',
+  'save.lost': 'This browser could not keep all of it: save one user at a time, or use Chrome or Edge, or decrypt-backup.mjs',
 
   'report.title': 'Evidence report',
   'report.lead': 'Written on {at} by decrypt-backup.html {version}.',

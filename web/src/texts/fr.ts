@@ -149,6 +149,7 @@ export const fr: Texts = {
   'save.done.partly': 'Enregistré, sauf {n} problème | Enregistré, sauf {n} problèmes',
   'save.cancelled': 'Arrêté. Rien de complet n’a été écrit.',
   'save.failed': 'Impossible d’enregistrer à cet endroit\u00a0: {why}',
+  'save.lost': 'Ce navigateur n’a pas pu tout garder\u00a0: enregistrez un utilisateur à la fois, ou utilisez Chrome ou Edge, ou decrypt-backup.mjs',
 
   'report.title': 'Rapport de contrôle',
   'report.lead': 'Rédigé le {at} par decrypt-backup.html {version}.',
