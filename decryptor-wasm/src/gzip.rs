@@ -7,7 +7,7 @@ use miniz_oxide::inflate::{
     core::{DecompressorOxide, decompress, inflate_flags::TINFL_FLAG_HAS_MORE_INPUT},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, crc::Crc32};
 
 /// Sizes of the ring that inflated bytes pass through; powers of two, at least deflate's 32 KiB window.
 const SMALLEST_RING: usize = 32 * 1024;
@@ -21,7 +21,7 @@ pub struct Gunzip {
     inflater: Box<DecompressorOxide>,
     ring: Vec<u8>,
     at: usize,
-    crc: crc32fast::Hasher,
+    crc: Crc32,
     size: u32,
     pending: Vec<u8>,
 }
@@ -45,7 +45,7 @@ impl Gunzip {
             inflater: Box::default(),
             ring: vec![0; ring.next_power_of_two().max(SMALLEST_RING)],
             at: 0,
-            crc: crc32fast::Hasher::new(),
+            crc: Crc32::new(),
             size: 0,
             pending: Vec::new(),
         }
@@ -137,7 +137,7 @@ impl Gunzip {
         self.pending.clear();
         self.inflater.init();
         self.at = 0;
-        self.crc = crc32fast::Hasher::new();
+        self.crc = Crc32::new();
         self.size = 0;
     }
 
@@ -150,7 +150,7 @@ impl Gunzip {
                 self.pending[i + 3],
             ])
         };
-        if word(0) != self.crc.clone().finalize() || word(4) != self.size {
+        if word(0) != self.crc.value() || word(4) != self.size {
             return Err(Error::damaged(
                 "its gzip checksum does not match; the file is damaged",
             ));

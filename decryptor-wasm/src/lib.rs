@@ -9,6 +9,7 @@
 pub mod aead;
 pub mod chain;
 pub mod container;
+mod crc;
 pub mod envelope;
 mod error;
 pub mod gzip;

@@ -1,7 +1,8 @@
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { collisionIn } from './collision.js';
 import { DecryptError } from './errors.js';
-import { collisionIn, placeOf } from './names.js';
+import { placeOf } from './names.js';
 import { Staging, attempt } from './staging.js';
 
 const STAGING_PREFIX = '.decrypting-';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { collisionIn, placeOf } from '../src/names.js';
+import { collisionIn } from '../src/collision.js';
+import { placeOf } from '../src/names.js';
 import { OutputFolder } from '../src/output.js';
 import { scratch } from './helpers.js';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -235,10 +235,10 @@ describe('saving into a folder, with the page served from a site', () => {
   after(() => server.close());
 
   /** The page at the point of saving. No test can operate the dialog of the picker: what it gives here is a real folder, the browser's private one. */
-  async function atSave () {
+  async function atSave (folder = draft.folder, privateKey = draft.privateKey) {
     const { tab, complaints, close } = await openPage({ pickers: true, url });
     await tab.evaluate(() => { Reflect.set(window, 'showDirectoryPicker', () => navigator.storage.getDirectory()); });
-    await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
+    await open(tab, { folder, privateKey });
     await verdict(tab);
     await tab.click('text=Save everything');
     return { tab, complaints, close };
@@ -299,6 +299,30 @@ describe('saving into a folder, with the page served from a site', () => {
     await close();
   });
 
+  test('two files that would be one on the disk do not overwrite each other', inBrowser, async () => {
+    const twins = new Draft(join(scratch, 'twins'));
+    twins.attachment('Twin', Buffer.from('large'));
+    twins.attachment('twin', Buffer.from('small'));
+    twins.finish();
+    const { tab, close } = await atSave(twins.folder, twins.privateKey);
+    await tab.click('text=Save into a folder');
+    await tab.waitForSelector('[data-saved=whole]');
+    const found = await filesIn(tab);
+    assert.equal(Object.keys(found).filter((path) => /twin$/i.test(path)).length, 2, 'this disk tells them apart');
+    await tab.evaluate(() => {
+      // A disk that does not.
+      for (const name of /** @type {const} */ (['getDirectoryHandle', 'getFileHandle'])) {
+        const { [name]: get } = /** @type {any} */ (FileSystemDirectoryHandle.prototype);
+        Reflect.set(FileSystemDirectoryHandle.prototype, name, function (/** @type {string} */ entry, /** @type {any} */ options) { return get.call(this, entry.toLowerCase(), options); });
+      }
+    });
+    await tab.click('text=Save into a folder');
+    await tab.waitForSelector('.save-result .error');
+    assert.match(await tab.innerText('.save-result'), /attachments\/Twin and users\/u1\/attachments\/twin would overwrite each other/);
+    assert.equal(Object.keys(await filesIn(tab)).length, Object.keys(found).length, 'nothing was written');
+    await close();
+  });
+
   test('Cancel stops a save: what is there is whole', inBrowser, async () => {
     const { tab, close } = await atSave();
     await tab.evaluate(() => {
@@ -331,6 +355,13 @@ test('French and German are complete', inBrowser, async () => {
     await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
     await verdict(tab);
     assert.doesNotMatch(await tab.innerText('main'), /\b(The|of the|users|files)\b/);
+    await tab.click('.lock');
+    const lacking = join(scratch, `lacking-${code}`);
+    cpSync(draft.folder, lacking, { recursive: true });
+    rmSync(join(lacking, 'users/u1/attachments/big'));
+    await open(tab, { folder: lacking, privateKey: draft.privateKey });
+    assert.equal(await verdict(tab), 'bad');
+    assert.match(await tab.innerText('.findings'), code === 'fr' ? /big figure dans le manifeste, mais n’est pas là/ : /big steht im Manifest, ist aber nicht da/);
     await close();
   }
 });

@@ -3,6 +3,8 @@
 use sha2::{Digest, Sha256 as Hasher};
 use wasm_bindgen::prelude::*;
 
+use crate::crc::Crc32;
+
 /// A SHA-256 in the making.
 #[wasm_bindgen]
 #[derive(Default)]
@@ -34,7 +36,7 @@ impl Sha256 {
 /// The CRC-32 (ISO 3309) of what gave `crc`, followed by `bytes`.
 #[wasm_bindgen]
 pub fn crc32(bytes: &[u8], crc: u32) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(crc);
-    hasher.update(bytes);
-    hasher.finalize()
+    let mut sum = Crc32::after(crc);
+    sum.update(bytes);
+    sum.value()
 }

@@ -1,8 +1,8 @@
 // The result of the check, in a sentence and in detail.
 import type { App } from '../app.js';
-import { t } from '../texts/index.js';
+import { maybe, t } from '../texts/index.js';
 import type { Finding } from '../types.js';
-import { alien, h, put } from '../ui/dom.js';
+import { alien, h, put, type Child } from '../ui/dom.js';
 import { bytes, number, span } from '../ui/format.js';
 import { icon } from '../ui/icons.js';
 
@@ -81,10 +81,20 @@ export function findingList (findings: Finding[]): HTMLElement {
   const list = h('ul', { class: 'findings' });
   const draw = (count: number) => put(list,
     findings.slice(0, count).map((finding) => h('li', { class: finding.severity, 'data-code': finding.code },
-      h('span', { class: `tag ${finding.severity}` }, t(`severity.${finding.severity}`)), ' ', alien(sentenceOf(finding), { lang: 'en' }))),
+      h('span', { class: `tag ${finding.severity}` }, t(`severity.${finding.severity}`)), ' ', told(finding))),
     count < findings.length && h('li', null, h('button', { type: 'button', class: 'quiet', onclick: () => draw(findings.length) }, t('more', { n: findings.length - count }))));
   draw(SHOWN_AT_ONCE);
   return list;
+}
+
+// The words after which the core says what exactly.
+const IN_DETAIL = new Set(['damaged', 'loss', 'user-manifest']);
+
+/** A finding in the reader's language; what is known in English only is marked as such. */
+function told (finding: Finding): Child {
+  const words = maybe(`finding.${finding.code}`, '');
+  if (words === '') return alien(sentenceOf(finding), { lang: 'en' });
+  return [alien(finding.path), ' ', words, IN_DETAIL.has(finding.code) && h('small', { class: 'original' }, alien(sentenceOf(finding), { lang: 'en' }))];
 }
 
 /** A finding with its path in front, once. */

@@ -40,7 +40,7 @@ export function evidence (app: App, user?: UserInfo) {
       seconds: Math.round(verification.seconds * 1000) / 1000,
       filesChecked: verification.outcome?.files ?? 0,
       recordsChecked: verification.outcome?.records ?? 0,
-      checked: ['authenticity of every sealed block', 'structure of compressed files and records', ...(info.inventoried ? ['size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory', 'that no file is missing or added'] : [])],
+      checked: [...(info.encrypted ? ['authenticity of every sealed block'] : []), 'structure of compressed files and records', ...(info.inventoried ? ['size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory', 'that no file is missing or added'] : [])],
       notProven: ['who made the archive', 'that it is the newest', ...(info.inventoried ? [] : ['that no file was removed, swapped, or cut between blocks'])],
     },
     findings: findings.map((finding) => ({ severity: finding.severity, code: finding.code, path: finding.path, sentence: sentenceOf(finding) })),

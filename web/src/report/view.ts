@@ -14,10 +14,10 @@ export function reportView (app: App, user?: UserInfo): View {
   const opened = app.opened;
   const report = evidence(app, user);
   if (opened === undefined || report === undefined) return { title: 'report.title', element: h('div') };
-  const { verification } = opened;
+  const { info, verification } = opened;
   const asJson = () => {
     const text = JSON.stringify(evidence(app, user), null, 2);
-    offer(new Blob([text], { type: 'application/json' }), fileName(`pryv-backup-${opened.info.id.slice(0, 8)}${user === undefined ? '' : `-${user.username}`}-report.json`));
+    offer(new Blob([text], { type: 'application/json' }), fileName(`pryv-backup-${info.id.slice(0, 8)}${user === undefined ? '' : `-${user.username}`}-report.json`));
   };
   const rows = (pairs: Array<[string, unknown]>) => h('dl', { class: 'facts' }, pairs.map(([name, value]) => [h('dt', null, name), h('dd', null, value as Node)]));
   // What a missing inventory means is said above them.
@@ -37,10 +37,10 @@ export function reportView (app: App, user?: UserInfo): View {
         [t('report.checked.took'), span(verification.seconds)],
         [t('report.checked.files'), number(report.verification.filesChecked)],
         [t('report.checked.records'), number(report.verification.recordsChecked)],
-        [t('report.cipher'), t(opened.info.engine === 'host' ? 'engine.host' : 'engine.wasm')],
+        [t('report.cipher'), t(info.engine === 'host' ? 'engine.host' : 'engine.wasm')],
       ]),
-      h('h3', null, t('report.proven')), h('ul', null, [t('proof.blocks'), t('proof.structure'), opened.info.inventoried && t('proof.complete')].filter(Boolean).map((text) => h('li', null, text as string))),
-      h('h3', null, t('report.notproven')), h('ul', null, [t('proof.origin'), t('proof.newest'), !opened.info.inventoried && t(opened.info.encrypted ? 'proof.incomplete.sealed' : 'proof.incomplete.cleartext')].filter(Boolean).map((text) => h('li', null, text as string))),
+      h('h3', null, t('report.proven')), h('ul', null, [info.encrypted && t('proof.blocks'), t('proof.structure'), info.inventoried && t('proof.complete')].filter(Boolean).map((text) => h('li', null, text as string))),
+      h('h3', null, t('report.notproven')), h('ul', null, [t('proof.origin'), t('proof.newest'), !info.inventoried && t(info.encrypted ? 'proof.incomplete.sealed' : 'proof.incomplete.cleartext')].filter(Boolean).map((text) => h('li', null, text as string))),
       findings.length > 0 && [h('h3', null, t('report.findings')), findingList(findings)]),
     h('section', { class: 'card' }, h('h2', null, t('users.title')),
       h('table', { class: 'plain' }, h('thead', null, h('tr', null, h('th', { scope: 'col' }, t('users.name')), h('th', { scope: 'col' }, t('report.holds')))),

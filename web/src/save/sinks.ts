@@ -45,7 +45,10 @@ function downloadSink (name: string, type: string): Sink {
       return piece.buffer;
     },
     async close () {
-      offer(new Blob(parts, { type }), name);
+      const whole = new Blob(parts, { type });
+      // Chromium may lose a part that it has no room for, and says so when it is read only.
+      await whole.slice(-1).arrayBuffer().catch(() => { throw new CallError('failed', t('save.lost')); });
+      offer(whole, name);
     },
     async abort () {
       parts.length = 0;
@@ -74,14 +77,17 @@ export class FolderSink {
   #stream: FileSystemWritableFileStream | undefined;
   #discard: (() => Promise<void>) | undefined;
 
-  private constructor (readonly name: string, private readonly root: FileSystemDirectoryHandle) {}
+  /** `caseless`: the disk takes `A` and `a` for the same. */
+  private constructor (readonly name: string, private readonly root: FileSystemDirectoryHandle, readonly caseless: boolean) {}
 
   /** Lets the user choose a folder and makes a new one in it; undefined when they changed their mind. */
   static async choose (name: string): Promise<FolderSink | undefined> {
     try {
       const chosen: FileSystemDirectoryHandle = await (window as any).showDirectoryPicker({ id: 'save-folder', mode: 'readwrite' });
       const fresh = await freshName(chosen, name);
-      return new FolderSink(`${chosen.name}/${fresh}`, await chosen.getDirectoryHandle(fresh, { create: true }));
+      const made = await chosen.getDirectoryHandle(fresh, { create: true });
+      const caseless = await chosen.getDirectoryHandle(fresh.toUpperCase()).then(() => true, () => false);
+      return new FolderSink(`${chosen.name}/${fresh}`, made, caseless);
     } catch (error) {
       if ((error as DOMException).name === 'AbortError') return undefined;
       throw new CallError('failed', t('save.failed', { why: (error as Error).message }));

@@ -58,7 +58,7 @@ export function saveView (app: App, user?: UserInfo): View {
     const sink = await FolderSink.choose(base);
     if (sink === undefined) return undefined;
     try {
-      const outcome = await app.client.call<Outcome>('saveFolder', options(), task.options((value) => sink.take(value)));
+      const outcome = await app.client.call<Outcome>('saveFolder', { ...options(), caseless: sink.caseless }, task.options((value) => sink.take(value)));
       return { where: sink.name, outcome };
     } catch (error) {
       await sink.abort();

@@ -8,7 +8,7 @@ const HEADER_START = 12;
 const LONGEST_HEADER = 65536;
 const LONGEST_FRAME = 1 << 24;
 // So many bytes of frames are being opened while the core works on those before.
-const IN_FLIGHT = 6 * 1024 * 1024;
+const IN_FLIGHT = 3 * 1024 * 1024;
 
 /** A frame as it was found: its length, and what was in it unless it is not authentic. */
 export interface Frame { length: number, plain: Uint8Array<ArrayBuffer> | undefined }

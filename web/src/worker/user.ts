@@ -4,12 +4,14 @@ import type { Job } from '../rpc.js';
 import type { Filter, IndexInfo, Kind, Line, QueryResult, Row, SeriesInfo, Timeline, UserData } from '../records.js';
 import type { PlannedFile } from '../types.js';
 import type { Archive } from './archive.js';
-import { Sha256, owned } from './core.js';
+import { Sha256, outside } from './core.js';
 import { fromAudit, fromEvent } from './index/adapt.js';
 import { mask, reduce, rowsOf, search, timeline, valuesOf } from './index/query.js';
 import { RecordIndex, parsed } from './index/records.js';
 import { listSeries, readSeries } from './index/series.js';
+import { Gather } from './output/gather.js';
 import { csv, json } from './output/table.js';
+import { knownDigest } from './work.js';
 
 // A sealed file is its header, and frames of 64 KiB with a length and a tag each.
 const HEADER = 67;
@@ -184,17 +186,22 @@ export class UserSession {
   /** One attachment, piece by piece. */
   async attachment (fileId: string, job: Job): Promise<{ path: string, size: number, sha256: string }> {
     const file = this.archive.file(`users/${this.userId}/attachments/${fileId}`);
-    const digest = new Sha256();
+    const known = knownDigest(file);
+    const digest = known === undefined ? new Sha256() : undefined;
     let size = 0;
-    for await (const view of this.archive.stream(file, { gunzip: false })) {
-      const bytes = owned(view);
-      size += bytes.length;
-      digest.update(bytes);
-      await job.emit({ bytes, progressOf: { done: size, total: file.size, path: file.path } }, [bytes.buffer]);
+    const gather = new Gather(job, (bytes) => ({ bytes, progressOf: { done: size, total: file.size, path: file.path } }));
+    try {
+      for await (const view of this.archive.stream(file, { gunzip: false })) {
+        const piece = outside(view);
+        size += piece.length;
+        digest?.update(piece);
+        await gather.put(piece);
+      }
+      await gather.flush();
+      return { path: file.path, size, sha256: known ?? digest?.finish() ?? '' };
+    } finally {
+      digest?.free();
     }
-    const sha256 = digest.finish();
-    digest.free();
-    return { path: file.path, size, sha256 };
   }
 
   #of (kind: Kind): Looking {

@@ -1,4 +1,5 @@
-import { kindOf, messageOf } from '../../../npm/src/errors.js';
+import { collisionIn } from '../../../npm/src/collision.js';
+import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
 import type { Job } from '../rpc.js';
 import type { ExportedFile, Finding, Outcome, Plan, PlannedFile, Summary } from '../types.js';
 import type { Archive } from './archive.js';
@@ -37,11 +38,16 @@ export async function verify (archive: Archive, user: string | undefined, job: J
   return outcome;
 }
 
-export interface SaveOptions { user?: string, manifest: boolean }
+/** `caseless`: it goes to a disk on which `A` and `a` are one file. */
+export interface SaveOptions { user?: string, manifest: boolean, caseless?: boolean }
 
 /** Decrypts files into the output, in the order of the producer: the manifests last. */
-export async function save (archive: Archive, output: Output, { user, manifest }: SaveOptions, job: Job): Promise<Outcome> {
+export async function save (archive: Archive, output: Output, { user, manifest, caseless = false }: SaveOptions, job: Job): Promise<Outcome> {
   const plan = archive.planOf(user);
+  const pair = collisionIn(plan.files.map(({ path }): [string, string] => [path, path]), caseless);
+  if (pair !== undefined) {
+    throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other there: save as a ZIP, or into a folder on a disk that tells upper from lower case`);
+  }
   const outcome = start(plan);
   const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), job);
   for (const file of plan.files) {
@@ -68,8 +74,7 @@ async function saveFile (archive: Archive, file: PlannedFile, output: Output, ou
   }
   // Without an inventory only the end of the gzip data shows that nothing was cut off.
   const inflation = file.gzip && file.expected === null ? new InflationCheck(file) : undefined;
-  // An authentic inventory holds the digest of what was sealed, and the file's tags bind the file to it.
-  const known = file.encrypted ? file.expected?.contentSha256 : file.expected?.sha256;
+  const known = knownDigest(file);
   const digest = known === undefined ? new Sha256() : undefined;
   await output.create(file.path);
   try {
@@ -91,6 +96,11 @@ async function saveFile (archive: Archive, file: PlannedFile, output: Output, ou
     inflation?.free();
     digest?.free();
   }
+}
+
+/** The digest of a file's content, from an authentic inventory: what is sealed is bound to it by its salt, its size and its tags. */
+export function knownDigest (file: PlannedFile): string | undefined {
+  return file.encrypted ? file.expected?.contentSha256 : file.expected?.sha256;
 }
 
 /** manifest.json comes last, so that it stands for a complete tree. */

@@ -1,4 +1,5 @@
 import { DecryptError } from '../../../../npm/src/errors.js';
+import { blocksOf } from './blocks.js';
 
 /** Where an archive's files come from. */
 export interface Source {
@@ -6,36 +7,6 @@ export interface Source {
   list (): Array<[string, number]>
   /** The bytes of a file, block by block, each good until the next is asked for. */
   read (path: string): AsyncIterable<Uint8Array>
-}
-
-// Bytes that are read at once: a file of the disk comes through another process of the browser, at a price per request. (Its stream
-// would go into one buffer again and again, but Chromium lets some streams of large files stand still for ever.)
-const BLOCK = 8 * 1024 * 1024;
-// So many blocks are being read while one is worked on.
-const AHEAD = 2;
-
-/** Bytes of a blob, block by block, each good until the next is asked for. */
-export async function * blocksOf (blob: Blob, path: string): AsyncGenerator<Uint8Array> {
-  const coming: Array<Promise<ArrayBuffer>> = [];
-  let asked = 0;
-  for (;;) {
-    for (; coming.length < AHEAD && asked < blob.size; asked += BLOCK) {
-      const block = blob.slice(asked, asked + BLOCK).arrayBuffer();
-      block.catch(() => {}); // a failure is told when its block is asked for
-      coming.push(block);
-    }
-    const next = coming.shift();
-    if (next === undefined) return;
-    let block;
-    try {
-      block = new Uint8Array(await next);
-    } catch (error) {
-      throw error instanceof DOMException ? new DecryptError('failed', `cannot read ${path}: ${error.message}`) : error;
-    }
-    yield block;
-    // Given back at once: left to the garbage collector, hundreds of megabytes would pile up.
-    (block.buffer as { transfer?: (length: number) => ArrayBuffer }).transfer?.(0);
-  }
 }
 
 /** A source over blobs by path. */

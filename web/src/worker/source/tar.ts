@@ -1,6 +1,6 @@
 import { DecryptError } from '../../../../npm/src/errors.js';
 import type { Entry } from './container.js';
-import { blocksOf } from './source.js';
+import { blocksOf } from './blocks.js';
 
 const RECORD = 512;
 

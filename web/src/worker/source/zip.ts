@@ -1,6 +1,6 @@
 import { DecryptError } from '../../../../npm/src/errors.js';
 import type { Entry } from './container.js';
-import { blocksOf } from './source.js';
+import { blocksOf } from './blocks.js';
 
 const END = 0x06054b50;
 const END_64_LOCATOR = 0x07064b50;
