@@ -30,6 +30,12 @@ if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && [ "$(id -u)" = 0 ]
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold postgresql >/dev/null
 fi
 
+# Some tests make system calls fail, as other file systems do; without it those are SKIPPED.
+if ! command -v strace >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null
+fi
+
 # The page is tested in real browsers; elsewhere CHROMIUM and FIREFOX say where they are, and without them those tests are SKIPPED.
 browsers=()
 [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || browsers+=(chromium)

@@ -13,6 +13,7 @@ mod since;
 mod sqlite;
 mod staging;
 mod texts;
+mod tree;
 pub mod write;
 
 use crate::config::{Config, Engine};

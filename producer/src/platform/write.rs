@@ -7,7 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::Read,
+    io::{self, Read},
 };
 
 use super::{Collection, PlatformError, Shared, User};
@@ -260,14 +260,12 @@ pub enum RestoreError {
     #[error(transparent)]
     Platform(#[from] PlatformError),
     /// A file of the platform cannot be written.
-    #[error(
-        "cannot write {path}: {source}; check that the disk has room and that this user may write there"
-    )]
+    #[error("cannot write {path}: {source}; {}", advice(.source))]
     Write {
         /// The file.
         path: std::path::PathBuf,
         /// What the system answered.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A record of the archive is not what the format says, or is there twice.
     #[error("{collection}: {what}")]
@@ -296,4 +294,24 @@ pub enum RestoreError {
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] decryptor_wasm::Error),
+}
+
+const THERE: &str = "something else is there: look what it is, and move it away";
+
+/// What to do about what the system answered.
+fn advice(source: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match source.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "make room there",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            "check that this user may write there, and restore again"
+        }
+        Kind::AlreadyExists
+        | Kind::IsADirectory
+        | Kind::NotADirectory
+        | Kind::DirectoryNotEmpty => THERE,
+        // A link, where none is followed.
+        _ if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => THERE,
+        _ => "see the system's log, and restore again",
+    }
 }

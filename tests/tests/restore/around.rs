@@ -184,26 +184,32 @@ fn a_backup_is_moved_across_file_systems() {
     let target = stage.sqlite();
     let to = small.0.join("deep/moved");
     let failed = target.restore(&archive, &["--move-on-success", to.to_str().unwrap()]);
-    assert_eq!(failed.status.code(), Some(1), "{}", text(&failed));
-    assert!(
-        text(&failed).contains("could not be moved"),
-        "{}",
-        text(&failed)
-    );
+    let said = report(&failed);
+    assert_eq!(failed.status.code(), Some(5), "{said}");
+    let why = said["archiveFailed"].as_str().unwrap();
+    assert!(why.contains("could not be moved"), "{why}");
+    assert_eq!(said["users"][3]["outcome"], "restored", "{said}");
+    assert_eq!(said["archive"], archive.to_str().unwrap());
     assert!(folder::tree(&archive) == before && !to.exists());
+    let times = |root: &Path| {
+        let time = |path: &String| fs::metadata(root.join(path)).unwrap().modified().unwrap();
+        before.keys().map(time).collect::<Vec<_>>()
+    };
+    let made = times(&archive);
     let disk = SmallDisk::mount(stage.at("large"), "size=200m").unwrap();
     let to = disk.0.join("deep/moved");
     let flags = ["--overwrite", "--move-on-success", to.to_str().unwrap()];
     let done = target.restore(&archive, &flags);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done));
     assert!(folder::tree(&to) == before && !archive.exists());
+    assert!(times(&to) == made);
     assert_eq!(report(&done)["archive"], to.to_str().unwrap());
     // There is something there already.
     let again = target.restore(
         &to,
         &["--overwrite", "--move-on-success", to.to_str().unwrap()],
     );
-    assert_eq!(again.status.code(), Some(1), "{}", text(&again));
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again));
     assert!(folder::tree(&to) == before);
 }
 

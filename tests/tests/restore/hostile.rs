@@ -17,7 +17,7 @@ use std::{
 };
 
 /// The archive is refused, with exactly so many lines that say why, and nothing was written.
-fn refused(stage: &Stage, archive: &Path, code: i32, says: &str) {
+pub fn refused(stage: &Stage, archive: &Path, code: i32, says: &str) {
     for target in targets(stage) {
         let before = target.rows();
         let done = target.restore(archive, &[]);
@@ -34,7 +34,7 @@ fn refused(stage: &Stage, archive: &Path, code: i32, says: &str) {
 }
 
 /// One user of the archive cannot be restored, for this reason; the others are.
-fn costs_one_user(stage: &Stage, archive: &Path, user: &str, says: &str) {
+pub fn costs_one_user(stage: &Stage, archive: &Path, user: &str, says: &str) {
     for target in targets(stage) {
         let done = target.restore(archive, &[]);
         assert_eq!(done.status.code(), Some(5), "{}", text(&done));
@@ -61,7 +61,7 @@ fn costs_one_user(stage: &Stage, archive: &Path, user: &str, says: &str) {
 }
 
 /// Nothing lies where only a path that leads out of the platform leads.
-fn untouched(stage: &Stage) {
+pub fn untouched(stage: &Stage) {
     for place in ["evil", "../evil", "users/evil"] {
         assert!(!stage.at(place).exists(), "{place}");
     }

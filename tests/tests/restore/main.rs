@@ -1,6 +1,7 @@
 //! Restores: what comes back is what was there, whole users only, whatever comes between.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod after;
 mod around;
 mod bulk;
 mod chains;
@@ -12,7 +13,9 @@ mod hostile;
 mod integrity;
 mod kills;
 mod owners;
+mod places;
 mod postgres;
+mod records;
 mod round_trips;
 mod shared;
 mod sqlite;

@@ -24,6 +24,7 @@ use std::{
 use decryptor_wasm::{chain::caution, plan::Severity};
 
 use self::{
+    after::After,
     conflicts::Wanted,
     report::{Outcome, Report, Restored},
 };
@@ -79,6 +80,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         }
         only(&mut archive, user)?;
     }
+    let after = After::plan(dir, how)?;
     let _graceful = interrupt::finish_gracefully();
     verify(&archive, args)?;
     let mut report = Report {
@@ -87,12 +89,14 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         dry_run: args.dry_run || how.verify_only,
         verified_only: how.verify_only,
         recovered: Vec::new(),
+        undone: Vec::new(),
         warnings: warnings(&archive),
         users: Vec::new(),
         platform: 0,
         platform_left_out: BTreeMap::new(),
         platform_lost: BTreeMap::new(),
         platform_failed: None,
+        archive_failed: None,
         archive: Some(dir.display().to_string()),
         seconds: 0.0,
     };
@@ -120,7 +124,11 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     let writer = writer.as_ref();
     if !args.dry_run {
         for recovered in writer.recover()? {
-            report.recovered.push(recovered.user.username);
+            let of = match recovered.finished {
+                true => &mut report.recovered,
+                false => &mut report.undone,
+            };
+            of.push(recovered.user.username);
         }
     }
     obstacles(writer, &archive, &config, &mut report)?;
@@ -217,7 +225,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     }
     report.users = done.into_iter().map(|done| done.report).collect();
     if !args.dry_run && report.complete() {
-        after::archive(dir, how, &mut report)?;
+        after.iter().for_each(|after| after.run(&mut report));
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)

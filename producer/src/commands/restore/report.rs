@@ -20,8 +20,10 @@ pub struct Report {
     /// Nothing but the backup was looked at.
     #[serde(skip)]
     pub verified_only: bool,
-    /// Users whom an earlier run had left between two states.
+    /// Users whom an earlier run had decided to make stand, and who were put in place.
     pub recovered: Vec<String>,
+    /// Users whom an earlier run had not come to decide about: they are as before it.
+    pub undone: Vec<String>,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// One for each user of the archive.
@@ -36,6 +38,9 @@ pub struct Report {
     /// Why what all users share could not be written to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform_failed: Option<String>,
+    /// Why the archive could not be moved or removed as it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive_failed: Option<String>,
     /// Where the archive is now; none when it was removed.
     pub archive: Option<String>,
     /// Whole run.
@@ -102,10 +107,11 @@ pub struct Integrity {
 }
 
 impl Report {
-    /// 5 when a user was skipped, failed, or lost something, or may have in an earlier run.
+    /// 5 when a user was skipped, failed, or lost something, or may have in an earlier run, or when what comes after could not be done.
     pub fn exit_code(&self) -> u8 {
         let whole = |user: &Restored| user.outcome == Outcome::WouldBeRestored || user.is_whole();
-        if self.users.iter().all(whole) && self.shared_is_whole() {
+        let after = self.shared_is_whole() && self.archive_failed.is_none();
+        if self.users.iter().all(whole) && after {
             0
         } else {
             5
@@ -128,6 +134,9 @@ impl Report {
         for user in &self.recovered {
             let _ = writeln!(text, "{}: an earlier run was finished", printable(user));
         }
+        for user in &self.undone {
+            let _ = writeln!(text, "{}: an earlier run was undone", printable(user));
+        }
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {}", printable(warning));
         }
@@ -146,6 +155,9 @@ impl Report {
         }
         for (why, count) in &self.platform_lost {
             let _ = writeln!(text, "platform: {count} entries LOST: {}", printable(why));
+        }
+        if let Some(failure) = &self.archive_failed {
+            let _ = writeln!(text, "backup: FAILED: {}", printable(failure));
         }
         for (why, count) in &self.platform_left_out {
             let _ = writeln!(

@@ -261,7 +261,9 @@ fn advice(code: &SqlState) -> &'static str {
         }
         "53300" => "the server has no connection left: raise its max_connections",
         "42P01" | "3F000" => "check that this is the database of a Pryv.io platform",
-        "42501" => "grant this user the right to read all tables",
+        "42501" => {
+            "grant this user the rights on all tables: to read them for a backup, to write them for a restore"
+        }
         "57014" | "57P01" | "57P02" | "57P03" | "40001" => "run the backup again",
         _ => "see the server's log",
     }

@@ -4,20 +4,22 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::refused;
+use super::{names, new_file, place, refused};
 use crate::platform::lock;
 use crate::platform::write::RestoreError;
-
-const ENDING: &str = "begun";
 
 /// The list, a file beside the journals.
 pub struct Begun {
     path: PathBuf,
+    /// What an earlier version called it.
+    former: PathBuf,
     file: Mutex<Option<File>>,
 }
 
@@ -34,14 +36,15 @@ pub struct Entry {
 
 impl Begun {
     pub(super) fn new(root: &Path, archive_id: &str) -> Self {
-        let name: String = archive_id.chars().take(32).collect();
+        let [path, former] = names::begun(root, archive_id);
         Self {
-            path: root.join(name).with_extension(ENDING),
+            path,
+            former,
             file: Mutex::default(),
         }
     }
 
-    /// Adds a user.
+    /// Adds a user; whether that outlives a crash is for [`Self::sync`].
     ///
     /// # Errors
     /// When the disk refuses.
@@ -54,6 +57,7 @@ impl Begun {
                 OpenOptions::new()
                     .create(true)
                     .append(true)
+                    .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                     .open(&self.path)
                     .map_err(failed)?,
             ),
@@ -67,19 +71,33 @@ impl Begun {
         file.write_all(&line).map_err(failed)
     }
 
+    /// Who was added stays so whatever happens to the machine.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), RestoreError> {
+        if let Some(file) = &*lock(&self.file) {
+            file.sync_data().map_err(|e| refused(&self.path, e))?;
+            place::sync(self.path.parent().unwrap_or(&self.path))?;
+        }
+        Ok(())
+    }
+
     /// Who is on the list. A last line that was cut is of a user who did not come to stand.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, RestoreError> {
-        let text = match fs::read_to_string(&self.path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|e| refused(&self.path, e))?,
-        };
-        let lines = text.lines();
-        Ok(lines
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect())
+        let mut all = Vec::new();
+        for path in [&self.former, &self.path] {
+            let text = match fs::read_to_string(path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(|e| refused(path, e))?,
+            };
+            let entries = text.lines().map(serde_json::from_str);
+            all.extend(entries.filter_map(Result::ok));
+        }
+        Ok(all)
     }
 
     /// Whether the restore of another archive was stopped here, and not taken up.
@@ -91,7 +109,8 @@ impl Begun {
         };
         entries.flatten().any(|entry| {
             let path = entry.path();
-            path != self.path && path.extension().is_some_and(|e| e == ENDING)
+            let is_list = entry.file_name().to_str().is_some_and(names::is_begun);
+            is_list && path != self.path && path != self.former
         })
     }
 
@@ -104,11 +123,13 @@ impl Begun {
         let mut left = self.entries()?;
         left.retain(|entry| !users.contains(&entry.user_id));
         *lock(&self.file) = None;
+        let remove = |path: &Path| match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(path, e)),
+            _ => Ok(()),
+        };
         if left.is_empty() {
-            return match fs::remove_file(&self.path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
-                _ => Ok(()),
-            };
+            remove(&self.path)?;
+            return remove(&self.former);
         }
         let mut lines = Vec::new();
         for entry in &left {
@@ -116,9 +137,10 @@ impl Begun {
             lines.push(b'\n');
         }
         let aside = self.path.with_extension("tmp");
-        let mut file = File::create(&aside).map_err(failed)?;
+        let mut file = new_file(&aside)?;
         file.write_all(&lines).map_err(failed)?;
         file.sync_all().map_err(failed)?;
-        fs::rename(&aside, &self.path).map_err(failed)
+        fs::rename(&aside, &self.path).map_err(failed)?;
+        remove(&self.former)
     }
 }

@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
+use rustix::fs::syncfs;
 use serde::{Deserialize, Serialize};
 
-use super::{owner, refused, remove};
+use super::place::{put, sync};
+use super::{names, new_file, owner, refused, remove};
 use crate::platform::attachments::folder;
 use crate::platform::write::RestoreError;
 use crate::platform::{PlatformError, User};
@@ -58,16 +59,29 @@ struct Stored {
 }
 
 impl Journal {
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn read(base: &Path, path: &Path) -> Result<Self, RestoreError> {
-        let bytes = fs::read(path).map_err(|e| refused(path, e))?;
-        let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| {
+        let unreadable = |why: &dyn std::fmt::Display| {
             RestoreError::Platform(PlatformError::Record {
                 path: path.to_owned(),
-                what: format!("the journal of a restore cannot be read ({e}); restore this user again with --overwrite after removing it"),
+                what: format!(
+                    "the journal of a restore cannot be read ({why}); restore this user again with --overwrite after removing it"
+                ),
             })
-        })?;
+        };
+        let bytes = fs::read(path).map_err(|e| refused(path, e))?;
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| unreadable(&e))?;
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let root = path.parent().unwrap_or(base);
+        let staged = names::files_of(root, name, &stored.user_id)
+            .ok_or_else(|| unreadable(&"it is of another user than its name says"))?;
         Ok(Self {
-            staged: path.with_extension(""),
+            staged,
             base: base.to_owned(),
             path: path.to_owned(),
             user: User {
@@ -97,7 +111,8 @@ impl Journal {
     }
 
     fn aside(&self) -> PathBuf {
-        self.path.with_extension("tmp")
+        let root = self.path.parent().unwrap_or(&self.path);
+        names::new_journal(root, &self.user.user_id)
     }
 
     fn write_aside(&self) -> Result<File, RestoreError> {
@@ -116,7 +131,7 @@ impl Journal {
         let aside = self.aside();
         let failed = |e| refused(&aside, e);
         let text = serde_json::to_vec(&stored).map_err(|e| failed(e.into()))?;
-        let mut file = File::create(&aside).map_err(failed)?;
+        let mut file = new_file(&aside)?;
         file.write_all(&text).map_err(failed)?;
         Ok(file)
     }
@@ -137,36 +152,30 @@ impl Journal {
             if let Some(parent) = place.parent() {
                 owner::make(parent)?;
             }
-            let swap = |flags| renameat_with(CWD, &staged, CWD, &place, flags);
-            match swap(RenameFlags::EXCHANGE) {
-                Err(rustix::io::Errno::NOENT) => swap(RenameFlags::NOREPLACE),
-                other => other,
-            }
-            .map_err(|e| refused(&place, e.into()))?;
-            if let Some(parent) = place.parent() {
-                sync(parent)?;
-            }
+            put(&staged, &place)?;
         }
         self.keep()
     }
 
     /// What a restore knows nothing of stays where it was.
     fn keep(&self) -> Result<(), RestoreError> {
-        for (number, owner) in self.owners.iter().enumerate() {
-            let former = self.staged.join(number.to_string());
-            let Some(place) = folder(&self.base, owner) else {
+        for former in entries(&self.staged)? {
+            let name = former.file_name();
+            let number = name.and_then(OsStr::to_str).and_then(names::number);
+            let owner = number.and_then(|number| self.owners.get(number));
+            let Some(place) = owner.and_then(|owner| folder(&self.base, owner)) else {
                 continue;
             };
-            let entries = match fs::read_dir(&former) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                other => other.map_err(|e| refused(&former, e))?,
-            };
-            for entry in entries {
-                let entry = entry.map_err(|e| refused(&former, e))?;
-                let name = entry.file_name();
-                let to = place.join(&name);
-                if name != OsStr::new(MARKER) && !made_anew(&name) && !to.exists() {
-                    fs::rename(entry.path(), &to).map_err(|e| refused(&to, e))?;
+            for path in entries(&former)? {
+                let Some(name) = path.file_name() else {
+                    continue;
+                };
+                let to = place.join(name);
+                if name != OsStr::new(MARKER)
+                    && !made_anew(name)
+                    && fs::symlink_metadata(&to).is_err()
+                {
+                    fs::rename(&path, &to).map_err(|e| refused(&to, e))?;
                 }
             }
         }
@@ -211,10 +220,14 @@ fn made_anew(name: &OsStr) -> bool {
     })
 }
 
-fn sync(folder: &Path) -> Result<(), RestoreError> {
+/// What lies in a folder, which may be missing.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
     let failed = |e| refused(folder, e);
-    File::open(folder)
-        .map_err(failed)?
-        .sync_all()
-        .map_err(failed)
+    match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => found
+            .map_err(failed)?
+            .map(|entry| entry.map(|entry| entry.path()).map_err(failed))
+            .collect(),
+    }
 }

@@ -1,23 +1,25 @@
 //! Files of users on their way in: they are made aside, beside the users' folders, and put in place as whole folders.
 //!
-//! `BASE/.pryv-backup-restore/<userId>/<n>` becomes the folder of one owner: the user, or the namespace of a series. Once the
+//! `BASE/.pryv-backup-restore/files-<userId>/<n>` becomes the folder of one owner: the user, or the namespace of a series. Once the
 //! user is decided to stand, a journal says so ([`Journal`]); whatever happens then, the next run finishes it. Without a journal
 //! nothing was touched, and what lies aside is removed.
 
 mod begun;
 mod journal;
+mod names;
 pub mod owner;
+mod place;
 
 pub use begun::Begun;
 pub use journal::{Journal, Mark};
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use decryptor_wasm::layout::is_safe_name;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::User;
 use super::attachments::folder;
@@ -46,10 +48,11 @@ impl Staging {
     pub fn open(base: &Path, archive_id: &str) -> Result<Self, RestoreError> {
         let mut staging = Self::look(base, archive_id);
         let root = &staging.root;
-        let path = root.join("lock");
+        let path = root.join(names::LOCK);
         loop {
             owner::make(root)?;
-            let lock = File::create(&path).map_err(|e| refused(&path, e))?;
+            place::is_ours(base, root)?;
+            let lock = new_file(&path)?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
                 RestoreError::Conflict {
                     what: format!(
@@ -59,7 +62,7 @@ impl Staging {
                 }
             })?;
             // One that has ended meanwhile may have taken the file away.
-            let same = match (lock.metadata(), fs::metadata(&path)) {
+            let same = match (lock.metadata(), fs::symlink_metadata(&path)) {
                 (Ok(ours), Ok(there)) => ours.ino() == there.ino(),
                 _ => false,
             };
@@ -97,8 +100,8 @@ impl Staging {
         }
         Ok(Staged {
             base: self.base.clone(),
-            journal: self.root.join(format!("{}.json", user.user_id)),
-            root: self.root.join(&user.user_id),
+            journal: names::journal(&self.root, &user.user_id),
+            root: names::files(&self.root, &user.user_id),
             user: user.clone(),
             owners: Vec::new(),
             done: false,
@@ -111,33 +114,46 @@ impl Staging {
     /// When they cannot be read.
     pub fn journals(&self) -> Result<Vec<Journal>, RestoreError> {
         let mut journals = Vec::new();
-        if !self.root.exists() {
+        if !place::is_ours(&self.base, &self.root)? {
             return Ok(journals);
         }
-        let failed = |e| refused(&self.root, e);
-        for entry in fs::read_dir(&self.root).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|e| e == "json") {
-                journals.push(Journal::read(&self.base, &path)?);
+        for (name, is_dir) in self.entries()? {
+            if !is_dir && names::is_journal(&name) {
+                journals.push(Journal::read(&self.base, &self.root.join(name))?);
             }
         }
         journals.sort_by(|a, b| a.user.user_id.cmp(&b.user.user_id));
         Ok(journals)
     }
 
-    /// Removes what lies aside of users whom no journal names.
+    /// Files and folders in the place aside: their names, and whether they are folders.
+    fn entries(&self) -> Result<Vec<(String, bool)>, RestoreError> {
+        let failed = |e| refused(&self.root, e);
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let kind = entry.file_type().map_err(failed)?;
+            if let Ok(name) = entry.file_name().into_string()
+                && (kind.is_dir() || kind.is_file())
+            {
+                entries.push((name, kind.is_dir()));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Removes what lies aside of users whom no journal names. What no restore has put there stays.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn sweep(&self) -> Result<usize, RestoreError> {
-        let failed = |e| refused(&self.root, e);
         let mut removed = 0;
-        for entry in fs::read_dir(&self.root).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() && !path.with_extension("json").exists() {
+        for (name, is_dir) in self.entries()? {
+            let path = self.root.join(&name);
+            if is_dir && names::is_left(&self.root, &name) {
                 remove(&path)?;
                 removed += 1;
-            } else if path.extension().is_some_and(|e| e == "tmp") {
+            } else if !is_dir && names::is_new_journal(&name) {
                 fs::remove_file(&path).map_err(|e| refused(&path, e))?;
             }
         }
@@ -189,7 +205,7 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if self.lock.is_some() {
             // Nobody else has the lock. A folder that is not empty stays for the next run.
-            let _ = fs::remove_file(self.root.join("lock"));
+            let _ = fs::remove_file(self.root.join(names::LOCK));
             let _ = fs::remove_dir(&self.root);
         }
     }
@@ -215,12 +231,12 @@ impl Staged {
         let number = match self.owners.iter().position(|known| known == owner) {
             Some(number) => number,
             None => {
-                if !is_safe_name(owner) || folder(&self.base, owner).is_none() {
-                    return Err(RestoreError::Record {
-                        collection: "series",
-                        what: format!("the namespace {owner:?} names no folder"),
-                    });
-                }
+                let place = folder(&self.base, owner).filter(|_| is_safe_name(owner));
+                let place = place.ok_or_else(|| RestoreError::Record {
+                    collection: "series",
+                    what: format!("the namespace {owner:?} names no folder"),
+                })?;
+                place::check(&place, self.root.parent().unwrap_or(&self.base))?;
                 if self.owners.is_empty() {
                     remove(&self.root)?;
                 }
@@ -236,7 +252,7 @@ impl Staged {
     /// Whether the platform has a folder of this owner.
     #[must_use]
     pub fn stands(&self, owner: &str) -> bool {
-        folder(&self.base, owner).is_some_and(|path| path.exists())
+        folder(&self.base, owner).is_some_and(|path| fs::symlink_metadata(path).is_ok())
     }
 
     /// Stores an attachment of an event.
@@ -323,6 +339,17 @@ impl Drop for Staged {
             let _ = fs::remove_dir_all(&self.root);
         }
     }
+}
+
+/// A file in the place aside, empty and open to be written; one that is there is emptied, unless it is a link.
+fn new_file(path: &Path) -> Result<File, RestoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(|e| refused(path, e))
 }
 
 /// Removes a folder that may be missing.

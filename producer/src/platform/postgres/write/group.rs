@@ -213,13 +213,17 @@ impl GroupWriter for PostgresGroup<'_> {
             .connection()?
             .rows("SELECT pg_current_xact_id()::text")?;
         let xid = rows.into_iter().flatten().flatten().next();
-        let xid = xid.unwrap_or_default();
+        let xid = self.platform.mark(&xid.unwrap_or_default());
         for user in &self.users {
             self.platform.staging.begun.add(&user.user_id, Some(&xid))?;
         }
         let files = std::mem::take(&mut self.files).into_iter();
         let staged = files.map(|(_, files)| files.staged()).collect();
         let journals = decide(staged, &Mark::Transaction(xid.clone()))?;
+        if journals.is_empty() {
+            // Otherwise what brought the journals to the disk has brought the list too.
+            self.platform.staging.begun.sync()?;
+        }
         // From here on the next run knows what became of it.
         let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
         let committed = self.connection()?.run("COMMIT");

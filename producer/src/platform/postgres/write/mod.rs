@@ -28,6 +28,8 @@ use crate::platform::{Collection, User, lock};
 
 /// Users in one transaction.
 const TOGETHER: usize = 200;
+/// What the server answers about a transaction that it has not had yet.
+const IN_THE_FUTURE: &str = "(22023)";
 
 /// A platform whose base engine is PostgreSQL, as one that takes users.
 pub struct PostgresWriter {
@@ -37,6 +39,8 @@ pub struct PostgresWriter {
     pub(super) staging: Staging,
     pub(super) tables: Tables,
     age: Age,
+    /// What tells this server from another that was set up in its place; empty where that may not be asked.
+    cluster: String,
     pub(super) from_sqlite: bool,
     idle: Mutex<Vec<Connection>>,
 }
@@ -73,7 +77,10 @@ impl PostgresWriter {
         if matches!(index, Index::Postgres) {
             names.push("platform_kv");
         }
+        let cluster = connection.rows("SELECT system_identifier::text FROM pg_control_system()");
+        let cluster = cluster.unwrap_or_default().into_iter().flatten().flatten();
         Ok(Self {
+            cluster: cluster.collect(),
             tables: Tables::read(&connection, &names)?,
             age: Age::read(&connection)?,
             staging: staging()?,
@@ -227,10 +234,23 @@ pub(super) enum Fate {
 }
 
 impl PostgresWriter {
-    /// Asks the server what became of a transaction, by its id.
-    pub(super) fn fate(&self, id: &str) -> Result<Fate, RestoreError> {
+    /// What a transaction is known by: its id, and of which server that is.
+    pub(super) fn mark(&self, id: &str) -> String {
+        format!("{id}@{}", self.cluster)
+    }
+
+    /// Asks the server what became of a transaction. One that was set up anew counts from the beginning.
+    pub(super) fn fate(&self, mark: &str) -> Result<Fate, RestoreError> {
+        let (id, cluster) = mark.split_once('@').unwrap_or((mark, &self.cluster));
+        if cluster != self.cluster {
+            return Ok(Fate::Unknown);
+        }
         let sql = format!("SELECT pg_xact_status({}::xid8), ''", literal(id));
-        let rows = self.with(|connection| Ok(connection.rows(&sql)?))?;
+        let asked = self.with(|connection| Ok(connection.rows(&sql)?));
+        let rows = match asked {
+            Err(e) if e.to_string().contains(IN_THE_FUTURE) => return Ok(Fate::Unknown),
+            other => other?,
+        };
         let status = rows.into_iter().flatten().flatten().next();
         Ok(match status.as_deref() {
             Some("committed") => Fate::Committed,
@@ -263,10 +283,14 @@ impl PlatformWriter for PostgresWriter {
                     Fate::Aborted => false,
                     other => {
                         let what = match other {
-                            Fate::Open => "is still at work; wait for it, or end its connection",
-                            _ => {
-                                "is too long ago for the server to know its end; look whether the user stands, then remove the journal in .pryv-backup-restore"
+                            Fate::Open => {
+                                "is still at work: wait for it, or end its connection".to_owned()
                             }
+                            _ => format!(
+                                "is one that the server does not know (any more): look whether the user stands; if it does, restore it again with \
+                                 --overwrite, in either case after removing {}",
+                                journal.path().display()
+                            ),
                         };
                         return Err(RestoreError::Conflict {
                             what: format!(

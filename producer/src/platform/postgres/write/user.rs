@@ -1,23 +1,25 @@
 //! One user on its way into the database, among those of its group.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Read;
-
-use serde_json::value::RawValue;
 
 use super::copy_in::field;
 use super::feed::Table;
 use super::group::PostgresGroup;
 use super::rows::{Lacking, string};
+use crate::interrupt;
 use crate::platform::json::Fields;
-use crate::platform::sqlite::write::{SqliteUser, path, rows as files};
+use crate::platform::sqlite::write::{SqliteUser, rows as files};
 use crate::platform::texts::{Lost, storable};
+use crate::platform::tree::Tree;
 use crate::platform::write::{RestoreError, Unheld, UserWriter};
 use crate::platform::{Collection, PlatformError, User};
 
 /// Who set what nobody knows who set.
 const NOBODY: &str = "restore";
+/// Bytes of the path of a stream. The database's indexes hold an eighth of that, and more only of what is easily compressed.
+const LONGEST_PATH: usize = 16 * 1024;
 /// Bytes of an attachment in one row.
 const PIECE: usize = 1 << 20;
 
@@ -28,8 +30,7 @@ pub struct PostgresUser<'g, 'a> {
     /// What the platform keeps in files.
     files: SqliteUser,
     streams: Vec<String>,
-    /// Where each stream is.
-    paths: HashMap<String, String>,
+    tree: Tree,
     unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
 }
 
@@ -44,7 +45,7 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             user: user.clone(),
             files,
             streams: Vec::new(),
-            paths: HashMap::new(),
+            tree: Tree::default(),
             unheld: BTreeMap::new(),
         };
         new.row(Table::Users, &[Some(&user.username), Some(&user.user_id)])?;
@@ -103,18 +104,18 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
 
     fn write_streams(&mut self) -> Result<(), RestoreError> {
         let lines = std::mem::take(&mut self.streams);
-        let mut parents: HashMap<String, String> = HashMap::new();
         for line in &lines {
             let fields = parse(Collection::Streams, line)?;
             let parent = fields.get("parentId").filter(|raw| *raw != "null");
-            let parent = parent.map(files::string).unwrap_or_default();
-            parents.insert(files::id(&fields, "id"), parent);
+            let id = files::id(&fields, "id");
+            self.tree.add(id, parent.map(files::string));
         }
         for line in &lines {
+            interrupt::check()?;
             let id = files::id(&parse(Collection::Streams, line)?, "id");
-            let path = path(&id, &parents);
+            let path = self.tree.path(&id, LONGEST_PATH);
+            let path = path.map_err(|what| malformed(Collection::Streams, what))?;
             self.record(Collection::Streams, line, Some(&path))?;
-            self.paths.insert(id, path);
         }
         Ok(())
     }
@@ -122,27 +123,25 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
     /// Where a live event is: what all queries by stream go through.
     fn in_streams(&mut self, event: &Fields<'_>) -> Result<(), RestoreError> {
         let set = |key| event.get(key).is_some_and(|raw| raw != "null");
-        let ids = event.get("streamIds").unwrap_or_default();
-        if set("headId") || set("deleted") || !ids.starts_with('[') {
+        let event_id = string(event.get("id").unwrap_or_default());
+        let malformed = |what| malformed(Collection::Events, format!("{event_id:?}: {what}"));
+        let ids = files::stream_ids(event).map_err(malformed)?;
+        if set("headId") || set("deleted") {
             return Ok(());
         }
-        let ids: Vec<&RawValue> = serde_json::from_str(ids).unwrap_or_default();
-        let event_id = string(event.get("id").unwrap_or_default());
         let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(ids.len());
         for id in ids {
-            let id = string(id.get());
-            if id == "null" || seen.contains(&id) {
+            let id = string(id);
+            if seen.contains(&id) {
                 continue;
             }
+            let path = self.tree.path(&id, LONGEST_PATH).map_err(malformed)?;
             let row = self.group.rows(Table::EventStreams)?;
             for cell in [&self.user.user_id, event_id.as_ref(), id.as_ref()] {
                 text(cell, row);
                 row.push(b'\t');
             }
-            match self.paths.get(id.as_ref()) {
-                Some(path) => text(path, row),
-                None => text(&format!("{id}/"), row),
-            }
+            text(&path, row);
             row.push(b'\n');
             self.group.pass(Table::EventStreams)?;
             seen.push(id);
@@ -158,9 +157,8 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             ("storeKeyValues", Table::StoreKeyValues),
             ("accountFields", Table::AccountFields),
         ] {
-            let items: Vec<&RawValue> =
-                serde_json::from_str(account.get(list).unwrap_or("[]")).unwrap_or_default();
-            for item in items {
+            let items = files::list(&account, list);
+            for item in items.map_err(|what| malformed(Collection::Account, what))? {
                 let mut lost = Lost::default();
                 let held = storable(item.get(), &mut lost);
                 let item = parse(Collection::Account, &held)?;
@@ -212,8 +210,7 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             collection: "series",
             what: format!("{measurement}: {what}"),
         };
-        let points: Vec<&RawValue> = serde_json::from_str(fields.get("points").unwrap_or("[]"))
-            .map_err(|e| bad(e.to_string()))?;
+        let points = files::list(&fields, "points").map_err(bad)?;
         for point in points {
             let point = Fields::parse(point.get()).map_err(bad)?;
             let time = point.get("time").unwrap_or_default();
@@ -233,10 +230,14 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
 }
 
 fn parse(collection: Collection, line: &str) -> Result<Fields<'_>, RestoreError> {
-    Fields::parse(line).map_err(|what| RestoreError::Record {
+    Fields::parse(line).map_err(|what| malformed(collection, what))
+}
+
+fn malformed(collection: Collection, what: String) -> RestoreError {
+    RestoreError::Record {
         collection: collection.name(),
         what,
-    })
+    }
 }
 
 /// Where the records of a collection go.
@@ -264,7 +265,7 @@ fn text(text: &str, row: &mut Vec<u8>) {
 /// A row that is there twice, or that the server cannot take, is the archive's fault.
 pub(super) fn conflict(error: PlatformError, collection: &'static str) -> RestoreError {
     let said = error.to_string();
-    // Classes 22 and 23: data that is not valid, and constraints.
+    // Classes 22, 23 and 54: data that is not valid, constraints, and limits of the server.
     let code = said
         .rsplit_once("; ")
         .map_or(said.as_str(), |(said, _)| said);
@@ -284,6 +285,14 @@ pub(super) fn conflict(error: PlatformError, collection: &'static str) -> Restor
         return RestoreError::Record {
             collection,
             what: format!("a record is there twice, or is not what the platform takes ({said})"),
+        };
+    }
+    if code.starts_with("54") {
+        return RestoreError::Record {
+            collection,
+            what: format!(
+                "a record is larger than the platform takes, or a stream lies too deep ({said})"
+            ),
         };
     }
     RestoreError::Platform(error)

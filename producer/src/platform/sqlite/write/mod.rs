@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use self::store::failed;
-pub use self::user::{SqliteUser, path};
+pub use self::user::SqliteUser;
 use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
@@ -67,6 +67,7 @@ impl SqliteWriter {
         };
         rows().map_err(|e| failed(&path, e))?;
         self.staging.begun.add(user_id, None)?;
+        self.staging.begun.sync()?;
         journal.finish()
     }
 

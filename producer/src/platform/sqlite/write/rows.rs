@@ -1,6 +1,7 @@
 //! Records as rows.
 
 use rusqlite::types::Value;
+use serde_json::value::RawValue;
 
 use crate::platform::json::{self, Fields, Object};
 use crate::platform::texts::{Lost, storable};
@@ -72,11 +73,44 @@ pub fn data(fields: &Fields<'_>, path: Option<&str>) -> String {
     String::from_utf8_lossy(&object.finish()).into_owned()
 }
 
+/// A list that a record may have.
+///
+/// # Errors
+/// A sentence, when the member is something else.
+pub fn list<'a>(fields: &Fields<'a>, name: &str) -> Result<Vec<&'a RawValue>, String> {
+    match fields.get(name) {
+        None | Some("null") => Ok(Vec::new()),
+        Some(raw) => serde_json::from_str(raw).map_err(|_| format!("{name} is not a list")),
+    }
+}
+
+/// The ids of the streams that an event is in, as JSON strings.
+///
+/// # Errors
+/// A sentence, when they are none.
+pub fn stream_ids<'a>(fields: &Fields<'a>) -> Result<Vec<&'a str>, String> {
+    let mut ids: Vec<&str> = list(fields, "streamIds")?
+        .iter()
+        .map(|id| id.get())
+        .collect();
+    ids.retain(|id| *id != "null");
+    match ids.iter().find(|id| !id.starts_with('"')) {
+        Some(other) => Err(format!("streamIds holds {other}, which is no id")),
+        None => Ok(ids),
+    }
+}
+
 /// An event as a row, and the keys for which there is no column.
-pub fn event<'a>(fields: &Fields<'a>) -> (Vec<Value>, Vec<&'a str>) {
+///
+/// # Errors
+/// A sentence, when it is not said of which streams it is.
+pub fn event<'a>(fields: &Fields<'a>) -> Result<(Vec<Value>, Vec<&'a str>), String> {
+    let ids = stream_ids(fields)?.into_iter().map(string);
+    // The full-text index needs the last one.
+    let ids: Vec<String> = ids.chain(["..".to_owned()]).collect();
     let row = EVENT_COLUMNS.iter().map(|name| match *name {
         "eventid" => scalar(fields.get("id")),
-        "streamIds" => Value::Text(stream_ids(fields.get("streamIds"))),
+        "streamIds" => Value::Text(ids.join(" ")),
         "content" | "clientData" | "attachments" => document(fields.get(name)),
         "trashed" => Value::Integer(i64::from(fields.get(name) == Some("true"))),
         name => scalar(fields.get(name)),
@@ -85,15 +119,7 @@ pub fn event<'a>(fields: &Fields<'a>) -> (Vec<Value>, Vec<&'a str>) {
         .iter()
         .filter(|(key, _)| *key != "id" && !EVENT_COLUMNS.contains(key))
         .map(|(key, _)| key);
-    (row.collect(), unknown.collect())
-}
-
-/// Ids, and the marker that the full-text index needs.
-fn stream_ids(raw: Option<&str>) -> String {
-    let ids: Option<Vec<String>> = raw.and_then(|raw| serde_json::from_str(raw).ok());
-    let mut ids = ids.unwrap_or_default();
-    ids.push("..".to_owned());
-    ids.join(" ")
+    Ok((row.collect(), unknown.collect()))
 }
 
 /// An audit record as a row: stored as it is when it comes from this engine, translated when it comes from PostgreSQL, which

@@ -7,14 +7,18 @@ use rusqlite::types::Value;
 
 use super::rows::{self, EVENT_COLUMNS, id, scalar};
 use super::store::Store;
+use crate::interrupt;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::schema;
 use crate::platform::staging::Staged;
+use crate::platform::tree::Tree;
 use crate::platform::write::{RestoreError, Unheld};
 use crate::platform::{Collection, User};
 
 /// Who set what nobody knows who set.
 const NOBODY: &str = "restore";
+/// Bytes of the path of a stream. Each holds those of all that it lies in, so a chain of them takes the square of its length.
+const LONGEST_PATH: usize = 256 * 1024;
 
 /// A user whose files lie aside.
 pub struct SqliteUser {
@@ -25,6 +29,7 @@ pub struct SqliteUser {
     stores: HashMap<(&'static str, String), Store>,
     /// The lines of the streams, until all are known.
     streams: Vec<String>,
+    tree: Tree,
     unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
     pub(super) namespaces: Vec<String>,
 }
@@ -60,6 +65,7 @@ impl SqliteUser {
             staged,
             stores: HashMap::new(),
             streams: Vec::new(),
+            tree: Tree::default(),
             unheld: BTreeMap::new(),
             namespaces: Vec::new(),
         })
@@ -102,6 +108,8 @@ impl SqliteUser {
         let fields = Fields::parse(line).map_err(malformed)?;
         match collection {
             Collection::Streams => {
+                let parent = fields.get("parentId").filter(|raw| *raw != "null");
+                self.tree.add(id(&fields, "id"), parent.map(rows::string));
                 self.streams.push(line.to_owned());
                 Ok(())
             }
@@ -136,7 +144,9 @@ impl SqliteUser {
                     .insert(sql, row, "profile", || id(&fields, "id"))
             }
             Collection::Events => {
-                let (row, unknown) = rows::event(&fields);
+                let event = rows::event(&fields);
+                let (row, unknown) =
+                    event.map_err(|what| malformed(format!("{:?}: {what}", id(&fields, "id"))))?;
                 for key in unknown {
                     self.lack(collection, format!("key {key:?}"));
                 }
@@ -170,14 +180,13 @@ impl SqliteUser {
                 "INSERT INTO account_fields VALUES (?, ?, ?, ?)",
             ),
         ] {
-            let items = fields.get(list).unwrap_or("[]");
-            let items: Vec<&serde_json::value::RawValue> =
-                serde_json::from_str(items).unwrap_or_default();
-            for item in items {
-                let item = Fields::parse(item.get()).map_err(|what| RestoreError::Record {
-                    collection: "account",
-                    what: format!("{list}: {what}"),
-                })?;
+            let malformed = |what: String| RestoreError::Record {
+                collection: "account",
+                what,
+            };
+            for item in rows::list(fields, list).map_err(malformed)? {
+                let item = Fields::parse(item.get())
+                    .map_err(|what| malformed(format!("{list}: {what}")))?;
                 let either = |a: &str, b: &str| item.get(a).or_else(|| item.get(b));
                 let by = who(either("createdBy", "created_by"));
                 let row = match list {
@@ -211,9 +220,7 @@ impl SqliteUser {
             collection: "series",
             what: format!("{measurement}: {what}"),
         };
-        let points: Vec<&serde_json::value::RawValue> =
-            serde_json::from_str(fields.get("points").unwrap_or("[]"))
-                .map_err(|e| bad(e.to_string()))?;
+        let points = rows::list(fields, "points").map_err(bad)?;
         if !self.namespaces.contains(&namespace) {
             self.namespaces.push(namespace.clone());
         }
@@ -238,29 +245,21 @@ impl SqliteUser {
         Ok(())
     }
 
-    /// Streams have the path of their parents in them, who may come after them.
+    /// Streams have the path of their parents in them, who may have come after them.
     fn write_streams(&mut self) -> Result<(), RestoreError> {
-        let lines = std::mem::take(&mut self.streams);
-        let mut parents: HashMap<String, String> = HashMap::new();
-        for line in &lines {
-            let fields = Fields::parse(line).map_err(|what| RestoreError::Record {
-                collection: "streams",
-                what,
-            })?;
-            let parent = fields.get("parentId").filter(|raw| *raw != "null");
-            parents.insert(
-                id(&fields, "id"),
-                parent.map(rows::string).unwrap_or_default(),
-            );
-        }
         let sql = "INSERT INTO streams VALUES (?, ?, ?)";
-        for line in &lines {
-            let Ok(fields) = Fields::parse(line) else {
-                continue;
-            };
+        let malformed = |what: String| RestoreError::Record {
+            collection: "streams",
+            what,
+        };
+        for line in std::mem::take(&mut self.streams) {
+            interrupt::check()?;
+            let fields = Fields::parse(&line).map_err(malformed)?;
             let deleted = scalar(fields.get("deleted"));
             // Of a deleted stream no record tells where it was.
-            let path = matches!(deleted, Value::Null).then(|| path(&id(&fields, "id"), &parents));
+            let path = matches!(deleted, Value::Null)
+                .then(|| self.tree.path(&id(&fields, "id"), LONGEST_PATH));
+            let path = path.transpose().map_err(malformed)?;
             let row = vec![
                 scalar(fields.get("id")),
                 deleted,
@@ -271,23 +270,6 @@ impl SqliteUser {
         }
         Ok(())
     }
-}
-
-/// The ids from the root down, each with a slash. A parent that is missing, or its own ancestor, ends the way.
-pub fn path(id: &str, parents: &HashMap<String, String>) -> String {
-    let mut way = vec![id];
-    let mut at = id;
-    while let Some(parent) = parents
-        .get(at)
-        .filter(|parent| parents.contains_key(*parent))
-    {
-        if way.contains(&parent.as_str()) {
-            break;
-        }
-        way.push(parent);
-        at = parent;
-    }
-    way.iter().rev().map(|id| format!("{id}/")).collect()
 }
 
 fn insert_event() -> String {
