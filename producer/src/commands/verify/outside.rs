@@ -96,7 +96,8 @@ pub fn verify(
     };
     report.compared = sums.is_some();
     if let Some(sums) = &sums {
-        strangers(&listing, sums, chain, &mut report);
+        let runs = links.as_ref().map(|links| links.count());
+        strangers(&listing, sums, runs, &mut report);
     }
     if let Some(links) = &links {
         report.runs = Some(links.count());
@@ -153,7 +154,7 @@ fn newest_id(folder: &Folder) -> Result<String> {
 }
 
 /// What is listed and not there, and what is there and not listed.
-fn strangers(listing: &[(String, u64)], sums: &Sums, chain: bool, report: &mut Report) {
+fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: &mut Report) {
     let there = |path: &str| {
         let found = listing.binary_search_by(|(known, _)| known.as_str().cmp(path));
         found.is_ok()
@@ -170,10 +171,12 @@ fn strangers(listing: &[(String, u64)], sums: &Sums, chain: bool, report: &mut R
         }
     }
     for (path, _) in listing {
-        if sums.get(path).is_some() {
+        // What a run left that was not committed is told of as a whole.
+        let uncommitted = run_of(path).is_some_and(|(run, _)| runs.is_some_and(|runs| run > runs));
+        if sums.get(path).is_some() || uncommitted {
             continue;
         }
-        match kind(path, chain) {
+        match kind(path, runs.is_some()) {
             PathKind::Sums => {}
             PathKind::Chain => report.warnings.push(format!(
                 "{path}: not listed in {}: a run was interrupted; the next one completes it",

@@ -299,8 +299,9 @@ impl<'a> User<'a> {
                 let count = count.load(Ordering::Relaxed);
                 // Pryv's own tool counts a file for each event that lists it.
                 let repeated = *name == "attachments" && !inventoried && count < due;
-                // Of these, what events list counts; whether it is there is asked for each.
-                if *name == "attachments" && self.surplus {
+                // Of attachments, what events list counts, and whether it is there is asked for each; of a series, what it is called,
+                // whose points may stand in several lines.
+                if matches!(*name, "attachments" | "series") && self.surplus {
                     continue;
                 }
                 let line = || {
