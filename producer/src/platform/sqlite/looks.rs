@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 /// A write within the same tick of the clock would not show: a file that was written to so lately has no looks.
 const TICK: Duration = Duration::from_secs(2);
 
-/// Of a file and its log: size, inode, time of the last write, and what SQLite itself counts up. None of a file that was written to
-/// lately, or that cannot be looked at.
+/// Of a file and its log: size, inode, time of the last write, and what SQLite itself counts up. (Not when the file was last changed
+/// in any way: opening a log as root gives it its owner anew.) None of a file that was written to lately, or that cannot be looked at.
 pub fn looks(path: &Path) -> Option<Vec<u8>> {
     let mut looks = Vec::new();
     // The change counter, and the salts of the log.
@@ -36,8 +36,6 @@ fn of_file(path: &Path, place: std::ops::Range<usize>, looks: &mut Vec<u8>) -> O
         facts.ino(),
         facts.mtime() as u64,
         facts.mtime_nsec() as u64,
-        facts.ctime() as u64,
-        facts.ctime_nsec() as u64,
     ] {
         looks.extend_from_slice(&number.to_le_bytes());
     }
