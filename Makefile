@@ -38,3 +38,4 @@ bench: build      ## speed and memory, as ratios within one run; see docs/perfor
 	node tests/browser/bench.mjs
 	cargo run --release --package pryv-backup-tests --bin bench-backup
 	cargo run --release --package pryv-backup-tests --bin bench-restore
+	cargo run --release --package pryv-backup-tests --bin bench-incremental

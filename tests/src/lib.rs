@@ -8,6 +8,7 @@ pub mod compare;
 pub mod disk;
 pub mod fill;
 pub mod folder;
+pub mod measure;
 pub mod normal;
 pub mod plain;
 pub mod postgres;

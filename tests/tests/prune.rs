@@ -233,3 +233,52 @@ fn a_killed_run_leaves_whole_backups_or_none() {
     assert_eq!(names(&stage), ["d00"]);
     stage.good(&["verify", "all/d00"]);
 }
+
+#[test]
+fn a_chain_is_as_old_as_its_newest_run_and_stays_or_goes_whole() {
+    let stage = stage(3);
+    let add = || {
+        let how = [
+            "--recipient-pubkey",
+            "key.pub.pem",
+            "--incremental",
+            "--state-dir",
+            "state",
+        ];
+        stage.backup_with("all/chain", &how);
+    };
+    add();
+    stage.sql("local-1.0.0.sqlite", "UPDATE events SET modified = 5");
+    add();
+    // Made now, long after the others.
+    let done = stage.json(&["prune", "all", "--json", "--keep-last", "2"]);
+    assert_eq!(names(&stage), ["chain", "d00"], "{done}");
+    assert_eq!(done["kept"][0]["timeFrom"], "chain");
+    let index = fs::read(stage.at("all/chain/chain.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    assert_eq!(done["kept"][0]["archiveId"], index["runs"][1]["archiveId"]);
+    // A damaged run of it makes it a damaged backup.
+    let whole = tree(&stage.at("all/chain"));
+    let part = whole
+        .keys()
+        .find(|path| path.starts_with("increments/") && path.contains("/events/"));
+    let part = stage.at("all/chain").join(part.unwrap());
+    let sound = fs::read(&part).unwrap();
+    flip(&part);
+    let done = stage.run(&["prune", "all", "--keep-last", "1"]);
+    assert_eq!(done.status.code(), Some(5), "{}", text(&done));
+    assert_eq!(names(&stage), ["chain", "d00"]);
+    fs::write(&part, sound).unwrap();
+    // What a run left that died is no reason to keep it; a run at work is.
+    fs::create_dir_all(stage.at("all/chain/increments/0003")).unwrap();
+    fs::write(stage.at("all/chain/increments/0003/manifest.json"), "x").unwrap();
+    copy(&stage.at("archive"), &stage.at("all/newer"));
+    date(&stage.at("all/newer"), Some(9 * NOW / 8));
+    let held = fs::File::open(stage.at("all/chain")).unwrap();
+    held.lock().unwrap();
+    stage.good(&["prune", "all", "--keep-last", "1"]);
+    assert_eq!(names(&stage), ["chain", "newer"]);
+    drop(held);
+    stage.good(&["prune", "all", "--keep-last", "1"]);
+    assert_eq!(names(&stage), ["newer"]);
+}

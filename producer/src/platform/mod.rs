@@ -352,6 +352,12 @@ pub trait UserSink {
         Ok(())
     }
 
+    /// Takes note of what the files look like in which these collections are (of events, with what they list); whether they looked
+    /// so when the run before read them, and are therefore not to be read.
+    fn as_it_was(&mut self, _: &[Collection], _looks: &[u8]) -> bool {
+        false
+    }
+
     /// Takes note that a store could not be read to its end, in which these collections are.
     fn incomplete(&mut self, _collections: &str) {}
 

@@ -56,4 +56,7 @@ impl<S: UserSink> UserSink for Sink<'_, S> {
     fn loss(&mut self, loss: Loss) {
         self.0.loss(loss);
     }
+    fn as_it_was(&mut self, collections: &[Collection], looks: &[u8]) -> bool {
+        self.0.as_it_was(collections, looks)
+    }
 }

@@ -33,7 +33,7 @@ struct Listed {
     archive_id: String,
     /// RFC 3339.
     time: String,
-    /// `envelope`, `manifest`, or `file` (when manifest.json was written).
+    /// `envelope`, `manifest`, `chain` (its newest run), or `file` (when manifest.json was written).
     time_from: &'static str,
     why: Vec<String>,
 }

@@ -5,7 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::{Envelope, Manifest, container::MAGIC, layout::PathKind};
+use decryptor_wasm::{
+    Envelope, Manifest,
+    chain::{CHAIN, Index, run_of},
+    container::MAGIC,
+    layout::PathKind,
+};
 use jiff::Timestamp;
 
 use crate::{archive::read::Folder, archive::sha256_hex, failure::Failure};
@@ -21,10 +26,12 @@ pub struct Unit {
     pub path: PathBuf,
     /// When the backup was made.
     pub time: Timestamp,
-    /// Where that is known from: `envelope`, `manifest` or `file`.
+    /// Where that is known from: `envelope`, `manifest`, `chain` or `file`.
     pub time_from: &'static str,
-    /// SHA-256 of `manifest.json` as stored.
+    /// SHA-256 of `manifest.json` as stored; of a chain, that of its newest run.
     pub id: String,
+    /// Keeps runs from adding to a chain that may go.
+    _lock: Option<fs::File>,
 }
 
 /// What is in a folder of backups.
@@ -73,18 +80,19 @@ fn unit(path: &Path) -> Result<Unit, String> {
     let folder = Folder::new(path);
     let listing = folder.list().map_err(|e| e.to_string())?;
     let has = |name: &str| listing.iter().any(|(known, _)| known == name);
-    if has("chain.json") {
-        return Err("a chain of increments, which this version does not know".to_owned());
-    }
+    let chain = has(CHAIN);
     if !has("manifest.json") {
         return Err("no backup (it has no manifest.json), or one that was not finished".to_owned());
     }
     let stray = listing.iter().find(|(path, _)| {
         let name = path.rsplit('/').next().unwrap_or_default();
-        matches!(PathKind::of(path), PathKind::Stray) && !JUNK.contains(&name)
+        !belongs(path, chain) && !JUNK.contains(&name)
     });
     if let Some((stray, _)) = stray {
         return Err(format!("holds {stray}, which is no part of a backup"));
+    }
+    if chain {
+        return whole_chain(path, &folder);
     }
     let manifest = folder.read("manifest.json").map_err(|e| e.to_string())?;
     let sealed = has("encryption.json");
@@ -116,6 +124,39 @@ fn unit(path: &Path) -> Result<Unit, String> {
         time,
         time_from,
         id: sha256_hex(&manifest),
+        _lock: None,
+    })
+}
+
+/// Whether a path is one of an archive, or of a chain and what its runs leave when they die.
+fn belongs(path: &str, chain: bool) -> bool {
+    if !chain {
+        return !matches!(PathKind::of(path), PathKind::Stray);
+    }
+    let left = [
+        ".pryv-backup-partial/",
+        ".chain.json.new",
+        ".SHA256SUMS.new",
+    ];
+    let within = run_of(path).map(|(_, within)| PathKind::of(within));
+    path == CHAIN
+        || left.iter().any(|left| path.starts_with(left))
+        || within.is_some_and(|kind| !matches!(kind, PathKind::Stray))
+}
+
+/// A chain is as old as its newest run, and goes or stays as a whole.
+fn whole_chain(path: &Path, folder: &Folder) -> Result<Unit, String> {
+    let lock = super::lock(path, "a backup").map_err(|failure| failure.message)?;
+    let index = folder.read(CHAIN).map_err(|e| e.to_string())?;
+    let index = Index::parse(&index).map_err(|e| e.to_string())?;
+    let newest = index.runs.last().ok_or("its chain.json names no run")?;
+    let time = Timestamp::from_millisecond(newest.created_at).map_err(|e| e.to_string())?;
+    Ok(Unit {
+        path: path.to_owned(),
+        time,
+        time_from: "chain",
+        id: newest.archive_id.clone(),
+        _lock: Some(lock),
     })
 }
 

@@ -4,6 +4,7 @@ mod account;
 mod base;
 mod events;
 pub(super) mod file;
+mod looks;
 pub(super) mod reading;
 mod schema;
 pub(super) mod series;
@@ -16,6 +17,7 @@ use super::{
     attachments, each_user, index, lock, rqlite,
 };
 use file::SqliteFile;
+use looks::looks;
 use reading::Reading;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -101,6 +103,9 @@ impl SqlitePlatform {
             return Ok(());
         };
         let path = folder.join("audit-1.0.0.sqlite");
+        if as_it_was(reading, &[&path], &[Collection::Audit]) {
+            return Ok(());
+        }
         let outcome = if_there(&path, |file| events::export_audit(file, reading));
         reading.survive(Collection::Audit.name(), &path, outcome)
     }
@@ -115,7 +120,23 @@ impl SqlitePlatform {
         reading: &mut Reading<'_>,
     ) -> Result<(), ExportError> {
         let user = reading.user;
-        for namespace in namespaces(user, former) {
+        let namespaces = namespaces(user, former);
+        let file = |namespace: &Namespace| {
+            folder(&self.users_dir, &namespace.name).map(|f| f.join("series-1.0.0.sqlite"))
+        };
+        let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let files: Vec<&Path> = files.into_iter().filter(|path| path.exists()).collect();
+        let several = |namespace: &Namespace| {
+            let name = namespace.borne.as_ref();
+            name.is_some_and(|name| bearers.contains_key(name))
+        };
+        // Whose a series is may change otherwise.
+        let alone = !namespaces.iter().any(several);
+        if alone && !files.is_empty() && as_it_was(reading, &files, &[Collection::Series]) {
+            return Ok(());
+        }
+        for namespace in namespaces {
             let Some(folder) = folder(&self.users_dir, &namespace.name) else {
                 continue;
             };
@@ -157,16 +178,26 @@ impl SqlitePlatform {
         let reading = &mut Reading { user, sink };
 
         let path = folder.join("baseStorage-1.0.0.sqlite");
-        let outcome = with_file(&path, |file| base::export(file, reading));
-        reading.survive("streams, accesses, profile, webhooks", &path, outcome)?;
+        let collections = [
+            Collection::Streams,
+            Collection::Accesses,
+            Collection::Profile,
+            Collection::Webhooks,
+        ];
+        if !as_it_was(reading, &[&path], &collections) {
+            let outcome = with_file(&path, |file| base::export(file, reading));
+            reading.survive("streams, accesses, profile, webhooks", &path, outcome)?;
+        }
 
         let path = folder.join("local-1.0.0.sqlite");
-        let outcome = with_file(&path, |file| {
-            let outcome = events::export(file, reading);
-            reading.survive(Collection::Events.name(), &path, outcome)?;
-            attachments::export(file, &folder, reading)
-        });
-        reading.survive("events, attachments", &path, outcome)?;
+        if !as_it_was(reading, &[&path], &[Collection::Events]) {
+            let outcome = with_file(&path, |file| {
+                let outcome = events::export(file, reading);
+                reading.survive(Collection::Events.name(), &path, outcome)?;
+                attachments::export(file, &folder, reading)
+            });
+            reading.survive("events, attachments", &path, outcome)?;
+        }
 
         let mut former = Vec::new();
         let path = folder.join("account-1.0.0.sqlite");
@@ -360,6 +391,18 @@ impl Platform for SqlitePlatform {
         }
         Ok(())
     }
+}
+
+/// Whether nobody has written to the files of these collections since the run before, so that they need not be read.
+fn as_it_was(reading: &mut Reading<'_>, files: &[&Path], collections: &[Collection]) -> bool {
+    let mut all = Vec::new();
+    for path in files {
+        match looks(path) {
+            Some(looks) => all.extend(looks),
+            None => return false,
+        }
+    }
+    reading.sink.as_it_was(collections, &all)
 }
 
 fn with_file(

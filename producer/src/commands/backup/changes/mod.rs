@@ -38,8 +38,10 @@ const COLLECTIONS: [Collection; 8] = [
 ];
 /// The section of attachments.
 const ATTACHMENTS: usize = COLLECTIONS.len();
+/// The section of what files look like.
+const LOOKS: usize = ATTACHMENTS + 1;
 /// How many sections there are.
-const SECTIONS: usize = COLLECTIONS.len() + 1;
+const SECTIONS: usize = LOOKS + 1;
 /// The next run has to bring the user whole.
 const WHOLE: u8 = 1;
 /// An attachment is missing in the archive: the next run is to try again.

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use decryptor_wasm::{chain::number, layout::is_safe_name};
 
 use super::{
-    ATTACHMENTS, SECTIONS,
+    ATTACHMENTS, LOOKS, SECTIONS,
     record::{self, Series},
     user::OpenUser,
 };
@@ -168,6 +168,7 @@ impl UserSink for ChangesSink<'_, '_> {
         if loss.collection.as_deref() == Some("attachments") {
             self.open.lost_attachment();
         }
+        self.open.lossy();
         match self.inner() {
             Ok(inner) => inner.loss(loss),
             Err(error) => self.failure = Some(error),
@@ -180,6 +181,19 @@ impl UserSink for ChangesSink<'_, '_> {
             self.note(collection as usize, (number, 0))?;
         }
         Ok(())
+    }
+
+    fn as_it_was(&mut self, collections: &[Collection], looks: &[u8]) -> bool {
+        let names: Vec<&str> = collections.iter().map(|c| c.name()).collect();
+        let key = self.open.key();
+        let entry = (number(key, "looks", &names), record::content(key, looks));
+        self.found[LOOKS].push(entry);
+        // What cannot be told is read.
+        let known = matches!(self.open.differs(LOOKS, entry), Ok(false));
+        if known {
+            self.open.keep(collections);
+        }
+        known
     }
 
     fn incomplete(&mut self, collections: &str) {

@@ -11,7 +11,7 @@ use decryptor_wasm::{
 };
 
 use super::{
-    ATTACHMENTS, COLLECTIONS, Changes, LOST_ATTACHMENTS, SECTIONS, WHOLE, lock,
+    ATTACHMENTS, COLLECTIONS, Changes, LOOKS, LOST_ATTACHMENTS, SECTIONS, WHOLE, lock,
     merge::{Step, merge},
     sink::ChangesSink,
 };
@@ -36,8 +36,11 @@ pub struct OpenUser<'a> {
 struct Found {
     sections: [Collector; SECTIONS],
     measurements: Collector,
-    incomplete: [bool; SECTIONS],
+    /// What is not found in them is not gone.
+    keeps: [bool; SECTIONS],
     lost_attachments: bool,
+    /// Something is missing: the next run is to look at it all again.
+    lossy: bool,
 }
 
 /// What came of a section.
@@ -119,14 +122,31 @@ impl<'a> OpenUser<'a> {
 
     pub fn lost_attachment(&self) {
         lock(&self.found).lost_attachments = true;
+        self.lossy();
+    }
+
+    pub fn lossy(&self) {
+        lock(&self.found).lossy = true;
+    }
+
+    /// The records of these collections are those that they were.
+    pub fn keep(&self, collections: &[Collection]) {
+        let mut found = lock(&self.found);
+        for collection in collections {
+            found.keeps[*collection as usize] = true;
+            if *collection == Collection::Events {
+                found.keeps[ATTACHMENTS] = true;
+            }
+        }
     }
 
     /// What could not be read is not gone.
     pub fn incomplete(&self, collections: &str) {
         let mut found = lock(&self.found);
         for (section, collection) in COLLECTIONS.iter().enumerate() {
-            found.incomplete[section] |= collections.contains(collection.name());
+            found.keeps[section] |= collections.contains(collection.name());
         }
+        found.keeps[ATTACHMENTS] |= collections.contains("attachments");
     }
 
     fn before(&self, section: usize) -> Option<&Stored> {
@@ -154,9 +174,9 @@ impl<'a> OpenUser<'a> {
                     count += 1;
                     unknown |= tells && content == 0;
                 }
-                Step::Again => again |= section != ATTACHMENTS,
+                Step::Again => again |= section < ATTACHMENTS,
             }
-            if gone.len() == Removed::PER_LINE && section != ATTACHMENTS {
+            if gone.len() == Removed::PER_LINE && section < ATTACHMENTS {
                 self.name_gone(name, &mut gone).map_err(|e| {
                     let said = e.to_string();
                     failure = Some(e);
@@ -174,7 +194,7 @@ impl<'a> OpenUser<'a> {
                 "records are there that no transaction since has written and this host does not remember",
             ));
         }
-        if section != ATTACHMENTS {
+        if section < ATTACHMENTS {
             self.name_gone(name, &mut gone)?;
         }
         Ok((Section { now, keeps, count }, again))
@@ -215,17 +235,19 @@ impl UserTarget for OpenUser<'_> {
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
         let failed = |e: io::Error| self.changes.failed(&e);
+        let mut measurements = 0;
         let found = std::mem::take(&mut *lock(&self.found));
         let folder = self.changes.folder;
         let mut sections = Vec::with_capacity(SECTIONS);
         let mut twice = false;
-        for (at, (section, incomplete)) in
-            found.sections.into_iter().zip(found.incomplete).enumerate()
-        {
-            let now = section.finish(folder).map_err(failed)?;
+        for (at, (section, keeps)) in found.sections.into_iter().zip(found.keeps).enumerate() {
+            let now = match at {
+                LOOKS if found.lossy => Sorted::default(),
+                _ => section.finish(folder).map_err(failed)?,
+            };
             // Of what did not change, its attachments are not asked for.
             let partly = at == ATTACHMENTS && self.tells(Collection::Events);
-            let (section, again) = self.compare(at, incomplete || partly, now)?;
+            let (section, again) = self.compare(at, keeps || partly, now)?;
             twice |= again;
             sections.push(section);
         }
@@ -234,8 +256,10 @@ impl UserTarget for OpenUser<'_> {
                 .changes
                 .does_not_fit("two records of a user cannot be told apart by their numbers"));
         }
+        if found.keeps[Collection::Series as usize] {
+            measurements += self.known.as_ref().map_or(0, |known| known.measurements);
+        }
         let name = number(self.key(), "usernames", &[&self.user.username]);
-        let mut measurements = 0;
         merge(
             None,
             &found.measurements.finish(folder).map_err(failed)?,
