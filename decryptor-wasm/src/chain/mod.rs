@@ -8,12 +8,14 @@ mod manifests;
 mod number;
 mod sieve;
 mod state;
+mod words;
 
 pub use changes::Changes;
 pub use fold::{Fold, NO_KEY};
 pub use format::{CHAIN, Index, IndexRun, Link, Removed, run_of};
-pub use links::{Links, caution};
+pub use links::Links;
 pub use manifests::{state_manifest, state_user_manifest};
 pub use number::{ChainKey, number, numbers};
 pub use sieve::{Cutter, Sieve};
 pub use state::{Opened, Part, State, StateFile, state};
+pub use words::caution;

@@ -191,6 +191,8 @@ mod tests {
         let message: Vec<u8> = (0..15).collect();
         assert_eq!(joined(&message), 0xa129_ca61_49be_45e5);
         assert_eq!(number(&key(), "events", &["e1"]), joined(b"events\0e1"));
+        // The vector of docs/format.md.
+        assert_eq!(number(&key(), "events", &["e1"]), 0x1df6_4062_895d_b4a5);
         assert_eq!(
             number(&key(), "series", &["n", "m", "1.5"]),
             joined(b"series\0n\0m\x001.5")
