@@ -26,6 +26,7 @@ export function evidence (app: App, user?: UserInfo) {
       madeBy: info.producer === '' ? "Pryv.io's own backup tool" : info.producer,
       platform: info.domain,
       type: info.backupType,
+      chain: info.chain === null ? null : { run: info.chain.run, runs: info.chain.runs.map(({ run, archiveId, kind, made }) => ({ run, archiveId, kind, made: iso(made) })) },
       encrypted: info.encrypted,
       inventory: info.inventoried,
       users: info.users.length,
