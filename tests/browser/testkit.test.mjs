@@ -65,12 +65,17 @@ function cases () {
 async function runs () {
   const due = (/** @type {string} */ name) => JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
   const privateKey = due('chain').args[due('chain').args.indexOf('--private-key') + 1].replace('{keys}', join(kit, 'keys'));
-  const { tab, complaints, close } = await openPage();
+  const { tab, complaints, close } = await openPage({ viewport: { width: 360, height: 800 } });
+  const fits = async () => assert.equal(await tab.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'wider than the window');
+  await tab.setInputFiles('[data-input=folder]', join(kit, 'chain', 'archive'));
+  await tab.waitForSelector('.key-card [data-runs]');
+  await fits();
   await open(tab, { folder: join(kit, 'chain', 'archive'), privateKey });
   for (const [run, name] of /** @type {const} */ ([[3, 'chain'], [1, 'chain-at-1'], [2, 'chain-at-2']])) {
     if (run !== 3) await tab.selectOption('[data-runs]', String(run));
     await tab.waitForSelector(`[data-runs="${run}"]`);
     assert.equal(await verdict(tab), 'good');
+    await fits();
     assert.match(await tab.innerText('.facts'), new RegExp(`run ${run} of 3`));
     const { archive } = await evidenceOf(tab, mkdtempSync(join(scratch, 'report-')));
     assert.equal(archive.chain.run, run);
