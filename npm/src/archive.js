@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { CHAIN, openChain, plannedFiles } from './chain.js';
-import { Envelope, caution, checkManifest, chooseEngine, judge, plainManifest, plan } from './core.js';
-import { DecryptError, kindOf, messageOf } from './errors.js';
-import { readStored, readWhole } from './pump.js';
-import { streamFile, withPath } from './stream.js';
+import { Chain, Envelope, Fold, Sieve, caution, checkManifest, chooseEngine, judge, plainManifest, plan } from './core.js';
+import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
+import { pump, readStored, readWhole } from './pump.js';
+import { streamFile } from './stream.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -12,6 +12,13 @@ import { streamFile, withPath } from './stream.js';
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').DataKey} DataKey */
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Envelope} OpenEnvelope */
 
+/** @type {import('./chain.js').Host<Source>} */
+const HOST = {
+  core: { Chain, Fold, Sieve, judge },
+  pump,
+  streamFile,
+  below: (source, folder) => ({ name: source.name, list: source.list, open: (path) => source.open(folder + path) }),
+};
 const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
 
 /**
@@ -167,7 +174,7 @@ export async function openArchive (source, { engine: choice = 'auto', unlock, us
   const engine = chooseEngine(choice);
   const listing = await source.list();
   if (listing.some(([path]) => path === CHAIN)) {
-    const { id, key, sealing, state, chain } = await openChain(source, listing, {
+    const { newest: { id, key, sealing }, state, chain } = await openChain(HOST, source, listing, {
       at,
       user,
       engine,

@@ -1,31 +1,57 @@
-import { Chain, Fold, Sieve, judge } from './core.js';
-import { DecryptError, kindOf, messageOf } from './errors.js';
-import { pump } from './pump.js';
-import { streamFile, withPath } from './stream.js';
+// Chains of runs, wherever the core runs: what reads files is lent by the host.
+import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./types.js').Summary} Summary */
 /** @typedef {import('./types.js').StateFile} StateFile */
 /** @typedef {import('./types.js').Part} Part */
-/** @typedef {import('./types.js').Source} Source */
-/** @typedef {import('./stream.js').Access} Access */
-/** @typedef {import('./archive.js').Run} Run */
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Chain} Runs */
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Fold} Told */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').DataKey} DataKey */
+/** @typedef {typeof import('../../.build/wasm/decryptor_wasm.js')} Core */
+
+/**
+ * What it takes to read a run's files.
+ * @template Source
+ * @typedef {{ source: Source, key: DataKey|undefined, engine: any, opened: boolean }} Access
+ */
+
+/**
+ * What the host lends: the core, how to read a file of a run, checked or as it comes, and a folder as a source of its own.
+ * @template Source
+ * @typedef {object} Host
+ * @property {Pick<Core, 'Chain'|'Fold'|'Sieve'|'judge'>} core
+ * @property {(source: Source, path: string, options: { key: DataKey|undefined, gunzip: boolean, lines: boolean, hash: boolean, engine: any,
+ *   size: number }) => AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} pump
+ * @property {(access: Access<Source>, file: PlannedFile, options: { gunzip: boolean, hash: boolean }) =>
+ *   AsyncGenerator<Uint8Array, Summary, void>} streamFile
+ * @property {(source: Source, folder: string) => Source} below
+ */
+
+/**
+ * A run whose manifests are read; the host may keep more of it.
+ * @typedef {{ key: DataKey|undefined, keyCheck: boolean|undefined, opened: boolean, manifest: Uint8Array,
+ *   texts: Record<string, string|null>, findings: Array<{ path: string, message: string }> }} Run
+ */
 
 export const CHAIN = 'chain.json';
 const NOTHING = new Uint8Array(0);
 const RUN_FOLDER = /^increments\/(\d{4,})\/manifest\.json$/;
 
-/** The state of a chain at one of its runs: where its files lie, and what of them stands. */
+/**
+ * The state of a chain at one of its runs: where its files lie, and what of them stands.
+ * @template [Source=any]
+ */
 export class ChainState {
   /**
+   * @param {Host<Source>} host
    * @param {Runs} core
    * @param {number} run
-   * @param {Map<number, Access>} runs
+   * @param {Map<number, Access<Source>>} runs
    * @param {StateFile[]} files
    */
-  constructor (core, run, runs, files) {
+  constructor (host, core, run, runs, files) {
+    this.host = host;
     this.core = core;
     /** Whose state it is, counted from 1. */
     this.run = run;
@@ -102,7 +128,7 @@ export class ChainState {
    */
   async * #part ({ run, file }, options) {
     try {
-      return yield * streamFile(this.#access(run), file, options);
+      return yield * this.host.streamFile(this.#access(run), file, options);
     } catch (error) {
       throw ofRun(run, error);
     }
@@ -115,7 +141,7 @@ export class ChainState {
    * @param {boolean} hash
    */
   async * #sift ({ run, file }, fold, hash) {
-    const sieve = new Sieve();
+    const sieve = new this.host.core.Sieve();
     let [outputSize, records] = [0, 0];
     const count = (/** @type {Uint8Array} */ out) => {
       outputSize += out.length;
@@ -144,7 +170,7 @@ export class ChainState {
    */
   async * #read ({ run, file }, hash, take, end) {
     const { source, key, engine, opened } = this.#access(run);
-    const pieces = pump(source, file.path, {
+    const pieces = this.host.pump(source, file.path, {
       key: file.encrypted ? key : undefined, gunzip: file.gzip, lines: false, hash: hash || !file.encrypted, engine, size: file.size,
     });
     for (;;) {
@@ -158,7 +184,7 @@ export class ChainState {
       const { out, lines } = end();
       if (out.length > 0) yield out;
       summary.records = lines;
-      const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
+      const verdict = this.host.core.judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
       if (verdict !== '') throw new DecryptError('damaged', verdict);
       return summary;
     }
@@ -176,7 +202,7 @@ export class ChainState {
     if (this.last?.name === name) return this.last.fold;
     this.last?.fold.free();
     this.last = undefined;
-    const fold = new Fold(this.core, collection, pass, passes);
+    const fold = new this.host.core.Fold(this.core, collection, pass, passes);
     try {
       for (const [removed, part] of /** @type {Array<[boolean, Part]>} */ (JSON.parse(this.core.changes(user, collection)))) {
         try {
@@ -200,18 +226,21 @@ export class ChainState {
 
   /** @param {number} run */
   #access (run) {
-    return /** @type {Access} */ (this.runs.get(run));
+    return /** @type {Access<Source>} */ (this.runs.get(run));
   }
 }
 
 /**
  * Opens the runs that a state needs.
+ * @template Source
+ * @template {Run} R
+ * @param {Host<Source>} host
  * @param {Source} source
  * @param {Array<[string, number]>} listing
  * @param {{ readIndex: () => Promise<Uint8Array>, idOf: (source: Source) => Promise<string>, at?: number,
- *   openRun: (source: Source, listing: Array<[string, number]>, run: number) => Promise<Run>, user?: string, engine: any }} how
+ *   openRun: (source: Source, listing: Array<[string, number]>, run: number) => Promise<R>, user?: string, engine: any }} how
  */
-export async function openChain (source, listing, { readIndex, idOf, at, openRun, user, engine }) {
+export async function openChain (host, source, listing, { readIndex, idOf, at, openRun, user, engine }) {
   /** @type {Array<[string, number]>} */
   const ids = [];
   const there = new Set([1]);
@@ -219,8 +248,8 @@ export async function openChain (source, listing, { readIndex, idOf, at, openRun
     const run = Number(RUN_FOLDER.exec(path)?.[1] ?? 0);
     if (run > 1 && folderOf(run) + 'manifest.json' === path) there.add(run);
   }
-  const core = Chain.parse(await readIndex(), JSON.stringify(await idsOf()));
-  /** @type {Map<number, Access>} */
+  const core = host.core.Chain.parse(await readIndex(), JSON.stringify(await idsOf()));
+  /** @type {Map<number, Access<Source>>} */
   const runs = new Map();
   try {
     const chosen = core.choose(at);
@@ -230,23 +259,27 @@ export async function openChain (source, listing, { readIndex, idOf, at, openRun
       core.require(run, chosen);
       const opened = await openOne(run, chosen);
       newest ??= opened;
-      runs.set(run, { source: within(source, run), key: opened.key, engine, opened: opened.opened });
+      runs.set(run, { source: within(run), key: opened.key, engine, opened: opened.opened });
       full = core.opened(run, opened.manifest);
       core.require(run, chosen);
       core.plan(run, opened.manifest, JSON.stringify(opened.texts), JSON.stringify(listed(run)), opened.keyCheck,
         JSON.stringify(Object.fromEntries(opened.findings.map(({ path, message }) => [path, message]))));
     }
     const state = JSON.parse(core.state(user));
-    const { id, key, sealing } = /** @type {Run} */ (newest);
-    return { id, key, sealing, state, chain: new ChainState(core, chosen, runs, state.files) };
+    return { newest: /** @type {R} */ (newest), state, chain: new ChainState(host, core, chosen, runs, state.files) };
   } catch (error) {
     for (const { key } of runs.values()) key?.free();
     core.free();
     throw error;
   }
 
+  /** @param {number} run */
+  function within (run) {
+    return run === 1 ? source : host.below(source, folderOf(run));
+  }
+
   async function idsOf () {
-    for (const run of [...there].sort((a, b) => a - b)) ids.push([await idOf(within(source, run)), run]);
+    for (const run of [...there].sort((a, b) => a - b)) ids.push([await idOf(within(run)), run]);
     return ids;
   }
 
@@ -263,7 +296,7 @@ export async function openChain (source, listing, { readIndex, idOf, at, openRun
    */
   async function openOne (run, chosen) {
     try {
-      return await openRun(within(source, run), listed(run), run === chosen ? chosen : 0);
+      return await openRun(within(run), listed(run), run === chosen ? chosen : 0);
     } catch (error) {
       if (/** @type {any} */ (error).unexpected === true) throw error;
       if (kindOf(error) === 'damaged') throw core.damaged(messageOf(error), run, chosen);
@@ -293,16 +326,6 @@ export function plannedFiles (files) {
 /** @param {number} run */
 function folderOf (run) {
   return run === 1 ? '' : `increments/${String(run).padStart(4, '0')}/`;
-}
-
-/**
- * The folder of a run as a source of its own.
- * @param {Source} source
- * @param {number} run
- * @returns {Source}
- */
-function within (source, run) {
-  return run === 1 ? source : { name: source.name, list: source.list, open: (path) => source.open(folderOf(run) + path) };
 }
 
 /**

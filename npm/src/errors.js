@@ -42,3 +42,13 @@ export function messageOf (error) {
   const message = /** @type {any} */ (error)?.message;
   return (typeof message === 'string' ? message : String(error)).split('\n')[0];
 }
+
+/**
+ * The error with the file's path in front, once.
+ * @param {string} path
+ * @param {unknown} error
+ */
+export function withPath (path, error) {
+  const message = messageOf(error);
+  return new DecryptError(kindOf(error), message.includes(path) ? message : `${path}: ${message}`);
+}

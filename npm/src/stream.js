@@ -1,5 +1,5 @@
 import { judge } from './core.js';
-import { DecryptError, kindOf, messageOf } from './errors.js';
+import { DecryptError, withPath } from './errors.js';
 import { pump } from './pump.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -37,14 +37,4 @@ export async function * streamFile ({ source, key, engine, opened, chain }, file
   } catch (error) {
     throw withPath(file.path, error);
   }
-}
-
-/**
- * The error with the file's path in front, once.
- * @param {string} path
- * @param {unknown} error
- */
-export function withPath (path, error) {
-  const message = messageOf(error);
-  return new DecryptError(kindOf(error), message.includes(path) ? message : `${path}: ${message}`);
 }

@@ -77,10 +77,10 @@ export async function openPage ({ pickers = false, url = pathToFileURL(page).hre
 /**
  * Chooses a backup and gives the key; waits for the archive or for an error.
  * @param {import('playwright-core').Page} tab
- * @param {{ folder?: string, packed?: string, privateKey?: string, keyText?: string, passphrase?: string, expectId?: string }} what
+ * @param {{ folder?: string, packed?: string, privateKey?: string, keyText?: string, passphrase?: string, expectId?: string, at?: string }} what
  * @returns {Promise<{ kind: string, message: string }|undefined>} the error
  */
-export async function open (tab, { folder, packed, privateKey, keyText, passphrase, expectId }) {
+export async function open (tab, { folder, packed, privateKey, keyText, passphrase, expectId, at }) {
   if (folder !== undefined) await tab.setInputFiles('[data-input=folder]', folder);
   else await tab.setInputFiles('[data-input=packed]', /** @type {string} */ (packed));
   await tab.waitForSelector('.key-card, .notice.error');
@@ -96,6 +96,7 @@ export async function open (tab, { folder, packed, privateKey, keyText, passphra
     await tab.click('.key-card details:has(textarea) button');
     await tab.waitForSelector('.key-card button[type=submit]');
   }
+  if (at !== undefined) await tab.selectOption('.key-card [data-runs]', at);
   const field = tab.locator('[name=passphrase]');
   if (passphrase !== undefined && await field.count() > 0) await field.fill(passphrase);
   if (expectId !== undefined) {

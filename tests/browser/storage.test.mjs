@@ -63,10 +63,10 @@ for (const engine of ['host', 'wasm']) {
     const id = createHash('sha256').update(stored).digest('hex');
     const torn = Buffer.from(stored);
     torn[torn.length - 1] ^= 1;
-    const opened = await page.openArchive(source(draft.folder, (path, turn) => (path === 'manifest.json' && turn > 1 ? torn : undefined)), engine, unlockWith(draft.privateKey), id);
+    const opened = await page.openArchive(source(draft.folder, (path, turn) => (path === 'manifest.json' && turn > 1 ? torn : undefined)), { engine, unlock: unlockWith(draft.privateKey), expectId: id });
     assert.equal(opened.id, id);
     await assert.rejects(
-      page.openArchive(source(draft.folder, (path) => (path === 'manifest.json' ? torn : undefined)), engine, unlockWith(draft.privateKey), id),
+      page.openArchive(source(draft.folder, (path) => (path === 'manifest.json' ? torn : undefined)), { engine, unlock: unlockWith(draft.privateKey), expectId: id }),
       (/** @type {any} */ error) => error.kind === 'damaged' && /not the archive that you expect/.test(error.message));
   });
 
@@ -75,6 +75,6 @@ for (const engine of ['host', 'wasm']) {
       if (path.endsWith('user-manifest.json')) throw new page.DecryptError('failed', `cannot read ${path}: the disk is gone`);
       return undefined;
     });
-    await assert.rejects(page.openArchive(failing, engine, unlockWith(draft.privateKey)), (/** @type {any} */ error) => error.kind === 'failed' && /the disk is gone/.test(error.message));
+    await assert.rejects(page.openArchive(failing, { engine, unlock: unlockWith(draft.privateKey) }), (/** @type {any} */ error) => error.kind === 'failed' && /the disk is gone/.test(error.message));
   });
 }

@@ -24,6 +24,7 @@ const SAID_AS = new Map([
 ]);
 const IMPOSSIBLE = new Map([
   ['missing-key-file', 'a file that is not there cannot be chosen'],
+  ['chain-no-such-run', 'runs are chosen from a list'],
   ['unknown-user', 'users are chosen from a list'],
   ['link', 'browsers follow or leave out links; a page cannot see them'],
   ['two-files-one-name', 'the page saves files compressed as they are, so that the two keep their names'],
@@ -52,11 +53,39 @@ function makeKit () {
 function cases () {
   const names = readdirSync(kit).filter((name) => existsSync(join(kit, name, 'case.json'))).sort();
   assert.ok(names.length > 60, `only ${names.length} cases`);
+  test('the states of a chain are looked at one after the other', runs);
   for (const name of names) {
-    const impossible = name.startsWith('chain') ? 'the page does not offer the runs of a chain yet' : IMPOSSIBLE.get(name);
+    const impossible = IMPOSSIBLE.get(name);
     const due = JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
     test(`${name}: ${due.line}`, impossible === undefined ? {} : { skip: `SKIPPED: ${impossible}` }, () => run(name, due));
   }
+}
+
+/** The runs of a chain, one after the other, opened once. */
+async function runs () {
+  const due = (/** @type {string} */ name) => JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
+  const privateKey = due('chain').args[due('chain').args.indexOf('--private-key') + 1].replace('{keys}', join(kit, 'keys'));
+  const { tab, complaints, close } = await openPage({ viewport: { width: 360, height: 800 } });
+  const fits = async () => assert.equal(await tab.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'wider than the window');
+  await tab.setInputFiles('[data-input=folder]', join(kit, 'chain', 'archive'));
+  await tab.waitForSelector('.key-card [data-runs]');
+  await fits();
+  await open(tab, { folder: join(kit, 'chain', 'archive'), privateKey });
+  for (const [run, name] of /** @type {const} */ ([[3, 'chain'], [1, 'chain-at-1'], [2, 'chain-at-2']])) {
+    if (run !== 3) await tab.selectOption('[data-runs]', String(run));
+    await tab.waitForSelector(`[data-runs="${run}"]`);
+    assert.equal(await verdict(tab), 'good');
+    await fits();
+    assert.match(await tab.innerText('.facts'), new RegExp(`run ${run} of 3`));
+    const { archive } = await evidenceOf(tab, mkdtempSync(join(scratch, 'report-')));
+    assert.equal(archive.chain.run, run);
+    assert.equal(archive.id, archive.chain.runs[run - 1].archiveId);
+    assert.deepEqual(await saved(tab, `runs-${run}`, undefined), due(name).out);
+    await tab.click('.crumbs button');
+    await tab.waitForSelector('[data-verdict]');
+  }
+  assert.deepEqual(complaints, []);
+  await close();
 }
 
 /** @param {string} name @param {any} due */
@@ -73,6 +102,7 @@ async function run (name, due) {
       privateKey: value('--private-key'),
       passphrase: value('--private-key-passphrase') ?? value('--passphrase') ?? due.env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE ?? due.env.PRYV_BACKUP_PASSPHRASE,
       expectId: value('--expect-id'),
+      at: value('--at'),
     });
     let said = '';
     let exit;
@@ -90,7 +120,7 @@ async function run (name, due) {
     assert.equal(exit, due.exit, said);
     for (const text of due.says) {
       if (NOT_SAID.includes(text)) continue;
-      const words = SAID_AS.get(text) ?? text.replace(/^warning: /, 'Warning ');
+      const words = SAID_AS.get(text) ?? text.replace(/^warning: /, 'Warning ').replace(/^damaged: /, '').replace(/--at (\d+) for the state before/, 'choose the state of run $1');
       assert.ok(said.includes(words), `does not say ${JSON.stringify(words)}, but:\n${said}`);
     }
     assert.deepEqual(complaints, []);

@@ -93,6 +93,14 @@ export class App {
     this.go(() => archiveView(this));
   }
 
+  /** Takes another state of the same chain; what was saved of the one before stays in the report. */
+  takeInstead (info: ArchiveInfo): void {
+    const saved = this.opened?.saved ?? [];
+    this.#trail = this.#trail.slice(0, 1);
+    this.take(info, undefined);
+    this.opened?.saved.push(...saved);
+  }
+
   /** Checks every file; the result is in `opened.verification`. */
   async verify (): Promise<void> {
     const { opened } = this;

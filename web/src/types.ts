@@ -38,6 +38,9 @@ export interface Summary {
   records: number | null
 }
 
+/** A run of a chain, as its index lists it. */
+export interface Run { run: number, archiveId: string, kind: string, made: number | null, mode: Chosen['mode'] }
+
 /** What was chosen, before a key is asked for. */
 export interface Chosen {
   name: string
@@ -45,6 +48,8 @@ export interface Chosen {
   bytes: number
   /** null: not encrypted */
   mode: 'hybrid' | 'symmetric' | 'symmetric-pbkdf2' | null
+  /** The runs of a chain; none for a backup by itself. */
+  runs: Run[]
 }
 
 /** An opened archive, as the page shows it. */
@@ -65,6 +70,8 @@ export interface ArchiveInfo {
   findings: Finding[]
   /** Whether all files belong to one user only, so that no platform entries are due. */
   hasPlatform: boolean
+  /** Of a chain: its runs, and whose state this is. */
+  chain: { run: number, runs: Run[] } | null
 }
 
 /** What came of reading files: `damaged` names every affected file in a sentence each. */

@@ -3,6 +3,8 @@ import { maybe, t } from '../texts/index.js';
 import { alien, h, type Child } from '../ui/dom.js';
 import { bytes, dateTime, number } from '../ui/format.js';
 import { shownText } from '../ui/shown.js';
+import type { Run } from '../types.js';
+import { runLine } from './runs.js';
 
 /** What the archive says of itself, name and value. */
 export function factRows (app: App): Array<[string, Child]> {
@@ -11,6 +13,7 @@ export function factRows (app: App): Array<[string, Child]> {
   return [
     [t('facts.id'), h('code', { class: 'id' }, info.id)],
     [t('facts.made'), info.made === null ? t('unknown') : dateTime(info.made, true)],
+    ...(info.chain === null ? [] : [[t('facts.run'), runOf(info.chain)] as [string, Child]]),
     [t('facts.by'), info.producer === '' ? t('facts.by.pryv') : alien(info.producer)],
     [t('facts.domain'), alien(info.domain || t('unknown'))],
     [t('facts.type'), maybe(`facts.type.${info.backupType}`, t('unknown'))],
@@ -19,6 +22,11 @@ export function factRows (app: App): Array<[string, Child]> {
     [t('facts.content'), `${t('users.count', { n: info.users.length })}, ${t('files', { n: info.files })}, ${bytes(info.bytes)}`],
     [t('facts.records'), recordCounts(app)],
   ];
+}
+
+function runOf ({ run, runs }: { run: number, runs: Run[] }): string {
+  const found = runs.find((one) => one.run === run);
+  return found === undefined ? number(run) : runLine(found, runs);
 }
 
 function recordCounts (app: App): string {

@@ -42,7 +42,7 @@ export function verdictCard (app: App): HTMLElement {
   const body = [
     h('div', { role: 'status' }, h('h2', { 'data-verdict': verdict }, t(`verdict.${verdict}`))),
     verdict === 'running' ? verification.task.element : h('p', null, explanation(app)),
-    verification.error !== undefined && verdict === 'stopped' && h('p', null, alien(verification.error)),
+    verification.error !== undefined && verdict === 'stopped' && h('p', null, alien(verification.error, { lang: 'en' })),
   ];
   const findings = allFindings(app).filter(({ code }) => code !== 'no-inventory');
   return h('section', { class: `notice verdict ${look}`, 'aria-label': t('verify.title') },

@@ -1,12 +1,16 @@
 // An open archive: whether it is whole, what it is, who is in it.
 import type { App, View } from '../app.js';
+import { errorBox } from '../open/view.js';
 import { reportView } from '../report/view.js';
 import { saveView } from '../save/view.js';
+import { CallError } from '../rpc.js';
 import { t } from '../texts/index.js';
+import type { ArchiveInfo } from '../types.js';
 import { alien, h, put } from '../ui/dom.js';
 import { bytes, dateTime, number } from '../ui/format.js';
 import { usersTable } from '../users/view.js';
 import { factRows } from './facts.js';
+import { runChooser } from './runs.js';
 import { verdictCard } from './verdict.js';
 
 export function archiveView (app: App): View {
@@ -17,6 +21,16 @@ export function archiveView (app: App): View {
   const drawVerdict = () => put(verdict, verdictCard(app));
   drawVerdict();
   opened.verified.addEventListener('change', drawVerdict);
+  const { chain } = info;
+  const problem = h('div');
+  const show = async (run: number) => {
+    opened.verification.task.cancel();
+    try {
+      app.takeInstead(await app.client.call<ArchiveInfo>('at', { run }));
+    } catch (error) {
+      put(problem, errorBox(error instanceof CallError ? error : new CallError('failed', (error as Error).message)));
+    }
+  };
   const element = h('div', { class: 'archive' },
     h('div', { class: 'head' },
       h('div', null, h('h1', null, t('archive.title')),
@@ -25,6 +39,7 @@ export function archiveView (app: App): View {
       h('div', { class: 'row' },
         h('button', { type: 'button', class: 'primary', onclick: () => app.go(() => saveView(app)) }, t('save.all')),
         h('button', { type: 'button', onclick: () => app.go(() => reportView(app)) }, t('report.title')))),
+    chain !== null && chain.runs.length > 1 && h('section', { class: 'card' }, runChooser(t('runs.other'), chain.runs, chain.run, (run) => void show(run)), problem),
     verdict,
     h('section', { class: 'card', 'aria-labelledby': 'users-h' }, h('h2', { id: 'users-h' }, t('users.title'), ' ', h('span', { class: 'count' }, number(info.users.length))), usersTable(app)),
     h('section', { class: 'card', 'aria-labelledby': 'facts-h' }, h('h2', { id: 'facts-h' }, t('facts.title')),

@@ -3,6 +3,7 @@ import type { App, View } from '../app.js';
 import { CallError } from '../rpc.js';
 import { maybe, t } from '../texts/index.js';
 import type { ArchiveInfo, Chosen } from '../types.js';
+import { runChooser } from '../archive/runs.js';
 import { alien, freshId, h, put } from '../ui/dom.js';
 import { bytes } from '../ui/format.js';
 import { icon } from '../ui/icons.js';
@@ -12,6 +13,8 @@ import { canPickFolder, fromDrop, fromInput, pickFolder } from './folder.js';
 /** What was given so far; it lives as long as the first screen does. */
 export class OpenState {
   chosen: Chosen | undefined;
+  /** Of a chain: the run whose state is wanted; the newest unless given. */
+  run: number | undefined;
   key: Uint8Array | undefined;
   keyName = '';
   keyLocked = false;
@@ -42,7 +45,7 @@ export function openView (app: App): View {
     try {
       const choice = await find();
       if (choice === undefined) return;
-      state.chosen = undefined;
+      state.chosen = state.run = undefined;
       state.busy = t('open.reading');
       draw();
       state.chosen = await app.client.call<Chosen>('choose', choice);
@@ -111,6 +114,13 @@ export function openView (app: App): View {
       void unlock(event.currentTarget as HTMLFormElement);
     } },
     h('h2', { tabindex: '-1' }, h('span', { class: 'step', 'aria-hidden': 'true' }, '2'), t(chosen.mode === null ? 'open.ready' : 'open.key')),
+    chosen.runs.length > 1 && [h('p', { class: 'hint' }, t('runs.hint')), runChooser(t('runs.label'), chosen.runs, state.run ?? chosen.runs[chosen.runs.length - 1].run, (run) => {
+      state.run = run;
+      const mode = chosen.runs.find((one) => one.run === run)?.mode ?? null;
+      const redraw = mode !== chosen.mode;
+      chosen.mode = mode;
+      if (redraw) draw();
+    })],
     chosen.mode === null && h('p', null, t('open.cleartext')),
     hybrid && (state.key === undefined
       ? [h('p', null, t('open.key.lead')),
@@ -161,6 +171,7 @@ export function openView (app: App): View {
         privateKey: state.key,
         ...(state.chosen?.mode === 'hybrid' ? { privateKeyPassphrase: typed } : { passphrase: typed }),
         expectId,
+        at: state.run,
       });
       state.busy = '';
       state.forgetSecrets();

@@ -26,6 +26,7 @@ export function evidence (app: App, user?: UserInfo) {
       madeBy: info.producer === '' ? "Pryv.io's own backup tool" : info.producer,
       platform: info.domain,
       type: info.backupType,
+      chain: info.chain === null ? null : { run: info.chain.run, runs: info.chain.runs.map(({ run, archiveId, kind, made }) => ({ run, archiveId, kind, made: iso(made) })) },
       encrypted: info.encrypted,
       inventory: info.inventoried,
       users: info.users.length,
@@ -40,8 +41,8 @@ export function evidence (app: App, user?: UserInfo) {
       seconds: Math.round(verification.seconds * 1000) / 1000,
       filesChecked: verification.outcome?.files ?? 0,
       recordsChecked: verification.outcome?.records ?? 0,
-      checked: [...(info.encrypted ? ['authenticity of every sealed block'] : []), 'structure of compressed files and records', ...(info.inventoried ? ['size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory', 'that no file is missing or added'] : [])],
-      notProven: ['who made the archive', 'that it is the newest', ...(info.inventoried ? [] : ['that no file was removed, swapped, or cut between blocks'])],
+      checked: [...(info.encrypted ? ['authenticity of every sealed block'] : []), 'structure of compressed files and records', ...(info.inventoried ? ['size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory', 'that no file is missing or added'] : []), ...(opened.expectId === undefined ? [] : ['that it is the expected archive, by its id'])],
+      notProven: ['who made the archive', 'that it is the newest', ...(info.inventoried ? [] : ['that no file was removed, swapped, or cut between blocks']), ...(info.encrypted ? [] : ['that nobody changed it: it is not encrypted']), ...(opened.expectId === undefined ? ['that it is the expected archive: no id to compare with was given'] : [])],
     },
     findings: findings.map((finding) => ({ severity: finding.severity, code: finding.code, path: finding.path, sentence: sentenceOf(finding) })),
     exported: opened.saved.filter((saved) => user === undefined || saved.user === undefined || saved.user === user.username)

@@ -1,18 +1,26 @@
-import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
-import type { ArchiveInfo, FileEntry, Finding, Plan, PlannedFile, Summary } from '../types.js';
-import { Envelope, checkManifest, judge, plan, type DataKey, type Engine, type OpenEnvelope } from './core.js';
+import { CHAIN, openChain, plannedFiles, type ChainState, type Host } from '../../../npm/src/chain.js';
+import { DecryptError, kindOf, messageOf, withPath } from '../../../npm/src/errors.js';
+import type { ArchiveInfo, FileEntry, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
+import { Chain, Envelope, Fold, Sieve, caution, checkManifest, judge, plan, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { pump, readStored, readWhole } from './pump.js';
-import type { Source } from './source/source.js';
+import { below, type Source } from './source/source.js';
 
 const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
+/** What it takes to read an archive's files. */
+interface Access { source: Source, key: DataKey | undefined, engine: Engine, opened: boolean }
+
+const HOST: Host<Source> = { core: { Chain, Fold, Sieve, judge }, pump, streamFile, below };
+
+/** The state of a chain: which one, and all that there are. */
+export interface ChainOf { state: ChainState<Source>, runs: Run[] }
+
 /** An opened archive: its manifests are read and authentic, and it is known what every file of it should be. */
 export class Archive {
   readonly encrypted: boolean;
-  /** Whether this is what was decrypted of an archive: its inventory counts with the content then. */
-  readonly opened: boolean;
+  #settled: Promise<void> | undefined;
 
   constructor (
     readonly source: Source,
@@ -23,10 +31,10 @@ export class Archive {
     /** The content of manifest.json and of every readable user-manifest.json, by path. */
     readonly manifests: Map<string, Uint8Array>,
     readonly key: DataKey | undefined,
-    private readonly replan: (user: string) => Plan
+    private readonly replan: (user: string) => Plan,
+    readonly chain?: ChainOf
   ) {
     this.encrypted = key !== undefined;
-    this.opened = !this.encrypted && manifest.encrypted === true;
   }
 
   /** The plan of everything, or of one user with the findings that concern it. */
@@ -42,27 +50,59 @@ export class Archive {
   }
 
   /**
+   * Leaves out attachments of events that are gone: the state of a chain still has their files. To be awaited before the files of a
+   * chain are counted on; an archive by itself is left as it is.
+   */
+  settle (): Promise<void> {
+    this.#settled ??= this.#settle();
+    return this.#settled;
+  }
+
+  async #settle (): Promise<void> {
+    const { chain, plan } = this;
+    if (chain === undefined) return;
+    const gone = new Set<string>();
+    for (const { userId } of plan.users) {
+      if (!chain.state.changed(userId, 'events')) continue;
+      const own = plan.files.filter(({ user }) => user === userId);
+      const unlisted = new Map(own.filter(({ jsonl }) => !jsonl).map(({ path }) => [path.slice(path.lastIndexOf('/') + 1), path]));
+      if (unlisted.size === 0) continue;
+      try {
+        for (const file of own.filter(({ path }) => path.startsWith(`users/${userId}/events/`))) {
+          for await (const event of this.#records(file)) {
+            for (const { id } of event?.attachments ?? []) unlisted.delete(id);
+          }
+        }
+        for (const path of unlisted.values()) gone.add(path);
+      } catch (error) {
+        // Whoever reads the records will say so; which attachments they list, nobody knows.
+        if (kindOf(error) !== 'damaged') throw error;
+      }
+    }
+    plan.files = plan.files.filter(({ path }) => !gone.has(path));
+  }
+
+  async * #records (file: PlannedFile): AsyncGenerator<any> {
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const piece of this.stream(file, { gunzip: true })) {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line.trim() !== '') yield JSON.parse(line);
+    }
+    if (rest.trim() !== '') yield JSON.parse(rest);
+  }
+
+  /**
    * The content of a planned file piece by piece, each to be used before anything is awaited. Throws `damaged`
    * with the file's path, at the latest at the end. `hash`: check the SHA-256 of the stored bytes too, which is always
    * done for a file that is not encrypted.
    */
-  async * stream (file: PlannedFile, { gunzip, hash = false }: { gunzip: boolean, hash?: boolean }): AsyncGenerator<Uint8Array, Summary> {
-    const inflate = file.gzip && gunzip;
-    try {
-      const { summary, sha256 } = yield * pump(this.source, file.path, {
-        key: file.encrypted ? this.key : undefined,
-        engine: this.engine,
-        gunzip: inflate,
-        lines: file.jsonl && (inflate || !file.gzip),
-        hash: hash || !file.encrypted,
-        size: file.size,
-      });
-      const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, this.opened);
-      if (verdict !== '') throw new DecryptError('damaged', verdict);
-      return summary;
-    } catch (error) {
-      throw withPath(file.path, error);
-    }
+  stream (file: PlannedFile, { gunzip, hash = false }: { gunzip: boolean, hash?: boolean }): AsyncGenerator<Uint8Array, Summary, void> {
+    if (this.chain !== undefined) return this.chain.state.stream(file, { hash });
+    const { source, key, engine } = this;
+    // What was decrypted of an archive: its inventory counts with the content then.
+    return streamFile({ source, key, engine, opened: key === undefined && this.manifest.encrypted === true }, file, { gunzip, hash });
   }
 
   info (): ArchiveInfo {
@@ -85,19 +125,111 @@ export class Archive {
       bytes: this.plan.files.reduce((sum, { size }) => sum + size, 0),
       findings: this.plan.findings,
       hasPlatform: this.plan.files.some(({ path }) => path.startsWith('platform/')),
+      chain: this.chain === undefined ? null : { run: this.chain.state.run, runs: this.chain.runs },
     };
   }
 }
 
-/** Opens an archive: envelope, key, manifest, user manifests, and the plan of what is to be read. */
-export async function openArchive (source: Source, engine: Engine, unlock: Unlock, expectId?: string): Promise<Archive> {
+async function * streamFile ({ source, key, engine, opened }: Access, file: PlannedFile, { gunzip, hash }: { gunzip: boolean, hash: boolean }): AsyncGenerator<Uint8Array, Summary, void> {
+  const inflate = file.gzip && gunzip;
+  try {
+    const { summary, sha256 } = yield * pump(source, file.path, {
+      key: file.encrypted ? key : undefined,
+      engine,
+      gunzip: inflate,
+      lines: file.jsonl && (inflate || !file.gzip),
+      hash: hash || !file.encrypted,
+      size: file.size,
+    });
+    const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
+    if (verdict !== '') throw new DecryptError('damaged', verdict);
+    return summary;
+  } catch (error) {
+    throw withPath(file.path, error);
+  }
+}
+
+/** How to open: `expectId` is the id that it must have, `at` of a chain the run whose state is wanted (the newest unless given). */
+export interface OpenOptions { engine: Engine, unlock: Unlock, expectId?: string, at?: number }
+
+/** Opens an archive: envelope, key, manifest, user manifests, and the plan of what is to be read. Of a chain, the state at a run. */
+export async function openArchive (source: Source, { engine, unlock, expectId, at }: OpenOptions): Promise<Archive> {
   const listing = source.list();
+  const runs = await runsOf(source);
+  if (runs !== undefined) return openState(source, listing, runs, { engine, unlock, expectId, at });
+  const { id, key, keyCheck, manifest, texts, contents, findings } = await openRun(source, listing, { engine, unlock, expectId });
+  try {
+    const [textsJson, listingJson] = [JSON.stringify(texts), JSON.stringify(listing)];
+    // Which run of the chain is chosen from a list here.
+    const warning = caution(manifest).replace(/, with --at .*$/, '');
+    if (warning !== '') findings.push({ severity: 'warning', code: 'caution', path: '', message: warning });
+    const planned = (user?: string): Plan => {
+      const made: Plan = JSON.parse(plan(manifest, textsJson, listingJson, keyCheck, user));
+      const told = new Set(made.findings.map(({ path }) => path));
+      const own = findings.filter(({ path }) => path === '' || made.users.some(({ userId }) => path === `users/${userId}/user-manifest.json`));
+      made.findings.push(...(user === undefined ? findings : own).filter(({ path }) => path === '' || !told.has(path)));
+      return made;
+    };
+    contents.set('manifest.json', manifest);
+    return new Archive(source, id, engine, planned(), JSON.parse(new TextDecoder().decode(manifest)), contents, key, planned);
+  } catch (error) {
+    key?.free();
+    throw error;
+  }
+}
+
+/** The runs of a chain as its index lists them, for people to choose from; undefined for an archive by itself. */
+export async function runsOf (source: Source): Promise<Run[] | undefined> {
+  if (!source.list().some(([path]) => path === CHAIN)) return undefined;
+  try {
+    const { runs } = JSON.parse(new TextDecoder().decode((await readStored(source, CHAIN)).content));
+    return runs.map(({ run, archiveId, kind, createdAt, mode }: any): Run => ({
+      run: Number(run), archiveId: String(archiveId), kind: String(kind), made: typeof createdAt === 'number' ? createdAt : null, mode: mode ?? null,
+    }));
+  } catch {
+    return []; // the core says what is wrong with it, once a key is there
+  }
+}
+
+async function openState (source: Source, listing: Array<[string, number]>, runs: Run[], { engine, unlock, expectId, at }: OpenOptions): Promise<Archive> {
+  const { newest, state, chain } = await openChain(HOST, source, listing, {
+    at,
+    engine,
+    readIndex: async () => (await readStored(source, CHAIN)).content,
+    idOf: async (run) => (await readStored(run, 'manifest.json')).sha256 ?? '',
+    openRun: (run, files, wanted) => openRun(run, files, { engine, unlock, expectId: wanted === 0 ? undefined : expectId }),
+  });
+  const encoder = new TextEncoder();
+  const manifests = new Map(Object.entries<string>(state.manifests).map(([path, text]): [string, Uint8Array] => [path, encoder.encode(text)]));
+  const all: Plan = { inventoried: state.inventoried, files: plannedFiles(state.files) as PlannedFile[], findings: state.findings, users: state.users };
+  const ofUser = (user: string): Plan => {
+    const users = all.users.filter(({ userId, username }) => userId === user || username === user);
+    const own = (path: string) => users.some(({ userId }) => path.includes(`users/${userId}/`));
+    return { ...all, users, files: all.files.filter((file) => users.some(({ userId }) => file.user === userId)), findings: all.findings.filter(({ path }) => !path.includes('users/') || own(path)) };
+  };
+  return new Archive(source, newest.id, engine, all, JSON.parse(state.manifests['manifest.json']), manifests, newest.key, ofUser, { state: chain, runs });
+}
+
+/** An archive, or a run of a chain, whose manifests are read. */
+interface OpenedRun {
+  id: string
+  key: DataKey | undefined
+  keyCheck: boolean | undefined
+  opened: boolean
+  manifest: Uint8Array
+  texts: Record<string, string | null>
+  contents: Map<string, Uint8Array>
+  findings: Finding[]
+}
+
+async function openRun (source: Source, listing: Array<[string, number]>, { engine, unlock, expectId }: OpenOptions): Promise<OpenedRun> {
   const names = new Set(listing.map(([path]) => path));
   requireManifest(names, source.name);
   const stored = await readStored(source, 'manifest.json');
   const id = stored.sha256 ?? '';
   if (expectId !== undefined && expectId.toLowerCase() !== id) {
-    throw new DecryptError('damaged', `this is not the archive that you expect: its id is ${id}, not ${expectId}`);
+    const message = `this is not the archive that you expect: its id is ${id}, not ${expectId}`;
+    throw Object.assign(new DecryptError('damaged', message), { unexpected: true });
   }
   let key: DataKey | undefined;
   let envelope: OpenEnvelope | undefined;
@@ -110,17 +242,7 @@ export async function openArchive (source: Source, engine: Engine, unlock: Unloc
     checkManifest(manifest, JSON.stringify(summary));
     const parsed = JSON.parse(new TextDecoder().decode(manifest));
     const { texts, contents, findings } = await readUserManifests(source, listing, key, engine, parsed);
-    const [textsJson, listingJson, keyCheck] = [JSON.stringify(texts), JSON.stringify(listing), envelope?.hasKeyCheck];
-    const planned = (user?: string): Plan => {
-      const made: Plan = JSON.parse(plan(manifest, textsJson, listingJson, keyCheck, user));
-      const told = new Set(made.findings.map(({ path }) => path));
-      const own = findings.filter(({ path }) => made.users.some(({ userId }) => path === `users/${userId}/user-manifest.json`));
-      made.findings.push(...(user === undefined ? findings : own).filter(({ path }) => !told.has(path)));
-      return made;
-    };
-    const made = planned();
-    contents.set('manifest.json', manifest);
-    return new Archive(source, id, engine, made, parsed, contents, key, planned);
+    return { id, key, keyCheck: envelope?.hasKeyCheck, opened: key === undefined && parsed.encrypted === true, manifest, texts, contents, findings };
   } catch (error) {
     key?.free();
     throw error;
@@ -173,10 +295,4 @@ async function readUserManifests (source: Source, listing: Array<[string, number
     }
   }
   return { texts, contents, findings };
-}
-
-/** The error with the file's path in front, once. */
-function withPath (path: string, error: unknown): Error {
-  const message = messageOf(error);
-  return new DecryptError(kindOf(error), message.includes(path) ? message : `${path}: ${message}`);
 }

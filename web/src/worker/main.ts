@@ -28,6 +28,10 @@ serve({
   async unlock (secrets: Secrets) {
     return (await session.unlock(secrets)).info();
   },
+  async at ({ run }: { run: number }) {
+    user = undefined;
+    return (await session.at(run)).info();
+  },
   verify: ({ user }: { user?: string }, job: Job) => verify(session.archive, user, job),
   async saveZip (options: SaveOptions, job: Job) {
     const zip = new ZipWriter(job);
@@ -57,5 +61,5 @@ serve({
 
 /** The sentence without advice that only a command line can follow. */
 function withoutOptions (message: string): string {
-  return message.replace(/[;:,] (?:(?:give|try|set) )?--[a-z].*$/, '');
+  return message.replace(/--at (\d+) for the state before/, 'choose the state of run $1').replace(/[;:,] (?:(?:give|try|set|with) )?--[a-z].*$/, '');
 }

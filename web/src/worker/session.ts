@@ -1,7 +1,7 @@
 // What the worker holds between calls: the chosen files, and the archive once it is open.
 import { DecryptError } from '../../../npm/src/errors.js';
 import type { Chosen } from '../types.js';
-import { openArchive, requireManifest, type Archive } from './archive.js';
+import { openArchive, requireManifest, runsOf, type Archive } from './archive.js';
 import { Envelope, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './pump.js';
 import { containerSource } from './source/container.js';
@@ -9,12 +9,15 @@ import { blobSource, rootOf, type Source } from './source/source.js';
 
 export type Choice = { name: string, files: Array<[string, File]> } | { file: File };
 
-export interface Secrets { privateKey?: Uint8Array, privateKeyPassphrase?: string, passphrase?: string, expectId?: string }
+/** `expectId`: the archive id that it must have; `at`: of a chain, the run whose state is wanted. */
+export interface Secrets { privateKey?: Uint8Array, privateKeyPassphrase?: string, passphrase?: string, expectId?: string, at?: number }
 
 export class Session {
   engine: Engine = 'wasm';
   #source: Source | undefined;
   #archive: Archive | undefined;
+  /** What opened a chain: other runs of it are opened with the same. */
+  #secrets: Secrets | undefined;
 
   get archive (): Archive {
     if (this.#archive === undefined) throw new DecryptError('usage', 'no backup is open');
@@ -34,13 +37,24 @@ export class Session {
       envelope.free();
     }
     this.#source = source;
-    return { name: source.name, files: listing.length, bytes: listing.reduce((sum, [, size]) => sum + size, 0), mode };
+    const runs = await runsOf(source) ?? [];
+    // The newest run is the one that is opened.
+    if (runs.length > 0) mode = runs[runs.length - 1].mode;
+    return { name: source.name, files: listing.length, bytes: listing.reduce((sum, [, size]) => sum + size, 0), mode, runs };
   }
 
   async unlock (secrets: Secrets): Promise<Archive> {
     if (this.#source === undefined) throw new DecryptError('usage', 'choose the backup first');
-    this.#archive = await openArchive(this.#source, this.engine, (envelope) => unlock(envelope, secrets), secrets.expectId);
-    return this.#archive;
+    const { expectId, at } = secrets;
+    const archive = await openArchive(this.#source, { engine: this.engine, unlock: (envelope) => unlock(envelope, secrets), expectId, at });
+    if (archive.chain !== undefined) this.#secrets = secrets;
+    this.#archive = archive;
+    return archive;
+  }
+
+  /** Opens the state of a chain at another run. */
+  async at (run: number): Promise<Archive> {
+    return this.unlock({ ...this.#secrets, expectId: undefined, at: run });
   }
 }
 

@@ -39,6 +39,7 @@ export class UserSession {
 
   /** Everything that is small. */
   async data (job: Job): Promise<UserData> {
+    await this.archive.settle();
     const problems: string[] = [];
     const lines = async (name: string) => {
       const found: string[] = [];

@@ -24,6 +24,7 @@ export interface Output {
  * size and the tag of every frame; of any other the SHA-256 is computed.
  */
 export async function verify (archive: Archive, user: string | undefined, job: Job): Promise<Outcome> {
+  await archive.settle();
   const plan = archive.planOf(user);
   const outcome = start(plan);
   const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), job);
@@ -43,6 +44,7 @@ export interface SaveOptions { user?: string, manifest: boolean, caseless?: bool
 
 /** Decrypts files into the output, in the order of the producer: the manifests last. */
 export async function save (archive: Archive, output: Output, { user, manifest, caseless = false }: SaveOptions, job: Job): Promise<Outcome> {
+  await archive.settle();
   const plan = archive.planOf(user);
   const pair = collisionIn(plan.files.map(({ path }): [string, string] => [path, path]), caseless);
   if (pair !== undefined) {
@@ -122,7 +124,9 @@ async function settle (outcome: Outcome, file: PlannedFile, job: Job, action: ()
     await action();
   } catch (error) {
     if (kindOf(error) !== 'damaged' || job.signal.aborted) throw error;
-    outcome.damaged.push({ severity: 'error', code: 'damaged', path: file.path, message: messageOf(error) } satisfies Finding);
+    const finding: Finding = { severity: 'error', code: 'damaged', path: file.path, message: messageOf(error) };
+    // Of a chain, several files of the state may need the one that is damaged.
+    if (!outcome.damaged.some(({ message }) => message === finding.message)) outcome.damaged.push(finding);
   }
 }
 

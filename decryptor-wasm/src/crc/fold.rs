@@ -1,42 +1,45 @@
-//! CRC-32 (ISO 3309), of gzip and of ZIP. Processors compute it with carry-less products, which WebAssembly lacks; there long
-//! inputs are folded with XOR alone before a table takes the rest.
+//! CRC-32 without any instruction for it.
 
-/// A CRC-32 in the making.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Crc32(u32);
+use std::sync::LazyLock;
 
-impl Crc32 {
-    /// Of nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+// The polynomial, bits reversed.
+const POLYNOMIAL: u32 = 0xedb8_8320;
+const WORD: usize = 8;
+
+/// What a byte adds to the CRC, by how many bytes follow it. Made when it is first used: it would be a part of the program else.
+static TABLES: LazyLock<[[u32; 256]; WORD]> = LazyLock::new(|| {
+    let mut tables = [[0u32; 256]; WORD];
+    for (byte, sum) in (0..).zip(&mut tables[0]) {
+        *sum = byte;
+        for _ in 0..8 {
+            *sum = (*sum >> 1) ^ (POLYNOMIAL & (*sum & 1).wrapping_neg());
+        }
     }
-
-    /// Goes on from the CRC of what came before.
-    #[cfg(target_arch = "wasm32")]
-    pub fn after(crc: u32) -> Self {
-        Crc32(crc)
+    for follow in 1..WORD {
+        for byte in 0..256 {
+            let before = tables[follow - 1][byte];
+            tables[follow][byte] = (before >> 8) ^ tables[0][before as usize & 0xff];
+        }
     }
+    tables
+});
 
-    /// Adds bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0 = if cfg!(target_arch = "wasm32") {
-            folded(bytes, self.0)
-        } else {
-            by_table(bytes, self.0)
-        };
+/// Eight bytes at once.
+fn by_tables(bytes: &[u8], crc: u32) -> u32 {
+    let tables = &*TABLES;
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    let mut sum = !crc;
+    for word in words {
+        let bytes = (u64::from_le_bytes(*word) ^ u64::from(sum)).to_le_bytes();
+        sum = 0;
+        for (byte, table) in bytes.iter().zip(tables.iter().rev()) {
+            sum ^= table[usize::from(*byte)];
+        }
     }
-
-    /// Of all bytes so far.
-    pub fn value(self) -> u32 {
-        self.0
+    for byte in rest {
+        sum = (sum >> 8) ^ tables[0][(sum as u8 ^ byte) as usize];
     }
-}
-
-/// Of several bytes at once by tables, or by the processor's own instructions.
-fn by_table(bytes: &[u8], crc: u32) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(crc);
-    hasher.update(bytes);
-    hasher.finalize()
+    !sum
 }
 
 // With y = x^64 modulo the polynomial of the CRC: y^300 = y^155 + y^117 + y^89 + 1, the shortest such sum of five powers. So a word
@@ -45,15 +48,15 @@ const DISTANCES: [usize; 4] = [145, 183, 211, 300];
 const REACH: usize = 300;
 /// Words that do not depend on each other, worked on at once.
 const STEP: usize = 145;
-const WORD: usize = 8;
 /// Words that are kept at hand: those that reach on, and those of twelve steps.
 const WINDOW: usize = REACH + 12 * STEP;
-/// Below this the table is as fast.
+/// Below this tables are as fast.
 const SHORTEST: usize = 4 * REACH * WORD;
 
-fn folded(bytes: &[u8], crc: u32) -> u32 {
+/// Of the bytes that gave `crc`, followed by these.
+pub(super) fn crc32(bytes: &[u8], crc: u32) -> u32 {
     if bytes.len() < SHORTEST {
-        return by_table(bytes, crc);
+        return by_tables(bytes, crc);
     }
     let steps = (bytes.len() / WORD - REACH) / STEP;
     let (gone, rest) = bytes.split_at(steps * STEP * WORD);
@@ -67,9 +70,20 @@ fn folded(bytes: &[u8], crc: u32) -> u32 {
             at = REACH;
         }
         let (before, now) = window.split_at_mut(at);
-        let [a, b, c, d] = DISTANCES.map(|distance| &before[at - distance..][..STEP]);
-        for (i, (word, into)) in step.as_chunks::<WORD>().0.iter().zip(now).enumerate() {
-            *into = u64::from_le_bytes(*word) ^ a[i] ^ b[i] ^ c[i] ^ d[i];
+        let words = step.as_chunks::<WORD>().0;
+        let [a, b, c, d] = DISTANCES.map(|distance| before[at - distance..].first_chunk::<STEP>());
+        // Of arrays no bound has to be checked; all of them are there.
+        if let (Some(a), Some(b), Some(c), Some(d), Some(words), Some(now)) = (
+            a,
+            b,
+            c,
+            d,
+            words.first_chunk::<STEP>(),
+            now.first_chunk_mut::<STEP>(),
+        ) {
+            for i in 0..STEP {
+                now[i] = u64::from_le_bytes(words[i]) ^ a[i] ^ b[i] ^ c[i] ^ d[i];
+            }
         }
         window[at] ^= std::mem::take(&mut first);
         at += STEP;
@@ -91,12 +105,18 @@ fn folded(bytes: &[u8], crc: u32) -> u32 {
             .fold(0, |sum, distance| sum ^ window[at + k - distance]);
         *word = (u64::from_le_bytes(*word) ^ added).to_le_bytes();
     }
-    by_table(last, !0)
+    by_tables(last, !0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn by_processor(bytes: &[u8], crc: u32) -> u32 {
+        let mut hasher = crc32fast::Hasher::new_with_initial(crc);
+        hasher.update(bytes);
+        hasher.finalize()
+    }
 
     #[test]
     fn known_values() {
@@ -105,18 +125,15 @@ mod tests {
             ("123456789", 0xcbf4_3926),
             ("The quick brown fox jumps over the lazy dog", 0x414f_a339),
         ] {
-            let mut sum = Crc32::new();
-            sum.update(text.as_bytes());
-            assert_eq!(sum.value(), crc, "{text}");
-            assert_eq!(folded(text.as_bytes(), 0), crc, "{text}");
+            assert_eq!(crc32(text.as_bytes(), 0), crc, "{text}");
         }
         // As gzip and Python's zlib.crc32 say it.
-        assert_eq!(folded(&vec![0; 1_000_000], 0), 0x1279_cb9e);
+        assert_eq!(crc32(&vec![0; 1_000_000], 0), 0x1279_cb9e);
     }
 
     /// Whatever the length, and wherever one input ends and the next begins.
     #[test]
-    fn folding_is_the_table() {
+    fn folding_is_what_the_processor_says() {
         let mut state = 1u64;
         let bytes: Vec<u8> = std::iter::repeat_with(|| {
             state = state
@@ -127,7 +144,8 @@ mod tests {
         .take(200_000)
         .collect();
         let around = |middle: usize| middle.saturating_sub(9)..middle + 10;
-        let lengths = around(SHORTEST)
+        let lengths = (1..40)
+            .chain(around(SHORTEST))
             .chain(around((REACH + 9 * STEP) * WORD))
             .chain(around(WINDOW * WORD))
             .chain(around((WINDOW + REACH) * WORD))
@@ -135,9 +153,13 @@ mod tests {
             .chain(around(199_990));
         for length in lengths {
             for start in [0, 1, 7] {
-                let part = &bytes[start..length];
+                let part = &bytes[start.min(length)..length];
                 for crc in [0, 1, 0xffff_ffff, 0x1234_5678] {
-                    assert_eq!(folded(part, crc), by_table(part, crc), "{start}..{length}");
+                    assert_eq!(
+                        crc32(part, crc),
+                        by_processor(part, crc),
+                        "{start}..{length}"
+                    );
                 }
             }
         }
