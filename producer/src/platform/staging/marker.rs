@@ -1,9 +1,10 @@
 //! The file by which Pryv.io knows that the audit trails of a platform are of the present version, and looks for none of the former.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
-use super::{owner, refused};
+use super::{new_file, owner, refused};
 use crate::platform::write::RestoreError;
 
 const NAME: &str = "audit-db-version-1.0.0.txt";
@@ -21,7 +22,8 @@ pub fn leave(base: &Path) -> Result<(), RestoreError> {
         return Ok(());
     }
     owner::make_file(base, &path)?;
-    fs::write(&path, CONTENT).map_err(|e| refused(&path, e))
+    let written = new_file(&path)?.write_all(CONTENT.as_bytes());
+    written.map_err(|e| refused(&path, e))
 }
 
 fn is_former(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
