@@ -22,11 +22,16 @@ pub trait PlatformWriter: Sync {
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError>;
 
     /// What speaks against a restore into this platform, before anything is written: a schema that is missing or older than the
-    /// records need, indexes of an unmigrated database, too little disk for `bytes`, a Pryv.io core that seems to be running.
+    /// records need, indexes of an unmigrated database, too little disk for `room`, a Pryv.io core that seems to be running.
     ///
     /// # Errors
     /// When a store cannot be reached.
-    fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError>;
+    fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError>;
+
+    /// Whether a collection (none: the attachments) is in files beside the folders of users, and not in a database.
+    fn keeps_in_files(&self, _what: Option<Collection>) -> bool {
+        true
+    }
 
     /// The users that are there.
     ///
@@ -222,6 +227,15 @@ pub struct Recovered {
     pub finished: bool,
 }
 
+/// Bytes that files take which are to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// With less it cannot be.
+    pub least: u64,
+    /// About.
+    pub likely: u64,
+}
+
 /// Something that speaks against a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
@@ -302,7 +316,7 @@ const THERE: &str = "something else is there: look what it is, and move it away"
 fn advice(source: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
     match source.kind() {
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "make room there",
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "make room on its disk",
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
             "check that this user may write there, and restore again"
         }

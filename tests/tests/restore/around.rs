@@ -1,6 +1,7 @@
 //! What is around a run: what it would do, who else is at work, what becomes of the backup.
 
 use super::conflicts::index;
+use super::faults::signal;
 use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
@@ -109,16 +110,16 @@ fn two_restores_do_not_meet() {
     while !target.users.join(".pryv-backup-restore/lock").exists() {
         assert!(first.try_wait().unwrap().is_none(), "it ended too early");
     }
+    signal(&first, "-STOP");
     let second = target.restore(&archive, &["--overwrite"]);
-    let still = first.try_wait().unwrap().is_none();
-    if still {
-        assert_eq!(second.status.code(), Some(1), "{}", text(&second));
-        assert!(
-            text(&second).contains("another restore is at work"),
-            "{}",
-            text(&second)
-        );
-    }
+    assert!(first.try_wait().unwrap().is_none(), "it was too fast");
+    assert_eq!(second.status.code(), Some(1), "{}", text(&second));
+    assert!(
+        text(&second).contains("another restore is at work"),
+        "{}",
+        text(&second)
+    );
+    signal(&first, "-CONT");
     assert!(first.wait().unwrap().success());
     assert!(target.is_left_clean());
 }

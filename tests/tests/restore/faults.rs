@@ -1,6 +1,7 @@
 //! What fails around a run: the disk, the server, a connection, the archive. Every user is old or new and the report says which,
 //! and the same again finishes.
 
+use super::draft::Draft;
 use super::kills::{age, differences, postgres, sqlite, users};
 use pryv_backup_tests::{
     command::text,
@@ -196,16 +197,30 @@ fn what_became_of_a_commit_is_found_out() {
 fn the_disk_is_full() {
     let Some(stage) = Stage::new() else { return };
     let (source, archive) = sqlite(&stage);
-    age(&source);
+    full(&stage, &source, &archive);
+}
+
+/// That of the attachments, beside a database that has room.
+#[test]
+fn the_disk_beside_a_database_is_full() {
+    let Some(stage) = Stage::new() else { return };
+    let Some((source, archive)) = postgres(&stage) else {
+        return;
+    };
+    full(&stage, &source, &archive);
+}
+
+fn full(stage: &Stage, source: &Platform<'_>, archive: &Path) {
+    age(source);
     // What it takes, old and new beside each other.
     let size: u64 = folder::tree(&source.users)
         .values()
         .map(|bytes| bytes.len() as u64)
         .sum();
-    let states = States::of(&stage, &archive, &source);
+    let states = States::of(stage, archive, source);
     let mut failures = 0;
     for part in [1, 2, 3, 4, 6, 8] {
-        let target = stage.copy(&source);
+        let target = stage.copy(source);
         // As large as it was, and a part of what a restore adds.
         let kept = stage.at("kept");
         fs::rename(&target.users, &kept).unwrap();
@@ -214,7 +229,7 @@ fn the_disk_is_full() {
             return;
         };
         folder::copy(&kept, &target.users);
-        let mut child = spawn(&mut target.restoring(&archive, &["--overwrite", "--jobs", "1"]));
+        let mut child = spawn(&mut target.restoring(archive, &["--overwrite", "--jobs", "1"]));
         begun(&target, &mut child);
         // Somebody else takes the room, while it holds still.
         let filler = target.users.join("filler");
@@ -238,7 +253,7 @@ fn the_disk_is_full() {
     assert!(failures > 0, "the disk was never full in time");
 }
 
-fn signal(child: &std::process::Child, name: &str) {
+pub fn signal(child: &std::process::Child, name: &str) {
     let sent = std::process::Command::new("kill")
         .args([name, &child.id().to_string()])
         .status();
@@ -267,6 +282,77 @@ fn a_disk_that_is_too_small_is_refused() {
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
     assert!(text(&refused).contains("make room"), "{}", text(&refused));
     assert_eq!(fs::read_dir(&target.users).unwrap().count(), 0);
+}
+
+/// Records that are not compressed are no larger on the platform, and those that go into a database take no room beside it.
+#[test]
+fn a_disk_that_is_large_enough_is_not_refused() {
+    let Some(stage) = Stage::new() else { return };
+    let draft = Draft::new(&stage, "archive");
+    let sizes = |of_attachments: bool| -> u64 {
+        let files = folder::tree(&draft.root).into_iter();
+        let files = files.filter(|(path, _)| path.contains("/attachments/") == of_attachments);
+        files.map(|(_, bytes)| bytes.len() as u64).sum()
+    };
+    let (attachments, records) = (sizes(true), sizes(false));
+    let restore = |target: &Platform<'_>, room: u64| {
+        let size = format!("size={}k", room / 1024);
+        let disk = SmallDisk::mount(target.users.clone(), &size)?;
+        let done = target.restore(&draft.root, &[]);
+        drop(disk);
+        fs::remove_dir(&target.users).unwrap();
+        Some(done)
+    };
+    let stand = |done: &Output| {
+        let said = report(done).unwrap();
+        let users = said["users"].as_array().unwrap().clone();
+        assert!(users.iter().all(|u| u["outcome"] == "restored"), "{said}");
+        said["warnings"].to_string()
+    };
+    // Files of SQLite have pages that are not full, and indexes.
+    let target = stage.sqlite();
+    let Some(done) = restore(&target, attachments + records * 6) else {
+        return;
+    };
+    assert!(!stand(&done).contains("make room"));
+    // There may be enough, or not: it is tried, and said.
+    let done = restore(&stage.sqlite(), attachments + records / 2).unwrap();
+    let said = report(&done).unwrap();
+    assert!(said["warnings"].to_string().contains("make room"), "{said}");
+    assert_eq!(done.status.code(), Some(5), "{said}");
+    let done = restore(&stage.sqlite(), attachments * 9 / 10).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done));
+    assert!(text(&done).contains("at least"), "{}", text(&done));
+    let Some(target) = stage.postgres() else {
+        return;
+    };
+    let done = restore(&target, attachments + 400_000).unwrap();
+    assert!(!stand(&done).contains("make room"));
+    let done = restore(&stage.postgres().unwrap(), attachments * 9 / 10).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done));
+    assert!(text(&done).contains("at least"), "{}", text(&done));
+}
+
+/// What stands already, and is left alone, takes no room.
+#[test]
+fn those_who_are_left_alone_need_no_room() {
+    let Some(stage) = Stage::new() else { return };
+    let (source, archive) = sqlite(&stage);
+    let target = stage.copy(&source);
+    let kept = stage.at("kept");
+    fs::rename(&target.users, &kept).unwrap();
+    let size: u64 = folder::tree(&kept).values().map(|b| b.len() as u64).sum();
+    let room = format!("size={}k", size / 1024 + 1024);
+    let Some(disk) = SmallDisk::mount(target.users.clone(), &room) else {
+        return;
+    };
+    folder::copy(&kept, &target.users);
+    fill_but(&target.users.join("filler"), 200_000);
+    let again = target.restore(&archive, &[]);
+    assert_eq!(again.status.code(), Some(5), "{}", text(&again));
+    assert!(!text(&again).contains("make room"), "{}", text(&again));
+    drop(disk);
+    fs::remove_dir_all(&target.users).unwrap();
 }
 
 /// A file of the archive goes, or cannot be read any more, after all was verified.

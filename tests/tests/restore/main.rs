@@ -11,6 +11,7 @@ mod draft;
 mod faults;
 mod hostile;
 mod integrity;
+mod keys;
 mod kills;
 mod owners;
 mod places;

@@ -238,3 +238,28 @@ fn a_user_that_fails_is_as_before_and_the_others_stand() {
         "{said}"
     );
 }
+
+/// A role that may only read says so, and what it lacks.
+#[test]
+fn a_role_that_may_not_write() {
+    let Some(stage) = Stage::new() else { return };
+    let Some(source) = stage.postgres_fixture() else {
+        return;
+    };
+    let archive = source.backup("archive");
+    let target = stage.postgres().unwrap();
+    target.sql("CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader");
+    let before = target.rows();
+    let target = target.with("storages__engines__postgresql__user", "reader");
+    let done = target.restore(&archive, &[]);
+    let said = report(&done);
+    assert_eq!(done.status.code(), Some(5), "{said}");
+    for user in said["users"].as_array().unwrap() {
+        let reason = user["reason"].as_str().unwrap();
+        assert!(reason.contains("to write them for a restore"), "{reason}");
+    }
+    assert!(target.rows() == before && target.is_left_clean());
+    // What tells servers apart is for everybody to ask.
+    let asked = "SELECT has_function_privilege('reader', 'pg_control_system()', 'EXECUTE')";
+    assert_eq!(target.sql(asked), "t");
+}

@@ -61,6 +61,36 @@ fn a_platform_comes_back_row_by_row() {
     assert!(target.rows() == after);
 }
 
+/// Pryv.io looks for audit trails of a former version unless a file says that there are none.
+#[test]
+fn pryv_finds_no_former_audit_trails() {
+    let Some(stage) = Stage::new() else { return };
+    let archive = stage.sqlite_fixture().backup("archive");
+    let name = "audit-db-version-1.0.0.txt";
+    let due = fs::read(stage.fixtures.join("platform-sqlite/users").join(name)).unwrap();
+    let beside = stage
+        .postgres()
+        .map(|target| target.with("storages__audit__engine", "sqlite"));
+    for target in std::iter::once(stage.sqlite()).chain(beside) {
+        let done = target.restore(&archive, &[]);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        assert_eq!(fs::read(target.users.join(name)).unwrap(), due);
+    }
+    if let Some(target) = stage.postgres() {
+        let done = target.restore(&archive, &[]);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        assert!(!target.users.join(name).exists());
+    }
+    // Somebody is still to be migrated.
+    let target = stage.sqlite();
+    let other = target.users.join("x/y/z/other-zyx");
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("audit.sqlite"), "").unwrap();
+    let done = target.restore(&archive, &[]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    assert!(!target.users.join(name).exists());
+}
+
 /// Archives of Pryv's own tool, from either engine.
 #[test]
 fn archives_of_pryv_come_back_too() {

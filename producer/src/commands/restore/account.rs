@@ -68,6 +68,7 @@ pub fn usernames(line: &[u8]) -> Vec<String> {
 #[derive(Deserialize)]
 struct Field {
     field: String,
+    #[serde(default)]
     value: serde_json::Value,
     #[serde(default)]
     time: f64,

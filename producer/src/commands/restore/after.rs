@@ -10,7 +10,7 @@ use std::{
 use decryptor_wasm::{chain::run_of, layout::PathKind};
 
 use super::report::Report;
-use crate::{archive::read::Folder, cli::RestoreArgs, failure::Failure};
+use crate::{archive::read::Folder, cli::RestoreArgs, failure::Failure, interrupt};
 
 /// What of all that was left is named.
 const NAMED: usize = 5;
@@ -168,6 +168,7 @@ impl After {
             fs::create_dir(aside.join(folder))?;
         }
         for path in files {
+            interrupt::check().map_err(io::Error::other)?;
             let (from, copy) = (self.dir.join(path), aside.join(path));
             fs::copy(&from, &copy)?;
             if !same(&from, &copy)? {

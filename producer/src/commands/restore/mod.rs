@@ -6,6 +6,7 @@ mod attachments;
 mod conflicts;
 mod integrity;
 mod lines;
+mod obstacles;
 pub mod report;
 mod series;
 mod shared;
@@ -16,9 +17,8 @@ mod users;
 use std::{
     collections::{BTreeMap, HashSet},
     env,
-    net::{TcpStream, ToSocketAddrs},
     path::Path,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use decryptor_wasm::{chain::caution, plan::Severity};
@@ -26,6 +26,7 @@ use decryptor_wasm::{chain::caution, plan::Severity};
 use self::{
     after::After,
     conflicts::Wanted,
+    obstacles::Coming,
     report::{Outcome, Report, Restored},
 };
 use super::{decrypt::work::Work, open, read_passphrase};
@@ -36,11 +37,7 @@ use crate::{
     config::Config,
     failure::Failure,
     interrupt,
-    platform::{
-        self, Restoring,
-        pii::Pii,
-        write::{PlatformWriter, RestoreError},
-    },
+    platform::{self, Restoring, pii::Pii, write::RestoreError},
     progress::{self, Goal, Manner, Tally},
     report::printable,
 };
@@ -131,7 +128,6 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
             of.push(recovered.user.username);
         }
     }
-    obstacles(writer, &archive, &config, &mut report)?;
     let there = writer.users()?;
     let wanted = Wanted::of(&archive, &how.remap_user, &there)?;
     let begun = writer.begun()?;
@@ -144,6 +140,14 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         how.overwrite,
         &config,
     )?;
+    let coming = Coming {
+        writer,
+        archive: &archive,
+        wanted: &wanted,
+        found: &found,
+        there: &there,
+    };
+    coming.look(&config, &mut report)?;
     if !found.is_empty() && !how.skip_conflicts && !args.dry_run && clashes(&found) {
         let clashes = found.values().filter(|conflict| !conflict.merely_there);
         let mut all: Vec<String> = clashes.map(|conflict| conflict.what.clone()).collect();
@@ -315,48 +319,6 @@ fn warnings(archive: &Archive) -> Vec<String> {
             path => format!("{path}: {}", finding.message),
         })
         .collect()
-}
-
-/// What speaks against the restore.
-fn obstacles(
-    writer: &dyn PlatformWriter,
-    archive: &Archive,
-    config: &Config,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let stored: u64 = archive.files().iter().map(|file| file.size).sum();
-    // Records are compressed to a tenth and less; attachments are stored as they are.
-    let attachments: u64 = archive
-        .files()
-        .iter()
-        .filter(|file| !file.jsonl)
-        .map(|file| file.size)
-        .sum();
-    for obstacle in writer.obstacles(attachments + (stored - attachments) * 8)? {
-        if obstacle.fatal {
-            return Err(Failure::failed(format!(
-                "nothing was restored: {}",
-                obstacle.what
-            )));
-        }
-        report.warnings.push(obstacle.what);
-    }
-    if answers(&config.core_address) {
-        report.warnings.push(format!(
-            "something answers at {} (http.ip, http.port): if it is a Pryv.io core, stop it first, or restart it afterwards",
-            config.core_address
-        ));
-    }
-    Ok(())
-}
-
-/// Whether anybody listens there.
-fn answers(address: &str) -> bool {
-    let address = address.replacen("0.0.0.0:", "127.0.0.1:", 1);
-    let found = address.to_socket_addrs().ok();
-    found
-        .and_then(|mut found| found.next())
-        .is_some_and(|place| TcpStream::connect_timeout(&place, Duration::from_millis(500)).is_ok())
 }
 
 fn clashes(found: &BTreeMap<String, conflicts::Conflict>) -> bool {

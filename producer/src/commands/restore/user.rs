@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The order in which a platform takes them.
-const ORDER: [Collection; 8] = [
+pub const ORDER: [Collection; 8] = [
     Collection::Streams,
     Collection::Accesses,
     Collection::Profile,

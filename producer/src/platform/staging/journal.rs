@@ -9,7 +9,7 @@ use rustix::fs::syncfs;
 use serde::{Deserialize, Serialize};
 
 use super::place::{put, sync};
-use super::{names, new_file, owner, refused, remove};
+use super::{marker, names, new_file, owner, refused, remove};
 use crate::platform::attachments::folder;
 use crate::platform::write::RestoreError;
 use crate::platform::{PlatformError, User};
@@ -153,6 +153,13 @@ impl Journal {
                 owner::make(parent)?;
             }
             put(&staged, &place)?;
+            // Files that Pryv.io opens in one way, whose former version it would look for.
+            if ["audit-1.0.0.sqlite", "local-1.0.0.sqlite"]
+                .iter()
+                .any(|name| place.join(name).exists())
+            {
+                marker::leave(&self.base)?;
+            }
         }
         self.keep()
     }

@@ -6,6 +6,7 @@
 
 mod begun;
 mod journal;
+mod marker;
 mod names;
 pub mod owner;
 mod place;
@@ -23,7 +24,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::User;
 use super::attachments::folder;
-use super::write::{Obstacle, RestoreError};
+use super::write::{Obstacle, RestoreError, Room};
 
 /// The folder beside those of the users.
 const NAME: &str = ".pryv-backup-restore";
@@ -160,21 +161,26 @@ impl Staging {
         Ok(removed)
     }
 
-    /// What speaks against writing `bytes` here.
+    /// What speaks against writing this much here.
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
+    pub fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
         let mut obstacles = Vec::new();
-        let room = self.room()?;
-        if room < bytes {
+        let left = self.room()?;
+        if left < room.likely {
+            let fatal = left < room.least;
+            let (much, what) = match fatal {
+                true => (room.least, "at least"),
+                false => (room.likely, "about"),
+            };
             obstacles.push(Obstacle {
-                fatal: true,
+                fatal,
                 what: format!(
-                    "{} has {} MB left and about {} MB are needed; make room",
+                    "{} has {:.1} MB left and {what} {:.1} MB are needed; make room",
                     self.base.display(),
-                    room / 1_000_000,
-                    bytes / 1_000_000
+                    megabytes(left),
+                    megabytes(much)
                 ),
             });
         }
@@ -350,6 +356,11 @@ fn new_file(path: &Path) -> Result<File, RestoreError> {
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)
         .map_err(|e| refused(path, e))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 /// Removes a folder that may be missing.

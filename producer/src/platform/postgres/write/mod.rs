@@ -3,6 +3,7 @@
 mod age;
 mod bulk;
 mod copy_in;
+mod fate;
 mod feed;
 mod group;
 mod rows;
@@ -13,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use self::age::Age;
+use self::fate::Fate;
 use self::group::PostgresGroup;
 use self::rows::Layout;
 use self::shared::PostgresShared;
@@ -22,14 +24,12 @@ use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
 use crate::platform::staging::{Mark, Staging};
 use crate::platform::write::{
-    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter,
+    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter,
 };
 use crate::platform::{Collection, User, lock};
 
 /// Users in one transaction.
 const TOGETHER: usize = 200;
-/// What the server answers about a transaction that it has not had yet.
-const IN_THE_FUTURE: &str = "(22023)";
 
 /// A platform whose base engine is PostgreSQL, as one that takes users.
 pub struct PostgresWriter {
@@ -220,58 +220,6 @@ impl PostgresWriter {
     }
 }
 
-/// What became of a transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fate {
-    /// It counts.
-    Committed,
-    /// It never was.
-    Aborted,
-    /// It goes on.
-    Open,
-    /// The server does not know, or does not know any more.
-    Unknown,
-}
-
-impl PostgresWriter {
-    /// What a transaction is known by: its id, and of which server that is.
-    pub(super) fn mark(&self, id: &str) -> String {
-        format!("{id}@{}", self.cluster)
-    }
-
-    /// Asks the server what became of a transaction. One that was set up anew counts from the beginning.
-    pub(super) fn fate(&self, mark: &str) -> Result<Fate, RestoreError> {
-        let (id, cluster) = mark.split_once('@').unwrap_or((mark, &self.cluster));
-        if cluster != self.cluster {
-            return Ok(Fate::Unknown);
-        }
-        let sql = format!("SELECT pg_xact_status({}::xid8), ''", literal(id));
-        let asked = self.with(|connection| Ok(connection.rows(&sql)?));
-        let rows = match asked {
-            Err(e) if e.to_string().contains(IN_THE_FUTURE) => return Ok(Fate::Unknown),
-            other => other?,
-        };
-        let status = rows.into_iter().flatten().flatten().next();
-        Ok(match status.as_deref() {
-            Some("committed") => Fate::Committed,
-            Some("aborted") => Fate::Aborted,
-            Some("in progress") => Fate::Open,
-            _ => Fate::Unknown,
-        })
-    }
-
-    /// The same of a transaction whose end was begun, and which a server that has lost the connection may not have noticed yet.
-    pub(super) fn settled(&self, id: &str) -> Result<Fate, RestoreError> {
-        for _ in 0..50 {
-            match self.fate(id)? {
-                Fate::Open => std::thread::sleep(std::time::Duration::from_millis(100)),
-                other => return Ok(other),
-            }
-        }
-        Ok(Fate::Open)
-    }
-}
-
 impl PlatformWriter for PostgresWriter {
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError> {
         let mut recovered = Vec::new();
@@ -316,9 +264,15 @@ impl PlatformWriter for PostgresWriter {
         Ok(recovered)
     }
 
-    fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
-        let bytes = if self.engines.files { 0 } else { bytes };
-        let mut obstacles = self.staging.obstacles(bytes)?;
+    fn keeps_in_files(&self, what: Option<Collection>) -> bool {
+        match what {
+            Some(collection) => !self.inside(collection),
+            None => !self.engines.files,
+        }
+    }
+
+    fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
+        let mut obstacles = self.staging.obstacles(room)?;
         obstacles.extend(self.age.obstacles());
         if self.engines.files {
             obstacles.push(Obstacle::note(
@@ -389,30 +343,17 @@ impl PlatformWriter for PostgresWriter {
     }
 
     fn begun(&self) -> Result<HashSet<String>, RestoreError> {
-        let mut begun = HashSet::new();
-        // Many stand by the same one.
-        let mut known: HashMap<String, bool> = HashMap::new();
-        for entry in self.staging.begun.entries()? {
-            let stands = match entry.transaction {
-                None => true,
-                Some(id) => match known.get(&id) {
-                    Some(stands) => *stands,
-                    None => {
-                        let stands = self.fate(&id)? == Fate::Committed;
-                        known.insert(id, stands);
-                        stands
-                    }
-                },
-            };
-            if stands {
-                begun.insert(entry.user_id);
-            }
-        }
-        Ok(begun)
+        self.listed(&[Fate::Committed])
     }
 
     fn ended(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
-        self.staging.begun.settle(users)
+        // Of those who did not come to stand nothing is to be told.
+        let open = self.listed(&[Fate::Committed, Fate::Open])?;
+        let listed = self.staging.begun.entries()?.into_iter();
+        let others = listed.map(|entry| entry.user_id);
+        let mut settled = users.clone();
+        settled.extend(others.filter(|user| !open.contains(user)));
+        self.staging.begun.settle(&settled)
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {

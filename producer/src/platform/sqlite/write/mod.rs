@@ -20,7 +20,7 @@ use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
 use crate::platform::staging::{Journal, Mark, Staging, decide, owner};
 use crate::platform::write::{
-    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, SharedWriter, Unheld,
+    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter, Unheld,
     UserWriter,
 };
 use crate::platform::{Collection, Platform, Shared, User, rqlite};
@@ -112,8 +112,8 @@ impl PlatformWriter for SqliteWriter {
         Ok(recovered)
     }
 
-    fn obstacles(&self, bytes: u64) -> Result<Vec<Obstacle>, RestoreError> {
-        let mut obstacles = self.staging.obstacles(bytes)?;
+    fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
+        let mut obstacles = self.staging.obstacles(room)?;
         if running::holds(&self.users_dir) {
             obstacles.push(Obstacle::note(
                 "a process has files of this platform open: if it is a Pryv.io core, stop it first, or restart it afterwards",

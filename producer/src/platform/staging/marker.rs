@@ -1,0 +1,40 @@
+//! The file by which Pryv.io knows that the audit trails of a platform are of the present version, and looks for none of the former.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use super::{new_file, owner, refused};
+use crate::platform::write::RestoreError;
+
+const NAME: &str = "audit-db-version-1.0.0.txt";
+/// As Pryv.io writes it.
+const CONTENT: &str = "DO NOT DELETE THIS FILE - IT IS USED TO DETECT MIGRATION SUCCESS";
+/// What a user's audit trail was called.
+const FORMER: &str = "audit.sqlite";
+/// Folders between that of all users and the files of one.
+const DEPTH: usize = 4;
+
+/// Leaves it, unless some user has an audit trail of the former version, which Pryv.io is then to migrate.
+pub fn leave(base: &Path) -> Result<(), RestoreError> {
+    let path = base.join(NAME);
+    if fs::symlink_metadata(&path).is_ok() || is_former(base, DEPTH)? {
+        return Ok(());
+    }
+    owner::make_file(base, &path)?;
+    let written = new_file(&path)?.write_all(CONTENT.as_bytes());
+    written.map_err(|e| refused(&path, e))
+}
+
+fn is_former(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
+    if depth == 0 {
+        return Ok(fs::symlink_metadata(folder.join(FORMER)).is_ok());
+    }
+    for entry in fs::read_dir(folder).map_err(|e| refused(folder, e))? {
+        let entry = entry.map_err(|e| refused(folder, e))?;
+        if entry.path().is_dir() && is_former(&entry.path(), depth - 1)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
