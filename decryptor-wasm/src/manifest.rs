@@ -189,16 +189,16 @@ pub struct Chunks {
 }
 
 /// `users/<userId>/user-manifest.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct UserManifest {
     /// The keys shared with `manifest.users[]`.
     #[serde(flatten)]
     pub entry: UserEntry,
     /// What could not be read of this user.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
     /// The user's files, this one excepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
 }
 
@@ -256,7 +256,21 @@ impl Manifest {
 impl UserManifest {
     /// Reads a decrypted `user-manifest.json`; `path` names it in errors.
     pub fn parse(json: &[u8], path: &str) -> Result<Self> {
-        parse(json, path)
+        #[derive(Deserialize)]
+        struct Own {
+            #[serde(default)]
+            losses: Vec<Loss>,
+            #[serde(default)]
+            inventory: Option<Inventory>,
+        }
+        // In two steps: reading a flattened value makes the WASM larger than both.
+        let entry: UserEntry = parse(json, path)?;
+        let Own { losses, inventory } = parse(json, path)?;
+        Ok(UserManifest {
+            entry,
+            losses,
+            inventory,
+        })
     }
 }
 

@@ -477,7 +477,7 @@ pub fn cases() -> Vec<Case> {
             let mut index = made.indexed();
             index.runs[2].archive_id = index.runs[1].archive_id.clone();
             made.index(&index);
-        }, "chain.json: lists the same archive as run 3 and before"),
+        }, "chain.json: lists one archive twice, as run 2 and as run 3"),
         broken("chain-of-another-copy", "a run that was made from another copy of the chain", |made| {
             let mut fork = drafts(&to(&["alice"]));
             fork[1].state.manifest["config"]["domain"] = json!("fork");

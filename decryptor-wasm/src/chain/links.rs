@@ -131,10 +131,13 @@ impl Links {
                 ),
             };
         }
-        if listed_at(id).is_some_and(|first| first < place) {
+        if let Some(first) = listed_at(id).filter(|first| *first < place) {
             return chain(
                 "replayed",
-                format!("lists the same archive as run {run} and before"),
+                format!(
+                    "lists one archive twice, as run {} and as run {run}",
+                    first + 1
+                ),
             );
         }
         let before = place.checked_sub(1).map(|before| &runs[before].archive_id);
@@ -319,12 +322,11 @@ impl Links {
         self.index.runs.iter().map(line).collect()
     }
 
-    /// The error for a run that the key does not open.
+    /// The error for a run that the key does not open; what the envelope said of it names who can.
     pub fn closed(&self, error: &Error, run: u32) -> Error {
-        let recipients = self.run(run).map(|run| run.recipients.join(", "));
-        match recipients.filter(|recipients| !recipients.is_empty()) {
-            Some(to) => Error::key(format!("run {run}: {error} (it is encrypted to {to})")),
-            None => Error::key(format!("run {run}: {error}")),
+        match self.count() {
+            1 => error.clone(),
+            _ => Error::key(format!("run {run}: {error}")),
         }
     }
 

@@ -34,7 +34,7 @@ pub fn state_user_manifest(json: &[u8], user: &UserEntry, losses: &[Loss]) -> Re
     if !losses.is_empty() {
         said.push(("losses", text(&losses)?));
     }
-    edited(json, &["inventory", "losses"], said)
+    edited(json, &["inventory", "losses", "whole"], said)
 }
 
 fn text<T: serde::Serialize>(value: &T) -> Result<String> {

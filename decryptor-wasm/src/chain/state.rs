@@ -304,6 +304,7 @@ impl Work {
     fn end(mut self) -> Result<State> {
         let mut manifests = BTreeMap::new();
         for user in &mut self.users {
+            user.whole = false;
             let names = |kind: &str| -> Vec<String> {
                 let count = self.chunks.get(&format!("users/{}/{kind}", user.user_id));
                 let count = count.copied().unwrap_or(0);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Envelope, Error, FileEntry, Inventory, Kdf, UserEntry, layout::PathKind, plan::PlannedFile,
+    Envelope, Error, FileEntry, Kdf, UserEntry, chain::caution, layout::PathKind, plan::PlannedFile,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ use super::{
 use crate::{answer, note};
 use crate::{
     archive::{
-        ArchiveError, ArchiveWriter, Finished, Options, Sealing, UserDone,
+        ArchiveError, ArchiveWriter, Finished, Listing, Options, Sealing, UserDone,
         read::{Archive, Choice, Folder, GunzipCheck},
     },
     cli::{ConsolidateArgs, KdfArg},
@@ -49,12 +49,16 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         at: args.at,
         ..Choice::default()
     };
-    let source = Archive::open(Folder::new(&args.dir), choice, |found| {
+    let mut source = Archive::open(Folder::new(&args.dir), choice, |found| {
         // That of the run whose state it is comes first.
         envelope.get_or_init(|| found.clone());
         secrets.unlock(found)
     })?;
     let envelope = envelope.into_inner();
+    if let Some(caution) = caution(&source.manifest) {
+        return Err(Failure::usage(format!("nothing was made: {caution}")));
+    }
+    source.settle()?;
     if warn(&source) != 0 {
         return Err(damaged("the backup is damaged, as named above"));
     }
@@ -64,7 +68,8 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     };
     let _graceful = interrupt::finish_gracefully();
     let options = Options {
-        compress: source.manifest.compressed,
+        // What the state of a chain is put together from is compressed.
+        compress: source.manifest.compressed || source.chain.is_some(),
         chunk_bytes: 0,
         created_at: Some(source.manifest.backup_timestamp),
         sparse: false,
@@ -157,7 +162,7 @@ fn copy(
             return Err(failure);
         }
     };
-    let manifest = manifest(source, &listing.inventory, archive.encrypted())?;
+    let manifest = manifest(source, &listing, archive.encrypted())?;
     let staged = archive.stage(&manifest, listing.bytes)?;
     let again = verify::made(
         staged.folder(),
@@ -185,7 +190,7 @@ fn fill(
     archive: &mut ArchiveWriter,
     args: &ConsolidateArgs,
     manner: Manner,
-) -> Result<crate::archive::Listing, Failure> {
+) -> Result<Listing, Failure> {
     let tally = Tally::default();
     let goal = Goal::Bytes(source.files().iter().map(|file| file.size).sum());
     let users: Mutex<Vec<UserDone>> = Mutex::default();
@@ -231,6 +236,9 @@ fn fill(
 
 /// The content of a file as it is, compressed or not.
 fn one(source: &Archive, writer: &ArchiveWriter, file: &PlannedFile) -> Result<FileEntry, Error> {
+    if source.chain.is_some() && file.jsonl {
+        return folded(source, writer, file);
+    }
     let mut copy = writer.file(&file.path).map_err(core)?;
     let listed = file.expected.as_ref().and_then(|entry| entry.records);
     // Where nobody counted the records, that is done now.
@@ -249,6 +257,21 @@ fn one(source: &Archive, writer: &ArchiveWriter, file: &PlannedFile) -> Result<F
     copy.finish(listed.or(counted)).map_err(core)
 }
 
+/// Records of the state of a chain.
+fn folded(
+    source: &Archive,
+    writer: &ArchiveWriter,
+    file: &PlannedFile,
+) -> Result<FileEntry, Error> {
+    let stem = file.path.strip_suffix(".jsonl").unwrap_or(&file.path);
+    let mut copy = writer.records(stem).map_err(core)?;
+    source.stream(file, false, true, &mut |piece| {
+        interrupt::check()?;
+        copy.write(piece).map_err(core)
+    })?;
+    copy.finish().map_err(core)
+}
+
 fn user(
     source: &Archive,
     writer: &ArchiveWriter,
@@ -262,18 +285,45 @@ fn user(
         .iter()
         .find(|user| user.user_id == id)
         .ok_or_else(|| Error::damaged(format!("users/{id}: belongs to no user of the archive")))?;
-    let manifest = said(source, &format!("users/{id}/user-manifest.json"))?;
+    let mut manifest = said(source, &format!("users/{id}/user-manifest.json"))?;
     let mut copy = writer.copy_user(id).map_err(core)?;
+    let mut entry = entry.clone();
     for file in files {
-        copy.add(&copied(file)?).map_err(core)?;
+        let done = copied(file)?;
+        if source.chain.is_some() {
+            named(&mut entry, &done);
+        }
+        copy.add(&done).map_err(core)?;
     }
-    copy.finish(entry.clone(), &manifest).map_err(core)
+    if source.chain.is_some() {
+        manifest.insert("chunks".to_owned(), json!(entry.chunks));
+        manifest.insert("stats".to_owned(), json!(entry.stats));
+    }
+    copy.finish(entry, &manifest).map_err(core)
+}
+
+/// Corrects what is said of a user by a file of the copy: those of a state are compressed there, and the points of a series may
+/// have come to stand in more lines.
+fn named(entry: &mut UserEntry, file: &FileEntry) {
+    let Some(name) = file.path.rsplit('/').next() else {
+        return;
+    };
+    let chunks = &mut entry.chunks;
+    let audit = chunks.audit.iter_mut().flatten();
+    for known in chunks.events.iter_mut().chain(audit) {
+        if name.strip_suffix(".gz") == Some(known) {
+            name.clone_into(known);
+        }
+    }
+    if name.starts_with("series.") {
+        entry.stats.series = file.records.unwrap_or_default();
+    }
 }
 
 /// What the archive said of itself, with a new inventory.
 fn manifest(
     source: &Archive,
-    inventory: &Inventory,
+    listing: &Listing,
     encrypted: bool,
 ) -> Result<Map<String, Value>, Error> {
     let mut manifest = said(source, "manifest.json")?;
@@ -284,7 +334,11 @@ fn manifest(
     );
     say("encrypted", json!(encrypted));
     say("consolidatedFrom", json!(source.id));
-    say("inventory", json!(inventory));
+    if source.chain.is_some() {
+        say("users", json!(listing.users));
+        say("compressed", json!(true));
+    }
+    say("inventory", json!(listing.inventory));
     Ok(manifest)
 }
 

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use decryptor_wasm::{Envelope, Manifest, Mode, UserEntry, manifest::Loss};
+use decryptor_wasm::{
+    Envelope, Manifest, Mode, UserEntry,
+    chain::{CHAIN, IndexRun, Links},
+    manifest::Loss,
+};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +15,7 @@ use super::{open, print_json, secrets, warn};
 use crate::{answer, note};
 use crate::{
     archive::{
-        read::{Archive, Choice, Folder},
+        read::{Archive, Choice, Folder, links},
         sha256_hex,
     },
     cli::{KeyArgs, LookArgs},
@@ -31,6 +35,12 @@ struct Listed {
     recipients: Vec<String>,
     files: usize,
     bytes: u64,
+    /// Of a chain: as `chain.json` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<IndexRun>,
+    /// The same in words.
+    #[serde(skip)]
+    lines: Vec<String>,
     #[serde(flatten)]
     inside: Option<Inside>,
 }
@@ -91,12 +101,14 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
 fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
     let folder = Folder::new(dir);
     let files = folder.list()?;
-    let sealed = files.iter().any(|(path, _)| path == "encryption.json");
-    let envelope = if sealed {
+    let sealed = super::verify::is_sealed(&files);
+    let envelope = if files.iter().any(|(path, _)| path == "encryption.json") {
         Some(Envelope::parse(&folder.read("encryption.json")?)?)
     } else {
         None
     };
+    let links = folder.has(CHAIN).then(|| links(&folder)).transpose()?;
+    let newest = links.as_ref().and_then(|links| links.run(links.count()));
     let mut listed = Listed {
         path: dir.display().to_string(),
         archive_id: String::new(),
@@ -107,10 +119,15 @@ fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
             .collect(),
         files: files.len(),
         bytes: files.iter().map(|(_, size)| size).sum(),
+        runs: links.iter().flat_map(|l| l.index().runs.clone()).collect(),
+        lines: links.iter().flat_map(Links::lines).collect(),
         inside: None,
     };
     if sealed && !can_open(&args.key) {
-        listed.archive_id = sha256_hex(&folder.read("manifest.json")?);
+        listed.archive_id = match newest {
+            Some(run) => run.archive_id.clone(),
+            None => sha256_hex(&folder.read("manifest.json")?),
+        };
         return Ok((listed, 0));
     }
     let archive = open(dir, choice(args), &args.key)?;
@@ -180,6 +197,7 @@ fn text(listed: &Listed) -> Vec<String> {
             HumanBytes(listed.bytes)
         ),
     ];
+    lines.extend(listed.lines.iter().map(|line| format!("  {line}")));
     let Some(inside) = &listed.inside else {
         lines.push(
             "  what is inside shows with its key: --private-key or --passphrase-file".to_owned(),

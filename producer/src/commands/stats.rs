@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use decryptor_wasm::layout::PathKind;
+use decryptor_wasm::{UserStats, layout::PathKind};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::{list::choice, open, print_json, warn};
 use crate::answer;
-use crate::{cli::LookArgs, failure::Failure, report::printable};
+use crate::{archive::read::Archive, cli::LookArgs, failure::Failure, report::printable};
 
 /// How many of the largest users are named.
 const LARGEST: usize = 10;
@@ -62,6 +62,9 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
             *of_user.entry(user).or_default() += file.size;
         }
     }
+    if archive.chain.is_some() {
+        of_state(&archive, &mut collections)?;
+    }
     let mut largest: Vec<Largest> = archive
         .plan
         .users
@@ -89,6 +92,42 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
         show(&stats);
     }
     Ok(code)
+}
+
+/// The inventories of a chain are of its runs: how many records its state has, the users' manifests say.
+fn of_state(
+    archive: &Archive,
+    collections: &mut BTreeMap<String, Sum>,
+) -> Result<(), decryptor_wasm::Error> {
+    let sum = |count: fn(&UserStats) -> u64| {
+        let users = archive.plan.users.iter();
+        users.map(|user| count(&user.stats)).sum::<u64>()
+    };
+    for (name, records) in [
+        ("streams", sum(|s| s.streams)),
+        ("accesses", sum(|s| s.accesses)),
+        ("profile", sum(|s| s.profile)),
+        ("webhooks", sum(|s| s.webhooks)),
+        ("events", sum(|s| s.events)),
+        ("audit", sum(|s| s.audit)),
+        ("series", sum(|s| s.series)),
+        ("account", archive.plan.users.len() as u64),
+    ] {
+        if let Some(collection) = collections.get_mut(name) {
+            collection.records = records;
+        }
+    }
+    for file in archive
+        .files()
+        .iter()
+        .filter(|file| file.jsonl && file.user.is_none())
+    {
+        let read = archive.lines(file, false, &mut |_| Ok(()))?;
+        if let Some(sum) = collections.get_mut(&collection(&file.path, &PathKind::of(&file.path))) {
+            sum.records = read.records.unwrap_or(0);
+        }
+    }
+    Ok(())
 }
 
 /// `events` for what is in `users/<id>/events`, `platform/keys` for what belongs to no user.

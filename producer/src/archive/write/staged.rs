@@ -6,8 +6,8 @@ use decryptor_wasm::{DataKey, FileEntry, Inventory, UserEntry};
 use serde::Serialize;
 
 use super::{
-    ArchiveError, ArchiveWriter, Finished, UserDone, destination::Destination, file::FileWriter,
-    lock, user_manifest::UserManifestWriter,
+    ArchiveError, ArchiveWriter, Finished, UserDone, block, destination::Destination,
+    file::FileWriter, lock, records::RecordFile, user_manifest::UserManifestWriter,
 };
 
 const MANIFEST: &str = "manifest.json";
@@ -34,7 +34,55 @@ pub struct UserCopy<'a> {
     manifest: UserManifestWriter,
 }
 
+/// A file of records that come from another archive in the clear.
+pub struct RecordCopy {
+    file: RecordFile,
+    compress: bool,
+    lines: Vec<u8>,
+}
+
+/// Plain bytes of records that are compressed together.
+const BLOCK: usize = 1 << 20;
+
+impl RecordCopy {
+    /// Appends lines; a piece may end within one.
+    pub fn write(&mut self, lines: &[u8]) -> Result<(), ArchiveError> {
+        self.lines.extend_from_slice(lines);
+        if self.lines.len() < BLOCK {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    /// Ends the file.
+    pub fn finish(mut self) -> Result<FileEntry, ArchiveError> {
+        if !self.lines.is_empty() {
+            self.flush()?;
+        }
+        self.file.finish()
+    }
+
+    fn flush(&mut self) -> Result<(), ArchiveError> {
+        let count = memchr::memchr_iter(b'\n', &self.lines).count() as u64;
+        let file = &mut self.file;
+        block::content(self.compress, &self.lines, count, |content| {
+            file.append(&content)
+        })?;
+        self.lines.clear();
+        Ok(())
+    }
+}
+
 impl ArchiveWriter {
+    /// Begins a file of records that is filled with those of another archive; `stem` is its path without extension.
+    pub fn records(&self, stem: &str) -> Result<RecordCopy, ArchiveError> {
+        Ok(RecordCopy {
+            file: RecordFile::create(self.place(), stem)?,
+            compress: self.options.compress,
+            lines: Vec::new(),
+        })
+    }
+
     /// Begins a file that is filled with what another archive holds.
     pub fn file(&self, path: &str) -> Result<FileWriter, ArchiveError> {
         FileWriter::create(self.destination.staging(), path, self.key())

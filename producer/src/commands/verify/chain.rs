@@ -1,6 +1,6 @@
 //! All runs of a chain, each by itself, then the state that they come to.
 
-use decryptor_wasm::{DataKey, Envelope, Error, ErrorKind, Result};
+use decryptor_wasm::{DataKey, Envelope, Error, ErrorKind, Result, chain::Index, plan::Severity};
 
 use super::{inside, report::Report};
 use crate::{
@@ -34,9 +34,9 @@ pub fn verify(
         if links.require(run, run).is_err() {
             continue;
         }
-        let of_run = |sentence: String| match run {
-            1 => sentence,
-            _ => format!("run {run}: {sentence}"),
+        let of_run = |sentence: String| match Index::path(run).as_str() {
+            "" => sentence,
+            folder => format!("{folder}: {sentence}"),
         };
         match Archive::open_one(folder.run(run), Choice::default(), unlock) {
             Ok(archive) => {
@@ -55,14 +55,14 @@ pub fn verify(
                 all.damaged.push(of_run(error.to_string()));
             }
             Err(error) if error.kind() == ErrorKind::Key => {
-                return Err(Error::key(of_run(error.to_string())));
+                return Err(links.closed(&error, run));
             }
             Err(error) => return Err(error),
         }
     }
     let (wrong, odd): (Vec<_>, Vec<_>) = links
         .findings()
-        .partition(|finding| finding.severity == decryptor_wasm::plan::Severity::Error);
+        .partition(|finding| finding.severity == Severity::Error);
     all.damaged.extend(wrong.into_iter().map(sentence));
     all.warnings.extend(odd.into_iter().map(sentence));
     if all.damaged.is_empty() {

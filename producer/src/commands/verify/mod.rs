@@ -100,7 +100,7 @@ pub(super) fn without_key(dir: &Path, asked: Option<u16>) -> Result<(), String> 
 }
 
 /// Whether any run is encrypted.
-fn is_sealed(listing: &[(String, u64)]) -> bool {
+pub(super) fn is_sealed(listing: &[(String, u64)]) -> bool {
     let envelope = |(path, _): &(String, u64)| matches!(run_of(path), Some((_, "encryption.json")));
     listing.iter().any(envelope)
 }
