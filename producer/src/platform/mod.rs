@@ -5,7 +5,7 @@
 
 mod attachments;
 mod index;
-pub mod json;
+pub(crate) mod json;
 pub mod pii;
 mod postgres;
 mod rqlite;

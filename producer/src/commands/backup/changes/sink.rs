@@ -119,9 +119,9 @@ impl UserSink for ChangesSink<'_, '_> {
         lines: &[u8],
         count: u64,
     ) -> Result<(), SinkError> {
-        let each = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        let mut each = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         if collection == Collection::Series {
-            return each.map(|line| self.series(line)).collect();
+            return each.try_for_each(|line| self.series(line));
         }
         let mut wanted = std::mem::take(&mut self.lines);
         wanted.clear();
