@@ -1,4 +1,4 @@
-.PHONY: setup wasm script build demo test lint bench page test-browser
+.PHONY: setup wasm script build demo test nightly lint bench page test-browser
 
 setup:            ## install what is missing
 	@scripts/setup.sh
@@ -29,6 +29,9 @@ test: lint        ## everything
 	cd npm && npm test
 	node --test tests/independent-reader/read.test.mjs tests/wasm/wycheproof.test.mjs
 	node --test tests/browser/*.test.mjs
+
+nightly: script page ## 200 random histories of chains; takes an hour
+	CHAIN_HISTORIES=100 cargo test --package pryv-backup --package pryv-backup-tests --test chain
 
 test-browser: script page ## the page in real browsers only
 	node --test tests/browser/*.test.mjs

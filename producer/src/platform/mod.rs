@@ -4,6 +4,7 @@
 //! holds more than one record of a user at a time. Nothing here writes to the platform.
 
 mod attachments;
+mod error;
 mod index;
 pub(crate) mod json;
 pub mod pii;
@@ -12,16 +13,18 @@ mod rqlite;
 mod since;
 mod sqlite;
 mod staging;
+mod target;
 mod texts;
 mod tree;
 pub mod write;
 
 use crate::config::{Config, Engine};
+pub use error::{ExportError, PlatformError};
 pub use since::{Keys, Mark, Need};
 use staging::Staging;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+pub use target::{IndexSink, Loss, SinkError, Target, UserSink, UserTarget};
 
 /// Whether the platform index is part of a backup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -239,9 +242,6 @@ fn unsupported(kind: &str, engine: Engine) -> PlatformError {
     }
 }
 
-/// What a sink answers when it cannot take a record: its own error, passed through untouched.
-pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
-
 /// One account of the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -287,136 +287,6 @@ impl Collection {
             Self::Series => "series",
         }
     }
-}
-
-/// Something that the platform should have had and that the backup therefore lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// The user concerned, when there is one.
-    pub user_id: Option<String>,
-    /// The collection concerned (`attachments` included), when there is one.
-    pub collection: Option<String>,
-    /// The file concerned, when there is one.
-    pub path: Option<String>,
-    /// What happened, in one line.
-    pub what: String,
-}
-
-/// Takes what reading a user gives.
-pub trait UserSink {
-    /// Takes one record: a complete JSON object, without newline.
-    ///
-    /// # Errors
-    /// Whatever keeps the sink from storing it; reading then stops.
-    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError>;
-
-    /// Takes one attachment of an event. A `reader` that fails is a loss, which the sink records before going on. Several
-    /// events may bring the same file; one that has the same id and other content is a loss.
-    ///
-    /// # Errors
-    /// Whatever keeps the sink from storing it; reading then stops.
-    fn attachment(
-        &mut self,
-        event_id: &str,
-        file_id: &str,
-        reader: &mut dyn std::io::Read,
-    ) -> Result<(), SinkError>;
-
-    /// Takes note of a loss.
-    fn loss(&mut self, loss: Loss);
-
-    /// Takes several records at once: `count` lines, each with its newline.
-    ///
-    /// # Errors
-    /// As [`Self::record`].
-    fn records(
-        &mut self,
-        collection: Collection,
-        lines: &[u8],
-        count: u64,
-    ) -> Result<(), SinkError> {
-        let mut taken = 0;
-        for line in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-            self.record(collection, line)?;
-            taken += 1;
-        }
-        debug_assert_eq!(taken, count);
-        Ok(())
-    }
-
-    /// Takes note of records that are there and as they were, according to the transactions that wrote them.
-    ///
-    /// # Errors
-    /// As [`Self::record`].
-    fn present(&mut self, _: Collection, _: &Keys) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    /// Takes note of what the files look like in which these collections are (of events, with what they list); whether they looked
-    /// so when the run before read them, and are therefore not to be read.
-    fn as_it_was(&mut self, _: &[Collection], _looks: &[u8]) -> bool {
-        false
-    }
-
-    /// Takes note that a store could not be read to its end, in which these collections are.
-    fn incomplete(&mut self, _collections: &str) {}
-
-    /// Passes on what it still holds; to be called before it is dropped.
-    ///
-    /// # Errors
-    /// As [`Self::record`].
-    fn flush(&mut self) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
-
-/// Where the users of an export go, several at once.
-pub trait Target: Sync {
-    /// Begins a user.
-    ///
-    /// # Errors
-    /// Whatever keeps the target from storing the user; reading then stops.
-    fn begin<'a>(&'a self, user: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError>;
-
-    /// Takes note of a loss that concerns no single user.
-    fn lose(&self, loss: Loss);
-
-    /// What was written by transactions before this one is known, of users who are not needed whole.
-    fn since(&self) -> Option<u64> {
-        None
-    }
-
-    /// How much is needed of a user.
-    fn need(&self, _: &User) -> Need {
-        Need::Whole
-    }
-}
-
-/// Where one user goes; several threads may bring what belongs to it, each through a sink of its own.
-pub trait UserTarget: Send + Sync {
-    /// A way in.
-    fn sink(&self) -> Box<dyn UserSink + '_>;
-
-    /// Ends the user, whose sinks are all flushed.
-    ///
-    /// # Errors
-    /// Whatever keeps the target from storing the user; reading then stops.
-    fn finish(self: Box<Self>) -> Result<(), SinkError>;
-}
-
-/// Takes what belongs to no user.
-pub trait IndexSink {
-    /// Takes one entry: a complete JSON object, without newline.
-    ///
-    /// # Errors
-    /// Whatever keeps the sink from storing it; reading then stops.
-    fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError>;
-
-    /// Takes note that a secret was left out, because the archive is not encrypted.
-    fn withheld(&mut self);
-
-    /// Takes note of a loss.
-    fn loss(&mut self, loss: Loss);
 }
 
 /// A platform that can be read.
@@ -513,100 +383,4 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Why a platform could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
-    /// A file of the platform cannot be read.
-    #[error(
-        "cannot read {path}: {source}; check that the file exists and that this user may read it"
-    )]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: std::io::Error,
-    },
-    /// A SQLite file cannot be read.
-    #[error(
-        "cannot read SQLite file {path}: {source}; check the file with `sqlite3 {path} 'pragma integrity_check'`"
-    )]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite answered.
-        source: rusqlite::Error,
-    },
-    /// A stored record is not what Pryv.io writes.
-    #[error("{path}: {what}")]
-    Record {
-        /// The file that holds it.
-        path: PathBuf,
-        /// What is wrong with which record.
-        what: String,
-    },
-    /// A file of the platform was written to while it was read.
-    #[error("{path}: the platform wrote to this file while it was read; run the backup again")]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The rqlite server does not answer as it should.
-    #[error(
-        "rqlite at {url} (storages.engines.rqlite.url): {what}, or pass --platform none to leave the platform index out"
-    )]
-    Rqlite {
-        /// Its address.
-        url: String,
-        /// What happened.
-        what: String,
-    },
-    /// The PostgreSQL server does not answer as it should.
-    #[error("PostgreSQL at {server} (storages.engines.postgresql): {what}")]
-    Postgres {
-        /// Host, port and database.
-        server: String,
-        /// What happened and what to do.
-        what: String,
-    },
-    /// A signal came.
-    #[error("interrupted")]
-    Interrupted,
-    /// The platform uses something this version cannot read.
-    #[error("{what} is not supported yet by this version of pryv-backup")]
-    Unsupported {
-        /// The setting and its value.
-        what: String,
-    },
-}
-
-/// Why the export of a user or of the platform index stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The platform cannot be read.
-    #[error(transparent)]
-    Platform(#[from] PlatformError),
-    /// The sink failed.
-    #[error(transparent)]
-    Sink(SinkError),
-    /// Either, at work on a user.
-    #[error("user {username}: {source}")]
-    User {
-        /// The user's name.
-        username: String,
-        /// What failed.
-        source: Box<ExportError>,
-    },
-}
-
-impl ExportError {
-    /// The error with the name of the user concerned.
-    #[must_use]
-    fn of(self, user: &User) -> Self {
-        Self::User {
-            username: user.username.clone(),
-            source: Box::new(self),
-        }
-    }
 }

@@ -79,6 +79,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_of_transactions_that_tell_nothing_are_noticed() {
+        let at = |next: u64| Mark {
+            next,
+            ..Mark::default()
+        };
+        assert_eq!(at(5).too_far(None), None);
+        assert_eq!(at(5).too_far(Some(5)), None);
+        // Across the end of the 32 bits that rows have.
+        assert_eq!(at((1 << 32) + 10).too_far(Some((1 << 32) - 10)), None);
+        let said = at(5).too_far(Some(6));
+        assert!(said.is_some_and(|said| said.contains("older")));
+        let said = at(AMBIGUOUS + 7).too_far(Some(7));
+        assert!(said.is_some_and(|said| said.contains("too many")));
+    }
+
+    #[test]
     fn keys_come_back() {
         let mut keys = Keys::default();
         let all: [&[u8]; 3] = [b"a\nb", b"", b"\0\xff"];

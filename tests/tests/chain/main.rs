@@ -6,4 +6,5 @@ mod kills;
 mod model;
 mod operations;
 mod refusals;
+mod server;
 mod writers;

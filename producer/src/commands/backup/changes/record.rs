@@ -11,18 +11,17 @@ use crate::{
     state::Entry,
 };
 
-/// A line of a collection of users.
-pub fn entry(key: &ChainKey, collection: Collection, line: &[u8]) -> Entry {
+/// What identifies a line of a collection of users.
+pub fn name(key: &ChainKey, collection: Collection, line: &[u8]) -> u64 {
     let name = match collection {
         Collection::Account => None,
         Collection::Audit => Some("eventid"),
         _ => Some("id"),
     };
-    let number = match name.and_then(|name| id(line, name)) {
+    match name.and_then(|name| id(line, name)) {
         Some(id) => number(key, collection.name(), &[id]),
         None => parsed(key, collection.name(), line),
-    };
-    (number, content(key, line))
+    }
 }
 
 /// A line that belongs to no user.
@@ -165,7 +164,7 @@ mod tests {
             (Collection::Audit, r#"{"eventid":"a","id":"x"}"#),
             (Collection::Account, r#"{"passwords":[]}"#),
         ] {
-            let found = entry(&key, collection, line.as_bytes()).0;
+            let found = name(&key, collection, line.as_bytes());
             assert_eq!(found, parsed(&key, collection.name(), line.as_bytes()));
         }
         let line =

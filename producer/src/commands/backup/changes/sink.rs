@@ -64,12 +64,13 @@ impl<'s, 'a> ChangesSink<'s, 'a> {
 
     /// Notes a record; whether it has to go into the archive.
     fn takes(&mut self, collection: Collection, line: &[u8]) -> Result<bool, SinkError> {
-        let (number, content) = record::entry(self.open.key(), collection, line);
+        let number = record::name(self.open.key(), collection, line);
         if self.open.tells(collection) {
             // What comes was written since.
             self.note(collection as usize, (number, 1))?;
             return Ok(true);
         }
+        let content = record::content(self.open.key(), line);
         self.note(collection as usize, (number, content))?;
         self.open.differs(collection as usize, (number, content))
     }
@@ -123,6 +124,12 @@ impl UserSink for ChangesSink<'_, '_> {
         if collection == Collection::Series {
             return each.try_for_each(|line| self.series(line));
         }
+        if self.open.takes_all(collection) {
+            for line in each {
+                self.takes(collection, line)?;
+            }
+            return self.inner()?.records(collection, lines, count);
+        }
         let mut wanted = std::mem::take(&mut self.lines);
         wanted.clear();
         let mut taken = 0;
@@ -133,9 +140,7 @@ impl UserSink for ChangesSink<'_, '_> {
                 taken += 1;
             }
         }
-        if taken == count {
-            self.inner()?.records(collection, lines, count)?;
-        } else if taken > 0 {
+        if taken > 0 {
             self.inner()?.records(collection, &wanted, taken)?;
         }
         self.lines = wanted;

@@ -72,6 +72,11 @@ impl<'a> OpenUser<'a> {
         self.changes.tells(collection)
     }
 
+    /// Whether every record that comes of a collection goes into the archive.
+    pub fn takes_all(&self, collection: Collection) -> bool {
+        self.known.is_none() || self.tells(collection)
+    }
+
     /// The user's part of the archive, which is made when it is needed.
     pub fn writer(&self) -> Result<&UserWriter<'a>, ArchiveError> {
         let _turn = lock(&self.found);

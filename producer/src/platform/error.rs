@@ -1,0 +1,100 @@
+//! Why a platform could not be read, or what is read not be taken.
+
+use super::{SinkError, User};
+use std::path::PathBuf;
+
+/// Why a platform could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// A file of the platform cannot be read.
+    #[error(
+        "cannot read {path}: {source}; check that the file exists and that this user may read it"
+    )]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// A SQLite file cannot be read.
+    #[error(
+        "cannot read SQLite file {path}: {source}; check the file with `sqlite3 {path} 'pragma integrity_check'`"
+    )]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite answered.
+        source: rusqlite::Error,
+    },
+    /// A stored record is not what Pryv.io writes.
+    #[error("{path}: {what}")]
+    Record {
+        /// The file that holds it.
+        path: PathBuf,
+        /// What is wrong with which record.
+        what: String,
+    },
+    /// A file of the platform was written to while it was read.
+    #[error("{path}: the platform wrote to this file while it was read; run the backup again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The rqlite server does not answer as it should.
+    #[error(
+        "rqlite at {url} (storages.engines.rqlite.url): {what}, or pass --platform none to leave the platform index out"
+    )]
+    Rqlite {
+        /// Its address.
+        url: String,
+        /// What happened.
+        what: String,
+    },
+    /// The PostgreSQL server does not answer as it should.
+    #[error("PostgreSQL at {server} (storages.engines.postgresql): {what}")]
+    Postgres {
+        /// Host, port and database.
+        server: String,
+        /// What happened and what to do.
+        what: String,
+    },
+    /// A signal came.
+    #[error("interrupted")]
+    Interrupted,
+    /// The platform uses something this version cannot read.
+    #[error("{what} is not supported yet by this version of pryv-backup")]
+    Unsupported {
+        /// The setting and its value.
+        what: String,
+    },
+}
+
+/// Why the export of a user or of the platform index stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The platform cannot be read.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// The sink failed.
+    #[error(transparent)]
+    Sink(SinkError),
+    /// Either, at work on a user.
+    #[error("user {username}: {source}")]
+    User {
+        /// The user's name.
+        username: String,
+        /// What failed.
+        source: Box<ExportError>,
+    },
+}
+
+impl ExportError {
+    /// The error with the name of the user concerned.
+    #[must_use]
+    pub(super) fn of(self, user: &User) -> Self {
+        Self::User {
+            username: user.username.clone(),
+            source: Box::new(self),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Where what is read of a platform goes.
+
+use super::{Collection, Keys, Need, Shared, User};
+
+/// What a sink answers when it cannot take a record: its own error, passed through untouched.
+pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Something that the platform should have had and that the backup therefore lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The user concerned, when there is one.
+    pub user_id: Option<String>,
+    /// The collection concerned (`attachments` included), when there is one.
+    pub collection: Option<String>,
+    /// The file concerned, when there is one.
+    pub path: Option<String>,
+    /// What happened, in one line.
+    pub what: String,
+}
+
+/// Takes what reading a user gives.
+pub trait UserSink {
+    /// Takes one record: a complete JSON object, without newline.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from storing it; reading then stops.
+    fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError>;
+
+    /// Takes one attachment of an event. A `reader` that fails is a loss, which the sink records before going on. Several
+    /// events may bring the same file; one that has the same id and other content is a loss.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from storing it; reading then stops.
+    fn attachment(
+        &mut self,
+        event_id: &str,
+        file_id: &str,
+        reader: &mut dyn std::io::Read,
+    ) -> Result<(), SinkError>;
+
+    /// Takes note of a loss.
+    fn loss(&mut self, loss: Loss);
+
+    /// Takes several records at once: `count` lines, each with its newline.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn records(
+        &mut self,
+        collection: Collection,
+        lines: &[u8],
+        count: u64,
+    ) -> Result<(), SinkError> {
+        let mut taken = 0;
+        for line in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+            self.record(collection, line)?;
+            taken += 1;
+        }
+        debug_assert_eq!(taken, count);
+        Ok(())
+    }
+
+    /// Takes note of records that are there and as they were, according to the transactions that wrote them.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn present(&mut self, _: Collection, _: &Keys) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Takes note of what the files look like in which these collections are (of events, with what they list); whether they looked
+    /// so when the run before read them, and are therefore not to be read.
+    fn as_it_was(&mut self, _: &[Collection], _looks: &[u8]) -> bool {
+        false
+    }
+
+    /// Takes note that a store could not be read to its end, in which these collections are.
+    fn incomplete(&mut self, _collections: &str) {}
+
+    /// Passes on what it still holds; to be called before it is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Where the users of an export go, several at once.
+pub trait Target: Sync {
+    /// Begins a user.
+    ///
+    /// # Errors
+    /// Whatever keeps the target from storing the user; reading then stops.
+    fn begin<'a>(&'a self, user: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError>;
+
+    /// Takes note of a loss that concerns no single user.
+    fn lose(&self, loss: Loss);
+
+    /// What was written by transactions before this one is known, of users who are not needed whole.
+    fn since(&self) -> Option<u64> {
+        None
+    }
+
+    /// How much is needed of a user.
+    fn need(&self, _: &User) -> Need {
+        Need::Whole
+    }
+}
+
+/// Where one user goes; several threads may bring what belongs to it, each through a sink of its own.
+pub trait UserTarget: Send + Sync {
+    /// A way in.
+    fn sink(&self) -> Box<dyn UserSink + '_>;
+
+    /// Ends the user, whose sinks are all flushed.
+    ///
+    /// # Errors
+    /// Whatever keeps the target from storing the user; reading then stops.
+    fn finish(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// Takes what belongs to no user.
+pub trait IndexSink {
+    /// Takes one entry: a complete JSON object, without newline.
+    ///
+    /// # Errors
+    /// Whatever keeps the sink from storing it; reading then stops.
+    fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError>;
+
+    /// Takes note that a secret was left out, because the archive is not encrypted.
+    fn withheld(&mut self);
+
+    /// Takes note of a loss.
+    fn loss(&mut self, loss: Loss);
+}

@@ -1,0 +1,115 @@
+//! What a database server may do between two runs that makes what is remembered worthless; and what is lost and found again.
+
+use crate::chain::{Chain, assert_same};
+use pryv_backup_tests::{
+    command::{report, run, text},
+    rich,
+    stage::Stage,
+};
+use std::fs;
+
+#[test]
+fn another_database_or_other_columns_cost_a_full_run() {
+    let Some(stage) = Stage::new() else { return };
+    let Some(platform) = stage.postgres() else {
+        return;
+    };
+    rich::fill(&stage, &platform, 1, 5);
+    let chain = Chain::new(&stage, &platform, "chain");
+    chain.add();
+    chain.add_increment();
+    // A column whose value is the same for all rows: no transaction has written any of them.
+    platform.sql("ALTER TABLE events ADD COLUMN colour text DEFAULT 'red'");
+    let said = chain.add();
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    let why = said["chain"]["whyFull"].as_str().unwrap();
+    assert!(why.contains("its tables"), "{why}");
+    assert_same(&chain.states(3)[2], &chain.now("now"), "another column");
+    // The same rows, in a database that was made of this one.
+    let copy = stage.copy(&platform);
+    let moved = Chain::new(&stage, &copy, "chain");
+    let said = moved.add();
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    moved.add_increment();
+    assert_same(&moved.states(5)[4], &moved.now("now 2"), "another database");
+}
+
+#[test]
+fn a_row_that_nobody_wrote_and_nobody_remembers_costs_a_full_run() {
+    let Some(stage) = Stage::new() else { return };
+    let Some(platform) = stage.postgres() else {
+        return;
+    };
+    let users = rich::fill(&stage, &platform, 2, 5);
+    let (one, other) = (&users[0].id, &users[1].id);
+    let chain = Chain::new(&stage, &platform, "chain");
+    let only = |chain: &Chain<'_>| {
+        let done = run(chain.command().args(["--user", one]));
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        report(&done)
+    };
+    only(&chain);
+    // Rows of before the next run, which come to be this user's after it without being written.
+    platform.sql(&format!(
+        "CREATE TABLE kept AS SELECT * FROM events WHERE user_id = '{other}' AND attachments IS NULL LIMIT 3; UPDATE kept SET user_id = '{one}'; \
+         ALTER TABLE kept ALTER COLUMN user_id SET NOT NULL, ALTER COLUMN id SET NOT NULL"
+    ));
+    assert_eq!(only(&chain)["chain"]["kind"], "incremental");
+    platform.sql("ALTER TABLE kept INHERIT events");
+    let said = only(&chain);
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    let why = said["chain"]["whyFull"].as_str().unwrap();
+    assert!(why.contains("does not remember"), "{why}");
+}
+
+#[test]
+fn what_was_lost_is_brought_when_it_is_there_again() {
+    let Some(stage) = Stage::new() else { return };
+    for postgres in [false, true] {
+        let platform = if postgres {
+            stage.postgres()
+        } else {
+            Some(stage.sqlite())
+        };
+        let Some(platform) = platform else { continue };
+        let users = rich::fill(&stage, &platform, 1, 5);
+        let (event, file, content) = &users[0].attachments[0];
+        let path = rich::folder(&platform.users, &users[0].id)
+            .join("attachments")
+            .join(event)
+            .join(file);
+        fs::remove_file(&path).unwrap();
+        let chain = Chain::new(&stage, &platform, if postgres { "p" } else { "s" });
+        for kind in ["full", "incremental", "incremental"] {
+            let done = run(&mut chain.command());
+            assert_eq!(done.status.code(), Some(5), "{}", text(&done));
+            assert_eq!(report(&done)["chain"]["kind"], kind);
+        }
+        fs::write(&path, content).unwrap();
+        let said = chain.add_increment();
+        assert_eq!(said["records"]["attachments"], 1, "{said}");
+        assert_eq!(chain.add_increment()["records"]["attachments"], 0);
+        assert_same(
+            &chain.states(5)[4],
+            &chain.now(&format!("now {postgres}")),
+            "found again",
+        );
+    }
+}
+
+#[test]
+fn a_run_is_read_again_when_that_is_asked_for() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    for _ in 0..2 {
+        let done = run(chain.command().arg("--verify"));
+        assert!(matches!(done.status.code(), Some(0 | 5)), "{}", text(&done));
+        let said = report(&done);
+        assert_eq!(
+            said["verified"]["damaged"].as_array().map(Vec::len),
+            Some(0),
+            "{said}"
+        );
+    }
+}
