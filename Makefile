@@ -31,7 +31,8 @@ test: lint        ## everything
 	node --test tests/browser/*.test.mjs
 
 nightly: script page ## 200 random histories of chains; takes an hour
-	CHAIN_HISTORIES=100 cargo test --package pryv-backup --package pryv-backup-tests --test chain
+	cargo build --package pryv-backup
+	CHAIN_HISTORIES=100 cargo test --package pryv-backup-tests --test chain model
 
 test-browser: script page ## the page in real browsers only
 	node --test tests/browser/*.test.mjs

@@ -168,3 +168,20 @@ fn nothing_is_added_to_a_broken_chain() {
         text(&done)
     );
 }
+
+#[test]
+fn an_older_list_of_runs_takes_no_run_away() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    chain.add();
+    chain.add_increment();
+    let old = fs::read(chain.dir.join("chain.json")).unwrap();
+    chain.add_increment();
+    fs::write(chain.dir.join("chain.json"), old).unwrap();
+    let before = folder::tree(&chain.dir);
+    let done = run(&mut chain.command());
+    assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+    assert!(text(&done).contains("SHA256SUMS lists"), "{}", text(&done));
+    assert!(folder::tree(&chain.dir) == before);
+}

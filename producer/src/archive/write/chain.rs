@@ -209,7 +209,12 @@ impl Chain {
                 }
             }
         }
-        if !doomed.is_empty() || !self.sums_hold()? {
+        let holds = self.sums_hold()?;
+        // One run at a time can have died. More are those of a longer chain, whose list of runs was lost.
+        if doomed.len() > 1 {
+            return Err(self.other_index("names fewer runs than there are"));
+        }
+        if !doomed.is_empty() || !holds {
             self.put_sums(None, Some(&sha256_hex(&self.read(CHAIN)?)))?;
         }
         for path in &doomed {
@@ -224,14 +229,28 @@ impl Chain {
     /// Whether the sums list the list of runs as it is, and no run that it does not name.
     fn sums_hold(&self) -> Result<bool, ArchiveError> {
         let due = format!("{}  {CHAIN}", sha256_hex(&self.read(CHAIN)?));
-        let mut listed = false;
-        let mut strange = false;
+        let (mut listed, mut other, mut strange) = (false, false, false);
         self.each_sum(&mut |line| {
-            listed |= line == due;
+            if line.get(DIGEST..) == Some(CHAIN) {
+                listed |= line == due;
+                other |= line != due;
+            }
             strange |= self.is_strange(line);
             Ok(())
         })?;
+        // While a run replaces the list, the sums leave it out.
+        if other {
+            return Err(self.other_index("is not the one that SHA256SUMS lists"));
+        }
         Ok(listed && !strange)
+    }
+
+    fn other_index(&self, what: &str) -> ArchiveError {
+        Error::damaged(format!(
+            "{} {what}; it was changed or replaced: nothing was added to this chain, use another copy of it, or begin a new one",
+            self.folder.join(CHAIN).display()
+        ))
+        .into()
     }
 
     /// Whether a line of the sums is of a run that is not named.

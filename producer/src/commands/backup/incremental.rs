@@ -65,10 +65,10 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
             Attempt::Done(done) => break *done,
             Attempt::Misfit(what) => (state, why) = (None, Some(what)),
         }
-        note!(
-            "a full run is needed: {}",
-            why.as_deref().unwrap_or_default()
-        );
+        if !prepared.args.quiet {
+            let why = why.as_deref().unwrap_or_default();
+            note!("a full run is needed: {why}");
+        }
     };
     let made = run.chain.newest().cloned();
     let folder = made.as_ref().map(|made| run.chain.place(made));
