@@ -1,7 +1,7 @@
 //! The file by which Pryv.io knows that the audit trails of a platform are of the present version, and looks for none of the former.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::{new_file, owner, refused};
@@ -30,8 +30,17 @@ fn is_former(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
     if depth == 0 {
         return Ok(fs::symlink_metadata(folder.join(FORMER)).is_ok());
     }
-    for entry in fs::read_dir(folder).map_err(|e| refused(folder, e))? {
+    let entries = match fs::read_dir(folder) {
+        // Other users come and go meanwhile.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(|e| refused(folder, e))?,
+    };
+    for entry in entries {
         let entry = entry.map_err(|e| refused(folder, e))?;
+        // What lies aside is no user's yet.
+        if entry.file_name() == super::NAME {
+            continue;
+        }
         if entry.path().is_dir() && is_former(&entry.path(), depth - 1)? {
             return Ok(true);
         }
