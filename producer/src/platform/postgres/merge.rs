@@ -12,7 +12,7 @@ use super::tables::Tables;
 use super::work::{Bundle, Feed, Open};
 use super::{Engines, TABLES, files};
 use crate::platform::{Collection, ExportError, PlatformError, Target, User};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// For every connection of the merge: rows are sorted, because index order reads the table in leaps, at twice the cost.
@@ -38,11 +38,16 @@ pub struct Plan<'p> {
     pub since: Option<Since>,
     /// Users whose rows of a table are read otherwise.
     pub large: HashMap<&'static str, Vec<&'p str>>,
+    /// Tables that hold nothing of others.
+    pub exhausted: HashSet<&'static str>,
 }
 
 impl Plan<'_> {
     /// The condition on a table, whose column `column` says whose a row is.
     fn filter(&self, table: &str, column: &str) -> String {
+        if self.exhausted.contains(table) {
+            return " WHERE false".to_owned();
+        }
         let list = |ids: &[&str]| {
             ids.iter()
                 .map(|id| literal(id))
@@ -67,12 +72,12 @@ impl Plan<'_> {
         self.filter(table, column).replacen(" WHERE ", " AND ", 1)
     }
 
-    /// What to select of a table.
-    pub fn select(&self, shape: &Shape) -> String {
+    /// What to select of a table; `owner` tells whose a row is.
+    pub fn select(&self, shape: &Shape, owner: &str) -> String {
         match (&self.since, shape.collection) {
-            (Some(since), Collection::Events) => shape.select_if(&since.event()),
-            (Some(since), Collection::Audit) => shape.select_if(&since.written("", "xmin")),
-            _ => shape.select(),
+            (Some(since), Collection::Events) => shape.select_if(owner, &since.event()),
+            (Some(since), Collection::Audit) => shape.select_if(owner, &since.written("", "xmin")),
+            _ => shape.select(owner),
         }
     }
 
@@ -86,7 +91,7 @@ impl Plan<'_> {
         };
         format!(
             "SELECT {} FROM {table}{} ORDER BY user_id COLLATE \"C\"{then}",
-            self.select(shape),
+            self.select(shape, "user_id"),
             self.filter(table, "user_id")
         )
     }

@@ -27,7 +27,7 @@ use connection::{BEGIN, Connection, Server, literal};
 use files::Live;
 use merge::{Merge, Plan};
 use since::Since;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use tables::Tables;
@@ -327,6 +327,7 @@ impl PostgresPlatform {
             chosen: (users.len() < snapshot.users.len()).then(|| by_id.keys().copied().collect()),
             since: Since::new(users, target),
             large: HashMap::new(),
+            exhausted: HashSet::new(),
         };
         let mut early = HashMap::new();
         for (table, collection) in LARGE {
@@ -340,6 +341,11 @@ impl PostgresPlatform {
                         early.insert(*id, merge::begin(user, target)?);
                     }
                 }
+            }
+            if let Some(ids) = plan.large.get(table)
+                && !large::has_others(&snapshot.connection, table, ids)?
+            {
+                plan.exhausted.insert(table);
             }
         }
         // One more looks at events that may have changed meanwhile.

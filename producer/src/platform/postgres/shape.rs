@@ -75,17 +75,17 @@ impl Shape {
         }
     }
 
-    /// What to select: whose the row is, then the members.
-    pub fn select(&self) -> String {
+    /// What to select: `owner`, which tells whose the row is, then the members.
+    pub fn select(&self, owner: &str) -> String {
         let members = self.members.iter().map(|m| m.column.expression.as_str());
-        std::iter::once("user_id")
+        std::iter::once(owner)
             .chain(members)
             .collect::<Vec<_>>()
             .join(", ")
     }
 
     /// The same for the rows that meet a condition; of the others only whose they are and which.
-    pub fn select_if(&self, condition: &str) -> String {
+    pub fn select_if(&self, owner: &str, condition: &str) -> String {
         let members: Vec<&str> = self
             .members
             .iter()
@@ -93,7 +93,7 @@ impl Shape {
             .collect();
         let id = self.id.checked_sub(1).and_then(|at| members.get(at));
         format!(
-            "user_id, {}, CASE WHEN {condition} THEN ROW({}) END",
+            "{owner}, {}, CASE WHEN {condition} THEN ROW({}) END",
             id.unwrap_or(&"''"),
             members.join(", ")
         )

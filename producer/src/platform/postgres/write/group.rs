@@ -190,7 +190,7 @@ impl GroupWriter for PostgresGroup<'_> {
         let shape = Shape::new(collection, self.platform.tables.columns(name));
         let query = format!(
             "SELECT {} FROM {name} WHERE user_id = {}",
-            shape.select(),
+            shape.select("user_id"),
             literal(&user.user_id)
         );
         let mut copy = self.connection()?.copy(&query)?;
