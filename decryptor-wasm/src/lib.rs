@@ -14,6 +14,7 @@ pub mod envelope;
 mod error;
 pub mod gzip;
 pub mod integrity;
+pub mod json;
 pub mod jsonl;
 mod keys;
 pub mod layout;

@@ -9,7 +9,7 @@ use super::{
     members::{Members, get, members, number, order},
     text,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, json};
 
 /// Values within values: deeper ones are not hashed.
 const DEPTH: u32 = 200;
@@ -210,14 +210,14 @@ fn write(value: &str, out: &mut String, depth: u32) -> Result<()> {
     match value.as_bytes().first() {
         Some(b'{') => object(&members(value)?, out, depth)?,
         Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(value)
-                .map_err(|e| Error::damaged(format!("a record is malformed ({e})")))?;
+            let items = json::items(value).into_iter().flatten();
             out.push('[');
-            for (i, item) in items.iter().enumerate() {
+            for (i, item) in items.enumerate() {
+                let item = item.map_err(|_| Error::damaged("a record is too deep to be hashed"))?;
                 if i > 0 {
                     out.push(',');
                 }
-                write(item.get(), out, depth - 1)?;
+                write(item, out, depth - 1)?;
             }
             out.push(']');
         }

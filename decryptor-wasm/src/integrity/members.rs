@@ -2,11 +2,14 @@
 
 use std::{borrow::Cow, cmp::Ordering};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::text::unquote;
-use crate::{Error, Result};
+use crate::{Error, Result, json};
 
 /// Members that a record has at most, mostly.
 const USUAL: usize = 24;
@@ -16,33 +19,12 @@ pub(super) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
 /// The members of an object; of several with one name the last counts.
 pub(super) fn members(text: &str) -> Result<Members<'_>> {
-    struct Pairs<'a>(Members<'a>);
-    impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
-        fn deserialize<D: serde::Deserializer<'de>>(
-            deserializer: D,
-        ) -> std::result::Result<Self, D::Error> {
-            struct Visit;
-            impl<'de> serde::de::Visitor<'de> for Visit {
-                type Value = Members<'de>;
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("a JSON object")
-                }
-                fn visit_map<M: serde::de::MapAccess<'de>>(
-                    self,
-                    mut map: M,
-                ) -> std::result::Result<Self::Value, M::Error> {
-                    let mut members = Members::with_capacity(USUAL);
-                    while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                        members.push((unquote(name.get()), value.get()));
-                    }
-                    Ok(members)
-                }
-            }
-            deserializer.deserialize_map(Visit).map(Pairs)
-        }
+    let mut members = Members::with_capacity(USUAL);
+    let read = json::members(text, |name, value| members.push((unquote(name), value)));
+    if read.is_none() {
+        Pairs(members) = serde_json::from_str(text)
+            .map_err(|e| Error::damaged(format!("a record is not a JSON object ({e})")))?;
     }
-    let Pairs(mut members) = serde_json::from_str(text)
-        .map_err(|e| Error::damaged(format!("a record is not a JSON object ({e})")))?;
     if members.iter().all(|(name, _)| name.is_ascii()) {
         members.sort_by(|(a, _), (b, _)| a.cmp(b));
     } else {
@@ -54,6 +36,32 @@ pub(super) fn members(text: &str) -> Result<Members<'_>> {
         members.reverse();
     }
     Ok(members)
+}
+
+/// Members as `serde_json` finds them.
+struct Pairs<'a>(Members<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<M: MapAccess<'de>>(
+                self,
+                mut map: M,
+            ) -> std::result::Result<Self::Value, M::Error> {
+                let mut members = Members::new();
+                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    members.push((unquote(name.get()), value.get()));
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Visit).map(Pairs)
+    }
 }
 
 /// In the order of UTF-16, as JavaScript sorts; of ASCII that is the order of the bytes.

@@ -105,13 +105,13 @@ pub(super) fn quote(text: &str, out: &mut String) {
 /// The text of a JSON string. Half a surrogate pair, which JavaScript allows, is hashed as the replacement character.
 pub fn unquote(json: &str) -> Cow<'_, str> {
     let inner = json
-        .trim()
+        .trim_ascii()
         .strip_prefix('"')
         .and_then(|j| j.strip_suffix('"'));
     let Some(inner) = inner else {
         return Cow::Borrowed(json);
     };
-    if !inner.contains('\\') {
+    if !inner.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(inner);
     }
     let mut units: Vec<u16> = Vec::with_capacity(inner.len());
