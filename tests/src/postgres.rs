@@ -242,6 +242,41 @@ impl Postgres {
         }
     }
 
+    /// A server that follows this one.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let copied = as_server(&self.programs.join("pg_basebackup"))
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .args(["--username=postgres", "--host=127.0.0.1", "--port"])
+            .arg(self.port.to_string())
+            .arg("--pgdata")
+            .arg(folder.path().join("data"))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(
+            copied.status.success(),
+            "{}",
+            String::from_utf8_lossy(&copied.stderr)
+        );
+        let port = free_port();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let standby = Self {
+            port,
+            programs: self.programs.clone(),
+            server: Mutex::new(serve(&self.programs, folder.path(), port, log)),
+            folder,
+            databases: AtomicUsize::new(0),
+        };
+        standby.wait();
+        standby
+    }
+
     /// What the server wrote into its log.
     ///
     /// # Panics

@@ -28,6 +28,9 @@ impl Mark {
                 "the database server is older than when the run before was made".to_owned(),
             );
         }
+        if self.transaction.is_some_and(|oldest| oldest < since) {
+            return Some("the platform was looked at before the run before was made".to_owned());
+        }
         let passed = self.next - since;
         (passed >= AMBIGUOUS)
             .then(|| format!("{passed} transactions have passed, too many to tell what is new"))
@@ -90,6 +93,13 @@ mod tests {
         assert_eq!(at((1 << 32) + 10).too_far(Some((1 << 32) - 10)), None);
         let said = at(5).too_far(Some(6));
         assert!(said.is_some_and(|said| said.contains("older")));
+        let earlier = Mark {
+            transaction: Some(4),
+            ..at(9)
+        };
+        assert_eq!(earlier.too_far(Some(4)), None);
+        let said = earlier.too_far(Some(5));
+        assert!(said.is_some_and(|said| said.contains("looked at before")));
         let said = at(AMBIGUOUS + 7).too_far(Some(7));
         assert!(said.is_some_and(|said| said.contains("too many")));
     }

@@ -68,6 +68,14 @@ pub trait UserSink {
         Ok(())
     }
 
+    /// Takes note of a record that is there and could not be read, by its key; what it has come to is to be told as a loss.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn unreadable(&mut self, _: Collection, _key: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Takes note of what the files look like in which these collections are (of events, with what they list); whether they looked
     /// so when the run before read them, and are therefore not to be read.
     fn as_it_was(&mut self, _: &[Collection], _looks: &[u8]) -> bool {

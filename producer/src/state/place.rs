@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::{
@@ -21,6 +22,8 @@ const STATE: &str = "state";
 const NEW: &str = "state.new";
 /// What begins so is of a run that is at work, or that died.
 pub const UNFINISHED: &str = ".state-";
+/// How long nobody has written to what a dead run has left.
+const SETTLED: Duration = Duration::from_secs(60);
 /// For its owner alone.
 const PRIVATE: u32 = 0o700;
 
@@ -31,15 +34,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// The folder that was asked for, or the usual one; made when it is not there.
+    /// The folder of all states, made when it is not there.
     ///
     /// # Errors
     /// A sentence.
-    pub fn open(asked: Option<&Path>) -> Result<Self, String> {
-        let folder = match asked {
-            Some(folder) => folder.to_owned(),
-            None => usual()?,
-        };
+    pub fn open(folder: PathBuf) -> Result<Self, String> {
         let at = |e: io::Error| format!("{}: {e}", folder.display());
         DirBuilder::new()
             .recursive(true)
@@ -124,15 +123,21 @@ impl Place {
     }
 }
 
-/// Removes what runs have left that died. One that is at work holds a lock on its file.
+/// Removes what runs have left that died. One that is at work holds a lock on its file, but for the moment in which it makes it.
 fn clear(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if !entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             continue;
         }
-        let file = File::open(entry.path())?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let file = match File::open(entry.path()) {
+            // It got its name meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        let age = file.metadata()?.modified()?.elapsed();
+        let settled = age.is_ok_and(|age| age > SETTLED);
+        if settled && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             remove(&entry.path())?;
         }
     }
@@ -146,7 +151,11 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn usual() -> Result<PathBuf, String> {
+/// Where states are unless somebody says otherwise.
+///
+/// # Errors
+/// A sentence, when there is no such place.
+pub fn usual() -> Result<PathBuf, String> {
     if geteuid().is_root() {
         return Ok("/var/lib/pryv-backup".into());
     }

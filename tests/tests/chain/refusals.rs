@@ -2,7 +2,7 @@
 
 use crate::chain::{Chain, assert_same};
 use pryv_backup_tests::{
-    command::{report, run, text},
+    command::{report, run, text, tool},
     folder,
     stage::Stage,
 };
@@ -133,15 +133,139 @@ fn a_passphrase_is_enough_and_recipients_may_change() {
         report(&done)
     };
     with("one");
-    assert_eq!(with("two")["chain"]["kind"], "incremental");
+    assert_eq!(with("one")["chain"]["kind"], "incremental");
+    // What opens this run opens the state at it.
+    for said in [with("two"), chain.add()] {
+        assert_eq!(said["chain"]["kind"], "full", "{said}");
+        let why = said["chain"]["whyFull"].as_str().unwrap();
+        assert!(
+            why.contains("of the runs before it") || why.contains("could not open"),
+            "{why}"
+        );
+    }
     chain.add_increment();
+    let read = run(std::process::Command::new(tool())
+        .args(["decrypt", "--verify"])
+        .arg(&chain.dir)
+        .arg("--private-key")
+        .arg(stage.key()));
+    assert_eq!(read.status.code(), Some(0), "{}", text(&read));
     let index = fs::read(chain.dir.join("chain.json")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
-    let modes: Vec<_> = (0..3)
+    let modes: Vec<_> = (0..5)
         .map(|n| index["runs"][n]["mode"].as_str().unwrap())
         .collect();
-    assert_eq!(modes, ["symmetric", "symmetric", "hybrid"]);
-    assert_eq!(index["runs"][2]["recipients"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        modes,
+        ["symmetric", "symmetric", "symmetric", "hybrid", "hybrid"]
+    );
+    assert_eq!(index["runs"][3]["recipients"].as_array().unwrap().len(), 1);
+    // A second recipient cannot open what was sealed before it came; a recipient less is no matter.
+    let both = |command: &mut std::process::Command| {
+        let other = stage.at("other.pem");
+        if !other.exists() {
+            let made = run(std::process::Command::new(tool())
+                .args(["keygen", "--output"])
+                .arg(&other));
+            assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+        }
+        let done = run(command
+            .arg("--recipient-pubkey")
+            .arg(stage.at("other.pub.pem")));
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        report(&done)
+    };
+    assert_eq!(both(&mut chain.command())["chain"]["kind"], "full");
+    assert_eq!(both(&mut chain.command())["chain"]["kind"], "incremental");
+    chain.add_increment();
+}
+
+#[test]
+fn what_is_sealed_and_what_is_not_does_not_mix() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    let refused = |command: &mut std::process::Command, what: &str| {
+        let before = folder::tree(&stage.at(""));
+        let done = run(command);
+        assert_eq!(done.status.code(), Some(2), "{}", text(&done));
+        assert!(text(&done).contains(what), "{}", text(&done));
+        assert!(folder::tree(&stage.at("")) == before);
+    };
+    let mut inside = platform.command();
+    inside
+        .args(["--incremental", "--output", "new", "--state-dir"])
+        .arg(stage.at("new/state"));
+    refused(&mut inside, "lies in the backup");
+    let made = run(&mut chain.bare());
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    refused(&mut chain.command(), "is not encrypted");
+    refused(chain.command().arg("--dry-run"), "is not encrypted");
+    let sealed = Chain::new(&stage, &platform, "sealed");
+    sealed.add();
+    refused(sealed.bare().arg("--dry-run"), "would not be");
+    // Nor does a chain of everybody become one of a single user when nobody remembers it.
+    fs::remove_dir_all(&sealed.state_dir).unwrap();
+    let mut narrower = sealed.command();
+    narrower.args(["--user", "alice"]);
+    refused(&mut narrower, "--user is not what it was");
+}
+
+#[test]
+fn a_chain_that_has_lost_its_list_is_no_archive() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    for runs in [2, 3] {
+        let chain = Chain::new(&stage, &platform, &format!("chain {runs}"));
+        chain.add();
+        for _ in 1..runs {
+            chain.add_increment();
+        }
+        fs::remove_file(chain.dir.join("chain.json")).unwrap();
+        let before = folder::tree(&chain.dir);
+        for _ in 0..2 {
+            let done = run(&mut chain.command());
+            assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+            assert!(text(&done).contains("is missing"), "{}", text(&done));
+            assert!(folder::tree(&chain.dir) == before);
+        }
+        fs::remove_file(chain.dir.join("manifest.json")).unwrap();
+        let done = run(&mut chain.command());
+        assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+        assert!(text(&done).contains("run 1 is missing"), "{}", text(&done));
+    }
+}
+
+/// Of yesterday, from another medium: whatever they do not name was finished, and is not taken away.
+#[test]
+fn older_files_at_the_root_take_no_run_away() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite_fixture();
+    let chain = Chain::new(&stage, &platform, "chain");
+    chain.add();
+    chain.add_increment();
+    let old = ["chain.json", "SHA256SUMS"].map(|name| {
+        let path = chain.dir.join(name);
+        (path.clone(), fs::read(path).unwrap())
+    });
+    chain.add_increment();
+    for (path, bytes) in old {
+        fs::write(path, bytes).unwrap();
+    }
+    let before = folder::tree(&chain.dir);
+    for forgetful in [false, true] {
+        if forgetful {
+            fs::remove_dir_all(&chain.state_dir).unwrap();
+        }
+        let done = run(&mut chain.command());
+        assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+        assert!(
+            text(&done).contains("does not name increments/0003"),
+            "{}",
+            text(&done)
+        );
+        assert!(folder::tree(&chain.dir) == before);
+    }
 }
 
 #[test]

@@ -62,6 +62,101 @@ fn a_row_that_nobody_wrote_and_nobody_remembers_costs_a_full_run() {
     assert!(why.contains("does not remember"), "{why}");
 }
 
+/// A standby that had fallen behind takes over: the numbers of the transactions that it has not seen are given out again, so that they tell
+/// nothing; and for minutes its control file still speaks of the time before.
+#[test]
+fn a_standby_that_takes_over_costs_a_full_run() {
+    let Some(stage) = Stage::new() else { return };
+    let Some(platform) = stage.postgres() else {
+        return;
+    };
+    let users = rich::fill(&stage, &platform, 1, 5);
+    let primary = stage.server().unwrap();
+    let database = platform.database.clone().unwrap();
+    // Pages that are not on the disk: the checkpoint after the promotion takes its time.
+    platform
+        .sql("CREATE TABLE bulk AS SELECT n, repeat('x', 500) FROM generate_series(1, 60000) n");
+    let standby = primary.standby();
+    platform.sql("UPDATE bulk SET n = n + 1");
+    let place = primary.sql("postgres", "SELECT pg_current_wal_lsn()");
+    let caught_up = format!("SELECT pg_last_wal_replay_lsn() >= '{place}'");
+    while standby.sql("postgres", &caught_up) != "t" {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    standby.sql("postgres", "ALTER SYSTEM SET primary_conninfo = ''");
+    standby.sql("postgres", "SELECT pg_reload_conf()");
+    while standby.sql("postgres", "SELECT count(*) FROM pg_stat_wal_receiver") != "0" {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let burn = |server: &pryv_backup_tests::postgres::Postgres, transactions: usize| {
+        let each = "SELECT pg_current_xact_id();";
+        server.feed(&database, each.repeat(transactions).as_bytes());
+    };
+    burn(primary, 30);
+    let chain = Chain::new(&stage, &platform, "chain");
+    chain.add();
+    assert_eq!(standby.sql("postgres", "SELECT pg_promote()"), "t");
+    standby.sql(
+        &database,
+        &format!(
+            "UPDATE events SET content = '\"after the promotion\"' WHERE user_id = '{}' AND deleted IS NULL",
+            users[0].id
+        ),
+    );
+    burn(&standby, 100);
+    let moved = stage
+        .copy(&platform)
+        .with(
+            "storages__engines__postgresql__port",
+            &standby.port.to_string(),
+        )
+        .with("storages__engines__postgresql__database", &database);
+    let chain = Chain::new(&stage, &moved, "chain");
+    let said = chain.add();
+    assert_eq!(said["chain"]["kind"], "full", "{said}");
+    let why = said["chain"]["whyFull"].as_str().unwrap();
+    assert!(why.contains("the database server"), "{why}");
+    chain.add_increment();
+}
+
+#[test]
+fn what_cannot_be_read_any_more_is_not_gone() {
+    let Some(stage) = Stage::new() else { return };
+    let platform = stage.sqlite();
+    let users = rich::fill(&stage, &platform, 1, 5);
+    let chain = Chain::new(&stage, &platform, "chain");
+    chain.add();
+    let [all] = &chain.states(1)[..] else {
+        panic!("one run")
+    };
+    let database = rich::folder(&platform.users, &users[0].id).join("local-1.0.0.sqlite");
+    let database = rusqlite::Connection::open(&database).unwrap();
+    let one = "(SELECT min(eventid) FROM events WHERE content IS NOT NULL AND headId IS NULL)";
+    let sound: String = database
+        .query_row(
+            &format!("SELECT content FROM events WHERE eventid = {one}"),
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let set = |content: &str| {
+        let sql = format!("UPDATE events SET content = ?1 WHERE eventid = {one}");
+        assert_eq!(database.execute(&sql, [content]).unwrap(), 1);
+    };
+    set("{broken");
+    for _ in 0..2 {
+        let done = run(&mut chain.command());
+        assert_eq!(done.status.code(), Some(5), "{}", text(&done));
+        let said = report(&done);
+        assert_eq!(said["chain"]["kind"], "incremental", "{said}");
+        assert_eq!(said["losses"].as_array().map(Vec::len), Some(1), "{said}");
+    }
+    assert_same(&chain.states(3)[2], all, "as it was last read");
+    set(&sound);
+    chain.add_increment();
+    assert_same(&chain.states(4)[3], &chain.now("now"), "mended");
+}
+
 #[test]
 fn what_was_lost_is_brought_when_it_is_there_again() {
     let Some(stage) = Stage::new() else { return };

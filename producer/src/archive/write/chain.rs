@@ -21,6 +21,8 @@ use super::{
 const MANIFEST: &str = "manifest.json";
 const ENVELOPE: &str = "encryption.json";
 const INCREMENTS: &str = "increments";
+/// In the folder of a run for as long as it is not named: what has lost its name is told from what never had one.
+const UNNAMED: &str = ".unnamed";
 /// Digest and two spaces in front of a path, in the sums.
 const DIGEST: usize = 66;
 
@@ -48,6 +50,9 @@ impl Chain {
             _lock: lock,
         };
         if !folder.join(MANIFEST).exists() {
+            if folder.join(CHAIN).exists() || !chain.unlisted()?.is_empty() {
+                return Err(chain.broken("the manifest.json of run 1 is missing"));
+            }
             return Ok((chain, false));
         }
         for name in [CHAIN, SUMS] {
@@ -60,10 +65,15 @@ impl Chain {
             chain.runs = Index::parse(&chain.read(CHAIN)?)?.runs;
             leftover |= chain.take_away()?;
         } else {
-            chain.runs.push(chain.adopted()?);
+            let first = chain.adopted()?;
+            chain.refuse_lost()?;
+            chain.runs.push(first);
             chain.put_index(None)?;
         }
         chain.check()?;
+        if let Some(newest) = chain.newest() {
+            absent(&chain.place(newest).join(UNNAMED))?;
+        }
         Ok((chain, leftover))
     }
 
@@ -126,6 +136,7 @@ impl Chain {
         }
         let (staging, finished) = staged.part();
         let at = |e| ArchiveError::io(&staging, e);
+        File::create(staging.join(UNNAMED)).map_err(at)?;
         sync(&staging)?;
         let target = self.folder.join(&path);
         let lines = fs::read(staging.join(SUMS)).map_err(at)?;
@@ -137,10 +148,52 @@ impl Chain {
             }
             _ => {}
         }
+        let unnamed = target.join(UNNAMED);
         fs::rename(&staging, &target).map_err(|e| ArchiveError::io(&target, e))?;
         sync(&self.folder)?;
         self.put_index(Some((&lines, &path)))?;
+        // It is named now; should this fail, the next run does it.
+        let _ = fs::remove_file(unnamed);
         Ok(finished)
+    }
+
+    /// The folders of runs that are not named.
+    fn unlisted(&self) -> Result<Vec<String>, ArchiveError> {
+        let increments = self.folder.join(INCREMENTS);
+        let at = |e| ArchiveError::io(&increments, e);
+        let mut unlisted = Vec::new();
+        if increments.exists() {
+            for entry in fs::read_dir(&increments).map_err(at)? {
+                let name = entry.map_err(at)?.file_name();
+                let path = format!("{INCREMENTS}/{}", name.to_string_lossy());
+                if run_of(&format!("{path}/")).is_some_and(|(n, _)| n >= self.next()) {
+                    unlisted.push(path);
+                }
+            }
+        }
+        Ok(unlisted)
+    }
+
+    /// An archive alone has neither increments nor a list of runs, which does not go by itself.
+    fn refuse_lost(&self) -> Result<(), ArchiveError> {
+        let mut lost = !self.unlisted()?.is_empty();
+        self.each_sum(&mut |line| {
+            let path = line.get(DIGEST..).unwrap_or_default();
+            lost |= path == CHAIN || path.starts_with("increments/");
+            Ok(())
+        })?;
+        if lost {
+            return Err(self.broken("its list of runs, chain.json, is missing"));
+        }
+        Ok(())
+    }
+
+    fn broken(&self, what: &str) -> ArchiveError {
+        Error::damaged(format!(
+            "{} holds a chain, but {what}; nothing was added to it: use another copy of it, or begin a new one",
+            self.folder.display()
+        ))
+        .into()
     }
 
     /// What an archive without a list of runs is, if it can be the first of a chain.
@@ -195,24 +248,17 @@ impl Chain {
 
     /// Takes away what a run left that was not committed, and completes the sums of one that was.
     fn take_away(&self) -> Result<bool, ArchiveError> {
-        let increments = self.folder.join(INCREMENTS);
-        let at = |e| ArchiveError::io(&increments, e);
-        let mut doomed = Vec::new();
-        if increments.exists() {
-            for entry in fs::read_dir(&increments).map_err(at)? {
-                let name = entry.map_err(at)?.file_name();
-                let path = format!("{INCREMENTS}/{}", name.to_string_lossy());
-                let uncommitted =
-                    run_of(&format!("{path}/")).is_some_and(|(n, _)| n >= self.next());
-                if uncommitted {
-                    doomed.push(path);
-                }
-            }
-        }
+        let doomed = self.unlisted()?;
         let holds = self.sums_hold()?;
         // One run at a time can have died. More are those of a longer chain, whose list of runs was lost.
         if doomed.len() > 1 {
             return Err(self.other_index("names fewer runs than there are"));
+        }
+        let unnamed = |path: &String| self.folder.join(path).join(UNNAMED).exists();
+        if let Some(path) = doomed.iter().find(|path| !unnamed(path)) {
+            return Err(
+                self.other_index(&format!("does not name {path}, which a run has finished"))
+            );
         }
         if !doomed.is_empty() || !holds {
             self.put_sums(None, Some(&sha256_hex(&self.read(CHAIN)?)))?;

@@ -62,6 +62,9 @@ struct Written {
 pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
     let prepared = prepare(args)?;
     if args.dry_run {
+        if args.incremental {
+            incremental::refuse(&prepared)?;
+        }
         return Ok(Report::dry_run(&prepared.users, &prepared.sealing));
     }
     // A signal ends the run in order: what is there of the archive is removed.

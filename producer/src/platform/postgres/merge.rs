@@ -299,7 +299,10 @@ pub fn take(
     }
     let files = !plan.engines.files;
     let name = || format!("record {:?}", shape.id(row));
-    bundle.record(shape.collection, |out| shape.write(row, out), name)?;
+    if !bundle.record(shape.collection, |out| shape.write(row, out), name)? {
+        bundle.unreadable(shape.collection, shape.key(row));
+        return Ok(());
+    }
     match shape.listing(row).filter(|_| files) {
         Some(listing) => files::attach(&listing, bundle),
         None => Ok(()),
@@ -340,7 +343,9 @@ fn points(
     let mut line = Line::default();
     let write = |line: &mut Line, bundle: &mut Bundle<'_, '_>| {
         let name = || "a series".to_owned();
-        bundle.record(Collection::Series, |out| line.write(out), name)
+        bundle
+            .record(Collection::Series, |out| line.write(out), name)
+            .map(drop)
     };
     while table.reach(user)? {
         if line.ends_before(&table.row) {

@@ -199,6 +199,9 @@ impl PostgresPlatform {
                 Piece::Present(collection, keys) => {
                     sink.present(collection, &keys).map_err(ExportError::Sink)?
                 }
+                Piece::Unreadable(collection, key) => sink
+                    .unreadable(collection, &key)
+                    .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
                     for file in list {
                         files::copy(&self.users_dir, live, open, &file, sink.as_mut())?;

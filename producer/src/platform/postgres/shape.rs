@@ -147,7 +147,12 @@ impl Shape {
 
     /// The record's name, for messages.
     pub fn id(&self, row: &Row) -> String {
-        String::from_utf8_lossy(row.get(self.id).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(self.key(row)).into_owned()
+    }
+
+    /// What identifies the record.
+    pub fn key<'a>(&self, row: &'a Row) -> &'a [u8] {
+        row.get(self.id).unwrap_or_default()
     }
 
     /// The attachments that an event lists; history versions only repeat what their event lists or listed.

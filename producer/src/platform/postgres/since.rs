@@ -71,11 +71,14 @@ impl Since {
     }
 }
 
-/// Where the server stands at the instant of the snapshot. One that only follows another does not show what is open there.
+/// Where the server stands at the instant of the snapshot. One that only follows another does not show what is open there. The timeline
+/// comes from the log that is being written: what the control file says lags behind a promotion by a checkpoint, and meanwhile the
+/// numbers of transactions that only the former primary had are given out again.
 pub(super) fn mark(snapshot: &Snapshot) -> Result<Mark, PlatformError> {
     let sql = "SELECT pg_is_in_recovery()::text, pg_snapshot_xmin(pg_current_snapshot())::text, \
-        pg_snapshot_xmax(pg_current_snapshot())::text, concat_ws(' ', s.system_identifier, c.timeline_id, d.oid) \
-        FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()";
+        pg_snapshot_xmax(pg_current_snapshot())::text, concat_ws(' ', s.system_identifier, \
+        CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END, d.oid) \
+        FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()";
     let rows = snapshot.connection.rows(sql)?;
     let mut facts = rows.into_iter().flatten().map(Option::unwrap_or_default);
     let follows = facts.next().is_none_or(|text| text == "true");

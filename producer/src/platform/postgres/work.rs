@@ -58,6 +58,8 @@ pub enum Piece {
     Records(Collection, Vec<u8>, u64),
     /// Records that are there, and as they were.
     Present(Collection, Keys),
+    /// A record that is there and could not be read, by its key.
+    Unreadable(Collection, Vec<u8>),
     /// Files to copy.
     Attachments(Vec<Attachment>),
     /// A small file from the database, whole.
@@ -189,33 +191,40 @@ impl<'q, 'a> Bundle<'q, 'a> {
         }
     }
 
-    /// Adds the record that `write` appends; when it cannot, that is a loss.
+    /// Adds the record that `write` appends; when it cannot, that is a loss, and the answer is false.
     pub fn record(
         &mut self,
         collection: Collection,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
         name: impl FnOnce() -> String,
-    ) -> Result<(), ExportError> {
+    ) -> Result<bool, ExportError> {
         if !matches!(self.pieces.last(), Some(Piece::Records(of, _, _)) if *of == collection) {
             self.pieces.push(Piece::Records(collection, Vec::new(), 0));
         }
         let Some(Piece::Records(_, lines, count)) = self.pieces.last_mut() else {
-            return Ok(());
+            return Ok(false);
         };
         let before = lines.len();
         if let Err(what) = write(lines) {
             lines.truncate(before);
             let what = format!("{}: {what}; it was left out", name());
-            return self.lose(collection.name(), what);
+            self.lose(collection.name(), what)?;
+            return Ok(false);
         }
         lines.push(b'\n');
         *count += 1;
         self.bytes += lines.len() - before;
         if self.bytes >= BLOCK {
-            self.send()
-        } else {
-            Ok(())
+            self.send()?;
         }
+        Ok(true)
+    }
+
+    /// Adds the key of a record that could not be read.
+    pub fn unreadable(&mut self, collection: Collection, key: &[u8]) {
+        self.bytes += key.len();
+        self.pieces
+            .push(Piece::Unreadable(collection, key.to_vec()));
     }
 
     /// Adds a record that is there, and as it was.

@@ -69,7 +69,8 @@ impl Reading<'_> {
                     &file.path,
                     format!("record {id:?} of {table}: {what}; it was left out"),
                 );
-                Ok(())
+                let noted = self.sink.unreadable(collection, id.as_bytes());
+                noted.map_err(ExportError::Sink)
             }
         })
     }

@@ -188,6 +188,19 @@ impl UserSink for ChangesSink<'_, '_> {
         Ok(())
     }
 
+    fn unreadable(&mut self, collection: Collection, key: &[u8]) -> Result<(), SinkError> {
+        let section = collection as usize;
+        let number = number(self.open.key(), collection.name(), &[key]);
+        // It stays as it was when it was last read; where its content is compared, no content is 0, so that it is looked at again.
+        if self.open.knows(section, number)? {
+            return self.note(section, (number, 0));
+        }
+        if self.open.tells(collection) {
+            self.open.bring_whole();
+        }
+        Ok(())
+    }
+
     fn as_it_was(&mut self, collections: &[Collection], looks: &[u8]) -> bool {
         let names: Vec<&str> = collections.iter().map(|c| c.name()).collect();
         let key = self.open.key();

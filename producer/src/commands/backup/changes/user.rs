@@ -41,6 +41,8 @@ struct Found {
     lost_attachments: bool,
     /// Something is missing: the next run is to look at it all again.
     lossy: bool,
+    /// The next run is to bring everything.
+    whole: bool,
 }
 
 /// What came of a section.
@@ -89,8 +91,18 @@ impl<'a> OpenUser<'a> {
 
     /// Whether a record is new or not what it was.
     pub fn differs(&self, section: usize, (number, content): Entry) -> Result<bool, SinkError> {
+        Ok(self.content(section, number)? != Some(content))
+    }
+
+    /// Whether a record was there in the run before.
+    pub fn knows(&self, section: usize, number: u64) -> Result<bool, SinkError> {
+        Ok(self.content(section, number)?.is_some())
+    }
+
+    /// The content that a record had in the run before.
+    fn content(&self, section: usize, number: u64) -> Result<Option<u64>, SinkError> {
         let Some(known) = &self.known else {
-            return Ok(true);
+            return Ok(None);
         };
         let place = &self.lookups[section];
         let lookup = match place.get() {
@@ -102,10 +114,9 @@ impl<'a> OpenUser<'a> {
             }
         };
         let Some(lookup) = lookup else {
-            return Ok(true);
+            return Ok(None);
         };
-        let before = lookup.get(number).map_err(|e| self.changes.failed(&e))?;
-        Ok(before != Some(content))
+        lookup.get(number).map_err(|e| self.changes.failed(&e))
     }
 
     /// Takes what a thread has noted.
@@ -128,6 +139,11 @@ impl<'a> OpenUser<'a> {
     pub fn lost_attachment(&self) {
         lock(&self.found).lost_attachments = true;
         self.lossy();
+    }
+
+    /// A record is there that this run does not know: the next one is not to take it for an old one.
+    pub fn bring_whole(&self) {
+        lock(&self.found).whole = true;
     }
 
     pub fn lossy(&self) {
@@ -275,7 +291,7 @@ impl UserTarget for OpenUser<'_> {
         )
         .map_err(failed)?;
         let mut flags = 0;
-        if twice {
+        if twice || found.whole {
             flags |= WHOLE;
         }
         if found.lost_attachments {
