@@ -30,6 +30,30 @@ pub fn run(command: &mut Command) -> Output {
         .unwrap()
 }
 
+/// The same command, for which SIGHUP has its usual meaning whatever it has for the tester (`nohup`), or is ignored.
+#[must_use]
+pub fn with_hangup(command: &Command, ignored: bool) -> Command {
+    let mut wrapped = Command::new("env");
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+        .arg(if ignored {
+            "--ignore-signal=HUP"
+        } else {
+            "--default-signal=HUP"
+        })
+        .arg(command.get_program())
+        .args(command.get_args());
+    wrapped
+}
+
 /// All that a command printed.
 #[must_use]
 pub fn text(output: &Output) -> String {

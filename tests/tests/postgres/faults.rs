@@ -1,14 +1,14 @@
 //! What comes between: a lost connection, a signal, a full disk. No run leaves what looks like a backup.
 
 use crate::{Case, SMALL};
-use pryv_backup_tests::command::{run, text};
+use pryv_backup_tests::command::{run, text, with_hangup};
 use pryv_backup_tests::disk::SmallDisk;
 use pryv_backup_tests::fill::Size;
 use pryv_backup_tests::folder::tree;
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Setup;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Roles with limits of their own are no reason for half a backup.
@@ -319,23 +319,33 @@ fn a_closed_terminal_ends_the_run_and_files_are_private() {
     let Some(case) = Case::new(&Setup::default(), &SMALL) else {
         return;
     };
-    let ended = std::thread::scope(|scope| {
-        let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(4); COMMIT";
-        scope.spawn(|| {
-            case.server
-                .client("psql")
-                .args(["-c", lock, &case.database])
-                .output()
-        });
-        std::thread::sleep(Duration::from_millis(500));
-        let child = case.command("failed", &[]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(1000));
-        let pid = child.id().to_string();
-        Command::new("kill").args(["-HUP", &pid]).status().unwrap();
-        child.wait_with_output().unwrap()
-    });
+    let hung_up = |name: &str, ignored: bool| {
+        std::thread::scope(|scope| {
+            let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(4); COMMIT";
+            scope.spawn(|| {
+                case.server
+                    .client("psql")
+                    .args(["-c", lock, &case.database])
+                    .output()
+            });
+            std::thread::sleep(Duration::from_millis(500));
+            let child = with_hangup(&case.command(name, &[]), ignored)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(1000));
+            let pid = child.id().to_string();
+            Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+            child.wait_with_output().unwrap()
+        })
+    };
+    let ended = hung_up("failed", false);
     assert_eq!(ended.status.code(), Some(129), "{}", text(&ended));
     assert!(!case.folder.path().join("failed").exists());
+    // Who starts it with `nohup` wants it to go on.
+    let ended = hung_up("done", true);
+    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended));
 
     let made = case.backup("private", &[]);
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
