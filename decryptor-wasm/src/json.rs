@@ -200,11 +200,28 @@ fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// Whether a text is visible ASCII without quotes and backslashes, so that it stands in a string as it is.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let plain = |b: &u8| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\';
+    words.iter().all(|word| {
+        let word = u64::from_le_bytes(*word);
+        let deleted = zero(word ^ (ONES * 0x7f));
+        (special(word) | ((word | deleted) & TOPS)) == 0
+    }) && rest.iter().all(plain)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const TOPS: u64 = 0x8080_8080_8080_8080;
+
+/// Of a word without bytes that are no ASCII, the top bits: set in the first byte that is zero, and not before.
+fn zero(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word
+}
+
 /// Marks in a word; the lowest is that of the first byte which is a quote, a backslash or a control character.
 fn special(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
     let quote = zero(word ^ (ONES * 0x22));
     let backslash = zero(word ^ (ONES * 0x5c));
     let control = word.wrapping_sub(ONES * 0x20) & !word;
@@ -271,6 +288,24 @@ mod tests {
             *(if due { &mut good } else { &mut bad }) += 1;
         }
         assert!(good > 20_000 && bad > 20_000, "{good} {bad}");
+    }
+
+    #[test]
+    fn plain_is_what_has_nothing_to_escape() {
+        for byte in 0..=0x7f_u8 {
+            for length in 1..20 {
+                for at in 0..length {
+                    let mut text = vec![b'~'; length];
+                    text[at] = byte;
+                    let due = (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+                    let text = String::from_utf8(text).unwrap();
+                    assert_eq!(is_plain(&text), due, "{text:?}");
+                }
+            }
+        }
+        assert!(is_plain(""));
+        assert!(!is_plain("abcdefg\u{e9}"));
+        assert!(!is_plain("\u{e9}"));
     }
 
     #[test]

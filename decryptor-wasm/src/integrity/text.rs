@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::json;
+
 /// Digits that a double always holds, so that a number of no more is written as it was.
 const EXACT: usize = 15;
 
@@ -52,23 +54,17 @@ pub(super) fn shown(number: f64) -> String {
 /// A JSON string with the escapes of JavaScript's module, appended to `out`.
 pub(super) fn string(json: &str, out: &mut String) {
     let inner = json.strip_prefix('"').and_then(|j| j.strip_suffix('"'));
-    if inner.is_some_and(is_spelled_as_it_is) {
+    if inner.is_some_and(json::is_plain) {
         out.push_str(json);
     } else {
         quote(&unquote(json), out);
     }
 }
 
-/// Whether a text has nothing to escape: visible ASCII without quotes and backslashes.
-fn is_spelled_as_it_is(text: &str) -> bool {
-    let visible = |b: u8| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\';
-    text.bytes().all(visible)
-}
-
 /// A text as a JSON string.
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
-    if is_spelled_as_it_is(text) {
+    if json::is_plain(text) {
         out.push_str(text);
         out.push('"');
         return;

@@ -3,6 +3,7 @@
 pub mod random;
 
 use crate::postgres::Postgres;
+use decryptor_wasm::integrity::{self, Hashed};
 use random::Random;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -95,10 +96,16 @@ pub fn platform(server: &Postgres, users_dir: &Path, size: &Size) -> String {
     let columns = "accesses (user_id, id, token, name, type, created, created_by, modified, modified_by, integrity)";
     copy(columns, &mut |user, out| {
         let (id, access) = (&user.id, &user.access);
-        let (token, hash) = (random.id(), random.text(BASE64, 43));
+        let token = random.id();
+        let hash = hash(
+            Hashed::Access,
+            &format!(
+                r#"{{"id":"{access}","token":"{token}","name":"an app","type":"personal","created":1700000000,"createdBy":"system","modified":1700000000,"modifiedBy":"system"}}"#
+            ),
+        );
         let _ = writeln!(
             out,
-            "{id}\t{access}\t{token}\tan app\tpersonal\t1700000000\tsystem\t1700000000\tsystem\tACCESS:0:sha256-{hash}="
+            "{id}\t{access}\t{token}\tan app\tpersonal\t1700000000\tsystem\t1700000000\tsystem\t{hash}"
         );
     });
     copy("profile (user_id, id, data)", &mut |user, out| {
@@ -193,12 +200,34 @@ fn event(
         _ => ("\\N", "\\N"),
     };
     let (owner, by, stream) = (&user.id, &user.access, random.one(&STREAMS));
-    let hash = random.text(BASE64, 43);
+    let modified = time + 0.5;
+    let mut record = format!(
+        r#"{{"id":"{id}","streamIds":["{stream}"],"time":{time:.3},"endTime":{time:.3},"type":"{kind}","content":{content},"created":{time:.3},"createdBy":"{by}","modified":{modified:.3},"modifiedBy":"{by}""#
+    );
+    for (name, value) in [("clientData", client_data), ("attachments", &attachments)] {
+        if value != "\\N" {
+            let _ = write!(record, r#","{name}":{value}"#);
+        }
+    }
+    if description != "\\N" {
+        let _ = write!(record, r#","description":"{description}""#);
+    }
+    record.push('}');
+    let hash = hash(Hashed::Event, &record);
     let _ = writeln!(
         out,
-        "{owner}\t{id}\t[\"{stream}\"]\t{time:.3}\t{time:.3}\t{kind}\t{content}\t{description}\t{client_data}\t{attachments}\tEVENT:0:sha256-{hash}=\t{time:.3}\t{by}\t{:.3}\t{by}",
-        time + 0.5
+        "{owner}\t{id}\t[\"{stream}\"]\t{time:.3}\t{time:.3}\t{kind}\t{content}\t{description}\t{client_data}\t{attachments}\t{hash}\t{time:.3}\t{by}\t{modified:.3}\t{by}"
     );
+}
+
+/// The hash that Pryv.io keeps in a record.
+fn hash(kind: Hashed, record: &str) -> String {
+    let digest = integrity::digest(kind, record.as_bytes()).unwrap();
+    let name = match kind {
+        Hashed::Event => "EVENT",
+        Hashed::Access => "ACCESS",
+    };
+    format!("{name}:0:{}", integrity::attachment(&digest))
 }
 
 /// Rows on their way into a table.
