@@ -3,6 +3,8 @@
 use pryv_backup_tests::{
     chain::{Draft, Lock, State, make},
     command::text,
+    disk::SmallDisk,
+    folder::tree,
     normal::records,
     plain::Plain,
     rich,
@@ -136,4 +138,39 @@ fn a_changed_platform_of_postgres_comes_back_at_every_run() {
             &|| run(&format!("DELETE FROM events WHERE user_id = '{two}'")),
         ],
     );
+}
+
+/// The whole folder is the backup: it goes when its newest state was restored, and not for another, nor while a run may add to it.
+#[test]
+fn a_chain_that_was_restored_is_moved_or_removed_as_a_whole() {
+    let Some(stage) = Stage::new() else { return };
+    let source = stage.sqlite();
+    rich::fill(&stage, &source, 1, 23);
+    let archives = [source.backup("full-1"), source.backup("full-2")];
+    let root = chain(&stage, &archives, &Lock::None, &[]);
+    let before = tree(&root);
+    let held = fs::File::open(&root).unwrap();
+    held.lock().unwrap();
+    let target = stage.sqlite();
+    for (flags, code, what) in [
+        (&["--at", "1", "--delete-on-success"][..], 2, "newest state"),
+        (&["--delete-on-success"], 2, "a backup"),
+    ] {
+        let done = target.restore(&root, flags);
+        assert_eq!(done.status.code(), Some(code), "{}", text(&done));
+        assert!(text(&done).contains(what), "{}", text(&done));
+        assert!(tree(&root) == before);
+    }
+    drop(held);
+    let Some(disk) = SmallDisk::mount(stage.at("other"), "size=200m") else {
+        return;
+    };
+    let moved = disk.0.join("moved");
+    let done = target.restore(&root, &["--move-on-success", moved.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    assert!(!root.exists());
+    assert!(tree(&moved) == before);
+    let done = target.restore(&moved, &["--overwrite", "--delete-on-success"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    assert!(!moved.exists());
 }

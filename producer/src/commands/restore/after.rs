@@ -9,7 +9,7 @@ use std::{
 
 use decryptor_wasm::{chain::run_of, layout::PathKind};
 
-use super::report::Report;
+use super::{super::lock, report::Report};
 use crate::{archive::read::Folder, cli::RestoreArgs, failure::Failure, interrupt};
 
 /// What of all that was left is named.
@@ -23,6 +23,8 @@ pub struct After {
     link: Option<PathBuf>,
     /// Where it goes; none to be removed.
     to: Option<PathBuf>,
+    /// Keeps runs from adding to a chain whose newest state is being restored.
+    _lock: fs::File,
 }
 
 impl After {
@@ -45,6 +47,7 @@ impl After {
         Ok(Some(Self {
             to: to.map(|to| place(to, &real)).transpose()?,
             link: is_link.then_some(named),
+            _lock: lock(&real, "a backup")?,
             dir: real,
         }))
     }
