@@ -26,6 +26,12 @@ impl Failure {
         }
     }
 
+    /// For programs: `{"event":"error","code":…,"message":…}`.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({"event": "error", "code": self.code, "message": self.message})
+    }
+
     /// The command was given wrongly.
     pub fn usage(message: impl Into<String>) -> Self {
         Failure {

@@ -26,6 +26,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             note!("error: {}", printable(&failure.message));
+            if cli.is_json() {
+                answer!("{}", failure.json());
+            }
             failure.code
         }
     };

@@ -57,6 +57,23 @@ pub enum Command {
     },
 }
 
+impl Cli {
+    /// Whether what is answered is read by a program.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        match &self.command {
+            None => self.backup.json,
+            Some(Command::Verify(args)) => args.json,
+            Some(Command::List(args) | Command::Stats(args)) => args.json,
+            Some(Command::Diff(args)) => args.json,
+            Some(Command::Rekey(args)) => args.json,
+            Some(Command::Consolidate(args)) => args.json,
+            Some(Command::Prune(args)) => args.json,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct KeygenArgs {
     /// File for the private key; the public key goes beside it with `.pub.pem`.

@@ -56,6 +56,21 @@ fn a_dry_run_leaves_nothing_and_tells_all() {
 }
 
 #[test]
+fn programs_are_told_why_nothing_was_done() {
+    let Some(stage) = Stage::new() else { return };
+    let archive = stage.sqlite_fixture().backup("archive");
+    let target = stage.sqlite();
+    let other = "0".repeat(64);
+    let done = target.restore(&archive, &["--expect-id", &other]);
+    assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+    let last: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(last["event"], "error", "{last}");
+    assert_eq!(last["code"], 4);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains(last["message"].as_str().unwrap()), "{said}");
+}
+
+#[test]
 fn restored_files_belong_to_the_platform() {
     let Some(stage) = Stage::new() else { return };
     if !is_root() {
