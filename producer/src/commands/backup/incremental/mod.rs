@@ -1,17 +1,16 @@
 //! A run of a chain: the first is full, the others bring what has changed, and stand beside it.
 
+mod fits;
+
 use std::{
     collections::HashSet,
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
 };
 
-use decryptor_wasm::{
-    Envelope, ErrorKind, Mode,
-    chain::{CHAIN, ChainKey, Index, IndexRun, Link, number},
-};
+use decryptor_wasm::chain::{ChainKey, IndexRun, Link, number};
 
+pub use self::fits::refuse;
 use super::{
     Prepared, Told, Written,
     changes::{Changes, SharedChanges, shared_number, user_number},
@@ -19,12 +18,12 @@ use super::{
     defect, explain, jobs,
 };
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, Chain, Finished, Sealing, SystemRandom},
+    archive::{ArchiveError, ArchiveWriter, Chain, Finished, SystemRandom},
     failure::Failure,
     interrupt, note,
     platform::{ExportError, Mark, PlatformMode, Shared},
     report::{ChainReport, Report},
-    state::{Header, Place, State, StateWriter, usual},
+    state::{Header, Place, State, StateWriter},
 };
 use decryptor_wasm::RandomSource;
 
@@ -45,10 +44,10 @@ struct Run<'p> {
 
 /// Adds a run to the chain, or begins one.
 pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
-    let state_dir = state_dir(prepared)?;
+    let state_dir = fits::state_dir(prepared)?;
     let (chain, leftover) = Chain::open(prepared.output)?;
     prepared.say_leftover(leftover);
-    refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
+    fits::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
     let mut run = Run {
         prepared,
         place: Place::open(state_dir).map_err(Failure::failed)?,
@@ -94,70 +93,10 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     })
 }
 
-/// What [`run`] would refuse at once, without touching anything.
-pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
-    state_dir(prepared)?;
-    let list = prepared.output.join(CHAIN);
-    match fs::read(&list) {
-        Ok(json) => {
-            let index = Index::parse(&json)?;
-            refuse_mixture(prepared.output, &prepared.sealing, &index.runs)
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(ArchiveError::io(&list, e).into()),
-    }
-}
-
-/// Where the state goes: not into the backup, which travels.
-fn state_dir(prepared: &Prepared<'_>) -> Result<PathBuf, Failure> {
-    let folder = match &prepared.args.state_dir {
-        Some(folder) => folder.clone(),
-        None => usual().map_err(Failure::failed)?,
-    };
-    // As far as it is there: the rest is made.
-    let real = |path: &Path| -> io::Result<PathBuf> {
-        let path = std::path::absolute(path)?;
-        let mut known = path.ancestors();
-        let there = known.find_map(|known| fs::canonicalize(known).ok().map(|real| (known, real)));
-        let (known, real) = there.unwrap_or((Path::new(""), PathBuf::new()));
-        Ok(real.join(path.strip_prefix(known).unwrap_or(&path)))
-    };
-    let places = real(&folder).and_then(|state| Ok((state, real(prepared.output)?)));
-    let (state, output) =
-        places.map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
-    if state.starts_with(&output) {
-        return Err(Failure::usage(format!(
-            "--state-dir {} lies in the backup, and would travel with it: give a folder elsewhere on this host",
-            folder.display()
-        )));
-    }
-    Ok(folder)
-}
-
-/// What was not meant to be readable must not come to lie open beside it; and what opens sealed runs stands at the root of a chain that
-/// was sealed from the beginning.
-fn refuse_mixture(output: &Path, sealing: &Sealing, runs: &[IndexRun]) -> Result<(), Failure> {
-    let sealed = runs.iter().any(|run| run.mode.is_some());
-    let open = runs.iter().any(|run| run.mode.is_none());
-    let output = output.display();
-    match sealing {
-        Sealing::None if sealed => Err(Failure::usage(format!(
-            "the chain in {output} is encrypted, and this run would not be: give --recipient-pubkey or a passphrase, or a new folder as \
-             --output"
-        ))),
-        Sealing::Recipients(_) | Sealing::Passphrase { .. } if open => {
-            Err(Failure::usage(format!(
-                "the chain in {output} is not encrypted, and this run would be: give a new folder as --output"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Run<'_> {
     /// What this host remembers of the newest run; otherwise why a full run is needed.
     fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
-        self.refuse_narrower()?;
+        fits::refuse_narrower(self.prepared, &self.chain)?;
         let base = self.base(&newest.archive_id).to_owned();
         let loaded = self.place.load(&base, &newest.archive_id);
         let state = match loaded.map_err(|e| self.unkept(&e))? {
@@ -166,7 +105,7 @@ impl Run<'_> {
         };
         let header = &state.header;
         if self.only(&header.key) != header.user {
-            return Err(self.other_user());
+            return Err(fits::other_user(self.prepared));
         }
         let covers = self.covers();
         let other = header.covers.iter().find(|of| !covers.contains(of));
@@ -177,80 +116,10 @@ impl Run<'_> {
         if let Some(what) = self.mark.too_far(header.transaction) {
             return Ok(Err(what));
         }
-        if let Some(what) = self.sealed_otherwise(newest)? {
+        if let Some(what) = fits::sealed_otherwise(self.prepared, &self.chain)? {
             return Ok(Err(what.to_owned()));
         }
         Ok(Ok(state))
-    }
-
-    /// A chain of all users does not become one of a single user, whatever this host remembers.
-    fn refuse_narrower(&self) -> Result<(), Failure> {
-        let prepared = self.prepared;
-        let Some(only) = prepared
-            .users
-            .first()
-            .filter(|_| prepared.args.user.is_some())
-        else {
-            return Ok(());
-        };
-        for run in &self.chain.runs {
-            let folder = self.chain.place(run).join("users");
-            let failed = |e| Failure::from(ArchiveError::io(&folder, e));
-            let entries = match fs::read_dir(&folder) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries.map_err(failed)?,
-            };
-            for entry in entries {
-                if entry.map_err(failed)?.file_name() != only.user_id.as_str() {
-                    return Err(self.other_user());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn other_user(&self) -> Failure {
-        Failure::usage(format!(
-            "--user is not what it was in the first run in {}: a chain is of the whole platform or of one user; give a new folder as \
-             --output",
-            self.prepared.output.display()
-        ))
-    }
-
-    /// Why whoever can open this run could not open those that it would add to: then it is a full one, which opens by itself.
-    fn sealed_otherwise(&self, newest: &IndexRun) -> Result<Option<&'static str>, Failure> {
-        let mut needed = Vec::new();
-        for run in self.chain.runs.iter().rev() {
-            needed.push(run);
-            if run.kind == "full" {
-                break;
-            }
-        }
-        let mode = |name: &str| needed.iter().all(|run| run.mode.as_deref() == Some(name));
-        match &self.prepared.sealing {
-            Sealing::Recipients(keys) => {
-                let mut same = mode(Mode::Hybrid.name());
-                for key in keys {
-                    let fingerprint = key.fingerprint()?;
-                    same &= needed
-                        .iter()
-                        .all(|run| run.recipients.contains(&fingerprint));
-                }
-                Ok((!same).then_some("a recipient of this run could not open the runs before it"))
-            }
-            Sealing::Passphrase { passphrase, .. } => {
-                let path = self.chain.place(newest).join("encryption.json");
-                let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
-                let opens = mode(Mode::Symmetric.name())
-                    && match Envelope::parse(&json)?.unlock_with_passphrase(passphrase) {
-                        Ok(_) => true,
-                        Err(error) if error.kind() == ErrorKind::Key => false,
-                        Err(error) => return Err(error.into()),
-                    };
-                Ok((!opens).then_some("the passphrase is not that of the runs before it"))
-            }
-            _ => Ok(None),
-        }
     }
 
     /// The id of the first run, which is this one when there is none.

@@ -1,0 +1,154 @@
+//! Whether a run fits the chain that it is to be added to, and the host it is made on.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{
+    Envelope, ErrorKind, Mode,
+    chain::{CHAIN, Index, IndexRun},
+};
+
+use crate::{
+    archive::{ArchiveError, Chain, Sealing},
+    commands::backup::Prepared,
+    failure::Failure,
+    state::usual,
+};
+
+/// What a run would refuse at once, without touching anything.
+pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
+    state_dir(prepared)?;
+    let list = prepared.output.join(CHAIN);
+    match fs::read(&list) {
+        Ok(json) => {
+            let index = Index::parse(&json)?;
+            refuse_mixture(prepared.output, &prepared.sealing, &index.runs)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(ArchiveError::io(&list, e).into()),
+    }
+}
+
+/// Where the state goes: not into the backup, which travels.
+pub fn state_dir(prepared: &Prepared<'_>) -> Result<PathBuf, Failure> {
+    let folder = match &prepared.args.state_dir {
+        Some(folder) => folder.clone(),
+        None => usual().map_err(Failure::failed)?,
+    };
+    // As far as it is there: the rest is made.
+    let real = |path: &Path| -> io::Result<PathBuf> {
+        let path = std::path::absolute(path)?;
+        let mut known = path.ancestors();
+        let there = known.find_map(|known| fs::canonicalize(known).ok().map(|real| (known, real)));
+        let (known, real) = there.unwrap_or((Path::new(""), PathBuf::new()));
+        Ok(real.join(path.strip_prefix(known).unwrap_or(&path)))
+    };
+    let places = real(&folder).and_then(|state| Ok((state, real(prepared.output)?)));
+    let (state, output) =
+        places.map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
+    if state.starts_with(&output) {
+        return Err(Failure::usage(format!(
+            "--state-dir {} lies in the backup, and would travel with it: give a folder elsewhere on this host",
+            folder.display()
+        )));
+    }
+    Ok(folder)
+}
+
+/// What was not meant to be readable must not come to lie open beside it; and what opens sealed runs stands at the root of a chain that
+/// was sealed from the beginning.
+pub fn refuse_mixture(output: &Path, sealing: &Sealing, runs: &[IndexRun]) -> Result<(), Failure> {
+    let sealed = runs.iter().any(|run| run.mode.is_some());
+    let open = runs.iter().any(|run| run.mode.is_none());
+    let output = output.display();
+    match sealing {
+        Sealing::None if sealed => Err(Failure::usage(format!(
+            "the chain in {output} is encrypted, and this run would not be: give --recipient-pubkey or a passphrase, or a new folder as \
+             --output"
+        ))),
+        Sealing::Recipients(_) | Sealing::Passphrase { .. } if open => {
+            Err(Failure::usage(format!(
+                "the chain in {output} is not encrypted, and this run would be: give a new folder as --output"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A chain of all users does not become one of a single user, whatever this host remembers.
+pub fn refuse_narrower(prepared: &Prepared<'_>, chain: &Chain) -> Result<(), Failure> {
+    let Some(only) = prepared
+        .users
+        .first()
+        .filter(|_| prepared.args.user.is_some())
+    else {
+        return Ok(());
+    };
+    for run in &chain.runs {
+        let folder = chain.place(run).join("users");
+        let failed = |e| Failure::from(ArchiveError::io(&folder, e));
+        let entries = match fs::read_dir(&folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            if entry.map_err(failed)?.file_name() != only.user_id.as_str() {
+                return Err(other_user(prepared));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Another user than before, or one instead of all.
+pub fn other_user(prepared: &Prepared<'_>) -> Failure {
+    Failure::usage(format!(
+        "--user is not what it was in the first run in {}: a chain is of the whole platform or of one user; give a new folder as \
+         --output",
+        prepared.output.display()
+    ))
+}
+
+/// Why whoever can open this run could not open those that it would add to: then it is a full one, which opens by itself.
+pub fn sealed_otherwise(
+    prepared: &Prepared<'_>,
+    chain: &Chain,
+) -> Result<Option<&'static str>, Failure> {
+    let Some(newest) = chain.newest() else {
+        return Ok(None);
+    };
+    let mut needed = Vec::new();
+    for run in chain.runs.iter().rev() {
+        needed.push(run);
+        if run.kind == "full" {
+            break;
+        }
+    }
+    let mode = |name: &str| needed.iter().all(|run| run.mode.as_deref() == Some(name));
+    match &prepared.sealing {
+        Sealing::Recipients(keys) => {
+            let mut same = mode(Mode::Hybrid.name());
+            for key in keys {
+                let fingerprint = key.fingerprint()?;
+                same &= needed
+                    .iter()
+                    .all(|run| run.recipients.contains(&fingerprint));
+            }
+            Ok((!same).then_some("a recipient of this run could not open the runs before it"))
+        }
+        Sealing::Passphrase { passphrase, .. } => {
+            let path = chain.place(newest).join("encryption.json");
+            let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
+            let opens = mode(Mode::Symmetric.name())
+                && match Envelope::parse(&json)?.unlock_with_passphrase(passphrase) {
+                    Ok(_) => true,
+                    Err(error) if error.kind() == ErrorKind::Key => false,
+                    Err(error) => return Err(error.into()),
+                };
+            Ok((!opens).then_some("the passphrase is not that of the runs before it"))
+        }
+        _ => Ok(None),
+    }
+}
