@@ -367,6 +367,8 @@ fn lines(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// Whoever has only the first run of a chain is told so.
+const LOST: &str = "chain.json is missing, so the runs after the first cannot be read: use another copy of the backup";
 const SERIES: &str = "users/u1/series/series.jsonl";
 const AT_1: &str = "{\"measurement\":\"event.e1\",\"namespace\":\"user.alice\",\"points\":[{\"time\":0,\"value\":1},{\"time\":1.5,\"value\":2},{\"time\":3,\"value\":3}]}\n";
 /// One point stands, one was changed, one is gone.
@@ -510,6 +512,19 @@ pub fn cases() -> Vec<Case> {
                 files.extend(left);
             })
             .says("warning: increments/0004: not listed in chain.json: left by a run that was not finished"),
+        broken("chain-index-lost", "the index is gone, and the sums know nothing of it", |made| {
+            made.files.remove("chain.json");
+            made.sum();
+        }, LOST),
+        broken("chain-index-and-runs-lost", "the runs are gone too, and the sums still list them", |made| {
+            made.files.retain(|path, _| path != "chain.json" && !path.starts_with("increments/"));
+        }, LOST),
+        Case::made("chain-index-lost-at-1", "the first run opens when it is asked for", {
+            let mut files = make(&alice).files;
+            files.remove("chain.json");
+            files
+        }, Files::new()).also(&["--at", "1", "--verify"]).nothing()
+            .says("warning: chain.json is missing, so the runs after the first").says("all good"),
         broken("chain-index-damaged", "the index is none", |made| {
             made.files.insert("chain.json".into(), b"{\"v\":1".to_vec());
             made.sum();

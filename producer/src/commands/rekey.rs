@@ -18,7 +18,7 @@ use crate::{answer, note};
 use crate::{
     archive::{
         SystemRandom,
-        read::{Folder, ReadFile, require_manifest},
+        read::{Folder, ReadFile, lost_index, require_manifest},
         sha256_hex,
     },
     cli::RekeyArgs,
@@ -58,6 +58,9 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
     let folder = Folder::new(&args.dir);
     let listing = folder.list()?;
     require_manifest(&folder, &listing)?;
+    if let Some(lost) = lost_index(&folder)? {
+        return Err(lost.into());
+    }
     let has = |name: &str| listing.iter().any(|(path, _)| path == name);
     let chain = has(CHAIN);
     if !chain && !has(ENVELOPE) {
