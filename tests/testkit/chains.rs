@@ -407,6 +407,18 @@ pub fn cases() -> Vec<Case> {
     let mut mixed = alice.clone();
     mixed[1].lock = to(&["bob", "alice"]);
     mixed[2].lock = to(&["bob"]);
+    // Alice, then Bob; one passphrase, then another; a passphrase, then Alice.
+    let mut handed = alice.clone();
+    handed[1].lock = to(&["bob"]);
+    handed[2].lock = to(&["bob"]);
+    let mut rephrased = drafts(&Lock::Passphrase("first"));
+    rephrased[2].lock = Lock::Passphrase("second");
+    let mut unphrased = alice.clone();
+    unphrased[0].lock = Lock::Passphrase("first");
+    let (alices, bobs) = (
+        ["--private-key", "{keys}/alice.pem"],
+        ["--private-key", "{keys}/bob.pem"],
+    );
     let phrase = drafts(&Lock::Passphrase("pässphrase"));
     let other = || {
         let mut other = drafts(&to(&["alice"]));
@@ -433,6 +445,14 @@ pub fn cases() -> Vec<Case> {
         Case::made("chain-other-recipient", "a key that opens some runs and not others: the run and whose it is are named", make(&mixed).files, Files::new())
             .nothing().exit(3).says("run 3"),
         good("chain-other-recipient-at-2", "and what it opens, it opens", &mixed, 2).also(&["--at", "2"]),
+        good("chain-two-keys", "runs to different people open with the keys of all", &handed, 3).args(&[alices, bobs].concat()).says("all good"),
+        good("chain-two-passphrases", "runs with different passphrases open with all of them", &rephrased, 3)
+            .args(&["--passphrase", "second", "--passphrase", "first"]).says("all good"),
+        good("chain-key-and-passphrase", "each run takes what it needs", &unphrased, 3)
+            .args(&[alices, ["--passphrase", "first"]].concat()).says("all good"),
+        Case::made("chain-two-wrong-keys", "the run that none of them opens is named", make(&handed).files, Files::new())
+            .args(&[bobs, ["--private-key", "{keys}/mallory.pem"]].concat())
+            .nothing().exit(3).says("run 1: none of the 2 private keys opens it: wrong private key"),
         broken("chain-missing", "a run that is listed is not there", |made| {
             made.replace(2, Files::new());
             made.sum();

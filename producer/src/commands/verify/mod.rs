@@ -38,7 +38,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
         _ => Manner::for_people(),
     };
     let tally = Tally::default();
-    let expect_id = args.expect_id.as_deref();
+    let expect_id = args.expect.id();
     let mut report = if sealed && !secrets::given(&args.key) {
         let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
         progress::watch(&tally, goal, manner, || {
