@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { CHAIN, openChain, plannedFiles } from './chain.js';
-import { Chain, Envelope, Fold, Sieve, caution, checkManifest, chooseEngine, judge, plainManifest, plan } from './core.js';
+import { CHAIN, firstRun, openChain, plannedFiles } from './chain.js';
+import { Chain, Envelope, Fold, Sieve, caution, checkManifest, chooseEngine, judge, lostIndex, plainManifest, plan } from './core.js';
 import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
 import { pump, readStored, readWhole } from './pump.js';
 import { streamFile } from './stream.js';
@@ -19,6 +19,7 @@ const HOST = {
   streamFile,
   below: (source, folder) => ({ name: source.name, list: source.list, open: (path) => source.open(folder + path) }),
 };
+const SUMS = 'SHA256SUMS';
 const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
 
 /**
@@ -186,12 +187,17 @@ export async function openArchive (source, { engine: choice = 'auto', unlock, us
     const plan = { inventoried: state.inventoried, files: plannedFiles(state.files), findings: state.findings, users: state.users };
     return new Archive(source, { id, key, sealing, engine, plan, manifest: JSON.parse(state.manifests['manifest.json']), manifests, chain });
   }
+  const sums = listing.some(([path]) => path === SUMS) ? (await readStored(source, SUMS)).content : undefined;
+  const lost = lostIndex(JSON.stringify(listing), sums);
+  if (lost !== '' && at !== 1) throw new DecryptError('damaged', lost);
   if (at !== undefined && at !== 1) {
     throw new DecryptError('usage', `${source.name} is no chain of runs (it has no ${CHAIN}), so there is no run ${at} in it`);
   }
-  const run = await openRun(source, listing, { engine, unlock, expectId });
+  const own = lost === '' ? listing : firstRun(listing);
+  const run = await openRun(source, own, { engine, unlock, expectId });
   try {
-    const made = JSON.parse(plan(run.manifest, JSON.stringify(run.texts), JSON.stringify(listing), run.keyCheck, user));
+    const made = JSON.parse(plan(run.manifest, JSON.stringify(run.texts), JSON.stringify(own), run.keyCheck, user));
+    if (lost !== '') made.findings.push({ severity: 'warning', code: 'missing', path: CHAIN, message: lost });
     const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
     made.findings.push(...run.findings.filter((finding) => !told.has(finding.path)));
     run.contents.set('manifest.json', run.manifest);

@@ -9,7 +9,7 @@ What to do (default: decrypt into --out):
   --list                        show the users and what the backup holds of each
   --verify                      check every file, write nothing
 
-Keys:
+Keys (each may be given several times: every run of a chain is tried with each):
   --private-key FILE            private key (PEM or DER)
   --private-key-passphrase S    its passphrase (better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked)
   --passphrase S                passphrase of the backup (better: PRYV_BACKUP_PASSPHRASE, or wait to be asked)
@@ -47,6 +47,9 @@ const VALUES = {
   '--jobs': 'jobs',
 };
 
+/** Flags that may be given several times: their options are lists. */
+const LISTS = new Set(['--private-key', '--private-key-passphrase', '--passphrase', '--passphrase-file']);
+
 /** @type {Record<string, string>} */
 const SWITCHES = {
   '--gunzip': 'gunzip',
@@ -61,8 +64,8 @@ const SWITCHES = {
 };
 
 /**
- * @typedef {{ dir?: string, out?: string, privateKey?: string, privateKeyPassphrase?: string, passphrase?: string,
- *   passphraseFile?: string, user?: string, at?: number, engine: import('./types.js').EngineChoice, expectId?: string, jobs?: number,
+ * @typedef {{ dir?: string, out?: string, privateKey?: string[], privateKeyPassphrase?: string[], passphrase?: string[],
+ *   passphraseFile?: string[], user?: string, at?: number, engine: import('./types.js').EngineChoice, expectId?: string, jobs?: number,
  *   gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean, salvage: boolean,
  *   help: boolean, version: boolean }} Options
  */
@@ -93,6 +96,10 @@ export function parseArgs (args) {
     } else if (name in VALUES) {
       const value = equals === -1 ? args[++i] : arg.slice(equals + 1);
       if (value === undefined || value === '') throw usage(`${name} needs a value`);
+      if (LISTS.has(name)) {
+        options[VALUES[name]] = [...options[VALUES[name]] ?? [], value];
+        continue;
+      }
       if (options[VALUES[name]] !== undefined && name !== '--engine') throw usage(`${name} is given twice`);
       options[VALUES[name]] = value;
     } else {

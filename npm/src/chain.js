@@ -286,7 +286,7 @@ export async function openChain (host, source, listing, { readIndex, idOf, at, o
   /** @param {number} run @returns {Array<[string, number]>} */
   function listed (run) {
     const folder = folderOf(run);
-    if (run === 1) return listing.filter(([path]) => path !== CHAIN && !path.startsWith('increments/'));
+    if (run === 1) return firstRun(listing);
     return listing.filter(([path]) => path.startsWith(folder)).map(([path, size]) => [path.slice(folder.length), size]);
   }
 
@@ -321,6 +321,14 @@ export function plannedFiles (files) {
     size: parts.reduce((sum, { file }) => sum + file.size, 0),
     expected: collection === null ? parts[parts.length - 1].file.expected : null,
   }));
+}
+
+/**
+ * What of a chain's folder is of its first run.
+ * @param {Array<[string, number]>} listing
+ */
+export function firstRun (listing) {
+  return listing.filter(([path]) => path !== CHAIN && !path.startsWith('increments/'));
 }
 
 /** @param {number} run */

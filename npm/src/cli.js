@@ -8,7 +8,7 @@ import { perform } from './job.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
 import { printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
-import { chooseOnce, openEnvelope, readPassphraseFile, readSecretFile } from './secrets.js';
+import { openerWith, readPassphraseFile, readSecretFile } from './secrets.js';
 import { folderSource } from './source.js';
 
 /** Put in by the build. */
@@ -49,15 +49,16 @@ async function work (options, env, script) {
   if (options.out !== undefined) refuseInside(dir, options.out);
   /** @type {import('./secrets.js').Chosen|undefined} */
   let secrets;
-  const choose = chooseOnce({ ...givenSecrets(options, env), ask: askHidden });
+  const open = openerWith({ ...givenSecrets(options, env), ask: askHidden });
   const archive = await openArchive(folderSource(dir), {
     engine: options.engine,
     user: options.user,
     at: options.at,
     expectId: options.expectId,
     unlock: async (envelope) => {
-      secrets = await choose(envelope);
-      return openEnvelope(envelope, secrets);
+      const { key, chosen } = await open(envelope);
+      secrets = chosen;
+      return key;
     },
   });
   try {
@@ -81,11 +82,9 @@ async function work (options, env, script) {
  */
 function givenSecrets (options, env) {
   return {
-    privateKey: options.privateKey === undefined ? undefined : readSecretFile(options.privateKey, 'private key'),
+    privateKey: options.privateKey?.map((path) => readSecretFile(path, 'private key')),
     privateKeyPassphrase: options.privateKeyPassphrase ?? env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE,
-    passphrase: options.passphraseFile === undefined
-      ? options.passphrase ?? (env.PRYV_BACKUP_PASSPHRASE || undefined)
-      : readPassphraseFile(options.passphraseFile),
+    passphrase: options.passphraseFile?.map(readPassphraseFile) ?? options.passphrase ?? (env.PRYV_BACKUP_PASSPHRASE || undefined),
   };
 }
 

@@ -39,7 +39,15 @@ export function printUsers (archive) {
     const counts = Object.entries(stats ?? {}).map(([name, count]) => `${name} ${count}`).join(', ');
     say(`${username}  ${userId}  ${counts}`);
   }
-  say(`${archive.users.length} users, ${archive.files.length} files`);
+  say(`${count(archive.users.length, 'user')}, ${count(archive.files.length, 'file')}`);
+}
+
+/**
+ * @param {number} number
+ * @param {string} what in the singular
+ */
+function count (number, what) {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
 /**
@@ -79,13 +87,13 @@ export function printSummary (archive, outcome) {
   printFindings(archive.findings.filter(({ severity, code }) => severity !== 'error' && code !== 'no-inventory'));
   for (const message of outcome.damaged) warn(`damaged: ${message}`);
   for (const path of outcome.salvaged) warn(`salvaged: ${path} holds what stands before the damage`);
-  const done = `${outcome.files} files ${outcome.verb}, ${outcome.bytes} bytes` +
-    (outcome.records > 0 ? `, ${outcome.records} records` : '');
+  const done = `${count(outcome.files, 'file')} ${outcome.verb}, ${count(outcome.bytes, 'byte')}` +
+    (outcome.records > 0 ? `, ${count(outcome.records, 'record')}` : '');
   if (outcome.damaged.length === 0) {
     say(`${done}: ${verdictOf(archive)}`);
     return true;
   }
-  const problems = outcome.damaged.length === 1 ? '1 problem' : `${outcome.damaged.length} problems`;
+  const problems = count(outcome.damaged.length, 'problem');
   warn(outcome.nothingWritten
     ? `${problems}, named above: nothing was written (--strict)`
     : `${done}; ${problems}, named above: use another copy of the backup for what is damaged`);

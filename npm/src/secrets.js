@@ -1,20 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { privateKeyNeedsPassphrase, fillRandom } from './core.js';
-import { DecryptError } from './errors.js';
+import { DecryptError, kindOf, messageOf } from './errors.js';
 
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Envelope} Envelope */
 
 /**
- * What the holder of the key gives. `ask` is called for a secret that is needed and missing; it gives undefined when
- * nobody can be asked.
- * @typedef {{ privateKey?: Uint8Array, privateKeyPassphrase?: string, passphrase?: string,
+ * What the holder of the key gives: one of each, or several, since who can open a chain may have changed on the way. `ask` is called
+ * for a secret that is needed and missing; it gives undefined when nobody can be asked.
+ * @typedef {{ privateKey?: Uint8Array|Uint8Array[], privateKeyPassphrase?: string|string[], passphrase?: string|string[],
  *   ask?: (question: string) => Promise<string|undefined> }} Secrets
  */
 
 /**
- * The secrets that fit an envelope, none of them missing.
+ * What opens an envelope, nothing missing.
  * @typedef {{ passphrase: string } | { privateKey: Uint8Array, privateKeyPassphrase: string|undefined }} Chosen
  */
+
+/** @typedef {{ key: import('../../.build/wasm/decryptor_wasm.js').DataKey, chosen: Chosen }} Opened */
 
 /**
  * An `unlock` for openArchive.
@@ -22,56 +24,105 @@ import { DecryptError } from './errors.js';
  * @returns {(envelope: Envelope) => Promise<import('../../.build/wasm/decryptor_wasm.js').DataKey>}
  */
 export function unlockWith (secrets) {
-  const choose = chooseOnce(secrets);
-  return async (envelope) => openEnvelope(envelope, await choose(envelope));
+  const open = openerWith(secrets);
+  return async (envelope) => (await open(envelope)).key;
 }
 
 /**
- * Picks what each envelope needs; what has to be asked for is asked for once, however many runs a chain has.
+ * Tries each secret on an envelope; what has to be asked for is asked for once, however many runs a chain has.
  * @param {Secrets} secrets
- * @returns {(envelope: Envelope) => Promise<Chosen>}
+ * @returns {(envelope: Envelope) => Promise<Opened>}
  */
-export function chooseOnce (secrets) {
-  /** @type {Map<boolean, Chosen>} */
-  const chosen = new Map();
-  return async (envelope) => {
-    const hybrid = envelope.mode === 'hybrid';
-    const known = chosen.get(hybrid) ?? await chooseSecrets(envelope, secrets);
-    chosen.set(hybrid, known);
-    return known;
-  };
-}
-
-/**
- * Picks what the envelope needs and asks for what is missing.
- * @param {Envelope} envelope
- * @param {Secrets} secrets
- * @returns {Promise<Chosen>}
- */
-export async function chooseSecrets (envelope, secrets) {
+export function openerWith (secrets) {
   const ask = secrets.ask ?? (async () => undefined);
-  if (envelope.mode !== 'hybrid') {
-    const passphrase = secrets.passphrase ?? await ask('Passphrase of the backup: ');
-    if (passphrase !== undefined) return { passphrase };
-    throw new DecryptError('key', secrets.privateKey
+  const files = listOf(secrets.privateKey);
+  const passphrases = listOf(secrets.passphrase);
+  /** @type {Map<Uint8Array, string[]>} */
+  const asked = new Map();
+
+  return async (envelope) => {
+    if (envelope.mode === 'hybrid') return withPrivateKey(envelope);
+    if (passphrases.length === 0) passphrases.push(...listOf(await ask('Passphrase of the backup: ')));
+    const opened = await first(passphrases, 'passphrases', (passphrase) => opening(envelope, { passphrase }));
+    if (opened !== undefined) return opened;
+    throw new DecryptError('key', files.length > 0
       ? 'this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE'
       : 'a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE');
-  }
-  const { privateKey } = secrets;
-  if (privateKey === undefined) {
-    throw new DecryptError('key', secrets.passphrase !== undefined
+  };
+
+  /** @param {Envelope} envelope */
+  async function withPrivateKey (envelope) {
+    const opened = await first(files, 'private keys', async (privateKey) => {
+      const tried = await first(await passphrasesOf(privateKey), 'passphrases of private keys',
+        (privateKeyPassphrase) => opening(envelope, { privateKey, privateKeyPassphrase }));
+      if (tried !== undefined) return tried;
+      throw new DecryptError('key', 'the private key is protected by a passphrase: give --private-key-passphrase ' +
+        'or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE');
+    });
+    if (opened !== undefined) return opened;
+    throw new DecryptError('key', passphrases.length > 0
       ? 'this backup opens with a private key, not with a passphrase: give --private-key FILE'
       : 'a private key is needed: give --private-key FILE');
   }
-  let { privateKeyPassphrase } = secrets;
-  if (privateKeyPassphrase === undefined && privateKeyNeedsPassphrase(privateKey)) {
-    privateKeyPassphrase = await ask('Passphrase of the private key: ');
-    if (privateKeyPassphrase === undefined) {
-      throw new DecryptError('key', 'the private key is protected by a passphrase: give --private-key-passphrase ' +
-        'or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE');
+
+  /**
+   * @param {Uint8Array} file
+   * @returns {Promise<Array<string|undefined>>}
+   */
+  async function passphrasesOf (file) {
+    if (!privateKeyNeedsPassphrase(file)) return [undefined];
+    const given = listOf(secrets.privateKeyPassphrase);
+    if (given.length > 0) return given;
+    const known = asked.get(file) ?? listOf(await ask(files.length === 1
+      ? 'Passphrase of the private key: '
+      : `Passphrase of the private key ${files.indexOf(file) + 1} of ${files.length}: `));
+    asked.set(file, known);
+    return known;
+  }
+}
+
+/**
+ * The first that opens; undefined where there is nothing to try.
+ * @template T
+ * @param {T[]} list
+ * @param {string} what
+ * @param {(one: T) => Promise<Opened>} open
+ * @returns {Promise<Opened|undefined>}
+ */
+async function first (list, what, open) {
+  let last;
+  for (const one of list) {
+    try {
+      return await open(one);
+    } catch (error) {
+      if (kindOf(error) !== 'key') throw error;
+      last = error;
+      // The key file is open then: another passphrase is none for it.
+      if (messageOf(error).startsWith('wrong private key') && what !== 'private keys') throw error;
     }
   }
-  return { privateKey, privateKeyPassphrase };
+  if (last === undefined) return undefined;
+  if (list.length === 1) throw last;
+  throw new DecryptError('key', `none of the ${list.length} ${what} opens it: ${messageOf(last)}`);
+}
+
+/**
+ * @param {Envelope} envelope
+ * @param {Chosen} chosen
+ * @returns {Promise<Opened>}
+ */
+async function opening (envelope, chosen) {
+  return { key: openEnvelope(envelope, chosen), chosen };
+}
+
+/**
+ * @template T
+ * @param {T|T[]|undefined} given
+ * @returns {T[]}
+ */
+function listOf (given) {
+  if (given === undefined) return [];
+  return Array.isArray(given) ? [...given] : [given];
 }
 
 /**

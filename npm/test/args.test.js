@@ -6,7 +6,7 @@ test('flags with a value take it after a space or an equals sign', () => {
   const options = parseArgs(['backup', '--out', 'o', '--private-key=k.pem', '--gunzip']);
   assert.equal(options.dir, 'backup');
   assert.equal(options.out, 'o');
-  assert.equal(options.privateKey, 'k.pem');
+  assert.deepEqual(options.privateKey, ['k.pem']);
   assert.equal(options.gunzip, true);
   assert.equal(options.engine, 'auto');
 });

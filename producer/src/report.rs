@@ -182,17 +182,18 @@ impl Report {
     pub fn text(&self) -> String {
         if self.dry_run {
             return format!(
-                "dry run: {} users would be backed up (encryption: {}); nothing was written\n",
-                self.users, self.encryption
+                "dry run: {} would be backed up (encryption: {}); nothing was written\n",
+                count(self.users as u64, "user", "users"),
+                self.encryption
             );
         }
         let (r, p) = (&self.records, &self.platform);
         let mut text = format!(
-            "backup of {} users in {}: {} in {:.1} s, encryption: {}\n\
+            "backup of {} in {}: {} in {:.1} s, encryption: {}\n\
              events {}, streams {}, accesses {}, profile {}, webhooks {}, audit {}, series {}, attachments {}\n\
              platform entries {}, aliases {}, sessions {}, password resets {}\n\
              archive id: {}\n",
-            self.users,
+            count(self.users as u64, "user", "users"),
             self.output,
             HumanBytes(self.bytes),
             self.seconds,
@@ -289,6 +290,14 @@ fn encryption(sealing: &Sealing) -> &'static str {
         Sealing::Same { .. } => "passphrase",
         Sealing::Recipients(_) => "recipients",
         Sealing::Passphrase { .. } => "passphrase",
+    }
+}
+
+/// A number of things, in words that fit one and many.
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {many}"),
     }
 }
 

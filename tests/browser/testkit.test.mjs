@@ -25,6 +25,10 @@ const SAID_AS = new Map([
 const IMPOSSIBLE = new Map([
   ['missing-key-file', 'a file that is not there cannot be chosen'],
   ['chain-no-such-run', 'runs are chosen from a list'],
+  ['chain-two-keys', 'the page takes one key'],
+  ['chain-two-passphrases', 'the page takes one passphrase'],
+  ['chain-two-wrong-keys', 'the page takes one key'],
+  ['chain-index-lost-at-1', 'runs are chosen from a list, which is not there'],
   ['unknown-user', 'users are chosen from a list'],
   ['link', 'browsers follow or leave out links; a page cannot see them'],
   ['two-files-one-name', 'the page saves files compressed as they are, so that the two keep their names'],

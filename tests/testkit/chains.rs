@@ -367,6 +367,8 @@ fn lines(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// Whoever has only the first run of a chain is told so.
+const LOST: &str = "chain.json is missing, so the runs after the first cannot be read: use another copy of the backup";
 const SERIES: &str = "users/u1/series/series.jsonl";
 const AT_1: &str = "{\"measurement\":\"event.e1\",\"namespace\":\"user.alice\",\"points\":[{\"time\":0,\"value\":1},{\"time\":1.5,\"value\":2},{\"time\":3,\"value\":3}]}\n";
 /// One point stands, one was changed, one is gone.
@@ -405,6 +407,18 @@ pub fn cases() -> Vec<Case> {
     let mut mixed = alice.clone();
     mixed[1].lock = to(&["bob", "alice"]);
     mixed[2].lock = to(&["bob"]);
+    // Alice, then Bob; one passphrase, then another; a passphrase, then Alice.
+    let mut handed = alice.clone();
+    handed[1].lock = to(&["bob"]);
+    handed[2].lock = to(&["bob"]);
+    let mut rephrased = drafts(&Lock::Passphrase("first"));
+    rephrased[2].lock = Lock::Passphrase("second");
+    let mut unphrased = alice.clone();
+    unphrased[0].lock = Lock::Passphrase("first");
+    let (alices, bobs) = (
+        ["--private-key", "{keys}/alice.pem"],
+        ["--private-key", "{keys}/bob.pem"],
+    );
     let phrase = drafts(&Lock::Passphrase("pässphrase"));
     let other = || {
         let mut other = drafts(&to(&["alice"]));
@@ -431,6 +445,14 @@ pub fn cases() -> Vec<Case> {
         Case::made("chain-other-recipient", "a key that opens some runs and not others: the run and whose it is are named", make(&mixed).files, Files::new())
             .nothing().exit(3).says("run 3"),
         good("chain-other-recipient-at-2", "and what it opens, it opens", &mixed, 2).also(&["--at", "2"]),
+        good("chain-two-keys", "runs to different people open with the keys of all", &handed, 3).args(&[alices, bobs].concat()).says("all good"),
+        good("chain-two-passphrases", "runs with different passphrases open with all of them", &rephrased, 3)
+            .args(&["--passphrase", "second", "--passphrase", "first"]).says("all good"),
+        good("chain-key-and-passphrase", "each run takes what it needs", &unphrased, 3)
+            .args(&[alices, ["--passphrase", "first"]].concat()).says("all good"),
+        Case::made("chain-two-wrong-keys", "the run that none of them opens is named", make(&handed).files, Files::new())
+            .args(&[bobs, ["--private-key", "{keys}/mallory.pem"]].concat())
+            .nothing().exit(3).says("run 1: none of the 2 private keys opens it: wrong private key"),
         broken("chain-missing", "a run that is listed is not there", |made| {
             made.replace(2, Files::new());
             made.sum();
@@ -510,6 +532,19 @@ pub fn cases() -> Vec<Case> {
                 files.extend(left);
             })
             .says("warning: increments/0004: not listed in chain.json: left by a run that was not finished"),
+        broken("chain-index-lost", "the index is gone, and the sums know nothing of it", |made| {
+            made.files.remove("chain.json");
+            made.sum();
+        }, LOST),
+        broken("chain-index-and-runs-lost", "the runs are gone too, and the sums still list them", |made| {
+            made.files.retain(|path, _| path != "chain.json" && !path.starts_with("increments/"));
+        }, LOST),
+        Case::made("chain-index-lost-at-1", "the first run opens when it is asked for", {
+            let mut files = make(&alice).files;
+            files.remove("chain.json");
+            files
+        }, Files::new()).also(&["--at", "1", "--verify"]).nothing()
+            .says("warning: chain.json is missing, so the runs after the first").says("all good"),
         broken("chain-index-damaged", "the index is none", |made| {
             made.files.insert("chain.json".into(), b"{\"v\":1".to_vec());
             made.sum();

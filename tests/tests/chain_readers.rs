@@ -130,6 +130,8 @@ fn verify_names_what_is_wrong_with_and_without_the_key() {
             4,
             "chain.json: not the list of runs",
         ),
+        ("chain-index-lost", 4, 4, "chain.json is missing"),
+        ("chain-index-and-runs-lost", 4, 4, "chain.json is missing"),
         ("chain-stale-record-file", 4, 4, "damaged: increments/0002"),
         (
             "chain-without-first",
@@ -167,6 +169,39 @@ fn verify_names_what_is_wrong_with_and_without_the_key() {
         if with == without {
             assert!(text(&keyless).contains(says), "{name}: {}", text(&keyless));
         }
+    }
+}
+
+#[test]
+fn the_first_run_does_not_pass_for_a_chain_whose_index_is_lost() {
+    let kit = Kit::new();
+    for name in ["chain-index-lost", "chain-index-and-runs-lost"] {
+        let chain = kit.chain(name);
+        let before = tree(&chain);
+        let into = kit.at("into");
+        let out = into.to_str().unwrap();
+        let add = kit.key("mallory.pub.pem");
+        for args in [
+            &["decrypt", "--verify"][..],
+            &["decrypt", "--out", out],
+            &["list"],
+            &["stats"],
+            &["extract", "--user", "alice"],
+            &["consolidate", "--into", out],
+            &["rekey", "--add-recipient", add.to_str().unwrap()],
+            &["--restore"],
+            &["--verify-only", "--restore"],
+            &["decrypt", "--at", "2", "--list"],
+        ] {
+            let done = kit.with_key(args, &chain);
+            assert_eq!(done.status.code(), Some(4), "{args:?}: {}", text(&done));
+            let says = "chain.json is missing, so the runs after the first cannot be read";
+            assert!(text(&done).contains(says), "{args:?}: {}", text(&done));
+            assert!(!into.exists(), "{args:?}");
+        }
+        assert!(tree(&chain) == before);
+        let listed = kit.with_key(&["decrypt", "--list", "--at", "1"], &chain);
+        assert_eq!(listed.status.code(), Some(0), "{}", text(&listed));
     }
 }
 

@@ -48,7 +48,10 @@ fn the_same_records_under_the_same_lock() {
         json_of(&stage.at("old/encryption.json")),
         json_of(&stage.at("new/encryption.json")),
     );
-    assert_eq!(old["recipients"], new["recipients"]);
+    let who = |envelope: &Value| envelope["recipients"][0]["fingerprint"].clone();
+    assert_eq!(who(&old), who(&new));
+    // Under another data key.
+    assert_ne!(old["keyCheck"], new["keyCheck"]);
     // Every sealed file is sealed anew.
     let (before, after) = (tree(&stage.at("old")), tree(&stage.at("new")));
     assert_eq!(
@@ -139,6 +142,91 @@ fn for_other_people_or_with_a_passphrase() {
     ]);
     assert!(content(&stage, "closed", &OWN) == open);
     assert!(stage.at("closed/decrypt-backup.mjs").exists());
+}
+
+#[test]
+fn the_copy_is_closed_to_who_was_removed_and_kept_the_old_envelope() {
+    let stage = Stage::new();
+    let second = stage.key("second.pem");
+    stage.backup_with(
+        "old",
+        &[
+            "--recipient-pubkey",
+            "key.pub.pem",
+            "--recipient-pubkey",
+            "second.pub.pem",
+        ],
+    );
+    let kept = fs::read(stage.at("old/encryption.json")).unwrap();
+    // For both: nobody knows the second's public key here.
+    let consolidate = ["consolidate", "old", "--into", "new"];
+    let refused = stage.run(&[&consolidate[..], &OWN].concat());
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(text(&refused).contains("--recipient-pubkey PEM"));
+    assert!(text(&refused).contains(&second), "{}", text(&refused));
+    assert!(!stage.at("new").exists());
+    // With the private keys of both it is known.
+    let both = ["--private-key", "second.pem"];
+    stage.good(&[&["consolidate", "old", "--into", "both"], &OWN[..], &both].concat());
+    assert!(content(&stage, "both", &both) == content(&stage, "old", &OWN));
+    assert!(content(&stage, "both", &OWN) == content(&stage, "old", &OWN));
+
+    stage.good(&[&["rekey", "old", "--remove-recipient", &second], &OWN[..]].concat());
+    stage.good(&[&consolidate[..], &OWN].concat());
+    stage.good(&[&["verify", "new"], &OWN[..]].concat());
+    stage.ends(&["verify", "new", "--private-key", "second.pem"], 3);
+    fs::write(stage.at("new/encryption.json"), &kept).unwrap();
+    stage.ends(&["verify", "new", "--private-key", "second.pem"], 4);
+    // Whereas the old one opens to them, as `rekey` says.
+    fs::write(stage.at("old/encryption.json"), &kept).unwrap();
+    let still = ["decrypt", "old", "--list", "--private-key", "second.pem"];
+    stage.good(&still);
+}
+
+#[test]
+fn a_passphrase_stays_and_its_key_does_not() {
+    let stage = Stage::new();
+    for kdf in ["scrypt", "pbkdf2"] {
+        let (old, new) = (format!("old-{kdf}"), format!("new-{kdf}"));
+        stage.backup_with(&old, &["--encrypt-passphrase", "p", "--kdf", kdf]);
+        let phrase = ["--passphrase", "p"];
+        stage.good(&[&["consolidate", &old, "--into", &new], &phrase[..]].concat());
+        let envelope = |name: &str| json_of(&stage.at(name).join("encryption.json"));
+        let (before, after) = (envelope(&old), envelope(&new));
+        assert_eq!(before["mode"], after["mode"]);
+        assert_ne!(before["salt"], after["salt"]);
+        assert_ne!(before["keyCheck"], after["keyCheck"]);
+        assert!(content(&stage, &old, &phrase) == content(&stage, &new, &phrase));
+    }
+}
+
+#[test]
+fn another_archive_than_the_expected_one_is_not_touched() {
+    let stage = Stage::new();
+    stage.backup("old");
+    let id = stage.json(&["list", "old", "--json"])["archives"][0]["archiveId"].clone();
+    let id = id.as_str().unwrap();
+    for (expected, code) in [("0".repeat(64), 4), (id.to_owned(), 0)] {
+        let expected = ["--expect-id", &expected];
+        for command in [
+            &["consolidate", "old", "--into", "new"][..],
+            &["list", "old"],
+            &["stats", "old"],
+            &["extract", "old", "--user", "alice"],
+            &["cat", "old", "manifest.json"],
+            &["diff", "old", "old"],
+        ] {
+            let done = stage.run(&[command, &expected, &OWN].concat());
+            assert_eq!(done.status.code(), Some(code), "{}", text(&done));
+            let says = text(&done).contains("not the archive that you expect");
+            assert_eq!(says, code == 4, "{command:?}: {}", text(&done));
+        }
+        // Without the key too.
+        stage.ends(&[&["list", "old"][..], &expected].concat(), code);
+        let older = ["--expect-old-id", expected[1]];
+        stage.ends(&[&["diff", "old", "old"][..], &older, &OWN].concat(), code);
+        assert_eq!(stage.at("new").exists(), code == 0);
+    }
 }
 
 #[test]

@@ -243,3 +243,26 @@ fn parquet_rows(file: fs::File) -> Vec<serde_json::Map<String, Value>> {
     })
     .collect()
 }
+
+#[test]
+fn what_was_written_is_said_as_json_beside_it() {
+    let stage = stage();
+    let args = ["extract", "archive", "--user", "alice", "--json"];
+    let plain = stage.good(&[&args[..4], &KEY].concat());
+    let done = stage.run(&[&args[..], &KEY].concat());
+    assert_eq!(String::from_utf8_lossy(&done.stdout), plain);
+    let said: Value = serde_json::from_slice(&done.stderr).unwrap();
+    assert_eq!(said["collection"], "events");
+    assert_eq!(said["records"], plain.lines().count());
+    assert_eq!(said["bytes"], plain.len());
+    assert_eq!(said["out"], Value::Null);
+    for format in ["csv", "parquet"] {
+        let out = format!("out.{format}");
+        let to = ["--format", format, "--out", &out];
+        let said = stage.json(&[&args[..], &KEY, &to].concat());
+        assert_eq!(said["records"], plain.lines().count(), "{format}");
+        let size = fs::metadata(stage.at(&out)).unwrap().len();
+        assert_eq!(said["bytes"], size, "{format}");
+        assert_eq!(said["out"], out);
+    }
+}

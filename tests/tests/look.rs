@@ -190,3 +190,31 @@ fn two_archives_differ_by_what_was_changed_between_them() {
     assert_eq!(back["account"], counts(0, 0, 1));
     assert_eq!(back["profile"], counts(1, 0, 0));
 }
+
+#[test]
+fn what_cat_printed_is_said_as_json_beside_it() {
+    let stage = Stage::new();
+    stage.backup("archive");
+    let path = tree(&stage.at("archive"))
+        .into_keys()
+        .find(|path| path.contains("/events/"))
+        .unwrap();
+    let key = ["--private-key", "key.pem"];
+    let plain = stage.good(&[&["cat", "archive", &path], &key[..]].concat());
+    let done = stage.run(&[&["cat", "archive", &path, "--json"], &key[..]].concat());
+    assert_eq!(String::from_utf8_lossy(&done.stdout), plain);
+    let said: Value = serde_json::from_slice(&done.stderr).unwrap();
+    assert_eq!(said["path"], path);
+    assert_eq!(said["bytes"], plain.len());
+    assert_eq!(
+        said["sha256"],
+        pryv_backup::archive::sha256_hex(plain.as_bytes())
+    );
+    // In words that fit one and many.
+    stage.backup_with(
+        "one",
+        &["--recipient-pubkey", "key.pub.pem", "--user", "alice"],
+    );
+    let listed = stage.good(&[&["list", "one"], &key[..]].concat());
+    assert!(listed.contains("  1 user, "), "{listed}");
+}

@@ -161,11 +161,24 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
         2,
         "64 hex digits",
     );
+    // Whoever is there already stays, and nothing is written.
     refused(
         "archive",
         &[&OWN[..], &["--add-recipient", "key.pub.pem"]].concat(),
+        0,
+        "nothing was left to change",
+    );
+    refused(
+        "archive",
+        &[&OWN[..], &add, &["--expect-id", &"0".repeat(64)]].concat(),
+        4,
+        "not the archive that you expect",
+    );
+    refused(
+        "archive",
+        &[&OWN[..], &add, &["--passphrase", "p"]].concat(),
         2,
-        "already",
+        "unexpected argument",
     );
     refused(
         "archive",

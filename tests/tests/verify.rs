@@ -203,7 +203,7 @@ fn sums_that_were_changed_with_their_files_mislead_nobody_who_has_the_key() {
     let found = stage.json_of(&[&["verify", "archive"], &key[..]].concat(), 4);
     let warnings = lines(&found, "warnings").join("");
     assert!(
-        warnings.contains("SHA256SUMS: not what the inventory says of 1 files"),
+        warnings.contains("SHA256SUMS: not what the inventory says of 1 file "),
         "{found}"
     );
     assert!(

@@ -101,6 +101,25 @@ pub fn run_of(path: &str) -> Option<(u32, &str)> {
     (run > 1 && Index::path(run).ends_with(&format!("/{name}"))).then_some((run, within))
 }
 
+/// The error for an archive without `chain.json` in which one of these paths, that are there or that `SHA256SUMS` lists, tells that it
+/// is the first run of a chain: its state would pass for the newest.
+pub fn lost_index<'p>(mut paths: impl Iterator<Item = &'p str>) -> Option<Error> {
+    let of_chain = |path: &str| {
+        path == CHAIN
+            || run_of(path).is_some_and(|(run, within)| run > 1 && within == "manifest.json")
+    };
+    paths.any(of_chain).then(|| {
+        Error::damaged(format!(
+            "{CHAIN} is missing, so the runs after the first cannot be read: use another copy of the backup; --at 1 opens the first"
+        ))
+    })
+}
+
+/// The path in a line of `SHA256SUMS`.
+pub fn summed(line: &str) -> Option<&str> {
+    line.get(66..).map(str::trim_end)
+}
+
 /// `manifest.chain`, in every run but the first: its place in the chain, sealed with the rest of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -177,6 +196,23 @@ mod tests {
         ] {
             assert_eq!(run_of(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_lost_index_is_noticed() {
+        let lost = |paths: &[&str]| lost_index(paths.iter().copied()).is_some();
+        assert!(lost(&["manifest.json", "increments/0002/manifest.json"]));
+        assert!(lost(&["chain.json"]));
+        for fine in [
+            "increments/readme.txt",
+            "increments/0002/users/u/streams.jsonl",
+            "increments/2/manifest.json",
+            "users/u/chain.json",
+        ] {
+            assert!(!lost(&["manifest.json", fine]), "{fine}");
+        }
+        let line = format!("{}  increments/0002/manifest.json", "0".repeat(64));
+        assert_eq!(summed(&line), Some("increments/0002/manifest.json"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod words;
 
 pub use changes::Changes;
 pub use fold::{Fold, NO_KEY};
-pub use format::{CHAIN, Index, IndexRun, Link, Removed, run_of};
+pub use format::{CHAIN, Index, IndexRun, Link, Removed, lost_index, run_of, summed};
 pub use links::Links;
 pub use manifests::{state_manifest, state_user_manifest};
 pub use number::{ChainKey, number, numbers};

@@ -9,8 +9,9 @@ use crate::{DataKey, Error, ErrorKind, PublicKey, RandomSource, Result};
 const CREATED_AT: &str = "createdAt";
 
 impl Envelope {
-    /// The same data key for other recipients: those with the fingerprints in `remove` go, the holders of `add` come. `opened_with` is
-    /// the key of one of them, that `key` was had with: in an archive of Pryv's own tool nothing else says whose it is.
+    /// The same data key for other recipients: those with the fingerprints in `remove` go, the holders of `add` come; who is gone or
+    /// there already stays so. `opened_with` is the key of one of them, that `key` was had with: in an archive of Pryv's own tool nothing
+    /// else says whose it is.
     pub fn with_recipients(
         &self,
         key: &DataKey,
@@ -29,22 +30,12 @@ impl Envelope {
             });
         }
         for fingerprint in remove {
-            let before = list.len();
             list.retain(|known| !known.fingerprint.eq_ignore_ascii_case(fingerprint));
-            if list.len() == before {
-                let known: Vec<&str> = list.iter().map(|r| r.fingerprint.as_str()).collect();
-                return Err(usage(format!(
-                    "{fingerprint} is no recipient of this archive; its recipients are {}",
-                    known.join(", ")
-                )));
-            }
         }
         for recipient in add {
             let fingerprint = recipient.fingerprint()?;
             if list.iter().any(|known| known.fingerprint == fingerprint) {
-                return Err(usage(format!(
-                    "{fingerprint} is a recipient of this archive already"
-                )));
+                continue;
             }
             list.push(Recipient {
                 fingerprint,

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::{FileEntry, Manifest, Result, UserEntry};
+use crate::{
+    FileEntry, Manifest, Result, UserEntry,
+    chain::{CHAIN, lost_index},
+};
 
 pub use judge::{judge, judge_manifest};
 use planner::Planner;
@@ -87,6 +90,9 @@ pub struct Plan {
 /// `user_manifests` holds the opened `user-manifest.json` of each user folder by path, or `None` where it could not be opened
 /// (the host has reported that already); `listing` is every file with its size in bytes. With `only_user` (id or name) the
 /// other users' folders are left aside.
+///
+/// # Errors
+/// When this is the first run of a chain whose list of runs was lost, a user id is no folder name, or there is no such user.
 pub fn plan(
     manifest: &Manifest,
     user_manifests: &HashMap<String, Option<Vec<u8>>>,
@@ -94,6 +100,10 @@ pub fn plan(
     storage: Storage,
     only_user: Option<&str>,
 ) -> Result<Plan> {
+    let paths = || listing.iter().map(|(path, _)| path.as_str());
+    if let (false, Some(lost)) = (paths().any(|path| path == CHAIN), lost_index(paths())) {
+        return Err(lost);
+    }
     let mut planner = Planner::new(manifest, listing, storage);
     planner.users(manifest, user_manifests, only_user)?;
     planner.inventory(manifest.inventory.iter().flat_map(|i| &i.files));

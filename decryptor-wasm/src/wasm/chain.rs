@@ -262,6 +262,17 @@ pub fn caution(manifest: &[u8]) -> Result<String, JsValue> {
     Ok(chain::caution(&Manifest::parse(manifest)?).unwrap_or_default())
 }
 
+/// Why an archive without `chain.json` is not to be opened by itself; empty when it is. `listing`: `[[path, size], …]`; `sums`: its
+/// `SHA256SUMS`, if there is one.
+#[wasm_bindgen(js_name = lostIndex)]
+pub fn lost_index(listing: &str, sums: Option<Vec<u8>>) -> Result<String, JsValue> {
+    let listing: Vec<(String, u64)> = from_json(listing)?;
+    let sums = String::from_utf8_lossy(sums.as_deref().unwrap_or_default());
+    let there = listing.iter().map(|(path, _)| path.as_str());
+    let lost = chain::lost_index(there.chain(sums.lines().filter_map(chain::summed)));
+    Ok(lost.map(|error| error.to_string()).unwrap_or_default())
+}
+
 /// The run of a path of a chain: 1 for what lies at its root, 0 for what is of no run.
 #[wasm_bindgen(js_name = runOf)]
 pub fn run_of(path: &str) -> u32 {

@@ -90,21 +90,36 @@ pub struct KeygenArgs {
     pub passphrase_file: Option<PathBuf>,
 }
 
+/// Private keys that open an encrypted backup.
+#[derive(Debug, Default, Args)]
+pub struct PrivateKeyArgs {
+    /// Private key (PEM or DER); may be given several times: each run of a chain is tried with each.
+    #[arg(long, value_name = "FILE")]
+    pub private_key: Vec<PathBuf>,
+    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE")]
+    pub private_key_passphrase: Vec<String>,
+}
+
 /// What opens an encrypted backup.
 #[derive(Debug, Default, Args)]
 pub struct KeyArgs {
-    /// Private key (PEM or DER).
-    #[arg(long, value_name = "FILE")]
-    pub private_key: Option<PathBuf>,
-    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
-    #[arg(long, value_name = "PASSPHRASE")]
-    pub private_key_passphrase: Option<String>,
-    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
+    #[command(flatten)]
+    pub private: PrivateKeyArgs,
+    /// Passphrase of the backup, also several times; better: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
     #[arg(long, value_name = "PASSPHRASE", conflicts_with = "passphrase_file")]
-    pub passphrase: Option<String>,
+    pub passphrase: Vec<String>,
     /// The same, from a file.
     #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
+    pub passphrase_file: Vec<PathBuf>,
+}
+
+/// Which archive is meant.
+#[derive(Debug, Default, Args)]
+pub struct ExpectArgs {
+    /// Refuse any archive but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
+    #[arg(long, value_name = "ID", value_parser = archive_id)]
+    pub expect_id: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -142,9 +157,8 @@ pub struct DecryptArgs {
     /// Of a chain: the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
-    /// Refuse any archive but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
-    #[arg(long, value_name = "ID", value_parser = archive_id)]
-    pub expect_id: Option<String>,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     /// Files at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
@@ -157,6 +171,8 @@ pub struct LookArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     /// Of a chain: the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
@@ -176,12 +192,17 @@ pub struct CatArgs {
     pub path: String,
     #[command(flatten)]
     pub key: KeyArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     /// Of a chain: the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
     /// Leave records compressed.
     #[arg(long)]
     pub raw: bool,
+    /// What the file is, as one JSON object on standard error when it has been printed.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -192,6 +213,12 @@ pub struct DiffArgs {
     pub new: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
+    /// Refuse any newer backup but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
+    #[arg(long, value_name = "ID", value_parser = archive_id)]
+    pub expect_id: Option<String>,
+    /// The same for the older one.
+    #[arg(long, value_name = "ID", value_parser = archive_id)]
+    pub expect_old_id: Option<String>,
     /// Only this user (user id or username).
     #[arg(long, short = 'u')]
     pub user: Option<String>,
@@ -201,6 +228,13 @@ pub struct DiffArgs {
     /// As one JSON object.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
+}
+
+impl ExpectArgs {
+    /// The id, if one was given.
+    pub fn id(&self) -> Option<&str> {
+        self.expect_id.as_deref()
+    }
 }
 
 fn archive_id(text: &str) -> Result<String, String> {
@@ -246,7 +280,7 @@ pub struct BackupArgs {
     pub encrypt_passphrase: Option<Option<String>>,
     /// Encrypt with the passphrase in this file.
     #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
+    pub passphrase_file: Vec<PathBuf>,
     /// How a passphrase becomes a key.
     #[arg(long, value_enum, default_value_t = KdfArg::Scrypt)]
     pub kdf: KdfArg,
@@ -298,15 +332,15 @@ pub struct BackupArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "With --restore")]
 pub struct RestoreArgs {
-    /// Private key (PEM or DER) that opens the backup.
+    /// Private key (PEM or DER) that opens the backup; may be given several times: each run of a chain is tried with each.
     #[arg(long, value_name = "FILE", requires = "restore")]
-    pub private_key: Option<PathBuf>,
+    pub private_key: Vec<PathBuf>,
     /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
     #[arg(long, value_name = "PASSPHRASE", requires = "restore")]
-    pub private_key_passphrase: Option<String>,
+    pub private_key_passphrase: Vec<String>,
     /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, --passphrase-file, or wait to be asked.
     #[arg(long, value_name = "PASSPHRASE", requires = "restore")]
-    pub decrypt_passphrase: Option<String>,
+    pub decrypt_passphrase: Vec<String>,
     /// Replace users that are there.
     #[arg(long, requires = "restore")]
     pub overwrite: bool,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{KdfArg, KeyArgs, archive_id, moment::moment};
+use super::{ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, archive_id, moment::moment};
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -13,9 +13,8 @@ pub struct VerifyArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
-    /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
-    #[arg(long, value_name = "ID", value_parser = archive_id)]
-    pub expect_id: Option<String>,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     /// Files at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
@@ -33,6 +32,8 @@ pub struct ExtractArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     /// Of a chain: the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
@@ -60,6 +61,9 @@ pub struct ExtractArgs {
     /// New file for them (default: standard output).
     #[arg(long, short = 'o', value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// What was written, as one JSON object on standard output (without --out, on standard error).
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,7 +79,9 @@ pub struct RekeyArgs {
     /// Folder of the backup.
     pub dir: PathBuf,
     #[command(flatten)]
-    pub key: KeyArgs,
+    pub key: PrivateKeyArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     /// Let the holder of this public key (PEM) open it; may be given several times.
     #[arg(long, value_name = "PEM")]
     pub add_recipient: Vec<PathBuf>,
@@ -96,6 +102,8 @@ pub struct ConsolidateArgs {
     pub into: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     /// Of a chain: the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,

@@ -2,19 +2,24 @@
 
 use std::{
     cell::OnceCell,
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
 use decryptor_wasm::{
-    Envelope, Error, FileEntry, Kdf, UserEntry, chain::caution, layout::PathKind, plan::PlannedFile,
+    Envelope, Error, FileEntry, Kdf, Mode, PublicKey, UserEntry, chain::caution, layout::PathKind,
+    plan::PlannedFile,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    ask_twice, decrypt::refuse_inside, print_json, public_key, read_passphrase, schedule,
-    secrets::Secrets, verify, warn,
+    ask_twice,
+    decrypt::refuse_inside,
+    print_json, public_key, read_passphrase, schedule,
+    secrets::{Opener, Secrets},
+    verify, warn,
 };
 use crate::{answer, note};
 use crate::{
@@ -43,18 +48,19 @@ struct Consolidated {
 /// Copies, verifies, and says which archive it is now.
 pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     refuse_inside(&args.dir, &args.into, "--into")?;
-    let envelope = OnceCell::new();
+    let newest = OnceCell::new();
     let secrets = Secrets::new(&args.key);
     let choice = Choice {
         at: args.at,
+        expect_id: args.expect.id(),
         ..Choice::default()
     };
     let mut source = Archive::open(Folder::new(&args.dir), choice, |found| {
+        let (key, opener) = secrets.open(found)?;
         // That of the run whose state it is comes first.
-        envelope.get_or_init(|| found.clone());
-        secrets.unlock(found)
+        newest.get_or_init(|| (found.clone(), opener));
+        Ok(key)
     })?;
-    let envelope = envelope.into_inner();
     if let Some(caution) = caution(&source.manifest) {
         return Err(Failure::usage(format!("nothing was made: {caution}")));
     }
@@ -64,7 +70,10 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     }
     let sealing = match sealing(args)? {
         Some(sealing) => sealing,
-        None => same(&source, envelope),
+        None => match newest.into_inner() {
+            None => Sealing::None,
+            Some((envelope, opener)) => same(&envelope, opener, &secrets)?,
+        },
     };
     let _graceful = interrupt::finish_gracefully();
     let options = Options {
@@ -130,15 +139,48 @@ fn sealing(args: &ConsolidateArgs) -> Result<Option<Sealing>, Failure> {
     Ok(Some(Sealing::Passphrase { passphrase, kdf }))
 }
 
-/// The lock that the archive has now: its data key wrapped as it is, under which every file gets a key of its own again.
-fn same(source: &Archive, envelope: Option<Envelope>) -> Sealing {
-    match (envelope, source.key()) {
-        (Some(envelope), Some(key)) => Sealing::Same {
-            envelope: Box::new(envelope),
-            key: key.clone(),
-        },
-        _ => Sealing::None,
+/// For the same people, under a data key of its own: who could once open the archive has not got that one. An envelope holds no public
+/// keys, so that of each recipient must come with a private key that is given.
+fn same(
+    envelope: &Envelope,
+    opener: Opener<'_>,
+    secrets: &Secrets<'_>,
+) -> Result<Sealing, Failure> {
+    let opened_with = match opener {
+        Opener::Private(private) => private.public_key(),
+        Opener::Passphrase(passphrase) => {
+            let kdf = match envelope.mode() {
+                Mode::SymmetricPbkdf2 => Kdf::Pbkdf2,
+                _ => Kdf::Scrypt,
+            };
+            let passphrase = Zeroizing::new(passphrase.to_owned());
+            return Ok(Sealing::Passphrase { passphrase, kdf });
+        }
+    };
+    if envelope.recipients().is_empty() {
+        // Pryv's own tool encrypts to one.
+        return Ok(Sealing::Recipients(vec![opened_with]));
     }
+    let mut own: BTreeMap<String, PublicKey> = BTreeMap::new();
+    for private in secrets.private().all() {
+        let public = private?.public_key();
+        own.insert(public.fingerprint()?, public);
+    }
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for recipient in envelope.recipients() {
+        match own.remove(&recipient.fingerprint) {
+            Some(public) => found.push(public),
+            None => unknown.push(recipient.fingerprint.as_str()),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(Sealing::Recipients(found));
+    }
+    Err(Failure::usage(format!(
+        "the copy gets a data key of its own, and a backup does not hold the public keys of those who can open it: give --recipient-pubkey \
+         PEM for each who is to open the copy (or the private keys of all who can now; missing: {})",
+        unknown.join(", ")
+    )))
 }
 
 fn damaged(what: &str) -> Failure {

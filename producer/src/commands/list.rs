@@ -11,7 +11,7 @@ use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{open, print_json, secrets, warn};
+use super::{expected, open, print_json, secrets, warn};
 use crate::{answer, note};
 use crate::{
     archive::{
@@ -20,7 +20,7 @@ use crate::{
     },
     cli::{KeyArgs, LookArgs},
     failure::Failure,
-    report::printable,
+    report::{count, printable},
 };
 
 /// An archive, as far as it can be seen.
@@ -65,6 +65,11 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
         let (listed, code) = look(&args.dir, args)?;
         show(&[listed], args.json)?;
         return Ok(code);
+    }
+    if args.expect.id().is_some() {
+        return Err(Failure::usage(
+            "--expect-id is of one backup: give its folder, not one with backups in it",
+        ));
     }
     let folders = std::fs::read_dir(&args.dir)
         .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
@@ -128,6 +133,7 @@ fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
             Some(run) => run.archive_id.clone(),
             None => sha256_hex(&folder.read("manifest.json")?),
         };
+        expected(&listed.archive_id, &args.expect)?;
         return Ok((listed, 0));
     }
     let archive = open(dir, choice(args), &args.key)?;
@@ -141,7 +147,7 @@ pub(super) fn choice(args: &LookArgs) -> Choice<'_> {
     Choice {
         user: args.user.as_deref(),
         at: args.at,
-        ..Choice::default()
+        expect_id: args.expect.id(),
     }
 }
 
@@ -192,8 +198,8 @@ fn text(listed: &Listed) -> Vec<String> {
         listed.path.clone(),
         format!("  archive {}", listed.archive_id),
         format!(
-            "  {sealed}; {} files, {}",
-            listed.files,
+            "  {sealed}; {}, {}",
+            count(listed.files as u64, "file", "files"),
             HumanBytes(listed.bytes)
         ),
     ];
@@ -210,14 +216,17 @@ fn text(listed: &Listed) -> Vec<String> {
     ));
     for user in &inside.users {
         lines.push(format!(
-            "  {}  {}  {} events, {} attachments",
-            user.username, user.user_id, user.stats.events, user.stats.attachments
+            "  {}  {}  {}, {}",
+            user.username,
+            user.user_id,
+            count(user.stats.events, "event", "events"),
+            count(user.stats.attachments, "attachment", "attachments")
         ));
     }
     lines.push(format!(
-        "  {} users, {} losses when it was made",
-        inside.users.len(),
-        inside.losses.len()
+        "  {}, {} when it was made",
+        count(inside.users.len() as u64, "user", "users"),
+        count(inside.losses.len() as u64, "loss", "losses")
     ));
     lines
 }

@@ -18,7 +18,7 @@ pub mod verify;
 
 use std::{fs::File, io::IsTerminal, path::Path};
 
-use decryptor_wasm::{PublicKey, plan::Severity};
+use decryptor_wasm::{Error, PublicKey, plan::Severity};
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
@@ -26,7 +26,7 @@ use self::secrets::Secrets;
 use crate::{answer, note};
 use crate::{
     archive::read::{Archive, Choice, Folder},
-    cli::KeyArgs,
+    cli::{ExpectArgs, KeyArgs},
     failure::Failure,
     report::printable,
 };
@@ -37,6 +37,17 @@ fn open(dir: &Path, choice: Choice<'_>, key: &KeyArgs) -> Result<Archive, Failur
     Ok(Archive::open(Folder::new(dir), choice, |envelope| {
         secrets.unlock(envelope)
     })?)
+}
+
+/// Refuses another archive than the expected one, where none is opened.
+fn expected(id: &str, expect: &ExpectArgs) -> Result<(), Failure> {
+    match expect.id() {
+        Some(expected) if !expected.eq_ignore_ascii_case(id) => Err(Error::damaged(format!(
+            "this is not the archive that you expect: its id is {id}, not {expected}"
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// Names what is wrong with an archive's list of files; the exit code that it comes to.
@@ -58,6 +69,16 @@ fn warn(archive: &Archive) -> u8 {
 fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|e| Failure::failed(e.to_string()))?;
     answer!("{text}");
+    Ok(())
+}
+
+/// The same; on standard error where standard output is taken by what was asked for.
+fn print_json_beside<T: serde::Serialize>(value: &T, taken: bool) -> Result<(), Failure> {
+    if !taken {
+        return print_json(value);
+    }
+    let text = serde_json::to_string(value).map_err(|e| Failure::failed(e.to_string()))?;
+    note!("{text}");
     Ok(())
 }
 

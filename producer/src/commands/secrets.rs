@@ -8,19 +8,32 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, Mode, PrivateKey, Result, private_key_needs_passphrase,
+    DataKey, Envelope, Error, ErrorKind, Mode, PrivateKey, Result, private_key_needs_passphrase,
 };
 use zeroize::Zeroizing;
 
-use crate::{archive::SystemRandom, cli::KeyArgs, commands::first_line};
+use crate::{
+    archive::SystemRandom,
+    cli::{KeyArgs, PrivateKeyArgs},
+    commands::first_line,
+};
 
 type Secret = Zeroizing<String>;
 
-/// The secrets of one call of the command: what has to be asked for is asked for once, however many runs a chain has.
+/// The secrets of one call of the command: what has to be asked for is asked for once, however many runs a chain has. Each run is
+/// tried with each of them, since who can open it may have changed on the way.
 pub struct Secrets<'a> {
     args: &'a KeyArgs,
-    asked: OnceCell<Secret>,
-    private: OnceCell<PrivateKey>,
+    passphrases: OnceCell<Vec<Secret>>,
+    private: PrivateKeys<'a>,
+}
+
+/// What opened an archive.
+pub enum Opener<'s> {
+    /// A passphrase.
+    Passphrase(&'s str),
+    /// A private key.
+    Private(&'s PrivateKey),
 }
 
 impl<'a> Secrets<'a> {
@@ -28,106 +41,187 @@ impl<'a> Secrets<'a> {
     pub fn new(args: &'a KeyArgs) -> Self {
         Secrets {
             args,
-            asked: OnceCell::new(),
-            private: OnceCell::new(),
+            passphrases: OnceCell::new(),
+            private: PrivateKeys::new(&args.private),
         }
     }
 
     /// The data key of the archive behind `envelope`.
     pub fn unlock(&self, envelope: &Envelope) -> Result<DataKey> {
-        let given = passphrase(self.args)?;
-        if envelope.mode() != Mode::Hybrid {
-            let passphrase = match given {
-                Some(passphrase) => Some(passphrase),
-                None => self.ask_once()?,
-            };
-            if let Some(passphrase) = passphrase {
-                return envelope.unlock_with_passphrase(&passphrase);
-            }
-            return Err(Error::key(match self.args.private_key {
-                Some(_) => {
-                    "this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE"
-                }
-                None => {
-                    "a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE"
-                }
-            }));
-        }
-        let Some(path) = &self.args.private_key else {
-            return Err(Error::key(match given {
-                Some(_) => {
-                    "this backup opens with a private key, not with a passphrase: give --private-key FILE"
-                }
-                None => "a private key is needed: give --private-key FILE",
-            }));
-        };
-        let private = match self.private.get() {
-            Some(private) => private,
-            None => {
-                let private = private_key(path, self.args)?;
-                self.private.get_or_init(|| private)
-            }
-        };
-        envelope.unlock_with_private_key(private, &mut SystemRandom)
+        self.open(envelope).map(|(key, _)| key)
     }
 
-    fn ask_once(&self) -> Result<Option<Secret>> {
-        if let Some(known) = self.asked.get() {
-            return Ok(Some(known.clone()));
+    /// The same, and what it was had with.
+    pub fn open(&self, envelope: &Envelope) -> Result<(DataKey, Opener<'_>)> {
+        if envelope.mode() == Mode::Hybrid {
+            if self.private.is_empty() && passphrase_given(self.args) {
+                return Err(Error::key(
+                    "this backup opens with a private key, not with a passphrase: give --private-key FILE",
+                ));
+            }
+            let (key, private) = self.private.unlock(envelope)?;
+            return Ok((key, Opener::Private(private)));
         }
-        let answer = ask("Passphrase of the backup: ")?;
-        if let Some(answer) = &answer {
-            self.asked.get_or_init(|| answer.clone());
+        let passphrases = self.passphrases()?;
+        let mut tried = passphrases.iter().map(|passphrase| {
+            let key = envelope.unlock_with_passphrase(passphrase)?;
+            Ok((key, Opener::Passphrase(passphrase)))
+        });
+        first_that_opens(&mut tried, "passphrases")?.ok_or_else(|| {
+            Error::key(match self.private.is_empty() {
+                false => {
+                    "this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE"
+                }
+                true => {
+                    "a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE"
+                }
+            })
+        })
+    }
+
+    /// The private keys.
+    pub fn private(&self) -> &PrivateKeys<'a> {
+        &self.private
+    }
+
+    /// Those that are given, or else the one that is asked for.
+    fn passphrases(&self) -> Result<&[Secret]> {
+        if let Some(known) = self.passphrases.get() {
+            return Ok(known);
         }
-        Ok(answer)
+        let mut found = passphrases(self.args)?;
+        if found.is_empty() {
+            found.extend(ask("Passphrase of the backup: ")?);
+        }
+        Ok(self.passphrases.get_or_init(|| found))
+    }
+}
+
+/// The private keys of one call of the command, each read, and its passphrase asked for, when it is needed first.
+pub struct PrivateKeys<'a> {
+    args: &'a PrivateKeyArgs,
+    read: Vec<OnceCell<PrivateKey>>,
+}
+
+impl<'a> PrivateKeys<'a> {
+    /// As the arguments give them; nothing is read yet.
+    pub fn new(args: &'a PrivateKeyArgs) -> Self {
+        PrivateKeys {
+            args,
+            read: args.private_key.iter().map(|_| OnceCell::new()).collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.read.is_empty()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Result<&PrivateKey>> {
+        let places = self.args.private_key.iter().zip(&self.read);
+        places.map(|(path, place)| match place.get() {
+            Some(private) => Ok(private),
+            None => {
+                let private = private_key(path, self.args)?;
+                Ok(place.get_or_init(|| private))
+            }
+        })
+    }
+
+    /// The data key of an archive to recipients, and which of the keys it was had with.
+    pub fn unlock(&self, envelope: &Envelope) -> Result<(DataKey, &PrivateKey)> {
+        let mut tried = self.all().map(|private| {
+            let private = private?;
+            let key = envelope.unlock_with_private_key(private, &mut SystemRandom)?;
+            Ok((key, private))
+        });
+        first_that_opens(&mut tried, "private keys")?
+            .ok_or_else(|| Error::key("a private key is needed: give --private-key FILE"))
+    }
+}
+
+/// The first that opens; none where there is nothing to try.
+fn first_that_opens<T>(
+    tried: &mut dyn Iterator<Item = Result<T>>,
+    what: &str,
+) -> Result<Option<T>> {
+    let (mut count, mut last) = (0, None);
+    for one in tried {
+        match one {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(error) if error.kind() != ErrorKind::Key => return Err(error),
+            Err(error) => last = Some(error),
+        }
+        count += 1;
+    }
+    match last {
+        Some(error) if count > 1 => Err(Error::key(format!(
+            "none of the {count} {what} opens it: {error}"
+        ))),
+        Some(error) => Err(error),
+        None => Ok(None),
     }
 }
 
 /// The private key in a file.
-pub fn private_key(path: &Path, args: &KeyArgs) -> Result<PrivateKey> {
+fn private_key(path: &Path, args: &PrivateKeyArgs) -> Result<PrivateKey> {
     let file =
         Zeroizing::new(std::fs::read(path).map_err(|e| unreadable("private key", path, &e))?);
-    let mut passphrase = args
-        .private_key_passphrase
-        .clone()
-        .map(Secret::new)
-        .or_else(|| variable("PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE"));
-    if passphrase.is_none() && private_key_needs_passphrase(&file) {
-        passphrase = ask("Passphrase of the private key: ")?;
-        if passphrase.is_none() {
-            return Err(Error::key(
-                "the private key is protected by a passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE",
-            ));
-        }
+    if !private_key_needs_passphrase(&file) {
+        return PrivateKey::parse(&file, None);
     }
-    PrivateKey::parse(&file, passphrase.as_ref().map(|p| p.as_str()))
+    let given = args.private_key_passphrase.iter().cloned().map(Secret::new);
+    let mut passphrases: Vec<Secret> = given.collect();
+    if passphrases.is_empty() {
+        passphrases.extend(variable("PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE"));
+    }
+    if passphrases.is_empty() {
+        let question = match args.private_key.as_slice() {
+            [_] => "Passphrase of the private key: ".to_owned(),
+            _ => format!("Passphrase of the private key {}: ", path.display()),
+        };
+        passphrases.extend(ask(&question)?);
+    }
+    let mut tried = passphrases
+        .iter()
+        .map(|passphrase| PrivateKey::parse(&file, Some(passphrase)));
+    first_that_opens(&mut tried, "passphrases of private keys")?.ok_or_else(|| {
+        Error::key(
+            "the private key is protected by a passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE",
+        )
+    })
 }
 
 /// Whether something is there to open a backup with, without asking.
 pub fn given(args: &KeyArgs) -> bool {
-    args.private_key.is_some()
-        || args.passphrase.is_some()
-        || args.passphrase_file.is_some()
+    !args.private.private_key.is_empty() || passphrase_given(args)
+}
+
+fn passphrase_given(args: &KeyArgs) -> bool {
+    !args.passphrase.is_empty()
+        || !args.passphrase_file.is_empty()
         || variable("PRYV_BACKUP_PASSPHRASE").is_some()
 }
 
-fn passphrase(args: &KeyArgs) -> Result<Option<Secret>> {
-    if let Some(path) = &args.passphrase_file {
+/// The passphrases that are given; the environment's counts where there is no other.
+fn passphrases(args: &KeyArgs) -> Result<Vec<Secret>> {
+    let mut found = Vec::new();
+    for path in &args.passphrase_file {
         let bytes = Zeroizing::new(
             std::fs::read(path).map_err(|e| unreadable("passphrase file", path, &e))?,
         );
-        return first_line(&bytes).map(Some).ok_or_else(|| {
+        found.push(first_line(&bytes).ok_or_else(|| {
             Error::key(format!(
                 "the passphrase file {} is empty or not UTF-8 text",
                 path.display()
             ))
-        });
+        })?);
     }
-    Ok(args
-        .passphrase
-        .clone()
-        .map(Secret::new)
-        .or_else(|| variable("PRYV_BACKUP_PASSPHRASE")))
+    found.extend(args.passphrase.iter().cloned().map(Secret::new));
+    if found.is_empty() {
+        found.extend(variable("PRYV_BACKUP_PASSPHRASE"));
+    }
+    Ok(found)
 }
 
 fn variable(name: &str) -> Option<Secret> {

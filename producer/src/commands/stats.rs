@@ -8,7 +8,12 @@ use serde::Serialize;
 
 use super::{list::choice, open, print_json, warn};
 use crate::answer;
-use crate::{archive::read::Archive, cli::LookArgs, failure::Failure, report::printable};
+use crate::{
+    archive::read::Archive,
+    cli::LookArgs,
+    failure::Failure,
+    report::{count, printable},
+};
 
 /// How many of the largest users are named.
 const LARGEST: usize = 10;
@@ -144,7 +149,8 @@ fn collection(path: &str, kind: &PathKind) -> String {
 
 fn show(stats: &Stats) {
     answer!("archive {}", stats.archive_id);
-    answer!("{} users, {}", stats.users, HumanBytes(stats.bytes));
+    let users = count(stats.users as u64, "user", "users");
+    answer!("{users}, {}", HumanBytes(stats.bytes));
     answer!(
         "{:<26} {:>9} {:>12} {:>12}",
         "collection",
@@ -164,10 +170,10 @@ fn show(stats: &Stats) {
     answer!("largest users:");
     for user in &stats.largest {
         let line = format!(
-            "  {}  {}  {} events, {}",
+            "  {}  {}  {}, {}",
             user.username,
             user.user_id,
-            user.events,
+            count(user.events, "event", "events"),
             HumanBytes(user.bytes)
         );
         answer!("{}", printable(&line));

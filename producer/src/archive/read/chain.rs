@@ -2,24 +2,26 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    io::{BufRead, BufReader},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Manifest, Result,
     chain::{
-        CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve, State,
-        StateFile, state,
+        self as index, CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve,
+        State, StateFile, state, summed,
     },
     plan::{Plan, PlannedFile},
     reader::FileSummary,
 };
 
-use super::{Archive, Choice, Folder};
+use super::{Archive, Choice, Folder, folder::unreadable};
 use crate::{archive::sha256_hex, interrupt};
 
 /// Folds that are kept for whoever reads the next file of the same collection.
 const KEPT: usize = 8;
+const SUMS: &str = "SHA256SUMS";
 
 /// Where the state of a chain lies.
 pub struct Chain {
@@ -55,6 +57,34 @@ pub fn links(folder: &Folder) -> Result<Links> {
         }
     }
     Links::new(index, ids)
+}
+
+/// The error for the first run of a chain whose list of runs is missing: it is not the state that the folder holds.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn lost_index(folder: &Folder) -> Result<Option<Error>> {
+    if folder.has(CHAIN) {
+        return Ok(None);
+    }
+    let mut there = Vec::new();
+    for run in folder.runs()?.into_iter().filter(|run| *run > 1) {
+        let manifest = format!("{}/manifest.json", Index::path(run));
+        there.extend(folder.has(&manifest).then_some(manifest));
+    }
+    if let Some(lost) = index::lost_index(there.iter().map(String::as_str)) {
+        return Ok(Some(lost));
+    }
+    if folder.has(SUMS) {
+        let sums = BufReader::new(folder.open(SUMS)?);
+        for line in sums.lines() {
+            let line = line.map_err(|e| unreadable(SUMS, &e))?;
+            if let Some(lost) = index::lost_index(summed(&line).into_iter()) {
+                return Ok(Some(lost));
+            }
+        }
+    }
+    Ok(None)
 }
 
 impl Archive {

@@ -8,7 +8,7 @@ mod open;
 mod settle;
 mod stream;
 
-pub use chain::{Chain, links};
+pub use chain::{Chain, links, lost_index};
 pub use content::ContentReader;
 pub use folder::Folder;
 pub use lines::Line;

@@ -9,7 +9,7 @@ use decryptor_wasm::{
     plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
 };
 
-use super::{Chain, Content, Folder, ReadFile};
+use super::{Chain, Content, Folder, ReadFile, lost_index};
 use crate::archive::sha256_hex;
 
 /// Which archive, and what of it.
@@ -56,16 +56,29 @@ impl Archive {
         if folder.has(CHAIN) {
             return Archive::open_chain(folder, choice, &unlock);
         }
-        match choice.at {
-            None | Some(1) => Archive::open_one(folder, choice, &unlock),
-            Some(run) => Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "{} is no chain of runs (it has no {CHAIN}), so there is no run {run} in it",
-                    folder.path().display()
-                ),
-            )),
+        let Some(lost) = lost_index(&folder)? else {
+            return match choice.at {
+                None | Some(1) => Archive::open_one(folder, choice, &unlock),
+                Some(run) => Err(Error::new(
+                    ErrorKind::Usage,
+                    format!(
+                        "{} is no chain of runs (it has no {CHAIN}), so there is no run {run} in it",
+                        folder.path().display()
+                    ),
+                )),
+            };
+        };
+        if choice.at != Some(1) {
+            return Err(lost);
         }
+        let mut first = Archive::open_one(folder.run(1), choice, &unlock)?;
+        first.plan.findings.push(Finding {
+            severity: Severity::Warning,
+            code: "missing",
+            path: CHAIN.to_owned(),
+            message: lost.to_string(),
+        });
+        Ok(first)
     }
 
     /// Opens the archive in `folder`, be it one run of a chain.

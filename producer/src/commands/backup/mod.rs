@@ -370,11 +370,16 @@ fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
             .collect::<Result<_, _>>()
             .map(Sealing::Recipients);
     }
-    let given = match (&args.encrypt_passphrase, &args.passphrase_file) {
+    let given = match (&args.encrypt_passphrase, args.passphrase_file.as_slice()) {
         (Some(None), _) => Some(ask_twice("Passphrase for the backup: ")?),
         (Some(Some(passphrase)), _) => Some(Zeroizing::new(passphrase.clone())),
-        (None, Some(file)) => Some(read_passphrase(file)?),
-        (None, None) => env::var("PRYV_BACKUP_PASSPHRASE")
+        (None, [file]) => Some(read_passphrase(file)?),
+        (None, [_, ..]) => {
+            return Err(Failure::usage(
+                "a backup has one passphrase: give --passphrase-file once",
+            ));
+        }
+        (None, []) => env::var("PRYV_BACKUP_PASSPHRASE")
             .ok()
             .filter(|p| !p.is_empty())
             .map(Zeroizing::new),

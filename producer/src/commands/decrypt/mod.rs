@@ -25,7 +25,7 @@ pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
     }
     let choice = Choice {
         user: args.user.as_deref(),
-        expect_id: args.expect_id.as_deref(),
+        expect_id: args.expect.id(),
         at: args.at,
     };
     let mut archive = open(&args.dir, choice, &args.key)?;

@@ -7,7 +7,10 @@ use decryptor_wasm::{
 
 use super::work::Outcome;
 use crate::{answer, note};
-use crate::{archive::read::Archive, report::printable};
+use crate::{
+    archive::read::Archive,
+    report::{count, printable},
+};
 
 fn say(line: &str) {
     answer!("{}", printable(line));
@@ -64,9 +67,9 @@ pub fn users(archive: &Archive) {
         ));
     }
     say(&format!(
-        "{} users, {} files",
-        archive.plan.users.len(),
-        archive.files().len()
+        "{}, {}",
+        count(archive.plan.users.len() as u64, "user", "users"),
+        count(archive.files().len() as u64, "file", "files")
     ));
 }
 
@@ -120,20 +123,19 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
         ));
     }
     let mut done = format!(
-        "{} files {}, {} bytes",
-        outcome.files, outcome.verb, outcome.bytes
+        "{} {}, {}",
+        count(outcome.files, "file", "files"),
+        outcome.verb,
+        count(outcome.bytes, "byte", "bytes")
     );
     if outcome.records > 0 {
-        done += &format!(", {} records", outcome.records);
+        done += &format!(", {}", count(outcome.records, "record", "records"));
     }
-    let problems = match outcome.damaged.len() {
-        0 => {
-            say(&format!("{done}: {}", verdict(archive)));
-            return true;
-        }
-        1 => "1 problem".to_owned(),
-        n => format!("{n} problems"),
-    };
+    if outcome.damaged.is_empty() {
+        say(&format!("{done}: {}", verdict(archive)));
+        return true;
+    }
+    let problems = count(outcome.damaged.len() as u64, "problem", "problems");
     warn(&if outcome.nothing_written {
         format!("{problems}, named above: nothing was written (--strict)")
     } else {

@@ -40,8 +40,8 @@ struct Counts {
 
 /// Compares and prints.
 pub fn run(args: &DiffArgs) -> Result<u8, Failure> {
-    let old = side(&args.old, args)?;
-    let new = side(&args.new, args)?;
+    let old = side(&args.old, args.expect_old_id.as_deref(), args)?;
+    let new = side(&args.new, args.expect_id.as_deref(), args)?;
     let code = warn(&old).max(warn(&new));
     let mut diff = Diff {
         old: old.id.clone(),
@@ -85,7 +85,7 @@ pub fn run(args: &DiffArgs) -> Result<u8, Failure> {
 }
 
 /// Opens one side: a folder, or the state of a chain as `DIR@RUN`.
-fn side(dir: &Path, args: &DiffArgs) -> Result<Archive, Failure> {
+fn side(dir: &Path, expect_id: Option<&str>, args: &DiffArgs) -> Result<Archive, Failure> {
     let text = dir.to_str().filter(|_| !dir.exists());
     let parts = text.and_then(|text| text.rsplit_once('@'));
     let run = parts.and_then(|(_, run)| run.parse().ok().filter(|run| *run > 0));
@@ -96,7 +96,7 @@ fn side(dir: &Path, args: &DiffArgs) -> Result<Archive, Failure> {
     let choice = Choice {
         user: args.user.as_deref(),
         at: run,
-        ..Choice::default()
+        expect_id,
     };
     let mut archive = open(dir, choice, &args.key)?;
     archive.settle()?;

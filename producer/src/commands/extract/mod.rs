@@ -6,11 +6,14 @@ mod filter;
 mod output;
 mod parquet;
 
+use std::path::Path;
+
 use decryptor_wasm::{Error, Result, integrity::Record, layout::PathKind, plan::PlannedFile};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::{columns::Column, filter::Filter, output::Output, parquet::Rows};
-use super::{open, warn};
+use super::{open, print_json_beside, warn};
 use crate::{
     archive::read::{Archive, Choice, Line},
     cli::{ExtractArgs, FormatArg},
@@ -35,7 +38,7 @@ pub fn run(args: &ExtractArgs) -> std::result::Result<u8, Failure> {
     let choice = Choice {
         user: args.user.as_deref(),
         at: args.at,
-        ..Choice::default()
+        expect_id: args.expect.id(),
     };
     let archive = open(&args.dir, choice, &args.key)?;
     let shared = collection.contains('/');
@@ -56,13 +59,37 @@ pub fn run(args: &ExtractArgs) -> std::result::Result<u8, Failure> {
     let mut output = Output::create(args.out.as_deref())?;
     let written = write(&archive, &files, &filter, columns, args, &mut output);
     interrupt::failure()?;
-    match written {
+    let records = match written {
         // Whoever reads has had enough.
         Err(_) if output.closed() => return Ok(code),
         written => written?,
+    };
+    let bytes = output.finish()?;
+    if args.json {
+        let done = Extracted {
+            archive_id: &archive.id,
+            collection,
+            user: args.user.as_deref(),
+            records,
+            bytes,
+            out: args.out.as_deref(),
+        };
+        print_json_beside(&done, args.out.is_none())?;
     }
-    output.finish()?;
     Ok(code)
+}
+
+/// What was written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Extracted<'a> {
+    archive_id: &'a str,
+    collection: &'a str,
+    user: Option<&'a str>,
+    /// Lines or rows.
+    records: u64,
+    bytes: u64,
+    out: Option<&'a Path>,
 }
 
 /// Conditions that records of the collection can meet.
@@ -123,26 +150,31 @@ fn write(
     columns: &'static [Column],
     args: &ExtractArgs,
     output: &mut Output,
-) -> Result<()> {
+) -> Result<u64> {
+    let mut records = 0;
     match args.format {
         FormatArg::Jsonl => each(archive, files, filter, &mut |line, _| {
+            records += 1;
             output.put(line)?;
             output.put(b"\n")
-        }),
+        })?,
         FormatArg::Csv => {
             output.with(|out| csv::header(columns, out))?;
             rows(archive, files, filter, args, &mut |record| {
+                records += 1;
                 output.with(|out| csv::row(columns, record, out))
-            })
+            })?;
         }
         FormatArg::Parquet => {
             let mut table = Rows::new(columns, output)?;
             rows(archive, files, filter, args, &mut |record| {
+                records += 1;
                 table.add(record)
             })?;
-            table.finish()
+            table.finish()?;
         }
     }
+    Ok(records)
 }
 
 /// Every wanted record: a line, and what is in it.

@@ -15,6 +15,8 @@ const BUFFER: usize = 1 << 16;
 /// Takes what is written.
 pub struct Output {
     to: BufWriter<To>,
+    /// How many were written.
+    bytes: u64,
     /// What the system said when it took no more.
     refused: Option<io::Error>,
 }
@@ -82,6 +84,7 @@ impl Output {
         };
         Ok(Output {
             to: BufWriter::with_capacity(BUFFER, to),
+            bytes: 0,
             refused: None,
         })
     }
@@ -102,11 +105,11 @@ impl Output {
         refused == Some(ErrorKind::BrokenPipe)
     }
 
-    /// All is written.
-    pub fn finish(mut self) -> std::result::Result<(), Failure> {
+    /// All is written: how many bytes.
+    pub fn finish(mut self) -> std::result::Result<u64, Failure> {
         let done = self.flush();
         if self.closed() {
-            return Ok(());
+            return Ok(self.bytes);
         }
         let failed = |e: io::Error| Failure::failed(format!("cannot write the output: {e}"));
         done.map_err(failed)?;
@@ -114,15 +117,17 @@ impl Output {
             file.sync_all().map_err(failed)?;
             fs::rename(aside, place).map_err(failed)?;
         }
-        Ok(())
+        Ok(self.bytes)
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.to.write(bytes).inspect_err(|e| {
+        let written = self.to.write(bytes).inspect_err(|e| {
             self.refused = Some(e.kind().into());
-        })
+        })?;
+        self.bytes += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

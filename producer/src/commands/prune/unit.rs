@@ -13,7 +13,7 @@ use decryptor_wasm::{
 };
 use jiff::Timestamp;
 
-use crate::{archive::read::Folder, archive::sha256_hex, failure::Failure};
+use crate::{archive::read::Folder, archive::sha256_hex, commands::rekey, failure::Failure};
 
 /// Files that desktops put everywhere.
 const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
@@ -130,6 +130,9 @@ fn unit(path: &Path) -> Result<Unit, String> {
 
 /// Whether a path is one of an archive, or of a chain and what its runs leave when they die.
 fn belongs(path: &str, chain: bool) -> bool {
+    if rekey::is_left(path) {
+        return true;
+    }
     if !chain {
         return !matches!(PathKind::of(path), PathKind::Stray);
     }

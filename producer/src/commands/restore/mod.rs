@@ -29,11 +29,11 @@ use self::{
     obstacles::Coming,
     report::{Outcome, Report, Restored},
 };
-use super::{decrypt::work::Work, open, read_passphrase};
+use super::{decrypt::work::Work, open};
 use crate::note;
 use crate::{
     archive::read::{Archive, Choice},
-    cli::{BackupArgs, DecryptArgs, KeyArgs},
+    cli::{BackupArgs, DecryptArgs, KeyArgs, PrivateKeyArgs},
     config::Config,
     failure::Failure,
     interrupt,
@@ -59,7 +59,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
             "--verify-only restores nothing: leave out --delete-on-success and --move-on-success; hashes of records are checked by `pryv-backup verify` with the key",
         ));
     }
-    let key = key(args)?;
+    let key = key(args);
     let choice = Choice {
         expect_id: how.expect_id.as_deref(),
         at: how.at,
@@ -259,23 +259,19 @@ fn only(archive: &mut Archive, wanted: &str) -> Result<(), Failure> {
 }
 
 /// The options of a restore that open its archive.
-fn key(args: &BackupArgs) -> Result<KeyArgs, Failure> {
+fn key(args: &BackupArgs) -> KeyArgs {
     let how = &args.restoring;
     // As Pryv's tool has it: what encrypts also decrypts.
-    let passphrase = how
-        .decrypt_passphrase
-        .clone()
-        .or_else(|| args.encrypt_passphrase.clone().flatten());
-    let from_file = match (&passphrase, &args.passphrase_file) {
-        (None, Some(file)) => Some(read_passphrase(file)?.to_string()),
-        _ => None,
-    };
-    Ok(KeyArgs {
-        private_key: how.private_key.clone(),
-        private_key_passphrase: how.private_key_passphrase.clone(),
-        passphrase: passphrase.or(from_file),
-        passphrase_file: None,
-    })
+    let mut passphrase = how.decrypt_passphrase.clone();
+    passphrase.extend(args.encrypt_passphrase.clone().flatten());
+    KeyArgs {
+        private: PrivateKeyArgs {
+            private_key: how.private_key.clone(),
+            private_key_passphrase: how.private_key_passphrase.clone(),
+        },
+        passphrase,
+        passphrase_file: args.passphrase_file.clone(),
+    }
 }
 
 /// Every file, frame and line, before anything is written.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::report::printable;
+use crate::report::{count, printable};
 
 /// The outcome of a restore.
 #[derive(Debug, Serialize)]
@@ -176,14 +176,16 @@ impl Report {
             ),
             (_, true) => writeln!(
                 text,
-                "{} of {all} users would be restored; nothing was written",
-                of(Outcome::WouldBeRestored)
+                "{} of {} would be restored; nothing was written",
+                of(Outcome::WouldBeRestored),
+                count(all as u64, "user", "users")
             ),
             _ => writeln!(
                 text,
-                "{} of {all} users restored, {} platform entries, {:.1} s",
+                "{} of {} restored, {}, {:.1} s",
                 of(Outcome::Restored),
-                self.platform,
+                count(all as u64, "user", "users"),
+                count(self.platform, "platform entry", "platform entries"),
                 self.seconds
             ),
         };

@@ -19,7 +19,7 @@ use decryptor_wasm::{
 use self::report::Report;
 use super::secrets::{self, Secrets};
 use crate::{
-    archive::read::{Archive, Choice, Folder, require_manifest},
+    archive::read::{Archive, Choice, Folder, lost_index, require_manifest},
     cli::VerifyArgs,
     failure::Failure,
     progress::{self, Goal, Manner, Tally},
@@ -38,7 +38,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
         _ => Manner::for_people(),
     };
     let tally = Tally::default();
-    let expect_id = args.expect_id.as_deref();
+    let expect_id = args.expect.id();
     let mut report = if sealed && !secrets::given(&args.key) {
         let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
         progress::watch(&tally, goal, manner, || {
@@ -114,6 +114,9 @@ fn read(
     tally: &Tally,
     manner: Manner,
 ) -> Result<Report, Failure> {
+    if let Some(lost) = lost_index(folder)? {
+        return Err(lost.into());
+    }
     if folder.has(CHAIN) {
         let goal = Goal::Bytes(folder.list()?.iter().map(|(_, size)| size).sum());
         return Ok(progress::watch(tally, goal, manner, || {

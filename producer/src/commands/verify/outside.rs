@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     archive::{
-        read::{Folder, links},
+        read::{Folder, links, lost_index},
         sha256_hex,
     },
     commands::{decrypt::report::sentence, schedule},
@@ -74,6 +74,9 @@ pub fn verify(
         .map(|(path, _)| Envelope::parse(&folder.read(path)?).map_err(|e| e.within(path)))
         .collect::<Result<Vec<_>>>()?;
     let mut report = Report::outside(id);
+    report
+        .damaged
+        .extend(lost_index(folder)?.map(|lost| lost.to_string()));
     let sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
         let (sums, odd) = Sums::read(folder)?;
         let odd = odd

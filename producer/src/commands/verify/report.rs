@@ -5,7 +5,10 @@ use serde::Serialize;
 use super::seen::Hashes;
 use crate::{answer, note};
 use crate::{
-    archive::read::Archive, commands::decrypt::report::verdict, failure::Failure, report::printable,
+    archive::read::Archive,
+    commands::decrypt::report::verdict,
+    failure::Failure,
+    report::{count, printable},
 };
 
 /// The outcome of a verification.
@@ -143,24 +146,28 @@ impl Report {
 
     /// What was read and what came of it, in one line.
     pub fn summary(&self) -> String {
-        let mut done = format!("{} files verified, {} bytes", self.files, self.bytes);
+        let mut done = format!(
+            "{} verified, {}",
+            count(self.files, "file", "files"),
+            count(self.bytes, "byte", "bytes")
+        );
         if let Some(runs) = self.runs {
-            done = format!("{runs} runs, {done}");
+            done = format!("{}, {done}", count(runs.into(), "run", "runs"));
         }
         if let Some(records) = self.records {
-            done += &format!(", {records} records");
+            done += &format!(", {}", count(records, "record", "records"));
         }
         if let Some(hashes) = &self.hashes {
             done += &format!(
-                "; integrity hashes: {} match, {} do not, {} records have none",
+                "; integrity hashes: {} match, {} do not, {} none",
                 hashes.matching + hashes.rounded,
                 hashes.stale,
-                hashes.unhashed
+                count(hashes.unhashed, "record has", "records have")
             );
         }
-        let named = |count: usize| match count {
-            1 => "1 problem, named above".to_owned(),
-            n => format!("{n} problems, named above"),
+        let named = |problems: usize| {
+            let problems = count(problems as u64, "problem", "problems");
+            format!("{problems}, named above")
         };
         match self.exit_code() {
             0 => format!("{done}: {}", self.claim),

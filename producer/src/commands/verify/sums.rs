@@ -2,7 +2,10 @@
 
 use decryptor_wasm::{FileEntry, Result};
 
-use crate::archive::read::{Archive, Folder};
+use crate::{
+    archive::read::{Archive, Folder},
+    report::count,
+};
 
 /// Name of the file.
 pub const NAME: &str = "SHA256SUMS";
@@ -61,8 +64,8 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
     Ok(match wrong.as_slice() {
         [] => Vec::new(),
         [first, ..] => vec![format!(
-            "{NAME}: not what the inventory says of {} files ({first} is the first); it was changed: compare nothing with it",
-            wrong.len()
+            "{NAME}: not what the inventory says of {} ({first} is the first); it was changed: compare nothing with it",
+            count(wrong.len() as u64, "file", "files")
         )],
     })
 }

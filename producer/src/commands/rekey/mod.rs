@@ -1,48 +1,44 @@
 //! `rekey`: other recipients for the same archive. Its data key stays, and with it every sealed file and the archive's id.
 
-use std::{
-    cell::OnceCell,
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+mod files;
 
 use decryptor_wasm::{
-    Envelope, Error, Mode, PrivateKey, PublicKey,
+    Envelope, Error, Mode, PublicKey,
     chain::{CHAIN, Index},
 };
 use serde::Serialize;
 
-use super::{lock, print_json, public_key, secrets};
+pub use self::files::is_left;
+use self::files::{ENVELOPE, Sums, Target};
+use super::{expected, lock, print_json, public_key, secrets::PrivateKeys};
 use crate::{answer, note};
 use crate::{
     archive::{
         SystemRandom,
-        read::{Folder, ReadFile, require_manifest},
+        read::{Folder, ReadFile, lost_index, require_manifest},
         sha256_hex,
     },
     cli::RekeyArgs,
     failure::Failure,
     interrupt,
-    report::printable,
+    report::{count, printable},
 };
-
-const ENVELOPE: &str = "encryption.json";
-const SUMS: &str = "SHA256SUMS";
 
 /// What removing a recipient does not do.
 const CANNOT_UNDO: &str = "who was removed can still read every copy of the backup that was made before, and this one too if \
-    they opened it or kept its old encryption.json: the data itself is sealed as before. To seal it anew, use `pryv-backup \
-    consolidate DIR --into NEW`, then destroy all older copies";
+    they opened it or kept its old encryption.json: the data itself is sealed as before. To seal it under a new data key, use \
+    `pryv-backup consolidate DIR --into NEW`, then destroy all older copies";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Rekeyed {
     archive_id: String,
-    /// Of a chain: how many runs were changed.
+    /// Of a chain: how many runs are as they were asked to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<usize>,
-    /// Fingerprints of those who can open it now; of a chain, the newest of the runs that were changed.
+    /// How many envelopes had to be changed for that.
+    changed: usize,
+    /// Fingerprints of those who can open it now; of a chain, the newest of the runs that the key opens.
     recipients: Vec<String>,
     added: Vec<String>,
     removed: Vec<String>,
@@ -53,11 +49,14 @@ struct Rekeyed {
     warning: Option<&'static str>,
 }
 
-/// Changes the recipients, and says who they are now.
+/// Changes the recipients, and says who they are now. What a run that was killed has done already is not done again, and the rest is.
 pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
     let folder = Folder::new(&args.dir);
     let listing = folder.list()?;
     require_manifest(&folder, &listing)?;
+    if let Some(lost) = lost_index(&folder)? {
+        return Err(lost.into());
+    }
     let has = |name: &str| listing.iter().any(|(path, _)| path == name);
     let chain = has(CHAIN);
     if !chain && !has(ENVELOPE) {
@@ -67,12 +66,24 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
     let index = chain
         .then(|| Index::parse(&folder.read(CHAIN)?))
         .transpose()?;
+    let newest = index.as_ref().and_then(|index| index.runs.last());
+    match newest {
+        Some(newest) => expected(&newest.archive_id, &args.expect)?,
+        None => expected(&sha256_hex(&folder.read("manifest.json")?), &args.expect)?,
+    }
+    files::sweep(&args.dir, &listing)?;
+    let sums = Sums::read(&args.dir)?;
     let add = args.add_recipient.iter();
     let add = add
         .map(|path| public_key(path))
         .collect::<Result<Vec<_>, _>>()?;
-    let private = OnceCell::new();
-    let work = Work { args, add, private };
+    let private = PrivateKeys::new(&args.key);
+    let mut work = Work {
+        args,
+        add,
+        private,
+        known: Vec::new(),
+    };
     let mut envelopes = Vec::new();
     let mut left = Vec::new();
     for run in 1..=index.as_ref().map_or(1, |index| index.runs.len() as u32) {
@@ -82,45 +93,53 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
             folder.clone()
         };
         match work.envelope(&of_run) {
-            Ok(changed) => envelopes.push((run, changed)),
+            Ok(envelope) => envelopes.push((run, envelope)),
             Err(failure) if chain && matches!(failure.code, 2 | 3) => {
                 left.push(format!("run {run}: {}", failure.message));
             }
             Err(failure) => return Err(failure),
         }
     }
-    let Some((newest, changed)) = envelopes.last() else {
+    let Some((newest, (envelope, _))) = envelopes.last() else {
         return Err(Error::key(left.join("; ")).into());
     };
     let manifest = folder.run(*newest).read("manifest.json")?;
-    let recipients = fingerprints(changed);
-    let mut files = Vec::new();
-    for (run, envelope) in &envelopes {
-        files.push((within(*run), envelope.to_json()?));
+    let recipients = fingerprints(envelope);
+    let mut targets = Vec::new();
+    for (run, (envelope, changed)) in &envelopes {
+        targets.push(Target::envelope(&folder, *run, envelope, *changed)?);
     }
-    if let Some(mut index) = index {
-        for (run, envelope) in &envelopes {
-            if let Some(entry) = index.runs.get_mut(*run as usize - 1) {
+    if let Some(index) = index {
+        let mut new = index.clone();
+        for (run, (envelope, _)) in &envelopes {
+            if let Some(entry) = new.runs.get_mut(*run as usize - 1) {
                 entry.recipients = fingerprints(envelope);
             }
         }
-        files.push((CHAIN.to_owned(), index.to_json()?));
+        targets.push(Target::index(&folder, &index, &new, &sums)?);
+    }
+    let interrupted = sums.lacks(&targets) || targets.iter().any(Target::is_stale_index);
+    if !interrupted {
+        work.all_known()?;
     }
     let _graceful = interrupt::finish_gracefully();
-    replace(&args.dir, &files, has(SUMS))?;
+    files::replace(&args.dir, &targets, &sums)?;
 
-    let removed: Vec<String> = args.remove_recipient.clone();
     let done = Rekeyed {
         archive_id: sha256_hex(&manifest),
         runs: chain.then_some(envelopes.len()),
+        changed: envelopes
+            .iter()
+            .filter(|(_, (_, changed))| *changed)
+            .count(),
         recipients,
         added: work
             .add
             .iter()
             .map(|key| key.fingerprint())
             .collect::<Result<_, _>>()?,
-        warning: (!removed.is_empty()).then_some(CANNOT_UNDO),
-        removed,
+        warning: (!args.remove_recipient.is_empty()).then_some(CANNOT_UNDO),
+        removed: args.remove_recipient.clone(),
         left,
     };
     if args.json {
@@ -134,13 +153,14 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
 struct Work<'a> {
     args: &'a RekeyArgs,
     add: Vec<PublicKey>,
-    /// Read, and its passphrase asked for, once.
-    private: OnceCell<PrivateKey>,
+    private: PrivateKeys<'a>,
+    /// Fingerprints of all who could open any run.
+    known: Vec<String>,
 }
 
 impl Work<'_> {
-    /// The envelope of an archive, or of a run of a chain, for the recipients that it is to have.
-    fn envelope(&self, folder: &Folder) -> Result<Envelope, Failure> {
+    /// The envelope of an archive, or of a run of a chain, for the recipients that it is to have; and whether that is another than now.
+    fn envelope(&mut self, folder: &Folder) -> Result<(Envelope, bool), Failure> {
         if !folder.has(ENVELOPE) {
             return Err(not_encrypted(&folder.path().display().to_string()));
         }
@@ -151,33 +171,42 @@ impl Work<'_> {
                  copy with another passphrase, or to recipients",
             ));
         }
-        let key = &self.args.key;
-        let Some(path) = &key.private_key else {
-            return Err(Error::key(
-                "the private key of a present recipient is needed: give --private-key FILE",
-            )
-            .into());
-        };
-        let private = match self.private.get() {
-            Some(private) => private,
-            None => {
-                let private = secrets::private_key(path, key)?;
-                self.private.get_or_init(|| private)
-            }
-        };
-        let key = envelope.unlock_with_private_key(private, &mut SystemRandom)?;
+        self.known.extend(fingerprints(&envelope));
+        let (key, private) = self.private.unlock(&envelope)?;
         // That the key opens the archive is proven before anything is replaced.
         let manifest = folder.read("manifest.json")?;
         ReadFile::of_manifest(Some(&key))
             .whole(&manifest)
             .map_err(|error| envelope.manifest_error(error, &manifest))?;
-        Ok(envelope.with_recipients(
+        let opened_with = private.public_key();
+        self.known.push(opened_with.fingerprint()?);
+        let new = envelope.with_recipients(
             &key,
-            &private.public_key(),
+            &opened_with,
             &self.add,
             &self.args.remove_recipient,
             &mut SystemRandom,
-        )?)
+        )?;
+        let changed = fingerprints(&new) != fingerprints(&envelope);
+        Ok((if changed { new } else { envelope }, changed))
+    }
+
+    /// Whoever is to be removed must have been there: a fingerprint that was mistyped would leave somebody in.
+    fn all_known(&self) -> Result<(), Failure> {
+        let gone = self.args.remove_recipient.iter();
+        let known = |one: &String| self.known.iter().any(|k| k.eq_ignore_ascii_case(one));
+        match gone.into_iter().find(|one| !known(one)) {
+            None => Ok(()),
+            Some(stranger) => {
+                let mut known = self.known.clone();
+                known.sort();
+                known.dedup();
+                Err(Failure::usage(format!(
+                    "{stranger} is no recipient of this archive; its recipients are {}",
+                    known.join(", ")
+                )))
+            }
+        }
     }
 }
 
@@ -192,18 +221,12 @@ fn fingerprints(envelope: &Envelope) -> Vec<String> {
     recipients.map(|one| one.fingerprint.clone()).collect()
 }
 
-/// The envelope of a run, from the root.
-fn within(run: u32) -> String {
-    match Index::path(run) {
-        folder if folder.is_empty() => ENVELOPE.to_owned(),
-        folder => format!("{folder}/{ENVELOPE}"),
-    }
-}
-
 fn show(done: &Rekeyed) {
     answer!("archive {}", done.archive_id);
-    if let Some(runs) = done.runs {
-        answer!("{runs} runs were changed");
+    match (done.runs, done.changed) {
+        (_, 0) => answer!("nothing was left to change"),
+        (Some(_), changed) => answer!("{} changed", count(changed as u64, "run was", "runs were")),
+        (None, _) => {}
     }
     for fingerprint in &done.added {
         answer!("added   {fingerprint}");
@@ -221,47 +244,4 @@ fn show(done: &Rekeyed) {
     if let Some(warning) = done.warning {
         note!("warning: {warning}");
     }
-}
-
-/// Several files cannot change at once, so the sums leave them out while they are replaced: whenever this ends, they hold.
-fn replace(dir: &Path, files: &[(String, Vec<u8>)], sums: bool) -> Result<(), Failure> {
-    let mut all = String::new();
-    if sums {
-        let old = fs::read_to_string(dir.join(SUMS)).map_err(|e| failed(dir, SUMS, &e))?;
-        let other = |line: &&str| {
-            let path = line.get(66..).map(str::trim_end);
-            !files.iter().any(|(known, _)| Some(known.as_str()) == path)
-        };
-        all = old.split_inclusive('\n').filter(other).collect();
-        put(dir, SUMS, all.as_bytes())?;
-    }
-    for (path, bytes) in files {
-        put(dir, path, bytes)?;
-        all += &format!("{}  {path}\n", sha256_hex(bytes));
-    }
-    if sums {
-        put(dir, SUMS, all.as_bytes())?;
-    }
-    Ok(())
-}
-
-/// Replaces a file: whoever looks sees the old one or the new one, also after a loss of power.
-fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-    let place = dir.join(name);
-    let folder = place.parent().unwrap_or(dir);
-    let name_there = place.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder.join(format!(".{name_there}.rekey"));
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&aside)?;
-        file.write_all(bytes)?;
-        file.set_permissions(fs::metadata(&place)?.permissions())?;
-        file.sync_all()?;
-        fs::rename(&aside, &place)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|e| failed(dir, name, &e))
-}
-
-fn failed(dir: &Path, name: &str, error: &io::Error) -> Failure {
-    Failure::failed(format!("{}: {error}", dir.join(name).display()))
 }

@@ -1,0 +1,317 @@
+//! Commands that are killed while they are at work on chains.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::sleep,
+    time::Duration,
+};
+
+use pryv_backup_tests::{
+    command::{run, text, tool},
+    folder::{copy, tree},
+};
+use tempfile::TempDir;
+
+const SEEDS: u32 = 50;
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A chain of three runs to Alice, and the keys of the test kit.
+struct Stage {
+    dir: TempDir,
+    chain: BTreeMap<String, Vec<u8>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let made = run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(dir.path()));
+        assert!(made.status.success(), "{}", text(&made));
+        let chain = tree(&dir.path().join("chain/archive"));
+        Stage { dir, chain }
+    }
+
+    fn source(&self) -> PathBuf {
+        self.dir.path().join("chain/archive")
+    }
+
+    fn key(&self, name: &str) -> String {
+        let file = self.dir.path().join("keys").join(name);
+        file.to_str().unwrap().to_owned()
+    }
+
+    fn work(&self) -> TempDir {
+        TempDir::new_in(self.dir.path()).unwrap()
+    }
+
+    /// Verified without a key and with those of these people, and decrypted.
+    fn is_good(&self, chain: &Path, people: &[&str], due: &BTreeMap<String, Vec<u8>>) {
+        succeeds(Command::new(tool()).arg("verify").arg(chain));
+        for name in people {
+            let key = self.key(&format!("{name}.pem"));
+            let key = ["--private-key", &key];
+            succeeds(Command::new(tool()).arg("verify").arg(chain).args(key));
+        }
+        let state = self.state(chain, people[0]);
+        assert!(state == *due, "{}", chain.display());
+    }
+
+    /// What a chain or an archive comes to, without what the manifests say.
+    fn state(&self, chain: &Path, who: &str) -> BTreeMap<String, Vec<u8>> {
+        let out = self.work();
+        let mut command = Command::new(tool());
+        command
+            .arg("decrypt")
+            .arg(chain)
+            .args(["--gunzip", "--force"]);
+        command.args(["--private-key", &self.key(&format!("{who}.pem"))]);
+        succeeds(command.arg("--out").arg(out.path()));
+        let mut files = tree(out.path());
+        files.retain(|path, _| !path.ends_with("manifest.json"));
+        files
+    }
+}
+
+fn succeeds(command: &mut Command) -> Output {
+    let done = run(command);
+    assert!(done.status.success(), "{command:?}: {}", text(&done));
+    done
+}
+
+/// Kills the command of each seed at another moment of the time that it takes, on all cores.
+fn killed(prepare: impl Fn(u32) -> (TempDir, Command) + Sync, check: impl Fn(u32, &Path) + Sync) {
+    // How long it takes depends on what else is at work: that is found out on the way.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let took = Mutex::new(0.05);
+    let (next, interrupted) = (AtomicU32::new(0), AtomicU32::new(0));
+    let one = |seed: u32| {
+        let (dir, mut command) = prepare(seed);
+        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = quiet.spawn().unwrap();
+        // Spread evenly, in no order.
+        let part = f64::from(seed * 37 % SEEDS) / f64::from(SEEDS);
+        let whole = *took.lock().unwrap();
+        sleep(Duration::from_secs_f64(part * whole));
+        child.kill().unwrap();
+        let done = child.wait().unwrap().success();
+        interrupted.fetch_add(u32::from(!done), Ordering::Relaxed);
+        if done {
+            *took.lock().unwrap() *= 0.85;
+        } else if part > 0.7 {
+            *took.lock().unwrap() *= 1.25;
+        }
+        check(seed, dir.path());
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    match next.fetch_add(1, Ordering::Relaxed) {
+                        seed if seed < SEEDS => one(seed),
+                        _ => break,
+                    }
+                }
+            });
+        }
+    });
+    let interrupted = interrupted.into_inner();
+    assert!(
+        interrupted > SEEDS / 4,
+        "only {interrupted} were killed at work"
+    );
+}
+
+fn rekey(stage: &Stage, chain: &Path, seed: u32) -> Command {
+    let mut command = Command::new(tool());
+    command.arg("rekey").arg(chain);
+    command.args(["--private-key", &stage.key("alice.pem")]);
+    match seed % 2 {
+        0 => command.args(["--add-recipient", &stage.key("mallory.pub.pem")]),
+        _ => command.args(["--remove-recipient", &fingerprint(stage, "bob.pub.pem")]),
+    };
+    command
+}
+
+fn fingerprint(stage: &Stage, name: &str) -> String {
+    let key = fs::read(stage.key(name)).unwrap();
+    let key = decryptor_wasm::PublicKey::parse(&key).unwrap();
+    key.fingerprint().unwrap()
+}
+
+#[test]
+fn the_same_rekey_again_completes_one_that_was_killed() {
+    let stage = Stage::new();
+    let due = stage.state(&stage.source(), "alice");
+    // To Alice and Bob.
+    let both = stage.work();
+    copy(&stage.source(), both.path());
+    let mut add = Command::new(tool());
+    add.arg("rekey").arg(both.path());
+    add.args(["--private-key", &stage.key("alice.pem"), "--add-recipient"]);
+    succeeds(add.arg(stage.key("bob.pub.pem")));
+    killed(
+        |seed| {
+            let dir = stage.work();
+            copy(both.path(), dir.path());
+            let command = rekey(&stage, dir.path(), seed);
+            (dir, command)
+        },
+        |seed, chain| {
+            let alice = ["--private-key", &stage.key("alice.pem")];
+            succeeds(Command::new(tool()).arg("verify").arg(chain).args(alice));
+            let again = run(&mut rekey(&stage, chain, seed));
+            // What was complete has no such recipient any more.
+            let gone = seed % 2 == 1 && text(&again).contains("is no recipient of this archive");
+            assert!(again.status.success() || gone, "{}", text(&again));
+            let warned = succeeds(Command::new(tool()).arg("verify").arg(chain));
+            assert!(!text(&warned).contains("warning"), "{}", text(&warned));
+            let left = tree(chain).into_keys().find(|path| path.contains(".rekey"));
+            assert_eq!(left, None);
+            match seed % 2 {
+                0 => stage.is_good(chain, &["alice", "mallory"], &due),
+                _ => {
+                    stage.is_good(chain, &["alice"], &due);
+                    let bob = ["--private-key", &stage.key("bob.pem")];
+                    let closed = run(Command::new(tool()).arg("verify").arg(chain).args(bob));
+                    assert_eq!(closed.status.code(), Some(3), "{}", text(&closed));
+                }
+            }
+            let index = String::from_utf8(tree(chain)["chain.json"].clone()).unwrap();
+            let has = |name| index.matches(&fingerprint(&stage, name)).count();
+            assert_eq!(has("mallory.pub.pem"), if seed % 2 == 0 { 3 } else { 0 });
+            assert_eq!(has("bob.pub.pem"), if seed % 2 == 0 { 3 } else { 0 });
+        },
+    );
+}
+
+/// A moment between two files is met by chance only: these are all that there are.
+#[test]
+fn whatever_a_rekey_had_replaced_the_same_one_completes_it() {
+    let stage = Stage::new();
+    let due = stage.state(&stage.source(), "alice");
+    let done = stage.work();
+    copy(&stage.source(), done.path());
+    succeeds(&mut rekey(&stage, done.path(), 0));
+    let after = tree(done.path());
+    let order = [
+        "encryption.json",
+        "increments/0002/encryption.json",
+        "increments/0003/encryption.json",
+        "chain.json",
+    ];
+    let sums = String::from_utf8(stage.chain["SHA256SUMS"].clone()).unwrap();
+    let kept = |line: &&str| !order.contains(&line[66..].trim_end());
+    let kept: String = sums.split_inclusive('\n').filter(kept).collect();
+    for replaced in 0..=order.len() {
+        let chain = stage.work();
+        copy(&stage.source(), chain.path());
+        fs::write(chain.path().join("SHA256SUMS"), &kept).unwrap();
+        for path in &order[..replaced] {
+            fs::write(chain.path().join(path), &after[*path]).unwrap();
+        }
+        // What was being written, also on a disk that is full.
+        for left in [
+            ".encryption.json.rekey",
+            ".SHA256SUMS.rekey",
+            "increments/0002/.encryption.json.rekey",
+        ] {
+            fs::write(chain.path().join(left), "x").unwrap();
+        }
+        succeeds(Command::new(tool()).arg("verify").arg(chain.path()));
+        succeeds(&mut rekey(&stage, chain.path(), 0));
+        let warned = succeeds(Command::new(tool()).arg("verify").arg(chain.path()));
+        assert!(!text(&warned).contains("warning"), "{}", text(&warned));
+        stage.is_good(chain.path(), &["alice", "mallory"], &due);
+        let mut paths: Vec<String> = tree(chain.path()).into_keys().collect();
+        paths.sort();
+        assert_eq!(paths, stage.chain.keys().cloned().collect::<Vec<_>>());
+    }
+}
+
+/// Chains `c0` to `c3`.
+fn folder_of_chains(stage: &Stage) -> TempDir {
+    let dir = stage.work();
+    for name in 0..4 {
+        copy(&stage.source(), &dir.path().join(format!("c{name}")));
+    }
+    dir
+}
+
+fn prune(all: &Path) -> Command {
+    let mut command = Command::new(tool());
+    command.arg("prune").arg(all).args(["--keep-last", "1"]);
+    command
+}
+
+#[test]
+fn a_killed_prune_leaves_whole_chains_or_none() {
+    let stage = Stage::new();
+    let due = stage.state(&stage.source(), "alice");
+    killed(
+        |_| {
+            let dir = folder_of_chains(&stage);
+            let command = prune(dir.path());
+            (dir, command)
+        },
+        |_, all| {
+            for entry in fs::read_dir(all).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                let whole = tree(&entry.path()) == stage.chain;
+                let doomed = name.starts_with(".pryv-backup-pruned-");
+                assert!(
+                    whole || doomed,
+                    "{name} is no longer whole and has its old name"
+                );
+                // Half a chain does not open.
+                if !whole {
+                    assert!(!entry.path().join("manifest.json").exists(), "{name}");
+                }
+            }
+            succeeds(&mut prune(all));
+            let left: Vec<_> = fs::read_dir(all)
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .collect();
+            assert_eq!(left, [all.join("c3")]);
+            stage.is_good(&left[0], &["alice"], &due);
+        },
+    );
+}
+
+#[test]
+fn a_killed_consolidate_leaves_the_chain_and_no_half_archive() {
+    let stage = Stage::new();
+    let due = stage.state(&stage.source(), "alice");
+    let source = stage.source();
+    let consolidate = |into: &Path| {
+        let mut command = Command::new(tool());
+        command.arg("consolidate").arg(&source);
+        command.args(["--private-key", &stage.key("alice.pem")]);
+        command.arg("--into").arg(into.join("new"));
+        command
+    };
+    killed(
+        |_| {
+            let dir = stage.work();
+            let command = consolidate(dir.path());
+            (dir, command)
+        },
+        |_, dir| {
+            assert!(tree(&source) == stage.chain);
+            if !dir.join("new/manifest.json").exists() {
+                succeeds(&mut consolidate(dir));
+            }
+            assert!(!dir.join("new/.pryv-backup-partial").exists());
+            stage.is_good(&dir.join("new"), &["alice"], &due);
+        },
+    );
+    stage.is_good(&source, &["alice"], &due);
+}
