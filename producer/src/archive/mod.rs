@@ -6,6 +6,6 @@ pub mod write_behind;
 
 pub use write::{
     ArchiveError, ArchiveWriter, Chain, Destination, Finished, IndexDone, IndexWriter, Listing,
-    Options, Sealing, Sink, Staged, Summary, SystemRandom, UserCopy, UserDone, UserWriter,
+    Options, Sealing, Sink, Staged, Summary, SystemRandom, UNNAMED, UserCopy, UserDone, UserWriter,
     page_sha256, sha256_hex,
 };

@@ -29,7 +29,7 @@ use decryptor_wasm::{
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-pub use chain::Chain;
+pub use chain::{Chain, UNNAMED};
 pub use companions::page_sha256;
 pub use index::{IndexDone, IndexWriter};
 pub use sink::Sink;

@@ -13,7 +13,11 @@ use decryptor_wasm::{
 };
 use jiff::Timestamp;
 
-use crate::{archive::read::Folder, archive::sha256_hex, commands::rekey, failure::Failure};
+use crate::{
+    archive::{UNNAMED, read::Folder, sha256_hex},
+    commands::rekey,
+    failure::Failure,
+};
 
 /// Files that desktops put everywhere.
 const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
@@ -141,10 +145,10 @@ fn belongs(path: &str, chain: bool) -> bool {
         ".chain.json.new",
         ".SHA256SUMS.new",
     ];
-    let within = run_of(path).map(|(_, within)| PathKind::of(within));
+    let own = |within: &str| within == UNNAMED || !matches!(PathKind::of(within), PathKind::Stray);
     path == CHAIN
         || left.iter().any(|left| path.starts_with(left))
-        || within.is_some_and(|kind| !matches!(kind, PathKind::Stray))
+        || run_of(path).is_some_and(|(_, within)| own(within))
 }
 
 /// A chain is as old as its newest run, and goes or stays as a whole.

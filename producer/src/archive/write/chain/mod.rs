@@ -25,7 +25,7 @@ const MANIFEST: &str = "manifest.json";
 const ENVELOPE: &str = "encryption.json";
 const INCREMENTS: &str = "increments";
 /// In the folder of a run for as long as it is not named: what has lost its name is told from what never had one.
-const UNNAMED: &str = ".unnamed";
+pub const UNNAMED: &str = ".unnamed";
 
 /// A folder that holds a chain, or is to hold one. Nobody else writes to it while this is there.
 pub struct Chain {
