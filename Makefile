@@ -38,6 +38,7 @@ test-browser: script page ## the page in real browsers only
 	node --test tests/browser/*.test.mjs
 
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
+	@scripts/setup-bench.sh
 	node tests/bench/decrypt.mjs 1 5
 	node tests/browser/bench.mjs
 	cargo run --release --package pryv-backup-tests --bin bench-backup
