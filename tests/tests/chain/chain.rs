@@ -94,6 +94,17 @@ impl<'s> Chain<'s> {
             folder::copy(&self.dir, &alone);
             let _ = fs::remove_dir_all(alone.join("increments"));
             fs::remove_file(alone.join("chain.json")).unwrap();
+            let sums = fs::read_to_string(alone.join("SHA256SUMS")).unwrap();
+            let own = |line: &&str| {
+                let path = &line[66..];
+                path != "chain.json" && !path.starts_with("increments/")
+            };
+            let own: String = sums
+                .lines()
+                .filter(own)
+                .map(|line| format!("{line}\n"))
+                .collect();
+            fs::write(alone.join("SHA256SUMS"), own).unwrap();
         } else {
             folder::copy(&self.dir.join(format!("increments/{run:04}")), &alone);
         }
