@@ -300,6 +300,20 @@ fn runs_are_listed_and_states_looked_into() {
 }
 
 #[test]
+fn what_was_lost_and_is_found_is_no_longer_said_to_be_lost() {
+    let kit = Kit::new();
+    let chain = kit.chain("chain-loss-repaired");
+    for (at, lost) in [("1", true), ("2", false), ("3", false)] {
+        let listed = kit.with_key(&["decrypt", "--list", "--at", at], &chain);
+        let said = text(&listed).contains("lost when the backup was made");
+        assert_eq!(said, lost, "run {at}: {}", text(&listed));
+        let listed = kit.json(&["list", "--at", at], &chain);
+        let losses = listed["archives"][0]["losses"].as_array().unwrap().len();
+        assert_eq!(losses, usize::from(lost), "run {at}");
+    }
+}
+
+#[test]
 fn states_are_compared() {
     let kit = Kit::new();
     let chain = kit.chain("chain");
