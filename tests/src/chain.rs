@@ -145,7 +145,7 @@ pub fn make(drafts: &[Draft]) -> Made {
                 "full"
             }
             .to_owned(),
-            created_at: 1_700_000_000_000 + i64::from(run),
+            created_at: draft.state.manifest["backupTimestamp"].as_i64().unwrap(),
             mode: match &draft.lock {
                 Lock::None => None,
                 Lock::To(_) => Some("hybrid".to_owned()),

@@ -407,6 +407,12 @@ pub fn cases() -> Vec<Case> {
     let mut mixed = alice.clone();
     mixed[1].lock = to(&["bob", "alice"]);
     mixed[2].lock = to(&["bob"]);
+    // An attachment that the first run could not read.
+    let mut repaired = alice.clone();
+    let lost = json!([{"userId": "u1", "collection": "attachments", "path": "users/u1/attachments/f1", "what": "it was gone"}]);
+    repaired[0].state.content.remove("users/u1/attachments/f1");
+    repaired[0].state.manifest["losses"] = lost.clone();
+    repaired[0].state.manifest["users"][0]["losses"] = lost;
     // Alice, then Bob; one passphrase, then another; a passphrase, then Alice.
     let mut handed = alice.clone();
     handed[1].lock = to(&["bob"]);
@@ -453,6 +459,9 @@ pub fn cases() -> Vec<Case> {
         Case::made("chain-two-wrong-keys", "the run that none of them opens is named", make(&handed).files, Files::new())
             .args(&[bobs, ["--private-key", "{keys}/mallory.pem"]].concat())
             .nothing().exit(3).says("run 1: none of the 2 private keys opens it: wrong private key"),
+        good("chain-loss-repaired", "what a run lost and a later one brought is not lost", &repaired, 3).says("all good"),
+        Case::made("chain-loss-at-1", "and is in the state before", make(&repaired).files, Files::new())
+            .also(&["--at", "1", "--verify"]).nothing().says("users/u1/attachments/f1: lost when the backup was made: it was gone"),
         broken("chain-missing", "a run that is listed is not there", |made| {
             made.replace(2, Files::new());
             made.sum();

@@ -300,6 +300,68 @@ fn runs_are_listed_and_states_looked_into() {
 }
 
 #[test]
+fn a_chain_that_was_handed_on_opens_with_the_keys_of_all() {
+    let kit = Kit::new();
+    let chain = kit.at("handed");
+    copy(&kit.chain("chain-two-keys"), &chain);
+    let (dir, first) = (chain.to_str().unwrap(), format!("{}@1", chain.display()));
+    let (copied, mallory) = (kit.at("copied"), kit.key("mallory.pub.pem"));
+    let (into, mallory) = (copied.to_str().unwrap(), mallory.to_str().unwrap());
+    let (alice, bob) = (kit.key("alice.pem"), kit.key("bob.pem"));
+    let keys = [
+        "--private-key",
+        alice.to_str().unwrap(),
+        "--private-key",
+        bob.to_str().unwrap(),
+    ];
+    for args in [
+        &["verify", dir][..],
+        &["decrypt", "--verify", dir],
+        &["--verify-only", "--restore", dir],
+        &["list", dir],
+        &["stats", dir],
+        &["extract", "--user", "alice", dir],
+        &["cat", dir, "users/u1/account.jsonl"],
+        &["diff", &first, dir],
+        &["consolidate", dir, "--into", into],
+        &["rekey", dir, "--add-recipient", mallory],
+    ] {
+        let done = run(Command::new(tool()).args(args).args(keys));
+        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", text(&done));
+        if args[0] == "list" || args[0] == "rekey" {
+            continue;
+        }
+        // One of them does not do, and it is said for which run.
+        let _ = fs::remove_dir_all(&copied);
+        let done = run(Command::new(tool()).args(args).args(&keys[2..]));
+        assert_eq!(done.status.code(), Some(3), "{args:?}: {}", text(&done));
+        let said = text(&done);
+        assert!(
+            said.contains("run 1: wrong private key"),
+            "{args:?}: {said}"
+        );
+    }
+    let opened = run(Command::new(tool())
+        .args(["verify", dir, "--private-key"])
+        .arg(kit.key("mallory.pem")));
+    assert_eq!(opened.status.code(), Some(0), "{}", text(&opened));
+}
+
+#[test]
+fn what_was_lost_and_is_found_is_no_longer_said_to_be_lost() {
+    let kit = Kit::new();
+    let chain = kit.chain("chain-loss-repaired");
+    for (at, lost) in [("1", true), ("2", false), ("3", false)] {
+        let listed = kit.with_key(&["decrypt", "--list", "--at", at], &chain);
+        let said = text(&listed).contains("lost when the backup was made");
+        assert_eq!(said, lost, "run {at}: {}", text(&listed));
+        let listed = kit.json(&["list", "--at", at], &chain);
+        let losses = listed["archives"][0]["losses"].as_array().unwrap().len();
+        assert_eq!(losses, usize::from(lost), "run {at}");
+    }
+}
+
+#[test]
 fn states_are_compared() {
     let kit = Kit::new();
     let chain = kit.chain("chain");

@@ -234,6 +234,73 @@ fn a_killed_run_leaves_whole_backups_or_none() {
     stage.good(&["verify", "all/d00"]);
 }
 
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap().as_millis() as u64
+}
+
+#[test]
+fn a_backup_that_is_yet_to_be_made_does_not_push_out_the_newest() {
+    let stage = stage(3);
+    let clock = stage.at("all/clock");
+    copy(&stage.at("archive"), &clock);
+    date(&clock, Some(now() + 3 * DAY / 2));
+    let rules = ["--keep-last", "1", "--keep-daily", "1", "--json"];
+    let done = stage.json_of(&[&["prune", "all"], &rules[..]].concat(), 5);
+    assert_eq!(names(&stage), ["clock", "d00"]);
+    assert_eq!(done["future"].as_array().unwrap().len(), 1, "{done}");
+    assert_eq!(done["kept"].as_array().unwrap().len(), 1, "{done}");
+    let said = stage.run(&["prune", "all", "--keep-last", "1"]);
+    assert_eq!(said.status.code(), Some(5), "{}", text(&said));
+    assert!(
+        text(&said).contains("dated in the future"),
+        "{}",
+        text(&said)
+    );
+    // Clocks may be apart a little.
+    date(&clock, Some(now() + DAY / 2));
+    stage.good(&["prune", "all", "--keep-last", "1"]);
+    assert_eq!(names(&stage), ["clock"]);
+}
+
+#[test]
+fn a_chain_has_its_time_from_its_newest_run_and_not_from_its_index() {
+    let stage = stage(2);
+    let how = [
+        "--recipient-pubkey",
+        "key.pub.pem",
+        "--incremental",
+        "--state-dir",
+        "state",
+    ];
+    stage.backup_with("all/chain", &how);
+    stage.backup_with("all/chain", &how);
+    let place = stage.at("all/chain/chain.json");
+    let old = fs::read(&place).unwrap();
+    let sums = fs::read_to_string(stage.at("all/chain/SHA256SUMS")).unwrap();
+    let own = ["verify", "all/chain", "--private-key", "key.pem"];
+    stage.good(&own);
+    for (name, value, says) in [
+        ("createdAt", Value::from(1), "when it was made"),
+        ("mode", Value::from("symmetric"), "how it is locked"),
+        ("recipients", serde_json::json!([]), "who can open it"),
+    ] {
+        let mut index: Value = serde_json::from_slice(&old).unwrap();
+        index["runs"][1][name] = value;
+        let new = serde_json::to_vec(&index).unwrap();
+        let mended = sums.replace(&sha256_hex(&old), &sha256_hex(&new));
+        fs::write(&place, new).unwrap();
+        fs::write(stage.at("all/chain/SHA256SUMS"), mended).unwrap();
+        stage.good(&own[..2]);
+        let said = stage.run(&own);
+        assert_eq!(said.status.code(), Some(4), "{name}: {}", text(&said));
+        let says = format!("damaged: chain.json: says otherwise than run 2 itself {says}");
+        assert!(text(&said).contains(&says), "{}", text(&said));
+        stage.good(&["prune", "all", "--keep-last", "2"]);
+        assert_eq!(names(&stage), ["chain", "d00"]);
+    }
+}
+
 #[test]
 fn a_chain_is_as_old_as_its_newest_run_and_stays_or_goes_whole() {
     let stage = stage(3);
@@ -253,7 +320,7 @@ fn a_chain_is_as_old_as_its_newest_run_and_stays_or_goes_whole() {
     // Made now, long after the others.
     let done = stage.json(&["prune", "all", "--json", "--keep-last", "2"]);
     assert_eq!(names(&stage), ["chain", "d00"], "{done}");
-    assert_eq!(done["kept"][0]["timeFrom"], "chain");
+    assert_eq!(done["kept"][0]["timeFrom"], "envelope");
     let index = fs::read(stage.at("all/chain/chain.json")).unwrap();
     let index: Value = serde_json::from_slice(&index).unwrap();
     assert_eq!(done["kept"][0]["archiveId"], index["runs"][1]["archiveId"]);
@@ -273,7 +340,14 @@ fn a_chain_is_as_old_as_its_newest_run_and_stays_or_goes_whole() {
     fs::create_dir_all(stage.at("all/chain/increments/0003")).unwrap();
     fs::write(stage.at("all/chain/increments/0003/manifest.json"), "x").unwrap();
     copy(&stage.at("archive"), &stage.at("all/newer"));
-    date(&stage.at("all/newer"), Some(9 * NOW / 8));
+    date(&stage.at("all/newer"), Some(now() + DAY / 2));
+    // Nor is what a change of recipients left.
+    for left in [
+        ".SHA256SUMS.rekey",
+        "increments/0002/.encryption.json.rekey",
+    ] {
+        fs::write(stage.at("all/chain").join(left), "x").unwrap();
+    }
     let held = fs::File::open(stage.at("all/chain")).unwrap();
     held.lock().unwrap();
     stage.good(&["prune", "all", "--keep-last", "1"]);

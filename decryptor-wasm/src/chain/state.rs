@@ -91,30 +91,32 @@ impl Opened {
 ///
 /// # Errors
 /// When there is no such user.
-pub fn state(runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
+pub fn state(mut runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
     let mut work = Work::new(&runs);
     work.choose(only_user)?;
+    for run in &mut runs {
+        for file in std::mem::take(&mut run.plan.files) {
+            work.file(run.run, file, only_user.is_some());
+        }
+    }
     for run in runs {
         for loss in run.manifest.losses {
             let user = loss.user_id.as_ref();
             let gone = user.is_some_and(|id| !work.has(id, run.run));
-            if !gone && !work.losses.contains(&loss) {
+            if !gone && !work.losses.contains(&loss) && !work.is_there(&loss, run.run) {
                 work.losses.push(loss);
             }
         }
         for (path, json) in run.manifests {
             match PathKind::of(&path) {
                 PathKind::UserManifest { user } if work.has(&user, run.run) => {
-                    work.said(user, json);
+                    work.said(run.run, user, json);
                 }
                 PathKind::Manifest => work.manifest = json,
                 _ => {}
             }
         }
         work.findings(run.run, run.plan.findings, only_user.is_some());
-        for file in run.plan.files {
-            work.file(run.run, file, only_user.is_some());
-        }
     }
     work.end()
 }
@@ -200,10 +202,11 @@ impl Work {
     }
 
     /// Notes what a run says of a user.
-    fn said(&mut self, user: String, json: Vec<u8>) {
+    fn said(&mut self, run: u32, user: String, json: Vec<u8>) {
         let said = Record::parse(&json).ok();
         let lost = said.and_then(|said| serde_json::from_str(said.get("losses")?).ok());
-        let lost: Vec<Loss> = lost.unwrap_or_default();
+        let mut lost: Vec<Loss> = lost.unwrap_or_default();
+        lost.retain(|loss| !self.is_there(loss, run));
         let (last, losses) = self.said.entry(user).or_default();
         *last = json;
         for loss in lost {
@@ -211,6 +214,20 @@ impl Work {
                 losses.push(loss);
             }
         }
+    }
+
+    /// Whether what a run lost is there all the same: an attachment that another run brought.
+    fn is_there(&self, loss: &Loss, run: u32) -> bool {
+        let path = loss.path.as_deref();
+        path.is_some_and(|path| self.is_brought(path, run))
+    }
+
+    fn is_brought(&self, path: &str, but_for: u32) -> bool {
+        let file = self
+            .files
+            .get(path)
+            .filter(|file| file.collection.is_none());
+        file.is_some_and(|file| file.parts.iter().all(|part| part.run != but_for))
     }
 
     fn findings(&mut self, run: u32, findings: Vec<Finding>, one_user: bool) {
@@ -223,7 +240,8 @@ impl Work {
             // What was lost of somebody who is gone, or in a full that came after, is no matter of this state.
             let gone = finding.severity == Severity::Note
                 && kind.user().is_some_and(|user| !self.has(user, run));
-            if others || gone {
+            let repaired = finding.code == "loss" && self.is_brought(&finding.path, run);
+            if others || gone || repaired {
                 continue;
             }
             if run > 1 {

@@ -5,12 +5,16 @@ mod unit;
 
 use std::path::PathBuf;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use self::unit::{Unit, Units};
 use super::{lock, print_json, verify};
 use crate::{answer, note};
 use crate::{cli::PruneArgs, failure::Failure, interrupt, report::printable};
+
+/// A clock may be wrong by that.
+const ALLOWED_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,6 +24,8 @@ struct Pruned {
     removed: Vec<Listed>,
     /// Damaged backups that were met before a good one was found; they are left alone.
     damaged: Vec<Listed>,
+    /// Backups that say that they are yet to be made: they fill no rule, and are left alone.
+    future: Vec<Listed>,
     /// What is no backup.
     left_alone: Vec<Other>,
     /// What an earlier run had begun to remove.
@@ -33,7 +39,7 @@ struct Listed {
     archive_id: String,
     /// RFC 3339.
     time: String,
-    /// `envelope`, `manifest`, `chain` (its newest run), or `file` (when manifest.json was written).
+    /// `envelope`, `manifest`, or `file` (when manifest.json was written); of a chain, those of its newest run.
     time_from: &'static str,
     why: Vec<String>,
 }
@@ -56,7 +62,8 @@ impl Listed {
     }
 }
 
-/// Decides, verifies, removes, and says so. Exit code 4 when there is no good backup, 5 when damaged ones were met.
+/// Decides, verifies, removes, and says so. Exit code 4 when there is no good backup, 5 when damaged ones were met, or some from the
+/// future.
 pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
     let keep = &args.keep;
     if keep.keep_last + keep.keep_daily + keep.keep_weekly + keep.keep_monthly == 0 {
@@ -82,6 +89,7 @@ pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
             args.dir.display()
         )));
     }
+    let future = take_future(&mut archives);
     let damaged = take_damaged(&mut archives, args)?;
     let times: Vec<_> = archives.iter().map(|unit| unit.time).collect();
     let reasons = keep::reasons(&times, keep);
@@ -90,6 +98,7 @@ pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
         kept: Vec::new(),
         removed: Vec::new(),
         damaged,
+        future,
         left_alone: others
             .into_iter()
             .map(|(path, why)| Other { path, why })
@@ -123,7 +132,18 @@ pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
     } else {
         show(&pruned);
     }
-    Ok(if pruned.damaged.is_empty() { 0 } else { 5 })
+    let clean = pruned.damaged.is_empty() && pruned.future.is_empty();
+    Ok(if clean { 0 } else { 5 })
+}
+
+/// Takes out those that are dated later than clocks can be apart: one of them would pass for the newest, and the newest would go.
+fn take_future(archives: &mut Vec<Unit>) -> Vec<Listed> {
+    let latest = Timestamp::now() + ALLOWED_AHEAD;
+    // Newest first.
+    let count = archives.partition_point(|unit| unit.time > latest);
+    let future = archives.drain(..count);
+    let why = || vec!["dated in the future".to_owned()];
+    future.map(|unit| Listed::of(&unit, why())).collect()
 }
 
 /// Verifies from the newest on until one is good, which is then the first of `archives`; those before it are taken out.
@@ -181,6 +201,9 @@ fn show(pruned: &Pruned) {
     }
     for listed in &pruned.damaged {
         note!("{}", printable(&line("damaged, left alone:", listed)));
+    }
+    for listed in &pruned.future {
+        note!("{}", printable(&line("left alone:", listed)));
     }
     for other in &pruned.left_alone {
         let line = format!("left alone: {}: {}", other.path.display(), other.why);

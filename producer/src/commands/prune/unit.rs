@@ -30,7 +30,7 @@ pub struct Unit {
     pub path: PathBuf,
     /// When the backup was made.
     pub time: Timestamp,
-    /// Where that is known from: `envelope`, `manifest`, `chain` or `file`.
+    /// Where that is known from: `envelope`, `manifest` or `file`; of a chain, those of its newest run.
     pub time_from: &'static str,
     /// SHA-256 of `manifest.json` as stored; of a chain, that of its newest run.
     pub id: String,
@@ -98,9 +98,20 @@ fn unit(path: &Path) -> Result<Unit, String> {
     if chain {
         return whole_chain(path, &folder);
     }
+    let (id, time, time_from) = made(&folder)?;
+    Ok(Unit {
+        path: path.to_owned(),
+        time,
+        time_from,
+        id,
+        _lock: None,
+    })
+}
+
+/// The id of an archive, or of a run, and when it was made.
+fn made(folder: &Folder) -> Result<(String, Timestamp, &'static str), String> {
     let manifest = folder.read("manifest.json").map_err(|e| e.to_string())?;
-    let sealed = has("encryption.json");
-    let (time, time_from) = if sealed {
+    let (time, time_from) = if folder.has("encryption.json") {
         if !manifest.starts_with(MAGIC) {
             return Err("its manifest.json is not the encrypted one that it should be".to_owned());
         }
@@ -117,19 +128,14 @@ fn unit(path: &Path) -> Result<Unit, String> {
     let (time, time_from) = match told {
         Some(time) => (time, time_from),
         None => {
-            let written = fs::metadata(path.join("manifest.json")).and_then(|m| m.modified());
+            let place = folder.path().join("manifest.json");
+            let written = fs::metadata(place).and_then(|m| m.modified());
             let written = written.map_err(|e| e.to_string())?;
             let time = Timestamp::try_from(written).map_err(|e| e.to_string())?;
             (time, "file")
         }
     };
-    Ok(Unit {
-        path: path.to_owned(),
-        time,
-        time_from,
-        id: sha256_hex(&manifest),
-        _lock: None,
-    })
+    Ok((sha256_hex(&manifest), time, time_from))
 }
 
 /// Whether a path is one of an archive, or of a chain and what its runs leave when they die.
@@ -151,17 +157,19 @@ fn belongs(path: &str, chain: bool) -> bool {
         || run_of(path).is_some_and(|(_, within)| own(within))
 }
 
-/// A chain is as old as its newest run, and goes or stays as a whole.
+/// A chain is as old as its newest run says itself, and goes or stays as a whole.
 fn whole_chain(path: &Path, folder: &Folder) -> Result<Unit, String> {
     let lock = super::lock(path, "a backup").map_err(|failure| failure.message)?;
     let index = folder.read(CHAIN).map_err(|e| e.to_string())?;
     let index = Index::parse(&index).map_err(|e| e.to_string())?;
     let newest = index.runs.last().ok_or("its chain.json names no run")?;
-    let time = Timestamp::from_millisecond(newest.created_at).map_err(|e| e.to_string())?;
+    let newest_folder = folder.run(index.runs.len() as u32);
+    let (_, time, time_from) =
+        made(&newest_folder).map_err(|why| format!("its newest run: {why}"))?;
     Ok(Unit {
         path: path.to_owned(),
         time,
-        time_from: "chain",
+        time_from,
         id: newest.archive_id.clone(),
         _lock: Some(lock),
     })

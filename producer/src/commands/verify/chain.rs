@@ -1,8 +1,16 @@
 //! All runs of a chain, each by itself, then the state that they come to.
 
-use decryptor_wasm::{DataKey, Envelope, Error, ErrorKind, Result, chain::Index, plan::Severity};
+use decryptor_wasm::{
+    DataKey, Envelope, Error, ErrorKind, Result,
+    chain::{CHAIN, Index, IndexRun},
+    plan::Severity,
+};
 
-use super::{inside, report::Report};
+use super::{
+    inside,
+    report::Report,
+    sums::{self, Sums},
+};
 use crate::{
     archive::read::{Archive, Choice, Folder, links},
     commands::decrypt::report::sentence,
@@ -30,6 +38,7 @@ pub fn verify(
     let mut all = Report::outside(id);
     all.opened = true;
     all.runs = Some(links.count());
+    let mut interrupted = None;
     for run in (1..=links.count()).rev() {
         if links.require(run, run).is_err() {
             continue;
@@ -41,6 +50,13 @@ pub fn verify(
         match Archive::open_one(folder.run(run), Choice::default(), unlock) {
             Ok(archive) => {
                 links.opened(run, &archive.manifest);
+                if let Some(listed) = links.run(run) {
+                    match said(listed, &archive, folder)? {
+                        Said::AsListed => {}
+                        Said::Interrupted(what) => interrupted = Some(what),
+                        Said::Otherwise(what) => all.damaged.push(what),
+                    }
+                }
                 let one = inside::verify(&archive, jobs, tally)?;
                 let named = |sentences: Vec<String>| sentences.into_iter().map(of_run);
                 all.damaged.extend(named(one.damaged));
@@ -60,6 +76,7 @@ pub fn verify(
             Err(error) => return Err(error),
         }
     }
+    all.warnings.extend(interrupted);
     let (wrong, odd): (Vec<_>, Vec<_>) = links
         .findings()
         .partition(|finding| finding.severity == Severity::Error);
@@ -77,4 +94,48 @@ pub fn verify(
         all.warnings.extend(warnings);
     }
     Ok(all)
+}
+
+/// What a run says of itself in the clear, held against what the list of runs says of it.
+enum Said {
+    AsListed,
+    /// The list was left behind by a change of recipients.
+    Interrupted(String),
+    Otherwise(String),
+}
+
+fn said(listed: &IndexRun, archive: &Archive, root: &Folder) -> Result<Said> {
+    const ENVELOPE: &str = "encryption.json";
+    let of_run = archive.folder();
+    let envelope = match of_run.has(ENVELOPE) {
+        true => Some(Envelope::parse(&of_run.read(ENVELOPE)?)?),
+        false => None,
+    };
+    let otherwise = |what: &str| {
+        Ok(Said::Otherwise(format!(
+            "{CHAIN}: says otherwise than run {} itself {what}; one of the two was changed",
+            listed.run
+        )))
+    };
+    if listed.mode.as_deref() != envelope.as_ref().map(|e| e.mode().name()) {
+        return otherwise("how it is locked");
+    }
+    let made = match &envelope {
+        Some(envelope) => envelope.created_at(),
+        None => Some(archive.manifest.backup_timestamp),
+    };
+    if made.is_some_and(|made| made != listed.created_at) {
+        return otherwise("when it was made");
+    }
+    let recipients = envelope.iter().flat_map(|e| e.recipients());
+    if recipients.map(|r| &r.fingerprint).eq(&listed.recipients) {
+        return Ok(Said::AsListed);
+    }
+    // While that lasts, the sums leave the list out.
+    if root.has(sums::NAME) && Sums::read(root)?.0.get(CHAIN).is_none() {
+        return Ok(Said::Interrupted(format!(
+            "{CHAIN}: names other recipients than the runs do: a change of recipients was interrupted; `pryv-backup rekey` completes it"
+        )));
+    }
+    otherwise("who can open it")
 }
