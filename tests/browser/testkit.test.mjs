@@ -25,6 +25,8 @@ const SAID_AS = new Map([
 const IMPOSSIBLE = new Map([
   ['missing-key-file', 'a file that is not there cannot be chosen'],
   ['chain-no-such-run', 'runs are chosen from a list'],
+  ['chain-index-and-runs-lost', 'the page does not look into SHA256SUMS'],
+  ['chain-key-and-passphrase', 'the page takes a key or a passphrase'],
   ['chain-two-keys', 'the page takes one key'],
   ['chain-two-passphrases', 'the page takes one passphrase'],
   ['chain-two-wrong-keys', 'the page takes one key'],

@@ -66,6 +66,8 @@ impl Cli {
             Some(Command::Verify(args)) => args.json,
             Some(Command::List(args) | Command::Stats(args)) => args.json,
             Some(Command::Diff(args)) => args.json,
+            // Otherwise records are answered.
+            Some(Command::Extract(args)) => args.json && args.out.is_some(),
             Some(Command::Rekey(args)) => args.json,
             Some(Command::Consolidate(args)) => args.json,
             Some(Command::Prune(args)) => args.json,
