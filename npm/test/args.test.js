@@ -11,6 +11,13 @@ test('flags with a value take it after a space or an equals sign', () => {
   assert.equal(options.engine, 'auto');
 });
 
+test('keys and passphrases may be given several times, other options once', () => {
+  const options = parseArgs(['--list', '--private-key', 'a', '--private-key=b', '--passphrase-file', 'c', '--passphrase-file', 'd']);
+  assert.deepEqual(options.privateKey, ['a', 'b']);
+  assert.deepEqual(options.passphraseFile, ['c', 'd']);
+  assert.throws(() => parseArgs(['--list', '--at', '1', '--at', '2']), /--at is given twice/);
+});
+
 for (const [args, message] of /** @type {Array<[string[], RegExp]>} */ ([
   [['--nope'], /unknown option --nope/],
   [['--out'], /--out needs a value/],
