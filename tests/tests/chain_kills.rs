@@ -16,6 +16,7 @@ use std::{
 
 use pryv_backup_tests::{
     command::{run, text, tool},
+    disk::SmallDisk,
     folder::{copy, tree},
 };
 use tempfile::TempDir;
@@ -233,6 +234,41 @@ fn whatever_a_rekey_had_replaced_the_same_one_completes_it() {
         paths.sort();
         assert_eq!(paths, stage.chain.keys().cloned().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn on_a_full_disk_a_rekey_leaves_nothing_in_the_way() {
+    let stage = Stage::new();
+    let due = stage.state(&stage.source(), "alice");
+    let small = stage.dir.path().join("small");
+    let Some(disk) = SmallDisk::mount(small, "size=400k") else {
+        return;
+    };
+    let chain = disk.0.join("chain");
+    copy(&stage.source(), &chain);
+    // Whatever room is left, a page more each time, until it is enough.
+    let filler = disk.0.join("filler");
+    let mut refused = 0;
+    for pages in 0..32 {
+        let room = rustix::fs::statvfs(&disk.0).unwrap();
+        let free = (room.f_bavail * room.f_frsize) as usize;
+        fs::write(&filler, vec![1; free.saturating_sub(pages * 4096)]).unwrap();
+        let done = run(&mut rekey(&stage, &chain, 0));
+        fs::remove_file(&filler).unwrap();
+        let left = tree(&chain)
+            .into_keys()
+            .find(|path| path.contains(".rekey"));
+        assert_eq!(left, None);
+        succeeds(Command::new(tool()).arg("verify").arg(&chain));
+        if done.status.success() {
+            break;
+        }
+        assert_eq!(done.status.code(), Some(1), "{}", text(&done));
+        refused += 1;
+    }
+    assert!(refused > 0);
+    succeeds(&mut rekey(&stage, &chain, 0));
+    stage.is_good(&chain, &["alice", "mallory"], &due);
 }
 
 /// Chains `c0` to `c3`.

@@ -200,6 +200,8 @@ fn the_first_run_does_not_pass_for_a_chain_whose_index_is_lost() {
             assert!(!into.exists(), "{args:?}");
         }
         assert!(tree(&chain) == before);
+        let closed = run(Command::new(tool()).arg("list").arg(&chain));
+        assert_eq!(closed.status.code(), Some(4), "{}", text(&closed));
         let listed = kit.with_key(&["decrypt", "--list", "--at", "1"], &chain);
         assert_eq!(listed.status.code(), Some(0), "{}", text(&listed));
     }

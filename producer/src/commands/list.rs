@@ -15,7 +15,7 @@ use super::{expected, open, print_json, secrets, warn};
 use crate::{answer, note};
 use crate::{
     archive::{
-        read::{Archive, Choice, Folder, links},
+        read::{Archive, Choice, Folder, links, lost_index},
         sha256_hex,
     },
     cli::{KeyArgs, LookArgs},
@@ -106,6 +106,9 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
 fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
     let folder = Folder::new(dir);
     let files = folder.list()?;
+    if let (Some(lost), false) = (lost_index(&folder)?, args.at == Some(1)) {
+        return Err(lost.into());
+    }
     let sealed = super::verify::is_sealed(&files);
     let envelope = if files.iter().any(|(path, _)| path == "encryption.json") {
         Some(Envelope::parse(&folder.read("encryption.json")?)?)

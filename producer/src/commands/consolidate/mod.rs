@@ -1,33 +1,26 @@
 //! `consolidate`: one plain archive of what another holds, sealed anew, and verified before it gets its name.
 
+mod sealing;
+
 use std::{
     cell::OnceCell,
-    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
 use decryptor_wasm::{
-    Envelope, Error, FileEntry, Kdf, Mode, PublicKey, UserEntry, chain::caution, layout::PathKind,
-    plan::PlannedFile,
+    Error, FileEntry, UserEntry, chain::caution, layout::PathKind, plan::PlannedFile,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
 
-use super::{
-    ask_twice,
-    decrypt::refuse_inside,
-    print_json, public_key, read_passphrase, schedule,
-    secrets::{Opener, Secrets},
-    verify, warn,
-};
+use super::{decrypt::refuse_inside, print_json, schedule, secrets::Secrets, verify, warn};
 use crate::{answer, note};
 use crate::{
     archive::{
         ArchiveError, ArchiveWriter, Finished, Listing, Options, Sealing, UserDone,
         read::{Archive, Choice, Folder, GunzipCheck},
     },
-    cli::{ConsolidateArgs, KdfArg},
+    cli::ConsolidateArgs,
     failure::Failure,
     interrupt,
     progress::{self, Goal, Manner, Tally},
@@ -68,11 +61,11 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     if warn(&source) != 0 {
         return Err(damaged("the backup is damaged, as named above"));
     }
-    let sealing = match sealing(args)? {
+    let sealing = match sealing::asked_for(args)? {
         Some(sealing) => sealing,
         None => match newest.into_inner() {
             None => Sealing::None,
-            Some((envelope, opener)) => same(&envelope, opener, &secrets)?,
+            Some((envelope, opener)) => sealing::same(&envelope, opener, &secrets)?,
         },
     };
     let _graceful = interrupt::finish_gracefully();
@@ -117,70 +110,6 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         answer!("{}", done.verified.summary());
     }
     Ok(code)
-}
-
-/// The lock that was asked for.
-fn sealing(args: &ConsolidateArgs) -> Result<Option<Sealing>, Failure> {
-    if !args.recipient_pubkey.is_empty() {
-        let files = args.recipient_pubkey.iter();
-        let keys = files.map(|path| public_key(path));
-        return Ok(Some(Sealing::Recipients(keys.collect::<Result<_, _>>()?)));
-    }
-    let passphrase = match (&args.encrypt_passphrase, &args.encrypt_passphrase_file) {
-        (Some(None), _) => ask_twice("New passphrase for the backup: ")?,
-        (Some(Some(passphrase)), _) => Zeroizing::new(passphrase.clone()),
-        (None, Some(file)) => read_passphrase(file)?,
-        (None, None) => return Ok(None),
-    };
-    let kdf = match args.kdf {
-        KdfArg::Scrypt => Kdf::Scrypt,
-        KdfArg::Pbkdf2 => Kdf::Pbkdf2,
-    };
-    Ok(Some(Sealing::Passphrase { passphrase, kdf }))
-}
-
-/// For the same people, under a data key of its own: who could once open the archive has not got that one. An envelope holds no public
-/// keys, so that of each recipient must come with a private key that is given.
-fn same(
-    envelope: &Envelope,
-    opener: Opener<'_>,
-    secrets: &Secrets<'_>,
-) -> Result<Sealing, Failure> {
-    let opened_with = match opener {
-        Opener::Private(private) => private.public_key(),
-        Opener::Passphrase(passphrase) => {
-            let kdf = match envelope.mode() {
-                Mode::SymmetricPbkdf2 => Kdf::Pbkdf2,
-                _ => Kdf::Scrypt,
-            };
-            let passphrase = Zeroizing::new(passphrase.to_owned());
-            return Ok(Sealing::Passphrase { passphrase, kdf });
-        }
-    };
-    if envelope.recipients().is_empty() {
-        // Pryv's own tool encrypts to one.
-        return Ok(Sealing::Recipients(vec![opened_with]));
-    }
-    let mut own: BTreeMap<String, PublicKey> = BTreeMap::new();
-    for private in secrets.private().all() {
-        let public = private?.public_key();
-        own.insert(public.fingerprint()?, public);
-    }
-    let (mut found, mut unknown) = (Vec::new(), Vec::new());
-    for recipient in envelope.recipients() {
-        match own.remove(&recipient.fingerprint) {
-            Some(public) => found.push(public),
-            None => unknown.push(recipient.fingerprint.as_str()),
-        }
-    }
-    if unknown.is_empty() {
-        return Ok(Sealing::Recipients(found));
-    }
-    Err(Failure::usage(format!(
-        "the copy gets a data key of its own, and a backup does not hold the public keys of those who can open it: give --recipient-pubkey \
-         PEM for each who is to open the copy (or the private keys of all who can now; missing: {})",
-        unknown.join(", ")
-    )))
 }
 
 fn damaged(what: &str) -> Failure {
