@@ -216,7 +216,7 @@ export async function openArchive (source, { engine: choice = 'auto', unlock, us
 async function sumsOfChain (source, listing) {
   if (!listing.some(([path]) => path === SUMS)) return undefined;
   const { content } = await readStored(source, SUMS);
-  return content.includes(` ${CHAIN}`) || content.includes(' increments/') ? content : undefined;
+  return content.includes(CHAIN) || content.includes('increments/') ? content : undefined;
 }
 
 /** @param {Uint8Array} bytes */
