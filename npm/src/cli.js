@@ -83,7 +83,7 @@ async function work (options, env, script) {
 function givenSecrets (options, env) {
   return {
     privateKey: options.privateKey?.map((path) => readSecretFile(path, 'private key')),
-    privateKeyPassphrase: options.privateKeyPassphrase ?? env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE,
+    privateKeyPassphrase: options.privateKeyPassphrase ?? (env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE || undefined),
     passphrase: options.passphraseFile?.map(readPassphraseFile) ?? options.passphrase ?? (env.PRYV_BACKUP_PASSPHRASE || undefined),
   };
 }
