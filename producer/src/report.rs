@@ -2,10 +2,7 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
-use decryptor_wasm::{
-    Mode,
-    manifest::{Loss, UserStats},
-};
+use decryptor_wasm::manifest::{Loss, UserStats};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
@@ -286,8 +283,6 @@ fn is_zero(number: &u64) -> bool {
 fn encryption(sealing: &Sealing) -> &'static str {
     match sealing {
         Sealing::None => "none",
-        Sealing::Same { envelope, .. } if envelope.mode() == Mode::Hybrid => "recipients",
-        Sealing::Same { .. } => "passphrase",
         Sealing::Recipients(_) => "recipients",
         Sealing::Passphrase { .. } => "passphrase",
     }

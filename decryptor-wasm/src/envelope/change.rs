@@ -1,4 +1,4 @@
-//! An envelope made from another one: for other recipients, or with what it lacks.
+//! An envelope made from another one: for other recipients, or with the moment of the backup.
 
 use base64ct::{Base64, Encoding};
 use serde_json::Value;
@@ -62,12 +62,6 @@ impl Envelope {
             mode: self.mode,
             json,
         })
-    }
-
-    /// The same with the check of its data key, which an archive with an inventory must have.
-    pub fn with_key_check(mut self, key: &DataKey) -> Self {
-        self.json.key_check = Some(Base64::encode_string(&key.check_value()));
-        self
     }
 
     /// The same with the moment of the backup, in milliseconds since 1970: for whoever sorts backups without their keys.

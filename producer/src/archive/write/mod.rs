@@ -62,13 +62,6 @@ pub enum Sealing {
         /// How it becomes a key.
         kdf: Kdf,
     },
-    /// As another archive, whose envelope and data key these are.
-    Same {
-        /// Its envelope.
-        envelope: Box<Envelope>,
-        /// What it opens to.
-        key: DataKey,
-    },
 }
 
 /// How an archive is written.
@@ -248,9 +241,6 @@ impl ArchiveWriter {
             }
             Sealing::Passphrase { passphrase, kdf } => {
                 Envelope::for_passphrase(*kdf, passphrase, &mut SystemRandom)?
-            }
-            Sealing::Same { envelope, key } => {
-                (envelope.as_ref().clone().with_key_check(key), key.clone())
             }
         };
         let created_at = self.options.created_at;
