@@ -94,15 +94,17 @@ export async function open (tab, { folder, packed, privateKey, keyText, passphra
     await tab.click('.key-card details:has(textarea) summary');
     await tab.fill('[data-input=key-text]', keyText);
     await tab.click('.key-card details:has(textarea) button');
-    await tab.waitForSelector('.key-card button[type=submit]');
+    await tab.waitForSelector('.key-card button[type=submit], .notice.error');
   }
   if (at !== undefined) await tab.selectOption('.key-card [data-runs]', at);
   const field = tab.locator('[name=passphrase]');
   if (passphrase !== undefined && await field.count() > 0) await field.fill(passphrase);
   if (expectId !== undefined) {
-    await tab.click('.key-card details:has([name=expect]) summary');
+    if (!await tab.isVisible('[name=expect]')) await tab.click('.key-card details:has([name=expect]) summary');
     await tab.fill('[name=expect]', expectId);
   }
+  const refused = await errorOf(tab);
+  if (refused !== undefined) return refused;
   const submit = tab.locator('.key-card button[type=submit]');
   if (await submit.count() === 0) return { kind: 'key', message: 'the page asks for a private key' };
   await submit.click();

@@ -2,17 +2,18 @@
 import { aboutView } from './about/view.js';
 import { archiveView } from './archive/view.js';
 import { openView, OpenState } from './open/view.js';
-import { CallError } from './rpc.js';
-import { Client } from './rpc.js';
+import { CallError, Client } from './rpc.js';
+import { Saving, type SavedThing } from './save/saving.js';
 import { LANGUAGES, language, setLanguage, t, type Key, type Language } from './texts/index.js';
 import type { ArchiveInfo, Outcome } from './types.js';
 import { h, put } from './ui/dom.js';
 import { icon } from './ui/icons.js';
 import { Task } from './ui/task.js';
+import { Trail } from './ui/trail.js';
 import { startWorker, type EngineReport } from './worker-start.js';
 
-/** One screen. */
-export interface View { title: Key, element: HTMLElement, close?: () => void }
+/** One screen. One that can `redraw` itself stays as it is when the language changes. */
+export interface View { title: Key, element: HTMLElement, close?: () => void, shown?: () => void, redraw?: () => void, scroll?: number }
 
 export interface Verification {
   state: 'running' | 'done' | 'stopped' | 'failed'
@@ -23,11 +24,17 @@ export interface Verification {
   error?: string
 }
 
-/** What was saved during this visit, for the evidence report. */
-export interface SavedThing { what: string, where: string, at: number, user?: string, outcome?: Outcome, files: Array<{ path: string, size: number, sha256: string }> }
-
-/** An archive that is open. */
-export interface Opened { info: ArchiveInfo, verification: Verification, saved: SavedThing[], expectId?: string, verified: EventTarget }
+/** An archive that is open; `changes` tells when its check or what was saved of it has changed. */
+export interface Opened {
+  info: ArchiveInfo
+  verification: Verification
+  saved: SavedThing[]
+  /** The id that was asked for and that it has. */
+  expectId?: string
+  /** Of a chain: the id that was asked for when another state was opened. */
+  otherId?: string
+  changes: EventTarget
+}
 
 export class App {
   client!: Client;
@@ -35,70 +42,88 @@ export class App {
   engineChoice: 'auto' | 'wasm' = 'auto';
   opened: Opened | undefined;
   open = new OpenState();
-  #trail: Array<() => View> = [];
+  readonly saving = new Saving(this);
+  #trail = new Trail(() => this.render());
   #view: View | undefined;
   #main = h('main', { id: 'main', tabindex: '-1' });
   #header = h('header', { class: 'top' });
+  #aside = h('div', { class: 'aside' });
+  /** Writing that would be cut off by leaving. */
+  #writing = 0;
 
   constructor (private readonly place: HTMLElement) {}
 
   async start (): Promise<void> {
     put(this.place, h('a', { class: 'skip', href: '#main', onclick: (event: Event) => { event.preventDefault(); this.#main.focus(); } }, t('skip')),
-      this.#header, this.#main, h('footer', { class: 'foot' }));
-    addEventListener('popstate', (event) => this.#back(Number(event.state?.n ?? 0)));
+      this.#header, this.#aside, this.#main, h('footer', { class: 'foot' }));
     addEventListener('pagehide', () => this.lock());
-    history.replaceState({ n: 0 }, '');
+    addEventListener('beforeunload', (event) => { if (this.#writing > 0) event.preventDefault(); });
+    // What misses its place is not opened in place of the page.
+    for (const type of ['dragover', 'drop']) addEventListener(type, (event) => event.preventDefault());
     await this.#startWorker();
     this.home();
   }
 
   /** Shows the first screen. */
   home (): void {
-    this.#trail = [];
-    this.go(() => openView(this));
+    this.#trail.start(() => openView(this));
   }
 
   /** Shows a screen, one step further. */
   go (make: () => View): void {
-    this.#trail.push(make);
-    if (this.#trail.length > 1) history.pushState({ n: this.#trail.length - 1 }, ''); // a number, no private data
-    this.render();
+    this.#trail.go(make);
   }
 
   back (): void {
     history.back();
   }
 
-  /** Draws the current screen anew. */
+  /** Leads from the first screen to the backup that is open. */
+  resume (): void {
+    if (this.#trail.further) history.forward();
+    else this.go(() => archiveView(this));
+  }
+
+  /** Draws the current screen. */
   render (): void {
-    this.#view?.close?.();
+    if (this.#view !== undefined) this.#view.scroll = scrollY;
+    // What lies over the screen before is not of this one.
+    for (const dialog of document.querySelectorAll('dialog')) dialog.remove();
+    const view = this.#trail.view();
+    if (view === undefined) return;
+    const first = this.#view === undefined;
+    this.#view = view;
     document.documentElement.lang = language();
+    document.title = `${t(view.title)} – ${t('brand')}`;
     this.#drawHeader();
     put(this.place.querySelector('.foot') as HTMLElement, h('p', null, t('footer')));
-    const make = this.#trail.at(-1);
-    if (make === undefined) return;
-    this.#view = make();
-    put(this.#main, this.#view.element);
-    scrollTo(0, 0);
+    put(this.#main, view.element);
+    view.shown?.();
+    this.saving.draw(view.element, this.#aside);
+    scrollTo(0, view.scroll ?? 0);
     const heading = this.#main.querySelector('h1');
     heading?.setAttribute('tabindex', '-1');
-    if (this.#trail.length > 1) heading?.focus();
+    if (!first) heading?.focus({ preventScroll: true });
   }
 
   /** Takes an archive that was unlocked, and begins to verify it. */
   take (info: ArchiveInfo, expectId: string | undefined): void {
-    const verification: Verification = { state: 'running', task: new Task(t('verify.running')), startedAt: Date.now(), seconds: 0 };
-    this.opened = { info, verification, saved: [], expectId, verified: new EventTarget() };
-    void this.verify();
+    this.#set(info, expectId);
     this.go(() => archiveView(this));
   }
 
   /** Takes another state of the same chain; what was saved of the one before stays in the report. */
   takeInstead (info: ArchiveInfo): void {
-    const saved = this.opened?.saved ?? [];
-    this.#trail = this.#trail.slice(0, 1);
-    this.take(info, undefined);
-    this.opened?.saved.push(...saved);
+    const before = this.opened;
+    this.#set(info, before?.expectId ?? before?.otherId).saved.push(...before?.saved ?? []);
+    this.#trail.replace(() => archiveView(this));
+  }
+
+  #set (info: ArchiveInfo, id: string | undefined): Opened {
+    const same = id?.toLowerCase() === info.id;
+    this.opened = { info, verification: begun(), saved: [], changes: new EventTarget(), ...(id === undefined ? {} : same ? { expectId: id } : { otherId: id }) };
+    void this.verify();
+    return this.opened;
   }
 
   /** Checks every file; the result is in `opened.verification`. */
@@ -106,9 +131,8 @@ export class App {
     const { opened } = this;
     if (opened === undefined) return;
     const started = performance.now();
-    const verification: Verification = { state: 'running', task: new Task(t('verify.running')), startedAt: Date.now(), seconds: 0 };
-    opened.verification = verification;
-    opened.verified.dispatchEvent(new Event('change'));
+    const verification = opened.verification = begun();
+    this.changed(opened);
     try {
       verification.outcome = await this.client.call<Outcome>('verify', {}, verification.task.options());
       verification.state = 'done';
@@ -117,15 +141,32 @@ export class App {
       verification.error = (error as Error).message;
     }
     verification.seconds = (performance.now() - started) / 1000;
-    opened.verified.dispatchEvent(new Event('change'));
+    this.changed(opened);
+  }
+
+  /** Notes what was saved, for the evidence report. */
+  note (saved: SavedThing): void {
+    this.opened?.saved.push(saved);
+    if (this.opened !== undefined) this.changed(this.opened);
+  }
+
+  changed (opened: Opened): void {
+    opened.changes.dispatchEvent(new Event('change'));
+  }
+
+  /** While it runs, the browser asks before it leaves the page. */
+  async writing<T> (work: () => Promise<T>): Promise<T> {
+    this.#writing++;
+    try {
+      return await work();
+    } finally {
+      this.#writing--;
+    }
   }
 
   /** Forgets everything: the worker ends, and with it the key and what was read. */
   lock (): void {
-    this.client.close();
-    this.opened = undefined;
-    this.open = new OpenState();
-    history.replaceState({ n: 0 }, '');
+    this.#forget();
     void this.#startWorker();
     this.home();
   }
@@ -133,11 +174,16 @@ export class App {
   /** Starts again with the other cipher. */
   async useEngine (choice: 'auto' | 'wasm'): Promise<void> {
     this.engineChoice = choice;
-    this.client.close();
+    this.#forget();
+    await this.#startWorker();
+    this.#trail.redraw();
+  }
+
+  #forget (): void {
     this.opened = undefined;
     this.open = new OpenState();
-    await this.#startWorker();
-    this.render();
+    this.saving.locked();
+    this.client.close();
   }
 
   async #startWorker (): Promise<void> {
@@ -150,16 +196,11 @@ export class App {
     }
   }
 
-  #back (n: number): void {
-    if (this.opened === undefined && this.#trail.length <= 1) return;
-    this.#trail = this.#trail.slice(0, Math.max(1, n + 1));
-    this.render();
-  }
-
   #drawHeader (): void {
     const languages = h('select', { 'aria-label': t('language'), onchange: (event: Event) => {
       setLanguage((event.target as HTMLSelectElement).value as Language);
-      this.render();
+      this.#trail.redraw();
+      this.#header.querySelector('select')?.focus();
     } }, LANGUAGES.map(([code, name]) => h('option', { value: code, lang: code, selected: code === language() }, name)));
     put(this.#header,
       h('div', { class: 'brand' }, icon('shield'), h('span', null, t('brand'))),
@@ -168,4 +209,8 @@ export class App {
         h('button', { type: 'button', class: 'quiet', onclick: () => this.go(() => aboutView(this)) }, t('about')),
         this.opened !== undefined && h('button', { type: 'button', class: 'lock', onclick: () => this.lock() }, icon('lock'), t('lock'))));
   }
+}
+
+function begun (): Verification {
+  return { state: 'running', task: new Task('verify.running'), startedAt: Date.now(), seconds: 0 };
 }

@@ -30,6 +30,7 @@ export interface IndexInfo {
   total: number
   /** Without trashed, deleted and earlier versions. */
   live: number
+  /** All types and streams, each with the number of its live records. */
   types: Array<[string, number]>
   streams: Array<[string, number]>
   /** Numeric events by stream and type. */

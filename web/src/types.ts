@@ -81,6 +81,13 @@ export interface Outcome {
   records: number
   damaged: Finding[]
   exported: ExportedFile[]
+  /** How much of it is of which user, by id. */
+  ofUser: Map<string, { files: number, records: number }>
+}
+
+/** The id of the user whose file this is, in an archive or in a run of a chain. */
+export function userOf (path: string): string | undefined {
+  return /^(?:increments\/\d+\/)?users\/([^/]+)\//.exec(path)?.[1];
 }
 
 export interface ExportedFile { path: string, size: number, sha256: string }

@@ -12,7 +12,7 @@ export function factRows (app: App): Array<[string, Child]> {
   if (info === undefined) return [];
   return [
     [t('facts.id'), h('code', { class: 'id' }, info.id)],
-    [t('facts.made'), info.made === null ? t('unknown') : dateTime(info.made, true)],
+    [t('facts.made'), info.made === null ? t('unknown') : dateTime(info.made, 'zone')],
     ...(info.chain === null ? [] : [[t('facts.run'), runOf(info.chain)] as [string, Child]]),
     [t('facts.by'), info.producer === '' ? t('facts.by.pryv') : alien(info.producer)],
     [t('facts.domain'), alien(info.domain || t('unknown'))],

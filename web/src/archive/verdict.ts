@@ -1,30 +1,36 @@
 // The result of the check, in a sentence and in detail.
 import type { App } from '../app.js';
 import { maybe, t } from '../texts/index.js';
-import type { Finding } from '../types.js';
+import { userOf, type Finding, type UserInfo } from '../types.js';
 import { alien, h, put, type Child } from '../ui/dom.js';
 import { bytes, number, span } from '../ui/format.js';
 import { icon } from '../ui/icons.js';
+import { limitsOf, proofText, proofsOf, type Proof } from './proofs.js';
 
 export type Verdict = 'running' | 'good' | 'partly' | 'bad' | 'stopped';
 
-/** What may be claimed. */
-export function verdictOf (app: App): Verdict {
-  const opened = app.opened;
-  if (opened === undefined || opened.verification.state === 'running') return 'running';
-  if (opened.info.findings.some(({ severity }) => severity === 'error')) return 'bad';
-  const { state, outcome } = opened.verification;
-  if (state !== 'done' || outcome === undefined) return 'stopped';
-  if (outcome.damaged.length > 0) return 'bad';
-  return opened.info.inventoried ? 'good' : 'partly';
+/** Whether a path concerns a user: their own, or what the whole archive stands on. */
+export function concerns (path: string, user: UserInfo | undefined): boolean {
+  const of = userOf(path);
+  return user === undefined || of === user.userId || (of === undefined && !/^(increments\/\d+\/)?platform\//.test(path));
 }
 
-/** Everything wrong, warned of and noted, once each. */
-export function allFindings (app: App): Finding[] {
-  const opened = app.opened;
+/** Everything wrong, warned of and noted, once each; of one user, what concerns that user. */
+export function findingsOf (app: App, user?: UserInfo): Finding[] {
+  const { opened } = app;
   if (opened === undefined) return [];
-  const rest = opened.info.findings.filter(({ severity }) => severity !== 'error');
-  return [...(opened.verification.outcome?.damaged ?? opened.info.findings.filter(({ severity }) => severity === 'error')), ...rest];
+  const { findings } = opened.info;
+  const errors = opened.verification.outcome?.damaged ?? findings.filter(({ severity }) => severity === 'error');
+  return [...errors, ...findings.filter(({ severity }) => severity !== 'error')].filter(({ path }) => concerns(path, user));
+}
+
+/** What may be claimed, of the archive or of one user in it. */
+export function verdictOf (app: App, user?: UserInfo): Verdict {
+  const { opened } = app;
+  if (opened === undefined || opened.verification.state === 'running') return 'running';
+  if (findingsOf(app, user).some(({ severity }) => severity === 'error')) return 'bad';
+  if (opened.verification.state !== 'done') return 'stopped';
+  return opened.info.inventoried ? 'good' : 'partly';
 }
 
 const LOOK: Record<Verdict, [string, string]> = {
@@ -42,9 +48,9 @@ export function verdictCard (app: App): HTMLElement {
   const body = [
     h('div', { role: 'status' }, h('h2', { 'data-verdict': verdict }, t(`verdict.${verdict}`))),
     verdict === 'running' ? verification.task.element : h('p', null, explanation(app)),
-    verification.error !== undefined && verdict === 'stopped' && h('p', null, alien(verification.error, { lang: 'en' })),
+    verification.state === 'failed' && verdict === 'stopped' && verification.error !== undefined && h('p', null, alien(verification.error, { lang: 'en' })),
   ];
-  const findings = allFindings(app).filter(({ code }) => code !== 'no-inventory');
+  const findings = findingsOf(app).filter(({ code }) => code !== 'no-inventory');
   return h('section', { class: `notice verdict ${look}`, 'aria-label': t('verify.title') },
     icon(sign),
     h('div', { class: 'grow' }, body,
@@ -58,22 +64,24 @@ export function verdictCard (app: App): HTMLElement {
 function explanation (app: App): string {
   const info = app.opened?.info;
   const verdict = verdictOf(app);
-  if (verdict === 'bad') return t('verdict.bad.what', { n: allFindings(app).filter(({ severity }) => severity === 'error').length });
+  if (verdict === 'bad') return t('verdict.bad.what', { n: findingsOf(app).filter(({ severity }) => severity === 'error').length });
   if (verdict === 'partly') return t(info?.encrypted === true ? 'verdict.partly.sealed' : 'verdict.partly.cleartext');
   if (verdict === 'stopped') return t('verdict.stopped.what');
   return t(info?.encrypted === true ? 'verdict.good.sealed' : 'verdict.good.cleartext');
 }
 
 function guarantees (app: App): HTMLElement {
-  const info = app.opened?.info;
-  const item = (proven: boolean, text: string) => h('li', { class: proven ? 'yes' : 'no' }, icon(proven ? 'check' : 'warning'), h('span', null, text));
-  const inventoried = info?.inventoried === true;
-  const sealed = info?.encrypted === true;
   return h('details', null, h('summary', null, t('proof.title')), h('ul', { class: 'proofs' },
-    item(sealed, t(sealed ? 'proof.sealed' : 'proof.cleartext')),
-    item(inventoried, t(inventoried ? 'proof.complete' : sealed ? 'proof.incomplete.sealed' : 'proof.incomplete.cleartext')),
-    item(app.opened?.expectId !== undefined, t(app.opened?.expectId !== undefined ? 'proof.id' : 'proof.noid')),
-    item(false, t('proof.origin'))));
+    proofsOf(app).map(proofItem),
+    limitsOf(app).map((key) => h('li', { class: 'limit' }, icon('info'), h('span', null, h('span', { class: 'tag note' }, t('result.limit')), ' ', t(key))))));
+}
+
+const SIGN: Record<Proof['result'], string> = { passed: 'check', failed: 'stop', open: 'warning' };
+
+/** One line of what was checked, with its result. */
+export function proofItem (proof: Proof): HTMLElement {
+  return h('li', { class: proof.result, 'data-proof': proof.name, 'data-result': proof.result }, icon(SIGN[proof.result]),
+    h('span', null, h('span', { class: `tag ${proof.result}` }, t(`result.${proof.result}`)), ' ', t(proofText(proof))));
 }
 
 /** Findings by severity; a long list is cut, and can be opened. */

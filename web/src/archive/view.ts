@@ -8,6 +8,7 @@ import { t } from '../texts/index.js';
 import type { ArchiveInfo } from '../types.js';
 import { alien, h, put } from '../ui/dom.js';
 import { bytes, dateTime, number } from '../ui/format.js';
+import { icon } from '../ui/icons.js';
 import { usersTable } from '../users/view.js';
 import { factRows } from './facts.js';
 import { runChooser } from './runs.js';
@@ -20,7 +21,7 @@ export function archiveView (app: App): View {
   const verdict = h('div');
   const drawVerdict = () => put(verdict, verdictCard(app));
   drawVerdict();
-  opened.verified.addEventListener('change', drawVerdict);
+  opened.changes.addEventListener('change', drawVerdict);
   const { chain } = info;
   const problem = h('div');
   const show = async (run: number) => {
@@ -39,10 +40,10 @@ export function archiveView (app: App): View {
       h('div', { class: 'row' },
         h('button', { type: 'button', class: 'primary', onclick: () => app.go(() => saveView(app)) }, t('save.all')),
         h('button', { type: 'button', onclick: () => app.go(() => reportView(app)) }, t('report.title')))),
-    chain !== null && chain.runs.length > 1 && h('section', { class: 'card' }, runChooser(t('runs.other'), chain.runs, chain.run, (run) => void show(run)), problem),
+    chain !== null && chain.runs.length > 1 && h('section', { class: 'card' }, runChooser(t('runs.other'), chain.runs, chain.run, (run) => void show(run)), opened.otherId !== undefined && h('p', { class: 'notice partly', 'data-otherid': true }, icon('warning'), h('span', null, t('proof.otherid'))), problem),
     verdict,
     h('section', { class: 'card', 'aria-labelledby': 'users-h' }, h('h2', { id: 'users-h' }, t('users.title'), ' ', h('span', { class: 'count' }, number(info.users.length))), usersTable(app)),
     h('section', { class: 'card', 'aria-labelledby': 'facts-h' }, h('h2', { id: 'facts-h' }, t('facts.title')),
       h('dl', { class: 'facts' }, factRows(app).map(([name, value]) => [h('dt', null, name), h('dd', null, value)]))));
-  return { title: 'archive.title', element, close: () => opened.verified.removeEventListener('change', drawVerdict) };
+  return { title: 'archive.title', element, shown: drawVerdict, close: () => opened.changes.removeEventListener('change', drawVerdict) };
 }

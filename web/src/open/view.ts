@@ -6,9 +6,11 @@ import type { ArchiveInfo, Chosen } from '../types.js';
 import { runChooser } from '../archive/runs.js';
 import { alien, freshId, h, put } from '../ui/dom.js';
 import { bytes } from '../ui/format.js';
+import { shownText } from '../ui/shown.js';
 import { icon } from '../ui/icons.js';
 import type { Choice } from '../worker/session.js';
-import { canPickFolder, fromDrop, fromInput, pickFolder } from './folder.js';
+import { canPickFolder, fromDrop, fromInput, pickFolder, type Found } from './folder.js';
+import { knownProblem } from './problems.js';
 
 /** What was given so far; it lives as long as the first screen does. */
 export class OpenState {
@@ -18,6 +20,9 @@ export class OpenState {
   key: Uint8Array | undefined;
   keyName = '';
   keyLocked = false;
+  /** The archive id that is expected, as it was typed. */
+  expect = '';
+  expectWrong = false;
   error: CallError | undefined;
   busy = '';
 
@@ -34,16 +39,23 @@ export function openView (app: App): View {
   const state = app.open;
   const draw = () => put(element,
     h('div', { class: 'intro' }, h('h1', null, t('open.title')), h('p', null, t('open.lead'))),
+    app.opened !== undefined && h('section', { class: 'card' }, h('p', null, t('open.still')),
+      h('button', { type: 'button', class: 'primary', 'data-resume': true, onclick: () => app.resume() }, t('open.resume'))),
     errorBox(state.error),
     backupCard(),
     state.chosen !== undefined && keyCard(state.chosen),
     h('ul', { class: 'promises' }, (['open.promise.offline', 'open.promise.key', 'open.promise.reads'] as const)
       .map((key) => h('li', null, icon('check'), t(key)))));
 
-  const choose = async (find: () => Promise<Choice | undefined> | Choice | undefined) => {
+  const choose = async (find: (found: Found) => Promise<Choice | undefined> | Choice | undefined) => {
     state.error = undefined;
     try {
-      const choice = await find();
+      const choice = await find((files) => {
+        state.busy = t('open.walking', { n: files });
+        const line = element.querySelector('.drop [role=status]');
+        if (line === null) draw();
+        else line.textContent = state.busy;
+      });
       if (choice === undefined) return;
       state.chosen = state.run = undefined;
       state.busy = t('open.reading');
@@ -80,36 +92,41 @@ export function openView (app: App): View {
         h('button', { type: 'button', onclick: () => fileInput.click() }, t('open.packed'))),
       folderInput, fileInput,
       state.busy !== '' && h('p', { role: 'status' }, state.busy));
-    onDrop(card, (data) => void choose(() => fromDrop(data)));
+    onDrop(card, (data) => void choose((found) => fromDrop(data, found)));
     return card;
   };
 
   const keyCard = (chosen: Chosen) => {
-    const [keyText, passphrase, expect] = [freshId(), freshId(), freshId()];
+    const [keyText, passphrase, expect, expectHint] = [freshId(), freshId(), freshId(), freshId()];
     const hybrid = chosen.mode === 'hybrid';
     const takeKey = async (content: Uint8Array, name: string) => {
       state.forgetSecrets();
-      state.key = content;
-      state.keyName = name;
       state.error = undefined;
       try {
         state.keyLocked = await app.client.call<boolean>('keyNeedsPassphrase', content);
+        state.key = content;
+        state.keyName = name;
       } catch (error) {
         state.error = asCallError(error);
       }
       draw();
-      element.querySelector<HTMLElement>('.key-card input[type=password], .key-card .primary')?.focus();
+      element.querySelector<HTMLElement>(state.error === undefined ? '.key-card input[type=password], .key-card .primary' : '.error')?.focus();
     };
-    const keyFile = h('input', { type: 'file', class: 'away', tabindex: '-1', 'aria-hidden': 'true', 'data-input': 'key', onchange: async (event: Event) => {
-      const file = (event.target as HTMLInputElement).files?.[0];
-      if (file === undefined) return;
-      if (file.size > 1 << 20) {
-        state.error = new CallError('key', t('open.key.large'));
-        return draw();
+    const takeKeyFile = async (file: File) => {
+      try {
+        if (file.size > 1 << 20) throw new CallError('key', t('open.key.large'));
+        await takeKey(new Uint8Array(await file.arrayBuffer()), file.name);
+      } catch (error) {
+        state.error = error instanceof CallError ? error : new CallError('key', t('open.key.unread', { name: shownText(file.name) }));
+        draw();
+        element.querySelector<HTMLElement>('.error')?.focus();
       }
-      await takeKey(new Uint8Array(await file.arrayBuffer()), file.name);
+    };
+    const keyFile = h('input', { type: 'file', class: 'away', tabindex: '-1', 'aria-hidden': 'true', 'data-input': 'key', onchange: (event: Event) => {
+      const file = (event.target as HTMLInputElement).files?.[0];
+      if (file !== undefined) void takeKeyFile(file);
     } });
-    const card = h('form', { class: 'card key-card', autocomplete: 'off', onsubmit: (event: Event) => {
+    const card = h('form', { class: 'card key-card', autocomplete: 'off', novalidate: true, onsubmit: (event: Event) => {
       event.preventDefault();
       void unlock(event.currentTarget as HTMLFormElement);
     } },
@@ -144,24 +161,33 @@ export function openView (app: App): View {
         field.type = field.type === 'password' ? 'text' : 'password';
         (event.currentTarget as HTMLElement).setAttribute('aria-pressed', String(field.type === 'text'));
       } }, t('show'))),
-    h('details', null, h('summary', null, t('open.expect')),
+    h('details', { open: state.expect !== '' }, h('summary', null, t('open.expect')),
       h('p', { class: 'field' }, h('label', { for: expect }, t('open.expect.label')),
-        h('input', { id: expect, type: 'text', name: 'expect', autocomplete: 'off', spellcheck: 'false', class: 'mono', pattern: '\\s*[0-9a-fA-F]{64}\\s*' })),
-      h('p', { class: 'hint' }, t('open.expect.hint'))),
+        h('input', { id: expect, type: 'text', name: 'expect', value: state.expect, autocomplete: 'off', spellcheck: 'false', class: 'mono', 'aria-describedby': expectHint, 'aria-invalid': state.expectWrong ? 'true' : undefined,
+          oninput: (event: Event) => { state.expect = (event.target as HTMLInputElement).value.trim(); } })),
+      state.expectWrong
+        ? h('p', { id: expectHint, class: 'field-error', role: 'alert' }, t('open.expect.wrong', { n: [...state.expect].length }))
+        : h('p', { id: expectHint, class: 'hint' }, t('open.expect.hint'))),
     (!hybrid || state.key !== undefined) && h('div', { class: 'row' },
       h('button', { type: 'submit', class: 'primary', disabled: state.busy !== '' }, t('open.go'))),
     keyFile,
     state.busy !== '' && h('p', { role: 'status' }, state.busy));
-    onDrop(card, async (data) => {
+    onDrop(card, (data) => {
       const file = data.files[0];
-      if (file !== undefined && hybrid) await takeKey(new Uint8Array(await file.arrayBuffer()), file.name);
+      if (file !== undefined && hybrid) void takeKeyFile(file);
     });
     return card;
   };
 
   const unlock = async (form: HTMLFormElement) => {
     const value = (name: string) => (form.elements.namedItem(name) as HTMLInputElement | null)?.value;
-    const expectId = value('expect')?.trim() || undefined;
+    const expectId = state.expect === '' ? undefined : state.expect;
+    state.expectWrong = expectId !== undefined && !/^[0-9a-f]{64}$/i.test(expectId);
+    if (state.expectWrong) {
+      draw();
+      element.querySelector<HTMLElement>('[name=expect]')?.focus();
+      return;
+    }
     const typed = value('passphrase');
     state.error = undefined;
     state.busy = t('open.opening');
@@ -175,6 +201,7 @@ export function openView (app: App): View {
       });
       state.busy = '';
       state.forgetSecrets();
+      state.expect = '';
       app.take(info, expectId);
       return;
     } catch (error) {
@@ -186,15 +213,18 @@ export function openView (app: App): View {
   };
 
   draw();
-  return { title: 'open.title', element };
+  return { title: 'open.title', element, shown: draw, redraw: draw };
 }
 
 /** An error: what it is and what to do in the reader's language, then the sentence as the core says it. */
 export function errorBox (error: CallError | undefined): HTMLElement | undefined {
   if (error === undefined) return undefined;
-  return h('div', { class: 'error notice bad', role: 'alert', tabindex: '-1', 'data-kind': error.kind },
-    icon('stop'), h('div', null, h('strong', null, maybe(`error.${error.kind}`, t('error.failed'))),
-    error.fromCore ? [h('p', null, maybe(`advice.${error.kind}`, '')), h('p', { class: 'small' }, alien(error.message, { lang: 'en' }))] : h('p', null, alien(error.message))));
+  const known = error.fromCore ? knownProblem(error.kind, error.message) : undefined;
+  return h('div', { class: 'error notice bad', role: 'alert', tabindex: '-1', 'data-kind': error.kind, 'data-problem': known?.name },
+    icon('stop'), h('div', null, h('strong', null, known === undefined ? maybe(`error.${error.kind}`, t('error.failed')) : t(`problem.${known.name}`, known.gaps)),
+    error.fromCore
+      ? [h('p', null, known === undefined ? maybe(`advice.${error.kind}`, '') : t(`problem.${known.name}.do`, known.gaps)), h('p', { class: 'small' }, alien(error.message, { lang: 'en' }))]
+      : h('p', null, alien(error.message))));
 }
 
 function asCallError (error: unknown): CallError {

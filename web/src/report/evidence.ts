@@ -1,19 +1,42 @@
 // What was seen and done, as data: for the file of a data protection officer, and for programs.
 import type { App } from '../app.js';
-import { allFindings, sentenceOf, verdictOf } from '../archive/verdict.js';
+import { limitsOf, proofsOf, type Proof, type Result } from '../archive/proofs.js';
+import { concerns, findingsOf, sentenceOf, verdictOf, type Verdict } from '../archive/verdict.js';
+import type { Key } from '../texts/index.js';
 import type { UserInfo } from '../types.js';
 
-/** The report; `user` limits it to one. */
+const CHECKED: Record<Proof['name'], string> = {
+  blocks: 'authenticity of every sealed block',
+  structure: 'structure of compressed files and records',
+  complete: 'that no file is missing or added, and size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory',
+  id: 'that it is the expected archive, by its id',
+};
+const RESULT: Record<Result, string> = { passed: 'passed', failed: 'failed', open: 'not completed' };
+const NOT_PROVEN: Partial<Record<Key, string>> = {
+  'proof.origin': 'who made the archive',
+  'proof.newest': 'that it is the newest',
+  'proof.noid': 'that it is the expected archive: no id to compare with was given',
+  'proof.otherid': 'that it is the expected archive: the id that was given is that of another state of this chain',
+  'proof.cleartext': 'that nobody changed it: it is not encrypted',
+  'proof.incomplete.sealed': 'that no file was removed, swapped, or cut between blocks',
+  'proof.incomplete.cleartext': 'that no file was removed, swapped, or cut between blocks',
+};
+/** As the commands have it; none while the check is under way. */
+const EXIT: Record<Verdict, number | null> = { running: null, good: 0, partly: 0, bad: 4, stopped: 1 };
+
+/** The report; with `user`, verdict, findings and counts are of that user. */
 export function evidence (app: App, user?: UserInfo) {
-  const opened = app.opened;
+  const { opened } = app;
   if (opened === undefined) return undefined;
   const { info, verification } = opened;
-  const concerns = (path: string) => user === undefined || !path.startsWith('users/') || path.startsWith(`users/${user.userId}/`);
-  const findings = allFindings(app).filter(({ path }) => concerns(path));
+  const { outcome } = verification;
+  const verdict = verdictOf(app, user);
+  const counts = user === undefined ? outcome : outcome?.ofUser.get(user.userId);
   const iso = (ms: number | null) => (ms === null || Math.abs(ms) > 8.64e15 ? null : new Date(ms).toISOString());
   return {
     report: 'pryv-backup evidence report',
-    version: 1,
+    version: 2,
+    scope: user === undefined ? 'archive' : 'user',
     written: iso(Date.now()),
     page: PAGE_VERSION,
     core: app.engine?.version ?? null,
@@ -35,18 +58,20 @@ export function evidence (app: App, user?: UserInfo) {
     },
     users: (user === undefined ? info.users : [user]).map(({ userId, username, stats }) => ({ userId, username, holds: stats })),
     verification: {
-      verdict: verdictOf(app),
-      exitCode: findings.some(({ severity }) => severity === 'error') ? 4 : verdictOf(app) === 'stopped' ? 1 : 0,
+      verdict,
+      exitCode: EXIT[verdict],
       started: iso(verification.startedAt),
       seconds: Math.round(verification.seconds * 1000) / 1000,
-      filesChecked: verification.outcome?.files ?? 0,
-      recordsChecked: verification.outcome?.records ?? 0,
-      checked: [...(info.encrypted ? ['authenticity of every sealed block'] : []), 'structure of compressed files and records', ...(info.inventoried ? ['size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory', 'that no file is missing or added'] : []), ...(opened.expectId === undefined ? [] : ['that it is the expected archive, by its id'])],
-      notProven: ['who made the archive', 'that it is the newest', ...(info.inventoried ? [] : ['that no file was removed, swapped, or cut between blocks']), ...(info.encrypted ? [] : ['that nobody changed it: it is not encrypted']), ...(opened.expectId === undefined ? ['that it is the expected archive: no id to compare with was given'] : [])],
+      filesChecked: counts?.files ?? 0,
+      recordsChecked: counts?.records ?? 0,
+      checked: proofsOf(app, user).map((proof) => ({ what: CHECKED[proof.name], result: RESULT[proof.result] })),
+      notProven: limitsOf(app).map((key) => NOT_PROVEN[key] ?? key),
+      // Of a report about one user: how the archive as a whole stands, without naming anybody else.
+      ...(user === undefined ? {} : { wholeArchive: { verdict: verdictOf(app), errors: findingsOf(app).filter(({ severity }) => severity === 'error').length } }),
     },
-    findings: findings.map((finding) => ({ severity: finding.severity, code: finding.code, path: finding.path, sentence: sentenceOf(finding) })),
+    findings: findingsOf(app, user).map((finding) => ({ severity: finding.severity, code: finding.code, path: finding.path, sentence: sentenceOf(finding) })),
     exported: opened.saved.filter((saved) => user === undefined || saved.user === undefined || saved.user === user.username)
-      .map((saved) => ({ what: saved.what, user: saved.user ?? null, to: saved.where, at: iso(saved.at), files: saved.files.filter(({ path }) => concerns(path)) })),
+      .map((saved) => ({ what: saved.what, user: saved.user ?? null, to: saved.where, at: iso(saved.at), complete: saved.complete, files: saved.files.filter(({ path }) => concerns(path, user)) })),
   };
 }
 

@@ -1,6 +1,7 @@
 // Where saved bytes go: a file or folder that the user chose, else the browser's downloads.
 import { t } from '../texts/index.js';
 import { CallError } from '../rpc.js';
+import type { ExportedFile } from '../types.js';
 
 export interface Sink {
   /** For people: where it went. */
@@ -27,11 +28,17 @@ export async function fileSink (name: string, type: string): Promise<Sink | unde
       await stream.write(piece);
       return piece.buffer;
     };
-    return { name: handle.name, write, close: () => stream.close(), abort: () => stream.abort() };
+    return { name: handle.name, write, close: () => stream.close(), abort: () => discard(handle, stream) };
   } catch (error) {
     if ((error as DOMException).name === 'AbortError') return undefined;
     throw new CallError('failed', t('save.failed', { why: (error as Error).message }));
   }
+}
+
+/** The browser made the file when it was chosen: an empty one is not left behind. One that was to be replaced is as it was. */
+async function discard (handle: FileSystemFileHandle, stream: FileSystemWritableFileStream): Promise<void> {
+  await stream.abort();
+  if ((await handle.getFile()).size === 0) await (handle as any).remove?.();
 }
 
 /** Collects parts and hands them to the browser's downloads. */
@@ -76,6 +83,8 @@ export class FolderSink {
   /** Of the file that is being written. */
   #stream: FileSystemWritableFileStream | undefined;
   #discard: (() => Promise<void>) | undefined;
+  /** What is there and whole. */
+  readonly written: ExportedFile[] = [];
 
   /** `caseless`: the disk takes `A` and `a` for the same. */
   private constructor (readonly name: string, private readonly root: FileSystemDirectoryHandle, readonly caseless: boolean) {}
@@ -94,7 +103,7 @@ export class FolderSink {
     }
   }
 
-  async take (message: { create?: string, bytes?: Uint8Array<ArrayBuffer>, commit?: true, discard?: true }): Promise<ArrayBuffer | undefined> {
+  async take (message: { create?: string, bytes?: Uint8Array<ArrayBuffer>, commit?: ExportedFile, discard?: true }): Promise<ArrayBuffer | undefined> {
     if (message.create !== undefined) {
       const parts = message.create.split('/');
       const file = parts.pop() ?? '';
@@ -105,9 +114,10 @@ export class FolderSink {
     } else if (message.bytes !== undefined) {
       await this.#stream?.write(message.bytes);
       return message.bytes.buffer;
-    } else if (message.commit === true) {
+    } else if (message.commit !== undefined) {
       await this.#stream?.close();
       this.#settled();
+      this.written.push(message.commit);
     } else if (message.discard === true) await this.abort();
     return undefined;
   }

@@ -22,15 +22,23 @@ export function compact (value: number): string {
   return new Intl.NumberFormat(locale(), size >= 1e5 ? { notation: 'compact', maximumSignificantDigits: 4 } : { maximumSignificantDigits: 6 }).format(value);
 }
 
-/** A time in milliseconds, in the reader's zone. */
-export function dateTime (ms: number, seconds = false): string {
+/** A number with all the digits that it is sure to have. */
+export const exact = (value: number): string => new Intl.NumberFormat(locale(), { maximumSignificantDigits: 15 }).format(value);
+
+/** A time in milliseconds, in the reader's zone; with `zone` that is said too, for what is read elsewhere. */
+export function dateTime (ms: number, exact: boolean | 'zone' = false): string {
   if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) return String(ms);
-  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: seconds ? 'medium' : 'short' }).format(ms);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: exact === 'zone' ? 'long' : exact ? 'medium' : 'short' }).format(ms);
 }
 
 export function date (ms: number): string {
   if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) return String(ms);
   return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(ms);
+}
+
+export function timeOfDay (ms: number, seconds: boolean): string {
+  if (!Number.isFinite(ms) || Math.abs(ms) > 8.64e15) return '';
+  return new Intl.DateTimeFormat(locale(), { timeStyle: seconds ? 'medium' : 'short' }).format(ms);
 }
 
 /** Seconds as a rough span. */

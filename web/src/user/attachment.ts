@@ -18,7 +18,7 @@ export function attachmentCard (looked: LookedAt, attachment: { id?: unknown, fi
   const size = looked.sizes.get(id);
   const place = h('div');
   const fetch = async (take: (bytes: Uint8Array<ArrayBuffer>) => unknown) => {
-    const task = new Task(t('user.reading'));
+    const task = new Task('user.reading');
     put(place, task.element);
     try {
       return await looked.app.client.call<{ path: string, size: number, sha256: string }>('user.attachment', { fileId: id }, task.options((value) => {
@@ -46,12 +46,15 @@ export function attachmentCard (looked: LookedAt, attachment: { id?: unknown, fi
     if (sink === undefined) return;
     try {
       const { app, user } = looked;
-      const done = await fetch((part) => sink.write(part));
-      await sink.close();
-      app.opened?.saved.push({ what: 'attachment', user: user.username, where: sink.name, at: Date.now(), files: [done] });
+      const done = await app.writing(async () => {
+        const end = await fetch((part) => sink.write(part));
+        await sink.close();
+        return end;
+      });
+      app.note({ complete: true, what: 'attachment', user: user.username, where: sink.name, at: Date.now(), files: [done] });
       put(place, h('p', { class: 'small', role: 'status' }, t('save.done'), ' · SHA-256 ', h('code', null, done.sha256)));
     } catch (error) {
-      await sink.abort();
+      await sink.abort().catch(() => {});
       throw error;
     }
   });

@@ -16,7 +16,7 @@ const MOST = 3000;
 
 export function chartsPanel (looked: LookedAt): HTMLElement {
   const place = h('section', { class: 'card charts' });
-  const task = new Task(t('user.reading'));
+  const task = new Task('user.reading');
   put(place, task.element);
   void (async () => {
     try {
@@ -50,7 +50,7 @@ function chartOf (looked: LookedAt, choices: Choice[]): HTMLElement {
   const busy = h('div');
   let current = 0;
   const chart = new LineChart(async (steps, from, to) => {
-    const task = new Task(t('user.reading'));
+    const task = new Task('user.reading');
     const timer = setTimeout(() => put(busy, task.element), 300);
     try {
       return await choices[current].ask(steps, from, to, task);

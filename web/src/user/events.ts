@@ -2,7 +2,7 @@
 import { DELETED, HISTORY, RUNNING, TRASHED, ATTACHED, type Filter, type IndexInfo, type Kind, type QueryResult, type Row } from '../records.js';
 import { CallError } from '../rpc.js';
 import { fileSink } from '../save/sinks.js';
-import { t } from '../texts/index.js';
+import { language, t, type Key } from '../texts/index.js';
 import { alien, freshId, h, put, type Child } from '../ui/dom.js';
 import { dateTime, fileName, number } from '../ui/format.js';
 import { icon } from '../ui/icons.js';
@@ -15,21 +15,26 @@ import type { LookedAt } from './user.js';
 
 const MOST_OPTIONS = 2000;
 
+/** What is asked for: it outlives a panel that is drawn anew. */
+export interface Question { filter: Filter, stream: string, text: string }
+
+export const everything = (): Question => ({ filter: { newestFirst: true }, stream: '', text: '' });
+
 export class EventsPanel {
   readonly element: HTMLElement;
-  #filter: Filter = { newestFirst: true };
-  #stream = '';
-  #text = '';
   #table: VirtualTable<Row>;
   #plot: TimelinePlot;
-  #status = h('p', { class: 'status', role: 'status', 'data-count': '' });
+  #status = h('p', { class: 'status', 'data-count': '' });
+  /** The end of a search is told, not each of its hits. */
+  #spoken = h('p', { class: 'away', role: 'status' });
   #searching = h('div');
+  #exports: HTMLElement;
   #form: HTMLFormElement;
   #info: IndexInfo;
   #run = 0;
   #search: Task | undefined;
 
-  constructor (private readonly looked: LookedAt, private readonly kind: Kind) {
+  constructor (private readonly looked: LookedAt, private readonly kind: Kind, private readonly question: Question) {
     this.#info = looked.info.get(kind) as IndexInfo;
     this.#table = new VirtualTable<Row>({
       label: t(kind === 'events' ? 'tab.events' : 'tab.audit'),
@@ -38,20 +43,22 @@ export class EventsPanel {
       cells: (row) => this.#cells(row),
       open: (row) => void showRecord(looked, kind, row.row),
     });
-    this.#plot = new TimelinePlot((from, to) => this.set({ ...this.#filter, from, to }));
+    this.#plot = new TimelinePlot((from, to) => this.set({ ...question.filter, from, to }));
     this.#form = h('form', { class: 'filters', onsubmit: (event: Event) => { event.preventDefault(); this.#changed(); } });
+    this.#exports = this.#exportButtons();
     this.element = h('div', { class: 'events' },
       h('section', { class: 'card', 'aria-label': t('filter.title') }, this.#form, this.#plot.element),
-      h('section', { class: 'card table-card' }, h('div', { class: 'row spread' }, this.#status, this.#exports()), this.#searching, this.#table.element));
+      h('section', { class: 'card table-card' }, h('div', { class: 'row spread' }, this.#status, this.#exports), this.#spoken, this.#searching, this.#table.element));
     this.#drawForm();
     void this.#ask();
   }
 
   /** Sets another filter. */
   set (filter: Filter): void {
-    this.#stream = filter.streams?.[0] ?? this.#stream;
-    this.#filter = { newestFirst: this.#filter.newestFirst, ...filter };
-    if (filter.streams === undefined) delete this.#filter.streams;
+    const { question } = this;
+    question.stream = filter.streams?.[0] ?? question.stream;
+    question.filter = { newestFirst: question.filter.newestFirst, ...filter };
+    if (filter.streams === undefined) delete question.filter.streams;
     this.#drawForm();
     void this.#ask();
   }
@@ -61,14 +68,14 @@ export class EventsPanel {
     return [
       Number.isNaN(row.time) ? t('unknown') : dateTime(row.time * 1000, true),
       alien(row.type || '—'),
-      this.kind === 'events' ? alien(row.streams.map((id) => this.looked.streamName(id)).join(', ')) : alien(row.streams.map((id) => id.replace(/^access-/, '')).join(', ')),
+      this.kind === 'events' ? alien(row.streams.map((id) => this.looked.streamName(id)).join(', ')) : alien(row.streams.map((id) => this.looked.accessName(id)).join(', ')),
       [flag(TRASHED, 'flag.trashed'), flag(DELETED, 'flag.deleted'), flag(HISTORY, 'flag.history'), flag(RUNNING, 'flag.running'),
         (row.flags & ATTACHED) !== 0 && h('span', { class: 'flag', title: t('event.attachments') }, icon('file')), alien(row.text)],
     ];
   }
 
   #drawForm (): void {
-    const filter = this.#filter;
+    const { filter } = this.question;
     const [stream, type, from, to, text] = [freshId(), freshId(), freshId(), freshId(), freshId()];
     const box = (name: 'trashed' | 'deleted' | 'history' | 'attached') => {
       const id = freshId();
@@ -76,7 +83,7 @@ export class EventsPanel {
     };
     put(this.#form,
       h('p', { class: 'field wide' }, h('label', { for: text }, t('filter.text')),
-        h('input', { id: text, type: 'search', name: 'text', value: this.#text, autocomplete: 'off' }), h('button', { type: 'submit' }, t('filter.search'))),
+        h('input', { id: text, type: 'search', name: 'text', value: this.question.text, autocomplete: 'off' }), h('button', { type: 'submit' }, t('filter.search'))),
       h('p', { class: 'field' }, h('label', { for: stream }, t(this.kind === 'events' ? 'filter.stream' : 'filter.access')),
         h('select', { id: stream, name: 'stream', onchange: () => this.#changed() }, h('option', { value: '' }, t('filter.all')), this.#streamOptions())),
       h('p', { class: 'field' }, h('label', { for: type }, t(this.kind === 'events' ? 'event.type' : 'audit.action')),
@@ -87,34 +94,32 @@ export class EventsPanel {
       h('div', { class: 'checks' },
         this.kind === 'events' && [box('attached'), box('trashed'), box('deleted'), box('history')],
         h('button', { type: 'button', class: 'quiet', 'aria-pressed': String(filter.newestFirst === true), onclick: () => {
-          this.#filter.newestFirst = this.#filter.newestFirst !== true;
+          this.question.filter.newestFirst = this.question.filter.newestFirst !== true;
           this.#drawForm();
           void this.#ask();
         } }, t(filter.newestFirst === true ? 'filter.newest' : 'filter.oldest')),
         h('button', { type: 'button', class: 'quiet', onclick: () => {
-          this.#stream = this.#text = '';
-          this.#filter = { newestFirst: true };
+          Object.assign(this.question, everything());
           this.#drawForm();
           void this.#ask();
         } }, t('filter.reset'))));
   }
 
   #streamOptions (): HTMLElement[] {
-    const counts = new Map(this.#info.streams);
     if (this.kind === 'audit') {
-      return this.#info.streams.slice(0, MOST_OPTIONS).map(([id, count]) => h('option', { value: id, selected: this.#stream === id }, `${shownText(id.replace(/^access-/, ''))} (${number(count)})`));
+      return this.#info.streams.slice(0, MOST_OPTIONS).map(([id, count]) => h('option', { value: id, selected: this.question.stream === id }, `${shownText(this.looked.accessName(id))} (${number(count)})`));
     }
     const options: HTMLElement[] = [];
     const add = (parent: string | null, depth: number) => {
       for (const stream of this.looked.children.get(parent) ?? []) {
         if (options.length >= MOST_OPTIONS || depth > 50) return;
-        options.push(h('option', { value: stream.id, selected: this.#stream === stream.id }, `${'\u2003'.repeat(Math.min(depth, 8))}${shownText(stream.name || stream.id)} (${number(counts.get(stream.id) ?? 0)})`));
+        options.push(h('option', { value: stream.id, selected: this.question.stream === stream.id }, `${'\u2003'.repeat(Math.min(depth, 8))}${shownText(stream.name || stream.id)} (${number(this.looked.below.get(stream.id) ?? 0)})`));
         add(stream.id, depth + 1);
       }
     };
     add(null, 0);
-    for (const [id, count] of counts) {
-      if (!this.looked.streams.has(id) && options.length < MOST_OPTIONS) options.push(h('option', { value: id, selected: this.#stream === id }, `${shownText(id)} (${number(count)})`));
+    for (const [id, count] of this.#info.streams) {
+      if (!this.looked.streams.has(id) && options.length < MOST_OPTIONS) options.push(h('option', { value: id, selected: this.question.stream === id }, `${shownText(id)} (${number(count)})`));
     }
     return options;
   }
@@ -123,16 +128,16 @@ export class EventsPanel {
     const value = (name: string) => (this.#form.elements.namedItem(name) as HTMLInputElement | null)?.value ?? '';
     const ticked = (name: string) => (this.#form.elements.namedItem(name) as HTMLInputElement | null)?.checked === true;
     const type = this.#info.types[Number(value('type')) - 1]?.[0];
-    this.#stream = value('stream');
-    this.#text = value('text').trim();
+    this.question.stream = value('stream');
+    this.question.text = value('text').trim();
     const [from, to] = [value('from'), value('to')];
     // A date that the plot set to the second stays as long as its day is the same.
     const keep = (old: number | undefined, day: string, end: boolean) => (day === '' ? undefined : old !== undefined && dayOf(old) === day ? old : secondsOf(day, end));
-    this.#filter = {
-      newestFirst: this.#filter.newestFirst,
-      streams: this.#stream === '' ? undefined : this.kind === 'events' ? this.looked.withChildren(this.#stream) : [this.#stream],
+    this.question.filter = {
+      newestFirst: this.question.filter.newestFirst,
+      streams: this.question.stream === '' ? undefined : this.kind === 'events' ? this.looked.withChildren(this.question.stream) : [this.question.stream],
       types: type === undefined ? undefined : [type],
-      from: keep(this.#filter.from, from, false), to: keep(this.#filter.to, to, true),
+      from: keep(this.question.filter.from, from, false), to: keep(this.question.filter.to, to, true),
       trashed: ticked('trashed'), deleted: ticked('deleted'), history: ticked('history'), attached: ticked('attached'),
     };
     void this.#ask();
@@ -141,21 +146,22 @@ export class EventsPanel {
   async #ask (): Promise<void> {
     const run = ++this.#run;
     if (this.#search !== undefined) put(this.#searching);
+    this.#exportable(this.question.text === '');
     this.#search?.cancel(); // its hits are no longer wanted
     this.#search = undefined;
     const { client } = this.looked.app;
     const { kind } = this;
-    const filter = this.#filter;
+    const { filter } = this.question;
     const started = performance.now();
     try {
       let result: QueryResult;
-      if (this.#text === '') {
+      if (this.question.text === '') {
         result = await client.call<QueryResult>('user.query', { kind, filter });
       } else {
-        const task = this.#search = new Task(t('filter.searching'));
+        const task = this.#search = new Task('filter.searching');
         put(this.#searching, task.element);
         this.#table.reset(0);
-        result = await client.call<QueryResult>('user.search', { kind, filter, text: this.#text }, task.options((value) => {
+        result = await client.call<QueryResult>('user.search', { kind, filter, text: this.question.text }, task.options((value) => {
           if (run !== this.#run) return;
           put(this.#status, t('filter.found', { n: value.hits }));
           this.#table.grow(value.hits);
@@ -163,10 +169,12 @@ export class EventsPanel {
       }
       if (run !== this.#run) return;
       put(this.#status, t('filter.found', { n: result.count }));
+      put(this.#spoken, t('filter.found', { n: result.count }));
+      this.#exportable(true);
       this.#status.dataset.count = String(result.count);
       this.#status.dataset.ms = String(Math.round(performance.now() - started));
       this.#status.dataset.workerMs = String(Math.round(result.ms));
-      if (this.#text === '') this.#table.reset(result.count);
+      if (this.question.text === '') this.#table.reset(result.count);
       else this.#table.grow(result.count);
       this.#plot.show(await client.call('user.timeline', { kind, filter, steps: this.#plot.steps }));
     } catch (error) {
@@ -174,25 +182,35 @@ export class EventsPanel {
     }
   }
 
-  #exports (): HTMLElement {
-    const save = (as: 'csv' | 'json') => async () => {
+  /** What is saved is what was found: not before it is. */
+  #exportable (yes: boolean): void {
+    for (const button of this.#exports.querySelectorAll('button')) button.disabled = !yes;
+  }
+
+  #exportButtons (): HTMLElement {
+    const save = (as: 'csv' | 'csv;' | 'json') => async () => {
       const { app, user } = this.looked;
-      const sink = await fileSink(fileName(`${user.username}-${this.kind}.${as}`), as === 'csv' ? 'text/csv' : 'application/json');
+      const ending = as === 'json' ? 'json' : 'csv';
+      const sink = await fileSink(fileName(`${user.username}-${this.kind}.${ending}`), as === 'json' ? 'application/json' : 'text/csv');
       if (sink === undefined) return;
-      const task = new Task(t('save.running'));
+      const task = new Task('save.running');
       put(this.#searching, task.element);
       try {
-        const done = await app.client.call<{ records: number, size: number, sha256: string }>('user.export', { kind: this.kind, as }, task.options((value) => sink.write(value.bytes)));
-        await sink.close();
-        app.opened?.saved.push({ what: `${this.kind} as ${as}`, user: user.username, where: sink.name, at: Date.now(), files: [{ path: sink.name, size: done.size, sha256: done.sha256 }] });
+        const done = await app.writing(async () => {
+          const end = await app.client.call<{ records: number, size: number, sha256: string }>('user.export', { kind: this.kind, as }, task.options((value) => sink.write(value.bytes)));
+          await sink.close();
+          return end;
+        });
+        app.note({ complete: true, what: `${this.kind} as ${ending}`, user: user.username, where: sink.name, at: Date.now(), files: [{ path: sink.name, size: done.size, sha256: done.sha256 }] });
         put(this.#searching, h('p', { class: 'small', role: 'status', 'data-exported': done.records }, t('export.done', { n: done.records }), ' ', alien(sink.name)));
       } catch (error) {
-        await sink.abort();
-        put(this.#searching, h('p', { class: 'small', role: 'alert' }, alien((error as Error).message)));
+        await sink.abort().catch(() => {});
+        put(this.#searching, h('p', { class: 'small', role: 'alert' }, (error as CallError).kind === 'interrupted' ? `${t('error.interrupted')}. ${t('export.none')}` : alien((error as Error).message)));
       }
     };
-    return h('div', { class: 'row' }, h('button', { type: 'button', class: 'quiet', 'data-export': 'csv', onclick: save('csv') }, t('export.csv')),
-      h('button', { type: 'button', class: 'quiet', 'data-export': 'json', onclick: save('json') }, t('export.json')));
+    const button = (as: 'csv' | 'csv;' | 'json', key: Key) => h('button', { type: 'button', class: 'quiet', 'data-export': as, onclick: save(as) }, t(key));
+    // Where the comma is in numbers, Excel wants another sign between cells.
+    return h('div', { class: 'row' }, button('csv', 'export.csv'), language() !== 'en' && button('csv;', 'export.csv.excel'), button('json', 'export.json'));
   }
 }
 

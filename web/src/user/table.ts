@@ -24,16 +24,24 @@ export class VirtualTable<R> {
   #pending = false;
   #fetching = false;
   #stale = false;
+  #top = 0;
 
   constructor (private readonly options: TableOptions<R>) {
     this.#scroller = h('div', {
       class: 'v-table', role: 'grid', tabindex: '0', 'aria-label': options.label, 'aria-colcount': options.columns.length,
-      onscroll: () => this.#later(), onkeydown: (event: KeyboardEvent) => this.#key(event),
+      onscroll: () => {
+        this.#top = this.#scroller.scrollTop;
+        this.#later();
+      }, onkeydown: (event: KeyboardEvent) => this.#key(event),
     },
     h('div', { role: 'rowgroup', class: 'v-head' }, h('div', { role: 'row', class: 'v-row', 'aria-rowindex': 1 }, options.columns.map((name) => h('span', { role: 'columnheader' }, name)))),
     this.#spacer);
     this.element = this.#scroller;
-    new ResizeObserver(() => this.#later()).observe(this.#scroller);
+    new ResizeObserver(() => {
+      // A table that was out of the page has forgotten where it was.
+      if (this.#scroller.scrollTop === 0) this.#scroller.scrollTop = this.#top;
+      this.#later();
+    }).observe(this.#scroller);
   }
 
   /** Shows another result. */
@@ -42,7 +50,7 @@ export class VirtualTable<R> {
     this.#generation++;
     this.#rows.clear();
     this.#fetching = false;
-    this.#scroller.scrollTop = 0;
+    this.#scroller.scrollTop = this.#top = 0;
     put(this.#spacer);
     this.grow(count);
   }

@@ -10,11 +10,18 @@ export class LookedAt {
   readonly children = new Map<string | null, Stream[]>();
   readonly sizes: Map<string, number>;
   readonly info = new Map<Kind, IndexInfo>();
+  /** Live events in each stream or below it. */
+  below = new Map<string, number>();
+  readonly #accessNames = new Map<string, string>();
   /** Leads to the events with a filter set. */
   showEvents: (filter: Filter) => void = () => {};
 
   constructor (readonly app: App, readonly user: UserInfo, readonly data: UserData) {
     this.sizes = new Map(data.attachments);
+    for (const line of data.accesses) {
+      const { id, name, headId } = parse(line);
+      if (typeof id === 'string' && typeof name === 'string' && name !== '' && typeof headId !== 'string') this.#accessNames.set(id, name);
+    }
     for (const raw of data.streams) {
       const record = parse(raw);
       if (typeof record.id !== 'string') continue;
@@ -40,9 +47,24 @@ export class LookedAt {
     return all;
   }
 
+  /** Which stream each is in, as the tree shows them. */
+  parents (): Map<string, string> {
+    const parents = new Map<string, string>();
+    for (const [parent, children] of this.children) {
+      if (parent !== null) for (const { id } of children) parents.set(id, parent);
+    }
+    return parents;
+  }
+
   streamName (id: string): string {
     const name = this.streams.get(id)?.name ?? '';
     return name === '' ? id : name;
+  }
+
+  /** The access behind a stream of the audit log: its name, else its id. */
+  accessName (stream: string): string {
+    const id = stream.replace(/^access-/, '');
+    return this.#accessNames.get(id) ?? id;
   }
 
   #circular (stream: Stream): boolean {

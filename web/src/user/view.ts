@@ -2,74 +2,82 @@
 import type { App, View } from '../app.js';
 import { errorBox } from '../open/view.js';
 import { CallError } from '../rpc.js';
-import type { UserData } from '../records.js';
+import type { Kind, UserData } from '../records.js';
+import { reportView } from '../report/view.js';
 import { saveView } from '../save/view.js';
 import { t, type Key } from '../texts/index.js';
 import type { UserInfo } from '../types.js';
-import { alien, freshId, h, put } from '../ui/dom.js';
+import { alien, freshId, h, put, type Child } from '../ui/dom.js';
 import { Task } from '../ui/task.js';
 import { accessesPanel } from './accesses.js';
 import { accountPanel } from './account.js';
 import { chartsPanel } from './charts.js';
-import { EventsPanel } from './events.js';
+import { EventsPanel, everything, type Question } from './events.js';
 import { streamsPanel } from './streams.js';
 import { summaryView } from './summary.js';
 import { LookedAt } from './user.js';
 
 interface Panel { key: Key, make: () => HTMLElement }
 
+/** What a user's view holds on to while it is drawn anew in another language. */
+interface Kept { tab: number, questions: Record<Kind, Question>, looked?: LookedAt, error?: CallError, task: Task }
+
 export function userView (app: App, user: UserInfo): View {
-  const body = h('div');
-  const extra = h('span');
-  const element = h('div', { class: 'user' },
+  const kept: Kept = { tab: 0, questions: { events: everything(), audit: everything() }, task: new Task('user.reading') };
+  const element = h('div', { class: 'user' });
+  const draw = () => put(element,
     h('nav', { class: 'crumbs', 'aria-label': t('crumbs') }, h('button', { type: 'button', class: 'link', onclick: () => app.back() }, t('archive.title')), ' › ', alien(user.username)),
     h('div', { class: 'head' }, h('div', null, h('h1', null, alien(user.username)), h('p', { class: 'lead' }, alien(user.userId, { class: 'mono' }))),
-      h('div', { class: 'row' }, extra, h('button', { type: 'button', 'data-save-user': true, onclick: () => app.go(() => saveView(app, user)) }, t('save.user.short')))),
-    body);
-  void fill(app, user, body, extra);
-  return { title: 'users.title', element, close: () => void app.client.call('user.close').catch(() => {}) };
+      h('div', { class: 'row' },
+        kept.looked !== undefined && h('button', { type: 'button', onclick: () => app.go(() => summaryView(kept.looked as LookedAt)) }, t('summary.open')),
+        h('button', { type: 'button', 'data-report-user': true, onclick: () => app.go(() => reportView(app, user)) }, t('report.title')),
+        h('button', { type: 'button', 'data-save-user': true, onclick: () => app.go(() => saveView(app, user)) }, t('save.user.short')))),
+    kept.error !== undefined ? errorBox(kept.error) : kept.looked === undefined ? kept.task.element : content(kept.looked, kept));
+  draw();
+  void read(app, user, kept).then(draw);
+  return { title: 'users.title', element, redraw: draw, close: () => void app.client.call('user.close').catch(() => {}) };
 }
 
-async function fill (app: App, user: UserInfo, body: HTMLElement, extra: HTMLElement): Promise<void> {
-  const task = new Task(t('user.reading'));
-  put(body, task.element);
+async function read (app: App, user: UserInfo, kept: Kept): Promise<void> {
+  const { client } = app;
   try {
-    const data = await app.client.call<UserData>('user.open', { userId: user.userId }, task.options());
-    const looked = new LookedAt(app, user, data);
-    looked.info.set('events', await app.client.call('user.index', { kind: 'events', expected: user.stats?.events ?? 0 }, task.options()));
-    const events = new EventsPanel(looked, 'events');
-    const panels: Panel[] = [
-      { key: 'tab.events', make: () => events.element },
-      { key: 'tab.charts', make: () => chartsPanel(looked) },
-      { key: 'tab.streams', make: () => streamsPanel(looked) },
-      { key: 'tab.accesses', make: () => accessesPanel(looked) },
-      ...(data.hasAudit ? [{ key: 'tab.audit' as Key, make: () => auditPanel(looked) }] : []),
-      { key: 'tab.account', make: () => accountPanel(looked) },
-    ];
-    const tabs = tabList(panels);
-    looked.showEvents = (filter) => {
-      events.set(filter);
-      tabs.show(0);
-    };
-    const problems = [...data.problems, ...looked.info.get('events')?.problems ?? []];
-    put(extra, h('button', { type: 'button', onclick: () => app.go(() => summaryView(looked)) }, t('summary.open')));
-    put(body,
-      problems.map((problem) => errorBox(new CallError('damaged', problem))),
-      tabs.element);
+    const looked = new LookedAt(app, user, await client.call<UserData>('user.open', { userId: user.userId }, kept.task.options()));
+    looked.info.set('events', await client.call('user.index', { kind: 'events', expected: user.stats?.events ?? 0 }, kept.task.options()));
+    looked.below = new Map(await client.call<Array<[string, number]>>('user.countsBelow', { parents: looked.parents() }));
+    kept.looked = looked;
   } catch (error) {
-    put(body, errorBox(error instanceof CallError ? error : new CallError('failed', (error as Error).message)));
+    kept.error = error instanceof CallError ? error : new CallError('failed', (error as Error).message);
   }
 }
 
+function content (looked: LookedAt, kept: Kept): Child[] {
+  const events = new EventsPanel(looked, 'events', kept.questions.events);
+  const panels: Panel[] = [
+    { key: 'tab.events', make: () => events.element },
+    { key: 'tab.charts', make: () => chartsPanel(looked) },
+    { key: 'tab.streams', make: () => streamsPanel(looked) },
+    { key: 'tab.accesses', make: () => accessesPanel(looked) },
+    ...(looked.data.hasAudit ? [{ key: 'tab.audit' as Key, make: () => auditPanel(looked, kept.questions.audit) }] : []),
+    { key: 'tab.account', make: () => accountPanel(looked) },
+  ];
+  const tabs = tabList(panels, kept);
+  looked.showEvents = (filter) => {
+    events.set(filter);
+    tabs.show(0);
+  };
+  const problems = [...looked.data.problems, ...looked.info.get('events')?.problems ?? []];
+  return [problems.map((problem) => errorBox(new CallError('damaged', problem))), tabs.element];
+}
+
 /** The audit log is read when it is looked at. */
-function auditPanel (looked: LookedAt): HTMLElement {
+function auditPanel (looked: LookedAt, question: Question): HTMLElement {
   const place = h('div');
-  const task = new Task(t('user.reading'));
+  const task = new Task('user.reading');
   put(place, task.element);
   void (async () => {
     try {
       looked.info.set('audit', await looked.app.client.call('user.index', { kind: 'audit', expected: looked.user.stats?.audit ?? 0 }, task.options()));
-      const panel = new EventsPanel(looked, 'audit');
+      const panel = new EventsPanel(looked, 'audit', question);
       put(place, looked.info.get('audit')?.problems.map((problem) => errorBox(new CallError('damaged', problem))), panel.element);
     } catch (error) {
       put(place, errorBox(error instanceof CallError ? error : new CallError('failed', (error as Error).message)));
@@ -78,7 +86,7 @@ function auditPanel (looked: LookedAt): HTMLElement {
   return place;
 }
 
-function tabList (panels: Panel[]): { element: HTMLElement, show: (index: number) => void } {
+function tabList (panels: Panel[], kept: Kept): { element: HTMLElement, show: (index: number) => void } {
   const made = new Map<number, HTMLElement>();
   const panel = h('div', { role: 'tabpanel', id: freshId(), tabindex: '-1' });
   const buttons = panels.map(({ key }, i) => h('button', {
@@ -93,6 +101,7 @@ function tabList (panels: Panel[]): { element: HTMLElement, show: (index: number
     },
   }, t(key)));
   const show = (index: number) => {
+    kept.tab = index;
     buttons.forEach((button, i) => {
       button.setAttribute('aria-selected', String(i === index));
       button.tabIndex = i === index ? 0 : -1;
@@ -105,6 +114,6 @@ function tabList (panels: Panel[]): { element: HTMLElement, show: (index: number
     }
     put(panel, element);
   };
-  show(0);
+  show(kept.tab);
   return { element: h('div', null, h('div', { role: 'tablist', class: 'tabs', 'aria-label': t('tabs') }, buttons), panel), show };
 }

@@ -1,9 +1,9 @@
 import { kindOf, messageOf } from '../../../npm/src/errors.js';
 import { serve, type Job } from '../rpc.js';
-import { chooseEngine, coreVersion, loadCore, privateKeyNeedsPassphrase } from './core.js';
+import { chooseEngine, coreVersion, loadCore } from './core.js';
 import { folderOutput } from './output/folder.js';
 import { ZipWriter } from './output/zip.js';
-import { Session, type Choice, type Secrets } from './session.js';
+import { Session, lockedKey, type Choice, type Secrets } from './session.js';
 import { UserSession } from './user.js';
 import { save, verify, type SaveOptions } from './work.js';
 import type { Filter, Kind } from '../records.js';
@@ -24,7 +24,7 @@ serve({
     return { ...report, version: coreVersion() };
   },
   choose: (choice: Choice) => session.choose(choice),
-  keyNeedsPassphrase: (key: Uint8Array) => privateKeyNeedsPassphrase(key),
+  keyNeedsPassphrase: (key: Uint8Array) => lockedKey(key),
   async unlock (secrets: Secrets) {
     return (await session.unlock(secrets)).info();
   },
@@ -49,13 +49,14 @@ serve({
   'user.index': ({ kind, expected }: { kind: Kind, expected: number }, job: Job) => looking().index(kind, expected, job),
   'user.query': ({ kind, filter }: { kind: Kind, filter: Filter }) => looking().query(kind, filter),
   'user.search': ({ kind, filter, text }: { kind: Kind, filter: Filter, text: string }, job: Job) => looking().search(kind, filter, text, job),
+  'user.countsBelow': ({ parents }: { parents: Map<string, string> }) => looking().countsBelow(parents),
   'user.rows': ({ kind, from, to }: { kind: Kind, from: number, to: number }) => looking().rows(kind, from, to),
   'user.record': ({ kind, row }: { kind: Kind, row: number }) => looking().record(kind, row),
   'user.timeline': ({ kind, filter, steps }: { kind: Kind, filter: Filter, steps: number }) => looking().timeline(kind, filter, steps),
   'user.numeric': ({ stream, type, steps, from, to }) => looking().numeric(stream, type, steps, from, to),
   'user.series': (_: unknown, job: Job) => looking().series(job),
   'user.seriesLine': ({ number, field, steps, from, to }, job: Job) => looking().seriesLine(number, field, steps, from, to, job),
-  'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'json' }, job: Job) => looking().export(kind, as, job),
+  'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'csv;' | 'json' }, job: Job) => looking().export(kind, as, job),
   'user.attachment': ({ fileId }: { fileId: string }, job: Job) => looking().attachment(fileId, job),
 }, (error) => ({ kind: kindOf(error), message: withoutOptions(messageOf(error)) }));
 

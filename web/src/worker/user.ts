@@ -87,6 +87,11 @@ export class UserSession {
     return looking.index.info();
   }
 
+  /** Live events in each stream or below it. */
+  countsBelow (parents: Map<string, string>): Array<[string, number]> {
+    return this.#of('events').index.countsBelow(parents);
+  }
+
   query (kind: Kind, filter: Filter): QueryResult {
     const started = performance.now();
     const looking = this.#of(kind);
@@ -153,9 +158,10 @@ export class UserSession {
   }
 
   /** What the last question found, written out; what is sent is hashed. */
-  async export (kind: Kind, as: 'csv' | 'json', job: Job): Promise<{ records: number, size: number, sha256: string }> {
-    const { index, wanted } = this.#of(kind);
-    const format = as === 'csv' ? csv : json;
+  async export (kind: Kind, as: 'csv' | 'csv;' | 'json', job: Job): Promise<{ records: number, size: number, sha256: string }> {
+    const { index } = this.#of(kind);
+    const wanted = this.#of(kind).wanted.slice(); // what was found when it was asked for
+    const format = as === 'json' ? json : csv(as === 'csv' ? ',' : ';');
     const encoder = new TextEncoder();
     const digest = new Sha256();
     let [records, size] = [0, 0];

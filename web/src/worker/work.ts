@@ -1,7 +1,7 @@
 import { collisionIn } from '../../../npm/src/collision.js';
 import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
 import type { Job } from '../rpc.js';
-import type { ExportedFile, Finding, Outcome, Plan, PlannedFile, Summary } from '../types.js';
+import { userOf, type ExportedFile, type Finding, type Outcome, type Plan, type PlannedFile, type Summary } from '../types.js';
 import type { Archive } from './archive.js';
 import { Sha256, outside } from './core.js';
 import { InflationCheck } from './inflation.js';
@@ -14,7 +14,7 @@ export interface Output {
   /** Takes a copy of bytes outside of WASM memory before it returns. */
   write (piece: Uint8Array): Promise<void>
   /** The file is whole. */
-  commit (): Promise<void>
+  commit (file: ExportedFile): Promise<void>
   /** The file is damaged: it must not be taken for a whole one. */
   discard (): Promise<void>
 }
@@ -31,11 +31,15 @@ export async function verify (archive: Archive, user: string | undefined, job: J
   for (const file of plan.files) {
     await settle(outcome, file, job, async () => {
       const before = shown.done;
-      count(outcome, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
+      count(outcome, file, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
       shown.at(before + file.size, file.path);
     });
   }
-  outcome.files += manifestsLast(archive, plan).length;
+  for (const [path] of manifestsLast(archive, plan)) {
+    outcome.files++;
+    const user = userOf(path);
+    if (user !== undefined) tally(outcome, user, 0);
+  }
   return outcome;
 }
 
@@ -61,9 +65,10 @@ export async function save (archive: Archive, output: Output, { user, manifest, 
     if (path === 'manifest.json' && !manifest) continue;
     await output.create(path);
     await output.write(content);
-    await output.commit();
+    const exported = { path, size: content.length, sha256: digestOf(content) };
+    await output.commit(exported);
     outcome.files++;
-    outcome.exported.push({ path, size: content.length, sha256: digestOf(content) });
+    outcome.exported.push(exported);
   }
   return outcome;
 }
@@ -88,9 +93,10 @@ async function saveFile (archive: Archive, file: PlannedFile, output: Output, ou
       return output.write(piece);
     });
     inflation?.finish();
-    await output.commit();
-    count(outcome, summary);
-    outcome.exported.push({ path: file.path, size: summary.outputSize, sha256: known ?? digest?.finish() ?? '' });
+    const exported = { path: file.path, size: summary.outputSize, sha256: known ?? digest?.finish() ?? '' };
+    await output.commit(exported);
+    count(outcome, file, summary);
+    outcome.exported.push(exported);
   } catch (error) {
     await output.discard();
     throw error;
@@ -114,7 +120,7 @@ function manifestsLast (archive: Archive, plan: Plan): Array<[string, Uint8Array
 }
 
 function start (plan: Plan): Outcome {
-  return { files: 0, bytes: 0, records: 0, damaged: plan.findings.filter(({ severity }) => severity === 'error'), exported: [] };
+  return { files: 0, bytes: 0, records: 0, damaged: plan.findings.filter(({ severity }) => severity === 'error'), exported: [], ofUser: new Map() };
 }
 
 /** Runs one file's work: damage is noted and the next file gets its turn, anything else ends the run. */
@@ -143,10 +149,17 @@ async function drain (pieces: AsyncGenerator<Uint8Array, Summary>, use: (piece: 
   }
 }
 
-function count (outcome: Outcome, summary: Summary): void {
+function count (outcome: Outcome, { user }: PlannedFile, summary: Summary): void {
+  const records = summary.records ?? 0;
   outcome.files++;
   outcome.bytes += summary.outputSize;
-  outcome.records += summary.records ?? 0;
+  outcome.records += records;
+  if (user !== null) tally(outcome, user, records);
+}
+
+function tally (outcome: Outcome, user: string, records: number): void {
+  const own = outcome.ofUser.get(user) ?? { files: 0, records: 0 };
+  outcome.ofUser.set(user, { files: own.files + 1, records: own.records + records });
 }
 
 function digestOf (content: Uint8Array): string {

@@ -1,7 +1,7 @@
 // Questions to an index: which rows, how many when, which values between two times.
 import type { Job } from '../../rpc.js';
 import { ATTACHED, DELETED, HISTORY, TRASHED, type Filter, type Line, type Timeline } from '../../records.js';
-import { splitSet, type RecordIndex } from './records.js';
+import { parsed, splitSet, type RecordIndex } from './records.js';
 
 /** For every row: whether the filter wants it. */
 export function mask (index: RecordIndex, filter: Filter): Uint8Array {
@@ -46,9 +46,29 @@ function chosenSets (sets: string[], wanted: Set<string>): Uint8Array {
 
 const TURN_MS = 100;
 
-/** Wanted rows whose line holds the text, in any case; `found` is shown the hits as they come. */
+// A number as long as this may have been rounded when it was read: its text in the line counts.
+const EXACT_DIGITS = 15;
+
+/** Whether a value, or one within it, holds the text; names of members do not count. */
+function holds (whole: unknown, text: string): boolean {
+  const digits = text.length > EXACT_DIGITS && /^[-+.\de]+$/.test(text);
+  const waiting = [whole];
+  while (waiting.length > 0) {
+    const value = waiting.pop();
+    if (typeof value === 'string') {
+      if (value.toLowerCase().includes(text)) return true;
+    } else if (value !== null && typeof value === 'object') {
+      for (const inner of Object.values(value)) waiting.push(inner);
+    } else if (String(value).includes(text) || (digits && typeof value === 'number')) return true;
+  }
+  return false;
+}
+
+/** Wanted rows with a value that holds the text, in any case; `found` is shown the hits as they come. */
 export async function search (index: RecordIndex, wanted: Uint8Array, text: string, job: Job, found: (hits: Uint8Array) => void): Promise<Uint8Array> {
-  const needle = JSON.stringify(text).slice(1, -1).toLowerCase();
+  const plain = text.toLowerCase();
+  // Only a line that holds it somewhere is worth a closer look.
+  const needle = JSON.stringify(plain).slice(1, -1);
   const hits = new Uint8Array(wanted.length);
   let count = 0;
   let [told, shown] = [-Infinity, 0];
@@ -56,7 +76,7 @@ export async function search (index: RecordIndex, wanted: Uint8Array, text: stri
     const lines = index.blocks.linesOf(block);
     const start = index.blocks.startOf(block);
     for (let i = 0; i < lines.length; i++) {
-      if (wanted[start + i] === 1 && lines[i].toLowerCase().includes(needle)) {
+      if (wanted[start + i] === 1 && lines[i].toLowerCase().includes(needle) && holds(parsed(lines[i]), plain)) {
         hits[start + i] = 1;
         count++;
       }
@@ -106,9 +126,9 @@ export function timeline (index: RecordIndex, wanted: Uint8Array, steps: number,
 /** The values of one stream and type, by time. */
 export function valuesOf (index: RecordIndex, stream: string, type: string): { times: Float64Array, values: Float64Array } {
   const wanted = mask(index, { types: [type] });
-  const first = Uint8Array.from(index.sets.names, (set) => ((splitSet(set)[0] ?? '') === stream ? 1 : 0));
+  const within = Uint8Array.from(index.sets.names, (set) => ((set === '' ? stream === '' : splitSet(set).includes(stream)) ? 1 : 0));
   for (let row = 0; row < wanted.length; row++) {
-    if (first[index.set[row]] === 0 || Number.isNaN(index.value[row]) || Number.isNaN(index.time[row])) wanted[row] = 0;
+    if (within[index.set[row]] === 0 || Number.isNaN(index.value[row]) || Number.isNaN(index.time[row])) wanted[row] = 0;
   }
   const rows = rowsOf(index, wanted, false);
   return { times: Float64Array.from(rows, (row) => index.time[row]), values: Float64Array.from(rows, (row) => index.value[row]) };

@@ -118,9 +118,9 @@ export class RecordIndex {
     const numeric = new Map<number, number>();
     let live = 0;
     for (let row = 0; row < this.flags.length; row++) {
-      typeCounts[this.type[row]]++;
       if ((this.flags[row] & NOT_LIVE) !== 0) continue;
       live++;
+      typeCounts[this.type[row]]++;
       setCounts[this.set[row]]++;
       if (!Number.isNaN(this.value[row])) {
         const key = this.set[row] * this.types.names.length + this.type[row];
@@ -134,9 +134,11 @@ export class RecordIndex {
     const lines = new Map<string, { stream: string, type: string, count: number }>();
     for (const [key, count] of numeric) {
       const type = this.types.names[key % this.types.names.length];
-      const stream = splitSet(this.sets.names[Math.floor(key / this.types.names.length)])[0] ?? '';
-      const name = stream + SEPARATOR + type;
-      lines.set(name, { stream, type, count: (lines.get(name)?.count ?? 0) + count });
+      const set = splitSet(this.sets.names[Math.floor(key / this.types.names.length)]);
+      for (const stream of set.length === 0 ? [''] : new Set(set)) {
+        const name = stream + SEPARATOR + type;
+        lines.set(name, { stream, type, count: (lines.get(name)?.count ?? 0) + count });
+      }
     }
     const [from, to] = [this.order.at(0), this.#lastTimed()];
     return {
@@ -150,6 +152,33 @@ export class RecordIndex {
       problems: this.problems,
       seconds: this.seconds,
     };
+  }
+
+  /** How many live records are in each stream or below it, each counted once; `parents` says which stream is in which. */
+  countsBelow (parents: Map<string, string>): Array<[string, number]> {
+    const setCounts = this.#setCounts();
+    const above = new Map<string, string[]>();
+    const lineOf = (stream: string) => {
+      let line = above.get(stream);
+      if (line === undefined) {
+        const seen = new Set<string>();
+        for (let at: string | undefined = stream; at !== undefined && !seen.has(at); at = parents.get(at)) seen.add(at);
+        above.set(stream, line = [...seen]);
+      }
+      return line;
+    };
+    const counts = new Map<string, number>();
+    this.sets.names.forEach((set, i) => {
+      const streams = splitSet(set);
+      for (const stream of streams.length === 1 ? lineOf(streams[0]) : new Set(streams.flatMap(lineOf))) counts.set(stream, (counts.get(stream) ?? 0) + setCounts[i]);
+    });
+    return [...counts];
+  }
+
+  #setCounts (): Uint32Array {
+    const counts = new Uint32Array(this.sets.names.length);
+    for (let row = 0; row < this.flags.length; row++) if ((this.flags[row] & NOT_LIVE) === 0) counts[this.set[row]]++;
+    return counts;
   }
 
   #lastTimed (): number | undefined {

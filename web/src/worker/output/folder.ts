@@ -8,9 +8,9 @@ export function folderOutput (job: Job): Output {
   return {
     create: (path) => job.emit({ create: path }),
     write: (piece) => gather.put(piece),
-    async commit () {
+    async commit (file) {
       await gather.flush();
-      await job.emit({ commit: true });
+      await job.emit({ commit: file });
     },
     async discard () {
       await gather.flush();

@@ -1,6 +1,7 @@
 // Events as CSV or as a JSON array.
 import { auditContent } from '../index/adapt.js';
 import { parsed } from '../index/records.js';
+import { literalsOf } from './literals.js';
 
 const COLUMNS = ['id', 'time', 'endTime', 'type', 'streamIds', 'content', 'description', 'attachments', 'trashed', 'deleted', 'headId',
   'clientData', 'created', 'createdBy', 'modified', 'modifiedBy'] as const;
@@ -14,27 +15,35 @@ export const json: TableFormat = {
   line: (record, first) => (first ? '' : ',\n') + record.trim(),
 };
 
-export const csv: TableFormat = {
-  // The mark lets spreadsheets see that it is UTF-8.
-  head: `\ufeff${['time (UTC)', ...COLUMNS].map(cell).join(',')}\r\n`,
-  foot: '',
-  line (text) {
-    const record = parsed(text);
-    const seconds = record.time ?? record.deleted;
-    const iso = typeof seconds === 'number' && Math.abs(seconds) < 8.64e12 ? new Date(seconds * 1000).toISOString() : '';
-    const plain = 'eventid' in record ? { ...record, id: record.eventid, content: auditContent(record), streamIds: record.streamIds ?? record.stream_ids } : record;
-    return `${[iso, ...COLUMNS.map((name) => plain[name])].map(cell).join(',')}\r\n`;
-  },
-};
+/** CSV with that sign between cells. */
+export function csv (separator: ',' | ';'): TableFormat {
+  return {
+    // The mark lets spreadsheets see that it is UTF-8.
+    head: `\ufeff${['time (UTC)', ...COLUMNS].join(separator)}\r\n`,
+    foot: '',
+    line (text) {
+      const record = parsed(text);
+      const seconds = record.time ?? record.deleted;
+      const iso = typeof seconds === 'number' && Math.abs(seconds) < 8.64e12 ? new Date(seconds * 1000).toISOString() : '';
+      const audit = 'eventid' in record;
+      const plain = audit ? { ...record, id: record.eventid, content: auditContent(record), streamIds: record.streamIds ?? record.stream_ids } : record;
+      const written = literalsOf(text);
+      return `${[iso, ...COLUMNS.map((name) => cell(plain[name], audit && name === 'content' ? undefined : written.get(name)))].join(separator)}\r\n`;
+    },
+  };
+}
 
 /**
- * A cell. A spreadsheet takes a text that begins like a formula for one: an apostrophe before it makes it a text (numbers
- * are left alone).
+ * A cell; `written` is how the value stands in the record, so that numbers keep their digits. A spreadsheet takes a text that begins
+ * like a formula for one: an apostrophe before it makes it a text (numbers are left alone).
  */
-export function cell (value: unknown): string {
+function cell (value: unknown, written: string | undefined): string {
   if (value === undefined || value === null) return '';
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  let text = typeof value === 'string' ? value : Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join(' ') : JSON.stringify(value);
+  if (typeof value === 'number') return written ?? String(value);
+  if (typeof value === 'boolean') return String(value);
+  let text = typeof value === 'string' ? value
+    : Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join(' ')
+      : written ?? JSON.stringify(value);
   if (/^[\s\u0000-\u001f\u200b-\u200f\ufeff]*[=+\-@|%\uff0b\uff0d\uff1d\uff20\t\r\n]/u.test(text) && !/^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text)) text = `'${text}`;
   return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

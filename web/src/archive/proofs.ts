@@ -1,0 +1,48 @@
+// What the check has shown, line by line, and what no check can show.
+import type { App } from '../app.js';
+import type { Key } from '../texts/index.js';
+import type { UserInfo } from '../types.js';
+import { findingsOf } from './verdict.js';
+
+/** `open`: the check is under way, or did not come to its end. */
+export type Result = 'passed' | 'failed' | 'open';
+export interface Proof { name: 'blocks' | 'structure' | 'complete' | 'id', result: Result }
+
+// Errors that say nothing about the files that are there and belong there.
+const OF_THE_LIST = new Set(['missing', 'foreign', 'unknown', 'unsafe-path', 'stray', 'uncommitted']);
+
+/** What is checked, and with which result; of one user, of that user's files. */
+export function proofsOf (app: App, user?: UserInfo): Proof[] {
+  const { opened } = app;
+  if (opened === undefined) return [];
+  const errors = findingsOf(app, user).filter(({ severity }) => severity === 'error');
+  const done = opened.verification.state === 'done';
+  const result = (wrong: boolean): Result => (wrong ? 'failed' : done ? 'passed' : 'open');
+  const unread = result(errors.some(({ code }) => !OF_THE_LIST.has(code)));
+  return [
+    ...(opened.info.encrypted ? [{ name: 'blocks' as const, result: unread }] : []),
+    { name: 'structure', result: unread },
+    ...(opened.info.inventoried ? [{ name: 'complete' as const, result: result(errors.length > 0) }] : []),
+    // The archive would not have opened otherwise.
+    ...(opened.expectId === undefined ? [] : [{ name: 'id' as const, result: 'passed' as const }]),
+  ];
+}
+
+/** The sentence of a result. */
+export function proofText ({ name, result }: Proof): Key {
+  if (name === 'id' || result === 'passed') return `proof.${name}`;
+  return result === 'failed' ? `proof.${name}.no` : `proof.${name}.open`;
+}
+
+/** What cannot be proven of this archive, as keys of sentences. */
+export function limitsOf (app: App): Key[] {
+  const { opened } = app;
+  if (opened === undefined) return [];
+  const { info, expectId, otherId } = opened;
+  return [
+    'proof.origin', 'proof.newest',
+    ...(expectId !== undefined ? [] : [otherId === undefined ? 'proof.noid' as const : 'proof.otherid' as const]),
+    ...(info.encrypted ? [] : ['proof.cleartext' as const]),
+    ...(info.inventoried ? [] : [info.encrypted ? 'proof.incomplete.sealed' as const : 'proof.incomplete.cleartext' as const]),
+  ];
+}

@@ -1,0 +1,32 @@
+// Sentences of the core that the page says in the reader's language. The core's own is shown below, with its details.
+
+const KNOWN = [
+  ['key-passphrase', /wrong passphrase for the private key/],
+  ['key-locked', /private key is (protected by a passphrase|encrypted and needs its own passphrase)/],
+  ['key-public', /this is a public key/],
+  ['key-unreadable', /not an RSA private key|private key file is not readable PEM|too large to be a private key/],
+  ['key-form', /private key is encrypted in a way that is not supported/],
+  ['key-other', /wrong private key: the archive was not made for/],
+  ['passphrase', /wrong passphrase for this archive|a passphrase is needed/],
+  ['passphrase-or-damage', /the passphrase is wrong, or manifest\.json is damaged/],
+  ['other-archive', /not the archive that you expect/],
+  ['no-backup', /is not a backup \(it has no manifest\.json\)|is empty: give the folder of the backup/],
+  ['unfinished', /has no manifest\.json: the backup was not finished/],
+  ['run', /choose the state of run (?<n>\d+)/],
+  ['manifest', /^(?:increments\/\d+\/)?manifest\.json\b/],
+  ['envelope', /^(?:increments\/\d+\/)?encryption\.json\b.*(?:damaged|hostile|changed|replaced)/],
+  ['packed', /is neither a \.zip nor a \.tar file|is a compressed \.tar\.gz/],
+  ['packed-cut', /was cut short: use another copy|is damaged at byte \d+: use another copy/],
+] as const;
+
+export type Problem = typeof KNOWN[number][0];
+
+/** What an English sentence of the core is about, if it is one of those that readers meet. */
+export function knownProblem (kind: string, sentence: string): { name: Problem, gaps: Record<string, string> } | undefined {
+  if (kind === 'unsupported') return undefined; // a newer version is the advice, whatever it is about
+  for (const [name, pattern] of KNOWN) {
+    const match = pattern.exec(sentence);
+    if (match !== null) return { name, gaps: { ...match.groups } };
+  }
+  return undefined;
+}
