@@ -16,6 +16,7 @@ const KNOWN = [
   ['manifest', /^(?:increments\/\d+\/)?manifest\.json\b/],
   ['envelope', /^(?:increments\/\d+\/)?encryption\.json\b.*(?:damaged|hostile|changed|replaced)/],
   ['packed', /is neither a \.zip nor a \.tar file|is a compressed \.tar\.gz/],
+  ['link', /is a (symbolic|hard) link: a backup holds regular files only/],
   ['packed-cut', /was cut short: use another copy|is damaged at byte \d+: use another copy/],
 ] as const;
 

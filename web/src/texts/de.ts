@@ -107,6 +107,8 @@ export const de: Texts = {
   'problem.envelope.do': 'Sie sagt, wie die Sicherung verschlossen ist. Nehmen Sie diese eine Datei aus einer anderen Kopie der Sicherung, oder verwenden Sie die andere Kopie.',
   'problem.packed': 'Diese Art Datei lässt sich hier nicht öffnen',
   'problem.packed.do': 'Packen Sie sie erst aus und wählen Sie den Ordner, oder wählen Sie eine .zip- oder .tar-Datei der Sicherung.',
+  'problem.link': 'Die Sicherung enthält eine Verknüpfung',
+  'problem.link.do': 'Eine Verknüpfung könnte aus der Sicherung hinausführen; darum wurde nichts geöffnet. Kopieren Sie die Sicherung noch einmal von ihrem ursprünglichen Ort.',
   'problem.packed-cut': 'Die gepackte Datei ist beschädigt oder unvollständig',
   'problem.packed-cut.do': 'Kopieren Sie sie noch einmal von ihrem Ursprung, oder verwenden Sie eine andere Kopie der Sicherung.',
 

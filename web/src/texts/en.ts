@@ -105,6 +105,8 @@ export const en = {
   'problem.envelope.do': 'It says how the backup is locked. Take this one file from another copy of the backup, or use the other copy.',
   'problem.packed': 'This kind of file cannot be opened here',
   'problem.packed.do': 'Unpack it first and choose the folder, or choose a .zip or .tar file of the backup.',
+  'problem.link': 'The backup holds a link',
+  'problem.link.do': 'A link could lead out of the backup, so nothing was opened. Copy the backup again from its original place.',
   'problem.packed-cut': 'The packed file is damaged or incomplete',
   'problem.packed-cut.do': 'Copy it again from where it was made, or use another copy of the backup.',
 

@@ -107,6 +107,8 @@ export const fr: Texts = {
   'problem.envelope.do': 'Il dit comment la sauvegarde est verrouillée. Prenez ce seul fichier d’une autre copie de la sauvegarde, ou utilisez l’autre copie.',
   'problem.packed': 'Ce genre de fichier ne peut pas être ouvert ici',
   'problem.packed.do': 'Décompressez-le d’abord et choisissez le dossier, ou choisissez un fichier .zip ou .tar de la sauvegarde.',
+  'problem.link': 'La sauvegarde contient un lien',
+  'problem.link.do': 'Un lien pourrait mener hors de la sauvegarde\u00a0; rien n’a donc été ouvert. Copiez à nouveau la sauvegarde depuis son emplacement d’origine.',
   'problem.packed-cut': 'Le fichier compressé est endommagé ou incomplet',
   'problem.packed-cut.do': 'Copiez-le à nouveau depuis son origine, ou utilisez une autre copie de la sauvegarde.',
 

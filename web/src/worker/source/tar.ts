@@ -29,7 +29,7 @@ export async function readTar (file: File): Promise<Map<string, Entry>> {
         const data = file.slice(start, start + size);
         entries.set(name.replace(/^(\.\/)+/, ''), { size, read: () => blocksOf(data, name) });
       } else if (type === '1' || type === '2') {
-        throw new DecryptError('damaged', `${name} is a link: a backup holds regular files only; copy the backup again`);
+        throw new DecryptError('damaged', `${name} is a ${type === '2' ? 'symbolic' : 'hard'} link: a backup holds regular files only; copy the backup again`);
       }
     }
     at = next;
