@@ -207,11 +207,14 @@ test('the evidence report names what was checked and saved, with hashes', inBrow
 
 test('the code inside the page opens the same', inBrowser, async () => {
   const { tab, complaints, close } = await openPage();
+  await tab.setInputFiles('[data-input=folder]', draft.folder);
+  await tab.waitForSelector('.key-card');
   await tab.click('.top-actions >> text=About');
   assert.equal(await tab.getAttribute('[data-engine]', 'data-engine'), 'host', 'the browser passes the self test');
   await tab.click('[data-engine-switch]');
   await tab.waitForSelector('[data-engine=wasm]');
   await tab.click('.crumbs button');
+  assert.equal(await tab.locator('.key-card').count(), 0, 'the files were with the worker that ended');
   await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
   assert.equal(await verdict(tab), 'good');
   await tab.click('text=Save everything');
@@ -293,6 +296,7 @@ describe('saving into a folder, with the page served from a site', () => {
     await tab.click('text=Save into a folder');
     await tab.waitForSelector('.save-result .error');
     assert.match(await tab.innerText('.save-result'), /the disk is full/);
+    assert.match(await tab.innerText('.save-result'), /4 files are already there, decrypted/);
     const made = await tab.evaluate(() => Reflect.get(window, 'made'));
     assert.equal(made.length, 4);
     assert.deepEqual(Object.keys(await filesIn(tab)).map((path) => path.split('/').at(-1)).sort(), made.sort());

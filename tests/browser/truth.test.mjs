@@ -184,7 +184,7 @@ describe('the expected archive id', () => {
     await tab.click(fold);
     await tab.click('.key-card button[type=submit]');
     await tab.waitForSelector('.field-error', { timeout: 3000 });
-    assert.match(await tab.innerText('.field-error'), /64 characters.*these are 3/);
+    assert.match(await tab.innerText('.field-error'), /64 characters.*you gave 3/);
     assert.equal(await tab.evaluate(() => document.activeElement?.getAttribute('name')), 'expect');
     await close();
   });
@@ -289,6 +289,34 @@ describe('a save', () => {
     assert.equal(await tab.locator('[data-save=zip]').isDisabled(), true);
     await tab.waitForSelector('[data-saved=whole]', { timeout: 60_000 });
     assert.equal(await asks(), false);
+    await close();
+  });
+
+  test('as a ZIP that is stopped says that there is none, and leaves none', inBrowser, async () => {
+    const { tab, close } = await atSlowSave();
+    await tab.evaluate(() => { Reflect.set(window, 'showSaveFilePicker', async () => (await navigator.storage.getDirectory()).getFileHandle('backup.zip', { create: true })); });
+    await tab.click('[data-save=zip]');
+    await tab.click('.save-result .task button');
+    await tab.waitForSelector('.save-result .notice.partly');
+    assert.match(await tab.innerText('.save-result'), /Stopped\. No complete ZIP file was written/);
+    assert.equal(await count(tab), 0);
+    await close();
+  });
+
+  test('is told aloud now and then, not at each step', inBrowser, async () => {
+    const { tab, close } = await atSlowSave(150);
+    await tab.evaluate(() => {
+      Reflect.set(window, 'spoken', 0);
+      new MutationObserver((changes) => {
+        const heard = changes.filter(({ target }) => /** @type {Element} */ (target.nodeType === 1 ? target : target.parentElement)?.closest('[role=status], [aria-live]'));
+        Reflect.set(window, 'spoken', Reflect.get(window, 'spoken') + heard.length);
+      }).observe(document.body, { childList: true, subtree: true, characterData: true });
+    });
+    await tab.click('[data-save=folder]');
+    await tab.waitForSelector('[data-saved=whole]', { timeout: 60_000 });
+    const spoken = await tab.evaluate(() => Reflect.get(window, 'spoken'));
+    assert.ok(spoken >= 1 && spoken <= 4, `${spoken} times`);
+    assert.equal(await tab.title(), 'Save everything, decrypted – Pryv backup');
     await close();
   });
 

@@ -1,5 +1,6 @@
 // The page as a whole: its worker, what is open, which view is shown.
 import { aboutView } from './about/view.js';
+import { verdictOf } from './archive/verdict.js';
 import { archiveView } from './archive/view.js';
 import { openView, OpenState } from './open/view.js';
 import { CallError, Client } from './rpc.js';
@@ -48,6 +49,8 @@ export class App {
   #main = h('main', { id: 'main', tabindex: '-1' });
   #header = h('header', { class: 'top' });
   #aside = h('div', { class: 'aside' });
+  /** Told aloud, whatever view is shown. */
+  #spoken = h('p', { class: 'away', role: 'status' });
   /** Writing that would be cut off by leaving. */
   #writing = 0;
 
@@ -55,7 +58,7 @@ export class App {
 
   async start (): Promise<void> {
     put(this.place, h('a', { class: 'skip', href: '#main', onclick: (event: Event) => { event.preventDefault(); this.#main.focus(); } }, t('skip')),
-      this.#header, this.#aside, this.#main, h('footer', { class: 'foot' }));
+      this.#header, this.#spoken, this.#aside, this.#main, h('footer', { class: 'foot' }));
     addEventListener('pagehide', () => this.lock());
     addEventListener('beforeunload', (event) => { if (this.#writing > 0) event.preventDefault(); });
     // What misses its place is not opened in place of the page.
@@ -142,6 +145,7 @@ export class App {
     }
     verification.seconds = (performance.now() - started) / 1000;
     this.changed(opened);
+    if (opened === this.opened) put(this.#spoken, t(`verdict.${verdictOf(this)}`));
   }
 
   /** Notes what was saved, for the evidence report. */
@@ -180,6 +184,7 @@ export class App {
   }
 
   #forget (): void {
+    put(this.#spoken);
     this.opened = undefined;
     this.open = new OpenState();
     this.saving.locked();

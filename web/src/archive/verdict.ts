@@ -46,7 +46,7 @@ export function verdictCard (app: App): HTMLElement {
   const [look, sign] = LOOK[verdict];
   const again = h('button', { type: 'button', class: 'quiet', onclick: () => void app.verify() }, t('verify.again'));
   const body = [
-    h('div', { role: 'status' }, h('h2', { 'data-verdict': verdict }, t(`verdict.${verdict}`))),
+    h('h2', { 'data-verdict': verdict }, t(`verdict.${verdict}`)),
     verdict === 'running' ? verification.task.element : h('p', null, explanation(app)),
     verification.state === 'failed' && verdict === 'stopped' && verification.error !== undefined && h('p', null, alien(verification.error, { lang: 'en' })),
   ];

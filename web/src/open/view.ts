@@ -4,7 +4,7 @@ import { CallError } from '../rpc.js';
 import { maybe, t } from '../texts/index.js';
 import type { ArchiveInfo, Chosen } from '../types.js';
 import { runChooser } from '../archive/runs.js';
-import { alien, freshId, h, put } from '../ui/dom.js';
+import { alien, freshId, h, put, type Child } from '../ui/dom.js';
 import { bytes } from '../ui/format.js';
 import { shownText } from '../ui/shown.js';
 import { icon } from '../ui/icons.js';
@@ -36,8 +36,12 @@ export class OpenState {
 
 export function openView (app: App): View {
   const element = h('div', { class: 'open' });
-  const state = app.open;
-  const draw = () => put(element,
+  let state = app.open;
+  const draw = () => {
+    state = app.open;
+    put(element, content());
+  };
+  const content = (): Child[] => [
     h('div', { class: 'intro' }, h('h1', null, t('open.title')), h('p', null, t('open.lead'))),
     app.opened !== undefined && h('section', { class: 'card' }, h('p', null, t('open.still')),
       h('button', { type: 'button', class: 'primary', 'data-resume': true, onclick: () => app.resume() }, t('open.resume'))),
@@ -45,7 +49,8 @@ export function openView (app: App): View {
     backupCard(),
     state.chosen !== undefined && keyCard(state.chosen),
     h('ul', { class: 'promises' }, (['open.promise.offline', 'open.promise.key', 'open.promise.reads'] as const)
-      .map((key) => h('li', null, icon('check'), t(key)))));
+      .map((key) => h('li', null, icon('check'), t(key)))),
+  ];
 
   const choose = async (find: (found: Found) => Promise<Choice | undefined> | Choice | undefined) => {
     state.error = undefined;

@@ -45,7 +45,7 @@ function contentOf (app: App, opened: Opened, user: UserInfo | undefined): Child
       h('button', { type: 'button', 'data-report': 'json', disabled: running, onclick: asJson }, t('report.json'))),
     h('section', { class: 'card' }, h('h2', null, t('facts.title')), rows(factRows(app))),
     h('section', { class: 'card' }, h('h2', null, t('verify.title')),
-      h('p', { role: 'status' }, user === undefined ? tag(whole, `verdict.${whole}`) : tag(own, `verdict.user.${own}`)),
+      h('p', null, user === undefined ? tag(whole, `verdict.${whole}`) : tag(own, `verdict.user.${own}`)),
       running && verification.task.element,
       rows([
         ...(user === undefined ? [] : [[t('report.whole'), tag(whole, `verdict.${whole}`)] as [string, Child]]),

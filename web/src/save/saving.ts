@@ -29,12 +29,16 @@ export interface Target {
 
 export class Saving {
   readonly #element = h('div', { class: 'save-result' });
+  /** Stays in the page, so that what comes into it is told aloud. */
+  readonly #status = h('div', { role: 'status' });
   #task: Task | undefined;
   #result: Child;
   #locks = 0;
   #view: HTMLElement | undefined;
 
-  constructor (private readonly app: App) {}
+  constructor (private readonly app: App) {
+    this.#element.append(this.#status);
+  }
 
   /** Shows it in its place in a view, else above it; what has ended is shown in one view only. */
   draw (view: HTMLElement, aside: HTMLElement): void {
@@ -46,7 +50,9 @@ export class Saving {
 
   #fill (): void {
     for (const button of this.#view?.querySelectorAll<HTMLButtonElement>('button[data-save]') ?? []) button.disabled = this.#task !== undefined;
-    put(this.#element, this.#task?.element, h('div', { role: 'status' }, this.#result));
+    this.#element.querySelector('.task')?.remove();
+    if (this.#task !== undefined) this.#element.prepend(this.#task.element);
+    put(this.#status, this.#result);
   }
 
   /** The archive was locked: its names are no longer shown. */

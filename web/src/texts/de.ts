@@ -63,7 +63,7 @@ export const de: Texts = {
   'open.expect': 'Prüfen, dass es die erwartete Sicherung ist',
   'open.expect.label': 'Archivkennung',
   'open.expect.hint': 'Die 64 Zeichen, die beim Erstellen der Sicherung notiert wurden. Jede andere Sicherung wird dann abgewiesen.',
-  'open.expect.wrong': 'Das ist keine Archivkennung: Sie hat 64 Zeichen, 0 bis 9 und a bis f; dies sind {n}.',
+  'open.expect.wrong': 'Das ist keine Archivkennung: Sie hat 64 Zeichen, 0 bis 9 und a bis f; Sie haben {n} angegeben.',
   'open.go': 'Sicherung öffnen',
 
   'error.usage': 'Das ist nicht, was erwartet wurde',
@@ -277,6 +277,7 @@ export const de: Texts = {
   'summary.open': 'Zusammenfassung zum Drucken',
   'summary.title': 'Zusammenfassung von',
   'summary.lead': 'Geschrieben am {at} aus der Sicherung vom {made}.',
+  'times.zone': 'Zeiten sind die der Zeitzone {zone}.',
   'summary.id': 'Benutzerkennung',
   'summary.period': 'Zeitraum der Ereignisse',
   'summary.types': 'Ereignisse nach Art',

@@ -61,7 +61,7 @@ export const en = {
   'open.expect': 'Check that it is the expected backup',
   'open.expect.label': 'Archive id',
   'open.expect.hint': 'The 64 characters that were noted when the backup was made. Any other backup is then refused.',
-  'open.expect.wrong': 'This is no archive id: it has 64 characters, 0 to 9 and a to f; these are {n}.',
+  'open.expect.wrong': 'This is no archive id: it has 64 characters, 0 to 9 and a to f; you gave {n}.',
   'open.go': 'Open the backup',
 
   'error.usage': 'This is not what was expected',
@@ -276,6 +276,7 @@ export const en = {
   'summary.open': 'Printable summary',
   'summary.title': 'Summary of',
   'summary.lead': 'Written on {at} from the backup of {made}.',
+  'times.zone': 'Times are those of the time zone {zone}.',
   'summary.id': 'User id',
   'summary.period': 'Period of the events',
   'summary.types': 'Events by type',

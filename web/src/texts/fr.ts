@@ -63,7 +63,7 @@ export const fr: Texts = {
   'open.expect': 'Vérifier que c’est bien la sauvegarde attendue',
   'open.expect.label': 'Identifiant de l’archive',
   'open.expect.hint': 'Les 64 caractères notés lors de la création de la sauvegarde. Toute autre sauvegarde est alors refusée.',
-  'open.expect.wrong': 'Ce n’est pas un identifiant d’archive\u00a0: il a 64 caractères, de 0 à 9 et de a à f\u00a0; ceux-ci sont {n}.',
+  'open.expect.wrong': 'Ce n’est pas un identifiant d’archive\u00a0: il a 64 caractères, de 0 à 9 et de a à f\u00a0; vous en avez donné {n}.',
   'open.go': 'Ouvrir la sauvegarde',
 
   'error.usage': 'Ce n’est pas ce qui était attendu',
@@ -277,6 +277,7 @@ export const fr: Texts = {
   'summary.open': 'Résumé à imprimer',
   'summary.title': 'Résumé de',
   'summary.lead': 'Rédigé le {at} d’après la sauvegarde du {made}.',
+  'times.zone': 'Les heures sont celles du fuseau horaire {zone}.',
   'summary.id': 'Identifiant de l’utilisateur',
   'summary.period': 'Période des événements',
   'summary.types': 'Événements par type',

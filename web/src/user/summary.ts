@@ -26,6 +26,7 @@ export function summaryView (looked: LookedAt): View {
     h('nav', { class: 'crumbs', 'aria-label': t('crumbs') }, h('button', { type: 'button', class: 'link', onclick: () => app.back() }, t('back'))),
     h('h1', null, t('summary.title'), ' ', alien(user.username)),
     h('p', { class: 'lead' }, t('summary.lead', { at: dateTime(Date.now(), 'zone'), made: app.opened?.info.made === null ? t('unknown') : date(app.opened?.info.made ?? 0) })),
+    h('p', { class: 'hint' }, t('times.zone', { zone: Intl.DateTimeFormat().resolvedOptions().timeZone })),
     h('div', { class: 'row no-print' }, h('button', { type: 'button', class: 'primary', onclick: () => print() }, t('report.print'))),
     h('section', { class: 'card' }, h('dl', { class: 'facts' },
       h('dt', null, t('summary.id')), h('dd', null, alien(user.userId, { class: 'mono' })),
