@@ -186,6 +186,16 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       await look('8-report');
       await tab.click('.top-actions >> text=About');
       await look('9-about');
+      await tab.evaluate(() => {
+        const slow = { write: () => new Promise((resolve) => setTimeout(resolve, 5000)), close: async () => {}, abort: async () => {} };
+        Reflect.set(window, 'showSaveFilePicker', async () => ({ name: 'slow.zip', getFile: async () => new File(['x'], 'slow.zip'), createWritable: async () => slow }));
+      });
+      await tab.click('.crumbs button');
+      await tab.click('.crumbs button');
+      await tab.click('[data-save=zip]');
+      await tab.click('.crumbs button');
+      await tab.waitForSelector('.aside progress');
+      await look('8-saving');
       await close();
     });
   }

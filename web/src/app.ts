@@ -48,7 +48,7 @@ export class App {
   #view: View | undefined;
   #main = h('main', { id: 'main', tabindex: '-1' });
   #header = h('header', { class: 'top' });
-  #aside = h('div', { class: 'aside' });
+  #aside = h('section', { class: 'aside' });
   /** Told aloud, whatever view is shown. */
   #spoken = h('p', { class: 'away', role: 'status' });
   /** Writing that would be cut off by leaving. */
@@ -99,6 +99,7 @@ export class App {
     document.documentElement.lang = language();
     document.title = `${t(view.title)} – ${t('brand')}`;
     this.#drawHeader();
+    this.#aside.setAttribute('aria-label', t('save.aside'));
     put(this.place.querySelector('.foot') as HTMLElement, h('p', null, t('footer')));
     put(this.#main, view.element);
     view.shown?.();

@@ -214,6 +214,7 @@ export const de: Texts = {
   'save.zip': 'Als eine ZIP-Datei speichern…',
   'save.memory': 'Dieser Browser kann große Dateien nicht nach und nach schreiben: Er behält sie, bis sie vollständig sind. Nehmen Sie ab etwa 2 GB Chrome oder Edge, oder decrypt-backup.mjs.',
   'save.running': 'Wird entschlüsselt und gespeichert',
+  'save.aside': 'Was gerade gespeichert wird',
   'save.done': 'Gespeichert',
   'save.done.partly': 'Gespeichert, bis auf {n} Problem | Gespeichert, bis auf {n} Probleme',
   'save.left': '{n} Datei liegt schon entschlüsselt in {where}: Löschen Sie sie, wenn Sie sie nicht brauchen. | {n} Dateien liegen schon entschlüsselt in {where}: Löschen Sie sie, wenn Sie sie nicht brauchen.',

@@ -213,6 +213,7 @@ export const en = {
   'save.zip': 'Save as one ZIP file…',
   'save.memory': 'This browser cannot write large files as they come: it keeps them until they are complete. For more than about 2 GB use Chrome or Edge, or decrypt-backup.mjs.',
   'save.running': 'Decrypting and saving',
+  'save.aside': 'What is being saved',
   'save.done': 'Saved',
   'save.done.partly': 'Saved, except for {n} problem | Saved, except for {n} problems',
   'save.left': '{n} file is already there, decrypted, in {where}: delete it if you do not need it. | {n} files are already there, decrypted, in {where}: delete them if you do not need them.',

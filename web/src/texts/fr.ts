@@ -214,6 +214,7 @@ export const fr: Texts = {
   'save.zip': 'Enregistrer en un fichier ZIP…',
   'save.memory': 'Ce navigateur ne peut pas écrire de grands fichiers au fur et à mesure\u00a0: il les garde jusqu’à ce qu’ils soient complets. Au-delà d’environ 2 Go, utilisez Chrome ou Edge, ou decrypt-backup.mjs.',
   'save.running': 'Déchiffrement et enregistrement',
+  'save.aside': 'Ce qui est en cours d’enregistrement',
   'save.done': 'Enregistré',
   'save.done.partly': 'Enregistré, sauf {n} problème | Enregistré, sauf {n} problèmes',
   'save.left': '{n} fichier s’y trouve déjà, déchiffré, dans {where}\u00a0: supprimez-le si vous n’en avez pas besoin. | {n} fichiers s’y trouvent déjà, déchiffrés, dans {where}\u00a0: supprimez-les si vous n’en avez pas besoin.',
