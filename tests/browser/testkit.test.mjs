@@ -24,6 +24,7 @@ const SAID_AS = new Map([
   ['archive is empty: give the folder of the backup', 'is empty: give the folder of the backup'],
 ]);
 const IMPOSSIBLE = new Map([
+  ['chain-key-and-passphrase', 'the page takes one key or passphrase'],
   ['chain-two-keys', 'the page takes one key'],
   ['chain-two-passphrases', 'the page takes one passphrase'],
   ['chain-two-wrong-keys', 'the page takes one key'],
@@ -177,7 +178,7 @@ async function untouched () {
 async function inWords (locale) {
   for (const [name, problem] of Object.entries({
     'key-locked-wrong': 'key-passphrase', 'key-locked': 'key-locked', 'public-key': 'key-public', 'wrong-key': 'key-other', 'wrong-passphrase': 'passphrase', 'expect-another': 'other-archive',
-    'not-an-archive': 'no-backup', 'missing-manifest': 'unfinished', 'chain-missing': 'run', 'damaged-manifest': 'manifest', 'damaged-envelope': 'envelope', 'pryv-passphrase-damaged-manifest': 'passphrase-or-damage',
+    'not-an-archive': 'no-backup', 'missing-manifest': 'unfinished', 'chain-missing': 'run', 'chain-index-and-runs-lost': 'index-lost', 'damaged-manifest': 'manifest', 'damaged-envelope': 'envelope', 'pryv-passphrase-damaged-manifest': 'passphrase-or-damage',
   })) {
     const { tab, close } = await openPage({ locale });
     await open(tab, given(name, JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'))));

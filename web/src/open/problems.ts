@@ -12,6 +12,7 @@ const KNOWN = [
   ['other-archive', /not the archive that you expect/],
   ['no-backup', /is not a backup \(it has no manifest\.json\)|is empty: give the folder of the backup/],
   ['unfinished', /has no manifest\.json: the backup was not finished/],
+  ['index-lost', /^chain\.json is missing/],
   ['run', /choose the state of run (?<n>\d+)/],
   ['manifest', /^(?:increments\/\d+\/)?manifest\.json\b/],
   ['envelope', /^(?:increments\/\d+\/)?encryption\.json\b.*(?:damaged|hostile|changed|replaced)/],

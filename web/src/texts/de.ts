@@ -101,6 +101,8 @@ export const de: Texts = {
   'problem.unfinished.do': 'Ihr Erstellen kam nicht zum Ende, oder die Datei wurde entfernt. Verwenden Sie eine andere Kopie der Sicherung.',
   'problem.run': 'Ein Lauf dieser Sicherung fehlt, ist beschädigt oder gehört nicht zu ihr',
   'problem.run.do': 'Der Stand von Lauf {n} lässt sich noch öffnen: Wählen Sie ihn unten. Oder verwenden Sie eine andere Kopie der Sicherung.',
+  'problem.index-lost': 'Die Liste der Läufe dieser Sicherung, chain.json, fehlt',
+  'problem.index-lost.do': 'Ohne sie wäre nur ein alter Stand zu sehen; darum wurde nichts geöffnet. Verwenden Sie eine andere Kopie der Sicherung, oder nehmen Sie diese eine Datei von dort.',
   'problem.manifest': 'Die manifest.json dieser Sicherung ist beschädigt oder wurde verändert',
   'problem.manifest.do': 'Ohne sie lässt sich in dieser Kopie nichts finden und keinem Inhalt trauen. Verwenden Sie eine andere Kopie der Sicherung, und behalten Sie diese.',
   'problem.envelope': 'Die encryption.json dieser Sicherung ist beschädigt oder wurde verändert',

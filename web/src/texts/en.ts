@@ -99,6 +99,8 @@ export const en = {
   'problem.unfinished.do': 'Making it did not come to its end, or the file was removed. Use another copy of the backup.',
   'problem.run': 'A run of this backup is missing, damaged or not its own',
   'problem.run.do': 'The state of run {n} can still be opened: choose it below. Or use another copy of the backup.',
+  'problem.index-lost': 'The list of runs of this backup, chain.json, is missing',
+  'problem.index-lost.do': 'Without it only an old state would be seen, so nothing was opened. Use another copy of the backup, or take this one file from there.',
   'problem.manifest': 'manifest.json of this backup is damaged or was changed',
   'problem.manifest.do': 'Without it nothing in this copy can be trusted or found. Use another copy of the backup, and keep this one.',
   'problem.envelope': 'encryption.json of this backup is damaged or was changed',

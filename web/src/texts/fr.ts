@@ -101,6 +101,8 @@ export const fr: Texts = {
   'problem.unfinished.do': 'Sa création n’est pas allée à son terme, ou le fichier a été retiré. Utilisez une autre copie de la sauvegarde.',
   'problem.run': 'Un passage de cette sauvegarde manque, est endommagé ou n’en fait pas partie',
   'problem.run.do': 'L’état du passage {n} peut encore être ouvert\u00a0: choisissez-le ci-dessous. Ou utilisez une autre copie de la sauvegarde.',
+  'problem.index-lost': 'La liste des passages de cette sauvegarde, chain.json, manque',
+  'problem.index-lost.do': 'Sans elle, seul un ancien état serait visible\u00a0; rien n’a donc été ouvert. Utilisez une autre copie de la sauvegarde, ou prenez-y ce seul fichier.',
   'problem.manifest': 'Le manifest.json de cette sauvegarde est endommagé ou a été modifié',
   'problem.manifest.do': 'Sans lui, rien dans cette copie ne peut être retrouvé ni tenu pour sûr. Utilisez une autre copie de la sauvegarde, et gardez celle-ci.',
   'problem.envelope': 'Le encryption.json de cette sauvegarde est endommagé ou a été modifié',

@@ -1,10 +1,11 @@
 import { CHAIN, openChain, plannedFiles, type ChainState, type Host } from '../../../npm/src/chain.js';
 import { DecryptError, kindOf, messageOf, withPath } from '../../../npm/src/errors.js';
 import type { ArchiveInfo, FileEntry, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
-import { Chain, Envelope, Fold, Sieve, caution, checkManifest, judge, plan, type DataKey, type Engine, type OpenEnvelope } from './core.js';
+import { Chain, Envelope, Fold, Sieve, caution, checkManifest, judge, lostIndex, plan, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { pump, readStored, readWhole } from './pump.js';
 import { below, type Source } from './source/source.js';
 
+const SUMS = 'SHA256SUMS';
 const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
@@ -157,6 +158,9 @@ export async function openArchive (source: Source, { engine, unlock, expectId, a
   const listing = source.list();
   const runs = await runsOf(source);
   if (runs !== undefined) return openState(source, listing, runs, { engine, unlock, expectId, at });
+  const sums = listing.some(([path]) => path === SUMS) ? (await readStored(source, SUMS)).content : undefined;
+  const lost = lostIndex(JSON.stringify(listing), sums);
+  if (lost !== '') throw new DecryptError('damaged', lost);
   const { id, key, keyCheck, manifest, texts, contents, findings } = await openRun(source, listing, { engine, unlock, expectId });
   try {
     const [textsJson, listingJson] = [JSON.stringify(texts), JSON.stringify(listing)];

@@ -4,7 +4,7 @@ import { DecryptError } from '../../../npm/src/errors.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 
-export const { Chain, Envelope, FileReader, Fold, Sha256, Sieve, caution, checkManifest, crc32, pack, plan, judge, privateKeyNeedsPassphrase, unpack } = bindings;
+export const { Chain, Envelope, FileReader, Fold, Sha256, Sieve, caution, checkManifest, crc32, lostIndex, pack, plan, judge, privateKeyNeedsPassphrase, unpack } = bindings;
 export type DataKey = bindings.DataKey;
 export type OpenEnvelope = bindings.Envelope;
 export type Engine = 'host' | 'wasm';
