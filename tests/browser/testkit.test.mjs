@@ -30,6 +30,7 @@ const IMPOSSIBLE = new Map([
   ['chain-two-wrong-keys', 'the page takes one key'],
   ['chain-index-lost-at-1', 'runs are chosen from a list, which is not there'],
 ]);
+
 /** Cases that a page meets in another way than a command: what is asserted instead. @type {Record<string, (due: any) => Promise<void>>} */
 const OTHERWISE = {
   // A file that is not there cannot be chosen: without a key the backup cannot be asked to open.
@@ -77,6 +78,7 @@ const OTHERWISE = {
     await close();
   },
 };
+
 const EXIT = { usage: 2, key: 3, damaged: 4, unsupported: 1, failed: 1 };
 
 const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-kit-'));

@@ -437,6 +437,28 @@ test('Back keeps the backup open: Forward and a button lead to it again', inBrow
   await close();
 });
 
+test('what is saved of one backup is no part of the report about the next', inBrowser, async () => {
+  const { tab, close } = await openPage();
+  await tab.evaluate(() => {
+    const slow = { write: () => new Promise((resolve) => setTimeout(resolve, 1500)), close: async () => {}, abort: async () => {} };
+    Reflect.set(window, 'showSaveFilePicker', async () => ({ name: 'slow.zip', getFile: async () => new File(['x'], 'slow.zip'), createWritable: async () => slow }));
+  });
+  await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
+  await verdict(tab);
+  await tab.click('text=Save everything');
+  await tab.click('[data-save=zip]');
+  await tab.waitForSelector('.save-result progress');
+  await tab.goBack();
+  await tab.goBack();
+  await tab.waitForSelector('.open');
+  await open(tab, { folder: other.folder, privateKey: other.privateKey });
+  assert.equal(await verdict(tab), 'good');
+  await tab.waitForSelector('[data-saved=whole]', { timeout: 30_000 });
+  await tab.evaluate(() => Reflect.deleteProperty(window, 'showSaveFilePicker'));
+  assert.deepEqual((await evidenceOf(tab, scratch)).exported, []);
+  await close();
+});
+
 test('filter and tab stay behind the summary and when the language changes; nothing is read again', inBrowser, async () => {
   const { tab, close } = await openPage();
   await open(tab, { folder: draft.folder, privateKey: draft.privateKey });

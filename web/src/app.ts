@@ -119,15 +119,15 @@ export class App {
   /** Takes another state of the same chain; what was saved of the one before stays in the report. */
   takeInstead (info: ArchiveInfo): void {
     const before = this.opened;
-    this.#set(info, before?.expectId ?? before?.otherId).saved.push(...before?.saved ?? []);
+    this.#set(info, before?.expectId ?? before?.otherId, before?.saved);
     this.#trail.replace(() => archiveView(this));
   }
 
-  #set (info: ArchiveInfo, id: string | undefined): Opened {
+  #set (info: ArchiveInfo, id: string | undefined, saved: SavedThing[] = []): void {
+    this.opened?.verification.task.cancel();
     const same = id?.toLowerCase() === info.id;
-    this.opened = { info, verification: begun(), saved: [], changes: new EventTarget(), ...(id === undefined ? {} : same ? { expectId: id } : { otherId: id }) };
+    this.opened = { info, verification: begun(), saved, changes: new EventTarget(), ...(id === undefined ? {} : same ? { expectId: id } : { otherId: id }) };
     void this.verify();
-    return this.opened;
   }
 
   /** Checks every file; the result is in `opened.verification`. */
@@ -149,9 +149,9 @@ export class App {
     if (opened === this.opened) put(this.#spoken, t(`verdict.${verdictOf(this)}`));
   }
 
-  /** Notes what was saved, for the evidence report. */
-  note (saved: SavedThing): void {
-    this.opened?.saved.push(saved);
+  /** Notes what was saved of an archive, for the evidence report; another one may be open by then. */
+  note (of: Opened | undefined, saved: SavedThing): void {
+    of?.saved.push(saved);
     if (this.opened !== undefined) this.changed(this.opened);
   }
 

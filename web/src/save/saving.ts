@@ -66,11 +66,12 @@ export class Saving {
   async run (user: UserInfo | undefined, choose: () => Promise<Target | undefined>): Promise<void> {
     if (this.#task !== undefined) return;
     const { app } = this;
+    const { opened } = app;
     const locks = this.#locks;
     const task = this.#task = new Task('save.running');
     this.#result = undefined;
     this.#fill();
-    const note = (where: string, complete: boolean, files: ExportedFile[]) => app.note({ what: user === undefined ? 'archive' : 'user', user: user?.username, where, at: Date.now(), complete, files });
+    const note = (where: string, complete: boolean, files: ExportedFile[]) => app.note(opened, { what: user === undefined ? 'archive' : 'user', user: user?.username, where, at: Date.now(), complete, files });
     let result: Child;
     let target: Target | undefined;
     try {
@@ -79,6 +80,8 @@ export class Saving {
         const to = target;
         const outcome = await app.writing(async () => {
           const done = await app.client.call<Outcome>(to.call, to.argument, task.options((message) => to.take(message)));
+          // The worker may have been done when it was stopped: a ZIP is given up all the same, files in a folder are all there.
+          if (task.cancelled && to.kind === 'zip') throw new CallError('interrupted', 'interrupted');
           await to.close();
           return done;
         });

@@ -51,7 +51,7 @@ export function attachmentCard (looked: LookedAt, attachment: { id?: unknown, fi
         await sink.close();
         return end;
       });
-      app.note({ complete: true, what: 'attachment', user: user.username, where: sink.name, at: Date.now(), files: [done] });
+      app.note(looked.opened, { complete: true, what: 'attachment', user: user.username, where: sink.name, at: Date.now(), files: [done] });
       put(place, h('p', { class: 'small', role: 'status' }, t('save.done'), ' · SHA-256 ', h('code', null, done.sha256)));
     } catch (error) {
       await sink.abort().catch(() => {});

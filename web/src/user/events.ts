@@ -179,6 +179,7 @@ export class EventsPanel {
       this.#plot.show(await client.call('user.timeline', { kind, filter, steps: this.#plot.steps }));
     } catch (error) {
       if ((error as CallError).kind !== 'interrupted') put(this.#status, alien((error as Error).message));
+      else if (run === this.#run) this.#status.prepend(`${t('error.interrupted')}: `);
     }
   }
 
@@ -201,7 +202,7 @@ export class EventsPanel {
           await sink.close();
           return end;
         });
-        app.note({ complete: true, what: `${this.kind} as ${ending}`, user: user.username, where: sink.name, at: Date.now(), files: [{ path: sink.name, size: done.size, sha256: done.sha256 }] });
+        app.note(this.looked.opened, { complete: true, what: `${this.kind} as ${ending}`, user: user.username, where: sink.name, at: Date.now(), files: [{ path: sink.name, size: done.size, sha256: done.sha256 }] });
         put(this.#searching, h('p', { class: 'small', role: 'status', 'data-exported': done.records }, t('export.done', { n: done.records }), ' ', alien(sink.name)));
       } catch (error) {
         await sink.abort().catch(() => {});

@@ -1,5 +1,5 @@
 // What the views of one user share.
-import type { App } from '../app.js';
+import type { App, Opened } from '../app.js';
 import type { Filter, IndexInfo, Kind, UserData } from '../records.js';
 import type { UserInfo } from '../types.js';
 
@@ -9,6 +9,8 @@ export class LookedAt {
   readonly streams = new Map<string, Stream>();
   readonly children = new Map<string | null, Stream[]>();
   readonly sizes: Map<string, number>;
+  /** The archive that it is of. */
+  readonly opened: Opened | undefined;
   readonly info = new Map<Kind, IndexInfo>();
   /** Live events in each stream or below it. */
   below = new Map<string, number>();
@@ -17,6 +19,7 @@ export class LookedAt {
   showEvents: (filter: Filter) => void = () => {};
 
   constructor (readonly app: App, readonly user: UserInfo, readonly data: UserData) {
+    this.opened = app.opened;
     this.sizes = new Map(data.attachments);
     for (const line of data.accesses) {
       const { id, name, headId } = parse(line);
