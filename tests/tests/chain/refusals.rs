@@ -124,18 +124,20 @@ fn a_passphrase_is_enough_and_recipients_may_change() {
     let Some(stage) = Stage::new() else { return };
     let platform = stage.sqlite_fixture();
     let chain = Chain::new(&stage, &platform, "chain");
-    let with = |passphrase: &str| {
-        let done =
-            run(chain
-                .bare()
-                .args(["--include-ephemeral", "--encrypt-passphrase", passphrase]));
+    let with = |passphrase: &str, more: &[&str]| {
+        let done = run(chain
+            .bare()
+            .args(["--include-ephemeral", "--encrypt-passphrase", passphrase])
+            .args(more));
         assert_eq!(done.status.code(), Some(0), "{}", text(&done));
         report(&done)
     };
-    with("one");
-    assert_eq!(with("one")["chain"]["kind"], "incremental");
+    with("one", &["--kdf", "pbkdf2"]);
+    for more in [&["--kdf", "pbkdf2"][..], &[]] {
+        assert_eq!(with("one", more)["chain"]["kind"], "incremental");
+    }
     // What opens this run opens the state at it.
-    for said in [with("two"), chain.add()] {
+    for said in [with("two", &[]), chain.add()] {
         assert_eq!(said["chain"]["kind"], "full", "{said}");
         let why = said["chain"]["whyFull"].as_str().unwrap();
         assert!(
@@ -152,14 +154,21 @@ fn a_passphrase_is_enough_and_recipients_may_change() {
     assert_eq!(read.status.code(), Some(0), "{}", text(&read));
     let index = fs::read(chain.dir.join("chain.json")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
-    let modes: Vec<_> = (0..5)
+    let modes: Vec<_> = (0..6)
         .map(|n| index["runs"][n]["mode"].as_str().unwrap())
         .collect();
     assert_eq!(
         modes,
-        ["symmetric", "symmetric", "symmetric", "hybrid", "hybrid"]
+        [
+            "symmetric-pbkdf2",
+            "symmetric-pbkdf2",
+            "symmetric",
+            "symmetric",
+            "hybrid",
+            "hybrid"
+        ]
     );
-    assert_eq!(index["runs"][3]["recipients"].as_array().unwrap().len(), 1);
+    assert_eq!(index["runs"][4]["recipients"].as_array().unwrap().len(), 1);
     // A second recipient cannot open what was sealed before it came; a recipient less is no matter.
     let both = |command: &mut std::process::Command| {
         let other = stage.at("other.pem");

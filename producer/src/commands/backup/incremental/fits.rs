@@ -126,10 +126,10 @@ pub fn sealed_otherwise(
             break;
         }
     }
-    let mode = |name: &str| needed.iter().all(|run| run.mode.as_deref() == Some(name));
+    let hybrid = |run: &&IndexRun| run.mode.as_deref() == Some(Mode::Hybrid.name());
     match &prepared.sealing {
         Sealing::Recipients(keys) => {
-            let mut same = mode(Mode::Hybrid.name());
+            let mut same = needed.iter().all(hybrid);
             for key in keys {
                 let fingerprint = key.fingerprint()?;
                 same &= needed
@@ -141,7 +141,7 @@ pub fn sealed_otherwise(
         Sealing::Passphrase { passphrase, .. } => {
             let path = chain.place(newest).join("encryption.json");
             let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
-            let opens = mode(Mode::Symmetric.name())
+            let opens = !needed.iter().any(hybrid)
                 && match Envelope::parse(&json)?.unlock_with_passphrase(passphrase) {
                     Ok(_) => true,
                     Err(error) if error.kind() == ErrorKind::Key => false,
