@@ -72,6 +72,8 @@ fn instructions(envelope: &Envelope) -> String {
          those that were noted when the backup was made. Neither uses the network: they run on a computer that is offline.\n\n\
          The archive id is the SHA-256 of `manifest.json`: `sha256sum manifest.json`. Pass it as `--expect-id ID` to be sure that you\n\
          open that backup and no other.\n\n\
+         Where there is a `chain.json`, later backups were added in `increments`. What opens is the state at the newest of them, whose\n\
+         archive id is the SHA-256 of the `manifest.json` in the last folder there. `--list` shows all, and `--at 1` opens the first.\n\n\
          ## If the script no longer runs\n\n\
          `FORMAT.md` describes the format completely: any programmer can write a reader from it.\n"
     )

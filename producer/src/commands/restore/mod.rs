@@ -299,8 +299,11 @@ fn verify(archive: &Archive, args: &BackupArgs) -> Result<(), Failure> {
     Err(Failure {
         code: 4,
         message: format!(
-            "the backup is damaged ({} files, named above): nothing was restored; use another copy",
-            damaged.len()
+            "the backup is damaged ({}, named above): nothing was restored; use another copy",
+            match damaged.len() {
+                1 => "1 problem".to_owned(),
+                many => format!("{many} problems"),
+            }
         ),
     })
 }
