@@ -16,6 +16,14 @@ use pryv_backup_tests::{
 };
 use serde_json::Value;
 
+/// How a run is added to a chain.
+const RUN: [&str; 5] = [
+    "--recipient-pubkey",
+    "key.pub.pem",
+    "--incremental",
+    "--state-dir",
+    "state",
+];
 const DAY: u64 = 86_400_000;
 /// A Tuesday at noon.
 const NOW: u64 = 1_780_401_600_000;
@@ -266,15 +274,8 @@ fn a_backup_that_is_yet_to_be_made_does_not_push_out_the_newest() {
 #[test]
 fn a_chain_has_its_time_from_its_newest_run_and_not_from_its_index() {
     let stage = stage(2);
-    let how = [
-        "--recipient-pubkey",
-        "key.pub.pem",
-        "--incremental",
-        "--state-dir",
-        "state",
-    ];
-    stage.backup_with("all/chain", &how);
-    stage.backup_with("all/chain", &how);
+    stage.backup_with("all/chain", &RUN);
+    stage.backup_with("all/chain", &RUN);
     let place = stage.at("all/chain/chain.json");
     let old = fs::read(&place).unwrap();
     let sums = fs::read_to_string(stage.at("all/chain/SHA256SUMS")).unwrap();
@@ -305,14 +306,7 @@ fn a_chain_has_its_time_from_its_newest_run_and_not_from_its_index() {
 fn a_chain_is_as_old_as_its_newest_run_and_stays_or_goes_whole() {
     let stage = stage(3);
     let add = || {
-        let how = [
-            "--recipient-pubkey",
-            "key.pub.pem",
-            "--incremental",
-            "--state-dir",
-            "state",
-        ];
-        stage.backup_with("all/chain", &how);
+        stage.backup_with("all/chain", &RUN);
     };
     add();
     stage.sql("local-1.0.0.sqlite", "UPDATE events SET modified = 5");

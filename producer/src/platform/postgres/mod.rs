@@ -4,6 +4,7 @@ mod account;
 mod connection;
 mod copy;
 mod files;
+mod folders;
 mod large;
 mod merge;
 mod series;
@@ -20,7 +21,7 @@ pub mod write;
 use super::sqlite::{Bearers, SqlitePlatform, nobodys, reading::Reading};
 use super::{
     Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target, User,
-    attachments, index, lock, rqlite,
+    index, lock, rqlite,
 };
 use crate::config::Postgres;
 use connection::{BEGIN, Connection, Server, literal};
@@ -255,60 +256,6 @@ impl PostgresPlatform {
             }
         }
         Ok(bearers)
-    }
-
-    /// A wrong folder must not pass for one in which nobody has anything.
-    fn look_for_files(&self, snapshot: &Snapshot, target: &dyn Target) -> Result<(), ExportError> {
-        let Engines {
-            audit,
-            series,
-            files,
-            audited,
-        } = self.engines;
-        if audit && series && files {
-            return Ok(());
-        }
-        let setting = "is storages.engines.sqlite.path right?";
-        if let Err(e) = std::fs::read_dir(&self.users_dir) {
-            return Err(ExportError::Platform(PlatformError::Record {
-                path: self.users_dir.clone(),
-                what: format!("the folder of the users' files cannot be read: {e}; {setting}"),
-            }));
-        }
-        let lose = |collection: Collection, what: &str| {
-            target.lose(Loss {
-                user_id: None,
-                collection: Some(collection.name().to_owned()),
-                path: Some(self.users_dir.display().to_string()),
-                what: format!("no user has a folder there, in which {what} should be; {setting}"),
-            });
-        };
-        let has_folder = |user: &User| {
-            attachments::folder(&self.users_dir, &user.user_id).is_some_and(|path| path.exists())
-        };
-        if !audit && audited && !snapshot.users.iter().any(has_folder) {
-            lose(Collection::Audit, "the audit trail");
-        }
-        let has_series = |user: &User| {
-            let namespaces = [format!("user.{}", user.username), user.user_id.clone()];
-            let mut folders = namespaces
-                .iter()
-                .filter_map(|n| attachments::folder(&self.users_dir, n));
-            folders.any(|folder| folder.exists())
-        };
-        if !series && !snapshot.users.iter().any(has_series) {
-            let sql = "SELECT EXISTS (SELECT FROM events WHERE type LIKE 'series:%' AND deleted IS NULL)::text";
-            let there = snapshot
-                .connection
-                .rows(sql)?
-                .into_iter()
-                .flatten()
-                .flatten();
-            if there.into_iter().any(|there| there == "true") {
-                lose(Collection::Series, "the points of series");
-            }
-        }
-        Ok(())
     }
 
     fn export(
