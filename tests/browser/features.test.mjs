@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { closeBrowser, download, evidenceOf, hasChromium, inBrowser, open, openPage, page, unzip, verdict } from './browser.mjs';
+import { closeBrowser, download, evidenceOf, hasChromium, inBrowser, open, openPage, servePage, unzip, verdict } from './browser.mjs';
 import { Draft } from './draft.mjs';
 
 const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-features-'));
@@ -227,15 +226,10 @@ test('the code inside the page opens the same', inBrowser, async () => {
 });
 
 describe('saving into a folder, with the page served from a site', () => {
-  /** @type {import('node:http').Server} */
-  let server;
   let url = '';
-  before(async () => {
-    server = createServer((request, response) => { response.setHeader('content-type', 'text/html'); response.end(readFileSync(page)); });
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-    url = `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}/`;
-  });
-  after(() => server.close());
+  let unserve = () => {};
+  before(async () => { ({ url, unserve } = await servePage()); });
+  after(() => unserve());
 
   /** The page at the point of saving. No test can operate the dialog of the picker: what it gives here is a real folder, the browser's private one. */
   async function atSave (folder = draft.folder, privateKey = draft.privateKey) {

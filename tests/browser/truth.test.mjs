@@ -1,14 +1,14 @@
-// What the page claims and keeps: the evidence report by its outcome, the expected id, saves that go on or end early, errors in the
-// language of the reader, and going back and forth.
+// What the page claims and keeps: the evidence report by its outcome, the expected id, errors in the language of the reader, numbers,
+// and going back and forth.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { closeBrowser, download, errorOf, evidenceOf, hasChromium, inBrowser, open, openPage, page, verdict } from './browser.mjs';
+import { closeBrowser, download, errorOf, evidenceOf, hasChromium, inBrowser, open, openPage, verdict } from './browser.mjs';
 import { Draft } from './draft.mjs';
+import { sample } from './sample.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -21,20 +21,7 @@ let [damaged, lacking, id] = ['', '', ''];
 
 before(() => {
   if (!hasChromium) return;
-  draft = new Draft(join(scratch, 'archive'));
-  draft.records('streams', [{ id: 'a', name: 'A', parentId: null }, { id: 'b', name: 'B', parentId: 'a' }, { id: 'c', name: 'C', parentId: 'a' }]);
-  draft.records('accesses', [{ id: 'x', name: 'Clinic', type: 'app', token: 't', permissions: [{ streamId: '*', level: 'read' }, { feature: 'selfRevoke', setting: 'forbidden' }] },
-    { id: 'y', name: 'Insurance', type: 'shared', token: 't', created: 1.5e9, expires: 1.6e9, permissions: [{ streamId: 'a', level: 'read' }] }]);
-  draft.records('events/events-0001', [
-    ...Array.from({ length: 30 }, (_, i) => ({ id: `e${i}`, streamIds: ['b', 'c'], time: 1_700_000_000 + i * 3600, type: 'mass/kg', content: 70 + i })),
-    { id: 'n', streamIds: ['c'], time: 1_700_000_000, type: 'note/txt', content: 'plain words' },
-    { id: 'big', streamIds: ['b'], time: 1_700_000_001, type: 'count/generic', content: 'BIG' },
-    { id: 't', streamIds: ['b'], time: 1_700_000_001, type: 'mass/kg', content: 1, trashed: true },
-    { id: 'gone', deleted: 1_700_000_000 },
-  ].map((event) => JSON.stringify(event).replace('"BIG"', '9007199254740993')));
-  draft.records('audit/audit-0001', [{ eventid: 'a1', stream_ids: 'access-x action-events.get ..', time: 1_700_000_000, type: 'audit-log/pryv-api', content: { action: 'events.get' } }]);
-  for (let i = 0; i < 6; i++) draft.attachment(`file${i}`, Buffer.alloc(300_000, `${i}`));
-  draft.finish();
+  draft = sample(join(scratch, 'archive'));
   other = new Draft(join(scratch, 'other'));
   other.finish();
   id = createHash('sha256').update(readFileSync(join(draft.folder, 'manifest.json'))).digest('hex');
@@ -212,125 +199,6 @@ describe('over the page', () => {
   }
 });
 
-describe('a save', () => {
-  /** @type {import('node:http').Server} */
-  let server;
-  let url = '';
-  before(async () => {
-    server = createServer((request, response) => { response.setHeader('content-type', 'text/html'); response.end(readFileSync(page)); });
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-    url = `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}/`;
-  });
-  after(() => server.close());
-
-  /** At the point of saving into the browser's private folder, each write of which takes a while. */
-  async function atSlowSave (ms = 300) {
-    const { tab, close } = await openPage({ pickers: true, url });
-    await tab.evaluate((ms) => {
-      Reflect.set(window, 'showDirectoryPicker', () => navigator.storage.getDirectory());
-      const { write } = FileSystemWritableFileStream.prototype;
-      FileSystemWritableFileStream.prototype.write = async function (data) {
-        await new Promise((resolve) => setTimeout(resolve, ms));
-        return write.call(this, data);
-      };
-    }, ms);
-    await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
-    await verdict(tab);
-    await tab.click('text=Save everything');
-    return { tab, close };
-  }
-  const count = (/** @type {Page} */ tab) => tab.evaluate(async () => {
-    let files = 0;
-    const walk = async (/** @type {any} */ folder) => {
-      for await (const handle of folder.values()) {
-        if (handle.kind === 'directory') await walk(handle);
-        else files++;
-      }
-    };
-    await walk(await navigator.storage.getDirectory());
-    return files;
-  });
-
-  test('into a folder that is stopped names the decrypted files that are there, on the page and in the report', inBrowser, async () => {
-    const { tab, close } = await atSlowSave();
-    await tab.click('[data-save=folder]');
-    while (await count(tab) < 4) await tab.waitForTimeout(100);
-    await tab.click('.save-result .task button');
-    await tab.waitForSelector('.save-result .notice.partly');
-    const there = await count(tab);
-    assert.match(await tab.innerText('.save-result'), new RegExp(`${there} files are already there, decrypted`));
-    assert.doesNotMatch(await tab.innerText('.save-result'), /Nothing/);
-    await tab.click('.crumbs button');
-    const { exported } = await evidenceOf(tab, scratch);
-    assert.equal(exported.length, 1);
-    assert.equal(exported[0].complete, false);
-    assert.equal(exported[0].files.length, there);
-    await close();
-  });
-
-  test('goes on in sight of the reader wherever they go, and there is one at a time', inBrowser, async () => {
-    const { tab, close } = await atSlowSave(150);
-    await tab.click('[data-save=folder]');
-    await tab.waitForSelector('.save-result progress');
-    const asks = () => tab.evaluate(() => {
-      const event = new Event('beforeunload', { cancelable: true });
-      dispatchEvent(event);
-      return event.defaultPrevented;
-    });
-    await tab.click('.crumbs button');
-    assert.ok(await tab.isVisible('.save-result progress'));
-    assert.equal(await asks(), true, 'the browser asks before it leaves');
-    await tab.click('.top-actions >> text=About');
-    assert.ok(await tab.isVisible('.save-result progress'));
-    await tab.selectOption('header select', 'de');
-    assert.match(await tab.innerText('.save-result'), /Wird entschlüsselt und gespeichert/);
-    await tab.click('.crumbs button');
-    await tab.click('text=Alles speichern');
-    assert.equal(await tab.locator('[data-save=zip]').isDisabled(), true);
-    await tab.waitForSelector('[data-saved=whole]', { timeout: 60_000 });
-    assert.equal(await asks(), false);
-    await close();
-  });
-
-  test('as a ZIP that is stopped says that there is none, and leaves none', inBrowser, async () => {
-    const { tab, close } = await atSlowSave();
-    await tab.evaluate(() => { Reflect.set(window, 'showSaveFilePicker', async () => (await navigator.storage.getDirectory()).getFileHandle('backup.zip', { create: true })); });
-    await tab.click('[data-save=zip]');
-    await tab.click('.save-result .task button');
-    await tab.waitForSelector('.save-result .notice.partly');
-    assert.match(await tab.innerText('.save-result'), /Stopped\. No complete ZIP file was written/);
-    assert.equal(await count(tab), 0);
-    await close();
-  });
-
-  test('is told aloud now and then, not at each step', inBrowser, async () => {
-    const { tab, close } = await atSlowSave(150);
-    await tab.evaluate(() => {
-      Reflect.set(window, 'spoken', 0);
-      new MutationObserver((changes) => {
-        const heard = changes.filter(({ target }) => /** @type {Element} */ (target.nodeType === 1 ? target : target.parentElement)?.closest('[role=status], [aria-live]'));
-        Reflect.set(window, 'spoken', Reflect.get(window, 'spoken') + heard.length);
-      }).observe(document.body, { childList: true, subtree: true, characterData: true });
-    });
-    await tab.click('[data-save=folder]');
-    await tab.waitForSelector('[data-saved=whole]', { timeout: 60_000 });
-    const spoken = await tab.evaluate(() => Reflect.get(window, 'spoken'));
-    assert.ok(spoken >= 1 && spoken <= 4, `${spoken} times`);
-    assert.equal(await tab.title(), 'Save everything, decrypted – Pryv backup');
-    await close();
-  });
-
-  test('that the lock stops tells so, without a name', inBrowser, async () => {
-    const { tab, close } = await atSlowSave();
-    await tab.click('[data-save=folder]');
-    while (await count(tab) < 4) await tab.waitForTimeout(100);
-    await tab.click('.lock');
-    await tab.waitForSelector('.save-result .notice.partly');
-    assert.match(await tab.innerText('.save-result'), /decrypted files? lies? already in the folder/);
-    await close();
-  });
-});
-
 describe('errors', () => {
   test('are in sight, headline and all', inBrowser, async () => {
     for (const viewport of [{ width: 1280, height: 720 }, { width: 1280, height: 660 }, { width: 800, height: 600 }, { width: 360, height: 640 }]) {
@@ -434,28 +302,6 @@ test('Back keeps the backup open: Forward and a button lead to it again', inBrow
   assert.equal(await tab.evaluate(() => document.activeElement?.tagName), 'H1');
   await tab.goForward().catch(() => {});
   assert.equal(await tab.locator('[data-verdict], [data-resume]').count(), 0);
-  await close();
-});
-
-test('what is saved of one backup is no part of the report about the next', inBrowser, async () => {
-  const { tab, close } = await openPage();
-  await tab.evaluate(() => {
-    const slow = { write: () => new Promise((resolve) => setTimeout(resolve, 1500)), close: async () => {}, abort: async () => {} };
-    Reflect.set(window, 'showSaveFilePicker', async () => ({ name: 'slow.zip', getFile: async () => new File(['x'], 'slow.zip'), createWritable: async () => slow }));
-  });
-  await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
-  await verdict(tab);
-  await tab.click('text=Save everything');
-  await tab.click('[data-save=zip]');
-  await tab.waitForSelector('.save-result progress');
-  await tab.goBack();
-  await tab.goBack();
-  await tab.waitForSelector('.open');
-  await open(tab, { folder: other.folder, privateKey: other.privateKey });
-  assert.equal(await verdict(tab), 'good');
-  await tab.waitForSelector('[data-saved=whole]', { timeout: 30_000 });
-  await tab.evaluate(() => Reflect.deleteProperty(window, 'showSaveFilePicker'));
-  assert.deepEqual((await evidenceOf(tab, scratch)).exported, []);
   await close();
 });
 
