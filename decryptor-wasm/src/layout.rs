@@ -1,12 +1,14 @@
 //! Which paths an archive may hold, and what each one is.
 
-use crate::chain::CHAIN;
+use crate::{chain::CHAIN, signature::SIGNATURE};
 
 /// What a path of an archive is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathKind {
     /// `manifest.json`.
     Manifest,
+    /// `manifest.json.minisig`.
+    Signature,
     /// `encryption.json`.
     Envelope,
     /// `SHA256SUMS`.
@@ -61,6 +63,7 @@ impl PathKind {
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
             ["manifest.json"] => PathKind::Manifest,
+            [SIGNATURE] => PathKind::Signature,
             ["encryption.json"] => PathKind::Envelope,
             ["SHA256SUMS"] => PathKind::Sums,
             [CHAIN] => PathKind::Chain,
@@ -112,6 +115,7 @@ impl PathKind {
         !matches!(
             self,
             PathKind::Envelope
+                | PathKind::Signature
                 | PathKind::Sums
                 | PathKind::Chain
                 | PathKind::Companion

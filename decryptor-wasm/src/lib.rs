@@ -21,6 +21,7 @@ pub mod layout;
 pub mod manifest;
 pub mod plan;
 pub mod reader;
+pub mod signature;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 

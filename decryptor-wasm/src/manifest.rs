@@ -53,9 +53,33 @@ pub struct Manifest {
     /// What could not be read when the archive was made, platform-wide and per user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
-    /// All files but the users' own, this one, `encryption.json` and `SHA256SUMS`.
+    /// When the backup was made, in milliseconds since 1970; of a copy, when what it was copied from was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<i64>,
+    /// Who signed the run; see [`crate::signature::Signer`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// Which platform the run is of: 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How many losses this manifest and those of the users name or count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_count: Option<u64>,
+    /// Of every run of a chain but the first: what travels in the clear at the root of the chain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Companion>,
+    /// All files but the users' own, this one, its signature, `encryption.json` and `SHA256SUMS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
+}
+
+/// A decryptor or a document at the root of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Companion {
+    /// Its name.
+    pub path: String,
+    /// Hex SHA-256.
+    pub sha256: String,
 }
 
 fn yes() -> bool {

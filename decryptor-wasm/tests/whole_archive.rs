@@ -78,6 +78,7 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         &listing,
         Storage::Sealed { key_check: true },
         None,
+        None,
     ) {
         Ok(plan) => plan,
         Err(e) => return vec![format!("manifest.json: {e}")],

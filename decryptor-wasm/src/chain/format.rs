@@ -1,5 +1,7 @@
 //! What a chain says of itself: `chain.json`, `manifest.chain`, tombstones.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::ChainKey;
@@ -115,6 +117,29 @@ pub fn lost_index<'p>(mut paths: impl Iterator<Item = &'p str>) -> Option<Error>
     })
 }
 
+/// The error for a folder in which one run is encrypted and another is not: a chain is encrypted as a whole or not at all, whatever
+/// `chain.json` says. To be asked of all paths of a folder before anything in it is read.
+pub fn mixed<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
+    let mut runs: BTreeMap<u32, (bool, bool)> = BTreeMap::new();
+    for (run, within) in paths.filter_map(run_of) {
+        let (manifest, envelope) = runs.entry(run).or_default();
+        *manifest |= within == "manifest.json";
+        *envelope |= within == "encryption.json";
+    }
+    let sealed = runs.values().any(|(_, envelope)| *envelope);
+    let mut clear = runs
+        .iter()
+        .filter(|(_, (manifest, envelope))| *manifest && !*envelope);
+    let (run, _) = clear.next().filter(|_| sealed)?;
+    let (which, other) = match run {
+        1 => ("the first run".to_owned(), "a later one is"),
+        run => (Index::path(*run), "other runs are"),
+    };
+    Some(Error::damaged(format!(
+        "{which} is not encrypted, though {other}: a backup is encrypted as a whole or not at all, so somebody without the key put this in; nothing was read, use another copy"
+    )))
+}
+
 /// The path in a line of `SHA256SUMS`.
 pub fn summed(line: &str) -> Option<&str> {
     line.get(66..).map(str::trim_end)
@@ -213,6 +238,28 @@ mod tests {
         }
         let line = format!("{}  increments/0002/manifest.json", "0".repeat(64));
         assert_eq!(summed(&line), Some("increments/0002/manifest.json"));
+    }
+
+    #[test]
+    fn a_clear_run_beside_sealed_ones_is_noticed() {
+        let found = |paths: &[&str]| mixed(paths.iter().copied()).is_some();
+        let root = ["manifest.json", "encryption.json"];
+        let second = "increments/0002/manifest.json";
+        let with = |more: &[&'static str]| [&root[..], more].concat();
+        assert!(found(&with(&[second])));
+        assert!(found(&[
+            "manifest.json",
+            second,
+            "increments/0002/encryption.json"
+        ]));
+        for fine in [
+            with(&[]),
+            with(&[second, "increments/0002/encryption.json"]),
+            with(&["increments/2/manifest.json", "increments/0002/users/x"]),
+            vec!["manifest.json", second],
+        ] {
+            assert!(!found(&fine), "{fine:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,28 @@
 //! Whether the runs of a chain are the ones that were made, in their order.
 
+mod judge;
+mod listed;
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
 use super::{CHAIN, ChainKey, Index, IndexRun, words::moment};
 use crate::{
     Error, ErrorKind, Manifest, Result,
     plan::{Finding, Severity},
+    signature::{Signed, Signer, Statement, Tried, hex, try_signature},
 };
+
+/// What lies in the folder of a run, read without a key.
+pub struct StoredRun {
+    /// Its place, counted from 1.
+    pub run: u32,
+    /// `manifest.json` as stored.
+    pub manifest: Vec<u8>,
+    /// `manifest.json.minisig`, if it is there.
+    pub signature: Option<Vec<u8>>,
+}
 
 /// The runs that `chain.json` names, held against what is there; and against what each says of itself, as far as they are opened.
 pub struct Links {
@@ -14,31 +32,55 @@ pub struct Links {
     /// The first thing that is wrong with a run.
     wrong: Vec<(u32, Finding)>,
     others: Vec<Finding>,
+    /// Parents in `chain.json` that do not fit: what was signed decides, once it is known.
+    listed_parents: Vec<(u32, Finding)>,
     /// Those of the increments that were opened.
     keys: Vec<(u32, ChainKey)>,
+    stored: Vec<StoredRun>,
+    /// What the signer of the run that is asked for has signed, by place.
+    statements: BTreeMap<u32, Statement>,
+    /// Whether a run was asked for, instead of the newest.
+    asked: bool,
+    /// Why nobody but the reader can say which state is the right one.
+    choice: Option<String>,
 }
 
 impl Links {
-    /// `ids`: the hex SHA-256 of `manifest.json` as stored, of every run whose folder has one.
+    /// `stored`: every run whose folder has a `manifest.json`.
     ///
     /// # Errors
     /// When the index names no run at all.
-    pub fn new(index: Index, ids: Vec<(u32, String)>) -> Result<Self> {
+    pub fn new(index: Index, stored: Vec<StoredRun>) -> Result<Self> {
         if index.runs.is_empty() {
             return Err(Error::damaged(format!(
                 "{CHAIN}: lists no run; the file is damaged or was replaced"
             )));
         }
+        let id = |run: &StoredRun| (run.run, hex(&Sha256::digest(&run.manifest)));
         let mut links = Links {
             index,
-            ids,
+            ids: stored.iter().map(id).collect(),
             wrong: Vec::new(),
             others: Vec::new(),
+            listed_parents: Vec::new(),
             keys: Vec::new(),
+            stored,
+            statements: BTreeMap::new(),
+            asked: false,
+            choice: None,
         };
         for place in 0..links.index.runs.len() {
+            let run = place as u32 + 1;
             if let Some((code, path, message)) = links.listed(place) {
-                links.find(place as u32 + 1, code, path, message);
+                links.find(run, code, path, message);
+            } else if let Some((code, message)) = links.listed_parent(place) {
+                let finding = Finding {
+                    severity: Severity::Error,
+                    code,
+                    path: CHAIN.to_owned(),
+                    message,
+                };
+                links.listed_parents.push((run, finding));
             }
         }
         let count = links.count();
@@ -74,7 +116,8 @@ impl Links {
     ///
     /// # Errors
     /// When there is no such run.
-    pub fn choose(&self, at: Option<u32>) -> Result<u32> {
+    pub fn choose(&mut self, at: Option<u32>) -> Result<u32> {
+        self.asked = at.is_some();
         match at {
             None => Ok(self.count()),
             Some(run) if self.run(run).is_some() => Ok(run),
@@ -91,171 +134,36 @@ impl Links {
         }
     }
 
-    /// What is wrong with what `chain.json` says of the run in a place.
-    fn listed(&self, place: usize) -> Option<(&'static str, String, String)> {
-        let runs = &self.index.runs;
-        let (entry, run) = (&runs[place], place as u32 + 1);
-        let chain = |code, message: String| Some((code, CHAIN.to_owned(), message));
-        let at = |code, message: String| Some((code, place_of(run), message));
-        let id = self.id(run);
-        let listed_at = |id: &String| runs.iter().position(|other| other.archive_id == *id);
-        if entry.run != run || entry.path != Index::path(run) {
-            return chain(
-                "reordered",
-                format!(
-                    "lists run {} where run {run} should be; the runs are not in their order",
-                    entry.run
-                ),
+    /// The manifest of a run was opened, the run that is asked for first; `signed` is what [`Signed::check`] made of it. `pinned`: its
+    /// signer is one whom the reader expects.
+    pub fn opened(&mut self, run: u32, manifest: &Manifest, signed: Option<&Signed>, pinned: bool) {
+        let Some(signed) = signed else {
+            let message = format!(
+                "run {run} has no inventory, which every run of a chain has: it was replaced"
             );
-        }
-        let Some(id) = id else {
-            return at(
-                "missing",
-                format!("run {run} is listed in {CHAIN}, but not there"),
-            );
+            return self.find(run, "signature", place_of(run), message);
         };
-        if *id != entry.archive_id {
-            return match listed_at(id) {
-                Some(other) => at(
-                    "swapped",
-                    format!(
-                        "run {} lies where run {run} should be; the folders were exchanged or copied",
-                        other + 1
-                    ),
-                ),
-                None => at(
-                    "foreign",
-                    format!(
-                        "manifest.json is not the one that {CHAIN} lists for run {run}; it was changed or replaced"
-                    ),
-                ),
-            };
+        if self.statements.is_empty() {
+            self.judge(run, signed, pinned);
         }
-        if let Some(first) = listed_at(id).filter(|first| *first < place) {
-            return chain(
-                "replayed",
-                format!(
-                    "lists one archive twice, as run {} and as run {run}",
-                    first + 1
-                ),
-            );
-        }
-        let before = place.checked_sub(1).map(|before| &runs[before].archive_id);
-        if entry.parent.as_ref() == before {
-            return None;
-        }
-        let twin = runs[..place].iter().find(|r| r.parent == entry.parent);
-        match (&entry.parent, twin) {
-            (Some(_), Some(twin)) => chain(
-                "replayed",
-                format!(
-                    "says that run {run} follows the same run as run {} does; one of them is of another copy of the chain",
-                    twin.run
-                ),
-            ),
-            (Some(parent), None) if listed_at(parent).is_none() => chain(
-                "missing",
-                format!(
-                    "says that run {run} follows an archive ({parent}) that is not there; a run between was removed"
-                ),
-            ),
-            _ => chain(
-                "reordered",
-                format!(
-                    "says that run {run} does not follow the run before it; the runs are not in their order"
-                ),
-            ),
-        }
-    }
-
-    /// The manifest of a run was opened: what it says of itself is proven by the key.
-    pub fn opened(&mut self, run: u32, manifest: &Manifest) {
-        if let Some(link) = manifest.chain.as_ref().filter(|_| !is_full(manifest)) {
-            self.keys.push((run, link.key.clone()));
-        }
-        if let Some((code, message)) = self.linked(run, manifest) {
-            self.find(run, code, place_of(run), message);
-        }
-    }
-
-    fn linked(&self, run: u32, manifest: &Manifest) -> Option<(&'static str, String)> {
-        let full = is_full(manifest);
-        if let Some(entry) = self.run(run)
-            && (entry.kind == "full") != full
-        {
-            let kind = if full { "a full one" } else { "an increment" };
-            return Some((
-                "foreign",
-                format!("run {run} is {kind}, and {CHAIN} says otherwise; {CHAIN} was changed"),
-            ));
-        }
-        let Some(link) = &manifest.chain else {
-            return (run > 1).then(|| {
-                (
-                    "foreign",
-                    format!("what lies where run {run} should be is an archive of its own"),
-                )
-            });
+        let Some(link) = manifest.chain.as_ref().filter(|_| !is_full(manifest)) else {
+            return;
         };
-        if run == 1 {
-            return Some((
-                "swapped",
-                format!(
-                    "run {} of a chain lies where its first run should be",
-                    link.run
-                ),
-            ));
-        }
-        if self.id(1) != Some(&link.base) {
-            return Some((
-                "foreign",
-                format!(
-                    "what lies where run {run} should be is a run of another chain (its first run is {})",
-                    link.base
-                ),
-            ));
-        }
-        // One that is not there is said to be missing, elsewhere.
-        let listed = self.run(run - 1).map(|before| &before.archive_id);
-        let parent = self.id(run - 1).or(listed);
-        if link.run != run {
-            return Some((
-                "swapped",
-                format!(
-                    "run {} of this chain lies where run {run} should be",
-                    link.run
-                ),
-            ));
-        }
-        if parent != Some(&link.parent) {
-            let known = self.ids.iter().any(|(_, id)| *id == link.parent);
-            return Some(if known {
-                (
-                    "reordered",
-                    format!("run {run} does not follow the run before it"),
-                )
-            } else {
-                (
-                    "replayed",
-                    format!(
-                        "run {run} follows an archive ({}) that is not there: a run was replaced or removed, or it is of another copy of the chain",
-                        link.parent
-                    ),
-                )
-            });
-        }
         // Runs are opened from the newest down.
-        let mut after = self.keys.iter().filter(|(known, _)| *known == run + 1);
-        let other_key = after.any(|(_, key)| *key != link.key);
-        other_key.then(|| {
-            (
-                "foreign",
-                format!(
-                    "run {} has another key for its tombstones than run {run}",
-                    run + 1
-                ),
-            )
-        })
+        let mut after = self.keys.iter();
+        if after.any(|(after, key)| self.before(*after) == Some(run) && *key != link.key) {
+            let message = format!("a later run has another key for its tombstones than run {run}");
+            self.find(run, "foreign", place_of(run), message);
+        }
+        self.keys.push((run, link.key.clone()));
+    }
+
+    /// The place of the run that an opened run follows; none for one that is full.
+    pub fn before(&self, run: u32) -> Option<u32> {
+        let statement = self.statements.get(&run).filter(|s| !s.full)?;
+        let parent = statement.parent.as_ref()?;
+        let found = self.ids.iter().find(|(_, id)| id == parent);
+        found.map(|(place, _)| *place).filter(|place| *place < run)
     }
 
     fn find(&mut self, run: u32, code: &'static str, path: String, message: String) {
@@ -285,6 +193,7 @@ impl Links {
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.wrong
             .iter()
+            .chain(&self.listed_parents)
             .map(|(_, finding)| finding)
             .chain(&self.others)
     }
@@ -322,6 +231,24 @@ impl Links {
         self.index.runs.iter().map(line).collect()
     }
 
+    /// The error for a run that was refused because of who signed it; it says which state one of the expected `signers` has signed.
+    pub fn unexpected(&self, error: &Error, signers: &[Signer]) -> Error {
+        let expected = |stored: &&StoredRun| {
+            let minisig = stored.signature.as_deref().unwrap_or_default();
+            let holds = |signer| try_signature(signer, &stored.manifest, minisig);
+            let mut tried = signers.iter().map(holds);
+            tried.any(|tried| matches!(tried, Tried::Holds(_)))
+        };
+        let newest = self.stored.iter().filter(expected).map(|run| run.run).max();
+        match newest {
+            Some(run) if !self.asked => Error::new(
+                error.kind(),
+                format!("{error}; --at {run} for the state before"),
+            ),
+            _ => error.clone(),
+        }
+    }
+
     /// The error for a run that the key does not open; what the envelope said of it names who can.
     pub fn closed(&self, error: &Error, run: u32) -> Error {
         match self.count() {
@@ -335,8 +262,20 @@ impl Links {
     /// # Errors
     /// What is wrong with the run.
     pub fn require(&self, run: u32, at: u32) -> Result<()> {
-        self.wrong_with(run)
-            .map_or(Ok(()), |finding| Err(self.refuse(finding, run, at)))
+        if let Some(finding) = self.wrong_with(run) {
+            return Err(self.refuse(finding, run, at));
+        }
+        // The newest state is only taken where nothing speaks against any of the runs.
+        let unsigned = |(wrong, finding): &&(u32, Finding)| {
+            *wrong < at && finding.code == "signature" && !self.asked
+        };
+        if let Some((wrong, finding)) = self.wrong.iter().find(unsigned) {
+            return Err(self.refuse(finding, *wrong, at));
+        }
+        match &self.choice {
+            Some(choice) => Err(Error::new(ErrorKind::Usage, choice.clone())),
+            None => Ok(()),
+        }
     }
 
     /// The same for a run that is damaged in another way.
@@ -359,11 +298,8 @@ impl Links {
     }
 
     fn advice(&self, run: u32, at: u32) -> String {
-        let first_wrong = self
-            .wrong
-            .iter()
-            .map(|(wrong, _)| *wrong)
-            .fold(run, u32::min);
+        let wrong = self.wrong.iter().chain(&self.listed_parents);
+        let first_wrong = wrong.map(|(wrong, _)| *wrong).fold(run, u32::min);
         let which = if run == at {
             String::new()
         } else {

@@ -20,7 +20,14 @@ pub fn state_manifest(json: &[u8], users: &[UserEntry], losses: &[Loss]) -> Resu
     }
     edited(
         json,
-        &["inventory", "chain", "removedUsers", "losses"],
+        &[
+            "inventory",
+            "chain",
+            "companions",
+            "lossCount",
+            "removedUsers",
+            "losses",
+        ],
         said,
     )
 }

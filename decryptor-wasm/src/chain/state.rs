@@ -80,6 +80,16 @@ impl Opened {
         is_full(&self.manifest)
     }
 
+    /// Its place.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// What it says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// Whether it lists its files.
     pub fn is_inventoried(&self) -> bool {
         self.plan.inventoried

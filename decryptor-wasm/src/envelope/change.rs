@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use serde_json::Value;
 
 use super::{Envelope, EnvelopeJson, MAX_RECIPIENTS, Recipient, WRAP};
-use crate::{DataKey, Error, ErrorKind, PublicKey, RandomSource, Result};
+use crate::{DataKey, Error, ErrorKind, Manifest, PublicKey, RandomSource, Result};
 
 const CREATED_AT: &str = "createdAt";
 
@@ -74,5 +74,18 @@ impl Envelope {
     /// See [`Envelope::with_created_at`]; as little proven as all that lies in the clear.
     pub fn created_at(&self) -> Option<i64> {
         self.json.other.get(CREATED_AT)?.as_i64()
+    }
+
+    /// Compares what the envelope says in the clear with what the sealed manifest says of the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] when they differ.
+    pub fn agrees_with(&self, manifest: &Manifest) -> Result<()> {
+        if manifest.inventory.is_some() && self.created_at() != manifest.created_at {
+            return Err(Error::damaged(
+                "encryption.json: says otherwise than the manifest when the backup was made; the file was changed",
+            ));
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     FileEntry, Manifest, Result, UserEntry,
     chain::{CHAIN, lost_index},
+    signature::Signed,
 };
 
 pub use judge::{judge, judge_manifest};
@@ -33,7 +34,7 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// Stable name for programs: `missing`, `foreign`, `stray`, `unknown`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
-    /// `user-manifest`.
+    /// `user-manifest`, `signature`, `signer`, `pinned-signer`, `unsigned`.
     pub code: &'static str,
     /// The file concerned, or empty.
     pub path: String,
@@ -88,8 +89,8 @@ pub struct Plan {
 /// Judges the list of files against the manifests.
 ///
 /// `user_manifests` holds the opened `user-manifest.json` of each user folder by path, or `None` where it could not be opened
-/// (the host has reported that already); `listing` is every file with its size in bytes. With `only_user` (id or name) the
-/// other users' folders are left aside.
+/// (the host has reported that already); `listing` is every file with its size in bytes; `signed` is what [`Signed::check`] made of the
+/// manifest. With `only_user` (id or name) the other users' folders are left aside.
 ///
 /// # Errors
 /// When this is the first run of a chain whose list of runs was lost, a user id is no folder name, or there is no such user.
@@ -98,6 +99,7 @@ pub fn plan(
     user_manifests: &HashMap<String, Option<Vec<u8>>>,
     listing: &[(String, u64)],
     storage: Storage,
+    signed: Option<&Signed>,
     only_user: Option<&str>,
 ) -> Result<Plan> {
     let paths = || listing.iter().map(|(path, _)| path.as_str());
@@ -108,6 +110,9 @@ pub fn plan(
     planner.users(manifest, user_manifests, only_user)?;
     planner.inventory(manifest.inventory.iter().flat_map(|i| &i.files));
     planner.guarantees(manifest, storage);
+    if let Some(signed) = signed {
+        planner.signature(manifest, user_manifests, signed);
+    }
     planner.judge(manifest, only_user.is_some());
     Ok(planner.plan)
 }

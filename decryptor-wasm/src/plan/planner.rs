@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Finding, Plan, PlannedFile, Severity, Storage};
 use crate::{
-    Error, FileEntry, Manifest, Result, UserEntry, UserManifest,
+    Error, FileEntry, Inventory, Manifest, Result, UserEntry, UserManifest,
     layout::{PathKind, is_safe_name, is_safe_path},
+    signature::{FilesDigest, SIGNATURE, Signed},
 };
 
 pub(super) struct Planner<'a> {
@@ -216,6 +217,44 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether the files that the inventories list are those that were signed. Where a user manifest cannot be read, that is said already,
+    /// and the inventory of the manifest, which was signed as well, still binds it.
+    pub(super) fn signature(
+        &mut self,
+        manifest: &Manifest,
+        user_manifests: &HashMap<String, Option<Vec<u8>>>,
+        signed: &Signed,
+    ) {
+        let mut files: BTreeMap<String, String> = BTreeMap::new();
+        let mut add = |inventory: &Inventory| {
+            let entries = inventory.files.iter();
+            files.extend(entries.map(|file| (file.path.clone(), file.sha256.clone())));
+        };
+        manifest.inventory.iter().for_each(&mut add);
+        for user in &manifest.users {
+            let path = format!("users/{}/user-manifest.json", user.user_id);
+            let Some(Some(json)) = user_manifests.get(&path) else {
+                return;
+            };
+            match UserManifest::parse(json, &path).map(|parsed| parsed.inventory) {
+                Ok(Some(inventory)) => add(&inventory),
+                _ => return,
+            }
+        }
+        let mut digest = FilesDigest::default();
+        let pushed = files
+            .iter()
+            .try_for_each(|(path, sha256)| digest.push(path, sha256));
+        if pushed.is_err() || digest.finish() != signed.statement.files {
+            self.find(
+                Severity::Error,
+                "signature",
+                SIGNATURE,
+                "states other files than those that the backup lists; it was changed",
+            );
+        }
+    }
+
     pub(super) fn judge(&mut self, manifest: &Manifest, one_user: bool) {
         let known: BTreeSet<&str> = manifest.users.iter().map(|u| u.user_id.as_str()).collect();
         let chosen: BTreeSet<String> = self.plan.users.iter().map(|u| u.user_id.clone()).collect();
@@ -231,7 +270,17 @@ impl<'a> Planner<'a> {
                 continue;
             }
             match kind {
-                PathKind::Manifest | PathKind::Envelope | PathKind::Sums | PathKind::Chain => {}
+                PathKind::Manifest
+                | PathKind::Envelope
+                | PathKind::Sums
+                | PathKind::Chain => {}
+                PathKind::Signature if self.plan.inventoried => {}
+                PathKind::Signature => self.find(
+                    Severity::Warning,
+                    "stray",
+                    path,
+                    "does not belong to the archive; it is left alone",
+                ),
                 PathKind::Stray if self.expected.contains_key(path) => self.find(
                     Severity::Warning,
                     "unknown",

@@ -5,26 +5,18 @@ use std::collections::HashMap;
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::prelude::*;
 
+use super::signature::Signed;
 use crate::{Error, ErrorKind, FileEntry, Manifest, plan::Storage};
 
-/// Throws unless `json` is a manifest of a version that is known, in a file (its summary) as it was written.
-#[wasm_bindgen(js_name = checkManifest)]
-pub fn check_manifest(json: &[u8], summary: &str) -> Result<(), JsValue> {
-    let manifest = Manifest::parse(json)?;
-    Ok(crate::plan::judge_manifest(
-        &manifest,
-        &from_json(summary)?,
-    )?)
-}
-
 /// Judges the list of files: `userManifests` is `{path: text | null}`, `listing` is `[[path, size], …]`; `keyCheck` is that of the
-/// envelope, undefined for an archive without one.
+/// envelope, undefined for an archive without one; `signed` is what is signed of it.
 #[wasm_bindgen]
 pub fn plan(
     manifest: &[u8],
     user_manifests: &str,
     listing: &str,
     key_check: Option<bool>,
+    signed: &Signed,
     only_user: Option<String>,
 ) -> Result<String, JsValue> {
     let manifest = Manifest::parse(manifest)?;
@@ -41,6 +33,7 @@ pub fn plan(
         key_check.map_or(Storage::Cleartext, |key_check| Storage::Sealed {
             key_check,
         }),
+        signed.0.as_ref(),
         only_user.as_deref(),
     )?)
 }

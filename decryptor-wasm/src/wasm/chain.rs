@@ -1,7 +1,8 @@
 //! Chains: the host reads files and hands over what is in them, the core says what stands. Structured values cross as JSON text.
 //!
-//! To open the state at a run: [`Chain::parse`], [`Chain::choose`]; then from that run down, for each: [`Chain::require`], open its
-//! manifest, [`Chain::opened`], [`Chain::require`] again, [`Chain::plan`], until one is full; then [`Chain::state`]. To read a file of
+//! To open the state at a run: [`mixed_runs`]; [`StoredRuns`] with all that are there, [`Chain::parse`], [`Chain::choose`]; then from that
+//! run down, for each: [`Chain::require`], open its manifest, [`Chain::opened`], [`Chain::require`] again, [`Chain::plan`],
+//! [`Chain::before`], until one is full; then [`Chain::root`] and [`Chain::state`]. To read a file of
 //! the state whose collection has [`Chain::passes`]: for each pass a [`Fold`], told all of [`Chain::changes`] and closed, and a
 //! [`Sieve`] for each part of the file.
 
@@ -10,10 +11,13 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::archive::{from_json, to_json};
+use super::{
+    archive::{from_json, to_json},
+    signature::{Demands, Signed},
+};
 use crate::{
     Error, Manifest, UserEntry,
-    chain::{self, ChainKey, Changes, Cutter, Index, Links, Opened, StateFile},
+    chain::{self, ChainKey, Changes, Cutter, Index, Links, Opened, StateFile, StoredRun},
     plan::{Finding, Plan, Severity, Storage},
 };
 
@@ -25,6 +29,31 @@ pub struct Chain {
     opened: Vec<Opened>,
     key: Option<ChainKey>,
     changes: Changes,
+    /// What is to be said of the root.
+    root: Vec<Finding>,
+}
+
+/// What lies in the folders of the runs.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct StoredRuns(Vec<StoredRun>);
+
+#[wasm_bindgen]
+impl StoredRuns {
+    /// None yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> StoredRuns {
+        StoredRuns::default()
+    }
+
+    /// A run whose folder has a `manifest.json`: that, and `manifest.json.minisig` if it is there, as stored.
+    pub fn add(&mut self, run: u32, manifest: Vec<u8>, signature: Option<Vec<u8>>) {
+        self.0.push(StoredRun {
+            run,
+            manifest,
+            signature,
+        });
+    }
 }
 
 /// The state at a run.
@@ -40,15 +69,14 @@ struct State<'s> {
 
 #[wasm_bindgen]
 impl Chain {
-    /// Reads `chain.json`. `ids`: `[[hex, 1], …]`, the SHA-256 of `manifest.json` as stored, of every run whose folder has one.
-    pub fn parse(index: &[u8], ids: &str) -> Result<Chain, JsValue> {
-        let ids: Vec<(String, u64)> = from_json(ids)?;
-        let ids = ids.into_iter().map(|(id, run)| (run as u32, id));
+    /// Reads `chain.json`.
+    pub fn parse(index: &[u8], runs: StoredRuns) -> Result<Chain, JsValue> {
         Ok(Chain {
-            links: Links::new(Index::parse(index)?, ids.collect())?,
+            links: Links::new(Index::parse(index)?, runs.0)?,
             opened: Vec::new(),
             key: None,
             changes: Changes::default(),
+            root: Vec::new(),
         })
     }
 
@@ -69,7 +97,7 @@ impl Chain {
     }
 
     /// The run whose state is asked for: the newest, unless another is. Throws when there is no such run.
-    pub fn choose(&self, at: Option<u32>) -> Result<u32, JsValue> {
+    pub fn choose(&mut self, at: Option<u32>) -> Result<u32, JsValue> {
         Ok(self.links.choose(at)?)
     }
 
@@ -88,11 +116,41 @@ impl Chain {
         self.links.closed(&Error::key(message), run).into()
     }
 
-    /// A run's manifest was opened; whether it is full, so that the state needs no run before it.
-    pub fn opened(&mut self, run: u32, manifest: &[u8]) -> Result<bool, JsValue> {
+    /// A run's manifest was opened, of which that is signed. Whether it is full, so that the state needs no run before it.
+    pub fn opened(
+        &mut self,
+        run: u32,
+        manifest: &[u8],
+        signed: &Signed,
+        demands: &Demands,
+    ) -> Result<bool, JsValue> {
         let manifest = Manifest::parse(manifest)?;
-        self.links.opened(run, &manifest);
+        let pinned = demands.pins(signed);
+        self.links.opened(run, &manifest, signed.0.as_ref(), pinned);
         Ok(manifest.backup_type != "incremental")
+    }
+
+    /// The run that an opened run follows; 0 for none.
+    pub fn before(&self, run: u32) -> u32 {
+        self.links.before(run).unwrap_or(0)
+    }
+
+    /// The error to throw for a run that `Demands.signed` refused.
+    pub fn unexpected(&self, message: String, demands: &Demands) -> JsValue {
+        let error = Error::damaged(message);
+        self.links.unexpected(&error, demands.signers()).into()
+    }
+
+    /// Holds the root against the planned runs. `found`: `{path: hex SHA-256}` of each of its files for which `isCompanion` holds;
+    /// `listing`: that of the whole folder.
+    pub fn root(&mut self, found: &str, listing: &str) -> Result<(), JsValue> {
+        let listing: Vec<(String, u64)> = from_json(listing)?;
+        if let Some(newest) = self.opened.first() {
+            let paths = listing.iter().map(|(path, _)| path.as_str());
+            let first = self.opened.iter().any(|opened| opened.run() == 1);
+            self.root = chain::root_findings(newest.manifest(), &from_json(found)?, paths, first);
+        }
+        Ok(())
     }
 
     /// Plans a run, as `plan` does an archive; `damaged`: `{path: message, …}` of user manifests that could not be read.
@@ -103,6 +161,7 @@ impl Chain {
         user_manifests: &str,
         listing: &str,
         key_check: Option<bool>,
+        signed: &Signed,
         damaged: &str,
     ) -> Result<(), JsValue> {
         let manifest = Manifest::parse(json)?;
@@ -115,8 +174,14 @@ impl Chain {
         let storage = key_check.map_or(Storage::Cleartext, |key_check| Storage::Sealed {
             key_check,
         });
-        let mut plan: Plan =
-            crate::plan::plan(&manifest, &user_manifests, &listing, storage, None)?;
+        let mut plan: Plan = crate::plan::plan(
+            &manifest,
+            &user_manifests,
+            &listing,
+            storage,
+            signed.0.as_ref(),
+            None,
+        )?;
         for (path, message) in from_json::<BTreeMap<String, String>>(damaged)? {
             if !plan.findings.iter().any(|found| found.path == path) {
                 plan.findings.push(Finding {
@@ -148,6 +213,7 @@ impl Chain {
         let inventoried = runs.iter().all(Opened::is_inventoried);
         let mut state = chain::state(runs, only_user.as_deref())?;
         state.findings.extend(self.links.remarks());
+        state.findings.append(&mut self.root);
         let manifests = state.manifests.iter();
         let json = to_json(&State {
             inventoried,
@@ -271,6 +337,21 @@ pub fn lost_index(listing: &str, sums: Option<Vec<u8>>) -> Result<String, JsValu
     let there = listing.iter().map(|(path, _)| path.as_str());
     let lost = chain::lost_index(there.chain(sums.lines().filter_map(chain::summed)));
     Ok(lost.map(|error| error.to_string()).unwrap_or_default())
+}
+
+/// Why nothing of a folder is to be read, because one run is encrypted and another is not; empty when that is not so. `listing`:
+/// `[[path, size], …]`.
+#[wasm_bindgen(js_name = mixedRuns)]
+pub fn mixed_runs(listing: &str) -> Result<String, JsValue> {
+    let listing: Vec<(String, u64)> = from_json(listing)?;
+    let mixed = chain::mixed(listing.iter().map(|(path, _)| path.as_str()));
+    Ok(mixed.map(|error| error.to_string()).unwrap_or_default())
+}
+
+/// Whether a path at the root of a chain is that of a decryptor or a document.
+#[wasm_bindgen(js_name = isCompanion)]
+pub fn is_companion(path: &str) -> bool {
+    chain::is_companion(path)
 }
 
 /// The run of a path of a chain: 1 for what lies at its root, 0 for what is of no run.

@@ -52,6 +52,12 @@ impl Envelope {
         self.0.proves_key()
     }
 
+    /// Throws when it says otherwise in the clear than the sealed manifest does.
+    #[wasm_bindgen(js_name = agreesWith)]
+    pub fn agrees_with(&self, manifest: &[u8]) -> Result<(), JsValue> {
+        Ok(self.0.agrees_with(&crate::Manifest::parse(manifest)?)?)
+    }
+
     /// The error to show for a `manifest.json` (its stored bytes) that did not open: kind, then message.
     #[wasm_bindgen(js_name = manifestError)]
     pub fn manifest_error(&self, kind: &str, message: String, stored: &[u8]) -> JsValue {

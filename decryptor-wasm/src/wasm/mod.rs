@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod keys;
 mod memory;
+mod signature;
 
 use wasm_bindgen::prelude::*;
 

@@ -2,6 +2,7 @@
 
 mod moment;
 mod tools;
+mod trust;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use tools::{
     ConsolidateArgs, ExtractArgs, FormatArg, KeepArgs, PruneArgs, RekeyArgs, VerifyArgs,
 };
+pub use trust::{StateArgs, TrustArgs};
 
 /// Encrypted backups of Pryv.io platforms.
 #[derive(Debug, Parser)]
@@ -122,6 +124,8 @@ pub struct ExpectArgs {
     /// Refuse any archive but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_id: Option<String>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 #[derive(Debug, Default, Args)]
@@ -221,6 +225,8 @@ pub struct DiffArgs {
     /// The same for the older one.
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_old_id: Option<String>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Only this user (user id or username).
     #[arg(long, short = 'u')]
     pub user: Option<String>,
@@ -319,10 +325,6 @@ pub struct BackupArgs {
     /// Bring only what has changed since the last run in that folder, which stays as it is; the first run is a full one.
     #[arg(long, conflicts_with = "restore")]
     pub incremental: bool,
-    /// Where this host remembers what the last run held, as keyed numbers (default: /var/lib/pryv-backup, without root
-    /// $XDG_STATE_HOME/pryv-backup).
-    #[arg(long, value_name = "DIR", requires = "incremental")]
-    pub state_dir: Option<PathBuf>,
     /// Restore the backup in this folder into the platform.
     #[arg(long, short = 'r', value_name = "DIR")]
     pub restore: Option<PathBuf>,
@@ -373,9 +375,8 @@ pub struct RestoreArgs {
     /// Of a chain: the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", requires = "restore", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
-    /// Refuse any archive but this one (SHA-256 of manifest.json as stored).
-    #[arg(long, value_name = "ID", value_parser = archive_id, requires = "restore")]
-    pub expect_id: Option<String>,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
 }
 
 impl RestoreArgs {

@@ -3,6 +3,7 @@
 
 mod entries;
 mod file;
+pub mod host;
 mod place;
 mod write;
 

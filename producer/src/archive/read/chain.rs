@@ -10,10 +10,11 @@ use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Manifest, Result,
     chain::{
         self as index, CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve,
-        State, StateFile, state, summed,
+        State, StateFile, StoredRun, state, summed,
     },
-    plan::{Plan, PlannedFile},
+    plan::{Finding, Plan, PlannedFile},
     reader::FileSummary,
+    signature::SIGNATURE,
 };
 
 use super::{Archive, Choice, Folder, folder::unreadable};
@@ -49,14 +50,36 @@ type Made = Arc<OnceLock<Result<Arc<Fold>>>>;
 /// When the list of runs cannot be read.
 pub fn links(folder: &Folder) -> Result<Links> {
     let index = Index::parse(&folder.read(CHAIN)?)?;
-    let mut ids = Vec::new();
+    let mut stored = Vec::new();
     for run in folder.runs()? {
         let of_run = folder.run(run);
         if of_run.has("manifest.json") {
-            ids.push((run, sha256_hex(&of_run.read("manifest.json")?)));
+            stored.push(StoredRun {
+                run,
+                manifest: of_run.read("manifest.json")?,
+                signature: of_run.small(SIGNATURE)?,
+            });
         }
     }
-    Links::new(index, ids)
+    Links::new(index, stored)
+}
+
+/// The error for a folder in which one run is encrypted and another is not.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn mixed_runs(folder: &Folder) -> Result<Option<Error>> {
+    let mut there = Vec::new();
+    for run in folder.runs()? {
+        let of_run = folder.run(run);
+        let names = ["manifest.json", "encryption.json"].into_iter();
+        let names = names.filter(|name| of_run.has(name));
+        there.extend(names.map(|name| match Index::path(run).as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}/{name}"),
+        }));
+    }
+    Ok(index::mixed(there.iter().map(String::as_str)))
 }
 
 /// The error for the first run of a chain whose list of runs is missing: it is not the state that the folder holds.
@@ -97,25 +120,56 @@ impl Archive {
         let mut links = links(&folder)?;
         let at = links.choose(choice.at)?;
         let mut runs = BTreeMap::new();
-        for run in (1..=at).rev() {
+        let (mut run, mut signer) = (at, None);
+        loop {
             links.require(run, at)?;
             let expect_id = choice.expect_id.filter(|_| run == at);
-            let archive = open_run(&folder, &links, run, at, expect_id, unlock)?;
-            links.opened(run, &archive.manifest);
+            let archive = open_run(&folder, &links, run, at, choice, expect_id, unlock)?;
+            if signer.is_none() {
+                let said = choice.demands.signed(archive.signed.as_ref());
+                let signers = &choice.demands.signers;
+                signer = Some(said.map_err(|error| links.unexpected(&error, signers))?);
+            }
+            let signed = archive.signed.as_ref();
+            let pinned = signed.is_some_and(|signed| choice.demands.pins(signed));
+            links.opened(run, &archive.manifest, signed, pinned);
             links.require(run, at)?;
             let full = is_full(&archive);
             runs.insert(run, archive);
             if full {
                 break;
             }
+            run = links.before(run).ok_or_else(|| {
+                Error::damaged(format!(
+                    "the run that run {run} of this chain follows is not there; use another copy of it"
+                ))
+            })?;
         }
-        if runs.values().next().is_some_and(|first| !is_full(first)) {
-            return Err(Error::damaged(
-                "run 1 of this chain is no full backup; use another copy of it",
-            ));
-        }
-        join(folder, links, at, runs, choice.user)
+        let root = root(&folder, runs.get(&at), runs.contains_key(&1))?;
+        let mut state = join(folder, links, at, runs, choice.user)?;
+        state.plan.findings.extend(signer);
+        state.plan.findings.extend(root);
+        Ok(state)
     }
+}
+
+/// What is to be said of the files at the root of a chain, which the run whose state is asked for lists.
+fn root(folder: &Folder, newest: Option<&Archive>, first_opened: bool) -> Result<Vec<Finding>> {
+    let Some(newest) = newest else {
+        return Ok(Vec::new());
+    };
+    let listing = folder.list()?;
+    let paths = || listing.iter().map(|(path, _)| path.as_str());
+    let mut found = BTreeMap::new();
+    for path in paths().filter(|path| index::is_companion(path)) {
+        found.insert(path.to_owned(), sha256_hex(&folder.read(path)?));
+    }
+    Ok(index::root_findings(
+        &newest.manifest,
+        &found,
+        paths(),
+        first_opened,
+    ))
 }
 
 fn is_full(archive: &Archive) -> bool {
@@ -127,12 +181,13 @@ fn open_run(
     links: &Links,
     run: u32,
     at: u32,
+    choice: Choice<'_>,
     expect_id: Option<&str>,
     unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
 ) -> Result<Archive> {
     let choice = Choice {
         expect_id,
-        ..Choice::default()
+        ..Choice::new(choice.demands)
     };
     Archive::open_one(folder.run(run), choice, unlock).map_err(|error| match error.kind() {
         // The id is of the state that was asked for.
@@ -159,6 +214,7 @@ fn join(
         .get(&at)
         .ok_or_else(|| Error::damaged("a chain without runs"))?;
     let (id, key) = (newest.id.clone(), newest.key.clone());
+    let signed = newest.signed.clone();
     let inventoried = runs.values().all(|run| run.plan.inventoried);
     let numbers = newest.manifest.chain.as_ref().map(|link| link.key.clone());
     let opened = runs.iter_mut().map(|(run, archive)| {
@@ -197,6 +253,7 @@ fn join(
         folder,
         key,
         id,
+        signed,
         manifest,
         plan,
         manifests,

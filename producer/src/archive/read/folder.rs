@@ -12,6 +12,8 @@ use decryptor_wasm::{
 };
 use rustix::fs::{Mode, OFlags};
 
+/// Bytes of a small file.
+const SMALL: u64 = 64 * 1024;
 /// Folders for which a thread of its own is worth it.
 const LEAST: usize = 64;
 
@@ -45,7 +47,11 @@ impl Folder {
     pub fn runs(&self) -> Result<Vec<u32>> {
         let increments = self.path.join("increments");
         let mut runs = vec![1];
-        if increments.is_dir() {
+        let kind = fs::symlink_metadata(&increments).map(|about| about.file_type());
+        if kind.as_ref().is_ok_and(|kind| !kind.is_dir()) {
+            return Err(not_a_file(&increments, kind.is_ok_and(|k| k.is_symlink())));
+        }
+        if kind.is_ok() {
             let failed = |e: io::Error| unreadable("increments", &e);
             for entry in fs::read_dir(increments).map_err(failed)? {
                 let name = entry.map_err(failed)?.file_name();
@@ -112,6 +118,19 @@ impl Folder {
         }
     }
 
+    /// A file of a few kilobytes, if it is there; of a longer one, more than any such file has.
+    pub fn small(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        if !self.has(path) {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let file = self.open(path)?.take(SMALL);
+        { file }
+            .read_to_end(&mut bytes)
+            .map_err(|e| unreadable(path, &e))?;
+        Ok(Some(bytes))
+    }
+
     /// A whole small file as it is stored.
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -125,6 +144,19 @@ impl Folder {
 /// The error for a file that the system does not give.
 pub(super) fn unreadable(path: &str, error: &io::Error) -> Error {
     Error::new(ErrorKind::Failed, format!("cannot read {path}: {error}"))
+}
+
+/// The error for what an archive cannot hold.
+fn not_a_file(on_disk: &Path, link: bool) -> Error {
+    let what = if link {
+        "a symbolic link"
+    } else {
+        "not a regular file"
+    };
+    Error::damaged(format!(
+        "{} is {what}: a backup holds regular files only; remove it or copy the backup again",
+        on_disk.display()
+    ))
 }
 
 /// What lies in folders.
@@ -179,15 +211,7 @@ fn look_into(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
             let size = entry.metadata().map_err(failed)?.len();
             found.files.push((path, size));
         } else {
-            let what = if kind.is_symlink() {
-                "a symbolic link"
-            } else {
-                "not a regular file"
-            };
-            return Err(Error::damaged(format!(
-                "{} is {what}: a backup holds regular files only; remove it or copy the backup again",
-                on_disk.display()
-            )));
+            return Err(not_a_file(&on_disk, kind.is_symlink()));
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ mod open;
 mod settle;
 mod stream;
 
-pub use chain::{Chain, links, lost_index};
+pub use chain::{Chain, links, lost_index, mixed_runs};
 pub use content::ContentReader;
 pub use folder::Folder;
 pub use lines::Line;

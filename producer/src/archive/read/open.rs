@@ -7,20 +7,35 @@ use decryptor_wasm::{
     chain::CHAIN,
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
+    signature::{Demands, SIGNATURE, Signed},
 };
 
-use super::{Chain, Content, Folder, ReadFile, lost_index};
+use super::{Chain, Content, Folder, ReadFile, lost_index, mixed_runs};
 use crate::archive::sha256_hex;
 
 /// Which archive, and what of it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Choice<'a> {
+    /// What is asked of it.
+    pub demands: &'a Demands,
     /// User id or username: leave out everything of the others.
     pub user: Option<&'a str>,
     /// The archive's id as noted when it was made; of a chain, that of the run.
     pub expect_id: Option<&'a str>,
     /// Of a chain: the run whose state is wanted, if not the newest.
     pub at: Option<u32>,
+}
+
+impl<'a> Choice<'a> {
+    /// All of an archive.
+    pub fn new(demands: &'a Demands) -> Self {
+        Choice {
+            demands,
+            user: None,
+            expect_id: None,
+            at: None,
+        }
+    }
 }
 
 /// User manifests that a thread is worth.
@@ -35,6 +50,8 @@ pub struct Archive {
     pub(super) key: Option<DataKey>,
     /// Hex SHA-256 of `manifest.json` as stored.
     pub id: String,
+    /// Who signed it; none for an archive that nobody signs.
+    pub signed: Option<Signed>,
     /// What the archive says of itself.
     pub manifest: Manifest,
     /// What is to be read, and what is wrong already.
@@ -53,12 +70,15 @@ impl Archive {
         choice: Choice<'_>,
         unlock: impl Fn(&Envelope) -> Result<DataKey>,
     ) -> Result<Self> {
+        if let Some(mixed) = mixed_runs(&folder)? {
+            return Err(mixed);
+        }
         if folder.has(CHAIN) {
             return Archive::open_chain(folder, choice, &unlock);
         }
         let Some(lost) = lost_index(&folder)? else {
             return match choice.at {
-                None | Some(1) => Archive::open_one(folder, choice, &unlock),
+                None | Some(1) => Archive::open_expected(folder, choice, &unlock),
                 Some(run) => Err(Error::new(
                     ErrorKind::Usage,
                     format!(
@@ -71,7 +91,7 @@ impl Archive {
         if choice.at != Some(1) {
             return Err(lost);
         }
-        let mut first = Archive::open_one(folder.run(1), choice, &unlock)?;
+        let mut first = Archive::open_expected(folder.run(1), choice, &unlock)?;
         first.plan.findings.push(Finding {
             severity: Severity::Warning,
             code: "missing",
@@ -81,7 +101,19 @@ impl Archive {
         Ok(first)
     }
 
-    /// Opens the archive in `folder`, be it one run of a chain.
+    /// Opens the archive in `folder` by itself, and asks who made it.
+    pub fn open_expected(
+        folder: Folder,
+        choice: Choice<'_>,
+        unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
+    ) -> Result<Self> {
+        let mut archive = Archive::open_one(folder, choice, unlock)?;
+        let finding = choice.demands.signed(archive.signed.as_ref())?;
+        archive.plan.findings.push(finding);
+        Ok(archive)
+    }
+
+    /// Opens the archive in `folder`, be it one run of a chain. That its signature holds is checked; who made it, whoever calls this asks.
     pub fn open_one(
         folder: Folder,
         choice: Choice<'_>,
@@ -102,6 +134,7 @@ impl Archive {
         let envelope = has("encryption.json")
             .then(|| Envelope::parse(&folder.read("encryption.json")?))
             .transpose()?;
+        choice.demands.storage(envelope.is_some())?;
         let key = envelope.as_ref().map(unlock).transpose()?;
         let storage = envelope
             .as_ref()
@@ -116,10 +149,22 @@ impl Archive {
             })?;
         let manifest = Manifest::parse(&opened.bytes)?;
         judge_manifest(&manifest, &opened.seen.summary)?;
+        if let Some(envelope) = &envelope {
+            envelope.agrees_with(&manifest)?;
+        }
+        // What was decrypted of an archive has another manifest than the one that was signed.
+        let signed = match key.is_none() && manifest.encrypted == Some(true) {
+            true => None,
+            false => {
+                let minisig = folder.small(SIGNATURE)?;
+                Signed::check(&manifest, &stored, minisig.as_deref())?
+            }
+        };
         let mut archive = Archive {
             folder,
             key,
             id,
+            signed,
             manifest,
             plan: Plan::default(),
             manifests: BTreeMap::new(),
@@ -131,6 +176,7 @@ impl Archive {
             &user_manifests,
             &listing,
             storage,
+            archive.signed.as_ref(),
             choice.user,
         )?;
         for finding in findings {

@@ -1,0 +1,200 @@
+//! Whether the runs of a chain were signed by one signer, each after the one before it.
+
+use std::collections::BTreeSet;
+
+use super::{Links, Signed, Signer, Statement, place_of};
+use crate::{
+    chain::CHAIN,
+    signature::{SIGNATURE, Tried, try_signature},
+};
+
+impl Links {
+    /// Tries the signatures of all runs against the signer of the run that is asked for, and holds what was signed against where it
+    /// lies.
+    pub(super) fn judge(&mut self, at: u32, signed: &Signed, pinned: bool) {
+        let (mut others, mut unsigned) = (Vec::new(), Vec::new());
+        for stored in std::mem::take(&mut self.stored) {
+            let tried = match &stored.signature {
+                Some(minisig) => try_signature(&signed.signer, &stored.manifest, minisig),
+                None => Tried::Broken,
+            };
+            match tried {
+                Tried::Holds(statement) => drop(self.statements.insert(stored.run, statement)),
+                _ if stored.run > at => {}
+                Tried::OtherSigner => others.push(stored.run),
+                Tried::Broken => unsigned.push((stored.run, stored.signature.is_some())),
+            }
+        }
+        for (run, there) in unsigned {
+            let message = match there {
+                true => {
+                    format!("{SIGNATURE} does not hold for run {run}: one of the two was changed")
+                }
+                false => format!(
+                    "{SIGNATURE} is missing, although every run is signed: it was removed, or the run was not finished"
+                ),
+            };
+            self.find(run, "signature", place_of(run), message);
+        }
+        let needed = self.needed(at, &others);
+        let forks = self.forks();
+        if forks.is_none() {
+            let listed = std::mem::take(&mut self.listed_parents);
+            for (run, finding) in listed {
+                self.find(run, finding.code, finding.path, finding.message);
+            }
+        } else {
+            self.listed_parents.clear();
+        }
+        let first_fork = forks.map_or(u32::MAX, |(first, _)| first);
+        for run in 1..=self.count() {
+            if let Some((code, message)) = self.misplaced(run, signed, run >= first_fork) {
+                self.find(run, code, place_of(run), message);
+            }
+        }
+        let other = others.into_iter().filter(|run| !needed.contains(run)).max();
+        self.choice = match (other, forks) {
+            _ if self.asked => None,
+            (Some(other), _) if !pinned => Some(other_signer(at, other, &signed.signer)),
+            (_, Some((first, second))) if second <= at => Some(fork(first, second, &signed.signer)),
+            _ => None,
+        };
+    }
+
+    /// The runs that the state of `at` is put together from. An increment that follows a run of another signer is found to be wrong.
+    fn needed(&mut self, at: u32, others: &[u32]) -> BTreeSet<u32> {
+        let mut needed = BTreeSet::from([at]);
+        let mut run = at;
+        while let Some(before) = self.before(run) {
+            if others.contains(&before) {
+                let message = format!(
+                    "run {run} is signed by another key than run {before}, which it follows, and increments never change their signer: it was put in by somebody else"
+                );
+                self.find(run, "signer", place_of(run), message);
+                break;
+            }
+            needed.insert(before);
+            run = before;
+        }
+        needed
+    }
+
+    /// The first two runs of one signer that follow the same run, or have the same number.
+    fn forks(&self) -> Option<(u32, u32)> {
+        let runs: Vec<(&u32, &Statement)> = self.statements.iter().collect();
+        let same = |a: &Statement, b: &Statement| {
+            a.id != b.id && (a.run == b.run || (a.parent.is_some() && a.parent == b.parent))
+        };
+        let of = |at: usize| {
+            let (second, statement) = runs[at];
+            let twin = runs[..at].iter().find(|(_, other)| same(other, statement));
+            twin.map(|(first, _)| (**first, *second))
+        };
+        (0..runs.len()).find_map(of)
+    }
+
+    /// What was signed of a run, held against where it lies.
+    fn misplaced(&self, run: u32, signed: &Signed, forked: bool) -> Option<(&'static str, String)> {
+        let statement = self.statements.get(&run)?;
+        if self.id(run) != Some(&statement.id) {
+            return Some((
+                "signature",
+                format!(
+                    "{SIGNATURE} is that of another archive than the one that lies where run {run} should be"
+                ),
+            ));
+        }
+        if let Some(entry) = self.run(run)
+            && ((entry.kind == "full") != statement.full || entry.created_at != statement.created)
+        {
+            let kind = if statement.full {
+                "a full one"
+            } else {
+                "an increment"
+            };
+            return Some((
+                "foreign",
+                format!(
+                    "run {run} is {kind} of {}, and {CHAIN} says otherwise; {CHAIN} was changed",
+                    super::moment(statement.created)
+                ),
+            ));
+        }
+        let Some(link_parent) = &statement.parent else {
+            return (run > 1).then(|| {
+                (
+                    "foreign",
+                    format!("what lies where run {run} should be is an archive of its own"),
+                )
+            });
+        };
+        if run == 1 {
+            return Some((
+                "swapped",
+                format!(
+                    "run {} of a chain lies where its first run should be",
+                    statement.run
+                ),
+            ));
+        }
+        if self.id(1) != Some(&statement.base) {
+            return Some((
+                "foreign",
+                format!(
+                    "what lies where run {run} should be is a run of another chain (its first run is {})",
+                    statement.base
+                ),
+            ));
+        }
+        if statement.source != signed.statement.source {
+            return Some((
+                "foreign",
+                format!("run {run} is of another platform than the runs beside it"),
+            ));
+        }
+        if forked {
+            return None;
+        }
+        if statement.run != run {
+            return Some((
+                "swapped",
+                format!(
+                    "run {} of this chain lies where run {run} should be",
+                    statement.run
+                ),
+            ));
+        }
+        // One that is not there is said to be missing, elsewhere.
+        let listed = self.run(run - 1).map(|before| &before.archive_id);
+        let before = self.id(run - 1).or(listed);
+        if before == Some(link_parent) {
+            return None;
+        }
+        let known = self.ids.iter().any(|(_, id)| id == link_parent);
+        Some(if known {
+            (
+                "reordered",
+                format!("run {run} does not follow the run before it"),
+            )
+        } else {
+            (
+                "replayed",
+                format!(
+                    "run {run} follows an archive ({link_parent}) that is not there: a run was replaced or removed, or it is of another copy of the chain"
+                ),
+            )
+        })
+    }
+}
+
+fn other_signer(at: u32, other: u32, signer: &Signer) -> String {
+    format!(
+        "run {at} is signed by {signer}, and run {other} by another key: a host has lost its key, or somebody put runs in; say which is yours with --signer KEY, or with --at {at} or --at {other} which state you want"
+    )
+}
+
+fn fork(first: u32, second: u32, signer: &Signer) -> String {
+    format!(
+        "the runs {first} and {second} follow the same run, and both are signed by {signer}: a host was copied, or two copies of this backup were mixed; say with --at {first} or --at {second} which state you want"
+    )
+}

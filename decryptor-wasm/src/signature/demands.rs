@@ -1,0 +1,226 @@
+//! What whoever opens an archive asks of it, beside its being whole. All readers ask in the same way.
+
+use super::{Signed, Signer};
+use crate::{
+    Error, ErrorKind, Result,
+    plan::{Finding, Severity},
+};
+
+/// What is asked of an archive.
+#[derive(Debug, Clone, Default)]
+pub struct Demands {
+    /// Pinned signers: an archive of anybody else is refused. Empty: nobody is pinned.
+    pub signers: Vec<Signer>,
+    /// The platform that it must be of: 32 hex digits, as the report of a backup prints them.
+    pub source: Option<String>,
+    /// How old it may be, in milliseconds.
+    pub max_age: Option<i64>,
+    /// The moment of the reader's clock, in milliseconds since 1970.
+    pub now: i64,
+    /// Whether a key or passphrase was given, so that an encrypted archive is expected.
+    pub secret_given: bool,
+    /// Take an archive that is not encrypted all the same.
+    pub allow_plaintext: bool,
+    /// Refuse an archive that is not encrypted.
+    pub require_encrypted: bool,
+    /// Take an archive that nobody signed where signers are pinned: of Pryv's own tool, or one that was decrypted before.
+    pub accept_unsigned: bool,
+}
+
+impl Demands {
+    /// Whether an archive may be encrypted, or not, as it is. To be asked before anything of it is read.
+    ///
+    /// # Errors
+    /// When it lies in the clear and must not.
+    pub fn storage(&self, encrypted: bool) -> Result<()> {
+        match self {
+            _ if encrypted => Ok(()),
+            Demands {
+                require_encrypted: true,
+                ..
+            } => Err(Error::damaged(
+                "this backup is not encrypted, and an encrypted one is required: it may have been replaced",
+            )),
+            Demands {
+                secret_given: true,
+                allow_plaintext: false,
+                ..
+            } => Err(Error::damaged(
+                "this backup is not encrypted, though you gave a key: it may have been replaced; --allow-plaintext opens it all the same",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the run whose state is asked for was made by whom it should be; what is to be said of that. `signed` is none for an
+    /// archive that nobody signs.
+    ///
+    /// # Errors
+    /// When it is of somebody else, of another platform, or too old.
+    pub fn signed(&self, signed: Option<&Signed>) -> Result<Finding> {
+        let note = |severity, code, message: String| Finding {
+            severity,
+            code,
+            path: String::new(),
+            message,
+        };
+        let Some(Signed { signer, statement }) = signed else {
+            return self.unsigned().map(|()| {
+                note(
+                    Severity::Warning,
+                    "unsigned",
+                    "nobody signed this backup: nothing proves who made it".to_owned(),
+                )
+            });
+        };
+        if !self.signers.is_empty() && !self.signers.contains(signer) {
+            return Err(Error::damaged(format!(
+                "this backup is signed by {signer}, which is not the signer that you expect: it may have been replaced; give --signer {signer} if you trust it"
+            )));
+        }
+        match &self.source {
+            Some(source) if !source.eq_ignore_ascii_case(&statement.source) => {
+                return Err(Error::damaged(format!(
+                    "this backup is of another platform than the one that you expect: its source is {}, not {source}",
+                    statement.source
+                )));
+            }
+            _ => {}
+        }
+        self.age(statement.created)?;
+        Ok(if self.signers.is_empty() {
+            note(
+                Severity::Note,
+                "signer",
+                format!(
+                    "signed by {signer}, which is not pinned: compare it with what was noted when the backup was made"
+                ),
+            )
+        } else {
+            note(
+                Severity::Note,
+                "pinned-signer",
+                format!("signed by {signer}, as expected"),
+            )
+        })
+    }
+
+    /// Whether somebody who is pinned signed it.
+    pub fn pins(&self, signed: &Signed) -> bool {
+        self.signers.contains(&signed.signer)
+    }
+
+    fn unsigned(&self) -> Result<()> {
+        if self.source.is_some() || self.max_age.is_some() {
+            return Err(Error::damaged(
+                "nobody signed this backup, so neither its platform nor its age is proven",
+            ));
+        }
+        if self.signers.is_empty() || self.accept_unsigned {
+            return Ok(());
+        }
+        Err(Error::damaged(
+            "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it; --accept-unsigned opens it all the same",
+        ))
+    }
+
+    fn age(&self, created: i64) -> Result<()> {
+        let age = self.now.saturating_sub(created);
+        match self.max_age {
+            Some(most) if age > most => Err(Error::damaged(format!(
+                "this backup is too old: it was made {} ago, and at most {} are allowed; a newer one may have been taken away",
+                in_words(age),
+                in_words(most)
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Milliseconds in `30d`, `12h`, `90m` or `2w`.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] when it is no such text.
+pub fn duration_ms(text: &str) -> Result<i64> {
+    const MINUTE: i64 = 60_000;
+    let units = [
+        ('m', MINUTE),
+        ('h', 60 * MINUTE),
+        ('d', 1_440 * MINUTE),
+        ('w', 10_080 * MINUTE),
+    ];
+    let of = |(unit, length): (char, i64)| {
+        let number = text.strip_suffix(unit)?;
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number: i64 = digits.then(|| number.parse().ok()).flatten()?;
+        number.checked_mul(length)
+    };
+    units.into_iter().find_map(of).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("{text:?} is no length of time: write 30d, 12h, 90m or 2w"),
+        )
+    })
+}
+
+fn in_words(milliseconds: i64) -> String {
+    let minutes = milliseconds / 60_000;
+    let (number, unit) = match minutes {
+        0..120 => (minutes, "minute"),
+        120..2_880 => (minutes / 60, "hour"),
+        _ => (minutes / 1_440, "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        for (text, milliseconds) in [
+            ("90m", 5_400_000),
+            ("12h", 43_200_000),
+            ("30d", 2_592_000_000),
+            ("2w", 1_209_600_000),
+        ] {
+            assert_eq!(duration_ms(text).unwrap(), milliseconds);
+        }
+        for bad in [
+            "",
+            "d",
+            "30",
+            "-1d",
+            "+1d",
+            "1.5d",
+            "1y",
+            "99999999999999999d",
+        ] {
+            assert!(duration_ms(bad).is_err(), "{bad}");
+        }
+        assert_eq!(in_words(60_000), "1 minute");
+        assert_eq!(in_words(3 * 86_400_000), "3 days");
+    }
+
+    #[test]
+    fn an_archive_in_the_clear_is_refused_where_a_secret_was_given() {
+        let given = Demands {
+            secret_given: true,
+            ..Demands::default()
+        };
+        assert!(given.storage(true).is_ok());
+        assert_eq!(given.storage(false).unwrap_err().kind(), ErrorKind::Damaged);
+        let allowed = Demands {
+            allow_plaintext: true,
+            ..given
+        };
+        assert!(allowed.storage(false).is_ok());
+        let required = Demands {
+            require_encrypted: true,
+            ..allowed
+        };
+        assert!(required.storage(false).is_err());
+        assert!(Demands::default().storage(false).is_ok());
+    }
+}

@@ -1,0 +1,186 @@
+//! Signatures of runs: who made an archive, and that its parts belong together (docs/format.md, "Signatures").
+//!
+//! `manifest.json.minisig` is a prehashed minisign signature of `manifest.json` as stored. Its trusted comment is a [`Statement`].
+//! The signer's public key stands inside the manifest, because anybody can sign sealed bytes again with a key of his own.
+
+mod demands;
+mod digest;
+mod statement;
+
+use std::fmt;
+
+use crate::{Error, Manifest, Result};
+use base64ct::{Base64, Encoding};
+use minisign_verify::{Error as MinisignError, PublicKey, Signature as Minisig};
+
+pub use demands::{Demands, duration_ms};
+pub(crate) use digest::hex;
+pub use digest::{FilesDigest, is_signed_path};
+pub use statement::Statement;
+
+/// Name of the signature, beside `manifest.json`.
+pub const SIGNATURE: &str = "manifest.json.minisig";
+/// No signature of ours is longer, in bytes.
+const MAX_SIGNATURE: usize = 4096;
+/// Bytes of a minisign public key: `Ed`, the id of the key, the Ed25519 key.
+const SIGNER: usize = 42;
+
+/// The public key of whoever signs runs: base64 of minisign's 42 bytes, in its one canonical spelling.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signer(String);
+
+impl Signer {
+    /// Reads the base64 line of a minisign public key, or the whole `.pub` file.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        let none = || {
+            Error::new(
+                crate::ErrorKind::Usage,
+                "not the public key of a signer: it is the line of 56 characters that begins with RW, or the minisign .pub file with it",
+            )
+        };
+        let line = text.trim().lines().last().unwrap_or_default().trim();
+        let bytes = Base64::decode_vec(line).map_err(|_| none())?;
+        if bytes.len() != SIGNER || !bytes.starts_with(b"Ed") {
+            return Err(none());
+        }
+        Ok(Signer(line.to_owned()))
+    }
+
+    /// The base64 line.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `signature` of `content` was made by this signer.
+    fn holds(&self, content: &[u8], signature: &Minisig) -> Result<(), MinisignError> {
+        PublicKey::from_base64(&self.0)?.verify(content, signature, false)
+    }
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a signature that was tried against a key comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// It holds: this was signed.
+    Holds(Statement),
+    /// Another key made it.
+    OtherSigner,
+    /// It is no signature of this file: it, or the file, was changed.
+    Broken,
+}
+
+/// Tries a signature of a `manifest.json` (`stored`: its stored bytes) against a key that is known.
+pub fn try_signature(signer: &Signer, stored: &[u8], minisig: &[u8]) -> Tried {
+    let Some((signature, statement)) = parse(minisig) else {
+        return Tried::Broken;
+    };
+    match signer.holds(stored, &signature) {
+        Ok(()) => Tried::Holds(statement),
+        Err(MinisignError::UnexpectedKeyId) => Tried::OtherSigner,
+        Err(_) => Tried::Broken,
+    }
+}
+
+/// What a signature states, believed by nobody yet; none when it is no signature of a run.
+pub fn unproven(minisig: &[u8]) -> Option<Statement> {
+    parse(minisig).map(|(_, statement)| statement)
+}
+
+fn parse(minisig: &[u8]) -> Option<(Minisig, Statement)> {
+    if minisig.len() > MAX_SIGNATURE {
+        return None;
+    }
+    let signature = Minisig::decode(std::str::from_utf8(minisig).ok()?).ok()?;
+    let statement = Statement::parse(signature.trusted_comment())?;
+    Some((signature, statement))
+}
+
+/// A run whose signature holds under the key that its own manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// Who signed it.
+    pub signer: Signer,
+    /// What was signed.
+    pub statement: Statement,
+}
+
+impl Signed {
+    /// Checks the signature of a run that was opened. `stored`: the bytes of `manifest.json` as they lie there, `minisig`: those of
+    /// its signature, if there is one. None for an archive without an inventory, which Pryv's own tool made: nobody signs those.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Damaged`] when there is no signature, it does not hold, or it states something else than the manifest.
+    pub fn check(
+        manifest: &Manifest,
+        stored: &[u8],
+        minisig: Option<&[u8]>,
+    ) -> Result<Option<Self>> {
+        if manifest.inventory.is_none() {
+            return Ok(None);
+        }
+        let Some(signer) = &manifest.signer else {
+            return Err(Error::damaged(
+                "manifest.json names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; open such a one with the decryptor that travels in it",
+            ));
+        };
+        let signer = Signer::parse(signer).map_err(|_| {
+            Error::damaged("manifest.json: what it names as its signer is no public key")
+        })?;
+        let Some(minisig) = minisig else {
+            return Err(Error::damaged(format!(
+                "{SIGNATURE} is missing, although every backup of this kind is signed: it was removed, or the backup was not finished; use another copy"
+            )));
+        };
+        let statement = match try_signature(&signer, stored, minisig) {
+            Tried::Holds(statement) => statement,
+            Tried::OtherSigner => {
+                return Err(Error::damaged(format!(
+                    "{SIGNATURE} was made by another key than the signer that manifest.json names: the backup was changed; use another copy"
+                )));
+            }
+            Tried::Broken => {
+                return Err(Error::damaged(format!(
+                    "{SIGNATURE} does not hold for manifest.json: one of the two was changed; use another copy"
+                )));
+            }
+        };
+        let due = Statement::of(manifest, stored, &statement.files)?;
+        if let Some(field) = statement.difference(&due) {
+            return Err(Error::damaged(format!(
+                "{SIGNATURE} states another {field} than manifest.json: one of the two is of another backup; use another copy"
+            )));
+        }
+        Ok(Some(Signed { signer, statement }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signers_have_one_spelling() {
+        let line = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+        let signer = Signer::parse(line).unwrap();
+        assert_eq!(signer.as_str(), line);
+        let file = format!("untrusted comment: minisign public key\n{line}\n");
+        assert_eq!(Signer::parse(&file).unwrap(), signer);
+        for bad in ["", "RW", &line[1..], &line.replace("RWQ", "RUQ"), "ñ"] {
+            assert!(Signer::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The flags that say whose backups are taken.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use clap::Args;
+use decryptor_wasm::signature::{Demands, Signer, duration_ms};
+
+use crate::{failure::Failure, state};
+
+/// Signers whom all users of this machine expect, one a line.
+const MACHINE: &str = "/etc/pryv-backup/signers";
+
+/// Where this host remembers things.
+#[derive(Debug, Default, Args)]
+pub struct StateArgs {
+    /// Where this host keeps the key with which it signs, and remembers what the last run held, as keyed numbers (default:
+    /// /var/lib/pryv-backup, without root $XDG_STATE_HOME/pryv-backup).
+    #[arg(long, value_name = "DIR", env = "PRYV_BACKUP_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Whose backups are taken, and in which shape.
+#[derive(Debug, Default, Args)]
+pub struct TrustArgs {
+    /// Take backups of this signer only (the public key that the report of a backup prints, or a file with it); may be given several
+    /// times. Default: those in /etc/pryv-backup/signers, and this host itself if it makes backups.
+    #[arg(long, value_name = "KEY", env = "PRYV_BACKUP_SIGNER", value_delimiter = ',', value_parser = signer)]
+    pub signer: Vec<Signer>,
+    /// Take backups of this platform only (the source that the report of a backup prints).
+    #[arg(long, value_name = "SOURCE", value_parser = source)]
+    pub expect_source: Option<String>,
+    /// Refuse a backup that is older: 30d, 12h, 2w.
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    pub max_age: Option<i64>,
+    /// Take a backup that nobody signed although a signer is expected: of Pryv's own tool, or one that was decrypted before.
+    #[arg(long)]
+    pub accept_unsigned: bool,
+    /// Take a backup that is not encrypted although a key or passphrase is given.
+    #[arg(long, conflicts_with = "require_encrypted")]
+    pub allow_plaintext: bool,
+    /// Refuse a backup that is not encrypted.
+    #[arg(long, env = "PRYV_BACKUP_REQUIRE_ENCRYPTED", value_parser = clap::builder::FalseyValueParser::new())]
+    pub require_encrypted: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+impl StateArgs {
+    /// The folder.
+    ///
+    /// # Errors
+    /// A sentence, when there is no such place.
+    pub fn folder(&self) -> Result<PathBuf, String> {
+        self.state_dir.clone().map_or_else(state::usual, Ok)
+    }
+}
+
+impl TrustArgs {
+    /// What is asked of an archive; `secret_given`: something is there to open it with.
+    ///
+    /// # Errors
+    /// When a file of signers cannot be read.
+    pub fn demands(&self, secret_given: bool) -> Result<Demands, Failure> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Ok(Demands {
+            signers: self.signers()?,
+            source: self.expect_source.clone(),
+            max_age: self.max_age,
+            now: now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
+            secret_given,
+            allow_plaintext: self.allow_plaintext,
+            require_encrypted: self.require_encrypted,
+            accept_unsigned: self.accept_unsigned,
+        })
+    }
+
+    /// The signers that are pinned: those that are given, or else those of the machine and of this host.
+    ///
+    /// # Errors
+    /// When a file of signers cannot be read.
+    pub fn signers(&self) -> Result<Vec<Signer>, Failure> {
+        if !self.signer.is_empty() {
+            return Ok(self.signer.clone());
+        }
+        let mut signers = of_machine(Path::new(MACHINE))?;
+        if let Ok(folder) = self.state.folder() {
+            let own = state::host::HostKey::find(&folder).map_err(Failure::failed)?;
+            signers.extend(own.map(|own| own.signer().clone()));
+        }
+        Ok(signers)
+    }
+}
+
+/// The signers in a file: a line each; empty lines, and those that begin with `#`, count for nothing.
+fn of_machine(path: &Path) -> Result<Vec<Signer>, Failure> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Failure::failed(format!("{}: {e}", path.display()))),
+    };
+    let lines = text.lines().map(str::trim);
+    let signers = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    signers
+        .map(|line| Signer::parse(line))
+        .collect::<Result<_, _>>()
+        .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
+}
+
+fn signer(text: &str) -> Result<Signer, String> {
+    Signer::parse(text).or_else(|error| match fs::read_to_string(text) {
+        Ok(file) => Signer::parse(&file).map_err(|e| e.to_string()),
+        Err(_) => Err(error.to_string()),
+    })
+}
+
+fn source(text: &str) -> Result<String, String> {
+    if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_lowercase())
+    } else {
+        Err("a source has 32 hex digits".to_owned())
+    }
+}
+
+fn age(text: &str) -> Result<i64, String> {
+    duration_ms(text).map_err(|e| e.to_string())
+}

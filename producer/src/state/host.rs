@@ -1,0 +1,279 @@
+//! The key with which this host signs its runs, and the secret that makes its platforms nameless to others.
+//!
+//! `host.key` lies in the state folder, for its owner alone, and never in a backup; `host.pub` beside it is the public half, as
+//! `minisign -p` takes it.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use base64ct::{Base64, Encoding};
+use decryptor_wasm::signature::{Signer, Statement};
+use hmac::{Hmac, KeyInit, Mac};
+use minisign::{KeyPair, PublicKey, SecretKeyBox};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Name of the key file.
+pub const KEY: &str = "host.key";
+/// Name of the public half.
+pub const PUBLIC: &str = "host.pub";
+/// Version of the key file.
+const VERSION: u32 = 1;
+/// Says in a signature what it is; nobody reads it from there.
+const COMMENT: &str = "signature of a run of pryv-backup";
+
+/// What signs runs.
+pub struct HostKey {
+    /// A minisign secret key in its text form, not protected by a password.
+    secret: Zeroizing<String>,
+    signer: Signer,
+    source: Zeroizing<[u8; 32]>,
+    kept: bool,
+}
+
+/// `host.key`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyFile {
+    v: u32,
+    secret_key: Zeroizing<String>,
+    source_secret: Zeroizing<String>,
+}
+
+impl HostKey {
+    /// The key in a state folder, if there is one.
+    ///
+    /// # Errors
+    /// A sentence, when it cannot be read.
+    pub fn find(folder: &Path) -> Result<Option<Self>, String> {
+        let path = folder.join(KEY);
+        let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(e) => return Err(at(&e)),
+        };
+        let damaged = "the key of this host is damaged: put back the file from where it was saved, or remove it, and the next run makes a new key";
+        let file: KeyFile = serde_json::from_slice(&bytes).map_err(|_| at(&damaged))?;
+        if file.v != VERSION {
+            return Err(at(
+                &"made by a version of pryv-backup that is not known to this one",
+            ));
+        }
+        let mut source = Zeroizing::new([0; 32]);
+        let read = Base64::decode(file.source_secret.as_bytes(), &mut *source);
+        if !read.is_ok_and(|read| read.len() == 32) {
+            return Err(at(&damaged));
+        }
+        let signer = signer_of(&file.secret_key).ok_or_else(|| at(&damaged))?;
+        Ok(Some(HostKey {
+            secret: file.secret_key,
+            signer,
+            source,
+            kept: true,
+        }))
+    }
+
+    /// The key in a state folder, which must be there; it is made when there is none.
+    ///
+    /// # Errors
+    /// A sentence, when there is one that cannot be read, or none can be kept there.
+    pub fn find_or_make(folder: &Path) -> Result<Self, String> {
+        if let Some(known) = HostKey::find(folder)? {
+            return Ok(known);
+        }
+        let made = HostKey {
+            kept: true,
+            ..HostKey::unkept()?
+        };
+        made.keep(folder)
+            .map_err(|e| format!("{}: {e}", folder.join(KEY).display()))?;
+        // Another run may have been faster.
+        HostKey::find(folder)?.ok_or_else(|| format!("{} is gone", folder.join(KEY).display()))
+    }
+
+    /// A key that is forgotten when the run ends.
+    ///
+    /// # Errors
+    /// A sentence, when the system gives no random bytes.
+    pub fn unkept() -> Result<Self, String> {
+        let mut source = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *source)
+            .map_err(|e| format!("the system gave no random bytes: {e}"))?;
+        let text = KeyPair::generate_unencrypted_keypair()
+            .and_then(|pair| pair.sk.to_box(Some("key of a host of pryv-backup")))
+            .map_err(|e| format!("no key could be made to sign with: {e}"))?;
+        let secret = Zeroizing::new(text.into_string());
+        let signer = signer_of(&secret).ok_or("no key could be made to sign with")?;
+        Ok(HostKey {
+            secret,
+            signer,
+            source,
+            kept: false,
+        })
+    }
+
+    /// The same host, with a key that the operator brings: the text of a minisign secret key, and its password if it has one.
+    ///
+    /// # Errors
+    /// A sentence, when it is no such key, or the password is wrong.
+    pub fn with_secret_key(self, text: &str, password: Option<&str>) -> Result<Self, String> {
+        let boxed = SecretKeyBox::from(text.to_owned());
+        let key = match password {
+            Some(password) => boxed.into_secret_key(Some(password.to_owned())),
+            None => boxed.into_unencrypted_secret_key(),
+        };
+        let key = key.map_err(|e| format!("not a minisign secret key that can be used ({e})"))?;
+        let text = key.to_box(None).map_err(|e| e.to_string())?.into_string();
+        let secret = Zeroizing::new(text);
+        let signer = signer_of(&secret).ok_or("not a minisign secret key that can be used")?;
+        Ok(HostKey {
+            secret,
+            signer,
+            ..self
+        })
+    }
+
+    /// Who signs.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Whether the next run on this host has the same key.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// What stands for a platform, or for one user of it, in signatures: 32 hex digits that tell nothing without this host's secret.
+    pub fn source(&self, domain: &str, core: &str, user_id: &str) -> String {
+        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&*self.source) else {
+            return String::new();
+        };
+        mac.update(domain.as_bytes());
+        mac.update(&[0]);
+        mac.update(core.as_bytes());
+        mac.update(&[0]);
+        mac.update(user_id.as_bytes());
+        let bytes = mac.finalize().into_bytes();
+        bytes[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// The signature of a `manifest.json` as stored, which states `statement`: the content of `manifest.json.minisig`.
+    ///
+    /// # Errors
+    /// A sentence, when the content cannot be read.
+    pub fn sign(&self, stored: impl Read, statement: &Statement) -> Result<String, String> {
+        let key = SecretKeyBox::from(self.secret.to_string())
+            .into_unencrypted_secret_key()
+            .map_err(|e| e.to_string())?;
+        let comment = statement.to_string();
+        let signature = minisign::sign(None, &key, stored, Some(&comment), Some(COMMENT));
+        Ok(signature.map_err(|e| e.to_string())?.into_string())
+    }
+
+    /// Writes both files; whoever is first wins.
+    fn keep(&self, folder: &Path) -> io::Result<()> {
+        let mut file = KeyFile {
+            v: VERSION,
+            secret_key: self.secret.clone(),
+            source_secret: Zeroizing::new(Base64::encode_string(&*self.source)),
+        };
+        let json = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
+        file.secret_key.zeroize();
+        let aside = tempfile::Builder::new()
+            .prefix(".host-")
+            .tempfile_in(folder)?;
+        aside.as_file().write_all(&json)?;
+        aside.as_file().sync_all()?;
+        match aside.persist_noclobber(folder.join(KEY)) {
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            kept => kept.map_err(|e| e.error)?,
+        };
+        let mut public = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(folder.join(PUBLIC))?;
+        writeln!(
+            public,
+            "untrusted comment: public key of a host of pryv-backup\n{}",
+            self.signer
+        )?;
+        public.sync_all()?;
+        fs::File::open(folder)?.sync_all()
+    }
+}
+
+/// The public half of a secret key in its text form.
+fn signer_of(secret: &str) -> Option<Signer> {
+    let key = SecretKeyBox::from(secret.to_owned());
+    let key = key.into_unencrypted_secret_key().ok()?;
+    Signer::parse(&PublicKey::from_secret_key(&key).ok()?.to_base64()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use decryptor_wasm::signature::{Tried, try_signature};
+
+    use super::*;
+
+    #[test]
+    fn a_host_keeps_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(HostKey::find(folder.path()).unwrap().is_none());
+        let made = HostKey::find_or_make(folder.path()).unwrap();
+        let again = HostKey::find_or_make(folder.path()).unwrap();
+        assert_eq!(made.signer(), again.signer());
+        assert_eq!(made.source("a", "b", ""), again.source("a", "b", ""));
+        assert_ne!(made.source("a", "b", ""), made.source("ab", "", ""));
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &fs::metadata(folder.path().join(KEY)).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600);
+        let public = fs::read_to_string(folder.path().join(PUBLIC)).unwrap();
+        assert_eq!(Signer::parse(&public).unwrap(), *made.signer());
+        fs::write(folder.path().join(KEY), "{}").unwrap();
+        assert!(HostKey::find(folder.path()).is_err());
+    }
+
+    #[test]
+    fn what_a_host_signs_holds() {
+        let key = HostKey::unkept().unwrap();
+        let statement = Statement {
+            id: "a".repeat(64),
+            base: "a".repeat(64),
+            parent: None,
+            run: 1,
+            full: true,
+            created: 1,
+            source: key.source("d", "c", ""),
+            losses: 0,
+            files: "b".repeat(64),
+        };
+        let signature = key.sign(&b"manifest"[..], &statement).unwrap();
+        let tried = |content: &[u8]| try_signature(key.signer(), content, signature.as_bytes());
+        assert_eq!(tried(b"manifest"), Tried::Holds(statement));
+        assert_eq!(tried(b"Manifest"), Tried::Broken);
+        let other = HostKey::unkept().unwrap();
+        assert_eq!(
+            try_signature(other.signer(), b"manifest", signature.as_bytes()),
+            Tried::OtherSigner
+        );
+    }
+}
