@@ -27,10 +27,11 @@ struct Printed<'a> {
 /// Prints the file. Every byte is authentic, but only the exit code says that the file is complete.
 pub fn run(args: &CatArgs) -> Result<u8, Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let demands = super::demands(&args.expect, &args.key)?;
     let choice = Choice {
         at: args.at,
         expect_id: args.expect.id(),
-        ..Choice::default()
+        ..Choice::new(&demands)
     };
     let archive = open(&args.dir, choice, &args.key)?;
     let mut closed = false;

@@ -6,6 +6,7 @@ use decryptor_wasm::{
     Envelope, Manifest, Mode, UserEntry,
     chain::{CHAIN, IndexRun, Links},
     manifest::Loss,
+    signature::Demands,
 };
 use indicatif::HumanBytes;
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use super::{expected, open, print_json, secrets, warn};
 use crate::{answer, note};
 use crate::{
     archive::{
-        read::{Archive, Choice, Folder, links, lost_index},
+        read::{Archive, Choice, Folder, links, lost_index, mixed_runs},
         sha256_hex,
     },
     cli::{KeyArgs, LookArgs},
@@ -55,6 +56,8 @@ struct Inside {
     backup_type: String,
     engine: String,
     domain: String,
+    /// Who signed it, and whether that is somebody who is expected.
+    signed: String,
     users: Vec<UserEntry>,
     losses: Vec<Loss>,
 }
@@ -109,7 +112,12 @@ fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
     if let (Some(lost), false) = (lost_index(&folder)?, args.at == Some(1)) {
         return Err(lost.into());
     }
+    if let Some(mixed) = mixed_runs(&folder)? {
+        return Err(mixed.into());
+    }
     let sealed = super::verify::is_sealed(&files);
+    let demands = super::demands(&args.expect, &args.key)?;
+    demands.storage(sealed)?;
     let envelope = if files.iter().any(|(path, _)| path == "encryption.json") {
         Some(Envelope::parse(&folder.read("encryption.json")?)?)
     } else {
@@ -139,18 +147,19 @@ fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
         expected(&listed.archive_id, &args.expect)?;
         return Ok((listed, 0));
     }
-    let archive = open(dir, choice(args), &args.key)?;
+    let archive = open(dir, choice(args, &demands), &args.key)?;
     listed.archive_id.clone_from(&archive.id);
     listed.inside = Some(inside(&archive));
     Ok((listed, warn(&archive)))
 }
 
 /// What of the archive is looked at.
-pub(super) fn choice(args: &LookArgs) -> Choice<'_> {
+pub(super) fn choice<'a>(args: &'a LookArgs, demands: &'a Demands) -> Choice<'a> {
     Choice {
         user: args.user.as_deref(),
         at: args.at,
         expect_id: args.expect.id(),
+        demands,
     }
 }
 
@@ -171,9 +180,17 @@ fn inside(archive: &Archive) -> Inside {
         backup_type: manifest.backup_type.clone(),
         engine: manifest.config.engine.clone(),
         domain: manifest.config.domain.clone(),
+        signed: signed(archive),
         users: archive.plan.users.clone(),
         losses: manifest.losses.clone(),
     }
+}
+
+fn signed(archive: &Archive) -> String {
+    let findings = archive.plan.findings.iter();
+    let mut said = findings.filter(|f| matches!(f.code, "signer" | "pinned-signer" | "unsigned"));
+    said.next()
+        .map_or_else(String::new, |said| said.message.clone())
 }
 
 fn show(all: &[Listed], json: bool) -> Result<(), Failure> {
@@ -217,6 +234,7 @@ fn text(listed: &Listed) -> Vec<String> {
         "  made {} by {}, {}; engine {}, domain {}",
         inside.made, inside.by, inside.backup_type, inside.engine, inside.domain
     ));
+    lines.push(format!("  {}", inside.signed));
     for user in &inside.users {
         lines.push(format!(
             "  {}  {}  {}, {}",

@@ -18,7 +18,7 @@ pub mod verify;
 
 use std::{fs::File, io::IsTerminal, path::Path};
 
-use decryptor_wasm::{Error, PublicKey, plan::Severity};
+use decryptor_wasm::{Error, PublicKey, plan::Severity, signature::Demands};
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
@@ -37,6 +37,11 @@ fn open(dir: &Path, choice: Choice<'_>, key: &KeyArgs) -> Result<Archive, Failur
     Ok(Archive::open(Folder::new(dir), choice, |envelope| {
         secrets.unlock(envelope)
     })?)
+}
+
+/// What is asked of an archive that is opened with these secrets.
+fn demands(expect: &ExpectArgs, key: &KeyArgs) -> Result<Demands, Failure> {
+    expect.trust.demands(secrets::given(key))
 }
 
 /// Refuses another archive than the expected one, where none is opened.

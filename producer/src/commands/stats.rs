@@ -49,7 +49,8 @@ struct Largest {
 
 /// Counts and prints.
 pub fn run(args: &LookArgs) -> Result<u8, Failure> {
-    let mut archive = open(&args.dir, choice(args), &args.key)?;
+    let demands = super::demands(&args.expect, &args.key)?;
+    let mut archive = open(&args.dir, choice(args, &demands), &args.key)?;
     archive.settle()?;
     let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
     let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();

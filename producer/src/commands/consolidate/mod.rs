@@ -43,10 +43,11 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     refuse_inside(&args.dir, &args.into, "--into")?;
     let newest = OnceCell::new();
     let secrets = Secrets::new(&args.key);
+    let demands = super::demands(&args.expect, &args.key)?;
     let choice = Choice {
         at: args.at,
         expect_id: args.expect.id(),
-        ..Choice::default()
+        ..Choice::new(&demands)
     };
     let mut source = Archive::open(Folder::new(&args.dir), choice, |found| {
         let (key, opener) = secrets.open(found)?;

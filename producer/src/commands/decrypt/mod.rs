@@ -23,10 +23,12 @@ pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
     if let Some(out) = &args.out {
         refuse_inside(&args.dir, out, "--out")?;
     }
+    let demands = super::demands(&args.expect, &args.key)?;
     let choice = Choice {
         user: args.user.as_deref(),
         expect_id: args.expect.id(),
         at: args.at,
+        demands: &demands,
     };
     let mut archive = open(&args.dir, choice, &args.key)?;
     report::guarantees(&archive);

@@ -26,6 +26,13 @@ pub fn guarantees(archive: &Archive) {
     if let Some(chain) = &archive.chain {
         say(&chain.links.headline(chain.run));
     }
+    for finding in &archive.plan.findings {
+        match finding.code {
+            "signer" | "pinned-signer" => say(&finding.message),
+            "unsigned" => warn(&format!("warning: {}", finding.message)),
+            _ => {}
+        }
+    }
     if let Some(caution) = caution(&archive.manifest) {
         warn(&format!("warning: {caution}"));
     }
@@ -84,17 +91,21 @@ pub fn sentence(finding: &Finding) -> String {
 
 /// Prints the findings; true when one of them is an error.
 pub fn findings(archive: &Archive) -> bool {
-    let shown = archive
-        .plan
-        .findings
-        .iter()
-        .filter(|f| f.code != "no-inventory");
+    let shown = archive.plan.findings.iter().filter(|f| !said_before(f));
     let mut damaged = false;
     for finding in shown {
         damaged |= finding.severity == Severity::Error;
         one(finding);
     }
     damaged
+}
+
+/// Whether [`guarantees`] says it.
+fn said_before(finding: &Finding) -> bool {
+    matches!(
+        finding.code,
+        "no-inventory" | "signer" | "pinned-signer" | "unsigned"
+    )
 }
 
 fn one(finding: &Finding) {
@@ -112,7 +123,7 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
         .plan
         .findings
         .iter()
-        .filter(|f| f.severity != Severity::Error && f.code != "no-inventory")
+        .filter(|f| f.severity != Severity::Error && !said_before(f))
         .for_each(one);
     for message in &outcome.damaged {
         warn(&format!("damaged: {message}"));

@@ -93,10 +93,12 @@ fn side(dir: &Path, expect_id: Option<&str>, args: &DiffArgs) -> Result<Archive,
         (Some((dir, _)), Some(_)) => Path::new(dir),
         _ => dir,
     };
+    let demands = args.trust.demands(super::secrets::given(&args.key))?;
     let choice = Choice {
         user: args.user.as_deref(),
         at: run,
         expect_id,
+        demands: &demands,
     };
     let mut archive = open(dir, choice, &args.key)?;
     archive.settle()?;

@@ -35,10 +35,12 @@ pub fn run(args: &ExtractArgs) -> std::result::Result<u8, Failure> {
         )));
     };
     possible(args)?;
+    let demands = super::demands(&args.expect, &args.key)?;
     let choice = Choice {
         user: args.user.as_deref(),
         at: args.at,
         expect_id: args.expect.id(),
+        demands: &demands,
     };
     let archive = open(&args.dir, choice, &args.key)?;
     let shared = collection.contains('/');

@@ -3,8 +3,9 @@
 mod files;
 
 use decryptor_wasm::{
-    Envelope, Error, Mode, PublicKey,
+    Envelope, Error, Manifest, Mode, PublicKey,
     chain::{CHAIN, Index},
+    signature::{SIGNATURE, Signed},
 };
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use crate::{answer, note};
 use crate::{
     archive::{
         SystemRandom,
-        read::{Folder, ReadFile, lost_index, require_manifest},
+        read::{Folder, ReadFile, lost_index, mixed_runs, require_manifest},
         sha256_hex,
     },
     cli::RekeyArgs,
@@ -61,6 +62,9 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
     let chain = has(CHAIN);
     if !chain && !has(ENVELOPE) {
         return Err(not_encrypted(&args.dir.display().to_string()));
+    }
+    if let Some(mixed) = mixed_runs(&folder)? {
+        return Err(mixed.into());
     }
     let _lock = lock(&args.dir, "another run")?;
     let index = chain
@@ -175,9 +179,12 @@ impl Work<'_> {
         let (key, private) = self.private.unlock(&envelope)?;
         // That the key opens the archive is proven before anything is replaced.
         let manifest = folder.read("manifest.json")?;
-        ReadFile::of_manifest(Some(&key))
+        let opened = ReadFile::of_manifest(Some(&key))
             .whole(&manifest)
             .map_err(|error| envelope.manifest_error(error, &manifest))?;
+        let minisig = folder.small(SIGNATURE)?;
+        let parsed = Manifest::parse(&opened.bytes)?;
+        Signed::check(&parsed, &manifest, minisig.as_deref())?;
         let opened_with = private.public_key();
         self.known.push(opened_with.fingerprint()?);
         let new = envelope.with_recipients(

@@ -60,10 +60,11 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         ));
     }
     let key = key(args);
+    let demands = how.expect.trust.demands(super::secrets::given(&key))?;
     let choice = Choice {
-        expect_id: how.expect_id.as_deref(),
+        expect_id: how.expect.id(),
         at: how.at,
-        ..Choice::default()
+        ..Choice::new(&demands)
     };
     let mut archive = open(dir, choice, &key)?;
     if let Some(caution) = caution(&archive.manifest) {

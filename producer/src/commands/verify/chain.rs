@@ -20,7 +20,7 @@ use crate::{
 /// Reads every run of the chain in `folder`, and what its newest state refers to.
 pub fn verify(
     folder: &Folder,
-    expect_id: Option<&str>,
+    choice: Choice<'_>,
     unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
     jobs: usize,
     tally: &Tally,
@@ -28,7 +28,8 @@ pub fn verify(
     let mut links = links(folder)?;
     let newest = links.run(links.count());
     let id = newest.map(|run| run.archive_id.clone()).unwrap_or_default();
-    if let Some(expected) = expect_id
+    let demands = choice.demands;
+    if let Some(expected) = choice.expect_id
         && !expected.eq_ignore_ascii_case(&id)
     {
         return Err(Error::damaged(format!(
@@ -39,6 +40,7 @@ pub fn verify(
     all.opened = true;
     all.runs = Some(links.count());
     let mut interrupted = None;
+    let mut signer = None;
     for run in (1..=links.count()).rev() {
         if links.require(run, run).is_err() {
             continue;
@@ -47,9 +49,15 @@ pub fn verify(
             "" => sentence,
             folder => format!("{folder}: {sentence}"),
         };
-        match Archive::open_one(folder.run(run), Choice::default(), unlock) {
+        match Archive::open_one(folder.run(run), Choice::new(demands), unlock) {
             Ok(archive) => {
-                links.opened(run, &archive.manifest);
+                let signed = archive.signed.as_ref();
+                if signer.is_none() {
+                    let said = demands.signed(signed);
+                    signer = Some(said.map_err(|e| links.unexpected(&e, &demands.signers))?);
+                }
+                let pinned = signed.is_some_and(|signed| demands.pins(signed));
+                links.opened(run, &archive.manifest, signed, pinned);
                 if let Some(listed) = links.run(run) {
                     match said(listed, &archive, folder)? {
                         Said::AsListed => {}
@@ -77,13 +85,21 @@ pub fn verify(
         }
     }
     all.warnings.extend(interrupted);
+    all.notes.extend(signer.map(|signer| signer.message));
+    links
+        .require(links.count(), links.count())
+        .or_else(|error| match error.kind() {
+            // Which run is the newest is for the reader to say.
+            ErrorKind::Usage => Err(error),
+            _ => Ok(()),
+        })?;
     let (wrong, odd): (Vec<_>, Vec<_>) = links
         .findings()
         .partition(|finding| finding.severity == Severity::Error);
     all.damaged.extend(wrong.into_iter().map(sentence));
     all.warnings.extend(odd.into_iter().map(sentence));
     if all.damaged.is_empty() {
-        let state = Archive::open(folder.clone(), Choice::default(), unlock)?;
+        let state = Archive::open(folder.clone(), Choice::new(demands), unlock)?;
         let state = inside::verify(&state, jobs, &Tally::default())?;
         all.damaged.extend(state.damaged);
         all.problems = state.problems;

@@ -6,6 +6,7 @@ mod inside;
 mod outside;
 pub mod report;
 mod seen;
+mod signature;
 mod sums;
 mod user;
 
@@ -14,12 +15,13 @@ use std::{path::Path, time::Instant};
 use decryptor_wasm::{
     DataKey, Envelope, Error,
     chain::{CHAIN, run_of},
+    signature::Demands,
 };
 
 use self::report::Report;
 use super::secrets::{self, Secrets};
 use crate::{
-    archive::read::{Archive, Choice, Folder, lost_index, require_manifest},
+    archive::read::{Archive, Choice, Folder, lost_index, mixed_runs, require_manifest},
     cli::VerifyArgs,
     failure::Failure,
     progress::{self, Goal, Manner, Tally},
@@ -31,7 +33,12 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     let folder = Folder::new(&args.dir);
     let listing = folder.list()?;
     require_manifest(&folder, &listing)?;
+    if let Some(mixed) = mixed_runs(&folder)? {
+        return Err(mixed.into());
+    }
     let sealed = is_sealed(&listing);
+    let demands = super::demands(&args.expect, &args.key)?;
+    demands.storage(sealed)?;
     let manner = match args {
         _ if args.json => Manner::Events,
         _ if args.quiet => Manner::Silent,
@@ -42,13 +49,17 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     let mut report = if sealed && !secrets::given(&args.key) {
         let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
         progress::watch(&tally, goal, manner, || {
-            outside::verify(&folder, expect_id, jobs(args.jobs), &tally)
+            outside::verify(&folder, expect_id, &demands, jobs(args.jobs), &tally)
         })?
     } else {
         drop(listing);
         let secrets = Secrets::new(&args.key);
         let unlock = |envelope: &Envelope| secrets.unlock(envelope);
-        read(&folder, expect_id, &unlock, jobs(args.jobs), &tally, manner)?
+        let choice = Choice {
+            expect_id,
+            ..Choice::new(&demands)
+        };
+        read(&folder, choice, &unlock, jobs(args.jobs), &tally, manner)?
     };
     report.close(started.elapsed().as_secs_f64());
     if !args.quiet || args.json || report.exit_code() != 0 {
@@ -69,7 +80,8 @@ pub fn made(
         let missing = || Error::key("the archive was not encrypted when it was made");
         key.clone().ok_or_else(missing)
     };
-    let archive = Archive::open_one(Folder::new(dir), Choice::default(), &unlock)?;
+    let demands = Demands::default();
+    let archive = Archive::open_one(Folder::new(dir), Choice::new(&demands), &unlock)?;
     let mut report = opened(&archive, threads, manner)?;
     report.close(started.elapsed().as_secs_f64());
     Ok(report)
@@ -79,12 +91,16 @@ pub fn made(
 pub(super) fn without_key(dir: &Path, asked: Option<u16>) -> Result<(), String> {
     let tally = Tally::default();
     let folder = Folder::new(dir);
+    let demands = Demands::default();
+    let choice = Choice::new(&demands);
     let unlock = |_: &Envelope| Err(Error::key("the archive was not encrypted a moment ago"));
     let report = || match folder.list()? {
-        listing if is_sealed(&listing) => outside::verify(&folder, None, jobs(asked), &tally),
-        _ if folder.has(CHAIN) => chain::verify(&folder, None, &unlock, jobs(asked), &tally),
+        listing if is_sealed(&listing) => {
+            outside::verify(&folder, None, &demands, jobs(asked), &tally)
+        }
+        _ if folder.has(CHAIN) => chain::verify(&folder, choice, &unlock, jobs(asked), &tally),
         _ => {
-            let archive = Archive::open_one(folder.clone(), Choice::default(), &unlock)?;
+            let archive = Archive::open_one(folder.clone(), choice, &unlock)?;
             inside::verify(&archive, jobs(asked), &tally)
         }
     };
@@ -108,7 +124,7 @@ pub(super) fn is_sealed(listing: &[(String, u64)]) -> bool {
 /// An archive, or all runs of a chain.
 fn read(
     folder: &Folder,
-    expect_id: Option<&str>,
+    choice: Choice<'_>,
     unlock: &dyn Fn(&Envelope) -> Result<DataKey, Error>,
     threads: usize,
     tally: &Tally,
@@ -120,15 +136,11 @@ fn read(
     if folder.has(CHAIN) {
         let goal = Goal::Bytes(folder.list()?.iter().map(|(_, size)| size).sum());
         return Ok(progress::watch(tally, goal, manner, || {
-            chain::verify(folder, expect_id, unlock, threads, tally)
+            chain::verify(folder, choice, unlock, threads, tally)
         })?);
     }
-    let choice = Choice {
-        expect_id,
-        ..Choice::default()
-    };
     opened(
-        &Archive::open_one(folder.clone(), choice, unlock)?,
+        &Archive::open_expected(folder.clone(), choice, unlock)?,
         threads,
         manner,
     )

@@ -15,11 +15,13 @@ use decryptor_wasm::{
     container::{Header, TAG_LEN},
     layout::{PathKind, is_safe_path},
     plan::Severity,
+    signature::Demands,
 };
 use sha2::{Digest, Sha256};
 
 use super::{
     report::Report,
+    signature,
     sums::{self, Sums},
 };
 use crate::{
@@ -53,6 +55,7 @@ struct Outside<'a> {
 pub fn verify(
     folder: &Folder,
     expect_id: Option<&str>,
+    demands: &Demands,
     jobs: usize,
     tally: &Tally,
 ) -> Result<Report> {
@@ -66,7 +69,7 @@ pub fn verify(
         )));
     }
     let chain = folder.has(CHAIN);
-    let links = chain.then(|| links(folder)).transpose()?;
+    let mut links = chain.then(|| links(folder)).transpose()?;
     let envelopes = listing
         .iter()
         .filter(|(path, _)| matches!(kind(path, chain), PathKind::Envelope));
@@ -102,6 +105,7 @@ pub fn verify(
         let runs = links.as_ref().map(|links| links.count());
         strangers(&listing, sums, runs, &mut report);
     }
+    signature::check(folder, links.as_mut(), sums.as_ref(), demands, &mut report)?;
     if let Some(links) = &links {
         report.runs = Some(links.count());
         for finding in links.findings() {
@@ -128,7 +132,7 @@ pub fn verify(
         listed
             || !matches!(
                 kind(path, chain),
-                PathKind::Stray | PathKind::Sums | PathKind::Chain
+                PathKind::Stray | PathKind::Sums | PathKind::Chain | PathKind::Signature
             )
     };
     let files = listing.iter().filter(|(path, _)| ours(path));

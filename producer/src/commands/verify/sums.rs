@@ -37,6 +37,14 @@ impl Sums {
         Some(&self.0.get(at.ok()?)?.1)
     }
 
+    /// All lines, in the order of their paths: path, and digest in hex.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, String)> {
+        let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.0
+            .iter()
+            .map(move |(path, digest)| (path.as_str(), hex(digest)))
+    }
+
     /// All paths.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(path, _)| path.as_str())

@@ -1,0 +1,117 @@
+//! Without the key: who signed the runs, as far as signers are expected, and whether `SHA256SUMS` lists the files that were signed.
+
+use decryptor_wasm::{
+    Error, ErrorKind, Result,
+    chain::{Index, Links, run_of},
+    signature::{
+        Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, try_signature, unproven,
+    },
+};
+
+use super::{
+    report::Report,
+    sums::{self, Sums},
+};
+use crate::archive::{read::Folder, sha256_hex};
+
+/// Adds what is found to the report.
+///
+/// # Errors
+/// When the archive is of somebody else, of another platform or too old.
+pub fn check(
+    folder: &Folder,
+    links: Option<&mut Links>,
+    sums: Option<&Sums>,
+    demands: &Demands,
+    report: &mut Report,
+) -> Result<()> {
+    let count = links.as_ref().map_or(1, |links| links.count());
+    let mut statements = Vec::new();
+    for run in 1..=count {
+        let minisig = folder.run(run).small(SIGNATURE)?;
+        statements.push(minisig.as_deref().and_then(unproven));
+    }
+    if let Some(sums) = sums {
+        for (run, statement) in (1..).zip(&statements) {
+            files(run, statement.as_ref(), sums, report)?;
+        }
+    }
+    if demands.signers.is_empty() {
+        if demands.source.is_some() || demands.max_age.is_some() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "without the key of the backup, its platform and its age are proven by a signer whom you expect only: give --signer KEY",
+            ));
+        }
+        report.warnings.push(
+            "who signed this backup shows with its key, or with the signer whom you expect: give --signer KEY".to_owned(),
+        );
+        return Ok(());
+    }
+    let signed = match links {
+        Some(links) => links.signed_by(count, &demands.signers),
+        None => alone(folder, demands)?,
+    };
+    let Some(signed) = signed else {
+        if demands.accept_unsigned && statements.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        return Err(Error::damaged(
+            "this backup is not signed by a signer whom you expect: it may have been replaced",
+        ));
+    };
+    let said = demands.signed(Some(&signed))?;
+    report.notes.push(said.message);
+    Ok(())
+}
+
+/// Of an archive that is no chain.
+fn alone(folder: &Folder, demands: &Demands) -> Result<Option<Signed>> {
+    let stored = folder.read("manifest.json")?;
+    let Some(minisig) = folder.small(SIGNATURE)? else {
+        return Ok(None);
+    };
+    let id = sha256_hex(&stored);
+    let mut signers = demands.signers.iter();
+    Ok(
+        signers.find_map(|signer| match try_signature(signer, &stored, &minisig) {
+            Tried::Holds(statement) if statement.id == id => Some(Signed {
+                signer: signer.clone(),
+                statement,
+            }),
+            _ => None,
+        }),
+    )
+}
+
+/// Whether the sums list the files of a run that were signed.
+fn files(run: u32, statement: Option<&Statement>, sums: &Sums, report: &mut Report) -> Result<()> {
+    let place = match Index::path(run).as_str() {
+        "" => SIGNATURE.to_owned(),
+        path => format!("{path}/{SIGNATURE}"),
+    };
+    let Some(statement) = statement else {
+        report.damaged.push(format!(
+            "{place}: missing, or no signature of a run, although every run is signed"
+        ));
+        return Ok(());
+    };
+    let mut digest = FilesDigest::default();
+    let own = sums
+        .lines()
+        .filter_map(|(path, sha256)| match run_of(path) {
+            Some((of, within)) if of == run => Some((within, sha256)),
+            _ => None,
+        });
+    let mut ascends = true;
+    for (within, sha256) in own {
+        ascends &= digest.push(within, &sha256).is_ok();
+    }
+    if !ascends || digest.finish() != statement.files {
+        report.damaged.push(format!(
+            "{}: lists other files of run {run} than those that were signed; one of the two was changed",
+            sums::NAME
+        ));
+    }
+    Ok(())
+}
