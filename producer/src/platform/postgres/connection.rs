@@ -43,7 +43,8 @@ pub struct Server {
 pub struct Connection {
     runtime: Arc<Runtime>,
     client: Client,
-    address: String,
+    /// Host, port and database.
+    pub address: String,
 }
 
 impl Server {
