@@ -25,29 +25,34 @@ function isUnderWay (/** @type {string} */ out) {
 }
 
 /**
- * Interrupts a run in the middle of the large file.
- * @param {string} out
+ * Interrupts a run in the middle of the large file: it is held there until it is certain to be. One that was over before is begun again.
+ * @param {() => string} place a folder for what it writes
  * @param {string[]} args
  * @param {NodeJS.Signals} signal
  */
-async function interrupt (out, args, signal) {
-  const child = spawn(node, [script, made.folder, ...made.secret, '--out', out, ...args],
-    { env: withoutSecrets(), stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
-  const ended = once(child, 'close');
-  while (child.exitCode === null && !isUnderWay(out)) await sleep(2);
-  assert.equal(child.exitCode, null, `the run was over before it could be interrupted: ${said}`);
-  child.kill(signal);
-  const [code, killedBy] = await ended;
-  return { code, killedBy, said };
+async function interrupt (place, args, signal) {
+  for (let attempt = 1; ; attempt++) {
+    const out = place();
+    const child = spawn(node, [script, made.folder, ...made.secret, '--out', out, ...args],
+      { env: withoutSecrets(), stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
+    const ended = once(child, 'close');
+    while (child.exitCode === null && !isUnderWay(out)) await sleep(2);
+    child.kill('SIGSTOP');
+    const held = child.exitCode === null && isUnderWay(out);
+    if (held) child.kill(signal);
+    child.kill('SIGCONT');
+    const [code, killedBy] = await ended;
+    if (held) return { out, run: { code, killedBy, said } };
+    assert.ok(attempt < 20, `the run was over before it could be interrupted: ${said}`);
+  }
 }
 
 for (const jobs of ['1', '2']) {
   for (const [signal, code] of /** @type {const} */ ([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]])) {
     test(`${signal} in the middle of a large file, --jobs ${jobs}: exit ${code}, no half of it stays`, withTool, async (t) => {
-      const out = join(scratch(t), 'out');
-      const run = await interrupt(out, ['--jobs', jobs], signal);
+      const { out, run } = await interrupt(() => join(scratch(t), 'out'), ['--jobs', jobs], signal);
       assert.deepEqual(run, { code, killedBy: null, said: '\ninterrupted\n' });
       const left = existsSync(out) ? tree(out) : new Map();
       for (const [path, content] of left) {
@@ -81,14 +86,14 @@ test('a small file that inflates to gigabytes does not keep a signal waiting', a
 });
 
 test('--strict: an interrupted run leaves nothing, not even the folders that it made', withTool, async (t) => {
-  const above = scratch(t);
-  assert.equal((await interrupt(join(above, 'new', 'out'), ['--strict', '--jobs', '2'], 'SIGINT')).code, 130);
-  assert.deepEqual(readdirSync(above), []);
+  const { out, run } = await interrupt(() => join(scratch(t), 'new', 'out'), ['--strict', '--jobs', '2'], 'SIGINT');
+  assert.equal(run.code, 130);
+  assert.deepEqual(readdirSync(join(out, '..', '..')), []);
 });
 
 test('--force: what was in the folder before stays', withTool, async (t) => {
-  const out = scratch(t);
-  assert.equal((await interrupt(out, ['--force'], 'SIGINT')).code, 130);
+  const { out, run } = await interrupt(() => scratch(t), ['--force'], 'SIGINT');
+  assert.equal(run.code, 130);
   assert.ok(existsSync(out));
   assert.ok(![...tree(out).keys()].some((path) => path.startsWith('.decrypting-')));
 });

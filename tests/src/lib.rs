@@ -16,6 +16,7 @@ pub mod proxy;
 pub mod rich;
 pub mod rqlite;
 pub mod sampled;
+pub mod session;
 pub mod stage;
 pub mod terminal;
 

@@ -305,10 +305,18 @@ impl Postgres {
         fs::set_permissions(data.join("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
         self.sql("postgres", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'");
         self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        let loaded = "SELECT pg_conf_load_time()";
+        let before = self.sql("postgres", loaded);
         self.sql("postgres", "SELECT pg_reload_conf()");
-        while self.sql("postgres", "SHOW ssl") != "on" {
+        while self.sql("postgres", loaded) == before || self.sql("postgres", "SHOW ssl") != "on" {
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The folder of its Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        self.folder.path()
     }
 }
 

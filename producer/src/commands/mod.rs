@@ -16,7 +16,7 @@ pub mod secrets;
 pub mod stats;
 pub mod verify;
 
-use std::{fs::File, io::IsTerminal, path::Path};
+use std::{env, fs::File, io::IsTerminal, path::Path};
 
 use decryptor_wasm::{Error, PublicKey, plan::Severity, signature::Demands};
 use rustix::fs::{FlockOperation, flock};
@@ -26,7 +26,8 @@ use self::secrets::Secrets;
 use crate::{answer, note};
 use crate::{
     archive::read::{Archive, Choice, Folder},
-    cli::{ExpectArgs, KeyArgs},
+    cli::{BackupArgs, ExpectArgs, KeyArgs},
+    config::Config,
     failure::Failure,
     report::printable,
 };
@@ -42,6 +43,23 @@ fn open(dir: &Path, choice: Choice<'_>, key: &KeyArgs) -> Result<Archive, Failur
 /// What is asked of an archive that is opened with these secrets.
 fn demands(expect: &ExpectArgs, key: &KeyArgs) -> Result<Demands, Failure> {
     expect.trust.demands(secrets::given(key))
+}
+
+/// The configuration of the platform; says what is to be known of it. `with_index`: the platform's own database is read or
+/// written too.
+fn configuration(args: &BackupArgs, with_index: bool) -> Result<Config, Failure> {
+    let config = Config::load(
+        &args.pryv_root,
+        args.config.as_deref(),
+        env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    )?;
+    if let Some(defaults) = config.defaults(&args.pryv_root).filter(|_| !args.quiet) {
+        note!("{}", printable(&defaults));
+    }
+    for warning in config.warnings(with_index) {
+        note!("warning: {}", printable(&warning));
+    }
+    Ok(config)
 }
 
 /// Refuses another archive than the expected one, where none is opened.

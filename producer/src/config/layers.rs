@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The name of the last source.
 const DEFAULTS: &str = "Pryv's defaults";
@@ -30,6 +30,8 @@ const VARIABLES: [&str; 12] = [
 /// The sources, highest first, each with the name that errors give it.
 pub struct Layers {
     sources: Vec<(String, Value)>,
+    /// Whether anything but Pryv's defaults was found.
+    pub found: bool,
     /// The variables that libpq knows.
     libpq: HashMap<String, String>,
 }
@@ -55,15 +57,21 @@ impl Found {
         self.origin == DEFAULTS
     }
 
-    /// An error about this setting.
+    /// Whether it may be an address, in which there may be a password.
+    pub fn is_address(&self) -> bool {
+        self.value.contains("://") || self.value.contains(['@', '='])
+    }
+
+    /// An error about this setting. A value that may hold a password is not shown.
     pub fn error(&self, key: &str, advice: &str) -> ConfigError {
+        let secret = |text: &str| {
+            ["password", "url", "Key"]
+                .iter()
+                .any(|end| text.ends_with(end))
+        };
         ConfigError::Value {
             key: key.into(),
-            // A URL may hold a password too.
-            value: if ["password", "url", "Key"]
-                .iter()
-                .any(|end| key.ends_with(end))
-            {
+            value: if secret(key) || secret(&self.origin) || self.is_address() {
                 "(not shown)".to_owned()
             } else {
                 format!("{:?}", self.value)
@@ -112,11 +120,16 @@ impl Layers {
             }
             (None, None, None) => {}
         }
+        let defaults = optional(&folder.join("default-config.yml"))?;
+        let by_variables = layers
+            .iter()
+            .any(|(_, source)| source.get("storages").is_some());
+        let found = by_variables || layers.len() > 1 || defaults.is_some();
         layers.push((
             "Pryv's default paths".to_owned(),
             json!({"storages": {"engines": {"sqlite": {"path": "var-pryv/users"}}}}),
         ));
-        layers.extend(optional(&folder.join("default-config.yml"))?);
+        layers.extend(defaults);
         layers.push((DEFAULTS.to_owned(), json!({"storages": {
             "base": {"engine": "postgresql"}, "platform": {"engine": "rqlite"}, "series": {"engine": "postgresql"},
             "file": {"engine": "filesystem"}, "audit": {"engine": "sqlite"},
@@ -127,6 +140,7 @@ impl Layers {
         }})));
         Ok(Self {
             sources: layers,
+            found,
             libpq,
         })
     }
@@ -137,6 +151,14 @@ impl Layers {
             value: value.clone(),
             origin: "the environment".to_owned(),
         })
+    }
+
+    /// The folder of whoever runs this, where libpq looks for its files.
+    pub fn home(&self) -> Option<PathBuf> {
+        match self.libpq.get("HOME") {
+            Some(home) => Some(home.into()),
+            None => std::env::home_dir(),
+        }
     }
 
     /// A setting by its dotted key: the highest source that has one wins, and a null there hides all others.
@@ -236,16 +258,20 @@ fn parse(path: &Path, text: &str) -> Result<(String, Value), ConfigError> {
             Value::Null
         }
         Some("yml" | "yaml") => {
-            serde_saphyr::from_str(text).map_err(|e| failed(path, &one_line(&e.to_string())))?
+            serde_saphyr::from_str(text).map_err(|e| failed(path, &first_line(&e.to_string())))?
         }
         _ => serde_json::from_str(text).map_err(|e| failed(path, &e))?,
     };
     Ok((path.display().to_string(), value))
 }
 
-/// The first line of an error: the rest quotes the file, secrets included.
-fn one_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+/// The first line of an error, unless it quotes what may be an address with a password; the rest quotes the file.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.contains("://") || line.contains('@') {
+        true => "it is not valid YAML".to_owned(),
+        false => line.to_owned(),
+    }
 }
 
 fn failed(path: &Path, what: &dyn std::fmt::Display) -> ConfigError {

@@ -4,11 +4,12 @@ mod account;
 mod layers;
 mod pgpass;
 mod postgres;
+mod remarks;
 
 use crate::platform::pii::{Pii, PiiKey};
 pub use account::AccountField;
 use layers::Layers;
-pub use postgres::{Postgres, Secret, TlsMode};
+pub use postgres::{Postgres, Roots, Secret, TlsMode};
 use std::path::{Path, PathBuf};
 
 /// Where a platform keeps what.
@@ -45,6 +46,8 @@ pub struct Config {
     pub account_fields: Vec<AccountField>,
     /// `http.ip` and `http.port`: where a core that runs here answers.
     pub core_address: String,
+    /// Whether anything was found that says where the platform is: otherwise all of this is Pryv's defaults.
+    pub found: bool,
 }
 
 /// The storage engines of Pryv.io.
@@ -170,6 +173,7 @@ impl Config {
                 .find("core.id")?
                 .map_or_else(|| "single".to_owned(), |found| found.value),
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
+            found: layers.found,
             account_fields: account::fields(&layers.list("custom.systemStreams.account")),
             core_address: {
                 let part = |key: &str, usual: &str| -> Result<String, ConfigError> {

@@ -2,39 +2,73 @@
 
 use super::Secret;
 use super::layers::Layers;
-use std::path::{Path, PathBuf};
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// The password of the first line that fits. A file that is not there, or that others may read, counts as none.
-pub fn find(layers: &Layers, host: &str, port: u16, database: &str, user: &str) -> Option<Secret> {
+/// Where the server's own tools look for its socket: upstream, and as Debian builds them.
+const SOCKETS: [&str; 2] = ["/tmp", "/var/run/postgresql"];
+
+/// The password of the first line that fits.
+///
+/// # Errors
+/// Why the file is there and not read.
+pub fn find(
+    layers: &Layers,
+    host: &str,
+    port: u16,
+    database: &str,
+    user: &str,
+) -> Result<Option<Secret>, String> {
     let path = match layers.variable("PGPASSFILE") {
         Some(found) => PathBuf::from(found.value),
-        None => Path::new(&layers.variable("HOME")?.value).join(".pgpass"),
+        None => match layers.home() {
+            Some(home) => home.join(".pgpass"),
+            None => return Ok(None),
+        },
     };
-    if !private(&path) {
-        return None;
+    let because = |why: &str| Err(format!("the file of passwords {} {why}", path.display()));
+    let file = match std::fs::metadata(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            // Whoever has one says with HOME where it is; services are often started without.
+            return because(
+                "is not there (PGPASSFILE names another one; HOME is where it is looked for)",
+            );
+        }
+        Err(e) => return because(&format!("cannot be read: {e}")),
+    };
+    if !file.is_file() {
+        return because("is not read, because it is no ordinary file");
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).ok()?);
-    // A server on this machine's socket is written as localhost.
-    let host = if host.starts_with('/') {
-        "localhost"
-    } else {
-        host
+    if open_to_others(&file) {
+        return because("is not read, because others may read it: chmod 600");
+    }
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(e) => return because(&format!("cannot be read: {e}")),
+    };
+    let host = match SOCKETS.contains(&host) {
+        true => "localhost",
+        false => host,
     };
     let wanted = [host, &port.to_string(), database, user];
-    let line = text.lines().find_map(|line| matching(line, wanted))?;
-    Some(Secret(line))
+    match text.lines().find_map(|line| matching(line, wanted)) {
+        Some(password) => Ok(Some(Secret(password))),
+        None => because(&format!("has no line for {host}:{port}:{database}:{user}")),
+    }
 }
 
 #[cfg(unix)]
-fn private(path: &Path) -> bool {
+fn open_to_others(file: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o077 == 0)
+    file.mode() & 0o077 != 0
 }
 
 #[cfg(not(unix))]
-fn private(path: &Path) -> bool {
-    path.is_file()
+fn open_to_others(_: &Metadata) -> bool {
+    false
 }
 
 /// The password of a line `host:port:database:user:password`, if it is for what is wanted.

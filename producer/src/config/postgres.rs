@@ -23,12 +23,23 @@ pub struct Postgres {
     pub password: Option<Secret>,
     /// `sslmode`, else `PGSSLMODE`, with libpq's meaning. Not a setting of Pryv.io, which knows no TLS here.
     pub tls: TlsMode,
-    /// `sslrootcert`, else `PGSSLROOTCERT`: the certificates to trust (PEM) instead of the public authorities.
-    pub root_certificates: Option<PathBuf>,
-    /// `sslcert`, else `PGSSLCERT`: the certificate that says who we are (PEM).
+    /// `sslrootcert`, else `PGSSLROOTCERT`, else `~/.postgresql/root.crt`: whose certificates are trusted.
+    pub roots: Option<Roots>,
+    /// `sslcert`, else `PGSSLCERT`, else `~/.postgresql/postgresql.crt`: the certificate that says who we are (PEM).
     pub certificate: Option<PathBuf>,
-    /// `sslkey`, else `PGSSLKEY`: its private key (PEM).
+    /// `sslkey`, else `PGSSLKEY`, else `~/.postgresql/postgresql.key`: its private key (PEM or DER).
     pub certificate_key: Option<PathBuf>,
+    /// A file of passwords that is not read, and why: for whoever is told that a password is missing.
+    pub passwords_ignored: Option<String>,
+}
+
+/// Whose certificates are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// Those in this file (PEM). As in libpq, a file that is not there is none.
+    File(PathBuf),
+    /// Those that this system trusts: `system`.
+    System,
 }
 
 /// When the connection is encrypted, and what is checked then (PostgreSQL documentation, "SSL Mode Descriptions").
@@ -36,9 +47,9 @@ pub struct Postgres {
 pub enum TlsMode {
     /// Never.
     Disable,
-    /// When the server can; nothing is checked. The default.
+    /// When the server can, and its certificate is one that is trusted, where there are such; else not. The default.
     Prefer,
-    /// Always; the certificate is checked when `sslrootcert` is given.
+    /// Always; the certificate is checked where there are certificates to trust.
     Require,
     /// Always; the certificate must come from a trusted authority.
     VerifyCa,
@@ -89,35 +100,64 @@ impl Postgres {
             Some(found) => Ok(found),
             None => layers.text(&key(name)),
         };
-        let file = |name: &str, variable: &str| {
+        let home = layers.home();
+        let file = |name: &str, variable: &str, usual: &str| {
             let found = setting(name, url.files.get(name), variable)?;
-            Ok::<_, ConfigError>(found.map(|found| root.join(found.value)))
+            let usual = home
+                .as_ref()
+                .map(|home| home.join(".postgresql").join(usual));
+            Ok::<_, ConfigError>(found.map(|found| root.join(found.value)).or(usual))
         };
-        let host = needed("host", url.host.as_ref(), "PGHOST")?.value;
+        let host = plain(needed("host", url.host.as_ref(), "PGHOST")?, &key("host"))?;
         let port = needed("port", url.port.as_ref(), "PGPORT")?;
         let port = (port.value.parse())
             .map_err(|_| port.error(&key("port"), "use a number from 1 to 65535"))?;
-        let database = needed("database", url.database.as_ref(), "PGDATABASE")?.value;
-        let user = needed("user", url.user.as_ref(), "PGUSER")?.value;
+        let database = needed("database", url.database.as_ref(), "PGDATABASE")?;
+        let database = plain(database, &key("database"))?;
+        let user = needed("user", url.user.as_ref(), "PGUSER")?;
+        // Some hosts name users as name@server.
+        let user = match user.value.contains(':') {
+            true => plain(user, &key("user"))?,
+            false => user.value,
+        };
         let password = match url.password {
             Some(password) => Some(password),
             None => setting("password", None, "PGPASSWORD")?
                 .map(|found| Secret(Zeroizing::new(found.value))),
         };
+        let (password, passwords_ignored) = match password {
+            Some(password) => (Some(password), None),
+            None => match super::pgpass::find(layers, &host, port, &database, &user) {
+                Ok(found) => (found, None),
+                Err(why) => (None, Some(why)),
+            },
+        };
+        let named = setting("sslrootcert", url.files.get("sslrootcert"), "PGSSLROOTCERT")?;
+        let system = named.as_ref().is_some_and(|found| found.value == "system");
+        let mode = setting("sslmode", url.tls.as_ref(), "PGSSLMODE")?;
+        let tls = match &mode {
+            Some(found) => TlsMode::parse(found, &key("sslmode"))?,
+            None if system => TlsMode::VerifyFull,
+            None => TlsMode::Prefer,
+        };
+        if let Some(mode) = mode.filter(|_| system && tls != TlsMode::VerifyFull) {
+            // Anybody gets a certificate of a public authority: it proves nothing where no name is asked for.
+            return Err(mode.error(&key("sslmode"), "sslrootcert=system wants verify-full"));
+        }
         Ok(Self {
-            password: password
-                .or_else(|| super::pgpass::find(layers, &host, port, &database, &user)),
+            password,
+            passwords_ignored,
             host,
             port,
             database,
             user,
-            tls: match setting("sslmode", url.tls.as_ref(), "PGSSLMODE")? {
-                Some(found) => TlsMode::parse(&found, &key("sslmode"))?,
-                None => TlsMode::Prefer,
+            tls,
+            roots: match system {
+                true => Some(Roots::System),
+                false => file("sslrootcert", "PGSSLROOTCERT", "root.crt")?.map(Roots::File),
             },
-            root_certificates: file("sslrootcert", "PGSSLROOTCERT")?,
-            certificate: file("sslcert", "PGSSLCERT")?,
-            certificate_key: file("sslkey", "PGSSLKEY")?,
+            certificate: file("sslcert", "PGSSLCERT", "postgresql.crt")?,
+            certificate_key: file("sslkey", "PGSSLKEY", "postgresql.key")?,
         })
     }
 
@@ -126,6 +166,35 @@ impl Postgres {
     pub fn address(&self) -> String {
         format!("{}:{}/{}", self.host, self.port, self.database)
     }
+
+    /// Whether the host is the folder of a Unix socket.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
+    /// Whether the connection proves that the server is the right one.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        match self.tls {
+            TlsMode::VerifyCa | TlsMode::VerifyFull => true,
+            TlsMode::Require => match &self.roots {
+                Some(Roots::File(path)) => path.exists(),
+                Some(Roots::System) => true,
+                None => false,
+            },
+            TlsMode::Disable | TlsMode::Prefer => false,
+        }
+    }
+}
+
+/// A host or a database is shown in messages: it must not be a whole address, in which there may be a password.
+fn plain(found: Found, key: &str) -> Result<String, ConfigError> {
+    if found.is_address() {
+        let advice = "a whole address belongs into storages.engines.postgresql.url";
+        return Err(found.error(key, advice));
+    }
+    Ok(found.value)
 }
 
 /// What `storages.engines.postgresql.url` says: `postgres://user:password@host:port/database?sslmode=…`.
@@ -154,8 +223,13 @@ impl Url {
                 "sslcert" => drop(url.files.insert("sslcert", decoded(value))),
                 "sslkey" => drop(url.files.insert("sslkey", decoded(value))),
                 "host" | "port" | "user" | "password" | "dbname" => others.push(parameter),
+                // It is not named: what follows a `?` may be the rest of a password that holds one.
                 _ => {
-                    return Err(found.error(key, &format!("the parameter {name:?} is not known")));
+                    return Err(found.error(
+                        key,
+                        "after `?` there may be host, port, user, password, dbname, sslmode, sslrootcert, sslcert and sslkey only; \
+                         write a `?` in a password as %3F",
+                    ));
                 }
             }
         }

@@ -116,12 +116,14 @@ fn variables_are_json_when_they_can_be() {
 #[test]
 fn postgres_is_found_with_what_libpq_adds() {
     let dir = tempfile::tempdir().unwrap();
-    let found = load(dir.path(), None, &[]).unwrap().postgres;
+    let home = ("HOME", "/nowhere");
+    let found = load(dir.path(), None, &[home]).unwrap().postgres;
     assert_eq!(found.address(), "127.0.0.1:5432/pryv-node");
     assert_eq!((found.user.as_str(), found.password), ("pryv", None));
+    let usual = Path::new("/nowhere/.postgresql/root.crt");
     assert_eq!(
-        (found.tls, found.root_certificates),
-        (TlsMode::Prefer, None)
+        (found.tls, found.roots),
+        (TlsMode::Prefer, Some(Roots::File(usual.to_owned())))
     );
 
     let variables = [
@@ -133,9 +135,18 @@ fn postgres_is_found_with_what_libpq_adds() {
     ];
     let found = load(dir.path(), None, &variables).unwrap().postgres;
     assert_eq!((found.port, found.tls), (6000, TlsMode::VerifyFull));
-    assert_eq!(found.root_certificates, Some(dir.path().join("ca.pem")));
+    assert_eq!(found.roots, Some(Roots::File(dir.path().join("ca.pem"))));
     assert!(!format!("{found:?}").contains("12345"));
     assert_eq!(found.password.as_ref().map(Secret::reveal), Some("12345"));
+
+    // What this system trusts is trusted for names alone.
+    let system = ("PGSSLROOTCERT", "system");
+    let found = load(dir.path(), None, &[system]).unwrap().postgres;
+    assert_eq!(
+        (found.tls, found.roots),
+        (TlsMode::VerifyFull, Some(Roots::System))
+    );
+    assert!(load(dir.path(), None, &[system, ("PGSSLMODE", "verify-ca")]).is_err());
 
     for (key, value) in [("sslmode", "maybe"), ("port", "http"), ("password", "[1]")] {
         let key = format!("storages__engines__postgresql__{key}");
@@ -164,7 +175,7 @@ fn postgres_may_be_given_as_a_url() {
     assert_eq!(found.user, "al@ice");
     assert_eq!(found.password.as_ref().map(Secret::reveal), Some("s/ecret"));
     assert_eq!(found.tls, TlsMode::VerifyFull);
-    assert_eq!(found.root_certificates, Some(dir.path().join("my ca.pem")));
+    assert_eq!(found.roots, Some(Roots::File(dir.path().join("my ca.pem"))));
     // What the URL leaves open comes from elsewhere.
     let found = with("postgresql://db.example", &[("PGUSER", "bob")]).unwrap();
     assert_eq!(found.address(), "db.example:5432/pryv-node");
@@ -173,12 +184,133 @@ fn postgres_may_be_given_as_a_url() {
         "mysql://u:tell-nobody@h/d",
         "postgres://u:tell-nobody@h,i/d",
         "postgres://u:tell-nobody@h/d?options=-c",
+        "postgres://u:x?tell-nobody@h/d",
+        "postgres://u:x?a&tell-nobody=1@h/d",
+        "postgres://u:x@h/d?sslmode=tell-nobody",
+        "postgres://u:x@h:tell-nobody/d",
+        "postgres:u:tell-nobody@h",
     ] {
         let said = with(url, &[]).unwrap_err().to_string();
         assert!(
-            said.contains("postgresql.url") && !said.contains("tell-nobody"),
+            said.contains("storages.engines.postgresql") && !said.contains("tell-nobody"),
             "{said}"
         );
+    }
+}
+
+/// An address at the wrong place is shown no more than at the right one.
+#[test]
+fn addresses_with_a_password_are_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    for address in [
+        "postgres://u:tell-nobody@h/d",
+        "u:tell-nobody@h",
+        "host=h password=tell-nobody",
+        "http://u:tell-nobody@h:4001",
+    ] {
+        for key in [
+            "storages__engines__postgresql__host",
+            "storages__engines__postgresql__port",
+            "storages__engines__postgresql__database",
+            "storages__engines__postgresql__sslmode",
+            "storages__base__engine",
+            "storages__series__engine",
+            "platform__piiMode",
+            "eventFiles__engine__modulePath",
+            "PGHOST",
+            "PGPORT",
+            "PGDATABASE",
+            "PGSSLMODE",
+        ] {
+            let error = load(dir.path(), None, &[(key, address)]).unwrap_err();
+            assert!(!error.to_string().contains("tell-nobody"), "{error}");
+        }
+    }
+    let file = dir.path().join("bad.yml");
+    for text in [
+        "storages: postgres://u:tell-nobody@h/d: x\n",
+        "'http://u:tell-nobody@h': 1\n'http://u:tell-nobody@h': 2\n",
+        "a: *u:tell-nobody@h\n",
+        "storages: { engines: { rqlite: { url: [http://u:tell-nobody@h] } } }\n",
+    ] {
+        fs::write(&file, text).unwrap();
+        let said = load(dir.path(), Some(&file), &[]).unwrap_err().to_string();
+        assert!(!said.contains("tell-nobody"), "{text}: {said}");
+    }
+}
+
+#[test]
+fn what_goes_unprotected_over_a_network_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root.pem");
+    fs::write(&root, "").unwrap();
+    let root = root.to_str().unwrap();
+    let warnings = |env: &[(&str, &str)], index: bool| {
+        let mut all = vec![
+            ("storages__engines__postgresql__password", "s3cret"),
+            ("HOME", "/nowhere"),
+        ];
+        all.extend(env);
+        load(dir.path(), None, &all).unwrap().warnings(index)
+    };
+    let host = "storages__engines__postgresql__host";
+    let rqlite = "storages__engines__rqlite__url";
+    let base = ("storages__base__engine", "sqlite");
+    for env in [
+        &[][..],
+        &[(host, "/run/postgresql")],
+        &[(host, "::1"), (rqlite, "http://[::1]:4001")],
+        &[(host, "db"), ("PGSSLMODE", "verify-full")],
+        &[
+            (host, "db"),
+            ("PGSSLMODE", "require"),
+            ("PGSSLROOTCERT", root),
+        ],
+        &[(rqlite, "https://u:p@other:4001")],
+        &[(host, "db"), base, ("storages__series__engine", "sqlite")],
+    ] {
+        assert_eq!(warnings(env, true), Vec::<String>::new(), "{env:?}");
+    }
+    for env in [
+        &[(host, "db")][..],
+        &[(host, "db"), ("PGSSLMODE", "disable")],
+        &[(host, "db"), ("PGSSLMODE", "require")],
+        &[
+            (host, "db"),
+            ("PGSSLMODE", "require"),
+            ("PGSSLROOTCERT", "/nowhere"),
+        ],
+        // Series are in PostgreSQL then.
+        &[(host, "192.0.2.1"), base],
+        &[(rqlite, "http://other:4001")],
+        &[(rqlite, "http://u:s3cret@192.0.2.1:4001")],
+    ] {
+        let found = warnings(env, true);
+        assert_eq!(found.len(), 1, "{env:?}: {found:?}");
+        assert!(!found[0].contains("s3cret"), "{found:?}");
+    }
+    assert!(warnings(&[(rqlite, "http://other:4001")], false).is_empty());
+}
+
+#[test]
+fn defaults_are_named_where_nothing_is_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let defaults = |env: &[(&str, &str)]| load(dir.path(), None, env).unwrap().defaults(dir.path());
+    let said = defaults(&[("NODE_ENV", "production"), ("PGHOST", "db")]).unwrap();
+    for part in [
+        "db:5432/pryv-node",
+        "var-pryv/users",
+        "http://localhost:4001",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(defaults(&[("storages__base__engine", "sqlite")]), None);
+    fs::create_dir(dir.path().join("config")).unwrap();
+    for name in ["production", "default"] {
+        let file = dir.path().join(format!("config/{name}-config.yml"));
+        fs::write(&file, "audit: { active: true }\n").unwrap();
+        assert_eq!(defaults(&[("NODE_ENV", "production")]), None);
+        fs::remove_file(file).unwrap();
     }
 }
 

@@ -123,6 +123,21 @@ fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
     Some(object.finish())
 }
 
+/// Takes note that a table of things that all users share is not there, as in old platforms: a loss when the run before has some of it.
+pub fn absent(kind: Shared, place: &dyn std::fmt::Display, table: &str, sink: &mut dyn IndexSink) {
+    if sink.absent(kind) {
+        sink.loss(Loss {
+            user_id: None,
+            collection: Some("platform".to_owned()),
+            path: Some(place.to_string()),
+            what: format!(
+                "the table {table} is gone of which the run before has entries; they stay as they were: put it back, or remove the \
+                 state of the chain for a full run"
+            ),
+        });
+    }
+}
+
 /// Whether aliases are in scope: they belong to users, but Pryv's own backup has none.
 pub fn with_aliases(scope: &Scope<'_>) -> bool {
     scope.mode == PlatformMode::Full

@@ -9,7 +9,7 @@ mod index;
 pub(crate) mod json;
 pub mod pii;
 mod postgres;
-mod rqlite;
+pub(crate) mod rqlite;
 mod since;
 mod sqlite;
 mod staging;

@@ -1,6 +1,6 @@
 //! The platform index in rqlite: which account holds which unique value, and the indexed values of accounts.
 
-mod address;
+pub mod address;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
 use crate::interrupt;
@@ -93,6 +93,13 @@ impl Rqlite {
             .tls_config(tls.build())
             .build();
         let (url, credentials) = address::split(url);
+        if address::host(&url).is_none() {
+            return Err(PlatformError::Rqlite {
+                url: "an address that is not shown".to_owned(),
+                what: "it is malformed; write http://user:password@host:port, with %40 for an @ and so on in the password"
+                    .to_owned(),
+            });
+        }
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             credentials,
@@ -269,13 +276,12 @@ impl Rqlite {
                 (200, _) => return self.rows(&text),
                 (301 | 302 | 307 | 308, Some(location)) => {
                     target = address::follow(&target, &location).ok_or_else(|| {
-                        self.error(&format!(
-                            "it redirects to {location:?}, which is no address"
-                        ))
+                        self.error("it redirects to what is no address; check its leader")
                     })?;
                     if self.url.starts_with("https:") && !target.starts_with("https:") {
+                        let host = address::host(&target).unwrap_or_default();
                         return Err(self.error(&format!(
-                            "it redirects to {location:?}, where all would go in the clear"
+                            "it redirects to {host} over http, where all would go in the clear"
                         )));
                     }
                 }

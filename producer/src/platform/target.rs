@@ -82,6 +82,11 @@ pub trait UserSink {
         false
     }
 
+    /// Takes note that a store has no place for records of a collection; whether the run before had some, which then stay.
+    fn absent(&mut self, _: Collection) -> bool {
+        false
+    }
+
     /// Takes note that a store could not be read to its end, in which these collections are.
     fn incomplete(&mut self, _collections: &str) {}
 
@@ -135,6 +140,11 @@ pub trait IndexSink {
     /// # Errors
     /// Whatever keeps the sink from storing it; reading then stops.
     fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError>;
+
+    /// Takes note that a store has no place for entries of a kind; whether the run before had some, which then stay.
+    fn absent(&mut self, _: Shared) -> bool {
+        false
+    }
 
     /// Takes note that a secret was left out, because the archive is not encrypted.
     fn withheld(&mut self);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chain;
+mod emptied;
 mod kills;
 mod model;
 mod operations;

@@ -3,21 +3,20 @@
 use crate::chain::{Chain, State, assert_same};
 use pryv_backup_tests::{
     fill::random::Random,
+    session::Session,
     stage::{Platform, Stage},
 };
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const RUNS: usize = 8;
-const SESSIONS: usize = 5;
+const WRITERS: usize = 5;
 
-/// A client that stays connected.
-struct Session {
-    client: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+/// Somebody who writes.
+struct Writer {
+    session: Session,
+    /// Who it is.
+    number: usize,
     /// What this transaction has written and not committed: event and content.
     pending: Vec<(String, String)>,
     /// How much of it was there at each savepoint.
@@ -25,37 +24,19 @@ struct Session {
     open: bool,
 }
 
-impl Session {
-    fn new(platform: &Platform<'_>, stage: &Stage) -> Self {
-        let mut client = stage
-            .server()
-            .unwrap()
-            .client("psql")
-            .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"])
-            .arg(platform.database.as_ref().unwrap())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Session {
-            input: client.stdin.take().unwrap(),
-            output: BufReader::new(client.stdout.take().unwrap()),
-            client,
+impl Writer {
+    fn new(stage: &Stage, platform: &Platform<'_>, number: usize) -> Self {
+        Writer {
+            session: Session::of(stage, platform),
+            number,
             pending: Vec::new(),
             savepoints: Vec::new(),
             open: false,
         }
     }
 
-    /// Runs statements, and waits until they are done.
     fn sql(&mut self, sql: &str) {
-        writeln!(self.input, "{sql};\n\\echo done").unwrap();
-        let mut line = String::new();
-        while line.trim() != "done" {
-            line.clear();
-            let read = self.output.read_line(&mut line).unwrap();
-            assert!(read > 0, "the client ended after {sql}");
-        }
+        self.session.sql(sql);
     }
 
     /// One thing more; what becomes certain goes into `committed`.
@@ -84,7 +65,7 @@ impl Session {
             n => {
                 // Each has events of its own, so that nobody waits for a lock.
                 let (id, content) = (
-                    format!("{}-{}", self.client.id(), random.below(40)),
+                    format!("{}-{}", self.number, random.below(40)),
                     format!("\"{}\"", random.next()),
                 );
                 let sql = if n == 9 {
@@ -115,13 +96,6 @@ impl Session {
         if keep {
             committed.extend(pending);
         }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.client.kill();
-        let _ = self.client.wait();
     }
 }
 
@@ -165,21 +139,21 @@ fn what_is_committed_is_in_the_next_run() {
         .to_owned();
     let chain = Chain::new(&stage, &platform, "chain");
     let random = &mut Random::new(7);
-    let mut sessions: Vec<Session> = (0..SESSIONS)
-        .map(|_| Session::new(&platform, &stage))
+    let mut writers: Vec<Writer> = (0..WRITERS)
+        .map(|number| Writer::new(&stage, &platform, number))
         .collect();
     let mut committed = BTreeMap::new();
     let mut due = Vec::new();
     let mut storms = 0;
     for run in 1..=RUNS {
         for _ in 0..random.below(60) {
-            let session = random.below(SESSIONS);
-            sessions[session].step(random, &user, &mut committed);
+            let writer = random.below(WRITERS);
+            writers[writer].step(random, &user, &mut committed);
         }
         due.push((committed.clone(), storms));
         // Somebody else goes on while the run is made.
         let stop = &AtomicBool::new(false);
-        let mut session = Session::new(&platform, &stage);
+        let mut session = Session::of(&stage, &platform);
         let user = &user;
         std::thread::scope(|scope| {
             let _stopped = Stop(stop);
@@ -203,8 +177,8 @@ fn what_is_committed_is_in_the_next_run() {
             storms = storm.join().unwrap();
         });
     }
-    for session in &mut sessions {
-        session.end(&mut committed, true);
+    for writer in &mut writers {
+        writer.end(&mut committed, true);
     }
     assert!(
         committed.len() > 20 && storms > RUNS,

@@ -5,10 +5,11 @@ use pryv_backup_tests::command::{run, text};
 use pryv_backup_tests::fill::Size;
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Setup;
+use pryv_backup_tests::session::Session;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Whatever the instant: what was written in one transaction, in all tables, is there together or not at all, and what was
 /// committed before `snapshotBefore` is there. One user is read over several connections.
@@ -56,7 +57,8 @@ fn everything_is_of_one_instant() {
             }
             committed
         });
-        std::thread::sleep(Duration::from_millis(300));
+        let mut watch = Session::new(&case.server, &case.database);
+        while watch.sql("SELECT count(*) > 0 FROM streams WHERE id ~ '^s[0-9]+$'") != "t" {}
         let made = case.backup("archive", &[("storages__audit__engine", "postgresql")]);
         done.store(true, Ordering::Relaxed);
         assert_eq!(made.status.code(), Some(0), "{}", text(&made));

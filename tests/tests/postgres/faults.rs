@@ -7,6 +7,7 @@ use pryv_backup_tests::fill::Size;
 use pryv_backup_tests::folder::tree;
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Setup;
+use pryv_backup_tests::session::Session;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -39,17 +40,10 @@ fn a_connection_that_is_lost_is_a_failure() {
     let Some(case) = Case::new(&Setup::default(), &size) else {
         return;
     };
-    let child = case.command("failed", &[]).spawn().unwrap();
-    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    let mut child = case.command("failed", &[]).spawn().unwrap();
+    let kill = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity \
                 WHERE application_name = 'pryv-backup' AND query LIKE 'COPY%FROM events%' AND state = 'active'";
-    let mut killed = 0;
-    while killed == 0 {
-        killed = case
-            .server
-            .sql(&case.database, kill)
-            .parse::<u32>()
-            .unwrap();
-    }
+    Session::new(&case.server, &case.database).wait_until(kill, &mut child);
     let ended = child.wait_with_output().unwrap();
     let said = text(&ended);
     assert_eq!(ended.status.code(), Some(1), "{said}");
@@ -67,27 +61,16 @@ fn a_signal_ends_the_run_in_order() {
         return;
     };
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let ended = std::thread::scope(|scope| {
-            let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(60); COMMIT";
-            scope.spawn(|| {
-                case.server
-                    .client("psql")
-                    .args(["-c", lock, &case.database])
-                    .output()
-            });
-            std::thread::sleep(Duration::from_millis(500));
-            let mut child = case.command("failed", &[]).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(1000));
-            assert!(child.try_wait().unwrap().is_none(), "it should wait");
-            let pid = child.id().to_string();
-            Command::new("kill").args([signal, &pid]).status().unwrap();
-            let started = Instant::now();
-            let ended = child.wait_with_output().unwrap();
-            assert!(started.elapsed() < Duration::from_secs(10), "it waits on");
-            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
-            case.server.sql("postgres", end);
-            ended
-        });
+        let mut somebody = Session::new(&case.server, &case.database);
+        somebody.lock("webhooks");
+        let mut child = case.command("failed", &[]).spawn().unwrap();
+        somebody.wait_for_waiting(&mut child);
+        let pid = child.id().to_string();
+        Command::new("kill").args([signal, &pid]).status().unwrap();
+        let started = Instant::now();
+        let ended = child.wait_with_output().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(10), "it waits on");
+        drop(somebody);
         let said = text(&ended);
         assert_eq!(ended.status.code(), Some(code), "{said}");
         assert!(said.contains("interrupted"), "{said}");
@@ -320,25 +303,20 @@ fn a_closed_terminal_ends_the_run_and_files_are_private() {
         return;
     };
     let hung_up = |name: &str, ignored: bool| {
-        std::thread::scope(|scope| {
-            let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(4); COMMIT";
-            scope.spawn(|| {
-                case.server
-                    .client("psql")
-                    .args(["-c", lock, &case.database])
-                    .output()
-            });
-            std::thread::sleep(Duration::from_millis(500));
-            let child = with_hangup(&case.command(name, &[]), ignored)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            std::thread::sleep(Duration::from_millis(1000));
-            let pid = child.id().to_string();
-            Command::new("kill").args(["-HUP", &pid]).status().unwrap();
-            child.wait_with_output().unwrap()
-        })
+        let mut somebody = Session::new(&case.server, &case.database);
+        somebody.lock("webhooks");
+        let mut child = with_hangup(&case.command(name, &[]), ignored)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        somebody.wait_for_waiting(&mut child);
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+        if ignored {
+            drop(somebody);
+        }
+        child.wait_with_output().unwrap()
     };
     let ended = hung_up("failed", false);
     assert_eq!(ended.status.code(), Some(129), "{}", text(&ended));

@@ -4,8 +4,8 @@ use crate::{Case, SMALL};
 use pryv_backup_tests::command::{run, text};
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Setup;
+use pryv_backup_tests::session::Session;
 use std::fs;
-use std::time::Duration;
 
 /// The event is in the snapshot, its file went away with it meanwhile: no loss. Where the event is still there, it is one.
 #[test]
@@ -20,35 +20,26 @@ fn a_file_that_is_deleted_meanwhile_is_no_loss() {
     let [gone, lost] = found.as_slice() else {
         panic!("{found:?}")
     };
-    let ended = std::thread::scope(|scope| {
-        // The backup has fixed its instant, and waits for this table.
-        let lock = "BEGIN; LOCK TABLE webhooks; SELECT pg_sleep(3); COMMIT";
-        scope.spawn(|| {
-            let psql = case
-                .server
-                .client("psql")
-                .args(["-c", lock, &case.database])
-                .output();
-            assert!(psql.unwrap().status.success());
-        });
-        std::thread::sleep(Duration::from_millis(500));
-        let child = case.command("archive", &[]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(1200));
-        for file in [gone, lost] {
-            let path = pryv_backup_tests::folder::files(&case.folder.path().join("users"))
-                .into_iter()
-                .find(|path| {
-                    path.ends_with(format!("{}/attachments/{}/{}", file[0], file[1], file[2]))
-                });
-            fs::remove_file(path.unwrap()).unwrap();
-        }
-        let delete = format!(
-            "UPDATE events SET deleted = 1, attachments = NULL WHERE user_id = '{}' AND id = '{}'",
-            gone[0], gone[1]
-        );
-        case.server.sql(&case.database, &delete);
-        child.wait_with_output().unwrap()
-    });
+    // The backup has fixed its instant, and waits for this table.
+    let mut somebody = Session::new(&case.server, &case.database);
+    somebody.lock("webhooks");
+    let mut child = case.command("archive", &[]).spawn().unwrap();
+    somebody.wait_for_waiting(&mut child);
+    for file in [gone, lost] {
+        let path = pryv_backup_tests::folder::files(&case.folder.path().join("users"))
+            .into_iter()
+            .find(|path| {
+                path.ends_with(format!("{}/attachments/{}/{}", file[0], file[1], file[2]))
+            });
+        fs::remove_file(path.unwrap()).unwrap();
+    }
+    let delete = format!(
+        "UPDATE events SET deleted = 1, attachments = NULL WHERE user_id = '{}' AND id = '{}'",
+        gone[0], gone[1]
+    );
+    case.server.sql(&case.database, &delete);
+    drop(somebody);
+    let ended = child.wait_with_output().unwrap();
     let said = text(&ended);
     assert_eq!(ended.status.code(), Some(5), "{said}");
     let losses: Vec<&str> = said.lines().filter(|l| l.starts_with("LOST")).collect();

@@ -5,6 +5,7 @@ mod contents;
 mod faults;
 mod files;
 mod refusals;
+mod tls;
 
 use pryv_backup_tests::command::{run, text, tool};
 use pryv_backup_tests::fill::{self, Size};

@@ -5,8 +5,6 @@ use pryv_backup_tests::command::{run, text};
 use pryv_backup_tests::postgres::Setup;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
-use tempfile::TempDir;
 
 #[test]
 fn refusals_name_the_cause_and_never_the_password() {
@@ -77,6 +75,74 @@ fn refusals_name_the_cause_and_never_the_password() {
     );
 }
 
+/// However an address is malformed, no part of the password in it is shown.
+#[test]
+fn passwords_in_addresses_are_shown_nowhere() {
+    let Some(case) = Case::new(&Setup::default(), &SMALL) else {
+        return;
+    };
+    let rqlite = ("storages__platform__engine", "rqlite");
+    for address in [
+        "u:s3cret@h",
+        "//u:s3cret@h:4001",
+        "http:/u:s3cret@h:4001",
+        "http://u:s3cret",
+        "http://u:s3cret@",
+        "http://u:s3cret:4001",
+        "http://u:s3cret%40h:4001",
+        "http://u:s3cret@h:port",
+        "http://u:s3cret@127.0.0.1:1",
+        "http://u:a/s3cret@127.0.0.1:1",
+        "http://u:a?s3cret@127.0.0.1:1",
+        "http://u:a#s3cret",
+        "http://127.0.0.1:1?password=s3cret",
+        "postgres://u:s3cret@127.0.0.1:1",
+        "http://u:s3cret@h@127.0.0.1:1",
+        "http://[u:s3cret@h",
+        "http://u:s3cret@h h",
+    ] {
+        for key in [
+            "storages__engines__rqlite__url",
+            "storages__engines__postgresql__url",
+            "storages__engines__postgresql__host",
+            "storages__engines__postgresql__database",
+            "storages__engines__postgresql__user",
+        ] {
+            let said = case.failure(&[rqlite, (key, address)]);
+            assert!(!said.contains("s3cret"), "{key} {address}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_password_that_crosses_a_network_is_warned_of() {
+    let access = "local all all trust\nhost all all all scram-sha-256\n";
+    let setup = Setup {
+        access,
+        ..Setup::default()
+    };
+    let Some(case) = Case::new(&setup, &SMALL) else {
+        return;
+    };
+    case.server
+        .sql(&case.database, "ALTER ROLE postgres PASSWORD 's3cret'");
+    // This machine, by a name that does not say so.
+    for (host, warned) in [("0.0.0.0", true), ("127.0.0.1", false)] {
+        let settings = [
+            ("storages__engines__postgresql__host", host),
+            ("storages__engines__postgresql__password", "s3cret"),
+        ];
+        let made = case.backup(&format!("from-{host}"), &settings);
+        let said = String::from_utf8_lossy(&made.stderr).into_owned();
+        assert_eq!(made.status.code(), Some(0), "{said}");
+        assert_eq!(
+            said.contains("warning: the password for PostgreSQL at 0.0.0.0"),
+            warned,
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn another_database_is_not_taken_for_an_empty_platform() {
     let Some(case) = Case::new(&Setup::default(), &SMALL) else {
@@ -89,82 +155,6 @@ fn another_database_is_not_taken_for_an_empty_platform() {
     );
     case.server.sql(&case.database, "DROP TABLE webhooks");
     assert!(case.failure(&[]).contains("there is no table webhooks"));
-}
-
-#[test]
-fn encrypted_connections_are_checked_as_asked() {
-    let folder = TempDir::new().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let openssl = |args: &str| {
-        let done = Command::new("openssl")
-            .args(args.split(' '))
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", text(&done));
-    };
-    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=ca");
-    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=db.example");
-    fs::write(at("san"), "subjectAltName=DNS:db.example\n").unwrap();
-    openssl(
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 30 -extfile san",
-    );
-    openssl(
-        "req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.crt -days 30 -subj /CN=other",
-    );
-    openssl("req -newkey rsa:2048 -nodes -keyout me.key -out me.csr -subj /CN=proven");
-    openssl(
-        "x509 -req -in me.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out me.crt -days 30 -extfile san",
-    );
-    let access = "local all all trust\nhostssl all proven 127.0.0.1/32 cert\nhostssl all all 127.0.0.1/32 trust\n";
-    let setup = Setup {
-        access,
-        ..Setup::default()
-    };
-    let Some(case) = Case::new(&setup, &SMALL) else {
-        return;
-    };
-    case.server
-        .enable_tls(&at("server.crt"), &at("server.key"), &at("ca.crt"));
-    case.server.sql(
-        &case.database,
-        "CREATE ROLE proven LOGIN; GRANT pg_read_all_data TO proven",
-    );
-    let mode = |text| ("PGSSLMODE", text);
-    let path = |name: &str| at(name).to_str().unwrap().to_owned();
-    let (ca, other) = (path("ca.crt"), path("other.crt"));
-    let proven = ("storages__engines__postgresql__user", "proven");
-    let (me, my_key) = (path("me.crt"), path("me.key"));
-    for (i, settings) in [
-        &[][..],
-        &[mode("require")],
-        &[mode("verify-ca"), ("PGSSLROOTCERT", &ca)],
-        &[
-            ("storages__engines__postgresql__sslmode", "verify-ca"),
-            ("storages__engines__postgresql__sslrootcert", &ca),
-        ],
-        &[proven, ("PGSSLCERT", &me), ("PGSSLKEY", &my_key)],
-    ]
-    .iter()
-    .enumerate()
-    {
-        let made = case.backup(&format!("archive{i}"), settings);
-        assert_eq!(made.status.code(), Some(0), "{settings:?}: {}", text(&made));
-    }
-    for settings in [
-        &[mode("disable")][..],
-        &[mode("require"), ("PGSSLROOTCERT", &other)],
-        &[mode("verify-ca"), ("PGSSLROOTCERT", &other)],
-        &[mode("verify-ca")],
-        // The certificate is that of db.example.
-        &[mode("verify-full"), ("PGSSLROOTCERT", &ca)],
-        &[mode("sometimes")],
-        &[proven],
-        &[proven, ("PGSSLCERT", &me), ("PGSSLKEY", &me)],
-        &[mode("verify-full"), ("PGSSLROOTCERT", "/nowhere")],
-    ] {
-        case.failure(settings);
-    }
 }
 
 /// As many connections as there are tables are needed at once; more are taken only where there are some.

@@ -5,14 +5,17 @@ use pryv_backup_tests::{
     command::{report, run, text, tool},
     fill::{self, Size, random::Random},
     postgres::Postgres,
+    session::Session,
 };
 use std::{
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
+/// What a run has the server do, one after the other.
+const PHASES: [&str; 5] = ["", "BEGIN", "COPY events", "CREATE INDEX", "COMMIT"];
 const USERS: usize = 60;
 const EVENTS: usize = 500;
 
@@ -132,6 +135,17 @@ impl Source {
             database,
             "SELECT indexrelid FROM pg_index WHERE indrelid = 'events'::regclass ORDER BY 1",
         )
+    }
+
+    /// Waits until the server is at work on such a statement of a run, or the run has ended.
+    fn wait_for(&self, database: &str, statement: &str, run: &mut Child) {
+        let question = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pryv-backup' AND datname = '{database}' \
+             AND query LIKE '{statement}%'"
+        );
+        // From elsewhere: whoever is connected there keeps a run from dropping indexes.
+        let mut session = Session::new(&self.server, "postgres");
+        while session.sql(&question) == "0" && run.try_wait().unwrap().is_none() {}
     }
 
     fn settled(&self, database: &str) {
@@ -261,7 +275,7 @@ fn a_killed_run_leaves_the_indexes_and_nobody_by_half() {
     let whole = source.rows(&target);
     let random = &mut Random::new(5);
     let mut killed = 0;
-    for seed in 0..50 {
+    for seed in 0..50usize {
         // Into an empty platform, or over what is recognisably other.
         let flags = match seed % 2 {
             0 => {
@@ -285,8 +299,10 @@ fn a_killed_run_leaves_the_indexes_and_nobody_by_half() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let part = random.below(1100) as f64 / 1000.0;
-        std::thread::sleep(took.mul_f64(part));
+        source.wait_for(&target, PHASES[seed / 2 % PHASES.len()], &mut child);
+        // At once, or some time later.
+        let part = random.below(200) as f64 / 1000.0;
+        std::thread::sleep(took.mul_f64(if seed < 10 { 0.0 } else { part }));
         let _ = child.kill();
         killed += usize::from(!child.wait().unwrap().success());
         source.settled(&target);

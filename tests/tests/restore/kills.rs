@@ -1,5 +1,6 @@
 //! A run that is killed at any moment: the next one finds every user old or new, never mixed, and a rerun finishes.
 
+use super::moments::{MOMENTS, Pace, Watch};
 use pryv_backup_tests::{
     command::text,
     folder, rich,
@@ -11,8 +12,7 @@ use serde_json::json;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
-    time::Instant,
+    process::{Child, Command, Stdio},
 };
 
 /// Fifty kills and more for each engine.
@@ -64,22 +64,19 @@ pub fn users(archive: &Path, stage: &Stage) -> Vec<[String; 2]> {
 /// Restores into copies of `before`, kills each at another moment, and looks at what the next run makes of it.
 fn survive(stage: &Stage, archive: &Path, before: &Platform<'_>, flags: &[&str], seeds: u32) {
     let whole = stage.copy(before);
-    let started = Instant::now();
-    let done = whole.restore(archive, flags);
-    let took = started.elapsed();
-    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    let pace = pace(stage, archive, &whole, flags);
     let (old, new) = (before.rows(), whole.rows());
     let users = users(archive, stage);
     let mut seen = [0; 2];
     for seed in 0..seeds {
         let target = stage.copy(before);
-        let mut child = target
-            .restoring(archive, flags)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(took.mul_f64(f64::from(seed * 37 % seeds) / f64::from(seeds) * 1.05));
+        let mut watch = Watch::new(stage, &target);
+        let mut child = quietly(&mut target.restoring(archive, flags));
+        // The moments themselves, then between them.
+        let (round, moment) = (seed / 4, MOMENTS[seed as usize % 4]);
+        let part = f64::from(round * 37 % seeds) / f64::from(seeds);
+        pace.wait(&mut watch, moment, part, &mut child);
+        drop(watch);
         let _ = child.kill();
         child.wait().unwrap();
         target.wait_until_alone();
@@ -113,11 +110,28 @@ fn survive(stage: &Stage, archive: &Path, before: &Platform<'_>, flags: &[&str],
         assert!(target.is_left_clean(), "seed {seed}");
         target.remove();
     }
-    println!("old or new after {seeds} kills within {took:?}: {seen:?}");
+    println!("old or new after {seeds} kills: {seen:?}");
     assert!(
         flags.is_empty() || seen.iter().all(|n| *n > 0),
-        "no kill came in time: {seen:?}"
+        "all kills came before a user stood, or none did: {seen:?}"
     );
+}
+
+fn quietly(command: &mut Command) -> Child {
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Restores, and looks how that goes.
+pub fn pace(stage: &Stage, archive: &Path, target: &Platform<'_>, flags: &[&str]) -> Pace {
+    let mut watch = Watch::new(stage, target);
+    let mut child = quietly(&mut target.restoring(archive, flags));
+    let pace = Pace::of(&mut watch, &mut child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    pace
 }
 
 /// The first of what two platforms do not share.

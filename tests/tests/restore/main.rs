@@ -13,6 +13,7 @@ mod hostile;
 mod integrity;
 mod keys;
 mod kills;
+mod moments;
 mod owners;
 mod places;
 mod postgres;

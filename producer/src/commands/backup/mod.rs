@@ -20,7 +20,7 @@ use decryptor_wasm::{
 use zeroize::Zeroizing;
 
 use self::collect::{Collector, Losses};
-use super::{ask_twice, public_key, read_passphrase, verify};
+use super::{ask_twice, configuration, public_key, read_passphrase, verify};
 use crate::note;
 use crate::{
     archive::{
@@ -111,16 +111,12 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
         Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
     })?;
     let started = Instant::now();
-    let config = Config::load(
-        &args.pryv_root,
-        args.config.as_deref(),
-        env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
-    )?;
     let mode = match args.platform {
         PlatformArg::None => PlatformMode::None,
         PlatformArg::Pryv => PlatformMode::Pryv,
         PlatformArg::Full => PlatformMode::Full,
     };
+    let config = configuration(args, mode != PlatformMode::None)?;
     let platform = platform::open(&config, mode)?;
     // Before the platform's instant is fixed, because somebody may be asked, and take their time.
     let sealing = sealing(args)?;

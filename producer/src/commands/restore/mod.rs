@@ -16,7 +16,6 @@ mod users;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    env,
     path::Path,
     time::Instant,
 };
@@ -29,12 +28,11 @@ use self::{
     obstacles::Coming,
     report::{Outcome, Report, Restored},
 };
-use super::{decrypt::work::Work, open};
+use super::{configuration, decrypt::work::Work, open};
 use crate::note;
 use crate::{
     archive::read::{Archive, Choice},
     cli::{BackupArgs, DecryptArgs, KeyArgs, PrivateKeyArgs},
-    config::Config,
     failure::Failure,
     interrupt,
     platform::{self, Restoring, pii::Pii, write::RestoreError},
@@ -102,11 +100,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         report.seconds = started.elapsed().as_secs_f64();
         return Ok(report);
     }
-    let config = Config::load(
-        &args.pryv_root,
-        args.config.as_deref(),
-        env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
-    )?;
+    let config = configuration(args, !how.skip_platform)?;
     if !how.skip_platform && matches!(config.pii, Pii::Hashed(None)) {
         return Err(Failure::usage(
             "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it, or pass --skip-platform",

@@ -7,6 +7,7 @@ use crate::interrupt;
 use crate::platform::PlatformError;
 use futures_util::future::try_join_all;
 use std::error::Error;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// As `pg_dump` does: however long it takes, it is not to be cut off; nor may policies hide rows.
@@ -31,21 +33,35 @@ pub struct Server {
     /// Host, port and database.
     pub address: String,
     config: tokio_postgres::Config,
-    tls: MakeRustlsConnect,
+    /// None where the connection is not to be encrypted.
+    tls: Option<MakeRustlsConnect>,
+    /// What to do when a password is asked for that nobody gave.
+    without_password: Option<String>,
 }
 
 /// A connection. Those that share a runtime make progress while any of them is waited for.
 pub struct Connection {
     runtime: Arc<Runtime>,
     client: Client,
-    address: String,
+    /// Host, port and database.
+    pub address: String,
 }
 
 impl Server {
     /// The server of a configuration; not yet contacted.
     pub fn new(config: &Postgres) -> Result<Self, PlatformError> {
         let address = config.address();
-        let tls = tls::connector(config).map_err(|what| error(&address, what))?;
+        // As in libpq: over a socket nothing is encrypted, whatever the mode.
+        let mode = match config.is_socket() {
+            true => TlsMode::Disable,
+            false => config.tls,
+        };
+        let tls = match mode {
+            TlsMode::Disable => None,
+            // What keeps it from being encrypted is no reason not to connect.
+            TlsMode::Prefer => tls::connector(config).ok(),
+            _ => Some(tls::connector(config).map_err(|what| error(&address, what))?),
+        };
         let mut parameters = tokio_postgres::Config::new();
         parameters
             .host(&config.host)
@@ -54,7 +70,7 @@ impl Server {
             .user(&config.user)
             .application_name("pryv-backup")
             .connect_timeout(Duration::from_secs(15))
-            .ssl_mode(match config.tls {
+            .ssl_mode(match mode {
                 TlsMode::Disable => SslMode::Disable,
                 TlsMode::Prefer => SslMode::Prefer,
                 _ => SslMode::Require,
@@ -62,10 +78,18 @@ impl Server {
         if let Some(password) = &config.password {
             parameters.password(password.reveal());
         }
+        let without_password = config.password.is_none().then(|| {
+            let why = config.passwords_ignored.as_ref();
+            format!(
+                "no password is configured{}",
+                why.map(|why| format!(", and {why}")).unwrap_or_default()
+            )
+        });
         Ok(Self {
             address,
             config: parameters,
             tls,
+            without_password,
         })
     }
 
@@ -83,21 +107,36 @@ impl Server {
 
     /// Connects, driven by `runtime`.
     pub fn connect_on(&self, runtime: &Arc<Runtime>) -> Result<Connection, PlatformError> {
-        let connected = wait(runtime, &self.address, async {
-            let (client, connection) = self.config.connect(self.tls.clone()).await?;
-            // How it ends is told to whoever waits for an answer.
-            tokio::spawn(async move {
-                let _ = connection.await;
-            });
-            Ok(client)
-        });
+        let client = wait_for(runtime, self.open())?.map_err(|e| {
+            let (mut what, advice) = told(&e);
+            if let (Some(why), true) = (&self.without_password, wants_password(&e)) {
+                what = format!("{what}: {why}");
+            }
+            error(&self.address, format!("{what}; {advice}"))
+        })?;
         let connection = Connection {
             runtime: runtime.clone(),
-            client: connected?,
+            client,
             address: self.address.clone(),
         };
         connection.run(SESSION)?;
         Ok(connection)
+    }
+
+    async fn open(&self) -> Result<Client, tokio_postgres::Error> {
+        let Some(tls) = &self.tls else {
+            return self.config.connect(NoTls).await.map(driven);
+        };
+        match self.config.connect(tls.clone()).await {
+            Ok(opened) => Ok(driven(opened)),
+            // As libpq does: a server that does not take it encrypted may take it otherwise.
+            Err(e) if self.config.get_ssl_mode() == SslMode::Prefer && refuses_tls(&e) => {
+                let mut plain = self.config.clone();
+                plain.ssl_mode(SslMode::Disable);
+                plain.connect(NoTls).await.map(driven)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// Connects and sees what `snapshot` sees.
@@ -183,18 +222,26 @@ impl Connection {
     }
 }
 
-/// Waits for an answer. A server that sorts, or waits for a lock, says nothing for long; whoever interrupts the run is
-/// not to wait for it.
+/// Waits for an answer.
 pub fn wait<T>(
     runtime: &Runtime,
     address: &str,
     answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, PlatformError> {
+    wait_for(runtime, answer)?.map_err(|e| {
+        let (what, advice) = told(&e);
+        error(address, format!("{what}; {advice}"))
+    })
+}
+
+/// Waits. A server that sorts, or waits for a lock, says nothing for long; whoever interrupts the run is
+/// not to wait for it.
+fn wait_for<T>(runtime: &Runtime, answer: impl Future<Output = T>) -> Result<T, PlatformError> {
     runtime.block_on(async {
         let mut answer = pin!(answer);
         loop {
             match timeout(PATIENCE, &mut answer).await {
-                Ok(answer) => return answer.map_err(|e| failed(address, &e)),
+                Ok(answer) => return Ok(answer),
                 Err(_) => interrupt::check().map_err(|_| PlatformError::Interrupted)?,
             }
         }
@@ -228,27 +275,72 @@ fn error(address: &str, what: String) -> PlatformError {
     }
 }
 
+/// A client whose connection is driven by the runtime. How it ends is told to whoever waits for an answer.
+fn driven<T>((client, connection): (Client, tokio_postgres::Connection<Socket, T>)) -> Client
+where
+    T: TlsStream + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    client
+}
+
 /// What the server or the way to it answered, and what to do.
-fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
-    let (what, advice) = match source.as_db_error() {
-        Some(answer) => (
-            format!("{} ({})", answer.message(), answer.code().code()),
-            advice(answer.code()),
-        ),
-        None => {
-            let mut what = source.to_string();
-            let mut cause = source.source();
-            while let Some(next) = cause {
-                let next_text = next.to_string();
-                if !what.contains(&next_text) {
-                    what = format!("{what}: {next_text}");
-                }
-                cause = next.source();
-            }
-            (what, "check that it runs and that the address is right")
+fn told(source: &tokio_postgres::Error) -> (String, &'static str) {
+    if let Some(answer) = source.as_db_error() {
+        let what = format!("{} ({})", answer.message(), answer.code().code());
+        return (what.replace('\n', " "), advice(answer.code()));
+    }
+    let mut what = source.to_string();
+    for cause in causes(source) {
+        let text = cause.to_string();
+        if !what.contains(&text) {
+            what = format!("{what}: {text}");
         }
+    }
+    let advice = match tls_error(source) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            "check the server's certificate and what is trusted (sslmode, sslrootcert)"
+        }
+        Some(_) => "check sslmode, sslcert and sslkey, and the server's log",
+        None if wants_password(source) => "correct the user and password",
+        None => "check that it runs and that the address is right",
     };
-    error(address, format!("{}; {advice}", what.replace('\n', " ")))
+    (what.replace('\n', " "), advice)
+}
+
+/// What is behind an error, one after the other.
+fn causes(source: &tokio_postgres::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(source.source(), |cause| {
+        let cause: &(dyn Error + 'static) = *cause;
+        match cause.downcast_ref::<io::Error>() {
+            Some(e) => e.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => cause.source(),
+        }
+    })
+}
+
+fn tls_error(source: &tokio_postgres::Error) -> Option<&rustls::Error> {
+    causes(source).find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether the server would perhaps take a connection that is not encrypted.
+fn refuses_tls(source: &tokio_postgres::Error) -> bool {
+    tls_error(source).is_some()
+        || source.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+}
+
+/// Whether it is about the log-in: said by the server, or by the library, which has no password to send.
+fn wants_password(source: &tokio_postgres::Error) -> bool {
+    match source.code() {
+        Some(code) => *code == SqlState::INVALID_PASSWORD,
+        None => {
+            !source.is_closed()
+                && causes(source)
+                    .all(|cause| !cause.is::<io::Error>() && !cause.is::<rustls::Error>())
+        }
+    }
 }
 
 fn advice(code: &SqlState) -> &'static str {

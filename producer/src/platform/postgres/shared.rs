@@ -2,7 +2,7 @@
 
 use super::Snapshot;
 use super::copy::Row;
-use crate::platform::{ExportError, IndexSink, Loss, PlatformError, Scope, index};
+use crate::platform::{ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index};
 
 /// Reads rows of `N` texts, as of the snapshot.
 pub fn rows<const N: usize>(
@@ -27,6 +27,8 @@ pub fn aliases(
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
     if !exists(snapshot, "alias_index")? {
+        let place = &snapshot.connection.address;
+        index::absent(Shared::Aliases, place, "alias_index", sink);
         return Ok(());
     }
     let query = "SELECT alias, user_id FROM alias_index ORDER BY alias COLLATE \"C\"";
@@ -41,8 +43,9 @@ pub fn ephemeral(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    let mut each = |table: &str, column: &str, take: Take| {
+    let mut each = |table: &str, kind: Shared, column: &str, take: Take| {
         if !exists(snapshot, table)? {
+            index::absent(kind, &snapshot.connection.address, table, sink);
             return Ok(());
         }
         // In milliseconds, as the other engine stores it; forever is as far as dates of JavaScript reach.
@@ -70,8 +73,13 @@ pub fn ephemeral(
         }
         Ok(())
     };
-    each("sessions", "data", index::session)?;
-    each("password_resets", "username", index::password_reset)
+    each("sessions", Shared::Sessions, "data", index::session)?;
+    each(
+        "password_resets",
+        Shared::PasswordResets,
+        "username",
+        index::password_reset,
+    )
 }
 
 type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;

@@ -54,14 +54,12 @@ fn list(
     make: &dyn Fn(&Row<'_>) -> Result<Vec<u8>, String>,
 ) -> Result<String, ExportError> {
     let mut items: Vec<String> = Vec::new();
-    if file.has_table(table)? {
-        each_row(file, sql, &mut |row| {
-            let item =
-                make(row).map_err(|what| malformed(file, format!("table {table}: {what}")))?;
-            items.push(String::from_utf8_lossy(&item).into_owned());
-            Ok(())
-        })?;
-    }
+    file.must_have(table)?;
+    each_row(file, sql, &mut |row| {
+        let item = make(row).map_err(|what| malformed(file, format!("table {table}: {what}")))?;
+        items.push(String::from_utf8_lossy(&item).into_owned());
+        Ok(())
+    })?;
     Ok(format!("[{}]", items.join(",")))
 }
 

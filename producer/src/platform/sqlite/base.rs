@@ -29,7 +29,25 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
             "SELECT id, data, deleted, NULL FROM webhooks ORDER BY rowid",
         ),
     ];
+    // Each is made when its first record comes.
+    let mut there = Vec::new();
+    let mut absent = Vec::new();
     for (collection, sql) in tables {
+        match file.has_table(collection.name())? {
+            true => there.push((collection, sql)),
+            false => absent.push(collection),
+        }
+    }
+    if there.is_empty() {
+        return Err(file
+            .without("streams, accesses, profile or webhooks")
+            .into());
+    }
+    for collection in absent {
+        let what = format!("the table {} is gone from the file", collection.name());
+        reading.absent(collection, &file.path, &what);
+    }
+    for (collection, sql) in there {
         // One damaged table does not take the other three with it.
         let outcome = reading.rows(file, collection, collection.name(), sql, &|row| {
             record(collection, row)

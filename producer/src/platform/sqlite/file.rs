@@ -82,7 +82,7 @@ impl SqliteFile {
         }
     }
 
-    /// Whether the table exists: Pryv creates most of them at first use.
+    /// Whether the table exists.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -95,6 +95,29 @@ impl SqliteFile {
             )
             .map(|n| n > 0)
             .map_err(|e| self.error(e))
+    }
+
+    /// Checks that a table is there which Pryv.io makes together with the file.
+    ///
+    /// # Errors
+    /// When it is not, or when the file cannot be read.
+    pub fn must_have(&self, table: &str) -> Result<(), PlatformError> {
+        match self.has_table(table)? {
+            true => Ok(()),
+            false => Err(self.without(table)),
+        }
+    }
+
+    /// The error for a file without what it is for.
+    #[must_use]
+    pub fn without(&self, table: &str) -> PlatformError {
+        PlatformError::Record {
+            path: self.path.clone(),
+            what: format!(
+                "there is no table {table} in this file: it is empty, or something has not made or changed it to the end; \
+                 put it right, or back from a copy"
+            ),
+        }
     }
 
     /// An error of SQLite with this file's name.

@@ -17,8 +17,7 @@ use super::{
     attachments, each_user, index, lock, rqlite,
 };
 use file::SqliteFile;
-use looks::looks;
-use reading::Reading;
+use reading::{Reading, if_there, is_there, with_file};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -103,10 +102,14 @@ impl SqlitePlatform {
             return Ok(());
         };
         let path = folder.join("audit-1.0.0.sqlite");
-        if as_it_was(reading, &[&path], &[Collection::Audit]) {
+        if reading.as_it_was(&[&path], &[Collection::Audit]) {
             return Ok(());
         }
-        let outcome = if_there(&path, |file| events::export_audit(file, reading));
+        if !is_there(&path) {
+            reading.absent(Collection::Audit, &path, "the file is gone");
+            return Ok(());
+        }
+        let outcome = with_file(&path, |file| events::export_audit(file, reading));
         reading.survive(Collection::Audit.name(), &path, outcome)
     }
 
@@ -126,15 +129,22 @@ impl SqlitePlatform {
         };
         let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let files: Vec<&Path> = files.into_iter().filter(|path| path.exists()).collect();
+        let files: Vec<&Path> = files.into_iter().filter(|path| is_there(path)).collect();
         let several = |namespace: &Namespace| {
             let name = namespace.borne.as_ref();
             name.is_some_and(|name| bearers.contains_key(name))
         };
         // Whose a series is may change otherwise.
         let alone = !namespaces.iter().any(several);
-        if alone && !files.is_empty() && as_it_was(reading, &files, &[Collection::Series]) {
+        if alone && !files.is_empty() && reading.as_it_was(&files, &[Collection::Series]) {
             return Ok(());
+        }
+        if files.is_empty() {
+            reading.absent(
+                Collection::Series,
+                &self.users_dir,
+                "no file of series is left",
+            );
         }
         for namespace in namespaces {
             let Some(folder) = folder(&self.users_dir, &namespace.name) else {
@@ -184,13 +194,13 @@ impl SqlitePlatform {
             Collection::Profile,
             Collection::Webhooks,
         ];
-        if !as_it_was(reading, &[&path], &collections) {
+        if !reading.as_it_was(&[&path], &collections) {
             let outcome = with_file(&path, |file| base::export(file, reading));
             reading.survive("streams, accesses, profile, webhooks", &path, outcome)?;
         }
 
         let path = folder.join("local-1.0.0.sqlite");
-        if !as_it_was(reading, &[&path], &[Collection::Events]) {
+        if !reading.as_it_was(&[&path], &[Collection::Events]) {
             let outcome = with_file(&path, |file| {
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;
@@ -390,37 +400,5 @@ impl Platform for SqlitePlatform {
             if_there(&path, |file| shared::ephemeral(file, scope, sink))?;
         }
         Ok(())
-    }
-}
-
-/// Whether nobody has written to the files of these collections since the run before, so that they need not be read.
-fn as_it_was(reading: &mut Reading<'_>, files: &[&Path], collections: &[Collection]) -> bool {
-    let mut all = Vec::new();
-    for path in files {
-        match looks(path) {
-            Some(looks) => all.extend(looks),
-            None => return false,
-        }
-    }
-    reading.sink.as_it_was(collections, &all)
-}
-
-fn with_file(
-    path: &Path,
-    read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    let file = SqliteFile::open(path)?;
-    read(&file)?;
-    Ok(file.unchanged()?)
-}
-
-/// The same, of a file that may be absent.
-fn if_there(
-    path: &Path,
-    read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    match std::fs::metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        _ => with_file(path, read),
     }
 }

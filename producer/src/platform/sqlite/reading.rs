@@ -1,6 +1,7 @@
 //! Reading one user: rows become records, what cannot be read becomes a loss.
 
 use super::file::SqliteFile;
+use super::looks::looks;
 use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink};
 use rusqlite::Row;
 use std::path::Path;
@@ -19,6 +20,18 @@ impl Reading<'_> {
         self.sink
             .record(collection, line)
             .map_err(ExportError::Sink)
+    }
+
+    /// Whether nobody has written to the files of these collections since the run before, so that they need not be read.
+    pub fn as_it_was(&mut self, files: &[&Path], collections: &[Collection]) -> bool {
+        let mut all = Vec::new();
+        for path in files {
+            match looks(path) {
+                Some(looks) => all.extend(looks),
+                None => return false,
+            }
+        }
+        self.sink.as_it_was(collections, &all)
     }
 
     /// Notes a loss.
@@ -48,7 +61,19 @@ impl Reading<'_> {
         }
     }
 
-    /// Hands over one record per row of `sql`, whose first column names the row; none when the table is absent.
+    /// Takes note that what holds the records of a collection is not there, which Pryv.io makes when the first one comes: a loss when
+    /// there were some in the run before.
+    pub fn absent(&mut self, collection: Collection, path: &Path, what: &str) {
+        if self.sink.absent(collection) {
+            let what = format!(
+                "{what}, and the run before has records of it; they stay as they were: put it back, or remove the state of the chain \
+                 for a full run"
+            );
+            self.lose(collection.name(), path, what);
+        }
+    }
+
+    /// Hands over one record per row of `sql`, whose first column names the row.
     pub fn rows(
         &mut self,
         file: &SqliteFile,
@@ -57,9 +82,7 @@ impl Reading<'_> {
         sql: &str,
         make: &dyn Fn(&Row<'_>) -> Result<Vec<u8>, String>,
     ) -> Result<(), ExportError> {
-        if !file.has_table(table)? {
-            return Ok(());
-        }
+        file.must_have(table)?;
         each_row(file, sql, &mut |row| match make(row) {
             Ok(line) => self.record(collection, &line),
             Err(what) => {
@@ -74,6 +97,33 @@ impl Reading<'_> {
             }
         })
     }
+}
+
+/// Reads a file that must exist.
+pub fn with_file(
+    path: &Path,
+    read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let file = SqliteFile::open(path)?;
+    read(&file)?;
+    Ok(file.unchanged()?)
+}
+
+/// The same, of a file that may be absent.
+pub fn if_there(
+    path: &Path,
+    read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    match is_there(path) {
+        true => with_file(path, read),
+        false => Ok(()),
+    }
+}
+
+/// Whether there is anything under this name, in whatever state; when in doubt, there is.
+pub fn is_there(path: &Path) -> bool {
+    let about = std::fs::symlink_metadata(path);
+    !about.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Walks the rows of a query, one at a time.

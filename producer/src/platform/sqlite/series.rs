@@ -19,9 +19,7 @@ pub fn export(
     whose: &dyn Fn(&str) -> Result<Whose, PlatformError>,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
-    if !file.has_table("series_data")? {
-        return Ok(());
-    }
+    file.must_have("series_data")?;
     let mut line = Line {
         namespace,
         measurement: String::new(),

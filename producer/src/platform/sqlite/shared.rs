@@ -1,7 +1,7 @@
 //! What all users share: aliases, sessions and password resets.
 
 use super::file::SqliteFile;
-use crate::platform::{ExportError, IndexSink, Scope, index};
+use crate::platform::{ExportError, IndexSink, Scope, Shared, index};
 
 /// Hands over the other names of the users in scope, from the index of users.
 pub fn aliases(
@@ -10,6 +10,7 @@ pub fn aliases(
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
     if !file.has_table("alias4id")? {
+        index::absent(Shared::Aliases, &file.path.display(), "alias4id", sink);
         return Ok(());
     }
     let failed = |e| file.error(e);
@@ -30,8 +31,9 @@ pub fn ephemeral(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    let mut each = |table: &str, column: &str, take: Take| -> Result<(), ExportError> {
+    let mut each = |table: &str, kind: Shared, column: &str, take: Take| {
         if !file.has_table(table)? {
+            index::absent(kind, &file.path.display(), table, sink);
             return Ok(());
         }
         let failed = |e| file.error(e);
@@ -46,8 +48,13 @@ pub fn ephemeral(
         }
         Ok(())
     };
-    each("sessions", "data", index::session)?;
-    each("password_resets", "username", index::password_reset)
+    each("sessions", Shared::Sessions, "data", index::session)?;
+    each(
+        "password_resets",
+        Shared::PasswordResets,
+        "username",
+        index::password_reset,
+    )
 }
 
 type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;

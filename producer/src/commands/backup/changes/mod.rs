@@ -1,6 +1,7 @@
 //! What a run of a chain finds, held against what the run before has left: only what is new or differs goes into the archive, what
 //! is gone is named there, and what is there now is noted for the next run.
 
+mod emptied;
 mod merge;
 mod record;
 mod shared;
@@ -58,6 +59,7 @@ pub struct Changes<'a> {
     folder: &'a Path,
     out: Mutex<StateWriter>,
     misfit: Mutex<Option<String>>,
+    totals: emptied::Totals,
 }
 
 impl<'a> Changes<'a> {
@@ -81,6 +83,7 @@ impl<'a> Changes<'a> {
             folder,
             out: Mutex::new(StateWriter::create(folder)?),
             misfit: Mutex::default(),
+            totals: emptied::Totals::default(),
         })
     }
 
@@ -109,8 +112,11 @@ impl<'a> Changes<'a> {
         lock(&self.misfit).take()
     }
 
-    /// What is noted for the next run.
+    /// What is noted for the next run, when all users are written.
     pub fn into_state(self) -> StateWriter {
+        for loss in self.totals.losses() {
+            self.collector.lose(loss);
+        }
         self.out
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)

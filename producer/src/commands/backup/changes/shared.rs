@@ -3,7 +3,7 @@
 use decryptor_wasm::chain::{ChainKey, Removed};
 
 use super::{
-    Changes,
+    Changes, emptied,
     merge::{Step, merge},
     record, shared_number,
 };
@@ -22,6 +22,15 @@ pub struct SharedChanges<'c, 'a> {
     known: Option<Known>,
     lookups: [Option<Lookup>; KINDS],
     found: [Collector; KINDS],
+    /// There was no place to look for them: those of the run before stay.
+    keeps: [bool; KINDS],
+}
+
+/// What came of a kind.
+struct Section {
+    now: Sorted,
+    keeps: bool,
+    count: u64,
 }
 
 impl<'c, 'a> SharedChanges<'c, 'a> {
@@ -43,6 +52,7 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             known,
             lookups,
             found: Default::default(),
+            keeps: Default::default(),
         })
     }
 
@@ -74,13 +84,15 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             measurements: 0,
             sections: KINDS as u8,
         };
-        let mut sections: Vec<(Sorted, u64)> = Vec::with_capacity(KINDS);
+        let mut sections: Vec<Section> = Vec::with_capacity(KINDS);
         for (kind, found) in Shared::ALL.into_iter().zip(std::mem::take(&mut self.found)) {
             let now = found.finish(self.changes.folder).map_err(failed)?;
             let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
+            let keeps = self.keeps[kind as usize];
             let (mut gone, mut count, mut again) = (Vec::new(), 0, false);
             merge(before, &now, &mut |step| {
                 match step {
+                    Step::Gone(_) if keeps => count += 1,
                     Step::Gone((number, _)) => gone.push(number),
                     Step::Both(_) | Step::New(_) => count += 1,
                     Step::Again => again = true,
@@ -98,20 +110,27 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
                 line.push(b'\n');
                 self.writer.remove(&line, 1)?;
             }
-            sections.push((now, count));
+            if count == 0
+                && let Some(loss) = emptied::shared(kind, gone.len() as u64)
+            {
+                self.writer.loss(loss);
+            }
+            sections.push(Section { now, keeps, count });
         }
         self.remember(&block, &sections).map_err(failed)?;
         Ok(self.writer.finish()?)
     }
 
-    fn remember(&self, block: &Block, sections: &[(Sorted, u64)]) -> std::io::Result<()> {
+    fn remember(&self, block: &Block, sections: &[Section]) -> std::io::Result<()> {
         let mut out = super::lock(&self.changes.out);
         out.user(block)?;
-        for (kind, (now, count)) in sections.iter().enumerate() {
-            out.section(kind as u8, true, *count)?;
-            merge(None, now, &mut |step| match step {
-                Step::New(entry) => out.entry(entry, true),
-                _ => Ok(()),
+        for (kind, section) in sections.iter().enumerate() {
+            out.section(kind as u8, true, section.count)?;
+            let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
+            merge(before, &section.now, &mut |step| match step {
+                Step::Gone(entry) if section.keeps => out.entry(entry, true),
+                Step::Both(entry) | Step::New(entry) => out.entry(entry, true),
+                Step::Gone(_) | Step::Again => Ok(()),
             })?;
         }
         Ok(())
@@ -134,6 +153,13 @@ impl IndexSink for SharedChanges<'_, '_> {
             return Ok(());
         }
         self.writer.record(kind, line)
+    }
+
+    fn absent(&mut self, kind: Shared) -> bool {
+        let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
+        let known = before.is_some_and(|stored| stored.count() > 0);
+        self.keeps[kind as usize] = known;
+        known
     }
 
     fn withheld(&mut self) {

@@ -214,6 +214,14 @@ impl UserSink for ChangesSink<'_, '_> {
         known
     }
 
+    fn absent(&mut self, collection: Collection) -> bool {
+        let known = self.open.has(collection);
+        if known {
+            self.open.keep(&[collection]);
+        }
+        known
+    }
+
     fn incomplete(&mut self, collections: &str) {
         self.open.incomplete(collections);
     }

@@ -51,6 +51,7 @@ struct Section {
     /// What is in neither list any more stays known.
     keeps: bool,
     count: u64,
+    gone: u64,
 }
 
 impl<'a> OpenUser<'a> {
@@ -97,6 +98,12 @@ impl<'a> OpenUser<'a> {
     /// Whether a record was there in the run before.
     pub fn knows(&self, section: usize, number: u64) -> Result<bool, SinkError> {
         Ok(self.content(section, number)?.is_some())
+    }
+
+    /// Whether there was any record of a collection in the run before.
+    pub fn has(&self, collection: Collection) -> bool {
+        let before = self.before(collection as usize);
+        before.is_some_and(|stored| stored.count() > 0)
     }
 
     /// The content that a record had in the run before.
@@ -183,13 +190,16 @@ impl<'a> OpenUser<'a> {
     ) -> Result<(Section, bool), SinkError> {
         let name = COLLECTIONS.get(section).map_or("attachments", |c| c.name());
         let tells = COLLECTIONS.get(section).is_some_and(|c| self.tells(*c));
-        let (mut count, mut again, mut unknown) = (0, false, false);
+        let (mut count, mut lost, mut again, mut unknown) = (0, 0, false, false);
         let mut gone = Vec::new();
         let mut failure = None;
         let compared = merge(self.before(section), &now, &mut |step| {
             match step {
                 Step::Gone(_) if keeps => count += 1,
-                Step::Gone((number, _)) => gone.push(number),
+                Step::Gone((number, _)) => {
+                    lost += 1;
+                    gone.push(number);
+                }
                 Step::Both(_) => count += 1,
                 Step::New((_, content)) => {
                     count += 1;
@@ -218,7 +228,13 @@ impl<'a> OpenUser<'a> {
         if section < ATTACHMENTS {
             self.name_gone(name, &mut gone)?;
         }
-        Ok((Section { now, keeps, count }, again))
+        let section = Section {
+            now,
+            keeps,
+            count,
+            gone: lost,
+        };
+        Ok((section, again))
     }
 
     /// Adds tombstones.
@@ -270,6 +286,9 @@ impl UserTarget for OpenUser<'_> {
             let partly = at == ATTACHMENTS && self.tells(Collection::Events);
             let (section, again) = self.compare(at, keeps || partly, now)?;
             twice |= again;
+            if let Some(loss) = self.changes.totals.add(at, section.gone, section.count) {
+                self.writer()?.sink().loss(loss);
+            }
             sections.push(section);
         }
         if twice && self.known.is_some() {
