@@ -111,7 +111,16 @@ pub fn plan(
     planner.inventory(manifest.inventory.iter().flat_map(|i| &i.files));
     planner.guarantees(manifest, storage);
     if let Some(signed) = signed {
-        planner.signature(manifest, user_manifests, signed);
+        let digest = match only_user {
+            None => planner.files_digest(),
+            Some(_) => {
+                let mut all = Planner::new(manifest, &[], storage);
+                all.users(manifest, user_manifests, None)?;
+                all.inventory(manifest.inventory.iter().flat_map(|i| &i.files));
+                all.files_digest()
+            }
+        };
+        planner.signature(digest.as_deref(), signed);
     }
     planner.judge(manifest, only_user.is_some());
     Ok(planner.plan)

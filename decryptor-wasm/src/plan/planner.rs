@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Finding, Plan, PlannedFile, Severity, Storage};
 use crate::{
-    Error, FileEntry, Inventory, Manifest, Result, UserEntry, UserManifest,
+    Error, FileEntry, Manifest, Result, UserEntry, UserManifest,
     layout::{PathKind, is_safe_name, is_safe_path},
     signature::{FilesDigest, SIGNATURE, Signed},
 };
@@ -217,35 +217,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the files that the inventories list are those that were signed. Where a user manifest cannot be read, that is said already,
-    /// and the inventory of the manifest, which was signed as well, still binds it.
-    pub(super) fn signature(
-        &mut self,
-        manifest: &Manifest,
-        user_manifests: &HashMap<String, Option<Vec<u8>>>,
-        signed: &Signed,
-    ) {
-        let mut files: BTreeMap<String, String> = BTreeMap::new();
-        let mut add = |inventory: &Inventory| {
-            let entries = inventory.files.iter();
-            files.extend(entries.map(|file| (file.path.clone(), file.sha256.clone())));
-        };
-        manifest.inventory.iter().for_each(&mut add);
-        for user in &manifest.users {
-            let path = format!("users/{}/user-manifest.json", user.user_id);
-            let Some(Some(json)) = user_manifests.get(&path) else {
-                return;
-            };
-            match UserManifest::parse(json, &path).map(|parsed| parsed.inventory) {
-                Ok(Some(inventory)) => add(&inventory),
-                _ => return,
-            }
-        }
+    /// The digest of all files that the inventories list. None where a user manifest cannot be read: that is said already, and the inventory
+    /// of the manifest, which was signed as well, still binds it.
+    pub(super) fn files_digest(&self) -> Option<String> {
         let mut digest = FilesDigest::default();
-        let pushed = files
-            .iter()
-            .try_for_each(|(path, sha256)| digest.push(path, sha256));
-        if pushed.is_err() || digest.finish() != signed.statement.files {
+        let mut files = self.expected.iter();
+        let ordered = files.try_for_each(|(path, file)| digest.push(path, &file.sha256));
+        let whole = self.blind.is_empty() && ordered.is_ok();
+        whole.then(|| digest.finish())
+    }
+
+    /// Compares that with the one that was signed.
+    pub(super) fn signature(&mut self, digest: Option<&str>, signed: &Signed) {
+        if digest.is_some_and(|digest| digest != signed.statement.files) {
             self.find(
                 Severity::Error,
                 "signature",

@@ -41,8 +41,15 @@ pub struct HostKey {
 #[serde(rename_all = "camelCase")]
 struct KeyFile {
     v: u32,
-    secret_key: Zeroizing<String>,
-    source_secret: Zeroizing<String>,
+    secret_key: String,
+    source_secret: String,
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        self.secret_key.zeroize();
+        self.source_secret.zeroize();
+    }
 }
 
 impl HostKey {
@@ -79,7 +86,7 @@ impl HostKey {
         }
         let signer = signer_of(&file.secret_key).ok_or_else(|| at(&damaged))?;
         Ok(Some(HostKey {
-            secret: file.secret_key,
+            secret: Zeroizing::new(file.secret_key.clone()),
             signer,
             source,
             kept: true,
@@ -188,13 +195,12 @@ impl HostKey {
 
     /// Writes both files; whoever is first wins.
     fn keep(&self, folder: &Path) -> io::Result<()> {
-        let mut file = KeyFile {
+        let file = KeyFile {
             v: VERSION,
-            secret_key: self.secret.clone(),
-            source_secret: Zeroizing::new(Base64::encode_string(&*self.source)),
+            secret_key: self.secret.to_string(),
+            source_secret: Base64::encode_string(&*self.source),
         };
         let json = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
-        file.secret_key.zeroize();
         let aside = tempfile::Builder::new()
             .prefix(".host-")
             .tempfile_in(folder)?;
