@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, archive_id, moment::moment};
+use super::{
+    ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, TrustArgs, archive_id, moment::moment, trust::age,
+};
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -137,6 +139,10 @@ pub struct PruneArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub keep: KeepArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Say what would be removed, remove nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -154,6 +160,9 @@ pub struct KeepArgs {
     /// The last N backups.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_last: u32,
+    /// All backups that are not older: 30d, 12h, 2w.
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    pub keep_within: Option<i64>,
     /// The last backup of each of the last N days that have one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_daily: u32,

@@ -125,6 +125,6 @@ fn source(text: &str) -> Result<String, String> {
     }
 }
 
-fn age(text: &str) -> Result<i64, String> {
+pub(super) fn age(text: &str) -> Result<i64, String> {
     duration_ms(text).map_err(|e| e.to_string())
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use entries::{Collector, Entry, Lookup, Sorted, Stored, Walk};
 pub use file::{Known, State};
-pub use place::{Place, usual};
+pub use place::{Place, newest, usual};
 pub use write::{Block, Pending, StateWriter};
 
 /// Of the file, and of what is made of a record before it is compared: another one costs a full run.

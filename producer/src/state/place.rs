@@ -151,6 +151,16 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The archive id of the newest run of a chain that the states in `folder` remember; none when they know nothing of that chain.
+///
+/// # Errors
+/// A sentence, when what they remember cannot be read.
+pub fn newest(folder: &Path, base: &str) -> Result<Option<String>, String> {
+    let path = folder.join(base).join(STATE);
+    let state = State::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(state.map(|state| state.header.archive_id))
+}
+
 /// Where states are unless somebody says otherwise.
 ///
 /// # Errors

@@ -1,16 +1,23 @@
-//! Which backups are kept: the last ones, and the last of each of the last days, weeks and months that have any.
+//! Which backups are kept: the last ones, all of a span of time, and the last of each of the last days, weeks and months that have any.
 
 use std::collections::BTreeMap;
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 use crate::cli::KeepArgs;
 
-/// For each of `times`, newest first, the rules that keep it; none: it goes.
-pub fn reasons(times: &[Timestamp], keep: &KeepArgs) -> Vec<Vec<&'static str>> {
+/// For each of `times`, newest first, the rules that keep it at the moment `now`; none: it goes.
+pub fn reasons(times: &[Timestamp], keep: &KeepArgs, now: Timestamp) -> Vec<Vec<&'static str>> {
     let mut reasons = vec![Vec::new(); times.len()];
     for (reasons, _) in reasons.iter_mut().zip(0..keep.keep_last) {
         reasons.push("last");
+    }
+    let within = keep.keep_within.map(SignedDuration::from_millis);
+    let within = within.and_then(|within| now.checked_sub(within).ok());
+    for (reasons, time) in reasons.iter_mut().zip(times) {
+        if within.is_some_and(|earliest| *time >= earliest) {
+            reasons.push("within");
+        }
     }
     let mut each = |name, count: u32, period: fn(Date) -> (i16, i8, i8)| {
         let mut newest: BTreeMap<(i16, i8, i8), usize> = BTreeMap::new();
@@ -50,7 +57,8 @@ mod tests {
         let mut times: Vec<Timestamp> = times.iter().map(|t| t.parse().unwrap()).collect();
         times.sort();
         times.reverse();
-        let reasons = reasons(&times, keep);
+        let now = "2026-11-25T00:00:00Z".parse().unwrap();
+        let reasons = reasons(&times, keep, now);
         let kept = times.iter().zip(reasons).filter(|(_, why)| !why.is_empty());
         kept.map(|(time, why)| format!("{time} {}", why.join("+")))
             .collect()
@@ -58,6 +66,7 @@ mod tests {
 
     const NONE: KeepArgs = KeepArgs {
         keep_last: 0,
+        keep_within: None,
         keep_daily: 0,
         keep_weekly: 0,
         keep_monthly: 0,
@@ -82,6 +91,18 @@ mod tests {
         assert_eq!(
             kept(&times, &last),
             ["2026-11-24T03:00:00Z last", "2026-11-24T01:00:00Z last"]
+        );
+        let within = KeepArgs {
+            keep_within: Some(5 * 86_400_000),
+            ..NONE
+        };
+        assert_eq!(
+            kept(&times, &within),
+            [
+                "2026-11-24T03:00:00Z within",
+                "2026-11-24T01:00:00Z within",
+                "2026-11-20T23:59:59Z within"
+            ]
         );
         let daily = KeepArgs {
             keep_daily: 2,

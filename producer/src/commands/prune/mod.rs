@@ -1,20 +1,26 @@
-//! `prune`: removes old backups from a folder of backups, never the last good one, and nothing that is no backup.
+//! `prune`: removes old backups from a folder of backups. It counts and removes only what somebody who is expected has signed, and what is whole;
+//! the newest good backup without losses always stays.
 
 mod keep;
+mod proof;
+mod pryv;
 mod unit;
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use self::unit::{Unit, Units};
-use super::{lock, print_json, verify};
+use self::unit::{Judge, Unit, Units};
+use super::{lock, print_json, secrets, verify};
 use crate::{answer, note};
 use crate::{cli::PruneArgs, failure::Failure, interrupt, report::printable};
 
 /// A clock may be wrong by that.
-const ALLOWED_AHEAD: SignedDuration = SignedDuration::from_hours(24);
+const ALLOWED_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,10 +28,8 @@ struct Pruned {
     dry_run: bool,
     kept: Vec<Listed>,
     removed: Vec<Listed>,
-    /// Damaged backups that were met before a good one was found; they are left alone.
-    damaged: Vec<Listed>,
-    /// Backups that say that they are yet to be made: they fill no rule, and are left alone.
-    future: Vec<Listed>,
+    /// Backups that are not known to be good: they fill no rule, and are left alone.
+    unproven: Vec<Other>,
     /// What is no backup.
     left_alone: Vec<Other>,
     /// What an earlier run had begun to remove.
@@ -37,11 +41,12 @@ struct Pruned {
 struct Listed {
     path: PathBuf,
     archive_id: String,
-    /// RFC 3339.
+    /// The platform, or the user of it.
+    source: String,
+    /// RFC 3339; of a chain, that of its newest run.
     time: String,
-    /// `envelope`, `manifest`, or `file` (when manifest.json was written); of a chain, those of its newest run.
-    time_from: &'static str,
-    why: Vec<String>,
+    losses: u64,
+    why: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -51,24 +56,71 @@ struct Other {
 }
 
 impl Listed {
-    fn of(unit: &Unit, why: Vec<String>) -> Self {
+    fn of(unit: &Unit, why: Vec<&'static str>) -> Self {
         Listed {
             path: unit.path.clone(),
             archive_id: unit.id.clone(),
+            source: unit.source.clone(),
             time: unit.time.to_string(),
-            time_from: unit.time_from,
+            losses: unit.losses,
             why,
         }
     }
 }
 
-/// Decides, verifies, removes, and says so. Exit code 4 when there is no good backup, 5 when damaged ones were met, or some from the
-/// future.
+/// Judges, decides, removes, and says so. Exit code 4 when there is no good backup, 5 when some are not known to be good.
 pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
-    let keep = &args.keep;
-    if keep.keep_last + keep.keep_daily + keep.keep_weekly + keep.keep_monthly == 0 {
+    check(args)?;
+    let _lock = lock(&args.dir, "another prune")?;
+    let signers = args.trust.signers()?;
+    let unsigned = args.trust.accept_unsigned && secrets::given(&args.key);
+    if signers.is_empty() && !unsigned {
         return Err(Failure::usage(
-            "nothing would be kept: give --keep-last, --keep-daily, --keep-weekly or --keep-monthly",
+            "nobody is expected to have signed backups, so none is known to be good: give --signer KEY (the report of a backup prints it)",
+        ));
+    }
+    let now = Timestamp::now();
+    let _graceful = interrupt::finish_gracefully();
+    let units = unit::find(
+        &args.dir,
+        &Judge {
+            signers: &signers,
+            state: args.trust.state.folder().ok(),
+            unsigned: unsigned.then_some(&args.key),
+            jobs: verify::jobs(args.jobs),
+            latest: now + ALLOWED_AHEAD,
+        },
+    )?;
+    if units.good.is_empty() && units.unproven.is_empty() && units.doomed.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} holds no backup: give the folder in which backups lie",
+            args.dir.display()
+        )));
+    }
+    if units.good.is_empty() && !units.unproven.is_empty() {
+        for (path, why) in &units.unproven {
+            note!("{}", printable(&format!("{}: {why}", path.display())));
+        }
+        return Err(Failure {
+            code: 4,
+            message: "none of the backups is known to be good: nothing was removed".to_owned(),
+        });
+    }
+    let pruned = prune(units, args, now)?;
+    if args.json {
+        print_json(&pruned)?;
+    } else {
+        show(&pruned);
+    }
+    Ok(if pruned.unproven.is_empty() { 0 } else { 5 })
+}
+
+fn check(args: &PruneArgs) -> Result<(), Failure> {
+    let keep = &args.keep;
+    let some = keep.keep_last + keep.keep_daily + keep.keep_weekly + keep.keep_monthly > 0;
+    if !some && keep.keep_within.is_none() {
+        return Err(Failure::usage(
+            "nothing would be kept: give --keep-last, --keep-within, --keep-daily, --keep-weekly or --keep-monthly",
         ));
     }
     if args.dir.join("manifest.json").exists() {
@@ -77,100 +129,62 @@ pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
             args.dir.display()
         )));
     }
-    let _lock = lock(&args.dir, "another prune")?;
-    let Units {
-        mut archives,
-        others,
-        doomed,
-    } = unit::find(&args.dir)?;
-    if archives.is_empty() && doomed.is_empty() {
-        return Err(Failure::usage(format!(
-            "{} holds no backup: give the folder in which backups lie",
-            args.dir.display()
-        )));
-    }
-    let future = take_future(&mut archives);
-    let damaged = take_damaged(&mut archives, args)?;
-    let times: Vec<_> = archives.iter().map(|unit| unit.time).collect();
-    let reasons = keep::reasons(&times, keep);
+    Ok(())
+}
+
+/// Removes what no rule keeps.
+fn prune(units: Units, args: &PruneArgs, now: Timestamp) -> Result<Pruned, Failure> {
+    let others = |list: Vec<(PathBuf, String)>| {
+        let list = list.into_iter();
+        list.map(|(path, why)| Other { path, why }).collect()
+    };
     let mut pruned = Pruned {
         dry_run: args.dry_run,
         kept: Vec::new(),
         removed: Vec::new(),
-        damaged,
-        future,
-        left_alone: others
-            .into_iter()
-            .map(|(path, why)| Other { path, why })
-            .collect(),
+        unproven: others(units.unproven),
+        left_alone: others(units.others),
         completed: Vec::new(),
     };
-    let _graceful = interrupt::finish_gracefully();
-    for path in doomed {
+    for path in units.doomed {
         if !args.dry_run {
             remove(&path)?;
         }
         pruned.completed.push(path);
     }
-    for (at, (unit, why)) in archives.iter().zip(reasons).enumerate() {
-        let mut why: Vec<String> = why.into_iter().map(str::to_owned).collect();
-        if at == 0 {
-            why.push("last good".to_owned());
-        }
-        if !why.is_empty() {
-            pruned.kept.push(Listed::of(unit, why));
-            continue;
-        }
-        if !args.dry_run {
-            interrupt::failure()?;
-            remove(&unit.path)?;
-        }
-        pruned.removed.push(Listed::of(unit, why));
+    // What is of another platform, or of one user only, does not take anybody's place.
+    let mut sources: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
+    for unit in &units.good {
+        sources.entry(&unit.source).or_default().push(unit);
     }
-    if args.json {
-        print_json(&pruned)?;
-    } else {
-        show(&pruned);
+    for units in sources.into_values() {
+        let times: Vec<_> = units.iter().map(|unit| unit.time).collect();
+        let reasons = keep::reasons(&times, &args.keep, now);
+        let complete = units.iter().position(|unit| unit.losses == 0).unwrap_or(0);
+        for (at, (unit, mut why)) in units.into_iter().zip(reasons).enumerate() {
+            if at == complete {
+                why.push("last good");
+            }
+            if !why.is_empty() {
+                let mut kept = Listed::of(unit, why);
+                if !args.dry_run {
+                    kept.path = unit::keep(&unit.path)
+                        .map_err(|e| Failure::failed(format!("{}: {e}", unit.path.display())))?;
+                }
+                pruned.kept.push(kept);
+                continue;
+            }
+            if !args.dry_run {
+                interrupt::failure()?;
+                remove(&unit.path)?;
+            }
+            pruned.removed.push(Listed::of(unit, why));
+        }
     }
-    let clean = pruned.damaged.is_empty() && pruned.future.is_empty();
-    Ok(if clean { 0 } else { 5 })
+    Ok(pruned)
 }
 
-/// Takes out those that are dated later than clocks can be apart: one of them would pass for the newest, and the newest would go.
-fn take_future(archives: &mut Vec<Unit>) -> Vec<Listed> {
-    let latest = Timestamp::now() + ALLOWED_AHEAD;
-    // Newest first.
-    let count = archives.partition_point(|unit| unit.time > latest);
-    let future = archives.drain(..count);
-    let why = || vec!["dated in the future".to_owned()];
-    future.map(|unit| Listed::of(&unit, why())).collect()
-}
-
-/// Verifies from the newest on until one is good, which is then the first of `archives`; those before it are taken out.
-fn take_damaged(archives: &mut Vec<Unit>, args: &PruneArgs) -> Result<Vec<Listed>, Failure> {
-    let mut damaged = Vec::new();
-    while let Some(unit) = archives.first() {
-        match verify::without_key(&unit.path, args.jobs) {
-            Ok(()) => return Ok(damaged),
-            Err(why) => damaged.push(Listed::of(unit, vec![why])),
-        }
-        archives.remove(0);
-    }
-    if damaged.is_empty() {
-        // Only leftovers are there.
-        return Ok(damaged);
-    }
-    for listed in &damaged {
-        let line = format!("{}: {}", listed.path.display(), listed.why.join("; "));
-        note!("{}", printable(&line));
-    }
-    Err(Failure {
-        code: 4,
-        message: "none of the backups is known to be good: nothing was removed".to_owned(),
-    })
-}
-
-fn remove(path: &std::path::Path) -> Result<(), Failure> {
+fn remove(path: &Path) -> Result<(), Failure> {
     unit::remove(path).map_err(|e| {
         Failure::failed(format!(
             "{} could not be removed: {e}; the next prune goes on with it",
@@ -199,11 +213,13 @@ fn show(pruned: &Pruned) {
     for line in kept.chain(gone).chain(begun) {
         answer!("{}", printable(&line));
     }
-    for listed in &pruned.damaged {
-        note!("{}", printable(&line("damaged, left alone:", listed)));
-    }
-    for listed in &pruned.future {
-        note!("{}", printable(&line("left alone:", listed)));
+    for other in &pruned.unproven {
+        let line = format!(
+            "not known to be good, left alone: {}: {}",
+            other.path.display(),
+            other.why
+        );
+        note!("{}", printable(&line));
     }
     for other in &pruned.left_alone {
         let line = format!("left alone: {}: {}", other.path.display(), other.why);
