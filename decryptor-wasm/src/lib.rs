@@ -28,7 +28,8 @@ mod wasm;
 pub use envelope::{Envelope, Kdf, Mode};
 pub use error::{Error, ErrorKind, Result};
 pub use keys::{
-    DataKey, FileKey, PrivateKey, PublicKey, RandomSource, private_key_needs_passphrase,
+    DataKey, FileKey, PrivateKey, PublicKey, RandomSource, Spelling, passphrase_of_file,
+    private_key_needs_passphrase,
 };
 pub use manifest::{
     FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats, plain_manifest,

@@ -20,7 +20,7 @@ fn fingerprint(key: &PrivateKey) -> String {
 fn every_cipher_of_old_opens() {
     let expected = fingerprint(&PrivateKey::parse(PLAIN, None).unwrap());
     for (name, pem) in ENCRYPTED {
-        assert!(private_key_needs_passphrase(pem), "{name}");
+        assert_eq!(private_key_needs_passphrase(pem), Ok(true), "{name}");
         let key = PrivateKey::parse(pem, Some(PASSPHRASE)).unwrap();
         assert_eq!(fingerprint(&key), expected, "{name}");
         let windows = String::from_utf8_lossy(pem).replace('\n', "\r\n");

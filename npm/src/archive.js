@@ -247,6 +247,7 @@ async function openRun (source, listing, { engine, unlock, expectId }) {
   if (names.has('encryption.json')) {
     sealing = (await readStored(source, 'encryption.json')).content;
     envelope = Envelope.parse(sealing);
+    envelope.provenBy(stored.content);
     if (unlock === undefined) throw new DecryptError('key', 'this archive is encrypted: a key is needed');
     key = await unlock(envelope);
   }

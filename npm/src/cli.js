@@ -8,7 +8,7 @@ import { perform } from './job.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
 import { printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
-import { openerWith, readPassphraseFile, readSecretFile } from './secrets.js';
+import { openerWith, passphraseOfVariable, readPassphraseFile, readSecretFile } from './secrets.js';
 import { folderSource } from './source.js';
 
 /** Put in by the build. */
@@ -50,6 +50,8 @@ async function work (options, env, script) {
   /** @type {import('./secrets.js').Chosen|undefined} */
   let secrets;
   const open = openerWith({ ...givenSecrets(options, env), ask: askHidden });
+  /** @type {Set<string>} */
+  const notes = new Set();
   const archive = await openArchive(folderSource(dir), {
     engine: options.engine,
     user: options.user,
@@ -57,11 +59,13 @@ async function work (options, env, script) {
     expectId: options.expectId,
     unlock: async (envelope) => {
       const { key, chosen } = await open(envelope);
+      if (key.note !== undefined) notes.add(key.note);
       secrets = chosen;
       return key;
     },
   });
   try {
+    for (const note of notes) process.stderr.write(`note: ${note}\n`);
     printGuarantees(archive);
     if (options.list) {
       printUsers(archive);
@@ -83,8 +87,8 @@ async function work (options, env, script) {
 function givenSecrets (options, env) {
   return {
     privateKey: options.privateKey?.map((path) => readSecretFile(path, 'private key')),
-    privateKeyPassphrase: options.privateKeyPassphrase ?? (env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE || undefined),
-    passphrase: options.passphraseFile?.map(readPassphraseFile) ?? options.passphrase ?? (env.PRYV_BACKUP_PASSPHRASE || undefined),
+    privateKeyPassphrase: () => options.privateKeyPassphrase ?? passphraseOfVariable(env, 'PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE'),
+    passphrase: () => options.passphraseFile?.map(readPassphraseFile) ?? options.passphrase ?? passphraseOfVariable(env, 'PRYV_BACKUP_PASSPHRASE'),
   };
 }
 

@@ -13,11 +13,13 @@ export async function askHidden (question) {
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
   process.stderr.write(question);
   try {
-    return await new Promise((resolve, reject) => {
+    const answer = await new Promise((resolve, reject) => {
       lines.once('SIGINT', () => reject(new DecryptError('interrupted', 'interrupted')));
       lines.once('close', () => reject(new DecryptError('key', 'no passphrase was given')));
       lines.question('', resolve);
     });
+    if (answer === '') throw new DecryptError('key', 'no passphrase was given');
+    return answer;
   } finally {
     lines.close();
     process.stderr.write('\n');

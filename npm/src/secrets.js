@@ -1,14 +1,20 @@
 import { readFileSync } from 'node:fs';
-import { privateKeyNeedsPassphrase, fillRandom } from './core.js';
+import { fillRandom, passphraseOfFile, privateKeyNeedsPassphrase } from './core.js';
 import { DecryptError, kindOf, messageOf } from './errors.js';
 
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Envelope} Envelope */
 
 /**
  * What the holder of the key gives: one of each, or several, since who can open a chain may have changed on the way. `ask` is called
- * for a secret that is needed and missing; it gives undefined when nobody can be asked.
- * @typedef {{ privateKey?: Uint8Array|Uint8Array[], privateKeyPassphrase?: string|string[], passphrase?: string|string[],
- *   ask?: (question: string) => Promise<string|undefined> }} Secrets
+ * for a secret that is needed and missing; it gives undefined when nobody can be asked. Passphrases may be given as a function,
+ * which is called when the first of them is needed.
+ * @typedef {{ privateKey?: Uint8Array|Uint8Array[], privateKeyPassphrase?: Lazy<string|string[]|undefined>,
+ *   passphrase?: Lazy<string|string[]|undefined>, ask?: (question: string) => Promise<string|undefined> }} Secrets
+ */
+
+/**
+ * @template T
+ * @typedef {T | (() => T)} Lazy
  */
 
 /**
@@ -36,14 +42,16 @@ export function unlockWith (secrets) {
 export function openerWith (secrets) {
   const ask = secrets.ask ?? (async () => undefined);
   const files = listOf(secrets.privateKey);
-  const passphrases = listOf(secrets.passphrase);
+  /** @type {string[]|undefined} */
+  let passphrases;
+  const given = () => (passphrases ??= listOf(valueOf(secrets.passphrase)));
   /** @type {Map<Uint8Array, string[]>} */
   const asked = new Map();
 
   return async (envelope) => {
     if (envelope.mode === 'hybrid') return withPrivateKey(envelope);
-    if (passphrases.length === 0) passphrases.push(...listOf(await ask('Passphrase of the backup: ')));
-    const opened = await first(passphrases, 'passphrases', (passphrase) => opening(envelope, { passphrase }));
+    if (given().length === 0) given().push(...listOf(await ask('Passphrase of the backup: ')));
+    const opened = await first(given(), 'passphrases', (passphrase) => opening(envelope, { passphrase }));
     if (opened !== undefined) return opened;
     throw new DecryptError('key', files.length > 0
       ? 'this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE'
@@ -60,7 +68,7 @@ export function openerWith (secrets) {
         'or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE');
     });
     if (opened !== undefined) return opened;
-    throw new DecryptError('key', passphrases.length > 0
+    throw new DecryptError('key', given().length > 0
       ? 'this backup opens with a private key, not with a passphrase: give --private-key FILE'
       : 'a private key is needed: give --private-key FILE');
   }
@@ -71,7 +79,7 @@ export function openerWith (secrets) {
    */
   async function passphrasesOf (file) {
     if (!privateKeyNeedsPassphrase(file)) return [undefined];
-    const given = listOf(secrets.privateKeyPassphrase);
+    const given = listOf(valueOf(secrets.privateKeyPassphrase));
     if (given.length > 0) return given;
     const known = asked.get(file) ?? listOf(await ask(files.length === 1
       ? 'Passphrase of the private key: '
@@ -112,7 +120,20 @@ async function first (list, what, open) {
  * @returns {Promise<Opened>}
  */
 async function opening (envelope, chosen) {
-  return { key: openEnvelope(envelope, chosen), chosen };
+  const key = openEnvelope(envelope, chosen);
+  const { form } = key;
+  if (form === undefined || !('passphrase' in chosen)) return { key, chosen };
+  // Whoever opens it again does so in the form that is known to fit.
+  return { key, chosen: { passphrase: chosen.passphrase.normalize(form) } };
+}
+
+/**
+ * @template T
+ * @param {Lazy<T>} lazy
+ * @returns {T}
+ */
+function valueOf (lazy) {
+  return typeof lazy === 'function' ? /** @type {() => T} */ (lazy)() : lazy;
 }
 
 /**
@@ -149,9 +170,22 @@ export function readSecretFile (path, what) {
 }
 
 /**
- * The passphrase in a file: its content without the line ending that editors add.
+ * The passphrase in a file: its first line.
  * @param {string} path
  */
 export function readPassphraseFile (path) {
-  return readSecretFile(path, 'passphrase file').toString('utf8').replace(/\r?\n$/, '');
+  return passphraseOfFile(readSecretFile(path, 'passphrase file'), `the passphrase file ${path}`);
+}
+
+/**
+ * The passphrase in a variable, if it is there: one that cannot be used is an error.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} name
+ */
+export function passphraseOfVariable (env, name) {
+  const value = env[name];
+  // Node.js puts U+FFFD for what is not UTF-8.
+  const wrong = value === '' ? 'empty' : value?.includes('\ufffd') ? 'not UTF-8 text' : undefined;
+  if (wrong === undefined) return value;
+  throw new DecryptError('usage', `${name} is set, but ${wrong}: give it the passphrase, or unset it`);
 }

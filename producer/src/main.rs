@@ -88,7 +88,11 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
                     serde_json::to_string(&report).map_err(|e| Failure::failed(e.to_string()))?
                 );
             } else if cli.backup.quiet {
-                say::note(format_args!("{}", report.losses_text()));
+                say::note(format_args!(
+                    "{}{}",
+                    report.plain_text(),
+                    report.losses_text()
+                ));
             } else {
                 say::answer(format_args!("{}", report.text()));
             }

@@ -175,18 +175,29 @@ impl Report {
         }
     }
 
+    /// That the backup is not encrypted, where it is not; to be said before anything else.
+    pub fn plain_text(&self) -> &'static str {
+        match self.encryption {
+            "none" => {
+                "NOT ENCRYPTED: whoever can read this backup reads everything in it (--recipient-pubkey or --encrypt-passphrase encrypts)\n"
+            }
+            _ => "",
+        }
+    }
+
     /// The report for people.
     pub fn text(&self) -> String {
+        let plain = self.plain_text();
         if self.dry_run {
             return format!(
-                "dry run: {} would be backed up (encryption: {}); nothing was written\n",
+                "{plain}dry run: {} would be backed up (encryption: {}); nothing was written\n",
                 count(self.users as u64, "user", "users"),
                 self.encryption
             );
         }
         let (r, p) = (&self.records, &self.platform);
         let mut text = format!(
-            "backup of {} in {}: {} in {:.1} s, encryption: {}\n\
+            "{plain}backup of {} in {}: {} in {:.1} s, encryption: {}\n\
              events {}, streams {}, accesses {}, profile {}, webhooks {}, audit {}, series {}, attachments {}\n\
              platform entries {}, aliases {}, sessions {}, password resets {}\n\
              archive id: {}\n",

@@ -28,6 +28,8 @@ const IMPOSSIBLE = new Map([
   ['chain-two-keys', 'the page takes one key'],
   ['chain-two-passphrases', 'the page takes one passphrase'],
   ['chain-two-wrong-keys', 'the page takes one key'],
+  ...['two-lines', 'blank-line', 'mark', 'utf16', 'empty', 'latin'].map((form) => /** @type {[string, string]} */ ([`passphrase-file-${form}`, 'the page takes no file with a passphrase'])),
+  ['passphrase-variable-empty', 'a page has no variables'],
   ['chain-index-lost-at-1', 'runs are chosen from a list, which is not there'],
 ]);
 
@@ -179,7 +181,7 @@ async function untouched () {
 /** @param {string} locale */
 async function inWords (locale) {
   for (const [name, problem] of Object.entries({
-    'key-locked-wrong': 'key-passphrase', 'key-locked': 'key-locked', 'public-key': 'key-public', 'wrong-key': 'key-other', 'wrong-passphrase': 'passphrase', 'expect-another': 'other-archive',
+    'key-locked-wrong': 'key-passphrase', 'key-locked': 'key-locked', 'public-key': 'key-public', 'certificate': 'key-public', 'key-cut': 'key-unreadable', 'wrong-key': 'key-other', 'wrong-passphrase': 'passphrase', 'expect-another': 'other-archive',
     'not-an-archive': 'no-backup', 'missing-manifest': 'unfinished', 'chain-missing': 'run', 'chain-index-and-runs-lost': 'index-lost', 'damaged-manifest': 'manifest', 'damaged-envelope': 'envelope', 'pryv-passphrase-damaged-manifest': 'passphrase-or-damage',
   })) {
     const { tab, close } = await openPage({ locale });

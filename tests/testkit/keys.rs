@@ -9,12 +9,18 @@ use crate::{
     draft::{Draft, Lock},
 };
 
-const FILES: [(&str, &[u8]); 7] = [
+const FILES: [(&str, &[u8]); 11] = [
     ("alice.pem", include_bytes!("keys/alice.pem")),
     ("alice.enc.pem", include_bytes!("keys/alice.enc.pem")),
     ("alice.pub.pem", include_bytes!("keys/alice.pub.pem")),
+    ("alice.crt.pem", include_bytes!("keys/alice.crt.pem")),
+    // PBES2 with HMAC-SHA1.
+    ("alice.sha1.pem", include_bytes!("keys/alice.sha1.pem")),
     ("bob.pem", include_bytes!("keys/bob.pem")),
     ("bob.pub.pem", include_bytes!("keys/bob.pub.pem")),
+    // A key of three primes.
+    ("trio.pem", include_bytes!("keys/trio.pem")),
+    ("trio.pub.pem", include_bytes!("keys/trio.pub.pem")),
     ("mallory.pem", include_bytes!("keys/mallory.pem")),
     ("mallory.pub.pem", include_bytes!("keys/mallory.pub.pem")),
 ];
@@ -31,6 +37,43 @@ pub fn write(folder: &Path) {
     for (name, bytes) in FILES {
         fs::write(folder.join(name), bytes).unwrap();
     }
+    for (name, bytes) in forms() {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+}
+
+/// Alice's key and passphrases as other tools and editors write them.
+fn forms() -> Vec<(&'static str, Vec<u8>)> {
+    let text = |name: &str| {
+        let found = FILES.iter().find(|(n, _)| *n == name).unwrap().1;
+        std::str::from_utf8(found).unwrap()
+    };
+    let (key, certificate) = (text("alice.pem"), text("alice.crt.pem"));
+    let bag = "Bag Attributes\r\n    localKeyID: 01 02\r\n";
+    let one_line = key.replace('\n', "").replace("KEY-----M", "KEY-----\nM");
+    let one_line = one_line.replace("-----END", "\n-----END");
+    let wide = |text: &str| -> Vec<u8> {
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect()
+    };
+    vec![
+        (
+            "alice.among-others.pem",
+            format!(
+                "{bag}{certificate}{bag}{}kept in the safe\u{1a}",
+                key.replace('\n', "  \r\n")
+            )
+            .into(),
+        ),
+        ("alice.utf16.pem", wide(&one_line)),
+        ("alice.cut.pem", key.as_bytes()[..900].into()),
+        ("two-lines.txt", b"correct horse\nbattery staple\n".into()),
+        ("blank-line.txt", b"correct horse\r\n\r\n".into()),
+        ("mark.txt", b"\xef\xbb\xbfcorrect horse\n".into()),
+        ("utf16.txt", wide("correct horse\r\n")),
+        ("empty.txt", b"\n".into()),
+        ("latin.txt", b"caf\xe9\n".into()),
+    ]
 }
 
 pub fn cases() -> Vec<Case> {
@@ -42,7 +85,7 @@ pub fn cases() -> Vec<Case> {
         };
         Case::good(name, line, &draft).exit(3).nothing().args(&[])
     };
-    vec![
+    let mut cases = vec![
         case(
             "wrong-key",
             "the key is said to be wrong, and whose the archive is",
@@ -118,5 +161,93 @@ pub fn cases() -> Vec<Case> {
             )
             .exactly(&["error: {archive} is not a backup (it has no manifest.json): give the folder of the backup"])
             .exit(2),
+    ];
+    cases.extend(forms_of_keys());
+    cases.extend(forms_of_passphrases());
+    cases
+}
+
+fn forms_of_keys() -> Vec<Case> {
+    let good = |name, line| Case::good(name, line, &Draft::new());
+    let trio = Draft {
+        lock: Lock::To(&["trio"]),
+        ..Draft::new()
+    };
+    vec![
+        Case::good("key-of-three-primes", "a key of three primes opens", &trio)
+            .args(&["--private-key", "{keys}/trio.pem"]),
+        good(
+            "key-among-others",
+            "the key is found among certificate, bag attributes and notes",
+        )
+        .args(&["--private-key", "{keys}/alice.among-others.pem"]),
+        good("key-utf16", "the key is read from UTF-16, on one line")
+            .args(&["--private-key", "{keys}/alice.utf16.pem"]),
+        good("key-sha1", "a key protected with HMAC-SHA1 opens")
+            .args(&["--private-key", "{keys}/alice.sha1.pem"])
+            .env("PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE", "key-pass"),
+        good("key-sha1-wrong", "its wrong passphrase is said to be wrong")
+            .args(&["--private-key", "{keys}/alice.sha1.pem"])
+            .env("PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE", "no")
+            .exit(3)
+            .nothing()
+            .exactly(&["error: wrong passphrase for the private key (or the key file is damaged)"]),
+        good("key-cut", "the key is said to be cut")
+            .args(&["--private-key", "{keys}/alice.cut.pem"])
+            .exit(3)
+            .nothing()
+            .exactly(&["error: the private key file is not readable; it is cut or was changed"]),
+        good("certificate", "the file is said to be a certificate")
+            .args(&["--private-key", "{keys}/alice.crt.pem"])
+            .exit(3)
+            .nothing()
+            .exactly(&["error: this is a certificate, in which there is only a public key; give the private key that belongs to it"]),
+    ]
+}
+
+fn forms_of_passphrases() -> Vec<Case> {
+    let good = |name, line, passphrase| {
+        let draft = Draft {
+            lock: Lock::Passphrase(Kdf::Scrypt, passphrase),
+            ..Draft::new()
+        };
+        Case::good(name, line, &draft).args(&[])
+    };
+    let of_file = |name, line, file: &str| {
+        good(name, line, "correct horse").args(&["--passphrase-file", &format!("{{keys}}/{file}")])
+    };
+    // The second is how macOS spells what the first spells as most keyboards do.
+    let (composed, decomposed) = ("pa\u{df}phr\u{e4}se", "pa\u{df}phra\u{308}se");
+    let pryv = Draft {
+        lock: Lock::Passphrase(Kdf::Scrypt, composed),
+        ..Draft::pryv()
+    };
+    vec![
+        of_file("passphrase-file-two-lines", "the first line counts", "two-lines.txt"),
+        of_file("passphrase-file-blank-line", "the first line counts", "blank-line.txt"),
+        of_file("passphrase-file-mark", "a byte order mark is no part of it", "mark.txt"),
+        of_file("passphrase-file-utf16", "UTF-16 is read", "utf16.txt"),
+        of_file("passphrase-file-empty", "the file is said to be empty", "empty.txt")
+            .exit(2)
+            .nothing()
+            .exactly(&["error: the passphrase file {keys}/empty.txt: the passphrase is empty; it is to be the first line of this file"]),
+        of_file("passphrase-file-latin", "the file is said to be no text", "latin.txt")
+            .exit(2)
+            .nothing()
+            .exactly(&["error: the passphrase file {keys}/latin.txt: this is no text in UTF-8 or UTF-16; the passphrase is to be its first line"]),
+        good("passphrase-variable-empty", "the variable is said to be empty", "correct horse")
+            .env("PRYV_BACKUP_PASSPHRASE", "")
+            .exit(2)
+            .nothing()
+            .exactly(&["error: PRYV_BACKUP_PASSPHRASE is set, but empty: give it the passphrase, or unset it"]),
+        good("passphrase-composed", "the passphrase opens in its other spelling", composed)
+            .args(&["--passphrase", decomposed])
+            .says("the passphrase opens in the Unicode form NFC; it was given with other characters, which look the same"),
+        good("passphrase-decomposed", "the passphrase opens in its other spelling", decomposed)
+            .args(&["--passphrase", composed])
+            .says("the passphrase opens in the Unicode form NFD"),
+        Case::good("pryv-passphrase-composed", "also where there is no key check", &pryv)
+            .args(&["--passphrase", decomposed])
+            .says("the passphrase opens in the Unicode form NFC"),
     ]
 }

@@ -49,21 +49,24 @@ fn conditions_choose_the_records() {
         ["formula", "number"]
     );
     assert_eq!(
-        ids(&["--since", "1000", "--until", "1970-01-02"]),
+        ids(&["--since", "@1000", "--until", "1970-01-02"]),
         ["formula", "quote"]
     );
-    assert_eq!(ids(&["--since", "-3000", "--until", "1000"]), ["number"]);
+    assert_eq!(ids(&["--since", "@-3000", "--until", "@1000"]), ["number"]);
     assert_eq!(
-        ids(&["--until", "86400", "--type", "note/*"]),
+        ids(&["--until", "@86400", "--type", "note/*"]),
         ["formula", "quote"]
     );
-    assert_eq!(ids(&["--until", "86400", "--type", "note/html"]), ["quote"]);
     assert_eq!(
-        ids(&["--until", "86400", "--stream", "night"]),
+        ids(&["--until", "@86400", "--type", "note/html"]),
+        ["quote"]
+    );
+    assert_eq!(
+        ids(&["--until", "@86400", "--stream", "night"]),
         ["formula", "quote"]
     );
     // `night` lies in `heart`, which lies in `health`.
-    let of = |stream: &str| ids(&["--until", "86400", "--stream", stream]);
+    let of = |stream: &str| ids(&["--until", "@86400", "--stream", stream]);
     assert_eq!(of("heart"), ["formula", "number", "quote"]);
     assert_eq!(of("health"), ["formula", "number", "quote"]);
     assert_eq!(of("diary"), Vec::<String>::new());
@@ -94,7 +97,14 @@ fn what_makes_no_sense_is_refused() {
         "there is no stream",
     );
     refused(
-        &["--user", "alice", "--collection", "profile", "--since", "1"],
+        &[
+            "--user",
+            "alice",
+            "--collection",
+            "profile",
+            "--since",
+            "@1",
+        ],
         "--since",
     );
     refused(
@@ -108,7 +118,10 @@ fn what_makes_no_sense_is_refused() {
         ],
         "--stream",
     );
-    refused(&["--user", "alice", "--since", "yesterday"], "2026-11-24");
+    for moment in ["yesterday", "20990101", "1780000000000", "-3000"] {
+        refused(&["--user", "alice", "--since", moment], "a year (2026)");
+        refused(&["--user", "alice", "--until", moment], "@1780000000");
+    }
     fs::write(stage.at("there"), "x").unwrap();
     refused(&["--user", "alice", "--out", "there"], "exists");
     assert_eq!(fs::read(stage.at("there")).unwrap(), b"x");
@@ -125,7 +138,7 @@ fn cells_are_what_the_records_say_and_no_formulas() {
         "--user",
         "alice",
         "--until",
-        "86400",
+        "@86400",
         "--format",
         "csv",
         "--out",

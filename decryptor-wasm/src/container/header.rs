@@ -3,7 +3,7 @@
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 
-use super::{MAX_CHUNK, TAG_LEN};
+use super::MAX_CHUNK;
 use crate::{Error, Result};
 
 /// The first bytes of every sealed file.
@@ -98,16 +98,4 @@ impl Header {
         }
         Ok(header)
     }
-}
-
-/// Whether a sealed file's header and first frame are there in full, so that a failure to open it does not come from a cut.
-pub fn first_frame_is_whole(stored: &[u8]) -> bool {
-    let Ok(Some((_, start))) = Header::read(stored) else {
-        return false;
-    };
-    let Some(Ok(length)) = stored.get(start..start + 4).map(<[u8; 4]>::try_from) else {
-        return false;
-    };
-    let length = u32::from_be_bytes(length) as usize;
-    length > TAG_LEN && stored.len() >= start + 4 + length
 }

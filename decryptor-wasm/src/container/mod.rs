@@ -2,11 +2,13 @@
 
 mod decoder;
 mod encoder;
+mod first;
 mod header;
 
 pub use decoder::FrameDecoder;
 pub use encoder::{Encoder, FrameSealer};
-pub use header::{CHUNK, Header, MAGIC, SALT_LEN, first_frame_is_whole};
+pub use first::FirstFrame;
+pub use header::{CHUNK, Header, MAGIC, SALT_LEN};
 
 /// Bytes that sealing adds to a frame: the GCM tag.
 pub const TAG_LEN: usize = 16;

@@ -58,10 +58,7 @@ impl Envelope {
             recipients: Some(list),
             ..self.json.clone()
         };
-        Ok(Envelope {
-            mode: self.mode,
-            json,
-        })
+        Ok(Envelope::new(self.mode, json))
     }
 
     /// The same with the moment of the backup, in milliseconds since 1970: for whoever sorts backups without their keys.

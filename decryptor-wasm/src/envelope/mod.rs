@@ -1,25 +1,21 @@
 //! `encryption.json`: how the data key of an archive is had (docs/format.md, "Envelope").
 
 mod change;
+mod unlock;
 
 use base64ct::{Base64, Encoding};
-use pbkdf2::pbkdf2_hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
 use crate::{
-    DataKey, Error, ErrorKind, PrivateKey, PublicKey, RandomSource, Result,
-    container::{CHUNK, first_frame_is_whole},
-    keys::MAX_SCRYPT_MEMORY,
+    DataKey, Error, ErrorKind, PublicKey, RandomSource, Result,
+    container::{CHUNK, FirstFrame},
 };
 
 const ALGORITHM: &str = "AES-256-GCM-CHUNKED";
 const WRAP: &str = "RSA-OAEP-SHA256";
 const MAX_ENVELOPE: usize = 1024 * 1024;
 const MAX_RECIPIENTS: usize = 1000;
-const MAX_ITERATIONS: u32 = 10_000_000;
 /// scrypt as Pryv's reader can still open it (32 MiB cap), at OWASP's equivalent cost.
 const SCRYPT: (u64, u32, u32) = (16384, 8, 5);
 const PBKDF2_ITERATIONS: u32 = 600_000;
@@ -61,6 +57,8 @@ impl Mode {
 pub struct Envelope {
     mode: Mode,
     json: EnvelopeJson,
+    /// What shows whether a key is the right one, where there is no key check.
+    proof: Option<FirstFrame>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -143,7 +141,22 @@ impl Envelope {
                 ));
             }
         }
-        Ok(Envelope { mode, json })
+        Ok(Envelope::new(mode, json))
+    }
+
+    fn new(mode: Mode, json: EnvelopeJson) -> Self {
+        Envelope {
+            mode,
+            json,
+            proof: None,
+        }
+    }
+
+    /// Lets the archive's `manifest.json` (its stored bytes) tell a wrong passphrase where the envelope itself cannot.
+    pub fn proven_by(&mut self, manifest: &[u8]) {
+        if !self.proves_key() {
+            self.proof = FirstFrame::of(manifest);
+        }
     }
 
     /// How the archive is locked.
@@ -169,128 +182,11 @@ impl Envelope {
 
     /// The error for a `manifest.json` (its stored bytes) that did not open with the key of this envelope.
     pub fn manifest_error(&self, error: Error, stored: &[u8]) -> Error {
-        if !self.proves_key() && error.kind() == ErrorKind::Damaged && first_frame_is_whole(stored)
-        {
-            return Error::key(
-                "the passphrase is wrong, or manifest.json is damaged (this archive has no key check to tell which): try the right passphrase, then another copy of the backup",
-            );
+        let whole = || FirstFrame::of(stored).is_some();
+        if !self.proves_key() && error.kind() == ErrorKind::Damaged && whole() {
+            return unlock::wrong_or_damaged();
         }
         error.at("manifest.json")
-    }
-
-    /// The data key of a hybrid archive.
-    pub fn unlock_with_private_key(
-        &self,
-        key: &PrivateKey,
-        random: &mut dyn RandomSource,
-    ) -> Result<DataKey> {
-        if self.mode != Mode::Hybrid {
-            return Err(Error::key(
-                "this archive is locked with a passphrase, not with a key: give the passphrase",
-            ));
-        }
-        let fingerprint = key.public_key().fingerprint()?;
-        let listed = self
-            .recipients()
-            .iter()
-            .find(|r| r.fingerprint == fingerprint);
-        let wrong = || {
-            let known = self
-                .recipients()
-                .iter()
-                .map(|r| r.fingerprint.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
-            let whose = if known.is_empty() {
-                String::new()
-            } else {
-                format!(" (it opens with: {known})")
-            };
-            Error::key(format!(
-                "wrong private key: the archive was not made for the key {fingerprint}{whose}"
-            ))
-        };
-        if listed.is_none() && !self.recipients().is_empty() {
-            return Err(wrong());
-        }
-        let wrapped = listed
-            .map(|r| r.wrapped_key.as_str())
-            .or(self.json.wrapped_key.as_deref())
-            .unwrap_or_default();
-        let wrapped = Base64::decode_vec(wrapped).map_err(|_| {
-            Error::damaged("encryption.json: the wrapped key cannot be read; the file is damaged")
-        })?;
-        let unwrapped = (wrapped.len() == key.size())
-            .then(|| key.unwrap(&wrapped, random))
-            .flatten();
-        match (unwrapped, listed) {
-            (Some(data_key), _) => self.checked(data_key),
-            (None, Some(_)) => Err(Error::damaged(
-                "encryption.json: the archive names this key as a recipient, but its wrapped key does not open; the file is damaged",
-            )),
-            (None, None) => Err(wrong()),
-        }
-    }
-
-    /// The data key of an archive that is locked with a passphrase.
-    pub fn unlock_with_passphrase(&self, passphrase: &str) -> Result<DataKey> {
-        let hostile = |what: &str| {
-            Error::damaged(format!(
-                "encryption.json: {what}; the file is damaged or hostile"
-            ))
-        };
-        let salt = Base64::decode_vec(self.json.salt.as_deref().unwrap_or_default())
-            .map_err(|_| hostile("the salt cannot be read"))?;
-        let mut key = Zeroizing::new([0; 32]);
-        match self.mode {
-            Mode::Hybrid => {
-                return Err(Error::key(
-                    "this archive is locked to a recipient's key: give --private-key with the private key file",
-                ));
-            }
-            _ if !(8..=64).contains(&salt.len()) => {
-                return Err(hostile("the salt has an impossible length"));
-            }
-            Mode::Symmetric => {
-                let (n, r, p) = (
-                    self.json.n.unwrap_or(0),
-                    self.json.r.unwrap_or(0),
-                    self.json.p.unwrap_or(0),
-                );
-                let memory = n.saturating_mul(128).saturating_mul(u64::from(r));
-                if !n.is_power_of_two() || n < 2 || memory > MAX_SCRYPT_MEMORY || p > 16 {
-                    return Err(hostile("the scrypt cost is out of bounds"));
-                }
-                let params = scrypt::Params::new(n.trailing_zeros() as u8, r, p)
-                    .map_err(|_| hostile("the scrypt cost is out of bounds"))?;
-                scrypt::scrypt(passphrase.as_bytes(), &salt, &params, &mut *key)
-                    .map_err(|_| hostile("scrypt failed"))?;
-            }
-            Mode::SymmetricPbkdf2 => {
-                let iterations = self.json.iterations.unwrap_or(0);
-                if iterations == 0 || iterations > MAX_ITERATIONS {
-                    return Err(hostile("the PBKDF2 cost is out of bounds"));
-                }
-                pbkdf2_hmac::<Sha256>(passphrase.as_bytes(), &salt, iterations, &mut *key);
-            }
-        }
-        self.checked(DataKey::from_bytes(*key))
-    }
-
-    fn checked(&self, key: DataKey) -> Result<DataKey> {
-        match &self.json.key_check {
-            Some(check) if *check != Base64::encode_string(&key.check_value()) => {
-                Err(match self.mode {
-                    Mode::Hybrid => Error::damaged(
-                        "encryption.json: the wrapped key is not the key of this archive; the file was changed",
-                    ),
-                    _ => Error::key(
-                        "wrong passphrase for this archive: give it exactly as it was when the backup was made",
-                    ),
-                })
-            }
-            _ => Ok(key),
-        }
     }
 
     /// An envelope that wraps `key` to every recipient.
@@ -319,10 +215,7 @@ impl Envelope {
             recipients: Some(list),
             ..EnvelopeJson::new(Mode::Hybrid, key)
         };
-        Ok(Envelope {
-            mode: Mode::Hybrid,
-            json,
-        })
+        Ok(Envelope::new(Mode::Hybrid, json))
     }
 
     /// An envelope for a passphrase, and the data key that follows from it.
@@ -352,11 +245,7 @@ impl Envelope {
                 json.iterations = Some(PBKDF2_ITERATIONS);
             }
         }
-        let key = Envelope {
-            mode,
-            json: json.clone(),
-        }
-        .unlock_with_passphrase(passphrase)?;
+        let key = Envelope::new(mode, json.clone()).unlock_with_passphrase(passphrase)?;
         let common = EnvelopeJson::new(mode, &key);
         json = EnvelopeJson {
             v: common.v,
@@ -365,7 +254,7 @@ impl Envelope {
             key_check: common.key_check,
             ..json
         };
-        Ok((Envelope { mode, json }, key))
+        Ok((Envelope::new(mode, json), key))
     }
 
     /// The file's bytes.

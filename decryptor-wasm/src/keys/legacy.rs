@@ -2,7 +2,6 @@
 //! `EVP_BytesToKey`). Only read, never written.
 
 use aes::{Aes128, Aes192, Aes256};
-use base64ct::{Base64, Encoding};
 use cbc::{
     Decryptor,
     cipher::{
@@ -13,43 +12,24 @@ use des::TdesEde3;
 use md5::{Digest, Md5};
 use zeroize::Zeroizing;
 
-use crate::{Error, Result};
+use super::private::{unsupported_encryption, wrong_passphrase};
+use crate::Result;
 
-/// Whether a PEM text is such a key.
-pub fn is_legacy(pem: &str) -> bool {
-    pem.contains("DEK-Info:")
-}
-
-/// The key's DER (PKCS#1).
-pub fn decrypt(pem: &str, passphrase: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let (cipher, iv, body) = parse(pem).ok_or_else(|| {
-        Error::key("the private key file is not readable PEM; it is cut or was changed")
-    })?;
-    let passphrase = passphrase.as_bytes();
+/// The key's DER (PKCS#1): `dek_info` names cipher and initialisation vector, `body` is what was encrypted.
+pub fn decrypt(dek_info: &str, body: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let parts = dek_info.split_once(',');
+    let (cipher, iv) = parts
+        .and_then(|(cipher, iv)| Some((cipher, hex(iv)?)))
+        .ok_or_else(super::private::cut)?;
+    let (passphrase, body) = (passphrase.as_bytes(), body.to_vec());
     let plain = match cipher {
         "AES-128-CBC" => open::<Aes128>(passphrase, &iv, body),
         "AES-192-CBC" => open::<Aes192>(passphrase, &iv, body),
         "AES-256-CBC" => open::<Aes256>(passphrase, &iv, body),
         "DES-EDE3-CBC" => open::<TdesEde3>(passphrase, &iv, body),
-        _ => return Err(super::private::unsupported_encryption()),
+        _ => return Err(unsupported_encryption()),
     };
-    plain.ok_or_else(super::private::wrong_passphrase)
-}
-
-/// Cipher name, initialisation vector and encrypted body.
-fn parse(pem: &str) -> Option<(&str, Vec<u8>, Vec<u8>)> {
-    let text = pem.split_once("-----BEGIN RSA PRIVATE KEY-----")?.1;
-    let text = text.split_once("-----END RSA PRIVATE KEY-----")?.0;
-    let mut lines = text.lines().map(str::trim).skip_while(|l| l.is_empty());
-    let mut info = None;
-    for line in lines.by_ref().take_while(|line| !line.is_empty()) {
-        if let Some(value) = line.strip_prefix("DEK-Info:") {
-            info = value.trim().split_once(',');
-        }
-    }
-    let (cipher, iv) = info?;
-    let body: String = lines.collect();
-    Some((cipher, hex(iv)?, Base64::decode_vec(&body).ok()?))
+    plain.ok_or_else(wrong_passphrase)
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

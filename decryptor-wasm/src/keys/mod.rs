@@ -1,10 +1,15 @@
 //! From a private key or a passphrase to the data key, and from there to each file's key.
 
+mod file;
 mod legacy;
+mod passphrase;
 mod private;
 mod public;
 mod random;
+mod text;
 
+pub(crate) use passphrase::spelled;
+pub use passphrase::{Spelling, passphrase_of_file};
 pub(crate) use private::MAX_SCRYPT_MEMORY;
 pub use private::{PrivateKey, private_key_needs_passphrase};
 pub use public::PublicKey;

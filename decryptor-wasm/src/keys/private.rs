@@ -1,23 +1,28 @@
 //! Private keys in the forms that people have them: PKCS#8, PKCS#8 encrypted with a passphrase, PKCS#1; PEM or DER; and the
 //! encrypted PEM of old.
 
+use pkcs8::{
+    EncodePrivateKey, EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef,
+    pkcs5::{self, EncryptionScheme, pbes2},
+};
 use rsa::{
-    pkcs1::DecodeRsaPrivateKey,
-    pkcs8::{
-        DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncryptedPrivateKeyInfoRef,
-        LineEnding, PrivateKeyInfoRef, SecretDocument,
-        pkcs5::{EncryptionScheme, pbes2},
-    },
+    BoxedUint,
+    pkcs1::{RsaPrivateKeyRef, UintRef},
     traits::PublicKeyParts,
 };
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{DataKey, PublicKey, RandomSource, legacy, random::Rng};
+use super::{
+    DataKey, PublicKey, RandomSource,
+    file::{Block, KeyFile, Shape, pkcs8_content},
+    legacy,
+    passphrase::{Spelling, spelled},
+    public,
+    random::Rng,
+};
 use crate::{Error, ErrorKind, Result};
 
-/// Key files are a few kilobytes.
-const MAX_KEY_FILE: usize = 64 * 1024;
 /// Iterations of PBKDF2 that are accepted from a key file.
 const MAX_ITERATIONS: u32 = 10_000_000;
 /// Memory in bytes that scrypt may ask for.
@@ -26,40 +31,39 @@ pub(crate) const MAX_SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
 const ITERATIONS: u32 = 600_000;
 
 /// An RSA private key.
-pub struct PrivateKey(rsa::PrivateKey);
+pub struct PrivateKey {
+    key: rsa::PrivateKey,
+    spelling: Spelling,
+}
 
 impl PrivateKey {
     /// Reads a key file; `passphrase` is used only where the file is encrypted.
     pub fn parse(file: &[u8], passphrase: Option<&str>) -> Result<Self> {
         let form = Form::of(file)?;
-        let key = match &form {
-            Form::Pkcs8(der) => {
-                rsa::PrivateKey::from_pkcs8_der(der.as_bytes()).map_err(|_| not_rsa())?
-            }
-            Form::Pkcs1(der) => {
-                rsa::PrivateKey::from_pkcs1_der(der.as_bytes()).map_err(|_| not_rsa())?
-            }
-            Form::Encrypted(der) => decrypt(der.as_bytes(), passphrase.ok_or_else(locked)?)?,
-            Form::Legacy(pem) => {
-                let der = legacy::decrypt(pem, passphrase.ok_or_else(locked)?)?;
-                rsa::PrivateKey::from_pkcs1_der(&der).map_err(|_| wrong_passphrase())?
-            }
-        };
-        super::public::check_size(key.n().bit_width() as usize)?;
-        Ok(PrivateKey(key))
+        if let Form::Plain(der) = &form {
+            return Ok(PrivateKey::from(rsa_key(der, cut)?));
+        }
+        let passphrase = passphrase.ok_or_else(locked)?;
+        let (key, spelling) = spelled(passphrase, |passphrase| form.decrypt(passphrase))?;
+        Ok(PrivateKey { key, spelling })
+    }
+
+    /// In which spelling the passphrase opened the file.
+    pub fn spelling(&self) -> Spelling {
+        self.spelling
     }
 
     /// A new key of `bits` bits.
     pub fn generate(bits: usize, random: &mut dyn RandomSource) -> Result<Self> {
-        super::public::check_size(bits)?;
+        public::check_size(bits)?;
         rsa::PrivateKey::new(&mut Rng(random), bits)
-            .map(PrivateKey)
+            .map(PrivateKey::from)
             .map_err(|e| Error::new(ErrorKind::Failed, format!("no key could be generated: {e}")))
     }
 
     /// The public half.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.to_public_key())
+        PublicKey(self.key.to_public_key())
     }
 
     /// The key as a PKCS#8 PEM; with a passphrase as encrypted PKCS#8 (PBES2: PBKDF2-HMAC-SHA256, AES-256-CBC), which openssl reads.
@@ -70,14 +74,14 @@ impl PrivateKey {
     ) -> Result<Zeroizing<String>> {
         let failed = |_| Error::new(ErrorKind::Failed, "the key could not be written as PKCS#8");
         let Some(passphrase) = passphrase else {
-            return self.0.to_pkcs8_pem(LineEnding::LF).map_err(failed);
+            return self.key.to_pkcs8_pem(LineEnding::LF).map_err(failed);
         };
         let (mut salt, mut iv) = ([0; 16], [0; 16]);
         random.fill(&mut salt)?;
         random.fill(&mut iv)?;
         let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, iv)
             .map_err(|_| Error::new(ErrorKind::Failed, "the key could not be encrypted"))?;
-        let der = self.0.to_pkcs8_der().map_err(failed)?;
+        let der = self.key.to_pkcs8_der().map_err(failed)?;
         let info = PrivateKeyInfoRef::try_from(der.as_bytes()).map_err(failed)?;
         let sealed = info
             .encrypt_with_params(parameters, passphrase.as_bytes())
@@ -90,7 +94,7 @@ impl PrivateKey {
     /// Unwraps a data key: RSA-OAEP with SHA-256 and MGF1-SHA-256 (RFC 8017), blinded with `random`.
     pub(crate) fn unwrap(&self, wrapped: &[u8], random: &mut dyn RandomSource) -> Option<DataKey> {
         let bytes = Zeroizing::new(
-            self.0
+            self.key
                 .oaep_decrypt_with_rng::<Sha256, _>(&mut Rng(random), wrapped)
                 .ok()?,
         );
@@ -101,72 +105,142 @@ impl PrivateKey {
 
     /// Bytes of the modulus.
     pub(crate) fn size(&self) -> usize {
-        self.0.size()
+        self.key.size()
     }
 }
 
-/// Whether a key file is encrypted with a passphrase of its own.
-pub fn private_key_needs_passphrase(file: &[u8]) -> bool {
-    matches!(Form::of(file), Ok(Form::Encrypted(_) | Form::Legacy(_)))
+impl From<rsa::PrivateKey> for PrivateKey {
+    fn from(key: rsa::PrivateKey) -> Self {
+        let spelling = Spelling::AsGiven;
+        PrivateKey { key, spelling }
+    }
+}
+
+/// Whether a key file is encrypted with a passphrase of its own; an error where it is no private key.
+pub fn private_key_needs_passphrase(file: &[u8]) -> Result<bool> {
+    Form::of(file).map(|form| !matches!(form, Form::Plain(_)))
 }
 
 enum Form {
-    Pkcs8(SecretDocument),
-    Pkcs1(SecretDocument),
-    Encrypted(SecretDocument),
-    /// PEM text; see [`legacy`].
-    Legacy(Zeroizing<String>),
+    /// PKCS#8 or PKCS#1.
+    Plain(Zeroizing<Vec<u8>>),
+    /// Encrypted PKCS#8.
+    Encrypted(Zeroizing<Vec<u8>>),
+    /// See [`legacy`].
+    Legacy {
+        dek_info: String,
+        body: Zeroizing<Vec<u8>>,
+    },
 }
 
 impl Form {
     fn of(file: &[u8]) -> Result<Form> {
-        if file.len() > MAX_KEY_FILE {
-            return Err(Error::key(
-                "this file is too large to be a private key; give the .pem file that holds the key",
-            ));
-        }
-        match std::str::from_utf8(file)
-            .ok()
-            .filter(|text| text.contains("-----BEGIN "))
-        {
-            Some(pem) => Form::of_pem(pem),
-            None => Form::of_der(file),
+        match KeyFile::read(file)? {
+            KeyFile::Pem(blocks) => Form::of_pem(blocks),
+            KeyFile::Der(der) => match Shape::of(&der) {
+                Shape::Other if file.starts_with(b"ssh-rsa ") => Err(public_given()),
+                shape => Form::of_der(der, shape),
+            },
         }
     }
 
-    fn of_pem(pem: &str) -> Result<Form> {
-        if legacy::is_legacy(pem) {
-            return Ok(Form::Legacy(Zeroizing::new(pem.to_owned())));
-        }
-        let start = pem.find("-----BEGIN ").unwrap_or_default();
-        let (label, der) = SecretDocument::from_pem(pem[start..].trim_end()).map_err(|_| {
-            Error::key("the private key file is not readable PEM; it is cut or was changed")
-        })?;
-        match label {
-            "PRIVATE KEY" => Ok(Form::Pkcs8(der)),
-            "RSA PRIVATE KEY" => Ok(Form::Pkcs1(der)),
-            "ENCRYPTED PRIVATE KEY" => Ok(Form::Encrypted(der)),
-            "PUBLIC KEY" | "RSA PUBLIC KEY" | "CERTIFICATE" => Err(public_given()),
-            other => Err(Error::key(format!(
-                "a file that holds {other} is not an RSA private key; give the recipient's private key"
-            ))),
+    /// The first block that is a private key of RSA counts, wherever it stands.
+    fn of_pem(mut blocks: Vec<Block>) -> Result<Form> {
+        let ours = ["PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
+        let found = blocks.iter().position(|b| ours.contains(&b.label.as_str()));
+        let Some(found) = found else {
+            return Err(instead(&blocks));
+        };
+        let block = blocks.swap_remove(found);
+        let content = block.content.ok_or_else(cut)?;
+        match (block.dek_info, Shape::of(&content)) {
+            (Some(dek_info), _) => Ok(Form::Legacy {
+                dek_info,
+                body: content,
+            }),
+            (None, Shape::Other) => Err(cut()),
+            (None, shape) => Form::of_der(content, shape),
         }
     }
 
-    fn of_der(der: &[u8]) -> Result<Form> {
-        let document = || SecretDocument::try_from(der).map_err(|_| not_rsa());
-        if EncryptedPrivateKeyInfoRef::try_from(der).is_ok() {
-            Ok(Form::Encrypted(document()?))
-        } else if rsa::PrivateKey::from_pkcs8_der(der).is_ok() {
-            Ok(Form::Pkcs8(document()?))
-        } else if rsa::PrivateKey::from_pkcs1_der(der).is_ok() {
-            Ok(Form::Pkcs1(document()?))
-        } else if rsa::PublicKey::from_public_key_der(der).is_ok() {
-            Err(public_given())
-        } else {
-            Err(not_rsa())
+    fn of_der(der: Zeroizing<Vec<u8>>, shape: Shape) -> Result<Form> {
+        match shape {
+            Shape::Pkcs8 | Shape::Pkcs1 => Ok(Form::Plain(der)),
+            Shape::Encrypted => Ok(Form::Encrypted(der)),
+            Shape::Public | Shape::PublicPkcs1 => Err(public_given()),
+            Shape::Certificate => Err(certificate_given()),
+            Shape::Pkcs12 => Err(Error::key(
+                "this is a PKCS#12 file (.p12, .pfx), not a private key; take the key out once with: openssl pkcs12 -in FILE -nocerts -out KEY.pem, then use KEY.pem",
+            )),
+            Shape::Other => Err(not_rsa()),
         }
     }
+
+    fn decrypt(&self, passphrase: &str) -> Result<rsa::PrivateKey> {
+        match self {
+            Form::Plain(der) => rsa_key(der, cut),
+            Form::Encrypted(der) => decrypt(der, passphrase),
+            Form::Legacy { dek_info, body } => {
+                let der = legacy::decrypt(dek_info, body, passphrase)?;
+                rsa_key(&der, wrong_passphrase)
+            }
+        }
+    }
+}
+
+/// The error for a text that holds other things than a private key of RSA.
+fn instead(blocks: &[Block]) -> Error {
+    let labels: Vec<&str> = blocks.iter().map(|block| block.label.as_str()).collect();
+    match labels.as_slice() {
+        [] => cut(),
+        _ if labels.contains(&"OPENSSH PRIVATE KEY") => Error::key(
+            "this is a private key as OpenSSH keeps it; convert a copy of it once with: ssh-keygen -p -m PEM -f COPY, then use the copy",
+        ),
+        _ if labels.iter().any(|label| label.ends_with("PUBLIC KEY")) => public_given(),
+        _ if labels.contains(&"CERTIFICATE") => certificate_given(),
+        [first, ..] => Error::key(format!(
+            "a file that holds {first} is not an RSA private key; give the recipient's private key"
+        )),
+    }
+}
+
+/// The key in PKCS#8 or PKCS#1. `garbled` says what it means that it is neither.
+fn rsa_key(der: &[u8], garbled: fn() -> Error) -> Result<rsa::PrivateKey> {
+    let content = match Shape::of(der) {
+        Shape::Pkcs8 => pkcs8_content(der).ok_or_else(not_rsa)?,
+        Shape::Pkcs1 => der,
+        _ => return Err(garbled()),
+    };
+    let parts = RsaPrivateKeyRef::try_from(content).map_err(|_| garbled())?;
+    public::check(&parts.modulus, &parts.public_exponent)?;
+    // Twice, because primes of very different sizes need wider arithmetic.
+    components(&parts)
+        .and_then(|(n, e, d, primes)| rsa::PrivateKey::from_components(n, e, d, primes).ok())
+        .or_else(|| {
+            let (n, e, d, primes) = components(&parts)?;
+            rsa::PrivateKey::from_components_with_wide_primes(n, e, d, primes).ok()
+        })
+        .ok_or_else(garbled)
+}
+
+/// Modulus, exponents and primes, of which there may be more than two, or none: they follow from the rest.
+fn components(
+    parts: &RsaPrivateKeyRef<'_>,
+) -> Option<(BoxedUint, BoxedUint, BoxedUint, Vec<BoxedUint>)> {
+    let bits = u32::try_from(parts.modulus.as_bytes().len()).ok()? * 8;
+    let number = |part: &UintRef<'_>| BoxedUint::from_be_slice(part.as_bytes(), bits).ok();
+    let others = parts.other_prime_infos.iter().flatten();
+    let primes = [&parts.prime1, &parts.prime2]
+        .into_iter()
+        .chain(others.map(|other| &other.prime))
+        .filter(|prime| prime.as_bytes() != [0])
+        .map(number);
+    Some((
+        number(&parts.modulus)?,
+        number(&parts.public_exponent)?,
+        number(&parts.private_exponent)?,
+        primes.collect::<Option<_>>()?,
+    ))
 }
 
 fn decrypt(der: &[u8], passphrase: &str) -> Result<rsa::PrivateKey> {
@@ -174,8 +248,14 @@ fn decrypt(der: &[u8], passphrase: &str) -> Result<rsa::PrivateKey> {
     check_cost(&info.encryption_algorithm)?;
     let plain = info
         .decrypt(passphrase.as_bytes())
-        .map_err(|_| wrong_passphrase())?;
-    rsa::PrivateKey::from_pkcs8_der(plain.as_bytes()).map_err(|_| wrong_passphrase())
+        .map_err(|error| match error {
+            pkcs8::Error::EncryptedPrivateKey(
+                pkcs5::Error::UnsupportedAlgorithm { .. }
+                | pkcs5::Error::AlgorithmParametersInvalid { .. },
+            ) => unsupported_encryption(),
+            _ => wrong_passphrase(),
+        })?;
+    rsa_key(plain.as_bytes(), wrong_passphrase)
 }
 
 fn locked() -> Error {
@@ -222,6 +302,16 @@ pub(super) fn unsupported_encryption() -> Error {
 
 fn public_given() -> Error {
     Error::key("this is a public key; give the private key that belongs to it")
+}
+
+fn certificate_given() -> Error {
+    Error::key(
+        "this is a certificate, in which there is only a public key; give the private key that belongs to it",
+    )
+}
+
+pub(super) fn cut() -> Error {
+    Error::key("the private key file is not readable; it is cut or was changed")
 }
 
 fn not_rsa() -> Error {

@@ -2,43 +2,75 @@
 
 use std::fmt::Write;
 
+use pkcs8::{EncodePublicKey, LineEnding};
 use rsa::{
-    pkcs1::DecodeRsaPublicKey,
-    pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding},
-    traits::PublicKeyParts,
+    BoxedUint,
+    pkcs1::{RsaPublicKeyRef, UintRef},
 };
 use sha2::{Digest, Sha256};
 
-use super::{DataKey, RandomSource, random::Rng};
+use super::{
+    DataKey, RandomSource,
+    file::{KeyFile, Shape, certificate_content, spki_content},
+    random::Rng,
+};
 use crate::{Error, ErrorKind, Result};
+
+/// The largest public exponent that private keys are opened with.
+const MAX_EXPONENT: u64 = rsa::PublicKey::MAX_PUB_EXPONENT;
 
 /// An RSA public key.
 #[derive(Clone)]
 pub struct PublicKey(pub(super) rsa::PublicKey);
 
 impl PublicKey {
-    /// Reads a public key: SubjectPublicKeyInfo or PKCS#1, PEM or DER.
+    /// Reads a public key: SubjectPublicKeyInfo, PKCS#1 or that of a certificate, PEM or DER. The first in a text counts.
     pub fn parse(file: &[u8]) -> Result<Self> {
-        let text = std::str::from_utf8(file).unwrap_or_default();
-        if text.contains("PRIVATE KEY-----") {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "this is a private key; give the recipient's public key (and keep the private key away from this machine)",
-            ));
-        }
-        let key = rsa::PublicKey::from_public_key_pem(text.trim())
-            .ok()
-            .or_else(|| rsa::PublicKey::from_pkcs1_pem(text.trim()).ok())
-            .or_else(|| rsa::PublicKey::from_public_key_der(file).ok())
-            .or_else(|| rsa::PublicKey::from_pkcs1_der(file).ok())
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Usage,
-                    "this file is not an RSA public key (PEM or DER)",
-                )
-            })?;
-        check_size(key.n().bit_width() as usize)?;
-        Ok(PublicKey(key))
+        PublicKey::found(file).map(|(key, _)| key)
+    }
+
+    /// The same, and whether it was taken out of a certificate.
+    pub fn found(file: &[u8]) -> Result<(Self, bool)> {
+        let der = match KeyFile::read(file).map_err(usage)? {
+            KeyFile::Der(der) => der,
+            KeyFile::Pem(blocks) => {
+                if blocks.iter().any(|b| b.label.ends_with("PRIVATE KEY")) {
+                    return Err(private_given());
+                }
+                let first = |of: &[&str]| {
+                    let found = blocks.iter().find(|b| of.contains(&b.label.as_str()));
+                    found.map(|block| block.content.clone())
+                };
+                first(&["PUBLIC KEY", "RSA PUBLIC KEY"])
+                    .or_else(|| first(&["CERTIFICATE", "X509 CERTIFICATE"]))
+                    .ok_or_else(|| not_public(blocks.first().map(|b| b.label.as_str())))?
+                    .ok_or_else(|| {
+                        usage("the public key file is not readable; it is cut or was changed")
+                    })?
+            }
+        };
+        let shape = Shape::of(&der);
+        let content = match shape {
+            Shape::Public => spki_content(&der),
+            Shape::PublicPkcs1 => Some(der.as_slice()),
+            Shape::Certificate => certificate_content(&der),
+            Shape::Pkcs8 | Shape::Pkcs1 | Shape::Encrypted | Shape::Pkcs12 => {
+                return Err(private_given());
+            }
+            Shape::Other if file.starts_with(b"ssh-rsa ") => {
+                return Err(usage(
+                    "this is a public key as SSH writes it; convert it once with: ssh-keygen -e -m PKCS8 -f FILE > KEY.pub.pem, then use KEY.pub.pem",
+                ));
+            }
+            Shape::Other => None,
+        };
+        let parts = content.and_then(|der| RsaPublicKeyRef::try_from(der).ok());
+        let parts = parts.ok_or_else(|| not_public(None))?;
+        check(&parts.modulus, &parts.public_exponent)?;
+        let number = |part: &UintRef<'_>| BoxedUint::from_be_slice_vartime(part.as_bytes());
+        rsa::PublicKey::new(number(&parts.modulus), number(&parts.public_exponent))
+            .map(|key| (PublicKey(key), shape == Shape::Certificate))
+            .map_err(|_| not_public(None))
     }
 
     /// Hex SHA-256 of the SubjectPublicKeyInfo (DER): what `openssl pkey -pubin -outform DER | sha256sum` prints.
@@ -76,6 +108,21 @@ fn unwritable() -> Error {
     Error::new(ErrorKind::Failed, "the public key could not be written")
 }
 
+/// Refuses what no reader opens: the public half of a key must not be taken when its private half is not.
+pub(super) fn check(modulus: &UintRef<'_>, exponent: &UintRef<'_>) -> Result<()> {
+    let first = modulus.as_bytes().first().copied().unwrap_or(0);
+    check_size(modulus.as_bytes().len() * 8 - first.leading_zeros() as usize)?;
+    let value = exponent.as_bytes().iter().try_fold(0_u64, |value, byte| {
+        value.checked_mul(256)?.checked_add(u64::from(*byte))
+    });
+    match value {
+        Some(value) if value % 2 == 1 && (3..=MAX_EXPONENT).contains(&value) => Ok(()),
+        _ => Err(Error::key(format!(
+            "an RSA key with such a public exponent is not accepted; it must be an odd number from 3 to {MAX_EXPONENT} (usual: 65537)"
+        ))),
+    }
+}
+
 pub(super) fn check_size(bits: usize) -> Result<()> {
     if (2048..=8192).contains(&bits) {
         Ok(())
@@ -84,4 +131,21 @@ pub(super) fn check_size(bits: usize) -> Result<()> {
             "an RSA key of {bits} bits is not accepted; it must have 2048 to 8192"
         )))
     }
+}
+
+fn usage(what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Usage, what.to_string())
+}
+
+fn private_given() -> Error {
+    usage(
+        "this is a private key; give the recipient's public key (and keep the private key away from this machine)",
+    )
+}
+
+fn not_public(label: Option<&str>) -> Error {
+    usage(match label {
+        Some(label) => format!("a file that holds {label} is not an RSA public key (PEM or DER)"),
+        None => "this file is not an RSA public key (PEM or DER)".to_owned(),
+    })
 }

@@ -1,6 +1,7 @@
 //! The command line: one definition per flag; parsing and printing only.
 
 mod moment;
+mod restoring;
 mod tools;
 mod trust;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use restoring::{IntegrityArg, RestoreArgs};
 pub use tools::{
     ConsolidateArgs, ExtractArgs, FormatArg, KeepArgs, PruneArgs, RekeyArgs, VerifyArgs,
 };
@@ -101,7 +103,7 @@ pub struct PrivateKeyArgs {
     #[arg(long, value_name = "FILE")]
     pub private_key: Vec<PathBuf>,
     /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
-    #[arg(long, value_name = "PASSPHRASE")]
+    #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase)]
     pub private_key_passphrase: Vec<String>,
 }
 
@@ -111,7 +113,7 @@ pub struct KeyArgs {
     #[command(flatten)]
     pub private: PrivateKeyArgs,
     /// Passphrase of the backup, also several times; better: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
-    #[arg(long, value_name = "PASSPHRASE", conflicts_with = "passphrase_file")]
+    #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, conflicts_with = "passphrase_file")]
     pub passphrase: Vec<String>,
     /// The same, from a file.
     #[arg(long, value_name = "FILE")]
@@ -245,6 +247,13 @@ impl ExpectArgs {
     }
 }
 
+fn passphrase(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("the passphrase is empty".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
 fn archive_id(text: &str) -> Result<String, String> {
     if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         Ok(text.to_owned())
@@ -284,7 +293,7 @@ pub struct BackupArgs {
     #[arg(long, value_name = "PEM", conflicts_with_all = ["encrypt_passphrase", "passphrase_file"])]
     pub recipient_pubkey: Vec<PathBuf>,
     /// Encrypt with a passphrase: asked for when none is given here; or PRYV_BACKUP_PASSPHRASE, or --passphrase-file.
-    #[arg(long, value_name = "PASSPHRASE", conflicts_with = "passphrase_file")]
+    #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, conflicts_with = "passphrase_file")]
     pub encrypt_passphrase: Option<Option<String>>,
     /// Encrypt with the passphrase in this file.
     #[arg(long, value_name = "FILE")]
@@ -330,94 +339,4 @@ pub struct BackupArgs {
     pub restore: Option<PathBuf>,
     #[command(flatten)]
     pub restoring: RestoreArgs,
-}
-
-/// How a backup is restored.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "With --restore")]
-pub struct RestoreArgs {
-    /// Private key (PEM or DER) that opens the backup; may be given several times: each run of a chain is tried with each.
-    #[arg(long, value_name = "FILE", requires = "restore")]
-    pub private_key: Vec<PathBuf>,
-    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
-    #[arg(long, value_name = "PASSPHRASE", requires = "restore")]
-    pub private_key_passphrase: Vec<String>,
-    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, --passphrase-file, or wait to be asked.
-    #[arg(long, value_name = "PASSPHRASE", requires = "restore")]
-    pub decrypt_passphrase: Vec<String>,
-    /// Replace users that are there.
-    #[arg(long, requires = "restore")]
-    pub overwrite: bool,
-    /// Leave out users who clash with others, and restore the rest.
-    #[arg(long, requires = "restore")]
-    pub skip_conflicts: bool,
-    /// Check the hashes of events, accesses and attachments before a user is made to stand.
-    #[arg(long, requires = "restore")]
-    pub verify_integrity: bool,
-    /// Whether a record that never matched its hash, in a backup proven intact, fails its user; strict checks the hashes too.
-    #[arg(long, value_enum, default_value_t = IntegrityArg::Normal, requires = "restore")]
-    pub integrity: IntegrityArg,
-    /// Remove the backup when every user of it was restored, and the platform gave back what it holds.
-    #[arg(long, requires = "restore", conflicts_with = "move_on_success")]
-    pub delete_on_success: bool,
-    /// Move the backup there when every user of it was restored, and the platform gave back what it holds.
-    #[arg(long, value_name = "PATH", requires = "restore")]
-    pub move_on_success: Option<PathBuf>,
-    /// Verify the backup, restore nothing.
-    #[arg(long, requires = "restore")]
-    pub verify_only: bool,
-    /// Restore a user under another name; may be given several times.
-    #[arg(long, value_name = "OLD=NEW", requires = "restore", value_parser = renaming)]
-    pub remap_user: Vec<(String, String)>,
-    /// Leave the platform's own database alone.
-    #[arg(long, requires = "restore")]
-    pub skip_platform: bool,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
-    #[arg(long, value_name = "RUN", requires = "restore", value_parser = clap::value_parser!(u32).range(1..))]
-    pub at: Option<u32>,
-    #[command(flatten)]
-    pub expect: ExpectArgs,
-}
-
-impl RestoreArgs {
-    /// Whether the backup goes away when all is well.
-    pub fn disposes(&self) -> bool {
-        self.delete_on_success || self.move_on_success.is_some()
-    }
-
-    /// Whether hashes are checked.
-    pub fn verifies(&self) -> bool {
-        self.verify_integrity || self.integrity == IntegrityArg::Strict
-    }
-
-    /// Whether what the platform gives back is compared with what the backup holds: when that is asked for, and whenever the
-    /// backup is not to stay.
-    pub fn compares(&self) -> bool {
-        self.verifies() || self.disposes()
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum IntegrityArg {
-    Normal,
-    Strict,
-}
-
-/// As Pryv.io has them.
-fn is_username(text: &str) -> bool {
-    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let (first, last) = (text.bytes().next(), text.bytes().last());
-    first.is_some_and(fine)
-        && last.is_some_and(fine)
-        && text.bytes().all(|byte| fine(byte) || byte == b'-')
-}
-
-fn renaming(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((_, new)) if !is_username(new) => Err(format!(
-            "{new:?} is no username: lower-case letters, digits and hyphens between them"
-        )),
-        Some((old, new)) if !old.is_empty() => Ok((old.to_owned(), new.to_owned())),
-        _ => Err("write OLD=NEW".to_owned()),
-    }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, TrustArgs, archive_id, moment::moment, trust::age,
+    ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, TrustArgs, archive_id, moment::moment, passphrase,
+    trust::age,
 };
 
 #[derive(Debug, Args)]
@@ -45,7 +46,7 @@ pub struct ExtractArgs {
     /// events, streams, accesses, profile, webhooks, account, audit, series; or platform/keys and the like.
     #[arg(long, short = 'c', default_value = "events")]
     pub collection: String,
-    /// From this moment on: seconds since 1970, a date, or date and time (UTC unless it says otherwise).
+    /// From this moment on: a year, a date, date and time (UTC unless it says otherwise), or @seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     pub since: Option<f64>,
     /// Before this moment.
@@ -116,6 +117,7 @@ pub struct ConsolidateArgs {
     #[arg(
         long,
         value_name = "PASSPHRASE",
+        value_parser = passphrase,
         conflicts_with = "encrypt_passphrase_file"
     )]
     pub encrypt_passphrase: Option<Option<String>>,

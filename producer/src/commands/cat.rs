@@ -6,7 +6,7 @@ use decryptor_wasm::{Error, ErrorKind as Kind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{open, print_json_beside};
+use super::{open, print_json_beside, secrets::Secrets};
 use crate::{
     archive::read::{Choice, Folder},
     cli::CatArgs,
@@ -33,7 +33,7 @@ pub fn run(args: &CatArgs) -> Result<u8, Failure> {
         expect_id: args.expect.id(),
         ..Choice::new(&demands)
     };
-    let archive = open(&args.dir, choice, &args.key)?;
+    let archive = open(&args.dir, choice, &Secrets::new(&args.key))?;
     let mut closed = false;
     let (mut bytes, mut digest) = (0, args.json.then(Sha256::new));
     let mut print = |piece: &[u8]| {

@@ -7,9 +7,8 @@ use std::{
 };
 
 use decryptor_wasm::PrivateKey;
-use zeroize::Zeroizing;
 
-use super::{ask_twice, read_passphrase};
+use super::passphrases::{New, Secret};
 use crate::answer;
 use crate::{archive::SystemRandom, cli::KeygenArgs, failure::Failure};
 
@@ -43,14 +42,15 @@ pub fn run(args: &KeygenArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn passphrase(args: &KeygenArgs) -> Result<Option<Zeroizing<String>>, Failure> {
-    if let Some(file) = &args.passphrase_file {
-        return read_passphrase(file).map(Some);
-    }
-    if !args.passphrase {
-        return Ok(None);
-    }
-    ask_twice("Passphrase for the private key: ").map(Some)
+fn passphrase(args: &KeygenArgs) -> Result<Option<Secret>, Failure> {
+    let new = New {
+        flag: args.passphrase.then_some(None),
+        file: args.passphrase_file.as_deref(),
+        variable: None,
+        question: "Passphrase for the private key: ",
+        quiet: false,
+    };
+    Ok(new.take()?)
 }
 
 fn public_path(private: &Path) -> PathBuf {

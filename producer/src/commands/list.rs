@@ -12,14 +12,18 @@ use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{expected, open, print_json, secrets, warn};
+use super::{
+    expected, open, print_json,
+    secrets::{self, Secrets},
+    warn,
+};
 use crate::{answer, note};
 use crate::{
     archive::{
         read::{Archive, Choice, Folder, links, lost_index, mixed_runs},
         sha256_hex,
     },
-    cli::{KeyArgs, LookArgs},
+    cli::LookArgs,
     failure::Failure,
     report::{count, printable},
 };
@@ -64,8 +68,9 @@ struct Inside {
 
 /// Shows the archive in a folder, or all archives in the folders there.
 pub fn run(args: &LookArgs) -> Result<u8, Failure> {
+    let mut secrets = Secrets::new(&args.key);
     if args.dir.join("manifest.json").exists() || !args.dir.is_dir() {
-        let (listed, code) = look(&args.dir, args)?;
+        let (listed, code) = look(&args.dir, args, &secrets)?;
         show(&[listed], args.json)?;
         return Ok(code);
     }
@@ -88,7 +93,8 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
     }
     let (mut all, mut worst) = (Vec::new(), 0);
     for folder in &folders {
-        match look(folder, args) {
+        secrets.forget_asked();
+        match look(folder, args, &secrets) {
             Ok((listed, code)) => {
                 all.push(listed);
                 worst = worst.max(code);
@@ -106,7 +112,7 @@ pub fn run(args: &LookArgs) -> Result<u8, Failure> {
     Ok(worst)
 }
 
-fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
+fn look(dir: &Path, args: &LookArgs, secrets: &Secrets<'_>) -> Result<(Listed, u8), Failure> {
     let folder = Folder::new(dir);
     let files = folder.list()?;
     if let (Some(lost), false) = (lost_index(&folder)?, args.at == Some(1)) {
@@ -139,7 +145,7 @@ fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
         lines: links.iter().flat_map(Links::lines).collect(),
         inside: None,
     };
-    if sealed && !can_open(&args.key) {
+    if sealed && !secrets::given(&args.key) {
         listed.archive_id = match newest {
             Some(run) => run.archive_id.clone(),
             None => sha256_hex(&folder.read("manifest.json")?),
@@ -147,7 +153,7 @@ fn look(dir: &Path, args: &LookArgs) -> Result<(Listed, u8), Failure> {
         expected(&listed.archive_id, &args.expect)?;
         return Ok((listed, 0));
     }
-    let archive = open(dir, choice(args, &demands), &args.key)?;
+    let archive = open(dir, choice(args, &demands), secrets)?;
     listed.archive_id.clone_from(&archive.id);
     listed.inside = Some(inside(&archive));
     Ok((listed, warn(&archive)))
@@ -161,10 +167,6 @@ pub(super) fn choice<'a>(args: &'a LookArgs, demands: &'a Demands) -> Choice<'a>
         expect_id: args.expect.id(),
         demands,
     }
-}
-
-fn can_open(key: &KeyArgs) -> bool {
-    secrets::given(key)
 }
 
 fn inside(archive: &Archive) -> Inside {

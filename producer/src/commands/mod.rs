@@ -8,6 +8,7 @@ pub mod diff;
 pub mod extract;
 pub mod keygen;
 pub mod list;
+mod passphrases;
 pub mod prune;
 pub mod rekey;
 pub mod restore;
@@ -16,11 +17,10 @@ pub mod secrets;
 pub mod stats;
 pub mod verify;
 
-use std::{env, fs::File, io::IsTerminal, path::Path};
+use std::{env, fs::File, path::Path};
 
 use decryptor_wasm::{Error, PublicKey, plan::Severity, signature::Demands};
 use rustix::fs::{FlockOperation, flock};
-use zeroize::Zeroizing;
 
 use self::secrets::Secrets;
 use crate::{answer, note};
@@ -33,8 +33,7 @@ use crate::{
 };
 
 /// Opens an archive or the state of a chain, the whole of it or what concerns one user.
-fn open(dir: &Path, choice: Choice<'_>, key: &KeyArgs) -> Result<Archive, Failure> {
-    let secrets = Secrets::new(key);
+fn open(dir: &Path, choice: Choice<'_>, secrets: &Secrets<'_>) -> Result<Archive, Failure> {
     Ok(Archive::open(Folder::new(dir), choice, |envelope| {
         secrets.unlock(envelope)
     })?)
@@ -106,11 +105,20 @@ fn print_json_beside<T: serde::Serialize>(value: &T, taken: bool) -> Result<(), 
 }
 
 /// A recipient's public key.
-fn public_key(path: &Path) -> Result<PublicKey, Failure> {
-    PublicKey::parse(&read(path)?).map_err(|e| Failure {
+fn public_key(path: &Path, quiet: bool) -> Result<PublicKey, Failure> {
+    let failed = |e: Error| Failure {
         code: e.kind().exit_code(),
         message: format!("{}: {e}", path.display()),
-    })
+    };
+    let (key, certified) = PublicKey::found(&read(path)?).map_err(failed)?;
+    if certified && !quiet {
+        note!(
+            "note: {} is a certificate; the public key in it was taken, whose fingerprint is {}",
+            path.display(),
+            key.fingerprint()?
+        );
+    }
+    Ok(key)
 }
 
 /// Locks a folder against other runs; the lock goes with the process, however that ends. `what` is at work there.
@@ -131,41 +139,4 @@ fn lock(folder: &Path, what: &str) -> Result<File, Failure> {
 /// Reads a small file, naming it in the failure.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
-}
-
-/// The first line of a passphrase file.
-fn read_passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    first_line(&Zeroizing::new(read(path)?)).ok_or_else(|| {
-        Failure::usage(format!(
-            "{}: its first line, the passphrase, is empty or not UTF-8 text",
-            path.display()
-        ))
-    })
-}
-
-/// The first line of `bytes`, unless it is empty or no text.
-fn first_line(bytes: &[u8]) -> Option<Zeroizing<String>> {
-    let line = std::str::from_utf8(bytes).ok()?.lines().next()?;
-    (!line.is_empty()).then(|| Zeroizing::new(line.to_owned()))
-}
-
-/// Asks for a new passphrase on the terminal, without showing it.
-fn ask_twice(question: &str) -> Result<Zeroizing<String>, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "a passphrase is to be asked for, but there is no terminal: use PRYV_BACKUP_PASSPHRASE or --passphrase-file",
-        ));
-    }
-    let ask = |question: &str| {
-        rpassword::prompt_password(question)
-            .map(Zeroizing::new)
-            .map_err(|e| Failure::failed(format!("no passphrase could be read: {e}")))
-    };
-    let first = ask(question)?;
-    if first.is_empty() || *ask("Again: ")? != *first {
-        return Err(Failure::usage(
-            "the two passphrases differ or are empty; nothing was written",
-        ));
-    }
-    Ok(first)
 }

@@ -1,30 +1,36 @@
 //! What the holder of the key gives: on the command line, in the environment, in a file, or when asked.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     env,
-    io::{self, IsTerminal},
     path::Path,
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, ErrorKind, Mode, PrivateKey, Result, private_key_needs_passphrase,
+    DataKey, Envelope, Error, ErrorKind, Mode, PrivateKey, Result, Spelling,
+    private_key_needs_passphrase,
 };
 use zeroize::Zeroizing;
 
+use super::passphrases::{self, Secret};
 use crate::{
     archive::SystemRandom,
     cli::{KeyArgs, PrivateKeyArgs},
-    commands::first_line,
+    note,
 };
 
-type Secret = Zeroizing<String>;
+/// The variable with the passphrase of a backup.
+pub const VARIABLE: &str = "PRYV_BACKUP_PASSPHRASE";
+const KEY_VARIABLE: &str = "PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE";
 
 /// The secrets of one call of the command: what has to be asked for is asked for once, however many runs a chain has. Each run is
 /// tried with each of them, since who can open it may have changed on the way.
 pub struct Secrets<'a> {
     args: &'a KeyArgs,
-    passphrases: OnceCell<Vec<Secret>>,
+    given: OnceCell<Vec<Secret>>,
+    asked: OnceCell<Option<Secret>>,
+    /// Whether a passphrase's spelling was spoken of.
+    told: Cell<bool>,
     private: PrivateKeys<'a>,
 }
 
@@ -41,9 +47,16 @@ impl<'a> Secrets<'a> {
     pub fn new(args: &'a KeyArgs) -> Self {
         Secrets {
             args,
-            passphrases: OnceCell::new(),
+            given: OnceCell::new(),
+            asked: OnceCell::new(),
+            told: Cell::new(false),
             private: PrivateKeys::new(&args.private),
         }
+    }
+
+    /// Lets go of a passphrase that was asked for: another archive may have another.
+    pub fn forget_asked(&mut self) {
+        self.asked.take();
     }
 
     /// The data key of the archive behind `envelope`.
@@ -63,8 +76,11 @@ impl<'a> Secrets<'a> {
             return Ok((key, Opener::Private(private)));
         }
         let passphrases = self.passphrases()?;
-        let mut tried = passphrases.iter().map(|passphrase| {
-            let key = envelope.unlock_with_passphrase(passphrase)?;
+        let mut tried = passphrases.into_iter().map(|passphrase| {
+            let (key, spelling) = envelope.unlock_spelled(passphrase)?;
+            if spelling != Spelling::AsGiven && !self.told.replace(true) {
+                tell(spelling);
+            }
             Ok((key, Opener::Passphrase(passphrase)))
         });
         first_that_opens(&mut tried, "passphrases")?.ok_or_else(|| {
@@ -85,15 +101,33 @@ impl<'a> Secrets<'a> {
     }
 
     /// Those that are given, or else the one that is asked for.
-    fn passphrases(&self) -> Result<&[Secret]> {
-        if let Some(known) = self.passphrases.get() {
-            return Ok(known);
+    fn passphrases(&self) -> Result<Vec<&str>> {
+        let given = once(&self.given, || given_passphrases(self.args))?;
+        let asked = match given.is_empty() {
+            true => once(&self.asked, || {
+                passphrases::ask("Passphrase of the backup: ")
+            })?
+            .as_ref(),
+            false => None,
+        };
+        Ok(given.iter().chain(asked).map(|one| one.as_str()).collect())
+    }
+}
+
+/// What is there, or is had now.
+fn once<T>(place: &OnceCell<T>, get: impl FnOnce() -> Result<T>) -> Result<&T> {
+    match place.get() {
+        Some(known) => Ok(known),
+        None => {
+            let got = get()?;
+            Ok(place.get_or_init(|| got))
         }
-        let mut found = passphrases(self.args)?;
-        if found.is_empty() {
-            found.extend(ask("Passphrase of the backup: ")?);
-        }
-        Ok(self.passphrases.get_or_init(|| found))
+    }
+}
+
+fn tell(spelling: Spelling) {
+    if let Some(what) = spelling.note() {
+        note!("note: {what}");
     }
 }
 
@@ -119,13 +153,7 @@ impl<'a> PrivateKeys<'a> {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = Result<&PrivateKey>> {
         let places = self.args.private_key.iter().zip(&self.read);
-        places.map(|(path, place)| match place.get() {
-            Some(private) => Ok(private),
-            None => {
-                let private = private_key(path, self.args)?;
-                Ok(place.get_or_init(|| private))
-            }
-        })
+        places.map(|(path, place)| once(place, || private_key(path, self.args)))
     }
 
     /// The data key of an archive to recipients, and which of the keys it was had with.
@@ -165,31 +193,32 @@ fn first_that_opens<T>(
 
 /// The private key in a file.
 fn private_key(path: &Path, args: &PrivateKeyArgs) -> Result<PrivateKey> {
-    let file =
-        Zeroizing::new(std::fs::read(path).map_err(|e| unreadable("private key", path, &e))?);
-    if !private_key_needs_passphrase(&file) {
+    let file = Zeroizing::new(passphrases::read(path, "private key")?);
+    if !private_key_needs_passphrase(&file)? {
         return PrivateKey::parse(&file, None);
     }
     let given = args.private_key_passphrase.iter().cloned().map(Secret::new);
-    let mut passphrases: Vec<Secret> = given.collect();
-    if passphrases.is_empty() {
-        passphrases.extend(variable("PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE"));
+    let mut found: Vec<Secret> = given.collect();
+    if found.is_empty() {
+        found.extend(passphrases::of_variable(KEY_VARIABLE)?);
     }
-    if passphrases.is_empty() {
+    if found.is_empty() {
         let question = match args.private_key.as_slice() {
             [_] => "Passphrase of the private key: ".to_owned(),
             _ => format!("Passphrase of the private key {}: ", path.display()),
         };
-        passphrases.extend(ask(&question)?);
+        found.extend(passphrases::ask(&question)?);
     }
-    let mut tried = passphrases
+    let mut tried = found
         .iter()
         .map(|passphrase| PrivateKey::parse(&file, Some(passphrase)));
-    first_that_opens(&mut tried, "passphrases of private keys")?.ok_or_else(|| {
+    let key = first_that_opens(&mut tried, "passphrases of private keys")?.ok_or_else(|| {
         Error::key(
             "the private key is protected by a passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE",
         )
-    })
+    })?;
+    tell(key.spelling());
+    Ok(key)
 }
 
 /// Whether something is there to open a backup with, without asking.
@@ -200,52 +229,18 @@ pub fn given(args: &KeyArgs) -> bool {
 fn passphrase_given(args: &KeyArgs) -> bool {
     !args.passphrase.is_empty()
         || !args.passphrase_file.is_empty()
-        || variable("PRYV_BACKUP_PASSPHRASE").is_some()
+        || env::var_os(VARIABLE).is_some()
 }
 
 /// The passphrases that are given; the environment's counts where there is no other.
-fn passphrases(args: &KeyArgs) -> Result<Vec<Secret>> {
-    let mut found = Vec::new();
-    for path in &args.passphrase_file {
-        let bytes = Zeroizing::new(
-            std::fs::read(path).map_err(|e| unreadable("passphrase file", path, &e))?,
-        );
-        found.push(first_line(&bytes).ok_or_else(|| {
-            Error::key(format!(
-                "the passphrase file {} is empty or not UTF-8 text",
-                path.display()
-            ))
-        })?);
-    }
+fn given_passphrases(args: &KeyArgs) -> Result<Vec<Secret>> {
+    let files = args.passphrase_file.iter();
+    let mut found: Vec<Secret> = files
+        .map(|path| passphrases::of_file(path))
+        .collect::<Result<_>>()?;
     found.extend(args.passphrase.iter().cloned().map(Secret::new));
     if found.is_empty() {
-        found.extend(variable("PRYV_BACKUP_PASSPHRASE"));
+        found.extend(passphrases::of_variable(VARIABLE)?);
     }
     Ok(found)
-}
-
-fn variable(name: &str) -> Option<Secret> {
-    env::var(name)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .map(Secret::new)
-}
-
-/// Asks on the terminal without showing what is typed; none when nobody can be asked.
-fn ask(question: &str) -> Result<Option<Secret>> {
-    if !io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    match rpassword::prompt_password(question) {
-        Ok(answer) => Ok(Some(Secret::new(answer))),
-        Err(_) => Err(Error::key("no passphrase was given")),
-    }
-}
-
-fn unreadable(what: &str, path: &Path, error: &io::Error) -> Error {
-    let why = match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => error.to_string(),
-    };
-    Error::key(format!("cannot read the {what} {}: {why}", path.display()))
 }

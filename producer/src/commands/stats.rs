@@ -6,7 +6,7 @@ use decryptor_wasm::{UserStats, layout::PathKind};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::{list::choice, open, print_json, warn};
+use super::{list::choice, open, print_json, secrets::Secrets, warn};
 use crate::answer;
 use crate::{
     archive::read::Archive,
@@ -50,7 +50,7 @@ struct Largest {
 /// Counts and prints.
 pub fn run(args: &LookArgs) -> Result<u8, Failure> {
     let demands = super::demands(&args.expect, &args.key)?;
-    let mut archive = open(&args.dir, choice(args, &demands), &args.key)?;
+    let mut archive = open(&args.dir, choice(args, &demands), &Secrets::new(&args.key))?;
     archive.settle()?;
     let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
     let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();

@@ -3,8 +3,8 @@
 const KNOWN = [
   ['key-passphrase', /wrong passphrase for the private key/],
   ['key-locked', /private key is (protected by a passphrase|encrypted and needs its own passphrase)/],
-  ['key-public', /this is a public key/],
-  ['key-unreadable', /not an RSA private key|private key file is not readable PEM|too large to be a private key/],
+  ['key-public', /this is a (public key|certificate)/],
+  ['key-unreadable', /not an RSA private key|private key file is not readable|too large to be a key|this is a PKCS#12 file|as OpenSSH keeps it/],
   ['key-form', /private key is encrypted in a way that is not supported/],
   ['key-other', /wrong private key: the archive was not made for/],
   ['passphrase', /wrong passphrase for this archive|a passphrase is needed/],
@@ -16,7 +16,7 @@ const KNOWN = [
   ['run', /choose the state of run (?<n>\d+)/],
   ['manifest', /^(?:increments\/\d+\/)?manifest\.json\b/],
   ['envelope', /^(?:increments\/\d+\/)?encryption\.json\b.*(?:damaged|hostile|changed|replaced)/],
-  ['packed', /is neither a \.zip nor a \.tar file|is a compressed \.tar\.gz/],
+  ['packed', /is neither a \.zip nor a \.tar file|is a compressed \.tar\.gz|was packed without ZIP64/],
   ['link', /is a (symbolic|hard) link: a backup holds regular files only/],
   ['packed-cut', /was cut short: use another copy|is damaged at byte \d+: use another copy/],
 ] as const;

@@ -167,6 +167,7 @@ export async function openArchive (source: Source, { engine, unlock, expectId, a
     // Which run of the chain is chosen from a list here.
     const warning = caution(manifest).replace(/, with --at .*$/, '');
     if (warning !== '') findings.push({ severity: 'warning', code: 'caution', path: '', message: warning });
+    findings.push(...spellingOf(key));
     const planned = (user?: string): Plan => {
       const made: Plan = JSON.parse(plan(manifest, textsJson, listingJson, keyCheck, user));
       const told = new Set(made.findings.map(({ path }) => path));
@@ -205,13 +206,18 @@ async function openState (source: Source, listing: Array<[string, number]>, runs
   });
   const encoder = new TextEncoder();
   const manifests = new Map(Object.entries<string>(state.manifests).map(([path, text]): [string, Uint8Array] => [path, encoder.encode(text)]));
-  const all: Plan = { inventoried: state.inventoried, files: plannedFiles(state.files) as PlannedFile[], findings: state.findings, users: state.users };
+  const all: Plan = { inventoried: state.inventoried, files: plannedFiles(state.files) as PlannedFile[], findings: [...state.findings, ...spellingOf(newest.key)], users: state.users };
   const ofUser = (user: string): Plan => {
     const users = all.users.filter(({ userId, username }) => userId === user || username === user);
     const own = (path: string) => users.some(({ userId }) => path.includes(`users/${userId}/`));
     return { ...all, users, files: all.files.filter((file) => users.some(({ userId }) => file.user === userId)), findings: all.findings.filter(({ path }) => !path.includes('users/') || own(path)) };
   };
   return new Archive(source, newest.id, engine, all, JSON.parse(state.manifests['manifest.json']), manifests, newest.key, ofUser, { state: chain, runs });
+}
+
+/** That the passphrase opened in another spelling than it was typed. */
+function spellingOf (key: DataKey | undefined): Finding[] {
+  return key?.note === undefined ? [] : [{ severity: 'note', code: 'spelling', path: '', message: key.note }];
 }
 
 /** An archive, or a run of a chain, whose manifests are read. */
@@ -239,6 +245,7 @@ async function openRun (source: Source, listing: Array<[string, number]>, { engi
   let envelope: OpenEnvelope | undefined;
   if (names.has('encryption.json')) {
     envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
+    envelope.provenBy(stored.content);
     key = unlock(envelope);
   }
   try {

@@ -1,9 +1,9 @@
 import { kindOf, messageOf } from '../../../npm/src/errors.js';
 import { serve, type Job } from '../rpc.js';
-import { chooseEngine, coreVersion, loadCore } from './core.js';
+import { chooseEngine, coreVersion, loadCore, privateKeyNeedsPassphrase } from './core.js';
 import { folderOutput } from './output/folder.js';
 import { ZipWriter } from './output/zip.js';
-import { Session, lockedKey, type Choice, type Secrets } from './session.js';
+import { Session, type Choice, type Secrets } from './session.js';
 import { UserSession } from './user.js';
 import { save, verify, type SaveOptions } from './work.js';
 import type { Filter, Kind } from '../records.js';
@@ -24,7 +24,7 @@ serve({
     return { ...report, version: coreVersion() };
   },
   choose: (choice: Choice) => session.choose(choice),
-  keyNeedsPassphrase: (key: Uint8Array) => lockedKey(key),
+  keyNeedsPassphrase: (key: Uint8Array) => privateKeyNeedsPassphrase(key),
   async unlock (secrets: Secrets) {
     return (await session.unlock(secrets)).info();
   },

@@ -77,19 +77,6 @@ function unlock (envelope: OpenEnvelope, secrets: Secrets) {
   return envelope.unlockWithPrivateKey(secrets.privateKey, passphrase, fillRandom);
 }
 
-const PRIVATE = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
-const DER_SEQUENCE = 0x30;
-
-/** Whether a key is protected by a passphrase; refuses what is plainly no private key. */
-export function lockedKey (key: Uint8Array): boolean {
-  if (privateKeyNeedsPassphrase(key)) return true;
-  const text = new TextDecoder('latin1').decode(key);
-  if (PRIVATE.test(text) || key[0] === DER_SEQUENCE) return false;
-  throw new DecryptError('key', text.includes('PUBLIC KEY-----')
-    ? 'this is a public key; give the private key that belongs to it'
-    : 'this file is not an RSA private key (PEM or DER, PKCS#8 or PKCS#1)');
-}
-
 function folderSource ({ name, files }: { name: string, files: Array<[string, File]> }): Source {
   const root = rootOf(files.map(([path]) => path));
   const inside = files.filter(([path]) => path.startsWith(root)).map(([path, file]): [string, File] => [path.slice(root.length), file]);

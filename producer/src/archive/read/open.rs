@@ -131,10 +131,13 @@ impl Archive {
                 "this is not the archive that you expect: its id is {id}, not {expected}"
             )));
         }
-        let envelope = has("encryption.json")
+        let mut envelope = has("encryption.json")
             .then(|| Envelope::parse(&folder.read("encryption.json")?))
             .transpose()?;
         choice.demands.storage(envelope.is_some())?;
+        if let Some(envelope) = &mut envelope {
+            envelope.proven_by(&stored);
+        }
         let key = envelope.as_ref().map(unlock).transpose()?;
         let storage = envelope
             .as_ref()

@@ -3,30 +3,28 @@
 mod changes;
 mod collect;
 mod incremental;
+mod sealing;
 
 use std::{
-    env,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::Instant,
 };
 
 use decryptor_wasm::{
-    Kdf,
     chain::Link,
     layout::is_safe_name,
     manifest::{Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
-use zeroize::Zeroizing;
 
 use self::collect::{Collector, Losses};
-use super::{ask_twice, configuration, public_key, read_passphrase, verify};
+use super::{configuration, verify};
 use crate::note;
 use crate::{
     archive::{
         ArchiveError, ArchiveWriter, Finished, IndexDone, Options, Sealing, Summary, UserDone,
     },
-    cli::{BackupArgs, KdfArg, PlatformArg},
+    cli::{BackupArgs, PlatformArg},
     config::{Config, Engine},
     failure::Failure,
     interrupt,
@@ -107,6 +105,9 @@ struct Told {
 }
 
 fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
+    if let Some(what) = args.restoring.misplaced(args.incremental) {
+        return Err(Failure::usage(what));
+    }
     let output = args.output.as_deref().ok_or_else(|| {
         Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
     })?;
@@ -119,7 +120,7 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
     let config = configuration(args, mode != PlatformMode::None)?;
     let platform = platform::open(&config, mode)?;
     // Before the platform's instant is fixed, because somebody may be asked, and take their time.
-    let sealing = sealing(args)?;
+    let sealing = sealing::sealing(args)?;
     let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
     let (users, nameless): (Vec<User>, Vec<User>) = users
         .into_iter()
@@ -356,40 +357,6 @@ fn token(config: &Config, mode: PlatformMode, user: &User) -> Result<String, Fai
 
 fn only<'a>((token, user): (&'a str, &'a User)) -> Only<'a> {
     Only { user, token }
-}
-
-fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
-    if !args.recipient_pubkey.is_empty() {
-        let files = args.recipient_pubkey.iter();
-        return files
-            .map(|path| public_key(path))
-            .collect::<Result<_, _>>()
-            .map(Sealing::Recipients);
-    }
-    let given = match (&args.encrypt_passphrase, args.passphrase_file.as_slice()) {
-        (Some(None), _) => Some(ask_twice("Passphrase for the backup: ")?),
-        (Some(Some(passphrase)), _) => Some(Zeroizing::new(passphrase.clone())),
-        (None, [file]) => Some(read_passphrase(file)?),
-        (None, [_, ..]) => {
-            return Err(Failure::usage(
-                "a backup has one passphrase: give --passphrase-file once",
-            ));
-        }
-        (None, []) => env::var("PRYV_BACKUP_PASSPHRASE")
-            .ok()
-            .filter(|p| !p.is_empty())
-            .map(Zeroizing::new),
-    };
-    let kdf = match args.kdf {
-        KdfArg::Scrypt => Kdf::Scrypt,
-        KdfArg::Pbkdf2 => Kdf::Pbkdf2,
-    };
-    Ok(
-        given.map_or(Sealing::None, |passphrase| Sealing::Passphrase {
-            passphrase,
-            kdf,
-        }),
-    )
 }
 
 fn manner(args: &BackupArgs) -> Manner {

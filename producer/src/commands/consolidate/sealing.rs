@@ -9,7 +9,8 @@ use crate::{
     archive::Sealing,
     cli::{ConsolidateArgs, KdfArg},
     commands::{
-        ask_twice, public_key, read_passphrase,
+        passphrases::New,
+        public_key,
         secrets::{Opener, Secrets},
     },
     failure::Failure,
@@ -19,14 +20,18 @@ use crate::{
 pub fn asked_for(args: &ConsolidateArgs) -> Result<Option<Sealing>, Failure> {
     if !args.recipient_pubkey.is_empty() {
         let files = args.recipient_pubkey.iter();
-        let keys = files.map(|path| public_key(path));
+        let keys = files.map(|path| public_key(path, false));
         return Ok(Some(Sealing::Recipients(keys.collect::<Result<_, _>>()?)));
     }
-    let passphrase = match (&args.encrypt_passphrase, &args.encrypt_passphrase_file) {
-        (Some(None), _) => ask_twice("New passphrase for the backup: ")?,
-        (Some(Some(passphrase)), _) => Zeroizing::new(passphrase.clone()),
-        (None, Some(file)) => read_passphrase(file)?,
-        (None, None) => return Ok(None),
+    let new = New {
+        flag: args.encrypt_passphrase.as_ref().map(Option::as_deref),
+        file: args.encrypt_passphrase_file.as_deref(),
+        variable: None,
+        question: "New passphrase for the backup: ",
+        quiet: false,
+    };
+    let Some(passphrase) = new.take()? else {
+        return Ok(None);
     };
     let kdf = match args.kdf {
         KdfArg::Scrypt => Kdf::Scrypt,

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::{
     archive::read::Choice,
     cli::DecryptArgs,
-    commands::open,
+    commands::{open, secrets::Secrets},
     failure::Failure,
     interrupt,
     progress::{self, Goal, Manner, Tally},
@@ -30,7 +30,7 @@ pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
         at: args.at,
         demands: &demands,
     };
-    let mut archive = open(&args.dir, choice, &args.key)?;
+    let mut archive = open(&args.dir, choice, &Secrets::new(&args.key))?;
     report::guarantees(&archive);
     if args.list {
         report::users(&archive);

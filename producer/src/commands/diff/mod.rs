@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use self::compare::{Change, Compare, Source};
-use super::{open, print_json, warn};
+use super::{open, print_json, secrets::Secrets, warn};
 use crate::answer;
 use crate::{
     archive::read::{Archive, Choice},
@@ -40,8 +40,10 @@ struct Counts {
 
 /// Compares and prints.
 pub fn run(args: &DiffArgs) -> Result<u8, Failure> {
-    let old = side(&args.old, args.expect_old_id.as_deref(), args)?;
-    let new = side(&args.new, args.expect_id.as_deref(), args)?;
+    let mut secrets = Secrets::new(&args.key);
+    let old = side(&args.old, args.expect_old_id.as_deref(), args, &secrets)?;
+    secrets.forget_asked();
+    let new = side(&args.new, args.expect_id.as_deref(), args, &secrets)?;
     let code = warn(&old).max(warn(&new));
     let mut diff = Diff {
         old: old.id.clone(),
@@ -85,7 +87,12 @@ pub fn run(args: &DiffArgs) -> Result<u8, Failure> {
 }
 
 /// Opens one side: a folder, or the state of a chain as `DIR@RUN`.
-fn side(dir: &Path, expect_id: Option<&str>, args: &DiffArgs) -> Result<Archive, Failure> {
+fn side(
+    dir: &Path,
+    expect_id: Option<&str>,
+    args: &DiffArgs,
+    secrets: &Secrets<'_>,
+) -> Result<Archive, Failure> {
     let text = dir.to_str().filter(|_| !dir.exists());
     let parts = text.and_then(|text| text.rsplit_once('@'));
     let run = parts.and_then(|(_, run)| run.parse().ok().filter(|run| *run > 0));
@@ -100,7 +107,7 @@ fn side(dir: &Path, expect_id: Option<&str>, args: &DiffArgs) -> Result<Archive,
         expect_id,
         demands: &demands,
     };
-    let mut archive = open(dir, choice, &args.key)?;
+    let mut archive = open(dir, choice, secrets)?;
     archive.settle()?;
     Ok(archive)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::{columns::Column, filter::Filter, output::Output, parquet::Rows};
-use super::{open, print_json_beside, warn};
+use super::{open, print_json_beside, secrets::Secrets, warn};
 use crate::{
     archive::read::{Archive, Choice, Line},
     cli::{ExtractArgs, FormatArg},
@@ -42,7 +42,7 @@ pub fn run(args: &ExtractArgs) -> std::result::Result<u8, Failure> {
         expect_id: args.expect.id(),
         demands: &demands,
     };
-    let archive = open(&args.dir, choice, &args.key)?;
+    let archive = open(&args.dir, choice, &Secrets::new(&args.key))?;
     let shared = collection.contains('/');
     if !shared && args.user.is_none() && archive.plan.users.len() > 1 {
         return Err(Failure::usage(

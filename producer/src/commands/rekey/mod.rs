@@ -79,7 +79,7 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
     let sums = Sums::read(&args.dir)?;
     let add = args.add_recipient.iter();
     let add = add
-        .map(|path| public_key(path))
+        .map(|path| public_key(path, false))
         .collect::<Result<Vec<_>, _>>()?;
     let private = PrivateKeys::new(&args.key);
     let mut work = Work {

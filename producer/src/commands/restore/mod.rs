@@ -28,7 +28,7 @@ use self::{
     obstacles::Coming,
     report::{Outcome, Report, Restored},
 };
-use super::{configuration, decrypt::work::Work, open};
+use super::{configuration, decrypt::work::Work, open, secrets::Secrets};
 use crate::note;
 use crate::{
     archive::read::{Archive, Choice},
@@ -64,7 +64,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         at: how.at,
         ..Choice::new(&demands)
     };
-    let mut archive = open(dir, choice, &key)?;
+    let mut archive = open(dir, choice, &Secrets::new(&key))?;
     if let Some(caution) = caution(&archive.manifest) {
         return Err(Failure::usage(format!("nothing was restored: {caution}")));
     }

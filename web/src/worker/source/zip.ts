@@ -7,6 +7,9 @@ const END_64_LOCATOR = 0x07064b50;
 const CENTRAL = 0x02014b50;
 const LOCAL = 0x04034b50;
 const FULL_32 = 0xffffffff;
+const END_SIZE = 22;
+/** With the longest comment. */
+const LONGEST_END = END_SIZE + 0xffff;
 const SYMBOLIC_LINK = 0o120000;
 
 /** The files of a zip, by its central directory; stored or deflated, ZIP64 too. */
@@ -43,15 +46,18 @@ export async function readZip (file: File): Promise<Map<string, Entry>> {
       },
     });
   }
+  // The number of entries is written in 16 bits.
+  if (at + 4 <= directory.byteLength && directory.getUint32(at, true) === CENTRAL) throw withoutZip64(file);
   return entries;
 }
 
+/** Where the table of contents is. The record that says so is the last thing but a comment, which may hold anything. */
 async function directoryOf (file: File, bytes: (from: number, to: number) => Promise<DataView>, damaged: (what: string) => Error) {
-  const from = Math.max(0, file.size - 65557);
+  const from = Math.max(0, file.size - LONGEST_END);
   const tail = await bytes(from, file.size);
-  for (let at = tail.byteLength - 22; at >= 0; at--) {
+  let odd: Error | undefined;
+  for (let at = tail.byteLength - END_SIZE; at >= 0; at--) {
     if (tail.getUint32(at, true) !== END) continue;
-    const found = { count: tail.getUint16(at + 10, true), size: tail.getUint32(at + 12, true), start: tail.getUint32(at + 16, true) };
     if (at >= 20 && tail.getUint32(at - 20, true) === END_64_LOCATOR) {
       const end = Number(tail.getBigUint64(at - 12, true));
       const end64 = await bytes(end, end + 56);
@@ -62,9 +68,18 @@ async function directoryOf (file: File, bytes: (from: number, to: number) => Pro
         start: Number(end64.getBigUint64(48, true)),
       };
     }
-    return found;
+    const found = { count: tail.getUint16(at + 10, true), size: tail.getUint32(at + 12, true), start: tail.getUint32(at + 16, true) };
+    // The table ends where this record begins; its place is written in 32 bits.
+    const real = from + at - found.size;
+    if (real === found.start && at + END_SIZE + tail.getUint16(at + 20, true) <= tail.byteLength) return found;
+    odd ??= real > FULL_32 && real % (FULL_32 + 1) === found.start ? withoutZip64(file) : damaged('has a damaged table of contents');
   }
-  throw damaged('was cut short');
+  throw odd ?? damaged('was cut short');
+}
+
+function withoutZip64 (file: File): Error {
+  return new DecryptError('usage', `${file.name} was packed without ZIP64, which more than 65,535 files or 4 GiB need: ` +
+    'unpack it first, then choose the folder, or pack it with another program');
 }
 
 function sizesOf (directory: DataView, at: number, extra: number, extraLength: number) {

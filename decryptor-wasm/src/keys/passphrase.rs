@@ -1,0 +1,89 @@
+//! Passphrases as they are kept in files and as they are spelled.
+
+use zeroize::Zeroizing;
+
+use super::text::text;
+use crate::{Error, ErrorKind, Result};
+
+/// The passphrase in the file called `name`: its first line, without line end and byte order mark.
+pub fn passphrase_of_file(file: &[u8], name: &str) -> Result<Zeroizing<String>> {
+    let wrong = |what: &str| Error::new(ErrorKind::Usage, format!("{name}: {what}"));
+    let text = text(file).ok_or_else(|| {
+        wrong("this is no text in UTF-8 or UTF-16; the passphrase is to be its first line")
+    })?;
+    match text.split(['\r', '\n']).next() {
+        Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
+        _ => Err(wrong(
+            "the passphrase is empty; it is to be the first line of this file",
+        )),
+    }
+}
+
+/// How the letters of a passphrase are put together: keyboards, editors and file systems differ in that, and nobody sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// As it was given.
+    AsGiven,
+    /// Composed: Unicode's form NFC.
+    Composed,
+    /// Decomposed: Unicode's form NFD.
+    Decomposed,
+}
+
+impl Spelling {
+    /// Unicode's name for the form; none where the passphrase is as it was given.
+    pub fn form(self) -> Option<&'static str> {
+        match self {
+            Spelling::AsGiven => None,
+            Spelling::Composed => Some("NFC"),
+            Spelling::Decomposed => Some("NFD"),
+        }
+    }
+
+    /// What is to be said when a passphrase opened in this spelling; nothing where it is the one that was given.
+    pub fn note(self) -> Option<String> {
+        let form = self.form()?;
+        Some(format!(
+            "the passphrase opens in the Unicode form {form}; it was given with other characters, which look the same"
+        ))
+    }
+}
+
+/// Opens with the passphrase; where it is wrong and not plain ASCII, also with its other spellings.
+pub(crate) fn spelled<T>(
+    passphrase: &str,
+    open: impl Fn(&str) -> Result<T>,
+) -> Result<(T, Spelling)> {
+    let error = match open(passphrase) {
+        Ok(opened) => return Ok((opened, Spelling::AsGiven)),
+        Err(error) => error,
+    };
+    if error.kind() == ErrorKind::Key && !passphrase.is_ascii() {
+        for spelling in [Spelling::Composed, Spelling::Decomposed] {
+            let other = other(passphrase, spelling);
+            if *other == passphrase {
+                continue;
+            }
+            if let Ok(opened) = open(&other) {
+                return Ok((opened, spelling));
+            }
+        }
+    }
+    Err(error)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn other(passphrase: &str, spelling: Spelling) -> Zeroizing<String> {
+    use unicode_normalization::UnicodeNormalization;
+    Zeroizing::new(match spelling {
+        Spelling::Decomposed => passphrase.nfd().collect(),
+        _ => passphrase.nfc().collect(),
+    })
+}
+
+/// The tables of Unicode are large; the host has them.
+#[cfg(target_arch = "wasm32")]
+fn other(passphrase: &str, spelling: Spelling) -> Zeroizing<String> {
+    let given = js_sys::JsString::from(passphrase);
+    Zeroizing::new(given.normalize(spelling.form().unwrap_or("NFC")).into())
+}

@@ -1,0 +1,139 @@
+//! The flags of a restore.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{ExpectArgs, passphrase};
+
+/// How a backup is restored.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --restore")]
+pub struct RestoreArgs {
+    /// Private key (PEM or DER) that opens the backup; may be given several times: each run of a chain is tried with each.
+    #[arg(long, value_name = "FILE", requires = "restore")]
+    pub private_key: Vec<PathBuf>,
+    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, requires = "restore")]
+    pub private_key_passphrase: Vec<String>,
+    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, --passphrase-file, or wait to be asked.
+    #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, requires = "restore")]
+    pub decrypt_passphrase: Vec<String>,
+    /// Replace users that are there.
+    #[arg(long, requires = "restore")]
+    pub overwrite: bool,
+    /// Leave out users who clash with others, and restore the rest.
+    #[arg(long, requires = "restore")]
+    pub skip_conflicts: bool,
+    /// Check the hashes of events, accesses and attachments before a user is made to stand.
+    #[arg(long, requires = "restore")]
+    pub verify_integrity: bool,
+    /// Whether a record that never matched its hash, in a backup proven intact, fails its user; strict checks the hashes too.
+    #[arg(long, value_enum, default_value_t = IntegrityArg::Normal, requires = "restore")]
+    pub integrity: IntegrityArg,
+    /// Remove the backup when every user of it was restored, and the platform gave back what it holds.
+    #[arg(long, requires = "restore", conflicts_with = "move_on_success")]
+    pub delete_on_success: bool,
+    /// Move the backup there when every user of it was restored, and the platform gave back what it holds.
+    #[arg(long, value_name = "PATH", requires = "restore")]
+    pub move_on_success: Option<PathBuf>,
+    /// Verify the backup, restore nothing.
+    #[arg(long, requires = "restore")]
+    pub verify_only: bool,
+    /// Restore a user under another name; may be given several times.
+    #[arg(long, value_name = "OLD=NEW", requires = "restore", value_parser = renaming)]
+    pub remap_user: Vec<(String, String)>,
+    /// Leave the platform's own database alone.
+    #[arg(long, requires = "restore")]
+    pub skip_platform: bool,
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", requires = "restore", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
+}
+
+impl RestoreArgs {
+    /// Whether the backup goes away when all is well.
+    pub fn disposes(&self) -> bool {
+        self.delete_on_success || self.move_on_success.is_some()
+    }
+
+    /// Whether hashes are checked.
+    pub fn verifies(&self) -> bool {
+        self.verify_integrity || self.integrity == IntegrityArg::Strict
+    }
+
+    /// Whether what the platform gives back is compared with what the backup holds: when that is asked for, and whenever the
+    /// backup is not to stay.
+    pub fn compares(&self) -> bool {
+        self.verifies() || self.disposes()
+    }
+
+    /// What is wrong with them on a command line without `--restore`: the person wants a restore, and would get a backup. Secrets are
+    /// taken beside `--incremental`, where Pryv's own tool needs them.
+    pub fn misplaced(&self, incremental: bool) -> Option<String> {
+        let secrets = [
+            ("--private-key", !self.private_key.is_empty()),
+            (
+                "--private-key-passphrase",
+                !self.private_key_passphrase.is_empty(),
+            ),
+            ("--decrypt-passphrase", !self.decrypt_passphrase.is_empty()),
+        ];
+        let others = [
+            ("--overwrite", self.overwrite),
+            ("--skip-conflicts", self.skip_conflicts),
+            ("--verify-integrity", self.verify_integrity),
+            ("--integrity", self.integrity != IntegrityArg::Normal),
+            ("--delete-on-success", self.delete_on_success),
+            ("--move-on-success", self.move_on_success.is_some()),
+            ("--verify-only", self.verify_only),
+            ("--remap-user", !self.remap_user.is_empty()),
+            ("--skip-platform", self.skip_platform),
+            ("--at", self.at.is_some()),
+            ("--expect-id", self.expect.expect_id.is_some()),
+            ("--expect-source", self.expect.trust.expect_source.is_some()),
+            ("--max-age", self.expect.trust.max_age.is_some()),
+            ("--accept-unsigned", self.expect.trust.accept_unsigned),
+            ("--allow-plaintext", self.expect.trust.allow_plaintext),
+        ];
+        let given = |flags: &[(&'static str, bool)]| {
+            let found = flags.iter().find(|(_, given)| *given);
+            found.map(|(flag, _)| *flag)
+        };
+        let secret = given(&secrets).filter(|_| !incremental).map(|flag| {
+            format!("{flag} opens a backup that is restored, and encrypts none: give --recipient-pubkey or --encrypt-passphrase")
+        });
+        secret.or_else(|| {
+            given(&others).map(|flag| {
+                format!("{flag} belongs to a restore: give --restore DIR, or leave it out")
+            })
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IntegrityArg {
+    Normal,
+    Strict,
+}
+
+/// As Pryv.io has them.
+fn is_username(text: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let (first, last) = (text.bytes().next(), text.bytes().last());
+    first.is_some_and(fine)
+        && last.is_some_and(fine)
+        && text.bytes().all(|byte| fine(byte) || byte == b'-')
+}
+
+fn renaming(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((_, new)) if !is_username(new) => Err(format!(
+            "{new:?} is no username: lower-case letters, digits and hyphens between them"
+        )),
+        Some((old, new)) if !old.is_empty() => Ok((old.to_owned(), new.to_owned())),
+        _ => Err("write OLD=NEW".to_owned()),
+    }
+}
