@@ -97,6 +97,33 @@ impl Links {
         Ok(links)
     }
 
+    /// An archive that is no chain, as the only run of one; `statement` is what its signature states, believed by nobody yet.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn alone(
+        statement: &Statement,
+        manifest: Vec<u8>,
+        signature: Option<Vec<u8>>,
+    ) -> Result<Self> {
+        let run = IndexRun {
+            run: 1,
+            path: Index::path(1),
+            archive_id: hex(&Sha256::digest(&manifest)),
+            parent: None,
+            kind: "full".to_owned(),
+            created_at: statement.created,
+            mode: None,
+            recipients: Vec::new(),
+        };
+        let stored = StoredRun {
+            run: 1,
+            manifest,
+            signature,
+        };
+        Links::new(Index::new(vec![run]), vec![stored])
+    }
+
     /// How many runs there are.
     pub fn count(&self) -> u32 {
         self.index.runs.len() as u32
