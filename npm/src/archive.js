@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
-import { CHAIN, firstRun, openChain, plannedFiles } from './chain.js';
-import { Chain, Envelope, Fold, Sieve, caution, checkManifest, chooseEngine, judge, lostIndex, plainManifest, plan } from './core.js';
+import {
+  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, chooseEngine, isCompanion, judge, lostIndex, mixedRuns, plainManifest,
+  plan,
+} from './core.js';
 import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
-import { pump, readStored, readWhole } from './pump.js';
+import { pump, readSmall, readStored, readWhole } from './pump.js';
+import { CHAIN, firstRun, openChain, plannedFiles } from './runs.js';
 import { streamFile } from './stream.js';
+import { SIGNATURE, demandsOf } from './trust.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -14,16 +18,23 @@ import { streamFile } from './stream.js';
 
 /** @type {import('./chain.js').Host<Source>} */
 const HOST = {
-  core: { Chain, Fold, Sieve, judge },
+  core: { Chain, Fold, Sieve, StoredRuns, isCompanion, judge },
   pump,
   streamFile,
+  readStored,
+  readSmall,
   below: (source, folder) => ({ name: source.name, list: source.list, open: (path) => source.open(folder + path) }),
 };
 const SUMS = 'SHA256SUMS';
 const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
 
 /**
- * @typedef {object} OpenOptions
+ * How to open an archive, and what is asked of it. Without `secretGiven` a secret is taken to be given where `unlock` is.
+ * @typedef {import('./trust.js').Trust & OpenChoice} OpenOptions
+ */
+
+/**
+ * @typedef {object} OpenChoice
  * @property {import('./types.js').EngineChoice} [engine] who does the AES; default `auto`
  * @property {(envelope: OpenEnvelope) => DataKey|Promise<DataKey>} [unlock] gives the data key; called for an
  *   encrypted archive only
@@ -36,19 +47,21 @@ const USER_MANIFEST = /^users\/[^/]+\/user-manifest\.json$/;
 /**
  * An archive, or a run of a chain, whose manifests are read.
  * @typedef {{ id: string, key: DataKey|undefined, sealing: Buffer|undefined, keyCheck: boolean|undefined, opened: boolean,
- *   manifest: Buffer, parsed: any, texts: Record<string, string|null>, contents: Map<string, Buffer>, findings: Finding[] }} Run
+ *   manifest: Buffer, parsed: any, signed: import('../../.build/wasm/decryptor_wasm.js').Signed, signer: string|undefined, texts: Record<string, string|null>, contents: Map<string, Buffer>, findings: Finding[] }} Run
  */
 
 /** An opened archive: its manifests are read and authentic, and it is known what every file of it should be. */
 export class Archive {
   /**
    * @param {Source} source
-   * @param {{ id: string, key: DataKey|undefined, sealing: Buffer|undefined, engine: any, plan: import('./types.js').Plan,
+   * @param {{ id: string, signer: string|undefined, key: DataKey|undefined, sealing: Buffer|undefined, engine: any, plan: import('./types.js').Plan,
    *   manifest: any, manifests: Map<string, Buffer>, chain?: import('./chain.js').ChainState }} parts
    */
-  constructor (source, { id, key, sealing, engine, plan, manifest, manifests, chain }) {
+  constructor (source, { id, signer, key, sealing, engine, plan, manifest, manifests, chain }) {
     /** Hex SHA-256 of manifest.json as stored. */
     this.id = id;
+    /** The public key of whoever signed it; undefined for an archive that nobody signs. `findings` say whether that is who is expected. */
+    this.signer = signer;
     /** `encryption.json` as it was when the archive was opened; undefined when it is not encrypted. */
     this.sealing = sealing;
     this.encrypted = key !== undefined;
@@ -166,45 +179,80 @@ export class Archive {
 }
 
 /**
- * Opens an archive: envelope, key, manifest, user manifests, and the plan of what is to be read. Of a chain, the state at a run.
+ * Opens an archive: envelope, key, manifest, signature, user manifests, and the plan of what is to be read. Of a chain, the state at a run.
  * @param {Source} source
  * @param {OpenOptions} [options]
  * @returns {Promise<Archive>}
  */
-export async function openArchive (source, { engine: choice = 'auto', unlock, user, expectId, at } = {}) {
+export async function openArchive (source, { engine: choice = 'auto', unlock, user, expectId, at, ...trust } = {}) {
   const engine = chooseEngine(choice);
-  const listing = await source.list();
-  if (listing.some(([path]) => path === CHAIN)) {
-    const { newest: { id, key, sealing }, state, chain } = await openChain(HOST, source, listing, {
-      at,
-      user,
-      engine,
-      readIndex: async () => (await readStored(source, CHAIN)).content,
-      idOf: async (run) => digest((await readStored(run, 'manifest.json')).content),
-      openRun: (run, files, wanted) => openRun(run, files, { engine, unlock, expectId: wanted === 0 ? undefined : expectId }),
-    });
-    const manifests = new Map(Object.entries(state.manifests).map(([path, text]) => [path, Buffer.from(/** @type {string} */ (text))]));
-    const plan = { inventoried: state.inventoried, files: plannedFiles(state.files), findings: state.findings, users: state.users };
-    return new Archive(source, { id, key, sealing, engine, plan, manifest: JSON.parse(state.manifests['manifest.json']), manifests, chain });
+  const demands = demandsOf(Demands, { secretGiven: unlock !== undefined, ...trust });
+  try {
+    const listing = await source.list();
+    const mixed = mixedRuns(JSON.stringify(listing));
+    if (mixed !== '') throw new DecryptError('damaged', mixed);
+    const open = listing.some(([path]) => path === CHAIN) ? openState : openSingle;
+    return await open(source, listing, { engine, unlock, user, expectId, at, demands });
+  } finally {
+    demands.free();
   }
+}
+
+/**
+ * What opening takes.
+ * @typedef {{ engine: any, unlock: OpenChoice['unlock'], expectId: string|undefined,
+ *   demands: import('../../.build/wasm/decryptor_wasm.js').Demands }} Means
+ */
+
+/**
+ * Opens the state at a run of a chain.
+ * @param {Source} source
+ * @param {Array<[string, number]>} listing
+ * @param {Means & { user: string|undefined, at: number|undefined }} means
+ */
+async function openState (source, listing, { engine, unlock, user, expectId, at, demands }) {
+  const { newest: { id, signer, key, sealing }, state, chain } = await openChain(HOST, source, listing, {
+    at,
+    user,
+    engine,
+    demands,
+    openRun: (run, files, wanted) => openRun(run, files, { engine, unlock, demands, expectId: wanted === 0 ? undefined : expectId }),
+  });
+  const manifests = new Map(Object.entries(state.manifests).map(([path, text]) => [path, Buffer.from(/** @type {string} */ (text))]));
+  const plan = { inventoried: state.inventoried, files: plannedFiles(state.files), findings: state.findings, users: state.users };
+  return new Archive(source, { id, signer, key, sealing, engine, plan, manifest: JSON.parse(state.manifests['manifest.json']), manifests, chain });
+}
+
+/**
+ * Opens an archive by itself, or the first run of a chain whose list of runs was lost.
+ * @param {Source} source
+ * @param {Array<[string, number]>} listing
+ * @param {Means & { user: string|undefined, at: number|undefined }} means
+ */
+async function openSingle (source, listing, { user, at, ...means }) {
   const lost = lostIndex(JSON.stringify(listing), await sumsOfChain(source, listing));
   if (lost !== '' && at !== 1) throw new DecryptError('damaged', lost);
   if (at !== undefined && at !== 1) {
     throw new DecryptError('usage', `${source.name} is no chain of runs (it has no ${CHAIN}), so there is no run ${at} in it`);
   }
   const own = lost === '' ? listing : firstRun(listing);
-  const run = await openRun(source, own, { engine, unlock, expectId });
+  const run = await openRun(source, own, means);
   try {
-    const made = JSON.parse(plan(run.manifest, JSON.stringify(run.texts), JSON.stringify(own), run.keyCheck, user));
+    const signer = JSON.parse(means.demands.signed(run.signed));
+    const made = JSON.parse(plan(run.manifest, JSON.stringify(run.texts), JSON.stringify(own), run.keyCheck, run.signed, user));
     if (lost !== '') made.findings.push({ severity: 'warning', code: 'missing', path: CHAIN, message: lost });
     const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
-    made.findings.push(...run.findings.filter((finding) => !told.has(finding.path)));
+    made.findings.push(...run.findings.filter((finding) => !told.has(finding.path)), signer);
     run.contents.set('manifest.json', run.manifest);
     const { id, key, sealing, parsed, contents } = run;
-    return new Archive(source, { id, key, sealing, engine, plan: made, manifest: parsed, manifests: contents });
+    return new Archive(source, {
+      id, signer: run.signer, key, sealing, engine: means.engine, plan: made, manifest: parsed, manifests: contents,
+    });
   } catch (error) {
     run.key?.free();
     throw error;
+  } finally {
+    run.signed.free();
   }
 }
 
@@ -225,13 +273,14 @@ function digest (bytes) {
 }
 
 /**
- * Opens what lies in a folder: envelope, key and manifests.
+ * Opens what lies in a folder: envelope, key, manifest, signature, and the manifests of the users. That the signature holds is checked;
+ * who made it, whoever calls this asks.
  * @param {Source} source
  * @param {Array<[string, number]>} listing
- * @param {{ engine: any, unlock: OpenOptions['unlock'], expectId: string|undefined }} options
+ * @param {Means} means
  * @returns {Promise<Run>}
  */
-async function openRun (source, listing, { engine, unlock, expectId }) {
+async function openRun (source, listing, { engine, unlock, expectId, demands }) {
   const names = new Set(listing.map(([path]) => path));
   requireManifest(names, source.name);
   const stored = await readStored(source, 'manifest.json');
@@ -240,26 +289,30 @@ async function openRun (source, listing, { engine, unlock, expectId }) {
     const message = `this is not the archive that you expect: its id is ${id}, not ${expectId}`;
     throw Object.assign(new DecryptError('damaged', message), { unexpected: true });
   }
+  const sealing = names.has('encryption.json') ? (await readStored(source, 'encryption.json')).content : undefined;
+  demands.storage(sealing !== undefined);
+  const envelope = sealing && Envelope.parse(sealing);
   let key;
-  let sealing;
-  /** @type {OpenEnvelope|undefined} */
-  let envelope;
-  if (names.has('encryption.json')) {
-    sealing = (await readStored(source, 'encryption.json')).content;
-    envelope = Envelope.parse(sealing);
-    envelope.provenBy(stored.content);
-    if (unlock === undefined) throw new DecryptError('key', 'this archive is encrypted: a key is needed');
-    key = await unlock(envelope);
-  }
+  let signed;
   try {
+    if (envelope !== undefined) {
+      if (unlock === undefined) throw new DecryptError('key', 'this archive is encrypted: a key is needed');
+      envelope.provenBy(stored.content);
+      key = await unlock(envelope);
+    }
     const { content: manifest, summary } = await readManifest(key, engine, stored.content, envelope);
-    checkManifest(manifest, JSON.stringify(summary));
+    const minisig = names.has(SIGNATURE) ? await readSmall(source, SIGNATURE) : undefined;
+    signed = Signed.check(manifest, JSON.stringify(summary), stored.content, minisig, key !== undefined);
+    envelope?.agreesWith(manifest);
     const parsed = JSON.parse(manifest.toString());
     const { texts, contents, findings } = await readUserManifests(source, listing, key, engine, parsed);
     const opened = key === undefined && parsed.encrypted === true;
-    return { id, key, sealing, keyCheck: envelope?.hasKeyCheck, opened, manifest, parsed, texts, contents, findings };
+    return {
+      id, key, sealing, keyCheck: envelope?.hasKeyCheck, opened, manifest, parsed, signed, signer: signed.signer, texts, contents, findings,
+    };
   } catch (error) {
     key?.free();
+    signed?.free();
     throw error;
   } finally {
     envelope?.free();

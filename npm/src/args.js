@@ -15,6 +15,17 @@ Keys (each may be given several times: every run of a chain is tried with each):
   --passphrase S                passphrase of the backup (better: PRYV_BACKUP_PASSPHRASE, or wait to be asked)
   --passphrase-file FILE        the same, from a file
 
+Whose backups are taken, and in which shape:
+  --signer KEY                  take backups of this signer only (the public key that the report of a backup prints, or a file with it);
+                                may be given several times (or PRYV_BACKUP_SIGNER; default: those in /etc/pryv-backup/signers)
+  --expect-source SOURCE        take backups of this platform only (the source that the report of a backup prints)
+  --expect-id ID                refuse any archive but this one (SHA-256 of manifest.json as stored)
+  --max-age TIME                refuse a backup that is older: 30d, 12h, 2w
+  --accept-unsigned             take a backup that nobody signed although a signer is expected: of Pryv's own tool, or one that was
+                                decrypted before
+  --allow-plaintext             take a backup that is not encrypted although a key or passphrase is given
+  --require-encrypted           refuse a backup that is not encrypted (or PRYV_BACKUP_REQUIRE_ENCRYPTED=1)
+
 Options:
   --gunzip                      write plain .jsonl instead of .jsonl.gz
   --at RUN                      of a chain: the state at this run, counted from 1 (default: the newest)
@@ -22,7 +33,6 @@ Options:
   --force                       write into a folder that is not empty
   --strict                      write nothing at all if anything is damaged
   --salvage                     keep what stands before the damage, in FILE.salvaged
-  --expect-id ID                refuse any archive but this one (SHA-256 of manifest.json as stored)
   --jobs N                      files at once (default: one per core when there is much to do; 1: no threads)
   --engine auto|host|wasm       who does the AES: node:crypto or the built-in code (default: auto)
   --help, --version
@@ -43,12 +53,15 @@ const VALUES = {
   '--at': 'at',
   '--user': 'user',
   '--engine': 'engine',
+  '--signer': 'signer',
+  '--expect-source': 'expectSource',
   '--expect-id': 'expectId',
+  '--max-age': 'maxAge',
   '--jobs': 'jobs',
 };
 
 /** Flags that may be given several times: their options are lists. */
-const LISTS = new Set(['--private-key', '--private-key-passphrase', '--passphrase', '--passphrase-file']);
+const LISTS = new Set(['--private-key', '--private-key-passphrase', '--passphrase', '--passphrase-file', '--signer']);
 
 /** @type {Record<string, string>} */
 const SWITCHES = {
@@ -58,6 +71,9 @@ const SWITCHES = {
   '--force': 'force',
   '--strict': 'strict',
   '--salvage': 'salvage',
+  '--accept-unsigned': 'acceptUnsigned',
+  '--allow-plaintext': 'allowPlaintext',
+  '--require-encrypted': 'requireEncrypted',
   '--help': 'help',
   '-h': 'help',
   '--version': 'version',
@@ -65,9 +81,9 @@ const SWITCHES = {
 
 /**
  * @typedef {{ dir?: string, out?: string, privateKey?: string[], privateKeyPassphrase?: string[], passphrase?: string[],
- *   passphraseFile?: string[], user?: string, at?: number, engine: import('./types.js').EngineChoice, expectId?: string, jobs?: number,
- *   gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean, salvage: boolean,
- *   help: boolean, version: boolean }} Options
+ *   passphraseFile?: string[], user?: string, at?: number, engine: import('./types.js').EngineChoice, signer?: string[], expectSource?: string,
+ *   expectId?: string, maxAge?: string, jobs?: number, gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean,
+ *   salvage: boolean, acceptUnsigned: boolean, allowPlaintext: boolean, requireEncrypted: boolean, help: boolean, version: boolean }} Options
  */
 
 /**
@@ -119,6 +135,7 @@ function checked (options) {
     .filter(([, given]) => given).map(([name]) => name);
   if (modes.length > 1) throw usage(`give one of ${modes.join(' and ')}`);
   if (modes.length === 0) throw usage('say what to do: --out DIR, --list or --verify');
+  if (options.allowPlaintext && options.requireEncrypted) throw usage('--allow-plaintext and --require-encrypted exclude each other');
   if (options.strict && options.salvage) throw usage('--strict and --salvage exclude each other');
   if (options.expectId !== undefined && !/^[0-9a-f]{64}$/i.test(options.expectId)) {
     throw usage('--expect-id takes the 64 hex digits of the archive id');

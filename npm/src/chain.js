@@ -1,4 +1,4 @@
-// Chains of runs, wherever the core runs: what reads files is lent by the host.
+// The state of a chain of runs, wherever the core runs: what reads files is lent by the host.
 import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -17,26 +17,21 @@ import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
  */
 
 /**
- * What the host lends: the core, how to read a file of a run, checked or as it comes, and a folder as a source of its own.
+ * What the host lends: the core, how to read a file of a run, checked or as it comes, a stored one in one piece, one of a
+ * few kilobytes (more is cut off), and a folder as a source of its own.
  * @template Source
  * @typedef {object} Host
- * @property {Pick<Core, 'Chain'|'Fold'|'Sieve'|'judge'>} core
+ * @property {Pick<Core, 'Chain'|'Fold'|'Sieve'|'StoredRuns'|'isCompanion'|'judge'>} core
  * @property {(source: Source, path: string, options: { key: DataKey|undefined, gunzip: boolean, lines: boolean, hash: boolean, engine: any,
  *   size: number }) => AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} pump
  * @property {(access: Access<Source>, file: PlannedFile, options: { gunzip: boolean, hash: boolean }) =>
  *   AsyncGenerator<Uint8Array, Summary, void>} streamFile
+ * @property {(source: Source, path: string) => Promise<{ content: Uint8Array, sha256: string|undefined }>} readStored
+ * @property {(source: Source, path: string) => Promise<Uint8Array>} readSmall
  * @property {(source: Source, folder: string) => Source} below
  */
 
-/**
- * A run whose manifests are read; the host may keep more of it.
- * @typedef {{ key: DataKey|undefined, keyCheck: boolean|undefined, opened: boolean, manifest: Uint8Array,
- *   texts: Record<string, string|null>, findings: Array<{ path: string, message: string }> }} Run
- */
-
-export const CHAIN = 'chain.json';
 const NOTHING = new Uint8Array(0);
-const RUN_FOLDER = /^increments\/(\d{4,})\/manifest\.json$/;
 
 /**
  * The state of a chain at one of its runs: where its files lie, and what of them stands.
@@ -231,108 +226,10 @@ export class ChainState {
 }
 
 /**
- * Opens the runs that a state needs.
- * @template Source
- * @template {Run} R
- * @param {Host<Source>} host
- * @param {Source} source
- * @param {Array<[string, number]>} listing
- * @param {{ readIndex: () => Promise<Uint8Array>, idOf: (source: Source) => Promise<string>, at?: number,
- *   openRun: (source: Source, listing: Array<[string, number]>, run: number) => Promise<R>, user?: string, engine: any }} how
+ * The folder of a run, with a slash at its end; empty for the first.
+ * @param {number} run
  */
-export async function openChain (host, source, listing, { readIndex, idOf, at, openRun, user, engine }) {
-  /** @type {Array<[string, number]>} */
-  const ids = [];
-  const there = new Set([1]);
-  for (const [path] of listing) {
-    const run = Number(RUN_FOLDER.exec(path)?.[1] ?? 0);
-    if (run > 1 && folderOf(run) + 'manifest.json' === path) there.add(run);
-  }
-  const core = host.core.Chain.parse(await readIndex(), JSON.stringify(await idsOf()));
-  /** @type {Map<number, Access<Source>>} */
-  const runs = new Map();
-  try {
-    const chosen = core.choose(at);
-    let newest;
-    for (let run = chosen, full = false; !full; run--) {
-      if (run < 1) throw new DecryptError('damaged', 'run 1 of this chain is no full backup; use another copy of it');
-      core.require(run, chosen);
-      const opened = await openOne(run, chosen);
-      newest ??= opened;
-      runs.set(run, { source: within(run), key: opened.key, engine, opened: opened.opened });
-      full = core.opened(run, opened.manifest);
-      core.require(run, chosen);
-      core.plan(run, opened.manifest, JSON.stringify(opened.texts), JSON.stringify(listed(run)), opened.keyCheck,
-        JSON.stringify(Object.fromEntries(opened.findings.map(({ path, message }) => [path, message]))));
-    }
-    const state = JSON.parse(core.state(user));
-    return { newest: /** @type {R} */ (newest), state, chain: new ChainState(host, core, chosen, runs, state.files) };
-  } catch (error) {
-    for (const { key } of runs.values()) key?.free();
-    core.free();
-    throw error;
-  }
-
-  /** @param {number} run */
-  function within (run) {
-    return run === 1 ? source : host.below(source, folderOf(run));
-  }
-
-  async function idsOf () {
-    for (const run of [...there].sort((a, b) => a - b)) ids.push([await idOf(within(run)), run]);
-    return ids;
-  }
-
-  /** @param {number} run @returns {Array<[string, number]>} */
-  function listed (run) {
-    const folder = folderOf(run);
-    if (run === 1) return firstRun(listing);
-    return listing.filter(([path]) => path.startsWith(folder)).map(([path, size]) => [path.slice(folder.length), size]);
-  }
-
-  /**
-   * @param {number} run
-   * @param {number} chosen
-   */
-  async function openOne (run, chosen) {
-    try {
-      return await openRun(within(run), listed(run), run === chosen ? chosen : 0);
-    } catch (error) {
-      if (/** @type {any} */ (error).unexpected === true) throw error;
-      if (kindOf(error) === 'damaged') throw core.damaged(messageOf(error), run, chosen);
-      if (kindOf(error) === 'key') throw core.closed(messageOf(error), run);
-      throw error;
-    }
-  }
-}
-
-/**
- * The files of the state as readers of archives know them.
- * @param {StateFile[]} files
- * @returns {PlannedFile[]}
- */
-export function plannedFiles (files) {
-  return files.map(({ path, user, collection, parts }) => ({
-    path,
-    user,
-    jsonl: collection !== null,
-    gzip: false,
-    encrypted: parts.some(({ file }) => file.encrypted),
-    size: parts.reduce((sum, { file }) => sum + file.size, 0),
-    expected: collection === null ? parts[parts.length - 1].file.expected : null,
-  }));
-}
-
-/**
- * What of a chain's folder is of its first run.
- * @param {Array<[string, number]>} listing
- */
-export function firstRun (listing) {
-  return listing.filter(([path]) => path !== CHAIN && !path.startsWith('increments/'));
-}
-
-/** @param {number} run */
-function folderOf (run) {
+export function folderOf (run) {
   return run === 1 ? '' : `increments/${String(run).padStart(4, '0')}/`;
 }
 

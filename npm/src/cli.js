@@ -7,12 +7,16 @@ import { DecryptError, exitCodeOf, kindOf, messageOf } from './errors.js';
 import { perform } from './job.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
-import { printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
+import { findingsOf, printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
 import { openerWith, passphraseOfVariable, readPassphraseFile, readSecretFile } from './secrets.js';
+import { expectedSigners } from './signers.js';
 import { folderSource } from './source.js';
 
 /** Put in by the build. */
 /* global PACKAGE_VERSION */
+
+/** Values of a variable that is a switch with which it is as if it were not there. */
+const NOT_SET = new Set(['', '0', 'n', 'no', 'f', 'false', 'off']);
 
 /**
  * The command.
@@ -49,7 +53,8 @@ async function work (options, env, script) {
   if (options.out !== undefined) refuseInside(dir, options.out);
   /** @type {import('./secrets.js').Chosen|undefined} */
   let secrets;
-  const open = openerWith({ ...givenSecrets(options, env), ask: askHidden });
+  const given = givenSecrets(options, env);
+  const open = openerWith({ ...given, ask: askHidden });
   /** @type {Set<string>} */
   const notes = new Set();
   const archive = await openArchive(folderSource(dir), {
@@ -57,6 +62,8 @@ async function work (options, env, script) {
     user: options.user,
     at: options.at,
     expectId: options.expectId,
+    ...trustOf(options, env),
+    secretGiven: given.privateKey !== undefined || given.passphrase !== undefined,
     unlock: async (envelope) => {
       const { key, chosen } = await open(envelope);
       if (key.note !== undefined) notes.add(key.note);
@@ -69,7 +76,7 @@ async function work (options, env, script) {
     printGuarantees(archive);
     if (options.list) {
       printUsers(archive);
-      return printFindings(archive.findings.filter(({ code }) => code !== 'no-inventory')) > 0 ? 4 : 0;
+      return printFindings(findingsOf(archive)) > 0 ? 4 : 0;
     }
     const shown = progress(archive);
     const outcome = await perform(archive, { options, folder: dir, secrets, script, shown });
@@ -90,6 +97,21 @@ function givenSecrets (options, env) {
     privateKeyPassphrase: () => options.privateKeyPassphrase ?? passphraseOfVariable(env, 'PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE'),
     passphrase: () => options.passphraseFile?.map(readPassphraseFile) ?? options.passphrase ?? passphraseOfVariable(env, 'PRYV_BACKUP_PASSPHRASE'),
   };
+}
+
+/**
+ * Whose archives are taken, and in which shape.
+ * @param {import('./args.js').Options} options
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {import('./trust.js').Trust}
+ */
+function trustOf (options, env) {
+  const { expectSource, maxAge, acceptUnsigned, allowPlaintext } = options;
+  const requireEncrypted = options.requireEncrypted || !NOT_SET.has((env.PRYV_BACKUP_REQUIRE_ENCRYPTED ?? '').toLowerCase());
+  if (allowPlaintext && requireEncrypted) {
+    throw new DecryptError('usage', '--allow-plaintext and PRYV_BACKUP_REQUIRE_ENCRYPTED exclude each other');
+  }
+  return { signers: expectedSigners(options.signer, env), expectSource, maxAge, acceptUnsigned, allowPlaintext, requireEncrypted };
 }
 
 /** The current folder when it looks like a backup, else the one that the script is in: it travels inside backups. */

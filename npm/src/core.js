@@ -7,8 +7,8 @@ import { hostEngine } from './engine.js';
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
 
 export const {
-  Chain, Envelope, FileReader, Fold, Sieve, caution, checkManifest, plan, judge, lostIndex, passphraseOfFile, plainManifest,
-  privateKeyNeedsPassphrase,
+  Chain, Demands, Envelope, FileReader, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns,
+  passphraseOfFile, plainManifest, plan, privateKeyNeedsPassphrase,
 } = bindings;
 
 // A sealed file (docs/format.md, "Encrypted file") and the envelope whose passphrase is `self-test`.

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FileReader, memoryAt, outputsOf } from './core.js';
+import { SMALL } from './trust.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').Summary} Summary */
@@ -119,4 +120,28 @@ export async function readWhole (source, path, options) {
  */
 export function readStored (source, path) {
   return readWhole(source, path, { key: undefined, gunzip: false, lines: false, hash: true, engine: undefined });
+}
+
+/**
+ * A file of a few kilobytes as it is stored; of a longer one, more than any such file has.
+ * @param {Source} source
+ * @param {string} path
+ */
+export async function readSmall (source, path) {
+  const file = await source.open(path);
+  const bytes = Buffer.alloc(SMALL);
+  let length = 0;
+  if ('read' in file) {
+    try {
+      for (let size = -1; size !== 0 && length < SMALL; length += size) size = file.read(bytes.subarray(length));
+    } finally {
+      file.close();
+    }
+  } else {
+    for await (const chunk of file) {
+      length += Buffer.from(chunk).copy(bytes, length);
+      if (length === SMALL) break;
+    }
+  }
+  return bytes.subarray(0, length);
 }

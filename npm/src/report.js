@@ -1,3 +1,5 @@
+import { SIGNER_CODES } from './trust.js';
+
 /** @typedef {import('./archive.js').Archive} Archive */
 /** @typedef {import('./types.js').Finding} Finding */
 
@@ -21,6 +23,11 @@ const warn = (line) => process.stderr.write(printable(line) + '\n');
 export function printGuarantees (archive) {
   say(`archive ${archive.id}`);
   if (archive.chain !== undefined) say(archive.chain.headline);
+  for (const { severity, code, message } of archive.findings) {
+    if (!SIGNER_CODES.includes(code)) continue;
+    if (severity === 'warning') warn(`warning: ${message}`);
+    else say(message);
+  }
   if (archive.caution !== '') warn(`warning: ${archive.caution}`);
   if (archive.inventoried) {
     if (!archive.encrypted) say('Not encrypted: damage is found, but whoever changed a file could change the inventory too.');
@@ -48,6 +55,14 @@ export function printUsers (archive) {
  */
 function count (number, what) {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+/**
+ * What is wrong, or worth a look, and was not said with the guarantees.
+ * @param {Archive} archive
+ */
+export function findingsOf ({ findings }) {
+  return findings.filter(({ code }) => code !== 'no-inventory' && !SIGNER_CODES.includes(code));
 }
 
 /**
@@ -84,7 +99,7 @@ function verdictOf (archive) {
  * @returns {boolean} whether all is well
  */
 export function printSummary (archive, outcome) {
-  printFindings(archive.findings.filter(({ severity, code }) => severity !== 'error' && code !== 'no-inventory'));
+  printFindings(findingsOf(archive).filter(({ severity }) => severity !== 'error'));
   for (const message of outcome.damaged) warn(`damaged: ${message}`);
   for (const path of outcome.salvaged) warn(`salvaged: ${path} holds what stands before the damage`);
   const done = `${count(outcome.files, 'file')} ${outcome.verb}, ${count(outcome.bytes, 'byte')}` +

@@ -12,7 +12,7 @@ export interface Job {
 
 export type Handler = (argument: any, job: Job) => unknown;
 
-/** How an error crosses: its kind decides what the page offers. */
+/** How an error crosses: its kind decides what the page offers; `choice`: the reader has to say which run of a chain is the right one. */
 export interface Failure { kind: string, message: string }
 
 /** More than this many emitted values unanswered, and the worker waits. */

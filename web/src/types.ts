@@ -60,6 +60,8 @@ export interface ArchiveInfo {
   inventoried: boolean
   engine: 'host' | 'wasm'
   made: number | null
+  /** Who signed it, whether that is who was expected, and which platform it says that it is of; null: nobody did. */
+  signature: { signer: string, expected: boolean, source: string } | null
   producer: string
   domain: string
   platformEngine: string

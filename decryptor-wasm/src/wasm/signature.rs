@@ -15,17 +15,18 @@ pub struct Signed(pub(super) Option<signature::Signed>);
 #[wasm_bindgen]
 impl Signed {
     /// Throws unless `json` is a manifest of a version that is known, in a file (its summary) as it was written, and `minisig` the
-    /// signature of its `stored` bytes. `opened`: the archive was decrypted before, and its signature does not travel with it.
+    /// signature of its `stored` bytes. `sealed`: whether it is encrypted. One that is not and says that it was is that of an archive
+    /// that was decrypted before, and is another one than was signed.
     pub fn check(
         json: &[u8],
         summary: &str,
         stored: &[u8],
         minisig: Option<Vec<u8>>,
-        opened: bool,
+        sealed: bool,
     ) -> Result<Signed, JsValue> {
         let manifest = Manifest::parse(json)?;
         crate::plan::judge_manifest(&manifest, &from_json(summary)?)?;
-        Ok(Signed(match opened {
+        Ok(Signed(match !sealed && manifest.encrypted == Some(true) {
             true => None,
             false => signature::Signed::check(&manifest, stored, minisig.as_deref())?,
         }))

@@ -15,6 +15,8 @@ export function factRows (app: App): Array<[string, Child]> {
     [t('facts.made'), info.made === null ? t('unknown') : dateTime(info.made, 'zone')],
     ...(info.chain === null ? [] : [[t('facts.run'), runOf(info.chain)] as [string, Child]]),
     [t('facts.by'), info.producer === '' ? t('facts.by.pryv') : alien(info.producer)],
+    [t('facts.signer'), info.signature === null ? t('facts.signer.none') : h('code', { class: 'id' }, info.signature.signer)],
+    ...(info.signature === null ? [] : [[t('facts.source'), h('code', { class: 'id' }, info.signature.source)] as [string, Child]]),
     [t('facts.domain'), alien(info.domain || t('unknown'))],
     [t('facts.type'), maybe(`facts.type.${info.backupType}`, t('unknown'))],
     [t('facts.encrypted'), t(info.encrypted ? 'yes' : 'no')],

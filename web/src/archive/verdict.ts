@@ -6,6 +6,7 @@ import { alien, h, put, type Child } from '../ui/dom.js';
 import { bytes, number, span } from '../ui/format.js';
 import { icon } from '../ui/icons.js';
 import { limitsOf, proofText, proofsOf, type Proof } from './proofs.js';
+import { SIGNER_CODES, signedBy, signerLine } from './signer.js';
 
 export type Verdict = 'running' | 'good' | 'partly' | 'bad' | 'stopped';
 
@@ -22,6 +23,11 @@ export function findingsOf (app: App, user?: UserInfo): Finding[] {
   const { findings } = opened.info;
   const errors = opened.verification.outcome?.damaged ?? findings.filter(({ severity }) => severity === 'error');
   return [...errors, ...findings.filter(({ severity }) => severity !== 'error')].filter(({ path }) => concerns(path, user));
+}
+
+/** The same without what is said in words of its own. */
+export function listedFindings (app: App, user?: UserInfo): Finding[] {
+  return findingsOf(app, user).filter(({ code }) => code !== 'no-inventory' && !SIGNER_CODES.has(code));
 }
 
 /** What may be claimed, of the archive or of one user in it. */
@@ -50,10 +56,11 @@ export function verdictCard (app: App): HTMLElement {
     verdict === 'running' ? verification.task.element : h('p', null, explanation(app)),
     verification.state === 'failed' && verdict === 'stopped' && verification.error !== undefined && h('p', null, alien(verification.error, { lang: 'en' })),
   ];
-  const findings = findingsOf(app).filter(({ code }) => code !== 'no-inventory');
+  const findings = listedFindings(app);
   return h('section', { class: `notice verdict ${look}`, 'aria-label': t('verify.title') },
     icon(sign),
     h('div', { class: 'grow' }, body,
+      signerLine(info),
       findings.length > 0 && findingList(findings),
       verdict !== 'running' && h('p', { class: 'small' }, verification.outcome !== undefined && t('verify.what', {
         files: number(verification.outcome.files), bytes: bytes(info.bytes), records: number(verification.outcome.records), span: span(verification.seconds),
@@ -67,7 +74,8 @@ function explanation (app: App): string {
   if (verdict === 'bad') return t('verdict.bad.what', { n: findingsOf(app).filter(({ severity }) => severity === 'error').length });
   if (verdict === 'partly') return t(info?.encrypted === true ? 'verdict.partly.sealed' : 'verdict.partly.cleartext');
   if (verdict === 'stopped') return t('verdict.stopped.what');
-  return t(info?.encrypted === true ? 'verdict.good.sealed' : 'verdict.good.cleartext');
+  if (info?.encrypted === true) return t('verdict.good.sealed');
+  return t(info !== undefined && signedBy(info) === 'expected' ? 'verdict.good.signed' : 'verdict.good.cleartext');
 }
 
 function guarantees (app: App): HTMLElement {

@@ -9,6 +9,7 @@ import { bytes } from '../ui/format.js';
 import { shownText } from '../ui/shown.js';
 import { icon } from '../ui/icons.js';
 import type { Choice } from '../worker/session.js';
+import { Expected, cleartextNotice, expectedFields } from './expected.js';
 import { canPickFolder, fromDrop, fromInput, pickFolder, type Found } from './folder.js';
 import { knownProblem } from './problems.js';
 
@@ -20,9 +21,7 @@ export class OpenState {
   key: Uint8Array | undefined;
   keyName = '';
   keyLocked = false;
-  /** The archive id that is expected, as it was typed. */
-  expect = '';
-  expectWrong = false;
+  expected = new Expected();
   error: CallError | undefined;
   busy = '';
 
@@ -45,7 +44,7 @@ export function openView (app: App): View {
     h('div', { class: 'intro' }, h('h1', null, t('open.title')), h('p', null, t('open.lead'))),
     app.opened !== undefined && h('section', { class: 'card' }, h('p', null, t('open.still')),
       h('button', { type: 'button', class: 'primary', 'data-resume': true, onclick: () => app.resume() }, t('open.resume'))),
-    errorBox(state.error),
+    isChoice() && state.chosen !== undefined ? choiceBox(state.chosen) : errorBox(state.error),
     backupCard(),
     state.chosen !== undefined && keyCard(state.chosen),
     h('ul', { class: 'promises' }, (['open.promise.offline', 'open.promise.key', 'open.promise.reads'] as const)
@@ -63,6 +62,7 @@ export function openView (app: App): View {
       });
       if (choice === undefined) return;
       state.chosen = state.run = undefined;
+      state.expected.another();
       state.busy = t('open.reading');
       draw();
       state.chosen = await app.client.call<Chosen>('choose', choice);
@@ -101,8 +101,22 @@ export function openView (app: App): View {
     return card;
   };
 
+  const isChoice = () => state.error?.kind === 'choice';
+
+  /** Where nobody but the reader can say which run is the right one. */
+  const choiceBox = ({ runs }: Chosen) => {
+    let run: number | undefined;
+    const go = h('button', { type: 'button', class: 'primary', disabled: true, 'data-choose': true, onclick: () => {
+      if (run !== undefined) void openWith('at', { run, expectId: state.expected.id });
+    } }, t('open.choice.go'));
+    return errorBox(state.error, runChooser(t('open.choice'), runs, undefined, (chosen) => {
+      run = chosen;
+      go.disabled = false;
+    }), h('div', { class: 'row' }, go));
+  };
+
   const keyCard = (chosen: Chosen) => {
-    const [keyText, passphrase, expect, expectHint] = [freshId(), freshId(), freshId(), freshId()];
+    const [keyText, passphrase] = [freshId(), freshId()];
     const hybrid = chosen.mode === 'hybrid';
     const takeKey = async (content: Uint8Array, name: string) => {
       state.forgetSecrets();
@@ -136,14 +150,14 @@ export function openView (app: App): View {
       void unlock(event.currentTarget as HTMLFormElement);
     } },
     h('h2', { tabindex: '-1' }, h('span', { class: 'step', 'aria-hidden': 'true' }, '2'), t(chosen.mode === null ? 'open.ready' : 'open.key')),
-    chosen.runs.length > 1 && [h('p', { class: 'hint' }, t('runs.hint')), runChooser(t('runs.label'), chosen.runs, state.run ?? chosen.runs[chosen.runs.length - 1].run, (run) => {
+    chosen.runs.length > 1 && !isChoice() && [h('p', { class: 'hint' }, t('runs.hint')), runChooser(t('runs.label'), chosen.runs, state.run ?? chosen.runs[chosen.runs.length - 1].run, (run) => {
       state.run = run;
       const mode = chosen.runs.find((one) => one.run === run)?.mode ?? null;
       const redraw = mode !== chosen.mode;
       chosen.mode = mode;
       if (redraw) draw();
     })],
-    chosen.mode === null && h('p', null, t('open.cleartext')),
+    chosen.mode === null && cleartextNotice(state.expected),
     hybrid && (state.key === undefined
       ? [h('p', null, t('open.key.lead')),
           h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', onclick: () => keyFile.click() }, icon('key'), t('open.key.file'))),
@@ -166,13 +180,7 @@ export function openView (app: App): View {
         field.type = field.type === 'password' ? 'text' : 'password';
         (event.currentTarget as HTMLElement).setAttribute('aria-pressed', String(field.type === 'text'));
       } }, t('show'))),
-    h('details', { open: state.expect !== '' }, h('summary', null, t('open.expect')),
-      h('p', { class: 'field' }, h('label', { for: expect }, t('open.expect.label')),
-        h('input', { id: expect, type: 'text', name: 'expect', value: state.expect, autocomplete: 'off', spellcheck: 'false', class: 'mono', 'aria-describedby': expectHint, 'aria-invalid': state.expectWrong ? 'true' : undefined,
-          oninput: (event: Event) => { state.expect = (event.target as HTMLInputElement).value.trim(); } })),
-      state.expectWrong
-        ? h('p', { id: expectHint, class: 'field-error', role: 'alert' }, t('open.expect.wrong', { n: [...state.expect].length }))
-        : h('p', { id: expectHint, class: 'hint' }, t('open.expect.hint'))),
+    expectedFields(state.expected),
     (!hybrid || state.key !== undefined) && h('div', { class: 'row' },
       h('button', { type: 'submit', class: 'primary', disabled: state.busy !== '' }, t('open.go'))),
     keyFile,
@@ -186,28 +194,33 @@ export function openView (app: App): View {
 
   const unlock = async (form: HTMLFormElement) => {
     const value = (name: string) => (form.elements.namedItem(name) as HTMLInputElement | null)?.value;
-    const expectId = state.expect === '' ? undefined : state.expect;
-    state.expectWrong = expectId !== undefined && !/^[0-9a-f]{64}$/i.test(expectId);
-    if (state.expectWrong) {
+    const { expected, chosen } = state;
+    if (!expected.check(chosen?.mode === null)) {
       draw();
-      element.querySelector<HTMLElement>('[name=expect]')?.focus();
+      element.querySelector<HTMLElement>(expected.focus)?.focus();
       return;
     }
     const typed = value('passphrase');
+    for (const button of form.querySelectorAll('button')) button.disabled = true;
+    await openWith('unlock', {
+      privateKey: state.key,
+      ...(chosen?.mode === 'hybrid' ? { privateKeyPassphrase: typed } : { passphrase: typed }),
+      expectId: expected.id,
+      signer: expected.signer,
+      cleartext: expected.cleartext,
+      at: state.run,
+    });
+  };
+
+  const openWith = async (call: 'unlock' | 'at', argument: { expectId: string | undefined, [name: string]: unknown }) => {
     state.error = undefined;
     state.busy = t('open.opening');
-    for (const button of form.querySelectorAll('button')) button.disabled = true;
     try {
-      const info = await app.client.call<ArchiveInfo>('unlock', {
-        privateKey: state.key,
-        ...(state.chosen?.mode === 'hybrid' ? { privateKeyPassphrase: typed } : { passphrase: typed }),
-        expectId,
-        at: state.run,
-      });
+      const info = await app.client.call<ArchiveInfo>(call, argument);
       state.busy = '';
       state.forgetSecrets();
-      state.expect = '';
-      app.take(info, expectId);
+      state.expected = new Expected();
+      app.take(info, argument.expectId);
       return;
     } catch (error) {
       state.error = asCallError(error);
@@ -221,15 +234,16 @@ export function openView (app: App): View {
   return { title: 'open.title', element, shown: draw, redraw: draw };
 }
 
-/** An error: what it is and what to do in the reader's language, then the sentence as the core says it. */
-export function errorBox (error: CallError | undefined): HTMLElement | undefined {
+/** An error: what it is and what to do in the reader's language, then the sentence as the core says it, then `more`. */
+export function errorBox (error: CallError | undefined, ...more: Child[]): HTMLElement | undefined {
   if (error === undefined) return undefined;
   const known = error.fromCore ? knownProblem(error.kind, error.message) : undefined;
-  return h('div', { class: 'error notice bad', role: 'alert', tabindex: '-1', 'data-kind': error.kind, 'data-problem': known?.name },
-    icon('stop'), h('div', null, h('strong', null, known === undefined ? maybe(`error.${error.kind}`, t('error.failed')) : t(`problem.${known.name}`, known.gaps)),
+  const [look, sign] = error.kind === 'choice' ? ['partly', 'warning'] : ['bad', 'stop'];
+  return h('div', { class: `error notice ${look}`, role: 'alert', tabindex: '-1', 'data-kind': error.kind, 'data-problem': known?.name },
+    icon(sign), h('div', null, h('strong', null, known === undefined ? maybe(`error.${error.kind}`, t('error.failed')) : t(`problem.${known.name}`, known.gaps)),
     error.fromCore
       ? [h('p', null, known === undefined ? maybe(`advice.${error.kind}`, '') : t(`problem.${known.name}.do`, known.gaps)), h('p', { class: 'small' }, alien(error.message, { lang: 'en' }))]
-      : h('p', null, alien(error.message))));
+      : h('p', null, alien(error.message)), more));
 }
 
 function asCallError (error: unknown): CallError {

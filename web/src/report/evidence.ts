@@ -9,11 +9,14 @@ const CHECKED: Record<Proof['name'], string> = {
   blocks: 'authenticity of every sealed block',
   structure: 'structure of compressed files and records',
   complete: 'that no file is missing or added, and size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory',
+  signature: 'that its signature holds, and that its files are those that were signed',
+  signer: 'that it was signed by the expected signer',
   id: 'that it is the expected archive, by its id',
 };
 const RESULT: Record<Result, string> = { passed: 'passed', failed: 'failed', open: 'not completed' };
 const NOT_PROVEN: Partial<Record<Key, string>> = {
   'proof.origin': 'who made the archive',
+  'proof.origin.key': 'who made the archive: no signer was given to compare the one that signed it with',
   'proof.newest': 'that it is the newest',
   'proof.noid': 'that it is the expected archive: no id to compare with was given',
   'proof.otherid': 'that it is the expected archive: the id that was given is that of another state of this chain',
@@ -46,6 +49,9 @@ export function evidence (app: App, user?: UserInfo) {
       idExpected: opened.expectId ?? null,
       name: info.name,
       made: iso(info.made),
+      signer: info.signature?.signer ?? null,
+      signerExpected: info.signature?.expected ?? false,
+      source: info.signature?.source ?? null,
       madeBy: info.producer === '' ? "Pryv.io's own backup tool" : info.producer,
       platform: info.domain,
       type: info.backupType,

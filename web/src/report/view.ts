@@ -2,7 +2,8 @@
 import type { App, Opened, View } from '../app.js';
 import { factRows } from '../archive/facts.js';
 import { limitsOf, proofsOf } from '../archive/proofs.js';
-import { findingList, findingsOf, proofItem, verdictOf, type Verdict } from '../archive/verdict.js';
+import { signerLine } from '../archive/signer.js';
+import { findingList, listedFindings, proofItem, verdictOf, type Verdict } from '../archive/verdict.js';
 import { offer } from '../save/sinks.js';
 import { maybe, t, type Key } from '../texts/index.js';
 import type { UserInfo } from '../types.js';
@@ -32,8 +33,7 @@ function contentOf (app: App, opened: Opened, user: UserInfo | undefined): Child
   };
   const rows = (pairs: Array<[string, Child]>) => h('dl', { class: 'facts' }, pairs.map(([name, value]) => [h('dt', null, name), h('dd', null, value)]));
   const tag = (verdict: Verdict, words: Key) => h('strong', { class: `tag ${verdict}`, 'data-scope': words.startsWith('verdict.user') ? 'user' : 'archive' }, t(words));
-  // What a missing inventory means is said above them.
-  const findings = findingsOf(app, user).filter(({ code }) => code !== 'no-inventory');
+  const findings = listedFindings(app, user);
   const own = verdictOf(app, user);
   const whole = verdictOf(app);
   return [
@@ -46,6 +46,7 @@ function contentOf (app: App, opened: Opened, user: UserInfo | undefined): Child
     h('section', { class: 'card' }, h('h2', null, t('facts.title')), rows(factRows(app))),
     h('section', { class: 'card' }, h('h2', null, t('verify.title')),
       h('p', null, user === undefined ? tag(whole, `verdict.${whole}`) : tag(own, `verdict.user.${own}`)),
+      signerLine(info),
       running && verification.task.element,
       rows([
         ...(user === undefined ? [] : [[t('report.whole'), tag(whole, `verdict.${whole}`)] as [string, Child]]),

@@ -1,8 +1,13 @@
-import { CHAIN, openChain, plannedFiles, type ChainState, type Host } from '../../../npm/src/chain.js';
+import type { ChainState, Host } from '../../../npm/src/chain.js';
 import { DecryptError, kindOf, messageOf, withPath } from '../../../npm/src/errors.js';
+import { CHAIN, openChain, plannedFiles } from '../../../npm/src/runs.js';
+import { SIGNATURE, demandsOf, type Trust } from '../../../npm/src/trust.js';
 import type { ArchiveInfo, FileEntry, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
-import { Chain, Envelope, Fold, Sieve, caution, checkManifest, judge, lostIndex, plan, type DataKey, type Engine, type OpenEnvelope } from './core.js';
-import { pump, readStored, readWhole } from './pump.js';
+import {
+  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns, plan, type DataKey, type Engine,
+  type OpenEnvelope,
+} from './core.js';
+import { pump, readSmall, readStored, readWhole } from './pump.js';
 import { below, type Source } from './source/source.js';
 
 const SUMS = 'SHA256SUMS';
@@ -13,7 +18,7 @@ export interface Unlock { (envelope: OpenEnvelope): DataKey }
 /** What it takes to read an archive's files. */
 interface Access { source: Source, key: DataKey | undefined, engine: Engine, opened: boolean }
 
-const HOST: Host<Source> = { core: { Chain, Fold, Sieve, judge }, pump, streamFile, below };
+const HOST: Host<Source> = { core: { Chain, Fold, Sieve, StoredRuns, isCompanion, judge }, pump, streamFile, readStored, readSmall, below };
 
 /** The state of a chain: which one, and all that there are. */
 export interface ChainOf { state: ChainState<Source>, runs: Run[] }
@@ -32,6 +37,8 @@ export class Archive {
     /** The content of manifest.json and of every readable user-manifest.json, by path. */
     readonly manifests: Map<string, Uint8Array>,
     readonly key: DataKey | undefined,
+    /** The public key of whoever signed it; undefined for an archive that nobody signs. */
+    readonly signer: string | undefined,
     private readonly replan: (user: string) => Plan,
     readonly chain?: ChainOf
   ) {
@@ -116,7 +123,9 @@ export class Archive {
       encrypted: this.encrypted,
       inventoried: this.plan.inventoried,
       engine: this.engine,
-      made: number(manifest.backupTimestamp),
+      // Of an archive that is signed, this was signed.
+      made: number(manifest.createdAt ?? manifest.backupTimestamp),
+      signature: this.signer === undefined ? null : { signer: this.signer, expected: this.plan.findings.some(({ code }) => code === 'pinned-signer'), source: text(manifest.source) },
       producer: manifest.producer === undefined ? '' : `${text(manifest.producer?.name)} ${text(manifest.producer?.version)}`.trim(),
       domain: text(manifest.config?.domain),
       platformEngine: text(manifest.config?.engine),
@@ -151,34 +160,56 @@ async function * streamFile ({ source, key, engine, opened }: Access, file: Plan
 }
 
 /** How to open: `expectId` is the id that it must have, `at` of a chain the run whose state is wanted (the newest unless given). */
-export interface OpenOptions { engine: Engine, unlock: Unlock, expectId?: string, at?: number }
+export interface OpenOptions extends Trust { engine: Engine, unlock: Unlock, expectId?: string, at?: number }
 
-/** Opens an archive: envelope, key, manifest, user manifests, and the plan of what is to be read. Of a chain, the state at a run. */
-export async function openArchive (source: Source, { engine, unlock, expectId, at }: OpenOptions): Promise<Archive> {
-  const listing = source.list();
-  const runs = await runsOf(source);
-  if (runs !== undefined) return openState(source, listing, runs, { engine, unlock, expectId, at });
+/** The same, ready for the core. */
+interface Means { engine: Engine, unlock: Unlock, expectId?: string, at?: number, demands: Demands }
+
+/** Opens an archive: envelope, key, manifest, signature, user manifests, and the plan of what is to be read. Of a chain, the state at a run. */
+export async function openArchive (source: Source, { engine, unlock, expectId, at, ...trust }: OpenOptions): Promise<Archive> {
+  const demands = demandsOf(Demands, trust);
+  try {
+    const listing = source.list();
+    requireUniform(listing);
+    const runs = await runsOf(source);
+    const means = { engine, unlock, expectId, at, demands };
+    return await (runs === undefined ? openSingle(source, listing, means) : openState(source, listing, runs, means));
+  } finally {
+    demands.free();
+  }
+}
+
+/** Throws where one run is encrypted and another is not. */
+export function requireUniform (listing: Array<[string, number]>): void {
+  const mixed = mixedRuns(JSON.stringify(listing));
+  if (mixed !== '') throw new DecryptError('damaged', mixed);
+}
+
+async function openSingle (source: Source, listing: Array<[string, number]>, means: Means): Promise<Archive> {
   const sums = listing.some(([path]) => path === SUMS) ? (await readStored(source, SUMS)).content : undefined;
   const lost = lostIndex(JSON.stringify(listing), sums);
   if (lost !== '') throw new DecryptError('damaged', lost);
-  const { id, key, keyCheck, manifest, texts, contents, findings } = await openRun(source, listing, { engine, unlock, expectId });
+  // What is signed is held against what is asked for again for each user: the finalizer lets go of it.
+  const { id, key, keyCheck, manifest, signed, signer, texts, contents, findings } = await openRun(source, listing, means);
   try {
+    const said: Finding = JSON.parse(means.demands.signed(signed));
     const [textsJson, listingJson] = [JSON.stringify(texts), JSON.stringify(listing)];
     // Which run of the chain is chosen from a list here.
     const warning = caution(manifest).replace(/, with --at .*$/, '');
     if (warning !== '') findings.push({ severity: 'warning', code: 'caution', path: '', message: warning });
-    findings.push(...spellingOf(key));
+    findings.push(said, ...spellingOf(key));
     const planned = (user?: string): Plan => {
-      const made: Plan = JSON.parse(plan(manifest, textsJson, listingJson, keyCheck, user));
+      const made: Plan = JSON.parse(plan(manifest, textsJson, listingJson, keyCheck, signed, user));
       const told = new Set(made.findings.map(({ path }) => path));
       const own = findings.filter(({ path }) => path === '' || made.users.some(({ userId }) => path === `users/${userId}/user-manifest.json`));
       made.findings.push(...(user === undefined ? findings : own).filter(({ path }) => path === '' || !told.has(path)));
       return made;
     };
     contents.set('manifest.json', manifest);
-    return new Archive(source, id, engine, planned(), JSON.parse(new TextDecoder().decode(manifest)), contents, key, planned);
+    return new Archive(source, id, means.engine, planned(), JSON.parse(new TextDecoder().decode(manifest)), contents, key, signer, planned);
   } catch (error) {
     key?.free();
+    signed.free();
     throw error;
   }
 }
@@ -196,13 +227,12 @@ export async function runsOf (source: Source): Promise<Run[] | undefined> {
   }
 }
 
-async function openState (source: Source, listing: Array<[string, number]>, runs: Run[], { engine, unlock, expectId, at }: OpenOptions): Promise<Archive> {
+async function openState (source: Source, listing: Array<[string, number]>, runs: Run[], { engine, unlock, expectId, at, demands }: Means): Promise<Archive> {
   const { newest, state, chain } = await openChain(HOST, source, listing, {
     at,
     engine,
-    readIndex: async () => (await readStored(source, CHAIN)).content,
-    idOf: async (run) => (await readStored(run, 'manifest.json')).sha256 ?? '',
-    openRun: (run, files, wanted) => openRun(run, files, { engine, unlock, expectId: wanted === 0 ? undefined : expectId }),
+    demands,
+    openRun: (run, files, wanted) => openRun(run, files, { engine, unlock, demands, expectId: wanted === 0 ? undefined : expectId }),
   });
   const encoder = new TextEncoder();
   const manifests = new Map(Object.entries<string>(state.manifests).map(([path, text]): [string, Uint8Array] => [path, encoder.encode(text)]));
@@ -212,7 +242,7 @@ async function openState (source: Source, listing: Array<[string, number]>, runs
     const own = (path: string) => users.some(({ userId }) => path.includes(`users/${userId}/`));
     return { ...all, users, files: all.files.filter((file) => users.some(({ userId }) => file.user === userId)), findings: all.findings.filter(({ path }) => !path.includes('users/') || own(path)) };
   };
-  return new Archive(source, newest.id, engine, all, JSON.parse(state.manifests['manifest.json']), manifests, newest.key, ofUser, { state: chain, runs });
+  return new Archive(source, newest.id, engine, all, JSON.parse(state.manifests['manifest.json']), manifests, newest.key, newest.signer, ofUser, { state: chain, runs });
 }
 
 /** That the passphrase opened in another spelling than it was typed. */
@@ -220,19 +250,22 @@ function spellingOf (key: DataKey | undefined): Finding[] {
   return key?.note === undefined ? [] : [{ severity: 'note', code: 'spelling', path: '', message: key.note }];
 }
 
-/** An archive, or a run of a chain, whose manifests are read. */
+/** An archive, or a run of a chain, whose manifests are read, and what is signed of it. */
 interface OpenedRun {
   id: string
   key: DataKey | undefined
   keyCheck: boolean | undefined
   opened: boolean
   manifest: Uint8Array
+  signed: Signed
+  signer: string | undefined
   texts: Record<string, string | null>
   contents: Map<string, Uint8Array>
   findings: Finding[]
 }
 
-async function openRun (source: Source, listing: Array<[string, number]>, { engine, unlock, expectId }: OpenOptions): Promise<OpenedRun> {
+/** Opens what lies in a folder. That its signature holds is checked; who made it, whoever calls this asks. */
+async function openRun (source: Source, listing: Array<[string, number]>, { engine, unlock, expectId, demands }: Means): Promise<OpenedRun> {
   const names = new Set(listing.map(([path]) => path));
   requireManifest(names, source.name);
   const stored = await readStored(source, 'manifest.json');
@@ -241,21 +274,23 @@ async function openRun (source: Source, listing: Array<[string, number]>, { engi
     const message = `this is not the archive that you expect: its id is ${id}, not ${expectId}`;
     throw Object.assign(new DecryptError('damaged', message), { unexpected: true });
   }
+  const envelope = names.has('encryption.json') ? Envelope.parse((await readStored(source, 'encryption.json')).content) : undefined;
   let key: DataKey | undefined;
-  let envelope: OpenEnvelope | undefined;
-  if (names.has('encryption.json')) {
-    envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
-    envelope.provenBy(stored.content);
-    key = unlock(envelope);
-  }
+  let signed: Signed | undefined;
   try {
+    demands.storage(envelope !== undefined);
+    envelope?.provenBy(stored.content);
+    key = envelope && unlock(envelope);
     const { content: manifest, summary } = await readManifest(key, engine, stored.content, envelope);
-    checkManifest(manifest, JSON.stringify(summary));
+    const minisig = names.has(SIGNATURE) ? await readSmall(source, SIGNATURE) : undefined;
+    signed = Signed.check(manifest, JSON.stringify(summary), stored.content, minisig, key !== undefined);
+    envelope?.agreesWith(manifest);
     const parsed = JSON.parse(new TextDecoder().decode(manifest));
     const { texts, contents, findings } = await readUserManifests(source, listing, key, engine, parsed);
-    return { id, key, keyCheck: envelope?.hasKeyCheck, opened: key === undefined && parsed.encrypted === true, manifest, texts, contents, findings };
+    return { id, key, keyCheck: envelope?.hasKeyCheck, opened: key === undefined && parsed.encrypted === true, manifest, signed, signer: signed.signer, texts, contents, findings };
   } catch (error) {
     key?.free();
+    signed?.free();
     throw error;
   } finally {
     envelope?.free();

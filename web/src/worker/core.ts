@@ -4,8 +4,13 @@ import { DecryptError } from '../../../npm/src/errors.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 
-export const { Chain, Envelope, FileReader, Fold, Sha256, Sieve, caution, checkManifest, crc32, lostIndex, pack, plan, judge, privateKeyNeedsPassphrase, unpack } = bindings;
+export const {
+  Chain, Demands, Envelope, FileReader, Fold, Sha256, Sieve, Signed, StoredRuns, caution, crc32, isCompanion, judge, lostIndex, mixedRuns, pack, plan,
+  privateKeyNeedsPassphrase, unpack,
+} = bindings;
 export type DataKey = bindings.DataKey;
+export type Demands = bindings.Demands;
+export type Signed = bindings.Signed;
 export type OpenEnvelope = bindings.Envelope;
 export type Engine = 'host' | 'wasm';
 

@@ -3,7 +3,7 @@ import { serve, type Job } from '../rpc.js';
 import { chooseEngine, coreVersion, loadCore, privateKeyNeedsPassphrase } from './core.js';
 import { folderOutput } from './output/folder.js';
 import { ZipWriter } from './output/zip.js';
-import { Session, type Choice, type Secrets } from './session.js';
+import { Session, isChoice, type Choice, type Secrets } from './session.js';
 import { UserSession } from './user.js';
 import { save, verify, type SaveOptions } from './work.js';
 import type { Filter, Kind } from '../records.js';
@@ -28,9 +28,9 @@ serve({
   async unlock (secrets: Secrets) {
     return (await session.unlock(secrets)).info();
   },
-  async at ({ run }: { run: number }) {
+  async at ({ run, expectId }: { run: number, expectId?: string }) {
     user = undefined;
-    return (await session.at(run)).info();
+    return (await session.at(run, expectId)).info();
   },
   verify: ({ user }: { user?: string }, job: Job) => verify(session.archive, user, job),
   async saveZip (options: SaveOptions, job: Job) {
@@ -58,9 +58,10 @@ serve({
   'user.seriesLine': ({ number, field, steps, from, to }, job: Job) => looking().seriesLine(number, field, steps, from, to, job),
   'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'csv;' | 'json' }, job: Job) => looking().export(kind, as, job),
   'user.attachment': ({ fileId }: { fileId: string }, job: Job) => looking().attachment(fileId, job),
-}, (error) => ({ kind: kindOf(error), message: withoutOptions(messageOf(error)) }));
+}, (error) => ({ kind: isChoice(error) ? 'choice' : kindOf(error), message: withoutOptions(messageOf(error)) }));
 
 /** The sentence without advice that only a command line can follow. */
 function withoutOptions (message: string): string {
-  return message.replace(/--at (\d+) for the state before/, 'choose the state of run $1').replace(/[;:,] (?:(?:give|try|set|with) )?--[a-z].*$/, '');
+  return message.replace(/--at (\d+) for the state before/, 'choose the state of run $1').replace(/[;:,] (?:(?:give|try|set|with) )?--[a-z][^;]*/g, '')
+    .replace(/; say [^;]*--at [^;]*/, '');
 }

@@ -1,3 +1,4 @@
+import { SMALL } from '../../../npm/src/trust.js';
 import { FileReader, Sha256, memoryAt, owned, type DataKey, type Engine } from './core.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
@@ -57,6 +58,18 @@ export async function readWhole (source: Source, path: string, options: ReadOpti
 /** A small file as it is stored, hash included. */
 export function readStored (source: Source, path: string) {
   return readWhole(source, path, { key: undefined, gunzip: false, lines: false, hash: true, engine: 'wasm' });
+}
+
+/** A file of a few kilobytes as it is stored; of a longer one, more than any such file has. */
+export async function readSmall (source: Source, path: string): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const block of source.read(path)) {
+    parts.push(block.slice(0, SMALL - length));
+    length += parts[parts.length - 1].length;
+    if (length === SMALL) break;
+  }
+  return concat(parts);
 }
 
 export function concat (parts: Uint8Array[]): Uint8Array {

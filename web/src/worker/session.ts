@@ -1,7 +1,7 @@
 // What the worker holds between calls: the chosen files, and the archive once it is open.
 import { DecryptError } from '../../../npm/src/errors.js';
 import type { Chosen } from '../types.js';
-import { openArchive, requireManifest, runsOf, type Archive } from './archive.js';
+import { openArchive, requireManifest, requireUniform, runsOf, type Archive } from './archive.js';
 import { Envelope, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './pump.js';
 import { containerSource } from './source/container.js';
@@ -9,8 +9,14 @@ import { blobSource, rootOf, type Source } from './source/source.js';
 
 export type Choice = { name: string, files: Array<[string, File]> } | { file: File };
 
-/** `expectId`: the archive id that it must have; `at`: of a chain, the run whose state is wanted. */
-export interface Secrets { privateKey?: Uint8Array, privateKeyPassphrase?: string, passphrase?: string, expectId?: string, at?: number }
+/**
+ * `expectId`: the archive id that it must have; `signer`: who must have signed it; `cleartext`: it was confirmed that it is not encrypted;
+ * `at`: of a chain, the run whose state is wanted.
+ */
+export interface Secrets {
+  privateKey?: Uint8Array, privateKeyPassphrase?: string, passphrase?: string
+  expectId?: string, signer?: string, cleartext?: boolean, at?: number
+}
 
 export class Session {
   engine: Engine = 'wasm';
@@ -30,6 +36,7 @@ export class Session {
     const listing = source.list();
     const names = new Set(listing.map(([path]) => path));
     requireManifest(names, source.name);
+    requireUniform(listing);
     let mode: Chosen['mode'] = null;
     if (names.has('encryption.json')) {
       const envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
@@ -37,25 +44,52 @@ export class Session {
       envelope.free();
     }
     this.#source = source;
+    this.#secrets = undefined;
     const runs = await runsOf(source) ?? [];
+    // Whether a chain is encrypted shows in what is there, not in what its list says.
+    for (const run of runs) run.mode = mode && (run.mode ?? mode);
     // The newest run is the one that is opened.
     if (runs.length > 0) mode = runs[runs.length - 1].mode;
     return { name: source.name, files: listing.length, bytes: listing.reduce((sum, [, size]) => sum + size, 0), mode, runs };
   }
 
   async unlock (secrets: Secrets): Promise<Archive> {
-    if (this.#source === undefined) throw new DecryptError('usage', 'choose the backup first');
-    const { expectId, at } = secrets;
-    const archive = await openArchive(this.#source, { engine: this.engine, unlock: (envelope) => unlock(envelope, secrets), expectId, at });
-    if (archive.chain !== undefined) this.#secrets = secrets;
-    this.#archive = archive;
-    return archive;
+    this.#secrets = undefined;
+    try {
+      const archive = await this.#open(secrets);
+      if (archive.chain !== undefined) this.#secrets = secrets;
+      return archive;
+    } catch (error) {
+      if (isChoice(error)) this.#secrets = secrets;
+      throw error;
+    }
   }
 
-  /** Opens the state of a chain at another run. */
-  async at (run: number): Promise<Archive> {
-    return this.unlock({ ...this.#secrets, expectId: undefined, at: run });
+  /** Opens the state of a chain at another run, or at the one that was chosen where nobody else can say which is the right one. */
+  async at (run: number, expectId?: string): Promise<Archive> {
+    return this.#open({ ...this.#secrets, expectId, at: run });
   }
+
+  async #open (secrets: Secrets): Promise<Archive> {
+    if (this.#source === undefined) throw new DecryptError('usage', 'choose the backup first');
+    const { expectId, at, signer, cleartext } = secrets;
+    this.#archive = await openArchive(this.#source, {
+      engine: this.engine,
+      unlock: (envelope) => unlock(envelope, secrets),
+      expectId,
+      at,
+      signers: signer === undefined ? [] : [signer],
+      // Every backup is expected to be encrypted, unless the reader knows that it is not.
+      secretGiven: true,
+      allowPlaintext: cleartext,
+    });
+    return this.#archive;
+  }
+}
+
+/** Whether the reader has to say which run is the right one. */
+export function isChoice (error: unknown): boolean {
+  return (error as { choice?: boolean } | undefined)?.choice === true;
 }
 
 function unlock (envelope: OpenEnvelope, secrets: Secrets) {

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { Demands, loadCore } from './core.js';
+import { DecryptError, messageOf } from './errors.js';
+
+/** Signers whom all users of this machine expect, one a line; empty lines, and those that begin with `#`, count for nothing. */
+const MACHINE = '/etc/pryv-backup/signers';
+
+/**
+ * The signers whom the command expects: those that are given, else those of the environment, else those of the machine.
+ * @param {string[]|undefined} given each a key or a file with one, or several with commas between them
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} [machine]
+ * @returns {string[]}
+ */
+export function expectedSigners (given, env, machine = MACHINE) {
+  loadCore();
+  const named = given ?? (env.PRYV_BACKUP_SIGNER === undefined ? undefined : [env.PRYV_BACKUP_SIGNER]);
+  return named === undefined ? ofMachine(machine) : named.flatMap((list) => list.split(',')).map(keyOf);
+}
+
+/**
+ * A key as it was given, or the content of the file of that name.
+ * @param {string} given
+ */
+function keyOf (given) {
+  const wrong = wrongWith(given);
+  if (wrong === undefined) return given;
+  let file;
+  try {
+    file = readFileSync(given, 'utf8');
+  } catch {
+    throw new DecryptError('usage', `${given}: ${wrong}`);
+  }
+  const inside = wrongWith(file);
+  if (inside !== undefined) throw new DecryptError('usage', `${given}: ${inside}`);
+  return file;
+}
+
+/** @param {string} path */
+function ofMachine (path) {
+  let text;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return [];
+    throw new DecryptError('failed', `cannot read ${path}: ${messageOf(error)}`);
+  }
+  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+  for (const line of lines) {
+    const wrong = wrongWith(line);
+    if (wrong !== undefined) throw new DecryptError('failed', `${path}: ${wrong}`);
+  }
+  return lines;
+}
+
+/**
+ * Why a text is no key of a signer; undefined when it is one.
+ * @param {string} text
+ */
+function wrongWith (text) {
+  const demands = new Demands(0);
+  try {
+    demands.pin(text);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    demands.free();
+  }
+}
