@@ -33,11 +33,16 @@ export function decrypt (args, env = {}) {
   return { status, stdout, stderr };
 }
 
-/** The environment without what would open an archive. */
+/**
+ * The environment without what would open an archive or say whose are taken. What the native tool would remember has no place: its
+ * archives are signed by a key that is not kept.
+ */
 export function withoutSecrets () {
-  const clean = { ...process.env };
+  const clean = { ...process.env, PRYV_BACKUP_STATE_DIR: join(script, 'state') };
   delete clean.PRYV_BACKUP_PASSPHRASE;
   delete clean.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE;
+  delete clean.PRYV_BACKUP_SIGNER;
+  delete clean.PRYV_BACKUP_REQUIRE_ENCRYPTED;
   return clean;
 }
 

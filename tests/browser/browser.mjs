@@ -78,10 +78,11 @@ export async function openPage ({ pickers = false, url = pathToFileURL(page).hre
 /**
  * Chooses a backup and gives the key; waits for the archive or for an error.
  * @param {import('playwright-core').Page} tab
- * @param {{ folder?: string, packed?: string, privateKey?: string, keyText?: string, passphrase?: string, expectId?: string, at?: string }} what
+ * @param {{ folder?: string, packed?: string, privateKey?: string, keyText?: string, passphrase?: string, expectId?: string, signer?: string,
+ *   confirm?: boolean, at?: string }} what `confirm`: that a backup is not encrypted, which is done unless it is false
  * @returns {Promise<{ kind: string, message: string }|undefined>} the error
  */
-export async function open (tab, { folder, packed, privateKey, keyText, passphrase, expectId, at }) {
+export async function open (tab, { folder, packed, privateKey, keyText, passphrase, expectId, signer, confirm = true, at }) {
   if (folder !== undefined) await tab.setInputFiles('[data-input=folder]', folder);
   else await tab.setInputFiles('[data-input=packed]', /** @type {string} */ (packed));
   await tab.waitForSelector('.key-card, .notice.error');
@@ -100,10 +101,12 @@ export async function open (tab, { folder, packed, privateKey, keyText, passphra
   if (at !== undefined) await tab.selectOption('.key-card [data-runs]', at);
   const field = tab.locator('[name=passphrase]');
   if (passphrase !== undefined && await field.count() > 0) await field.fill(passphrase);
-  if (expectId !== undefined) {
-    if (!await tab.isVisible('[name=expect]')) await tab.click('.key-card details:has([name=expect]) summary');
-    await tab.fill('[name=expect]', expectId);
+  for (const [name, value] of Object.entries({ expect: expectId, signer })) {
+    if (value === undefined) continue;
+    if (!await tab.isVisible(`[name=${name}]`)) await tab.click(`.key-card details:has([name=${name}]) summary`);
+    await tab.fill(`[name=${name}]`, value);
   }
+  if (confirm && await tab.locator('[name=cleartext]').count() > 0) await tab.check('[name=cleartext]');
   const refused = await errorOf(tab);
   if (refused !== undefined) return refused;
   const submit = tab.locator('.key-card button[type=submit]');

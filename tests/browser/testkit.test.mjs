@@ -81,7 +81,7 @@ const OTHERWISE = {
   },
 };
 
-const EXIT = { usage: 2, key: 3, damaged: 4, unsupported: 1, failed: 1 };
+const EXIT = { usage: 2, choice: 2, key: 3, damaged: 4, unsupported: 1, failed: 1 };
 
 const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-kit-'));
 const kit = process.env.TESTKIT ?? join(scratch, 'kit');
@@ -121,7 +121,8 @@ function keyOf (due) {
 
 /** A sentence of a command as the page says it. @param {string} text */
 function withoutOptions (text) {
-  return text.replace(/^(error|damaged): /, '').replace('{archive}', 'archive').replace(/--at (\d+) for the state before/, 'choose the state of run $1').replace(/[;:,] (?:(?:give|try|set|with) )?--[a-z].*$/, '');
+  return text.replace(/^(error|damaged): /, '').replace('{archive}', 'archive').replace(/--at (\d+) for the state before/, 'choose the state of run $1').replace(/[;:,] (?:(?:give|try|set|with) )?--[a-z][^;]*/g, '')
+    .replace(/; say [^;]*--at [^;]*/, '');
 }
 
 /** The runs of a chain, one after the other, opened once. */
@@ -205,6 +206,7 @@ function given (name, due) {
     privateKey: value('--private-key'),
     passphrase: value('--private-key-passphrase') ?? value('--passphrase') ?? due.env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE ?? due.env.PRYV_BACKUP_PASSPHRASE,
     expectId: value('--expect-id'),
+    signer: value('--signer'),
     at: value('--at'),
     user: value('--user'),
   };

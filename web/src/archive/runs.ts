@@ -14,7 +14,7 @@ export function runLine ({ run, made }: Run, runs: Run[]): string {
 export function runChooser (label: string, runs: Run[], chosen: number | undefined, choose: (run: number) => void): HTMLElement {
   const id = freshId();
   return h('p', { class: 'field' }, h('label', { for: id }, label),
-    h('select', { id, 'data-runs': chosen, onchange: (event: Event) => choose(Number((event.target as HTMLSelectElement).value)) },
+    h('select', { id, 'data-runs': chosen ?? '', onchange: (event: Event) => choose(Number((event.target as HTMLSelectElement).value)) },
       chosen === undefined && h('option', { value: '', disabled: true, selected: true }, t('runs.none')),
       [...runs].reverse().map((one) => h('option', { value: one.run, selected: one.run === chosen }, runLine(one, runs)))));
 }

@@ -42,9 +42,9 @@ export class Expected {
   }
 }
 
-/** The fields for the id and the signer. */
-export function expectedFields (expected: Expected): HTMLElement {
-  return h('details', { open: FIELDS.some((name) => expected.typed[name] !== '') }, h('summary', null, t('open.expect')), FIELDS.map((name) => {
+/** The fields for the id and the signer; `asked`: to be seen at once. */
+export function expectedFields (expected: Expected, asked: boolean): HTMLElement {
+  return h('details', { open: asked || FIELDS.some((name) => expected.typed[name] !== '') }, h('summary', null, t('open.expect')), FIELDS.map((name) => {
     const [id, hint] = [freshId(), freshId()];
     const wrong = expected.wrong === name;
     return [

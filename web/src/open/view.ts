@@ -180,7 +180,7 @@ export function openView (app: App): View {
         field.type = field.type === 'password' ? 'text' : 'password';
         (event.currentTarget as HTMLElement).setAttribute('aria-pressed', String(field.type === 'text'));
       } }, t('show'))),
-    expectedFields(state.expected),
+    expectedFields(state.expected, isChoice()),
     (!hybrid || state.key !== undefined) && h('div', { class: 'row' },
       h('button', { type: 'submit', class: 'primary', disabled: state.busy !== '' }, t('open.go'))),
     keyFile,
