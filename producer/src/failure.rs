@@ -56,6 +56,7 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Exists(_)
             | ArchiveError::NotEmpty(_)
             | ArchiveError::Busy(_)
+            | ArchiveError::OtherSource(_)
             | ArchiveError::Foreign(_) => ErrorKind::Usage.exit_code(),
             ArchiveError::Core(core) => core.kind().exit_code(),
             _ => 1,

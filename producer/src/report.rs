@@ -7,7 +7,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::{
-    archive::{Sealing, page_sha256},
+    archive::{Finished, Sealing, page_sha256, script_sha256},
     platform::{Shared, User},
 };
 
@@ -24,6 +24,15 @@ pub struct Report {
     /// SHA-256 of the page `decrypt-backup.html` that lies in an encrypted archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_sha256: Option<String>,
+    /// The same of the script `decrypt-backup.mjs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script_sha256: Option<String>,
+    /// The public key of who signed the backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// Which platform it is of, as later backups of it say too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Nothing was written.
     pub dry_run: bool,
     /// `recipients`, `passphrase` or `none`.
@@ -70,6 +79,9 @@ pub struct ChainReport {
     pub parent: Option<String>,
     /// Users who are no more.
     pub removed_users: Vec<String>,
+    /// That the newest run which this host remembers was not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<String>,
 }
 
 /// Numbers of records that belong to no user.
@@ -106,7 +118,7 @@ impl Report {
     /// Of a finished backup.
     pub fn done(
         output: &Path,
-        id: &str,
+        finished: &Finished,
         stats: &[UserStats],
         losses: Vec<Loss>,
         sealing: &Sealing,
@@ -126,8 +138,11 @@ impl Report {
         Report {
             event: "report",
             output: output.display().to_string(),
-            archive_id: id.to_owned(),
+            archive_id: finished.id.clone(),
             page_sha256: (!matches!(sealing, Sealing::None)).then(page_sha256),
+            script_sha256: (!matches!(sealing, Sealing::None)).then(script_sha256),
+            signer: Some(finished.signer.to_string()),
+            source: Some(finished.statement.source.clone()),
             dry_run: false,
             encryption: encryption(sealing),
             users: stats.len(),
@@ -150,6 +165,9 @@ impl Report {
             output: String::new(),
             archive_id: String::new(),
             page_sha256: None,
+            script_sha256: None,
+            signer: None,
+            source: None,
             dry_run: true,
             encryption: encryption(sealing),
             users: users.len(),
@@ -170,7 +188,7 @@ impl Report {
         match &self.verified {
             Some(verified) if verified.exit_code() == 4 => 4,
             Some(verified) if verified.exit_code() != 0 => 5,
-            _ if self.losses.is_empty() => 0,
+            _ if self.losses.is_empty() && self.rolled_back().is_none() => 0,
             _ => 5,
         }
     }
@@ -183,6 +201,11 @@ impl Report {
             }
             _ => "",
         }
+    }
+
+    /// That the newest run which this host remembers was not there.
+    fn rolled_back(&self) -> Option<&str> {
+        self.chain.as_ref()?.rolled_back.as_deref()
     }
 
     /// The report for people.
@@ -232,9 +255,16 @@ impl Report {
                 let _ = writeln!(text, "users who are no more: {}", chain.removed_users.len());
             }
         }
-        if let Some(page) = &self.page_sha256 {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "decrypt-backup.html: SHA-256 {page}");
+        for (what, value) in [
+            ("signed by:", &self.signer),
+            ("source:", &self.source),
+            ("decrypt-backup.mjs: SHA-256", &self.script_sha256),
+            ("decrypt-backup.html: SHA-256", &self.page_sha256),
+        ] {
+            if let Some(value) = value {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{what} {value}");
+            }
         }
         if self.withheld > 0 {
             // Writing to a string cannot fail.
@@ -255,6 +285,10 @@ impl Report {
     /// The losses, and what was found when the backup was read again, one line each.
     pub fn losses_text(&self) -> String {
         let mut text = String::new();
+        if let Some(what) = self.rolled_back() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}", printable(&format!("ROLLED BACK: {what}")));
+        }
         for loss in &self.losses {
             // Writing to a string cannot fail.
             let _ = writeln!(

@@ -1,11 +1,13 @@
 //! Archives on disk: writing one, and reading one back.
 
 pub mod read;
+pub mod sound;
+pub mod sums;
 pub mod write;
 pub mod write_behind;
 
 pub use write::{
-    ArchiveError, ArchiveWriter, Chain, Destination, Finished, IndexDone, IndexWriter, Listing,
-    Options, Sealing, Sink, Staged, Summary, SystemRandom, UNNAMED, UserCopy, UserDone, UserWriter,
-    page_sha256, sha256_hex,
+    ArchiveError, ArchiveWriter, Chain, Content, Destination, Finished, Host, IndexDone,
+    IndexWriter, Listing, Options, Proof, Sealing, Signing, Sink, Staged, Stamp, Summary,
+    SystemRandom, UNNAMED, UserCopy, UserDone, UserWriter, page_sha256, script_sha256, sha256_hex,
 };

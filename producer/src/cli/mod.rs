@@ -13,7 +13,7 @@ pub use restoring::{IntegrityArg, RestoreArgs};
 pub use tools::{
     ConsolidateArgs, ExtractArgs, FormatArg, KeepArgs, PruneArgs, RekeyArgs, VerifyArgs,
 };
-pub use trust::{StateArgs, TrustArgs};
+pub use trust::{SignArgs, StateArgs, TrustArgs};
 
 /// Encrypted backups of Pryv.io platforms.
 #[derive(Debug, Parser)]
@@ -32,7 +32,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a key pair for encrypted backups.
+    /// Make a key pair for encrypted backups, or one to sign backups with.
     Keygen(KeygenArgs),
     /// Open a backup: decrypt, verify or list it. The native twin of decrypt-backup.mjs.
     Decrypt(DecryptArgs),
@@ -82,9 +82,13 @@ impl Cli {
 
 #[derive(Debug, Args)]
 pub struct KeygenArgs {
-    /// File for the private key; the public key goes beside it with `.pub.pem`.
-    #[arg(long, short = 'o', default_value = "pryv-backup-key.pem")]
-    pub output: PathBuf,
+    /// File for the private key (default: pryv-backup-key.pem, or pryv-backup-sign.key); the public key goes beside it with `.pub.pem`,
+    /// or `.pub`.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Make a minisign key pair, for --sign-key and --signer.
+    #[arg(long, conflicts_with = "bits")]
+    pub signing: bool,
     /// Bits of the RSA key: 2048 to 8192.
     #[arg(long, default_value_t = 3072)]
     pub bits: usize,
@@ -334,6 +338,8 @@ pub struct BackupArgs {
     /// Bring only what has changed since the last run in that folder, which stays as it is; the first run is a full one.
     #[arg(long, conflicts_with = "restore")]
     pub incremental: bool,
+    #[command(flatten)]
+    pub sign: SignArgs,
     /// Restore the backup in this folder into the platform.
     #[arg(long, short = 'r', value_name = "DIR")]
     pub restore: Option<PathBuf>,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, TrustArgs, archive_id, moment::moment, passphrase,
-    trust::age,
+    ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, SignArgs, TrustArgs, archive_id, moment::moment,
+    passphrase, trust::age,
 };
 
 #[derive(Debug, Args)]
@@ -127,6 +127,8 @@ pub struct ConsolidateArgs {
     /// How a new passphrase becomes a key.
     #[arg(long, value_enum, default_value_t = KdfArg::Scrypt)]
     pub kdf: KdfArg,
+    #[command(flatten)]
+    pub sign: SignArgs,
     /// Users at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,

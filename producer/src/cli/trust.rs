@@ -19,8 +19,20 @@ const MACHINE: &str = "/etc/pryv-backup/signers";
 pub struct StateArgs {
     /// Where this host keeps the key with which it signs, and remembers what the last run held, as keyed numbers (default:
     /// /var/lib/pryv-backup, without root $XDG_STATE_HOME/pryv-backup).
-    #[arg(long, value_name = "DIR", env = "PRYV_BACKUP_STATE_DIR")]
+    #[arg(long, value_name = "DIR", env = "PRYV_BACKUP_STATE_DIR", help_heading = None::<&'static str>)]
     pub state_dir: Option<PathBuf>,
+}
+
+/// With what a new backup is signed.
+#[derive(Debug, Default, Args)]
+pub struct SignArgs {
+    /// Sign with this minisign secret key instead of the one that this host keeps. Its password, if it has one, is asked for; or
+    /// PRYV_BACKUP_SIGN_KEY_PASSWORD, or --sign-key-password-file.
+    #[arg(long, value_name = "FILE")]
+    pub sign_key: Option<PathBuf>,
+    /// The password of that key, from a file.
+    #[arg(long, value_name = "FILE", requires = "sign_key")]
+    pub sign_key_password_file: Option<PathBuf>,
 }
 
 /// Whose backups are taken, and in which shape.
@@ -42,8 +54,8 @@ pub struct TrustArgs {
     /// Take a backup that is not encrypted although a key or passphrase is given.
     #[arg(long, conflicts_with = "require_encrypted")]
     pub allow_plaintext: bool,
-    /// Refuse a backup that is not encrypted.
-    #[arg(long, env = "PRYV_BACKUP_REQUIRE_ENCRYPTED", value_parser = clap::builder::FalseyValueParser::new())]
+    /// Refuse a backup that is not encrypted, be it made or opened.
+    #[arg(long, env = "PRYV_BACKUP_REQUIRE_ENCRYPTED", value_parser = clap::builder::FalseyValueParser::new(), help_heading = None::<&'static str>)]
     pub require_encrypted: bool,
     #[command(flatten)]
     pub state: StateArgs,
@@ -90,6 +102,7 @@ impl TrustArgs {
         if let Ok(folder) = self.state.folder() {
             let own = state::host::HostKey::find(&folder).map_err(Failure::failed)?;
             signers.extend(own.map(|own| own.signer().clone()));
+            signers.extend(of_machine(&folder.join(state::host::SIGNERS))?);
         }
         Ok(signers)
     }
@@ -99,7 +112,7 @@ impl TrustArgs {
 fn of_machine(path: &Path) -> Result<Vec<Signer>, Failure> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if state::is_absent(&e) => return Ok(Vec::new()),
         Err(e) => return Err(Failure::failed(format!("{}: {e}", path.display()))),
     };
     let lines = text.lines().map(str::trim);

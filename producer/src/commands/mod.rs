@@ -14,6 +14,7 @@ pub mod rekey;
 pub mod restore;
 mod schedule;
 pub mod secrets;
+mod signing;
 pub mod stats;
 pub mod verify;
 

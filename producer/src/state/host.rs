@@ -22,6 +22,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub const KEY: &str = "host.key";
 /// Name of the public half.
 pub const PUBLIC: &str = "host.pub";
+/// Name of the list of other keys with which this host has signed (`--sign-key`), a line each.
+pub const SIGNERS: &str = "signers";
 /// Version of the key file.
 const VERSION: u32 = 1;
 /// Says in a signature what it is; nobody reads it from there.
@@ -62,14 +64,7 @@ impl HostKey {
         let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
         let bytes = match fs::read(&path) {
             Ok(bytes) => Zeroizing::new(bytes),
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Ok(None);
-            }
+            Err(e) if super::is_absent(&e) => return Ok(None),
             Err(e) => return Err(at(&e)),
         };
         let damaged = "the key of this host is damaged: put back the file from where it was saved, or remove it, and the next run makes a new key";
@@ -143,14 +138,33 @@ impl HostKey {
             None => boxed.into_unencrypted_secret_key(),
         };
         let key = key.map_err(|e| format!("not a minisign secret key that can be used ({e})"))?;
-        let text = key.to_box(None).map_err(|e| e.to_string())?.into_string();
-        let secret = Zeroizing::new(text);
+        let text = Zeroizing::new(key.to_box(None).map_err(|e| e.to_string())?.into_string());
+        let secret = without_password(&text).ok_or("not a minisign secret key that can be used")?;
         let signer = signer_of(&secret).ok_or("not a minisign secret key that can be used")?;
         Ok(HostKey {
             secret,
             signer,
             ..self
         })
+    }
+
+    /// Takes note in the state folder that this host signs with this key, so that it knows its own backups again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn note(&self, folder: &Path) -> io::Result<()> {
+        let place = folder.join(SIGNERS);
+        let line = format!("{}\n", self.signer);
+        match fs::read_to_string(&place) {
+            Ok(known) if known.contains(&line) => return Ok(()),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut list = OpenOptions::new();
+        let list = list.append(true).create(true).mode(0o600);
+        let mut list = list.open(place)?;
+        list.write_all(line.as_bytes())?;
+        list.sync_all()
     }
 
     /// Who signs.
@@ -224,6 +238,16 @@ impl HostKey {
         public.sync_all()?;
         fs::File::open(folder)?.sync_all()
     }
+}
+
+/// The text form of a secret key that was opened with its password: it has none any longer, and must not say that it has one.
+fn without_password(text: &str) -> Option<Zeroizing<String>> {
+    let mut lines = text.lines();
+    let comment = lines.next()?;
+    let mut bytes = Zeroizing::new(Base64::decode_vec(lines.next()?).ok()?);
+    bytes.get_mut(2..4)?.fill(0);
+    let line = Zeroizing::new(Base64::encode_string(&bytes));
+    Some(Zeroizing::new(format!("{comment}\n{}\n", *line)))
 }
 
 /// The public half of a secret key in its text form.

@@ -4,19 +4,31 @@
 mod entries;
 mod file;
 pub mod host;
+mod memory;
 mod place;
 mod write;
+
+use std::io;
 
 use decryptor_wasm::chain::ChainKey;
 use serde::{Deserialize, Serialize};
 
 pub use entries::{Collector, Entry, Lookup, Sorted, Stored, Walk};
 pub use file::{Known, State};
-pub use place::{Place, newest, usual};
+pub use memory::{Memory, Newest};
+pub use place::{Place, make, newest, usual};
 pub use write::{Block, Pending, StateWriter};
 
 /// Of the file, and of what is made of a record before it is compared: another one costs a full run.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// Whether a file is not there, be it that its folder cannot be.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
 
 /// What a state is of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +40,8 @@ pub struct Header {
     pub base: String,
     /// Archive id of the run whose state it is.
     pub archive_id: String,
+    /// Who signed it.
+    pub signer: String,
     /// What the numbers are made with.
     pub key: ChainKey,
     /// The only user of the chain, as a number.
@@ -40,11 +54,12 @@ pub struct Header {
 
 impl Header {
     /// Of a run.
-    pub fn new(base: &str, archive_id: &str, key: &ChainKey) -> Self {
+    pub fn new(base: &str, archive_id: &str, signer: &str, key: &ChainKey) -> Self {
         Header {
             v: VERSION,
             base: base.to_owned(),
             archive_id: archive_id.to_owned(),
+            signer: signer.to_owned(),
             key: key.clone(),
             user: None,
             covers: Vec::new(),

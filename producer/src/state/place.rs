@@ -40,11 +40,7 @@ impl Place {
     /// A sentence.
     pub fn open(folder: PathBuf) -> Result<Self, String> {
         let at = |e: io::Error| format!("{}: {e}", folder.display());
-        DirBuilder::new()
-            .recursive(true)
-            .mode(PRIVATE)
-            .create(&folder)
-            .map_err(at)?;
+        make(&folder).map_err(at)?;
         clear(&folder).map_err(at)?;
         Ok(Place { folder, lock: None })
     }
@@ -76,6 +72,16 @@ impl Place {
             Ok(Some(_)) => Err("what this host remembers is of another run".to_owned()),
             Ok(None) => Err("this host remembers nothing of the run before".to_owned()),
             Err(what) => Err(format!("what this host remembers cannot be used: {what}")),
+        })
+    }
+
+    /// Whether this host has made runs of a chain with this key.
+    pub fn knows(&self, base: &str, signer: &str) -> bool {
+        let own = self.folder.join(base);
+        let mut names = [STATE, NEW].into_iter();
+        names.any(|name| {
+            let state = State::open(&own.join(name)).ok().flatten();
+            state.is_some_and(|state| state.header.signer == signer)
         })
     }
 
@@ -121,6 +127,12 @@ impl Place {
         }
         Ok(own)
     }
+}
+
+/// Makes the folder, for its owner alone, if it is not there.
+pub fn make(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(PRIVATE).create(folder)
 }
 
 /// Removes what runs have left that died. One that is at work holds a lock on its file, but for the moment in which it makes it.

@@ -105,6 +105,17 @@ impl Folder {
         Ok(files)
     }
 
+    /// Refuses symbolic links, and whatever else an archive cannot hold, anywhere in it.
+    pub fn refuse_links(&self) -> Result<()> {
+        let mut folders = vec![(self.path.clone(), String::new())];
+        while let Some(folder) = folders.pop() {
+            let mut found = Found::default();
+            look_into(&folder.0, &folder.1, &mut found)?;
+            folders.append(&mut found.folders);
+        }
+        Ok(())
+    }
+
     /// Opens one of its files.
     pub fn open(&self, path: &str) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;

@@ -29,6 +29,11 @@ pub fn page_sha256() -> String {
     super::sha256_hex(PAGE.as_bytes())
 }
 
+/// The same of the script.
+pub fn script_sha256() -> String {
+    super::sha256_hex(SCRIPT.as_bytes())
+}
+
 fn instructions(envelope: &Envelope) -> String {
     let (needed, command) = match envelope.mode() {
         Mode::Hybrid => (
@@ -66,12 +71,19 @@ fn instructions(envelope: &Envelope) -> String {
          Open a terminal in this folder and run:\n\n    {command}\n\n\
          The decrypted files appear in the folder after `--out`. Add `--gunzip` to get plain text files (one JSON record per line),\n\
          `--list` to see the users first, `--verify` to check the backup without writing anything, `--help` for the rest.\n{recipients}\n\
-         ## Before you run it\n\n\
-         Script and page are not encrypted, so check that they are those that were shipped: run `sha256sum -c SHA256SUMS` in this\n\
-         folder (it also finds damaged files, without any key), and compare the SHA-256 of the page and the archive id below with\n\
-         those that were noted when the backup was made. Neither uses the network: they run on a computer that is offline.\n\n\
-         The archive id is the SHA-256 of `manifest.json`: `sha256sum manifest.json`. Pass it as `--expect-id ID` to be sure that you\n\
-         open that backup and no other.\n\n\
+         ## Before you give it the key\n\n\
+         Script and page are not encrypted: whoever could write to this folder could have put others in their place, which send the key\n\
+         away. Nothing in this folder can tell. So compare with what you were given apart from this medium, when the backup was made\n\
+         (its report prints all four), before you run either:\n\n\
+         - the SHA-256 of the script, if you use Node.js: `sha256sum decrypt-backup.mjs`;\n\
+         - the SHA-256 of the page, if you use a browser: `sha256sum decrypt-backup.html`;\n\
+         - the archive id, which is the SHA-256 of `manifest.json`: `sha256sum manifest.json`; pass it as `--expect-id ID` to be sure\n\
+           that you open that backup and no other (the page has a field for it);\n\
+         - the signer, a line of 56 characters that begins with `RW`: script and page show who signed the backup; pass it as\n\
+           `--signer KEY` to open nothing that somebody else made.\n\n\
+         On Windows, `certutil -hashfile FILE SHA256` shows a SHA-256; on a Mac, `shasum -a 256 FILE`.\n\n\
+         `sha256sum -c SHA256SUMS` in this folder finds damaged files without any key; it cannot tell whether somebody replaced them.\n\
+         Neither script nor page uses the network: they run on a computer that is offline.\n\n\
          Where there is a `chain.json`, later backups were added in `increments`. What opens is the state at the newest of them, whose\n\
          archive id is the SHA-256 of the `manifest.json` in the last folder there. `--list` shows all, and `--at 1` opens the first.\n\n\
          ## If the script no longer runs\n\n\

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use decryptor_wasm::signature::SIGNATURE;
 use rustix::fs::{FlockOperation, flock, syncfs};
 
 use super::{ArchiveError, companions};
@@ -15,12 +16,13 @@ pub const STAGING: &str = ".pryv-backup-partial";
 /// Without it there is no archive.
 const MANIFEST: &str = "manifest.json";
 /// What a run that died while it moved things into place may have left beside it.
-const FOLDERS_AND_FILES: [&str; 5] = [
+const FOLDERS_AND_FILES: [&str; 6] = [
     "users",
     "platform",
     STAGING,
     "encryption.json",
     "SHA256SUMS",
+    SIGNATURE,
 ];
 
 /// An output folder that this run alone writes to.

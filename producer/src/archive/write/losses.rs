@@ -25,6 +25,11 @@ impl Losses {
         }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.named.len() as u64 + self.others.values().sum::<u64>()
+    }
+
     /// All of them.
     pub fn take(&mut self, user_id: &str) -> Vec<Loss> {
         let mut all = std::mem::take(&mut self.named);
@@ -54,6 +59,7 @@ mod tests {
                 what: n.to_string(),
             });
         }
+        assert_eq!(losses.count(), NAMED as u64 + 7);
         let all = losses.take("u");
         assert_eq!(all.len(), NAMED + 2);
         let said: Vec<&str> = all[NAMED..].iter().map(|l| l.what.as_str()).collect();

@@ -8,8 +8,8 @@ pub mod file;
 mod index;
 mod losses;
 mod records;
+mod sign;
 mod sink;
-mod sound;
 mod staged;
 mod twins;
 mod user;
@@ -18,20 +18,22 @@ mod user_manifest;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use decryptor_wasm::{
     DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey, RandomSource,
     chain::Link,
-    manifest::{FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
+    manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
+    signature::{Signer, Statement},
 };
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-pub use chain::{Chain, UNNAMED};
-pub use companions::page_sha256;
+pub use chain::{Chain, Host, Proof, UNNAMED};
+pub use companions::{page_sha256, script_sha256};
 pub use index::{IndexDone, IndexWriter};
+pub use sign::{Content, Stamp};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
 pub use user::{UserDone, UserWriter};
@@ -42,10 +44,9 @@ use self::{
     file::{FileWriter, hex},
     records::Place,
 };
-use crate::{platform::User, progress::Tally};
+use super::sums::{Line, Sorter};
+use crate::{platform::User, progress::Tally, state::host::HostKey};
 
-/// What `sha256sum -c` reads.
-const SUMS: &str = "SHA256SUMS";
 /// The storage version that Pryv's own tool writes into its manifests.
 const CORE_VERSION: &str = "1.9.3";
 
@@ -74,6 +75,17 @@ pub struct Options {
     pub created_at: Option<i64>,
     /// Files of records that hold none are left out, as in an increment.
     pub sparse: bool,
+    /// Who signs it.
+    pub signing: Signing,
+}
+
+/// Who signs a run, and which platform it is of.
+#[derive(Clone)]
+pub struct Signing {
+    /// The key.
+    pub key: Arc<HostKey>,
+    /// See [`HostKey::source`].
+    pub source: String,
 }
 
 /// Why an archive could not be written.
@@ -106,6 +118,12 @@ pub enum ArchiveError {
         "{0} holds a backup of Pryv's own tool, to which no increment can be bound; give an empty or new folder as --output"
     )]
     Foreign(PathBuf),
+    /// The runs there are of something else.
+    #[error(
+        "--user is not what it was in the first run in {0}, or this is another platform (its domain or core.id differs): a chain is of \
+         the whole platform or of one user; give a new folder as --output"
+    )]
+    OtherSource(PathBuf),
     /// An id of the platform that cannot be a name.
     #[error("{0:?} cannot be a file name; nothing was written for it")]
     UnsafeName(String),
@@ -115,6 +133,9 @@ pub enum ArchiveError {
     /// Compression failed.
     #[error("compression failed: {0}")]
     Compress(String),
+    /// The system refused while something was written of which the path is known elsewhere.
+    #[error("{0}; the backup was not made")]
+    Write(#[from] io::Error),
     /// The core refused.
     #[error(transparent)]
     Core(#[from] decryptor_wasm::Error),
@@ -149,8 +170,8 @@ pub struct ArchiveWriter {
     options: Options,
     key: Option<DataKey>,
     shared: Vec<FileEntry>,
-    /// `SHA256SUMS`, a line for each file as it is finished: of all of them there is no room for a list.
-    sums: Mutex<Option<FileWriter>>,
+    /// A line for each file as it is finished: of all of them there is no room for a list.
+    sums: Mutex<Sorter>,
     /// Bytes of what lies in the clear.
     clear: u64,
     instant: f64,
@@ -170,6 +191,10 @@ pub struct Summary {
     pub chain: Option<Link>,
     /// Users who are no more, in an increment.
     pub removed_users: Vec<String>,
+    /// What travels in the clear at the root of the chain, of any run but the first.
+    pub companions: Vec<Companion>,
+    /// The number of all losses, those of the users too.
+    pub loss_count: u64,
 }
 
 /// An archive that stands.
@@ -180,6 +205,10 @@ pub struct Finished {
     pub key: Option<DataKey>,
     /// Bytes of all its files.
     pub bytes: u64,
+    /// Who signed it.
+    pub signer: Signer,
+    /// What was signed.
+    pub statement: Statement,
 }
 
 impl ArchiveWriter {
@@ -202,13 +231,7 @@ impl ArchiveWriter {
         options: Options,
         instant: f64,
     ) -> Result<Self, ArchiveError> {
-        let sums = match FileWriter::create(destination.staging(), SUMS, None) {
-            Ok(sums) => Mutex::new(Some(sums)),
-            Err(error) => {
-                destination.abandon();
-                return Err(error);
-            }
-        };
+        let sums = Mutex::new(Sorter::new(destination.staging().to_owned()));
         let mut writer = ArchiveWriter {
             destination,
             options,
@@ -243,8 +266,7 @@ impl ArchiveWriter {
                 Envelope::for_passphrase(*kdf, passphrase, &mut SystemRandom)?
             }
         };
-        let created_at = self.options.created_at;
-        let envelope = envelope.with_created_at(created_at.unwrap_or_else(|| self.timestamp()));
+        let envelope = envelope.with_created_at(self.created_at());
         let envelope_file = self.write_clear("encryption.json", &envelope.to_json()?)?;
         self.clear += envelope_file.size;
         self.key = Some(key);
@@ -291,6 +313,7 @@ impl ArchiveWriter {
         summary: Summary,
     ) -> Result<Staged, ArchiveError> {
         let listing = self.list(users);
+        let stamp = self.stamp(summary.loss_count);
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             core_version: CORE_VERSION.to_owned(),
@@ -312,11 +335,21 @@ impl ArchiveWriter {
             encrypted: Some(self.key.is_some()),
             platform: Some(summary.platform),
             losses: summary.losses,
+            created_at: Some(stamp.created_at),
+            signer: Some(stamp.signer),
+            source: Some(stamp.source),
+            loss_count: Some(stamp.loss_count),
+            companions: summary.companions,
             inventory: Some(listing.inventory),
             chain: summary.chain,
             removed_users: summary.removed_users,
         };
-        self.stage(&manifest, listing.bytes)
+        let content = Content {
+            bytes: listing.bytes,
+            loss_count: stamp.loss_count,
+            link: manifest.chain.as_ref(),
+        };
+        self.stage(&manifest, content)
     }
 
     /// Whether it is sealed.
@@ -339,13 +372,14 @@ impl ArchiveWriter {
         (self.instant * 1000.0).floor() as i64
     }
 
+    /// When what is in it was read, in milliseconds since 1970.
+    fn created_at(&self) -> i64 {
+        self.options.created_at.unwrap_or_else(|| self.timestamp())
+    }
+
     /// Adds a finished file to SHA256SUMS.
     fn sum(&self, file: &FileEntry) -> Result<(), ArchiveError> {
-        let line = format!("{}  {}\n", file.sha256, file.path);
-        match &mut *lock(&self.sums) {
-            Some(sums) => sums.write(line.as_bytes()),
-            None => Ok(()),
-        }
+        Ok(lock(&self.sums).add(Line::from(file))?)
     }
 
     fn key(&self) -> Option<&DataKey> {

@@ -7,10 +7,8 @@ use serde::Serialize;
 
 use super::{
     ArchiveError, ArchiveWriter, Finished, UserDone, block, destination::Destination,
-    file::FileWriter, lock, records::RecordFile, user_manifest::UserManifestWriter,
+    file::FileWriter, records::RecordFile, user_manifest::UserManifestWriter,
 };
-
-const MANIFEST: &str = "manifest.json";
 
 /// The files of an archive that is nearly done.
 pub struct Listing {
@@ -18,14 +16,14 @@ pub struct Listing {
     pub inventory: Inventory,
     /// The same.
     pub users: Vec<UserEntry>,
-    /// For [`ArchiveWriter::stage`].
+    /// Of all files, for [`ArchiveWriter::stage`].
     pub bytes: u64,
 }
 
 /// An archive that is whole and not yet in its place.
 pub struct Staged {
-    destination: Destination,
-    finished: Finished,
+    pub(super) destination: Destination,
+    pub(super) finished: Finished,
 }
 
 /// A user whose files come from another archive.
@@ -119,40 +117,6 @@ impl ArchiveWriter {
             bytes,
         }
     }
-
-    /// Writes manifest and sums, so that the archive is whole, though not yet in its place. What could not be finished is removed.
-    pub fn stage<T: Serialize>(self, manifest: &T, bytes: u64) -> Result<Staged, ArchiveError> {
-        match self.write_end(manifest, bytes) {
-            Ok((id, bytes)) => Ok(Staged {
-                destination: self.destination,
-                finished: Finished {
-                    id,
-                    key: self.key,
-                    bytes,
-                },
-            }),
-            Err(error) => {
-                self.abandon();
-                Err(error)
-            }
-        }
-    }
-
-    /// The archive's id, and bytes of all its files.
-    fn write_end<T: Serialize>(
-        &self,
-        manifest: &T,
-        bytes: u64,
-    ) -> Result<(String, u64), ArchiveError> {
-        let mut file = self.file(MANIFEST)?;
-        serde_json::to_writer_pretty(&mut file, manifest)
-            .map_err(|e| ArchiveError::io(&self.destination.staging().join(MANIFEST), e.into()))?;
-        let entry = file.finish(None)?;
-        self.sum(&entry)?;
-        let sums = lock(&self.sums).take();
-        let sums = sums.map_or(Ok(0), |sums| sums.finish(None).map(|file| file.size))?;
-        Ok((entry.sha256, bytes + entry.size + sums))
-    }
 }
 
 impl UserCopy<'_> {
@@ -177,6 +141,7 @@ impl UserCopy<'_> {
             brought: entry.stats.clone(),
             entry,
             losses: Vec::new(),
+            loss_count: 0,
         })
     }
 }

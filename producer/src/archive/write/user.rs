@@ -77,6 +77,8 @@ pub struct UserDone {
     pub brought: UserStats,
     /// What could not be read.
     pub losses: Vec<Loss>,
+    /// The number of that, also of what is not named each.
+    pub loss_count: u64,
 }
 
 impl<'a> UserWriter<'a> {
@@ -295,6 +297,7 @@ impl<'a> UserWriter<'a> {
             self.lose_attachment(Some(path), what);
         }
         let brought = std::mem::take(&mut all.stats);
+        let loss_count = lock(&self.losses).count();
         let manifest = UserManifest {
             entry: UserEntry {
                 user_id: self.user.user_id.clone(),
@@ -319,6 +322,7 @@ impl<'a> UserWriter<'a> {
             bytes,
             brought,
             losses: manifest.losses,
+            loss_count,
         })
     }
 }

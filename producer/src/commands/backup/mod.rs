@@ -14,11 +14,15 @@ use std::{
 use decryptor_wasm::{
     chain::Link,
     layout::is_safe_name,
-    manifest::{Engines, Loss, PlatformConfig, PlatformSection, UserStats},
+    manifest::{Companion, Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 
 use self::collect::{Collector, Losses};
-use super::{configuration, verify};
+use super::{
+    configuration,
+    signing::{self, Home},
+    verify,
+};
 use crate::note;
 use crate::{
     archive::{
@@ -42,6 +46,10 @@ struct Prepared<'a> {
     mode: PlatformMode,
     platform: Box<dyn Platform>,
     sealing: Sealing,
+    /// What signs.
+    home: Home,
+    /// See [`crate::state::host::HostKey::source`].
+    source: String,
     users: Vec<User>,
     /// Users for whom there can be no folder.
     nameless: Vec<User>,
@@ -86,7 +94,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
             return Err(failure);
         }
     };
-    let (users, summary, told) = prepared.sum_up(written, None);
+    let (users, summary, told) = prepared.sum_up(written, None, Vec::new());
     let finished = archive.finish(users, summary)?;
     let verified = prepared.verified(prepared.output, &finished)?;
     Ok(Report {
@@ -121,6 +129,7 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
     let platform = platform::open(&config, mode)?;
     // Before the platform's instant is fixed, because somebody may be asked, and take their time.
     let sealing = sealing::sealing(args)?;
+    let home = home(args, output)?;
     let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
     let (users, nameless): (Vec<User>, Vec<User>) = users
         .into_iter()
@@ -129,6 +138,9 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
         [user] if args.user.is_some() => Some(token(&config, mode, user)?),
         _ => None,
     };
+    let only = users.first().filter(|_| args.user.is_some());
+    let only = only.map_or("", |user| user.user_id.as_str());
+    let source = home.key.source(&config.domain, &config.core_id, only);
     Ok(Prepared {
         args,
         output,
@@ -137,6 +149,8 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
         mode,
         platform,
         sealing,
+        home,
+        source,
         users,
         nameless,
         token,
@@ -150,6 +164,7 @@ impl Prepared<'_> {
             chunk_bytes: self.args.max_chunk_size * 1024 * 1024,
             created_at: None,
             sparse,
+            signing: self.home.signing(self.source.clone()),
         }
     }
 
@@ -224,7 +239,12 @@ impl Prepared<'_> {
     }
 
     /// What the manifest and the report say of it all.
-    fn sum_up(&self, written: Written, chain: Option<Link>) -> (Vec<UserDone>, Summary, Told) {
+    fn sum_up(
+        &self,
+        written: Written,
+        chain: Option<Link>,
+        companions: Vec<Companion>,
+    ) -> (Vec<UserDone>, Summary, Told) {
         let Written {
             done,
             mut shared,
@@ -233,6 +253,8 @@ impl Prepared<'_> {
         let mut platform = losses.platform;
         shared.losses.append(&mut platform);
         shared.losses.extend(self.nameless.iter().map(left_out));
+        let of_users: u64 = done.iter().map(|user| user.loss_count).sum();
+        let loss_count = shared.losses.len() as u64 + of_users;
         let told = Told {
             stats: done.iter().map(|user| user.brought.clone()).collect(),
             losses: shared.losses.iter().cloned().chain(losses.users).collect(),
@@ -253,6 +275,8 @@ impl Prepared<'_> {
             losses: shared.losses,
             chain,
             removed_users: Vec::new(),
+            companions,
+            loss_count,
         };
         (done, summary, told)
     }
@@ -285,7 +309,7 @@ impl Prepared<'_> {
             more_losses: told.more,
             ..Report::done(
                 self.output,
-                &finished.id,
+                finished,
                 &told.stats,
                 told.losses,
                 &self.sealing,
@@ -293,6 +317,22 @@ impl Prepared<'_> {
             )
         }
     }
+}
+
+/// What signs the run.
+fn home(args: &BackupArgs, output: &Path) -> Result<Home, Failure> {
+    let state = &args.restoring.expect.trust.state;
+    if args.dry_run {
+        if let Ok(folder) = state.folder() {
+            signing::refuse_inside(&folder, output)?;
+        }
+        return Home::none();
+    }
+    let home = Home::open(state, &args.sign, output)?;
+    if !args.quiet && !args.incremental {
+        home.warn(&args.sign);
+    }
+    Ok(home)
 }
 
 /// A user for whom there can be no folder.

@@ -37,10 +37,11 @@ pub fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
         KdfArg::Scrypt => Kdf::Scrypt,
         KdfArg::Pbkdf2 => Kdf::Pbkdf2,
     };
-    Ok(
-        given.map_or(Sealing::None, |passphrase| Sealing::Passphrase {
-            passphrase,
-            kdf,
-        }),
-    )
+    match given {
+        Some(passphrase) => Ok(Sealing::Passphrase { passphrase, kdf }),
+        None if args.restoring.expect.trust.require_encrypted => Err(Failure::usage(
+            "the backup would not be encrypted, and --require-encrypted (or PRYV_BACKUP_REQUIRE_ENCRYPTED) asks that it is: give --recipient-pubkey or a passphrase",
+        )),
+        None => Ok(Sealing::None),
+    }
 }

@@ -13,11 +13,13 @@ use decryptor_wasm::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
-use super::{decrypt::refuse_inside, print_json, schedule, secrets::Secrets, verify, warn};
+use super::{
+    decrypt::refuse_inside, print_json, schedule, secrets::Secrets, signing::Home, verify, warn,
+};
 use crate::{answer, note};
 use crate::{
     archive::{
-        ArchiveError, ArchiveWriter, Finished, Listing, Options, Sealing, UserDone,
+        ArchiveError, ArchiveWriter, Content, Finished, Listing, Options, Sealing, Stamp, UserDone,
         read::{Archive, Choice, Folder, GunzipCheck},
     },
     cli::ConsolidateArgs,
@@ -32,6 +34,7 @@ struct Consolidated {
     event: &'static str,
     from: String,
     archive_id: String,
+    signer: String,
     output: String,
     users: usize,
     bytes: u64,
@@ -70,12 +73,19 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         },
     };
     let _graceful = interrupt::finish_gracefully();
+    let trust = &args.expect.trust;
+    let home = Home::find(&trust.state, &args.sign)?;
+    // That of what it is copied from: it is of the same platform.
+    let of = source.manifest.source.clone();
+    let of = of.unwrap_or_else(|| home.key.source(&source.manifest.config.domain, "", ""));
+    let created = source.manifest.created_at;
     let options = Options {
         // What the state of a chain is put together from is compressed.
         compress: source.manifest.compressed || source.chain.is_some(),
         chunk_bytes: 0,
-        created_at: Some(source.manifest.backup_timestamp),
+        created_at: Some(created.unwrap_or(source.manifest.backup_timestamp)),
         sparse: false,
+        signing: home.signing(of),
     };
     let instant = source.manifest.backup_timestamp as f64 / 1000.0;
     let (archive, _) = ArchiveWriter::create(&args.into, &sealing, options, instant)?;
@@ -95,6 +105,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         event: "report",
         from: source.id,
         archive_id: finished.id,
+        signer: finished.signer.to_string(),
         output: args.into.display().to_string(),
         users: source.plan.users.len(),
         bytes: finished.bytes,
@@ -105,6 +116,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     } else {
         answer!("from    {}", done.from);
         answer!("archive {}", done.archive_id);
+        answer!("signed by {}", done.signer);
         for line in done.verified.wrong() {
             note!("{line}");
         }
@@ -134,8 +146,14 @@ fn copy(
             return Err(failure);
         }
     };
-    let manifest = manifest(source, &listing, archive.encrypted())?;
-    let staged = archive.stage(&manifest, listing.bytes)?;
+    let stamp = archive.stamp(losses(source));
+    let content = Content {
+        bytes: listing.bytes,
+        loss_count: stamp.loss_count,
+        link: None,
+    };
+    let manifest = manifest(source, &listing, archive.encrypted(), stamp)?;
+    let staged = archive.stage(&manifest, content)?;
     let again = verify::made(
         staged.folder(),
         staged.key().cloned(),
@@ -292,11 +310,19 @@ fn named(entry: &mut UserEntry, file: &FileEntry) {
     }
 }
 
+/// How many losses the archive names, or says that it names.
+fn losses(source: &Archive) -> u64 {
+    let named = source.plan.findings.iter();
+    let named = named.filter(|finding| finding.code == "loss").count() as u64;
+    named.max(source.manifest.loss_count.unwrap_or_default())
+}
+
 /// What the archive said of itself, with a new inventory.
 fn manifest(
     source: &Archive,
     listing: &Listing,
     encrypted: bool,
+    stamp: Stamp,
 ) -> Result<Map<String, Value>, Error> {
     let mut manifest = said(source, "manifest.json")?;
     let mut say = |name: &str, value| manifest.insert(name.to_owned(), value);
@@ -306,6 +332,13 @@ fn manifest(
     );
     say("encrypted", json!(encrypted));
     say("consolidatedFrom", json!(source.id));
+    if let Some(signed) = &source.signed {
+        say("consolidatedFromSigner", json!(signed.signer.as_str()));
+    }
+    say("createdAt", json!(stamp.created_at));
+    say("signer", json!(stamp.signer));
+    say("source", json!(stamp.source));
+    say("lossCount", json!(stamp.loss_count));
     if source.chain.is_some() {
         say("users", json!(listing.users));
         say("compressed", json!(true));

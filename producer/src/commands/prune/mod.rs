@@ -17,7 +17,7 @@ use serde::Serialize;
 use self::unit::{Judge, Unit, Units};
 use super::{lock, print_json, secrets, verify};
 use crate::{answer, note};
-use crate::{cli::PruneArgs, failure::Failure, interrupt, report::printable};
+use crate::{cli::PruneArgs, failure::Failure, interrupt, report::printable, state::Memory};
 
 /// A clock may be wrong by that.
 const ALLOWED_AHEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -176,12 +176,22 @@ fn prune(units: Units, args: &PruneArgs, now: Timestamp) -> Result<Pruned, Failu
             }
             if !args.dry_run {
                 interrupt::failure()?;
+                forget(args, &unit.path)?;
                 remove(&unit.path)?;
             }
             pruned.removed.push(Listed::of(unit, why));
         }
     }
     Ok(pruned)
+}
+
+/// The run that is made next in that folder does not miss what is removed here.
+fn forget(args: &PruneArgs, path: &Path) -> Result<(), Failure> {
+    let Ok(state) = args.trust.state.folder() else {
+        return Ok(());
+    };
+    let forgotten = Memory::new(&state).forget(path);
+    forgotten.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {

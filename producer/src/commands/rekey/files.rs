@@ -135,15 +135,20 @@ pub fn replace(dir: &Path, targets: &[Target], sums: &Sums) -> Result<(), Failur
     for target in changed() {
         put(dir, &target.path, &target.bytes)?;
     }
-    let Some(mut all) = kept else {
+    let Some(all) = kept else {
         return Ok(());
     };
     let before = Sums(Some(all.clone()));
-    for target in targets {
-        if before.lists(&target.path).is_none() {
-            all += &format!("{}  {}\n", sha256_hex(&target.bytes), target.path);
-        }
-    }
+    let new = targets.iter();
+    let new = new.filter(|target| before.lists(&target.path).is_none());
+    let new: Vec<String> = new
+        .map(|target| format!("{}  {}\n", sha256_hex(&target.bytes), target.path))
+        .collect();
+    let mut lines: Vec<&str> = all.split_inclusive('\n').collect();
+    lines.extend(new.iter().map(String::as_str));
+    // They are kept in the order of their paths.
+    lines.sort_by_key(|line| summed(line));
+    let all = lines.concat();
     if Some(&all) == sums.0.as_ref() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufWriter, Write},
     path::PathBuf,
 };
 
@@ -11,27 +11,22 @@ use decryptor_wasm::{
     chain::{CHAIN, Index, run_of},
 };
 
-use super::{ArchiveError, Chain, SUMS, sha256_hex};
-
-/// Digest and two spaces in front of a path, in the sums.
-pub(super) const DIGEST: usize = 66;
+use super::{ArchiveError, Chain, sha256_hex};
+use crate::archive::sums::{self, Line, Lines, SUMS};
 
 impl Chain {
     /// Whether the sums list the list of runs as it is, and no run that it does not name.
     pub(super) fn sums_hold(&self) -> Result<bool, ArchiveError> {
-        let due = format!("{}  {CHAIN}", sha256_hex(&self.read(CHAIN)?));
-        let (mut listed, mut other, mut strange) = (false, false, false);
-        self.each_sum(&mut |line| {
-            if line.get(DIGEST..) == Some(CHAIN) {
-                listed |= line == due;
-                other |= line != due;
+        let due = sha256_hex(&self.at().read(CHAIN)?);
+        let (mut listed, mut strange) = (false, false);
+        for line in sums::of(&self.at())? {
+            let line = line?;
+            // While a run replaces the list, the sums leave it out.
+            if line.path == CHAIN && line.sha256 != due {
+                return Err(self.other_index("is not the one that SHA256SUMS lists"));
             }
-            strange |= self.is_strange(line);
-            Ok(())
-        })?;
-        // While a run replaces the list, the sums leave it out.
-        if other {
-            return Err(self.other_index("is not the one that SHA256SUMS lists"));
+            listed |= line.path == CHAIN;
+            strange |= self.is_strange(&line);
         }
         Ok(listed && !strange)
     }
@@ -45,61 +40,34 @@ impl Chain {
     }
 
     /// Whether a line of the sums is of a run that is not named.
-    fn is_strange(&self, line: &str) -> bool {
-        let path = line.get(DIGEST..).unwrap_or_default();
+    fn is_strange(&self, line: &Line) -> bool {
+        let path = &line.path;
         path.starts_with("increments/") && run_of(path).is_none_or(|(run, _)| run >= self.next())
     }
 
-    pub(super) fn each_sum(
-        &self,
-        take: &mut dyn FnMut(&str) -> io::Result<()>,
-    ) -> Result<(), ArchiveError> {
-        let path = self.folder.join(SUMS);
-        let at = |e| ArchiveError::io(&path, e);
-        for line in BufReader::new(File::open(&path).map_err(at)?).lines() {
-            take(&line.map_err(at)?).map_err(at)?;
-        }
-        Ok(())
-    }
-
     /// Replaces the list of runs. Two files cannot change at once, so the sums leave it out meanwhile: whenever this ends, they hold.
-    /// `new`: the sums of a run, and its folder.
-    pub(super) fn put_index(&self, new: Option<(&[u8], &str)>) -> Result<(), ArchiveError> {
+    /// `new`: the sums of a run, in its folder.
+    pub(super) fn put_index(&self, new: Lines<'_>) -> Result<(), ArchiveError> {
         let index = Index::new(self.runs.clone()).to_json()?;
         self.put_sums(new, None)?;
-        self.put(CHAIN, |out| out.write_all(&index))?;
-        self.put_sums(None, Some(&sha256_hex(&index)))
+        self.put(CHAIN, &mut |out| Ok(out.write_all(&index)?))?;
+        self.put_sums(none(), Some(&sha256_hex(&index)))
     }
 
     /// Replaces the sums: without what is not named, with those of a run, and with that of the list of runs.
-    pub(super) fn put_sums(
-        &self,
-        new: Option<(&[u8], &str)>,
-        index: Option<&str>,
-    ) -> Result<(), ArchiveError> {
-        self.put(SUMS, |out| {
-            self.each_sum(&mut |line| {
-                let is_index = line.get(DIGEST..) == Some(CHAIN);
-                if is_index || self.is_strange(line) {
-                    return Ok(());
-                }
-                writeln!(out, "{line}")
-            })
-            .map_err(io::Error::other)?;
-            if let Some((lines, path)) = new {
-                for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-                    let (digest, of) = line.split_at_checked(DIGEST).unwrap_or_default();
-                    out.write_all(digest)?;
-                    out.write_all(path.as_bytes())?;
-                    out.write_all(b"/")?;
-                    out.write_all(of)?;
-                    out.write_all(b"\n")?;
-                }
+    pub(super) fn put_sums(&self, new: Lines<'_>, index: Option<&str>) -> Result<(), ArchiveError> {
+        let stays = |line: &decryptor_wasm::Result<Line>| {
+            let line = line.as_ref();
+            line.map_or(true, |line| line.path != CHAIN && !self.is_strange(line))
+        };
+        let old: Lines<'_> = Box::new(sums::of(&self.at())?.filter(stays));
+        let index = index.map(|digest| Ok(Line::new(CHAIN, digest)));
+        let mut merged = sums::merge(vec![old, new, Box::new(index.into_iter())]);
+        self.put(SUMS, &mut |out| {
+            for line in merged.by_ref() {
+                line?.write(out)?;
             }
-            match index {
-                Some(digest) => writeln!(out, "{digest}  {CHAIN}"),
-                None => Ok(()),
-            }
+            Ok(())
         })
     }
 
@@ -111,25 +79,27 @@ impl Chain {
     fn put(
         &self,
         name: &str,
-        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+        fill: &mut dyn FnMut(&mut BufWriter<File>) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
         let (place, aside) = (self.folder.join(name), self.aside(name));
-        let write = || -> io::Result<()> {
-            let mut file = BufWriter::new(File::create(&aside)?);
-            fill(&mut file)?;
+        let at = |e: io::Error| ArchiveError::io(&place, e);
+        super::absent(&aside)?;
+        let mut file = BufWriter::new(File::create_new(&aside).map_err(at)?);
+        fill(&mut file)?;
+        let end = || -> io::Result<()> {
             let file = file.into_inner().map_err(|e| e.into_error())?;
-            if let Ok(now) = fs::metadata(&place) {
+            if let Ok(now) = fs::symlink_metadata(&place) {
                 file.set_permissions(now.permissions())?;
             }
             file.sync_all()?;
             fs::rename(&aside, &place)?;
             File::open(&self.folder)?.sync_all()
         };
-        write().map_err(|e| ArchiveError::io(&place, e))
+        end().map_err(at)
     }
+}
 
-    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
-        let path = self.folder.join(name);
-        fs::read(&path).map_err(|e| ArchiveError::io(&path, e))
-    }
+/// No line.
+pub(super) fn none() -> Lines<'static> {
+    Box::new(std::iter::empty())
 }

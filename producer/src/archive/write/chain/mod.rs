@@ -2,6 +2,7 @@
 //! commits it; whatever a run leaves that died before that is taken away by the next.
 
 mod files;
+mod proof;
 
 use std::{
     fs::{self, File},
@@ -12,13 +13,20 @@ use std::{
 use decryptor_wasm::{
     Envelope, Error, Manifest,
     chain::{CHAIN, Index, IndexRun, run_of},
+    signature::{SIGNATURE, Statement, unproven},
 };
 
-use self::files::DIGEST;
+use self::files::none;
+pub use self::proof::{Host, Proof};
 use super::{
-    ArchiveError, Finished, SUMS, Staged,
+    ArchiveError, Finished, Staged,
     destination::{Destination, STAGING, hold, remove, sync},
-    sha256_hex, sound,
+    sha256_hex,
+};
+use crate::archive::{
+    read::Folder,
+    sound,
+    sums::{self, Line, SUMS},
 };
 
 const MANIFEST: &str = "manifest.json";
@@ -44,6 +52,7 @@ impl Chain {
     /// When the folder holds something else, or its list of runs does not fit what is there.
     pub fn open(folder: &Path) -> Result<(Self, bool), ArchiveError> {
         let (lock, created) = hold(folder)?;
+        Folder::new(folder).refuse_links()?;
         let mut chain = Chain {
             folder: folder.to_owned(),
             created,
@@ -63,13 +72,13 @@ impl Chain {
         let mut leftover = staged.exists();
         absent(&staged)?;
         if folder.join(CHAIN).exists() {
-            chain.runs = Index::parse(&chain.read(CHAIN)?)?.runs;
+            chain.runs = Index::parse(&chain.at().read(CHAIN)?)?.runs;
             leftover |= chain.take_away()?;
         } else {
             let first = chain.adopted()?;
             chain.refuse_lost()?;
             chain.runs.push(first);
-            chain.put_index(None)?;
+            chain.put_index(none())?;
         }
         chain.check()?;
         if let Some(newest) = chain.newest() {
@@ -102,13 +111,36 @@ impl Chain {
         let Some(newest) = self.newest().map(|newest| newest.run) else {
             return Ok(());
         };
-        let belongs = |path: &str| run_of(path).is_some_and(|(run, _)| run == newest);
-        sound::verify(&self.folder, belongs, jobs)
+        let mut due = Vec::new();
+        for line in sums::of(&self.at())? {
+            let line = line?;
+            if line.path != CHAIN && run_of(&line.path).is_some_and(|(run, _)| run == newest) {
+                due.push(line);
+            }
+        }
+        let mut lines = due.iter();
+        let paths = due.iter().map(|line| Ok(line.path.clone()));
+        let mut compare = |path: &str, found: Option<String>| {
+            let due = lines.next().map(|line| &line.sha256);
+            match found {
+                Some(found) if Some(&found) == due => Ok(()),
+                Some(_) => Err(unsound(&format!(
+                    "{path} is not the file that {SUMS} lists"
+                ))),
+                None => Err(unsound(&format!("{path} is missing"))),
+            }
+        };
+        Ok(sound::hash(&self.at(), paths, jobs, &mut compare)?)
     }
 
     /// The number of the next run.
     pub fn next(&self) -> u32 {
         self.newest().map_or(1, |newest| newest.run + 1)
+    }
+
+    /// The folder, for reading: no link is followed there.
+    fn at(&self) -> Folder {
+        Folder::new(&self.folder)
     }
 
     /// Where a run is.
@@ -123,7 +155,7 @@ impl Chain {
     pub fn commit(&mut self, staged: Staged, kind: &str) -> Result<Finished, ArchiveError> {
         let made = run(
             staged.folder(),
-            &staged.finished().id,
+            &staged.finished().statement,
             self.next(),
             kind,
             self.newest(),
@@ -132,7 +164,7 @@ impl Chain {
         self.runs.push(made);
         if path.is_empty() {
             let finished = staged.publish()?;
-            self.put_index(None)?;
+            self.put_index(none())?;
             return Ok(finished);
         }
         let (staging, finished) = staged.part();
@@ -140,7 +172,7 @@ impl Chain {
         File::create(staging.join(UNNAMED)).map_err(at)?;
         sync(&staging)?;
         let target = self.folder.join(&path);
-        let lines = fs::read(staging.join(SUMS)).map_err(at)?;
+        let own = sums::read(File::open(staging.join(SUMS)).map_err(at)?);
         fs::remove_file(staging.join(SUMS)).map_err(at)?;
         let increments = self.folder.join(INCREMENTS);
         match fs::create_dir(&increments) {
@@ -152,7 +184,11 @@ impl Chain {
         let unnamed = target.join(UNNAMED);
         fs::rename(&staging, &target).map_err(|e| ArchiveError::io(&target, e))?;
         sync(&self.folder)?;
-        self.put_index(Some((&lines, &path)))?;
+        let own = own.map(|line| {
+            let line = line?;
+            Ok(Line::new(&format!("{path}/{}", line.path), &line.sha256))
+        });
+        self.put_index(Box::new(own))?;
         // It is named now; should this fail, the next run does it.
         let _ = fs::remove_file(unnamed);
         Ok(finished)
@@ -178,11 +214,10 @@ impl Chain {
     /// An archive alone has neither increments nor a list of runs, which does not go by itself.
     fn refuse_lost(&self) -> Result<(), ArchiveError> {
         let mut lost = !self.unlisted()?.is_empty();
-        self.each_sum(&mut |line| {
-            let path = line.get(DIGEST..).unwrap_or_default();
+        for line in sums::of(&self.at())? {
+            let path = line?.path;
             lost |= path == CHAIN || path.starts_with("increments/");
-            Ok(())
-        })?;
+        }
         if lost {
             return Err(self.broken("its list of runs, chain.json, is missing"));
         }
@@ -199,16 +234,28 @@ impl Chain {
 
     /// What an archive without a list of runs is, if it can be the first of a chain.
     fn adopted(&self) -> Result<IndexRun, ArchiveError> {
-        let manifest = self.read(MANIFEST)?;
-        let ours = if self.folder.join(ENVELOPE).exists() {
-            Envelope::parse(&self.read(ENVELOPE)?)?.has_key_check()
+        let at = self.at();
+        let manifest = at.read(MANIFEST)?;
+        let ours = if at.has(ENVELOPE) {
+            Envelope::parse(&at.read(ENVELOPE)?)?.has_key_check()
         } else {
             Manifest::parse(&manifest)?.inventory.is_some()
         };
         if !ours {
             return Err(ArchiveError::Foreign(self.folder.clone()));
         }
-        run(&self.folder, &sha256_hex(&manifest), 1, "full", None)
+        let signature = at.small(SIGNATURE)?;
+        // Whether it holds, and whose it is, shows before anything is built on it.
+        let statement = signature.as_deref().and_then(unproven);
+        let statement = statement.ok_or_else(|| self.unsigned(1))?;
+        let id = sha256_hex(&manifest);
+        run(
+            &self.folder,
+            &Statement { id, ..statement },
+            1,
+            "full",
+            None,
+        )
     }
 
     /// Whether the runs are those that are listed, and follow one another.
@@ -229,11 +276,12 @@ impl Chain {
             if run.parent.as_ref() != before.map(|before| &before.archive_id) {
                 return wrong(run, "does not follow the one before it");
             }
-            match fs::read(self.place(run).join(MANIFEST)) {
-                Ok(manifest) if sha256_hex(&manifest) == run.archive_id => {}
-                Ok(_) => return wrong(run, "is another archive than the list says"),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return wrong(run, "is missing"),
-                Err(e) => return Err(ArchiveError::io(&self.place(run).join(MANIFEST), e)),
+            let at = self.at().run(run.run);
+            if !at.has(MANIFEST) {
+                return wrong(run, "is missing");
+            }
+            if sha256_hex(&at.read(MANIFEST)?) != run.archive_id {
+                return wrong(run, "is another archive than the list says");
             }
             before = Some(run);
         }
@@ -262,7 +310,7 @@ impl Chain {
             );
         }
         if !doomed.is_empty() || !holds {
-            self.put_sums(None, Some(&sha256_hex(&self.read(CHAIN)?)))?;
+            self.put_sums(none(), Some(&sha256_hex(&self.at().read(CHAIN)?)))?;
         }
         for path in &doomed {
             let aside = self.folder.join(STAGING);
@@ -281,36 +329,33 @@ fn absent(path: &Path) -> Result<(), ArchiveError> {
     }
 }
 
-/// What the list says of the run in `folder`.
+fn unsound(what: &str) -> Error {
+    Error::damaged(format!(
+        "the run before is damaged: {what}; nothing was added to this chain: use another copy of it, or begin a new one"
+    ))
+}
+
+/// What the list says of the run in `folder`, which was signed as `statement`.
 fn run(
     folder: &Path,
-    id: &str,
+    statement: &Statement,
     number: u32,
     kind: &str,
     before: Option<&IndexRun>,
 ) -> Result<IndexRun, ArchiveError> {
-    let path = folder.join(ENVELOPE);
-    let envelope = match fs::read(&path) {
-        Ok(json) => Some(Envelope::parse(&json)?),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(ArchiveError::io(&path, e)),
-    };
-    let created_at = match &envelope {
-        Some(envelope) => envelope.created_at().unwrap_or_default(),
-        None => {
-            let path = folder.join(MANIFEST);
-            let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
-            Manifest::parse(&json)?.backup_timestamp
-        }
+    let folder = Folder::new(folder);
+    let envelope = match folder.has(ENVELOPE) {
+        true => Some(Envelope::parse(&folder.read(ENVELOPE)?)?),
+        false => None,
     };
     let recipients = envelope.iter().flat_map(|e| e.recipients());
     Ok(IndexRun {
         run: number,
         path: Index::path(number),
-        archive_id: id.to_owned(),
+        archive_id: statement.id.clone(),
         parent: before.map(|before| before.archive_id.clone()),
         kind: kind.to_owned(),
-        created_at,
+        created_at: statement.created,
         mode: envelope.as_ref().map(|e| e.mode().name().to_owned()),
         recipients: recipients.map(|r| r.fingerprint.clone()).collect(),
     })

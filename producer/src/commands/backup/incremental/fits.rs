@@ -14,12 +14,10 @@ use crate::{
     archive::{ArchiveError, Chain, Sealing},
     commands::backup::Prepared,
     failure::Failure,
-    state::usual,
 };
 
 /// What a run would refuse at once, without touching anything.
 pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
-    state_dir(prepared)?;
     let list = prepared.output.join(CHAIN);
     match fs::read(&list) {
         Ok(json) => {
@@ -31,30 +29,13 @@ pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Where the state goes: not into the backup, which travels.
+/// The state folder, without which nothing can be continued.
 pub fn state_dir(prepared: &Prepared<'_>) -> Result<PathBuf, Failure> {
-    let folder = match &prepared.args.state_dir {
-        Some(folder) => folder.clone(),
-        None => usual().map_err(Failure::failed)?,
-    };
-    // As far as it is there: the rest is made.
-    let real = |path: &Path| -> io::Result<PathBuf> {
-        let path = std::path::absolute(path)?;
-        let mut known = path.ancestors();
-        let there = known.find_map(|known| fs::canonicalize(known).ok().map(|real| (known, real)));
-        let (known, real) = there.unwrap_or((Path::new(""), PathBuf::new()));
-        Ok(real.join(path.strip_prefix(known).unwrap_or(&path)))
-    };
-    let places = real(&folder).and_then(|state| Ok((state, real(prepared.output)?)));
-    let (state, output) =
-        places.map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
-    if state.starts_with(&output) {
-        return Err(Failure::usage(format!(
-            "--state-dir {} lies in the backup, and would travel with it: give a folder elsewhere on this host",
-            folder.display()
-        )));
-    }
-    Ok(folder)
+    prepared.home.folder.clone().map_err(|why| {
+        Failure::failed(format!(
+            "{why}; a chain needs a folder in which this host keeps its key and remembers the last run: make it writable, or give --state-dir DIR"
+        ))
+    })
 }
 
 /// What was not meant to be readable must not come to lie open beside it; and what opens sealed runs stands at the root of a chain that

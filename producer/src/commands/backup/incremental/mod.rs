@@ -8,7 +8,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use decryptor_wasm::chain::{ChainKey, IndexRun, Link, number};
+use decryptor_wasm::{
+    Error,
+    chain::{ChainKey, IndexRun, Link, number},
+    manifest::Companion,
+};
 
 pub use self::fits::refuse;
 use super::{
@@ -18,12 +22,12 @@ use super::{
     defect, explain, jobs,
 };
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, Chain, Finished, SystemRandom},
+    archive::{ArchiveError, ArchiveWriter, Chain, Finished, Host, Proof, SystemRandom},
     failure::Failure,
     interrupt, note,
     platform::{ExportError, Mark, PlatformMode, Shared},
     report::{ChainReport, Report},
-    state::{Header, Place, State, StateWriter},
+    state::{Header, Memory, Newest, Place, State, StateWriter},
 };
 use decryptor_wasm::RandomSource;
 
@@ -39,7 +43,10 @@ struct Run<'p> {
     prepared: &'p Prepared<'p>,
     chain: Chain,
     place: Place,
+    memory: Memory,
     mark: Mark,
+    /// What travels at the root of the chain.
+    companions: Vec<Companion>,
 }
 
 /// Adds a run to the chain, or begins one.
@@ -48,19 +55,29 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let (chain, leftover) = Chain::open(prepared.output)?;
     prepared.say_leftover(leftover);
     fits::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
+    let proof = prove(prepared, &chain)?;
     let mut run = Run {
         prepared,
+        memory: Memory::new(&state_dir),
         place: Place::open(state_dir).map_err(Failure::failed)?,
         mark: prepared.platform.mark()?,
         chain,
+        companions: proof.companions,
     };
+    let rolled_back = run.rolled_back()?;
     let newest = run.chain.newest().cloned();
-    let (mut state, mut why) = (None, None);
+    let (mut state, mut why) = (None, rolled_back.clone());
     if let Some(newest) = &newest {
+        let foreign = proof.foreign.map(|foreign| run.foreign(foreign));
+        why = why.or(foreign.transpose()?);
         run.chain.newest_is_sound(jobs(prepared.args))?;
-        match run.known(newest)? {
-            Ok(known) => state = Some(known),
-            Err(what) => why = Some(what),
+        if why.is_none() {
+            match run.known(newest)? {
+                Ok(known) => state = Some(known),
+                Err(what) => why = Some(what),
+            }
+        } else {
+            fits::refuse_narrower(prepared, &run.chain)?;
         }
     }
     let (finished, told, removed) = loop {
@@ -73,6 +90,7 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
             note!("a full run is needed: {why}");
         }
     };
+    run.remember(&finished);
     let made = run.chain.newest().cloned();
     let folder = made.as_ref().map(|made| run.chain.place(made));
     let verified = match &folder {
@@ -88,12 +106,75 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
             path: made.path,
             parent: made.parent,
             removed_users: removed,
+            rolled_back,
         }),
         ..prepared.report(told, &finished)
     })
 }
 
+/// Holds the chain against what this host, or whom the operator expects, has signed.
+fn prove(prepared: &Prepared<'_>, chain: &Chain) -> Result<Proof, Failure> {
+    if chain.newest().is_none() {
+        return Ok(Proof::default());
+    }
+    let expected = prepared.args.restoring.expect.trust.signers()?;
+    Ok(chain.prove(&Host {
+        signer: prepared.home.key.signer(),
+        expected: &expected,
+        source: &prepared.source,
+    })?)
+}
+
 impl Run<'_> {
+    /// What is to be said when the newest run that this host remembers is not there.
+    fn rolled_back(&self) -> Result<Option<String>, Failure> {
+        let output = self.prepared.output;
+        let remembered = self.memory.of(output).map_err(|e| self.unkept(&e))?;
+        let Some(Newest {
+            archive_id, run, ..
+        }) = remembered
+        else {
+            return Ok(None);
+        };
+        let mut runs = self.chain.runs.iter();
+        if runs.any(|known| known.archive_id == archive_id) {
+            return Ok(None);
+        }
+        let what = match self.chain.runs.iter().find(|known| known.run == run) {
+            Some(_) => "is another one",
+            None => "is gone",
+        };
+        Ok(Some(format!(
+            "run {run} (archive {archive_id}), which this host made last in {}, {what}: an older copy was put there, or somebody removed it",
+            output.display()
+        )))
+    }
+
+    /// Why a full run is needed after one that somebody else signed.
+    fn foreign(&self, run: u32) -> Result<String, Failure> {
+        let signer = self.prepared.home.key.signer();
+        if self.place.knows(self.base(""), signer.as_str()) {
+            return Err(Error::damaged(format!(
+                "run {run} in {} is signed by another key than the runs that this host made there: somebody put it in; nothing was added to this chain: use another copy of it, or begin a new one",
+                self.prepared.output.display()
+            ))
+            .into());
+        }
+        Ok(format!(
+            "run {run} is signed by another key than that of this host, which has made no run of this chain with it"
+        ))
+    }
+
+    /// So that the next run notices when this one is gone.
+    fn remember(&self, finished: &Finished) {
+        let (base, run) = (&finished.statement.base, finished.statement.run);
+        let output = self.prepared.output;
+        if let Err(error) = self.memory.put(output, base, &finished.id, run) {
+            let folder = self.place.folder().display();
+            note!("warning: {folder}: {error}; the next run cannot tell whether this one is gone");
+        }
+    }
+
     /// What this host remembers of the newest run; otherwise why a full run is needed.
     fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
         fits::refuse_narrower(self.prepared, &self.chain)?;
@@ -274,7 +355,9 @@ impl Run<'_> {
             base: self.base("").to_owned(),
             key: key.clone(),
         });
-        let (users, mut summary, told) = self.prepared.sum_up(written, link);
+        let companions = link.as_ref().map(|_| self.companions.clone());
+        let companions = companions.unwrap_or_default();
+        let (users, mut summary, told) = self.prepared.sum_up(written, link, companions);
         summary.removed_users = removed.clone();
         let staged = archive.complete(users, summary)?;
         let id = staged.finished().id.clone();
@@ -283,7 +366,7 @@ impl Run<'_> {
             user: self.only(key),
             covers: self.covers(),
             transaction: self.mark.transaction,
-            ..Header::new(&base, &id, key)
+            ..Header::new(&base, &id, self.prepared.home.key.signer().as_str(), key)
         };
         let noted = noted.finish(&header);
         let proposed = noted.and_then(|noted| self.place.propose(&base, noted));

@@ -1,0 +1,97 @@
+//! The digests of files as they lie there now, which needs no key.
+
+use std::{
+    fs,
+    io::{self, Read},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use decryptor_wasm::{Error, ErrorKind, Result};
+use sha2::{Digest, Sha256};
+
+use super::{read::Folder, write::file::hex};
+use crate::interrupt;
+
+/// Files whose digests are waited for together.
+const TOGETHER: usize = 4096;
+/// Bytes that are read at once.
+const PIECE: usize = 256 * 1024;
+
+/// Reads the files of these paths, several at once, and gives each with its hex SHA-256 to `take`, in their order; none for one that is
+/// not there.
+pub fn hash(
+    folder: &Folder,
+    paths: impl Iterator<Item = Result<String>>,
+    jobs: usize,
+    take: &mut dyn FnMut(&str, Option<String>) -> Result<()>,
+) -> Result<()> {
+    let mut paths = paths.peekable();
+    while paths.peek().is_some() {
+        let some: Vec<String> = paths.by_ref().take(TOGETHER).collect::<Result<_>>()?;
+        let digests = together(folder, &some, jobs)?;
+        for (path, digest) in some.iter().zip(digests) {
+            take(path, digest)?;
+        }
+    }
+    Ok(())
+}
+
+fn together(folder: &Folder, paths: &[String], jobs: usize) -> Result<Vec<Option<String>>> {
+    let next = AtomicUsize::new(0);
+    let digests: Mutex<Vec<Option<String>>> = Mutex::new(vec![None; paths.len()]);
+    let failure: Mutex<Option<Error>> = Mutex::default();
+    let work = || {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(at) else { break };
+            match sha256(folder, path, &mut buffer) {
+                Ok(digest) => lock(&digests)[at] = digest,
+                Err(error) => {
+                    next.store(paths.len(), Ordering::Relaxed);
+                    lock(&failure).get_or_insert(error);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..jobs.min(paths.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(digests.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
+
+/// Hex SHA-256 of a regular file; none when it is not there.
+fn sha256(folder: &Folder, path: &str, buffer: &mut [u8]) -> Result<Option<String>> {
+    match fs::symlink_metadata(folder.path().join(path)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        _ => {}
+    }
+    let mut file = folder.open(path)?;
+    let mut digest = Sha256::new();
+    loop {
+        interrupt::check()?;
+        match file.read(buffer) {
+            Ok(0) => return Ok(Some(hex(digest))),
+            Ok(n) => digest.update(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                let what = format!("cannot read {path}: {e}");
+                return Err(Error::new(ErrorKind::Failed, what));
+            }
+        }
+    }
+}
+
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

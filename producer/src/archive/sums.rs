@@ -1,0 +1,288 @@
+//! `SHA256SUMS` as a stream, in the order of the bytes of its paths: however many files there are, a bounded part of them is in
+//! memory. What is read of one may have been changed by anybody.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write},
+    path::PathBuf,
+};
+
+use decryptor_wasm::{Error, ErrorKind, FileEntry, Result, layout::is_safe_path};
+
+use super::read::Folder;
+
+/// What `sha256sum -c` reads.
+pub const SUMS: &str = "SHA256SUMS";
+/// Hex digits of a digest.
+const DIGEST: usize = 64;
+/// No line is longer, in bytes: digest, two spaces, path.
+const LONGEST: u64 = 64 + 2 + 1024 + 1;
+/// Bytes of lines that are sorted in memory at once.
+const AT_ONCE: usize = 8 * 1024 * 1024;
+/// Files that are merged at once.
+const FILES: usize = 64;
+
+/// A file, and the hex SHA-256 of what is stored of it. They are in the order of their paths.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// From the folder of `SHA256SUMS`.
+    pub path: String,
+    /// 64 lower-case digits.
+    pub sha256: String,
+}
+
+/// Lines in their order, from anywhere.
+pub type Lines<'l> = Box<dyn Iterator<Item = Result<Line>> + 'l>;
+
+impl Line {
+    /// Of a file.
+    pub fn new(path: &str, sha256: &str) -> Self {
+        Line {
+            path: path.to_owned(),
+            sha256: sha256.to_owned(),
+        }
+    }
+
+    /// None for what is no line, or names a path that no archive holds.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text.strip_suffix(b"\n")?).ok()?;
+        let (sha256, path) = text.split_at_checked(DIGEST)?;
+        let path = path.strip_prefix("  ")?;
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (sha256.bytes().all(digit) && is_safe_path(path)).then(|| Line::new(path, sha256))
+    }
+
+    /// As it is stored.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{}  {}", self.sha256, self.path)
+    }
+}
+
+impl From<&FileEntry> for Line {
+    fn from(file: &FileEntry) -> Self {
+        Line::new(&file.path, &file.sha256)
+    }
+}
+
+/// Reads the sums of an archive or a chain.
+///
+/// # Errors
+/// When there are none.
+pub fn of(folder: &Folder) -> Result<Lines<'static>> {
+    Ok(read(folder.open(SUMS)?))
+}
+
+/// Reads lines from a file; refuses what is none, and what is not in its order.
+pub fn read(file: File) -> Lines<'static> {
+    let mut input = BufReader::new(file);
+    let (mut last, mut text, mut ended) = (String::new(), Vec::new(), false);
+    Box::new(std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        text.clear();
+        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut text);
+        let line = match read {
+            Ok(0) => return None,
+            Ok(_) => Line::parse(&text).filter(|line| line.path > last),
+            Err(e) => {
+                ended = true;
+                return Some(Err(failed(&e)));
+            }
+        };
+        let Some(line) = line else {
+            ended = true;
+            let shown: String = String::from_utf8_lossy(&text).chars().take(120).collect();
+            return Some(Err(Error::damaged(format!(
+                "{SUMS}: {:?} is no line of it, names a path that no backup holds, or is not in its order; the file was changed: use another copy of the backup",
+                shown.trim_end()
+            ))));
+        };
+        line.path.clone_into(&mut last);
+        Some(Ok(line))
+    }))
+}
+
+/// Lines of several sources, each in its order, in one.
+pub fn merge<'l>(mut sources: Vec<Lines<'l>>) -> Lines<'l> {
+    let mut heads = BinaryHeap::new();
+    let mut failure = None;
+    for (at, source) in sources.iter_mut().enumerate() {
+        match source.next() {
+            Some(Ok(line)) => heads.push(Reverse((line, at))),
+            Some(Err(error)) => failure = Some(error),
+            None => {}
+        }
+    }
+    Box::new(std::iter::from_fn(move || {
+        if let Some(error) = failure.take() {
+            heads.clear();
+            return Some(Err(error));
+        }
+        let Reverse((line, at)) = heads.pop()?;
+        match sources[at].next() {
+            Some(Ok(next)) => heads.push(Reverse((next, at))),
+            Some(Err(error)) => failure = Some(error),
+            None => {}
+        }
+        Some(Ok(line))
+    }))
+}
+
+/// Takes lines in any order.
+pub struct Sorter {
+    /// Where those go for which there is no room.
+    folder: PathBuf,
+    waiting: Vec<Line>,
+    bytes: usize,
+    /// Sorted files; each level is merged of files of the one before.
+    levels: Vec<Vec<File>>,
+}
+
+impl Sorter {
+    /// Without a line.
+    pub fn new(folder: PathBuf) -> Self {
+        Sorter {
+            folder,
+            waiting: Vec::new(),
+            bytes: 0,
+            levels: Vec::new(),
+        }
+    }
+
+    /// Adds a line.
+    pub fn add(&mut self, line: Line) -> Result<()> {
+        self.bytes += size_of::<Line>() + line.path.len() + line.sha256.len();
+        self.waiting.push(line);
+        if self.bytes < AT_ONCE {
+            return Ok(());
+        }
+        let mut file = self.spill()?;
+        for level in 0.. {
+            if level == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            let files = &mut self.levels[level];
+            files.push(file);
+            if files.len() < FILES {
+                break;
+            }
+            let files = std::mem::take(files);
+            file = self.write(merge(files.into_iter().map(read).collect()))?;
+        }
+        Ok(())
+    }
+
+    /// All lines in their order; `see` is shown each.
+    pub fn finish(mut self, see: &mut dyn FnMut(&Line) -> Result<()>) -> Result<File> {
+        let mut files = vec![self.spill()?];
+        files.extend(std::mem::take(&mut self.levels).into_iter().flatten());
+        let merged = merge(files.into_iter().map(read).collect());
+        self.write(Box::new(merged.map(|line| {
+            let line = line?;
+            see(&line)?;
+            Ok(line)
+        })))
+    }
+
+    /// Those that wait, in a file.
+    fn spill(&mut self) -> Result<File> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.bytes = 0;
+        waiting.sort_unstable();
+        self.write(Box::new(waiting.into_iter().map(Ok)))
+    }
+
+    /// A file without a name: it goes with the process, however that ends.
+    fn write(&self, lines: Lines<'_>) -> Result<File> {
+        let file = tempfile::tempfile_in(&self.folder).map_err(|e| failed(&e))?;
+        let mut out = BufWriter::with_capacity(1 << 18, file);
+        for line in lines {
+            line?.write(&mut out).map_err(|e| failed(&e))?;
+        }
+        let file = out.into_inner().map_err(|e| failed(e.error()));
+        file.and_then(|mut file| file.rewind().map(|()| file).map_err(|e| failed(&e)))
+    }
+}
+
+fn failed(error: &io::Error) -> Error {
+    Error::new(ErrorKind::Failed, format!("{SUMS}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(path: &str) -> Line {
+        Line::new(path, &"ab".repeat(32))
+    }
+
+    fn file(text: &str) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn many_lines_come_back_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(folder.path().to_owned());
+        let count = 3 * AT_ONCE as u64 / 100;
+        let path = |n: u64| {
+            format!(
+                "users/{:016x}/attachments/a",
+                n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            )
+        };
+        for n in 0..count {
+            sorter.add(line(&path(n))).unwrap();
+        }
+        let (mut seen, mut all) = (0, Vec::new());
+        let sorted = sorter.finish(&mut |_| {
+            seen += 1;
+            Ok(())
+        });
+        all.extend(read(sorted.unwrap()).map(|line| line.unwrap().path));
+        let mut due: Vec<String> = (0..count).map(path).collect();
+        due.sort();
+        assert!(all == due && seen == count);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_line_is_refused() {
+        let digest = "ab".repeat(32);
+        let good = format!("{digest}  FORMAT.md\n{digest}  increments/0002/users/a b/x\n");
+        assert!(read(file(&good)).all(|line| line.is_ok()));
+        for bad in [
+            format!("{digest}  increments/0004/../../../../dev/zero\n"),
+            format!("{digest}  /dev/zero\n"),
+            format!("{digest}  b\n{digest}  a\n"),
+            format!("{digest}  a\n{digest}  a\n"),
+            format!("{digest}  a"),
+            format!("{digest} *a\n"),
+            format!("{}  a\n", digest.to_uppercase()),
+            format!("{digest}  {}\n", "a/".repeat(1000)),
+            "\n".to_owned(),
+        ] {
+            let lines: Vec<_> = read(file(&bad)).collect();
+            let last = lines.last().unwrap();
+            let kind = last.as_ref().err().map(Error::kind);
+            assert_eq!(kind, Some(ErrorKind::Damaged), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_one_source_ends_all() {
+        let good = || -> Lines<'static> { Box::new([Ok(line("a")), Ok(line("c"))].into_iter()) };
+        let bad: Lines<'static> = Box::new([Ok(line("b")), Err(Error::damaged("x"))].into_iter());
+        let paths: Vec<_> = merge(vec![good(), bad])
+            .map(|line| line.map(|line| line.path).ok())
+            .collect();
+        assert_eq!(paths, [Some("a".into()), Some("b".into()), None]);
+        assert_eq!(merge(vec![good(), good()]).count(), 4);
+    }
+}

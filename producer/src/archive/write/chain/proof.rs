@@ -1,0 +1,194 @@
+//! Whether the runs of a chain are those that this host signed, each after the one before it, with the files that were signed.
+
+use std::collections::BTreeMap;
+
+use decryptor_wasm::{
+    Envelope, Error,
+    chain::{CHAIN, IndexRun, is_companion, run_of},
+    manifest::Companion,
+    signature::{FilesDigest, SIGNATURE, Signer, Statement, Tried, try_signature},
+};
+
+use super::{ArchiveError, Chain, ENVELOPE, MANIFEST, SUMS, sums};
+use crate::archive::{sha256_hex, write::companions::companions};
+
+/// The host that is to add a run.
+pub struct Host<'h> {
+    /// Who signs that run.
+    pub signer: &'h Signer,
+    /// Others whom the operator expects.
+    pub expected: &'h [Signer],
+    /// What the run is of.
+    pub source: &'h str,
+}
+
+/// What was proven of a chain.
+#[derive(Debug, Default)]
+pub struct Proof {
+    /// The newest run is signed by somebody else, and is this one.
+    pub foreign: Option<u32>,
+    /// What travels in the clear at the root.
+    pub companions: Vec<Companion>,
+}
+
+impl Chain {
+    /// Holds the signatures of all runs against what lies there. Nothing is decrypted, and of the files only the lines of the sums are
+    /// looked at.
+    ///
+    /// # Errors
+    /// When a run is not as it was signed, is not signed, or is of another platform.
+    pub fn prove(&self, host: &Host<'_>) -> Result<Proof, ArchiveError> {
+        let mut statements = BTreeMap::new();
+        let mut newest_foreign = None;
+        for (at, run) in self.runs.iter().enumerate() {
+            match self.tried(run, host.signer)? {
+                Tried::Holds(statement) => {
+                    let before = at.checked_sub(1).map(|before| &self.runs[before]);
+                    self.follows(run, before, &statement, host)?;
+                    statements.insert(run.run, statement);
+                }
+                Tried::OtherSigner => newest_foreign = Some(run.run),
+                Tried::Broken => {
+                    return Err(self.wrong(
+                        run.run,
+                        &format!("is not the one that was signed: {SIGNATURE} does not hold"),
+                    ));
+                }
+            }
+        }
+        // What somebody else made is not built on: own runs after it begin with a full one.
+        let built = |run: &&u32| {
+            let increment = statements.get(run).is_some_and(|statement| !statement.full);
+            increment && !statements.contains_key(&(*run - 1))
+        };
+        if let Some(run) = statements.keys().find(built) {
+            return Err(self.wrong(*run, "follows a run that is signed by another key"));
+        }
+        if let (Some(first), false) = (self.runs.first(), statements.contains_key(&1)) {
+            for signer in host.expected {
+                if let Tried::Holds(statement) = self.tried(first, signer)? {
+                    statements.insert(1, statement);
+                }
+            }
+        }
+        let companions = self.files_hold(&statements)?;
+        if !statements.contains_key(&1) {
+            self.known_companions(&companions)?;
+        }
+        Ok(Proof {
+            foreign: newest_foreign.filter(|run| *run + 1 == self.next()),
+            companions,
+        })
+    }
+
+    fn tried(&self, run: &IndexRun, signer: &Signer) -> Result<Tried, ArchiveError> {
+        let at = self.at().run(run.run);
+        let Some(minisig) = at.small(SIGNATURE)? else {
+            return Err(self.unsigned(run.run));
+        };
+        Ok(try_signature(signer, &at.read(MANIFEST)?, &minisig))
+    }
+
+    /// Whether a run says of itself what the list of runs says.
+    fn follows(
+        &self,
+        run: &IndexRun,
+        before: Option<&IndexRun>,
+        statement: &Statement,
+        host: &Host<'_>,
+    ) -> Result<(), ArchiveError> {
+        let base = self.runs.first().map(|first| &first.archive_id);
+        let fits = statement.id == run.archive_id
+            && Some(&statement.base) == base
+            && statement.parent.as_ref() == before.map(|before| &before.archive_id)
+            && statement.run == run.run
+            && statement.full == (run.kind == "full")
+            && statement.created == run.created_at;
+        if !fits {
+            return Err(self.wrong(
+                run.run,
+                "was signed as another one than the list of runs says",
+            ));
+        }
+        if statement.source != host.source {
+            return Err(ArchiveError::OtherSource(self.folder.clone()));
+        }
+        Ok(())
+    }
+
+    /// Whether the lines of the sums are those of the files that were signed; what they say of what travels at the root.
+    fn files_hold(
+        &self,
+        statements: &BTreeMap<u32, Statement>,
+    ) -> Result<Vec<Companion>, ArchiveError> {
+        let mut digests: BTreeMap<u32, FilesDigest> = BTreeMap::new();
+        let mut companions = Vec::new();
+        for line in sums::of(&self.at())? {
+            let line = line?;
+            let Some((run, within)) = run_of(&line.path) else {
+                return Err(Error::damaged(format!(
+                    "{SUMS}: {:?} is of no run; it was changed: nothing was added to this chain",
+                    line.path
+                ))
+                .into());
+            };
+            if line.path == CHAIN {
+                continue;
+            }
+            digests.entry(run).or_default().push(within, &line.sha256)?;
+            if run == 1 && is_companion(within) {
+                companions.push(Companion {
+                    path: line.path,
+                    sha256: line.sha256,
+                });
+            }
+        }
+        for (run, statement) in statements {
+            let found = digests.remove(run).unwrap_or_default().finish();
+            if found != statement.files {
+                return Err(self.wrong(
+                    *run,
+                    &format!("was signed with other files than those that {SUMS} lists"),
+                ));
+            }
+        }
+        Ok(companions)
+    }
+
+    /// Nothing proves what travels at the root of a chain that somebody else began: it has to be what this version would put there.
+    fn known_companions(&self, found: &[Companion]) -> Result<(), ArchiveError> {
+        if !self.at().has(ENVELOPE) {
+            return Ok(());
+        }
+        let envelope = Envelope::parse(&self.at().read(ENVELOPE)?)?;
+        let due = companions(&envelope);
+        let known = |file: &Companion| {
+            let mut due = due.iter();
+            due.any(|(name, text)| *name == file.path && sha256_hex(text.as_bytes()) == file.sha256)
+        };
+        if found.len() == due.len() && found.iter().all(known) {
+            return Ok(());
+        }
+        Err(Error::damaged(format!(
+            "the first run in {} is signed by another key than this host's, and the decryptors that lie there are not those of this version: give --signer KEY if you know who signed it, or a new folder as --output",
+            self.folder.display()
+        ))
+        .into())
+    }
+
+    pub(super) fn unsigned(&self, run: u32) -> ArchiveError {
+        Error::damaged(format!(
+            "run {run} in {} is not signed: it was made before backups were signed, or its signature was removed; nothing was added to this chain: begin a new one in a new folder",
+            self.folder.display()
+        ))
+        .into()
+    }
+
+    fn wrong(&self, run: u32, what: &str) -> ArchiveError {
+        Error::damaged(format!(
+            "run {run} in {} {what}; nothing was added to this chain: use another copy of it, or begin a new one",
+            self.folder.display()
+        ))
+        .into()
+    }
+}

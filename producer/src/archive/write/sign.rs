@@ -1,0 +1,123 @@
+//! The end of an archive: its manifest, the signature of that, and the sums of all files.
+
+use std::fs::File;
+
+use decryptor_wasm::{
+    Error, ErrorKind,
+    chain::Link,
+    signature::{FilesDigest, SIGNATURE, Statement},
+};
+use serde::Serialize;
+
+use super::{ArchiveError, ArchiveWriter, Finished, Staged, file::FileWriter, lock};
+use crate::archive::sums::{self, Line, SUMS, Sorter};
+
+const MANIFEST: &str = "manifest.json";
+
+/// What every manifest says of how it was made, and its signature states too.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stamp {
+    /// When, in milliseconds since 1970.
+    pub created_at: i64,
+    /// Who signs.
+    pub signer: String,
+    /// Of which platform.
+    pub source: String,
+    /// How many losses are named.
+    pub loss_count: u64,
+}
+
+/// What is known of an archive when all but its manifest is written.
+pub struct Content<'c> {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// How many losses are named.
+    pub loss_count: u64,
+    /// Its place in a chain, unless it is the first run.
+    pub link: Option<&'c Link>,
+}
+
+impl ArchiveWriter {
+    /// What the manifest is to say of how the archive was made.
+    pub fn stamp(&self, loss_count: u64) -> Stamp {
+        let signing = &self.options.signing;
+        Stamp {
+            created_at: self.created_at(),
+            signer: signing.key.signer().to_string(),
+            source: signing.source.clone(),
+            loss_count,
+        }
+    }
+
+    /// Writes manifest, signature and sums, so that the archive is whole, though not yet in its place. What could not be finished is
+    /// removed.
+    pub fn stage<T: Serialize>(
+        self,
+        manifest: &T,
+        content: Content<'_>,
+    ) -> Result<Staged, ArchiveError> {
+        match self.write_end(manifest, &content) {
+            Ok((statement, bytes)) => Ok(Staged {
+                destination: self.destination,
+                finished: Finished {
+                    id: statement.id.clone(),
+                    key: self.key,
+                    bytes,
+                    signer: self.options.signing.key.signer().clone(),
+                    statement,
+                },
+            }),
+            Err(error) => {
+                self.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// What was signed, and bytes of all files of the archive.
+    fn write_end<T: Serialize>(
+        &self,
+        manifest: &T,
+        content: &Content<'_>,
+    ) -> Result<(Statement, u64), ArchiveError> {
+        let staging = self.destination.staging();
+        let mut files = FilesDigest::default();
+        let sums = std::mem::replace(&mut *lock(&self.sums), Sorter::new(staging.to_owned()));
+        let sorted = sums.finish(&mut |line| files.push(&line.path, &line.sha256))?;
+        let place = staging.join(MANIFEST);
+        let mut file = self.file(MANIFEST)?;
+        serde_json::to_writer_pretty(&mut file, manifest)
+            .map_err(|e| ArchiveError::io(&place, e.into()))?;
+        let entry = file.finish(None)?;
+        let id = entry.sha256.clone();
+        let statement = Statement {
+            base: content
+                .link
+                .map_or_else(|| id.clone(), |link| link.base.clone()),
+            parent: content.link.map(|link| link.parent.clone()),
+            run: content.link.map_or(1, |link| link.run),
+            full: !self.options.sparse,
+            created: self.created_at(),
+            source: self.options.signing.source.clone(),
+            losses: content.loss_count,
+            files: files.finish(),
+            id,
+        };
+        let stored = File::open(&place).map_err(|e| ArchiveError::io(&place, e))?;
+        let signed = self.options.signing.key.sign(stored, &statement);
+        let signed = signed.map_err(|what| Error::new(ErrorKind::Failed, what))?;
+        let mut file = FileWriter::create(staging, SIGNATURE, None)?;
+        file.write(signed.as_bytes())?;
+        let signature = file.finish(None)?;
+        let own = [Line::from(&entry), Line::from(&signature)];
+        let mut file = FileWriter::create(staging, SUMS, None)?;
+        let at = |e| ArchiveError::io(&staging.join(SUMS), e);
+        for line in sums::merge(vec![sums::read(sorted), Box::new(own.into_iter().map(Ok))]) {
+            line?.write(&mut file).map_err(at)?;
+        }
+        let sums = file.finish(None)?;
+        let bytes = content.bytes + entry.size + signature.size + sums.size;
+        Ok((statement, bytes))
+    }
+}

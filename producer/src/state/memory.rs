@@ -1,0 +1,134 @@
+//! The newest run of each output folder, so that a host notices when it is gone.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{is_absent, make};
+
+/// Where they are, in the state folder: a file for each output folder.
+const FOLDER: &str = "outputs";
+/// Version of the files.
+const VERSION: u32 = 1;
+
+/// A run that this host has made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Newest {
+    v: u32,
+    /// The output folder.
+    pub output: PathBuf,
+    /// Archive id of the first run of the chain.
+    pub base: String,
+    /// Archive id of the run.
+    pub archive_id: String,
+    /// Its number in the chain.
+    pub run: u32,
+}
+
+/// What a state folder knows of output folders.
+pub struct Memory(PathBuf);
+
+impl Memory {
+    /// That of a state folder, which need not be there.
+    pub fn new(state: &Path) -> Self {
+        Memory(state.join(FOLDER))
+    }
+
+    /// The newest run in an output folder; none where there was none yet.
+    ///
+    /// # Errors
+    /// When the system refuses, or the file is damaged.
+    pub fn of(&self, output: &Path) -> io::Result<Option<Newest>> {
+        self.read(&self.place(output)?)
+    }
+
+    /// Takes note of a run.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn put(&self, output: &Path, base: &str, archive_id: &str, run: u32) -> io::Result<()> {
+        make(&self.0)?;
+        let newest = Newest {
+            v: VERSION,
+            output: fs::canonicalize(output)?,
+            base: base.to_owned(),
+            archive_id: archive_id.to_owned(),
+            run,
+        };
+        let aside = tempfile::NamedTempFile::new_in(&self.0)?;
+        aside.as_file().write_all(&serde_json::to_vec(&newest)?)?;
+        aside.as_file().sync_all()?;
+        aside.persist(self.place(output)?).map_err(|e| e.error)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// The chain in an output folder, which is still there, is to be removed on purpose.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn forget(&self, output: &Path) -> io::Result<()> {
+        match fs::remove_file(self.place(output)?) {
+            Err(e) if !is_absent(&e) => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    fn place(&self, output: &Path) -> io::Result<PathBuf> {
+        Ok(self.0.join(name(&fs::canonicalize(output)?)))
+    }
+
+    fn read(&self, place: &Path) -> io::Result<Option<Newest>> {
+        let json = match fs::read(place) {
+            Err(e) if is_absent(&e) => return Ok(None),
+            json => json?,
+        };
+        let newest: Newest = serde_json::from_slice(&json)?;
+        Ok(Some(newest).filter(|newest| newest.v == VERSION))
+    }
+}
+
+/// The name of the file of an output folder.
+fn name(output: &Path) -> String {
+    let digest = Sha256::digest(output.as_os_str().as_encoded_bytes());
+    digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_of_each_folder_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::new(&folder.path().join("state"));
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a", "b", "c"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        assert_eq!(memory.of(&at("a")).unwrap(), None);
+        memory.put(&at("a"), "base", "one", 1).unwrap();
+        memory.put(&at("a"), "base", "two", 2).unwrap();
+        memory.put(&at("b"), "base", "three", 3).unwrap();
+        let id = |found: io::Result<Option<Newest>>| found.unwrap().map(|found| found.archive_id);
+        assert_eq!(id(memory.of(&at("a"))).as_deref(), Some("two"));
+        assert_eq!(
+            id(memory.of_chain(&at("a"), "base")).as_deref(),
+            Some("two")
+        );
+        assert_eq!(
+            id(memory.of_chain(&at("c"), "base")).as_deref(),
+            Some("three")
+        );
+        assert_eq!(id(memory.of_chain(&at("c"), "none")), None);
+        let newest = memory.of(&at("a")).unwrap().unwrap();
+        memory.forget(&newest).unwrap();
+        memory.forget(&newest).unwrap();
+        assert_eq!(memory.of(&at("a")).unwrap(), None);
+    }
+}
