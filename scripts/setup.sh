@@ -36,6 +36,12 @@ if ! command -v strace >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null
 fi
 
+# That minisign itself verifies signatures of runs is tested with it; without it that test is SKIPPED.
+if ! command -v minisign >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends minisign >/dev/null
+fi
+
 # The page is tested in real browsers; elsewhere CHROMIUM and FIREFOX say where they are, and without them those tests are SKIPPED.
 browsers=()
 [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || browsers+=(chromium)

@@ -4,6 +4,7 @@
 //   node read.mjs ARCHIVE OUT --private-key PEM [--key-passphrase TEXT]
 //   node read.mjs ARCHIVE OUT --passphrase TEXT
 //
+// It says who signed the archive; with --signer KEY it refuses one of anybody else.
 // OUT must be missing or empty. Exit codes: 0 read and checked; 1 anything else; 2 usage; 3 no key or a wrong one; 4 damaged or tampered with.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -15,8 +16,9 @@ class Fault extends Error {
 }
 const damaged = (what) => new Fault(4, what);
 
-const CLEAR = ['encryption.json', 'SHA256SUMS', 'RESTORE-README.md', 'decrypt-backup.mjs', 'decrypt-backup.html', 'FORMAT.md'];
-const NOT_LISTED = ['manifest.json', 'encryption.json', 'SHA256SUMS'];
+const SIGNATURE = 'manifest.json.minisig';
+const CLEAR = ['encryption.json', SIGNATURE, 'SHA256SUMS', 'chain.json', 'RESTORE-README.md', 'decrypt-backup.mjs', 'decrypt-backup.html', 'FORMAT.md'];
+const NOT_LISTED = ['manifest.json', SIGNATURE, 'encryption.json', 'SHA256SUMS', 'chain.json'];
 const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|com[1-9]|lpt[1-9])(\.|$)/i;
 
 const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
@@ -167,7 +169,50 @@ function compare (entry, found, name) {
   }
 }
 
-/** Reads, checks and writes a whole archive; returns the numbers of files and records, and whether there was an inventory. */
+/** Base64 in its one spelling, of so many bytes. */
+function base64 (text, length) {
+  const bytes = Buffer.from(String(text), 'base64');
+  return bytes.length === length && bytes.toString('base64') === text ? bytes : null;
+}
+
+/** Whether `minisig` is a signature of `content` by `signer`, and what it states; null where it is none that holds. */
+export function verified (signer, content, minisig) {
+  const publicKey = base64(signer, 42);
+  if (!publicKey || publicKey.toString('latin1', 0, 2) !== 'Ed') throw damaged('manifest.json: its signer is no public key');
+  if (minisig.length > 4096) return null;
+  const lines = minisig.toString().split('\n');
+  const [head, comment] = ['untrusted comment: ', 'trusted comment: '];
+  if (lines.length < 4 || lines.slice(4).join('') !== '' || !lines[0].startsWith(head) || !lines[2].startsWith(comment)) return null;
+  const [first, second, statement] = [base64(lines[1], 74), base64(lines[3], 64), lines[2].slice(comment.length)];
+  if (!first || !second || first.toString('latin1', 0, 2) !== 'ED' || !first.subarray(2, 10).equals(publicKey.subarray(2, 10))) return null;
+  // The 32 bytes of the key as Node.js takes it: the SubjectPublicKeyInfo of RFC 8410.
+  const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), publicKey.subarray(10)]);
+  const key = crypto.createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  const digest = crypto.createHash('blake2b512').update(content).digest();
+  const signature = first.subarray(10);
+  const holds = crypto.verify(null, digest, key, signature) && crypto.verify(null, Buffer.concat([signature, Buffer.from(statement)]), key, second);
+  return holds ? statement : null;
+}
+
+/** Checks who signed an archive whose inventories were read; returns the signer. */
+function checkSignature (manifest, stored, minisig, inventory) {
+  if (typeof manifest.signer !== 'string') throw damaged('manifest.json names no signer');
+  if (minisig === undefined) throw damaged(`${SIGNATURE} is missing`);
+  const statement = verified(manifest.signer, stored, minisig);
+  if (statement === null) throw damaged(`${SIGNATURE} does not hold`);
+  const id = sha256(stored);
+  const paths = [...inventory.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const files = sha256(paths.map((name) => `${inventory.get(name).sha256}  ${name}\n`).join(''));
+  const { run, parent, base } = manifest.chain ?? { run: 1, parent: '-', base: id };
+  const kind = manifest.backupType === 'incremental' ? 'incremental' : 'full';
+  const due = `pryv-backup-run-v1 id=${id} base=${base} parent=${parent} run=${run} kind=${kind} created=${manifest.createdAt} source=${manifest.source} losses=${manifest.lossCount} files=${files}`;
+  if (statement !== due) throw damaged(`${SIGNATURE} states another run: ${statement}, not ${due}`);
+  return manifest.signer;
+}
+
+/**
+ * Reads, checks and writes a whole archive; returns the numbers of files and records, whether there was an inventory, and who signed it.
+ */
 export function readArchive (root, out, secrets) {
   const load = (name) => fs.readFileSync(path.join(root, name));
   const names = listing(root);
@@ -175,7 +220,8 @@ export function readArchive (root, out, secrets) {
   if (!names.includes('manifest.json')) throw damaged('manifest.json is missing: the archive is incomplete');
   const envelope = parseJson(load('encryption.json'), 'encryption.json');
   const key = unlock(envelope, secrets);
-  const { plain: json, chunk } = open(load('manifest.json'), key, 'manifest.json');
+  const sealed = load('manifest.json');
+  const { plain: json, chunk } = open(sealed, key, 'manifest.json');
   const manifest = parseJson(json, 'manifest.json');
   if (manifest.formatVersion !== 1) throw new Fault(1, `manifest.json: unknown format version ${manifest.formatVersion}`);
 
@@ -208,6 +254,13 @@ export function readArchive (root, out, secrets) {
     }
   }
 
+  let signer = null;
+  if (manifest.inventory) {
+    if (envelope.createdAt !== manifest.createdAt) throw damaged('encryption.json: another createdAt than in the manifest');
+    signer = checkSignature(manifest, sealed, names.includes(SIGNATURE) ? load(SIGNATURE) : undefined, inventory);
+  }
+  if (secrets.signer !== undefined && secrets.signer !== signer) throw damaged(`signed by ${signer ?? 'nobody'}, not by ${secrets.signer}`);
+
   let files = 0;
   let records = 0;
   for (const name of names) {
@@ -232,15 +285,19 @@ export function readArchive (root, out, secrets) {
     files++;
   }
   if (names.includes('SHA256SUMS')) checkSums(load('SHA256SUMS').toString(), names, load, inventory);
-  return { files, records, inventory: Boolean(manifest.inventory) };
+  return { files, records, inventory: Boolean(manifest.inventory), signer };
 }
 
 function checkSums (text, names, load, inventory) {
-  const sums = new Map(text.split('\n').filter(Boolean).map((line) => [line.slice(66), line.slice(0, 64)]));
+  const lines = text.split('\n').filter(Boolean);
+  const sums = new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
   for (const [name, sum] of sums) {
+    if (!isSafe(name)) throw damaged(`SHA256SUMS: ${JSON.stringify(name)} is unsafe`);
     if (!names.includes(name)) throw damaged(`SHA256SUMS: ${name} is missing`);
     if (sha256(load(name)) !== sum) throw damaged(`SHA256SUMS: ${name} differs`);
   }
+  const paths = lines.map((line) => Buffer.from(line.slice(66)));
+  if (paths.some((name, at) => at > 0 && Buffer.compare(paths[at - 1], name) >= 0)) throw damaged('SHA256SUMS: not in the order of the paths');
   for (const name of names) {
     const ours = kindOf(name) !== null || inventory.has(name);
     if (ours && name !== 'SHA256SUMS' && !sums.has(name)) throw damaged(`SHA256SUMS: ${name} is not listed`);
@@ -248,18 +305,18 @@ function checkSums (text, names, load, inventory) {
 }
 
 function main (args) {
-  const options = { '--private-key': 'privateKey', '--key-passphrase': 'keyPassphrase', '--passphrase': 'passphrase' };
+  const options = { '--private-key': 'privateKey', '--key-passphrase': 'keyPassphrase', '--passphrase': 'passphrase', '--signer': 'signer' };
   const secrets = {};
   const places = [];
   for (let i = 0; i < args.length; i++) {
     if (options[args[i]]) secrets[options[args[i]]] = args[++i];
     else places.push(args[i]);
   }
-  if (places.length !== 2 || Object.keys(secrets).length === 0) throw new Fault(2, 'usage: node read.mjs ARCHIVE OUT (--private-key PEM [--key-passphrase TEXT] | --passphrase TEXT)');
+  if (places.length !== 2 || Object.keys(secrets).length === 0) throw new Fault(2, 'usage: node read.mjs ARCHIVE OUT (--private-key PEM [--key-passphrase TEXT] | --passphrase TEXT) [--signer KEY]');
   const [root, out] = places;
   if (fs.existsSync(out) && fs.readdirSync(out).length > 0) throw new Fault(2, `${out} is not empty`);
   const done = readArchive(root, out, secrets);
-  console.log(`${done.files} files, ${done.records} records; inventory ${done.inventory ? 'checked' : 'absent'}`);
+  console.log(`${done.files} files, ${done.records} records; inventory ${done.inventory ? 'checked' : 'absent'}; signed by ${done.signer ?? 'nobody'}`);
 }
 
 if (process.argv[1] && fs.realpathSync(process.argv[1]) === fs.realpathSync(new URL(import.meta.url))) {

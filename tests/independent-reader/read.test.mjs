@@ -7,7 +7,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
-import { open } from './read.mjs';
+import { open, verified } from './read.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const fixtures = process.env.FIXTURES ?? path.resolve(here, '../../../shared/fixtures');
@@ -88,6 +88,22 @@ test('a flipped bit or a cut of the vector is noticed', () => {
     }
   }
   assert.deepEqual(boundaries, [63, 91], 'where whole frames remain, only an inventory can tell');
+});
+
+const SIGNER = 'RWTc3fJ9mnVaZRHahf/MYMx0y2+we9SJKodZ8wESfShmc38CDc0l/Q+K';
+/** The published one, read from the document itself. */
+const MINISIG = Buffer.from(/```\n(untrusted comment: signature[^`]+)```/.exec(fs.readFileSync(path.resolve(here, '../../docs/format.md'), 'utf8'))[1]);
+
+test('the published signature holds', () => {
+  const content = Buffer.from('{}\n');
+  assert.match(verified(SIGNER, content, MINISIG), /^pryv-backup-run-v1 id=ca3d163bab05.* files=79c9cd187eec794d931fd815dcec6b9b1a7d737840c818f76e52991da7aeb42c$/);
+  assert.equal(verified(SIGNER, Buffer.from('{}'), MINISIG), null);
+  // The first line is signed by nobody.
+  for (let at = MINISIG.indexOf('\n'); at < MINISIG.length - 1; at++) {
+    const bad = Buffer.from(MINISIG);
+    bad[at] ^= 1;
+    assert.equal(verified(SIGNER, content, bad), null, `byte ${at}`);
+  }
 });
 
 for (const [sealed, plain, key] of [

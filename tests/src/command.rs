@@ -19,15 +19,34 @@ pub fn tool() -> PathBuf {
     tool
 }
 
-/// Runs a command to its end, without what the tester's environment may say to it.
+/// A place for the state of this host that cannot be made: below a file. A run is signed with a key that is not kept then, and nobody
+/// is pinned.
+pub const NO_STATE: &str = "/dev/null/state";
+
+/// A command without what the tester's environment may say to it, and without what this host remembers.
+pub fn alone(command: &mut Command) -> &mut Command {
+    for name in [
+        "PRYV_BACKUP_PASSPHRASE",
+        "PRYV_BACKUP_SIGNER",
+        "PRYV_BACKUP_REQUIRE_ENCRYPTED",
+    ] {
+        if !command.get_envs().any(|(known, _)| known == name) {
+            command.env_remove(name);
+        }
+    }
+    let state = "PRYV_BACKUP_STATE_DIR";
+    if !command.get_envs().any(|(known, _)| known == state) {
+        command.env(state, NO_STATE);
+    }
+    command
+}
+
+/// Runs a command to its end, [`alone`].
 ///
 /// # Panics
 /// When it cannot be started.
 pub fn run(command: &mut Command) -> Output {
-    command
-        .env_remove("PRYV_BACKUP_PASSPHRASE")
-        .output()
-        .unwrap()
+    alone(command).output().unwrap()
 }
 
 /// The same command, for which SIGHUP has its usual meaning whatever it has for the tester (`nohup`), or is ignored.

@@ -17,6 +17,7 @@ pub mod rich;
 pub mod rqlite;
 pub mod sampled;
 pub mod session;
+pub mod sign;
 pub mod stage;
 pub mod terminal;
 

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use pryv_backup::archive::sha256_hex;
+use pryv_backup_tests::sign;
 use serde_json::json;
 
 use crate::draft::{Draft, Files, Made};
@@ -20,6 +21,10 @@ pub struct Case {
     says: Vec<&'static str>,
     /// All that must be said, line by line; empty where it is not fixed.
     exactly: Vec<&'static str>,
+    /// What must not be said.
+    never: Vec<&'static str>,
+    /// Who forged it, and what he held.
+    forger: Option<&'static str>,
     /// What must come out; `None`: nothing, not even a folder.
     out: Option<Files>,
     /// Path and target of links among the files.
@@ -40,6 +45,8 @@ impl Case {
             exit: 0,
             says: Vec::new(),
             exactly: Vec::new(),
+            never: Vec::new(),
+            forger: None,
             links: Vec::new(),
         }
     }
@@ -123,6 +130,11 @@ impl Case {
         self
     }
 
+    /// The same archive as another case.
+    pub fn called(self, name: &'static str, line: &'static str) -> Self {
+        Case { name, line, ..self }
+    }
+
     /// Another exit code.
     pub fn exit(mut self, code: u8) -> Self {
         self.exit = code;
@@ -135,7 +147,20 @@ impl Case {
         self
     }
 
-    /// All that must be said, in any order; `{archive}`, `{keys}` and `{id}` stand for the paths and the archive's id.
+    /// Something that must not be said.
+    pub fn never(mut self, text: &'static str) -> Self {
+        self.never.push(text);
+        self
+    }
+
+    /// Somebody forged it, who held this.
+    pub fn forged_by(mut self, forger: &'static str) -> Self {
+        self.forger = Some(forger);
+        self
+    }
+
+    /// All that must be said, in any order; `{archive}`, `{keys}` and `{id}` stand for the paths and the archive's id; see also
+    /// [`named`].
     pub fn exactly(mut self, lines: &[&'static str]) -> Self {
         self.exactly.extend(lines);
         self
@@ -161,20 +186,25 @@ impl Case {
         for (path, target) in &self.links {
             std::os::unix::fs::symlink(target, archive.join(path)).unwrap();
         }
-        fs::write(
-            folder.join("EXPECT"),
-            format!("exit {}: {}\n", self.exit, self.line),
-        )
-        .unwrap();
+        let forger = self
+            .forger
+            .map_or_else(String::new, |forger| format!(" (forged by {forger})"));
+        let expect = format!("exit {}: {}{forger}\n", self.exit, self.line);
+        fs::write(folder.join("EXPECT"), expect).unwrap();
         let out = self.out.as_ref().map(|files| {
             files
                 .iter()
                 .map(|(p, b)| (p.clone(), json!(sha256_hex(b))))
                 .collect::<serde_json::Map<_, _>>()
         });
+        let [says, exactly, never] = [&self.says, &self.exactly, &self.never].map(|all| named(all));
+        let env = self
+            .env
+            .iter()
+            .map(|(name, value)| (*name, named(&[value]).concat()));
         let case = json!({
-            "line": self.line, "args": self.args, "env": self.env.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
-            "exit": self.exit, "says": self.says, "exactly": self.exactly, "out": out,
+            "line": self.line, "args": named(&self.args), "env": env.collect::<std::collections::BTreeMap<_, _>>(),
+            "exit": self.exit, "says": says, "exactly": exactly, "never": never, "forger": self.forger, "out": out,
         });
         fs::write(
             folder.join("case.json"),
@@ -182,4 +212,16 @@ impl Case {
         )
         .unwrap();
     }
+}
+
+/// Texts with the public keys for which `{signer}` and `{mallory}` stand: those of the host that makes the archives of the kit, and of
+/// somebody who forges some.
+fn named(texts: &[impl AsRef<str>]) -> Vec<String> {
+    let keys = [("{signer}", sign::host()), ("{mallory}", sign::mallory())];
+    let one = |text: &str| {
+        keys.iter().fold(text.to_owned(), |text, (name, key)| {
+            text.replace(name, key.signer().as_str())
+        })
+    };
+    texts.iter().map(|text| one(text.as_ref())).collect()
 }

@@ -16,7 +16,7 @@ use crate::case::Case;
 /// A user's files in the clear.
 type Lines = &'static [&'static str];
 
-fn to(names: &[&str]) -> Lock {
+pub fn to(names: &[&str]) -> Lock {
     let keys = names.iter().map(|name| super::keys::public(name));
     Lock::To(keys.map(|key| PublicKey::parse(key).unwrap()).collect())
 }
@@ -51,7 +51,7 @@ fn state(users: &[(&str, &str)], files: &[(&str, Lines)], attachments: &[&str]) 
 }
 
 /// A little of everything that can become of records and users.
-fn history() -> Vec<State> {
+pub fn history() -> Vec<State> {
     const EMPTY: Lines = &[];
     let account: Lines = &[r#"{"passwords":[],"accountFields":[]}"#];
     let base = |id: &'static str, more: &[(&'static str, Lines)]| {
@@ -201,20 +201,16 @@ fn history() -> Vec<State> {
     ]
 }
 
-fn drafts(lock: &Lock) -> Vec<Draft> {
+pub fn drafts(lock: &Lock) -> Vec<Draft> {
     let states = history().into_iter().enumerate();
     states
-        .map(|(at, state)| Draft {
-            state,
-            lock: lock.clone(),
-            full: at == 0,
-        })
+        .map(|(at, state)| Draft::new(state, lock.clone(), at == 0))
         .collect()
 }
 
 /// What must come out of the state at a run: the lines of every file of the runs, without those of which a later run has another
 /// version, or which are no longer there. Series are written by hand.
-fn out(drafts: &[Draft], made: &Made, run: usize) -> Files {
+pub fn out(drafts: &[Draft], made: &Made, run: usize) -> Files {
     let first = (0..run).rev().find(|at| drafts[*at].full).unwrap();
     let last = &drafts[run - 1].state;
     let mut files = Files::new();
@@ -377,7 +373,7 @@ const AT_2: &str = concat!(
     "{\"measurement\":\"event.e1\",\"namespace\":\"user.alice\",\"points\":[{\"time\":1.5,\"value\":7}]}\n"
 );
 
-fn good(name: &'static str, line: &'static str, drafts: &[Draft], run: usize) -> Case {
+pub fn good(name: &'static str, line: &'static str, drafts: &[Draft], run: usize) -> Case {
     let series = [AT_1, AT_2, ""][run - 1];
     let made = make(drafts);
     let out = out(drafts, &made, run);

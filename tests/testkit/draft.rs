@@ -1,19 +1,21 @@
 //! A small archive in the making: its content is laid down, then locked; tests may interfere at each step.
 
-use std::collections::BTreeMap;
-
 use base64ct::{Base64, Encoding};
 use decryptor_wasm::{
-    DataKey, Envelope, Kdf, PublicKey, RandomSource, Result,
+    DataKey, Envelope, Kdf, Manifest, PublicKey, RandomSource, Result,
     container::{Encoder, Header},
     layout::PathKind,
+    signature::Statement,
 };
 use libdeflater::{CompressionLvl, Compressor};
-use pryv_backup::archive::sha256_hex;
+use pryv_backup::{archive::sha256_hex, state::host::HostKey};
+use pryv_backup_tests::sign::{self, losses, sign, statement};
 use serde_json::{Value, json};
 
-/// Path -> bytes.
-pub type Files = BTreeMap<String, Vec<u8>>;
+pub use pryv_backup_tests::chain::Files;
+
+/// When the archives were made.
+pub const CREATED: i64 = 1_700_000_000_000;
 
 /// How an archive is locked.
 #[derive(Clone, Copy)]
@@ -28,8 +30,12 @@ pub enum Lock {
 pub struct Draft {
     pub lock: Lock,
     pub compressed: bool,
-    /// With what pryv-backup adds to Pryv's own format: inventory, key check, recipients, sums.
+    /// With what pryv-backup adds to Pryv's own format: inventory, key check, recipients, signature, sums.
     pub ours: bool,
+    /// Who signs it.
+    pub signer: &'static HostKey,
+    /// What travels in the clear of an encrypted archive.
+    pub companions: &'static [(&'static str, &'static str)],
     /// Content, as plain record lines and attachments; `.jsonl` files are compressed later.
     pub content: Files,
     /// The last words on the content as it will be sealed, before it is listed.
@@ -40,6 +46,8 @@ pub struct Draft {
     pub manifest: fn(&mut Value),
     /// The last words on the envelope.
     pub envelope: fn(&mut Value),
+    /// The last words on what is signed.
+    pub statement: fn(&mut Statement),
 }
 
 /// An archive, ready to be damaged.
@@ -107,11 +115,14 @@ impl Draft {
             lock: Lock::To(&["alice"]),
             compressed: true,
             ours: true,
+            signer: sign::host(),
+            companions: &[("RESTORE-README.md", "# What to do\n")],
             content,
             before_listing: |_| {},
             user_manifest: |_, _| {},
             manifest: |_| {},
             envelope: |_| {},
+            statement: |_| {},
         }
     }
 
@@ -136,11 +147,13 @@ impl Draft {
         let mut files = Files::new();
         let mut users = Vec::new();
         let mut listed = Vec::new();
+        let mut lost = 0;
         if let Some(envelope) = envelope {
             if self.ours {
-                let readme = b"# What to do\n".to_vec();
-                listed.push(entry("RESTORE-README.md", &readme, &readme));
-                files.insert("RESTORE-README.md".into(), readme);
+                for (path, text) in self.companions {
+                    listed.push(entry(path, text.as_bytes(), text.as_bytes()));
+                    files.insert((*path).to_owned(), text.as_bytes().to_vec());
+                }
             }
             files.insert("encryption.json".into(), pretty(&envelope));
         }
@@ -170,6 +183,7 @@ impl Draft {
                 manifest["inventory"] = json!({"v": 1, "files": own});
             }
             (self.user_manifest)(id, &mut manifest);
+            lost += losses(&manifest);
             let path = format!("{folder}user-manifest.json");
             let stored = sealing.seal(&pretty(&manifest));
             listed.push(entry(&path, &pretty(&manifest), &stored));
@@ -190,21 +204,20 @@ impl Draft {
             manifest["producer"] = json!({"name": "pryv-backup", "version": "0.1.0"});
             manifest["encrypted"] = json!(key.is_some());
             manifest["inventory"] = json!({"v": 1, "files": listed});
+            sign::name(&mut manifest, self.signer, CREATED, lost);
         }
         (self.manifest)(&mut manifest);
         content.insert("manifest.json".into(), pretty(&manifest));
         files.insert("manifest.json".into(), sealing.seal(&pretty(&manifest)));
-        if self.ours {
-            let sums = files
-                .iter()
-                .map(|(p, b)| format!("{}  {p}\n", sha256_hex(b)));
-            files.insert("SHA256SUMS".into(), sums.collect::<String>().into_bytes());
-        }
-        Made {
+        let mut made = Made {
             files,
             content,
             key,
+        };
+        if self.ours {
+            made.sign(self.signer, self.statement);
         }
+        made
     }
 
     fn envelope(&self, random: &mut Seeded) -> (Option<Value>, Option<DataKey>) {
@@ -224,6 +237,11 @@ impl Draft {
             Lock::Passphrase(kdf, passphrase) => {
                 Envelope::for_passphrase(kdf, passphrase, random).unwrap()
             }
+        };
+        let envelope = if self.ours {
+            envelope.with_created_at(CREATED)
+        } else {
+            envelope
         };
         let mut json: Value = serde_json::from_slice(&envelope.to_json().unwrap()).unwrap();
         if !self.ours {
@@ -248,6 +266,26 @@ impl Draft {
 }
 
 impl Made {
+    /// Signs what is there, and makes the sums fit; `last` has the last words on what is signed.
+    pub fn sign(&mut self, key: &HostKey, last: impl FnOnce(&mut Statement)) {
+        if let Ok(manifest) = Manifest::parse(&self.content["manifest.json"])
+            && manifest.signer.is_some()
+        {
+            let mut statement = statement(&self.content["manifest.json"], &self.files);
+            last(&mut statement);
+            sign(key, &statement, &mut self.files);
+        }
+        self.sum();
+    }
+
+    /// Makes the sums fit what is there.
+    pub fn sum(&mut self) {
+        self.files.remove("SHA256SUMS");
+        let line = |(path, bytes): (&String, &Vec<u8>)| format!("{}  {path}\n", sha256_hex(bytes));
+        let sums: String = self.files.iter().map(line).collect();
+        self.files.insert("SHA256SUMS".into(), sums.into_bytes());
+    }
+
     /// Seals other bytes with the archive's own key, as only someone with that key can.
     pub fn seal(&self, bytes: &[u8]) -> Vec<u8> {
         let random = Seeded(1_000_000);

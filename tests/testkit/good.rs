@@ -81,7 +81,10 @@ pub fn cases() -> Vec<Case> {
         .says("warning: platform/later.jsonl.gz: belongs to the archive, but this version does not know what it is")
         .without(&["platform/later.jsonl.gz"]),
         all_good("losses", "what was lost when the backup was made is said", &Draft {
-            manifest: |m| m["losses"] = json!([{"userId": "u1", "path": "users/u1/attachments/gone", "what": "it was gone"}]),
+            manifest: |m| {
+                m["losses"] = json!([{"userId": "u1", "path": "users/u1/attachments/gone", "what": "it was gone"}]);
+                m["lossCount"] = json!(1);
+            },
             ..base.clone()
         })
         .says("users/u1/attachments/gone: lost when the backup was made: it was gone"),

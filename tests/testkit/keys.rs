@@ -9,7 +9,7 @@ use crate::{
     draft::{Draft, Lock},
 };
 
-const FILES: [(&str, &[u8]); 11] = [
+const FILES: [(&str, &[u8]); 13] = [
     ("alice.pem", include_bytes!("keys/alice.pem")),
     ("alice.enc.pem", include_bytes!("keys/alice.enc.pem")),
     ("alice.pub.pem", include_bytes!("keys/alice.pub.pem")),
@@ -23,6 +23,8 @@ const FILES: [(&str, &[u8]); 11] = [
     ("trio.pub.pem", include_bytes!("keys/trio.pub.pem")),
     ("mallory.pem", include_bytes!("keys/mallory.pem")),
     ("mallory.pub.pem", include_bytes!("keys/mallory.pub.pem")),
+    ("host.pub", include_bytes!("keys/host.pub")),
+    ("mallory.pub", include_bytes!("keys/mallory.pub")),
 ];
 
 /// The public key of a person.

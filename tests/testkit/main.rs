@@ -5,6 +5,8 @@ mod case;
 mod chains;
 mod damaged;
 mod draft;
+mod forged;
+mod forged_chains;
 mod good;
 mod hostile;
 mod keys;
@@ -22,6 +24,8 @@ fn main() {
         damaged::cases(),
         hostile::cases(),
         chains::cases(),
+        forged::cases(),
+        forged_chains::cases(),
         keys::cases(),
     ]
     .concat();

@@ -11,6 +11,7 @@ use std::{
 use pryv_backup_tests::{
     command::{run, text, tool},
     folder::tree,
+    sign,
 };
 use tempfile::TempDir;
 
@@ -61,7 +62,7 @@ impl Stage {
         let read = independent(&archive, &theirs, &secret);
         assert!(read.status.success(), "{name}: {}", text(&read));
         assert!(
-            text(&read).contains("inventory checked"),
+            text(&read).contains("inventory checked; signed by RW"),
             "{name}: {}",
             text(&read)
         );
@@ -152,6 +153,28 @@ fn it_refuses_what_was_damaged() {
         ("no-key-check", 4),
         ("records-miscounted", 4),
         ("wrong-key", 0),
+        ("forged-signature-missing", 4),
+        ("forged-signature-broken", 4),
+        ("forged-signature-restated", 4),
+        ("forged-signature-spelled", 4),
+        ("forged-signature-not-prehashed", 4),
+        ("forged-signature-of-another", 4),
+        ("forged-signature-anew", 4),
+        ("forged-signature-same-key-id", 4),
+        ("forged-signature-untrusted-comment", 0),
+        ("forged-statement-losses", 4),
+        ("forged-statement-time", 4),
+        ("forged-statement-source", 4),
+        ("forged-statement-kind", 4),
+        ("forged-statement-run", 4),
+        ("forged-statement-parent", 4),
+        ("forged-statement-files", 4),
+        ("forged-manifest-without-signer", 4),
+        ("forged-archive-in-the-hosts-name", 4),
+        ("forged-by-a-recipient", 4),
+        ("forged-created", 4),
+        ("forged-script", 4),
+        ("forged-sums-out-of-the-folder", 4),
     ] {
         let read = independent(
             &kit.path().join(name).join("archive"),
@@ -159,6 +182,13 @@ fn it_refuses_what_was_damaged() {
             &secret,
         );
         assert_eq!(read.status.code(), Some(code), "{name}: {}", text(&read));
+    }
+    let of_mallory = kit.path().join("forged-archive/archive");
+    for (signer, code) in [(sign::mallory(), 0), (sign::host(), 4)] {
+        let out = kit.path().join(format!("forged-archive/out-{code}"));
+        let pin = ["--signer", signer.signer().as_str()];
+        let read = independent(&of_mallory, &out, &[&secret[..], &pin].concat());
+        assert_eq!(read.status.code(), Some(code), "{}", text(&read));
     }
     let mallory = kit.path().join("keys/mallory.pem");
     let wrong = independent(

@@ -13,7 +13,10 @@ use std::{
 };
 
 use pryv_backup::archive::sha256_hex;
-use pryv_backup_tests::{command::tool, folder::tree};
+use pryv_backup_tests::{
+    command::{alone, tool},
+    folder::tree,
+};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -25,6 +28,7 @@ struct Case {
     exit: i32,
     says: Vec<String>,
     exactly: Vec<String>,
+    never: Vec<String>,
     out: Option<BTreeMap<String, String>>,
 }
 
@@ -60,7 +64,7 @@ fn verdict(name: &str, case: &Case, folder: &Path, keys: &Path) -> Verdict {
             .iter()
             .map(|a| a.replace("{keys}", keys.to_str().unwrap())),
     );
-    command.env_remove("PRYV_BACKUP_PASSPHRASE").envs(&case.env);
+    let command = alone(&mut command).envs(&case.env);
     if !case.args.iter().any(|a| a == "--list" || a == "--verify") {
         command.arg("--out").arg(&out);
     }
@@ -135,6 +139,11 @@ fn complaints(folder: &Path, keys: &Path) -> Vec<String> {
         for text in &case.says {
             if !verdict.said.iter().any(|line| line.contains(text)) {
                 complain(format!("does not say {text:?}"));
+            }
+        }
+        for text in &case.never {
+            if verdict.said.iter().any(|line| line.contains(text)) {
+                complain(format!("says {text:?}"));
             }
         }
         if !case.exactly.is_empty() && verdict.said != expected(&case, folder, keys) {

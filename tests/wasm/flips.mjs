@@ -6,6 +6,7 @@ import { openArchive, unlockWith } from '../../npm/dist/index.mjs';
 
 const [root, keyFile, engine] = process.argv.slice(2);
 const NOT_SEALED = ['encryption.json', 'SHA256SUMS'];
+const SIGNATURE = 'manifest.json.minisig';
 const FLIPS = 8;
 const HEADER = 67;
 const FRAME = 4 + 65536 + 16;
@@ -59,13 +60,15 @@ let seed = 1;
 const next = (/** @type {number} */ below) => (seed = (seed * 48271) % 2147483647) % below;
 for (const [path, bytes] of files) {
   if (NOT_SEALED.includes(path)) continue;
+  // Nobody signs the first line of a signature, and it need not be ended.
+  const [from, to] = path === SIGNATURE ? [bytes.indexOf(10), bytes.length - 1] : [0, bytes.length];
   for (let i = 0; i < FLIPS; i++) {
-    const at = next(bytes.length);
+    const at = from + next(to - from);
     const changed = Buffer.from(bytes);
     changed[at] ^= 1 << next(8);
     await attempt(`bit flipped at ${at}`, path, changed);
   }
-  const cuts = new Set([0, HEADER, HEADER + FRAME, HEADER + 2 * FRAME, next(bytes.length), next(bytes.length), bytes.length - 1]);
-  for (const at of cuts) if (at < bytes.length) await attempt(`cut at ${at}`, path, bytes.subarray(0, at));
+  const cuts = new Set([0, HEADER, HEADER + FRAME, HEADER + 2 * FRAME, next(bytes.length), next(bytes.length), to - 1]);
+  for (const at of cuts) if (at < to) await attempt(`cut at ${at}`, path, bytes.subarray(0, at));
 }
 console.log(JSON.stringify({ tried, missed }));

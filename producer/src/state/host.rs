@@ -13,7 +13,7 @@ use std::{
 use base64ct::{Base64, Encoding};
 use decryptor_wasm::signature::{Signer, Statement};
 use hmac::{Hmac, KeyInit, Mac};
-use minisign::{KeyPair, PublicKey, SecretKeyBox};
+use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
@@ -29,10 +29,13 @@ const VERSION: u32 = 1;
 /// Says in a signature what it is; nobody reads it from there.
 const COMMENT: &str = "signature of a run of pryv-backup";
 
+/// Where the checksum stands in the bytes of a minisign secret key.
+const CHECKSUM: usize = 126;
+
 /// What signs runs.
 pub struct HostKey {
-    /// A minisign secret key in its text form, not protected by a password.
-    secret: Zeroizing<String>,
+    /// The bytes of a minisign secret key that no password protects any more.
+    secret: Zeroizing<Vec<u8>>,
     signer: Signer,
     source: Zeroizing<[u8; 32]>,
     kept: bool,
@@ -79,9 +82,10 @@ impl HostKey {
         if !read.is_ok_and(|read| read.len() == 32) {
             return Err(at(&damaged));
         }
-        let signer = signer_of(&file.secret_key).ok_or_else(|| at(&damaged))?;
+        let key = unprotected(&file.secret_key).ok_or_else(|| at(&damaged))?;
+        let signer = signer_of(&key).ok_or_else(|| at(&damaged))?;
         Ok(Some(HostKey {
-            secret: Zeroizing::new(file.secret_key.clone()),
+            secret: Zeroizing::new(key.to_bytes()),
             signer,
             source,
             kept: true,
@@ -114,13 +118,11 @@ impl HostKey {
         let mut source = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *source)
             .map_err(|e| format!("the system gave no random bytes: {e}"))?;
-        let text = KeyPair::generate_unencrypted_keypair()
-            .and_then(|pair| pair.sk.to_box(Some("key of a host of pryv-backup")))
+        let pair = KeyPair::generate_unencrypted_keypair()
             .map_err(|e| format!("no key could be made to sign with: {e}"))?;
-        let secret = Zeroizing::new(text.into_string());
-        let signer = signer_of(&secret).ok_or("no key could be made to sign with")?;
+        let signer = signer_of(&pair.sk).ok_or("no key could be made to sign with")?;
         Ok(HostKey {
-            secret,
+            secret: Zeroizing::new(pair.sk.to_bytes()),
             signer,
             source,
             kept: false,
@@ -132,17 +134,16 @@ impl HostKey {
     /// # Errors
     /// A sentence, when it is no such key, or the password is wrong.
     pub fn with_secret_key(self, text: &str, password: Option<&str>) -> Result<Self, String> {
-        let boxed = SecretKeyBox::from(text.to_owned());
+        let none = "not a minisign secret key that can be used";
         let key = match password {
-            Some(password) => boxed.into_secret_key(Some(password.to_owned())),
-            None => boxed.into_unencrypted_secret_key(),
+            Some(password) => SecretKeyBox::from(text.to_owned())
+                .into_secret_key(Some(password.to_owned()))
+                .map_err(|e| format!("{none} ({e})"))?,
+            None => unprotected(text).ok_or_else(|| none.to_owned())?,
         };
-        let key = key.map_err(|e| format!("not a minisign secret key that can be used ({e})"))?;
-        let text = Zeroizing::new(key.to_box(None).map_err(|e| e.to_string())?.into_string());
-        let secret = without_password(&text).ok_or("not a minisign secret key that can be used")?;
-        let signer = signer_of(&secret).ok_or("not a minisign secret key that can be used")?;
+        let signer = signer_of(&key).ok_or_else(|| none.to_owned())?;
         Ok(HostKey {
-            secret,
+            secret: Zeroizing::new(key.to_bytes()),
             signer,
             ..self
         })
@@ -199,19 +200,24 @@ impl HostKey {
     /// # Errors
     /// A sentence, when the content cannot be read.
     pub fn sign(&self, stored: impl Read, statement: &Statement) -> Result<String, String> {
-        let key = SecretKeyBox::from(self.secret.to_string())
-            .into_unencrypted_secret_key()
-            .map_err(|e| e.to_string())?;
+        let key = SecretKey::from_bytes(&self.secret).map_err(|e| e.to_string())?;
         let comment = statement.to_string();
         let signature = minisign::sign(None, &key, stored, Some(&comment), Some(COMMENT));
         Ok(signature.map_err(|e| e.to_string())?.into_string())
+    }
+
+    /// The secret key as minisign has it in a file.
+    fn text(&self) -> io::Result<String> {
+        let key = SecretKey::from_bytes(&self.secret).map_err(io::Error::other)?;
+        let text = key.to_box(Some("key of a host of pryv-backup"));
+        Ok(text.map_err(io::Error::other)?.into_string())
     }
 
     /// Writes both files; whoever is first wins.
     fn keep(&self, folder: &Path) -> io::Result<()> {
         let file = KeyFile {
             v: VERSION,
-            secret_key: self.secret.to_string(),
+            secret_key: self.text()?,
             source_secret: Base64::encode_string(&*self.source),
         };
         let json = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
@@ -240,21 +246,21 @@ impl HostKey {
     }
 }
 
-/// The text form of a secret key that was opened with its password: it has none any longer, and must not say that it has one.
-fn without_password(text: &str) -> Option<Zeroizing<String>> {
-    let mut lines = text.lines();
-    let comment = lines.next()?;
-    let mut bytes = Zeroizing::new(Base64::decode_vec(lines.next()?).ok()?);
-    bytes.get_mut(2..4)?.fill(0);
-    let line = Zeroizing::new(Base64::encode_string(&bytes));
-    Some(Zeroizing::new(format!("{comment}\n{}\n", *line)))
+/// A secret key in its text form that no password protects.
+fn unprotected(text: &str) -> Option<SecretKey> {
+    if let Ok(key) = SecretKeyBox::from(text.to_owned()).into_unencrypted_secret_key() {
+        return Some(key);
+    }
+    // minisign itself writes zeros for the checksum of such a key.
+    let line = text.lines().nth(1).unwrap_or_default().trim();
+    let bytes = Zeroizing::new(Base64::decode_vec(line).ok()?);
+    let open = bytes.get(2..4) == Some(&[0; 2]) && bytes.get(CHECKSUM..) == Some(&[0; 32]);
+    open.then(|| SecretKey::from_bytes(&bytes).ok()).flatten()
 }
 
-/// The public half of a secret key in its text form.
-fn signer_of(secret: &str) -> Option<Signer> {
-    let key = SecretKeyBox::from(secret.to_owned());
-    let key = key.into_unencrypted_secret_key().ok()?;
-    Signer::parse(&PublicKey::from_secret_key(&key).ok()?.to_base64()).ok()
+/// The public half of a secret key.
+fn signer_of(key: &SecretKey) -> Option<Signer> {
+    Signer::parse(&PublicKey::from_secret_key(key).ok()?.to_base64()).ok()
 }
 
 #[cfg(test)]
@@ -282,10 +288,8 @@ mod tests {
         assert!(HostKey::find(folder.path()).is_err());
     }
 
-    #[test]
-    fn what_a_host_signs_holds() {
-        let key = HostKey::unkept().unwrap();
-        let statement = Statement {
+    fn statement(key: &HostKey) -> Statement {
+        Statement {
             id: "a".repeat(64),
             base: "a".repeat(64),
             parent: None,
@@ -295,7 +299,42 @@ mod tests {
             source: key.source("d", "c", ""),
             losses: 0,
             files: "b".repeat(64),
-        };
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_brought_signs() {
+        let pair = KeyPair::generate_encrypted_keypair(Some("p".to_owned())).unwrap();
+        let protected = pair.sk.to_box(None).unwrap().into_string();
+        // As minisign -G -W makes it, without a checksum.
+        let open = KeyPair::generate_unencrypted_keypair().unwrap();
+        let mut bytes = open.sk.to_bytes();
+        bytes[CHECKSUM..].fill(0);
+        let open_text = format!("untrusted comment: \n{}\n", Base64::encode_string(&bytes));
+        for (text, password, public) in
+            [(protected, Some("p"), pair.pk), (open_text, None, open.pk)]
+        {
+            let brought = |password| HostKey::unkept().unwrap().with_secret_key(&text, password);
+            let key = brought(password).unwrap();
+            assert_eq!(key.signer().as_str(), public.to_base64());
+            let statement = statement(&key);
+            let signature = key.sign(&b"manifest"[..], &statement).unwrap();
+            let tried = try_signature(key.signer(), b"manifest", signature.as_bytes());
+            assert_eq!(tried, Tried::Holds(statement));
+            assert!(brought(Some("other")).is_err());
+        }
+        assert!(
+            HostKey::unkept()
+                .unwrap()
+                .with_secret_key("none", None)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_a_host_signs_holds() {
+        let key = HostKey::unkept().unwrap();
+        let statement = statement(&key);
         let signature = key.sign(&b"manifest"[..], &statement).unwrap();
         let tried = |content: &[u8]| try_signature(key.signer(), content, signature.as_bytes());
         assert_eq!(tried(b"manifest"), Tried::Holds(statement));

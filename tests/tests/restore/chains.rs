@@ -22,10 +22,9 @@ fn chain(
     let drafts: Vec<Draft> = archives
         .iter()
         .enumerate()
-        .map(|(at, archive)| Draft {
-            state: State::of(&Plain::read(&stage.open(archive.as_ref()))),
-            lock: lock.clone(),
-            full: at == 0 || full_at.contains(&at),
+        .map(|(at, archive)| {
+            let state = State::of(&Plain::read(&stage.open(archive.as_ref())));
+            Draft::new(state, lock.clone(), at == 0 || full_at.contains(&at))
         })
         .collect();
     let root = stage.at("chain");

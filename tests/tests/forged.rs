@@ -1,0 +1,277 @@
+//! The forged archives of the test kit, given to the commands that act on what they read: what no reader takes changes no platform, costs
+//! no backup and makes no new one.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use pryv_backup_tests::{
+    command::{run, text, tool},
+    folder::tree,
+    stage::{Platform, Stage},
+};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+#[derive(Deserialize)]
+struct Case {
+    #[serde(skip)]
+    name: String,
+    #[serde(skip)]
+    archive: PathBuf,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    exit: i32,
+    says: Vec<String>,
+    forger: Option<String>,
+}
+
+struct Kit {
+    dir: TempDir,
+    cases: Vec<Case>,
+}
+
+impl Kit {
+    /// The cases that somebody forged, and those good ones of which they were made.
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let made = run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(dir.path()));
+        assert!(made.status.success(), "{}", text(&made));
+        let keys = dir.path().join("keys");
+        let mut cases = Vec::new();
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            let folder = entry.unwrap().path();
+            let Ok(json) = fs::read(folder.join("case.json")) else {
+                continue;
+            };
+            let mut case: Case = serde_json::from_slice(&json).unwrap();
+            for arg in &mut case.args {
+                *arg = arg.replace("{keys}", keys.to_str().unwrap());
+            }
+            case.name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+            case.archive = folder.join("archive");
+            cases.push(case);
+        }
+        cases.sort_by(|a, b| a.name.cmp(&b.name));
+        Kit { dir, cases }
+    }
+
+    /// Those that no reader takes.
+    fn refused(&self) -> Vec<&Case> {
+        let forged = self.cases.iter().filter(|case| case.forger.is_some());
+        let refused: Vec<&Case> = forged.filter(|case| case.exit != 0).collect();
+        assert!(refused.len() > 50, "only {} cases", refused.len());
+        refused
+    }
+
+    fn case(&self, name: &str) -> &Case {
+        let found = self.cases.iter().find(|case| case.name == name);
+        found.unwrap_or_else(|| panic!("no case {name}"))
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The private key that opens them.
+    fn key(&self) -> [String; 2] {
+        let key = self.at("keys/alice.pem");
+        ["--private-key".to_owned(), key.to_str().unwrap().to_owned()]
+    }
+}
+
+impl Case {
+    /// What a command does with the archive, opened as the case says.
+    fn given(&self, command: &mut Command) -> Output {
+        run(command.args(&self.args).envs(&self.env))
+    }
+
+    /// The files and the links of the archive.
+    fn stored(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.archive.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let (path, kind) = entry.map(|e| (e.path(), e.file_type().unwrap())).unwrap();
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if kind.is_symlink() {
+                    let target = fs::read_link(&path).unwrap();
+                    found.insert(path, target.to_str().unwrap().as_bytes().to_vec());
+                } else {
+                    found.insert(path.clone(), fs::read(&path).unwrap());
+                }
+            }
+        }
+        found
+    }
+
+    /// What is wrong with what a command made of it: it must end as a reader does, and say so in the same words.
+    fn complaint(&self, what: &str, done: &Output) -> Option<String> {
+        let said = text(done);
+        let silent = self.says.iter().find(|text| !said.contains(*text));
+        let (name, code) = (&self.name, done.status.code());
+        match silent {
+            _ if code != Some(self.exit) => Some(format!(
+                "{name}, {what}: {code:?}, not {}:\n{said}",
+                self.exit
+            )),
+            Some(silent) => Some(format!("{name}, {what}: does not say {silent:?}:\n{said}")),
+            None => None,
+        }
+    }
+}
+
+/// Every case on as many threads as there are cores; what is wrong.
+fn each(cases: &[&Case], check: impl Fn(&Case) -> Vec<String> + Sync) {
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = check(case);
+                    wrong.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn restore(platform: &Platform<'_>, archive: &Path) -> Command {
+    let mut command = platform.command();
+    command.arg("--restore").arg(archive);
+    command
+}
+
+/// The archives that were forged are such as a platform takes: what the other tests see refused is not refused for another reason.
+#[test]
+fn what_nobody_forged_is_restored() {
+    let Some(stage) = Stage::new() else { return };
+    let kit = Kit::new();
+    for (name, token) in [
+        ("chain", "\"t\""),
+        ("forged-full-pinned-at-3", "\"t\""),
+        ("forged-full-at-4", "\"forged\""),
+    ] {
+        let target = stage.sqlite();
+        let case = kit.case(name);
+        let done = case.given(&mut restore(&target, &case.archive));
+        assert_eq!(done.status.code(), Some(0), "{name}: {}", text(&done));
+        let rows = target.rows();
+        let mut accesses = rows.values().flatten();
+        assert!(accesses.any(|row| row.contains(token)), "{name}: {rows:#?}");
+    }
+}
+
+#[test]
+fn nothing_is_restored_and_no_backup_deleted() {
+    let Some(stage) = Stage::new() else { return };
+    let kit = Kit::new();
+    let target = stage.sqlite();
+    let before = target.rows();
+    each(&kit.refused(), |case| {
+        let stored = case.stored();
+        let at = case.args.iter().any(|arg| arg == "--at");
+        let mut command = restore(&target, &case.archive);
+        if !at {
+            command.arg("--delete-on-success");
+        }
+        let done = case.given(&mut command);
+        let mut wrong = Vec::from_iter(case.complaint("restore", &done));
+        if !case.archive.exists() || case.stored() != stored {
+            wrong.push(format!("{}: the backup was changed", case.name));
+        }
+        wrong
+    });
+    assert!(target.rows() == before && target.is_left_clean());
+}
+
+#[test]
+fn nothing_is_made_of_them() {
+    let kit = Kit::new();
+    each(&kit.refused(), |case| {
+        let into = kit.at(&format!("of-{}", case.name));
+        let mut command = Command::new(tool());
+        command.arg("consolidate").arg(&case.archive);
+        let done = case.given(command.arg("--into").arg(&into));
+        let mut wrong = Vec::from_iter(case.complaint("consolidate", &done));
+        if into.exists() && !tree(&into).is_empty() {
+            wrong.push(format!("{}: a new archive was made", case.name));
+        }
+        wrong
+    });
+}
+
+#[test]
+fn verify_names_them_with_the_key() {
+    let kit = Kit::new();
+    let whole = |case: &&Case| !case.args.iter().any(|arg| arg == "--at");
+    let cases: Vec<&Case> = kit.refused().into_iter().filter(whole).collect();
+    each(&cases, |case| {
+        let done = case.given(Command::new(tool()).arg("verify").arg(&case.archive));
+        Vec::from_iter(case.complaint("verify", &done))
+    });
+}
+
+/// What shows to whoever has no key, but knows the signer.
+#[test]
+fn verify_names_them_without_the_key() {
+    let kit = Kit::new();
+    let key = kit.key();
+    let pin = kit.at("keys/host.pub");
+    let code = |case: &Case, pinned: bool| {
+        let mut command = Command::new(tool());
+        command.arg("verify").arg(&case.archive);
+        if pinned {
+            command.arg("--signer").arg(&pin);
+        }
+        let done = run(&mut command);
+        (done.status.code(), text(&done))
+    };
+    let good = kit.case("chain");
+    assert!(good.args.starts_with(&key));
+    for pinned in [false, true] {
+        let (code, said) = code(good, pinned);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    // Exit code where nobody is pinned, and where the host is.
+    for (name, alone, pinned) in [
+        ("forged-clear-increment", 4, 4),
+        ("forged-clear-increment-unlisted", 4, 4),
+        ("forged-clear-increment-without-index", 4, 4),
+        ("forged-clear-first", 4, 4),
+        ("forged-envelope-removed", 4, 4),
+        ("forged-link-to-a-run", 4, 4),
+        ("forged-link-to-runs", 4, 4),
+        ("forged-signature-missing", 4, 4),
+        ("forged-signature-of-a-run-missing", 4, 4),
+        ("forged-script", 4, 4),
+        ("forged-sums-out-of-the-folder", 4, 4),
+        // It takes a key, or the signer, to see these.
+        ("forged-archive", 0, 4),
+        ("forged-increment", 0, 4),
+        ("forged-increment-in-the-hosts-name", 0, 4),
+        ("forged-signature-anew", 0, 4),
+        ("forged-full", 0, 4),
+    ] {
+        for (pin, due) in [(false, alone), (true, pinned)] {
+            let (code, said) = code(kit.case(name), pin);
+            assert_eq!(code, Some(due), "{name}, pinned: {pin}: {said}");
+        }
+    }
+}

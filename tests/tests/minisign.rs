@@ -1,0 +1,126 @@
+//! minisign itself (the package `minisign` of Debian) verifies what we sign, and we what it signs.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{fs, path::Path, process::Command};
+
+use decryptor_wasm::signature::{SIGNATURE, Signer, Statement, Tried, try_signature};
+use pryv_backup_tests::{
+    command::{run, text},
+    sampled::Stage,
+    sign, skipped,
+};
+use tempfile::TempDir;
+
+/// Whether minisign is there; a line that says so where it is not.
+fn missing() -> bool {
+    let missing = Command::new("minisign").arg("-v").output().is_err();
+    if missing {
+        skipped("no minisign (make setup)");
+    }
+    missing
+}
+
+/// What minisign says of the manifest in a folder, for this public key.
+fn minisign(folder: &Path, signer: &str) -> (bool, String) {
+    let mut command = Command::new("minisign");
+    let done = run(command
+        .current_dir(folder)
+        .args(["-Vm", "manifest.json", "-P", signer]));
+    (done.status.success(), text(&done))
+}
+
+#[test]
+fn minisign_verifies_the_archives_of_the_kit() {
+    if missing() {
+        return;
+    }
+    let kit = TempDir::new().unwrap();
+    let made = run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(kit.path()));
+    assert!(made.status.success(), "{}", text(&made));
+    let [host, mallory] = [sign::host(), sign::mallory()].map(|key| key.signer().as_str());
+    for (archive, signer, holds) in [
+        ("hybrid/archive", host, true),
+        ("cleartext/archive", host, true),
+        ("chain/archive", host, true),
+        ("chain/archive/increments/0003", host, true),
+        ("hybrid/archive", mallory, false),
+        ("forged-archive/archive", mallory, true),
+        ("forged-signature-broken/archive", host, false),
+        ("forged-signature-restated/archive", host, false),
+        ("forged-signature-of-another/archive", host, false),
+        ("forged-signature-same-key-id/archive", host, false),
+    ] {
+        let (good, said) = minisign(&kit.path().join(archive), signer);
+        assert_eq!(good, holds, "{archive}: {said}");
+        assert_eq!(
+            said.contains("pryv-backup-run-v1 id="),
+            holds,
+            "{archive}: {said}"
+        );
+    }
+}
+
+#[test]
+fn minisign_verifies_a_backup_and_its_increments() {
+    if missing() {
+        return;
+    }
+    let stage = Stage::new();
+    let kept = ["--incremental", "--state-dir", "state"];
+    for (output, lock) in [
+        ("sealed", &["--recipient-pubkey", "key.pub.pem"][..]),
+        ("clear", &[]),
+    ] {
+        for _ in 0..2 {
+            stage.backup_with(output, &[&kept, lock].concat());
+        }
+        let public = fs::read_to_string(stage.at("state/host.pub")).unwrap();
+        let signer = Signer::parse(&public).unwrap();
+        for folder in ["", "increments/0002"] {
+            let folder = stage.at(output).join(folder);
+            let (good, said) = minisign(&folder, signer.as_str());
+            assert!(good, "{}: {said}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn what_minisign_signs_holds() {
+    if missing() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let minisign = |args: &[&str]| {
+        let done = run(Command::new("minisign").current_dir(dir.path()).args(args));
+        assert!(done.status.success(), "{}", text(&done));
+    };
+    minisign(&["-G", "-W", "-p", "own.pub", "-s", "own.key"]);
+    fs::write(at("manifest.json"), "what lies there").unwrap();
+    let statement = Statement {
+        id: "a".repeat(64),
+        base: "b".repeat(64),
+        parent: Some("c".repeat(64)),
+        run: 2,
+        full: false,
+        created: 1,
+        source: sign::SOURCE.to_owned(),
+        losses: 3,
+        files: "d".repeat(64),
+    };
+    let comment = statement.to_string();
+    let signer = Signer::parse(&fs::read_to_string(at("own.pub")).unwrap()).unwrap();
+    let tried = |more: &[&str]| {
+        let args = [
+            &["-Sm", "manifest.json", "-s", "own.key", "-t", &comment],
+            more,
+        ]
+        .concat();
+        minisign(&args);
+        let minisig = fs::read(at(SIGNATURE)).unwrap();
+        try_signature(&signer, b"what lies there", &minisig)
+    };
+    assert_eq!(tried(&[]), Tried::Holds(statement));
+    // Of the whole file instead of its digest, as minisign did before 2019.
+    assert_eq!(tried(&["-l"]), Tried::Broken);
+}
