@@ -195,6 +195,26 @@ fn a_key_of_three_primes_opens_what_its_public_half_seals() {
     round_trip(TRIO_PUBLIC.as_bytes(), TRIO.as_bytes());
 }
 
+#[test]
+fn primes_may_differ_in_size_and_be_missing_or_wrong() {
+    for private in [
+        &include_bytes!("data/unbalanced.pem")[..],
+        include_bytes!("data/without-primes.pem"),
+        include_bytes!("data/wrong-primes.pem"),
+    ] {
+        round_trip(include_bytes!("data/unbalanced.pub.pem"), private);
+    }
+    // In its ninth line stands the private exponent.
+    let mut lines: Vec<String> = include_str!("data/without-primes.pem")
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let digit = if lines[9].starts_with('A') { "B" } else { "A" };
+    lines[9].replace_range(..1, digit);
+    let error = PrivateKey::parse(lines.join("\n").as_bytes(), None).err();
+    assert!(error.unwrap().to_string().contains("cut or was changed"));
+}
+
 /// What openssl gives, with `input` on its standard input; none without openssl.
 fn openssl(arguments: &str, input: &[u8]) -> Option<Vec<u8>> {
     let mut child = Command::new("openssl")

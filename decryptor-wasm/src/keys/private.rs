@@ -213,34 +213,33 @@ fn rsa_key(der: &[u8], garbled: fn() -> Error) -> Result<rsa::PrivateKey> {
     };
     let parts = RsaPrivateKeyRef::try_from(content).map_err(|_| garbled())?;
     public::check(&parts.modulus, &parts.public_exponent)?;
-    // Twice, because primes of very different sizes need wider arithmetic.
-    components(&parts)
-        .and_then(|(n, e, d, primes)| rsa::PrivateKey::from_components(n, e, d, primes).ok())
-        .or_else(|| {
-            let (n, e, d, primes) = components(&parts)?;
-            rsa::PrivateKey::from_components_with_wide_primes(n, e, d, primes).ok()
-        })
+    // Primes of very different sizes need wider arithmetic; where they are missing or wrong, they follow from the rest.
+    key_of(&parts, true, false)
+        .or_else(|| key_of(&parts, true, true))
+        .or_else(|| key_of(&parts, false, true))
         .ok_or_else(garbled)
 }
 
-/// Modulus, exponents and primes, of which there may be more than two, or none: they follow from the rest.
-fn components(
-    parts: &RsaPrivateKeyRef<'_>,
-) -> Option<(BoxedUint, BoxedUint, BoxedUint, Vec<BoxedUint>)> {
+/// The key from modulus, exponents and, if they are to count, the primes, of which there may be more than two.
+fn key_of(parts: &RsaPrivateKeyRef<'_>, primes: bool, wide: bool) -> Option<rsa::PrivateKey> {
     let bits = u32::try_from(parts.modulus.as_bytes().len()).ok()? * 8;
     let number = |part: &UintRef<'_>| BoxedUint::from_be_slice(part.as_bytes(), bits).ok();
     let others = parts.other_prime_infos.iter().flatten();
-    let primes = [&parts.prime1, &parts.prime2]
+    let factors = [&parts.prime1, &parts.prime2]
         .into_iter()
         .chain(others.map(|other| &other.prime))
-        .filter(|prime| prime.as_bytes() != [0])
-        .map(number);
-    Some((
+        .filter(|_| primes);
+    let make = match wide {
+        true => rsa::PrivateKey::from_components_with_wide_primes,
+        false => rsa::PrivateKey::from_components,
+    };
+    make(
         number(&parts.modulus)?,
         number(&parts.public_exponent)?,
         number(&parts.private_exponent)?,
-        primes.collect::<Option<_>>()?,
-    ))
+        factors.map(number).collect::<Option<_>>()?,
+    )
+    .ok()
 }
 
 fn decrypt(der: &[u8], passphrase: &str) -> Result<rsa::PrivateKey> {
