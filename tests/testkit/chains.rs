@@ -365,7 +365,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
 
 /// Whoever has only the first run of a chain is told so.
 const LOST: &str = "chain.json is missing, so the runs after the first cannot be read: use another copy of the backup";
-const SERIES: &str = "users/u1/series/series.jsonl";
+pub const SERIES: &str = "users/u1/series/series.jsonl";
 const AT_1: &str = "{\"measurement\":\"event.e1\",\"namespace\":\"user.alice\",\"points\":[{\"time\":0,\"value\":1},{\"time\":1.5,\"value\":2},{\"time\":3,\"value\":3}]}\n";
 /// One point stands, one was changed, one is gone.
 const AT_2: &str = concat!(

@@ -6,7 +6,6 @@ mod chains;
 mod damaged;
 mod draft;
 mod forged;
-mod forged_chains;
 mod good;
 mod hostile;
 mod keys;
@@ -25,7 +24,6 @@ fn main() {
         hostile::cases(),
         chains::cases(),
         forged::cases(),
-        forged_chains::cases(),
         keys::cases(),
     ]
     .concat();

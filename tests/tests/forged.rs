@@ -184,7 +184,8 @@ fn nothing_is_restored_and_no_backup_deleted() {
     let kit = Kit::new();
     let target = stage.sqlite();
     let before = target.rows();
-    each(&kit.refused(), |case| {
+    let mut wrong = Vec::new();
+    for case in kit.refused() {
         let stored = case.stored();
         let at = case.args.iter().any(|arg| arg == "--at");
         let mut command = restore(&target, &case.archive);
@@ -192,12 +193,17 @@ fn nothing_is_restored_and_no_backup_deleted() {
             command.arg("--delete-on-success");
         }
         let done = case.given(&mut command);
-        let mut wrong = Vec::from_iter(case.complaint("restore", &done));
+        wrong.extend(case.complaint("restore", &done));
         if !case.archive.exists() || case.stored() != stored {
             wrong.push(format!("{}: the backup was changed", case.name));
         }
-        wrong
-    });
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(target.rows() == before && target.is_left_clean());
 }
 

@@ -8,4 +8,5 @@ mod model;
 mod operations;
 mod refusals;
 mod server;
+mod signing;
 mod writers;

@@ -15,7 +15,7 @@ fn a_run_without_a_state_is_full_and_stands_beside() {
     let chain = Chain::new(&stage, &platform, "chain");
     assert_eq!(chain.add()["chain"]["kind"], "full");
     let first = folder::tree(&chain.dir);
-    fs::remove_dir_all(&chain.state_dir).unwrap();
+    chain.forget();
     let said = chain.add();
     assert_eq!(said["chain"]["kind"], "full", "{said}");
     let why = said["chain"]["whyFull"].as_str().unwrap();
@@ -214,7 +214,7 @@ fn what_is_sealed_and_what_is_not_does_not_mix() {
     sealed.add();
     refused(sealed.bare().arg("--dry-run"), "would not be");
     // Nor does a chain of everybody become one of a single user when nobody remembers it.
-    fs::remove_dir_all(&sealed.state_dir).unwrap();
+    sealed.forget();
     let mut narrower = sealed.command();
     narrower.args(["--user", "alice"]);
     refused(&mut narrower, "--user is not what it was");
@@ -264,7 +264,7 @@ fn older_files_at_the_root_take_no_run_away() {
     let before = folder::tree(&chain.dir);
     for forgetful in [false, true] {
         if forgetful {
-            fs::remove_dir_all(&chain.state_dir).unwrap();
+            chain.forget();
         }
         let done = run(&mut chain.command());
         assert_eq!(done.status.code(), Some(4), "{}", text(&done));
