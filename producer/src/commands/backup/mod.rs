@@ -45,8 +45,8 @@ struct Prepared<'a> {
     users: Vec<User>,
     /// Users for whom there can be no folder.
     nameless: Vec<User>,
-    /// What stands for the only user.
-    token: Option<String>,
+    /// The names of the only user, and what stands for each.
+    names: Option<Vec<String>>,
 }
 
 /// What was written of users and of what belongs to none.
@@ -125,8 +125,8 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
     let (users, nameless): (Vec<User>, Vec<User>) = users
         .into_iter()
         .partition(|user| is_safe_name(&user.user_id));
-    let token = match users.as_slice() {
-        [user] if args.user.is_some() => Some(token(&config, mode, user)?),
+    let names = match users.as_slice() {
+        [user] if args.user.is_some() => Some(names(&config, mode, platform.as_ref(), user)?),
         _ => None,
     };
     Ok(Prepared {
@@ -139,7 +139,7 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
         sealing,
         users,
         nameless,
-        token,
+        names,
     })
 }
 
@@ -158,7 +158,7 @@ impl Prepared<'_> {
             mode: self.mode,
             ephemeral: self.args.include_ephemeral,
             sealed: !matches!(self.sealing, Sealing::None),
-            only: self.token.as_deref().zip(self.users.first()).map(only),
+            only: self.names.as_deref().zip(self.users.first()).map(only),
         }
     }
 
@@ -343,11 +343,22 @@ fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec
     Ok(found)
 }
 
-/// What stands for the only user of the backup in the platform's own database.
-fn token(config: &Config, mode: PlatformMode, user: &User) -> Result<String, Failure> {
-    match config.pii.username(&user.username) {
-        Some(token) => Ok(token),
-        None if mode == PlatformMode::None => Ok(String::new()),
+/// The names of the only user of the backup, and what stands for them in the platform's own database.
+fn names(
+    config: &Config,
+    mode: PlatformMode,
+    platform: &dyn Platform,
+    user: &User,
+) -> Result<Vec<String>, Failure> {
+    let mut names = platform.other_names(user)?;
+    names.push(user.username.clone());
+    let tokens: Option<Vec<String>> = names.iter().map(|name| config.pii.username(name)).collect();
+    match tokens {
+        Some(tokens) => {
+            names.extend(tokens);
+            Ok(names)
+        }
+        None if mode == PlatformMode::None => Ok(names),
         None => Err(Failure::failed(
             "platform.piiMode is hashed, and platform.piiHmacKey is not set: without it the entries of one user cannot be \
              told from the others; set it, or pass --platform none",
@@ -355,8 +366,8 @@ fn token(config: &Config, mode: PlatformMode, user: &User) -> Result<String, Fai
     }
 }
 
-fn only<'a>((token, user): (&'a str, &'a User)) -> Only<'a> {
-    Only { user, token }
+fn only<'a>((names, user): (&'a [String], &'a User)) -> Only<'a> {
+    Only { user, names }
 }
 
 fn manner(args: &BackupArgs) -> Manner {
