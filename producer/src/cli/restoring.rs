@@ -46,6 +46,12 @@ pub struct RestoreArgs {
     /// Leave the platform's own database alone.
     #[arg(long, requires = "restore")]
     pub skip_platform: bool,
+    /// Restore although a Pryv.io core seems to be running on the platform.
+    #[arg(long, requires = "restore")]
+    pub force: bool,
+    /// Make the folder of the users' files, where there is none yet.
+    #[arg(long, requires = "restore")]
+    pub create_users_dir: bool,
     /// Of a chain: the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", requires = "restore", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,

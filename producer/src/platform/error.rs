@@ -42,13 +42,15 @@ pub enum PlatformError {
     },
     /// The rqlite server does not answer as it should.
     #[error(
-        "rqlite at {url} (storages.engines.rqlite.url): {what}, or pass --platform none to leave the platform index out"
+        "rqlite at {url} (storages.engines.rqlite.url): {what}, or pass {without} to leave the platform's own database out"
     )]
     Rqlite {
         /// Its address.
         url: String,
         /// What happened.
         what: String,
+        /// The flag that does without it.
+        without: &'static str,
     },
     /// The PostgreSQL server does not answer as it should.
     #[error("PostgreSQL at {server} (storages.engines.postgresql): {what}")]
@@ -57,6 +59,8 @@ pub enum PlatformError {
         server: String,
         /// What happened and what to do.
         what: String,
+        /// What the server answered, when it did.
+        answer: Option<Box<Answer>>,
     },
     /// A signal came.
     #[error("interrupted")]
@@ -67,6 +71,32 @@ pub enum PlatformError {
         /// The setting and its value.
         what: String,
     },
+}
+
+/// What a PostgreSQL server answered to a statement that it did not carry out.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// SQLSTATE.
+    pub code: String,
+    /// The table concerned.
+    pub table: Option<String>,
+    /// The column concerned.
+    pub column: Option<String>,
+    /// The constraint concerned.
+    pub constraint: Option<String>,
+    /// Where it was at work.
+    pub context: Option<String>,
+}
+
+impl PlatformError {
+    /// What the PostgreSQL server answered.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Postgres { answer, .. } => answer.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// Why the export of a user or of the platform index stopped.

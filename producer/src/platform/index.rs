@@ -87,7 +87,7 @@ fn belongs(key: &str, value: &str, only: Only<'_>) -> bool {
         username: Option<String>,
         username_token: Option<String>,
     }
-    let is = |name: &str| name == only.user.username || name == only.token;
+    let is = |name: &str| only.is(name);
     let mut parts = key.splitn(3, '/');
     match (parts.next(), parts.next(), parts.next()) {
         (Some("user-unique"), Some(_), Some(_)) => is(value),
@@ -208,7 +208,7 @@ fn personal(
 ) -> Result<(), ExportError> {
     if scope
         .only
-        .is_some_and(|only| owner != Some(only.user.username.as_str()))
+        .is_some_and(|only| !owner.is_some_and(|owner| only.is(owner)))
     {
         return Ok(());
     }

@@ -10,6 +10,8 @@ pub(crate) mod json;
 pub mod pii;
 mod postgres;
 pub(crate) mod rqlite;
+pub(crate) mod running;
+mod scope;
 mod since;
 mod sqlite;
 mod staging;
@@ -19,7 +21,8 @@ mod tree;
 pub mod write;
 
 use crate::config::{Config, Engine};
-pub use error::{ExportError, PlatformError};
+pub use error::{Answer, ExportError, PlatformError};
+pub use scope::{Only, Scope};
 pub use since::{Keys, Mark, Need};
 use staging::Staging;
 use std::sync::Mutex;
@@ -49,28 +52,6 @@ impl PlatformMode {
     }
 }
 
-/// What of the things that all users share belongs to a backup.
-#[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
-    /// How much of the platform's own database.
-    pub mode: PlatformMode,
-    /// Sessions, password resets, and other state of a few hours too.
-    pub ephemeral: bool,
-    /// The archive is encrypted: secrets may go into it.
-    pub sealed: bool,
-    /// The only user of the backup.
-    pub only: Option<Only<'a>>,
-}
-
-/// The only user of a backup.
-#[derive(Clone, Copy, Debug)]
-pub struct Only<'a> {
-    /// The user.
-    pub user: &'a User,
-    /// What stands for the username in the platform's own database.
-    pub token: &'a str,
-}
-
 /// The kinds of records that belong to no user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shared {
@@ -98,7 +79,7 @@ impl Shared {
 
     /// The path in an archive, without extension.
     #[must_use]
-    pub fn stem(self) -> &'static str {
+    pub const fn stem(self) -> &'static str {
         match self {
             Self::Index => "platform/platform",
             Self::Keys => "platform/keys",
@@ -109,6 +90,9 @@ impl Shared {
     }
 }
 
+/// What does without the platform's own database: of a backup, and of a restore.
+const WITHOUT: [&str; 2] = ["--platform none", "--skip-platform"];
+
 /// Opens the platform that a configuration describes. Nothing is contacted or read yet.
 ///
 /// # Errors
@@ -117,7 +101,7 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
     if config.base_engine == Engine::Postgresql {
         return postgres(config, mode);
     }
-    let index = sqlite_engines(config, mode == PlatformMode::None)?;
+    let index = sqlite_engines(config, mode == PlatformMode::None, WITHOUT[0])?;
     Ok(Box::new(sqlite::SqlitePlatform::new(
         config.users_dir.clone(),
         index,
@@ -125,7 +109,7 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
 }
 
 /// What a platform has to know of the restore that it is opened for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Restoring<'a> {
     /// The id of the archive.
     pub archive_id: &'a str,
@@ -135,6 +119,8 @@ pub struct Restoring<'a> {
     pub skip_platform: bool,
     /// Nothing is to be written.
     pub dry_run: bool,
+    /// What the records of the archive have.
+    pub ask: &'a write::Ask<'a>,
 }
 
 /// Opens the platform that a configuration describes as one that takes users.
@@ -157,16 +143,17 @@ pub fn open_writer(
         } else {
             PlatformMode::Full
         };
-        let (engines, index) = postgres_engines(config, mode)?;
+        let (engines, index) = postgres_engines(config, mode, WITHOUT[1])?;
         return Ok(Box::new(postgres::write::PostgresWriter::new(
             &config.postgres,
             engines,
             index,
             staging,
             from_sqlite,
+            restoring.ask,
         )?));
     }
-    let index = sqlite_engines(config, skip_platform)?;
+    let index = sqlite_engines(config, skip_platform, WITHOUT[1])?;
     Ok(Box::new(sqlite::write::SqliteWriter::new(
         &config.users_dir,
         index,
@@ -179,6 +166,7 @@ pub fn open_writer(
 fn sqlite_engines(
     config: &Config,
     without_index: bool,
+    without: &'static str,
 ) -> Result<Option<rqlite::Rqlite>, PlatformError> {
     let supported = |kind: &str, engine: Engine, known: Engine| {
         if engine == known {
@@ -194,12 +182,12 @@ fn sqlite_engines(
         return Ok(None);
     }
     supported("platform", config.platform_engine, Engine::Rqlite)?;
-    Ok(Some(rqlite(config)?))
+    Ok(Some(rqlite(config, without)?))
 }
 
 /// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
 fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
-    let (engines, index) = postgres_engines(config, mode)?;
+    let (engines, index) = postgres_engines(config, mode, WITHOUT[0])?;
     Ok(Box::new(postgres::PostgresPlatform::new(
         &config.postgres,
         engines,
@@ -212,6 +200,7 @@ fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
 fn postgres_engines(
     config: &Config,
     mode: PlatformMode,
+    without: &'static str,
 ) -> Result<(postgres::Engines, postgres::Index), PlatformError> {
     let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
         Engine::Postgresql => Ok(true),
@@ -227,13 +216,14 @@ fn postgres_engines(
     let index = match mode {
         PlatformMode::None => postgres::Index::None,
         _ if config.platform_engine == Engine::Postgresql => postgres::Index::Postgres,
-        _ => postgres::Index::Rqlite(rqlite(config)?),
+        _ => postgres::Index::Rqlite(rqlite(config, without)?),
     };
     Ok((engines, index))
 }
 
-fn rqlite(config: &Config) -> Result<rqlite::Rqlite, PlatformError> {
-    rqlite::Rqlite::new(&config.rqlite_url, config.rqlite_authorities.as_deref())
+fn rqlite(config: &Config, without: &'static str) -> Result<rqlite::Rqlite, PlatformError> {
+    let authorities = config.rqlite_authorities.as_deref();
+    rqlite::Rqlite::new(&config.rqlite_url, authorities, without)
 }
 
 fn unsupported(kind: &str, engine: Engine) -> PlatformError {
@@ -296,6 +286,12 @@ pub trait Platform: Sync {
     /// # Errors
     /// When the index cannot be read.
     fn users(&self) -> Result<Vec<User>, PlatformError>;
+
+    /// The names that lead to a user beside the present one: those that it gave up, and those of its accesses.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn other_names(&self, user: &User) -> Result<Vec<String>, PlatformError>;
 
     /// Seconds since 1970: what was stored before is in the export. To be asked after [`Self::users`].
     ///

@@ -45,6 +45,8 @@ pub struct Rqlite {
     /// User and password, as they are sent.
     credentials: Option<HeaderValue>,
     agent: ureq::Agent,
+    /// The flag that does without it.
+    without: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -75,11 +77,15 @@ impl Answered {
 
 impl Rqlite {
     /// The server at `url`, which may hold `user:password@`; not yet contacted. Its certificate must be signed by one of the
-    /// `authorities`, a PEM file, else by a public one.
+    /// `authorities`, a PEM file, else by a public one. The flag `without` does without the server.
     ///
     /// # Errors
     /// When the file of the authorities cannot be read.
-    pub fn new(url: &str, authorities: Option<&Path>) -> Result<Self, PlatformError> {
+    pub fn new(
+        url: &str,
+        authorities: Option<&Path>,
+        without: &'static str,
+    ) -> Result<Self, PlatformError> {
         let mut tls = TlsConfig::builder();
         if let Some(path) = authorities {
             tls = tls.root_certs(trusted(path)?);
@@ -98,12 +104,14 @@ impl Rqlite {
                 url: "an address that is not shown".to_owned(),
                 what: "it is malformed; write http://user:password@host:port, with %40 for an @ and so on in the password"
                     .to_owned(),
+                without,
             });
         }
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             credentials,
             agent: config.into(),
+            without,
         })
     }
 
@@ -362,6 +370,7 @@ impl Rqlite {
         PlatformError::Rqlite {
             url: self.url.clone(),
             what: what.to_owned(),
+            without: self.without,
         }
     }
 }

@@ -239,10 +239,21 @@ pub struct Room {
 /// Something that speaks against a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// The restore cannot be done; otherwise it is for the operator to know.
-    pub fatal: bool,
-    /// What it is and what to do, in one line.
+    /// How much it speaks against it.
+    pub weight: Weight,
+    /// What it is, in one line; and what to do, unless it is a core that runs.
     pub what: String,
+}
+
+/// How much something speaks against a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It is for the operator to know.
+    Note,
+    /// A Pryv.io core is at work on the platform: it is for the operator to decide.
+    Core,
+    /// The restore cannot be done.
+    Fatal,
 }
 
 impl Obstacle {
@@ -250,11 +261,53 @@ impl Obstacle {
     #[must_use]
     pub fn note(what: impl Into<String>) -> Self {
         Self {
-            fatal: false,
+            weight: Weight::Note,
+            what: what.into(),
+        }
+    }
+
+    /// Triggers and rules, of which it is not known what they do to rows.
+    #[must_use]
+    pub fn triggers(all: &[String]) -> Option<Self> {
+        (!all.is_empty()).then(|| {
+            Self::note(format!(
+                "{}: what it does to rows that are restored is not known here; a user some of whose rows it keeps out fails. Disable it for the \
+                 restore unless it belongs there",
+                all.join(", ")
+            ))
+        })
+    }
+
+    /// What keeps the restore from being done.
+    #[must_use]
+    pub fn fatal(what: impl Into<String>) -> Self {
+        Self {
+            weight: Weight::Fatal,
+            what: what.into(),
+        }
+    }
+
+    /// A sign that a Pryv.io core is at work.
+    #[must_use]
+    pub fn core(what: impl Into<String>) -> Self {
+        Self {
+            weight: Weight::Core,
             what: what.into(),
         }
     }
 }
+
+/// Whether records of an archive have a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Has {
+    /// One of them, or more.
+    pub some: bool,
+    /// All of them, with a value.
+    pub all: bool,
+}
+
+/// Answers whether the records of a collection have a member that may be called by either of two names.
+pub type Ask<'a> = dyn Fn(Collection, [&str; 2]) -> Result<Has, RestoreError> + 'a;
 
 /// Something of an archive that the platform has no place for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -116,7 +116,7 @@ impl Platform {
         let mut command = tool(server, database, users.path());
         measure(
             command
-                .args(["--quiet", "--restore"])
+                .args(["--quiet", "--create-users-dir", "--restore"])
                 .arg(self.at("archive")),
         )
     }

@@ -171,15 +171,10 @@ impl Maker<'_> {
             ];
             self.put("account_fields", row);
         }
-        let access = self.access.clone();
         for (key, value) in [
             (format!("user-unique/email/{email}"), name.clone()),
             (format!("user-indexed/language/{name}"), "fr".to_owned()),
             (format!("user-core/{name}"), "single".to_owned()),
-            (
-                format!("access-index/{access}"),
-                format!("{{\"accessId\":\"{access}\",\"username\":\"{name}\"}}"),
-            ),
         ] {
             let row = vec![("key", quote(&key)), ("value", quote(&value))];
             self.put("platform_kv", row);
@@ -274,6 +269,12 @@ impl Maker<'_> {
             }
             if n == 1 && self.sqlite {
                 row.push(("of_the_future", "{\"a\":[1]}".to_owned()));
+            }
+            if head_id.is_none() {
+                let entry = serde_json::json!({"accessId": id, "username": self.user.name});
+                let key = quote(&format!("access-index/{id}"));
+                let row = vec![("key", key), ("value", quote(&entry.to_string()))];
+                self.put("platform_kv", row);
             }
             let hash = hash(Hashed::Access, &row);
             row.push(("integrity", hash));

@@ -1,5 +1,6 @@
 //! Platforms of either engine beside each other, archives between them, and all that a platform holds as rows to compare.
 
+mod api;
 mod rows;
 
 pub use rows::{Rows, TABLES, assert_full_text, assert_paths, of_files, of_user};
@@ -299,7 +300,10 @@ impl Platform<'_> {
     #[must_use]
     pub fn restoring(&self, archive: &Path, flags: &[&str]) -> Command {
         let mut command = self.command();
-        command.arg("--restore").arg(archive).arg("--json");
+        command
+            .args(["--create-users-dir", "--restore"])
+            .arg(archive)
+            .arg("--json");
         if archive.join("encryption.json").exists() {
             command.arg("--private-key").arg(self.stage.key());
         }

@@ -1,18 +1,16 @@
 //! What is around a run: what it would do, who else is at work, what becomes of the backup.
 
-use super::conflicts::index;
 use super::faults::signal;
 use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
     disk::SmallDisk,
     folder,
-    stage::{Platform, Stage},
+    stage::Stage,
 };
 use serde_json::Value;
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -137,54 +135,6 @@ fn two_restores_do_not_meet() {
     signal(&first, "-CONT");
     assert!(first.wait().unwrap().success());
     assert!(target.is_left_clean());
-}
-
-/// Who uses the files, the database, or answers where a core would.
-#[test]
-fn a_running_core_is_warned_about() {
-    let Some(stage) = Stage::new() else { return };
-    let archive = stage.sqlite_fixture().backup("archive");
-    let warnings = |target: &Platform<'_>| {
-        let dry = target.restore(&archive, &["--dry-run"]);
-        report(&dry)["warnings"].to_string()
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let busy = listener.local_addr().unwrap().port().to_string();
-    let free = {
-        let other = TcpListener::bind("127.0.0.1:0").unwrap();
-        other.local_addr().unwrap().port().to_string()
-    };
-    let target = stage.sqlite().with("http__port", &free);
-    index(&target, "", "");
-    assert_eq!(warnings(&target), "[]");
-    // The run itself is nobody to be warned about.
-    let done = target.restore(&archive, &["--user", "alice"]);
-    assert_eq!(report(&done)["warnings"].to_string(), "[]");
-    let held = fs::File::open(target.users.join("user-index.db")).unwrap();
-    assert!(warnings(&target).contains("has files of this platform open"));
-    drop(held);
-    assert_eq!(warnings(&target), "[]");
-    let target = target.with("http__port", &busy);
-    assert!(warnings(&target).contains("something answers at 127.0.0.1"));
-    if let Some(target) = stage.postgres() {
-        let target = target.with("http__port", &free);
-        assert_eq!(warnings(&target), "[]");
-        let server = stage.server().unwrap();
-        let mut other = server
-            .client("psql")
-            .args(["-c", "SELECT pg_sleep(600)"])
-            .arg(target.database.as_ref().unwrap())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        while target
-            .count("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%'")
-            == 0
-        {}
-        assert!(warnings(&target).contains("other connections are open"));
-        other.kill().unwrap();
-        other.wait().unwrap();
-    }
 }
 
 /// To another file system: copied, compared, and only then removed.

@@ -95,7 +95,7 @@ impl Source {
     fn restoring(&self, database: &str, flags: &[&str]) -> Command {
         let mut command = self.command(database, &self.dir.path().join(database));
         command
-            .args(["--json", "--restore"])
+            .args(["--json", "--create-users-dir", "--restore"])
             .arg(self.dir.path().join("archive"))
             .args(flags);
         command

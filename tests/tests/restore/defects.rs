@@ -233,7 +233,7 @@ fn keys_that_do_not_fit_are_named() {
     let restore = |archive: &Path, flags: &[&str]| {
         run(target
             .command()
-            .arg("--restore")
+            .args(["--create-users-dir", "--restore"])
             .arg(archive)
             .args(flags)
             .env_remove("PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE"))

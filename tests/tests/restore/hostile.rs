@@ -350,7 +350,9 @@ fn escapes_that_steer_a_terminal() {
     draft.seal();
     for target in targets(&stage) {
         let mut command = target.command();
-        let done = run(command.arg("--restore").arg(&draft.root));
+        let done = run(command
+            .args(["--create-users-dir", "--restore"])
+            .arg(&draft.root));
         let said = text(&done);
         assert!(
             !said.contains('\u{1b}') && !said.contains('\u{7}'),
@@ -396,7 +398,7 @@ fn what_the_decryptors_refuse_is_not_restored() {
         }
         let mut command = target.command();
         command
-            .arg("--restore")
+            .args(["--create-users-dir", "--restore"])
             .arg(folder.join("archive"))
             .args(&args);
         let done = run(&mut command);

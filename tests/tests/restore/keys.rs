@@ -13,7 +13,7 @@ const PASSPHRASE: &str = "correct horse bättery 🔋 staple";
 fn restoring(target: &Platform<'_>, archive: &Path) -> Command {
     let mut command = target.command();
     command
-        .arg("--restore")
+        .args(["--create-users-dir", "--restore"])
         .arg(archive)
         .args(["--json", "--overwrite", "--user", "bob00"])
         .env_remove("PRYV_BACKUP_PASSPHRASE")

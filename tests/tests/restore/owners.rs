@@ -462,7 +462,7 @@ fn what_was_not_done_is_not_told_as_done() {
     let told = |flags: &[&str]| {
         let mut command = target.command();
         command
-            .arg("--restore")
+            .args(["--create-users-dir", "--restore"])
             .arg(&archive)
             .arg("--private-key")
             .arg(stage.key())

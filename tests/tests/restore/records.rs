@@ -193,3 +193,153 @@ fn a_chain_can_be_interrupted() {
         assert!(name.to_str().unwrap().starts_with("begun-"), "{name:?}");
     }
 }
+
+/// Members that no table has a place for: each is named, and so is how many records have it.
+#[test]
+fn further_members_of_accounts_and_audit_records_are_named() {
+    let Some(stage) = Stage::new() else { return };
+    let draft = Draft::new(&stage, "archive");
+    let path = draft.at(0, "account.jsonl");
+    let mut account: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    account["devices"] = json!([{"id": "d"}]);
+    account["nothing"] = Value::Null;
+    for (list, item) in [
+        (
+            "passwords",
+            json!({"time": 1.5, "hash": "h", "createdBy": "x", "algorithm": "argon"}),
+        ),
+        (
+            "storeKeyValues",
+            json!({"storeId": "s", "key": "k", "value": 1, "ttl": 5}),
+        ),
+        (
+            "accountFields",
+            json!({"field": "f", "value": 1, "time": 1.5, "createdBy": "x", "proof": {}}),
+        ),
+        (
+            "accountFields",
+            json!({"field": "g", "value": 1, "time": 1.5, "createdBy": "x", "proof": 2}),
+        ),
+    ] {
+        account[list].as_array_mut().unwrap().push(item);
+    }
+    fs::write(path, format!("{account}\n")).unwrap();
+    let record = json!({"eventid": "odd-one", "streamIds": "..", "time": 1, "type": "audit-log/pryv-api", "created": 1, "createdBy": "x",
+        "modified": 1, "modifiedBy": "x", "origin": "somewhere", "blank": null});
+    draft.append(0, "audit/audit-0001.jsonl", &record.to_string());
+    let mut all: Vec<Platform<'_>> = targets(&stage);
+    let mixed = stage
+        .postgres()
+        .map(|one| one.with("storages__audit__engine", "sqlite"));
+    all.extend(mixed);
+    for target in all {
+        let done = target.restore(&draft.root, &[]);
+        let said = report(&done);
+        assert_eq!(done.status.code(), Some(5), "{said}");
+        assert_eq!(said["users"][0]["outcome"], "restored", "{said}");
+        let losses: Vec<&str> = said["users"][0]["losses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|loss| loss.as_str().unwrap())
+            .filter(|loss| !loss.starts_with("events: "))
+            .collect();
+        for due in [
+            "account: key \"devices\" in 1 records has no place on this platform",
+            "account: key \"algorithm\" of passwords in 1 records has no place on this platform",
+            "account: key \"ttl\" of storeKeyValues in 1 records has no place on this platform",
+            "account: key \"proof\" of accountFields in 2 records has no place on this platform",
+            "audit: key \"origin\" in 1 records has no place on this platform",
+        ] {
+            assert!(losses.contains(&due), "{due}: {losses:?}");
+        }
+        assert_eq!(losses.len(), 5, "{losses:?}");
+    }
+}
+
+/// Accounts that were made by delegation: without a password, without an address.
+#[test]
+fn an_account_without_password_and_address_is_whole() {
+    let Some(stage) = Stage::new() else { return };
+    let sources = std::iter::once(stage.sqlite_fixture()).chain(stage.postgres_fixture());
+    for (n, source) in sources.enumerate() {
+        strip(&source);
+        let archive = source.backup(&format!("archive-{n}"));
+        let verified = pryv_backup_tests::command::run(
+            Command::new(pryv_backup_tests::command::tool())
+                .arg("verify")
+                .arg(&archive)
+                .arg("--private-key")
+                .arg(stage.key()),
+        );
+        assert!(
+            !text(&verified).contains("password") && !text(&verified).contains("email"),
+            "{}",
+            text(&verified)
+        );
+        for target in targets(&stage) {
+            let done = target.restore(&archive, &["--verify-integrity"]);
+            let said = report(&done);
+            assert_eq!(done.status.code(), Some(0), "{said}");
+            assert_eq!(said["warnings"].to_string(), "[]");
+            let owned = |(key, value): &(String, String)| {
+                key.starts_with("user-unique/email/") && value == "alice"
+            };
+            assert!(
+                !target.entries().iter().any(owned),
+                "{:?}",
+                target.entries()
+            );
+            let again = target.backup(&format!("again-{n}-{}", target.database.is_some()));
+            let opened = stage.open(&again);
+            let account = fs::read(
+                opened
+                    .join("users")
+                    .join(id_of(&said, "alice"))
+                    .join("account.jsonl"),
+            );
+            let account: Value = serde_json::from_slice(&account.unwrap()).unwrap();
+            assert_eq!(account["passwords"], json!([]), "{account}");
+            let fields = account["accountFields"].as_array().unwrap();
+            assert!(!fields.is_empty() && fields.iter().all(|field| field["field"] != "email"));
+        }
+    }
+}
+
+fn id_of(said: &Value, name: &str) -> String {
+    let mut users = said["users"].as_array().unwrap().iter();
+    let user = users.find(|user| user["username"] == name).unwrap();
+    user["userId"].as_str().unwrap().to_owned()
+}
+
+/// Takes passwords and addresses away from alice.
+fn strip(source: &Platform<'_>) {
+    let files = pryv_backup_tests::folder::tree(&source.users);
+    match &source.rqlite {
+        Some(rqlite) => {
+            let sql = json!([[
+                "DELETE FROM keyValue WHERE key LIKE 'user-unique/email/%' AND value = 'alice'"
+            ]]);
+            pryv_backup_tests::rqlite::post(&rqlite.url, "/db/execute", &sql);
+            let index = rusqlite::Connection::open(source.users.join("user-index.db")).unwrap();
+            let sql = "SELECT userId FROM id4name WHERE username = 'alice'";
+            let id: String = index.query_row(sql, [], |row| row.get(0)).unwrap();
+            let path = files
+                .keys()
+                .find(|path| path.contains(&id) && path.ends_with("account-1.0.0.sqlite"));
+            let account = rusqlite::Connection::open(source.users.join(path.unwrap())).unwrap();
+            account
+                .execute_batch(
+                    "DELETE FROM passwords; DELETE FROM account_fields WHERE field = 'email'",
+                )
+                .unwrap();
+        }
+        None => {
+            source.sql(
+                "DELETE FROM passwords p USING users_index u WHERE u.user_id = p.user_id AND username = 'alice'; \
+                 DELETE FROM account_fields f USING users_index u WHERE u.user_id = f.user_id AND username = 'alice' AND field = 'email'; \
+                 DELETE FROM platform_kv WHERE starts_with(key, 'user-unique/email/') AND value = 'alice'",
+            );
+        }
+    }
+}

@@ -259,7 +259,7 @@ fn a_damaged_backup_is_not_restored_at_all() {
     assert!(!target.users.exists());
     let wrong = run(target
         .command()
-        .arg("--restore")
+        .args(["--create-users-dir", "--restore"])
         .arg(&archive)
         .arg("--private-key")
         .arg(stage.fixtures.join("keys/recipient.pub.pem")));

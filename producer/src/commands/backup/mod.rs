@@ -53,8 +53,8 @@ struct Prepared<'a> {
     users: Vec<User>,
     /// Users for whom there can be no folder.
     nameless: Vec<User>,
-    /// What stands for the only user.
-    token: Option<String>,
+    /// The names of the only user, and what stands for each.
+    names: Option<Vec<String>>,
 }
 
 /// What was written of users and of what belongs to none.
@@ -134,8 +134,8 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
     let (users, nameless): (Vec<User>, Vec<User>) = users
         .into_iter()
         .partition(|user| is_safe_name(&user.user_id));
-    let token = match users.as_slice() {
-        [user] if args.user.is_some() => Some(token(&config, mode, user)?),
+    let names = match users.as_slice() {
+        [user] if args.user.is_some() => Some(names(&config, mode, platform.as_ref(), user)?),
         _ => None,
     };
     let only = users.first().filter(|_| args.user.is_some());
@@ -153,7 +153,7 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
         source,
         users,
         nameless,
-        token,
+        names,
     })
 }
 
@@ -173,7 +173,7 @@ impl Prepared<'_> {
             mode: self.mode,
             ephemeral: self.args.include_ephemeral,
             sealed: !matches!(self.sealing, Sealing::None),
-            only: self.token.as_deref().zip(self.users.first()).map(only),
+            only: self.names.as_deref().zip(self.users.first()).map(only),
         }
     }
 
@@ -383,11 +383,22 @@ fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec
     Ok(found)
 }
 
-/// What stands for the only user of the backup in the platform's own database.
-fn token(config: &Config, mode: PlatformMode, user: &User) -> Result<String, Failure> {
-    match config.pii.username(&user.username) {
-        Some(token) => Ok(token),
-        None if mode == PlatformMode::None => Ok(String::new()),
+/// The names of the only user of the backup, and what stands for them in the platform's own database.
+fn names(
+    config: &Config,
+    mode: PlatformMode,
+    platform: &dyn Platform,
+    user: &User,
+) -> Result<Vec<String>, Failure> {
+    let mut names = platform.other_names(user)?;
+    names.push(user.username.clone());
+    let tokens: Option<Vec<String>> = names.iter().map(|name| config.pii.username(name)).collect();
+    match tokens {
+        Some(tokens) => {
+            names.extend(tokens);
+            Ok(names)
+        }
+        None if mode == PlatformMode::None => Ok(names),
         None => Err(Failure::failed(
             "platform.piiMode is hashed, and platform.piiHmacKey is not set: without it the entries of one user cannot be \
              told from the others; set it, or pass --platform none",
@@ -395,8 +406,8 @@ fn token(config: &Config, mode: PlatformMode, user: &User) -> Result<String, Fai
     }
 }
 
-fn only<'a>((token, user): (&'a str, &'a User)) -> Only<'a> {
-    Only { user, token }
+fn only<'a>((names, user): (&'a [String], &'a User)) -> Only<'a> {
+    Only { user, names }
 }
 
 fn manner(args: &BackupArgs) -> Manner {

@@ -5,7 +5,11 @@ use decryptor_wasm::{Error, layout::PathKind, plan::PlannedFile};
 use crate::{
     archive::read::Archive,
     interrupt,
-    platform::{Collection, write::RestoreError},
+    platform::{
+        Collection,
+        json::Fields,
+        write::{Has, RestoreError},
+    },
 };
 
 /// Bytes of lines that are handed over at once.
@@ -50,6 +54,34 @@ pub fn split(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
         from = end + 1;
         (!line.is_empty()).then_some(line)
     })
+}
+
+/// Whether the records of a collection have a member that may be called by either of two names.
+pub fn have(
+    archive: &Archive,
+    collection: Collection,
+    names: [&str; 2],
+) -> Result<Has, RestoreError> {
+    let mut has = Has {
+        some: false,
+        all: true,
+    };
+    let users = archive.plan.users.iter();
+    for file in users.flat_map(|user| files(archive, &user.user_id, collection)) {
+        each(archive, file, &mut |lines| {
+            for line in split(lines) {
+                let line = String::from_utf8_lossy(line);
+                let Ok(fields) = Fields::parse(&line) else {
+                    continue;
+                };
+                let values = names.map(|name| fields.get(name));
+                has.some |= values.iter().any(Option::is_some);
+                has.all &= values.iter().flatten().any(|value| *value != "null");
+            }
+            Ok(())
+        })?;
+    }
+    Ok(has)
 }
 
 /// Hands over the lines of a file, whole and with their newlines.

@@ -6,6 +6,8 @@ mod attachments;
 mod conflicts;
 mod integrity;
 mod lines;
+mod names;
+mod next;
 mod obstacles;
 pub mod report;
 mod series;
@@ -93,6 +95,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         platform_lost: BTreeMap::new(),
         platform_failed: None,
         archive_failed: None,
+        next: Vec::new(),
         archive: Some(dir.display().to_string()),
         seconds: 0.0,
     };
@@ -106,11 +109,19 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
             "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it, or pass --skip-platform",
         ));
     }
+    if !config.users_dir.exists() && !how.create_users_dir {
+        return Err(Failure::usage(format!(
+            "nothing was restored: there is no folder {} (storages.engines.sqlite.path): correct the configuration, or pass --create-users-dir \
+             if the platform is new",
+            config.users_dir.display()
+        )));
+    }
     let restoring = Restoring {
         archive_id: &archive.id,
         from_sqlite: archive.manifest.config.engine == "sqlite",
         skip_platform: how.skip_platform,
         dry_run: args.dry_run,
+        ask: &|collection, names| lines::have(&archive, collection, names),
     };
     let writer = platform::open_writer(&config, restoring)?;
     let writer = writer.as_ref();
@@ -142,7 +153,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         found: &found,
         there: &there,
     };
-    coming.look(&config, &mut report)?;
+    coming.look(&config, args, &mut report)?;
     if !found.is_empty() && !how.skip_conflicts && !args.dry_run && clashes(&found) {
         let clashes = found.values().filter(|conflict| !conflict.merely_there);
         let mut all: Vec<String> = clashes.map(|conflict| conflict.what.clone()).collect();
@@ -200,6 +211,9 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
             everybody: args.user.is_none(),
         };
         let mut told = shared::restore(writer, &archive, &done, &config, manner, &mut report);
+        if done.iter().any(user::Done::stands) {
+            report.next = next::steps(&archive.manifest.core_version, told.cores);
+        }
         for one in &mut done {
             let lost = told.losses.remove(&one.report.user_id);
             one.report.losses.extend(lost.unwrap_or_default());

@@ -14,11 +14,12 @@ use super::{
 };
 use crate::{
     archive::read::Archive,
-    config::Config,
+    cli::BackupArgs,
+    config::{Config, Engine},
     failure::Failure,
     platform::{
-        User,
-        write::{PlatformWriter, Room},
+        User, running,
+        write::{PlatformWriter, Room, Weight},
     },
 };
 
@@ -41,23 +42,50 @@ pub struct Coming<'a> {
 
 impl Coming<'_> {
     /// Looks; what is no reason to stop is told in the report.
-    pub fn look(&self, config: &Config, report: &mut Report) -> Result<(), Failure> {
+    pub fn look(
+        &self,
+        config: &Config,
+        args: &BackupArgs,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let mut core = Vec::new();
         for obstacle in self.writer.obstacles(self.room())? {
-            if obstacle.fatal {
-                return Err(Failure::failed(format!(
-                    "nothing was restored: {}",
-                    obstacle.what
-                )));
+            match obstacle.weight {
+                Weight::Note => report.warnings.push(obstacle.what),
+                Weight::Core => core.push(obstacle.what),
+                Weight::Fatal => {
+                    let what = format!("nothing was restored: {}", obstacle.what);
+                    return Err(Failure::failed(what));
+                }
             }
-            report.warnings.push(obstacle.what);
         }
         if answers(&config.core_address) {
-            report.warnings.push(format!(
-                "something answers at {} (http.ip, http.port): if it is a Pryv.io core, stop it first, or restart it afterwards",
+            core.push(format!(
+                "something answers at {} (http.ip, http.port)",
                 config.core_address
             ));
         }
-        Ok(())
+        if config.platform_engine == Engine::Rqlite
+            && let Some(rqlite) = running::rqlite_of_core()
+        {
+            let id = rqlite.id;
+            core.push(format!(
+                "rqlited (process {id}) is one that a core has started"
+            ));
+        }
+        if core.is_empty() {
+            return Ok(());
+        }
+        let found = format!("a Pryv.io core seems to be running: {}", core.join("; "));
+        if args.dry_run || args.restoring.force {
+            report.warnings.push(format!(
+                "{found}; stop it before you restore, or restart it afterwards"
+            ));
+            return Ok(());
+        }
+        Err(Failure::failed(format!(
+            "nothing was restored: {found}. Stop it; or pass --force, and restart it afterwards"
+        )))
     }
 
     /// What the files of all take. Users who are there have theirs replaced one by one, so that only the largest of them counts.

@@ -41,6 +41,9 @@ pub struct Report {
     /// Why the archive could not be moved or removed as it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_failed: Option<String>,
+    /// What is to be run on the platform now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
     /// Where the archive is now; none when it was removed.
     pub archive: Option<String>,
     /// Whole run.
@@ -189,6 +192,12 @@ impl Report {
                 self.seconds
             ),
         };
+        if !self.next.is_empty() {
+            text.push_str("now, on the platform:\n");
+        }
+        for step in &self.next {
+            let _ = writeln!(text, "  {step}");
+        }
         text
     }
 }

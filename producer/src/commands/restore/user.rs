@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 
 use decryptor_wasm::integrity::Hashed;
-use serde::Deserialize;
 
 use super::{
     account,
@@ -49,6 +48,8 @@ pub struct Done {
     pub fields: BTreeMap<String, String>,
     /// Other names of it, which its accesses have.
     pub aliases: Vec<String>,
+    /// Its e-mail addresses beside that of the account, and whether each is proven to be its own.
+    pub addresses: Vec<(String, bool)>,
 }
 
 impl Done {
@@ -109,16 +110,20 @@ impl Done {
         );
         done.report.earlier = true;
         let id = &user.source.user_id;
-        let outcome = [Collection::Account, Collection::Accesses]
-            .into_iter()
-            .try_for_each(|collection| {
-                lines::files(archive, id, collection).try_for_each(|file| {
-                    lines::each(archive, file, &mut |lines| {
-                        lines::split(lines).for_each(|line| done.learn(collection, line));
-                        Ok(())
-                    })
+        let outcome = [
+            Collection::Account,
+            Collection::Accesses,
+            Collection::Events,
+        ]
+        .into_iter()
+        .try_for_each(|collection| {
+            lines::files(archive, id, collection).try_for_each(|file| {
+                lines::each(archive, file, &mut |lines| {
+                    lines::split(lines).for_each(|line| done.learn(collection, line));
+                    Ok(())
                 })
-            });
+            })
+        });
         if let Err(error) = outcome {
             done.report.losses.push(error.to_string());
         }
@@ -132,21 +137,13 @@ impl Done {
             source_id: user.source.user_id.clone(),
             fields: BTreeMap::new(),
             aliases: Vec::new(),
+            addresses: Vec::new(),
         }
     }
 
     /// Whether it stands on the platform now.
     pub fn stands(&self) -> bool {
         matches!(self.report.outcome, Outcome::Restored | Outcome::Unfinished)
-    }
-
-    /// Takes from a record what all users share.
-    fn learn(&mut self, collection: Collection, line: &[u8]) {
-        match collection {
-            Collection::Account => self.fields.extend(account::current_fields(line)),
-            Collection::Accesses => self.aliases.extend(alias(line)),
-            _ => {}
-        }
     }
 }
 
@@ -262,9 +259,9 @@ impl Work<'_> {
             done.learn(Collection::Account, &usual);
         }
         if seen.foreign_series > 0 {
+            let count = seen.foreign_series;
             done.report.losses.push(format!(
-                "series: {} pieces are kept under a former name that somebody else bears now",
-                seen.foreign_series
+                "series: {count} pieces are kept under a former name that somebody else bears now"
             ));
         }
         self.attachments(target.as_mut(), &mut seen, done)?;
@@ -334,6 +331,7 @@ impl Work<'_> {
         let (kind, sum) = match collection {
             Collection::Events => {
                 seen.attachments.note(line)?;
+                done.learn(collection, line);
                 (Hashed::Event, &mut seen.events)
             }
             Collection::Accesses => {
@@ -390,20 +388,4 @@ impl Work<'_> {
         done.report.records.insert("attachments", count);
         Ok(())
     }
-}
-
-/// The other name that a live access gives its user.
-fn alias(line: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Access {
-        alias: Option<String>,
-        head_id: Option<String>,
-        deleted: Option<f64>,
-    }
-    const KEY: &[u8] = b"\"alias\"";
-    memchr::memmem::find(line, KEY)?;
-    let access: Access = serde_json::from_slice(line).ok()?;
-    let live = access.head_id.is_none() && access.deleted.is_none();
-    access.alias.filter(|_| live)
 }

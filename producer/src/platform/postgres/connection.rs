@@ -1,7 +1,7 @@
 //! Connections to the server, for threads that wait for its answers.
 
 use super::copy::Copy;
-use super::tls;
+use super::{rows, tls};
 use crate::config::{Postgres, TlsMode};
 use crate::interrupt;
 use crate::platform::PlatformError;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::TlsStream;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Socket};
+use tokio_postgres::{Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// As `pg_dump` does: however long it takes, it is not to be cut off; nor may policies hide rows.
@@ -166,20 +166,6 @@ impl Connection {
         self.wait(self.client.batch_execute(sql))
     }
 
-    /// The rows of a query that gives few, as text.
-    pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, PlatformError> {
-        let messages = self.wait(self.client.simple_query(sql))?;
-        let rows = messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(
-                (0..row.len())
-                    .map(|i| row.get(i).map(str::to_owned))
-                    .collect(),
-            ),
-            _ => None,
-        });
-        Ok(rows.collect())
-    }
-
     /// How many more connections the server takes from this user, as far as can be seen.
     pub fn spare(&self) -> Result<usize, PlatformError> {
         let rows = self.rows(
@@ -230,7 +216,11 @@ pub fn wait<T>(
 ) -> Result<T, PlatformError> {
     wait_for(runtime, answer)?.map_err(|e| {
         let (what, advice) = told(&e);
-        error(address, format!("{what}; {advice}"))
+        PlatformError::Postgres {
+            server: address.to_owned(),
+            what: format!("{what}; {advice}"),
+            answer: rows::answer(&e),
+        }
     })
 }
 
@@ -272,6 +262,7 @@ fn error(address: &str, what: String) -> PlatformError {
     PlatformError::Postgres {
         server: address.to_owned(),
         what,
+        answer: None,
     }
 }
 

@@ -94,6 +94,7 @@ impl Copy {
         PlatformError::Postgres {
             server: self.address.clone(),
             what: format!("the rows of a table cannot be understood: {what}; run the backup again"),
+            answer: None,
         }
     }
 

@@ -4,6 +4,7 @@ use super::connection::{Connection, literal};
 use super::copy::Row;
 use super::merge::{Plan, take};
 use super::shape::Shape;
+use super::tables::Column;
 use super::work::{Bundle, Feed, Open};
 use crate::platform::{Collection, ExportError, PlatformError, User};
 use std::collections::HashMap;
@@ -65,10 +66,29 @@ fn number(rows: &[Vec<Option<String>>], column: usize) -> f64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
-/// Reads what a table holds of large users, with `jobs` connections.
+/// Reads what a table holds of large users, with `jobs` connections; versions of events before the events.
 pub fn read<'a>(
     plan: &Plan<'_>,
     (table, collection): (&'static str, Collection),
+    early: &HashMap<&'a str, Arc<Open<'a>>>,
+    jobs: usize,
+    feed: &Feed<'_, 'a>,
+) -> Result<(), ExportError> {
+    let head = |column: &Column| column.name == "head_id";
+    if collection != Collection::Events || !plan.tables.columns(table).iter().any(head) {
+        return pass(plan, (table, collection), "", early, jobs, feed);
+    }
+    for which in [" AND head_id IS NOT NULL", " AND head_id IS NULL"] {
+        pass(plan, (table, collection), which, early, jobs, feed)?;
+    }
+    Ok(())
+}
+
+/// Reads the rows that meet a further condition.
+fn pass<'a>(
+    plan: &Plan<'_>,
+    (table, collection): (&'static str, Collection),
+    which: &str,
     early: &HashMap<&'a str, Arc<Open<'a>>>,
     jobs: usize,
     feed: &Feed<'_, 'a>,
@@ -79,13 +99,20 @@ pub fn read<'a>(
     let size = format!("SELECT pg_relation_size(to_regclass({}))", literal(table));
     let leader = plan.server.connect()?;
     let pages = number(&leader.rows(&size)?, 0) as u64 / PAGE;
-    drop(leader);
     let list: Vec<String> = ids.iter().map(|id| literal(id)).collect();
+    let any = format!(
+        "SELECT 1 FROM {table} WHERE user_id = ANY(ARRAY[{}]){which} LIMIT 1",
+        list.join(", ")
+    );
+    if !which.is_empty() && leader.rows(&any)?.is_empty() {
+        return Ok(());
+    }
+    drop(leader);
     let shape = Shape::new(collection, plan.tables.columns(table));
     // Of one alone it goes without saying whose a row is, a million times.
     let owner = if ids.len() == 1 { "NULL" } else { "user_id" };
     let query = format!(
-        "SELECT {} FROM {table} WHERE user_id = ANY(ARRAY[{}])",
+        "SELECT {} FROM {table} WHERE user_id = ANY(ARRAY[{}]){which}",
         plan.select(&shape, owner),
         list.join(", ")
     );

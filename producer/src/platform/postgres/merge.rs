@@ -82,12 +82,13 @@ impl Plan<'_> {
     }
 
     fn records(&self, table: &str, shape: &Shape) -> String {
-        // Parents before their children, for readers that take streams in order.
-        let path = self.tables.columns(table).iter().any(|c| c.name == "path");
-        let then = if table == "streams" && path {
-            ", path"
-        } else {
-            ""
+        let has = |name: &str| self.tables.columns(table).iter().any(|c| c.name == name);
+        let then = match table {
+            // Parents before their children, for readers that take streams in order.
+            "streams" if has("path") => ", path",
+            // Versions before what they are versions of: Pryv's own tool puts an attachment to the last event that lists it.
+            "events" if has("head_id") => ", head_id IS NULL",
+            _ => "",
         };
         format!(
             "SELECT {} FROM {table}{} ORDER BY user_id COLLATE \"C\"{then}",
@@ -296,6 +297,9 @@ pub fn take(
             Ok(false) => return bundle.present(shape.collection, row.get(1).unwrap_or_default()),
             Err(what) => return Err(plan.server.error(what).into()),
         }
+    }
+    if shape.collection == Collection::Events {
+        bundle.passes(shape.is_version(row));
     }
     let files = !plan.engines.files;
     let name = || format!("record {:?}", shape.id(row));

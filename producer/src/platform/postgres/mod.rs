@@ -7,6 +7,7 @@ mod files;
 mod folders;
 mod large;
 mod merge;
+mod rows;
 mod series;
 mod shape;
 mod shared;
@@ -15,6 +16,7 @@ mod stored;
 mod tables;
 mod tls;
 mod values;
+mod versions;
 mod work;
 pub mod write;
 
@@ -137,14 +139,10 @@ impl PostgresPlatform {
             names.push("platform_kv");
         }
         let tables = Tables::read(&connection, &names)?;
-        let rows = connection.rows("SELECT username, user_id FROM users_index ORDER BY ctid")?;
-        let users = rows.into_iter().map(|row| {
-            let mut texts = row.into_iter().map(Option::unwrap_or_default);
-            User {
-                username: texts.next().unwrap_or_default(),
-                user_id: texts.next().unwrap_or_default(),
-            }
-        });
+        let users = connection.pairs("SELECT username, user_id FROM users_index ORDER BY ctid")?;
+        let users = users
+            .into_iter()
+            .map(|(username, user_id)| User { user_id, username });
         let users = users.collect();
         // now() is when the transaction began: nothing later is seen as if it were earlier.
         let facts = connection.rows(&format!(
@@ -229,16 +227,7 @@ impl PostgresPlatform {
 
     /// The names that several users bore. What is kept under them and nobody's is a loss.
     fn bearers(&self, snapshot: &Snapshot, target: &dyn Target) -> Result<Bearers, ExportError> {
-        let pairs = |sql: &str| {
-            let rows = snapshot.connection.rows(sql)?.into_iter().map(|row| {
-                let mut texts = row.into_iter().map(Option::unwrap_or_default);
-                (
-                    texts.next().unwrap_or_default(),
-                    texts.next().unwrap_or_default(),
-                )
-            });
-            Ok::<Vec<_>, PlatformError>(rows.collect())
-        };
+        let pairs = |sql: &str| snapshot.connection.pairs(sql);
         let mut bearers = Bearers::new();
         for (name, id) in pairs(&series::shared())? {
             let by = bearers.entry(name.clone()).or_default();
@@ -335,6 +324,10 @@ impl PostgresPlatform {
 impl Platform for PostgresPlatform {
     fn users(&self) -> Result<Vec<User>, PlatformError> {
         self.with_snapshot(|snapshot| Ok(snapshot.users.clone()))
+    }
+
+    fn other_names(&self, user: &User) -> Result<Vec<String>, PlatformError> {
+        self.with_snapshot(|snapshot| shared::names_of(snapshot, &user.user_id))
     }
 
     fn instant(&self) -> Result<f64, PlatformError> {

@@ -2,7 +2,7 @@
 
 use super::copy::Row;
 use super::tables::Column;
-use super::values::{Kind, json_text, push, push_string};
+use super::values::{json_text, push, push_string};
 use crate::platform::Collection;
 
 /// How the rows of a table become records.
@@ -116,7 +116,7 @@ impl Shape {
             }
             // JSON's null is as good as none.
             let absent = |value: &[u8]| {
-                (member.column.kind == Kind::Json && value == b"\x01null")
+                (member.column.kind.is_json() && value == b"\x01null")
                     || (member.false_left_out && value == b"\0")
             };
             let value = row.get(at).filter(|value| !absent(value));
@@ -143,6 +143,12 @@ impl Shape {
         std::str::from_utf8(&out[start..])
             .map(|_| ())
             .map_err(|_| "its text is not UTF-8".to_owned())
+    }
+
+    /// Whether the row is a version of another event.
+    pub fn is_version(&self, row: &Row) -> bool {
+        let events = self.collection == Collection::Events;
+        events && self.head.is_some_and(|at| row.get(at).is_some())
     }
 
     /// The record's name, for messages.

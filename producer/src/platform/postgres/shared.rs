@@ -1,6 +1,7 @@
 //! What all users share: aliases, sessions and password resets.
 
 use super::Snapshot;
+use super::connection::literal;
 use super::copy::Row;
 use crate::platform::{ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index};
 
@@ -18,6 +19,19 @@ pub fn rows<const N: usize>(
         take(std::array::from_fn(|i| texts[i].as_ref()))?;
     }
     Ok(())
+}
+
+/// The other names of a user.
+pub fn names_of(snapshot: &Snapshot, user_id: &str) -> Result<Vec<String>, PlatformError> {
+    if !exists(snapshot, "alias_index")? {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT alias FROM alias_index WHERE user_id = {} ORDER BY 1",
+        literal(user_id)
+    );
+    let rows = snapshot.connection.rows(&sql)?;
+    Ok(rows.into_iter().flatten().flatten().collect())
 }
 
 /// Hands over the other names of the users in scope.

@@ -17,29 +17,74 @@ pub struct Column {
     pub kind: Kind,
     /// What to select.
     pub expression: String,
+    /// Its type as the server writes it.
+    pub of: String,
+    /// What it holds in a row for which no value is given.
+    pub unset: Unset,
+}
+
+/// What a column holds in a row for which no value is given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unset {
+    /// NULL.
+    Null,
+    /// The default that this expression gives.
+    Default(String),
+    /// Nothing: such a row is refused.
+    Refused,
+    /// What the server computes; no other value is wanted.
+    Generated,
+    /// The next number of a sequence.
+    Identity,
 }
 
 impl Tables {
     /// Looks the tables up; all of them must be there.
     pub fn read(connection: &Connection, names: &[&str]) -> Result<Self, PlatformError> {
         let list: Vec<String> = names.iter().map(|name| literal(name)).collect();
+        // A domain is what it is based on.
         let sql = format!(
-            "SELECT n.name, a.attname, t.typname FROM unnest(ARRAY[{}]) AS n(name) \
+            "WITH RECURSIVE bases AS (SELECT t.oid, t.oid AS base FROM pg_catalog.pg_type t \
+               UNION ALL SELECT b.oid, t.typbasetype FROM bases b JOIN pg_catalog.pg_type t ON t.oid = b.base WHERE t.typtype = 'd') \
+             SELECT n.name, a.attname, CASE WHEN base.typcategory <> 'A' THEN base.typname WHEN base.typelem IN ('json'::regtype, 'jsonb'::regtype) THEN 'json array' ELSE 'array' END, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attidentity <> '', \
+               coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)), a.attnotnull OR t.typnotnull \
+             FROM unnest(ARRAY[{}]) AS n(name) \
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = to_regclass(n.name)::oid AND a.attnum > 0 AND NOT a.attisdropped \
-             LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid ORDER BY n.name, a.attnum",
+             LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             LEFT JOIN bases ON bases.oid = a.atttypid \
+             LEFT JOIN pg_catalog.pg_type base ON base.oid = bases.base \
+             LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+             WHERE base.typtype IS DISTINCT FROM 'd' ORDER BY n.name, a.attnum",
             list.join(", ")
         );
         let mut tables: HashMap<String, Vec<Column>> = HashMap::new();
         let mut missing = Vec::new();
         for row in connection.rows(&sql)? {
             let mut texts = row.into_iter();
-            let table = texts.next().flatten().unwrap_or_default();
-            match (texts.next().flatten(), texts.next().flatten()) {
-                (Some(name), Some(of)) => {
-                    tables.entry(table).or_default().push(column(name, &of));
-                }
-                _ => missing.push(table),
-            }
+            let mut next = || texts.next().flatten();
+            let table = next().unwrap_or_default();
+            let (Some(name), Some(base), Some(of)) = (next(), next(), next()) else {
+                missing.push(table);
+                continue;
+            };
+            let mut is = || next().as_deref() == Some("t");
+            let (generated, identity) = (is(), is());
+            let default = next();
+            let unset = match default {
+                _ if generated => Unset::Generated,
+                _ if identity => Unset::Identity,
+                Some(expression) => Unset::Default(expression),
+                None if next().as_deref() == Some("t") => Unset::Refused,
+                None => Unset::Null,
+            };
+            let (kind, expression) = form(&name, &base);
+            tables.entry(table).or_default().push(Column {
+                name,
+                kind,
+                expression,
+                of,
+                unset,
+            });
         }
         if missing.is_empty() {
             return Ok(Self(tables));
@@ -50,9 +95,13 @@ impl Tables {
         )))
     }
 
-    /// All of it as text, the same for the same tables.
+    /// What reading them depends on, as text: the same for the same tables.
     pub fn described(&self) -> String {
-        let mut tables: Vec<_> = self.0.iter().collect();
+        let read = |column: &Column| (column.name.clone(), column.kind, column.expression.clone());
+        let tables = self.0.iter();
+        let mut tables: Vec<(&String, Vec<_>)> = tables
+            .map(|(name, columns)| (name, columns.iter().map(read).collect()))
+            .collect();
         tables.sort_by_key(|(name, _)| name.as_str());
         format!("{tables:?}")
     }
@@ -63,21 +112,20 @@ impl Tables {
     }
 }
 
-fn column(name: String, of: &str) -> Column {
-    let quoted = identifier(&name);
-    let (kind, expression) = match of {
+/// In which form a column comes, and what to select for that.
+fn form(name: &str, base: &str) -> (Kind, String) {
+    let quoted = identifier(name);
+    match base {
         "text" => (Kind::Text, quoted),
         "jsonb" => (Kind::Json, quoted),
         "float8" => (Kind::Double, quoted),
         "int4" => (Kind::Integer, quoted),
         "int8" => (Kind::Long, quoted),
         "bool" => (Kind::Bool, quoted),
-        // Whatever somebody added.
-        _ => (Kind::Json, format!("to_jsonb({quoted})")),
-    };
-    Column {
-        name,
-        kind,
-        expression,
+        "json" => (Kind::Json, format!("to_jsonb({quoted})")),
+        // Whatever somebody added or changed.
+        "array" => (Kind::Array, format!("to_jsonb({quoted})")),
+        "json array" => (Kind::JsonArray, format!("to_jsonb({quoted})")),
+        _ => (Kind::Other, format!("to_jsonb({quoted})")),
     }
 }

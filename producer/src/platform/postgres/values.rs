@@ -17,6 +17,22 @@ pub enum Kind {
     Long,
     /// `boolean`.
     Bool,
+    /// An array, in the form of `jsonb`.
+    Array,
+    /// An array of `json` or `jsonb`, in the form of `jsonb`.
+    JsonArray,
+    /// Any other type, in the form of `jsonb`.
+    Other,
+}
+
+impl Kind {
+    /// Whether it comes as `jsonb`.
+    pub fn is_json(self) -> bool {
+        matches!(
+            self,
+            Self::Json | Self::Array | Self::JsonArray | Self::Other
+        )
+    }
 }
 
 /// The text of a `jsonb` value.
@@ -31,12 +47,12 @@ pub fn json_text(bytes: &[u8]) -> Result<&[u8], String> {
 pub fn push(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     match kind {
         Kind::Text => push_string(bytes, out),
-        Kind::Json => out.extend_from_slice(json_text(bytes)?),
+        _ if kind.is_json() => out.extend_from_slice(json_text(bytes)?),
         Kind::Double => push_double(f64::from_be_bytes(fixed(bytes)?), out),
         Kind::Integer => push_integer(i64::from(i32::from_be_bytes(fixed(bytes)?)), out),
         Kind::Long => push_integer(i64::from_be_bytes(fixed(bytes)?), out),
-        Kind::Bool if fixed::<1>(bytes)? == [0] => out.extend_from_slice(b"false"),
-        Kind::Bool => out.extend_from_slice(b"true"),
+        _ if fixed::<1>(bytes)? == [0] => out.extend_from_slice(b"false"),
+        _ => out.extend_from_slice(b"true"),
     }
     Ok(())
 }

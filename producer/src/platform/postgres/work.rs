@@ -1,5 +1,6 @@
 //! What is on its way to the users' parts of the archive: made by readers, taken by workers.
 
+use super::versions::{Underway, Versions};
 use crate::platform::{Collection, ExportError, Keys, Loss, User, UserTarget, caught, lock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -21,6 +22,7 @@ pub struct Open<'a> {
     /// Where it goes.
     pub target: Box<dyn UserTarget + 'a>,
     complete: AtomicBool,
+    versions: Versions,
 }
 
 impl<'a> Open<'a> {
@@ -30,6 +32,7 @@ impl<'a> Open<'a> {
             user,
             target,
             complete: AtomicBool::new(false),
+            versions: Versions::default(),
         })
     }
 }
@@ -50,6 +53,10 @@ pub struct Task<'a> {
     pub open: Arc<Open<'a>>,
     /// In order.
     pub pieces: Vec<Piece>,
+    /// It has versions of events.
+    versions: Option<Underway>,
+    /// It has events that may have versions.
+    heads: bool,
 }
 
 /// A part of a task.
@@ -121,14 +128,28 @@ impl<'a> Queue<'a> {
     /// Takes tasks until no reader is left. After a failure they are only taken away, so that no reader waits.
     pub fn work(&self, run: impl Fn(&Open<'a>, Vec<Piece>) -> Result<(), ExportError>) {
         loop {
-            let Ok(Task { open, pieces }) = lock(&self.tasks).recv() else {
+            let Ok(task) = lock(&self.tasks).recv() else {
                 return;
             };
             if self.stopped.load(Ordering::SeqCst) {
                 continue;
             }
+            if task.heads {
+                task.open.versions.wait(task.versions.is_some());
+            }
+            let Task {
+                open,
+                pieces,
+                versions,
+                ..
+            } = task;
             let user = open.user;
-            if let Err(error) = caught(|| run(&open, pieces).and_then(|()| release(open))) {
+            let done = || {
+                run(&open, pieces)?;
+                drop(versions);
+                release(open)
+            };
+            if let Err(error) = caught(done) {
                 self.fail(error.of(user));
             }
         }
@@ -176,6 +197,9 @@ pub struct Bundle<'q, 'a> {
     bytes: usize,
     attachments: Vec<Attachment>,
     attachment_bytes: u64,
+    /// Whether there are versions of events among the records, and events.
+    versions: bool,
+    heads: bool,
 }
 
 impl<'q, 'a> Bundle<'q, 'a> {
@@ -188,7 +212,15 @@ impl<'q, 'a> Bundle<'q, 'a> {
             bytes: 0,
             attachments: Vec::new(),
             attachment_bytes: 0,
+            versions: false,
+            heads: false,
         }
+    }
+
+    /// The next record is an event, or a version of one.
+    pub fn passes(&mut self, version: bool) {
+        self.versions |= version;
+        self.heads |= !version;
     }
 
     /// Adds the record that `write` appends; when it cannot, that is a loss, and the answer is false.
@@ -238,11 +270,7 @@ impl<'q, 'a> Bundle<'q, 'a> {
             keys.push(key);
             self.bytes += keys.bytes() - before;
         }
-        if self.bytes >= BLOCK {
-            self.send()
-        } else {
-            Ok(())
-        }
+        self.send_much()
     }
 
     /// Adds a loss.
@@ -254,22 +282,14 @@ impl<'q, 'a> Bundle<'q, 'a> {
             path: None,
             what,
         }));
-        if self.bytes >= BLOCK {
-            self.send()
-        } else {
-            Ok(())
-        }
+        self.send_much()
     }
 
     /// Adds a whole file that was in the database.
     pub fn store(&mut self, attachment: Attachment, content: Vec<u8>) -> Result<(), ExportError> {
         self.bytes += content.len();
         self.pieces.push(Piece::Stored(attachment, content));
-        if self.bytes >= BLOCK {
-            self.send()
-        } else {
-            Ok(())
-        }
+        self.send_much()
     }
 
     /// Begins a file whose content is to be sent the returned way; what was collected goes before it.
@@ -288,11 +308,21 @@ impl<'q, 'a> Bundle<'q, 'a> {
             return Ok(());
         }
         self.attachment_bytes = 0;
-        let task = Task {
+        let files = Piece::Attachments(std::mem::take(&mut self.attachments));
+        self.feed.send(Task {
             open: self.open.clone(),
-            pieces: vec![Piece::Attachments(std::mem::take(&mut self.attachments))],
-        };
-        self.feed.send(task)
+            pieces: vec![files],
+            versions: None,
+            heads: false,
+        })
+    }
+
+    /// Passes on what there is, if it makes a task.
+    fn send_much(&mut self) -> Result<(), ExportError> {
+        match self.bytes {
+            BLOCK.. => self.send(),
+            _ => Ok(()),
+        }
     }
 
     /// Passes on what there is.
@@ -306,13 +336,16 @@ impl<'q, 'a> Bundle<'q, 'a> {
         if pieces.is_empty() {
             return Ok(());
         }
+        let versions = std::mem::take(&mut self.versions);
         self.feed.send(Task {
             open: self.open.clone(),
             pieces,
+            versions: versions.then(|| self.open.versions.begin()),
+            heads: std::mem::take(&mut self.heads),
         })
     }
 
-    /// Passes on the rest: the user is complete. `former` are the names that it has had.
+    /// Passes on the rest: the user is complete, which has had these names.
     pub fn end(mut self, former: Vec<String>) -> Result<(), ExportError> {
         self.pieces.push(Piece::Stores(former));
         self.open.complete.store(true, Ordering::SeqCst);

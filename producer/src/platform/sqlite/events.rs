@@ -27,18 +27,26 @@ const COLUMNS: [&str; 17] = [
     "modifiedBy",
 ];
 
-/// Hands over all events: live ones, tombstones and history.
+/// Hands over all events: live ones, tombstones and history. Versions come before what they are versions of, because Pryv's own tool
+/// puts an attachment to the last event that lists it.
 pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
-    reading.rows(file, Collection::Events, "events", &select(), &event)
+    for which in ["NOT NULL", "NULL"] {
+        let sql = select(&format!("WHERE headId IS {which}"));
+        reading.rows(file, Collection::Events, "events", &sql, &event)?;
+    }
+    Ok(())
 }
 
 /// Hands over the audit trail.
 pub fn export_audit(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
-    reading.rows(file, Collection::Audit, "events", &select(), &audit)
+    reading.rows(file, Collection::Audit, "events", &select(""), &audit)
 }
 
-fn select() -> String {
-    format!("SELECT {} FROM events ORDER BY rowid", COLUMNS.join(", "))
+fn select(which: &str) -> String {
+    format!(
+        "SELECT {} FROM events {which} ORDER BY rowid",
+        COLUMNS.join(", ")
+    )
 }
 
 fn event(row: &Row<'_>) -> Result<Vec<u8>, String> {

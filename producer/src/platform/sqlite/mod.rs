@@ -361,6 +361,10 @@ impl Platform for SqlitePlatform {
         Ok(users)
     }
 
+    fn other_names(&self, user: &User) -> Result<Vec<String>, PlatformError> {
+        shared::names_of(&self.users_dir, &user.user_id)
+    }
+
     fn instant(&self) -> Result<f64, PlatformError> {
         Ok(self.beginning()?.instant)
     }

@@ -1,7 +1,23 @@
 //! What all users share: aliases, sessions and password resets.
 
 use super::file::SqliteFile;
-use crate::platform::{ExportError, IndexSink, Scope, Shared, index};
+use crate::platform::{ExportError, IndexSink, PlatformError, Scope, Shared, index};
+use std::path::Path;
+
+/// The other names of a user, from the index of users.
+pub fn names_of(users_dir: &Path, user_id: &str) -> Result<Vec<String>, PlatformError> {
+    let file = &SqliteFile::open(&users_dir.join("user-index.db"))?;
+    if !file.has_table("alias4id")? {
+        return Ok(Vec::new());
+    }
+    let read = || -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT alias FROM alias4id WHERE userId = ? ORDER BY alias";
+        let mut statement = file.connection.prepare(sql)?;
+        let rows = statement.query_map([user_id], |row| row.get(0))?;
+        rows.collect()
+    };
+    read().map_err(|e| file.error(e))
+}
 
 /// Hands over the other names of the users in scope, from the index of users.
 pub fn aliases(

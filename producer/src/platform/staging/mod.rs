@@ -24,6 +24,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::User;
 use super::attachments::folder;
+use super::running;
 use super::write::{Obstacle, RestoreError, Room};
 
 /// The folder beside those of the users.
@@ -174,16 +175,27 @@ impl Staging {
                 true => (room.least, "at least"),
                 false => (room.likely, "about"),
             };
-            obstacles.push(Obstacle {
-                fatal,
-                what: format!(
-                    "{} has {:.1} MB left and {what} {:.1} MB are needed; make room",
-                    self.base.display(),
-                    megabytes(left),
-                    megabytes(much)
-                ),
+            let what = format!(
+                "{} has {:.1} MB left and {what} {:.1} MB are needed; make room",
+                self.base.display(),
+                megabytes(left),
+                megabytes(much)
+            );
+            obstacles.push(match fatal {
+                true => Obstacle::fatal(what),
+                false => Obstacle::note(what),
             });
         }
+        obstacles.extend(running::holders(&self.base).into_iter().map(|process| {
+            let who = format!("{} (process {})", process.program, process.id);
+            match process.is_core() {
+                true => Obstacle::core(format!("{who} has files of {} open", self.base.display())),
+                false => Obstacle::note(format!(
+                    "{who} has files of {} open: what it reads is being replaced",
+                    self.base.display()
+                )),
+            }
+        }));
         if self.begun.other() {
             obstacles.push(Obstacle::note(
                 "an earlier restore of another backup was stopped before the platform's own entries of its users were written: restore that one again to finish it",

@@ -1,8 +1,13 @@
 //! Which user an access is of, as the platform's own database keeps it (`access-index/<accessId>`).
 
+use std::{collections::HashMap, hash::BuildHasher};
+
 use serde_json::{Map, Value};
 
-use super::{Standing, Work};
+use super::{
+    Standing, Work,
+    keys::{KEYS, Stored},
+};
 use crate::{
     commands::restore::lines,
     platform::{Collection, json::Fields, pii::Pii, write::RestoreError},
@@ -16,32 +21,40 @@ pub enum Fate {
     Other,
     /// It is of a user that was restored, and has this value now.
     Owned(String),
-    /// It is of somebody else.
-    Foreign,
+    /// It does not tell who of those that were restored it is of; the accesses may.
+    Untold,
 }
 
 impl Work<'_> {
-    /// Entries name their users as the archived platform did; here they may be called otherwise, or be hashed.
+    /// Entries name their users as the archived platform did when the access was made; here they may be called otherwise, or be hashed.
     pub(super) fn about_access(&mut self, key: &str, value: &str) -> Fate {
-        if !key.starts_with(PREFIX) {
+        let Some(id) = key.strip_prefix(PREFIX) else {
             return Fate::Other;
-        }
+        };
         let Ok(Value::Object(entry)) = serde_json::from_str(value) else {
             return Fate::Other;
         };
         let names = ["username", "usernameToken"].map(|name| entry.get(name)?.as_str());
-        let standing = names
-            .iter()
-            .flatten()
-            .find_map(|name| self.standing.get(*name));
-        let Some(standing) = standing.cloned() else {
-            return match names {
-                [None, None] => Fate::Other,
-                _ => Fate::Foreign,
-            };
-        };
-        self.located.insert(standing.done.report.user_id.clone());
-        Fate::Owned(self.renamed(entry, value, &standing))
+        let gone = entry.get("userDeleted").is_some_and(|of| !of.is_null());
+        if gone || names == [None, None] {
+            return Fate::Other;
+        }
+        match names.iter().flatten().find_map(|name| self.owner(name)) {
+            Some(standing) => {
+                self.located.insert(self.number(id));
+                Fate::Owned(self.renamed(entry, value, &standing))
+            }
+            None => {
+                let hashed = names[1].is_some();
+                self.unlocated.insert(self.number(id), hashed);
+                Fate::Untold
+            }
+        }
+    }
+
+    /// What an access is remembered by: a platform has many.
+    fn number(&self, id: &str) -> u64 {
+        self.hasher.hash_one(id)
     }
 
     fn renamed(&self, mut entry: Map<String, Value>, value: &str, owner: &Standing<'_>) -> String {
@@ -62,28 +75,78 @@ impl Work<'_> {
         }
     }
 
-    /// Users about whose accesses the archive has no entry (Pryv's own tool backs none up): their accesses tell.
+    /// Accesses about which the archive has no entry (Pryv's own tool backs none up), or one that does not tell whose it is: the
+    /// accesses themselves tell.
     pub(super) fn locate_accesses(&mut self) -> Result<(), RestoreError> {
         let mut users: Vec<Standing<'_>> = self.standing.values().cloned().collect();
-        users.retain(|one| !self.located.contains(&one.done.report.user_id));
         users.sort_by(|a, b| a.done.report.user_id.cmp(&b.done.report.user_id));
         users.dedup_by(|a, b| a.done.report.user_id == b.done.report.user_id);
         let archive = self.archive;
+        let mut owners = HashMap::new();
         for user in users {
             let id = &user.done.source_id;
             for file in lines::files(archive, id, Collection::Accesses) {
                 lines::each(archive, file, &mut |lines| {
-                    lines::split(lines).try_for_each(|line| match self.entry_of(line, &user) {
-                        Some((key, value)) => self.put(key, value),
-                        None => Ok(()),
-                    })
+                    lines::split(lines).try_for_each(|line| self.locate(line, &user, &mut owners))
                 })?;
+            }
+        }
+        if !owners.is_empty() {
+            self.each(KEYS, &mut |work, line| work.give(line, &owners))?;
+        }
+        for hashed in std::mem::take(&mut self.unlocated).into_values() {
+            if hashed && self.all_stand {
+                let what = "they are about accesses that are gone, and whose those were is hashed with a key that this platform does not have \
+                    (platform.piiHmacKey)";
+                *self.lost.entry(what.to_owned()).or_default() += 1;
+            } else {
+                self.leave_out("of accesses that no user who was restored has");
             }
         }
         Ok(())
     }
 
-    /// The entry of an access that is there or was deleted; versions have none.
+    /// Writes the entry of an access of which the archive has none; where it has one, notes whose that is.
+    fn locate(
+        &mut self,
+        line: &[u8],
+        owner: &Standing<'_>,
+        owners: &mut HashMap<u64, String>,
+    ) -> Result<(), RestoreError> {
+        let Some((id, value)) = self.entry_of(line, owner) else {
+            return Ok(());
+        };
+        let number = self.number(&id);
+        if self.unlocated.remove(&number).is_some() {
+            owners.insert(number, owner.done.source_name.clone());
+            return Ok(());
+        }
+        if owners.contains_key(&number) || !self.located.insert(number) {
+            return Ok(());
+        }
+        self.put(format!("{PREFIX}{id}"), value)
+    }
+
+    /// Writes an entry of the archive whose owner its access has told.
+    fn give(&mut self, line: &[u8], owners: &HashMap<u64, String>) -> Result<(), RestoreError> {
+        let Ok(Stored { key, value }) = serde_json::from_slice(line) else {
+            return Ok(());
+        };
+        let owner = key
+            .strip_prefix(PREFIX)
+            .and_then(|id| owners.get(&self.number(id)))
+            .and_then(|name| self.standing.get(name))
+            .cloned();
+        match (owner, serde_json::from_str(&value)) {
+            (Some(owner), Ok(Value::Object(entry))) => {
+                let value = self.renamed(entry, &value, &owner);
+                self.put(key, value)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The id and the entry of an access that is there or was deleted; versions have none.
     fn entry_of(&self, line: &[u8], owner: &Standing<'_>) -> Option<(String, String)> {
         let access = Fields::parse(std::str::from_utf8(line).ok()?).ok()?;
         let get = |name: &str| access.get(name).filter(|raw| *raw != "null");
@@ -107,6 +170,6 @@ impl Work<'_> {
             value.push_str(deleted);
         }
         value.push('}');
-        Some((format!("{PREFIX}{id}"), value))
+        Some((id, value))
     }
 }

@@ -1,9 +1,14 @@
 //! Other names that lead to users.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde::Deserialize;
 
 use super::Work;
 use crate::platform::{Shared, write::RestoreError};
+
+/// The field of the unique values that aliases are.
+const FIELD: &str = "alias";
 
 impl Work<'_> {
     /// Aliases: as the archive lists them, and as the accesses of the users name them.
@@ -33,6 +38,7 @@ impl Work<'_> {
         });
         self.aliases.extend(of_accesses);
         let aliases = std::mem::take(&mut self.aliases);
+        self.name_after(&aliases);
         let Some(there) = self.shared.aliases()? else {
             for (alias, user_id) in aliases {
                 self.lose(
@@ -42,15 +48,16 @@ impl Work<'_> {
             }
             return Ok(());
         };
-        let mut lines = String::new();
+        let (mut lines, mut led) = (String::new(), Vec::new());
         for (alias, user_id) in &aliases {
             match there.get(alias) {
-                Some(owner) if owner == user_id => {}
+                Some(owner) if owner == user_id => led.push(alias),
                 Some(_) => self.lose(
                     user_id,
                     format!("the alias {alias:?} leads to another user of the platform"),
                 ),
                 None => {
+                    led.push(alias);
                     self.written += 1;
                     let line = serde_json::json!({"alias": alias, "userId": user_id});
                     lines.push_str(&format!("{line}\n"));
@@ -68,10 +75,61 @@ impl Work<'_> {
                 .collect();
             self.shared.remove_aliases(&former)?;
         }
+        if !self.how.skip_platform {
+            self.claim(&aliases, &led)?;
+        }
         self.aliases = aliases;
         if lines.is_empty() {
             return Ok(());
         }
         self.shared.short_lived(Shared::Aliases, lines.as_bytes())
+    }
+
+    /// Entries of the archive may call users by any name that they have or had.
+    fn name_after(&mut self, aliases: &BTreeSet<(String, String)>) {
+        let names: HashMap<&str, &str> = self
+            .standing
+            .values()
+            .map(|one| {
+                (
+                    one.done.report.user_id.as_str(),
+                    one.done.source_name.as_str(),
+                )
+            })
+            .collect();
+        for (alias, user_id) in aliases {
+            let Some(now) = names.get(user_id.as_str()) else {
+                continue;
+            };
+            let token = self.config.pii.username(alias);
+            for name in [Some(alias.clone()), token].into_iter().flatten() {
+                self.names.insert(name, (*now).to_owned());
+            }
+        }
+    }
+
+    /// That an alias is taken, and by whom, is an entry of the platform's own database; where those of the archive are hashed with another
+    /// key, or it has none, the aliases tell.
+    fn claim(
+        &mut self,
+        aliases: &BTreeSet<(String, String)>,
+        led: &[&String],
+    ) -> Result<(), RestoreError> {
+        if self.has(Shared::Index.stem()) && !self.hashed.contains(FIELD) {
+            return Ok(());
+        }
+        for (alias, _) in aliases.iter().filter(|(alias, _)| led.contains(&alias)) {
+            let Some(owner) = self.names.get(alias).and_then(|now| self.standing.get(now)) else {
+                continue;
+            };
+            let told = format!("{}/{FIELD}", owner.done.source_name);
+            if self.indexed.contains(&told) {
+                continue;
+            }
+            let (key, value) = self.entry(FIELD, true, alias, &owner.token);
+            self.told(FIELD);
+            self.put(key, value)?;
+        }
+        Ok(())
     }
 }

@@ -26,6 +26,7 @@ impl Work<'_> {
             Ok(())
         })?;
         let cores = self.shared.beginning(INFO)?;
+        self.cores = cores.len();
         let Some(core) = self.core(&cores) else {
             if !cores.is_empty() {
                 self.leave_out(

@@ -1,6 +1,6 @@
 //! Unique and indexed values of accounts, as this platform keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -9,8 +9,11 @@ use crate::{
     archive::read::Archive,
     commands::restore::conflicts::Chosen,
     config::Config,
-    platform::{pii::Pii, write::RestoreError},
+    platform::{Shared, pii::Pii, write::RestoreError},
 };
+
+/// The field of addresses, of which a user may have several.
+const EMAIL: &str = "email";
 
 /// An entry of the platform's own database.
 #[derive(Deserialize)]
@@ -84,7 +87,7 @@ pub fn unique_key(field: &str, value: &str, config: &Config) -> String {
 }
 
 /// Whether a name is what stands for one: usernames are shorter.
-fn is_token(name: &str) -> bool {
+pub fn is_token(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -107,6 +110,9 @@ impl Work<'_> {
                 fields.insert(entry.field.clone(), entry.is_unique);
             }
             let Some(standing) = work.standing.get(&owner).cloned() else {
+                if is_token(&owner) {
+                    work.hashed.insert(entry.field.clone());
+                }
                 if work.all_stand && is_token(&owner) {
                     *work.unknown.entry(entry.field).or_default() += 1;
                 } else {
@@ -136,22 +142,67 @@ impl Work<'_> {
     /// What no entry of the archive told.
     fn rebuild(&mut self, fields: &BTreeMap<String, bool>) -> Result<(), RestoreError> {
         let mut entries = Vec::new();
+        let pending = self.with_pending();
+        let listed = self.has(Shared::Index.stem());
         for (name, standing) in &self.standing {
             let done = standing.done;
             if *name != done.source_name {
                 continue;
             }
             for (field, unique) in fields {
-                let told = self.indexed.contains(&format!("{name}/{field}"));
-                let value = done.fields.get(field).filter(|_| !told);
-                if let Some(value) = value.filter(|value| !value.is_empty()) {
-                    entries.push(self.entry(field, *unique, value, &standing.token));
-                    if let Some(unknown) = self.unknown.get_mut(field) {
-                        *unknown = unknown.saturating_sub(1);
-                    }
+                let unread = !listed || self.hashed.contains(field);
+                // An address that nobody has proven yet is in the account only; a backup of ours has every entry.
+                let none = *unique && !unread && self.archive.plan.inventoried;
+                if none || self.indexed.contains(&format!("{name}/{field}")) {
+                    continue;
+                }
+                let mut values: Vec<&String> = done.fields.get(field).into_iter().collect();
+                if field == EMAIL && unread {
+                    values.extend(
+                        done.addresses.iter().filter_map(|(address, proven)| {
+                            (*proven || pending).then_some(address)
+                        }),
+                    );
+                    values.sort_unstable();
+                    values.dedup();
+                }
+                for value in values.into_iter().filter(|value| !value.is_empty()) {
+                    let (key, value) = self.entry(field, *unique, value, &standing.token);
+                    entries.push((field, key, value));
                 }
             }
         }
+        for (field, key, value) in entries {
+            self.told(field);
+            self.put(key, value)?;
+        }
+        Ok(())
+    }
+
+    /// Whether addresses that nobody has proven yet have entries too, as until version 2.0.0-rc.46 of Pryv.io: the archive then has
+    /// one for each address.
+    fn with_pending(&self) -> bool {
+        let users = self.standing.iter();
+        let users = users.filter(|(name, one)| **name == one.done.source_name);
+        let all = users.map(|(_, one)| {
+            let mut all: BTreeSet<&String> = one.done.addresses.iter().map(|(a, _)| a).collect();
+            all.extend(one.done.fields.get(EMAIL));
+            all.len() as u64
+        });
+        self.unknown
+            .get(EMAIL)
+            .is_some_and(|count| *count >= all.sum())
+    }
+
+    /// One of the entries is told otherwise whose owner has a token of another key.
+    pub(super) fn told(&mut self, field: &str) {
+        if let Some(unknown) = self.unknown.get_mut(field) {
+            *unknown = unknown.saturating_sub(1);
+        }
+    }
+
+    /// Those that nothing else told.
+    pub(super) fn lose_unknown(&mut self) {
         self.unknown.retain(|_, count| *count > 0);
         for (field, count) in &self.unknown {
             let what = format!(
@@ -159,12 +210,15 @@ impl Work<'_> {
             );
             self.lost.insert(what, *count);
         }
-        entries
-            .into_iter()
-            .try_for_each(|(key, value)| self.put(key, value))
     }
 
-    fn entry(&self, field: &str, unique: bool, value: &str, token: &str) -> (String, String) {
+    pub(super) fn entry(
+        &self,
+        field: &str,
+        unique: bool,
+        value: &str,
+        token: &str,
+    ) -> (String, String) {
         match unique {
             true => (unique_key(field, value, self.config), token.to_owned()),
             false => (format!("user-indexed/{field}/{token}"), value.to_owned()),

@@ -4,13 +4,15 @@ mod accesses;
 mod aliases;
 mod cores;
 mod index;
+mod keys;
+mod sessions;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::RandomState,
+};
 
-use serde::Deserialize;
-
-use self::accesses::Fate;
-pub use self::index::{Entry, stored_key, uncut, unique_key};
+pub use self::index::{Entry, is_token, stored_key, uncut, unique_key};
 use super::{lines, report::Report, user::Done};
 use crate::{
     archive::read::Archive,
@@ -27,10 +29,6 @@ const BATCH: usize = 500;
 const MANY: usize = 5000;
 /// Keys of unique values: field, value.
 const UNIQUE: &str = "user-unique/";
-/// Keys of what users have, which their own file of the archive tells.
-const OF_USERS: [&str; 2] = [UNIQUE, "user-indexed/"];
-/// Keys that say what this platform is, not what the archived one was.
-const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
 
 /// A user that now stands.
 #[derive(Clone)]
@@ -57,6 +55,8 @@ pub struct Told {
     pub outcome: Result<(), RestoreError>,
     /// What users did not get, by user id.
     pub losses: BTreeMap<String, Vec<String>>,
+    /// How many cores the platform has, as far as it tells.
+    pub cores: usize,
 }
 
 /// Writes what goes with the users that were restored.
@@ -71,6 +71,7 @@ pub fn restore(
     let mut told = Told {
         outcome: Ok(()),
         losses: BTreeMap::new(),
+        cores: 0,
     };
     let mut shared = match writer.shared() {
         Ok(Some(shared)) => shared,
@@ -92,12 +93,17 @@ pub fn restore(
         waiting: Vec::new(),
         former: HashSet::new(),
         unknown: BTreeMap::new(),
+        hashed: HashSet::new(),
         written: 0,
         left_out: BTreeMap::new(),
         lost: BTreeMap::new(),
         losses: BTreeMap::new(),
         indexed: HashSet::new(),
         located: HashSet::new(),
+        cores: 0,
+        unlocated: HashMap::new(),
+        hasher: RandomState::new(),
+        names: HashMap::new(),
         aliases: BTreeSet::new(),
     };
     for one in done.iter().filter(|one| one.stands()) {
@@ -109,6 +115,7 @@ pub fn restore(
     }
     told.outcome = work.run();
     told.losses = work.losses;
+    told.cores = work.cores;
     report.platform += work.written;
     report.platform_left_out = work.left_out;
     report.platform_lost = work.lost;
@@ -135,14 +142,22 @@ struct Work<'a> {
     former: HashSet<String>,
     /// Entries of the archive by field whose owner has a token of another key.
     unknown: BTreeMap<String, u64>,
+    /// The fields of such entries, of whomever they are.
+    hashed: HashSet<String>,
     written: u64,
     left_out: BTreeMap<String, u64>,
     lost: BTreeMap<String, u64>,
     losses: BTreeMap<String, Vec<String>>,
     /// Users and fields of which an entry was written.
     indexed: HashSet<String>,
-    /// Users of whose accesses an entry was written.
-    located: HashSet<String>,
+    /// Accesses of which an entry was written, and those of which the archive has one whose owner is not known (hashed, or not).
+    located: HashSet<u64>,
+    unlocated: HashMap<u64, bool>,
+    hasher: RandomState,
+    /// The present name, in the archive, of who had each of these or has it besides; of their tokens too.
+    names: HashMap<String, String>,
+    /// How many cores the platform has.
+    cores: usize,
     /// Other names that lead to a user, and the user's id.
     aliases: BTreeSet<(String, String)>,
 }
@@ -156,6 +171,7 @@ impl<'a> Work<'a> {
         }
         self.aliases()?;
         if platform {
+            self.lose_unknown();
             self.cores()?;
             self.keys()?;
             self.locate_accesses()?;
@@ -215,6 +231,16 @@ impl<'a> Work<'a> {
             self.standing.insert(name, Standing { done, token });
         }
         self.tokens.insert(token, &done.report.user_id);
+    }
+
+    /// The user who has this name, or that of this token, in the archive; a name that it gave up is still its own.
+    fn owner(&self, name: &str) -> Option<Standing<'a>> {
+        let now = self.standing.get(name);
+        let found = now.or_else(|| {
+            let now = self.names.get(name)?;
+            self.standing.get(now)
+        });
+        found.cloned()
     }
 
     fn lose(&mut self, user_id: &str, what: String) {
@@ -303,104 +329,5 @@ impl<'a> Work<'a> {
             false
         });
         Ok(entries)
-    }
-
-    /// Everything else. What the platform has already is its own, unless it is to be replaced.
-    fn keys(&mut self) -> Result<(), RestoreError> {
-        #[derive(Deserialize)]
-        struct Stored {
-            key: String,
-            value: String,
-        }
-        let mut all: Vec<Stored> = Vec::new();
-        self.each("platform/keys", &mut |work, line| {
-            let Ok(stored) = serde_json::from_slice::<Stored>(line) else {
-                work.leave_out("not an entry of a platform");
-                return Ok(());
-            };
-            if OF_THE_PLATFORM
-                .iter()
-                .any(|prefix| stored.key.starts_with(prefix))
-            {
-                work.leave_out("they tell what the archived platform was");
-                return Ok(());
-            }
-            if OF_USERS.iter().any(|prefix| stored.key.starts_with(prefix)) {
-                work.leave_out("entries of users where there are none");
-                return Ok(());
-            }
-            let value = match work.about_access(&stored.key, &stored.value) {
-                Fate::Owned(value) => return work.put(stored.key, value),
-                Fate::Foreign => {
-                    work.leave_out("of users that were not restored, or of another key");
-                    return Ok(());
-                }
-                Fate::Other if !work.how.everybody => {
-                    work.leave_out("of the whole platform, and one user was asked for");
-                    return Ok(());
-                }
-                Fate::Other => stored.value,
-            };
-            let stored = Stored { value, ..stored };
-            all.push(stored);
-            if all.len() >= BATCH {
-                work.keep_theirs(all.drain(..).map(|s| (s.key, s.value)).collect())?;
-            }
-            Ok(())
-        })?;
-        self.keep_theirs(all.into_iter().map(|s| (s.key, s.value)).collect())
-    }
-
-    fn keep_theirs(&mut self, entries: Vec<(String, String)>) -> Result<(), RestoreError> {
-        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
-        let there = self.shared.values(&keys)?;
-        for ((key, value), there) in entries.into_iter().zip(there) {
-            match there {
-                Some(same) if same == value => {}
-                Some(_) if !self.how.overwrite => {
-                    self.leave_out(
-                        "the platform has other entries there; --overwrite replaces them",
-                    );
-                }
-                _ => self.put(key, value)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Sessions and password resets of the users that were restored under their own names.
-    fn lines_of(&mut self, kind: Shared) -> Result<(), RestoreError> {
-        #[derive(Deserialize)]
-        struct Owned {
-            username: Option<String>,
-            data: Option<Named>,
-        }
-        #[derive(Deserialize)]
-        struct Named {
-            username: Option<String>,
-        }
-        let mut lines = Vec::new();
-        self.each(kind.stem(), &mut |work, line| {
-            let Ok(owned) = serde_json::from_slice::<Owned>(line) else {
-                work.leave_out("not a session or password reset");
-                return Ok(());
-            };
-            let name = owned.username.or(owned.data.and_then(|data| data.username));
-            let same_name = name
-                .and_then(|name| work.standing.get(&name))
-                .is_some_and(|one| one.done.source_name == one.done.report.username);
-            if same_name {
-                work.written += 1;
-                lines.extend_from_slice(line);
-                lines.push(b'\n');
-            } else {
-                work.leave_out("of users that were not restored, or not under this name");
-            }
-            Ok(())
-        })?;
-        if lines.is_empty() {
-            return Ok(());
-        }
-        self.shared.short_lived(kind, &lines)
     }
 }

@@ -16,6 +16,7 @@ pub struct CopyIn {
     sink: Pin<Box<CopyInSink<Cursor<Vec<u8>>>>>,
     runtime: Arc<Runtime>,
     address: String,
+    rows: u64,
 }
 
 impl CopyIn {
@@ -27,18 +28,22 @@ impl CopyIn {
             sink: Box::pin(sink),
             runtime,
             address,
+            rows: 0,
         })
     }
 
-    /// Sends rows.
+    /// Sends whole rows.
     pub fn send(&mut self, rows: Vec<u8>) -> Result<(), PlatformError> {
+        // No value has a newline that is not escaped.
+        self.rows += memchr::memchr_iter(b'\n', &rows).count() as u64;
         let sent = self.sink.send(Cursor::new(rows));
         wait(&self.runtime, &self.address, sent)
     }
 
-    /// Ends it; only now the server says whether it takes all.
-    pub fn finish(mut self) -> Result<u64, PlatformError> {
-        wait(&self.runtime, &self.address, self.sink.as_mut().finish())
+    /// Ends it; only now the server says whether it takes all. How many rows were sent, and how many it took.
+    pub fn finish(mut self) -> Result<(u64, u64), PlatformError> {
+        let taken = wait(&self.runtime, &self.address, self.sink.as_mut().finish())?;
+        Ok((self.rows, taken))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::platform::postgres::connection::literal;
 use crate::platform::write::RestoreError;
 
 /// What the server answers about a transaction that it has not had yet.
-const IN_THE_FUTURE: &str = "(22023)";
+const IN_THE_FUTURE: &str = "22023";
 
 /// What became of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +37,12 @@ impl PostgresWriter {
         let sql = format!("SELECT pg_xact_status({}::xid8), ''", literal(id));
         let asked = self.with(|connection| Ok(connection.rows(&sql)?));
         let rows = match asked {
-            Err(e) if e.to_string().contains(IN_THE_FUTURE) => return Ok(Fate::Unknown),
+            Err(RestoreError::Platform(e))
+                if e.answer()
+                    .is_some_and(|answer| answer.code == IN_THE_FUTURE) =>
+            {
+                return Ok(Fate::Unknown);
+            }
             other => other?,
         };
         let status = rows.into_iter().flatten().flatten().next();

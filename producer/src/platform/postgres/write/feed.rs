@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::copy_in::CopyIn;
-use super::user::conflict;
+use crate::platform::PlatformError;
 use crate::platform::postgres::connection::Connection;
 use crate::platform::write::RestoreError;
 
@@ -98,7 +98,20 @@ impl Table {
 }
 
 type Piece = (Table, Vec<u8>);
-type Ended = (Connection, Result<(), RestoreError>);
+type Ended = (Connection, Result<(), (Table, Refusal)>);
+
+/// Why rows of a table are not in.
+pub enum Refusal {
+    /// What the server, or the way to it, said.
+    Said(PlatformError),
+    /// It took so many of so many rows.
+    Short {
+        /// Rows that were sent.
+        sent: u64,
+        /// Rows that it took.
+        taken: u64,
+    },
+}
 
 /// Rows on their way, on a connection that is in a transaction.
 pub struct Feed {
@@ -168,28 +181,30 @@ fn send(
     connection: &Connection,
     targets: &[String],
     pieces: &Receiver<Piece>,
-) -> Result<(), RestoreError> {
+) -> Result<(), (Table, Refusal)> {
     let mut open: Option<(Table, CopyIn)> = None;
     for (table, rows) in pieces {
+        let said = |e| (table, Refusal::Said(e));
         let copy = match open.take() {
             Some((filled, copy)) if filled == table => copy,
             before => {
                 close(before)?;
-                CopyIn::begin(connection, &targets[table as usize])?
+                CopyIn::begin(connection, &targets[table as usize]).map_err(said)?
             }
         };
         let (_, copy) = open.insert((table, copy));
-        copy.send(rows)
-            .map_err(|e| conflict(e, table.collection()))?;
+        copy.send(rows).map_err(said)?;
     }
     close(open)
 }
 
-fn close(open: Option<(Table, CopyIn)>) -> Result<(), RestoreError> {
+fn close(open: Option<(Table, CopyIn)>) -> Result<(), (Table, Refusal)> {
     let Some((table, copy)) = open else {
         return Ok(());
     };
-    copy.finish()
-        .map_err(|e| conflict(e, table.collection()))
-        .map(drop)
+    match copy.finish() {
+        Ok((sent, taken)) if sent == taken => Ok(()),
+        Ok((sent, taken)) => Err((table, Refusal::Short { sent, taken })),
+        Err(e) => Err((table, Refusal::Said(e))),
+    }
 }

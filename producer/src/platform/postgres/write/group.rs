@@ -2,7 +2,8 @@
 
 use super::bulk::Bulk;
 use super::feed::{Feed, Refused, Table};
-use super::rows::{Lacking, Layout};
+use super::refused::told;
+use super::rows::Lacking;
 use super::user::{PostgresUser, table};
 use super::{Fate, PostgresWriter};
 use crate::platform::json::Fields;
@@ -22,7 +23,6 @@ pub struct PostgresGroup<'a> {
     connection: Option<Connection>,
     feed: Option<Feed>,
     bulk: Option<Bulk>,
-    layouts: Vec<(Collection, Layout)>,
     users: Vec<User>,
     /// What the platform keeps in files, of those users who have some.
     files: Vec<(String, SqliteUser)>,
@@ -48,7 +48,6 @@ impl<'a> PostgresGroup<'a> {
             connection: None,
             feed: None,
             bulk: None,
-            layouts: platform.layouts(),
             users: Vec::with_capacity(users.len()),
             files: Vec::new(),
         };
@@ -85,11 +84,8 @@ impl<'a> PostgresGroup<'a> {
     ) -> Result<Lacking, RestoreError> {
         let table = table(collection);
         self.rows(table)?;
-        let layout = self.layouts.iter().find(|(of, _)| *of == collection);
-        let lacking = match (layout, &mut self.feed) {
-            (Some((_, layout)), Some(feed)) => {
-                layout.write(user_id, fields, path, feed.rows(table))
-            }
+        let lacking = match (self.platform.layout(collection), &mut self.feed) {
+            (Some(layout), Some(feed)) => layout.write(user_id, fields, path, feed.rows(table)),
             _ => Lacking::default(),
         };
         self.pass(table)?;
@@ -118,6 +114,7 @@ impl<'a> PostgresGroup<'a> {
 
     fn target(&self, table: Table) -> String {
         let layout = self
+            .platform
             .layouts
             .iter()
             .find(|(collection, _)| self::table(*collection) == table);
@@ -149,7 +146,7 @@ impl<'a> PostgresGroup<'a> {
         };
         let (connection, outcome) = if all { feed.end()? } else { feed.stop()? };
         self.connection = Some(connection);
-        outcome
+        outcome.map_err(|(table, refusal)| told(table, refusal, &self.platform.tables))
     }
 
     /// A user is complete.

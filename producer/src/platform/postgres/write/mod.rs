@@ -3,9 +3,11 @@
 mod age;
 mod bulk;
 mod copy_in;
+mod demands;
 mod fate;
 mod feed;
 mod group;
+mod refused;
 mod rows;
 mod shared;
 mod user;
@@ -14,9 +16,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use self::age::Age;
+use self::demands::Demands;
 use self::fate::Fate;
 use self::group::PostgresGroup;
-use self::rows::Layout;
+use self::rows::{Layout, Layouts};
 use self::shared::PostgresShared;
 use super::connection::{Connection, Server, literal};
 use super::tables::Tables;
@@ -24,7 +27,7 @@ use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
 use crate::platform::staging::{Mark, Staging};
 use crate::platform::write::{
-    GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter,
+    Ask, GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter,
 };
 use crate::platform::{Collection, User, lock};
 
@@ -38,6 +41,10 @@ pub struct PostgresWriter {
     index: Index,
     pub(super) staging: Staging,
     pub(super) tables: Tables,
+    /// How records become rows.
+    layouts: Layouts,
+    /// What the tables have against them.
+    demands: Vec<Obstacle>,
     age: Age,
     /// What tells this server from another that was set up in its place; empty where that may not be asked.
     cluster: String,
@@ -56,9 +63,11 @@ impl PostgresWriter {
         index: Index,
         staging: impl FnOnce() -> Result<Staging, RestoreError>,
         from_sqlite: bool,
+        ask: &Ask<'_>,
     ) -> Result<Self, RestoreError> {
         let server = Server::new(config)?;
         let connection = server.connect()?;
+        let age = Age::read(&connection)?;
         let mut names = vec![
             "users_index",
             "event_streams",
@@ -77,12 +86,25 @@ impl PostgresWriter {
         if matches!(index, Index::Postgres) {
             names.push("platform_kv");
         }
+        if age.aliases {
+            names.push("alias_index");
+        }
+        let tables = Tables::read(&connection, &names)?;
+        let demands = Demands {
+            connection: &connection,
+            tables: &tables,
+            names: &names,
+            ask,
+        };
+        let (layouts, demands) = demands.look()?;
         let cluster = connection.rows("SELECT system_identifier::text FROM pg_control_system()");
         let cluster = cluster.unwrap_or_default().into_iter().flatten().flatten();
         Ok(Self {
             cluster: cluster.collect(),
-            tables: Tables::read(&connection, &names)?,
-            age: Age::read(&connection)?,
+            tables,
+            layouts,
+            demands,
+            age,
             staging: staging()?,
             server,
             engines,
@@ -131,13 +153,30 @@ impl PostgresWriter {
         tables
     }
 
-    /// All of these statements or none; once done they outlive a crash, whatever the server is set to.
-    fn durably(&self, statements: &[String]) -> Result<(), RestoreError> {
-        let sql = format!(
-            "BEGIN; SET LOCAL synchronous_commit = on; {}; COMMIT",
-            statements.join("; ")
-        );
-        self.with(|connection| Ok(connection.run(&sql)?))
+    /// All of these statements or none; once done they outlive a crash, whatever the server is set to. Each comes with the number of
+    /// rows that it is to put there, when it is one that does.
+    fn durably(&self, statements: &[(String, Option<u64>)]) -> Result<(), RestoreError> {
+        let sql: Vec<&str> = statements.iter().map(|(sql, _)| sql.as_str()).collect();
+        self.with(|connection| {
+            connection.run("BEGIN; SET LOCAL synchronous_commit = on")?;
+            let put = connection.counts(&sql.join("; "));
+            let put = put.and_then(|put| {
+                let mut all = statements.iter().zip(put);
+                match all.find(|((_, due), put)| due.is_some_and(|due| due != *put)) {
+                    None => connection.run("COMMIT"),
+                    Some(((sql, due), put)) => Err(connection.error(format!(
+                        "{put} of {} rows were taken by `{}`: a trigger or rule keeps the others out; disable it for the restore, and restore again",
+                        due.unwrap_or_default(),
+                        sql.split(" (").next().unwrap_or_default()
+                    ))),
+                }
+            });
+            if put.is_err() {
+                // A connection that is lost has rolled back.
+                let _ = connection.run("ROLLBACK");
+            }
+            Ok(put?)
+        })
     }
 
     /// Those that may become large, among them.
@@ -158,23 +197,10 @@ impl PostgresWriter {
         }
     }
 
-    /// How records become rows, where that depends on the age of the database.
-    pub(super) fn layouts(&self) -> Vec<(Collection, Layout)> {
-        let all = [
-            Collection::Streams,
-            Collection::Accesses,
-            Collection::Profile,
-            Collection::Webhooks,
-            Collection::Events,
-            Collection::Audit,
-        ];
-        let inside = all.into_iter().filter(|of| self.inside(*of));
-        inside
-            .map(|of| {
-                let columns = self.tables.columns(user::table(of).name());
-                (of, Layout::new(of, columns))
-            })
-            .collect()
+    /// How the records of a collection become rows.
+    pub(super) fn layout(&self, collection: Collection) -> Option<&Layout> {
+        let mut layouts = self.layouts.iter();
+        layouts.find(|(of, _)| *of == collection).map(|(_, l)| l)
     }
 
     /// What takes everything away that is there of some users.
@@ -207,16 +233,7 @@ impl PostgresWriter {
     }
 
     fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, RestoreError> {
-        self.with(|connection| {
-            let rows = connection.rows(sql)?.into_iter().map(|row| {
-                let mut texts = row.into_iter().map(Option::unwrap_or_default);
-                (
-                    texts.next().unwrap_or_default(),
-                    texts.next().unwrap_or_default(),
-                )
-            });
-            Ok(rows.collect())
-        })
+        self.with(|connection| Ok(connection.pairs(sql)?))
     }
 }
 
@@ -274,22 +291,27 @@ impl PlatformWriter for PostgresWriter {
     fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
         let mut obstacles = self.staging.obstacles(room)?;
         obstacles.extend(self.age.obstacles());
+        obstacles.extend(self.demands.iter().cloned());
         if self.engines.files {
             obstacles.push(Obstacle::note(
                 "attachments go into the database, and how much room its server has left cannot be seen from here",
             ));
         }
+        // A core's connections have no name of their own.
         let others = self.pairs(
-            "SELECT count(*)::text, '' FROM pg_stat_activity WHERE datname = current_database() \
-             AND usesysid IS NOT NULL AND application_name <> 'pryv-backup'",
+            "SELECT CASE WHEN usename = current_user AND application_name = '' THEN '' \
+               ELSE coalesce(nullif(application_name, ''), 'one without a name') || ' (user ' || coalesce(usename, '?') || ')' END, count(*)::text \
+             FROM pg_stat_activity WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \
+             AND application_name <> 'pryv-backup' GROUP BY 1 ORDER BY 1",
         )?;
-        if others.first().is_some_and(|(count, _)| count != "0") {
-            obstacles.push(Obstacle {
-                fatal: false,
-                what: "other connections are open to this database: if a Pryv.io core is running, stop it first, or restart it afterwards"
-                    .to_owned(),
-            });
-        }
+        obstacles.extend(others.into_iter().map(|(who, count)| match who.as_str() {
+            "" => Obstacle::core(format!(
+                "{count} connections to the database are those of a core, by their user and having no name"
+            )),
+            _ => Obstacle::note(format!(
+                "{count} other connections to the database are open: {who}; what they read is being replaced"
+            )),
+        }));
         Ok(obstacles)
     }
 

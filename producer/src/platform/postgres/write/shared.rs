@@ -58,10 +58,11 @@ impl SharedWriter for PostgresShared<'_> {
                     .iter()
                     .map(|(key, value)| format!("({}, {})", literal(key), literal(value)))
                     .collect();
-                self.0.durably(&[format!(
+                let sql = format!(
                     "INSERT INTO platform_kv (key, value) VALUES {} ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                     rows.join(", ")
-                )])
+                );
+                self.0.durably(&[(sql, Some(rows.len() as u64))])
             }
         }
     }
@@ -89,10 +90,8 @@ impl SharedWriter for PostgresShared<'_> {
             Index::Postgres if keys.is_empty() => Ok(()),
             Index::Postgres => {
                 let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
-                self.0.durably(&[format!(
-                    "DELETE FROM platform_kv WHERE key IN ({})",
-                    list.join(", ")
-                )])
+                let sql = format!("DELETE FROM platform_kv WHERE key IN ({})", list.join(", "));
+                self.0.durably(&[(sql, None)])
             }
         }
     }
@@ -111,10 +110,11 @@ impl SharedWriter for PostgresShared<'_> {
             return Ok(());
         }
         let list: Vec<String> = aliases.iter().map(|alias| literal(alias)).collect();
-        self.0.durably(&[format!(
+        let sql = format!(
             "DELETE FROM alias_index WHERE alias IN ({})",
             list.join(", ")
-        )])
+        );
+        self.0.durably(&[(sql, None)])
     }
 
     fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError> {
@@ -128,14 +128,14 @@ impl SharedWriter for PostgresShared<'_> {
             })?;
             let get = |name: &str| literal(&rows::string(fields.get(name).unwrap_or("null")));
             let until = || format!("to_timestamp({}::float8 / 1000)", get("expires"));
-            statements.push(match kind {
+            let sql = match kind {
                 Shared::Aliases => format!(
                     "INSERT INTO alias_index (alias, user_id) VALUES ({}, {}) ON CONFLICT (alias) DO NOTHING",
                     get("alias"),
                     get("userId")
                 ),
                 Shared::Sessions => format!(
-                    "INSERT INTO sessions (id, data, expires) VALUES ({}, {}::jsonb, {}) \
+                    "INSERT INTO sessions (id, data, expires) VALUES ({}, {}, {}) \
                      ON CONFLICT (id) DO UPDATE SET data = excluded.data, expires = excluded.expires",
                     get("id"),
                     literal(fields.get("data").unwrap_or("null")),
@@ -149,7 +149,9 @@ impl SharedWriter for PostgresShared<'_> {
                     until()
                 ),
                 Shared::Index | Shared::Keys => continue,
-            });
+            };
+            // An alias that somebody has meanwhile stays theirs.
+            statements.push((sql, (kind != Shared::Aliases).then_some(1)));
         }
         self.0.durably(&statements)
     }

@@ -14,7 +14,7 @@ use crate::platform::sqlite::write::{SqliteUser, rows as files};
 use crate::platform::texts::{Lost, storable};
 use crate::platform::tree::Tree;
 use crate::platform::write::{RestoreError, Unheld, UserWriter};
-use crate::platform::{Collection, PlatformError, User};
+use crate::platform::{Collection, User};
 
 /// Who set what nobody knows who set.
 const NOBODY: &str = "restore";
@@ -151,6 +151,9 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
 
     fn account(&mut self, line: &str) -> Result<(), RestoreError> {
         let account = parse(Collection::Account, line)?;
+        for key in files::further(&account, &files::ACCOUNT) {
+            self.lack(Collection::Account, format!("key {key:?}"));
+        }
         let from_sqlite = self.group.platform.from_sqlite;
         for (list, table) in [
             ("passwords", Table::Passwords),
@@ -162,6 +165,9 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
                 let mut lost = Lost::default();
                 let held = storable(item.get(), &mut lost);
                 let item = parse(Collection::Account, &held)?;
+                for key in files::further(&item, files::of_items(list)) {
+                    self.lack(Collection::Account, format!("key {key:?} of {list}"));
+                }
                 let text = |a: &str, b: &str| {
                     let raw = item.get(a).or_else(|| item.get(b));
                     raw.filter(|raw| *raw != "null").map(string)
@@ -260,42 +266,6 @@ fn text(text: &str, row: &mut Vec<u8>) {
         true => field(Some(&text.replace('\0', "")), row),
         false => field(Some(text), row),
     }
-}
-
-/// A row that is there twice, or that the server cannot take, is the archive's fault.
-pub(super) fn conflict(error: PlatformError, collection: &'static str) -> RestoreError {
-    let said = error.to_string();
-    // Classes 22, 23 and 54: data that is not valid, constraints, and limits of the server.
-    let code = said
-        .rsplit_once("; ")
-        .map_or(said.as_str(), |(said, _)| said);
-    let code = code
-        .trim_end_matches(')')
-        .rsplit('(')
-        .next()
-        .unwrap_or_default();
-    if code == "23505" && collection == "users_index" {
-        return RestoreError::Conflict {
-            what:
-                "the platform has a user of this name or id already; pass --overwrite to replace it"
-                    .to_owned(),
-        };
-    }
-    if code.len() == 5 && (code.starts_with("22") || code.starts_with("23")) {
-        return RestoreError::Record {
-            collection,
-            what: format!("a record is there twice, or is not what the platform takes ({said})"),
-        };
-    }
-    if code.starts_with("54") {
-        return RestoreError::Record {
-            collection,
-            what: format!(
-                "a record is larger than the platform takes, or a stream lies too deep ({said})"
-            ),
-        };
-    }
-    RestoreError::Platform(error)
 }
 
 impl UserWriter for PostgresUser<'_, '_> {

@@ -3,7 +3,6 @@
 mod iso;
 mod read_back;
 pub mod rows;
-mod running;
 mod store;
 mod user;
 
@@ -23,7 +22,10 @@ use crate::platform::write::{
     GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter, Unheld,
     UserWriter,
 };
-use crate::platform::{Collection, Platform, Shared, User, rqlite};
+use crate::platform::{Collection, Platform, Shared, User, rqlite, running};
+
+/// What all users share, beside the index of them.
+const SHARED: &str = "_shared/baseStorage.sqlite";
 
 /// A platform whose base engine is SQLite, as one that takes users.
 pub struct SqliteWriter {
@@ -59,10 +61,11 @@ impl SqliteWriter {
         let rows = || -> rusqlite::Result<()> {
             let change = index.unchecked_transaction()?;
             change.execute("DELETE FROM id4name WHERE userId = ?", [user_id])?;
-            change.execute(
+            let put = change.execute(
                 "INSERT OR REPLACE INTO id4name (username, userId) VALUES (?, ?)",
                 [username, user_id],
             )?;
+            taken(put)?;
             change.commit()
         };
         rows().map_err(|e| failed(&path, e))?;
@@ -71,12 +74,40 @@ impl SqliteWriter {
         journal.finish()
     }
 
+    /// Triggers of the files that all users share, which may keep rows out.
+    fn triggers(&self) -> Result<Option<Obstacle>, RestoreError> {
+        let mut all = Vec::new();
+        for name in ["user-index.db", SHARED] {
+            let path = self.users_dir.join(name);
+            if !path.exists() {
+                continue;
+            }
+            let file = SqliteFile::open(&path)?;
+            let read = || -> rusqlite::Result<Vec<String>> {
+                let sql = "SELECT 'trigger ' || name || ' of table ' || tbl_name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1";
+                let mut statement = file.connection.prepare(sql)?;
+                let rows = statement.query_map([], |row| row.get(0))?;
+                rows.collect()
+            };
+            all.extend(read().map_err(|e| file.error(e))?);
+        }
+        Ok(Obstacle::triggers(&all))
+    }
+
     fn open_index(&self) -> Result<(PathBuf, Connection), RestoreError> {
         open(self.users_dir.join("user-index.db"), schema::INDEX)
     }
 
     fn reader(&self) -> SqlitePlatform {
         SqlitePlatform::new(self.users_dir.clone(), None)
+    }
+}
+
+/// A row that a trigger has kept out is an error.
+fn taken(rows: usize) -> rusqlite::Result<()> {
+    match rows {
+        0 => Err(rusqlite::Error::StatementChangedRows(0)),
+        _ => Ok(()),
     }
 }
 
@@ -114,17 +145,15 @@ impl PlatformWriter for SqliteWriter {
 
     fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
         let mut obstacles = self.staging.obstacles(room)?;
-        if running::holds(&self.users_dir) {
-            obstacles.push(Obstacle::note(
-                "a process has files of this platform open: if it is a Pryv.io core, stop it first, or restart it afterwards",
-            ));
-        } else if std::fs::metadata(self.users_dir.join("user-index.db-wal"))
-            .is_ok_and(|file| file.len() > 0)
+        if running::holders(&self.users_dir).is_empty()
+            && std::fs::metadata(self.users_dir.join("user-index.db-wal"))
+                .is_ok_and(|file| file.len() > 0)
         {
             obstacles.push(Obstacle::note(
                 "the log of user-index.db is not empty: a Pryv.io core is running elsewhere on these files, or was not stopped in order; stop it first, or restart it afterwards",
             ));
         }
+        obstacles.extend(self.triggers()?);
         Ok(obstacles)
     }
 
@@ -306,10 +335,7 @@ impl SharedWriter for SqliteShared<'_> {
     fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError> {
         let (path, file) = match kind {
             Shared::Aliases => self.0.open_index()?,
-            _ => open(
-                self.0.users_dir.join("_shared/baseStorage.sqlite"),
-                schema::SHARED,
-            )?,
+            _ => open(self.0.users_dir.join(SHARED), schema::SHARED)?,
         };
         let (sql, names): (_, &[&str]) = match kind {
             Shared::Aliases => (
@@ -347,6 +373,14 @@ impl SharedWriter for SqliteShared<'_> {
             change
                 .prepare_cached(sql)
                 .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(row)))
+                // An alias that somebody has meanwhile stays theirs.
+                .and_then(|put| {
+                    if kind == Shared::Aliases {
+                        Ok(())
+                    } else {
+                        taken(put)
+                    }
+                })
                 .map_err(|e| failed(&path, e))?;
         }
         change.commit().map_err(|e| failed(&path, e))

@@ -84,6 +84,36 @@ pub fn list<'a>(fields: &Fields<'a>, name: &str) -> Result<Vec<&'a RawValue>, St
     }
 }
 
+/// The members of an account record, and of the items of its lists.
+pub const ACCOUNT: [&str; 4] = ["userId", "passwords", "storeKeyValues", "accountFields"];
+
+/// The members of the items of a list of an account record.
+pub fn of_items(list: &str) -> &'static [&'static str] {
+    match list {
+        "passwords" => &["time", "hash", "createdBy", "created_by", "user_id"],
+        "storeKeyValues" => &["storeId", "store_id", "key", "value", "user_id"],
+        _ => &[
+            "field",
+            "value",
+            "time",
+            "createdBy",
+            "created_by",
+            "user_id",
+        ],
+    }
+}
+
+/// The members with a value that are none of these.
+pub fn further<'a>(fields: &Fields<'a>, known: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+    let mut others = Vec::new();
+    for (key, value) in fields.iter() {
+        if value != "null" && !known.contains(&key) {
+            others.push(key);
+        }
+    }
+    others.into_iter()
+}
+
 /// The ids of the streams that an event is in, as JSON strings.
 ///
 /// # Errors
@@ -117,26 +147,32 @@ pub fn event<'a>(fields: &Fields<'a>) -> Result<(Vec<Value>, Vec<&'a str>), Stri
     });
     let unknown = fields
         .iter()
-        .filter(|(key, _)| *key != "id" && !EVENT_COLUMNS.contains(key))
+        .filter(|(key, value)| *value != "null" && *key != "id" && !EVENT_COLUMNS.contains(key))
         .map(|(key, _)| key);
     Ok((row.collect(), unknown.collect()))
 }
 
-/// An audit record as a row: stored as it is when it comes from this engine, translated when it comes from PostgreSQL, which
-/// names its columns otherwise and holds JSON as such.
-pub fn audit(fields: &Fields<'_>) -> Vec<Value> {
+/// An audit record as a row, and the keys for which there is no column: stored as it is when it comes from this engine, translated when
+/// it comes from PostgreSQL, which names its columns otherwise and holds JSON as such.
+pub fn audit<'a>(fields: &Fields<'a>) -> (Vec<Value>, Vec<&'a str>) {
+    const FOREIGN: [(&str, &str); 6] = [
+        ("headId", "head_id"),
+        ("streamIds", "stream_ids"),
+        ("endTime", "end_time"),
+        ("clientData", "client_data"),
+        ("createdBy", "created_by"),
+        ("modifiedBy", "modified_by"),
+    ];
     let foreign = fields.get("stream_ids").is_some() || fields.get("head_id").is_some();
-    let get = |name: &str| match name {
-        "headId" => fields.get(name).or_else(|| fields.get("head_id")),
-        "streamIds" => fields.get(name).or_else(|| fields.get("stream_ids")),
-        "endTime" => fields.get(name).or_else(|| fields.get("end_time")),
-        "clientData" => fields.get(name).or_else(|| fields.get("client_data")),
-        "createdBy" => fields.get(name).or_else(|| fields.get("created_by")),
-        "modifiedBy" => fields.get(name).or_else(|| fields.get("modified_by")),
-        _ => fields.get(name),
+    let get = |name: &str| {
+        let other = FOREIGN.iter().find(|(own, _)| *own == name);
+        let of = |(_, other): &(&str, &str)| fields.get(other);
+        fields.get(name).or_else(|| other.and_then(of))
     };
     let row = EVENT_COLUMNS.iter().map(|name| match *name {
         "content" | "clientData" | "attachments" if foreign => document(get(name)),
+        // The default of its column.
+        "trashed" if get(name).is_none() => Value::Integer(0),
         "trashed" => match scalar(get(name)) {
             #[allow(clippy::cast_possible_truncation)]
             Value::Real(number) => Value::Integer(number as i64),
@@ -144,7 +180,15 @@ pub fn audit(fields: &Fields<'_>) -> Vec<Value> {
         },
         name => scalar(get(name)),
     });
-    row.collect()
+    let known = |key: &str| {
+        key == "user_id"
+            || EVENT_COLUMNS.contains(&key)
+            || FOREIGN.iter().any(|(_, other)| *other == key)
+    };
+    let unknown = fields
+        .iter()
+        .filter(|(key, value)| *value != "null" && !known(key));
+    (row.collect(), unknown.map(|(key, _)| key).collect())
 }
 
 /// Nanoseconds of the time of a point, exactly: milliseconds, whose decimal point is moved six places, or an ISO time, as

@@ -154,7 +154,10 @@ impl SqliteUser {
                     .insert(&insert_event(), row, "events", || id(&fields, "id"))
             }
             Collection::Audit => {
-                let row = rows::audit(&fields);
+                let (row, unknown) = rows::audit(&fields);
+                for key in unknown {
+                    self.lack(collection, format!("key {key:?}"));
+                }
                 self.own("audit")?
                     .insert(&insert_event(), row, "audit", || id(&fields, "eventid"))
             }
@@ -164,6 +167,9 @@ impl SqliteUser {
     }
 
     fn account(&mut self, fields: &Fields<'_>) -> Result<(), RestoreError> {
+        for key in rows::further(fields, &rows::ACCOUNT) {
+            self.lack(Collection::Account, format!("key {key:?}"));
+        }
         let from_sqlite = self.from_sqlite;
         let who = |raw: Option<&str>| match scalar(raw) {
             Value::Text(who) => Value::Text(who),
@@ -187,6 +193,9 @@ impl SqliteUser {
             for item in rows::list(fields, list).map_err(malformed)? {
                 let item = Fields::parse(item.get())
                     .map_err(|what| malformed(format!("{list}: {what}")))?;
+                for key in rows::further(&item, rows::of_items(list)) {
+                    self.lack(Collection::Account, format!("key {key:?} of {list}"));
+                }
                 let either = |a: &str, b: &str| item.get(a).or_else(|| item.get(b));
                 let by = who(either("createdBy", "created_by"));
                 let row = match list {

@@ -1,0 +1,79 @@
+//! Entries of the platform's own database that are of no account: invitations, mail templates, whose an access is, …
+
+use serde::Deserialize;
+
+use super::{BATCH, UNIQUE, Work, accesses::Fate};
+use crate::platform::{Shared, write::RestoreError};
+
+/// The entries of the archive that are of no account.
+pub const KEYS: &str = Shared::Keys.stem();
+/// Keys of what users have, which their own file of the archive tells.
+const OF_USERS: [&str; 2] = [UNIQUE, "user-indexed/"];
+/// Keys that say what this platform is, not what the archived one was.
+const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
+
+/// An entry of the platform's own database that is of no account.
+#[derive(Deserialize)]
+pub struct Stored {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Work<'_> {
+    /// Everything else. What the platform has already is its own, unless it is to be replaced.
+    pub(super) fn keys(&mut self) -> Result<(), RestoreError> {
+        let mut all: Vec<Stored> = Vec::new();
+        self.each(KEYS, &mut |work, line| {
+            let Ok(stored) = serde_json::from_slice::<Stored>(line) else {
+                work.leave_out("not an entry of a platform");
+                return Ok(());
+            };
+            if OF_THE_PLATFORM
+                .iter()
+                .any(|prefix| stored.key.starts_with(prefix))
+            {
+                work.leave_out("they tell what the archived platform was");
+                return Ok(());
+            }
+            if OF_USERS.iter().any(|prefix| stored.key.starts_with(prefix)) {
+                work.leave_out("entries of users where there are none");
+                return Ok(());
+            }
+            let value = match work.about_access(&stored.key, &stored.value) {
+                Fate::Owned(value) => return work.put(stored.key, value),
+                Fate::Untold => return Ok(()),
+                Fate::Other if !work.how.everybody => {
+                    work.leave_out("of the whole platform, and one user was asked for");
+                    return Ok(());
+                }
+                Fate::Other => stored.value,
+            };
+            let stored = Stored { value, ..stored };
+            all.push(stored);
+            if all.len() >= BATCH {
+                work.keep_theirs(all.drain(..).map(|s| (s.key, s.value)).collect())?;
+            }
+            Ok(())
+        })?;
+        self.keep_theirs(all.into_iter().map(|s| (s.key, s.value)).collect())
+    }
+
+    fn keep_theirs(&mut self, entries: Vec<(String, String)>) -> Result<(), RestoreError> {
+        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+        let there = self.shared.values(&keys)?;
+        for ((key, value), there) in entries.into_iter().zip(there) {
+            match there {
+                Some(same) if same == value => {}
+                Some(_) if !self.how.overwrite => {
+                    self.leave_out(
+                        "the platform has other entries there; --overwrite replaces them",
+                    );
+                }
+                _ => self.put(key, value)?,
+            }
+        }
+        Ok(())
+    }
+}

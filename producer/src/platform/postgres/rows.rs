@@ -1,0 +1,58 @@
+//! What the server answers to a statement: few rows, how many it concerned, or why it was not carried out.
+
+use super::connection::{Connection, wait};
+use crate::platform::{Answer, PlatformError};
+use tokio_postgres::SimpleQueryMessage;
+
+impl Connection {
+    fn messages(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, PlatformError> {
+        let (runtime, address) = self.place();
+        wait(&runtime, &address, self.client().simple_query(sql))
+    }
+
+    /// The rows of a query that gives few, as text.
+    pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, PlatformError> {
+        let rows = self.messages(sql)?.into_iter();
+        let rows = rows.filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|i| row.get(i).map(str::to_owned))
+                    .collect(),
+            ),
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// The same of a query that gives two columns; NULL is nothing.
+    pub fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, PlatformError> {
+        let rows = self.rows(sql)?.into_iter().map(|row| {
+            let mut texts = row.into_iter().map(Option::unwrap_or_default);
+            let mut next = || texts.next().unwrap_or_default();
+            (next(), next())
+        });
+        Ok(rows.collect())
+    }
+
+    /// Runs statements, and tells how many rows each of them concerned.
+    pub fn counts(&self, sql: &str) -> Result<Vec<u64>, PlatformError> {
+        let counts = self.messages(sql)?.into_iter();
+        let counts = counts.filter_map(|message| match message {
+            SimpleQueryMessage::CommandComplete(count) => Some(count),
+            _ => None,
+        });
+        Ok(counts.collect())
+    }
+}
+
+/// What the server answered, when it did.
+pub fn answer(source: &tokio_postgres::Error) -> Option<Box<Answer>> {
+    let answer = source.as_db_error()?;
+    Some(Box::new(Answer {
+        code: answer.code().code().to_owned(),
+        table: answer.table().map(str::to_owned),
+        column: answer.column().map(str::to_owned),
+        constraint: answer.constraint().map(str::to_owned),
+        context: answer.where_().map(str::to_owned),
+    }))
+}
