@@ -6,6 +6,7 @@ demo=.build/demo
 rm -rf "$demo"
 mkdir -p "$demo"
 tool=target/release/pryv-backup
+export PRYV_BACKUP_STATE_DIR="$demo/state"
 
 echo "== a key pair for whoever may read the backups"
 "$tool" keygen --output "$demo/key.pem"

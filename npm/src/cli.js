@@ -63,7 +63,7 @@ async function work (options, env, script) {
     at: options.at,
     expectId: options.expectId,
     ...trustOf(options, env),
-    secretGiven: given.privateKey !== undefined || given.passphrase !== undefined,
+    secretGiven: [options.privateKey, options.passphrase, options.passphraseFile, env.PRYV_BACKUP_PASSPHRASE].some((one) => one !== undefined),
     unlock: async (envelope) => {
       const { key, chosen } = await open(envelope);
       if (key.note !== undefined) notes.add(key.note);

@@ -163,14 +163,24 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The archive id of the newest run of a chain that the states in `folder` remember; none when they know nothing of that chain.
+/// Whether a run may be the newest of its chain, as far as the states in `folder` remember that chain.
 ///
 /// # Errors
 /// A sentence, when what they remember cannot be read.
-pub fn newest(folder: &Path, base: &str) -> Result<Option<String>, String> {
-    let path = folder.join(base).join(STATE);
-    let state = State::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(state.map(|state| state.header.archive_id))
+pub fn may_be_newest(folder: &Path, base: &str, id: &str) -> Result<bool, String> {
+    let mut remembered = None;
+    // A run that died may have been committed or not.
+    for name in [STATE, NEW] {
+        let path = folder.join(base).join(name);
+        match State::open(&path) {
+            Ok(None) => {}
+            Ok(Some(state)) if state.header.archive_id == id => return Ok(true),
+            Ok(Some(_)) => remembered = Some(()),
+            Err(_) if name == NEW => {}
+            Err(e) => return Err(format!("{}: {e}", path.display())),
+        }
+    }
+    Ok(remembered.is_none())
 }
 
 /// Where states are unless somebody says otherwise.

@@ -18,14 +18,13 @@ mod user_manifest;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use decryptor_wasm::{
     DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey, RandomSource,
     chain::Link,
     manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
-    signature::{Signer, Statement},
 };
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -33,7 +32,7 @@ use zeroize::Zeroizing;
 pub use chain::{Chain, Host, Proof, UNNAMED};
 pub use companions::{page_sha256, script_sha256};
 pub use index::{IndexDone, IndexWriter};
-pub use sign::{Content, Stamp};
+pub use sign::{Content, Finished, Signing, Stamp};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
 pub use user::{UserDone, UserWriter};
@@ -45,7 +44,7 @@ use self::{
     records::Place,
 };
 use super::sums::{Line, Sorter};
-use crate::{platform::User, progress::Tally, state::host::HostKey};
+use crate::{platform::User, progress::Tally};
 
 /// The storage version that Pryv's own tool writes into its manifests.
 const CORE_VERSION: &str = "1.9.3";
@@ -77,15 +76,6 @@ pub struct Options {
     pub sparse: bool,
     /// Who signs it.
     pub signing: Signing,
-}
-
-/// Who signs a run, and which platform it is of.
-#[derive(Clone)]
-pub struct Signing {
-    /// The key.
-    pub key: Arc<HostKey>,
-    /// See [`HostKey::source`].
-    pub source: String,
 }
 
 /// Why an archive could not be written.
@@ -195,20 +185,6 @@ pub struct Summary {
     pub companions: Vec<Companion>,
     /// The number of all losses, those of the users too.
     pub loss_count: u64,
-}
-
-/// An archive that stands.
-pub struct Finished {
-    /// SHA-256 of `manifest.json` as stored.
-    pub id: String,
-    /// The data key, as long as the run lasts: with it the run can read again what it wrote.
-    pub key: Option<DataKey>,
-    /// Bytes of all its files.
-    pub bytes: u64,
-    /// Who signed it.
-    pub signer: Signer,
-    /// What was signed.
-    pub statement: Statement,
 }
 
 impl ArchiveWriter {

@@ -1,18 +1,44 @@
 //! The end of an archive: its manifest, the signature of that, and the sums of all files.
 
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 
 use decryptor_wasm::{
-    Error, ErrorKind,
+    DataKey, Error, ErrorKind,
     chain::Link,
-    signature::{FilesDigest, SIGNATURE, Statement},
+    signature::{FilesDigest, SIGNATURE, Signer, Statement},
 };
 use serde::Serialize;
 
-use super::{ArchiveError, ArchiveWriter, Finished, Staged, file::FileWriter, lock};
-use crate::archive::sums::{self, Line, SUMS, Sorter};
+use super::{ArchiveError, ArchiveWriter, Staged, file::FileWriter, lock};
+use crate::{
+    archive::sums::{self, Line, SUMS, Sorter},
+    state::host::HostKey,
+};
 
 const MANIFEST: &str = "manifest.json";
+
+/// Who signs a run, and which platform it is of.
+#[derive(Clone)]
+pub struct Signing {
+    /// The key.
+    pub key: Arc<HostKey>,
+    /// See [`HostKey::source`].
+    pub source: String,
+}
+
+/// An archive that stands.
+pub struct Finished {
+    /// SHA-256 of `manifest.json` as stored.
+    pub id: String,
+    /// The data key, as long as the run lasts: with it the run can read again what it wrote.
+    pub key: Option<DataKey>,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// Who signed it.
+    pub signer: Signer,
+    /// What was signed.
+    pub statement: Statement,
+}
 
 /// What every manifest says of how it was made, and its signature states too.
 #[derive(Debug, Clone, Serialize)]

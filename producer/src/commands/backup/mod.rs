@@ -4,6 +4,7 @@ mod changes;
 mod collect;
 mod incremental;
 mod sealing;
+mod users;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,22 +18,21 @@ use decryptor_wasm::{
     manifest::{Companion, Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 
-use self::collect::{Collector, Losses};
-use super::{
-    configuration,
-    signing::{self, Home},
-    verify,
+use self::{
+    collect::{Collector, Losses},
+    users::{chosen, left_out, names, only},
 };
+use super::{configuration, signing::Home, verify};
 use crate::note;
 use crate::{
     archive::{
         ArchiveError, ArchiveWriter, Finished, IndexDone, Options, Sealing, Summary, UserDone,
     },
     cli::{BackupArgs, PlatformArg},
-    config::{Config, Engine},
+    config::Config,
     failure::Failure,
     interrupt,
-    platform::{self, ExportError, Only, Platform, PlatformMode, Scope, Shared, User},
+    platform::{self, ExportError, Platform, PlatformMode, Scope, Shared, User},
     progress::{self, Goal, Manner},
     report::{PlatformCounts, Report},
 };
@@ -129,7 +129,7 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
     let platform = platform::open(&config, mode)?;
     // Before the platform's instant is fixed, because somebody may be asked, and take their time.
     let sealing = sealing::sealing(args)?;
-    let home = home(args, output)?;
+    let home = sealing::home(args, output)?;
     let users = chosen(platform.users()?, args.user.as_deref(), &config)?;
     let (users, nameless): (Vec<User>, Vec<User>) = users
         .into_iter()
@@ -319,95 +319,11 @@ impl Prepared<'_> {
     }
 }
 
-/// What signs the run.
-fn home(args: &BackupArgs, output: &Path) -> Result<Home, Failure> {
-    let state = &args.restoring.expect.trust.state;
-    if args.dry_run {
-        if let Ok(folder) = state.folder() {
-            signing::refuse_inside(&folder, output)?;
-        }
-        return Home::none();
-    }
-    let home = Home::open(state, &args.sign, output)?;
-    if !args.quiet && !args.incremental {
-        home.warn(&args.sign);
-    }
-    Ok(home)
-}
-
-/// A user for whom there can be no folder.
-fn left_out(user: &User) -> Loss {
-    Loss {
-        what: format!(
-            "user {:?} was left out: its id {:?} cannot be the name of a folder",
-            user.username, user.user_id
-        ),
-        user_id: Some(user.user_id.clone()),
-        collection: None,
-        path: None,
-    }
-}
-
 /// A panic that came this far.
 fn defect() -> Failure {
     Failure::failed(
         "a defect of pryv-backup ended the backup (what it is stands above), which was not made; please report it",
     )
-}
-
-fn chosen(users: Vec<User>, wanted: Option<&str>, config: &Config) -> Result<Vec<User>, Failure> {
-    let Some(wanted) = wanted else {
-        if users.is_empty() {
-            return Err(Failure::failed(match config.base_engine {
-                Engine::Postgresql => format!(
-                    "no users in PostgreSQL at {}; is storages.engines.postgresql.database right?",
-                    config.postgres.address()
-                ),
-                _ => format!(
-                    "no users in {}; is storages.engines.sqlite.path right?",
-                    config.users_dir.display()
-                ),
-            }));
-        }
-        return Ok(users);
-    };
-    let found: Vec<User> = users
-        .into_iter()
-        .filter(|u| u.user_id == wanted || u.username == wanted)
-        .collect();
-    if found.is_empty() {
-        return Err(Failure::usage(format!(
-            "no user {wanted:?} on this platform (neither a user id nor a username)"
-        )));
-    }
-    Ok(found)
-}
-
-/// The names of the only user of the backup, and what stands for them in the platform's own database.
-fn names(
-    config: &Config,
-    mode: PlatformMode,
-    platform: &dyn Platform,
-    user: &User,
-) -> Result<Vec<String>, Failure> {
-    let mut names = platform.other_names(user)?;
-    names.push(user.username.clone());
-    let tokens: Option<Vec<String>> = names.iter().map(|name| config.pii.username(name)).collect();
-    match tokens {
-        Some(tokens) => {
-            names.extend(tokens);
-            Ok(names)
-        }
-        None if mode == PlatformMode::None => Ok(names),
-        None => Err(Failure::failed(
-            "platform.piiMode is hashed, and platform.piiHmacKey is not set: without it the entries of one user cannot be \
-             told from the others; set it, or pass --platform none",
-        )),
-    }
-}
-
-fn only<'a>((names, user): (&'a [String], &'a User)) -> Only<'a> {
-    Only { user, names }
 }
 
 fn manner(args: &BackupArgs) -> Manner {

@@ -1,13 +1,18 @@
-//! How a backup is locked.
+//! How a backup is locked, and who signs it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use decryptor_wasm::Kdf;
 
 use crate::{
     archive::Sealing,
     cli::{BackupArgs, KdfArg},
-    commands::{passphrases::New, public_key, secrets::VARIABLE},
+    commands::{
+        passphrases::New,
+        public_key,
+        secrets::VARIABLE,
+        signing::{self, Home},
+    },
     failure::Failure,
 };
 
@@ -44,4 +49,20 @@ pub fn sealing(args: &BackupArgs) -> Result<Sealing, Failure> {
         )),
         None => Ok(Sealing::None),
     }
+}
+
+/// What signs the run.
+pub fn home(args: &BackupArgs, output: &Path) -> Result<Home, Failure> {
+    let state = &args.restoring.expect.trust.state;
+    if args.dry_run {
+        if let Ok(folder) = state.folder() {
+            signing::refuse_inside(&folder, output)?;
+        }
+        return Home::none();
+    }
+    let home = Home::open(state, &args.sign, output)?;
+    if !args.quiet && !args.incremental {
+        home.warn(&args.sign);
+    }
+    Ok(home)
 }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Error, FileEntry, UserEntry, chain::caution, layout::PathKind, plan::PlannedFile,
+    Error, FileEntry, UserEntry,
+    chain::{caution, is_companion},
+    plan::PlannedFile,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
@@ -26,6 +28,7 @@ use crate::{
     failure::Failure,
     interrupt,
     progress::{self, Goal, Manner, Tally},
+    report::printable,
 };
 
 #[derive(Serialize)]
@@ -62,7 +65,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         return Err(Failure::usage(format!("nothing was made: {caution}")));
     }
     source.settle()?;
-    if warn(&source) != 0 {
+    if warn(&source) != 0 || !companions_hold(&source) {
         return Err(damaged("the backup is damaged, as named above"));
     }
     let sealing = match sealing::asked_for(args)? {
@@ -123,6 +126,21 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         answer!("{}", done.verified.summary());
     }
     Ok(code)
+}
+
+/// Whether the decryptors and documents are those that the archive lists; they are not copied, but whoever changed them may have changed more.
+fn companions_hold(source: &Archive) -> bool {
+    let companions = source.files().iter();
+    let companions = companions.filter(|file| is_companion(&file.path));
+    let wrong = companions.filter_map(|file| {
+        let read = source.stream(file, false, false, &mut |_| Ok(()));
+        Some((file, read.err()?))
+    });
+    let named = wrong.map(|(file, error)| {
+        let named = error.within(&file.path);
+        note!("{}", printable(&format!("damaged: {named}")));
+    });
+    named.count() == 0
 }
 
 fn damaged(what: &str) -> Failure {
@@ -202,9 +220,7 @@ fn fill(
                 }
                 None => {
                     // The companions of the new archive are its own.
-                    let ours = |file: &&PlannedFile| {
-                        !matches!(PathKind::of(&file.path), PathKind::Companion)
-                    };
+                    let ours = |file: &&PlannedFile| !is_companion(&file.path);
                     for file in files.iter().filter(ours) {
                         let copy = copied(file)?;
                         lock(&shared).push(copy);

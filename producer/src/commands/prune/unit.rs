@@ -181,8 +181,7 @@ impl Judge<'_> {
         };
         let statement = signed.statement;
         if let Some(state) = &self.state
-            && let Some(newest) = state::newest(state, &statement.base)?
-            && newest != statement.id
+            && !state::may_be_newest(state, &statement.base, &statement.id)?
         {
             return Err("it does not end in the run that this host made last".to_owned());
         }

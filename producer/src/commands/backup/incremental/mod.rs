@@ -1,6 +1,7 @@
 //! A run of a chain: the first is full, the others bring what has changed, and stand beside it.
 
 mod fits;
+mod own;
 
 use std::{
     collections::HashSet,
@@ -9,7 +10,6 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Error,
     chain::{ChainKey, IndexRun, Link, number},
     manifest::Companion,
 };
@@ -22,12 +22,12 @@ use super::{
     defect, explain, jobs,
 };
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, Chain, Finished, Host, Proof, SystemRandom},
+    archive::{ArchiveError, ArchiveWriter, Chain, Finished, SystemRandom},
     failure::Failure,
     interrupt, note,
     platform::{ExportError, Mark, PlatformMode, Shared},
     report::{ChainReport, Report},
-    state::{Header, Memory, Newest, Place, State, StateWriter},
+    state::{Header, Memory, Place, State, StateWriter},
 };
 use decryptor_wasm::RandomSource;
 
@@ -55,7 +55,7 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let (chain, leftover) = Chain::open(prepared.output)?;
     prepared.say_leftover(leftover);
     fits::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
-    let proof = prove(prepared, &chain)?;
+    let proof = own::prove(prepared, &chain)?;
     let mut run = Run {
         prepared,
         memory: Memory::new(&state_dir),
@@ -112,69 +112,7 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     })
 }
 
-/// Holds the chain against what this host, or whom the operator expects, has signed.
-fn prove(prepared: &Prepared<'_>, chain: &Chain) -> Result<Proof, Failure> {
-    if chain.newest().is_none() {
-        return Ok(Proof::default());
-    }
-    let expected = prepared.args.restoring.expect.trust.signers()?;
-    Ok(chain.prove(&Host {
-        signer: prepared.home.key.signer(),
-        expected: &expected,
-        source: &prepared.source,
-    })?)
-}
-
 impl Run<'_> {
-    /// What is to be said when the newest run that this host remembers is not there.
-    fn rolled_back(&self) -> Result<Option<String>, Failure> {
-        let output = self.prepared.output;
-        let remembered = self.memory.of(output).map_err(|e| self.unkept(&e))?;
-        let Some(Newest {
-            archive_id, run, ..
-        }) = remembered
-        else {
-            return Ok(None);
-        };
-        let mut runs = self.chain.runs.iter();
-        if runs.any(|known| known.archive_id == archive_id) {
-            return Ok(None);
-        }
-        let what = match self.chain.runs.iter().find(|known| known.run == run) {
-            Some(_) => "is another one",
-            None => "is gone",
-        };
-        Ok(Some(format!(
-            "run {run} (archive {archive_id}), which this host made last in {}, {what}: an older copy was put there, or somebody removed it",
-            output.display()
-        )))
-    }
-
-    /// Why a full run is needed after one that somebody else signed.
-    fn foreign(&self, run: u32) -> Result<String, Failure> {
-        let signer = self.prepared.home.key.signer();
-        if self.place.knows(self.base(""), signer.as_str()) {
-            return Err(Error::damaged(format!(
-                "run {run} in {} is signed by another key than the runs that this host made there: somebody put it in; nothing was added to this chain: use another copy of it, or begin a new one",
-                self.prepared.output.display()
-            ))
-            .into());
-        }
-        Ok(format!(
-            "run {run} is signed by another key than that of this host, which has made no run of this chain with it"
-        ))
-    }
-
-    /// So that the next run notices when this one is gone.
-    fn remember(&self, finished: &Finished) {
-        let (base, run) = (&finished.statement.base, finished.statement.run);
-        let output = self.prepared.output;
-        if let Err(error) = self.memory.put(output, base, &finished.id, run) {
-            let folder = self.place.folder().display();
-            note!("warning: {folder}: {error}; the next run cannot tell whether this one is gone");
-        }
-    }
-
     /// What this host remembers of the newest run; otherwise why a full run is needed.
     fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
         fits::refuse_narrower(self.prepared, &self.chain)?;

@@ -1,0 +1,83 @@
+//! Which users go into a backup.
+
+use decryptor_wasm::manifest::Loss;
+
+use crate::{
+    config::{Config, Engine},
+    failure::Failure,
+    platform::{Only, Platform, PlatformMode, User},
+};
+
+/// A user for whom there can be no folder.
+pub fn left_out(user: &User) -> Loss {
+    Loss {
+        what: format!(
+            "user {:?} was left out: its id {:?} cannot be the name of a folder",
+            user.username, user.user_id
+        ),
+        user_id: Some(user.user_id.clone()),
+        collection: None,
+        path: None,
+    }
+}
+
+/// All users, or the one that is wanted.
+pub fn chosen(
+    users: Vec<User>,
+    wanted: Option<&str>,
+    config: &Config,
+) -> Result<Vec<User>, Failure> {
+    let Some(wanted) = wanted else {
+        if users.is_empty() {
+            return Err(Failure::failed(match config.base_engine {
+                Engine::Postgresql => format!(
+                    "no users in PostgreSQL at {}; is storages.engines.postgresql.database right?",
+                    config.postgres.address()
+                ),
+                _ => format!(
+                    "no users in {}; is storages.engines.sqlite.path right?",
+                    config.users_dir.display()
+                ),
+            }));
+        }
+        return Ok(users);
+    };
+    let found: Vec<User> = users
+        .into_iter()
+        .filter(|u| u.user_id == wanted || u.username == wanted)
+        .collect();
+    if found.is_empty() {
+        return Err(Failure::usage(format!(
+            "no user {wanted:?} on this platform (neither a user id nor a username)"
+        )));
+    }
+    Ok(found)
+}
+
+/// The names of the only user of the backup, and what stands for them in the platform's own database.
+pub fn names(
+    config: &Config,
+    mode: PlatformMode,
+    platform: &dyn Platform,
+    user: &User,
+) -> Result<Vec<String>, Failure> {
+    let mut names = platform.other_names(user)?;
+    names.push(user.username.clone());
+    let tokens: Option<Vec<String>> = names.iter().map(|name| config.pii.username(name)).collect();
+    match tokens {
+        Some(tokens) => {
+            names.extend(tokens);
+            Ok(names)
+        }
+        None if mode == PlatformMode::None => Ok(names),
+        None => Err(Failure::failed(
+            "platform.piiMode is hashed, and platform.piiHmacKey is not set: without it the entries of one user cannot be \
+             told from the others; set it, or pass --platform none",
+        )),
+    }
+}
+
+/// What of the platform's own database is that user's.
+pub fn only<'a>((names, user): (&'a [String], &'a User)) -> Only<'a> {
+    Only { user, names }
+}
