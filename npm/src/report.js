@@ -30,7 +30,7 @@ export function printGuarantees (archive) {
   }
   if (archive.caution !== '') warn(`warning: ${archive.caution}`);
   if (archive.inventoried) {
-    if (!archive.encrypted) say('Not encrypted: damage is found, but whoever changed a file could change the inventory too.');
+    if (!archive.encrypted && !isPinned(archive)) say('Not encrypted: damage is found, but whoever changed a file could change the inventory too.');
     return;
   }
   warn('This archive has no inventory (Pryv\'s own tool writes none). What cannot be checked:');
@@ -85,12 +85,20 @@ export function printFindings (findings) {
 }
 
 /**
+ * Whether somebody who is expected signed it.
+ * @param {Archive} archive
+ */
+function isPinned ({ findings }) {
+  return findings.some(({ code }) => code === 'pinned-signer');
+}
+
+/**
  * What may be claimed of an archive in which no damage was found.
  * @param {Archive} archive
  */
 function verdictOf (archive) {
   if (!archive.inventoried) return 'no damage found, as far as it can be checked without an inventory';
-  return archive.encrypted ? 'all good (origin not proven: an archive can be made without the private key)' : 'all good';
+  return archive.encrypted && !isPinned(archive) ? 'all good (origin not proven: an archive can be made without the private key)' : 'all good';
 }
 
 /**

@@ -80,7 +80,7 @@ export async function openPage ({ pickers = false, url = pathToFileURL(page).hre
  * @param {import('playwright-core').Page} tab
  * @param {{ folder?: string, packed?: string, privateKey?: string, keyText?: string, passphrase?: string, expectId?: string, signer?: string,
  *   confirm?: boolean, at?: string }} what `confirm`: that a backup is not encrypted, which is done unless it is false
- * @returns {Promise<{ kind: string, message: string }|undefined>} the error
+ * @returns {Promise<{ kind: string, message: string }|undefined>} the error; of a backup that is not encrypted, why it has to be confirmed
  */
 export async function open (tab, { folder, packed, privateKey, keyText, passphrase, expectId, signer, confirm = true, at }) {
   if (folder !== undefined) await tab.setInputFiles('[data-input=folder]', folder);
@@ -112,7 +112,8 @@ export async function open (tab, { folder, packed, privateKey, keyText, passphra
   const submit = tab.locator('.key-card button[type=submit]');
   if (await submit.count() === 0) return { kind: 'key', message: 'the page asks for a private key' };
   await submit.click();
-  await tab.waitForSelector('[data-verdict], .notice.error');
+  await tab.waitForSelector('[data-verdict], .notice.error, [name=cleartext][aria-invalid=true]');
+  if (await tab.locator('[name=cleartext][aria-invalid=true]').count() > 0) return { kind: 'damaged', message: await tab.innerText('[data-cleartext]') };
   return errorOf(tab);
 }
 

@@ -65,10 +65,10 @@ describe('the evidence report says what the check has shown', () => {
     const { tab, close } = await openPage();
     await open(tab, { folder: damaged, privateKey: draft.privateKey });
     assert.equal(await verdict(tab), 'bad');
-    assert.deepEqual(await proofs(tab), { blocks: 'failed', structure: 'failed', complete: 'failed' });
+    assert.deepEqual(await proofs(tab), { blocks: 'failed', structure: 'failed', complete: 'failed', signature: 'passed' });
     const report = await evidenceOf(tab, scratch);
     assert.equal(report.verification.exitCode, 4);
-    assert.deepEqual(report.verification.checked.map((/** @type {any} */ one) => one.result), ['failed', 'failed', 'failed']);
+    assert.deepEqual(report.verification.checked.map((/** @type {any} */ one) => one.result), ['failed', 'failed', 'failed', 'passed']);
     await tab.click('text="Evidence report"');
     assert.doesNotMatch(await tab.innerText('main'), /Every sealed block is authentic|No file is missing/);
     await close();
@@ -78,7 +78,7 @@ describe('the evidence report says what the check has shown', () => {
     const { tab, close } = await openPage();
     await open(tab, { folder: lacking, privateKey: draft.privateKey });
     assert.equal(await verdict(tab), 'bad');
-    assert.deepEqual(await proofs(tab), { blocks: 'passed', structure: 'passed', complete: 'failed' });
+    assert.deepEqual(await proofs(tab), { blocks: 'passed', structure: 'passed', complete: 'failed', signature: 'passed' });
     await close();
   });
 
@@ -87,7 +87,7 @@ describe('the evidence report says what the check has shown', () => {
     await slowFiles(tab);
     await open(tab, { folder: draft.folder, privateKey: draft.privateKey });
     await tab.click('text="Evidence report"');
-    assert.deepEqual(await proofs(tab), { blocks: 'open', structure: 'open', complete: 'open' });
+    assert.deepEqual(await proofs(tab), { blocks: 'open', structure: 'open', complete: 'open', signature: 'passed' });
     assert.equal(await tab.locator('.report button.primary').isDisabled(), true);
     assert.equal(await tab.locator('[data-report=json]').isDisabled(), true);
     assert.equal(await tab.locator('.report progress').count(), 1);
@@ -109,7 +109,7 @@ describe('the evidence report says what the check has shown', () => {
       /** @type {HTMLElement} */ (document.querySelector('.verdict .task button')).click();
     });
     assert.equal(await verdict(tab), 'stopped');
-    assert.deepEqual(await proofs(tab), { blocks: 'open', structure: 'open', complete: 'open' });
+    assert.deepEqual(await proofs(tab), { blocks: 'open', structure: 'open', complete: 'open', signature: 'passed' });
     assert.doesNotMatch(await tab.innerText('.verdict'), /interrupted/);
     await tab.click('text="Prüfbericht"');
     const file = join(scratch, 'stopped.json');
@@ -130,7 +130,7 @@ describe('the evidence report says what the check has shown', () => {
     assert.equal(scope, 'user');
     assert.equal(verification.verdict, 'bad');
     assert.equal(verification.exitCode, 4);
-    assert.equal(findings.length, 1);
+    assert.deepEqual(findings.map((/** @type {any} */ one) => one.severity), ['error', 'note'], 'what is damaged, and who signed');
     assert.deepEqual(verification.wholeArchive, { verdict: 'bad', errors: 1 });
     await close();
   });

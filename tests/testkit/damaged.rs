@@ -141,7 +141,7 @@ pub fn cases() -> Vec<Case> {
         case("missing-envelope", "without it nothing opens")
             .damaged(
                 |m| drop(m.files.remove("encryption.json")),
-                &["encryption.json is missing"],
+                &["this backup is not encrypted, though you gave a key"],
             )
             .nothing(),
         case("damaged-envelope", "without it nothing opens")

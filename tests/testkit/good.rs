@@ -1,6 +1,7 @@
 //! Archives that open.
 
 use decryptor_wasm::Kdf;
+use pryv_backup_tests::sign;
 use serde_json::json;
 
 use crate::{
@@ -103,7 +104,10 @@ pub fn cases() -> Vec<Case> {
             },
             ..base.clone()
         })
-        .damaged(|made| made.files.retain(|path, _| !path.starts_with("users/")), &[])
+        .damaged(|made| {
+            made.files.retain(|path, _| !path.starts_with("users/"));
+            made.sign(sign::host(), |_| {});
+        }, &[])
         .exit(0)
         .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
         Case::good("pryv-hybrid", "an archive of Pryv's own tool opens, with what it cannot promise", &Draft::pryv())

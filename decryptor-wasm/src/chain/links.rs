@@ -206,7 +206,13 @@ impl Links {
         let statement = self.statements.get(&run).filter(|s| !s.full)?;
         let parent = statement.parent.as_ref()?;
         let found = self.ids.iter().find(|(_, id)| id == parent);
-        found.map(|(place, _)| *place).filter(|place| *place < run)
+        let place = found.map(|(place, _)| *place).or_else(|| {
+            // One that is listed and not there: `require` says so.
+            let mut listed = self.index.runs.iter();
+            let at = listed.position(|listed| listed.archive_id == *parent)?;
+            u32::try_from(at + 1).ok()
+        });
+        place.filter(|place| *place < run)
     }
 
     fn find(&mut self, run: u32, code: &'static str, path: String, message: String) {

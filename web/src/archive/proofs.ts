@@ -24,7 +24,7 @@ export function proofsOf (app: App, user?: UserInfo): Proof[] {
     ...(opened.info.encrypted ? [{ name: 'blocks' as const, result: unread }] : []),
     { name: 'structure', result: unread },
     ...(opened.info.inventoried ? [{ name: 'complete' as const, result: result(errors.length > 0) }] : []),
-    // Without it the archive would not have opened; that the files are those that were signed is seen then.
+    // Without it the archive would not have opened; the list of its files was held against it then.
     ...(opened.info.signature === null ? [] : [{ name: 'signature' as const, result: errors.some(({ code }) => code === 'signature') ? 'failed' as const : 'passed' as const }]),
     // The archive would not have opened otherwise.
     ...(signedBy(opened.info) === 'expected' ? [{ name: 'signer' as const, result: 'passed' as const }] : []),

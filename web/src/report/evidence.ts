@@ -9,7 +9,7 @@ const CHECKED: Record<Proof['name'], string> = {
   blocks: 'authenticity of every sealed block',
   structure: 'structure of compressed files and records',
   complete: 'that no file is missing or added, and size, identity (salt of a sealed file, SHA-256 of any other) and number of records of every file against the inventory',
-  signature: 'that its signature holds, and that its files are those that were signed',
+  signature: 'that its signature holds, and that the list of its files is the one that was signed',
   signer: 'that it was signed by the expected signer',
   id: 'that it is the expected archive, by its id',
 };

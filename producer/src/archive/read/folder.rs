@@ -54,9 +54,13 @@ impl Folder {
         if kind.is_ok() {
             let failed = |e: io::Error| unreadable("increments", &e);
             for entry in fs::read_dir(increments).map_err(failed)? {
-                let name = entry.map_err(failed)?.file_name();
-                let path = format!("increments/{}/", name.to_string_lossy());
-                runs.extend(run_of(&path).map(|(run, _)| run));
+                let entry = entry.map_err(failed)?;
+                let path = format!("increments/{}/", entry.file_name().to_string_lossy());
+                let run = run_of(&path).map(|(run, _)| run);
+                if run.is_some() && entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                    return Err(not_a_file(&entry.path(), true));
+                }
+                runs.extend(run);
             }
         }
         runs.sort_unstable();

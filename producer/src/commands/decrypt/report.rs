@@ -37,7 +37,7 @@ pub fn guarantees(archive: &Archive) {
         warn(&format!("warning: {caution}"));
     }
     if archive.plan.inventoried {
-        if !archive.encrypted() {
+        if !archive.encrypted() && !pinned(archive) {
             say(
                 "Not encrypted: damage is found, but whoever changed a file could change the inventory too.",
             );
@@ -161,9 +161,17 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
 pub fn verdict(archive: &Archive) -> &'static str {
     match (archive.plan.inventoried, archive.encrypted()) {
         (false, _) => "no damage found, as far as it can be checked without an inventory",
-        (true, true) => {
+        (true, true) if !pinned(archive) => {
             "all good (origin not proven: an archive can be made without the private key)"
         }
-        (true, false) => "all good",
+        (true, _) => "all good",
     }
+}
+
+/// Whether somebody who is expected signed it.
+fn pinned(archive: &Archive) -> bool {
+    let findings = &archive.plan.findings;
+    findings
+        .iter()
+        .any(|finding| finding.code == "pinned-signer")
 }
