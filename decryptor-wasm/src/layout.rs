@@ -17,7 +17,7 @@ pub enum PathKind {
     Chain,
     /// Instructions and decryptors that travel in the clear.
     Companion,
-    /// JSON lines that belong to no user: `platform/…`, `register/…`.
+    /// JSON lines that belong to no user: `platform/…`, `register/…`, and to none that is there any more: `removed-users/…`.
     SharedRecords,
     /// A user's `user-manifest.json`.
     UserManifest {
@@ -36,6 +36,15 @@ pub enum PathKind {
     },
     /// Nothing of the format: a reader never looks there.
     Stray,
+}
+
+/// The folder of what is kept of users who are no more. It is none of `users/`: a reader that restores users would make them
+/// anew, without a name.
+pub const REMOVED_USERS: &str = "removed-users";
+
+/// The audit trail of a user who is no more: its file without extension, which names its collection in a chain.
+pub fn kept_audit(user_id: &str) -> String {
+    format!("{REMOVED_USERS}/{user_id}/audit/audit-0001")
 }
 
 /// Names at the root that are never sealed.
@@ -69,6 +78,11 @@ impl PathKind {
             [CHAIN] => PathKind::Chain,
             [name] if COMPANIONS.contains(name) => PathKind::Companion,
             ["platform", name] if SHARED.iter().any(|kind| is_records(name, kind)) => {
+                PathKind::SharedRecords
+            }
+            [REMOVED_USERS, _, "audit", name]
+                if name.starts_with("audit-") && stem(name).is_some() =>
+            {
                 PathKind::SharedRecords
             }
             ["register", name] if is_records(name, "servers") => PathKind::SharedRecords,
@@ -228,6 +242,11 @@ mod tests {
             PathKind::of("platform/platform.jsonl"),
             PathKind::SharedRecords
         );
+        assert_eq!(
+            PathKind::of(&(kept_audit("u") + ".jsonl.gz")),
+            PathKind::SharedRecords
+        );
+        assert_eq!(PathKind::of("removed-users/u/audit/notes"), PathKind::Stray);
         assert_eq!(PathKind::of("notes.txt"), PathKind::Stray);
         assert_eq!(PathKind::of("chain.json"), PathKind::Chain);
         assert_eq!(

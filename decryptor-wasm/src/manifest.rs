@@ -1,5 +1,7 @@
 //! `manifest.json` and `user-manifest.json`: what an archive says of itself, and the inventory that makes it tamper-evident.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +16,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct Manifest {
     /// Always [`FORMAT_VERSION`].
     pub format_version: u32,
-    /// Version of the storage component that Pryv's own tool writes here; ours repeats the known value.
+    /// Pryv's release; until rc.33 Pryv's own tool writes the version of its storage component here, and so does ours where the
+    /// release cannot be found.
     #[serde(default)]
     pub core_version: String,
     /// Engine and domain of the platform.
@@ -53,6 +56,9 @@ pub struct Manifest {
     /// What could not be read when the archive was made, platform-wide and per user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
+    /// What was left out and is no loss, because whoever made the archive knows of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_losses: Vec<Loss>,
     /// When the backup was made, in milliseconds since 1970; of a copy, when what it was copied from was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<i64>,
@@ -118,6 +124,9 @@ pub struct PlatformSection {
     /// What the platform kept things in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engines: Option<Engines>,
+    /// The number of the last migration of Pryv's that the database has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<u32>,
 }
 
 /// `manifest.platform.engines`: the names of Pryv's storage engines.
@@ -152,7 +161,7 @@ pub struct Loss {
     pub what: String,
 }
 
-/// The five keys of a user that `manifest.users[]` and `user-manifest.json` share.
+/// The keys of a user that `manifest.users[]` and `user-manifest.json` share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEntry {
@@ -161,6 +170,9 @@ pub struct UserEntry {
     /// Current username.
     #[serde(default)]
     pub username: String,
+    /// Other names that lead to the user or did: a rename leaves the name before as one. Series may be kept under them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_names: Vec<String>,
     /// Milliseconds since the epoch.
     #[serde(default)]
     pub backup_timestamp: i64,
@@ -214,10 +226,14 @@ pub struct Chunks {
 
 /// `users/<userId>/user-manifest.json`.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UserManifest {
     /// The keys shared with `manifest.users[]`.
     #[serde(flatten)]
     pub entry: UserEntry,
+    /// Where deleted streams were, by their ids: their records do not tell.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stream_paths: BTreeMap<String, String>,
     /// What could not be read of this user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
@@ -281,7 +297,10 @@ impl UserManifest {
     /// Reads a decrypted `user-manifest.json`; `path` names it in errors.
     pub fn parse(json: &[u8], path: &str) -> Result<Self> {
         #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
         struct Own {
+            #[serde(default)]
+            stream_paths: BTreeMap<String, String>,
             #[serde(default)]
             losses: Vec<Loss>,
             #[serde(default)]
@@ -289,9 +308,14 @@ impl UserManifest {
         }
         // In two steps: reading a flattened value makes the WASM larger than both.
         let entry: UserEntry = parse(json, path)?;
-        let Own { losses, inventory } = parse(json, path)?;
+        let Own {
+            stream_paths,
+            losses,
+            inventory,
+        } = parse(json, path)?;
         Ok(UserManifest {
             entry,
+            stream_paths,
             losses,
             inventory,
         })

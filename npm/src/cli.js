@@ -76,12 +76,12 @@ async function work (options, env, script) {
     printGuarantees(archive);
     if (options.list) {
       printUsers(archive);
-      return printFindings(findingsOf(archive)) > 0 ? 4 : 0;
+      return printFindings(findingsOf(archive));
     }
     const shown = progress(archive);
     const outcome = await perform(archive, { options, folder: dir, secrets, script, shown });
     shown.end();
-    return printSummary(archive, outcome) ? 0 : 4;
+    return printSummary(archive, outcome);
   } finally {
     archive.close();
   }

@@ -75,14 +75,21 @@ export function sentenceOf ({ path, message }) {
 
 /**
  * @param {Finding[]} findings
- * @returns {number} how many of them are errors
+ * @returns {number} the exit code that they come to
  */
 export function printFindings (findings) {
   for (const finding of findings) {
     warn(`${finding.severity === 'error' ? 'damaged' : finding.severity}: ${sentenceOf(finding)}`);
   }
-  return findings.filter(({ severity }) => severity === 'error').length;
+  if (findings.some(({ severity }) => severity === 'error')) return 4;
+  return findings.some(isLeftOut) ? 5 : 0;
 }
+
+/**
+ * Whether it is of a file that belongs to the archive and is left out, because this version does not know what it is.
+ * @param {Finding} finding
+ */
+const isLeftOut = ({ code }) => code === 'unknown';
 
 /**
  * Whether somebody who is expected signed it.
@@ -104,7 +111,7 @@ function verdictOf (archive) {
 /**
  * @param {Archive} archive
  * @param {import('./work.js').Outcome} outcome
- * @returns {boolean} whether all is well
+ * @returns {number} the exit code
  */
 export function printSummary (archive, outcome) {
   printFindings(findingsOf(archive).filter(({ severity }) => severity !== 'error'));
@@ -113,12 +120,17 @@ export function printSummary (archive, outcome) {
   const done = `${count(outcome.files, 'file')} ${outcome.verb}, ${count(outcome.bytes, 'byte')}` +
     (outcome.records > 0 ? `, ${count(outcome.records, 'record')}` : '');
   if (outcome.damaged.length === 0) {
+    const leftOut = archive.findings.filter(isLeftOut).length;
+    if (leftOut > 0) {
+      warn(`${done}: no damage found, but ${count(leftOut, 'file')} of the archive left out, named above`);
+      return 5;
+    }
     say(`${done}: ${verdictOf(archive)}`);
-    return true;
+    return 0;
   }
   const problems = count(outcome.damaged.length, 'problem');
   warn(outcome.nothingWritten
     ? `${problems}, named above: nothing was written (--strict)`
     : `${done}; ${problems}, named above: use another copy of the backup for what is damaged`);
-  return false;
+  return 4;
 }

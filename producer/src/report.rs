@@ -47,6 +47,12 @@ pub struct Report {
     pub bytes: u64,
     /// What could not be read.
     pub losses: Vec<Loss>,
+    /// What was left out and is no loss, because `--accept-loss` names it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accepted_losses: Vec<Loss>,
+    /// What else is worth knowing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The number of losses that are not listed here, but in the users' own manifests.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_losses: u64,
@@ -98,6 +104,9 @@ pub struct PlatformCounts {
     pub sessions: u64,
     /// Who asked for a new password.
     pub password_resets: u64,
+    /// Records of the audit trails of users who are no more.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kept_audit: u64,
 }
 
 impl PlatformCounts {
@@ -110,6 +119,7 @@ impl PlatformCounts {
             aliases: of(Shared::Aliases),
             sessions: of(Shared::Sessions),
             password_resets: of(Shared::PasswordResets),
+            kept_audit: 0,
         }
     }
 }
@@ -150,6 +160,8 @@ impl Report {
             platform: PlatformCounts::default(),
             bytes: 0,
             losses,
+            accepted_losses: Vec::new(),
+            notes: Vec::new(),
             more_losses: 0,
             withheld: 0,
             chain: None,
@@ -175,6 +187,8 @@ impl Report {
             platform: PlatformCounts::default(),
             bytes: 0,
             losses: Vec::new(),
+            accepted_losses: Vec::new(),
+            notes: Vec::new(),
             more_losses: 0,
             withheld: 0,
             chain: None,
@@ -243,6 +257,14 @@ impl Report {
             p.password_resets,
             self.archive_id
         );
+        if p.kept_audit > 0 {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "audit records of users who were deleted: {}",
+                p.kept_audit
+            );
+        }
         if let Some(chain) = &self.chain {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "run {} of the chain: {}", chain.run, chain.kind);
@@ -273,6 +295,19 @@ impl Report {
                 "{} secrets of the platform were left out: they go into encrypted backups only",
                 self.withheld
             );
+        }
+        for loss in &self.accepted_losses {
+            let name = loss.path.as_deref().unwrap_or_default();
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{}",
+                printable(&format!("left out, as accepted: {name}: {}", loss.what))
+            );
+        }
+        for note in &self.notes {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "note: {note}");
         }
         text.push_str(&self.losses_text());
         if let Some(verified) = &self.verified {

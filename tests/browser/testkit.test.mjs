@@ -23,6 +23,7 @@ const SAID_AS = new Map([
   ['1 problem, ', '1 problem was found'],
   ...['this backup is not encrypted, though you gave a key: it may have been replaced', 'this backup is not encrypted, and an encrypted one is required: it may have been replaced', 'and an encrypted one is required']
     .map((text) => /** @type {[string, string]} */ ([text, 'If you expect it to be encrypted, it may have been replaced'])),
+  ['no damage found, but 1 file of the archive left out', '1 file of this backup is of a kind that this version does not know'],
   ['archive is empty: give the folder of the backup', 'is empty: give the folder of the backup'],
 ]);
 const IMPOSSIBLE = new Map([

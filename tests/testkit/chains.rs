@@ -306,7 +306,10 @@ pub fn out(drafts: &[Draft], made: &Made, run: usize) -> Files {
         let path = format!("users/{}/user-manifest.json", user.user_id);
         let said = |run: usize| made.manifests.get(&in_run(run, &path));
         let json = (first + 1..=run).rev().find_map(said).unwrap();
-        files.insert(path, state_user_manifest(json, user, &[]).unwrap());
+        files.insert(
+            path,
+            state_user_manifest(json, user, &[], &BTreeMap::new()).unwrap(),
+        );
     }
     for (path, bytes) in &last.content {
         if matches!(

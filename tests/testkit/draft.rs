@@ -190,7 +190,7 @@ impl Draft {
             content.insert(path.clone(), pretty(&manifest));
             files.insert(path, stored);
         }
-        for (path, bytes) in content.iter().filter(|(p, _)| p.starts_with("platform/")) {
+        for (path, bytes) in content.iter().filter(|(p, _)| !p.starts_with("users/")) {
             let stored = sealing.seal(bytes);
             listed.push(entry(path, bytes, &stored));
             files.insert(path.clone(), stored);

@@ -17,6 +17,11 @@ use tempfile::TempDir;
 
 const MEANT: &[Meant] = &[
     Meant {
+        what: "manifest: user.otherNames only in ours",
+        times: 4,
+        reason: "Pryv's tool knows present names only",
+    },
+    Meant {
         what: "account: passwords[].createdBy only in ours",
         times: 12,
         reason: "Pryv's tool leaves out who set a password, and then cannot restore it",

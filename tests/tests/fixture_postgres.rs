@@ -18,6 +18,11 @@ use tempfile::TempDir;
 
 const MEANT: &[Meant] = &[
     Meant {
+        what: "manifest: user.otherNames only in ours",
+        times: 4,
+        reason: "Pryv's tool knows present names only",
+    },
+    Meant {
         what: "events: content is 9007199254740993, in theirs 9007199254740992",
         times: 4,
         reason: "Pryv's tool rounds what is beyond a double",

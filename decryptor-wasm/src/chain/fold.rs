@@ -2,9 +2,9 @@
 
 use super::{
     ChainKey, Removed,
-    number::{Measurement, numbers, of_record, points},
+    number::{Measurement, is_kept, numbers, of_record, points},
 };
-use crate::{Error, Result, integrity::Record};
+use crate::{Error, Result, integrity::Record, layout::REMOVED_USERS};
 
 /// What is said when the newest run has no key: then nothing can be folded.
 pub const NO_KEY: &str = "the newest run has no key for its tombstones";
@@ -54,7 +54,12 @@ impl Fold {
     /// When it is none.
     pub fn removed(&mut self, run: u32, line: &[u8]) -> Result<()> {
         let record = Record::parse(line)?;
-        if record.string("collection").as_deref() == Some(self.collection.as_str()) {
+        // Whose the records are is in their numbers.
+        let collection = match is_kept(&self.collection) {
+            true => REMOVED_USERS,
+            false => self.collection.as_str(),
+        };
+        if record.string("collection").as_deref() == Some(collection) {
             let removed = Removed {
                 collection: self.collection.clone(),
                 ids: serde_json::from_str(record.get("ids").unwrap_or("[]"))

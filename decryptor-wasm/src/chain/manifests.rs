@@ -1,6 +1,6 @@
 //! What the state of a chain says of itself: the manifests of its newest runs, without what is true of a run only.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{Error, Result, UserEntry, integrity::Record, manifest::Loss};
 
@@ -36,12 +36,20 @@ pub fn state_manifest(json: &[u8], users: &[UserEntry], losses: &[Loss]) -> Resu
 ///
 /// # Errors
 /// When `json` is no JSON object.
-pub fn state_user_manifest(json: &[u8], user: &UserEntry, losses: &[Loss]) -> Result<Vec<u8>> {
+pub fn state_user_manifest(
+    json: &[u8],
+    user: &UserEntry,
+    losses: &[Loss],
+    paths: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
     let mut said = vec![("chunks", text(&user.chunks)?)];
+    if !paths.is_empty() {
+        said.push(("streamPaths", text(paths)?));
+    }
     if !losses.is_empty() {
         said.push(("losses", text(&losses)?));
     }
-    edited(json, &["inventory", "losses", "whole"], said)
+    edited(json, &["inventory", "losses", "streamPaths", "whole"], said)
 }
 
 fn text<T: serde::Serialize>(value: &T) -> Result<String> {
@@ -102,7 +110,7 @@ mod tests {
         };
         let user: UserEntry = serde_json::from_value(json!({"userId": "u"})).unwrap();
         let run = br#"{"userId":"u","inventory":{"v":1,"files":[]}}"#;
-        let json = state_user_manifest(run, &user, &[loss]).unwrap();
+        let json = state_user_manifest(run, &user, &[loss], &BTreeMap::new()).unwrap();
         let state: Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(
             state,

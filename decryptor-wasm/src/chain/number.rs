@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroize;
 
-use crate::{Result, integrity::Record};
+use crate::{Result, integrity::Record, layout::REMOVED_USERS};
 
 /// What the numbers of a chain are made with: whoever does not know it cannot tell a record from its number.
 #[derive(Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub(super) fn of_record(key: &ChainKey, collection: &str, record: &Record<'_>, l
     let part = match collection {
         // There is one line.
         "account" => return number::<&[u8]>(key, collection, &[]),
-        "audit" => text("eventid").or_else(|| text("id")),
+        audit if audit == "audit" || is_kept(audit) => text("eventid").or_else(|| text("id")),
         "platform/platform" => entry(record).map(Cow::Owned),
         "platform/keys" => text("key"),
         "platform/aliases" => text("alias"),
@@ -105,6 +105,12 @@ pub(super) fn of_record(key: &ChainKey, collection: &str, record: &Record<'_>, l
         Some(part) => number(key, collection, &[part.as_bytes()]),
         None => number(key, collection, &[line]),
     }
+}
+
+/// Whether a collection is what is kept of a user who is no more.
+pub(super) fn is_kept(collection: &str) -> bool {
+    let rest = collection.strip_prefix(REMOVED_USERS);
+    rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// What a string says, or a value as it is written.

@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use super::{Changes, Index, links::is_full, state_manifest, state_user_manifest};
 use crate::{
-    Error, ErrorKind, Manifest, Result, UserEntry,
-    integrity::Record,
+    Error, ErrorKind, Manifest, Result, UserEntry, UserManifest,
     layout::PathKind,
     manifest::{Chunks, Loss},
     plan::{Finding, Plan, PlannedFile, Severity},
@@ -109,8 +108,14 @@ pub fn state(mut runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
             work.file(run.run, file, only_user.is_some());
         }
     }
+    let newest = runs.last().map(|run| run.run);
     for run in runs {
         for loss in run.manifest.losses {
+            // What was not known of the platform is told by each run anew.
+            let of_the_platform = loss.user_id.is_none() && loss.collection.is_none();
+            if of_the_platform && Some(run.run) != newest {
+                continue;
+            }
             let user = loss.user_id.as_ref();
             let gone = user.is_some_and(|id| !work.has(id, run.run));
             if !gone && !work.losses.contains(&loss) && !work.is_there(&loss, run.run) {
@@ -131,6 +136,16 @@ pub fn state(mut runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
     work.end()
 }
 
+/// What the user manifests of the runs come to.
+#[derive(Default)]
+struct Said {
+    /// The last of them.
+    last: Vec<u8>,
+    losses: Vec<Loss>,
+    /// Where deleted streams were.
+    paths: BTreeMap<String, String>,
+}
+
 struct Work {
     first: u32,
     users: Vec<UserEntry>,
@@ -144,8 +159,8 @@ struct Work {
     /// `manifest.json` of the last run.
     manifest: Vec<u8>,
     losses: Vec<Loss>,
-    /// By user id: the last user manifest, and what was lost.
-    said: HashMap<String, (Vec<u8>, Vec<Loss>)>,
+    /// By user id: what the user manifests say.
+    said: HashMap<String, Said>,
 }
 
 impl Work {
@@ -213,15 +228,22 @@ impl Work {
 
     /// Notes what a run says of a user.
     fn said(&mut self, run: u32, user: String, json: Vec<u8>) {
-        let said = Record::parse(&json).ok();
-        let lost = said.and_then(|said| serde_json::from_str(said.get("losses")?).ok());
-        let mut lost: Vec<Loss> = lost.unwrap_or_default();
+        let UserManifest {
+            stream_paths,
+            losses: mut lost,
+            ..
+        } = match UserManifest::parse(&json, &user) {
+            Ok(manifest) => manifest,
+            // That it is damaged was found when the run was opened.
+            Err(_) => return,
+        };
         lost.retain(|loss| !self.is_there(loss, run));
-        let (last, losses) = self.said.entry(user).or_default();
-        *last = json;
+        let said = self.said.entry(user).or_default();
+        said.last = json;
+        said.paths.extend(stream_paths);
         for loss in lost {
-            if !losses.contains(&loss) {
-                losses.push(loss);
+            if !said.losses.contains(&loss) {
+                said.losses.push(loss);
             }
         }
     }
@@ -344,9 +366,10 @@ impl Work {
                 events: names("events"),
                 audit: user.chunks.audit.as_ref().map(|_| names("audit")),
             };
-            if let Some((json, losses)) = self.said.remove(&user.user_id) {
+            if let Some(said) = self.said.remove(&user.user_id) {
                 let path = format!("users/{}/user-manifest.json", user.user_id);
-                manifests.insert(path, state_user_manifest(&json, user, &losses)?);
+                let json = state_user_manifest(&said.last, user, &said.losses, &said.paths)?;
+                manifests.insert(path, json);
             }
         }
         let json = state_manifest(&self.manifest, &self.users, &self.losses)?;

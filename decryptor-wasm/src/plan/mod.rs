@@ -34,13 +34,23 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// Stable name for programs: `missing`, `foreign`, `stray`, `unknown`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
-    /// `user-manifest`, `signature`, `signer`, `pinned-signer`, `unsigned`.
+    /// `accepted-loss`, `user-manifest`, `signature`, `signer`, `pinned-signer`, `unsigned`.
     pub code: &'static str,
     /// The file concerned, or empty.
     pub path: String,
     /// One sentence.
     pub message: String,
 }
+
+impl Finding {
+    /// Whether it is of a file that belongs to the archive and is left out, because this version does not know what it is.
+    pub fn is_left_out(&self) -> bool {
+        self.code == LEFT_OUT
+    }
+}
+
+/// See [`Finding::is_left_out`].
+const LEFT_OUT: &str = "unknown";
 
 /// A file to process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Finding, Plan, PlannedFile, Severity, Storage};
+use super::{Finding, LEFT_OUT, Plan, PlannedFile, Severity, Storage};
 use crate::{
     Error, FileEntry, Manifest, Result, UserEntry, UserManifest,
     layout::{PathKind, is_safe_name, is_safe_path},
@@ -110,6 +110,17 @@ impl<'a> Planner<'a> {
                 "loss",
                 &at,
                 &format!("lost when the backup was made: {}", loss.what),
+            );
+        }
+        for loss in &manifest.accepted_losses {
+            self.find(
+                Severity::Note,
+                "accepted-loss",
+                loss.path.as_deref().unwrap_or_default(),
+                &format!(
+                    "left out when the backup was made, which whoever made it took for known: {}",
+                    loss.what
+                ),
             );
         }
         match parsed.inventory {
@@ -267,7 +278,7 @@ impl<'a> Planner<'a> {
                 ),
                 PathKind::Stray if self.expected.contains_key(path) => self.find(
                     Severity::Warning,
-                    "unknown",
+                    LEFT_OUT,
                     path,
                     "belongs to the archive, but this version does not know what it is; it is left out: use the decryptor that came with the archive",
                 ),

@@ -119,6 +119,7 @@ impl Writer {
             "chunks": { "events": ["events-0001.jsonl.gz"], "audit": ["audit-0001.jsonl.gz"] },
         });
         let manifest = UserManifest {
+            stream_paths: Default::default(),
             entry: serde_json::from_value(entry.clone()).unwrap(),
             losses: Vec::new(),
             inventory: Some(Inventory { v: 1, files }),

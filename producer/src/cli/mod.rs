@@ -329,6 +329,9 @@ pub struct BackupArgs {
     /// Name each user as it is done.
     #[arg(long, short = 'v', conflicts_with = "quiet")]
     pub verbose: bool,
+    /// Something that a backup says it left out, because this version does not know it, is no loss (may be given several times).
+    #[arg(long, value_name = "NAME")]
+    pub accept_loss: Vec<String>,
     /// Sessions and password resets too; into encrypted backups only.
     #[arg(long)]
     pub include_ephemeral: bool,

@@ -23,7 +23,7 @@ use std::{env, fs::File, path::Path};
 use decryptor_wasm::{Error, PublicKey, plan::Severity, signature::Demands};
 use rustix::fs::{FlockOperation, flock};
 
-use self::secrets::Secrets;
+use self::{decrypt::report::sentence, secrets::Secrets};
 use crate::{answer, note};
 use crate::{
     archive::read::{Archive, Choice, Folder},
@@ -83,6 +83,9 @@ fn warn(archive: &Archive) -> u8 {
                 printable(&format!("damaged: {}: {}", finding.path, finding.message))
             );
             code = 4;
+        } else if finding.is_left_out() {
+            note!("{}", printable(&format!("left out: {}", sentence(finding))));
+            code = if code == 4 { 4 } else { 5 };
         }
     }
     code

@@ -10,6 +10,7 @@ use crate::platform::pii::{Pii, PiiKey};
 pub use account::AccountField;
 use layers::Layers;
 pub use postgres::{Postgres, Roots, Secret, TlsMode};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Where a platform keeps what.
@@ -44,6 +45,10 @@ pub struct Config {
     pub domain: String,
     /// What accounts have: Pryv's own fields, and those of `custom.systemStreams.account`.
     pub account_fields: Vec<AccountField>,
+    /// Ids of the data stores of `custom.dataStores`, which keep their data by themselves.
+    pub data_stores: Vec<String>,
+    /// Pryv's release, as the `package.json` of its folder says.
+    pub release: Option<String>,
     /// `http.ip` and `http.port`: where a core that runs here answers.
     pub core_address: String,
     /// Whether anything was found that says where the platform is: otherwise all of this is Pryv's defaults.
@@ -175,6 +180,8 @@ impl Config {
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
             found: layers.found,
             account_fields: account::fields(&layers.list("custom.systemStreams.account")),
+            data_stores: data_stores(&layers.list("custom.dataStores")),
+            release: release(pryv_root),
             core_address: {
                 let part = |key: &str, usual: &str| -> Result<String, ConfigError> {
                     let found = layers.find(key)?;
@@ -188,6 +195,23 @@ impl Config {
             },
         })
     }
+}
+
+/// What data stores are called.
+fn data_stores(all: &[Value]) -> Vec<String> {
+    let named = all.iter().enumerate().map(|(at, store)| {
+        let id = store["id"].as_str().or_else(|| store["name"].as_str());
+        id.map_or_else(|| at.to_string(), str::to_owned)
+    });
+    named.collect()
+}
+
+/// Pryv's release, where the folder is one of its releases.
+fn release(pryv_root: &Path) -> Option<String> {
+    let text = std::fs::read(pryv_root.join("package.json")).ok()?;
+    let package: Value = serde_json::from_slice(&text).ok()?;
+    let is_pryvs = package["name"].as_str()?.contains("pryv");
+    is_pryvs.then(|| package["version"].as_str().map(str::to_owned))?
 }
 
 /// A platform without the setting is older than it, and names users as they are called.

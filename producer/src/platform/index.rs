@@ -17,6 +17,15 @@ const RANGES: [(&str, &str); 5] = [
 /// Keys that are worth nothing an hour later: authorisation codes, nonces.
 const SHORT_LIVED: [&str; 2] = ["access-state/", "dpop-jkt-seen/"];
 
+/// Among them, what lasts for weeks: refresh tokens of OAuth, and those that were used and must not be taken again. The first two are
+/// as Pryv.io names them since rc.22.
+const LASTING: [&str; 4] = [
+    "access-state/oauth-rt/",
+    "access-state/oauth-rt-used/",
+    "access-state/oauth-refresh/",
+    "access-state/oauth-refresh-used/",
+];
+
 /// Keys that hold no secret. Any other may: certificates with their keys, OAuth clients, invitations, what is not known yet.
 const OPEN: [&str; 8] = [
     "access-index/",
@@ -51,7 +60,8 @@ pub fn hand_over(
     }
     let begins = |prefix: &&str| key.starts_with(*prefix);
     if !["user-unique/", "user-indexed/"].iter().any(begins) {
-        if SHORT_LIVED.iter().any(begins) && !scope.ephemeral {
+        let short_lived = SHORT_LIVED.iter().any(begins) && !LASTING.iter().any(begins);
+        if short_lived && !scope.ephemeral {
             return Ok(());
         }
         if !scope.sealed && !OPEN.iter().any(begins) {

@@ -18,6 +18,8 @@ mod staging;
 mod target;
 mod texts;
 mod tree;
+mod unknown;
+mod user;
 pub mod write;
 
 use crate::config::{Config, Engine};
@@ -28,6 +30,8 @@ use staging::Staging;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 pub use target::{IndexSink, Loss, SinkError, Target, UserSink, UserTarget};
+pub use unknown::Unknown;
+pub use user::User;
 
 /// Whether the platform index is part of a backup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -232,15 +236,6 @@ fn unsupported(kind: &str, engine: Engine) -> PlatformError {
     }
 }
 
-/// One account of the platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The identifier that never changes, used in paths.
-    pub user_id: String,
-    /// The current username, in clear.
-    pub username: String,
-}
-
 /// The kinds of records that make up a user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Collection {
@@ -287,12 +282,6 @@ pub trait Platform: Sync {
     /// When the index cannot be read.
     fn users(&self) -> Result<Vec<User>, PlatformError>;
 
-    /// The names that lead to a user beside the present one: those that it gave up, and those of its accesses.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    fn other_names(&self, user: &User) -> Result<Vec<String>, PlatformError>;
-
     /// Seconds since 1970: what was stored before is in the export. To be asked after [`Self::users`].
     ///
     /// # Errors
@@ -320,6 +309,21 @@ pub trait Platform: Sync {
         jobs: usize,
         target: &dyn Target,
     ) -> Result<(), ExportError>;
+
+    /// What is there and left out, because this version does not know it or because it is nobody's; to be asked after
+    /// [`Self::export_all`]. Of a backup of one user, only what concerns it.
+    ///
+    /// # Errors
+    /// When a store cannot be read.
+    fn unknown(&self, scope: &Scope<'_>) -> Result<Vec<Unknown>, PlatformError>;
+
+    /// The number of the last migration of Pryv's that the database has seen, where it tells.
+    fn migration(&self) -> Option<u32> {
+        None
+    }
+
+    /// What is worth knowing of the export that was made.
+    fn notes(&self) -> Vec<String>;
 
     /// Hands over what belongs to no user, as far as the scope goes. An entry that cannot be read is a loss.
     ///

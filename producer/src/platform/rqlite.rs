@@ -1,6 +1,7 @@
 //! The platform index in rqlite: which account holds which unique value, and the indexed values of accounts.
 
 pub mod address;
+mod unknown;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
 use crate::interrupt;
@@ -120,6 +121,9 @@ impl Rqlite {
     /// # Errors
     /// When the server does not answer, has no leader or no such table, or when the sink fails.
     pub fn export(&self, scope: &Scope<'_>, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
+        if !index::ranges(scope).is_empty() {
+            self.check_index(sink)?;
+        }
         for (start, end) in index::ranges(scope) {
             let mut after = (*start).to_owned();
             loop {

@@ -41,6 +41,14 @@ pub trait UserSink {
     /// Takes note of a loss.
     fn loss(&mut self, loss: Loss);
 
+    /// Takes note of where a deleted stream was, which its record does not tell; it comes before or after the record.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn stream_path(&mut self, _id: &str, _path: &str) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Takes several records at once: `count` lines, each with its newline.
     ///
     /// # Errors
@@ -86,6 +94,9 @@ pub trait UserSink {
     fn absent(&mut self, _: Collection) -> bool {
         false
     }
+
+    /// Takes note that a store holds what is told of at every run, so that the next one is to look at it again.
+    fn look_again(&mut self) {}
 
     /// Takes note that a store could not be read to its end, in which these collections are.
     fn incomplete(&mut self, _collections: &str) {}
@@ -145,6 +156,12 @@ pub trait IndexSink {
     fn absent(&mut self, _: Shared) -> bool {
         false
     }
+
+    /// Takes one record of the audit trail of a user who is no more; those of one user come together.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn kept_audit(&mut self, user_id: &str, line: &[u8]) -> Result<(), SinkError>;
 
     /// Takes note that a secret was left out, because the archive is not encrypted.
     fn withheld(&mut self);

@@ -6,7 +6,7 @@
 //! two is finished or undone by [`PlatformWriter::recover`].
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     io::{self, Read},
 };
 
@@ -135,6 +135,9 @@ pub trait GroupWriter {
 
 /// One user on its way in.
 pub trait UserWriter {
+    /// Takes where deleted streams were, by their ids, before their records come.
+    fn stream_paths(&mut self, paths: BTreeMap<String, String>);
+
     /// Takes complete JSON objects of one collection, each with its newline. Collections come in this order, each at most once:
     /// streams, accesses, profile, webhooks, events, account, audit, series, and attachments after the events; the lines of one
     /// may come in any number of calls.

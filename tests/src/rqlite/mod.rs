@@ -94,6 +94,15 @@ impl Server {
         }
     }
 
+    /// Runs statements in its database, beside its interface.
+    ///
+    /// # Panics
+    /// When one fails.
+    pub fn sql(&self, statements: &str) {
+        let database = self.node.database.lock().unwrap();
+        database.execute_batch(statements).unwrap();
+    }
+
     /// Its address, without user and password.
     #[must_use]
     pub fn url(&self) -> String {

@@ -1,6 +1,7 @@
 //! Platforms of either engine beside each other, archives between them, and all that a platform holds as rows to compare.
 
 mod api;
+mod rename;
 mod rows;
 
 pub use rows::{Rows, TABLES, assert_full_text, assert_paths, of_files, of_user};
@@ -334,7 +335,8 @@ impl Platform<'_> {
     pub fn rows(&self) -> Rows {
         let mut all = of_files(&self.users);
         if self.database.is_some() {
-            for table in TABLES {
+            let outside = |table: &str| table == "platform_kv" && self.rqlite.is_some();
+            for table in TABLES.into_iter().filter(|table| !outside(table)) {
                 let rows = self.sql(&format!("SELECT to_jsonb(t)::text FROM {table} t"));
                 all.insert(table.to_owned(), rows.lines().map(str::to_owned).collect());
             }

@@ -256,10 +256,11 @@ fn series_are_found_under_every_name() {
          INSERT INTO series_data SELECT user_id, 'e', 7, 7, '{\"time\": 1}' FROM users_index WHERE username = 'user000002'",
     );
     let made = case.backup("archive", &[]);
-    // A point that cannot be told from its time, and a series that is nobody's.
+    // A point that cannot be told from its time, a series that is nobody's, and a name that is.
     let said = text(&made);
     assert_eq!(made.status.code(), Some(5), "{said}");
-    assert_eq!(said.matches("LOST").count(), 2, "{said}");
+    assert_eq!(said.matches("LOST").count(), 3, "{said}");
+    assert!(said.contains("series/user.nobody"), "{said}");
     assert!(
         said.contains("\"event.nowhere\" is kept under a name that several users bore"),
         "{said}"

@@ -35,7 +35,7 @@ use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Every point, wherever the platform keeps it: namespace, measurement, nanoseconds.
-fn points(target: &Platform<'_>) -> Vec<(String, String, i64)> {
+pub fn points(target: &Platform<'_>) -> Vec<(String, String, i64)> {
     if target.database.is_some() {
         let rows = target.sql(
             "SELECT json_build_array(user_id, event_id, delta_time) FROM series_data ORDER BY 1::text",

@@ -16,6 +16,7 @@ mod integrity;
 mod keys;
 mod kills;
 mod moments;
+mod names;
 mod order;
 mod owners;
 mod places;

@@ -36,7 +36,12 @@ export function verdictOf (app: App, user?: UserInfo): Verdict {
   if (opened === undefined || opened.verification.state === 'running') return 'running';
   if (findingsOf(app, user).some(({ severity }) => severity === 'error')) return 'bad';
   if (opened.verification.state !== 'done') return 'stopped';
-  return opened.info.inventoried ? 'good' : 'partly';
+  return opened.info.inventoried && !findingsOf(app, user).some(isLeftOut) ? 'good' : 'partly';
+}
+
+/** Whether it is of a file that belongs to the backup and is left out, because this version does not know what it is. */
+export function isLeftOut ({ code }: Finding): boolean {
+  return code === 'unknown';
 }
 
 const LOOK: Record<Verdict, [string, string]> = {
@@ -72,6 +77,7 @@ function explanation (app: App): string {
   const info = app.opened?.info;
   const verdict = verdictOf(app);
   if (verdict === 'bad') return t('verdict.bad.what', { n: findingsOf(app).filter(({ severity }) => severity === 'error').length });
+  if (verdict === 'partly' && info?.inventoried === true) return t('verdict.partly.unknown', { n: findingsOf(app).filter(isLeftOut).length });
   if (verdict === 'partly') return t(info?.encrypted === true ? 'verdict.partly.sealed' : 'verdict.partly.cleartext');
   if (verdict === 'stopped') return t('verdict.stopped.what');
   if (info?.encrypted === true) return t('verdict.good.sealed');

@@ -1,7 +1,7 @@
 // What was seen and done, as data: for the file of a data protection officer, and for programs.
 import type { App } from '../app.js';
 import { limitsOf, proofsOf, type Proof, type Result } from '../archive/proofs.js';
-import { concerns, findingsOf, sentenceOf, verdictOf, type Verdict } from '../archive/verdict.js';
+import { concerns, findingsOf, isLeftOut, sentenceOf, verdictOf, type Verdict } from '../archive/verdict.js';
 import type { Key } from '../texts/index.js';
 import type { UserInfo } from '../types.js';
 
@@ -65,7 +65,7 @@ export function evidence (app: App, user?: UserInfo) {
     users: (user === undefined ? info.users : [user]).map(({ userId, username, stats }) => ({ userId, username, holds: stats })),
     verification: {
       verdict,
-      exitCode: EXIT[verdict],
+      exitCode: findingsOf(app, user).some(isLeftOut) && verdict === 'partly' ? 5 : EXIT[verdict],
       started: iso(verification.startedAt),
       seconds: Math.round(verification.seconds * 1000) / 1000,
       filesChecked: counts?.files ?? 0,

@@ -50,6 +50,7 @@ export const de: Texts = {
   'verdict.good.signed': 'Jede Datei ist da und ist genau das, was beim Erstellen der Sicherung unterschrieben wurde. Die Sicherung ist nicht verschlüsselt.',
   'verdict.partly.sealed': 'Diese Sicherung hat kein Inhaltsverzeichnis. Es lässt sich nicht erkennen, ob eine Datei entfernt, mit einer anderen derselben Sicherung vertauscht oder an bestimmten Stellen abgeschnitten wurde.',
   'verdict.partly.cleartext': 'Diese Sicherung hat weder Verschlüsselung noch Inhaltsverzeichnis. Nichts zeigt, ob eine Datei verändert, entfernt oder hinzugefügt wurde.',
+  'verdict.partly.unknown': '{n} Datei dieser Sicherung ist von einer Art, die diese Version nicht kennt, und wird ausgelassen. | {n} Dateien dieser Sicherung sind von einer Art, die diese Version nicht kennt, und werden ausgelassen.',
   'verdict.bad.what': '{n} Problem wurde gefunden. Der Rest kann gelesen und gespeichert werden; nehmen Sie für das hier Genannte eine andere Kopie der Sicherung. | {n} Probleme wurden gefunden. Der Rest kann gelesen und gespeichert werden; nehmen Sie für das hier Genannte eine andere Kopie der Sicherung.',
   'verdict.stopped.what': 'Was folgt, kann unvollständig oder beschädigt sein.',
   'severity.error': 'Beschädigt',

@@ -49,6 +49,7 @@ export const en = {
   'verdict.good.signed': 'Every file is there and is exactly what was signed when the backup was made. The backup is not encrypted.',
   'verdict.partly.sealed': 'This backup has no inventory. It cannot be seen whether a file was removed, swapped with another one of the same backup, or cut at certain places.',
   'verdict.partly.cleartext': 'This backup has neither encryption nor an inventory. Nothing tells whether a file was changed, removed or added.',
+  'verdict.partly.unknown': '{n} file of this backup is of a kind that this version does not know, and is left out. | {n} files of this backup are of a kind that this version does not know, and are left out.',
   'verdict.bad.what': '{n} problem was found. The rest can be read and saved; use another copy of the backup for what is named here. | {n} problems were found. The rest can be read and saved; use another copy of the backup for what is named here.',
   'verdict.stopped.what': 'What follows may be incomplete or damaged.',
   'severity.error': 'Damaged',

@@ -50,6 +50,7 @@ export const fr: Texts = {
   'verdict.good.signed': 'Chaque fichier est là et correspond exactement à ce qui a été signé lorsque la sauvegarde a été faite. La sauvegarde n’est pas chiffrée.',
   'verdict.partly.sealed': 'Cette sauvegarde n’a pas d’inventaire. On ne peut pas voir si un fichier a été retiré, échangé avec un autre de la même sauvegarde, ou coupé à certains endroits.',
   'verdict.partly.cleartext': 'Cette sauvegarde n’a ni chiffrement ni inventaire. Rien n’indique si un fichier a été modifié, retiré ou ajouté.',
+  'verdict.partly.unknown': '{n} fichier de cette sauvegarde est d’un genre que cette version ne connaît pas et est laissé de côté. | {n} fichiers de cette sauvegarde sont d’un genre que cette version ne connaît pas et sont laissés de côté.',
   'verdict.bad.what': '{n} problème a été trouvé. Le reste peut être lu et enregistré\u00a0; pour ce qui est nommé ici, utilisez une autre copie de la sauvegarde. | {n} problèmes ont été trouvés. Le reste peut être lu et enregistré\u00a0; pour ce qui est nommé ici, utilisez une autre copie de la sauvegarde.',
   'verdict.stopped.what': 'Ce qui suit peut être incomplet ou endommagé.',
   'severity.error': 'Endommagé',

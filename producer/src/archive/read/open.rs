@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, ErrorKind, FileEntry, Manifest, Result,
+    DataKey, Envelope, Error, ErrorKind, FileEntry, Manifest, Result, UserManifest,
     chain::CHAIN,
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
@@ -239,6 +239,14 @@ impl Archive {
             .take_while(|file| file.path.starts_with(&folder))
             .count();
         &files[from..from + count]
+    }
+
+    /// Where deleted streams of a user were, by their ids.
+    pub fn stream_paths(&self, user_id: &str) -> BTreeMap<String, String> {
+        let path = format!("users/{user_id}/user-manifest.json");
+        let manifest = self.manifests.get(&path);
+        let manifest = manifest.and_then(|json| UserManifest::parse(json, &path).ok());
+        manifest.map_or_else(BTreeMap::new, |manifest| manifest.stream_paths)
     }
 
     /// Reads every user manifest and holds it against the inventory of the manifest.

@@ -1,6 +1,10 @@
 //! What belongs to no user: the platform's own entries, aliases, sessions.
 
-use decryptor_wasm::{FileEntry, manifest::Loss};
+use decryptor_wasm::{
+    FileEntry,
+    layout::{is_safe_name, kept_audit},
+    manifest::Loss,
+};
 
 use super::{
     ArchiveError,
@@ -16,6 +20,10 @@ pub struct IndexWriter<'a> {
     files: [Option<(RecordFile, Block)>; Shared::ALL.len()],
     /// What names what is gone.
     removed: Option<RecordFile>,
+    /// The audit trail of a user who is no more, and the user.
+    kept: Option<(String, RecordFile, Block)>,
+    ended: Vec<FileEntry>,
+    kept_count: u64,
     losses: Vec<Loss>,
     withheld: u64,
 }
@@ -25,6 +33,8 @@ pub struct IndexDone {
     pub(super) files: Vec<FileEntry>,
     /// Numbers of records, in the order of [`Shared::ALL`].
     pub counts: [u64; Shared::ALL.len()],
+    /// Number of audit records of users who are no more.
+    pub kept_audit: u64,
     /// What could not be read.
     pub losses: Vec<Loss>,
     /// Secrets that were left out because the archive is not encrypted.
@@ -37,6 +47,9 @@ impl<'a> IndexWriter<'a> {
             place,
             files: Default::default(),
             removed: None,
+            kept: None,
+            ended: Vec::new(),
+            kept_count: 0,
             losses: Vec::new(),
             withheld: 0,
         }
@@ -62,8 +75,9 @@ impl<'a> IndexWriter<'a> {
     }
 
     /// Ends all files.
-    pub fn finish(self) -> Result<IndexDone, ArchiveError> {
-        let mut files = Vec::new();
+    pub fn finish(mut self) -> Result<IndexDone, ArchiveError> {
+        self.end_kept()?;
+        let mut files = std::mem::take(&mut self.ended);
         let mut counts = [0; Shared::ALL.len()];
         for (slot, count) in self.files.into_iter().zip(&mut counts) {
             let Some((mut file, mut block)) = slot else {
@@ -80,9 +94,20 @@ impl<'a> IndexWriter<'a> {
         Ok(IndexDone {
             files,
             counts,
+            kept_audit: self.kept_count,
             losses: self.losses,
             withheld: self.withheld,
         })
+    }
+
+    fn end_kept(&mut self) -> Result<(), ArchiveError> {
+        if let Some((_, mut file, mut block)) = self.kept.take() {
+            pass_on(&mut file, &mut block, self.place.compress)?;
+            let entry = file.finish()?;
+            self.kept_count += entry.records.unwrap_or(0);
+            self.ended.push(entry);
+        }
+        Ok(())
     }
 
     fn open(&mut self, kind: Shared) -> Result<&mut (RecordFile, Block), ArchiveError> {
@@ -110,6 +135,31 @@ impl IndexSink for IndexWriter<'_> {
         block.push(line);
         if block.is_full() {
             pass_on(file, block, compress)?;
+        }
+        Ok(())
+    }
+
+    fn kept_audit(&mut self, user_id: &str, line: &[u8]) -> Result<(), SinkError> {
+        if !is_safe_name(user_id) {
+            self.loss(platform::Loss {
+                user_id: Some(user_id.to_owned()),
+                collection: Some("audit".to_owned()),
+                path: None,
+                what: "a record of a user who is no more, whose id cannot be the name of a folder; it was left out".to_owned(),
+            });
+            return Ok(());
+        }
+        if self.kept.as_ref().is_none_or(|(of, ..)| of != user_id) {
+            self.end_kept()?;
+            let file = RecordFile::create(self.place, &kept_audit(user_id))?;
+            self.kept = Some((user_id.to_owned(), file, Block::default()));
+        }
+        let compress = self.place.compress;
+        if let Some((_, file, block)) = &mut self.kept {
+            block.push(line);
+            if block.is_full() {
+                pass_on(file, block, compress)?;
+            }
         }
         Ok(())
     }

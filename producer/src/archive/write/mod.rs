@@ -46,7 +46,7 @@ use self::{
 use super::sums::{Line, Sorter};
 use crate::{platform::User, progress::Tally};
 
-/// The storage version that Pryv's own tool writes into its manifests.
+/// The storage version that Pryv's own tool wrote into its manifests before it wrote its release.
 const CORE_VERSION: &str = "1.9.3";
 
 /// To whom an archive is locked.
@@ -175,8 +175,12 @@ pub struct Summary {
     pub config: PlatformConfig,
     /// How much of the platform's own database, and how the platform keeps things.
     pub platform: PlatformSection,
+    /// Pryv's release, where it is known.
+    pub release: Option<String>,
     /// Losses that concern no user.
     pub losses: Vec<Loss>,
+    /// What is left out and no loss.
+    pub accepted_losses: Vec<Loss>,
     /// The place in a chain, of any run but the first.
     pub chain: Option<Link>,
     /// Users who are no more, in an increment.
@@ -292,7 +296,7 @@ impl ArchiveWriter {
         let stamp = self.stamp(summary.loss_count);
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
-            core_version: CORE_VERSION.to_owned(),
+            core_version: summary.release.unwrap_or_else(|| CORE_VERSION.to_owned()),
             config: summary.config,
             backup_type: if self.options.sparse {
                 "incremental"
@@ -311,6 +315,7 @@ impl ArchiveWriter {
             encrypted: Some(self.key.is_some()),
             platform: Some(summary.platform),
             losses: summary.losses,
+            accepted_losses: summary.accepted_losses,
             created_at: Some(stamp.created_at),
             signer: Some(stamp.signer),
             source: Some(stamp.source),

@@ -84,6 +84,11 @@ impl UserSink for Sink<'_> {
         Ok(self.writer.write_attachment(event_id, file_id, reader)?)
     }
 
+    fn stream_path(&mut self, id: &str, path: &str) -> Result<(), SinkError> {
+        self.writer.stream_path(id, path);
+        Ok(())
+    }
+
     fn loss(&mut self, loss: platform::Loss) {
         self.writer.lose(loss);
     }

@@ -63,6 +63,7 @@ struct Files {
     twins: Twins,
     manifest: UserManifestWriter,
     stats: UserStats,
+    stream_paths: BTreeMap<String, String>,
 }
 
 /// What the archive keeps of a finished user.
@@ -95,6 +96,7 @@ impl<'a> UserWriter<'a> {
             twins: Twins::default(),
             manifest: UserManifestWriter::create(archive.place(), &folder)?,
             stats: UserStats::default(),
+            stream_paths: BTreeMap::new(),
         };
         Ok(UserWriter {
             archive,
@@ -242,6 +244,12 @@ impl<'a> UserWriter<'a> {
         });
     }
 
+    /// Takes note of where a deleted stream was.
+    pub fn stream_path(&self, id: &str, path: &str) {
+        let mut files = lock(&self.files);
+        files.stream_paths.insert(id.to_owned(), path.to_owned());
+    }
+
     /// Takes note of a loss.
     pub(super) fn lose(&self, loss: platform::Loss) {
         let mut loss = Loss::from(loss);
@@ -299,9 +307,11 @@ impl<'a> UserWriter<'a> {
         let brought = std::mem::take(&mut all.stats);
         let loss_count = lock(&self.losses).count();
         let manifest = UserManifest {
+            stream_paths: std::mem::take(&mut all.stream_paths),
             entry: UserEntry {
                 user_id: self.user.user_id.clone(),
                 username: self.user.username.clone(),
+                other_names: self.user.other_names.clone(),
                 backup_timestamp: self.archive.timestamp(),
                 stats: stats.unwrap_or_else(|| brought.clone()),
                 chunks,

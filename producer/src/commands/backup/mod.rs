@@ -32,7 +32,7 @@ use crate::{
     config::Config,
     failure::Failure,
     interrupt,
-    platform::{self, ExportError, Platform, PlatformMode, Scope, Shared, User},
+    platform::{self, ExportError, Platform, PlatformMode, Scope, Shared, Unknown, User},
     progress::{self, Goal, Manner},
     report::{PlatformCounts, Report},
 };
@@ -62,6 +62,7 @@ struct Written {
     done: Vec<UserDone>,
     shared: IndexDone,
     losses: Losses,
+    unknown: Vec<Unknown>,
 }
 
 /// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
@@ -107,6 +108,7 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
 struct Told {
     stats: Vec<UserStats>,
     losses: Vec<Loss>,
+    accepted: Vec<Loss>,
     more: u64,
     withheld: u64,
     counts: PlatformCounts,
@@ -135,7 +137,7 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
         .into_iter()
         .partition(|user| is_safe_name(&user.user_id));
     let names = match users.as_slice() {
-        [user] if args.user.is_some() => Some(names(&config, mode, platform.as_ref(), user)?),
+        [user] if args.user.is_some() => Some(names(&config, mode, user)?),
         _ => None,
     };
     let only = users.first().filter(|_| args.user.is_some());
@@ -211,21 +213,22 @@ impl Prepared<'_> {
         let mut shared = index.finish()?;
         archive.add_index(&mut shared)?;
         let collector = Collector::new(archive, self.args.verbose);
-        self.write_users(&collector, archive)?;
+        let unknown = self.write_users(&collector, archive)?;
         let (done, losses) = collector.finish(&self.users);
         Ok(Written {
             done,
             shared,
             losses,
+            unknown,
         })
     }
 
-    /// All users.
+    /// All users; what of the platform is in no backup.
     fn write_users(
         &self,
         target: &dyn platform::Target,
         archive: &ArchiveWriter,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Unknown>, Failure> {
         let records = self.platform.records();
         let goal = Goal::Users {
             users: self.users.len() as u64,
@@ -235,7 +238,10 @@ impl Prepared<'_> {
             self.platform
                 .export_all(&self.users, jobs(self.args), target)
                 .map_err(explain)
-        })
+        })?;
+        let mut unknown = self.platform.unknown(&self.scope())?;
+        unknown.extend(self.config.data_stores.iter().map(Unknown::data_store));
+        Ok(unknown)
     }
 
     /// What the manifest and the report say of it all.
@@ -249,7 +255,14 @@ impl Prepared<'_> {
             done,
             mut shared,
             losses,
+            unknown,
         } = written;
+        let (accepted, unknown): (Vec<_>, Vec<_>) = unknown
+            .into_iter()
+            .partition(|unknown| self.args.accept_loss.contains(&unknown.name));
+        let of = |unknown: Unknown| Loss::from(platform::Loss::from(unknown));
+        let accepted: Vec<Loss> = accepted.into_iter().map(of).collect();
+        shared.losses.extend(unknown.into_iter().map(of));
         let mut platform = losses.platform;
         shared.losses.append(&mut platform);
         shared.losses.extend(self.nameless.iter().map(left_out));
@@ -258,9 +271,13 @@ impl Prepared<'_> {
         let told = Told {
             stats: done.iter().map(|user| user.brought.clone()).collect(),
             losses: shared.losses.iter().cloned().chain(losses.users).collect(),
+            accepted: accepted.clone(),
             more: losses.more,
             withheld: shared.withheld,
-            counts: PlatformCounts::of(&shared.counts),
+            counts: PlatformCounts {
+                kept_audit: shared.kept_audit,
+                ..PlatformCounts::of(&shared.counts)
+            },
         };
         let summary = Summary {
             config: PlatformConfig {
@@ -271,8 +288,11 @@ impl Prepared<'_> {
                 mode: self.mode.name().to_owned(),
                 pii_mode: Some(self.config.pii.name().to_owned()),
                 engines: Some(self.engines()),
+                migration: self.platform.migration(),
             },
+            release: self.config.release.clone(),
             losses: shared.losses,
+            accepted_losses: accepted,
             chain,
             removed_users: Vec::new(),
             companions,
@@ -306,6 +326,8 @@ impl Prepared<'_> {
             bytes: finished.bytes,
             platform: told.counts,
             withheld: told.withheld,
+            accepted_losses: told.accepted,
+            notes: self.platform.notes(),
             more_losses: told.more,
             ..Report::done(
                 self.output,

@@ -5,7 +5,7 @@ use decryptor_wasm::manifest::Loss;
 use crate::{
     config::{Config, Engine},
     failure::Failure,
-    platform::{Only, Platform, PlatformMode, User},
+    platform::{Only, PlatformMode, User},
 };
 
 /// A user for whom there can be no folder.
@@ -55,13 +55,8 @@ pub fn chosen(
 }
 
 /// The names of the only user of the backup, and what stands for them in the platform's own database.
-pub fn names(
-    config: &Config,
-    mode: PlatformMode,
-    platform: &dyn Platform,
-    user: &User,
-) -> Result<Vec<String>, Failure> {
-    let mut names = platform.other_names(user)?;
+pub fn names(config: &Config, mode: PlatformMode, user: &User) -> Result<Vec<String>, Failure> {
+    let mut names = user.other_names.clone();
     names.push(user.username.clone());
     let tokens: Option<Vec<String>> = names.iter().map(|name| config.pii.username(name)).collect();
     match tokens {

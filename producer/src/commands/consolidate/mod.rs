@@ -65,8 +65,16 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         return Err(Failure::usage(format!("nothing was made: {caution}")));
     }
     source.settle()?;
-    if warn(&source) != 0 || !companions_hold(&source) {
-        return Err(damaged("the backup is damaged, as named above"));
+    match warn(&source) {
+        0 if companions_hold(&source) => {}
+        5 => {
+            return Err(Failure {
+                code: 5,
+                message: "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one"
+                    .to_owned(),
+            });
+        }
+        _ => return Err(damaged("the backup is damaged, as named above")),
     }
     let sealing = match sealing::asked_for(args)? {
         Some(sealing) => sealing,

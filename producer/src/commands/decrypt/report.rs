@@ -89,15 +89,19 @@ pub fn sentence(finding: &Finding) -> String {
     }
 }
 
-/// Prints the findings; true when one of them is an error.
-pub fn findings(archive: &Archive) -> bool {
+/// Prints the findings; the exit code that they come to.
+pub fn findings(archive: &Archive) -> u8 {
     let shown = archive.plan.findings.iter().filter(|f| !said_before(f));
-    let mut damaged = false;
+    let mut code = 0;
     for finding in shown {
-        damaged |= finding.severity == Severity::Error;
+        code = match finding.severity {
+            Severity::Error => 4,
+            _ if code == 0 && finding.is_left_out() => 5,
+            _ => code,
+        };
         one(finding);
     }
-    damaged
+    code
 }
 
 /// Whether [`guarantees`] says it.
@@ -117,8 +121,8 @@ fn one(finding: &Finding) {
     warn(&format!("{severity}: {}", sentence(finding)));
 }
 
-/// What came of the work; true when all is well.
-pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
+/// What came of the work; the exit code.
+pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
     archive
         .plan
         .findings
@@ -143,8 +147,17 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
         done += &format!(", {}", count(outcome.records, "record", "records"));
     }
     if outcome.damaged.is_empty() {
+        let findings = archive.plan.findings.iter();
+        let left_out = findings.filter(|finding| finding.is_left_out()).count() as u64;
+        if left_out > 0 {
+            let files = count(left_out, "file", "files");
+            warn(&format!(
+                "{done}: no damage found, but {files} of the archive left out, named above"
+            ));
+            return 5;
+        }
         say(&format!("{done}: {}", verdict(archive)));
-        return true;
+        return 0;
     }
     let problems = count(outcome.damaged.len() as u64, "problem", "problems");
     warn(&if outcome.nothing_written {
@@ -154,7 +167,7 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> bool {
             "{done}; {problems}, named above: use another copy of the backup for what is damaged"
         )
     });
-    false
+    4
 }
 
 /// What may be claimed of an archive in which no damage was found.

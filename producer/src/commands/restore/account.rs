@@ -56,15 +56,6 @@ pub fn with_defaults(line: &str, known: &[AccountField]) -> Vec<u8> {
     line.into_bytes()
 }
 
-/// The names that the user has or had, as far as the account remembers.
-pub fn usernames(line: &[u8]) -> Vec<String> {
-    let fields = fields(line).into_iter();
-    let names = fields.filter(|field| field.field == "username");
-    names
-        .filter_map(|field| field.value.as_str().map(str::to_owned))
-        .collect()
-}
-
 #[derive(Deserialize)]
 struct Field {
     field: String,

@@ -1,6 +1,6 @@
 //! Who is to be restored, and who cannot be, because somebody else is there.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -19,8 +19,27 @@ use crate::{
 pub struct Wanted {
     /// In the order of the archive.
     pub users: Vec<Chosen>,
-    /// Names that are somebody's now, in the archive or on the platform.
-    pub taken: HashSet<String>,
+    /// Whose each name is, in the archive or on the platform: by name, the ids of those who bear it or did.
+    pub bearers: Bearers,
+}
+
+/// See [`Wanted::bearers`].
+#[derive(Default)]
+pub struct Bearers(HashMap<String, BTreeSet<String>>);
+
+impl Bearers {
+    /// Whether somebody else than the user with this id bears a name, or did.
+    pub fn others(&self, name: &str, id: &str) -> bool {
+        let ids = self.0.get(name);
+        ids.is_some_and(|ids| ids.iter().any(|other| other != id))
+    }
+
+    fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n String>, id: &str) {
+        for name in names {
+            let ids = self.0.entry(name.clone()).or_default();
+            ids.insert(id.to_owned());
+        }
+    }
 }
 
 /// A user as the archive calls it, and as the platform will.
@@ -82,6 +101,7 @@ impl Wanted {
             let source = User {
                 user_id: entry.user_id.clone(),
                 username: entry.username.clone(),
+                other_names: entry.other_names.clone(),
             };
             let new = renamed
                 .iter()
@@ -91,12 +111,13 @@ impl Wanted {
                 target: User {
                     user_id: source.user_id.clone(),
                     username,
+                    ..User::default()
                 },
                 source,
                 stats: entry.stats.clone(),
             }
         });
-        let users: Vec<Chosen> = users.collect();
+        let mut users: Vec<Chosen> = users.collect();
         for (old, _) in renamed {
             if !users
                 .iter()
@@ -134,10 +155,26 @@ impl Wanted {
                 )));
             }
         }
-        let of_archive = users.iter().map(|user| &user.source.username);
-        let of_platform = there.iter().map(|user| &user.username);
-        let taken = of_archive.chain(of_platform).cloned().collect();
-        Ok(Self { users, taken })
+        let mut bearers = Bearers::default();
+        let sources = users.iter().map(|user| &user.source);
+        for user in sources.chain(there) {
+            bearers.add([&user.username], &user.user_id);
+            bearers.add(&user.other_names, &user.user_id);
+        }
+        for user in &users {
+            bearers.add([&user.target.username], &user.source.user_id);
+        }
+        let there: HashMap<&str, &User> = there.iter().map(|u| (u.user_id.as_str(), u)).collect();
+        for user in &mut users {
+            let id = &user.source.user_id;
+            let mut names: BTreeSet<String> = user.source.other_names.iter().cloned().collect();
+            if let Some(there) = there.get(id.as_str()) {
+                names.extend(there.other_names.iter().cloned());
+            }
+            names.retain(|name| !bearers.others(name, id) && *name != user.target.username);
+            user.target.other_names = names.into_iter().collect();
+        }
+        Ok(Self { users, bearers })
     }
 }
 
@@ -156,7 +193,9 @@ pub fn find(
     let aliases = writer.aliases()?;
     let mut found = BTreeMap::new();
     for user in &wanted.users {
-        let User { user_id, username } = &user.target;
+        let User {
+            user_id, username, ..
+        } = &user.target;
         let conflict = match (by_name.get(username.as_str()), by_id.get(user_id.as_str())) {
             (Some(other), _) if other.user_id != *user_id => Some(Conflict::clash(format!(
                 "the platform has another user called {username:?}, with the id {}",

@@ -30,7 +30,12 @@ use self::{
     obstacles::Coming,
     report::{Outcome, Report, Restored},
 };
-use super::{configuration, decrypt::work::Work, open, secrets::Secrets};
+use super::{
+    configuration,
+    decrypt::{report::sentence, work::Work},
+    open,
+    secrets::Secrets,
+};
 use crate::note;
 use crate::{
     archive::read::{Archive, Choice},
@@ -89,6 +94,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         recovered: Vec::new(),
         undone: Vec::new(),
         warnings: warnings(&archive),
+        left_out: left_out(&archive),
         users: Vec::new(),
         platform: 0,
         platform_left_out: BTreeMap::new(),
@@ -180,7 +186,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
                 archive: &archive,
                 args,
                 known: &config.account_fields,
-                taken: &wanted.taken,
+                bearers: &wanted.bearers,
                 tally: &tally,
             };
             let users = users::Users {
@@ -321,11 +327,20 @@ fn verify(archive: &Archive, args: &BackupArgs) -> Result<(), Failure> {
 fn warnings(archive: &Archive) -> Vec<String> {
     let findings = archive.plan.findings.iter();
     findings
-        .filter(|finding| finding.severity != Severity::Error)
+        .filter(|finding| finding.severity != Severity::Error && !finding.is_left_out())
         .map(|finding| match finding.path.as_str() {
             "" => finding.message.clone(),
             path => format!("{path}: {}", finding.message),
         })
+        .collect()
+}
+
+/// Files of the archive that this version does not know.
+fn left_out(archive: &Archive) -> Vec<String> {
+    let findings = archive.plan.findings.iter();
+    findings
+        .filter(|finding| finding.is_left_out())
+        .map(sentence)
         .collect()
 }
 

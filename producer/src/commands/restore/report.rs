@@ -26,6 +26,9 @@ pub struct Report {
     pub undone: Vec<String>,
     /// What the operator should know.
     pub warnings: Vec<String>,
+    /// Files of the archive that this version does not know, and left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// One for each user of the archive.
     pub users: Vec<Restored>,
     /// Entries of the platform's own database that were written.
@@ -113,7 +116,8 @@ impl Report {
     /// 5 when a user was skipped, failed, or lost something, or may have in an earlier run, or when what comes after could not be done.
     pub fn exit_code(&self) -> u8 {
         let whole = |user: &Restored| user.outcome == Outcome::WouldBeRestored || user.is_whole();
-        let after = self.shared_is_whole() && self.archive_failed.is_none();
+        let after =
+            self.shared_is_whole() && self.archive_failed.is_none() && self.left_out.is_empty();
         if self.users.iter().all(whole) && after {
             0
         } else {
@@ -123,7 +127,9 @@ impl Report {
 
     /// Whether every user stands as the archive has it.
     pub fn complete(&self) -> bool {
-        self.shared_is_whole() && self.users.iter().all(Restored::is_whole)
+        self.shared_is_whole()
+            && self.left_out.is_empty()
+            && self.users.iter().all(Restored::is_whole)
     }
 
     fn shared_is_whole(&self) -> bool {
@@ -142,6 +148,9 @@ impl Report {
         }
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {}", printable(warning));
+        }
+        for file in &self.left_out {
+            let _ = writeln!(text, "LOST: {}", printable(file));
         }
         for user in &self.users {
             text.push_str(&printable(&line(user)));

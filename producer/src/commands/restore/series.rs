@@ -1,11 +1,12 @@
 //! Series: under which name each is kept. It must be one of the user's own, since other users' series lie beside them.
 
-use std::collections::HashSet;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{conflicts::Chosen, lines};
+use super::{
+    conflicts::{Bearers, Chosen},
+    lines,
+};
 use crate::platform::write::RestoreError;
 
 /// The measurements of the running platform begin so.
@@ -19,13 +20,12 @@ struct Line<'a> {
     points: &'a RawValue,
 }
 
-/// Lines of series, each with the name under which this platform keeps it, and how many are left out. `former` are the names that
-/// the user had, `taken` those that are somebody's now: under such a name the series would be somebody else's.
+/// Lines of series, each with the name under which this platform keeps it, and how many are left out: under a name that somebody
+/// else bears, or did, the series would be theirs. Any other name in the user's own file is one that the user had.
 pub fn named(
     lines: &[u8],
     user: &Chosen,
-    former: &[String],
-    taken: &HashSet<String>,
+    bearers: &Bearers,
 ) -> Result<(Vec<u8>, u64), RestoreError> {
     let bad = |what: String| RestoreError::Record {
         collection: "series",
@@ -49,14 +49,12 @@ pub fn named(
         let namespace = match name {
             _ if named == *id => named,
             Some(name) if name == user.source.username => format!("user.{}", user.target.username),
-            Some(name) if former.iter().any(|known| known == name) => {
-                if taken.contains(name) {
-                    left_out += 1;
-                    continue;
-                }
-                named
+            Some(name) if bearers.others(name, id) => {
+                left_out += 1;
+                continue;
             }
-            _ => {
+            Some(_) => named,
+            None => {
                 return Err(bad(format!(
                     "{:?} is kept under the namespace {named:?}, which is not one of this user",
                     line.measurement

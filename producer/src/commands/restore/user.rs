@@ -1,13 +1,13 @@
 //! One user: everything goes aside, is looked at, and then stands.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use decryptor_wasm::integrity::Hashed;
 
 use super::{
     account,
     attachments::{Attachments, Digested},
-    conflicts::Chosen,
+    conflicts::{Bearers, Chosen},
     integrity::{Sum, judge},
     lines,
     report::{Integrity, Outcome, Restored},
@@ -50,6 +50,8 @@ pub struct Done {
     pub aliases: Vec<String>,
     /// Its e-mail addresses beside that of the account, and whether each is proven to be its own.
     pub addresses: Vec<(String, bool)>,
+    /// Other names of it, as the archive says, that are nobody else's.
+    pub other_names: Vec<String>,
 }
 
 impl Done {
@@ -131,6 +133,7 @@ impl Done {
     }
 
     fn new(user: &Chosen, outcome: Outcome) -> Self {
+        let ours = |name: &&String| user.target.other_names.contains(name);
         Self {
             report: Restored::of(user, outcome),
             source_name: user.source.username.clone(),
@@ -138,6 +141,13 @@ impl Done {
             fields: BTreeMap::new(),
             aliases: Vec::new(),
             addresses: Vec::new(),
+            other_names: user
+                .source
+                .other_names
+                .iter()
+                .filter(ours)
+                .cloned()
+                .collect(),
         }
     }
 
@@ -156,8 +166,8 @@ pub struct Source<'a> {
     pub args: &'a BackupArgs,
     /// The fields that an account has.
     pub known: &'a [AccountField],
-    /// Usernames that are somebody's now.
-    pub taken: &'a HashSet<String>,
+    /// Whose each name is.
+    pub bearers: &'a Bearers,
     /// Counts what passes.
     pub tally: &'a Tally,
 }
@@ -237,9 +247,7 @@ struct Seen {
     accesses: Sum,
     integrity: Integrity,
     account: bool,
-    /// Names that the user has or had.
-    former: Vec<String>,
-    /// Pieces of series under a former name that somebody else bears now.
+    /// Pieces of series under a name that is somebody else's too.
     foreign_series: u64,
 }
 
@@ -250,6 +258,8 @@ impl Work<'_> {
         done: &mut Done,
     ) -> Result<Seen, RestoreError> {
         let mut seen = Seen::default();
+        let (archive, id) = (self.from.archive, &self.user.source.user_id);
+        target.stream_paths(archive.stream_paths(id));
         for collection in ORDER {
             self.collection(collection, target.as_mut(), &mut seen, done)?;
         }
@@ -261,7 +271,7 @@ impl Work<'_> {
         if seen.foreign_series > 0 {
             let count = seen.foreign_series;
             done.report.losses.push(format!(
-                "series: {count} pieces are kept under a former name that somebody else bears now"
+                "series: {count} pieces are kept under a name that is somebody else's too; they were left out"
             ));
         }
         self.attachments(target.as_mut(), &mut seen, done)?;
@@ -297,12 +307,10 @@ impl Work<'_> {
                     Collection::Account => {
                         let lines = account::complete(lines, self.from.known)?;
                         done.learn(collection, &lines);
-                        seen.former = account::usernames(&lines);
                         target.records(collection, &lines)
                     }
                     Collection::Series => {
-                        let taken = self.from.taken;
-                        let (lines, others) = series::named(lines, self.user, &seen.former, taken)?;
+                        let (lines, others) = series::named(lines, self.user, self.from.bearers)?;
                         seen.foreign_series += others;
                         target.records(collection, &lines)
                     }

@@ -68,6 +68,7 @@ pub fn verify(
                 let one = inside::verify(&archive, jobs, tally)?;
                 let named = |sentences: Vec<String>| sentences.into_iter().map(of_run);
                 all.damaged.extend(named(one.damaged));
+                all.problems.extend(named(one.left_out));
                 all.warnings.extend(named(one.warnings));
                 all.notes.extend(named(one.notes));
                 all.files += one.files;
@@ -102,7 +103,9 @@ pub fn verify(
         let state = Archive::open(folder.clone(), Choice::new(demands), unlock)?;
         let state = inside::verify(&state, jobs, &Tally::default())?;
         all.damaged.extend(state.damaged);
-        all.problems = state.problems;
+        let new = |problem: &String| !all.problems.contains(problem);
+        let problems: Vec<String> = state.problems.into_iter().filter(new).collect();
+        all.problems.extend(problems);
         all.hashes = state.hashes;
         // The runs' own are there already.
         let new = |warning: &String| !all.warnings.contains(warning);

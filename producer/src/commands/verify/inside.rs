@@ -104,8 +104,13 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
         .map(sentence)
         .chain(damaged.into_iter().map(|(_, sentence)| sentence))
         .collect();
-    report.problems = found.problems;
-    report.warnings = findings(Severity::Warning)
+    let (left_out, odd): (Vec<_>, Vec<_>) =
+        findings(Severity::Warning).partition(|finding| finding.is_left_out());
+    report.left_out = left_out.into_iter().map(sentence).collect();
+    report.problems.clone_from(&report.left_out);
+    report.problems.append(&mut found.problems);
+    report.warnings = odd
+        .into_iter()
         .map(sentence)
         .chain(found.warnings)
         .collect();

@@ -42,6 +42,9 @@ pub struct Report {
     pub damaged: Vec<String>,
     /// What cannot be restored as it was, although the archive is as it was made; or what nobody can tell.
     pub problems: Vec<String>,
+    /// Of these, files that this version does not know.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
     /// What is odd.
     pub warnings: Vec<String>,
     /// What the archive says of itself.
@@ -79,6 +82,7 @@ impl Report {
             hashes: None,
             damaged: Vec::new(),
             problems: Vec::new(),
+            left_out: Vec::new(),
             warnings: Vec::new(),
             notes: Vec::new(),
             seconds: 0.0,

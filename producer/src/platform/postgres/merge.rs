@@ -1,7 +1,7 @@
 //! All tables at once, each ordered by user, merged as they stream: the number of statements does not grow with the
 //! number of users.
 
-use super::account::{self, Account};
+use super::account::{self, Account, Shapes};
 use super::connection::{Connection, Server, copies, literal};
 use super::copy::{Copy, Row};
 use super::series::{self, Line};
@@ -11,6 +11,7 @@ use super::stored;
 use super::tables::Tables;
 use super::work::{Bundle, Feed, Open};
 use super::{Engines, TABLES, files};
+use crate::platform::unknown::Seen;
 use crate::platform::{Collection, ExportError, PlatformError, Target, User};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,6 +33,10 @@ pub struct Plan<'p> {
     pub engines: Engines,
     /// The users, unless they are all.
     pub chosen: Option<Vec<&'p str>>,
+    /// What is met on the way.
+    pub seen: &'p Seen,
+    /// Whether the database has a table of aliases.
+    pub aliases: bool,
     /// Whether there are names that several users bore.
     pub shared_names: bool,
     /// What was written before is known.
@@ -143,6 +148,7 @@ impl Ordered {
 pub struct Merge {
     records: Vec<(Shape, Ordered)>,
     account: Vec<Ordered>,
+    items: Shapes,
     series: Option<Ordered>,
     /// The files in the database, and those that are not there.
     files: Option<(Ordered, Ordered)>,
@@ -154,7 +160,7 @@ impl Merge {
     pub fn connections(engines: Engines) -> usize {
         let of = |there: bool| usize::from(there);
         TABLES.len() - of(!engines.audit)
-            + account::QUERIES.len()
+            + account::TABLES.len()
             + of(engines.series)
             + 2 * of(engines.files)
     }
@@ -172,12 +178,14 @@ impl Merge {
             shapes.push(shape);
         }
         let account = queries.len();
-        for (table, query) in account::QUERIES {
-            queries.push(query.replace("{}", &plan.filter(table, "user_id")));
+        let items = Shapes::of(plan.tables);
+        for (at, table) in account::TABLES.iter().enumerate() {
+            queries.push(items.query(at, &plan.filter(table, "user_id")));
         }
         if plan.engines.series {
             let filter = plan.filter("series_data", "owner");
-            queries.push(series::query(plan.shared_names).replace("{filter}", &filter));
+            queries
+                .push(series::query(plan.aliases, plan.shared_names).replace("{filter}", &filter));
         }
         if plan.engines.files {
             let filter = plan.further("attachment_files", "user_id");
@@ -219,6 +227,7 @@ impl Merge {
         };
         Ok(Self {
             account: tables.split_off(account),
+            items,
             records: shapes.into_iter().zip(tables).collect(),
             series,
             files,
@@ -259,9 +268,9 @@ impl Merge {
                 table.next()?;
             }
         }
-        let account = account(&mut self.account, user, &mut bundle)?;
+        account(&self.items, &mut self.account, user, &mut bundle)?;
         if let Some(table) = &mut self.series {
-            points(table, user, &mut bundle)?;
+            points(table, user, plan.seen, &mut bundle)?;
         }
         if let Some((files, missing)) = &mut self.files {
             while files.reach(user)? {
@@ -273,7 +282,7 @@ impl Merge {
                 missing.next()?;
             }
         }
-        bundle.end(account.usernames)
+        bundle.end()
     }
 }
 
@@ -307,6 +316,9 @@ pub fn take(
         bundle.unreadable(shape.collection, shape.key(row));
         return Ok(());
     }
+    if let Some(path) = shape.deleted_path(row) {
+        bundle.stream_path(shape.key(row), path)?;
+    }
     match shape.listing(row).filter(|_| files) {
         Some(listing) => files::attach(&listing, bundle),
         None => Ok(()),
@@ -314,18 +326,16 @@ pub fn take(
 }
 
 fn account(
+    items: &Shapes,
     tables: &mut [Ordered],
     user: &User,
     bundle: &mut Bundle<'_, '_>,
-) -> Result<Account, ExportError> {
+) -> Result<(), ExportError> {
     let mut account = Account::default();
     for (i, table) in tables.iter_mut().enumerate() {
         while table.reach(user)? {
-            if let Err(what) = account.add(i, &table.row) {
-                let what = format!(
-                    "a row of {}: {what}; it was left out",
-                    account::QUERIES[i].0
-                );
+            if let Err(what) = account.add(items, i, &table.row) {
+                let what = format!("a row of {}: {what}; it was left out", account::TABLES[i]);
                 bundle.lose(Collection::Account.name(), what)?;
             }
             table.next()?;
@@ -335,13 +345,15 @@ fn account(
         account.write(out);
         Ok(())
     };
-    bundle.record(Collection::Account, write, String::new)?;
-    Ok(account)
+    bundle
+        .record(Collection::Account, write, String::new)
+        .map(drop)
 }
 
 fn points(
     table: &mut Ordered,
     user: &User,
+    seen: &Seen,
     bundle: &mut Bundle<'_, '_>,
 ) -> Result<(), ExportError> {
     let mut line = Line::default();
@@ -355,7 +367,7 @@ fn points(
         if line.ends_before(&table.row) {
             write(&mut line, bundle)?;
         }
-        if let Err(what) = line.add(&table.row) {
+        if let Err(what) = line.add(&table.row, seen) {
             bundle.lose(
                 Collection::Series.name(),
                 format!("{what}; it was left out"),

@@ -7,6 +7,7 @@ mod files;
 mod folders;
 mod large;
 mod merge;
+mod names;
 mod rows;
 mod series;
 mod shape;
@@ -15,6 +16,7 @@ mod since;
 mod stored;
 mod tables;
 mod tls;
+mod unknown;
 mod values;
 mod versions;
 mod work;
@@ -22,8 +24,8 @@ pub mod write;
 
 use super::sqlite::{Bearers, SqlitePlatform, nobodys, reading::Reading};
 use super::{
-    Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target, User,
-    index, lock, rqlite,
+    Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target,
+    Unknown, User, index, lock, rqlite,
 };
 use crate::config::Postgres;
 use connection::{BEGIN, Connection, Server, literal};
@@ -77,6 +79,8 @@ pub struct PostgresPlatform {
     engines: Engines,
     index: Index,
     users_dir: PathBuf,
+    /// What is not in the database.
+    files: SqlitePlatform,
     snapshot: Mutex<Option<Snapshot>>,
 }
 
@@ -86,6 +90,8 @@ struct Snapshot {
     name: String,
     tables: Tables,
     users: Vec<User>,
+    /// Whether there is a table of aliases.
+    aliases: bool,
     /// When it was, in seconds since 1970.
     instant: f64,
     /// Records of the large tables, as far as the server's statistics know.
@@ -104,6 +110,7 @@ impl PostgresPlatform {
             server: Server::new(config)?,
             engines,
             index,
+            files: SqlitePlatform::new(users_dir.clone(), None),
             users_dir,
             snapshot: Mutex::default(),
         })
@@ -128,7 +135,7 @@ impl PostgresPlatform {
         let mut names = vec!["users_index"];
         names.extend(TABLES.iter().map(|(table, _)| *table));
         names.retain(|name| *name != "audit_events" || self.engines.audit);
-        names.extend(account::QUERIES.iter().map(|(table, _)| *table));
+        names.extend(account::TABLES);
         if self.engines.series {
             names.push("series_data");
         }
@@ -139,11 +146,8 @@ impl PostgresPlatform {
             names.push("platform_kv");
         }
         let tables = Tables::read(&connection, &names)?;
-        let users = connection.pairs("SELECT username, user_id FROM users_index ORDER BY ctid")?;
-        let users = users
-            .into_iter()
-            .map(|(username, user_id)| User { user_id, username });
-        let users = users.collect();
+        let aliases = names::aliases(&connection)?;
+        let users = names::users(&connection, aliases)?;
         // now() is when the transaction began: nothing later is seen as if it were earlier.
         let facts = connection.rows(&format!(
             "SELECT pg_export_snapshot(), extract(epoch FROM now())::text, \
@@ -168,6 +172,7 @@ impl PostgresPlatform {
             connection,
             tables,
             users,
+            aliases,
         })
     }
 
@@ -186,6 +191,9 @@ impl PostgresPlatform {
                     .records(collection, &lines, count)
                     .map_err(ExportError::Sink)?,
                 Piece::Loss(loss) => sink.loss(loss),
+                Piece::StreamPath(id, path) => {
+                    sink.stream_path(&id, &path).map_err(ExportError::Sink)?
+                }
                 Piece::Stored(file, content) => sink
                     .attachment(&file.event_id, &file.id, &mut content.as_slice())
                     .map_err(ExportError::Sink)?,
@@ -206,8 +214,8 @@ impl PostgresPlatform {
                         files::copy(&self.users_dir, live, open, &file, sink.as_mut())?;
                     }
                 }
-                Piece::Stores(former) => {
-                    let sqlite = SqlitePlatform::new(self.users_dir.clone(), None);
+                Piece::Stores => {
+                    let sqlite = &self.files;
                     let reading = &mut Reading {
                         user: open.user,
                         sink: sink.as_mut(),
@@ -217,7 +225,7 @@ impl PostgresPlatform {
                     }
                     if !self.engines.series {
                         let owner = |ids: &[String], event: &str| live.owner(ids, event);
-                        sqlite.export_series(former, bearers, &owner, reading)?;
+                        sqlite.export_series(bearers, &owner, reading)?;
                     }
                 }
             }
@@ -229,13 +237,13 @@ impl PostgresPlatform {
     fn bearers(&self, snapshot: &Snapshot, target: &dyn Target) -> Result<Bearers, ExportError> {
         let pairs = |sql: &str| snapshot.connection.pairs(sql);
         let mut bearers = Bearers::new();
-        for (name, id) in pairs(&series::shared())? {
+        for (name, id) in pairs(&series::shared(snapshot.aliases))? {
             let by = bearers.entry(name.clone()).or_default();
             by.now |= snapshot.users.iter().any(|user| user.username == name);
             by.ids.push(id);
         }
         if self.engines.series && !bearers.is_empty() {
-            for (namespace, measurement) in pairs(&series::nobodys())? {
+            for (namespace, measurement) in pairs(&series::nobodys(snapshot.aliases))? {
                 target.lose(Loss {
                     user_id: None,
                     collection: Some(Collection::Series.name().to_owned()),
@@ -258,6 +266,8 @@ impl PostgresPlatform {
         self.look_for_files(snapshot, target)?;
         let bearers = self.bearers(snapshot, target)?;
         let mut plan = Plan {
+            seen: &self.files.seen,
+            aliases: snapshot.aliases,
             shared_names: !bearers.is_empty(),
             server: &self.server,
             snapshot: &snapshot.name,
@@ -326,10 +336,6 @@ impl Platform for PostgresPlatform {
         self.with_snapshot(|snapshot| Ok(snapshot.users.clone()))
     }
 
-    fn other_names(&self, user: &User) -> Result<Vec<String>, PlatformError> {
-        self.with_snapshot(|snapshot| shared::names_of(snapshot, &user.user_id))
-    }
-
     fn instant(&self) -> Result<f64, PlatformError> {
         self.with_snapshot(|snapshot| Ok(snapshot.instant))
     }
@@ -357,6 +363,26 @@ impl Platform for PostgresPlatform {
         self.with_snapshot(|snapshot| self.export(snapshot, users, jobs, target))
     }
 
+    fn unknown(&self, scope: &Scope<'_>) -> Result<Vec<Unknown>, PlatformError> {
+        if let Some(only) = scope.only {
+            return self.files.beside_one(only.user);
+        }
+        let mut found = self.with_snapshot(|snapshot| self.besides(snapshot, scope.ephemeral))?;
+        if let Index::Rqlite(index) = &self.index {
+            found.extend(index.unknown()?);
+        }
+        Ok(found)
+    }
+
+    fn migration(&self) -> Option<u32> {
+        self.with_snapshot(|snapshot| unknown::migration(&snapshot.connection))
+            .ok()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.files.seen.notes()
+    }
+
     fn export_platform(
         &self,
         scope: &Scope<'_>,
@@ -380,6 +406,12 @@ impl Platform for PostgresPlatform {
                 }
                 Ok::<_, ExportError>(())
             })?,
+        }
+        if scope.only.is_none() {
+            self.with_snapshot(|snapshot| match self.engines.audit {
+                true => shared::kept_audit(snapshot, sink),
+                false => self.files.kept_audit(&snapshot.users, &|| self.now(), sink),
+            })?;
         }
         if index::with_aliases(scope) {
             self.with_snapshot(|snapshot| shared::aliases(snapshot, scope, sink))?;

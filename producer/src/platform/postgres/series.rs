@@ -1,15 +1,20 @@
 //! High-frequency series: points of one measurement, in lines of bounded length.
 
 use super::copy::Row;
+use super::names;
 use super::values::{fixed, json_text, push_string};
 use crate::platform::json::{self, Fields};
 use crate::platform::sqlite::series::{BYTES_PER_LINE, POINTS_PER_LINE};
+use crate::platform::unknown::Seen;
 
-/// The names that users bear or bore, and who does; `several` are the names that more than one user bore.
-const BEARERS: &str = "WITH bearers AS (SELECT 'user.' || username AS namespace, user_id AS owner FROM users_index \
-        UNION SELECT 'user.' || (f.value #>> '{}'), f.user_id FROM account_fields f JOIN users_index USING (user_id) \
-        WHERE f.field = 'username' AND jsonb_typeof(f.value) = 'string'), \
-    several AS (SELECT namespace FROM bearers GROUP BY namespace HAVING count(*) > 1)";
+/// The namespaces of users, and whose they are; `several` are those of names that more than one user bore.
+fn bearers(aliases: bool) -> String {
+    format!(
+        "WITH bearers AS (SELECT 'user.' || name AS namespace, owner FROM ({}) names), \
+         several AS (SELECT namespace FROM bearers GROUP BY namespace HAVING count(*) > 1)",
+        names::query(aliases)
+    )
+}
 
 /// The points of all users, ordered by user. A series is kept under the name of its user, in earlier times too, or, when it was
 /// restored by Pryv.io, under the user's id.
@@ -27,30 +32,33 @@ const DECIDED: &str = ", decided AS (SELECT m.namespace, m.event_id, coalesce(mi
 const OF_SEVERAL: &str = " UNION ALL SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM decided d \
     JOIN series_data s ON s.user_id = d.namespace AND s.event_id = d.event_id{filter}";
 
-/// What to read; `shared`: there are names that several users bore.
-pub fn query(shared: bool) -> String {
+/// What to read; `aliases`: there is a table of them; `shared`: there are names that several users bore.
+pub fn query(aliases: bool, shared: bool) -> String {
     let (decided, of_several) = if shared {
         (DECIDED, OF_SEVERAL)
     } else {
         ("", "")
     };
     format!(
-        "{BEARERS}{decided} SELECT * FROM ({OF_ONE}{of_several}) points \
-         ORDER BY owner COLLATE \"C\", user_id, event_id, delta_time"
+        "{}{decided} SELECT * FROM ({OF_ONE}{of_several}) points \
+         ORDER BY owner COLLATE \"C\", user_id, event_id, delta_time",
+        bearers(aliases)
     )
 }
 
 /// The names that several users bore, without what is put before them, and the ids of these.
-pub fn shared() -> String {
+pub fn shared(aliases: bool) -> String {
     format!(
-        "{BEARERS} SELECT substr(namespace, 6), owner FROM bearers JOIN several USING (namespace) ORDER BY 1"
+        "{} SELECT substr(namespace, 6), owner FROM bearers JOIN several USING (namespace) ORDER BY 1",
+        bearers(aliases)
     )
 }
 
 /// What is kept under such names and nobody's.
-pub fn nobodys() -> String {
+pub fn nobodys(aliases: bool) -> String {
     format!(
-        "{BEARERS}{DECIDED} SELECT namespace, event_id FROM decided WHERE owner IS NULL LIMIT 1000"
+        "{}{DECIDED} SELECT namespace, event_id FROM decided WHERE owner IS NULL LIMIT 1000",
+        bearers(aliases)
     )
 }
 
@@ -82,7 +90,7 @@ impl Line {
     ///
     /// # Errors
     /// A sentence, when the row is malformed.
-    pub fn add(&mut self, row: &Row) -> Result<(), String> {
+    pub fn add(&mut self, row: &Row, seen: &Seen) -> Result<(), String> {
         if self.count == 0 {
             self.namespace = row.get(1).unwrap_or_default().to_vec();
             self.measurement = row.get(2).unwrap_or_default().to_vec();
@@ -104,7 +112,9 @@ impl Line {
         if self.count > 0 {
             self.points.push(b',');
         }
-        let time = json::milliseconds(i64::from_be_bytes(time));
+        let time = i64::from_be_bytes(time);
+        seen.time(time);
+        let time = json::milliseconds(time);
         self.points.extend_from_slice(b"{\"time\":");
         self.points.extend_from_slice(time.as_bytes());
         if !inner.is_empty() {

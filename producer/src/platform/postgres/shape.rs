@@ -15,6 +15,8 @@ pub struct Shape {
     id: usize,
     head: Option<usize>,
     attachments: Option<usize>,
+    /// Behind the members: where a stream is.
+    path: Option<usize>,
 }
 
 /// A column as a member.
@@ -25,6 +27,8 @@ struct Member {
     null: Null,
     /// Whether `false` goes without saying.
     false_left_out: bool,
+    /// Pryv.io, as far as this version knows it, has no such column.
+    further: bool,
 }
 
 /// What becomes of NULL.
@@ -37,6 +41,23 @@ enum Null {
     /// Kept in accesses of type `shared`.
     KeptIfShared,
 }
+
+/// The columns of streams: of a deleted one only id and deletion are told.
+const STREAMS: [&str; 13] = [
+    "user_id",
+    "id",
+    "name",
+    "parent_id",
+    "path",
+    "client_data",
+    "single_activity",
+    "trashed",
+    "created",
+    "created_by",
+    "modified",
+    "modified_by",
+    "deleted",
+];
 
 /// Attachments that an event lists, as stored.
 pub struct Listing<'a> {
@@ -71,6 +92,10 @@ impl Shape {
             id,
             head: place("head_id"),
             attachments: place("attachments").filter(|_| collection == Collection::Events),
+            path: columns
+                .iter()
+                .any(|column| column.name == "path" && left_out(&column.name))
+                .then_some(members.len() + 1),
             members,
         }
     }
@@ -80,6 +105,7 @@ impl Shape {
         let members = self.members.iter().map(|m| m.column.expression.as_str());
         std::iter::once(owner)
             .chain(members)
+            .chain(self.path.map(|_| "path"))
             .collect::<Vec<_>>()
             .join(", ")
     }
@@ -111,7 +137,7 @@ impl Shape {
         out.push(b'{');
         for (i, member) in self.members.iter().enumerate() {
             let at = i + 1;
-            if bare && at != self.id && Some(at) != self.deleted {
+            if bare && at != self.id && Some(at) != self.deleted && !member.further {
                 continue;
             }
             // JSON's null is as good as none.
@@ -149,6 +175,12 @@ impl Shape {
     pub fn is_version(&self, row: &Row) -> bool {
         let events = self.collection == Collection::Events;
         events && self.head.is_some_and(|at| row.get(at).is_some())
+    }
+
+    /// Where a deleted stream was: its record does not tell.
+    pub fn deleted_path<'a>(&self, row: &'a Row) -> Option<&'a [u8]> {
+        row.get(self.deleted?)?;
+        row.get(self.path?)
     }
 
     /// The record's name, for messages.
@@ -201,6 +233,7 @@ impl Member {
             key,
             null,
             false_left_out,
+            further: collection == Collection::Streams && !STREAMS.contains(&column.name.as_str()),
             column,
         }
     }

@@ -1,9 +1,12 @@
 //! What all users share: aliases, sessions and password resets.
 
-use super::Snapshot;
 use super::connection::literal;
 use super::copy::Row;
-use crate::platform::{ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index};
+use super::shape::Shape;
+use super::{Snapshot, unknown};
+use crate::platform::{
+    Collection, ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index,
+};
 
 /// Reads rows of `N` texts, as of the snapshot.
 pub fn rows<const N: usize>(
@@ -21,17 +24,33 @@ pub fn rows<const N: usize>(
     Ok(())
 }
 
-/// The other names of a user.
-pub fn names_of(snapshot: &Snapshot, user_id: &str) -> Result<Vec<String>, PlatformError> {
-    if !exists(snapshot, "alias_index")? {
-        return Ok(Vec::new());
+/// Hands over the audit trails of users who are no more.
+pub fn kept_audit(snapshot: &Snapshot, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
+    let connection = &snapshot.connection;
+    let shape = Shape::new(Collection::Audit, snapshot.tables.columns("audit_events"));
+    let (mut row, mut line) = (Row::default(), Vec::new());
+    for user_id in unknown::audited_strangers(connection)? {
+        let mut copy = connection.copy(&format!(
+            "SELECT {} FROM audit_events WHERE user_id = {} ORDER BY eventid COLLATE \"C\"",
+            shape.select("user_id"),
+            literal(&user_id)
+        ))?;
+        while copy.next(&mut row)? {
+            line.clear();
+            match shape.write(&row, &mut line) {
+                Ok(()) => sink
+                    .kept_audit(&user_id, &line)
+                    .map_err(ExportError::Sink)?,
+                Err(what) => sink.loss(Loss {
+                    user_id: Some(user_id.clone()),
+                    collection: Some(Collection::Audit.name().to_owned()),
+                    path: None,
+                    what: format!("record {:?}: {what}; it was left out", shape.id(&row)),
+                }),
+            }
+        }
     }
-    let sql = format!(
-        "SELECT alias FROM alias_index WHERE user_id = {} ORDER BY 1",
-        literal(user_id)
-    );
-    let rows = snapshot.connection.rows(&sql)?;
-    Ok(rows.into_iter().flatten().flatten().collect())
+    Ok(())
 }
 
 /// Hands over the other names of the users in scope.

@@ -73,10 +73,12 @@ pub enum Piece {
     Stored(Attachment, Vec<u8>),
     /// A large one, on its way.
     Stream(Attachment, Receiver<Part>),
+    /// Where a deleted stream was: its id, and its path.
+    StreamPath(String, String),
     /// Something that is missing.
     Loss(Loss),
-    /// What is not in the database; with the names that the user has had.
-    Stores(Vec<String>),
+    /// What is not in the database.
+    Stores,
 }
 
 /// What comes of a file that is on its way.
@@ -259,6 +261,18 @@ impl<'q, 'a> Bundle<'q, 'a> {
             .push(Piece::Unreadable(collection, key.to_vec()));
     }
 
+    /// Adds where a deleted stream was.
+    pub fn stream_path(&mut self, id: &[u8], path: &[u8]) -> Result<(), ExportError> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.bytes += id.len() + path.len();
+        self.pieces.push(Piece::StreamPath(text(id), text(path)));
+        if self.bytes >= BLOCK {
+            self.send()
+        } else {
+            Ok(())
+        }
+    }
+
     /// Adds a record that is there, and as it was.
     pub fn present(&mut self, collection: Collection, key: &[u8]) -> Result<(), ExportError> {
         if !matches!(self.pieces.last(), Some(Piece::Present(of, _)) if *of == collection) {
@@ -345,9 +359,9 @@ impl<'q, 'a> Bundle<'q, 'a> {
         })
     }
 
-    /// Passes on the rest: the user is complete, which has had these names.
-    pub fn end(mut self, former: Vec<String>) -> Result<(), ExportError> {
-        self.pieces.push(Piece::Stores(former));
+    /// Passes on the rest: the user is complete.
+    pub fn end(mut self) -> Result<(), ExportError> {
+        self.pieces.push(Piece::Stores);
         self.open.complete.store(true, Ordering::SeqCst);
         self.send()?;
         release(self.open)
@@ -376,6 +390,7 @@ mod tests {
         let user = User {
             user_id: "id".to_owned(),
             username: "name".to_owned(),
+            ..User::default()
         };
         let (queue, sender) = Queue::new(1);
         std::thread::scope(|scope| {

@@ -2,6 +2,8 @@
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row, malformed};
+use super::schema::KNOWN;
+use super::unknown::Further;
 use crate::platform::json::{self, Object};
 use crate::platform::{Collection, ExportError, PlatformError};
 use rusqlite::Row;
@@ -9,24 +11,37 @@ use rusqlite::Row;
 /// Hands over the account record.
 pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
     let mut record = Object::new();
-    record.raw(
-        "passwords",
-        &list(
-            file,
+    for (name, table, columns, order) in [
+        (
             "passwords",
-            "SELECT time, hash, createdBy FROM passwords ORDER BY time",
-            &|row| members(row, &["time", "hash", "createdBy"]),
-        )?,
-    );
-    let sql = "SELECT storeId, key, value FROM storeKeyValueData ORDER BY rowid";
-    record.raw(
-        "storeKeyValues",
-        &list(file, "storeKeyValueData", sql, &|row| {
-            members(row, &["storeId", "key", "value"])
-        })?,
-    );
-    let sql = "SELECT field, value, time, createdBy FROM account_fields ORDER BY field, time DESC";
-    record.raw("accountFields", &list(file, "account_fields", sql, &field)?);
+            "passwords",
+            &["time", "hash", "createdBy"][..],
+            "time",
+        ),
+        (
+            "storeKeyValues",
+            "storeKeyValueData",
+            &["storeId", "key", "value"],
+            "rowid",
+        ),
+        (
+            "accountFields",
+            "account_fields",
+            &["field", "value", "time", "createdBy"],
+            "field, time DESC",
+        ),
+    ] {
+        let further = Further::of(file, &KNOWN.account, table)?;
+        let (known, more) = (columns.join(", "), further.select());
+        let sql = format!("SELECT {known}{more} FROM {table} ORDER BY {order}");
+        let items = list(file, table, &sql, &|row| {
+            let mut object = Object::new();
+            members(row, columns, name == "accountFields", &mut object)?;
+            further.add(row, columns.len(), &mut object)?;
+            Ok(object.finish())
+        })?;
+        record.raw(name, &items);
+    }
     reading.record(Collection::Account, &record.finish())
 }
 
@@ -63,25 +78,16 @@ fn list(
     Ok(format!("[{}]", items.join(",")))
 }
 
-fn members(row: &Row<'_>, names: &[&str]) -> Result<Vec<u8>, String> {
-    let mut object = Object::new();
+/// The members of an item; `json`: its value is JSON text, which may be of any kind.
+fn members(row: &Row<'_>, names: &[&str], json: bool, object: &mut Object) -> Result<(), String> {
     for (i, name) in names.iter().enumerate() {
-        object.raw(
-            name,
-            &json::column(row.get_ref(i).map_err(|e| e.to_string())?)?,
-        );
+        let cell = row.get_ref(i).map_err(|e| e.to_string())?;
+        if json && *name == "value" {
+            let stored = json::text(cell)?;
+            object.raw(name, json::checked(stored.as_deref().unwrap_or("null"))?);
+        } else {
+            object.raw(name, &json::column(cell)?);
+        }
     }
-    Ok(object.finish())
-}
-
-fn field(row: &Row<'_>) -> Result<Vec<u8>, String> {
-    let cell = |i| row.get_ref(i).map_err(|e| e.to_string());
-    let stored = json::text(cell(1)?)?;
-    let mut object = Object::new();
-    object
-        .raw("field", &json::column(cell(0)?)?)
-        .raw("value", json::checked(stored.as_deref().unwrap_or("null"))?)
-        .raw("time", &json::column(cell(2)?)?)
-        .raw("createdBy", &json::column(cell(3)?)?);
-    Ok(object.finish())
+    Ok(())
 }

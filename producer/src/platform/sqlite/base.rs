@@ -2,9 +2,12 @@
 
 use super::file::SqliteFile;
 use super::reading::Reading;
+use super::schema::KNOWN;
+use super::unknown::Further;
 use crate::platform::json::{self, Fields, Object};
 use crate::platform::{Collection, ExportError};
 use rusqlite::Row;
+use std::cell::RefCell;
 
 /// Keys of other engines and of old versions that never belong to a record.
 const FOREIGN: [&str; 4] = ["_id", "__v", "userId", "user_id"];
@@ -12,29 +15,17 @@ const FOREIGN: [&str; 4] = ["_id", "__v", "userId", "user_id"];
 /// Hands over the four collections of the file.
 pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
     let tables = [
-        (
-            Collection::Streams,
-            "SELECT id, data, deleted, NULL FROM streams ORDER BY rowid",
-        ),
-        (
-            Collection::Accesses,
-            "SELECT id, data, deleted, head_id FROM accesses ORDER BY rowid",
-        ),
-        (
-            Collection::Profile,
-            "SELECT id, data, NULL, NULL FROM profile ORDER BY rowid",
-        ),
-        (
-            Collection::Webhooks,
-            "SELECT id, data, deleted, NULL FROM webhooks ORDER BY rowid",
-        ),
+        (Collection::Streams, "id, data, deleted, NULL"),
+        (Collection::Accesses, "id, data, deleted, head_id"),
+        (Collection::Profile, "id, data, NULL, NULL"),
+        (Collection::Webhooks, "id, data, deleted, NULL"),
     ];
     // Each is made when its first record comes.
     let mut there = Vec::new();
     let mut absent = Vec::new();
-    for (collection, sql) in tables {
+    for (collection, columns) in tables {
         match file.has_table(collection.name())? {
-            true => there.push((collection, sql)),
+            true => there.push((collection, columns)),
             false => absent.push(collection),
         }
     }
@@ -47,30 +38,56 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
         let what = format!("the table {} is gone from the file", collection.name());
         reading.absent(collection, &file.path, &what);
     }
-    for (collection, sql) in there {
+    for (collection, columns) in there {
+        let table = collection.name();
+        let further = Further::of(file, &KNOWN.base, table)?;
+        let more = further.select();
+        let sql = format!("SELECT {columns}{more} FROM {table} ORDER BY rowid");
+        let paths = RefCell::default();
         // One damaged table does not take the other three with it.
-        let outcome = reading.rows(file, collection, collection.name(), sql, &|row| {
-            record(collection, row)
+        let outcome = reading.rows(file, collection, table, &sql, &|row| {
+            record(collection, &further, row, &paths)
         });
+        for (id, path) in paths.take() {
+            let noted = reading.sink.stream_path(&id, &path);
+            noted.map_err(ExportError::Sink)?;
+        }
         reading.survive(collection.name(), &file.path, outcome)?;
     }
     Ok(())
 }
 
+/// Ids of deleted streams, and where they were.
+type Paths = RefCell<Vec<(String, String)>>;
+
 /// One record: its document, then its id and what else has a column of its own.
-fn record(collection: Collection, row: &Row<'_>) -> Result<Vec<u8>, String> {
+fn record(
+    collection: Collection,
+    further: &Further,
+    row: &Row<'_>,
+    paths: &Paths,
+) -> Result<Vec<u8>, String> {
     let cell = |i| row.get_ref(i).map_err(|e| e.to_string());
     let id = json::column(cell(0)?)?;
     let deleted = json::column(cell(2)?)?;
     let mut object = Object::new();
     if collection == Collection::Streams && deleted != "null" {
         object.raw("id", &id).raw("deleted", &deleted);
+        let data = json::text(cell(1)?)?.unwrap_or_default();
+        let path = Fields::parse(&data).ok().and_then(|data| {
+            let text = |raw: &str| serde_json::from_str::<String>(raw).ok();
+            Some((text(&id)?, text(data.get("path")?)?))
+        });
+        paths.borrow_mut().extend(path);
+        further.add(row, 4, &mut object)?;
         return Ok(object.finish());
     }
     let data = json::text(cell(1)?)?.unwrap_or_default();
     let fields = Fields::parse(&data)?;
     for (key, value) in fields.iter() {
-        let own = FOREIGN.contains(&key) || matches!(key, "id" | "headId" | "deleted");
+        let own = FOREIGN.contains(&key)
+            || matches!(key, "id" | "headId" | "deleted")
+            || further.contains(key);
         let derived = collection == Collection::Streams && left_out_of_streams(key, value);
         if !own && !derived {
             object.raw(key, value);
@@ -88,6 +105,7 @@ fn record(collection: Collection, row: &Row<'_>) -> Result<Vec<u8>, String> {
     if shared && fields.get("deviceName").is_none() {
         object.raw("deviceName", "null");
     }
+    further.add(row, 4, &mut object)?;
     Ok(object.finish())
 }
 

@@ -2,6 +2,8 @@
 
 use super::file::SqliteFile;
 use super::reading::Reading;
+use super::schema::KNOWN;
+use super::unknown::Further;
 use crate::platform::json::{self, Object};
 use crate::platform::{Collection, ExportError};
 use rusqlite::Row;
@@ -31,26 +33,36 @@ const COLUMNS: [&str; 17] = [
 /// puts an attachment to the last event that lists it.
 pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
     for which in ["NOT NULL", "NULL"] {
-        let sql = select(&format!("WHERE headId IS {which}"));
-        reading.rows(file, Collection::Events, "events", &sql, &event)?;
+        let condition = format!("WHERE headId IS {which}");
+        export_as(file, Collection::Events, &condition, reading, &event)?;
     }
     Ok(())
 }
 
 /// Hands over the audit trail.
 pub fn export_audit(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
-    reading.rows(file, Collection::Audit, "events", &select(""), &audit)
+    export_as(file, Collection::Audit, "", reading, &audit)
 }
 
-fn select(which: &str) -> String {
-    format!(
-        "SELECT {} FROM events {which} ORDER BY rowid",
-        COLUMNS.join(", ")
-    )
+fn export_as(
+    file: &SqliteFile,
+    collection: Collection,
+    which: &str,
+    reading: &mut Reading<'_>,
+    members: &dyn Fn(&Row<'_>, &mut Object) -> Result<(), String>,
+) -> Result<(), ExportError> {
+    let further = Further::of(file, &KNOWN.events, "events")?;
+    let (columns, more) = (COLUMNS.join(", "), further.select());
+    let sql = format!("SELECT {columns}{more} FROM events {which} ORDER BY rowid");
+    reading.rows(file, collection, "events", &sql, &|row| {
+        let mut object = Object::new();
+        members(row, &mut object)?;
+        further.add(row, COLUMNS.len(), &mut object)?;
+        Ok(object.finish())
+    })
 }
 
-fn event(row: &Row<'_>) -> Result<Vec<u8>, String> {
-    let mut object = Object::new();
+fn event(row: &Row<'_>, object: &mut Object) -> Result<(), String> {
     for (i, name) in COLUMNS.iter().enumerate().skip(1) {
         let cell = row.get_ref(i).map_err(|e| e.to_string())?;
         match *name {
@@ -85,7 +97,7 @@ fn event(row: &Row<'_>) -> Result<Vec<u8>, String> {
         "id",
         &json::column(row.get_ref(0).map_err(|e| e.to_string())?)?,
     );
-    Ok(object.finish())
+    Ok(())
 }
 
 /// `a b ..` as a JSON list; the last element is always the marker that the full-text index needs.
@@ -96,15 +108,14 @@ fn stream_ids(stored: &str) -> Option<String> {
     (!quoted.is_empty()).then(|| format!("[{}]", quoted.join(",")))
 }
 
-fn audit(row: &Row<'_>) -> Result<Vec<u8>, String> {
-    let mut object = Object::new();
+fn audit(row: &Row<'_>, object: &mut Object) -> Result<(), String> {
     for (i, name) in COLUMNS.iter().enumerate() {
         object.raw(
             name,
             &json::column(row.get_ref(i).map_err(|e| e.to_string())?)?,
         );
     }
-    Ok(object.finish())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,26 +2,34 @@
 
 mod account;
 mod base;
+mod bearers;
 mod events;
 pub(super) mod file;
+mod folders;
 mod looks;
 pub(super) mod reading;
 mod schema;
 pub(super) mod series;
 mod shared;
+mod unknown;
 pub(super) mod write;
 
 use super::attachments::folder;
+use super::unknown::Seen;
 use super::{
-    Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, User, UserSink,
-    attachments, each_user, index, lock, rqlite,
+    Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User,
+    UserSink, attachments, each_user, index, lock, rqlite,
 };
+pub(super) use bearers::{Bearers, BorneBy, Owner, Whose, nobodys};
 use file::SqliteFile;
+pub(super) use folders::Held;
 use reading::{Reading, if_there, is_there, with_file};
+use schema::{KNOWN, Tables};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
+use unknown::Columns;
 
 /// A platform whose base engine is SQLite.
 pub struct SqlitePlatform {
@@ -29,16 +37,18 @@ pub struct SqlitePlatform {
     index: Option<rqlite::Rqlite>,
     /// The users at the beginning, and when that was: who comes later is of the next backup.
     beginning: Mutex<Option<Arc<Beginning>>>,
+    /// What an export has met.
+    pub(super) seen: Seen,
 }
 
 /// See [`SqlitePlatform::beginning`].
 struct Beginning {
     /// Seconds since 1970.
     instant: f64,
-    /// Usernames with their user ids, in the order of the index.
-    names: Vec<(String, String)>,
-    /// See [`SqlitePlatform::bearers`].
-    bearers: Mutex<Option<Arc<Bearers>>>,
+    /// In the order of the index.
+    users: Vec<User>,
+    /// The names that several users bore.
+    bearers: Bearers,
 }
 
 /// How often a file is read again that the platform wrote to meanwhile.
@@ -51,6 +61,7 @@ impl SqlitePlatform {
             users_dir,
             index,
             beginning: Mutex::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -70,30 +81,57 @@ impl SqlitePlatform {
             }
             read = self.index();
         }
-        let names = read?;
+        let users = read?;
         Ok(beginning
             .insert(Arc::new(Beginning {
                 instant,
-                names,
-                bearers: Mutex::default(),
+                bearers: bearers::of(&users),
+                users,
             }))
             .clone())
     }
 
-    /// Usernames with their user ids, in the order of the index.
-    fn index(&self) -> Result<Vec<(String, String)>, PlatformError> {
+    /// The users with their names, in the order of the index. An account that cannot be read is told of when its user is read.
+    fn index(&self) -> Result<Vec<User>, PlatformError> {
         let file = SqliteFile::open(&self.users_dir.join("user-index.db"))?;
-        let failed = |e| file.error(e);
-        let mut statement = file
-            .connection
-            .prepare("SELECT username, userId FROM id4name ORDER BY rowid")
-            .map_err(failed)?;
-        let rows = statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(failed)?;
-        let index = rows.collect::<Result<_, _>>().map_err(failed)?;
+        let names = shared::pairs(&file, "SELECT username, userId FROM id4name ORDER BY rowid")?;
+        let aliases = match file.has_table("alias4id")? {
+            true => shared::pairs(&file, "SELECT alias, userId FROM alias4id ORDER BY alias")?,
+            false => Vec::new(),
+        };
         file.unchanged()?;
-        Ok(index)
+        let mut users: Vec<User> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for [username, user_id] in names {
+            // The index does not keep an id from having two names; the later one is the current one.
+            let place = *places.entry(user_id.clone()).or_insert(users.len());
+            match users.get_mut(place) {
+                Some(known) => {
+                    let earlier = std::mem::replace(&mut known.username, username);
+                    known.other_names.push(earlier);
+                }
+                None => users.push(User {
+                    user_id,
+                    username,
+                    ..User::default()
+                }),
+            }
+        }
+        for [alias, user_id] in aliases {
+            if let Some(user) = places.get(&user_id).and_then(|at| users.get_mut(*at)) {
+                user.other_names.push(alias);
+            }
+        }
+        for user in &mut users {
+            let account = folder(&self.users_dir, &user.user_id);
+            let account = account.and_then(|f| SqliteFile::open(&f.join(ACCOUNT)).ok());
+            let remembered = account.and_then(|file| account::usernames(&file).ok());
+            user.other_names.extend(remembered.unwrap_or_default());
+            user.other_names.retain(|name| *name != user.username);
+            user.other_names.sort_unstable();
+            user.other_names.dedup();
+        }
+        Ok(users)
     }
 
     /// Hands over the audit trail, which begins with the first audited call: a user may have none.
@@ -109,7 +147,10 @@ impl SqlitePlatform {
             reading.absent(Collection::Audit, &path, "the file is gone");
             return Ok(());
         }
-        let outcome = with_file(&path, |file| events::export_audit(file, reading));
+        let outcome = with_file(&path, |file| {
+            self.look(file, &KNOWN.events, Columns::Travel, reading)?;
+            events::export_audit(file, reading)
+        });
         reading.survive(Collection::Audit.name(), &path, outcome)
     }
 
@@ -117,25 +158,24 @@ impl SqlitePlatform {
     /// and `owner` whose the event is.
     pub(super) fn export_series(
         &self,
-        former: Vec<String>,
         bearers: &Bearers,
         owner: Owner<'_>,
         reading: &mut Reading<'_>,
     ) -> Result<(), ExportError> {
         let user = reading.user;
-        let namespaces = namespaces(user, former);
-        let file = |namespace: &Namespace| {
-            folder(&self.users_dir, &namespace.name).map(|f| f.join("series-1.0.0.sqlite"))
+        let namespaces: Vec<String> = user.namespaces().collect();
+        let file = |namespace: &String| {
+            folder(&self.users_dir, namespace).map(|f| f.join("series-1.0.0.sqlite"))
+        };
+        let borne = |namespace: &str| {
+            let name = namespace.strip_prefix("user.")?;
+            bearers.get(name)
         };
         let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let files: Vec<&Path> = files.into_iter().filter(|path| is_there(path)).collect();
-        let several = |namespace: &Namespace| {
-            let name = namespace.borne.as_ref();
-            name.is_some_and(|name| bearers.contains_key(name))
-        };
         // Whose a series is may change otherwise.
-        let alone = !namespaces.iter().any(several);
+        let alone = !namespaces.iter().any(|name| borne(name).is_some());
         if alone && !files.is_empty() && reading.as_it_was(&files, &[Collection::Series]) {
             return Ok(());
         }
@@ -147,17 +187,17 @@ impl SqlitePlatform {
             );
         }
         for namespace in namespaces {
-            let Some(folder) = folder(&self.users_dir, &namespace.name) else {
+            let Some(path) = file(&namespace) else {
                 continue;
             };
-            let of_several = namespace.borne.as_ref().and_then(|name| bearers.get(name));
+            let of_several = borne(&namespace);
             let whose = |measurement: &str| {
                 let Some(BorneBy { ids, now }) = of_several else {
                     return Ok(Whose::Mine);
                 };
                 let event = measurement.strip_prefix("event.");
                 let found = event.map_or(Ok(None), |event| owner(ids, event))?;
-                let current = namespace.borne.as_ref() == Some(&user.username);
+                let current = namespace.strip_prefix("user.") == Some(&user.username);
                 Ok(match found {
                     Some(id) if id == user.user_id => Whose::Mine,
                     Some(_) => Whose::Others,
@@ -167,11 +207,25 @@ impl SqlitePlatform {
                     None => Whose::Others,
                 })
             };
-            let path = folder.join("series-1.0.0.sqlite");
             let outcome = if_there(&path, |file| {
-                series::export(file, &namespace.name, &whose, reading)
+                self.look(file, &KNOWN.series, Columns::Fixed, reading)?;
+                series::export(file, &namespace, &whose, &self.seen, reading)
             });
             reading.survive(Collection::Series.name(), &path, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for what a file of a user holds besides the known. Where there is anything, the next run is to look again.
+    fn look(
+        &self,
+        file: &SqliteFile,
+        known: &Tables,
+        columns: Columns,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), PlatformError> {
+        if unknown::look(file, known, columns, &self.seen.counted)? {
+            reading.sink.look_again();
         }
         Ok(())
     }
@@ -195,13 +249,17 @@ impl SqlitePlatform {
             Collection::Webhooks,
         ];
         if !reading.as_it_was(&[&path], &collections) {
-            let outcome = with_file(&path, |file| base::export(file, reading));
+            let outcome = with_file(&path, |file| {
+                self.look(file, &KNOWN.base, Columns::Travel, reading)?;
+                base::export(file, reading)
+            });
             reading.survive("streams, accesses, profile, webhooks", &path, outcome)?;
         }
 
         let path = folder.join("local-1.0.0.sqlite");
         if !reading.as_it_was(&[&path], &[Collection::Events]) {
             let outcome = with_file(&path, |file| {
+                self.look(file, &KNOWN.events, Columns::Travel, reading)?;
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;
                 attachments::export(file, &folder, reading)
@@ -209,10 +267,9 @@ impl SqlitePlatform {
             reading.survive("events, attachments", &path, outcome)?;
         }
 
-        let mut former = Vec::new();
-        let path = folder.join("account-1.0.0.sqlite");
+        let path = folder.join(ACCOUNT);
         let outcome = with_file(&path, |file| {
-            former = account::usernames(file)?;
+            self.look(file, &KNOWN.account, Columns::Travel, reading)?;
             account::export(file, reading)
         });
         reading.survive(Collection::Account.name(), &path, outcome)?;
@@ -236,40 +293,14 @@ impl SqlitePlatform {
             }
             Ok(None)
         };
-        let bearers = self.bearers()?;
-        self.export_series(former, &bearers, &owner, reading)
-    }
-
-    /// The names that several users bore. An account that cannot be read is told of when its user is read.
-    fn bearers(&self) -> Result<Arc<Bearers>, PlatformError> {
-        let beginning = self.beginning()?;
-        let mut known = lock(&beginning.bearers);
-        if let Some(bearers) = &*known {
-            return Ok(bearers.clone());
-        }
-        let mut bearers = Bearers::new();
-        for (name, id) in &beginning.names {
-            let account = folder(&self.users_dir, id).map(|f| f.join("account-1.0.0.sqlite"));
-            let file = account.and_then(|path| SqliteFile::open(&path).ok());
-            let former = file.and_then(|file| account::usernames(&file).ok());
-            for borne in former.into_iter().flatten().chain([name.clone()]) {
-                let now = borne == *name;
-                let by = bearers.entry(borne).or_default();
-                by.now |= now;
-                if !by.ids.contains(id) {
-                    by.ids.push(id.clone());
-                }
-            }
-        }
-        bearers.retain(|_, by| by.ids.len() > 1);
-        Ok(known.insert(Arc::new(bearers)).clone())
+        self.export_series(&self.beginning()?.bearers, &owner, reading)
     }
 
     /// Rows of the events and of the audit trail, roughly.
-    fn count(&self, names: &[(String, String)]) -> Option<u64> {
+    fn count(&self, users: &[User]) -> Option<u64> {
         let mut total = 0;
-        for (_, id) in names {
-            let folder = folder(&self.users_dir, id)?;
+        for user in users {
+            let folder = folder(&self.users_dir, &user.user_id)?;
             for name in ["local-1.0.0.sqlite", "audit-1.0.0.sqlite"] {
                 if let Ok(file) = SqliteFile::open(&folder.join(name)) {
                     let last = "SELECT coalesce(max(rowid), 0) FROM events";
@@ -282,87 +313,14 @@ impl SqlitePlatform {
     }
 }
 
-/// Names that several users bear or bore.
-pub(super) type Bearers = HashMap<String, BorneBy>;
-
-/// Who bears or bore a name.
-#[derive(Default)]
-pub(super) struct BorneBy {
-    /// All their ids.
-    pub ids: Vec<String>,
-    /// Somebody bears it now.
-    pub now: bool,
-}
-
-/// Which of these users has an event.
-pub(super) type Owner<'a> = &'a dyn Fn(&[String], &str) -> Result<Option<String>, PlatformError>;
-
-/// Whose a series is.
-pub(super) enum Whose {
-    /// The user's.
-    Mine,
-    /// Another user's, with whom it is exported.
-    Others,
-    /// Nobody's, which is a loss.
-    Nobodys,
-}
-
-/// The sentence for a series that is nobody's.
-pub(super) fn nobodys(measurement: &str) -> String {
-    format!(
-        "{measurement:?} is kept under a name that several users bore, and is of no event of theirs; it was left out"
-    )
-}
-
-/// Where series of a user may be.
-struct Namespace {
-    name: String,
-    /// The username in it.
-    borne: Option<String>,
-}
-
 /// Opening more files for an estimate is not worth it.
 const FEW: usize = 50;
-
-/// The namespaces in which series of the user may be: those of the names it has or had, and its id.
-fn namespaces(user: &User, former: Vec<String>) -> Vec<Namespace> {
-    let mut namespaces: Vec<Namespace> = Vec::new();
-    for name in [user.username.clone()].into_iter().chain(former) {
-        if !namespaces.iter().any(|n| n.borne.as_ref() == Some(&name)) {
-            namespaces.push(Namespace {
-                name: format!("user.{name}"),
-                borne: Some(name),
-            });
-        }
-    }
-    namespaces.push(Namespace {
-        name: user.user_id.clone(),
-        borne: None,
-    });
-    namespaces
-}
+/// Passwords, key-values and account fields.
+const ACCOUNT: &str = "account-1.0.0.sqlite";
 
 impl Platform for SqlitePlatform {
     fn users(&self) -> Result<Vec<User>, PlatformError> {
-        let mut users: Vec<User> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for (username, user_id) in &self.beginning()?.names {
-            let user = User {
-                user_id: user_id.clone(),
-                username: username.clone(),
-            };
-            // The index does not keep an id from having two names; the later one is the current one.
-            let place = *places.entry(user_id.clone()).or_insert(users.len());
-            match users.get_mut(place) {
-                Some(known) => *known = user,
-                None => users.push(user),
-            }
-        }
-        Ok(users)
-    }
-
-    fn other_names(&self, user: &User) -> Result<Vec<String>, PlatformError> {
-        shared::names_of(&self.users_dir, &user.user_id)
+        Ok(self.beginning()?.users.clone())
     }
 
     fn instant(&self) -> Result<f64, PlatformError> {
@@ -371,7 +329,7 @@ impl Platform for SqlitePlatform {
 
     fn records(&self) -> Option<u64> {
         let beginning = self.beginning().ok()?;
-        (beginning.names.len() <= FEW).then(|| self.count(&beginning.names))?
+        (beginning.users.len() <= FEW).then(|| self.count(&beginning.users))?
     }
 
     fn export_all(
@@ -385,6 +343,33 @@ impl Platform for SqlitePlatform {
         })
     }
 
+    fn unknown(&self, scope: &Scope<'_>) -> Result<Vec<Unknown>, PlatformError> {
+        if let Some(only) = scope.only {
+            return self.beside_one(only.user);
+        }
+        let held = Held {
+            base: true,
+            series: true,
+        };
+        let users = &self.beginning()?.users;
+        let mut found = self.beside(held, users, &|| self.index())?;
+        if let Some(index) = &self.index {
+            found.extend(index.unknown()?);
+        }
+        Ok(found)
+    }
+
+    fn migration(&self) -> Option<u32> {
+        let keys = ["migrations/version".to_owned()];
+        let stored = self.index.as_ref()?.values(&keys).ok()?.pop()??;
+        let stored: serde_json::Value = serde_json::from_str(&stored).ok()?;
+        stored["version"].as_u64()?.try_into().ok()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.seen.notes()
+    }
+
     fn export_platform(
         &self,
         scope: &Scope<'_>,
@@ -393,15 +378,23 @@ impl Platform for SqlitePlatform {
         if let Some(index) = &self.index {
             index.export(scope, sink)?;
         }
+        if scope.only.is_none() {
+            let users = &self.beginning()?.users;
+            self.kept_audit(users, &|| self.index(), sink)?;
+        }
         if index::with_aliases(scope) {
             with_file(&self.users_dir.join("user-index.db"), |file| {
+                unknown::look(file, &KNOWN.index, Columns::Fixed, &self.seen.counted)?;
                 shared::aliases(file, scope, sink)
             })?;
         }
         // A platform on which nobody ever logged in has no such file.
         let path = self.users_dir.join("_shared/baseStorage.sqlite");
         if scope.ephemeral {
-            if_there(&path, |file| shared::ephemeral(file, scope, sink))?;
+            if_there(&path, |file| {
+                unknown::look(file, &KNOWN.shared, Columns::Fixed, &self.seen.counted)?;
+                shared::ephemeral(file, scope, sink)
+            })?;
         }
         Ok(())
     }

@@ -1,5 +1,9 @@
 //! The tables of the files, as Pryv.io makes them.
 
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// `user-index.db`.
 pub const INDEX: &str = "
     CREATE TABLE IF NOT EXISTS id4name (username TEXT PRIMARY KEY, userId TEXT NOT NULL);
@@ -76,3 +80,50 @@ pub const SERIES: &str = "
     CREATE TABLE series_data (event_id TEXT NOT NULL, point_time INTEGER NOT NULL, delta_time INTEGER NOT NULL,
       fields TEXT NOT NULL, PRIMARY KEY (event_id, point_time));
     CREATE INDEX idx_event_delta ON series_data(event_id, delta_time);";
+
+/// The columns of each table.
+pub type Tables = BTreeMap<String, Vec<String>>;
+
+/// What each kind of file holds.
+pub static KNOWN: LazyLock<Known> = LazyLock::new(|| Known {
+    index: made(INDEX),
+    shared: made(SHARED),
+    base: made(BASE),
+    account: made(ACCOUNT),
+    events: made(EVENTS),
+    series: made(SERIES),
+});
+
+/// See [`KNOWN`].
+#[allow(missing_docs)]
+pub struct Known {
+    pub index: Tables,
+    pub shared: Tables,
+    pub base: Tables,
+    pub account: Tables,
+    pub events: Tables,
+    pub series: Tables,
+}
+
+/// What comes of a schema.
+fn made(schema: &str) -> Tables {
+    let made = Connection::open_in_memory().and_then(|connection| {
+        connection.execute_batch(schema)?;
+        tables(&connection)
+    });
+    made.unwrap_or_default()
+}
+
+/// The tables of a file, but for those that SQLite and the full-text index keep for themselves.
+pub fn tables(connection: &Connection) -> rusqlite::Result<Tables> {
+    let sql = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' \
+         AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.name NOT LIKE 'events\\_fts%' ESCAPE '\\'";
+    let mut tables = Tables::new();
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let columns = tables.entry(row.get(0)?).or_default();
+        columns.push(row.get(1)?);
+    }
+    Ok(tables)
+}

@@ -4,6 +4,7 @@ use super::file::SqliteFile;
 use super::reading::{Reading, each_row, malformed};
 use super::{Whose, nobodys};
 use crate::platform::json::{self, Fields, Object};
+use crate::platform::unknown::Seen;
 use crate::platform::{Collection, ExportError, PlatformError};
 use rusqlite::types::ValueRef;
 
@@ -17,6 +18,7 @@ pub fn export(
     file: &SqliteFile,
     namespace: &str,
     whose: &dyn Fn(&str) -> Result<Whose, PlatformError>,
+    seen: &Seen,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     file.must_have("series_data")?;
@@ -53,6 +55,7 @@ pub fn export(
             point(
                 cell(1).unwrap_or(ValueRef::Null),
                 fields.as_deref().unwrap_or_default(),
+                seen,
             )
         }) {
             Ok(point) => {
@@ -106,7 +109,7 @@ impl Line<'_> {
     }
 }
 
-fn point(time: ValueRef<'_>, fields: &str) -> Result<Vec<u8>, String> {
+fn point(time: ValueRef<'_>, fields: &str, seen: &Seen) -> Result<Vec<u8>, String> {
     let nanoseconds = match time {
         ValueRef::Integer(ns) => ns,
         // What restores of Pryv left: a product of doubles, a fraction of a nanosecond off.
@@ -114,6 +117,7 @@ fn point(time: ValueRef<'_>, fields: &str) -> Result<Vec<u8>, String> {
         ValueRef::Real(ns) => ns.round() as i64,
         _ => return Err("its time is no number".to_owned()),
     };
+    seen.time(nanoseconds);
     let mut object = Object::new();
     object.raw("time", &json::milliseconds(nanoseconds));
     for (key, value) in Fields::parse(fields)?.iter() {

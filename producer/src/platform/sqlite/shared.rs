@@ -2,21 +2,15 @@
 
 use super::file::SqliteFile;
 use crate::platform::{ExportError, IndexSink, PlatformError, Scope, Shared, index};
-use std::path::Path;
 
-/// The other names of a user, from the index of users.
-pub fn names_of(users_dir: &Path, user_id: &str) -> Result<Vec<String>, PlatformError> {
-    let file = &SqliteFile::open(&users_dir.join("user-index.db"))?;
-    if !file.has_table("alias4id")? {
-        return Ok(Vec::new());
-    }
-    let read = || -> rusqlite::Result<Vec<String>> {
-        let sql = "SELECT alias FROM alias4id WHERE userId = ? ORDER BY alias";
-        let mut statement = file.connection.prepare(sql)?;
-        let rows = statement.query_map([user_id], |row| row.get(0))?;
-        rows.collect()
-    };
-    read().map_err(|e| file.error(e))
+/// Rows of two texts.
+pub fn pairs(file: &SqliteFile, sql: &str) -> Result<Vec<[String; 2]>, PlatformError> {
+    let failed = |e| file.error(e);
+    let mut statement = file.connection.prepare(sql).map_err(failed)?;
+    let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?]));
+    rows.map_err(failed)?
+        .collect::<Result<_, _>>()
+        .map_err(failed)
 }
 
 /// Hands over the other names of the users in scope, from the index of users.
@@ -29,16 +23,9 @@ pub fn aliases(
         index::absent(Shared::Aliases, &file.path.display(), "alias4id", sink);
         return Ok(());
     }
-    let failed = |e| file.error(e);
-    let sql = "SELECT alias, userId FROM alias4id ORDER BY alias";
-    let mut statement = file.connection.prepare(sql).map_err(failed)?;
-    let mut rows = statement.query([]).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        let alias: String = row.get(0).map_err(failed)?;
-        let user_id: String = row.get(1).map_err(failed)?;
-        index::alias(&alias, &user_id, scope, sink)?;
-    }
-    Ok(())
+    let all = pairs(file, "SELECT alias, userId FROM alias4id ORDER BY alias")?;
+    all.iter()
+        .try_for_each(|[alias, user_id]| index::alias(alias, user_id, scope, sink))
 }
 
 /// Hands over the sessions and password resets of the users in scope.

@@ -87,6 +87,7 @@ impl Journal {
             user: User {
                 user_id: stored.user_id,
                 username: stored.username,
+                ..User::default()
             },
             mark: stored.mark,
             owners: stored.owners,

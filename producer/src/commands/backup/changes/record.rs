@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use decryptor_wasm::chain::{ChainKey, number, numbers};
+use decryptor_wasm::{
+    chain::{ChainKey, number, numbers},
+    layout,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -27,6 +30,12 @@ pub fn name(key: &ChainKey, collection: Collection, line: &[u8]) -> u64 {
 /// A line that belongs to no user.
 pub fn shared(key: &ChainKey, kind: Shared, line: &[u8]) -> Entry {
     (parsed(key, kind.stem(), line), content(key, line))
+}
+
+/// A line of the audit trail of a user who is no more.
+pub fn kept_audit(key: &ChainKey, user_id: &str, line: &[u8]) -> Entry {
+    let collection = layout::kept_audit(user_id);
+    (parsed(key, &collection, line), content(key, line))
 }
 
 /// A number for what is in a line.

@@ -1,6 +1,9 @@
 //! What belongs to no user: the entries that are new or differ, and those that are gone.
 
-use decryptor_wasm::chain::{ChainKey, Removed};
+use decryptor_wasm::{
+    chain::{ChainKey, Removed},
+    layout::REMOVED_USERS,
+};
 
 use super::{
     Changes, emptied,
@@ -10,10 +13,12 @@ use super::{
 use crate::{
     archive::{ArchiveError, IndexDone, IndexWriter},
     platform::{IndexSink, Loss, Shared, SinkError},
-    state::{Block, Collector, Known, Lookup, Sorted},
+    state::{Block, Collector, Entry, Known, Lookup, Sorted},
 };
 
-const KINDS: usize = Shared::ALL.len();
+/// The section of the audit trails of users who are no more.
+const KEPT: usize = Shared::ALL.len();
+const KINDS: usize = KEPT + 1;
 
 /// See [`IndexSink`].
 pub struct SharedChanges<'c, 'a> {
@@ -85,10 +90,12 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             sections: KINDS as u8,
         };
         let mut sections: Vec<Section> = Vec::with_capacity(KINDS);
-        for (kind, found) in Shared::ALL.into_iter().zip(std::mem::take(&mut self.found)) {
+        let names = Shared::ALL.map(Shared::stem).into_iter();
+        let names = names.chain([REMOVED_USERS]).enumerate();
+        for ((kind, name), found) in names.zip(std::mem::take(&mut self.found)) {
             let now = found.finish(self.changes.folder).map_err(failed)?;
             let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
-            let keeps = self.keeps[kind as usize];
+            let keeps = self.keeps[kind];
             let (mut gone, mut count, mut again) = (Vec::new(), 0, false);
             merge(before, &now, &mut |step| {
                 match step {
@@ -106,12 +113,13 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
                 ));
             }
             for numbers in gone.chunks(Removed::PER_LINE) {
-                let mut line = serde_json::to_vec(&Removed::new(kind.stem(), numbers))?;
+                let mut line = serde_json::to_vec(&Removed::new(name, numbers))?;
                 line.push(b'\n');
                 self.writer.remove(&line, 1)?;
             }
             if count == 0
-                && let Some(loss) = emptied::shared(kind, gone.len() as u64)
+                && let Some(kind) = Shared::ALL.get(kind)
+                && let Some(loss) = emptied::shared(*kind, gone.len() as u64)
             {
                 self.writer.loss(loss);
             }
@@ -139,20 +147,17 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
 
 impl IndexSink for SharedChanges<'_, '_> {
     fn record(&mut self, kind: Shared, line: &[u8]) -> Result<(), SinkError> {
-        let entry = record::shared(self.key(), kind, line);
-        let failed = |e| self.changes.failed(&e);
-        let at = kind as usize;
-        let before = match &self.lookups[at] {
-            Some(lookup) => lookup.get(entry.0).map_err(failed)?,
-            None => None,
-        };
-        self.found[at]
-            .add(&mut vec![entry], self.changes.folder)
-            .map_err(failed)?;
-        if before == Some(entry.1) {
-            return Ok(());
+        match self.differs(kind as usize, record::shared(self.key(), kind, line))? {
+            true => self.writer.record(kind, line),
+            false => Ok(()),
         }
-        self.writer.record(kind, line)
+    }
+
+    fn kept_audit(&mut self, user_id: &str, line: &[u8]) -> Result<(), SinkError> {
+        match self.differs(KEPT, record::kept_audit(self.key(), user_id, line))? {
+            true => self.writer.kept_audit(user_id, line),
+            false => Ok(()),
+        }
     }
 
     fn absent(&mut self, kind: Shared) -> bool {
@@ -168,5 +173,20 @@ impl IndexSink for SharedChanges<'_, '_> {
 
     fn loss(&mut self, loss: Loss) {
         self.writer.loss(loss);
+    }
+}
+
+impl SharedChanges<'_, '_> {
+    /// Takes note of what is there; whether it is new or not what it was.
+    fn differs(&mut self, at: usize, entry: Entry) -> Result<bool, SinkError> {
+        let failed = |e| self.changes.failed(&e);
+        let before = match &self.lookups[at] {
+            Some(lookup) => lookup.get(entry.0).map_err(failed)?,
+            None => None,
+        };
+        self.found[at]
+            .add(&mut vec![entry], self.changes.folder)
+            .map_err(failed)?;
+        Ok(before != Some(entry.1))
     }
 }

@@ -169,6 +169,11 @@ impl UserSink for ChangesSink<'_, '_> {
         self.note(ATTACHMENTS, entry)
     }
 
+    fn stream_path(&mut self, id: &str, path: &str) -> Result<(), SinkError> {
+        self.open.stream_path(id, path);
+        Ok(())
+    }
+
     fn loss(&mut self, loss: Loss) {
         if loss.collection.as_deref() == Some("attachments") {
             self.open.lost_attachment();
@@ -220,6 +225,10 @@ impl UserSink for ChangesSink<'_, '_> {
             self.open.keep(&[collection]);
         }
         known
+    }
+
+    fn look_again(&mut self) {
+        self.open.lossy();
     }
 
     fn incomplete(&mut self, collections: &str) {

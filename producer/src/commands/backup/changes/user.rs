@@ -39,6 +39,8 @@ struct Found {
     /// What is not found in them is not gone.
     keeps: [bool; SECTIONS],
     lost_attachments: bool,
+    /// Where deleted streams were.
+    stream_paths: Vec<(String, String)>,
     /// Something is missing: the next run is to look at it all again.
     lossy: bool,
     /// The next run is to bring everything.
@@ -141,6 +143,12 @@ impl<'a> OpenUser<'a> {
         let mut found = lock(&self.found);
         let added = found.measurements.add(entries, self.changes.folder);
         added.map_err(|e| self.changes.failed(&e))
+    }
+
+    /// Where a deleted stream was: it is told when there is anything else to tell of the user.
+    pub fn stream_path(&self, id: &str, path: &str) {
+        let path = (id.to_owned(), path.to_owned());
+        lock(&self.found).stream_paths.push(path);
     }
 
     pub fn lost_attachment(&self) {
@@ -334,6 +342,9 @@ impl UserTarget for OpenUser<'_> {
         match self.writer.into_inner() {
             None => collector.unchanged(),
             Some(writer) => {
+                for (id, path) in &found.stream_paths {
+                    writer.stream_path(id, path);
+                }
                 let whole = increment && stats.is_none();
                 collector.done(writer.finish(stats, whole)?);
             }

@@ -246,16 +246,17 @@ impl Run<'_> {
             .map_err(|e| (self.unkept(&e), None))?;
         let shared = self.write_shared(&changes);
         let shared = shared.and_then(|shared| {
-            prepared.write_users(&changes, archive)?;
-            Ok(shared)
+            let unknown = prepared.write_users(&changes, archive)?;
+            Ok((shared, unknown))
         });
-        let shared = shared.map_err(|failure| (failure, changes.misfit()))?;
+        let (shared, unknown) = shared.map_err(|failure| (failure, changes.misfit()))?;
         let noted = changes.into_state();
         let (done, losses) = collector.finish(&prepared.users);
         let written = Written {
             done,
             shared,
             losses,
+            unknown,
         };
         Ok((written, noted))
     }

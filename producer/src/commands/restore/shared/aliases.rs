@@ -37,6 +37,14 @@ impl Work<'_> {
                 .map(|alias| (alias.clone(), id.clone()))
         });
         self.aliases.extend(of_accesses);
+        // Without an alias no series that is kept under an earlier name would be found again.
+        if !self.has(Shared::Aliases.stem()) {
+            let earlier = self.standing.values().flat_map(|one| {
+                let names = one.done.other_names.iter().cloned();
+                names.map(|name| (name, one.done.report.user_id.clone()))
+            });
+            self.aliases.extend(earlier);
+        }
         let aliases = std::mem::take(&mut self.aliases);
         self.name_after(&aliases);
         let Some(there) = self.shared.aliases()? else {

@@ -123,7 +123,8 @@ impl Work<'_> {
             let done = standing.done;
             work.indexed
                 .insert(format!("{}/{}", done.source_name, entry.field));
-            if owner != done.source_name && entry.is_unique {
+            let in_clear = owner == done.source_name || done.other_names.contains(&owner);
+            if !in_clear && entry.is_unique {
                 // It is hashed, with the key of this platform.
                 let key = format!("user-unique/{}/{}", entry.field, entry.text());
                 return work.put(key, standing.token);

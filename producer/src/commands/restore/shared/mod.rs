@@ -4,6 +4,7 @@ mod accesses;
 mod aliases;
 mod cores;
 mod index;
+mod kept;
 mod keys;
 mod sessions;
 
@@ -181,7 +182,7 @@ impl<'a> Work<'a> {
         for kind in [Shared::Sessions, Shared::PasswordResets] {
             self.lines_of(kind)?;
         }
-        Ok(())
+        self.kept_audit()
     }
 
     /// Whether the archive has a file, whatever its ending is.
@@ -229,6 +230,14 @@ impl<'a> Work<'a> {
         for name in names.into_iter().flatten() {
             let token = token.clone();
             self.standing.insert(name, Standing { done, token });
+        }
+        // What was made before a rename still names it so.
+        for name in &done.other_names {
+            for name in [Some(name.clone()), self.config.pii.username(name)] {
+                let token = token.clone();
+                let standing = name.map(|name| self.standing.entry(name));
+                standing.map(|place| place.or_insert(Standing { done, token }));
+            }
         }
         self.tokens.insert(token, &done.report.user_id);
     }

@@ -2,10 +2,9 @@
 
 use crate::platform::PlatformError;
 use crate::platform::postgres::connection::Connection;
+use crate::platform::postgres::unknown::{MIGRATION as KNOWN, migration};
 use crate::platform::write::Obstacle;
 
-/// The last of Pryv's migrations that is known here.
-const KNOWN: u32 = 3;
 const ADVICE: &str = "start Pryv.io once, or run its bin/migrate.js, before you restore";
 
 /// What a database is ready for.
@@ -34,16 +33,12 @@ impl Age {
             let found = one(&format!("SELECT to_regclass('{name}')::text"))?;
             Ok::<_, PlatformError>(!found.is_empty())
         };
-        let version = match there("schema_migrations")? {
-            true => one("SELECT max(version)::text FROM schema_migrations")?,
-            false => String::new(),
-        };
         // The first indexes take a version for a second access with the same token.
         let sound = "SELECT (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('accesses') AND attname = 'head_id') = 1 \
                      AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass('accesses') AND indisunique AND NOT indisprimary \
                      AND pg_get_indexdef(indexrelid) NOT LIKE '%head_id%')";
         Ok(Self {
-            version: version.parse().unwrap_or(0),
+            version: migration(connection)?,
             versions: one(sound)? == "t",
             aliases: there("alias_index")?,
         })

@@ -55,6 +55,9 @@ impl<'a> PostgresGroup<'a> {
         connection.run("BEGIN; SET LOCAL synchronous_commit = on")?;
         if replace {
             connection.run(&platform.removal(users))?;
+        } else if let Some(removal) = platform.series_removal(users) {
+            // What a user who is no more left under a name that one of these bears now.
+            connection.run(&removal)?;
         }
         if let Some(bytes) = bytes {
             // What stands in the way of this stands not in the way of the usual one.

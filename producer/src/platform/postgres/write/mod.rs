@@ -10,6 +10,7 @@ mod group;
 mod refused;
 mod rows;
 mod shared;
+mod streams;
 mod user;
 
 use std::collections::{HashMap, HashSet};
@@ -22,6 +23,7 @@ use self::group::PostgresGroup;
 use self::rows::{Layout, Layouts};
 use self::shared::PostgresShared;
 use super::connection::{Connection, Server, literal};
+use super::names;
 use super::tables::Tables;
 use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
@@ -208,28 +210,25 @@ impl PostgresWriter {
         let ids: Vec<String> = users.iter().map(|user| literal(&user.user_id)).collect();
         let ids = ids.join(", ");
         let mut statements = Vec::new();
-        if self.engines.series {
-            // Under the names that they gave up, unless somebody else has them now.
-            statements.push(format!(
-                "DELETE FROM series_data WHERE user_id IN (SELECT 'user.' || (f.value #>> '{{}}') FROM account_fields f \
-                 WHERE f.user_id IN ({ids}) AND f.field = 'username' AND jsonb_typeof(f.value) = 'string' AND NOT EXISTS \
-                 (SELECT FROM users_index u WHERE u.username = f.value #>> '{{}}' AND u.user_id <> f.user_id))"
-            ));
-        }
         statements.push(format!("DELETE FROM users_index WHERE user_id IN ({ids})"));
         for table in self.user_tables() {
             statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
         }
-        if self.engines.series {
-            let live = users
-                .iter()
-                .map(|user| literal(&format!("user.{}", user.username)));
-            statements.push(format!(
-                "DELETE FROM series_data WHERE user_id IN ({ids}, {})",
-                live.collect::<Vec<_>>().join(", ")
-            ));
-        }
+        statements.extend(self.series_removal(users));
         statements.join("; ")
+    }
+
+    /// What takes the series away that are kept under the ids and the names of some users.
+    pub(super) fn series_removal(&self, users: &[&User]) -> Option<String> {
+        if !self.engines.series || users.is_empty() {
+            return None;
+        }
+        let namespaces = users.iter().flat_map(|user| user.namespaces());
+        let namespaces: Vec<String> = namespaces.map(|name| literal(&name)).collect();
+        Some(format!(
+            "DELETE FROM series_data WHERE user_id IN ({})",
+            namespaces.join(", ")
+        ))
     }
 
     fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, RestoreError> {
@@ -316,11 +315,7 @@ impl PlatformWriter for PostgresWriter {
     }
 
     fn users(&self) -> Result<Vec<User>, RestoreError> {
-        let rows = self.pairs("SELECT username, user_id FROM users_index ORDER BY ctid")?;
-        let users = rows
-            .into_iter()
-            .map(|(username, user_id)| User { user_id, username });
-        Ok(users.collect())
+        self.with(|connection| Ok(names::users(connection, self.age.aliases)?))
     }
 
     fn takes_versions(&self) -> bool {

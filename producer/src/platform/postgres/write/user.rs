@@ -8,7 +8,6 @@ use super::copy_in::field;
 use super::feed::Table;
 use super::group::PostgresGroup;
 use super::rows::{Lacking, string};
-use crate::interrupt;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::write::{SqliteUser, rows as files};
 use crate::platform::texts::{Lost, storable};
@@ -19,7 +18,7 @@ use crate::platform::{Collection, User};
 /// Who set what nobody knows who set.
 const NOBODY: &str = "restore";
 /// Bytes of the path of a stream. The database's indexes hold an eighth of that, and more only of what is easily compressed.
-const LONGEST_PATH: usize = 16 * 1024;
+pub(super) const LONGEST_PATH: usize = 16 * 1024;
 /// Bytes of an attachment in one row.
 const PIECE: usize = 1 << 20;
 
@@ -29,8 +28,10 @@ pub struct PostgresUser<'g, 'a> {
     user: User,
     /// What the platform keeps in files.
     files: SqliteUser,
-    streams: Vec<String>,
-    tree: Tree,
+    pub(super) streams: Vec<String>,
+    pub(super) tree: Tree,
+    /// Where deleted streams were.
+    pub(super) stream_paths: BTreeMap<String, String>,
     unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
 }
 
@@ -46,6 +47,7 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             files,
             streams: Vec::new(),
             tree: Tree::default(),
+            stream_paths: BTreeMap::new(),
             unheld: BTreeMap::new(),
         };
         new.row(Table::Users, &[Some(&user.username), Some(&user.user_id)])?;
@@ -86,7 +88,7 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
         }
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         collection: Collection,
         line: &str,
@@ -98,24 +100,6 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
         self.note(collection, lacking);
         if collection == Collection::Events {
             self.in_streams(&fields)?;
-        }
-        Ok(())
-    }
-
-    fn write_streams(&mut self) -> Result<(), RestoreError> {
-        let lines = std::mem::take(&mut self.streams);
-        for line in &lines {
-            let fields = parse(Collection::Streams, line)?;
-            let parent = fields.get("parentId").filter(|raw| *raw != "null");
-            let id = files::id(&fields, "id");
-            self.tree.add(id, parent.map(files::string));
-        }
-        for line in &lines {
-            interrupt::check()?;
-            let id = files::id(&parse(Collection::Streams, line)?, "id");
-            let path = self.tree.path(&id, LONGEST_PATH);
-            let path = path.map_err(|what| malformed(Collection::Streams, what))?;
-            self.record(Collection::Streams, line, Some(&path))?;
         }
         Ok(())
     }
@@ -235,11 +219,11 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
     }
 }
 
-fn parse(collection: Collection, line: &str) -> Result<Fields<'_>, RestoreError> {
+pub(super) fn parse(collection: Collection, line: &str) -> Result<Fields<'_>, RestoreError> {
     Fields::parse(line).map_err(|what| malformed(collection, what))
 }
 
-fn malformed(collection: Collection, what: String) -> RestoreError {
+pub(super) fn malformed(collection: Collection, what: String) -> RestoreError {
     RestoreError::Record {
         collection: collection.name(),
         what,
@@ -269,6 +253,10 @@ fn text(text: &str, row: &mut Vec<u8>) {
 }
 
 impl UserWriter for PostgresUser<'_, '_> {
+    fn stream_paths(&mut self, paths: BTreeMap<String, String>) {
+        self.stream_paths = paths;
+    }
+
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
         if !self.group.platform.inside(collection) {
             return self.files.records(collection, lines);

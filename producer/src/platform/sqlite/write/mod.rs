@@ -6,7 +6,7 @@ pub mod rows;
 mod store;
 mod user;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,9 @@ impl SqliteWriter {
     pub(super) fn stand(&self, journal: Journal) -> Result<(), RestoreError> {
         journal.place()?;
         let (path, index) = self.open_index()?;
-        let User { user_id, username } = &journal.user;
+        let User {
+            user_id, username, ..
+        } = &journal.user;
         let rows = || -> rusqlite::Result<()> {
             let change = index.unchecked_transaction()?;
             change.execute("DELETE FROM id4name WHERE userId = ?", [user_id])?;
@@ -257,6 +259,10 @@ impl GroupWriter for SqliteGroup<'_> {
 struct SqliteBase<'g>(&'g mut SqliteUser);
 
 impl UserWriter for SqliteBase<'_> {
+    fn stream_paths(&mut self, paths: BTreeMap<String, String>) {
+        self.0.stream_paths = paths;
+    }
+
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
         self.0.records(collection, lines)
     }

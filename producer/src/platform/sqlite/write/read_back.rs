@@ -6,6 +6,7 @@ use super::user::SqliteUser;
 use crate::platform::sqlite::{
     Whose, account, base, events, file::SqliteFile, reading::Reading, series,
 };
+use crate::platform::unknown::Seen;
 use crate::platform::write::RestoreError;
 use crate::platform::{Collection, ExportError, Loss, SinkError, UserSink};
 
@@ -48,7 +49,13 @@ impl SqliteUser {
                         .folder(&namespace)
                         .map_err(|e| ExportError::Sink(Box::new(e)))?;
                     let file = SqliteFile::open(&path.join("series-1.0.0.sqlite"))?;
-                    series::export(&file, &namespace, &|_| Ok(Whose::Mine), reading)
+                    series::export(
+                        &file,
+                        &namespace,
+                        &|_| Ok(Whose::Mine),
+                        &Seen::default(),
+                        reading,
+                    )
                 }),
             _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading),
         };

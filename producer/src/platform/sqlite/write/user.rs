@@ -30,6 +30,8 @@ pub struct SqliteUser {
     /// The lines of the streams, until all are known.
     streams: Vec<String>,
     tree: Tree,
+    /// Where deleted streams were.
+    pub(super) stream_paths: BTreeMap<String, String>,
     unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
     pub(super) namespaces: Vec<String>,
 }
@@ -54,7 +56,7 @@ impl SqliteUser {
             });
         }
         // They give way even when the archive has nothing to put in their place.
-        for owner in [user.user_id.clone(), format!("user.{}", user.username)] {
+        for owner in user.namespaces() {
             if staged.stands(&owner) {
                 staged.folder(&owner)?;
             }
@@ -66,6 +68,7 @@ impl SqliteUser {
             stores: HashMap::new(),
             streams: Vec::new(),
             tree: Tree::default(),
+            stream_paths: BTreeMap::new(),
             unheld: BTreeMap::new(),
             namespaces: Vec::new(),
         })
@@ -265,10 +268,12 @@ impl SqliteUser {
             interrupt::check()?;
             let fields = Fields::parse(&line).map_err(malformed)?;
             let deleted = scalar(fields.get("deleted"));
-            // Of a deleted stream no record tells where it was.
-            let path = matches!(deleted, Value::Null)
-                .then(|| self.tree.path(&id(&fields, "id"), LONGEST_PATH));
-            let path = path.transpose().map_err(malformed)?;
+            let name = id(&fields, "id");
+            let path = match deleted {
+                Value::Null => Some(self.tree.path(&name, LONGEST_PATH).map_err(malformed)?),
+                // No record tells where it was.
+                _ => self.stream_paths.remove(&name),
+            };
             let row = vec![
                 scalar(fields.get("id")),
                 deleted,
