@@ -28,8 +28,8 @@ pub struct Column {
 pub enum Unset {
     /// NULL.
     Null,
-    /// The default that this expression gives.
-    Default(String),
+    /// The default.
+    Default,
     /// Nothing: such a row is refused.
     Refused,
     /// What the server computes; no other value is wanted.
@@ -47,13 +47,12 @@ impl Tables {
             "WITH RECURSIVE bases AS (SELECT t.oid, t.oid AS base FROM pg_catalog.pg_type t \
                UNION ALL SELECT b.oid, t.typbasetype FROM bases b JOIN pg_catalog.pg_type t ON t.oid = b.base WHERE t.typtype = 'd') \
              SELECT n.name, a.attname, CASE WHEN base.typcategory <> 'A' THEN base.typname WHEN base.typelem IN ('json'::regtype, 'jsonb'::regtype) THEN 'json array' ELSE 'array' END, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attidentity <> '', \
-               coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)), a.attnotnull OR t.typnotnull \
+               a.atthasdef OR t.typdefault IS NOT NULL, a.attnotnull OR t.typnotnull \
              FROM unnest(ARRAY[{}]) AS n(name) \
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = to_regclass(n.name)::oid AND a.attnum > 0 AND NOT a.attisdropped \
              LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
              LEFT JOIN bases ON bases.oid = a.atttypid \
              LEFT JOIN pg_catalog.pg_type base ON base.oid = bases.base \
-             LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
              WHERE base.typtype IS DISTINCT FROM 'd' ORDER BY n.name, a.attnum",
             list.join(", ")
         );
@@ -68,14 +67,12 @@ impl Tables {
                 continue;
             };
             let mut is = || next().as_deref() == Some("t");
-            let (generated, identity) = (is(), is());
-            let default = next();
-            let unset = match default {
-                _ if generated => Unset::Generated,
-                _ if identity => Unset::Identity,
-                Some(expression) => Unset::Default(expression),
-                None if next().as_deref() == Some("t") => Unset::Refused,
-                None => Unset::Null,
+            let unset = match [is(), is(), is(), is()] {
+                [true, ..] => Unset::Generated,
+                [_, true, ..] => Unset::Identity,
+                [_, _, true, _] => Unset::Default,
+                [.., true] => Unset::Refused,
+                _ => Unset::Null,
             };
             let (kind, expression) = form(&name, &base);
             tables.entry(table).or_default().push(Column {

@@ -40,7 +40,7 @@ impl Demands<'_> {
         for (name, collection) in TABLES {
             debug_assert_eq!(table(collection).name(), name);
             let columns = self.columns(name, collection, &mut obstacles)?;
-            let defaults = self.defaults(&columns)?;
+            let defaults = self.defaults(name, &columns)?;
             let default = |column: &Column| {
                 let known = defaults.iter().find(|(name, _)| *name == column.name);
                 let known = known.map(|(_, value)| value.clone());
@@ -65,7 +65,7 @@ impl Demands<'_> {
             let own = ALWAYS.contains(&column.name.as_str()) || may_be_left_out(column);
             let names = [camel_case(&column.name), column.name.as_str()];
             let written = match column.unset {
-                Unset::Default(_) if !own => (self.ask)(collection, names)?.some,
+                Unset::Default if !own => (self.ask)(collection, names)?.some,
                 Unset::Refused if !own => {
                     if !(self.ask)(collection, names)?.all {
                         obstacles.push(lacking(name, column));
@@ -82,18 +82,30 @@ impl Demands<'_> {
     }
 
     /// The defaults of columns that a backup may leave out.
-    fn defaults(&self, columns: &[&Column]) -> Result<Vec<(String, String)>, PlatformError> {
-        let with = columns.iter().filter(|c| may_be_left_out(c));
-        let with = with.filter_map(|c| match &c.unset {
-            Unset::Default(expression) => Some((c.name.clone(), expression)),
-            _ => None,
-        });
-        let (names, expressions): (Vec<String>, Vec<String>) = with
-            .map(|(name, expression)| (name, format!("({expression})::text")))
-            .unzip();
+    fn defaults(
+        &self,
+        table: &str,
+        columns: &[&Column],
+    ) -> Result<Vec<(String, String)>, PlatformError> {
+        let with = columns
+            .iter()
+            .filter(|c| may_be_left_out(c) && c.unset == Unset::Default);
+        let names: Vec<String> = with.map(|c| literal(&c.name)).collect();
         if names.is_empty() {
             return Ok(Vec::new());
         }
+        let expressions = self.connection.pairs(&format!(
+            "SELECT a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) \
+             FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+             WHERE a.attrelid = to_regclass({}) AND a.attname IN ({})",
+            literal(table),
+            names.join(", ")
+        ))?;
+        let (names, expressions): (Vec<String>, Vec<String>) = expressions
+            .into_iter()
+            .map(|(name, expression)| (name, format!("({expression})::text")))
+            .unzip();
         let sql = format!("SELECT {}", expressions.join(", "));
         let values = self.connection.rows(&sql)?.into_iter().flatten();
         let all = names.into_iter().zip(values);
