@@ -118,7 +118,7 @@ fn of_machine(path: &Path) -> Result<Vec<Signer>, Failure> {
     let lines = text.lines().map(str::trim);
     let signers = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     signers
-        .map(|line| Signer::parse(line))
+        .map(Signer::parse)
         .collect::<Result<_, _>>()
         .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
 }
