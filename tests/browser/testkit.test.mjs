@@ -224,8 +224,9 @@ function given (name, due) {
     passphrase: value('--private-key-passphrase') ?? value('--passphrase') ?? due.env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE ?? due.env.PRYV_BACKUP_PASSPHRASE,
     expectId: value('--expect-id'),
     signer: signer !== undefined && existsSync(signer) ? readFileSync(signer, 'utf8').trim().split('\n').at(-1) : signer,
-    // Whoever gives no key knows that there is none to give.
-    confirm: due.args.includes('--allow-plaintext') || value('--private-key') === undefined && value('--passphrase') === undefined,
+    // Whoever gives no key, and does not ask for encryption, knows that there is none.
+    confirm: due.args.includes('--allow-plaintext') ||
+      !['--private-key', '--passphrase', '--require-encrypted'].some((flag) => due.args.includes(flag)) && due.env.PRYV_BACKUP_REQUIRE_ENCRYPTED === undefined,
     at: value('--at'),
     user: value('--user'),
   };

@@ -14,14 +14,19 @@ use std::{
     time::Duration,
 };
 
+use decryptor_wasm::chain::Index;
+use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{run, text, tool},
     disk::SmallDisk,
     folder::{copy, tree},
+    sign,
 };
 use tempfile::TempDir;
 
 const SEEDS: u32 = 50;
+/// In front of the name of what is being removed.
+const DOOMED: &str = ".pryv-backup-pruned-";
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// A chain of three runs to Alice, and the keys of the test kit.
@@ -171,7 +176,8 @@ fn the_same_rekey_again_completes_one_that_was_killed() {
             // What was complete has no such recipient any more.
             let gone = seed % 2 == 1 && text(&again).contains("is no recipient of this archive");
             assert!(again.status.success() || gone, "{}", text(&again));
-            let warned = succeeds(Command::new(tool()).arg("verify").arg(chain));
+            let signer = ["--signer", sign::host().signer().as_str()];
+            let warned = succeeds(Command::new(tool()).arg("verify").arg(chain).args(signer));
             assert!(!text(&warned).contains("warning"), "{}", text(&warned));
             let left = tree(chain).into_keys().find(|path| path.contains(".rekey"));
             assert_eq!(left, None);
@@ -271,18 +277,37 @@ fn on_a_full_disk_a_rekey_leaves_nothing_in_the_way() {
     stage.is_good(&chain, &["alice", "mallory"], &due);
 }
 
-/// Chains `c0` to `c3`.
+/// The chain as it was after each of its runs: `c1`, `c2`, `c3`.
 fn folder_of_chains(stage: &Stage) -> TempDir {
     let dir = stage.work();
-    for name in 0..4 {
-        copy(&stage.source(), &dir.path().join(format!("c{name}")));
+    for runs in 1..=3 {
+        let chain = dir.path().join(format!("c{runs}"));
+        copy(&stage.source(), &chain);
+        cut(&chain, runs);
     }
     dir
+}
+
+/// Takes away the runs after the first `runs`.
+fn cut(chain: &Path, runs: usize) {
+    let index = fs::read(chain.join("chain.json")).unwrap();
+    let mut index = Index::parse(&index).unwrap();
+    for run in index.runs.drain(runs..) {
+        fs::remove_dir_all(chain.join(run.path)).unwrap();
+    }
+    fs::write(chain.join("chain.json"), index.to_json().unwrap()).unwrap();
+    let files = tree(chain).into_iter();
+    let files = files.filter(|(path, _)| path != "SHA256SUMS");
+    let sums: String = files
+        .map(|(path, bytes)| format!("{}  {path}\n", sha256_hex(&bytes)))
+        .collect();
+    fs::write(chain.join("SHA256SUMS"), sums).unwrap();
 }
 
 fn prune(all: &Path) -> Command {
     let mut command = Command::new(tool());
     command.arg("prune").arg(all).args(["--keep-last", "1"]);
+    command.args(["--signer", sign::host().signer().as_str()]);
     command
 }
 
@@ -290,6 +315,8 @@ fn prune(all: &Path) -> Command {
 fn a_killed_prune_leaves_whole_chains_or_none() {
     let stage = Stage::new();
     let due = stage.state(&stage.source(), "alice");
+    let all = folder_of_chains(&stage);
+    let whole = |name: &str| tree(&all.path().join(name.trim_start_matches(DOOMED)));
     killed(
         |_| {
             let dir = folder_of_chains(&stage);
@@ -300,8 +327,8 @@ fn a_killed_prune_leaves_whole_chains_or_none() {
             for entry in fs::read_dir(all).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
-                let whole = tree(&entry.path()) == stage.chain;
-                let doomed = name.starts_with(".pryv-backup-pruned-");
+                let whole = tree(&entry.path()) == whole(&name);
+                let doomed = name.starts_with(DOOMED);
                 assert!(
                     whole || doomed,
                     "{name} is no longer whole and has its old name"
