@@ -280,7 +280,10 @@ fn an_account_without_password_and_address_is_whole() {
         for target in targets(&stage) {
             let done = target.restore(&archive, &["--verify-integrity"]);
             let said = report(&done);
-            assert_eq!(done.status.code(), Some(0), "{said}");
+            // The other engine has no place for the tags of an event.
+            let tags = n == 1 && target.database.is_none();
+            let due = if tags { 5 } else { 0 };
+            assert_eq!(done.status.code(), Some(due), "{said}");
             assert_eq!(said["warnings"].to_string(), "[]");
             let owned = |(key, value): &(String, String)| {
                 key.starts_with("user-unique/email/") && value == "alice"
