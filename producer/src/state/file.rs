@@ -53,7 +53,7 @@ impl State {
     /// A sentence, when it is damaged.
     pub fn open(path: &Path) -> Result<Option<Self>, String> {
         match File::open(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if super::is_absent(&e) => Ok(None),
             Err(e) => Err(e.to_string()),
             Ok(file) => Self::read(file).map(Some),
         }
