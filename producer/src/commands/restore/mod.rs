@@ -22,7 +22,10 @@ use std::{
     time::Instant,
 };
 
-use decryptor_wasm::{chain::caution, plan::Severity};
+use decryptor_wasm::{
+    chain::caution,
+    plan::{Finding, Severity},
+};
 
 use self::{
     after::After,
@@ -93,6 +96,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         verified_only: how.verify_only,
         recovered: Vec::new(),
         undone: Vec::new(),
+        signed: signed(&archive),
         warnings: warnings(&archive),
         left_out: left_out(&archive),
         users: Vec::new(),
@@ -327,12 +331,24 @@ fn verify(archive: &Archive, args: &BackupArgs) -> Result<(), Failure> {
 fn warnings(archive: &Archive) -> Vec<String> {
     let findings = archive.plan.findings.iter();
     findings
-        .filter(|finding| finding.severity != Severity::Error && !finding.is_left_out())
+        .filter(|finding| finding.severity != Severity::Error)
+        .filter(|finding| !finding.is_left_out() && !says_signer(finding))
         .map(|finding| match finding.path.as_str() {
             "" => finding.message.clone(),
             path => format!("{path}: {}", finding.message),
         })
         .collect()
+}
+
+/// Who signed the archive, and whether that is somebody who is expected.
+fn signed(archive: &Archive) -> Option<String> {
+    let mut findings = archive.plan.findings.iter();
+    let said = findings.find(|finding| says_signer(finding));
+    said.map(|said| said.message.clone())
+}
+
+fn says_signer(finding: &Finding) -> bool {
+    matches!(finding.code, "signer" | "pinned-signer" | "unsigned")
 }
 
 /// Files of the archive that this version does not know.
