@@ -22,10 +22,7 @@ use std::{
     time::Instant,
 };
 
-use decryptor_wasm::{
-    chain::caution,
-    plan::{Finding, Severity},
-};
+use decryptor_wasm::{chain::caution, plan::Severity};
 
 use self::{
     after::After,
@@ -332,7 +329,7 @@ fn warnings(archive: &Archive) -> Vec<String> {
     let findings = archive.plan.findings.iter();
     findings
         .filter(|finding| finding.severity != Severity::Error)
-        .filter(|finding| !finding.is_left_out() && !says_signer(finding))
+        .filter(|finding| !finding.is_left_out() && !finding.names_signer())
         .map(|finding| match finding.path.as_str() {
             "" => finding.message.clone(),
             path => format!("{path}: {}", finding.message),
@@ -343,12 +340,8 @@ fn warnings(archive: &Archive) -> Vec<String> {
 /// Who signed the archive, and whether that is somebody who is expected.
 fn signed(archive: &Archive) -> Option<String> {
     let mut findings = archive.plan.findings.iter();
-    let said = findings.find(|finding| says_signer(finding));
+    let said = findings.find(|finding| finding.names_signer());
     said.map(|said| said.message.clone())
-}
-
-fn says_signer(finding: &Finding) -> bool {
-    matches!(finding.code, "signer" | "pinned-signer" | "unsigned")
 }
 
 /// Files of the archive that this version does not know.
