@@ -24,7 +24,8 @@ const COLLECTIONS: [&str; 7] = [
 ];
 
 impl Differences {
-    /// Compares two archives that hold everything of the same platform. The attachments must be the same.
+    /// Compares two archives that hold everything of the same platform. The attachments must be the same; users may
+    /// come in any order.
     ///
     /// # Panics
     /// When a user or a whole collection is missing, or an attachment differs.
@@ -35,7 +36,9 @@ impl Differences {
         let [mine, other] = &manifests;
         found.values("manifest", "config", &mine["config"], &other["config"]);
         assert_eq!(users(mine).count(), users(other).count());
-        for (mine, other) in users(mine).zip(users(other)) {
+        for mine in users(mine) {
+            let other = users(other).find(|user| user["userId"] == mine["userId"]);
+            let other = other.unwrap_or_else(|| panic!("only in ours: {}", mine["userId"]));
             let [mine, other] = [mine, other].map(without_time);
             found.values("manifest", "user", &mine, &other);
             let user = mine["userId"].as_str().unwrap();
