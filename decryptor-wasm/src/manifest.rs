@@ -152,6 +152,16 @@ pub struct Loss {
     pub what: String,
 }
 
+/// An attachment that an event lists and that was deleted with it while the backup was made.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct GoneAttachment {
+    /// The event.
+    pub event_id: String,
+    /// The file.
+    pub id: String,
+}
+
 /// The five keys of a user that `manifest.users[]` and `user-manifest.json` share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -221,6 +231,9 @@ pub struct UserManifest {
     /// What could not be read of this user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
+    /// Attachments that went with their events after the instant of the backup and before they could be read: no loss.
+    #[serde(rename = "goneAttachments", skip_serializing_if = "Vec::is_empty")]
+    pub gone_attachments: Vec<GoneAttachment>,
     /// The user's files, this one excepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
@@ -284,15 +297,22 @@ impl UserManifest {
         struct Own {
             #[serde(default)]
             losses: Vec<Loss>,
+            #[serde(default, rename = "goneAttachments")]
+            gone_attachments: Vec<GoneAttachment>,
             #[serde(default)]
             inventory: Option<Inventory>,
         }
         // In two steps: reading a flattened value makes the WASM larger than both.
         let entry: UserEntry = parse(json, path)?;
-        let Own { losses, inventory } = parse(json, path)?;
+        let Own {
+            losses,
+            gone_attachments,
+            inventory,
+        } = parse(json, path)?;
         Ok(UserManifest {
             entry,
             losses,
+            gone_attachments,
             inventory,
         })
     }

@@ -121,6 +121,7 @@ impl Writer {
         let manifest = UserManifest {
             entry: serde_json::from_value(entry.clone()).unwrap(),
             losses: Vec::new(),
+            gone_attachments: Vec::new(),
             inventory: Some(Inventory { v: 1, files }),
         };
         let json = serde_json::to_vec(&manifest).unwrap();

@@ -23,7 +23,7 @@ pub mod write;
 use super::sqlite::{Bearers, SqlitePlatform, nobodys, reading::Reading};
 use super::{
     Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target, User,
-    index, lock, rqlite,
+    attachments, index, lock, rqlite,
 };
 use crate::config::Postgres;
 use connection::{BEGIN, Connection, Server, literal};
@@ -187,11 +187,11 @@ impl PostgresPlatform {
                     .map_err(ExportError::Sink)?,
                 Piece::Loss(loss) => sink.loss(loss),
                 Piece::Stored(file, content) => sink
-                    .attachment(&file.event_id, &file.id, &mut content.as_slice())
+                    .attachment(&file, Some(content.len() as u64), &mut content.as_slice())
                     .map_err(ExportError::Sink)?,
                 Piece::Stream(file, parts) => {
                     let mut content = stored::Content::new(parts);
-                    sink.attachment(&file.event_id, &file.id, &mut content)
+                    sink.attachment(&file, None, &mut content)
                         .map_err(ExportError::Sink)?;
                     content.drain();
                 }
@@ -203,7 +203,9 @@ impl PostgresPlatform {
                     .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
                     for file in list {
-                        files::copy(&self.users_dir, live, open, &file, sink.as_mut())?;
+                        let still = || live.lists(&open.user.user_id, &file);
+                        let sink = sink.as_mut();
+                        attachments::hand_over(&self.users_dir, open.user, &file, &still, sink)?;
                     }
                 }
                 Piece::Stores(former) => {

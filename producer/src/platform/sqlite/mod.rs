@@ -1,6 +1,7 @@
 //! The SQLite engine: one folder per user, one file per kind of record.
 
 mod account;
+mod aside;
 mod base;
 mod events;
 pub(super) mod file;
@@ -14,10 +15,10 @@ pub(super) mod write;
 use super::attachments::folder;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, User, UserSink,
-    attachments, each_user, index, lock, rqlite,
+    attachments, each_user, index, lock, regular, rqlite,
 };
 use file::SqliteFile;
-use reading::{Reading, if_there, is_there, with_file};
+use reading::{Reading, if_there, with_file};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -105,7 +106,7 @@ impl SqlitePlatform {
         if reading.as_it_was(&[&path], &[Collection::Audit]) {
             return Ok(());
         }
-        if !is_there(&path) {
+        if !regular::is_there(&path) {
             reading.absent(Collection::Audit, &path, "the file is gone");
             return Ok(());
         }
@@ -129,7 +130,10 @@ impl SqlitePlatform {
         };
         let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let files: Vec<&Path> = files.into_iter().filter(|path| is_there(path)).collect();
+        let files: Vec<&Path> = files
+            .into_iter()
+            .filter(|path| regular::is_there(path))
+            .collect();
         let several = |namespace: &Namespace| {
             let name = namespace.borne.as_ref();
             name.is_some_and(|name| bearers.contains_key(name))
@@ -204,7 +208,7 @@ impl SqlitePlatform {
             let outcome = with_file(&path, |file| {
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;
-                attachments::export(file, &folder, reading)
+                attachments::export(file, &self.users_dir, reading)
             });
             reading.survive("events, attachments", &path, outcome)?;
         }

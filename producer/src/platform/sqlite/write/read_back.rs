@@ -7,7 +7,7 @@ use crate::platform::sqlite::{
     Whose, account, base, events, file::SqliteFile, reading::Reading, series,
 };
 use crate::platform::write::RestoreError;
-use crate::platform::{Collection, ExportError, Loss, SinkError, UserSink};
+use crate::platform::{Attachment, Collection, ExportError, Loss, SinkError, UserSink};
 
 impl SqliteUser {
     /// Reads a collection back.
@@ -83,7 +83,12 @@ impl UserSink for Back<'_> {
         })
     }
 
-    fn attachment(&mut self, _: &str, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
+    fn attachment(
+        &mut self,
+        _: &Attachment,
+        _: Option<u64>,
+        _: &mut dyn Read,
+    ) -> Result<(), SinkError> {
         Ok(())
     }
 
