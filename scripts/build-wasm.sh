@@ -9,6 +9,7 @@ out=.build/${2:-wasm}
 name=${crate//-/_}
 build=(build --quiet --profile wasm --package "$crate" --lib --target "$target" --target-dir .build/wasm-target)
 
+echo "building $crate for WASM; the first time this takes some minutes"
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }
 if has_target || { command -v rustup >/dev/null && timeout 60 rustup target add "$target" >/dev/null 2>&1 && has_target; }; then
   cargo "${build[@]}"

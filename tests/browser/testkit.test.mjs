@@ -34,6 +34,7 @@ const IMPOSSIBLE = new Map([
   ...['two-lines', 'blank-line', 'mark', 'utf16', 'empty', 'latin'].map((form) => /** @type {[string, string]} */ ([`passphrase-file-${form}`, 'the page takes no file with a passphrase'])),
   ['passphrase-variable-empty', 'a page has no variables'],
   ['signed-two-pins', 'the page takes one signer'],
+  ['missing-envelope', 'the page asks first whether a backup that is not encrypted is to be opened'],
   ['chain-index-lost-at-1', 'runs are chosen from a list, which is not there'],
 ]);
 

@@ -80,7 +80,12 @@ fn verify_names_what_is_wrong_with_and_without_the_key() {
     for (name, with, without, says) in [
         ("chain", 0, 0, "3 runs, "),
         ("chain-full-between", 0, 0, "3 runs, "),
-        ("chain-cleartext", 0, 0, "3 runs, "),
+        (
+            "chain-cleartext",
+            4,
+            0,
+            "this backup is not encrypted, though you gave a key",
+        ),
         (
             "chain-uncommitted",
             0,

@@ -235,18 +235,22 @@ fn an_archive_of_pryv_gets_what_it_lacks() {
     let stage = Stage::new();
     copy(&fixtures.join("keys"), &stage.at("keys"));
     let pryv = ["--private-key", "keys/recipient.key.pem"];
-    for (number, name) in ["small-hybrid-nocompress", "hybrid-pg", "plain-sqlite"]
-        .into_iter()
-        .enumerate()
+    for (number, (name, pryv)) in [
+        ("small-hybrid-nocompress", &pryv[..]),
+        ("hybrid-pg", &pryv[..]),
+        ("plain-sqlite", &[]),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let old = format!("old{number}");
         let new = format!("new{number}");
         copy(&fixtures.join("archives").join(name), &stage.at(&old));
-        stage.good(&[&["consolidate", &old, "--into", &new], &pryv[..]].concat());
-        let found = stage.json(&[&["verify", &new, "--json"], &pryv[..]].concat());
+        stage.good(&[&["consolidate", &old, "--into", &new], pryv].concat());
+        let found = stage.json(&[&["verify", &new, "--json"], pryv].concat());
         assert_eq!(found["compared"], true);
         assert!(
-            content(&stage, &old, &pryv) == content(&stage, &new, &pryv),
+            content(&stage, &old, pryv) == content(&stage, &new, pryv),
             "{name}"
         );
         let outside = stage.json(&["verify", &new, "--json"]);

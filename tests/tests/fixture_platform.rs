@@ -252,8 +252,13 @@ fn the_counts_are_those_of_the_files() {
     assert_eq!(case.report["pageSha256"], page);
     let readme = String::from_utf8_lossy(&sealed.0["RESTORE-README.md"]);
     assert!(readme.contains("Double-click `decrypt-backup.html`"));
-    // The three files that no inventory can list.
-    for path in ["manifest.json", "encryption.json", "SHA256SUMS"] {
+    // The four files that no inventory can list.
+    for path in [
+        "manifest.json",
+        "manifest.json.minisig",
+        "encryption.json",
+        "SHA256SUMS",
+    ] {
         assert!(listed.insert(path.to_owned()), "{path}");
     }
     assert!(

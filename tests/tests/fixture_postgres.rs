@@ -3,7 +3,7 @@
 //! one falls short.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use pryv_backup_tests::command::{run, text, tool};
+use pryv_backup_tests::command::{report, run, text, tool};
 use pryv_backup_tests::compare::{Differences, Meant, users};
 use pryv_backup_tests::folder;
 use pryv_backup_tests::plain::Plain;
@@ -305,7 +305,7 @@ fn all_that_users_share_comes_along() {
     // As good as passwords: not into an archive that anyone can read, nor unasked.
     let made = case.backup("clear", &[], &asked);
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
-    let said: Value = serde_json::from_str(text(&made).lines().last().unwrap()).unwrap();
+    let said = report(&made);
     assert!(said["withheld"].as_u64().unwrap() > 8, "{said}");
     assert!(
         case.opened("unasked", &[], &[])

@@ -41,7 +41,12 @@ fn kit() -> (TempDir, Vec<(PathBuf, Case)>) {
         let case = serde_json::from_slice(&fs::read(folder.join("case.json")).unwrap()).unwrap();
         (folder, case)
     };
-    let cases: Vec<_> = cases.map(read).collect();
+    // The forged ones, and who signed, have tests of their own (forged.rs).
+    let own = |(folder, _): &(PathBuf, Case)| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with("forged-") && !name.starts_with("signed-")
+    };
+    let cases: Vec<_> = cases.map(read).filter(own).collect();
     assert!(cases.len() > 60);
     (kit, cases)
 }
@@ -93,6 +98,10 @@ fn damage_is_what_decrypt_finds_in_the_same_words() {
             continue;
         }
         assert_eq!(code, due, "{name:?}: {lines:#?} {due_lines:#?}");
+        // Of a chain, verify names what is wrong run by run.
+        if archive.join("chain.json").exists() {
+            continue;
+        }
         for line in due_lines {
             if line.starts_with("damaged: ") || line.starts_with("error: ") {
                 damaged += 1;
@@ -144,7 +153,11 @@ fn without_the_key_the_files_are_held_against_their_sums() {
         }
         let due = if holds { 0 } else { 4 };
         // An envelope that cannot be one is told, listed or not.
-        let odd = holds && code == Some(4) && lines.iter().any(|l| l.contains("encryption.json"));
+        // What was signed says more than the sums, of the forged ones above all.
+        let told = |l: &String| {
+            l.contains("encryption.json") || l.starts_with("damaged: ") || l.starts_with("error: ")
+        };
+        let odd = holds && code == Some(4) && lines.iter().any(told);
         assert!(code == Some(due) || odd, "{name:?}: {code:?} {lines:#?}");
         *(if holds { &mut good } else { &mut bad }) += 1;
     }
@@ -186,7 +199,7 @@ fn every_flipped_bit_shows_without_the_key_and_is_named() {
 }
 
 #[test]
-fn sums_that_were_changed_with_their_files_mislead_nobody_who_has_the_key() {
+fn sums_that_were_changed_with_their_files_mislead_nobody() {
     let stage = Stage::new();
     stage.backup("archive");
     let key = ["--private-key", "key.pem", "--json"];
@@ -196,9 +209,11 @@ fn sums_that_were_changed_with_their_files_mislead_nobody_who_has_the_key() {
     let sums = fs::read_to_string(stage.at("archive/SHA256SUMS")).unwrap();
     let sums = sums.replace(&sha256_hex(&old), &sha256_hex(&new));
     fs::write(stage.at("archive/SHA256SUMS"), sums).unwrap();
-    assert_eq!(
-        stage.json(&["verify", "archive", "--json"])["verdict"],
-        "good"
+    // The sums are not those that were signed, which shows without the key.
+    let outside = stage.json_of(&["verify", "archive", "--json"], 4);
+    assert!(
+        lines(&outside, "damaged")[0].contains("lists other files of run 1"),
+        "{outside}"
     );
     let found = stage.json_of(&[&["verify", "archive"], &key[..]].concat(), 4);
     let warnings = lines(&found, "warnings").join("");

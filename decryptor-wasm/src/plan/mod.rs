@@ -47,6 +47,11 @@ impl Finding {
     pub fn is_left_out(&self) -> bool {
         self.code == LEFT_OUT
     }
+
+    /// Whether it says who signed the archive, or that nobody did; see [`crate::signature::Demands::signed`].
+    pub fn names_signer(&self) -> bool {
+        matches!(self.code, "signer" | "pinned-signer" | "unsigned")
+    }
 }
 
 /// See [`Finding::is_left_out`].

@@ -190,7 +190,7 @@ fn inside(archive: &Archive) -> Inside {
 
 fn signed(archive: &Archive) -> String {
     let findings = archive.plan.findings.iter();
-    let mut said = findings.filter(|f| matches!(f.code, "signer" | "pinned-signer" | "unsigned"));
+    let mut said = findings.filter(|finding| finding.names_signer());
     said.next()
         .map_or_else(String::new, |said| said.message.clone())
 }

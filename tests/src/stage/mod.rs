@@ -233,13 +233,12 @@ impl Stage {
     #[must_use]
     pub fn open(&self, archive: &Path) -> PathBuf {
         let out = self.new_folder("opened");
-        let opened = run(Command::new(tool())
-            .arg("decrypt")
-            .arg(archive)
-            .args(["--gunzip", "--private-key"])
-            .arg(self.key())
-            .arg("--out")
-            .arg(&out));
+        let mut command = Command::new(tool());
+        command.arg("decrypt").arg(archive).arg("--gunzip");
+        if archive.join("encryption.json").exists() {
+            command.arg("--private-key").arg(self.key());
+        }
+        let opened = run(command.arg("--out").arg(&out));
         assert_eq!(opened.status.code(), Some(0), "{}", text(&opened));
         out
     }

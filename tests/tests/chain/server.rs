@@ -75,9 +75,9 @@ fn a_standby_that_takes_over_costs_a_full_run() {
     let database = platform.database.clone().unwrap();
     // Pages that are not on the disk: the checkpoint after the promotion takes its time.
     platform
-        .sql("CREATE TABLE bulk AS SELECT n, repeat('x', 500) FROM generate_series(1, 60000) n");
+        .sql("CREATE SCHEMA beside; CREATE TABLE beside.bulk AS SELECT n, repeat('x', 500) FROM generate_series(1, 60000) n");
     let standby = primary.standby();
-    platform.sql("UPDATE bulk SET n = n + 1");
+    platform.sql("UPDATE beside.bulk SET n = n + 1");
     let place = primary.sql("postgres", "SELECT pg_current_wal_lsn()");
     let caught_up = format!("SELECT pg_last_wal_replay_lsn() >= '{place}'");
     while standby.sql("postgres", &caught_up) != "t" {

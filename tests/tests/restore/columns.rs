@@ -135,9 +135,7 @@ fn columns_that_the_backup_does_not_know_get_their_defaults() {
     ];
     for (n, (column, holds)) in kinds.into_iter().enumerate() {
         let target = stage.postgres().unwrap();
-        target.sql(&format!(
-            "ALTER TABLE events ADD fresh {column}; INSERT INTO schema_migrations (version) VALUES (99)"
-        ));
+        target.sql(&format!("ALTER TABLE events ADD fresh {column}"));
         let done = target.restore(&archive, &[]);
         let said = report(&done);
         assert_eq!(done.status.code(), Some(0), "{column}: {said}");

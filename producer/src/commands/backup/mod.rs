@@ -97,6 +97,9 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
     };
     let (users, summary, told) = prepared.sum_up(written, None, Vec::new());
     let finished = archive.finish(users, summary)?;
+    if !args.quiet {
+        prepared.home.warn(&args.sign);
+    }
     let verified = prepared.verified(prepared.output, &finished)?;
     Ok(Report {
         verified,

@@ -60,9 +60,5 @@ pub fn home(args: &BackupArgs, output: &Path) -> Result<Home, Failure> {
         }
         return Home::none();
     }
-    let home = Home::open(state, &args.sign, output)?;
-    if !args.quiet && !args.incremental {
-        home.warn(&args.sign);
-    }
-    Ok(home)
+    Home::open(state, &args.sign, output)
 }

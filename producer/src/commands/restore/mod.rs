@@ -93,6 +93,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         verified_only: how.verify_only,
         recovered: Vec::new(),
         undone: Vec::new(),
+        signed: signed(&archive),
         warnings: warnings(&archive),
         left_out: left_out(&archive),
         users: Vec::new(),
@@ -327,12 +328,20 @@ fn verify(archive: &Archive, args: &BackupArgs) -> Result<(), Failure> {
 fn warnings(archive: &Archive) -> Vec<String> {
     let findings = archive.plan.findings.iter();
     findings
-        .filter(|finding| finding.severity != Severity::Error && !finding.is_left_out())
+        .filter(|finding| finding.severity != Severity::Error)
+        .filter(|finding| !finding.is_left_out() && !finding.names_signer())
         .map(|finding| match finding.path.as_str() {
             "" => finding.message.clone(),
             path => format!("{path}: {}", finding.message),
         })
         .collect()
+}
+
+/// Who signed the archive, and whether that is somebody who is expected.
+fn signed(archive: &Archive) -> Option<String> {
+    let mut findings = archive.plan.findings.iter();
+    let said = findings.find(|finding| finding.names_signer());
+    said.map(|said| said.message.clone())
 }
 
 /// Files of the archive that this version does not know.

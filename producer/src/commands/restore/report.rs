@@ -24,6 +24,9 @@ pub struct Report {
     pub recovered: Vec<String>,
     /// Users whom an earlier run had not come to decide about: they are as before it.
     pub undone: Vec<String>,
+    /// Who signed the backup, and whether that is somebody who is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// Files of the archive that this version does not know, and left out.
@@ -148,6 +151,9 @@ impl Report {
         }
         for user in &self.undone {
             let _ = writeln!(text, "{}: an earlier run was undone", printable(user));
+        }
+        if let Some(signed) = &self.signed {
+            let _ = writeln!(text, "{}", printable(signed));
         }
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {}", printable(warning));

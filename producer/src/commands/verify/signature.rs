@@ -43,7 +43,7 @@ pub fn check(
                 "without the key of the backup, its platform and its age are proven by a signer whom you expect only: give --signer KEY",
             ));
         }
-        report.warnings.push(
+        report.notes.push(
             "who signed this backup shows with its key, or with the signer whom you expect: give --signer KEY".to_owned(),
         );
         return Ok(());
