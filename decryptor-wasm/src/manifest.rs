@@ -161,6 +161,16 @@ pub struct Loss {
     pub what: String,
 }
 
+/// An attachment that an event lists and that was deleted with it while the backup was made.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct GoneAttachment {
+    /// The event.
+    pub event_id: String,
+    /// The file.
+    pub id: String,
+}
+
 /// The keys of a user that `manifest.users[]` and `user-manifest.json` share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -237,6 +247,9 @@ pub struct UserManifest {
     /// What could not be read of this user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
+    /// Attachments that went with their events after the instant of the backup and before they could be read: no loss.
+    #[serde(rename = "goneAttachments", skip_serializing_if = "Vec::is_empty")]
+    pub gone_attachments: Vec<GoneAttachment>,
     /// The user's files, this one excepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
@@ -303,6 +316,8 @@ impl UserManifest {
             stream_paths: BTreeMap<String, String>,
             #[serde(default)]
             losses: Vec<Loss>,
+            #[serde(default, rename = "goneAttachments")]
+            gone_attachments: Vec<GoneAttachment>,
             #[serde(default)]
             inventory: Option<Inventory>,
         }
@@ -311,12 +326,14 @@ impl UserManifest {
         let Own {
             stream_paths,
             losses,
+            gone_attachments,
             inventory,
         } = parse(json, path)?;
         Ok(UserManifest {
             entry,
             stream_paths,
             losses,
+            gone_attachments,
             inventory,
         })
     }

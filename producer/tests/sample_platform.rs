@@ -5,7 +5,9 @@
 mod keeper;
 
 use pryv_backup::config::Config;
-use pryv_backup::platform::{Collection, Loss, PlatformMode, SinkError, UserSink, open};
+use pryv_backup::platform::{
+    Attachment, Collection, Loss, PlatformMode, SinkError, UserSink, open,
+};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
@@ -26,8 +28,8 @@ impl UserSink for Counted {
     }
     fn attachment(
         &mut self,
-        _event_id: &str,
-        _file_id: &str,
+        _: &Attachment,
+        _: Option<u64>,
         reader: &mut dyn Read,
     ) -> Result<(), SinkError> {
         *self.counts.entry("attachments").or_default() += 1;

@@ -7,7 +7,7 @@ mod keeper;
 
 use pryv_backup::config::Config;
 use pryv_backup::platform::{
-    Collection, Loss, Platform, PlatformMode, SinkError, User, UserSink, open,
+    Attachment, Collection, Loss, Platform, PlatformMode, SinkError, User, UserSink, open,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -37,15 +37,16 @@ impl UserSink for Collected {
     }
     fn attachment(
         &mut self,
-        _event_id: &str,
-        file_id: &str,
+        file: &Attachment,
+        _: Option<u64>,
         reader: &mut dyn Read,
     ) -> Result<(), SinkError> {
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes)?;
         assert!(
-            self.files.insert(file_id.to_owned(), bytes).is_none(),
-            "{file_id} twice"
+            self.files.insert(file.id.clone(), bytes).is_none(),
+            "{} twice",
+            file.id
         );
         Ok(())
     }

@@ -5,7 +5,9 @@
 mod keeper;
 
 use pryv_backup::config::Config;
-use pryv_backup::platform::{Collection, Loss, PlatformMode, SinkError, UserSink, open};
+use pryv_backup::platform::{
+    Attachment, Collection, Loss, PlatformMode, SinkError, UserSink, open,
+};
 use pryv_backup::sample::create_sample_platform;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
@@ -29,7 +31,12 @@ impl UserSink for Seen {
         self.read.insert(collection.name());
         Ok(())
     }
-    fn attachment(&mut self, _: &str, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
+    fn attachment(
+        &mut self,
+        _: &Attachment,
+        _: Option<u64>,
+        _: &mut dyn Read,
+    ) -> Result<(), SinkError> {
         self.files += 1;
         Ok(())
     }

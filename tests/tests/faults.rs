@@ -80,11 +80,34 @@ impl Stage {
 
     /// An attachment that takes a while to read, and no space on the disk.
     fn grow_an_attachment(&self) {
-        let file = fs::File::options()
-            .write(true)
-            .open(self.file("/attachments/"))
+        self.resize(LARGE);
+    }
+
+    /// Gives an attachment another size, of which its event knows.
+    fn resize(&self, size: u64) {
+        let path = self.file("/attachments/");
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(size).unwrap();
+        let event = path.parent().unwrap();
+        let home = event.parent().unwrap().parent().unwrap();
+        let events = Connection::open(home.join("local-1.0.0.sqlite")).unwrap();
+        let event = event.file_name().unwrap().to_str().unwrap();
+        let stored: String = events
+            .query_row(
+                "SELECT attachments FROM events WHERE eventid = ?",
+                [event],
+                |row| row.get(0),
+            )
             .unwrap();
-        file.set_len(LARGE).unwrap();
+        let mut list: serde_json::Value = serde_json::from_str(&stored).unwrap();
+        let id = path.file_name().unwrap().to_str().unwrap();
+        for listed in list.as_array_mut().unwrap() {
+            if listed["id"] == id {
+                listed["size"] = size.into();
+            }
+        }
+        let change = "UPDATE events SET attachments = ? WHERE eventid = ?";
+        events.execute(change, [&list.to_string(), event]).unwrap();
     }
 }
 
@@ -216,11 +239,7 @@ fn a_full_disk_leaves_no_part_of_a_decrypted_file() {
 #[test]
 fn files_of_more_than_two_gib_pass() {
     let stage = Stage::new();
-    let file = fs::File::options()
-        .write(true)
-        .open(stage.file("/attachments/"))
-        .unwrap();
-    file.set_len((2 << 30) + 4097).unwrap();
+    stage.resize((2 << 30) + 4097);
     let backup = stage.path("backup");
     let made = run(&mut stage.backup(&backup));
     assert!(made.status.success(), "{}", text(&made));
@@ -340,12 +359,7 @@ fn a_killed_run_is_no_backup_and_the_next_one_starts_clean() {
     );
     assert!(tree(&before) == stood, "what stood before was touched");
 
-    fs::File::options()
-        .write(true)
-        .open(&attachment)
-        .unwrap()
-        .set_len(size)
-        .unwrap();
+    stage.resize(size);
     let again = run(&mut stage.backup(&output));
     assert!(again.status.success(), "{}", text(&again));
     assert!(

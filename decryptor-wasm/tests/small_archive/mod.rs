@@ -122,6 +122,7 @@ impl Writer {
             stream_paths: Default::default(),
             entry: serde_json::from_value(entry.clone()).unwrap(),
             losses: Vec::new(),
+            gone_attachments: Vec::new(),
             inventory: Some(Inventory { v: 1, files }),
         };
         let json = serde_json::to_vec(&manifest).unwrap();

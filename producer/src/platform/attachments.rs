@@ -2,22 +2,16 @@
 
 use super::sqlite::file::SqliteFile;
 use super::sqlite::reading::{Reading, each_row};
-use super::{ExportError, json};
-use serde::Deserialize;
-use std::fs::File;
+use super::{Attachment, ExportError, Loss, PlatformError, User, UserSink, json, regular};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 const NAME: &str = "attachments";
 
-#[derive(Deserialize)]
-struct Attachment {
-    id: String,
-}
-
 /// Hands over each file that a live event lists; history versions only repeat what their event lists or listed.
 pub fn export(
     events: &SqliteFile,
-    user_dir: &Path,
+    users_dir: &Path,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     if !events.has_table("events")? {
@@ -32,54 +26,79 @@ pub fn export(
         let stored = json::text(row.get_ref(1).map_err(failed)?)
             .unwrap_or_default()
             .unwrap_or_default();
-        let listed: Option<Vec<Attachment>> = match serde_json::from_str(&stored) {
-            Ok(listed) => listed,
-            Err(e) => {
-                reading.lose(
-                    NAME,
-                    &events.path,
-                    format!("the attachments of event {event_id:?} cannot be listed: {e}"),
-                );
-                None
-            }
-        };
-        for Attachment { id } in listed.unwrap_or_default() {
-            one(user_dir, &event_id, &id, deleted, reading)?;
+        let listed = Attachment::listed(&event_id, deleted, stored.as_bytes());
+        let listed = listed.unwrap_or_else(|e| {
+            reading.lose(
+                NAME,
+                &events.path,
+                format!("the attachments of event {event_id:?} cannot be listed: {e}"),
+            );
+            Vec::new()
+        });
+        for file in listed {
+            let still = || still_lists(&events.path, &file);
+            hand_over(users_dir, reading.user, &file, &still, reading.sink)?;
         }
         Ok(())
     })
 }
 
-/// Hands over one file.
-fn one(
-    user_dir: &Path,
-    event_id: &str,
-    id: &str,
-    deleted: bool,
-    reading: &mut Reading<'_>,
+/// Whether an event lists a file now.
+fn still_lists(events: &Path, file: &Attachment) -> Result<bool, PlatformError> {
+    let now = SqliteFile::open(events)?;
+    let sql =
+        "SELECT attachments FROM events WHERE eventid = ? AND headId IS NULL AND deleted IS NULL";
+    let found = now
+        .connection
+        .query_row(sql, [&file.event_id], |row| row.get::<_, Option<String>>(0));
+    let stored = match found {
+        Err(rusqlite::Error::QueryReturnedNoRows) => None,
+        other => other.map_err(|e| now.error(e))?,
+    };
+    let listed = Attachment::listed(
+        &file.event_id,
+        false,
+        stored.as_deref().unwrap_or("null").as_bytes(),
+    );
+    Ok(listed.is_ok_and(|listed| listed.iter().any(|one| one.id == file.id)))
+}
+
+/// Hands over one file; `still` tells whether its event lists it now. One that is gone because it does not is no loss.
+pub fn hand_over(
+    users_dir: &Path,
+    user: &User,
+    file: &Attachment,
+    still: &dyn Fn() -> Result<bool, PlatformError>,
+    sink: &mut dyn UserSink,
 ) -> Result<(), ExportError> {
-    let path = user_dir.join(NAME).join(event_id).join(id);
-    if !plain(event_id) || !plain(id) {
-        reading.lose(
-            NAME,
-            &path,
-            "the name is not that of a file inside its folder; the attachment was left out",
-        );
+    let Attachment { event_id, id, .. } = file;
+    let place = folder(users_dir, &user.user_id).filter(|_| plain(event_id) && plain(id));
+    let Some(place) = place else {
+        let what = "is not that of a file inside its folder; the attachment was left out";
+        sink.loss(file.loss(format!("the name {event_id:?}/{id:?} {what}")));
         return Ok(());
-    }
-    match File::open(&path) {
-        Ok(mut file) => reading
-            .sink
-            .attachment(event_id, id, &mut file)
+    };
+    let path = place.join(NAME).join(event_id).join(id);
+    let opened = regular::open(&path).and_then(|content| {
+        let length = content.metadata()?.len();
+        Ok((content, length))
+    });
+    match opened {
+        Ok((mut content, length)) => sink
+            .attachment(file, Some(length), &mut content)
             .map_err(ExportError::Sink),
         // A deleted event may still list files that were removed with it.
-        Err(e) if deleted && e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound && file.deleted => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound && !still()? => {
+            sink.gone(file).map_err(ExportError::Sink)
+        }
         Err(e) => {
-            reading.lose(
-                NAME,
-                &path,
-                format!("attachment {id} of event {event_id} cannot be read: {e}"),
-            );
+            sink.loss(Loss {
+                path: Some(path.display().to_string()),
+                ..file.loss(format!(
+                    "attachment {id} of event {event_id} cannot be read: {e}"
+                ))
+            });
             Ok(())
         }
     }

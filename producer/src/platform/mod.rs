@@ -9,6 +9,7 @@ mod index;
 pub(crate) mod json;
 pub mod pii;
 mod postgres;
+mod regular;
 pub(crate) mod rqlite;
 pub(crate) mod running;
 mod scope;
@@ -27,9 +28,10 @@ pub use error::{Answer, ExportError, PlatformError};
 pub use scope::{Only, Scope};
 pub use since::{Keys, Mark, Need};
 use staging::Staging;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-pub use target::{IndexSink, Loss, SinkError, Target, UserSink, UserTarget};
+pub use target::{Attachment, IndexSink, Loss, SinkError, Target, UserSink, UserTarget};
 pub use unknown::Unknown;
 pub use user::User;
 
@@ -102,14 +104,12 @@ const WITHOUT: [&str; 2] = ["--platform none", "--skip-platform"];
 /// # Errors
 /// When an engine is one that this version cannot read.
 pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
+    let users_dir = regular::real(&config.users_dir);
     if config.base_engine == Engine::Postgresql {
-        return postgres(config, mode);
+        return postgres(config, mode, users_dir);
     }
     let index = sqlite_engines(config, mode == PlatformMode::None, WITHOUT[0])?;
-    Ok(Box::new(sqlite::SqlitePlatform::new(
-        config.users_dir.clone(),
-        index,
-    )))
+    Ok(Box::new(sqlite::SqlitePlatform::new(users_dir, index)))
 }
 
 /// What a platform has to know of the restore that it is opened for.
@@ -136,9 +136,10 @@ pub fn open_writer(
     config: &Config,
     restoring: Restoring<'_>,
 ) -> Result<Box<dyn write::PlatformWriter>, write::RestoreError> {
+    let users_dir = regular::real(&config.users_dir);
     let staging = || match restoring.dry_run {
-        true => Ok(Staging::look(&config.users_dir, restoring.archive_id)),
-        false => Staging::open(&config.users_dir, restoring.archive_id),
+        true => Ok(Staging::look(&users_dir, restoring.archive_id)),
+        false => Staging::open(&users_dir, restoring.archive_id),
     };
     let (skip_platform, from_sqlite) = (restoring.skip_platform, restoring.from_sqlite);
     if config.base_engine == Engine::Postgresql {
@@ -159,7 +160,7 @@ pub fn open_writer(
     }
     let index = sqlite_engines(config, skip_platform, WITHOUT[1])?;
     Ok(Box::new(sqlite::write::SqliteWriter::new(
-        &config.users_dir,
+        &users_dir,
         index,
         staging()?,
         from_sqlite,
@@ -190,13 +191,17 @@ fn sqlite_engines(
 }
 
 /// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
-fn postgres(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
+fn postgres(
+    config: &Config,
+    mode: PlatformMode,
+    users_dir: PathBuf,
+) -> Result<Box<dyn Platform>, PlatformError> {
     let (engines, index) = postgres_engines(config, mode, WITHOUT[0])?;
     Ok(Box::new(postgres::PostgresPlatform::new(
         &config.postgres,
         engines,
         index,
-        config.users_dir.clone(),
+        users_dir,
     )?))
 }
 

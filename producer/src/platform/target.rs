@@ -18,6 +18,63 @@ pub struct Loss {
     pub what: String,
 }
 
+/// An attachment that an event lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The event.
+    pub event_id: String,
+    /// The file.
+    pub id: String,
+    /// How many bytes it has, as the event says.
+    pub size: Option<u64>,
+    /// Whether the event is deleted, so that the file may be gone.
+    pub deleted: bool,
+}
+
+impl Attachment {
+    /// What an event lists, as it is stored.
+    ///
+    /// # Errors
+    /// When that is no such list.
+    pub fn listed(event_id: &str, deleted: bool, text: &[u8]) -> serde_json::Result<Vec<Self>> {
+        #[derive(serde::Deserialize)]
+        struct Listed {
+            id: String,
+            #[serde(default)]
+            size: serde_json::Value,
+        }
+        let list: Option<Vec<Listed>> = serde_json::from_slice(text)?;
+        let of = |one: Listed| Self {
+            event_id: event_id.to_owned(),
+            id: one.id,
+            size: one.size.as_u64(),
+            deleted,
+        };
+        Ok(list.into_iter().flatten().map(of).collect())
+    }
+
+    /// The loss when there are other bytes than the event says, which is known of a live event only.
+    #[must_use]
+    pub fn other_size(&self, bytes: u64) -> Option<Loss> {
+        let due = self.size.filter(|size| *size != bytes && !self.deleted)?;
+        Some(self.loss(format!(
+            "attachment {} of event {} has {bytes} bytes, and its event says {due}; it is in the backup as it is",
+            self.id, self.event_id
+        )))
+    }
+
+    /// A loss of it.
+    #[must_use]
+    pub fn loss(&self, what: String) -> Loss {
+        Loss {
+            user_id: None,
+            collection: Some("attachments".to_owned()),
+            path: None,
+            what,
+        }
+    }
+}
+
 /// Takes what reading a user gives.
 pub trait UserSink {
     /// Takes one record: a complete JSON object, without newline.
@@ -26,17 +83,26 @@ pub trait UserSink {
     /// Whatever keeps the sink from storing it; reading then stops.
     fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), SinkError>;
 
-    /// Takes one attachment of an event. A `reader` that fails is a loss, which the sink records before going on. Several
-    /// events may bring the same file; one that has the same id and other content is a loss.
+    /// Takes one attachment of an event, which has `length` bytes, if that is known before. A `reader` that fails is a loss, which the
+    /// sink records before going on, and so are other bytes than the event says. Several events may bring the same file; one that has
+    /// the same id and other content is a loss.
     ///
     /// # Errors
     /// Whatever keeps the sink from storing it; reading then stops.
     fn attachment(
         &mut self,
-        event_id: &str,
-        file_id: &str,
+        file: &Attachment,
+        length: Option<u64>,
         reader: &mut dyn std::io::Read,
     ) -> Result<(), SinkError>;
+
+    /// Takes note of an attachment that is gone because its event was deleted, or lists it no more, since the instant of the export.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn gone(&mut self, _: &Attachment) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Takes note of a loss.
     fn loss(&mut self, loss: Loss);

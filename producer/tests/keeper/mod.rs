@@ -1,7 +1,7 @@
 //! A target that keeps what the export of one user brings.
 
 use pryv_backup::platform::{
-    Collection, Loss, Platform, SinkError, Target, User, UserSink, UserTarget,
+    Attachment, Collection, Loss, Platform, SinkError, Target, User, UserSink, UserTarget,
 };
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard};
@@ -47,11 +47,11 @@ impl<S: UserSink> UserSink for Sink<'_, S> {
     }
     fn attachment(
         &mut self,
-        event_id: &str,
-        file_id: &str,
+        file: &Attachment,
+        length: Option<u64>,
         reader: &mut dyn Read,
     ) -> Result<(), SinkError> {
-        self.0.attachment(event_id, file_id, reader)
+        self.0.attachment(file, length, reader)
     }
     fn loss(&mut self, loss: Loss) {
         self.0.loss(loss);

@@ -7,6 +7,7 @@ mod lines;
 mod open;
 mod settle;
 mod stream;
+mod told;
 
 pub use chain::{Chain, links, lost_index, mixed_runs};
 pub use content::ContentReader;
@@ -15,3 +16,4 @@ pub use lines::Line;
 pub use open::{Archive, Choice, require_manifest};
 pub(super) use stream::read_some;
 pub use stream::{Content, GunzipCheck, ReadFile, Seen};
+pub use told::Told;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::{ArchiveError, block, block::Block, user::UserWriter};
-use crate::platform::{self, Collection, SinkError, UserSink};
+use crate::platform::{self, Attachment, Collection, SinkError, UserSink};
 
 /// Lines worth a gzip member of their own.
 const MEMBER: usize = 256 * 1024;
@@ -77,11 +77,16 @@ impl UserSink for Sink<'_> {
 
     fn attachment(
         &mut self,
-        event_id: &str,
-        file_id: &str,
+        file: &Attachment,
+        _: Option<u64>,
         reader: &mut dyn Read,
     ) -> Result<(), SinkError> {
-        Ok(self.writer.write_attachment(event_id, file_id, reader)?)
+        Ok(self.writer.write_attachment(file, reader)?)
+    }
+
+    fn gone(&mut self, file: &Attachment) -> Result<(), SinkError> {
+        self.writer.gone(file);
+        Ok(())
     }
 
     fn stream_path(&mut self, id: &str, path: &str) -> Result<(), SinkError> {

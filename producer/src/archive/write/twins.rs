@@ -38,15 +38,18 @@ impl Twins {
     }
 }
 
-/// Hex SHA-256 of what a reader gives, or what kept it from it.
-pub fn digest(reader: &mut dyn Read) -> Result<io::Result<String>, ArchiveError> {
-    let mut digest = Sha256::new();
+/// Hex SHA-256 of what a reader gives and how many bytes that is, or what kept it from it.
+pub fn digest(reader: &mut dyn Read) -> Result<io::Result<(String, u64)>, ArchiveError> {
+    let (mut digest, mut bytes) = (Sha256::new(), 0);
     let mut buffer = vec![0; PIECE];
     loop {
         interrupt::check()?;
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok(Ok(hex(digest))),
-            Ok(n) => digest.update(&buffer[..n]),
+            Ok(0) => return Ok(Ok((hex(digest), bytes))),
+            Ok(n) => {
+                digest.update(&buffer[..n]);
+                bytes += n as u64;
+            }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Ok(Err(e)),
         }

@@ -9,7 +9,7 @@ use std::{
 use decryptor_wasm::{
     FileEntry, UserManifest,
     layout::is_safe_name,
-    manifest::{Chunks, Loss, UserEntry, UserStats},
+    manifest::{Chunks, GoneAttachment, Loss, UserEntry, UserStats},
 };
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     interrupt,
-    platform::{self, Collection, User},
+    platform::{self, Attachment, Collection, User},
 };
 
 /// Bytes of an attachment that are read at once.
@@ -39,6 +39,7 @@ pub struct UserWriter<'a> {
     folder: String,
     files: Mutex<Files>,
     losses: Mutex<Losses>,
+    gone: Mutex<Vec<GoneAttachment>>,
     /// The attachments that are being written: one that comes under the same path waits for how that ends.
     writing: (Mutex<HashSet<String>>, Condvar),
 }
@@ -104,6 +105,7 @@ impl<'a> UserWriter<'a> {
             folder,
             files: Mutex::new(files),
             losses: Mutex::default(),
+            gone: Mutex::default(),
             writing: Default::default(),
         })
     }
@@ -168,10 +170,14 @@ impl<'a> UserWriter<'a> {
     /// Stores one attachment; a reader that fails is a loss.
     pub(super) fn write_attachment(
         &self,
-        event_id: &str,
-        file_id: &str,
+        attachment: &Attachment,
         reader: &mut dyn Read,
     ) -> Result<(), ArchiveError> {
+        let Attachment {
+            event_id,
+            id: file_id,
+            ..
+        } = attachment;
         let path = format!("{}/attachments/{file_id}", self.folder);
         if !is_safe_name(file_id) {
             self.lose_attachment(
@@ -186,7 +192,12 @@ impl<'a> UserWriter<'a> {
         let mut file = match FileWriter::create(place.root, &path, place.key) {
             Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
                 match twins::digest(reader)? {
-                    Ok(digest) => lock(&self.files).twins.add(&path, digest, event_id),
+                    Ok((digest, bytes)) => {
+                        lock(&self.files).twins.add(&path, digest, event_id);
+                        if let Some(loss) = attachment.other_size(bytes) {
+                            self.lose(loss);
+                        }
+                    }
                     Err(e) => self.lose_attachment(Some(path.clone()), unreadable(e)),
                 }
                 return Ok(());
@@ -211,6 +222,9 @@ impl<'a> UserWriter<'a> {
             }
         }
         let entry = file.finish(None)?;
+        if let Some(loss) = attachment.other_size(entry.content_size) {
+            self.lose(loss);
+        }
         let mut files = lock(&self.files);
         files.stats.attachments += 1;
         self.list(&mut files, &entry)
@@ -233,6 +247,14 @@ impl<'a> UserWriter<'a> {
     fn list(&self, files: &mut Files, entry: &FileEntry) -> Result<(), ArchiveError> {
         files.manifest.add(entry)?;
         self.archive.sum(entry)
+    }
+
+    /// Takes note of an attachment that is gone because its event is.
+    pub(super) fn gone(&self, file: &Attachment) {
+        lock(&self.gone).push(GoneAttachment {
+            event_id: file.event_id.clone(),
+            id: file.id.clone(),
+        });
     }
 
     fn lose_attachment(&self, path: Option<String>, what: String) {
@@ -318,6 +340,7 @@ impl<'a> UserWriter<'a> {
                 whole,
             },
             losses: lock(&self.losses).take(&self.user.user_id),
+            gone_attachments: std::mem::take(&mut *lock(&self.gone)),
             inventory: None,
         };
         drop(guard);

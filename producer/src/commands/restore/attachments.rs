@@ -113,6 +113,17 @@ impl<'a, R> Digested<'a, R> {
         }
     }
 
+    /// What to say when there were other bytes than a live event says.
+    pub fn other_size(&self, id: &str, listed: &Listed) -> Option<String> {
+        let due = listed
+            .size
+            .filter(|size| *size != self.size && !listed.optional)?;
+        Some(format!(
+            "attachment {id} of event {} has {} bytes, and its event says {due}; it was restored as it is",
+            listed.event_id, self.size
+        ))
+    }
+
     /// Compares what has passed with what the event says, and counts. `proven` says that the inventory shows it to be as it was
     /// backed up.
     pub fn judge(

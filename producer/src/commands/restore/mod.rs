@@ -388,6 +388,7 @@ impl Restored {
             reason: None,
             records: BTreeMap::new(),
             losses: Vec::new(),
+            notes: Vec::new(),
             earlier: false,
             integrity: None,
         }

@@ -73,6 +73,9 @@ pub struct Restored {
     pub records: BTreeMap<&'static str, u64>,
     /// What the platform has no place for, or the archive lacks.
     pub losses: Vec<String>,
+    /// What the archive lacks for a reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// It stood already, of an earlier run of which nothing else is known.
     #[serde(skip)]
     pub earlier: bool,
@@ -163,6 +166,9 @@ impl Report {
             text.push('\n');
             for loss in &user.losses {
                 let _ = writeln!(text, "  {}", printable(&format!("LOST: {loss}")));
+            }
+            for note in &user.notes {
+                let _ = writeln!(text, "  {}", printable(&format!("note: {note}")));
             }
             if let Some(integrity) = &user.integrity {
                 let _ = writeln!(text, "  {}", printable(&hashes(integrity)));

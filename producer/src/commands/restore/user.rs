@@ -384,13 +384,22 @@ impl Work<'_> {
                 let content = self.from.archive.content(file)?;
                 let mut content = Digested::new(content, verify, self.from.tally);
                 target.attachment(&one.event_id, id, &mut content)?;
+                done.report.losses.extend(content.other_size(id, one));
                 content.judge(id, one, self.proven(), &mut seen.integrity)?;
                 count += 1;
             }
         }
+        let told = self.from.archive.told(&self.user.source.user_id);
         for (id, event_id) in seen.attachments.missing() {
-            done.report.losses.push(format!(
-                "attachment {id} of event {event_id} is not in the backup"
+            let (place, why) = match told.is_gone(id) {
+                true => (
+                    &mut done.report.notes,
+                    "; it was deleted with its event while the backup was made",
+                ),
+                false => (&mut done.report.losses, ""),
+            };
+            place.push(format!(
+                "attachment {id} of event {event_id} is not in the backup{why}"
             ));
         }
         done.report.records.insert("attachments", count);

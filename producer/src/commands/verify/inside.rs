@@ -57,6 +57,7 @@ struct Found {
     seen: Seen,
     problems: Vec<String>,
     warnings: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// Reads the whole archive, several files at once.
@@ -96,6 +97,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
         .unwrap_or_else(PoisonError::into_inner);
     found.problems.sort();
     found.warnings.sort();
+    found.notes.sort();
     let mut report = Report::of(archive);
     if archive.plan.inventoried && !archive.opened() && archive.chain.is_none() {
         found.warnings.extend(sums::compare(archive)?);
@@ -114,7 +116,10 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
         .map(sentence)
         .chain(found.warnings)
         .collect();
-    report.notes = findings(Severity::Note).map(sentence).collect();
+    report.notes = findings(Severity::Note)
+        .map(sentence)
+        .chain(found.notes)
+        .collect();
     report.hashes = Some(found.seen.hashes);
     report.files = work.files.into_inner() + archive.manifests.len() as u64;
     report.bytes = work.bytes.into_inner();
@@ -224,6 +229,8 @@ impl<'a> Work<'a> {
             let line = format!("{name}: {}: {} ({ids})", what.words(), named.count);
             if what.is_problem(inventoried) {
                 found.problems.push(line);
+            } else if what.is_note() {
+                found.notes.push(line);
             } else {
                 found.warnings.push(line);
             }

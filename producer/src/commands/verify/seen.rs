@@ -24,6 +24,8 @@ pub enum Remark {
     UnknownParent,
     /// An event lists a file that is not there.
     MissingAttachment,
+    /// The same, and the event was deleted with it while the backup was made.
+    GoneAttachment,
     /// A file is not what its event says.
     OtherAttachment,
     /// A file that no event lists.
@@ -43,6 +45,9 @@ impl Remark {
             Remark::MissingAttachment => {
                 "attachments that events list and the backup does not hold"
             }
+            Remark::GoneAttachment => {
+                "attachments that were deleted with their events while the backup was made"
+            }
             Remark::OtherAttachment => "attachments of other size or hash than their events say",
             Remark::UnlistedAttachment => "attachments that no event lists",
             Remark::NoAccount => "no account (passwords, e-mail address)",
@@ -55,8 +60,16 @@ impl Remark {
         match self {
             Remark::StaleEvent | Remark::StaleAccess => !proven,
             Remark::MissingAttachment | Remark::OtherAttachment | Remark::NoAccount => true,
-            Remark::UnknownStream | Remark::UnknownParent | Remark::UnlistedAttachment => false,
+            Remark::UnknownStream
+            | Remark::UnknownParent
+            | Remark::UnlistedAttachment
+            | Remark::GoneAttachment => false,
         }
+    }
+
+    /// Whether it is as it should be, and told all the same.
+    pub fn is_note(self) -> bool {
+        self == Remark::GoneAttachment
     }
 }
 

@@ -12,7 +12,6 @@ use decryptor_wasm::{
     Error, Result, UserEntry,
     integrity::{Hashed, Record, attachment},
     layout::PathKind,
-    manifest::Loss,
     plan::PlannedFile,
 };
 use serde::Deserialize;
@@ -23,7 +22,7 @@ use super::{
     seen::{Remark, Seen},
     sums::unhex,
 };
-use crate::archive::read::{Archive, Line};
+use crate::archive::read::{Archive, Line, Told};
 
 /// The collections that a manifest counts.
 const COUNTED: [&str; 8] = [
@@ -43,8 +42,8 @@ pub struct User<'a> {
     pub entry: &'a UserEntry,
     /// All of the user's files.
     pub files: &'a [PlannedFile],
-    /// What could not be read when the backup was made.
-    losses: Vec<Loss>,
+    /// What was missing when the backup was made.
+    told: Told,
     /// The archive holds what has changed only, so that what its records refer to may lie elsewhere.
     partial: bool,
     /// It holds attachments of events that are gone.
@@ -88,7 +87,7 @@ impl<'a> User<'a> {
         User {
             entry,
             files,
-            losses: losses(archive, &entry.user_id),
+            told: archive.told(&entry.user_id),
             partial: archive.is_increment(),
             surplus: archive.chain.is_some(),
             streams: OnceLock::new(),
@@ -258,8 +257,12 @@ impl<'a> User<'a> {
         let live = record.get("headId").is_none() && record.get("deleted").is_none();
         for file in files {
             let Some(attachment_there) = self.attachments.get(&file.id) else {
-                if live && !self.partial && !self.lost(&file.id) {
-                    seen.remark(Remark::MissingAttachment, &file.id);
+                if live && !self.partial {
+                    let what = match self.told.is_gone(&file.id) {
+                        true => Remark::GoneAttachment,
+                        false => Remark::MissingAttachment,
+                    };
+                    seen.remark(what, &file.id);
                 }
                 continue;
             };
@@ -319,7 +322,7 @@ impl<'a> User<'a> {
             for file in self.attachments.unlisted().filter(|_| !self.surplus) {
                 seen.remark(Remark::UnlistedAttachment, id(file));
             }
-            if self.accounts.load(Ordering::Relaxed) == 0 && self.losses.is_empty() {
+            if self.accounts.load(Ordering::Relaxed) == 0 && self.told.losses.is_empty() {
                 seen.remark(Remark::NoAccount, &self.entry.user_id);
             }
         }
@@ -330,31 +333,9 @@ impl<'a> User<'a> {
         }
     }
 
-    /// Whether the archive says itself that this attachment was lost.
-    fn lost(&self, id: &str) -> bool {
-        self.losses.iter().any(|loss| {
-            let path = loss.path.as_deref().unwrap_or_default();
-            path.rsplit('/').next() == Some(id) || loss.what.contains(id)
-        })
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What the archive says of the user's losses.
-fn losses(archive: &Archive, user_id: &str) -> Vec<Loss> {
-    #[derive(Deserialize)]
-    struct Losses {
-        #[serde(default)]
-        losses: Vec<Loss>,
-    }
-    let content = archive
-        .manifests
-        .get(&format!("users/{user_id}/user-manifest.json"));
-    let parsed = content.and_then(|json| serde_json::from_slice::<Losses>(json).ok());
-    parsed.map(|parsed| parsed.losses).unwrap_or_default()
 }
 
 /// The strings of a JSON list; none of what is no such list.

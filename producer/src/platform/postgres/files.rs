@@ -2,37 +2,15 @@
 
 use super::connection::{Connection, Server, literal};
 use super::shape::Listing;
-use super::work::{Attachment, Bundle, Open};
-use crate::platform::attachments::{folder, plain};
-use crate::platform::{ExportError, Loss, PlatformError, UserSink, lock};
-use serde::Deserialize;
-use std::fs::File;
-use std::io::ErrorKind;
-use std::path::Path;
+use super::work::Bundle;
+use crate::platform::{Attachment, ExportError, PlatformError, lock};
 use std::sync::Mutex;
-
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-    #[serde(default)]
-    size: serde_json::Value,
-}
 
 /// Adds the attachments that an event lists; a list that cannot be read is a loss.
 pub fn attach(listing: &Listing<'_>, bundle: &mut Bundle<'_, '_>) -> Result<(), ExportError> {
     let event_id = String::from_utf8_lossy(listing.event_id);
-    match serde_json::from_slice::<Option<Vec<Listed>>>(listing.text) {
-        Ok(list) => list
-            .into_iter()
-            .flatten()
-            .try_for_each(|Listed { id, size }| {
-                let attachment = Attachment {
-                    event_id: event_id.clone().into_owned(),
-                    id,
-                    deleted: listing.deleted,
-                };
-                bundle.attach(attachment, size.as_u64().unwrap_or(0))
-            }),
+    match Attachment::listed(&event_id, listing.deleted, listing.text) {
+        Ok(list) => list.into_iter().try_for_each(|file| bundle.attach(file)),
         Err(e) => {
             let what = format!("the attachments of event {event_id:?} cannot be listed: {e}");
             bundle.lose("attachments", what)
@@ -93,44 +71,5 @@ impl<'a> Live<'a> {
         };
         *connection = Some(known);
         Ok(rows.into_iter().flatten().flatten().next())
-    }
-}
-
-/// Hands over one file. One that is gone because its event was changed meanwhile is no loss.
-pub fn copy(
-    users_dir: &Path,
-    live: &Live<'_>,
-    open: &Open<'_>,
-    file: &Attachment,
-    sink: &mut dyn UserSink,
-) -> Result<(), ExportError> {
-    let user_id = &open.user.user_id;
-    let mut lose = |path: Option<&Path>, what: String| {
-        sink.loss(Loss {
-            user_id: Some(user_id.clone()),
-            collection: Some("attachments".to_owned()),
-            path: path.map(|p| p.display().to_string()),
-            what,
-        });
-    };
-    let Attachment { event_id, id, .. } = file;
-    let Some(folder) = folder(users_dir, user_id).filter(|_| plain(event_id) && plain(id)) else {
-        let what = "is not that of a file inside its folder; the attachment was left out";
-        lose(None, format!("the name {event_id:?}/{id:?} {what}"));
-        return Ok(());
-    };
-    let path = folder.join("attachments").join(event_id).join(id);
-    match File::open(&path) {
-        Ok(mut content) => sink
-            .attachment(event_id, id, &mut content)
-            .map_err(ExportError::Sink),
-        // A deleted event may still list files that were removed with it.
-        Err(e) if e.kind() == ErrorKind::NotFound && file.deleted => Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotFound && !live.lists(user_id, file)? => Ok(()),
-        Err(e) => {
-            let what = format!("attachment {id} of event {event_id} cannot be read: {e}");
-            lose(Some(&path), what);
-            Ok(())
-        }
     }
 }

@@ -25,7 +25,7 @@ pub mod write;
 use super::sqlite::{Bearers, SqlitePlatform, nobodys, reading::Reading};
 use super::{
     Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target,
-    Unknown, User, index, lock, rqlite,
+    Unknown, User, attachments, index, lock, rqlite,
 };
 use crate::config::Postgres;
 use connection::{BEGIN, Connection, Server, literal};
@@ -195,11 +195,11 @@ impl PostgresPlatform {
                     sink.stream_path(&id, &path).map_err(ExportError::Sink)?
                 }
                 Piece::Stored(file, content) => sink
-                    .attachment(&file.event_id, &file.id, &mut content.as_slice())
+                    .attachment(&file, Some(content.len() as u64), &mut content.as_slice())
                     .map_err(ExportError::Sink)?,
                 Piece::Stream(file, parts) => {
                     let mut content = stored::Content::new(parts);
-                    sink.attachment(&file.event_id, &file.id, &mut content)
+                    sink.attachment(&file, None, &mut content)
                         .map_err(ExportError::Sink)?;
                     content.drain();
                 }
@@ -211,7 +211,9 @@ impl PostgresPlatform {
                     .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
                     for file in list {
-                        files::copy(&self.users_dir, live, open, &file, sink.as_mut())?;
+                        let still = || live.lists(&open.user.user_id, &file);
+                        let sink = sink.as_mut();
+                        attachments::hand_over(&self.users_dir, open.user, &file, &still, sink)?;
                     }
                 }
                 Piece::Stores => {

@@ -1,13 +1,16 @@
 //! Attachments kept in the database, piece by piece: read one after another, written several at once.
 
 use super::copy::{Copy, Row};
-use super::work::{Attachment, Bundle, Part};
-use crate::platform::ExportError;
+use super::work::{Bundle, Part};
+use crate::platform::{Attachment, ExportError};
 use std::io::Read;
 use std::sync::mpsc::Receiver;
 
-/// The pieces of all files that events list, in order. History versions only repeat what their event lists or listed.
-pub const QUERY: &str = "SELECT user_id, event_id, file_id, seq, data FROM attachment_files f \
+/// The pieces of all files that events list, in order; with the first one the size that the event says. History versions only repeat what their event lists or listed.
+pub const QUERY: &str = "SELECT user_id, event_id, file_id, seq, data, CASE WHEN seq = 0 THEN \
+        (SELECT a.value ->> 'size' FROM events e CROSS JOIN LATERAL jsonb_array_elements(\
+            CASE WHEN jsonb_typeof(e.attachments) = 'array' THEN e.attachments ELSE '[]' END) a \
+        WHERE e.user_id = f.user_id AND e.id = f.event_id AND a.value ->> 'id' = f.file_id LIMIT 1) END FROM attachment_files f \
     WHERE EXISTS (SELECT FROM (SELECT user_id, id, attachments, xmin AS written FROM events WHERE head_id IS NULL \
             AND attachments IS NOT NULL AND attachments <> '[]') e \
         WHERE e.user_id = f.user_id AND e.id = f.event_id \
@@ -51,9 +54,11 @@ pub fn hand_over(
     let [_, event_id, id] = name
         .each_ref()
         .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let size = row.get(5).and_then(|text| std::str::from_utf8(text).ok());
     let file = Attachment {
         event_id,
         id,
+        size: size.and_then(|text| text.parse().ok()),
         deleted: false,
     };
     let mut next: i32 = 0;

@@ -1,7 +1,9 @@
 //! What is on its way to the users' parts of the archive: made by readers, taken by workers.
 
 use super::versions::{Underway, Versions};
-use crate::platform::{Collection, ExportError, Keys, Loss, User, UserTarget, caught, lock};
+use crate::platform::{
+    Attachment, Collection, ExportError, Keys, Loss, User, UserTarget, caught, lock,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -89,16 +91,6 @@ pub enum Part {
     Broken(String),
     /// All of it has come. Without this the file is cut off.
     End,
-}
-
-/// An attachment that an event lists.
-pub struct Attachment {
-    /// The event.
-    pub event_id: String,
-    /// The file.
-    pub id: String,
-    /// Whether the event is deleted, so that the file may be gone.
-    pub deleted: bool,
 }
 
 /// The tasks that wait, which are few, and what went wrong.
@@ -314,10 +306,10 @@ impl<'q, 'a> Bundle<'q, 'a> {
         Ok(way_in)
     }
 
-    /// Adds a file of `size` bytes, as far as its event knows.
-    pub fn attach(&mut self, attachment: Attachment, size: u64) -> Result<(), ExportError> {
+    /// Adds a file.
+    pub fn attach(&mut self, attachment: Attachment) -> Result<(), ExportError> {
+        self.attachment_bytes += attachment.size.unwrap_or(0);
         self.attachments.push(attachment);
-        self.attachment_bytes += size;
         if self.attachments.len() < ATTACHMENTS.0 && self.attachment_bytes < ATTACHMENTS.1 {
             return Ok(());
         }

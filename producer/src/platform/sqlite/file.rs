@@ -1,14 +1,24 @@
 //! One SQLite file of the platform, opened for reading inside one read transaction.
 
-use crate::platform::PlatformError;
+use super::aside;
+use crate::interrupt;
+use crate::platform::{PlatformError, regular};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How long to wait for a writer that holds a file; Pryv's own writes last milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to ask again for a file that a writer holds, and how long to wait between: ten seconds, and Pryv's own writes last
+/// milliseconds.
+const PATIENCE: i32 = 400;
+const PAUSE: Duration = Duration::from_millis(25);
+/// What SQLite keeps beside a file.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// No links on the way to a file, and one thread at a time.
+pub(super) const FLAGS: OpenFlags =
+    OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// An open file: all that is read through it belongs to one moment.
 pub struct SqliteFile {
@@ -20,41 +30,66 @@ pub struct SqliteFile {
     stamp: Option<Stamp>,
 }
 
-type Stamp = (SystemTime, u64);
+pub(super) type Stamp = (SystemTime, u64);
 
 impl SqliteFile {
-    /// Opens a file that must exist, honouring its write-ahead log, without creating, migrating or locking anything.
+    /// Opens a file that must exist, honouring its log or journal, without creating, migrating or locking anything.
     ///
     /// Even a read-only connection to a file in WAL mode makes a log and an index beside it when there are none, and
     /// leaves them there. A file without them is in use by nobody, so it is read as it is; [`Self::unchanged`] tells
-    /// afterwards whether that held.
+    /// afterwards whether that held. What a writer that was killed has left is brought in order on a copy, never here.
     ///
     /// # Errors
-    /// When the file is absent, unreadable or no SQLite database.
+    /// When the file is absent, unreadable, no SQLite database, or not a regular file that lies where it should.
     pub fn open(path: &Path) -> Result<Self, PlatformError> {
+        if interrupt::check().is_err() {
+            return Err(PlatformError::Interrupted);
+        }
         let failed = |source| PlatformError::Io {
             path: path.to_owned(),
             source,
         };
-        let alone = at_rest(path).map_err(failed)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let as_it_is = || {
-            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
-            Connection::open_with_flags(immutable_uri(path), flags).and_then(begin)
-        };
+        let file = regular::open(path).map_err(failed)?;
+        for suffix in COMPANIONS {
+            let companion = companion(path, suffix);
+            match fs::symlink_metadata(&companion) {
+                Ok(about) => regular::check(&about).map_err(|source| PlatformError::Io {
+                    path: companion,
+                    source,
+                })?,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(failed(e)),
+            }
+        }
         let mut before = Some(stamp(path).map_err(failed)?);
-        let connection = if alone {
-            as_it_is()
+        let connection = if at_rest(path, &file).map_err(failed)? {
+            as_it_is(path)
         } else {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | FLAGS;
             match Connection::open_with_flags(path, flags).and_then(begin) {
-                // The index cannot be made here, and the log holds nothing.
-                Err(e) if needs_index(&e) && !filled(path, "-wal") => as_it_is(),
+                Err(e) if needs_writing(&e) => {
+                    if filled(path, "-wal") || filled(path, "-journal") {
+                        before = None;
+                        aside::brought_in_order(path)?
+                    } else {
+                        // The index cannot be made here, and the log holds nothing.
+                        as_it_is(path)
+                    }
+                }
                 other => {
                     before = None;
                     other
                 }
             }
         };
+        let same = fs::symlink_metadata(path)
+            .and_then(|there| Ok((there.dev(), there.ino(), file.metadata()?)))
+            .map(|(dev, ino, opened)| dev == opened.dev() && ino == opened.ino());
+        if !same.map_err(failed)? {
+            return Err(PlatformError::Changed {
+                path: path.to_owned(),
+            });
+        }
         let path = path.to_owned();
         match connection {
             Ok(connection) => Ok(Self {
@@ -62,6 +97,7 @@ impl SqliteFile {
                 path,
                 stamp: before,
             }),
+            Err(_) if interrupt::check().is_err() => Err(PlatformError::Interrupted),
             Err(source) => Err(PlatformError::Sqlite { path, source }),
         }
     }
@@ -131,42 +167,60 @@ impl SqliteFile {
 }
 
 /// Starts the read transaction; the first read fixes its moment.
-fn begin(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.busy_timeout(PATIENCE)?;
+pub(super) fn begin(mut connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_handler(Some(wait))?;
     connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
     connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
     Ok(connection)
 }
 
-fn needs_index(error: &rusqlite::Error) -> bool {
+/// Whether to wait on for a writer, who has kept the file from us that many times.
+fn wait(times: i32) -> bool {
+    if interrupt::check().is_err() || times >= PATIENCE {
+        return false;
+    }
+    std::thread::sleep(PAUSE);
+    true
+}
+
+/// Reads a file as it lies there: only one that has neither log nor journal.
+fn as_it_is(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | FLAGS;
+    Connection::open_with_flags(immutable_uri(path), flags).and_then(begin)
+}
+
+/// Whether the file could not be read because something would have to be written before.
+fn needs_writing(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
     )
 }
 
-fn stamp(path: &Path) -> std::io::Result<Stamp> {
-    let metadata = fs::metadata(path)?;
+pub(super) fn stamp(path: &Path) -> std::io::Result<Stamp> {
+    let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.modified()?, metadata.len()))
 }
 
 /// Whether a file in WAL mode has neither log nor index, thus no user.
-fn at_rest(path: &Path) -> std::io::Result<bool> {
+fn at_rest(path: &Path, file: &fs::File) -> std::io::Result<bool> {
     // Bytes 18 and 19 of the header: 2 for WAL mode (SQLite file format, 1.3.3). Too short is no database.
     let mut header = Vec::new();
-    fs::File::open(path)?.take(20).read_to_end(&mut header)?;
-    let companions = ["-wal", "-shm", "-journal"];
-    Ok(
-        header.get(18..20) == Some(&[2, 2])
-            && !companions.iter().any(|suffix| filled(path, suffix)),
-    )
+    file.take(20).read_to_end(&mut header)?;
+    let in_use = COMPANIONS.iter().any(|suffix| filled(path, suffix));
+    Ok(header.get(18..20) == Some(&[2, 2]) && !in_use)
+}
+
+/// The name of what lies beside a file.
+pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
+    let mut companion = path.as_os_str().to_owned();
+    companion.push(suffix);
+    companion.into()
 }
 
 /// Whether a companion of the file is there with anything in it; when in doubt, it is.
 fn filled(path: &Path, suffix: &str) -> bool {
-    let mut companion = path.as_os_str().to_owned();
-    companion.push(suffix);
-    match fs::metadata(companion) {
+    match fs::symlink_metadata(companion(path, suffix)) {
         Ok(metadata) => metadata.len() > 0,
         Err(e) => e.kind() != std::io::ErrorKind::NotFound,
     }

@@ -5,7 +5,7 @@ use super::reading::Reading;
 use super::{SqlitePlatform, unknown};
 use crate::platform::unknown::{Counted, Unit, Unknown};
 use crate::platform::{
-    Collection, ExportError, IndexSink, Loss, PlatformError, SinkError, User, UserSink,
+    Attachment, Collection, ExportError, IndexSink, Loss, PlatformError, SinkError, User, UserSink,
 };
 use std::collections::HashSet;
 use std::fs::FileType;
@@ -70,7 +70,12 @@ impl UserSink for Kept<'_> {
         self.sink.kept_audit(&self.user.user_id, line)
     }
 
-    fn attachment(&mut self, _: &str, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
+    fn attachment(
+        &mut self,
+        _: &Attachment,
+        _: Option<u64>,
+        _: &mut dyn Read,
+    ) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! What a file looks like from outside, by which one that nobody wrote to is known again without being read.
 
-use std::fs::{self, File};
+use super::file::companion;
+use crate::platform::regular;
+use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,11 +14,13 @@ const TICK: Duration = Duration::from_secs(2);
 /// in any way: opening a log as root gives it its owner anew.) None of a file that was written to lately, or that cannot be looked at.
 pub fn looks(path: &Path) -> Option<Vec<u8>> {
     let mut looks = Vec::new();
+    // A writer was killed, or is at work.
+    if regular::is_there(&companion(path, "-journal")) {
+        return None;
+    }
     // The change counter, and the salts of the log.
     of_file(path, 24..28, &mut looks)?;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let log = Path::new(&log);
+    let log = &companion(path, "-wal");
     match fs::symlink_metadata(log) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         _ => of_file(log, 16..24, &mut looks)?,
@@ -25,7 +29,7 @@ pub fn looks(path: &Path) -> Option<Vec<u8>> {
 }
 
 fn of_file(path: &Path, place: std::ops::Range<usize>, looks: &mut Vec<u8>) -> Option<()> {
-    let file = File::open(path).ok()?;
+    let file = regular::open(path).ok()?;
     let facts = file.metadata().ok()?;
     let age = SystemTime::now().duration_since(facts.modified().ok()?);
     if age.ok()? < TICK {

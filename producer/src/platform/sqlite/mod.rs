@@ -1,6 +1,7 @@
 //! The SQLite engine: one folder per user, one file per kind of record.
 
 mod account;
+mod aside;
 mod base;
 mod bearers;
 mod events;
@@ -18,12 +19,12 @@ use super::attachments::folder;
 use super::unknown::Seen;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User,
-    UserSink, attachments, each_user, index, lock, rqlite,
+    UserSink, attachments, each_user, index, lock, regular, rqlite,
 };
 pub(super) use bearers::{Bearers, BorneBy, Owner, Whose, nobodys};
 use file::SqliteFile;
 pub(super) use folders::Held;
-use reading::{Reading, if_there, is_there, with_file};
+use reading::{Reading, if_there, with_file};
 use schema::{KNOWN, Tables};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -143,7 +144,7 @@ impl SqlitePlatform {
         if reading.as_it_was(&[&path], &[Collection::Audit]) {
             return Ok(());
         }
-        if !is_there(&path) {
+        if !regular::is_there(&path) {
             reading.absent(Collection::Audit, &path, "the file is gone");
             return Ok(());
         }
@@ -173,7 +174,10 @@ impl SqlitePlatform {
         };
         let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let files: Vec<&Path> = files.into_iter().filter(|path| is_there(path)).collect();
+        let files: Vec<&Path> = files
+            .into_iter()
+            .filter(|path| regular::is_there(path))
+            .collect();
         // Whose a series is may change otherwise.
         let alone = !namespaces.iter().any(|name| borne(name).is_some());
         if alone && !files.is_empty() && reading.as_it_was(&files, &[Collection::Series]) {
@@ -262,7 +266,7 @@ impl SqlitePlatform {
                 self.look(file, &KNOWN.events, Columns::Travel, reading)?;
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;
-                attachments::export(file, &folder, reading)
+                attachments::export(file, &self.users_dir, reading)
             });
             reading.survive("events, attachments", &path, outcome)?;
         }

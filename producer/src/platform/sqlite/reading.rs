@@ -2,7 +2,7 @@
 
 use super::file::SqliteFile;
 use super::looks::looks;
-use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink};
+use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink, regular};
 use rusqlite::Row;
 use std::path::Path;
 
@@ -52,6 +52,9 @@ impl Reading<'_> {
         outcome: Result<(), ExportError>,
     ) -> Result<(), ExportError> {
         match outcome {
+            Err(ExportError::Platform(PlatformError::Interrupted)) => {
+                Err(PlatformError::Interrupted.into())
+            }
             Err(ExportError::Platform(error)) => {
                 self.lose(collection, path, error.to_string());
                 self.sink.incomplete(collection);
@@ -114,16 +117,10 @@ pub fn if_there(
     path: &Path,
     read: impl FnOnce(&SqliteFile) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
-    match is_there(path) {
+    match regular::is_there(path) {
         true => with_file(path, read),
         false => Ok(()),
     }
-}
-
-/// Whether there is anything under this name, in whatever state; when in doubt, there is.
-pub fn is_there(path: &Path) -> bool {
-    let about = std::fs::symlink_metadata(path);
-    !about.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Walks the rows of a query, one at a time.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Sink},
-    platform::{Collection, Keys, Loss, SinkError, UserSink},
+    platform::{Attachment, Collection, Keys, Loss, SinkError, UserSink},
     state::Entry,
 };
 
@@ -149,22 +149,29 @@ impl UserSink for ChangesSink<'_, '_> {
 
     fn attachment(
         &mut self,
-        event_id: &str,
-        file_id: &str,
+        file: &Attachment,
+        length: Option<u64>,
         reader: &mut dyn Read,
     ) -> Result<(), SinkError> {
-        let entry = (number(self.open.key(), "attachments", &[file_id]), 0);
+        let entry = (number(self.open.key(), "attachments", &[&file.id]), 0);
         if !self.open.differs(ATTACHMENTS, entry)? {
+            if let Some(loss) = length.and_then(|bytes| file.other_size(bytes)) {
+                self.loss(loss);
+            }
             return self.note(ATTACHMENTS, entry);
         }
         let mut watched = Watched {
             inner: reader,
             failed: false,
+            bytes: 0,
         };
-        self.inner()?.attachment(event_id, file_id, &mut watched)?;
-        if watched.failed || !is_safe_name(file_id) {
+        self.inner()?.attachment(file, length, &mut watched)?;
+        if watched.failed || !is_safe_name(&file.id) {
             self.open.lost_attachment();
             return Ok(());
+        }
+        if file.other_size(watched.bytes).is_some() {
+            self.open.lost_attachment();
         }
         self.note(ATTACHMENTS, entry)
     }
@@ -172,6 +179,10 @@ impl UserSink for ChangesSink<'_, '_> {
     fn stream_path(&mut self, id: &str, path: &str) -> Result<(), SinkError> {
         self.open.stream_path(id, path);
         Ok(())
+    }
+
+    fn gone(&mut self, file: &Attachment) -> Result<(), SinkError> {
+        self.inner()?.gone(file)
     }
 
     fn loss(&mut self, loss: Loss) {
@@ -250,19 +261,19 @@ impl UserSink for ChangesSink<'_, '_> {
     }
 }
 
-/// Notes whether it could be read.
+/// Notes whether it could be read, and how much of it there was.
 struct Watched<'r> {
     inner: &'r mut dyn Read,
     failed: bool,
+    bytes: u64,
 }
 
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer);
-        if let Err(e) = &read
-            && e.kind() != io::ErrorKind::Interrupted
-        {
-            self.failed = true;
+        match &read {
+            Ok(bytes) => self.bytes += *bytes as u64,
+            Err(e) => self.failed |= e.kind() != io::ErrorKind::Interrupted,
         }
         read
     }

@@ -8,7 +8,7 @@ use crate::platform::sqlite::{
 };
 use crate::platform::unknown::Seen;
 use crate::platform::write::RestoreError;
-use crate::platform::{Collection, ExportError, Loss, SinkError, UserSink};
+use crate::platform::{Attachment, Collection, ExportError, Loss, SinkError, UserSink};
 
 impl SqliteUser {
     /// Reads a collection back.
@@ -90,7 +90,12 @@ impl UserSink for Back<'_> {
         })
     }
 
-    fn attachment(&mut self, _: &str, _: &str, _: &mut dyn Read) -> Result<(), SinkError> {
+    fn attachment(
+        &mut self,
+        _: &Attachment,
+        _: Option<u64>,
+        _: &mut dyn Read,
+    ) -> Result<(), SinkError> {
         Ok(())
     }
 
