@@ -1,5 +1,6 @@
 //! One SQLite file of the platform, opened for reading inside one read transaction.
 
+use crate::interrupt;
 use crate::platform::PlatformError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
@@ -9,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long to wait for a writer that holds a file; Pryv's own writes last milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it waits until it looks again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// An open file: all that is read through it belongs to one moment.
 pub struct SqliteFile {
@@ -130,9 +133,20 @@ impl SqliteFile {
     }
 }
 
+/// Waits for locks of others, but not when the run is interrupted.
+pub fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|tries: i32| {
+        let waits = PAUSE * tries.unsigned_abs() < PATIENCE && interrupt::check().is_ok();
+        if waits {
+            std::thread::sleep(PAUSE);
+        }
+        waits
+    }))
+}
+
 /// Starts the read transaction; the first read fixes its moment.
-fn begin(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.busy_timeout(PATIENCE)?;
+fn begin(mut connection: Connection) -> rusqlite::Result<Connection> {
+    wait_for_others(&mut connection)?;
     connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
     connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
     Ok(connection)
