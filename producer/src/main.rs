@@ -36,6 +36,14 @@ fn main() -> ExitCode {
     }) {
         Ok(code) => code,
         Err(failure) => {
+            // Whatever did not work then, it was a signal that ended it.
+            let failure = match interrupt::failure() {
+                Err(signal) if failure.code == 1 => Failure {
+                    code: signal.code,
+                    ..failure
+                },
+                _ => failure,
+            };
             note!("error: {}", printable(&failure.message));
             if cli.is_json() {
                 answer!("{}", failure.json());
