@@ -1,6 +1,11 @@
 //! The `pryv-backup` command.
 
-use std::{io, process::ExitCode};
+mod memory;
+
+use std::{
+    panic::{self, PanicHookInfo},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use pryv_backup::{
@@ -11,7 +16,7 @@ use pryv_backup::{
         stats, verify,
     },
     failure::Failure,
-    interrupt, note,
+    files, interrupt, note,
     report::printable,
     sample, say,
 };
@@ -21,10 +26,24 @@ use rustix::{
 };
 
 fn main() -> ExitCode {
+    panic::set_hook(Box::new(defect));
     let cli = Cli::parse();
-    let mut code = match prepare(&cli).and_then(|()| run(&cli)) {
+    let done = panic::catch_unwind(|| prepare(&cli).and_then(|()| run(&cli)));
+    let mut code = match done.unwrap_or_else(|_| {
+        Err(Failure::failed(
+            "a defect of pryv-backup ended it (what it is stands above); please report it",
+        ))
+    }) {
         Ok(code) => code,
         Err(failure) => {
+            // Whatever did not work then, it was a signal that ended it.
+            let failure = match interrupt::failure() {
+                Err(signal) if failure.code == 1 => Failure {
+                    code: signal.code,
+                    ..failure
+                },
+                _ => failure,
+            };
             note!("error: {}", printable(&failure.message));
             if cli.is_json() {
                 answer!("{}", failure.json());
@@ -32,13 +51,26 @@ fn main() -> ExitCode {
             failure.code
         }
     };
-    if let Some(lost) = say::lost() {
+    if let Some(lost) = say::lost().or_else(|| files::check_stdout().err()) {
         note!(
             "error: standard output could not be written: {lost}; what was done stands, what was to be said is lost"
         );
         code = code.max(1);
     }
     ExitCode::from(code)
+}
+
+/// What a panic says, in one line.
+fn defect(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    note!(
+        "defect at {}: {}",
+        place.unwrap_or_default(),
+        printable(text.unwrap_or_default())
+    );
 }
 
 /// Secrets are in memory: a crash must not leave them in a core file. What is written is for its owner alone, except what a
@@ -51,10 +83,12 @@ fn prepare(cli: &Cli) -> Result<(), Failure> {
         current: Some(0),
         maximum: Some(0),
     };
-    setrlimit(Resource::Core, none)
-        .map_err(io::Error::from)
-        .and_then(|()| interrupt::install())
-        .map_err(|e| Failure::failed(format!("the process could not be prepared: {e}")))
+    if let Err(e) = setrlimit(Resource::Core, none) {
+        note!(
+            "warning: the system does not let core files be turned off ({e}): a crash could leave secrets in one"
+        );
+    }
+    interrupt::install().map_err(|e| Failure::failed(format!("signals cannot be received: {e}")))
 }
 
 fn run(cli: &Cli) -> Result<u8, Failure> {

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{RecvTimeoutError, channel},
     },
+    thread::Builder,
     time::{Duration, Instant},
 };
 
@@ -104,7 +105,8 @@ pub fn watch<T>(tally: &Tally, goal: Goal, manner: Manner, work: impl FnOnce() -
     }
     std::thread::scope(|scope| {
         let (over, news) = channel::<()>();
-        scope.spawn(move || {
+        // Without another thread nothing is shown, and the work is done all the same.
+        let _ = Builder::new().spawn_scoped(scope, move || {
             let bar = (manner == Manner::Bar).then(bar);
             let started = Instant::now();
             while news.recv_timeout(manner.interval()) == Err(RecvTimeoutError::Timeout) {

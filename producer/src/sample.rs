@@ -1,5 +1,6 @@
 //! A small platform of made-up people, always the same, for demonstrations and tests.
 
+use crate::files;
 use rusqlite::{Connection, params};
 use std::fs;
 use std::io;
@@ -353,7 +354,7 @@ fn make_dir(path: &Path) -> Result<(), SampleError> {
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SampleError> {
-    fs::write(path, bytes).map_err(|source| SampleError::Io {
+    files::write(path, bytes).map_err(|source| SampleError::Io {
         path: path.to_owned(),
         source,
     })

@@ -73,5 +73,6 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, JsValue> {
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
-    serde_json::from_slice(json.as_bytes()).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
+    serde_json::from_slice(json.as_bytes())
+        .map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
 }

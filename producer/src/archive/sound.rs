@@ -57,12 +57,7 @@ fn together(folder: &Folder, paths: &[String], jobs: usize) -> Result<Vec<Option
             }
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 1..jobs.min(paths.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
+    crate::threads::share(jobs.min(paths.len()), work);
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         None => Ok(digests.into_inner().unwrap_or_else(PoisonError::into_inner)),

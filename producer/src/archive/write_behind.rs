@@ -3,9 +3,14 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
-    thread::JoinHandle,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
 };
+
+use crate::files;
 
 /// Bytes that are worth a thread.
 const LARGE: usize = 4 * 1024 * 1024;
@@ -19,8 +24,9 @@ pub struct WriteBehind {
 }
 
 enum State {
-    Direct(File),
+    Direct(Arc<File>),
     Behind {
+        file: Arc<File>,
         full: SyncSender<Vec<u8>>,
         empty: Receiver<Vec<u8>>,
         thread: JoinHandle<io::Result<()>>,
@@ -33,7 +39,7 @@ impl WriteBehind {
     pub fn new(file: File) -> Self {
         WriteBehind {
             written: 0,
-            state: State::Direct(file),
+            state: State::Direct(Arc::new(file)),
         }
     }
 
@@ -44,7 +50,7 @@ impl WriteBehind {
             self.hand_over();
         }
         match &mut self.state {
-            State::Direct(file) => file.write_all(piece),
+            State::Direct(file) => file.as_ref().write_all(piece),
             State::Behind { full, empty, .. } => {
                 let mut buffer = empty.try_recv().unwrap_or_default();
                 buffer.clear();
@@ -60,44 +66,53 @@ impl WriteBehind {
         }
     }
 
-    /// Waits until all is written.
+    /// Waits until all is written, and closes the file.
     pub fn finish(mut self) -> io::Result<()> {
         self.join()
     }
 
+    /// Where no thread can be had, it goes on without.
     fn hand_over(&mut self) {
         let State::Direct(file) = &self.state else {
             return;
         };
-        let Ok(mut file) = file.try_clone() else {
-            return;
-        };
+        let file = file.clone();
+        let to = file.clone();
         let (full, to_write) = sync_channel::<Vec<u8>>(DEPTH);
         let (give_back, empty) = sync_channel(DEPTH + 2);
-        let thread = std::thread::spawn(move || {
+        let thread = Builder::new().spawn(move || {
             for buffer in to_write {
-                file.write_all(&buffer)?;
+                to.as_ref().write_all(&buffer)?;
                 // Nobody may be waiting for it any more.
                 let _ = give_back.try_send(buffer);
             }
             Ok(())
         });
-        self.state = State::Behind {
-            full,
-            empty,
-            thread,
-        };
+        if let Ok(thread) = thread {
+            self.state = State::Behind {
+                file,
+                full,
+                empty,
+                thread,
+            };
+        }
     }
 
     fn join(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.state, State::Failed) {
-            State::Behind { full, thread, .. } => {
+        let file = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Behind {
+                file, full, thread, ..
+            } => {
                 drop(full);
                 thread
                     .join()
-                    .unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")))
+                    .unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")))?;
+                file
             }
-            _ => Ok(()),
-        }
+            State::Direct(file) => file,
+            State::Failed => return Ok(()),
+        };
+        // The thread, which had it too, has ended.
+        Arc::into_inner(file).map_or(Ok(()), files::close)
     }
 }

@@ -284,6 +284,9 @@ pub struct BackupArgs {
     /// Folder for the backup; new or empty, or with --incremental that of the runs before.
     #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "restore")]
     pub output: Option<PathBuf>,
+    /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
+    #[arg(long, requires = "output")]
+    pub create_parents: bool,
     /// Back up one user only (user id or username).
     #[arg(long, short = 'u')]
     pub user: Option<String>,

@@ -103,6 +103,9 @@ pub struct ConsolidateArgs {
     /// Folder for the new archive; new or empty.
     #[arg(long, value_name = "NEW")]
     pub into: PathBuf,
+    /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
+    #[arg(long)]
+    pub create_parents: bool,
     #[command(flatten)]
     pub key: KeyArgs,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::passphrases::{New, Secret};
 use crate::answer;
-use crate::{archive::SystemRandom, cli::KeygenArgs, failure::Failure};
+use crate::{archive::SystemRandom, cli::KeygenArgs, failure::Failure, files};
 
 /// Makes the pair and prints what tells it from others.
 pub fn run(args: &KeygenArgs) -> Result<(), Failure> {
@@ -84,6 +84,6 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
         .open(path)
         .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
     file.write_all(bytes)
-        .and_then(|()| file.sync_all())
+        .and_then(|()| files::store(file))
         .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
 }

@@ -62,6 +62,19 @@ fn configuration(args: &BackupArgs, with_index: bool) -> Result<Config, Failure>
     Ok(config)
 }
 
+/// Refuses a new folder above which one is missing, unless those are to be made too.
+fn require_parent(folder: &Path, create_parents: bool, option: &str) -> Result<(), Failure> {
+    let above = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    match above.parent() {
+        Some(parent) if !create_parents && !parent.exists() => Err(Failure::usage(format!(
+            "{option} {}: {} is not there; is a disk not mounted? Make it, or give --create-parents",
+            folder.display(),
+            parent.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses another archive than the expected one, where none is opened.
 fn expected(id: &str, expect: &ExpectArgs) -> Result<(), Failure> {
     match expect.id() {

@@ -4,6 +4,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use decryptor_wasm::{Error, Result};
 
+use crate::threads;
+
 struct State<T, I> {
     /// Brought by tasks; done before anything new is begun, so that little is begun and not finished.
     ready: Vec<T>,
@@ -25,21 +27,17 @@ pub fn run<T: Send, I: Iterator<Item = T> + Send>(
         failure: None,
     });
     let news = Condvar::new();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                while let Some(task) = next(&state, &news) {
-                    let mut brought = Vec::new();
-                    let outcome = work(task, &mut brought);
-                    let mut state = lock(&state);
-                    state.busy -= 1;
-                    state.ready.append(&mut brought);
-                    if let Err(error) = outcome {
-                        state.failure.get_or_insert(error);
-                    }
-                    news.notify_all();
-                }
-            });
+    threads::share(jobs, || {
+        while let Some(task) = next(&state, &news) {
+            let mut brought = Vec::new();
+            let outcome = work(task, &mut brought);
+            let mut state = lock(&state);
+            state.busy -= 1;
+            state.ready.append(&mut brought);
+            if let Err(error) = outcome {
+                state.failure.get_or_insert(error);
+            }
+            news.notify_all();
         }
     });
     match state

@@ -24,6 +24,7 @@ mod user;
 pub mod write;
 
 use crate::config::{Config, Engine};
+use crate::threads;
 pub use error::{Answer, ExportError, PlatformError};
 pub use scope::{Only, Scope};
 pub use since::{Keys, Mark, Need};
@@ -358,16 +359,12 @@ fn each_user(
         drop(sink);
         open.finish().map_err(ExportError::Sink)
     };
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(users.len()) {
-            scope.spawn(|| {
-                while let Some(user) = users.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = caught(|| one(user)) {
-                        next.store(users.len(), Ordering::Relaxed);
-                        lock(&failure).get_or_insert(error.of(user));
-                    }
-                }
-            });
+    threads::share(jobs.min(users.len()), || {
+        while let Some(user) = users.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = caught(|| one(user)) {
+                next.store(users.len(), Ordering::Relaxed);
+                lock(&failure).get_or_insert(error.of(user));
+            }
         }
     });
     let failure = lock(&failure).take();

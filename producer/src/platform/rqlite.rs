@@ -5,10 +5,12 @@ mod unknown;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
 use crate::interrupt;
+use crate::threads::refused;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::Builder;
 use std::time::Duration;
 use ureq::http::{HeaderValue, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -244,8 +246,13 @@ impl Rqlite {
                 Answered::Later(what) => what,
             };
             let pause = pauses.next().ok_or_else(|| self.error(&what))?;
-            interrupt::check().map_err(|_| PlatformError::Interrupted)?;
-            std::thread::sleep(*pause);
+            let mut left = *pause;
+            while !left.is_zero() {
+                interrupt::check().map_err(|_| PlatformError::Interrupted)?;
+                let step = left.min(PATIENCE);
+                std::thread::sleep(step);
+                left -= step;
+            }
         }
     }
 
@@ -253,7 +260,10 @@ impl Rqlite {
     fn asked(&self, endpoint: &'static str, body: &str) -> Result<Answered, PlatformError> {
         let (asking, body) = (self.clone(), body.to_owned());
         let (way_back, answer) = channel();
-        std::thread::spawn(move || way_back.send(asking.ask(endpoint, &body)));
+        let ask = move || way_back.send(asking.ask(endpoint, &body));
+        if let Err(e) = Builder::new().spawn(ask) {
+            return Err(self.error(&refused(&e)));
+        }
         loop {
             match answer.recv_timeout(PATIENCE) {
                 Ok(answer) => return answer,

@@ -10,6 +10,8 @@ use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::files;
+
 use super::{Entry, Header, entries::put, file::MAGIC, place::UNFINISHED};
 
 /// A state in the making.
@@ -86,7 +88,7 @@ impl StateWriter {
 impl Pending {
     /// Moves it to `path`, in the same file system, for good.
     pub fn put(self, path: &Path) -> io::Result<()> {
-        self.0.persist(path).map_err(|e| e.error)?;
+        files::close(self.0.persist(path).map_err(|e| e.error)?)?;
         match path.parent() {
             Some(folder) => File::open(folder)?.sync_all(),
             None => Ok(()),

@@ -46,7 +46,8 @@ fn restored(done: &Output) -> (String, String) {
 #[test]
 fn another_size_or_none_is_the_same_loss_to_everybody() {
     let Some(stage) = Stage::new() else { return };
-    let harms: [(&str, &str, fn(&Path)); 2] = [
+    type Harm = fn(&Path);
+    let harms: [(&str, &str, Harm); 2] = [
         ("its event says", "of other size", |path| {
             let mut bytes = fs::read(path).unwrap();
             bytes.push(b'x');

@@ -26,3 +26,4 @@ mod round_trips;
 mod running;
 mod shared;
 mod sqlite;
+mod waits;

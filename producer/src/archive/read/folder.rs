@@ -12,6 +12,8 @@ use decryptor_wasm::{
 };
 use rustix::fs::{Mode, OFlags};
 
+use crate::{files, threads};
+
 /// Bytes of a small file.
 const SMALL: u64 = 64 * 1024;
 /// Folders for which a thread of its own is worth it.
@@ -53,12 +55,12 @@ impl Folder {
         }
         if kind.is_ok() {
             let failed = |e: io::Error| unreadable("increments", &e);
-            for entry in fs::read_dir(increments).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let path = format!("increments/{}/", entry.file_name().to_string_lossy());
+            for name in files::names(&increments).map_err(failed)? {
+                let path = format!("increments/{}/", name.to_string_lossy());
                 let run = run_of(&path).map(|(run, _)| run);
-                if run.is_some() && entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
-                    return Err(not_a_file(&entry.path(), true));
+                let folder = increments.join(&name);
+                if run.is_some() && fs::symlink_metadata(&folder).is_ok_and(|of| of.is_symlink()) {
+                    return Err(not_a_file(&folder, true));
                 }
                 runs.extend(run);
             }
@@ -85,16 +87,8 @@ impl Folder {
         while !level.is_empty() {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             let share = level.len().div_ceil(cores).max(LEAST);
-            let looked: Vec<Result<Found>> = std::thread::scope(|scope| {
-                let mut shares = level.chunks(share);
-                let own = shares.next().unwrap_or_default();
-                let others: Vec<_> = shares.map(|share| scope.spawn(|| look(share))).collect();
-                let own = std::iter::once(look(own));
-                let ended = |_| Err(Error::new(ErrorKind::Failed, "a reading thread ended"));
-                own.chain(others.into_iter().map(|t| t.join().unwrap_or_else(ended)))
-                    .collect()
-            });
-            for looked in looked {
+            let shares: Vec<&[_]> = level.chunks(share).collect();
+            for looked in threads::map(&shares, |share| look(share)) {
                 let looked = looked?;
                 found.files.extend(looked.files);
                 found.folders.extend(looked.folders);
@@ -209,22 +203,21 @@ fn look_into(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
             ),
         }
     };
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let on_disk = entry.path();
-        let Ok(name) = entry.file_name().into_string() else {
+    for name in files::names(folder).map_err(failed)? {
+        let on_disk = folder.join(&name);
+        let Ok(name) = name.into_string() else {
             return Err(Error::damaged(format!(
                 "{} has a name that is not text: an archive holds none; remove it",
                 on_disk.display()
             )));
         };
         let path = format!("{prefix}{name}");
-        let kind = entry.file_type().map_err(failed)?;
+        let metadata = fs::symlink_metadata(&on_disk).map_err(failed)?;
+        let kind = metadata.file_type();
         if kind.is_dir() {
             found.folders.push((on_disk, format!("{path}/")));
         } else if kind.is_file() {
-            let size = entry.metadata().map_err(failed)?.len();
-            found.files.push((path, size));
+            found.files.push((path, metadata.len()));
         } else {
             return Err(not_a_file(&on_disk, kind.is_symlink()));
         }

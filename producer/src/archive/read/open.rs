@@ -12,6 +12,7 @@ use decryptor_wasm::{
 
 use super::{Chain, Content, Folder, ReadFile, lost_index, mixed_runs};
 use crate::archive::sha256_hex;
+use crate::threads;
 
 /// Which archive, and what of it.
 #[derive(Debug, Clone, Copy)]
@@ -271,20 +272,11 @@ impl Archive {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = paths.len().div_ceil(cores).max(LEAST_MANIFESTS);
-        let contents: Vec<Result<Vec<u8>>> = std::thread::scope(|scope| {
-            let shares: Vec<_> = paths
-                .chunks(share)
-                .map(|share| scope.spawn(|| read(share)))
-                .collect();
-            let ended = |_| vec![Err(Error::new(ErrorKind::Failed, "a reading thread ended"))];
-            let shares = shares.into_iter();
-            shares
-                .flat_map(|share| share.join().unwrap_or_else(ended))
-                .collect()
-        });
+        let shares: Vec<&[&str]> = paths.chunks(share).collect();
+        let contents = threads::map(&shares, |share| read(share));
         let mut found = HashMap::new();
         let mut findings = Vec::new();
-        for (path, content) in paths.into_iter().zip(contents) {
+        for (path, content) in paths.into_iter().zip(contents.into_iter().flatten()) {
             match content {
                 Ok(content) => drop(found.insert(path.to_owned(), Some(content))),
                 Err(error) if error.kind() != ErrorKind::Damaged => return Err(error.within(path)),

@@ -10,6 +10,7 @@ use decryptor_wasm::signature::SIGNATURE;
 use rustix::fs::{FlockOperation, flock, syncfs};
 
 use super::{ArchiveError, companions};
+use crate::files;
 
 /// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
 pub const STAGING: &str = ".pryv-backup-partial";
@@ -100,10 +101,7 @@ impl Destination {
     fn place(&self) -> Result<(), ArchiveError> {
         sync(&self.staging)?;
         let at = |e| ArchiveError::io(&self.staging, e);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.staging).map_err(at)? {
-            names.push(entry.map_err(at)?.file_name());
-        }
+        let mut names = files::names(&self.staging).map_err(at)?;
         names.sort_by_key(|name| name == MANIFEST);
         for name in names {
             if name == MANIFEST {
@@ -169,12 +167,8 @@ fn clear(output: &Path) -> Result<bool, ArchiveError> {
     if output.join(MANIFEST).exists() {
         return Err(ArchiveError::Exists(output.to_owned()));
     }
-    let entries = || -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(output)?
-            .map(|entry| Ok(entry?.path()))
-            .collect()
-    };
-    let found = entries().map_err(|e| ArchiveError::io(output, e))?;
+    let names = files::names(output).map_err(|e| ArchiveError::io(output, e))?;
+    let found: Vec<PathBuf> = names.iter().map(|name| output.join(name)).collect();
     // Without the staging folder nothing here is known to be ours.
     let leftover = output.join(STAGING).is_dir();
     let ours = |path: &PathBuf| {

@@ -11,6 +11,7 @@ use decryptor_wasm::{DataKey, FileEntry, container::Encoder};
 use sha2::{Digest, Sha256};
 
 use super::ArchiveError;
+use crate::files;
 
 /// Bytes that go to the disk at once: a small file is written with one call.
 const PIECE: usize = 256 * 1024;
@@ -96,6 +97,8 @@ impl FileWriter {
             content_sha256 = Some(hex(sealing.content));
         }
         self.store()?;
+        let at = |source| ArchiveError::io(&self.disk_path, source);
+        files::close(self.file).map_err(at)?;
         Ok(FileEntry {
             path: self.path,
             size: self.stored_size,

@@ -22,7 +22,7 @@ use self::{
     collect::{Collector, Losses},
     users::{chosen, left_out, names, only},
 };
-use super::{configuration, signing::Home, verify};
+use super::{configuration, require_parent, signing::Home, verify};
 use crate::note;
 use crate::{
     archive::{
@@ -124,6 +124,7 @@ fn prepare(args: &BackupArgs) -> Result<Prepared<'_>, Failure> {
     let output = args.output.as_deref().ok_or_else(|| {
         Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
     })?;
+    require_parent(output, args.create_parents, "--output")?;
     let started = Instant::now();
     let mode = match args.platform {
         PlatformArg::None => PlatformMode::None,

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
 use super::{
-    decrypt::refuse_inside, print_json, schedule, secrets::Secrets, signing::Home, verify, warn,
+    decrypt::refuse_inside, print_json, require_parent, schedule, secrets::Secrets, signing::Home,
+    verify, warn,
 };
 use crate::{answer, note};
 use crate::{
@@ -47,6 +48,7 @@ struct Consolidated {
 /// Copies, verifies, and says which archive it is now.
 pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     refuse_inside(&args.dir, &args.into, "--into")?;
+    require_parent(&args.into, args.create_parents, "--into")?;
     let newest = OnceCell::new();
     let secrets = Secrets::new(&args.key);
     let demands = super::demands(&args.expect, &args.key)?;

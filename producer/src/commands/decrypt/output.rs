@@ -12,6 +12,7 @@ use decryptor_wasm::{Error, ErrorKind, Result};
 
 use super::work::lock;
 use crate::archive::write_behind::WriteBehind;
+use crate::files;
 
 /// Takes decrypted files. Each is made in a staging folder inside and renamed to its place when it is whole and authentic; with
 /// `together`, all are renamed at the end or none.
@@ -43,7 +44,7 @@ impl OutputFolder {
             ));
         }
         make_private(folder).map_err(failed)?;
-        if !force && fs::read_dir(folder).map_err(failed)?.next().is_some() {
+        if !force && !files::names(folder).map_err(failed)?.is_empty() {
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!(

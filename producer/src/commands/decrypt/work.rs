@@ -18,6 +18,7 @@ use super::{
     output::{OutputFile, OutputFolder},
     report::sentence,
 };
+use crate::threads;
 use crate::{
     archive::read::{Archive, GunzipCheck},
     cli::DecryptArgs,
@@ -221,34 +222,30 @@ impl<'a> Work<'a> {
             .map_or(cores, usize::from)
             .min(files.len())
             .max(1);
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some((index, file)) = {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        files.get(index).map(|file| (index, file))
-                    } {
-                        if stop.load(Ordering::Relaxed) {
-                            break;
-                        }
-                        let done = match action(file) {
-                            Ok(done) => done,
-                            Err(error) if error.kind() == ErrorKind::Damaged => Done {
-                                damage: Some(error.to_string()),
-                                ..Done::default()
-                            },
-                            Err(error) => {
-                                stop.store(true, Ordering::Relaxed);
-                                lock(&failure).get_or_insert(error);
-                                break;
-                            }
-                        };
-                        if self.args.strict && done.damage.is_some() {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                        lock(&results).push((index, done));
+        threads::share(workers, || {
+            while let Some((index, file)) = {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                files.get(index).map(|file| (index, file))
+            } {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let done = match action(file) {
+                    Ok(done) => done,
+                    Err(error) if error.kind() == ErrorKind::Damaged => Done {
+                        damage: Some(error.to_string()),
+                        ..Done::default()
+                    },
+                    Err(error) => {
+                        stop.store(true, Ordering::Relaxed);
+                        lock(&failure).get_or_insert(error);
+                        break;
                     }
-                });
+                };
+                if self.args.strict && done.damage.is_some() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                lock(&results).push((index, done));
             }
         });
         interrupt::failure()?;

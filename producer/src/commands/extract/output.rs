@@ -8,7 +8,7 @@ use std::{
 
 use decryptor_wasm::{Error, ErrorKind as Kind, Result};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, files};
 
 const BUFFER: usize = 1 << 16;
 
@@ -24,24 +24,29 @@ pub struct Output {
 enum To {
     Stdout(Stdout),
     File {
-        file: File,
+        /// None when it is whole and closed.
+        file: Option<File>,
         aside: PathBuf,
         place: PathBuf,
     },
+}
+
+fn opened(file: &mut Option<File>) -> io::Result<&mut File> {
+    file.as_mut().ok_or_else(|| ErrorKind::NotConnected.into())
 }
 
 impl Write for To {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             To::Stdout(out) => out.write(bytes),
-            To::File { file, .. } => file.write(bytes),
+            To::File { file, .. } => opened(file)?.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             To::Stdout(out) => out.flush(),
-            To::File { file, .. } => file.flush(),
+            To::File { file, .. } => opened(file)?.flush(),
         }
     }
 }
@@ -76,7 +81,7 @@ impl Output {
                 #[cfg(unix)]
                 std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
                 To::File {
-                    file: options.open(&aside).map_err(failed)?,
+                    file: Some(options.open(&aside).map_err(failed)?),
                     aside,
                     place: place.to_owned(),
                 }
@@ -113,9 +118,11 @@ impl Output {
         }
         let failed = |e: io::Error| Failure::failed(format!("cannot write the output: {e}"));
         done.map_err(failed)?;
-        if let To::File { file, aside, place } = self.to.get_ref() {
-            file.sync_all().map_err(failed)?;
-            fs::rename(aside, place).map_err(failed)?;
+        if let To::File { file, aside, place } = self.to.get_mut() {
+            let failed =
+                |e: io::Error| Failure::failed(format!("cannot write {}: {e}", place.display()));
+            file.take().map_or(Ok(()), files::store).map_err(failed)?;
+            fs::rename(aside, &place).map_err(failed)?;
         }
         Ok(self.bytes)
     }

@@ -15,6 +15,7 @@ use decryptor_wasm::{
 use crate::{
     archive::{read::Folder, sha256_hex},
     failure::Failure,
+    files,
 };
 
 pub const ENVELOPE: &str = "encryption.json";
@@ -165,7 +166,7 @@ fn put(dir: &Path, path: &str, bytes: &[u8]) -> Result<(), Failure> {
         let mut file = File::create(&aside)?;
         file.write_all(bytes)?;
         file.set_permissions(fs::metadata(&place)?.permissions())?;
-        file.sync_all()?;
+        files::store(file)?;
         fs::rename(&aside, &place)?;
         File::open(folder)?.sync_all()
     };

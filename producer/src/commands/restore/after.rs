@@ -10,6 +10,7 @@ use std::{
 use decryptor_wasm::{chain::run_of, layout::PathKind};
 
 use super::{super::lock, report::Report};
+use crate::files;
 use crate::{archive::read::Folder, cli::RestoreArgs, failure::Failure, interrupt};
 
 /// What of all that was left is named.
@@ -173,7 +174,7 @@ impl After {
         for path in files {
             interrupt::check().map_err(io::Error::other)?;
             let (from, copy) = (self.dir.join(path), aside.join(path));
-            fs::copy(&from, &copy)?;
+            files::copy(&from, &copy)?;
             if !same(&from, &copy)? {
                 return Err(io::Error::other(format!("the copy of {path} differs")));
             }

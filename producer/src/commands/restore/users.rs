@@ -14,6 +14,7 @@ use super::{
     report::Outcome,
     user::{Done, Source},
 };
+use crate::threads;
 use crate::{
     failure::Failure,
     interrupt,
@@ -111,15 +112,11 @@ impl<'a> Users<'a> {
         let next = AtomicUsize::new(0);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = self.from.args.jobs.map_or(cores.min(4), usize::from);
-        std::thread::scope(|scope| {
-            for _ in 0..jobs.min(groups.len()) {
-                scope.spawn(|| {
-                    while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed))
-                        && interrupt::check().is_ok()
-                    {
-                        self.group(group, all);
-                    }
-                });
+        threads::share(jobs.min(groups.len()), || {
+            while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed))
+                && interrupt::check().is_ok()
+            {
+                self.group(group, all);
             }
         });
     }

@@ -1,6 +1,7 @@
 //! Connections to the server, for threads that wait for its answers.
 
 use super::copy::Copy;
+use super::locate::located;
 use super::{rows, tls};
 use crate::config::{Postgres, TlsMode};
 use crate::interrupt;
@@ -11,7 +12,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{self, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
@@ -26,7 +27,7 @@ const SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
     SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')";
 
 /// How long nothing may come until it is checked whether the run was interrupted.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A server that may be connected to, several times.
 pub struct Server {
@@ -100,14 +101,15 @@ impl Server {
 
     /// What drives connections.
     pub fn runtime(&self) -> Result<Arc<Runtime>, PlatformError> {
-        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let failed = |e| error(&self.address, format!("no event loop: {e}"));
         runtime.map(Arc::new).map_err(failed)
     }
 
     /// Connects, driven by `runtime`.
     pub fn connect_on(&self, runtime: &Arc<Runtime>) -> Result<Connection, PlatformError> {
-        let client = wait_for(runtime, self.open())?.map_err(|e| {
+        let config = located(&self.config, |what| self.error(what))?;
+        let client = wait_for(runtime, self.open(&config))?.map_err(|e| {
             let (mut what, advice) = told(&e);
             if let (Some(why), true) = (&self.without_password, wants_password(&e)) {
                 what = format!("{what}: {why}");
@@ -123,15 +125,15 @@ impl Server {
         Ok(connection)
     }
 
-    async fn open(&self) -> Result<Client, tokio_postgres::Error> {
+    async fn open(&self, config: &tokio_postgres::Config) -> Result<Client, tokio_postgres::Error> {
         let Some(tls) = &self.tls else {
-            return self.config.connect(NoTls).await.map(driven);
+            return config.connect(NoTls).await.map(driven);
         };
-        match self.config.connect(tls.clone()).await {
+        match config.connect(tls.clone()).await {
             Ok(opened) => Ok(driven(opened)),
             // As libpq does: a server that does not take it encrypted may take it otherwise.
-            Err(e) if self.config.get_ssl_mode() == SslMode::Prefer && refuses_tls(&e) => {
-                let mut plain = self.config.clone();
+            Err(e) if config.get_ssl_mode() == SslMode::Prefer && refuses_tls(&e) => {
+                let mut plain = config.clone();
                 plain.ssl_mode(SslMode::Disable);
                 plain.connect(NoTls).await.map(driven)
             }
@@ -154,6 +156,11 @@ impl Server {
     /// A sentence about the server as an error.
     pub fn error(&self, what: impl Into<String>) -> PlatformError {
         error(&self.address, what.into())
+    }
+
+    /// What it answered, or the way to it, as an error.
+    pub fn failed(&self, source: &tokio_postgres::Error) -> PlatformError {
+        failed(&self.address, source)
     }
 }
 
@@ -214,14 +221,7 @@ pub fn wait<T>(
     address: &str,
     answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, PlatformError> {
-    wait_for(runtime, answer)?.map_err(|e| {
-        let (what, advice) = told(&e);
-        PlatformError::Postgres {
-            server: address.to_owned(),
-            what: format!("{what}; {advice}"),
-            answer: rows::answer(&e),
-        }
-    })
+    wait_for(runtime, answer)?.map_err(|e| failed(address, &e))
 }
 
 /// Waits. A server that sorts, or waits for a lock, says nothing for long; whoever interrupts the run is
@@ -263,6 +263,15 @@ fn error(address: &str, what: String) -> PlatformError {
         server: address.to_owned(),
         what,
         answer: None,
+    }
+}
+
+fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
+    let (what, advice) = told(source);
+    PlatformError::Postgres {
+        server: address.to_owned(),
+        what: format!("{what}; {advice}"),
+        answer: rows::answer(source),
     }
 }
 

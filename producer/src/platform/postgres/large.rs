@@ -7,6 +7,7 @@ use super::shape::Shape;
 use super::tables::Column;
 use super::work::{Bundle, Feed, Open};
 use crate::platform::{Collection, ExportError, PlatformError, User};
+use crate::threads;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -164,15 +165,6 @@ fn pass<'a>(
         }
         Ok::<(), ExportError>(())
     };
-    std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..jobs).map(|_| scope.spawn(reader)).collect();
-        let ended = readers.into_iter().map(|reader| {
-            let panicked = |_| Err(plan.server.error("a reading thread panicked").into());
-            reader.join().unwrap_or_else(panicked)
-        });
-        ended
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect::<Result<(), _>>()
-    })
+    let readers = vec![(); jobs];
+    threads::map(&readers, |()| reader()).into_iter().collect()
 }

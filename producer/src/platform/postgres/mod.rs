@@ -6,6 +6,7 @@ mod copy;
 mod files;
 mod folders;
 mod large;
+mod locate;
 mod merge;
 mod names;
 mod rows;
@@ -28,6 +29,7 @@ use super::{
     Unknown, User, attachments, index, lock, rqlite,
 };
 use crate::config::Postgres;
+use crate::threads::refused;
 use connection::{BEGIN, Connection, Server, literal};
 use files::Live;
 use merge::{Merge, Plan};
@@ -35,6 +37,7 @@ use since::Since;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::thread::Builder;
 use tables::Tables;
 use work::{Feed, Open, Piece, Queue};
 
@@ -315,8 +318,13 @@ impl PostgresPlatform {
         let live = Live::new(&self.server);
         let (queue, sender) = Queue::new(jobs);
         std::thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(|| queue.work(|open, pieces| self.run(&live, &bearers, open, pieces)));
+            for at in 0..jobs {
+                let work = || queue.work(|open, pieces| self.run(&live, &bearers, open, pieces));
+                match Builder::new().spawn_scoped(scope, work) {
+                    Err(e) if at == 0 => return queue.fail(self.server.error(refused(&e)).into()),
+                    Err(_) => break,
+                    Ok(_) => {}
+                }
             }
             let feed = Feed::new(sender, &queue);
             let read = || {

@@ -10,9 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How often to ask again for a file that a writer holds, and how long to wait between: ten seconds, and Pryv's own writes last
-/// milliseconds.
-const PATIENCE: i32 = 400;
+/// How long to wait for a writer that holds a file; Pryv's own writes last milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it waits until it looks again.
 const PAUSE: Duration = Duration::from_millis(25);
 /// What SQLite keeps beside a file.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -166,21 +166,23 @@ impl SqliteFile {
     }
 }
 
+/// Waits for locks of others, but not when the run is interrupted.
+pub fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(|tries: i32| {
+        let waits = PAUSE * tries.unsigned_abs() < PATIENCE && interrupt::check().is_ok();
+        if waits {
+            std::thread::sleep(PAUSE);
+        }
+        waits
+    }))
+}
+
 /// Starts the read transaction; the first read fixes its moment.
 pub(super) fn begin(mut connection: Connection) -> rusqlite::Result<Connection> {
-    connection.busy_handler(Some(wait))?;
+    wait_for_others(&mut connection)?;
     connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
     connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
     Ok(connection)
-}
-
-/// Whether to wait on for a writer, who has kept the file from us that many times.
-fn wait(times: i32) -> bool {
-    if interrupt::check().is_err() || times >= PATIENCE {
-        return false;
-    }
-    std::thread::sleep(PAUSE);
-    true
 }
 
 /// Reads a file as it lies there: only one that has neither log nor journal.

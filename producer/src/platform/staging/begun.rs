@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::{names, new_file, place, refused};
+use crate::files;
 use crate::platform::lock;
 use crate::platform::write::RestoreError;
 
@@ -122,7 +123,8 @@ impl Begun {
         let failed = |e: io::Error| refused(&self.path, e);
         let mut left = self.entries()?;
         left.retain(|entry| !users.contains(&entry.user_id));
-        *lock(&self.file) = None;
+        let file = lock(&self.file).take();
+        file.map_or(Ok(()), files::close).map_err(failed)?;
         let remove = |path: &Path| match fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(path, e)),
             _ => Ok(()),
@@ -139,7 +141,7 @@ impl Begun {
         let aside = self.path.with_extension("tmp");
         let mut file = new_file(&aside)?;
         file.write_all(&lines).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
+        files::store(file).map_err(failed)?;
         fs::rename(&aside, &self.path).map_err(failed)?;
         remove(&self.former)
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::{put, sync};
 use super::{marker, names, new_file, owner, refused, remove};
+use crate::files;
 use crate::platform::attachments::folder;
 use crate::platform::write::RestoreError;
 use crate::platform::{PlatformError, User};
@@ -103,7 +104,9 @@ impl Journal {
         let (Some(file), Some(journal)) = (last, journals.last()) else {
             return Ok(());
         };
-        syncfs(&file).map_err(|e| refused(&journal.aside(), e.into()))?;
+        let failed = |e| refused(&journal.aside(), e);
+        syncfs(&file).map_err(|e| failed(e.into()))?;
+        files::close(file).map_err(failed)?;
         for journal in journals {
             let aside = journal.aside();
             fs::rename(&aside, &journal.path).map_err(|e| refused(&aside, e))?;
@@ -120,7 +123,7 @@ impl Journal {
         for number in 0..self.owners.len() {
             let folder = self.staged.join(number.to_string());
             let marker = folder.join(MARKER);
-            File::create(&marker).map_err(|e| refused(&marker, e))?;
+            files::write(&marker, &[]).map_err(|e| refused(&marker, e))?;
             owner::give_all(&self.base, &folder)?;
         }
         let stored = Stored {

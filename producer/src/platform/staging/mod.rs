@@ -26,6 +26,7 @@ use super::User;
 use super::attachments::folder;
 use super::running;
 use super::write::{Obstacle, RestoreError, Room};
+use crate::files;
 
 /// The folder beside those of the users.
 const NAME: &str = ".pryv-backup-restore";
@@ -297,7 +298,7 @@ impl Staged {
         let mut buffer = vec![0; PIECE];
         loop {
             let n = match content.read(&mut buffer) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return files::close(file).map_err(|e| refused(&path, e)),
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => {

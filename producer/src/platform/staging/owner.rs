@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
 use super::refused;
+use crate::files;
 use crate::platform::write::RestoreError;
 
 /// Makes a folder and those above it that are missing; they belong to the owner of the one that they are made in.
@@ -36,7 +37,8 @@ pub fn make_file(base: &Path, path: &Path) -> Result<(), RestoreError> {
     match fs::File::create_new(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => {
-            other.map_err(|e| refused(path, e))?;
+            let closed = other.and_then(files::close);
+            closed.map_err(|e| refused(path, e))?;
             give(base, path)
         }
     }

@@ -13,6 +13,7 @@ use decryptor_wasm::{
 
 use super::{ArchiveError, Chain, sha256_hex};
 use crate::archive::sums::{self, Line, Lines, SUMS};
+use crate::files;
 
 impl Chain {
     /// Whether the sums list the list of runs as it is, and no run that it does not name.
@@ -91,7 +92,7 @@ impl Chain {
             if let Ok(now) = fs::symlink_metadata(&place) {
                 file.set_permissions(now.permissions())?;
             }
-            file.sync_all()?;
+            files::store(file)?;
             fs::rename(&aside, &place)?;
             File::open(&self.folder)?.sync_all()
         };

@@ -28,6 +28,7 @@ use crate::archive::{
     sound,
     sums::{self, Line, SUMS},
 };
+use crate::files::write as write_file;
 
 const MANIFEST: &str = "manifest.json";
 const ENVELOPE: &str = "encryption.json";
@@ -169,7 +170,7 @@ impl Chain {
         }
         let (staging, finished) = staged.part();
         let at = |e| ArchiveError::io(&staging, e);
-        File::create(staging.join(UNNAMED)).map_err(at)?;
+        write_file(&staging.join(UNNAMED), &[]).map_err(at)?;
         sync(&staging)?;
         let target = self.folder.join(&path);
         let own = sums::read(File::open(staging.join(SUMS)).map_err(at)?);

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::PostgresWriter;
+use crate::interrupt;
 use crate::platform::postgres::connection::literal;
 use crate::platform::write::RestoreError;
 
@@ -82,6 +83,7 @@ impl PostgresWriter {
     pub fn settled(&self, id: &str) -> Result<Fate, RestoreError> {
         for _ in 0..50 {
             match self.fate(id)? {
+                Fate::Open if interrupt::check().is_err() => break,
                 Fate::Open => std::thread::sleep(std::time::Duration::from_millis(100)),
                 other => return Ok(other),
             }

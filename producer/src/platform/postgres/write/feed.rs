@@ -8,6 +8,8 @@ use super::copy_in::CopyIn;
 use crate::platform::PlatformError;
 use crate::platform::postgres::connection::Connection;
 use crate::platform::write::RestoreError;
+use crate::threads::refused;
+use std::thread::Builder;
 
 /// Bytes of rows of one table that are handed over at once.
 const PIECE: usize = 256 * 1024;
@@ -125,17 +127,20 @@ pub struct Refused;
 
 impl Feed {
     /// Begins; `targets` says for each table what a `COPY` goes into, with the columns.
-    pub fn begin(connection: Connection, targets: Vec<String>) -> Self {
+    ///
+    /// # Errors
+    /// When no thread can be had to fill the tables.
+    pub fn begin(connection: Connection, targets: Vec<String>) -> Result<Self, RestoreError> {
         let (to, pieces) = sync_channel(WAITING);
-        let thread = std::thread::spawn(move || {
+        let thread = Builder::new().spawn(move || {
             let outcome = send(&connection, &targets, &pieces);
             (connection, outcome)
         });
-        Self {
+        Ok(Self {
             to,
-            thread,
+            thread: thread.map_err(|e| RestoreError::Conflict { what: refused(&e) })?,
             waiting: vec![Vec::new(); Table::ALL.len()],
-        }
+        })
     }
 
     /// Where the next row of a table is appended to: fields with tabs between them and a newline.

@@ -1,6 +1,7 @@
 //! Users on their way into the database, in one transaction; their files lie aside until that stands.
 
 use super::bulk::Bulk;
+use super::commit::commit;
 use super::feed::{Feed, Refused, Table};
 use super::refused::told;
 use super::rows::Lacking;
@@ -105,7 +106,7 @@ impl<'a> PostgresGroup<'a> {
                     what: "the transaction has ended".to_owned(),
                 })?;
             let targets = Table::ALL.map(|table| self.target(table));
-            self.feed = Some(Feed::begin(connection, targets.into()));
+            self.feed = Some(Feed::begin(connection, targets.into())?);
         }
         match &mut self.feed {
             Some(feed) => Ok(feed.rows(table)),
@@ -226,7 +227,7 @@ impl GroupWriter for PostgresGroup<'_> {
         }
         // From here on the next run knows what became of it.
         let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
-        let committed = self.connection()?.run("COMMIT");
+        let committed = commit(self.connection()?, &self.platform.server);
         let connection = self.connection.take();
         match (committed, connection) {
             (Ok(()), Some(connection)) => self.platform.give_back(connection),

@@ -2,6 +2,7 @@
 
 mod age;
 mod bulk;
+mod commit;
 mod copy_in;
 mod demands;
 mod fate;
@@ -13,6 +14,7 @@ mod shared;
 mod streams;
 mod user;
 
+use commit::commit;
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
@@ -165,7 +167,7 @@ impl PostgresWriter {
             let put = put.and_then(|put| {
                 let mut all = statements.iter().zip(put);
                 match all.find(|((_, due), put)| due.is_some_and(|due| due != *put)) {
-                    None => connection.run("COMMIT"),
+                    None => commit(connection, &self.server),
                     Some(((sql, due), put)) => Err(connection.error(format!(
                         "{put} of {} rows were taken by `{}`: a trigger or rule keeps the others out; disable it for the restore, and restore again",
                         due.unwrap_or_default(),

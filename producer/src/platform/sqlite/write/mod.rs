@@ -17,6 +17,7 @@ pub use self::user::SqliteUser;
 use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
+use crate::platform::sqlite::file::wait_for_others;
 use crate::platform::staging::{Journal, Mark, Staging, decide, owner};
 use crate::platform::write::{
     GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter, Unheld,
@@ -120,9 +121,8 @@ fn open(path: PathBuf, schema: &str) -> Result<(PathBuf, Connection), RestoreErr
         // SQLite gives the files beside it to the owner of this one.
         owner::make_file(folder, &path)?;
     }
-    let connection = Connection::open(&path).map_err(|e| failed(&path, e))?;
-    connection
-        .busy_timeout(std::time::Duration::from_secs(10))
+    let mut connection = Connection::open(&path).map_err(|e| failed(&path, e))?;
+    wait_for_others(&mut connection)
         .and_then(|()| {
             connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         })
