@@ -311,6 +311,8 @@ fn verify_names_them_without_the_key() {
         ("forged-increment", 0, 4),
         ("forged-increment-in-the-hosts-name", 0, 4),
         ("forged-full", 0, 4),
+        // Nobody but the reader can choose.
+        ("forged-fork", 2, 2),
     ] {
         for (pin, due) in [(false, alone), (true, pinned)] {
             let (code, said) = code(kit.case(name), pin);

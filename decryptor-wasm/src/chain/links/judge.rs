@@ -1,11 +1,12 @@
 //! Whether the runs of a chain were signed by one signer, each after the one before it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Links, Signed, Signer, Statement, place_of};
 use crate::{
+    Error, ErrorKind, Result,
     chain::CHAIN,
-    signature::{SIGNATURE, Tried, try_signature},
+    signature::{SIGNATURE, Tried, try_signature, unproven},
 };
 
 impl Links {
@@ -37,7 +38,7 @@ impl Links {
             self.find(run, "signature", place_of(run), message);
         }
         let needed = self.needed(at, &others);
-        let forks = self.forks();
+        let forks = forks(&self.statements);
         if forks.is_none() {
             let listed = std::mem::take(&mut self.listed_parents);
             for (run, finding) in listed {
@@ -56,7 +57,9 @@ impl Links {
         self.choice = match (other, forks) {
             _ if self.asked => None,
             (Some(other), _) if !pinned => Some(other_signer(at, other, &signed.signer)),
-            (_, Some((first, second))) if second <= at => Some(fork(first, second, &signed.signer)),
+            (_, Some((first, second))) if second <= at => {
+                Some(fork(first, second, signed.signer.as_str()))
+            }
             _ => None,
         };
     }
@@ -79,18 +82,30 @@ impl Links {
         needed
     }
 
-    /// The first two runs of one signer that follow the same run, or have the same number.
-    fn forks(&self) -> Option<(u32, u32)> {
-        let runs: Vec<(&u32, &Statement)> = self.statements.iter().collect();
-        let same = |a: &Statement, b: &Statement| {
-            a.id != b.id && (a.run == b.run || (a.parent.is_some() && a.parent == b.parent))
-        };
-        let of = |at: usize| {
-            let (second, statement) = runs[at];
-            let twin = runs[..at].iter().find(|(_, other)| same(other, statement));
-            twin.map(|(first, _)| (**first, *second))
-        };
-        (0..runs.len()).find_map(of)
+    /// Without a key or a signer who is expected: what the signatures state is believed by nobody yet, but where they state that two
+    /// runs follow the same one, nobody but the reader can choose.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where they do.
+    pub fn require_no_fork(&self) -> Result<()> {
+        let base = self.id(1);
+        let stated = self.stored.iter().filter_map(|stored| {
+            let statement = unproven(stored.signature.as_deref()?)?;
+            let lies_here =
+                self.id(stored.run) == Some(&statement.id) && stored.run <= self.count();
+            (lies_here && base == Some(&statement.base)).then_some((stored.run, statement))
+        });
+        match forks(&stated.collect()) {
+            Some((first, second)) => Err(Error::new(
+                ErrorKind::Usage,
+                fork(
+                    first,
+                    second,
+                    "the same signer, as it seems without the key",
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// What was signed of a run, held against where it lies.
@@ -193,7 +208,21 @@ fn other_signer(at: u32, other: u32, signer: &Signer) -> String {
     )
 }
 
-fn fork(first: u32, second: u32, signer: &Signer) -> String {
+/// The first two runs of one signer that follow the same run, or have the same number.
+fn forks(statements: &BTreeMap<u32, Statement>) -> Option<(u32, u32)> {
+    let runs: Vec<(&u32, &Statement)> = statements.iter().collect();
+    let same = |a: &Statement, b: &Statement| {
+        a.id != b.id && (a.run == b.run || (a.parent.is_some() && a.parent == b.parent))
+    };
+    let of = |at: usize| {
+        let (second, statement) = runs[at];
+        let twin = runs[..at].iter().find(|(_, other)| same(other, statement));
+        twin.map(|(first, _)| (**first, *second))
+    };
+    (0..runs.len()).find_map(of)
+}
+
+fn fork(first: u32, second: u32, signer: &str) -> String {
     format!(
         "the runs {first} and {second} follow the same run, and both are signed by {signer}: a host was copied, or two copies of this backup were mixed; say with --at {first} or --at {second} which state you want"
     )

@@ -2,7 +2,7 @@
 
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Result,
-    chain::{CHAIN, Index, IndexRun},
+    chain::{CHAIN, Index, IndexRun, Links},
     plan::Severity,
 };
 
@@ -87,13 +87,7 @@ pub fn verify(
     }
     all.warnings.extend(interrupted);
     all.notes.extend(signer.map(|signer| signer.message));
-    links
-        .require(links.count(), links.count())
-        .or_else(|error| match error.kind() {
-            // Which run is the newest is for the reader to say.
-            ErrorKind::Usage => Err(error),
-            _ => Ok(()),
-        })?;
+    require_choice(&links)?;
     let (wrong, odd): (Vec<_>, Vec<_>) = links
         .findings()
         .partition(|finding| finding.severity == Severity::Error);
@@ -113,6 +107,14 @@ pub fn verify(
         all.warnings.extend(warnings);
     }
     Ok(all)
+}
+
+/// An error where which run is the newest is for the reader to say; what is wrong with the runs is told otherwise.
+pub fn require_choice(links: &Links) -> Result<()> {
+    match links.require(links.count(), links.count()) {
+        Err(error) if error.kind() == ErrorKind::Usage => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What a run says of itself in the clear, held against what the list of runs says of it.

@@ -9,6 +9,7 @@ use decryptor_wasm::{
 };
 
 use super::{
+    chain::require_choice,
     report::Report,
     sums::{self, Sums},
 };
@@ -17,10 +18,10 @@ use crate::archive::{read::Folder, sha256_hex};
 /// Adds what is found to the report.
 ///
 /// # Errors
-/// When the archive is of somebody else, of another platform or too old.
+/// When the archive is of somebody else, of another platform or too old, or when only the reader can say which state is the right one.
 pub fn check(
     folder: &Folder,
-    links: Option<&mut Links>,
+    mut links: Option<&mut Links>,
     sums: Option<&Sums>,
     demands: &Demands,
     report: &mut Report,
@@ -43,12 +44,15 @@ pub fn check(
                 "without the key of the backup, its platform and its age are proven by a signer whom you expect only: give --signer KEY",
             ));
         }
+        if let Some(links) = links {
+            links.require_no_fork()?;
+        }
         report.notes.push(
             "who signed this backup shows with its key, or with the signer whom you expect: give --signer KEY".to_owned(),
         );
         return Ok(());
     }
-    let signed = match links {
+    let signed = match &mut links {
         Some(links) => links.signed_by(count, &demands.signers),
         None => alone(folder, demands)?,
     };
@@ -61,6 +65,9 @@ pub fn check(
         ));
     };
     let said = demands.signed(Some(&signed))?;
+    if let Some(links) = links {
+        require_choice(links)?;
+    }
     report.notes.push(said.message);
     Ok(())
 }
