@@ -71,26 +71,32 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 /// Builds one JSON object as text.
-pub struct Object(Vec<u8>);
+pub struct Object {
+    text: Vec<u8>,
+    lost: Vec<String>,
+}
 
 impl Object {
     /// An empty object.
     #[must_use]
     pub fn new() -> Self {
-        Self(vec![b'{'])
+        Self {
+            text: vec![b'{'],
+            lost: Vec::new(),
+        }
     }
 
     /// Adds a member whose key is already escaped and whose value is JSON text.
     ///
     /// Line breaks, which JSON allows between tokens only, are left out: a record is one line.
     pub fn raw(&mut self, key: &str, value: &str) -> &mut Self {
-        if self.0.len() > 1 {
-            self.0.push(b',');
+        if self.text.len() > 1 {
+            self.text.push(b',');
         }
-        self.0.push(b'"');
-        self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(b"\":");
-        self.0
+        self.text.push(b'"');
+        self.text.extend_from_slice(key.as_bytes());
+        self.text.extend_from_slice(b"\":");
+        self.text
             .extend(value.bytes().filter(|b| !matches!(b, b'\n' | b'\r')));
         self
     }
@@ -100,11 +106,30 @@ impl Object {
         self.raw(key, &quote(value))
     }
 
+    /// The value of a column. One that JSON has no number for is null, and lost.
+    ///
+    /// # Errors
+    /// A sentence, when the column holds bytes that are not UTF-8.
+    pub fn held(&mut self, name: &str, value: ValueRef<'_>) -> Result<String, String> {
+        match value {
+            ValueRef::Real(number) if !number.is_finite() => {
+                self.lost.push(lost(name, number));
+                Ok("null".to_owned())
+            }
+            other => column(other),
+        }
+    }
+
+    /// What is lost of it: a sentence for each value.
+    pub fn lost(&self) -> &[String] {
+        &self.lost
+    }
+
     /// Closes the object.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
-        self.0.push(b'}');
-        self.0
+        self.text.push(b'}');
+        self.text
     }
 }
 
@@ -114,16 +139,35 @@ pub fn quote(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
-/// A double as JavaScript prints it in JSON: shortest form, `-0` as `0`, not finite as `null`.
-#[must_use]
-pub fn double(value: f64) -> String {
+/// A double as JavaScript prints it in JSON: shortest form, `-0` as `0`.
+///
+/// # Errors
+/// A sentence, when it is no finite number, which JSON cannot say.
+pub fn double(value: f64) -> Result<String, String> {
     if value == 0.0 {
-        "0".to_owned()
+        Ok("0".to_owned())
     } else if value.is_finite() {
-        ryu_js::Buffer::new().format(value).to_owned()
+        Ok(ryu_js::Buffer::new().format_finite(value).to_owned())
     } else {
-        "null".to_owned()
+        Err(format!("it is {}", not_finite(value)))
     }
+}
+
+/// What is said of a value that is left out of its record.
+pub fn lost(name: &str, value: f64) -> String {
+    format!(
+        "its {name} is {}; the record is in the backup without it",
+        not_finite(value)
+    )
+}
+
+fn not_finite(value: f64) -> String {
+    let name = match value {
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        _ => "NaN",
+    };
+    format!("{name}, which no number of JSON is")
 }
 
 /// JSON text checked to be one value, with the blanks around it left out.
@@ -139,12 +183,12 @@ pub fn checked(text: &str) -> Result<&str, String> {
 /// The text of a column, `None` when it is NULL; numbers in it (SQLite does not enforce types) as text.
 ///
 /// # Errors
-/// A sentence, when the column holds bytes that are not UTF-8.
+/// A sentence, when the column holds bytes that are not UTF-8, or no finite number.
 pub fn text(value: ValueRef<'_>) -> Result<Option<std::borrow::Cow<'_, str>>, String> {
     Ok(match value {
         ValueRef::Null => None,
         ValueRef::Integer(i) => Some(i.to_string().into()),
-        ValueRef::Real(f) => Some(double(f).into()),
+        ValueRef::Real(f) => Some(double(f)?.into()),
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(
             std::str::from_utf8(bytes)
                 .map_err(|_| "stored text is not UTF-8".to_owned())?
@@ -156,12 +200,12 @@ pub fn text(value: ValueRef<'_>) -> Result<Option<std::borrow::Cow<'_, str>>, St
 /// A column as a JSON value: numbers as JavaScript prints them, text as a string.
 ///
 /// # Errors
-/// A sentence, when the column holds bytes that are not UTF-8.
+/// A sentence, when the column holds bytes that are not UTF-8, or no finite number.
 pub fn column(value: ValueRef<'_>) -> Result<String, String> {
     Ok(match value {
         ValueRef::Null => "null".to_owned(),
         ValueRef::Integer(i) => i.to_string(),
-        ValueRef::Real(f) => double(f),
+        ValueRef::Real(f) => double(f)?,
         other => quote(text(other)?.as_deref().unwrap_or_default()),
     })
 }
@@ -198,10 +242,10 @@ mod tests {
             (1e-7, "1e-7"),
             (0.000_001, "0.000001"),
             (1_795_411_456.887, "1795411456.887"),
-            (f64::INFINITY, "null"),
         ] {
-            assert_eq!(double(value), printed);
+            assert_eq!(double(value), Ok(printed.to_owned()));
         }
+        assert!(double(f64::INFINITY).is_err());
     }
 
     #[test]

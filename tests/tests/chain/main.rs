@@ -5,6 +5,7 @@ mod chain;
 mod emptied;
 mod kills;
 mod model;
+mod numbers;
 mod operations;
 mod refusals;
 mod server;

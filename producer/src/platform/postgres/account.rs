@@ -68,6 +68,15 @@ impl Shapes {
         }))
     }
 
+    /// A row, for messages.
+    pub fn name(&self, table: usize, row: &Row) -> String {
+        let of = |member: &Member| matches!(member.expression.as_str(), "field" | "key");
+        let named = self.0[table].iter().position(of);
+        let name = named.and_then(|at| row.get(at + 1));
+        let name = name.map(|name| format!(" ({:?})", String::from_utf8_lossy(name)));
+        format!("a row of {}{}", TABLES[table], name.unwrap_or_default())
+    }
+
     /// The query for a table, ordered by user, with this condition.
     pub fn query(&self, table: usize, condition: &str) -> String {
         let columns: Vec<&str> = self.0[table]

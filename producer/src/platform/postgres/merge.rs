@@ -335,7 +335,7 @@ fn account(
     for (i, table) in tables.iter_mut().enumerate() {
         while table.reach(user)? {
             if let Err(what) = account.add(items, i, &table.row) {
-                let what = format!("a row of {}: {what}; it was left out", account::TABLES[i]);
+                let what = format!("{}: {what}; it was left out", items.name(i, &table.row));
                 bundle.lose(Collection::Account.name(), what)?;
             }
             table.next()?;
@@ -343,7 +343,7 @@ fn account(
     }
     let write = |out: &mut Vec<u8>| {
         account.write(out);
-        Ok(())
+        Ok(Vec::new())
     };
     bundle
         .record(Collection::Account, write, String::new)
@@ -360,7 +360,11 @@ fn points(
     let write = |line: &mut Line, bundle: &mut Bundle<'_, '_>| {
         let name = || "a series".to_owned();
         bundle
-            .record(Collection::Series, |out| line.write(out), name)
+            .record(
+                Collection::Series,
+                |out| line.write(out).map(|()| Vec::new()),
+                name,
+            )
             .map(drop)
     };
     while table.reach(user)? {

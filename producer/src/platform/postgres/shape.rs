@@ -2,8 +2,8 @@
 
 use super::copy::Row;
 use super::tables::Column;
-use super::values::{json_text, push, push_string};
-use crate::platform::Collection;
+use super::values::{json_text, not_finite, push, push_string};
+use crate::platform::{Collection, json};
 
 /// How the rows of a table become records.
 pub struct Shape {
@@ -125,11 +125,12 @@ impl Shape {
         )
     }
 
-    /// Appends the record of a row.
+    /// Appends the record of a row. What is lost of it is the answer: a sentence for each value.
     ///
     /// # Errors
     /// A sentence, when the row cannot be a record.
-    pub fn write(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), String> {
+    pub fn write(&self, row: &Row, out: &mut Vec<u8>) -> Result<Vec<String>, String> {
+        let mut lost = Vec::new();
         let deleted = self.deleted.is_some_and(|at| row.get(at).is_some());
         let shared = self.kind.is_some_and(|at| row.get(at) == Some(b"shared"));
         let bare = deleted && self.collection == Collection::Streams;
@@ -145,7 +146,14 @@ impl Shape {
                 (member.column.kind.is_json() && value == b"\x01null")
                     || (member.false_left_out && value == b"\0")
             };
-            let value = row.get(at).filter(|value| !absent(value));
+            let mut value = row.get(at).filter(|value| !absent(value));
+            // What is deleted is not to come back as if it were not.
+            if let Some(number) = value.and_then(|value| not_finite(member.column.kind, value))
+                && Some(at) != self.deleted
+            {
+                lost.push(json::lost(&member.column.name, number));
+                value = None;
+            }
             let kept = match member.null {
                 Null::Omitted => false,
                 Null::Kept => row.get(at).is_none() || !member.false_left_out,
@@ -167,7 +175,7 @@ impl Shape {
         }
         out.push(b'}');
         std::str::from_utf8(&out[start..])
-            .map(|_| ())
+            .map(|_| lost)
             .map_err(|_| "its text is not UTF-8".to_owned())
     }
 

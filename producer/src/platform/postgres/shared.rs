@@ -37,16 +37,21 @@ pub fn kept_audit(snapshot: &Snapshot, sink: &mut dyn IndexSink) -> Result<(), E
         ))?;
         while copy.next(&mut row)? {
             line.clear();
-            match shape.write(&row, &mut line) {
-                Ok(()) => sink
-                    .kept_audit(&user_id, &line)
-                    .map_err(ExportError::Sink)?,
-                Err(what) => sink.loss(Loss {
+            let mut lose = |what: &str| {
+                sink.loss(Loss {
                     user_id: Some(user_id.clone()),
                     collection: Some(Collection::Audit.name().to_owned()),
                     path: None,
-                    what: format!("record {:?}: {what}; it was left out", shape.id(&row)),
-                }),
+                    what: format!("record {:?}: {what}", shape.id(&row)),
+                });
+            };
+            match shape.write(&row, &mut line) {
+                Ok(lost) => {
+                    lost.iter().for_each(|what| lose(what));
+                    sink.kept_audit(&user_id, &line)
+                        .map_err(ExportError::Sink)?;
+                }
+                Err(what) => lose(&format!("{what}; it was left out")),
             }
         }
     }

@@ -48,7 +48,7 @@ pub fn push(kind: Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     match kind {
         Kind::Text => push_string(bytes, out),
         _ if kind.is_json() => out.extend_from_slice(json_text(bytes)?),
-        Kind::Double => push_double(f64::from_be_bytes(fixed(bytes)?), out),
+        Kind::Double => push_double(f64::from_be_bytes(fixed(bytes)?), out)?,
         Kind::Integer => push_integer(i64::from(i32::from_be_bytes(fixed(bytes)?)), out),
         Kind::Long => push_integer(i64::from_be_bytes(fixed(bytes)?), out),
         _ if fixed::<1>(bytes)? == [0] => out.extend_from_slice(b"false"),
@@ -70,12 +70,19 @@ fn push_integer(value: i64, out: &mut Vec<u8>) {
 }
 
 /// Appends a double as JavaScript prints it.
-fn push_double(value: f64, out: &mut Vec<u8>) {
+fn push_double(value: f64, out: &mut Vec<u8>) -> Result<(), String> {
     if value.is_finite() && value != 0.0 {
         out.extend_from_slice(ryu_js::Buffer::new().format_finite(value).as_bytes());
     } else {
-        out.extend_from_slice(json::double(value).as_bytes());
+        out.extend_from_slice(json::double(value)?.as_bytes());
     }
+    Ok(())
+}
+
+/// The value, when it is one of those that JSON has no number for.
+pub fn not_finite(kind: Kind, bytes: &[u8]) -> Option<f64> {
+    let number = f64::from_be_bytes(bytes.try_into().ok()?);
+    (kind == Kind::Double && !number.is_finite()).then_some(number)
 }
 
 /// Appends UTF-8 text as a JSON string, escaped as `JSON.stringify` does.
@@ -127,7 +134,7 @@ mod tests {
     #[test]
     fn values_print_as_in_javascript() -> Result<(), String> {
         let mut out = Vec::new();
-        for value in [-0.0f64, 1.0, 1e21, 0.1, f64::NAN] {
+        for value in [-0.0f64, 1.0, 1e21, 0.1] {
             push(Kind::Double, &value.to_be_bytes(), &mut out)?;
             out.push(b' ');
         }
@@ -135,8 +142,9 @@ mod tests {
         push(Kind::Bool, &[1], &mut out)?;
         push(Kind::Json, b"\x01[1e400]", &mut out)?;
         let text = String::from_utf8_lossy(&out);
-        assert_eq!(text, "0 1 1e+21 0.1 null -9223372036854775808true[1e400]");
+        assert_eq!(text, "0 1 1e+21 0.1 -9223372036854775808true[1e400]");
         assert!(push(Kind::Integer, &[1], &mut out).is_err());
+        assert!(push(Kind::Double, &f64::NAN.to_be_bytes(), &mut out).is_err());
         assert!(push(Kind::Json, b"\x02{}", &mut out).is_err());
         Ok(())
     }

@@ -217,11 +217,12 @@ impl<'q, 'a> Bundle<'q, 'a> {
         self.heads |= !version;
     }
 
-    /// Adds the record that `write` appends; when it cannot, that is a loss, and the answer is false.
+    /// Adds the record that `write` appends; what it says that is missing there is lost. When it cannot, the record is, and the answer
+    /// is false.
     pub fn record(
         &mut self,
         collection: Collection,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<Vec<String>, String>,
         name: impl FnOnce() -> String,
     ) -> Result<bool, ExportError> {
         if !matches!(self.pieces.last(), Some(Piece::Records(of, _, _)) if *of == collection) {
@@ -231,15 +232,24 @@ impl<'q, 'a> Bundle<'q, 'a> {
             return Ok(false);
         };
         let before = lines.len();
-        if let Err(what) = write(lines) {
-            lines.truncate(before);
-            let what = format!("{}: {what}; it was left out", name());
-            self.lose(collection.name(), what)?;
-            return Ok(false);
-        }
+        let lost = match write(lines) {
+            Ok(lost) => lost,
+            Err(what) => {
+                lines.truncate(before);
+                let what = format!("{}: {what}; it was left out", name());
+                self.lose(collection.name(), what)?;
+                return Ok(false);
+            }
+        };
         lines.push(b'\n');
         *count += 1;
         self.bytes += lines.len() - before;
+        if !lost.is_empty() {
+            let name = name();
+            for what in lost {
+                self.lose(collection.name(), format!("{name}: {what}"))?;
+            }
+        }
         if self.bytes >= BLOCK {
             self.send()?;
         }

@@ -1,7 +1,7 @@
 //! Passwords, key-values and account fields: one record for all.
 
 use super::file::SqliteFile;
-use super::reading::{Reading, each_row, malformed};
+use super::reading::{Reading, each_row};
 use super::schema::KNOWN;
 use super::unknown::Further;
 use crate::platform::json::{self, Object};
@@ -34,13 +34,27 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
         let further = Further::of(file, &KNOWN.account, table)?;
         let (known, more) = (columns.join(", "), further.select());
         let sql = format!("SELECT {known}{more} FROM {table} ORDER BY {order}");
-        let items = list(file, table, &sql, &|row| {
+        let mut items: Vec<String> = Vec::new();
+        file.must_have(table)?;
+        each_row(file, &sql, &mut |row| {
             let mut object = Object::new();
-            members(row, columns, name == "accountFields", &mut object)?;
-            further.add(row, columns.len(), &mut object)?;
-            Ok(object.finish())
+            let made = members(row, columns, name == "accountFields", &mut object)
+                .and_then(|()| further.add(row, columns.len(), &mut object));
+            let which = which(row, columns);
+            let mut lose = |what: &str| {
+                let what = format!("a row of {table}{which}: {what}");
+                reading.lose(Collection::Account.name(), &file.path, what);
+            };
+            match made {
+                Ok(()) => {
+                    object.lost().iter().for_each(|what| lose(what));
+                    items.push(String::from_utf8_lossy(&object.finish()).into_owned());
+                }
+                Err(what) => lose(&format!("{what}; it was left out")),
+            }
+            Ok(())
         })?;
-        record.raw(name, &items);
+        record.raw(name, &format!("[{}]", items.join(",")));
     }
     reading.record(Collection::Account, &record.finish())
 }
@@ -62,20 +76,11 @@ pub fn usernames(file: &SqliteFile) -> Result<Vec<String>, PlatformError> {
     Ok(names)
 }
 
-fn list(
-    file: &SqliteFile,
-    table: &str,
-    sql: &str,
-    make: &dyn Fn(&Row<'_>) -> Result<Vec<u8>, String>,
-) -> Result<String, ExportError> {
-    let mut items: Vec<String> = Vec::new();
-    file.must_have(table)?;
-    each_row(file, sql, &mut |row| {
-        let item = make(row).map_err(|what| malformed(file, format!("table {table}: {what}")))?;
-        items.push(String::from_utf8_lossy(&item).into_owned());
-        Ok(())
-    })?;
-    Ok(format!("[{}]", items.join(",")))
+/// Which row it is, for messages, unless only its time tells.
+fn which(row: &Row<'_>, columns: &[&str]) -> String {
+    let named = columns.iter().position(|c| matches!(*c, "field" | "key"));
+    let name = named.and_then(|at| row.get::<_, String>(at).ok());
+    name.map_or_else(String::new, |name| format!(" ({name:?})"))
 }
 
 /// The members of an item; `json`: its value is JSON text, which may be of any kind.
@@ -86,7 +91,9 @@ fn members(row: &Row<'_>, names: &[&str], json: bool, object: &mut Object) -> Re
             let stored = json::text(cell)?;
             object.raw(name, json::checked(stored.as_deref().unwrap_or("null"))?);
         } else {
-            object.raw(name, &json::column(cell)?);
+            // Without its time a row has no place in its table.
+            let value = json::column(cell).map_err(|what| format!("{name}: {what}"))?;
+            object.raw(name, &value);
         }
     }
     Ok(())

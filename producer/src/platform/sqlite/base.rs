@@ -66,10 +66,11 @@ fn record(
     further: &Further,
     row: &Row<'_>,
     paths: &Paths,
-) -> Result<Vec<u8>, String> {
+) -> Result<Object, String> {
     let cell = |i| row.get_ref(i).map_err(|e| e.to_string());
     let id = json::column(cell(0)?)?;
-    let deleted = json::column(cell(2)?)?;
+    // What is deleted is not to come back as if it were not.
+    let deleted = json::column(cell(2)?).map_err(|what| format!("deleted: {what}"))?;
     let mut object = Object::new();
     if collection == Collection::Streams && deleted != "null" {
         object.raw("id", &id).raw("deleted", &deleted);
@@ -80,7 +81,7 @@ fn record(
         });
         paths.borrow_mut().extend(path);
         further.add(row, 4, &mut object)?;
-        return Ok(object.finish());
+        return Ok(object);
     }
     let data = json::text(cell(1)?)?.unwrap_or_default();
     let fields = Fields::parse(&data)?;
@@ -106,7 +107,7 @@ fn record(
         object.raw("deviceName", "null");
     }
     further.add(row, 4, &mut object)?;
-    Ok(object.finish())
+    Ok(object)
 }
 
 fn left_out_of_streams(key: &str, value: &str) -> bool {

@@ -58,7 +58,7 @@ fn export_as(
         let mut object = Object::new();
         members(row, &mut object)?;
         further.add(row, COLUMNS.len(), &mut object)?;
-        Ok(object.finish())
+        Ok(object)
     })
 }
 
@@ -86,7 +86,11 @@ fn event(row: &Row<'_>, object: &mut Object) -> Result<(), String> {
                 }
             }
             _ => {
-                let value = json::column(cell)?;
+                let value = match *name {
+                    // What is deleted is not to come back as if it were not.
+                    "deleted" => json::column(cell).map_err(|what| format!("deleted: {what}"))?,
+                    name => object.held(name, cell)?,
+                };
                 if value != "null" || *name == "endTime" {
                     object.raw(name, &value);
                 }
@@ -110,10 +114,8 @@ fn stream_ids(stored: &str) -> Option<String> {
 
 fn audit(row: &Row<'_>, object: &mut Object) -> Result<(), String> {
     for (i, name) in COLUMNS.iter().enumerate() {
-        object.raw(
-            name,
-            &json::column(row.get_ref(i).map_err(|e| e.to_string())?)?,
-        );
+        let value = object.held(name, row.get_ref(i).map_err(|e| e.to_string())?)?;
+        object.raw(name, &value);
     }
     Ok(())
 }

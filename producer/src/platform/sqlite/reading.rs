@@ -2,6 +2,7 @@
 
 use super::file::SqliteFile;
 use super::looks::looks;
+use crate::platform::json::Object;
 use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink, regular};
 use rusqlite::Row;
 use std::path::Path;
@@ -83,20 +84,25 @@ impl Reading<'_> {
         collection: Collection,
         table: &str,
         sql: &str,
-        make: &dyn Fn(&Row<'_>) -> Result<Vec<u8>, String>,
+        make: &dyn Fn(&Row<'_>) -> Result<Object, String>,
     ) -> Result<(), ExportError> {
         file.must_have(table)?;
-        each_row(file, sql, &mut |row| match make(row) {
-            Ok(line) => self.record(collection, &line),
-            Err(what) => {
-                let id = row.get::<_, String>(0).unwrap_or_default();
-                self.lose(
-                    collection.name(),
-                    &file.path,
-                    format!("record {id:?} of {table}: {what}; it was left out"),
-                );
-                let noted = self.sink.unreadable(collection, id.as_bytes());
-                noted.map_err(ExportError::Sink)
+        each_row(file, sql, &mut |row| {
+            let id = || row.get::<_, String>(0).unwrap_or_default();
+            let mut lose = |what: &str| {
+                let what = format!("record {:?} of {table}: {what}", id());
+                self.lose(collection.name(), &file.path, what);
+            };
+            match make(row) {
+                Ok(object) => {
+                    object.lost().iter().for_each(|what| lose(what));
+                    self.record(collection, &object.finish())
+                }
+                Err(what) => {
+                    lose(&format!("{what}; it was left out"));
+                    let noted = self.sink.unreadable(collection, id().as_bytes());
+                    noted.map_err(ExportError::Sink)
+                }
             }
         })
     }

@@ -109,12 +109,21 @@ impl Line<'_> {
     }
 }
 
+/// The nearest whole number, unless there is none of that size.
+pub fn whole(number: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    let number = number.round();
+    #[allow(clippy::cast_possible_truncation)]
+    (-LIMIT..LIMIT).contains(&number).then_some(number as i64)
+}
+
 fn point(time: ValueRef<'_>, fields: &str, seen: &Seen) -> Result<Vec<u8>, String> {
     let nanoseconds = match time {
         ValueRef::Integer(ns) => ns,
         // What restores of Pryv left: a product of doubles, a fraction of a nanosecond off.
-        #[allow(clippy::cast_possible_truncation)]
-        ValueRef::Real(ns) => ns.round() as i64,
+        ValueRef::Real(ns) => {
+            whole(ns).ok_or("its time is beyond all that nanoseconds can be counted to")?
+        }
         _ => return Err("its time is no number".to_owned()),
     };
     seen.time(nanoseconds);

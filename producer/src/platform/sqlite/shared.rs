@@ -1,7 +1,10 @@
 //! What all users share: aliases, sessions and password resets.
 
 use super::file::SqliteFile;
-use crate::platform::{ExportError, IndexSink, PlatformError, Scope, Shared, index};
+use crate::platform::json;
+use crate::platform::{ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
 /// Rows of two texts.
 pub fn pairs(file: &SqliteFile, sql: &str) -> Result<Vec<[String; 2]>, PlatformError> {
@@ -44,10 +47,17 @@ pub fn ephemeral(
         let mut statement = file.connection.prepare(&sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let id: String = row.get(0).map_err(failed)?;
-            let of: String = row.get(1).map_err(failed)?;
-            let expires: i64 = row.get(2).map_err(failed)?;
-            take(&id, &of, &expires.to_string(), scope, sink)?;
+            match entry(row, column) {
+                Ok([id, of, expires]) => take(&id, &of, &expires, scope, sink)?,
+                // Of one user, or without a place for it, nothing of it is told.
+                Err(_) if scope.only.is_some() || !scope.sealed => {}
+                Err(what) => sink.loss(Loss {
+                    user_id: None,
+                    collection: Some(table.to_owned()),
+                    path: Some(file.path.display().to_string()),
+                    what: format!("an entry of {table}: {what}; it was left out"),
+                }),
+            }
         }
         Ok(())
     };
@@ -58,6 +68,22 @@ pub fn ephemeral(
         "username",
         index::password_reset,
     )
+}
+
+/// A session or a password reset: its id, what it is of, and when it ends.
+fn entry(row: &Row<'_>, column: &str) -> Result<[String; 3], String> {
+    let cell = |at| row.get_ref(at).map_err(|e| e.to_string());
+    let text = |at, name: &str| {
+        let text = json::text(cell(at)?).map_err(|what| format!("{name}: {what}"))?;
+        text.map(|text| text.into_owned())
+            .ok_or(format!("it has no {name}"))
+    };
+    let expires = match cell(2)? {
+        ValueRef::Integer(time) => time.to_string(),
+        ValueRef::Real(time) => json::double(time).map_err(|what| format!("expires: {what}"))?,
+        _ => return Err("expires is no number".to_owned()),
+    };
+    Ok([text(0, "id")?, text(1, column)?, expires])
 }
 
 type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;

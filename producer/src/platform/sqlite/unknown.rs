@@ -103,7 +103,7 @@ impl Further {
                     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                     json::quote(&format!("\\x{hex}"))
                 }
-                other => json::column(other)?,
+                other => object.held(name, other)?,
             };
             let name = json::quote(name);
             object.raw(&name[1..name.len() - 1], &value);

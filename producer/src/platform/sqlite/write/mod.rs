@@ -367,13 +367,7 @@ impl SharedWriter for SqliteShared<'_> {
             })?;
             let row = names.iter().map(|name| match *name {
                 "data" => rows::document(fields.get(name)),
-                "expires" => match rows::scalar(fields.get(name)) {
-                    #[allow(clippy::cast_possible_truncation)]
-                    rusqlite::types::Value::Real(time) => {
-                        rusqlite::types::Value::Integer(time as i64)
-                    }
-                    other => other,
-                },
+                "expires" => rows::integer(fields.get(name)),
                 name => rows::scalar(fields.get(name)),
             });
             change

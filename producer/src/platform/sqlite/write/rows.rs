@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use serde_json::value::RawValue;
 
 use crate::platform::json::{self, Fields, Object};
+use crate::platform::sqlite::series::whole;
 use crate::platform::texts::{Lost, storable};
 
 /// The columns of events and of the audit trail.
@@ -38,6 +39,14 @@ pub fn scalar(raw: Option<&str>) -> Value {
             Ok(number) => Value::Real(number),
             Err(_) => Value::Text(number.to_owned()),
         },
+    }
+}
+
+/// The same for a column of whole numbers: to the nearest, where there is one.
+pub fn integer(raw: Option<&str>) -> Value {
+    match scalar(raw) {
+        Value::Real(number) => whole(number).map_or(Value::Real(number), Value::Integer),
+        other => other,
     }
 }
 
@@ -173,11 +182,7 @@ pub fn audit<'a>(fields: &Fields<'a>) -> (Vec<Value>, Vec<&'a str>) {
         "content" | "clientData" | "attachments" if foreign => document(get(name)),
         // The default of its column.
         "trashed" if get(name).is_none() => Value::Integer(0),
-        "trashed" => match scalar(get(name)) {
-            #[allow(clippy::cast_possible_truncation)]
-            Value::Real(number) => Value::Integer(number as i64),
-            other => other,
-        },
+        "trashed" => integer(get(name)),
         name => scalar(get(name)),
     });
     let known = |key: &str| {
