@@ -1,6 +1,7 @@
 //! The newest run of each output folder, so that a host notices when it is gone.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{is_absent, make};
+use super::{is_absent, make, place::drop_state};
 
 /// Where they are, in the state folder: a file for each output folder.
 const FOLDER: &str = "outputs";
@@ -40,6 +41,11 @@ impl Memory {
         Memory(state.join(FOLDER))
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// The newest run in an output folder; none where there was none yet.
     ///
     /// # Errors
@@ -68,15 +74,30 @@ impl Memory {
         File::open(&self.0)?.sync_all()
     }
 
-    /// The chain in an output folder, which is still there, is to be removed on purpose.
+    /// The chain in an output folder, which is still there, is to be removed on purpose: its state goes with it.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn forget(&self, output: &Path) -> io::Result<()> {
-        match fs::remove_file(self.place(output)?) {
+        let place = self.place(output)?;
+        if let (Some(newest), Some(state)) = (self.read(&place)?, self.0.parent()) {
+            drop_state(state, &newest.base)?;
+        }
+        match fs::remove_file(place) {
             Err(e) if !is_absent(&e) => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// The first runs of the chains that are where they were made.
+    pub(super) fn bases(&self) -> io::Result<HashSet<String>> {
+        let mut bases = HashSet::new();
+        for entry in fs::read_dir(&self.0)? {
+            let newest = self.read(&entry?.path()).ok().flatten();
+            let there = newest.filter(|newest| newest.output.join("manifest.json").exists());
+            bases.extend(there.map(|newest| newest.base));
+        }
+        Ok(bases)
     }
 
     fn place(&self, output: &Path) -> io::Result<PathBuf> {

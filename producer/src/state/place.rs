@@ -14,7 +14,7 @@ use rustix::{
     process::geteuid,
 };
 
-use super::{Pending, State};
+use super::{Memory, Pending, State, is_absent};
 
 /// The state of the newest run.
 const STATE: &str = "state";
@@ -24,6 +24,8 @@ const NEW: &str = "state.new";
 pub const UNFINISHED: &str = ".state-";
 /// How long nobody has written to what a dead run has left.
 const SETTLED: Duration = Duration::from_secs(60);
+/// How long nobody has added to a chain that may be gone: thirty days.
+const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// For its owner alone.
 const PRIVATE: u32 = 0o700;
 
@@ -133,6 +135,41 @@ impl Place {
 pub fn make(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(PRIVATE).create(folder)
+}
+
+/// Removes the state of a chain.
+pub fn drop_state(folder: &Path, base: &str) -> io::Result<()> {
+    match fs::remove_dir_all(folder.join(base)) {
+        Err(e) if !is_absent(&e) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the states to which no run has added for long, and whose chain is not where it was made: they would become many. What is
+/// left of them costs a full run, should the chain come back.
+///
+/// # Errors
+/// When the system refuses.
+pub fn sweep(folder: &Path, memory: &Memory) -> io::Result<()> {
+    let mut kept = None;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let state = entry.path().join(STATE);
+        let is_id = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let old = || Some(fs::metadata(&state).ok()?.modified().ok()?.elapsed().ok()? > FORGOTTEN);
+        if !is_id || old() != Some(true) {
+            continue;
+        }
+        let kept = match &mut kept {
+            Some(kept) => kept,
+            none => none.insert(memory.bases()?),
+        };
+        if !kept.contains(&name) {
+            drop_state(folder, &name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what runs have left that died. One that is at work holds a lock on its file, but for the moment in which it makes it.

@@ -1,6 +1,7 @@
 //! Chains: what increments bring, and what of them stands after anything that may happen between two runs.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod alone;
 mod chain;
 mod emptied;
 mod kills;

@@ -6,11 +6,7 @@ mod incremental;
 mod sealing;
 mod users;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
 use decryptor_wasm::{
     chain::Link,
@@ -19,7 +15,7 @@ use decryptor_wasm::{
 };
 
 use self::{
-    collect::{Collector, Losses},
+    collect::Losses,
     users::{chosen, left_out, names, only},
 };
 use super::{configuration, require_parent, signing::Home, verify};
@@ -32,7 +28,7 @@ use crate::{
     config::Config,
     failure::Failure,
     interrupt,
-    platform::{self, ExportError, Platform, PlatformMode, Scope, Shared, Unknown, User},
+    platform::{self, ExportError, Platform, PlatformMode, Scope, Unknown, User},
     progress::{self, Goal, Manner},
     report::{PlatformCounts, Report},
 };
@@ -76,35 +72,10 @@ pub fn run(args: &BackupArgs) -> Result<Report, Failure> {
     }
     // A signal ends the run in order: what is there of the archive is removed.
     let _graceful = interrupt::finish_gracefully();
-    if args.incremental {
-        return incremental::run(&prepared);
+    match args.incremental {
+        true => incremental::run(&prepared),
+        false => incremental::alone(&prepared),
     }
-    let (mut archive, leftover) = ArchiveWriter::create(
-        prepared.output,
-        &prepared.sealing,
-        prepared.options(false),
-        prepared.platform.instant()?,
-    )?;
-    prepared.say_leftover(leftover);
-    let written = AssertUnwindSafe(|| prepared.write(&mut archive));
-    let written = match catch_unwind(written).unwrap_or_else(|_| Err(defect())) {
-        Ok(written) => written,
-        Err(failure) => {
-            archive.abandon();
-            interrupt::failure()?;
-            return Err(failure);
-        }
-    };
-    let (users, summary, told) = prepared.sum_up(written, None, Vec::new());
-    let finished = archive.finish(users, summary)?;
-    if !args.quiet {
-        prepared.home.warn(&args.sign);
-    }
-    let verified = prepared.verified(prepared.output, &finished)?;
-    Ok(Report {
-        verified,
-        ..prepared.report(told, &finished)
-    })
 }
 
 /// What the report says.
@@ -201,30 +172,6 @@ impl Prepared<'_> {
             file: config.file_engine.name().to_owned(),
             platform: config.platform_engine.name().to_owned(),
         }
-    }
-
-    fn write(&self, archive: &mut ArchiveWriter) -> Result<Written, Failure> {
-        // First, because it takes seconds, and a wrong address or password must not show after hours.
-        let mut index = archive.index();
-        let scope = self.scope();
-        if scope.mode != PlatformMode::None {
-            // A reader finds it even when the platform has no entries.
-            index.begin(Shared::Index)?;
-        }
-        self.platform
-            .export_platform(&scope, &mut index)
-            .map_err(explain)?;
-        let mut shared = index.finish()?;
-        archive.add_index(&mut shared)?;
-        let collector = Collector::new(archive, self.args.verbose);
-        let unknown = self.write_users(&collector, archive)?;
-        let (done, losses) = collector.finish(&self.users);
-        Ok(Written {
-            done,
-            shared,
-            losses,
-            unknown,
-        })
     }
 
     /// All users; what of the platform is in no backup.

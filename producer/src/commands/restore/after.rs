@@ -11,7 +11,7 @@ use decryptor_wasm::{chain::run_of, layout::PathKind};
 
 use super::{super::lock, report::Report};
 use crate::files;
-use crate::{archive::read::Folder, cli::RestoreArgs, failure::Failure, interrupt};
+use crate::{archive::read::Folder, cli::RestoreArgs, failure::Failure, interrupt, state::Memory};
 
 /// What of all that was left is named.
 const NAMED: usize = 5;
@@ -24,6 +24,8 @@ pub struct After {
     link: Option<PathBuf>,
     /// Where it goes; none to be removed.
     to: Option<PathBuf>,
+    /// Where this host remembers what backups hold.
+    state: Option<PathBuf>,
     /// Keeps runs from adding to a chain whose newest state is being restored.
     _lock: fs::File,
 }
@@ -48,6 +50,7 @@ impl After {
         Ok(Some(Self {
             to: to.map(|to| place(to, &real)).transpose()?,
             link: is_link.then_some(named),
+            state: how.expect.trust.state.folder().ok(),
             _lock: lock(&real, "a backup")?,
             dir: real,
         }))
@@ -82,6 +85,9 @@ impl After {
         let (own, others): (Vec<_>, Vec<_>) =
             listing.into_iter().map(|(path, _)| path).partition(own);
         report.archive = None;
+        if let Some(state) = &self.state {
+            Memory::new(state).forget(&self.dir)?;
+        }
         self.clear(&own, others, report)
     }
 

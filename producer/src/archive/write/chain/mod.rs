@@ -40,6 +40,8 @@ pub const UNNAMED: &str = ".unnamed";
 pub struct Chain {
     folder: PathBuf,
     created: bool,
+    /// Whether the runs are named in a list; an archive by itself has none.
+    listed: bool,
     /// The runs so far, from the first.
     pub runs: Vec<IndexRun>,
     _lock: File,
@@ -57,6 +59,7 @@ impl Chain {
         let mut chain = Chain {
             folder: folder.to_owned(),
             created,
+            listed: true,
             runs: Vec::new(),
             _lock: lock,
         };
@@ -86,6 +89,21 @@ impl Chain {
             absent(&chain.place(newest).join(UNNAMED))?;
         }
         Ok((chain, leftover))
+    }
+
+    /// Takes hold of a folder for an archive by itself.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn alone(folder: &Path) -> Result<Self, ArchiveError> {
+        let (lock, created) = hold(folder)?;
+        Ok(Chain {
+            folder: folder.to_owned(),
+            created,
+            listed: false,
+            runs: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// Where the next run is to be written; and whether a run that died had left something there.
@@ -165,7 +183,9 @@ impl Chain {
         self.runs.push(made);
         if path.is_empty() {
             let finished = staged.publish()?;
-            self.put_index(none())?;
+            if self.listed {
+                self.put_index(none())?;
+            }
             return Ok(finished);
         }
         let (staging, finished) = staged.part();

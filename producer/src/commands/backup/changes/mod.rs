@@ -10,7 +10,7 @@ mod user;
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -56,35 +56,48 @@ pub struct Changes<'a> {
     /// That of the run before; none in a full run.
     state: Option<&'a State>,
     mark: &'a Mark,
-    folder: &'a Path,
-    out: Mutex<StateWriter>,
+    folder: PathBuf,
+    /// None when there is no place for it.
+    out: Mutex<Option<StateWriter>>,
+    /// Whether what is noted here has to be kept; a full run by itself goes on without.
+    needed: bool,
+    unkept: Mutex<Option<String>>,
     misfit: Mutex<Option<String>>,
     totals: emptied::Totals,
 }
 
 impl<'a> Changes<'a> {
-    /// A run; what becomes many goes into `folder` meanwhile.
+    /// A run; what is noted for the next one, and what becomes many meanwhile, goes into `folder`, or nowhere, which is said why.
+    /// `needed`: the run fails where the state cannot be kept.
     ///
     /// # Errors
-    /// When the state cannot be written.
+    /// When the state cannot be written, and is needed.
     pub fn new(
         collector: &'a Collector<'a>,
         key: &ChainKey,
         state: Option<&'a State>,
         mark: &'a Mark,
-        folder: &'a Path,
-    ) -> io::Result<Self> {
-        Ok(Changes {
+        folder: Result<&Path, &str>,
+        needed: bool,
+    ) -> Result<Self, SinkError> {
+        let changes = Changes {
             archive: collector.archive,
             collector,
             key: key.clone(),
             state,
             mark,
-            folder,
-            out: Mutex::new(StateWriter::create(folder)?),
+            folder: folder.unwrap_or(Path::new("")).to_owned(),
+            out: Mutex::default(),
+            needed,
+            unkept: Mutex::new(folder.err().map(str::to_owned)),
             misfit: Mutex::default(),
             totals: emptied::Totals::default(),
-        })
+        };
+        if let Ok(folder) = folder {
+            let out = StateWriter::create(folder).map_err(|e| changes.failed(&e));
+            *lock(&changes.out) = changes.spare(out)?;
+        }
+        Ok(changes)
     }
 
     /// Whether only changes go into the archive.
@@ -112,23 +125,43 @@ impl<'a> Changes<'a> {
         lock(&self.misfit).take()
     }
 
-    /// What is noted for the next run, when all users are written.
-    pub fn into_state(self) -> StateWriter {
+    /// What is noted for the next run, when all users are written; otherwise why it could not be kept.
+    pub fn into_state(self) -> Result<StateWriter, String> {
         for loss in self.totals.losses() {
             self.collector.lose(loss);
         }
-        self.out
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        let unkept = lock(&self.unkept).take();
+        let out = lock(&self.out).take();
+        out.filter(|_| unkept.is_none())
+            .ok_or_else(|| unkept.unwrap_or_default())
     }
 
-    /// A failure of the state, which is nobody else's.
+    /// Adds to what is noted.
+    fn write(&self, add: impl FnOnce(&mut StateWriter) -> io::Result<()>) -> Result<(), SinkError> {
+        let mut out = lock(&self.out);
+        let added = out.as_mut().map_or(Ok(()), add);
+        added.map_err(|e| self.failed(&e))
+    }
+
+    /// A failure of the state.
     fn failed(&self, error: &io::Error) -> SinkError {
-        format!(
-            "what this run is to remember cannot be kept in {}: {error}; make room there, or give another --state-dir",
-            self.folder.display()
-        )
-        .into()
+        Unkept(format!("{}: {error}", self.folder.display())).into()
+    }
+
+    /// Whether this run still takes notes.
+    fn notes(&self) -> bool {
+        self.needed || lock(&self.unkept).is_none()
+    }
+
+    /// Goes on without the state, if it failed and is not needed.
+    fn spare<T>(&self, noted: Result<T, SinkError>) -> Result<Option<T>, SinkError> {
+        match noted {
+            Err(error) if !self.needed && error.is::<Unkept>() => {
+                lock(&self.unkept).get_or_insert_with(|| error.to_string());
+                Ok(None)
+            }
+            noted => noted.map(Some),
+        }
     }
 
     fn does_not_fit(&self, why: &str) -> SinkError {
@@ -136,6 +169,13 @@ impl<'a> Changes<'a> {
         why.into()
     }
 }
+
+/// The state cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "what this run is to remember cannot be kept: {0}; make room there, or give another --state-dir"
+)]
+struct Unkept(String);
 
 /// The number of a user.
 pub fn user_number(key: &ChainKey, user_id: &str) -> u64 {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     archive::{ArchiveError, IndexDone, IndexWriter},
     platform::{IndexSink, Loss, Shared, SinkError},
-    state::{Block, Collector, Entry, Known, Lookup, Sorted},
+    state::{Block, Collector, Entry, Known, Lookup, Sorted, StateWriter},
 };
 
 /// The section of the audit trails of users who are no more.
@@ -81,7 +81,16 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
     /// # Errors
     /// When one of them cannot be written.
     pub fn finish(mut self) -> Result<IndexDone, SinkError> {
-        let failed = |e| self.changes.failed(&e);
+        let changes = self.changes;
+        if changes.notes() {
+            changes.spare(self.settle())?;
+        }
+        Ok(self.writer.finish()?)
+    }
+
+    fn settle(&mut self) -> Result<(), SinkError> {
+        let changes = self.changes;
+        let failed = |e| changes.failed(&e);
         let block = Block {
             user: shared_number(self.key()),
             name: 0,
@@ -93,7 +102,7 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
         let names = Shared::ALL.map(Shared::stem).into_iter();
         let names = names.chain([REMOVED_USERS]).enumerate();
         for ((kind, name), found) in names.zip(std::mem::take(&mut self.found)) {
-            let now = found.finish(self.changes.folder).map_err(failed)?;
+            let now = found.finish(&changes.folder).map_err(failed)?;
             let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
             let keeps = self.keeps[kind];
             let (mut gone, mut count, mut again) = (Vec::new(), 0, false);
@@ -125,12 +134,15 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             }
             sections.push(Section { now, keeps, count });
         }
-        self.remember(&block, &sections).map_err(failed)?;
-        Ok(self.writer.finish()?)
+        changes.write(|out| self.remember(out, &block, &sections))
     }
 
-    fn remember(&self, block: &Block, sections: &[Section]) -> std::io::Result<()> {
-        let mut out = super::lock(&self.changes.out);
+    fn remember(
+        &self,
+        out: &mut StateWriter,
+        block: &Block,
+        sections: &[Section],
+    ) -> std::io::Result<()> {
         out.user(block)?;
         for (kind, section) in sections.iter().enumerate() {
             out.section(kind as u8, true, section.count)?;
@@ -179,14 +191,17 @@ impl IndexSink for SharedChanges<'_, '_> {
 impl SharedChanges<'_, '_> {
     /// Takes note of what is there; whether it is new or not what it was.
     fn differs(&mut self, at: usize, entry: Entry) -> Result<bool, SinkError> {
-        let failed = |e| self.changes.failed(&e);
+        let changes = self.changes;
+        if !changes.notes() {
+            return Ok(true);
+        }
+        let failed = |e| changes.failed(&e);
         let before = match &self.lookups[at] {
             Some(lookup) => lookup.get(entry.0).map_err(failed)?,
             None => None,
         };
-        self.found[at]
-            .add(&mut vec![entry], self.changes.folder)
-            .map_err(failed)?;
+        let added = self.found[at].add(&mut vec![entry], &changes.folder);
+        changes.spare(added.map_err(failed))?;
         Ok(before != Some(entry.1))
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     archive::{ArchiveError, UserWriter},
     platform::{Collection, SinkError, User, UserSink, UserTarget},
-    state::{Block, Collector, Entry, Known, Lookup, Sorted, Stored},
+    state::{Block, Collector, Entry, Known, Lookup, Sorted, StateWriter, Stored},
 };
 
 /// A user that is being exported.
@@ -71,6 +71,11 @@ impl<'a> OpenUser<'a> {
 
     pub fn key(&self) -> &ChainKey {
         &self.changes.key
+    }
+
+    /// The number of the username.
+    fn name(&self) -> u64 {
+        number(self.key(), "usernames", &[&self.user.username])
     }
 
     pub fn tells(&self, collection: Collection) -> bool {
@@ -133,16 +138,26 @@ impl<'a> OpenUser<'a> {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut found = lock(&self.found);
-        let added = found.sections[section].add(entries, self.changes.folder);
-        added.map_err(|e| self.changes.failed(&e))
+        self.note(entries, |found| &mut found.sections[section])
     }
 
     /// The same of measurements.
     pub fn measured(&self, entries: &mut Vec<Entry>) -> Result<(), SinkError> {
-        let mut found = lock(&self.found);
-        let added = found.measurements.add(entries, self.changes.folder);
-        added.map_err(|e| self.changes.failed(&e))
+        self.note(entries, |found| &mut found.measurements)
+    }
+
+    fn note(
+        &self,
+        entries: &mut Vec<Entry>,
+        place: impl Fn(&mut Found) -> &mut Collector,
+    ) -> Result<(), SinkError> {
+        if !self.changes.notes() {
+            entries.clear();
+            return Ok(());
+        }
+        let added = place(&mut lock(&self.found)).add(entries, &self.changes.folder);
+        let added = added.map_err(|e| self.changes.failed(&e));
+        self.changes.spare(added).map(|_| ())
     }
 
     /// Where a deleted stream was: it is told when there is anything else to tell of the user.
@@ -256,33 +271,11 @@ impl<'a> OpenUser<'a> {
         Ok(self.writer()?.remove(&line, 1)?)
     }
 
-    /// Notes what is there now.
-    fn remember(&self, block: &Block, sections: &[Section]) -> io::Result<()> {
-        let mut out = lock(&self.changes.out);
-        out.user(block)?;
-        for (at, section) in sections.iter().enumerate() {
-            let tells = COLLECTIONS.get(at).is_some_and(|c| self.tells(*c));
-            out.section(at as u8, !tells, section.count)?;
-            merge(self.before(at), &section.now, &mut |step| match step {
-                Step::Gone(entry) if section.keeps => out.entry(entry, !tells),
-                Step::Both(entry) | Step::New(entry) => out.entry(entry, !tells),
-                Step::Gone(_) | Step::Again => Ok(()),
-            })?;
-        }
-        Ok(())
-    }
-}
-
-impl UserTarget for OpenUser<'_> {
-    fn sink(&self) -> Box<dyn UserSink + '_> {
-        Box::new(ChangesSink::new(self))
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+    /// Names what is gone and notes what is there; the numbers of all that the user has.
+    fn settle(&self, found: Found) -> Result<UserStats, SinkError> {
         let failed = |e: io::Error| self.changes.failed(&e);
         let mut measurements = 0;
-        let found = std::mem::take(&mut *lock(&self.found));
-        let folder = self.changes.folder;
+        let folder = &self.changes.folder;
         let mut sections = Vec::with_capacity(SECTIONS);
         let mut twice = false;
         for (at, (section, keeps)) in found.sections.into_iter().zip(found.keeps).enumerate() {
@@ -307,7 +300,6 @@ impl UserTarget for OpenUser<'_> {
         if found.keeps[Collection::Series as usize] {
             measurements += self.known.as_ref().map_or(0, |known| known.measurements);
         }
-        let name = number(self.key(), "usernames", &[&self.user.username]);
         merge(
             None,
             &found.measurements.finish(folder).map_err(failed)?,
@@ -326,23 +318,60 @@ impl UserTarget for OpenUser<'_> {
         }
         let block = Block {
             user: self.changes.user(self.user),
-            name,
+            name: self.name(),
             flags,
             measurements,
             sections: SECTIONS as u8,
         };
-        self.remember(&block, &sections).map_err(failed)?;
-        let renamed = self.known.as_ref().is_none_or(|known| known.name != name);
-        if renamed || self.writer.get().is_some() {
+        self.changes
+            .write(|out| self.remember(out, &block, &sections))?;
+        Ok(stats(&sections, measurements))
+    }
+
+    /// Notes what is there now.
+    fn remember(
+        &self,
+        out: &mut StateWriter,
+        block: &Block,
+        sections: &[Section],
+    ) -> io::Result<()> {
+        out.user(block)?;
+        for (at, section) in sections.iter().enumerate() {
+            let tells = COLLECTIONS.get(at).is_some_and(|c| self.tells(*c));
+            out.section(at as u8, !tells, section.count)?;
+            merge(self.before(at), &section.now, &mut |step| match step {
+                Step::Gone(entry) if section.keeps => out.entry(entry, !tells),
+                Step::Both(entry) | Step::New(entry) => out.entry(entry, !tells),
+                Step::Gone(_) | Step::Again => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl UserTarget for OpenUser<'_> {
+    fn sink(&self) -> Box<dyn UserSink + '_> {
+        Box::new(ChangesSink::new(self))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        let mut found = std::mem::take(&mut *lock(&self.found));
+        let stream_paths = std::mem::take(&mut found.stream_paths);
+        let noted = match self.changes.notes() {
+            true => self.changes.spare(self.settle(found))?,
+            false => None,
+        };
+        let known = self.known.as_ref();
+        if known.is_none_or(|known| known.name != self.name()) {
             self.writer()?;
         }
         let increment = self.changes.is_increment();
-        let stats = (self.known.is_some()).then(|| stats(&sections, measurements));
+        let stats = noted.filter(|_| known.is_some());
         let collector = self.changes.collector;
         match self.writer.into_inner() {
             None => collector.unchanged(),
             Some(writer) => {
-                for (id, path) in &found.stream_paths {
+                for (id, path) in &stream_paths {
                     writer.stream_path(id, path);
                 }
                 let whole = increment && stats.is_none();

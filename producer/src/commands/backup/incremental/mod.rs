@@ -1,4 +1,5 @@
-//! A run of a chain: the first is full, the others bring what has changed, and stand beside it.
+//! A run, and what this host remembers of it. The first into a folder is full; with `--incremental` the others bring what has changed,
+//! and stand beside it.
 
 mod fits;
 mod own;
@@ -31,6 +32,10 @@ use crate::{
 };
 use decryptor_wasm::RandomSource;
 
+/// What to do where the state cannot be kept.
+const MAKE_ROOM: &str =
+    "; the state of the chain is kept there: make it writable, or give --state-dir DIR";
+
 /// What one attempt comes to.
 enum Attempt {
     Done(Box<(Finished, Told, Vec<String>)>),
@@ -42,11 +47,49 @@ enum Attempt {
 struct Run<'p> {
     prepared: &'p Prepared<'p>,
     chain: Chain,
-    place: Place,
+    /// Where this host remembers what the run held; otherwise why it does not, which only a run by itself outlives.
+    place: Result<Place, String>,
+    /// Whether another run has to find what this one held.
+    needed: bool,
     memory: Memory,
     mark: Mark,
     /// What travels at the root of the chain.
     companions: Vec<Companion>,
+}
+
+/// Makes a full backup by itself. Where what it held can be remembered, a run with `--incremental` can follow it.
+pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
+    let chain = Chain::alone(prepared.output)?;
+    let folder = prepared.home.folder.clone();
+    let place = folder.clone().and_then(Place::open);
+    let mark = prepared.platform.mark().map_err(|e| e.to_string());
+    let (place, mark) = match (place, mark) {
+        (Ok(place), Ok(mark)) => (Ok(place), mark),
+        (Err(why), _) | (_, Err(why)) => (Err(why), Mark::default()),
+    };
+    let mut run = Run {
+        prepared,
+        memory: Memory::new(&folder.unwrap_or_default()),
+        place,
+        needed: false,
+        mark,
+        chain,
+        companions: Vec::new(),
+    };
+    let (finished, told, _) = match run.attempt(None)? {
+        Attempt::Done(done) => *done,
+        Attempt::Misfit(what) => return Err(Failure::failed(what)),
+    };
+    if !prepared.args.quiet {
+        prepared.home.warn(&prepared.args.sign);
+        run.warn();
+    }
+    run.remember(&finished);
+    let verified = prepared.verified(prepared.output, &finished)?;
+    Ok(Report {
+        verified,
+        ..prepared.report(told, &finished)
+    })
 }
 
 /// Adds a run to the chain, or begins one.
@@ -59,7 +102,8 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let mut run = Run {
         prepared,
         memory: Memory::new(&state_dir),
-        place: Place::open(state_dir).map_err(Failure::failed)?,
+        place: Ok(Place::open(state_dir).map_err(Failure::failed)?),
+        needed: true,
         mark: prepared.platform.mark()?,
         chain,
         companions: proof.companions,
@@ -117,7 +161,10 @@ impl Run<'_> {
     fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
         fits::refuse_narrower(self.prepared, &self.chain)?;
         let base = self.base(&newest.archive_id).to_owned();
-        let loaded = self.place.load(&base, &newest.archive_id);
+        let Ok(place) = &mut self.place else {
+            return Ok(Err("this host remembers nothing".to_owned()));
+        };
+        let loaded = place.load(&base, &newest.archive_id);
         let state = match loaded.map_err(|e| self.unkept(&e))? {
             Ok(state) => state,
             Err(what) => return Ok(Err(what)),
@@ -191,9 +238,16 @@ impl Run<'_> {
 
     fn unkept(&self, error: &io::Error) -> Failure {
         Failure::failed(format!(
-            "{}: {error}; the state of the chain is kept there: make it writable, or give --state-dir DIR",
-            self.place.folder().display()
+            "{}: {error}{MAKE_ROOM}",
+            self.memory.folder().display()
         ))
+    }
+
+    /// Says what a run by itself went without.
+    fn warn(&self) {
+        if let (Err(why), Ok(_)) = (&self.place, &self.prepared.home.folder) {
+            note!("warning: {why}; a run with --incremental into this folder will be a full one");
+        }
     }
 
     /// Writes the run, as an increment if there is a state to compare with.
@@ -239,11 +293,13 @@ impl Run<'_> {
         archive: &ArchiveWriter,
         key: &ChainKey,
         state: Option<&State>,
-    ) -> Result<(Written, StateWriter), (Failure, Option<String>)> {
+    ) -> Result<(Written, Result<StateWriter, String>), (Failure, Option<String>)> {
         let prepared = self.prepared;
         let collector = Collector::new(archive, prepared.args.verbose);
-        let changes = Changes::new(&collector, key, state, &self.mark, self.place.folder())
-            .map_err(|e| (self.unkept(&e), None))?;
+        let folder = self.place.as_ref().map(Place::folder);
+        let folder = folder.map_err(String::as_str);
+        let changes = Changes::new(&collector, key, state, &self.mark, folder, self.needed)
+            .map_err(|e| (explain(ExportError::Sink(e)), None))?;
         let shared = self.write_shared(&changes);
         let shared = shared.and_then(|shared| {
             let unknown = prepared.write_users(&changes, archive)?;
@@ -279,7 +335,7 @@ impl Run<'_> {
         &mut self,
         mut archive: ArchiveWriter,
         mut written: Written,
-        noted: StateWriter,
+        noted: Result<StateWriter, String>,
         key: &ChainKey,
         removed: Vec<String>,
     ) -> Result<Attempt, Failure> {
@@ -307,11 +363,9 @@ impl Run<'_> {
             transaction: self.mark.transaction,
             ..Header::new(&base, &id, self.prepared.home.key.signer().as_str(), key)
         };
-        let noted = noted.finish(&header);
-        let proposed = noted.and_then(|noted| self.place.propose(&base, noted));
-        if let Err(error) = proposed {
+        if let Err(error) = self.propose(noted, &header) {
             staged.abandon();
-            return Err(self.unkept(&error));
+            return Err(error);
         }
         if let Err(failure) = interrupt::failure() {
             staged.abandon();
@@ -319,11 +373,42 @@ impl Run<'_> {
         }
         let kind = if sparse { "incremental" } else { "full" };
         let finished = self.chain.commit(staged, kind)?;
-        if let Err(error) = self.place.settle(&base) {
-            let folder = self.place.folder().display();
+        self.settle(&base);
+        Ok(Attempt::Done(Box::new((finished, told, removed))))
+    }
+
+    /// Puts what the next run is to know aside, until this one is committed.
+    fn propose(
+        &mut self,
+        noted: Result<StateWriter, String>,
+        header: &Header,
+    ) -> Result<(), Failure> {
+        let kept = match (noted, &mut self.place) {
+            (Ok(noted), Ok(place)) => {
+                let noted = noted.finish(header);
+                let proposed = noted.and_then(|noted| place.propose(&header.base, noted));
+                proposed.map_err(|e| format!("{}: {e}", place.folder().display()))
+            }
+            (Err(why), _) => Err(why),
+            (Ok(_), Err(why)) => Err(why.clone()),
+        };
+        match kept {
+            Err(why) if self.needed => Err(Failure::failed(format!("{why}{MAKE_ROOM}"))),
+            Err(why) => {
+                self.place = Err(why);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The run is committed.
+    fn settle(&mut self, base: &str) {
+        let Ok(place) = &mut self.place else { return };
+        if let Err(error) = place.settle(base) {
+            let folder = place.folder().display();
             note!("warning: {folder}: {error}; the next run will be a full one");
         }
-        Ok(Attempt::Done(Box::new((finished, told, removed))))
     }
 
     /// The ids of the users who are no more: this host remembers numbers only, but each had a folder in a run before.

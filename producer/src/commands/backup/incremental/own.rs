@@ -8,7 +8,7 @@ use crate::{
     commands::backup::Prepared,
     failure::Failure,
     note,
-    state::Newest,
+    state::{Newest, Place, sweep},
 };
 
 /// Holds the chain against what this host, or whom the operator expects, has signed.
@@ -52,7 +52,8 @@ impl Run<'_> {
     /// Why a full run is needed after one that somebody else signed.
     pub(super) fn foreign(&self, run: u32) -> Result<String, Failure> {
         let signer = self.prepared.home.key.signer();
-        if self.place.knows(self.base(""), signer.as_str()) {
+        let knows = |place: &Place| place.knows(self.base(""), signer.as_str());
+        if self.place.as_ref().is_ok_and(knows) {
             return Err(Error::damaged(format!(
                 "run {run} in {} is signed by another key than the runs that this host made there: somebody put it in; nothing was added to this chain: use another copy of it, or begin a new one",
                 self.prepared.output.display()
@@ -66,11 +67,14 @@ impl Run<'_> {
 
     /// So that the next run notices when this one is gone.
     pub(super) fn remember(&self, finished: &Finished) {
+        let Ok(place) = &self.place else { return };
         let (base, run) = (&finished.statement.base, finished.statement.run);
         let output = self.prepared.output;
         if let Err(error) = self.memory.put(output, base, &finished.id, run) {
-            let folder = self.place.folder().display();
+            let folder = self.memory.folder().display();
             note!("warning: {folder}: {error}; the next run cannot tell whether this one is gone");
         }
+        // What could not be swept now is swept after the next run.
+        let _ = sweep(place.folder(), &self.memory);
     }
 }
