@@ -116,12 +116,37 @@ fn equal_records_hash_alike() {
     assert_eq!(half, replaced);
 }
 
+/// What is nested deeper than that is told apart where it has a hash, and stands in nobody's way where it has none.
 #[test]
 fn depth_is_bounded() {
-    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
-    digest(Hashed::Event, deep.as_bytes()).unwrap_err();
-    let fine = format!("{{\"a\":{}1{}}}", "[".repeat(100), "]".repeat(100));
-    digest(Hashed::Event, fine.as_bytes()).unwrap();
+    for (open, close) in [("[", "]"), ("{\"b\":", "}")] {
+        for (depth, known) in [(100, true), (200, true), (201, false), (10_000, false)] {
+            let (before, after) = (open.repeat(depth), close.repeat(depth));
+            let record = |content: &str, hash: &str| {
+                format!("{{\"id\":\"e\",\"a\":{before}{content}{after}{hash}}}").into_bytes()
+            };
+            let of = |content: &str| digest(Hashed::Event, &record(content, "")).unwrap();
+            assert_eq!(of("1") == of("2"), !known, "{depth}");
+            let plain = check(Hashed::Event, &record("1", "")).unwrap();
+            assert_eq!(plain, Verdict::Unhashed, "{depth}");
+            let hash = format!(",\"integrity\":\"EVENT:0:{}\"", attachment(&of("1")));
+            let due = match known {
+                true => Verdict::Match,
+                false => Verdict::Unknown("it is nested too deep"),
+            };
+            let found = check(Hashed::Event, &record("1", &hash)).unwrap();
+            assert_eq!(found, due, "{depth}");
+        }
+    }
+}
+
+#[test]
+fn streams_that_contradict_each_other_have_no_hash() {
+    let record = br#"{"id":"e","streamId":"a","streamIds":["b"]}"#;
+    digest(Hashed::Event, record).unwrap();
+    let hashed = br#"{"id":"e","streamId":"a","streamIds":["b"],"integrity":"EVENT:0:sha256-x"}"#;
+    let found = check(Hashed::Event, hashed).unwrap();
+    assert!(matches!(found, Verdict::Unknown(why) if why.contains("streamId")));
 }
 
 #[test]

@@ -11,8 +11,16 @@ use super::{
 };
 use crate::{Error, Result, json};
 
-/// Values within values: deeper ones are not hashed.
+/// Values within values: of deeper ones only the kind is in the text.
 const DEPTH: u32 = 200;
+
+/// The text that is hashed.
+#[derive(Default)]
+pub(super) struct Canonical {
+    pub(super) text: String,
+    /// Why it is not all that Pryv.io hashes, if it is not.
+    pub(super) lacks: Option<&'static str>,
+}
 
 /// What stands behind a name.
 enum Part<'a> {
@@ -32,7 +40,7 @@ pub(super) fn canonical(
     kind: Hashed,
     members: &Members<'_>,
     duration: Option<Duration>,
-) -> Result<String> {
+) -> Result<Canonical> {
     let event = kind == Hashed::Event;
     let mut parts: Vec<(&str, Part<'_>)> = Vec::with_capacity(members.len() + 2);
     // A version is hashed as the event that it is a version of.
@@ -50,35 +58,32 @@ pub(super) fn canonical(
         };
         parts.push((name.as_ref(), part));
     }
-    if event {
-        derived(members, duration, &mut parts)?;
+    let mut out = Canonical {
+        text: String::with_capacity(512),
+        lacks: None,
+    };
+    if event && !derived(members, duration, &mut parts)? {
+        out.lacks = Some("its streamId is not the first of its streamIds");
     }
-    let mut out = String::with_capacity(512);
-    out.push('{');
+    out.text.push('{');
     for (name, part) in &parts {
-        let before = out.len();
-        member(name, &mut out);
-        let start = out.len();
-        part.write(&mut out)?;
-        if &out[start..] == "null" {
-            out.truncate(before);
-        }
+        out.member(name, |out| part.write(out))?;
     }
-    out.push('}');
+    out.text.push('}');
     Ok(out)
 }
 
 impl Part<'_> {
-    fn write(&self, out: &mut String) -> Result<()> {
+    fn write(&self, out: &mut Canonical) -> Result<()> {
         match self {
-            Part::Value(value) => write(value, out, DEPTH)?,
-            Part::Attachments(value) => attachments(value, out)?,
+            Part::Value(value) => out.value(value, DEPTH)?,
+            Part::Attachments(value) => out.attachments(value)?,
             Part::Only(value) => {
-                out.push('[');
-                write(value, out, DEPTH)?;
-                out.push(']');
+                out.text.push('[');
+                out.value(value, DEPTH)?;
+                out.text.push(']');
             }
-            Part::Number(number) => out.push_str(&text::shown(*number)),
+            Part::Number(number) => out.text.push_str(&text::shown(*number)),
             Part::Nothing => {}
         }
         Ok(())
@@ -126,104 +131,115 @@ pub(super) fn duration(members: &Members<'_>, rounding: Option<usize>) -> Option
     }))
 }
 
-/// What follows from other members: the duration, and the streams of an event that names only one.
+/// What follows from other members: the duration, and the streams of an event that names only one. False when what names one stream
+/// and what names several are not of one mind.
 fn derived<'a>(
     members: &Members<'a>,
     duration: Option<Duration>,
     parts: &mut Vec<(&'a str, Part<'a>)>,
-) -> Result<()> {
+) -> Result<bool> {
     match duration {
         None | Some(Duration::Seconds(0.0)) => {}
         Some(Duration::Unknown) => insert(parts, "duration", Part::Nothing),
         Some(Duration::Seconds(duration)) => insert(parts, "duration", Part::Number(duration)),
     }
     let Some(stream) = get(members, "streamId") else {
-        return Ok(());
+        return Ok(true);
     };
     let Some((_, all)) = parts.iter().find(|(name, _)| *name == "streamIds") else {
         insert(parts, "streamIds", Part::Only(stream));
-        return Ok(());
+        return Ok(true);
     };
-    let (mut only, mut list) = (String::from("["), String::new());
-    write(stream, &mut only, DEPTH)?;
+    let (mut only, mut list) = (Canonical::default(), Canonical::default());
+    only.text.push('[');
+    only.value(stream, DEPTH)?;
     all.write(&mut list)?;
-    if list.starts_with(&only) {
-        Ok(())
-    } else {
-        Err(Error::damaged("streamId is not the first of streamIds"))
-    }
+    Ok(list.text.starts_with(&only.text))
 }
 
 fn falsy(value: &str) -> bool {
     matches!(value, "false" | "null" | "\"\"") || value.parse() == Ok(0.0)
 }
 
-fn attachments(value: &str, out: &mut String) -> Result<()> {
-    let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value) else {
-        return write(value, out, DEPTH);
-    };
-    out.push('[');
-    for (i, item) in list.iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        match members(item.get()) {
-            Ok(mut parts) => {
-                parts.retain(|(name, _)| name != "readToken");
-                object(&parts, out, DEPTH)?;
+impl Canonical {
+    fn attachments(&mut self, value: &str) -> Result<()> {
+        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value) else {
+            return self.value(value, DEPTH);
+        };
+        self.text.push('[');
+        for (i, item) in list.iter().enumerate() {
+            if i > 0 {
+                self.text.push(',');
             }
-            Err(_) => write(item.get(), out, DEPTH)?,
-        }
-    }
-    out.push(']');
-    Ok(())
-}
-
-fn object(parts: &Members<'_>, out: &mut String, depth: u32) -> Result<()> {
-    out.push('{');
-    for (name, value) in parts {
-        let before = out.len();
-        member(name, out);
-        let start = out.len();
-        write(value, out, depth - 1)?;
-        if &out[start..] == "null" {
-            out.truncate(before);
-        }
-    }
-    out.push('}');
-    Ok(())
-}
-
-/// A name and its colon, with the comma that it needs.
-fn member(name: &str, out: &mut String) {
-    if !out.ends_with('{') {
-        out.push(',');
-    }
-    text::quote(name, out);
-    out.push(':');
-}
-
-fn write(value: &str, out: &mut String, depth: u32) -> Result<()> {
-    if depth == 0 {
-        return Err(Error::damaged("a record is too deep to be hashed"));
-    }
-    match value.as_bytes().first() {
-        Some(b'{') => object(&members(value)?, out, depth)?,
-        Some(b'[') => {
-            let items = json::items(value).into_iter().flatten();
-            out.push('[');
-            for (i, item) in items.enumerate() {
-                let item = item.map_err(|_| Error::damaged("a record is too deep to be hashed"))?;
-                if i > 0 {
-                    out.push(',');
+            match members(item.get()) {
+                Ok(mut parts) => {
+                    parts.retain(|(name, _)| name != "readToken");
+                    self.object(&parts, DEPTH)?;
                 }
-                write(item, out, depth - 1)?;
+                Err(_) => self.value(item.get(), DEPTH)?,
             }
-            out.push(']');
         }
-        Some(b'"') => text::string(value, out),
-        Some(b't' | b'f' | b'n') => out.push_str(value),
-        _ => text::number(value, out),
+        self.text.push(']');
+        Ok(())
     }
-    Ok(())
+
+    fn object(&mut self, parts: &Members<'_>, depth: u32) -> Result<()> {
+        self.text.push('{');
+        for (name, value) in parts {
+            self.member(name, |out| out.value(value, depth - 1))?;
+        }
+        self.text.push('}');
+        Ok(())
+    }
+
+    /// A name, and what `write` appends behind it, with the comma that they need; nothing of a null.
+    fn member(&mut self, name: &str, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let before = self.text.len();
+        if !self.text.ends_with('{') {
+            self.text.push(',');
+        }
+        text::quote(name, &mut self.text);
+        self.text.push(':');
+        let start = self.text.len();
+        write(self)?;
+        if &self.text[start..] == "null" {
+            self.text.truncate(before);
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: &str, depth: u32) -> Result<()> {
+        match value.as_bytes().first() {
+            Some(first @ (b'{' | b'[')) if depth == 0 => {
+                self.lacks = Some("it is nested too deep");
+                self.text.push(char::from(*first));
+            }
+            Some(b'{') => self.object(&members(value)?, depth)?,
+            Some(b'[') => {
+                self.text.push('[');
+                for (i, item) in items(value)?.into_iter().enumerate() {
+                    if i > 0 {
+                        self.text.push(',');
+                    }
+                    self.value(item, depth - 1)?;
+                }
+                self.text.push(']');
+            }
+            Some(b'"') => text::string(value, &mut self.text),
+            Some(b't' | b'f' | b'n') => self.text.push_str(value),
+            _ => text::number(value, &mut self.text),
+        }
+        Ok(())
+    }
+}
+
+/// The items of a list, of whatever depth.
+fn items(list: &str) -> Result<Vec<&str>> {
+    let scanned: std::result::Result<_, json::Malformed> =
+        json::items(list).into_iter().flatten().collect();
+    scanned.or_else(|_| {
+        let items: Vec<&RawValue> = serde_json::from_str(list)
+            .map_err(|e| Error::damaged(format!("a list is malformed ({e})")))?;
+        Ok(items.into_iter().map(RawValue::get).collect())
+    })
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 pub use self::text::unquote;
 use self::{
-    canonical::{canonical, duration},
+    canonical::{Canonical, canonical, duration},
     members::{Members, get, members, string},
 };
 use crate::{Error, Result};
@@ -44,6 +44,8 @@ pub enum Verdict {
         /// As computed.
         computed: String,
     },
+    /// The record has a hash that cannot be computed here: why.
+    Unknown(&'static str),
 }
 
 /// Characters of a digest of 64 bytes.
@@ -114,7 +116,7 @@ impl Hashed {
 /// Compares a record, a JSON object, with the hash in it.
 ///
 /// # Errors
-/// When the record is not a JSON object or too deep.
+/// When the record is not a JSON object.
 pub fn check(kind: Hashed, record: &[u8]) -> Result<Verdict> {
     Record::parse(record)?.verdict(kind)
 }
@@ -149,7 +151,7 @@ impl<'a> Record<'a> {
     /// Compares it with the hash in it.
     ///
     /// # Errors
-    /// When it is too deep, or contradicts itself.
+    /// When something in it is not JSON.
     pub fn verdict(&self, kind: Hashed) -> Result<Verdict> {
         let Record(members) = self;
         let Some(stored) = string(members, "integrity") else {
@@ -161,7 +163,10 @@ impl<'a> Record<'a> {
         let algorithm = known.unwrap_or(Algorithm::Sha256);
         let room = &mut [0; LONGEST];
         let due = duration(members, None);
-        let text = canonical(kind, members, due)?;
+        let Canonical { text, lacks } = canonical(kind, members, due)?;
+        if let Some(why) = lacks {
+            return Ok(Verdict::Unknown(why));
+        }
         let computed = algorithm.of(&text, room);
         if known.is_some() && computed == digest {
             return Ok(Verdict::Match);
@@ -175,7 +180,7 @@ impl<'a> Record<'a> {
                     continue;
                 }
                 tried.push(due);
-                if algorithm.of(&canonical(kind, members, due)?, room) == digest {
+                if algorithm.of(&canonical(kind, members, due)?.text, room) == digest {
                     return Ok(Verdict::Rounded);
                 }
             }
@@ -187,14 +192,14 @@ impl<'a> Record<'a> {
     }
 }
 
-/// What a record hashes to with SHA-256, whatever it says of itself.
+/// What a record hashes to with SHA-256, whatever it says of itself. Of values that are nested too deep only the kind counts.
 ///
 /// # Errors
-/// When the record is not a JSON object or too deep.
+/// When the record is not a JSON object.
 pub fn digest(kind: Hashed, record: &[u8]) -> Result<[u8; 32]> {
     let members = members(utf8(record)?)?;
     let canonical = canonical(kind, &members, duration(&members, None))?;
-    Ok(Sha256::digest(canonical.as_bytes()).into())
+    Ok(Sha256::digest(canonical.text.as_bytes()).into())
 }
 
 /// The hash of an attachment as events list it, of its SHA-256.

@@ -3,6 +3,7 @@
 
 mod alone;
 mod chain;
+mod deep;
 mod emptied;
 mod kills;
 mod model;

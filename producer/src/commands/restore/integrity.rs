@@ -45,10 +45,7 @@ pub fn judge(
             let id = id(record);
             if !proven {
                 return Err(RestoreError::Record {
-                    collection: match kind {
-                        Hashed::Event => "events",
-                        Hashed::Access => "accesses",
-                    },
+                    collection: name(kind),
                     what: format!(
                         "{id:?} does not match its hash: {stored} is stored, {computed} was computed"
                     ),
@@ -56,15 +53,37 @@ pub fn judge(
             }
             note_stale(seen, id);
         }
+        Verdict::Unknown(why) => {
+            let id = id(record);
+            if !proven {
+                return Err(RestoreError::Record {
+                    collection: name(kind),
+                    what: format!("{id:?} has a hash that cannot be checked: {why}"),
+                });
+            }
+            seen.unknown += 1;
+            note(&mut seen.unknown_ids, id);
+        }
     }
     Ok(())
+}
+
+fn name(kind: Hashed) -> &'static str {
+    match kind {
+        Hashed::Event => "events",
+        Hashed::Access => "accesses",
+    }
 }
 
 /// Counts something that was not what its hash says when the backup was made.
 pub fn note_stale(seen: &mut Integrity, id: String) {
     seen.stale += 1;
-    if seen.stale_ids.len() < NAMED {
-        seen.stale_ids.push(id);
+    note(&mut seen.stale_ids, id);
+}
+
+fn note(ids: &mut Vec<String>, id: String) {
+    if ids.len() < NAMED {
+        ids.push(id);
     }
 }
 

@@ -116,6 +116,10 @@ pub struct Integrity {
     pub stale: u64,
     /// The first of these.
     pub stale_ids: Vec<String>,
+    /// With a hash that cannot be checked.
+    pub unknown: u64,
+    /// The first of these.
+    pub unknown_ids: Vec<String>,
 }
 
 impl Report {
@@ -263,6 +267,14 @@ fn hashes(integrity: &Integrity) -> String {
             ", {} did not match when the backup was made: {}",
             integrity.stale,
             integrity.stale_ids.join(", ")
+        );
+    }
+    if integrity.unknown > 0 {
+        let _ = write!(
+            text,
+            ", {} cannot be checked: {}",
+            integrity.unknown,
+            integrity.unknown_ids.join(", ")
         );
     }
     text

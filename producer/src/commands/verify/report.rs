@@ -168,6 +168,9 @@ impl Report {
                 hashes.stale,
                 count(hashes.unhashed, "record has", "records have")
             );
+            if hashes.unknown > 0 {
+                done += &format!(", {} cannot be checked", hashes.unknown);
+            }
         }
         let named = |problems: usize| {
             let problems = count(problems as u64, "problem", "problems");

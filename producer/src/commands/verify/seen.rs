@@ -18,6 +18,10 @@ pub enum Remark {
     StaleEvent,
     /// The same of an access.
     StaleAccess,
+    /// Nobody can tell whether the record is what was hashed.
+    UncheckedEvent,
+    /// The same of an access.
+    UncheckedAccess,
     /// An event is in a stream that is not there.
     UnknownStream,
     /// A stream's parent is not there.
@@ -40,6 +44,12 @@ impl Remark {
         match self {
             Remark::StaleEvent => "events that do not match their integrity hash",
             Remark::StaleAccess => "accesses that do not match their integrity hash",
+            Remark::UncheckedEvent => {
+                "events whose integrity hash cannot be checked (nested too deep, or at odds with themselves)"
+            }
+            Remark::UncheckedAccess => {
+                "accesses whose integrity hash cannot be checked (nested too deep)"
+            }
             Remark::UnknownStream => "events in streams that the backup does not hold",
             Remark::UnknownParent => "streams whose parent the backup does not hold",
             Remark::MissingAttachment => {
@@ -58,7 +68,10 @@ impl Remark {
     /// the records are those that were backed up, so that a stale hash was stale already.
     pub fn is_problem(self, proven: bool) -> bool {
         match self {
-            Remark::StaleEvent | Remark::StaleAccess => !proven,
+            Remark::StaleEvent
+            | Remark::StaleAccess
+            | Remark::UncheckedEvent
+            | Remark::UncheckedAccess => !proven,
             Remark::MissingAttachment | Remark::OtherAttachment | Remark::NoAccount => true,
             Remark::UnknownStream
             | Remark::UnknownParent
@@ -93,6 +106,8 @@ pub struct Hashes {
     pub unhashed: u64,
     /// That do not match.
     pub stale: u64,
+    /// That cannot be checked.
+    pub unknown: u64,
 }
 
 /// What was seen.
@@ -128,6 +143,14 @@ impl Seen {
                 self.remark(what, &record.string("id").unwrap_or_default());
                 &mut self.hashes.stale
             }
+            Verdict::Unknown(_) => {
+                let what = match kind {
+                    Hashed::Event => Remark::UncheckedEvent,
+                    Hashed::Access => Remark::UncheckedAccess,
+                };
+                self.remark(what, &record.string("id").unwrap_or_default());
+                &mut self.hashes.unknown
+            }
         };
         *count += 1;
         Ok(())
@@ -139,6 +162,7 @@ impl Seen {
         self.hashes.rounded += other.hashes.rounded;
         self.hashes.unhashed += other.hashes.unhashed;
         self.hashes.stale += other.hashes.stale;
+        self.hashes.unknown += other.hashes.unknown;
         for (what, named) in other.remarks {
             let all = self.remarks.entry(what).or_default();
             all.count += named.count;
