@@ -13,6 +13,7 @@ pub mod files;
 pub mod interrupt;
 pub mod platform;
 pub mod progress;
+pub mod regular;
 pub mod report;
 pub mod sample;
 pub mod say;

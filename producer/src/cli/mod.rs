@@ -130,6 +130,9 @@ pub struct ExpectArgs {
     /// Refuse any archive but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_id: Option<String>,
+    /// Refuse a backup that is older: 30d, 12h, 2w.
+    #[arg(long, value_name = "TIME", value_parser = trust::age)]
+    pub max_age: Option<i64>,
     #[command(flatten)]
     pub trust: TrustArgs,
 }
@@ -231,6 +234,9 @@ pub struct DiffArgs {
     /// The same for the older one.
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_old_id: Option<String>,
+    /// Refuse a backup that is older: 30d, 12h, 2w.
+    #[arg(long, value_name = "TIME", value_parser = trust::age)]
+    pub max_age: Option<i64>,
     #[command(flatten)]
     pub trust: TrustArgs,
     /// Only this user (user id or username).

@@ -100,7 +100,7 @@ impl RestoreArgs {
             ("--at", self.at.is_some()),
             ("--expect-id", self.expect.expect_id.is_some()),
             ("--expect-source", self.expect.trust.expect_source.is_some()),
-            ("--max-age", self.expect.trust.max_age.is_some()),
+            ("--max-age", self.expect.max_age.is_some()),
             ("--accept-unsigned", self.expect.trust.accept_unsigned),
             ("--allow-plaintext", self.expect.trust.allow_plaintext),
         ];

@@ -45,9 +45,6 @@ pub struct TrustArgs {
     /// Take backups of this platform only (the source that the report of a backup prints).
     #[arg(long, value_name = "SOURCE", value_parser = source)]
     pub expect_source: Option<String>,
-    /// Refuse a backup that is older: 30d, 12h, 2w.
-    #[arg(long, value_name = "TIME", value_parser = age)]
-    pub max_age: Option<i64>,
     /// Take a backup that nobody signed although a signer is expected: of Pryv's own tool, or one that was decrypted before.
     #[arg(long)]
     pub accept_unsigned: bool,
@@ -72,16 +69,16 @@ impl StateArgs {
 }
 
 impl TrustArgs {
-    /// What is asked of an archive; `secret_given`: something is there to open it with.
+    /// What is asked of an archive; `secret_given`: something is there to open it with. `max_age`: in milliseconds.
     ///
     /// # Errors
     /// When a file of signers cannot be read.
-    pub fn demands(&self, secret_given: bool) -> Result<Demands, Failure> {
+    pub fn demands(&self, secret_given: bool, max_age: Option<i64>) -> Result<Demands, Failure> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Demands {
             signers: self.signers()?,
             source: self.expect_source.clone(),
-            max_age: self.max_age,
+            max_age,
             now: now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
             secret_given,
             allow_plaintext: self.allow_plaintext,

@@ -42,7 +42,7 @@ fn open(dir: &Path, choice: Choice<'_>, secrets: &Secrets<'_>) -> Result<Archive
 
 /// What is asked of an archive that is opened with these secrets.
 fn demands(expect: &ExpectArgs, key: &KeyArgs) -> Result<Demands, Failure> {
-    expect.trust.demands(secrets::given(key))
+    expect.trust.demands(secrets::given(key), expect.max_age)
 }
 
 /// The configuration of the platform; says what is to be known of it. `with_index`: the platform's own database is read or

@@ -2,7 +2,8 @@
 
 use super::sqlite::file::SqliteFile;
 use super::sqlite::reading::{Reading, each_row};
-use super::{Attachment, ExportError, Loss, PlatformError, User, UserSink, json, regular};
+use super::{Attachment, ExportError, Loss, PlatformError, User, UserSink, json};
+use crate::regular;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 

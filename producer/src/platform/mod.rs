@@ -9,7 +9,6 @@ mod index;
 pub(crate) mod json;
 pub mod pii;
 mod postgres;
-mod regular;
 pub(crate) mod rqlite;
 pub(crate) mod running;
 mod scope;
@@ -24,7 +23,7 @@ mod user;
 pub mod write;
 
 use crate::config::{Config, Engine};
-use crate::threads;
+use crate::{regular, threads};
 pub use error::{Answer, ExportError, PlatformError};
 pub use scope::{Only, Scope};
 pub use since::{Keys, Mark, Need};

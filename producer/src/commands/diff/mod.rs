@@ -100,7 +100,9 @@ fn side(
         (Some((dir, _)), Some(_)) => Path::new(dir),
         _ => dir,
     };
-    let demands = args.trust.demands(super::secrets::given(&args.key))?;
+    let demands = args
+        .trust
+        .demands(super::secrets::given(&args.key), args.max_age)?;
     let choice = Choice {
         user: args.user.as_deref(),
         at: run,

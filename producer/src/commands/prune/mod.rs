@@ -14,8 +14,12 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use self::unit::{Judge, Unit, Units};
-use super::{lock, print_json, secrets, verify};
+use self::unit::{Judge, Source, Unit, Units};
+use super::{
+    lock, print_json,
+    secrets::{self, Secrets},
+    verify,
+};
 use crate::{answer, note};
 use crate::{cli::PruneArgs, failure::Failure, interrupt, report::printable, state::Memory};
 
@@ -34,6 +38,9 @@ struct Pruned {
     left_alone: Vec<Other>,
     /// What an earlier run had begun to remove.
     completed: Vec<PathBuf>,
+    /// What could not be removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Other>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +49,7 @@ struct Listed {
     path: PathBuf,
     archive_id: String,
     /// The platform, or the user of it.
-    source: String,
+    source: Source,
     /// RFC 3339; of a chain, that of its newest run.
     time: String,
     losses: u64,
@@ -72,25 +79,25 @@ impl Listed {
 pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
     check(args)?;
     let _lock = lock(&args.dir, "another prune")?;
-    let signers = args.trust.signers()?;
-    let unsigned = args.trust.accept_unsigned && secrets::given(&args.key);
-    if signers.is_empty() && !unsigned {
+    let given = secrets::given(&args.key);
+    let demands = args.trust.demands(given, None)?;
+    let unsigned = demands.accept_unsigned && given;
+    if demands.signers.is_empty() && !unsigned {
         return Err(Failure::usage(
             "nobody is expected to have signed backups, so none is known to be good: give --signer KEY (the report of a backup prints it)",
         ));
     }
     let now = Timestamp::now();
     let _graceful = interrupt::finish_gracefully();
-    let units = unit::find(
-        &args.dir,
-        &Judge {
-            signers: &signers,
-            state: args.trust.state.folder().ok(),
-            unsigned: unsigned.then_some(&args.key),
-            jobs: verify::jobs(args.jobs),
-            latest: now + ALLOWED_AHEAD,
-        },
-    )?;
+    let mut judge = Judge {
+        demands: &demands,
+        state: args.trust.state.folder().ok(),
+        secrets: given.then(|| Secrets::new(&args.key)),
+        unsigned,
+        jobs: verify::jobs(args.jobs),
+        latest: now + ALLOWED_AHEAD,
+    };
+    let units = unit::find(&args.dir, &mut judge)?;
     if units.good.is_empty() && units.unproven.is_empty() && units.doomed.is_empty() {
         return Err(Failure::usage(format!(
             "{} holds no backup: give the folder in which backups lie",
@@ -112,7 +119,11 @@ pub fn run(args: &PruneArgs) -> Result<u8, Failure> {
     } else {
         show(&pruned);
     }
-    Ok(if pruned.unproven.is_empty() { 0 } else { 5 })
+    Ok(match () {
+        () if !pruned.failed.is_empty() => 1,
+        () if !pruned.unproven.is_empty() => 5,
+        () => 0,
+    })
 }
 
 fn check(args: &PruneArgs) -> Result<(), Failure> {
@@ -145,15 +156,15 @@ fn prune(units: Units, args: &PruneArgs, now: Timestamp) -> Result<Pruned, Failu
         unproven: others(units.unproven),
         left_alone: others(units.others),
         completed: Vec::new(),
+        failed: Vec::new(),
     };
     for path in units.doomed {
-        if !args.dry_run {
-            remove(&path)?;
+        if args.dry_run || pruned.remove(&path) {
+            pruned.completed.push(path);
         }
-        pruned.completed.push(path);
     }
     // What is of another platform, or of one user only, does not take anybody's place.
-    let mut sources: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
+    let mut sources: BTreeMap<&Source, Vec<&Unit>> = BTreeMap::new();
     for unit in &units.good {
         sources.entry(&unit.source).or_default().push(unit);
     }
@@ -167,9 +178,9 @@ fn prune(units: Units, args: &PruneArgs, now: Timestamp) -> Result<Pruned, Failu
             }
             if !why.is_empty() {
                 let mut kept = Listed::of(unit, why);
-                if !args.dry_run {
-                    kept.path = unit::keep(&unit.path)
-                        .map_err(|e| Failure::failed(format!("{}: {e}", unit.path.display())))?;
+                // One that cannot have its name back is good under the other.
+                if let (false, Ok(own)) = (args.dry_run, unit::keep(&unit.path)) {
+                    kept.path = own;
                 }
                 pruned.kept.push(kept);
                 continue;
@@ -177,12 +188,27 @@ fn prune(units: Units, args: &PruneArgs, now: Timestamp) -> Result<Pruned, Failu
             if !args.dry_run {
                 interrupt::failure()?;
                 forget(args, &unit.path)?;
-                remove(&unit.path)?;
             }
-            pruned.removed.push(Listed::of(unit, why));
+            if args.dry_run || pruned.remove(&unit.path) {
+                pruned.removed.push(Listed::of(unit, why));
+            }
         }
     }
     Ok(pruned)
+}
+
+impl Pruned {
+    /// Whether it is gone; what is not does not keep the others.
+    fn remove(&mut self, path: &Path) -> bool {
+        let gone = unit::remove(path);
+        if let Err(error) = &gone {
+            self.failed.push(Other {
+                path: path.to_owned(),
+                why: format!("could not be removed: {error}; the next prune goes on with it"),
+            });
+        }
+        gone.is_ok()
+    }
 }
 
 /// The run that is made next in that folder does not miss what is removed here.
@@ -192,15 +218,6 @@ fn forget(args: &PruneArgs, path: &Path) -> Result<(), Failure> {
     };
     let forgotten = Memory::new(&state).forget(path);
     forgotten.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))
-}
-
-fn remove(path: &Path) -> Result<(), Failure> {
-    unit::remove(path).map_err(|e| {
-        Failure::failed(format!(
-            "{} could not be removed: {e}; the next prune goes on with it",
-            path.display()
-        ))
-    })
 }
 
 fn show(pruned: &Pruned) {
@@ -233,6 +250,10 @@ fn show(pruned: &Pruned) {
     }
     for other in &pruned.left_alone {
         let line = format!("left alone: {}: {}", other.path.display(), other.why);
+        note!("{}", printable(&line));
+    }
+    for other in &pruned.failed {
+        let line = format!("{}: {}", other.path.display(), other.why);
         note!("{}", printable(&line));
     }
     answer!(

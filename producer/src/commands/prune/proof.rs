@@ -1,4 +1,5 @@
-//! Whether a backup is good: signed by somebody who is expected, and every byte of it as it was signed.
+//! Whether a backup is good: signed by somebody who is expected, every byte of it as it was signed, and locked with the keys that it was
+//! made with.
 
 use std::{
     collections::BTreeMap,
@@ -7,44 +8,93 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Error, Result,
+    Envelope, Error, Result,
     chain::{CHAIN, Index, Links, mixed, run_of},
+    container::MAGIC,
     layout::PathKind,
-    signature::{FilesDigest, SIGNATURE, Signed, Signer, Statement, is_signed_path, unproven},
+    signature::{
+        Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, is_signed_path, try_signature,
+        unproven,
+    },
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
-    archive::read::{Folder, links},
-    commands::schedule,
+    archive::{
+        read::{Archive, Choice, Folder, links},
+        sha256_hex, sums,
+    },
+    commands::{schedule, secrets::Secrets, verify},
     interrupt,
 };
 
 /// Bytes that are read at once.
 const PIECE: usize = 256 * 1024;
+const ENVELOPE: &str = "encryption.json";
 
-/// The newest run of what lies in a folder, and how many runs there are, if one of `signers` signed it and all runs before it.
+/// What expected signers have signed of a backup.
+pub struct Proven {
+    /// Of its newest run.
+    pub signed: Signed,
+    /// Of all its runs, in their order.
+    statements: Vec<Statement>,
+}
+
+impl Proven {
+    /// How many runs there are.
+    pub fn runs(&self) -> usize {
+        self.statements.len()
+    }
+
+    fn each(&self) -> impl Iterator<Item = (u32, &Statement)> {
+        (1..).zip(&self.statements)
+    }
+}
+
+/// What was signed of what lies in a folder, if it is what is demanded, and expected signers signed all its runs.
 ///
 /// # Errors
 /// Why it is not known to be good.
-pub fn signed(folder: &Folder, signers: &[Signer]) -> Result<(Signed, u32)> {
+pub fn signed(folder: &Folder, demands: &Demands) -> Result<Proven> {
     let listing = folder.list()?;
     if let Some(mixed) = mixed(listing.iter().map(|(path, _)| path.as_str())) {
         return Err(mixed);
     }
+    demands.storage(verify::is_sealed(&listing))?;
     let mut links = match folder.has(CHAIN) {
         true => links(folder)?,
         false => alone(folder)?,
     };
     let newest = links.choose(None)?;
     let signed = links
-        .signed_by(newest, signers)
-        .ok_or_else(|| Error::damaged("it is not signed by a signer whom you expect"))?;
+        .signed_by(newest, &demands.signers)
+        .ok_or_else(unexpected)?;
+    demands.signed(Some(&signed))?;
     // Nothing may speak against any of its runs.
     for run in 1..=newest {
         links.require(run, newest)?;
     }
-    Ok((signed, newest))
+    let statements = (1..=newest).map(|run| statement(folder, run, &signed, demands));
+    let statements = statements.collect::<Result<_>>()?;
+    Ok(Proven { signed, statements })
+}
+
+fn unexpected() -> Error {
+    Error::damaged("it is not signed by a signer whom you expect")
+}
+
+/// What one of the expected signers has signed of a run: of a chain that another host began, that may be the other one.
+fn statement(folder: &Folder, run: u32, newest: &Signed, demands: &Demands) -> Result<Statement> {
+    let of_run = folder.run(run);
+    let minisig = of_run.small(SIGNATURE)?.unwrap_or_default();
+    let stored = of_run.read("manifest.json")?;
+    let mut tried = demands.signers.iter();
+    let held = tried.find_map(|signer| match try_signature(signer, &stored, &minisig) {
+        Tried::Holds(statement) => Some(statement),
+        _ => None,
+    });
+    held.filter(|held| held.id == sha256_hex(&stored) && held.base == newest.statement.base)
+        .ok_or_else(|| unexpected().within(&format!("run {run}")))
 }
 
 /// An archive that is no chain, as the only run of one.
@@ -63,16 +113,90 @@ fn alone(folder: &Folder) -> Result<Links> {
     Links::alone(&statement, manifest, signature)
 }
 
-/// Reads every byte of the first `runs` runs.
+/// Whether the envelopes are those that the runs were made with. Nobody signs them, since recipients may change: without the key only what
+/// shows from outside is known. `secrets`: they have to open all runs.
+///
+/// # Errors
+/// Which run cannot be opened by anybody, as far as is known.
+pub fn locked(folder: &Folder, proven: &Proven, secrets: Option<&Secrets<'_>>) -> Result<()> {
+    if !folder.has(ENVELOPE) {
+        return clear(folder, proven);
+    }
+    let mut listed = BTreeMap::new();
+    for line in sums::of(folder)? {
+        let line = line?;
+        if let Some((run, ENVELOPE)) = run_of(&line.path) {
+            listed.insert(run, line.sha256);
+        }
+    }
+    for (run, statement) in proven.each() {
+        let of_run = folder.run(run);
+        let checked = envelope(&of_run, statement, listed.get(&run)).and_then(|()| match secrets {
+            Some(secrets) => opens(of_run, secrets),
+            None => Ok(()),
+        });
+        checked.map_err(|error| match Index::path(run).as_str() {
+            "" => error,
+            path => error.within(path),
+        })?;
+    }
+    Ok(())
+}
+
+/// A backup without envelopes lies in the clear, or its envelopes were taken away.
+fn clear(folder: &Folder, proven: &Proven) -> Result<()> {
+    for (run, _) in proven.each() {
+        if folder.run(run).read("manifest.json")?.starts_with(MAGIC) {
+            return Err(Error::damaged(format!(
+                "{ENVELOPE} is missing: without it nobody can open the backup"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// `listed`: the digest that the sums list.
+fn envelope(folder: &Folder, statement: &Statement, listed: Option<&String>) -> Result<()> {
+    let wrong = |what: &str| Err(Error::damaged(format!("{ENVELOPE} {what}")));
+    if !folder.read("manifest.json")?.starts_with(MAGIC) {
+        return wrong("lies beside a manifest.json that is not encrypted");
+    }
+    let stored = folder.read(ENVELOPE)?;
+    let envelope = Envelope::parse(&stored)?;
+    match listed {
+        Some(listed) if *listed == sha256_hex(&stored) => {}
+        Some(_) => return wrong("is not the one that SHA256SUMS lists: it was replaced"),
+        None => {
+            return wrong(
+                "is not listed in SHA256SUMS: it was added, or a change of recipients was interrupted (`pryv-backup rekey` completes it)",
+            );
+        }
+    }
+    if !envelope.has_key_check() || envelope.created_at() != Some(statement.created) {
+        return wrong("is not the one that this backup was made with: it was replaced");
+    }
+    Ok(())
+}
+
+/// Whether the secrets open the manifest of a run.
+fn opens(folder: Folder, secrets: &Secrets<'_>) -> Result<()> {
+    let demands = Demands::default();
+    let unlock = |envelope: &Envelope| secrets.unlock(envelope);
+    Archive::open_one(folder, Choice::new(&demands), &unlock).map(drop)
+}
+
+/// Reads every byte of all runs.
 ///
 /// # Errors
 /// Which run is not as it was signed.
-pub fn whole(folder: &Folder, runs: u32, jobs: usize) -> Result<()> {
+pub fn whole(folder: &Folder, proven: &Proven, jobs: usize) -> Result<()> {
     let listing = folder.list()?;
     // What a run or a change of recipients left that died is no part of a run.
     let signed = listing.iter().filter(|(path, _)| {
         run_of(path).is_some_and(|(run, within)| {
-            run <= runs && is_signed_path(within) && PathKind::of(within) != PathKind::Stray
+            run as usize <= proven.runs()
+                && is_signed_path(within)
+                && PathKind::of(within) != PathKind::Stray
         })
     });
     let sums: Mutex<BTreeMap<&str, String>> = Mutex::default();
@@ -83,10 +207,7 @@ pub fn whole(folder: &Folder, runs: u32, jobs: usize) -> Result<()> {
         Ok(())
     })?;
     let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for run in 1..=runs {
-        let of_run = folder.run(run);
-        let minisig = of_run.small(SIGNATURE)?;
-        let statement: Option<Statement> = minisig.as_deref().and_then(unproven);
+    for (run, statement) in proven.each() {
         let mut digest = FilesDigest::default();
         for (path, sum) in &sums {
             if let Some((of, within)) = run_of(path)
@@ -95,7 +216,7 @@ pub fn whole(folder: &Folder, runs: u32, jobs: usize) -> Result<()> {
                 digest.push(within, sum)?;
             }
         }
-        if statement.is_none_or(|statement| statement.files != digest.finish()) {
+        if statement.files != digest.finish() {
             let place = match Index::path(run) {
                 place if place.is_empty() => "its files".to_owned(),
                 place => format!("the files in {place}"),

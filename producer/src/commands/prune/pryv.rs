@@ -5,21 +5,30 @@ use jiff::Timestamp;
 
 use crate::{
     archive::read::{Archive, Choice, Folder},
-    cli::KeyArgs,
     commands::{secrets::Secrets, verify},
 };
 
-/// When a backup was made, its id, which platform it is of, and how many losses it names, if the key opens it and every record of it is
-/// whole.
+/// What a backup says of itself, proven by nobody.
+pub struct Said {
+    /// When it was made.
+    pub time: Timestamp,
+    /// SHA-256 of `manifest.json` as stored.
+    pub id: String,
+    /// The platform that it names, or the user of it.
+    pub source: String,
+    /// How many losses it names.
+    pub losses: u64,
+}
+
+/// What a backup says, if it is what is demanded, the secrets open it, and every record of it is whole.
 pub fn read(
     folder: &Folder,
-    key: &KeyArgs,
+    demands: &Demands,
+    secrets: &Secrets<'_>,
     jobs: usize,
-) -> Result<(Timestamp, String, String, u64), String> {
-    let secrets = Secrets::new(key);
-    let demands = Demands::default();
+) -> Result<Said, String> {
     let unlock = |envelope: &Envelope| secrets.unlock(envelope);
-    let archive = Archive::open_one(folder.clone(), Choice::new(&demands), &unlock)
+    let archive = Archive::open_expected(folder.clone(), Choice::new(demands), &unlock)
         .map_err(|error| error.to_string())?;
     if !archive.encrypted() || archive.plan.inventoried {
         return Err("nobody signed it".to_owned());
@@ -37,10 +46,10 @@ pub fn read(
         [user] => format!("{} {user}", manifest.config.domain),
         _ => manifest.config.domain.clone(),
     };
-    Ok((
-        time.map_err(|error| error.to_string())?,
-        archive.id.clone(),
+    Ok(Said {
+        time: time.map_err(|error| error.to_string())?,
+        id: archive.id.clone(),
         source,
-        manifest.losses.len() as u64,
-    ))
+        losses: manifest.losses.len() as u64,
+    })
 }

@@ -1,31 +1,45 @@
 //! What lies in a folder of backups: each archive is one unit, that is kept or goes as a whole.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use decryptor_wasm::{
     chain::{CHAIN, run_of},
     layout::PathKind,
-    signature::{SIGNATURE, Signer},
+    signature::{Demands, SIGNATURE},
 };
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{proof, pryv};
 use crate::{
     archive::{UNNAMED, read::Folder},
-    cli::KeyArgs,
-    commands::rekey,
+    commands::{rekey, secrets::Secrets},
     failure::Failure,
-    interrupt, state,
+    interrupt,
+    regular::is_there,
+    state,
 };
 
 /// Files that desktops put everywhere.
 const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 /// In front of the name of an archive that is being removed.
 pub const DOOMED: &str = ".pryv-backup-pruned-";
+const MANIFEST: &str = "manifest.json";
+
+/// What backups are of: the rules count each by itself. What nobody signed never stands beside what was signed, whatever it says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum Source {
+    /// A platform, or one user of it, as it was signed.
+    Signed(String),
+    /// As a backup of Pryv's own tool names it.
+    Pryv(String),
+}
 
 /// A backup that is good: signed by somebody who is expected, and every byte of it as it was signed.
 pub struct Unit {
@@ -35,10 +49,13 @@ pub struct Unit {
     pub time: Timestamp,
     /// SHA-256 of `manifest.json` as stored; of a chain, that of its newest run.
     pub id: String,
-    /// Which platform, or which user of it: the rules count each by itself.
-    pub source: String,
+    /// Of what it is.
+    pub source: Source,
     /// How many losses it names.
     pub losses: u64,
+    /// The id of its first run, which all copies of a chain share.
+    base: String,
+    runs: usize,
     /// Keeps runs from adding to a chain that may go.
     _lock: Option<fs::File>,
 }
@@ -58,12 +75,14 @@ pub struct Units {
 
 /// How backups are judged.
 pub struct Judge<'a> {
-    /// Who may have signed them.
-    pub signers: &'a [Signer],
+    /// What is asked of each.
+    pub demands: &'a Demands,
     /// Where this host remembers the newest run of each chain.
     pub state: Option<PathBuf>,
-    /// Takes backups of Pryv's own tool that the key opens.
-    pub unsigned: Option<&'a KeyArgs>,
+    /// What has to open backups that are encrypted, where it is given.
+    pub secrets: Option<Secrets<'a>>,
+    /// Takes backups of Pryv's own tool that the secrets open.
+    pub unsigned: bool,
     /// Files at once.
     pub jobs: usize,
     /// Later backups are from the future.
@@ -75,10 +94,17 @@ enum Found {
     Good(Unit),
     Unproven(String),
     Other(String),
+    Doomed,
+}
+
+impl Found {
+    fn unproven(why: impl fmt::Display) -> Self {
+        Found::Unproven(why.to_string())
+    }
 }
 
 /// Looks at every entry of `dir`, and reads every backup.
-pub fn find(dir: &Path, judge: &Judge<'_>) -> Result<Units, Failure> {
+pub fn find(dir: &Path, judge: &mut Judge<'_>) -> Result<Units, Failure> {
     let failed = |e: io::Error| Failure::failed(format!("{}: {e}", dir.display()));
     let mut units = Units::default();
     let mut entries: Vec<_> = fs::read_dir(dir)
@@ -92,42 +118,45 @@ pub fn find(dir: &Path, judge: &Judge<'_>) -> Result<Units, Failure> {
         if !entry.file_type().map_err(failed)?.is_dir() {
             continue;
         }
-        let doomed = entry.file_name().to_string_lossy().starts_with(DOOMED);
-        // One that still has its manifest may be the last good one by now.
-        if doomed && !path.join("manifest.json").exists() {
-            units.doomed.push(path);
-            continue;
+        if let Some(secrets) = &mut judge.secrets {
+            secrets.forget_asked();
         }
         match judge.look(&path) {
             Found::Good(unit) => units.good.push(unit),
             Found::Unproven(why) => units.unproven.push((path, why)),
             Found::Other(why) => units.others.push((path, why)),
+            Found::Doomed => units.doomed.push(path),
         }
     }
-    // Of two of the same moment the one whose name comes last counts as the newer.
-    let order = |unit: &Unit| std::cmp::Reverse((unit.time, unit.path.clone()));
-    units.good.sort_by_key(order);
     units.drop_copies();
     Ok(units)
 }
 
 impl Units {
-    /// One backup counts once, wherever it lies.
+    /// One backup counts once, wherever it lies, and of one chain the copy with the most runs. What counts is left in order, newest first.
     fn drop_copies(&mut self) {
-        let mut seen: HashMap<String, PathBuf> = HashMap::new();
+        // Of two of the same moment the one whose name comes last counts as the newer.
+        let longest = |unit: &Unit| Reverse((unit.runs, unit.time, unit.path.clone()));
+        self.good.sort_by_key(longest);
+        let mut seen: HashMap<String, (String, PathBuf)> = HashMap::new();
         let mut good = Vec::new();
         for unit in std::mem::take(&mut self.good) {
-            match seen.get(&unit.id) {
-                Some(first) => {
-                    let why = format!("a copy of {}", first.display());
+            match seen.get(&unit.base) {
+                Some((id, first)) => {
+                    let copy = match *id == unit.id {
+                        true => "a copy",
+                        false => "an older copy",
+                    };
+                    let why = format!("{copy} of {}", first.display());
                     self.unproven.push((unit.path, why));
                 }
                 None => {
-                    seen.insert(unit.id.clone(), unit.path.clone());
+                    seen.insert(unit.base.clone(), (unit.id.clone(), unit.path.clone()));
                     good.push(unit);
                 }
             }
         }
+        good.sort_by_key(|unit| Reverse((unit.time, unit.path.clone())));
         self.good = good;
     }
 }
@@ -137,20 +166,34 @@ impl Judge<'_> {
         let folder = Folder::new(path);
         let listing = match folder.list() {
             Ok(listing) => listing,
-            Err(error) => return Found::Unproven(error.to_string()),
+            Err(error) => return Found::unproven(error),
         };
         let has = |name: &str| listing.iter().any(|(known, _)| known == name);
         let chain = has(CHAIN);
-        if !has("manifest.json") {
-            return Found::Other(
-                "no backup (it has no manifest.json), or one that was not finished".to_owned(),
-            );
+        let strange = |chain: bool| {
+            let mut files = listing.iter().map(|(path, _)| path);
+            files.find(|path| !belongs(path, chain) && !is_junk(path))
+        };
+        let stray =
+            |stray: &str| format!("holds {stray}, which is no part of a backup: move it away");
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // One that still has its manifest may be the last good one by now.
+        if name.starts_with(DOOMED) && !is_there(&path.join(MANIFEST)) {
+            return match strange(true) {
+                Some(found) => Found::Unproven(stray(found)),
+                None => Found::Doomed,
+            };
         }
-        let stray = listing
-            .iter()
-            .find(|(path, _)| !belongs(path, chain) && !is_junk(path));
-        if let Some((stray, _)) = stray {
-            return Found::Other(format!("holds {stray}, which is no part of a backup"));
+        if !has(MANIFEST) {
+            return match has(SIGNATURE) || has("encryption.json") {
+                true => Found::unproven("manifest.json is missing: it was removed, or lost"),
+                false => Found::Other(
+                    "no backup (it has no manifest.json), or one that was not finished".to_owned(),
+                ),
+            };
+        }
+        if let Some(found) = strange(chain) {
+            return Found::Unproven(stray(found));
         }
         let lock = match chain.then(|| super::lock(path, "a backup")).transpose() {
             Ok(lock) => lock,
@@ -163,23 +206,14 @@ impl Judge<'_> {
     }
 
     fn prove(&self, folder: &Folder, lock: Option<fs::File>) -> Result<Unit, String> {
-        let path = folder.path().to_owned();
-        let (signed, runs) = match (proof::signed(folder, self.signers), self.unsigned) {
-            (Ok(found), _) => found,
-            (Err(_), Some(key)) if !folder.has(SIGNATURE) && !folder.has(CHAIN) => {
-                let (time, id, source, losses) = pryv::read(folder, key, self.jobs)?;
-                return self.dated(Unit {
-                    path,
-                    time,
-                    id,
-                    source,
-                    losses,
-                    _lock: lock,
-                });
+        let proven = match proof::signed(folder, self.demands) {
+            Ok(proven) => proven,
+            Err(error) if folder.has(SIGNATURE) || folder.has(CHAIN) => {
+                return Err(error.to_string());
             }
-            (Err(error), _) => return Err(error.to_string()),
+            Err(error) => return self.unsigned(folder).ok_or_else(|| error.to_string())?,
         };
-        let statement = signed.statement;
+        let statement = &proven.signed.statement;
         if let Some(state) = &self.state
             && !state::may_be_newest(state, &statement.base, &statement.id)?
         {
@@ -187,15 +221,37 @@ impl Judge<'_> {
         }
         let time = Timestamp::from_millisecond(statement.created).map_err(|e| e.to_string())?;
         let unit = self.dated(Unit {
-            path,
+            path: folder.path().to_owned(),
             time,
-            id: statement.id,
-            source: statement.source,
+            id: statement.id.clone(),
+            source: Source::Signed(statement.source.clone()),
             losses: statement.losses,
+            base: statement.base.clone(),
+            runs: proven.runs(),
             _lock: lock,
         })?;
-        proof::whole(folder, runs, self.jobs).map_err(|error| error.to_string())?;
+        let good = proof::locked(folder, &proven, self.secrets.as_ref())
+            .and_then(|()| proof::whole(folder, &proven, self.jobs));
+        good.map_err(|error| error.to_string())?;
         Ok(unit)
+    }
+
+    /// A backup of Pryv's own tool; none where such ones do not count.
+    fn unsigned(&self, folder: &Folder) -> Option<Result<Unit, String>> {
+        let secrets = self.secrets.as_ref().filter(|_| self.unsigned)?;
+        let said = pryv::read(folder, self.demands, secrets, self.jobs);
+        Some(said.and_then(|said| {
+            self.dated(Unit {
+                path: folder.path().to_owned(),
+                time: said.time,
+                base: said.id.clone(),
+                id: said.id,
+                source: Source::Pryv(said.source),
+                losses: said.losses,
+                runs: 1,
+                _lock: None,
+            })
+        }))
     }
 
     fn dated(&self, unit: Unit) -> Result<Unit, String> {
@@ -237,7 +293,7 @@ pub fn keep(path: &Path) -> io::Result<PathBuf> {
         .strip_prefix(DOOMED)
         .map(|name| path.with_file_name(name))
     {
-        Some(own) if !own.exists() => fs::rename(path, &own).map(|()| own),
+        Some(own) if !is_there(&own) => fs::rename(path, &own).map(|()| own),
         _ => Ok(path.to_owned()),
     }
 }
@@ -252,14 +308,24 @@ pub fn remove(path: &Path) -> io::Result<()> {
     let doomed = if name.starts_with(DOOMED) {
         path.to_owned()
     } else {
-        let doomed = parent.join(format!("{DOOMED}{name}"));
+        let doomed = free(parent, &name);
         fs::rename(path, &doomed)?;
         fs::File::open(parent)?.sync_all()?;
         doomed
     };
-    match fs::remove_file(doomed.join("manifest.json")) {
+    match fs::remove_file(doomed.join(MANIFEST)) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => fs::File::open(&doomed)?.sync_all()?,
     }
     fs::remove_dir_all(&doomed)
+}
+
+/// A name for what is being removed that nothing has yet.
+fn free(parent: &Path, name: &str) -> PathBuf {
+    let first = parent.join(format!("{DOOMED}{name}"));
+    let mut others = (2_u64..).map(|n| parent.join(format!("{DOOMED}{name}.{n}")));
+    match is_there(&first) {
+        true => others.find(|other| !is_there(other)).unwrap_or(first),
+        false => first,
+    }
 }

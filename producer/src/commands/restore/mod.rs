@@ -65,7 +65,8 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
         ));
     }
     let key = key(args);
-    let demands = how.expect.trust.demands(super::secrets::given(&key))?;
+    let given = super::secrets::given(&key);
+    let demands = how.expect.trust.demands(given, how.expect.max_age)?;
     let choice = Choice {
         expect_id: how.expect.id(),
         at: how.at,

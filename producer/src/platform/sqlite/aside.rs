@@ -3,7 +3,7 @@
 
 use super::file::{FLAGS, Stamp, begin, companion, stamp};
 use crate::interrupt;
-use crate::platform::{PlatformError, regular};
+use crate::{platform::PlatformError, regular};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -2,7 +2,7 @@
 
 use super::aside;
 use crate::interrupt;
-use crate::platform::{PlatformError, regular};
+use crate::{platform::PlatformError, regular};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
 use std::io::Read;

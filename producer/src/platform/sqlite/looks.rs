@@ -1,7 +1,7 @@
 //! What a file looks like from outside, by which one that nobody wrote to is known again without being read.
 
 use super::file::companion;
-use crate::platform::regular;
+use crate::regular;
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;

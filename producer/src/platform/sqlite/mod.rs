@@ -19,8 +19,9 @@ use super::attachments::folder;
 use super::unknown::Seen;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User,
-    UserSink, attachments, each_user, index, lock, regular, rqlite,
+    UserSink, attachments, each_user, index, lock, rqlite,
 };
+use crate::regular;
 pub(super) use bearers::{Bearers, BorneBy, Owner, Whose, nobodys};
 use file::SqliteFile;
 pub(super) use folders::Held;

@@ -3,7 +3,8 @@
 use super::file::SqliteFile;
 use super::looks::looks;
 use crate::platform::json::Object;
-use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink, regular};
+use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink};
+use crate::regular;
 use rusqlite::Row;
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The platform's files, opened for reading. Whoever can write among them is neither to lead us elsewhere nor to keep us waiting:
+//! Files of others, opened for reading. Whoever can write among them is neither to lead us elsewhere nor to keep us waiting:
 //! no link is followed, and what is no regular file (a pipe, a socket, a device) is not read.
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
