@@ -4,6 +4,7 @@
 mod contents;
 mod faults;
 mod files;
+mod modes;
 mod refusals;
 mod tls;
 

@@ -20,11 +20,13 @@ use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// As `pg_dump` does: however long it takes, it is not to be cut off; nor may policies hide rows.
+/// As `pg_dump` does: however long it takes, it is not to be cut off; nor may policies hide rows. From a database without an encoding
+/// texts come as they are: asked for UTF-8, the server would end the whole table at the first that is none.
 const SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
     SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
     SET standard_conforming_strings = on; SET jit = off; \
-    SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')";
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'); \
+    SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'";
 
 /// How long nothing may come until it is checked whether the run was interrupted.
 pub const PATIENCE: Duration = Duration::from_millis(200);
@@ -354,7 +356,8 @@ fn advice(code: &SqlState) -> &'static str {
         "53300" => "the server has no connection left: raise its max_connections",
         "42P01" | "3F000" => "check that this is the database of a Pryv.io platform",
         "42501" => {
-            "grant this user the rights on all tables: to read them for a backup, to write them for a restore"
+            "grant this user the rights on all tables: to read them for a backup, to write them for a restore; and BYPASSRLS, where they \
+             have row level security"
         }
         "57014" | "57P01" | "57P02" | "57P03" | "40001" => "run the backup again",
         _ => "see the server's log",

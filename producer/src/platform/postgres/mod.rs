@@ -406,12 +406,14 @@ impl Platform for PostgresPlatform {
                 for (start, end) in index::ranges(scope) {
                     shared::rows(
                         snapshot,
+                        "platform_kv",
                         &format!(
                             "SELECT key, value FROM platform_kv WHERE key > {} COLLATE \"C\" AND key < {} COLLATE \"C\" ORDER BY key COLLATE \"C\"",
                             connection::literal(start),
                             connection::literal(end)
                         ),
-                        |[key, value]| index::hand_over(key, value, &place, scope, sink),
+                        sink,
+                        |[key, value], sink| index::hand_over(key, value, &place, scope, sink),
                     )?;
                 }
                 Ok::<_, ExportError>(())

@@ -1,6 +1,7 @@
 //! Who bears, or bore, which name.
 
 use super::connection::Connection;
+use super::copy::Row;
 use crate::platform::{PlatformError, User};
 use std::collections::HashMap;
 
@@ -32,8 +33,17 @@ pub fn users(connection: &Connection, aliases: bool) -> Result<Vec<User>, Platfo
         "SELECT owner, name FROM ({}) names JOIN users_index ON user_id = owner WHERE name <> username ORDER BY name COLLATE \"C\"",
         query(aliases)
     );
-    for (owner, name) in connection.pairs(&sql)? {
-        others.entry(owner).or_default().push(name);
+    let mut copy = connection.copy(&sql)?;
+    let mut row = Row::default();
+    while copy.next(&mut row)? {
+        // One that is not UTF-8 is told of where its own row is read.
+        let text = |i| row.get(i).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        if let (Some(owner), Some(name)) = (text(0), text(1)) {
+            others
+                .entry(owner.to_owned())
+                .or_default()
+                .push(name.to_owned());
+        }
     }
     let rows = connection.pairs("SELECT username, user_id FROM users_index ORDER BY ctid")?;
     let users = rows.into_iter().map(|(username, user_id)| User {

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, wait};
 use crate::platform::{Answer, PlatformError};
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 impl Connection {
     fn messages(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, PlatformError> {
@@ -12,16 +12,20 @@ impl Connection {
 
     /// The rows of a query that gives few, as text.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, PlatformError> {
+        let text = |row: &SimpleQueryRow, i| {
+            match row.try_get(i) {
+            Ok(text) => Ok(text.map(str::to_owned)),
+            Err(_) => Err(self.error(
+                "a name in it is not UTF-8, which its encoding (SQL_ASCII) does not mind: put it right (in users_index, or the names of series)",
+            )),
+        }
+        };
         let rows = self.messages(sql)?.into_iter();
         let rows = rows.filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(
-                (0..row.len())
-                    .map(|i| row.get(i).map(str::to_owned))
-                    .collect(),
-            ),
+            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| text(&row, i)).collect()),
             _ => None,
         });
-        Ok(rows.collect())
+        rows.collect()
     }
 
     /// The same of a query that gives two columns; NULL is nothing.

@@ -8,18 +8,30 @@ use crate::platform::{
     Collection, ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index,
 };
 
-/// Reads rows of `N` texts, as of the snapshot.
+/// Hands over the rows of a query on a table, of `N` texts each, as of the snapshot. One that is not UTF-8 is a loss.
 pub fn rows<const N: usize>(
     snapshot: &Snapshot,
+    table: &str,
     query: &str,
-    mut take: impl FnMut([&str; N]) -> Result<(), ExportError>,
+    sink: &mut dyn IndexSink,
+    mut take: impl FnMut([&str; N], &mut dyn IndexSink) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
     let mut copy = snapshot.connection.copy(query)?;
     let mut row = Row::default();
     while copy.next(&mut row)? {
         let texts: [_; N] =
             std::array::from_fn(|i| String::from_utf8_lossy(row.get(i).unwrap_or_default()));
-        take(std::array::from_fn(|i| texts[i].as_ref()))?;
+        let is_text = |i: usize| std::str::from_utf8(row.get(i).unwrap_or_default()).is_ok();
+        if (0..N).all(is_text) {
+            take(std::array::from_fn(|i| texts[i].as_ref()), sink)?;
+        } else {
+            sink.loss(Loss {
+                user_id: None,
+                collection: Some("platform".to_owned()),
+                path: Some(table.to_owned()),
+                what: format!("row {:?}: its text is not UTF-8; it was left out", texts[0]),
+            });
+        }
     }
     Ok(())
 }
@@ -70,9 +82,13 @@ pub fn aliases(
         return Ok(());
     }
     let query = "SELECT alias, user_id FROM alias_index ORDER BY alias COLLATE \"C\"";
-    rows(snapshot, query, |[alias, user_id]| {
-        index::alias(alias, user_id, scope, sink)
-    })
+    rows(
+        snapshot,
+        "alias_index",
+        query,
+        sink,
+        |[alias, user_id], sink| index::alias(alias, user_id, scope, sink),
+    )
 }
 
 /// Hands over the sessions and password resets of the users in scope.
@@ -92,7 +108,7 @@ pub fn ephemeral(
                 ELSE round(extract(epoch FROM expires) * 1000)::bigint::text END FROM {table} \
              WHERE {column} IS NOT NULL AND expires IS NOT NULL ORDER BY id COLLATE \"C\""
         );
-        rows(snapshot, &query, |[id, of, expires]| {
+        rows(snapshot, table, &query, sink, |[id, of, expires], sink| {
             take(id, of, expires, scope, sink)
         })?;
         if scope.only.is_some() || !scope.sealed {

@@ -84,7 +84,7 @@ impl Tables {
             });
         }
         if missing.is_empty() {
-            return Ok(Self(tables));
+            return all_rows(connection, names).map(|()| Self(tables));
         }
         Err(connection.error(format!(
             "there is no table {}; check that this is the database of a Pryv.io platform, and the search_path of its user",
@@ -107,6 +107,25 @@ impl Tables {
     pub fn columns(&self, table: &str) -> &[Column] {
         self.0.get(table).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Checks that this user sees all rows of the tables, and of those that only newer databases have.
+fn all_rows(connection: &Connection, names: &[&str]) -> Result<(), PlatformError> {
+    let names = names.iter().chain(&["alias_index", "schema_migrations"]);
+    let list: Vec<String> = names.map(|name| literal(name)).collect();
+    let hidden = connection.pairs(&format!(
+        "SELECT relname, quote_ident(current_user) FROM pg_catalog.pg_class WHERE relname IN ({}) \
+         AND pg_catalog.pg_table_is_visible(oid) AND relrowsecurity AND row_security_active(oid) ORDER BY relname",
+        list.join(", ")
+    ))?;
+    let Some((_, user)) = hidden.first() else {
+        return Ok(());
+    };
+    let tables: Vec<&str> = hidden.iter().map(|(table, _)| table.as_str()).collect();
+    Err(connection.error(format!(
+        "row level security keeps rows of {} from this user: ALTER ROLE {user} BYPASSRLS, or connect as one who sees all rows",
+        tables.join(", ")
+    )))
 }
 
 /// In which form a column comes, and what to select for that.

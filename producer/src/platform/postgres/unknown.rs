@@ -135,8 +135,8 @@ fn counted(
     let from = identifier(table);
     // What is refused would end the transaction.
     let readable = format!(
-        "SELECT has_table_privilege({}, 'SELECT')::text",
-        literal(&from)
+        "SELECT (has_table_privilege({table}, 'SELECT') AND NOT row_security_active({table}))::text",
+        table = literal(&from)
     );
     if one(connection, &readable)? != "true" {
         return Ok(Some(Unknown {

@@ -33,10 +33,27 @@ use crate::platform::staging::{Mark, Staging};
 use crate::platform::write::{
     Ask, GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter,
 };
-use crate::platform::{Collection, User, lock};
+use crate::platform::{Collection, PlatformError, User, lock};
 
 /// Users in one transaction.
 const TOGETHER: usize = 200;
+
+/// Checks that what is to come can be written at all.
+fn takes_writes(connection: &Connection) -> Result<(), PlatformError> {
+    let sql = "SELECT current_setting('transaction_read_only'), pg_is_in_recovery()::text";
+    let why = match connection.pairs(sql)?.first() {
+        Some((_, follows)) if follows == "true" => {
+            "it follows another server (a standby): restore into the one that it follows"
+        }
+        Some((read_only, _)) if read_only == "on" => {
+            "default_transaction_read_only is on for this user or database: set it to off there, if they are to be written to"
+        }
+        _ => return Ok(()),
+    };
+    Err(connection.error(format!(
+        "nothing was restored, for this server takes no writes: {why}"
+    )))
+}
 
 /// A platform whose base engine is PostgreSQL, as one that takes users.
 pub struct PostgresWriter {
@@ -71,6 +88,7 @@ impl PostgresWriter {
     ) -> Result<Self, RestoreError> {
         let server = Server::new(config)?;
         let connection = server.connect()?;
+        takes_writes(&connection)?;
         let age = Age::read(&connection)?;
         let mut names = vec![
             "users_index",
