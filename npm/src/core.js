@@ -1,7 +1,7 @@
 import * as bindings from '../../.build/wasm/decryptor_wasm.js';
 import wasmBytes from '../../.build/wasm/decryptor_wasm_bg.wasm';
 import { randomFillSync } from 'node:crypto';
-import { DecryptError } from './errors.js';
+import { DecryptError, MORE_MEMORY } from './errors.js';
 import { hostEngine } from './engine.js';
 
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
@@ -24,7 +24,29 @@ let instance;
 
 /** Compiles the core, once. */
 export function loadCore () {
-  instance ??= bindings.initSync({ module: wasmBytes });
+  if (instance !== undefined) return;
+  try {
+    instance = bindings.initSync({ module: wasmBytes });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new DecryptError('failed', `WebAssembly gets no memory: ${MORE_MEMORY}`);
+  }
+  for (const one of Object.values(bindings)) {
+    if (typeof one === 'function' && 'free' in (one.prototype ?? {})) neverThrow(one.prototype);
+  }
+}
+
+/**
+ * What the core was at work on when it stopped cannot be freed, and that must not hide why it stopped.
+ * @param {{ free (): void }} prototype
+ */
+function neverThrow (prototype) {
+  const { free } = prototype;
+  prototype.free = function () {
+    try {
+      free.call(this);
+    } catch { /* see above */ }
+  };
 }
 
 /**

@@ -34,11 +34,18 @@ export function exitCodeOf (error) {
   return EXIT_CODES[kindOf(error)];
 }
 
+/** What to do when the core gets no memory: beside what it uses, Node.js reserves some ten gigabytes of address space for it. */
+export const MORE_MEMORY = 'raise the limit of this process (ulimit -v, a container), or run the script as ' +
+  '`node --disable-wasm-trap-handler decrypt-backup.mjs` (Node.js 20.15 or later), which needs less of it';
+
 /**
  * @param {unknown} error
  * @returns {string} one line
  */
 export function messageOf (error) {
+  if (error instanceof WebAssembly.RuntimeError) {
+    return `the decryption core stopped, mostly for want of memory (${error.message}): ${MORE_MEMORY}`;
+  }
   const message = /** @type {any} */ (error)?.message;
   return (typeof message === 'string' ? message : String(error)).split('\n')[0];
 }

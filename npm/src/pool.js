@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { DecryptError, messageOf } from './errors.js';
@@ -22,7 +22,7 @@ const MOST = 8;
  * @param {boolean} inflate whether files are inflated
  */
 export function crewSize (jobs, files, script, inflate) {
-  if (jobs === 1 || files.length < 2 || !existsSync(script)) return 0;
+  if (jobs === 1 || files.length < 2 || !existsSync(script) || isCramped()) return 0;
   if (jobs !== undefined) return Math.min(jobs, files.length);
   const cores = availableParallelism?.() ?? cpus().length;
   const efforts = files.map(({ size, gzip }) => size * (gzip && inflate ? INFLATION : 1));
@@ -30,6 +30,15 @@ export function crewSize (jobs, files, script, inflate) {
   // While one thread does the largest file, the others must have something to do.
   const beside = effort - efforts.reduce((most, one) => Math.max(most, one), 0);
   return cores < 2 || effort < WORTH_IT || beside < WORTH_IT / 4 ? 0 : Math.min(cores, MOST, files.length);
+}
+
+/** Whether the process may not use all of its address space (`ulimit -v`): a thread that finds no room in it ends the process at once. */
+function isCramped () {
+  try {
+    return /^Max address space +\d/m.test(readFileSync('/proc/self/limits', 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** Worker threads that do the files of an archive. What they need to know reaches them in memory only. */

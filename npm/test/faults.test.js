@@ -112,3 +112,42 @@ for (const jobs of ['1', '2']) {
     }
   });
 }
+
+/**
+ * The command with a part of the address space only.
+ * @param {number} kilobytes
+ * @param {string[]} flags of Node.js
+ * @param {string[]} args
+ */
+function cramped (kilobytes, flags, args) {
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', `ulimit -c 0; ulimit -v ${kilobytes} && exec "$0" "$@"`, node, ...flags, script, ...args],
+    { env: withoutSecrets(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return { status, stdout, stderr };
+}
+
+const onLinux = process.platform === 'linux' ? withTool : { skip: 'SKIPPED: not on Linux' };
+
+test('too little address space', onLinux, () => {
+  assertFailure(cramped(4_000_000, [], [made.folder, ...made.secret, '--verify']), 1, /^error: WebAssembly gets no memory: raise the limit .*ulimit -v/);
+  // Enough for one thread, and none is begun that would end them all.
+  const result = cramped(20_000_000, [], [made.folder, ...made.secret, '--verify', '--jobs', '4']);
+  assert.equal(result.status, 0, result.stderr);
+});
+
+test('what is advised then helps', onLinux, (t) => {
+  const flag = '--disable-wasm-trap-handler';
+  if (spawnSync(node, [flag, '--version']).status !== 0) return t.skip(`SKIPPED: this Node.js has no ${flag}`);
+  const args = [made.folder, ...made.secret, '--verify', '--jobs', '4'];
+  const result = cramped(4_000_000, [flag], args);
+  assert.equal(result.status, 0, result.stderr);
+  // Between too little for Node.js itself and enough, where chance decides how much there is, the core says what it lacks in one line.
+  const sealed = makeArchive({ passphrase: 'swordfish' });
+  let told = 0;
+  for (let kilobytes = 700_000; kilobytes < 1_100_000; kilobytes += 20_000) {
+    const { status, stderr } = cramped(kilobytes, [flag], [sealed.folder, ...sealed.secret, '--verify']);
+    if (status !== 1) continue;
+    told += 1;
+    assert.match(stderr, /^error: .*ulimit -v.*\n$/);
+  }
+  t.diagnostic(`told ${told} times`);
+});
