@@ -36,6 +36,9 @@ use decryptor_wasm::RandomSource;
 const MAKE_ROOM: &str =
     "; the state of the chain is kept there: make it writable, or give --state-dir DIR";
 
+/// What is noted for the next run, or why nothing can be.
+type Noted = Result<StateWriter, String>;
+
 /// What one attempt comes to.
 enum Attempt {
     Done(Box<(Finished, Told, Vec<String>)>),
@@ -293,7 +296,7 @@ impl Run<'_> {
         archive: &ArchiveWriter,
         key: &ChainKey,
         state: Option<&State>,
-    ) -> Result<(Written, Result<StateWriter, String>), (Failure, Option<String>)> {
+    ) -> Result<(Written, Noted), (Failure, Option<String>)> {
         let prepared = self.prepared;
         let collector = Collector::new(archive, prepared.args.verbose);
         let folder = self.place.as_ref().map(Place::folder);
@@ -335,7 +338,7 @@ impl Run<'_> {
         &mut self,
         mut archive: ArchiveWriter,
         mut written: Written,
-        noted: Result<StateWriter, String>,
+        noted: Noted,
         key: &ChainKey,
         removed: Vec<String>,
     ) -> Result<Attempt, Failure> {
@@ -378,11 +381,7 @@ impl Run<'_> {
     }
 
     /// Puts what the next run is to know aside, until this one is committed.
-    fn propose(
-        &mut self,
-        noted: Result<StateWriter, String>,
-        header: &Header,
-    ) -> Result<(), Failure> {
+    fn propose(&mut self, noted: Noted, header: &Header) -> Result<(), Failure> {
         let kept = match (noted, &mut self.place) {
             (Ok(noted), Ok(place)) => {
                 let noted = noted.finish(header);
