@@ -1,5 +1,6 @@
 //! Archives on disk: writing one, and reading one back.
 
+pub mod envelopes;
 pub mod read;
 pub mod sound;
 pub mod sums;

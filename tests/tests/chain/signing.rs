@@ -175,6 +175,34 @@ fn a_host_builds_on_what_it_signed_only() {
     assert_eq!(add(&stage, "state", 0)["chain"]["kind"], "incremental");
 }
 
+/// Envelopes are not signed, since recipients may change.
+#[test]
+fn no_run_follows_one_that_nobody_can_open() {
+    let stage = two_runs();
+    let chain = stage.at("chain");
+    stage.backup("other");
+    let other = fs::read(stage.at("other/encryption.json")).unwrap();
+    for (run, number) in [("", "run 1"), ("increments/0002/", "run 2")] {
+        let envelope = format!("{run}encryption.json");
+        for bad in [&b"{}"[..], b"", &other] {
+            put_back(&stage);
+            replace(&chain, &envelope, bad);
+            refused(&stage, "state", 4, number);
+            refused(&stage, "state", 4, "encryption.json");
+        }
+        // Whoever writes the time over leaves the sums.
+        put_back(&stage);
+        let mut forged: Value = serde_json::from_slice(&other).unwrap();
+        let own = fs::read(chain.join(&envelope)).unwrap();
+        let own: Value = serde_json::from_slice(&own).unwrap();
+        forged["createdAt"] = own["createdAt"].clone();
+        fs::write(chain.join(&envelope), forged.to_string()).unwrap();
+        refused(&stage, "state", 4, "encryption.json");
+    }
+    put_back(&stage);
+    assert_eq!(add(&stage, "state", 0)["chain"]["kind"], "incremental");
+}
+
 #[test]
 fn what_somebody_else_signed_is_not_built_on() {
     let stage = two_runs();

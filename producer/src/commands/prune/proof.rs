@@ -10,7 +10,6 @@ use std::{
 use decryptor_wasm::{
     Envelope, Error, Result,
     chain::{CHAIN, Index, Links, mixed, run_of},
-    container::MAGIC,
     layout::PathKind,
     signature::{
         Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, is_signed_path, try_signature,
@@ -21,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     archive::{
+        envelopes,
         read::{Archive, Choice, Folder, links},
         sha256_hex, sums,
     },
@@ -113,67 +113,37 @@ fn alone(folder: &Folder) -> Result<Links> {
     Links::alone(&statement, manifest, signature)
 }
 
-/// Whether the envelopes are those that the runs were made with. Nobody signs them, since recipients may change: without the key only what
-/// shows from outside is known. `secrets`: they have to open all runs.
+/// Whether the envelopes are those that the runs were made with. Without the key only what shows from outside is known. `secrets`: they
+/// have to open all runs.
 ///
 /// # Errors
 /// Which run cannot be opened by anybody, as far as is known.
 pub fn locked(folder: &Folder, proven: &Proven, secrets: Option<&Secrets<'_>>) -> Result<()> {
-    if !folder.has(ENVELOPE) {
-        return clear(folder, proven);
-    }
     let mut listed = BTreeMap::new();
-    for line in sums::of(folder)? {
-        let line = line?;
-        if let Some((run, ENVELOPE)) = run_of(&line.path) {
-            listed.insert(run, line.sha256);
+    if folder.has(ENVELOPE) {
+        for line in sums::of(folder)? {
+            let line = line?;
+            if let Some((run, ENVELOPE)) = run_of(&line.path) {
+                listed.insert(run, line.sha256);
+            }
         }
     }
     for (run, statement) in proven.each() {
         let of_run = folder.run(run);
-        let checked = envelope(&of_run, statement, listed.get(&run)).and_then(|()| match secrets {
-            Some(secrets) => opens(of_run, secrets),
-            None => Ok(()),
+        let listed = listed.get(&run).map(String::as_str);
+        let checked = envelopes::check(&of_run, Some(statement.created), listed);
+        let checked = checked.and_then(|()| match (of_run.has(ENVELOPE), listed, secrets) {
+            (false, ..) => Ok(()),
+            (true, None, _) => Err(Error::damaged(format!(
+                "{ENVELOPE} is not listed in SHA256SUMS: it was added, or a change of recipients was interrupted (`pryv-backup rekey` completes it)"
+            ))),
+            (true, _, Some(secrets)) => opens(of_run, secrets),
+            (true, _, None) => Ok(()),
         });
         checked.map_err(|error| match Index::path(run).as_str() {
             "" => error,
             path => error.within(path),
         })?;
-    }
-    Ok(())
-}
-
-/// A backup without envelopes lies in the clear, or its envelopes were taken away.
-fn clear(folder: &Folder, proven: &Proven) -> Result<()> {
-    for (run, _) in proven.each() {
-        if folder.run(run).read("manifest.json")?.starts_with(MAGIC) {
-            return Err(Error::damaged(format!(
-                "{ENVELOPE} is missing: without it nobody can open the backup"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// `listed`: the digest that the sums list.
-fn envelope(folder: &Folder, statement: &Statement, listed: Option<&String>) -> Result<()> {
-    let wrong = |what: &str| Err(Error::damaged(format!("{ENVELOPE} {what}")));
-    if !folder.read("manifest.json")?.starts_with(MAGIC) {
-        return wrong("lies beside a manifest.json that is not encrypted");
-    }
-    let stored = folder.read(ENVELOPE)?;
-    let envelope = Envelope::parse(&stored)?;
-    match listed {
-        Some(listed) if *listed == sha256_hex(&stored) => {}
-        Some(_) => return wrong("is not the one that SHA256SUMS lists: it was replaced"),
-        None => {
-            return wrong(
-                "is not listed in SHA256SUMS: it was added, or a change of recipients was interrupted (`pryv-backup rekey` completes it)",
-            );
-        }
-    }
-    if !envelope.has_key_check() || envelope.created_at() != Some(statement.created) {
-        return wrong("is not the one that this backup was made with: it was replaced");
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use decryptor_wasm::{
 };
 
 use super::{ArchiveError, Chain, ENVELOPE, MANIFEST, SUMS, sums};
-use crate::archive::{sha256_hex, write::companions::companions};
+use crate::archive::{envelopes, sha256_hex, write::companions::companions};
 
 /// The host that is to add a run.
 pub struct Host<'h> {
@@ -122,7 +122,7 @@ impl Chain {
         statements: &BTreeMap<u32, Statement>,
     ) -> Result<Vec<Companion>, ArchiveError> {
         let mut digests: BTreeMap<u32, FilesDigest> = BTreeMap::new();
-        let mut companions = Vec::new();
+        let (mut companions, mut locks) = (Vec::new(), BTreeMap::new());
         for line in sums::of(&self.at())? {
             let line = line?;
             let Some((run, within)) = run_of(&line.path) else {
@@ -136,6 +136,9 @@ impl Chain {
                 continue;
             }
             digests.entry(run).or_default().push(within, &line.sha256)?;
+            if within == ENVELOPE {
+                locks.insert(run, line.sha256.clone());
+            }
             if run == 1 && is_companion(within) {
                 companions.push(Companion {
                     path: line.path,
@@ -151,6 +154,13 @@ impl Chain {
                     &format!("was signed with other files than those that {SUMS} lists"),
                 ));
             }
+        }
+        for run in self.runs.iter().map(|run| run.run) {
+            let created = statements.get(&run).map(|statement| statement.created);
+            // A change of recipients that was interrupted leaves the line out.
+            let listed = locks.get(&run).map(String::as_str);
+            envelopes::check(&self.at().run(run), created, listed)
+                .map_err(|error| self.wrong(run, &format!("cannot be opened: {error}")))?;
         }
         Ok(companions)
     }

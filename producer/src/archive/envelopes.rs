@@ -1,0 +1,34 @@
+//! Envelopes, as far as they can be judged without the key. Nobody signs them, since recipients may change.
+
+use decryptor_wasm::{Envelope, Error, Result, container::MAGIC};
+
+use super::{read::Folder, sha256_hex};
+
+const ENVELOPE: &str = "encryption.json";
+const MANIFEST: &str = "manifest.json";
+
+/// Whether the envelope of a run is the one that it was made with, as far as that shows from outside: it is there where the manifest is
+/// sealed, can be read, is the one that the sums list (`listed`: its digest), and carries the time that was signed (`created`).
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(of_run: &Folder, created: Option<i64>, listed: Option<&str>) -> Result<()> {
+    let wrong = |what: &str| Err(Error::damaged(format!("{ENVELOPE} {what}")));
+    let sealed = of_run.read(MANIFEST)?.starts_with(MAGIC);
+    match (sealed, of_run.has(ENVELOPE)) {
+        (false, false) => return Ok(()),
+        (true, false) => return wrong("is missing: without it nobody can open the backup"),
+        (false, true) => return wrong("lies beside a manifest.json that is not encrypted"),
+        (true, true) => {}
+    }
+    let stored = of_run.read(ENVELOPE)?;
+    let envelope = Envelope::parse(&stored)?;
+    if listed.is_some_and(|listed| listed != sha256_hex(&stored)) {
+        return wrong("is not the one that SHA256SUMS lists: it was replaced");
+    }
+    let made = envelope.created_at();
+    if created.is_some_and(|created| !envelope.has_key_check() || made != Some(created)) {
+        return wrong("is not the one that this backup was made with: it was replaced");
+    }
+    Ok(())
+}
