@@ -4,7 +4,7 @@ mod files;
 
 use decryptor_wasm::{
     Envelope, Error, Manifest, Mode, PublicKey,
-    chain::{CHAIN, Index},
+    chain::{CHAIN, Links},
     signature::{SIGNATURE, Signed},
 };
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::{answer, note};
 use crate::{
     archive::{
         SystemRandom,
-        read::{Folder, ReadFile, lost_index, mixed_runs, require_manifest},
+        read::{Folder, ReadFile, links, lost_index, mixed_runs, require_manifest},
         sha256_hex,
     },
     cli::RekeyArgs,
@@ -67,43 +67,25 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
         return Err(mixed.into());
     }
     let _lock = lock(&args.dir, "another run")?;
-    let index = chain
-        .then(|| Index::parse(&folder.read(CHAIN)?))
-        .transpose()?;
+    let links = chain.then(|| links(&folder)).transpose()?;
+    let index = links.as_ref().map(|links| links.index().clone());
     let newest = index.as_ref().and_then(|index| index.runs.last());
     match newest {
         Some(newest) => expected(&newest.archive_id, &args.expect)?,
         None => expected(&sha256_hex(&folder.read("manifest.json")?), &args.expect)?,
     }
-    files::sweep(&args.dir, &listing)?;
     let sums = Sums::read(&args.dir)?;
     let add = args.add_recipient.iter();
     let add = add
         .map(|path| public_key(path, false))
         .collect::<Result<Vec<_>, _>>()?;
-    let private = PrivateKeys::new(&args.key);
     let mut work = Work {
         args,
         add,
-        private,
+        private: PrivateKeys::new(&args.key),
         known: Vec::new(),
     };
-    let mut envelopes = Vec::new();
-    let mut left = Vec::new();
-    for run in 1..=index.as_ref().map_or(1, |index| index.runs.len() as u32) {
-        let of_run = if chain {
-            folder.run(run)
-        } else {
-            folder.clone()
-        };
-        match work.envelope(&of_run) {
-            Ok(envelope) => envelopes.push((run, envelope)),
-            Err(failure) if chain && matches!(failure.code, 2 | 3) => {
-                left.push(format!("run {run}: {}", failure.message));
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
+    let (envelopes, left) = work.envelopes(&folder, links)?;
     let Some((newest, (envelope, _))) = envelopes.last() else {
         return Err(Error::key(left.join("; ")).into());
     };
@@ -127,6 +109,7 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
         work.all_known()?;
     }
     let _graceful = interrupt::finish_gracefully();
+    files::sweep(&args.dir, &listing)?;
     files::replace(&args.dir, &targets, &sums)?;
 
     let done = Rekeyed {
@@ -162,9 +145,64 @@ struct Work<'a> {
     known: Vec<String>,
 }
 
+/// The envelopes of runs as they are to be, and whether that is otherwise than they are.
+type Envelopes = Vec<(u32, (Envelope, bool))>;
+
+/// A run that the key opened.
+struct Opened {
+    manifest: Manifest,
+    signed: Option<Signed>,
+    envelope: Envelope,
+    changed: bool,
+}
+
 impl Work<'_> {
-    /// The envelope of an archive, or of a run of a chain, for the recipients that it is to have; and whether that is another than now.
-    fn envelope(&mut self, folder: &Folder) -> Result<(Envelope, bool), Failure> {
+    /// Those of the runs that the key opens, in order, and what is said of the others. `links`: of a chain, all runs. What no reader would
+    /// take is refused.
+    fn envelopes(
+        &mut self,
+        folder: &Folder,
+        mut links: Option<Links>,
+    ) -> Result<(Envelopes, Vec<String>), Failure> {
+        let expect = &self.args.expect;
+        let demands = expect.trust.demands(true, expect.max_age)?;
+        let count = links.as_ref().map_or(1, Links::count);
+        let (mut envelopes, mut left) = (Vec::new(), Vec::new());
+        for run in (1..=count).rev() {
+            let of_run = match links {
+                Some(_) => folder.run(run),
+                None => folder.clone(),
+            };
+            let opened = match self.envelope(&of_run) {
+                Ok(opened) => opened,
+                Err(failure) if links.is_some() && matches!(failure.code, 2 | 3) => {
+                    left.push(format!("run {run}: {}", failure.message));
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            let signed = opened.signed.as_ref();
+            if envelopes.is_empty() {
+                demands.signed(signed)?;
+            }
+            if let Some(links) = &mut links {
+                let pinned = signed.is_some_and(|signed| demands.pins(signed));
+                links.opened(run, &opened.manifest, signed, pinned);
+            }
+            envelopes.push((run, (opened.envelope, opened.changed)));
+        }
+        if let (Some(links), false) = (&links, envelopes.is_empty()) {
+            for run in (1..=count).rev() {
+                links.require(run, count)?;
+            }
+        }
+        envelopes.reverse();
+        left.reverse();
+        Ok((envelopes, left))
+    }
+
+    /// Opens an archive, or a run of a chain, and makes its envelope for the recipients that it is to have.
+    fn envelope(&mut self, folder: &Folder) -> Result<Opened, Failure> {
         if !folder.has(ENVELOPE) {
             return Err(not_encrypted(&folder.path().display().to_string()));
         }
@@ -184,7 +222,8 @@ impl Work<'_> {
             .map_err(|error| envelope.manifest_error(error, &manifest))?;
         let minisig = folder.small(SIGNATURE)?;
         let parsed = Manifest::parse(&opened.bytes)?;
-        Signed::check(&parsed, &manifest, minisig.as_deref())?;
+        envelope.agrees_with(&parsed)?;
+        let signed = Signed::check(&parsed, &manifest, minisig.as_deref())?;
         let opened_with = private.public_key();
         self.known.push(opened_with.fingerprint()?);
         let new = envelope.with_recipients(
@@ -195,7 +234,12 @@ impl Work<'_> {
             &mut SystemRandom,
         )?;
         let changed = fingerprints(&new) != fingerprints(&envelope);
-        Ok((if changed { new } else { envelope }, changed))
+        Ok(Opened {
+            manifest: parsed,
+            signed,
+            envelope: if changed { new } else { envelope },
+            changed,
+        })
     }
 
     /// Whoever is to be removed must have been there: a fingerprint that was mistyped would leave somebody in.
