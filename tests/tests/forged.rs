@@ -273,13 +273,13 @@ fn verify_names_them_with_the_key() {
 
 /// What shows to whoever has no key, but knows the signer.
 #[test]
-fn verify_names_them_without_the_key() {
+fn verify_and_list_name_them_without_the_key() {
     let kit = Kit::new();
     let key = kit.key();
     let pin = kit.at("keys/host.pub");
-    let code = |case: &Case, pinned: bool| {
+    let code = |look: &str, case: &Case, pinned: bool| {
         let mut command = Command::new(tool());
-        command.arg("verify").arg(&case.archive);
+        command.arg(look).arg(&case.archive);
         if pinned {
             command.arg("--signer").arg(&pin);
         }
@@ -288,9 +288,10 @@ fn verify_names_them_without_the_key() {
     };
     let good = kit.case("chain");
     assert!(good.args.starts_with(&key));
-    for pinned in [false, true] {
-        let (code, said) = code(good, pinned);
-        assert_eq!(code, Some(0), "{said}");
+    let looks = ["verify", "list"];
+    for (look, pinned) in looks.into_iter().zip([false, true]) {
+        let (code, said) = code(look, good, pinned);
+        assert_eq!(code, Some(0), "{look}: {said}");
     }
     // Exit code where nobody is pinned, and where the host is.
     for (name, alone, pinned) in [
@@ -315,8 +316,60 @@ fn verify_names_them_without_the_key() {
         ("forged-fork", 2, 2),
     ] {
         for (pin, due) in [(false, alone), (true, pinned)] {
-            let (code, said) = code(kit.case(name), pin);
-            assert_eq!(code, Some(due), "{name}, pinned: {pin}: {said}");
+            for look in looks {
+                let (code, said) = code(look, kit.case(name), pin);
+                assert_eq!(code, Some(due), "{look} {name}, pinned: {pin}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn list_names_them_with_the_key() {
+    let kit = Kit::new();
+    let key = kit.key();
+    for (name, due) in [
+        ("chain", 0),
+        ("forged-script", 4),
+        ("forged-increment", 4),
+        ("forged-full", 2),
+        ("forged-fork", 2),
+    ] {
+        let mut command = Command::new(tool());
+        command.arg("list").arg(&kit.case(name).archive).args(&key);
+        let done = run(&mut command);
+        assert_eq!(done.status.code(), Some(due), "{name}: {}", text(&done));
+    }
+}
+
+/// Who can open them is not changed where no reader takes them.
+#[test]
+fn their_recipients_stay() {
+    let kit = Kit::new();
+    let key = kit.key();
+    let (pin, other) = (kit.at("keys/host.pub"), kit.at("keys/bob.pub.pem"));
+    for (name, alone, pinned) in [
+        ("forged-clear-increment", 4, 4),
+        ("forged-signature-missing", 4, 4),
+        ("forged-signature-of-a-run-missing", 4, 4),
+        ("forged-archive", 0, 4),
+        ("forged-increment", 4, 4),
+        ("forged-increment-in-the-hosts-name", 4, 4),
+        ("forged-full", 2, 4),
+        ("forged-fork", 2, 2),
+    ] {
+        let case = kit.case(name);
+        for (pin, due) in [(Some(&pin), pinned), (None, alone)] {
+            let before = case.stored();
+            let mut command = Command::new(tool());
+            command.arg("rekey").arg(&case.archive).args(&key);
+            command.arg("--add-recipient").arg(&other);
+            if let Some(pin) = pin {
+                command.arg("--signer").arg(pin);
+            }
+            let done = run(&mut command);
+            assert_eq!(done.status.code(), Some(due), "{name}: {}", text(&done));
+            assert_eq!(case.stored() == before, due != 0, "{name}");
         }
     }
 }

@@ -13,18 +13,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    expected, open, print_json,
+    companions_hold, open, print_json,
     secrets::{self, Secrets},
+    verify::{self, outside::Reads},
     warn,
 };
 use crate::{answer, note};
 use crate::{
-    archive::{
-        read::{Archive, Choice, Folder, links, lost_index, mixed_runs},
-        sha256_hex,
-    },
+    archive::read::{Archive, Choice, Folder, links, lost_index, mixed_runs},
     cli::LookArgs,
     failure::Failure,
+    progress::Tally,
     report::{count, printable},
 };
 
@@ -130,7 +129,6 @@ fn look(dir: &Path, args: &LookArgs, secrets: &Secrets<'_>) -> Result<(Listed, u
         None
     };
     let links = folder.has(CHAIN).then(|| links(&folder)).transpose()?;
-    let newest = links.as_ref().and_then(|links| links.run(links.count()));
     let mut listed = Listed {
         path: dir.display().to_string(),
         archive_id: String::new(),
@@ -146,17 +144,27 @@ fn look(dir: &Path, args: &LookArgs, secrets: &Secrets<'_>) -> Result<(Listed, u
         inside: None,
     };
     if sealed && !secrets::given(&args.key) {
-        listed.archive_id = match newest {
-            Some(run) => run.archive_id.clone(),
-            None => sha256_hex(&folder.read("manifest.json")?),
-        };
-        expected(&listed.archive_id, &args.expect)?;
-        return Ok((listed, 0));
+        let tally = Tally::default();
+        let expect_id = args.expect.id();
+        let jobs = verify::jobs(None);
+        let report =
+            verify::outside::verify(&folder, Reads::Clear, expect_id, &demands, jobs, &tally)?;
+        for damaged in &report.damaged {
+            note!("{}", printable(&format!("damaged: {damaged}")));
+        }
+        listed.lines.extend(report.notes.iter().cloned());
+        let code = report.exit_code();
+        listed.archive_id = report.archive_id;
+        return Ok((listed, code));
     }
     let archive = open(dir, choice(args, &demands), secrets)?;
     listed.archive_id.clone_from(&archive.id);
     listed.inside = Some(inside(&archive));
-    Ok((listed, warn(&archive)))
+    let code = match warn(&archive) {
+        _ if !companions_hold(&archive) => 4,
+        code => code,
+    };
+    Ok((listed, code))
 }
 
 /// What of the archive is looked at.

@@ -20,7 +20,7 @@ pub mod verify;
 
 use std::{env, fs::File, path::Path};
 
-use decryptor_wasm::{Error, PublicKey, plan::Severity, signature::Demands};
+use decryptor_wasm::{Error, PublicKey, chain::is_companion, plan::Severity, signature::Demands};
 use rustix::fs::{FlockOperation, flock};
 
 use self::{decrypt::report::sentence, secrets::Secrets};
@@ -102,6 +102,22 @@ fn warn(archive: &Archive) -> u8 {
         }
     }
     code
+}
+
+/// Whether the decryptors and documents are those that the archive lists. What is asked for may not need them, but whoever changed them may
+/// have changed more.
+fn companions_hold(source: &Archive) -> bool {
+    let companions = source.files().iter();
+    let companions = companions.filter(|file| is_companion(&file.path));
+    let wrong = companions.filter_map(|file| {
+        let read = source.stream(file, false, false, &mut |_| Ok(()));
+        Some((file, read.err()?))
+    });
+    let named = wrong.map(|(file, error)| {
+        let named = error.within(&file.path);
+        note!("{}", printable(&format!("damaged: {named}")));
+    });
+    named.count() == 0
 }
 
 /// Prints a value as one line of JSON.

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
 use super::{
-    decrypt::refuse_inside, print_json, require_parent, schedule, secrets::Secrets, signing::Home,
-    verify, warn,
+    companions_hold, decrypt::refuse_inside, print_json, require_parent, schedule,
+    secrets::Secrets, signing::Home, verify, warn,
 };
 use crate::{answer, note};
 use crate::{
@@ -29,7 +29,6 @@ use crate::{
     failure::Failure,
     interrupt,
     progress::{self, Goal, Manner, Tally},
-    report::printable,
 };
 
 #[derive(Serialize)]
@@ -136,21 +135,6 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         answer!("{}", done.verified.summary());
     }
     Ok(code)
-}
-
-/// Whether the decryptors and documents are those that the archive lists; they are not copied, but whoever changed them may have changed more.
-fn companions_hold(source: &Archive) -> bool {
-    let companions = source.files().iter();
-    let companions = companions.filter(|file| is_companion(&file.path));
-    let wrong = companions.filter_map(|file| {
-        let read = source.stream(file, false, false, &mut |_| Ok(()));
-        Some((file, read.err()?))
-    });
-    let named = wrong.map(|(file, error)| {
-        let named = error.within(&file.path);
-        note!("{}", printable(&format!("damaged: {named}")));
-    });
-    named.count() == 0
 }
 
 fn damaged(what: &str) -> Failure {

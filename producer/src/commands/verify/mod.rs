@@ -3,7 +3,7 @@
 mod chain;
 mod ids;
 mod inside;
-mod outside;
+pub(super) mod outside;
 pub mod report;
 mod seen;
 mod signature;
@@ -18,7 +18,7 @@ use decryptor_wasm::{
     signature::Demands,
 };
 
-use self::report::Report;
+use self::{outside::Reads, report::Report};
 use super::secrets::{self, Secrets};
 use crate::{
     archive::read::{Archive, Choice, Folder, lost_index, mixed_runs, require_manifest},
@@ -49,7 +49,14 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     let mut report = if sealed && !secrets::given(&args.key) {
         let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
         progress::watch(&tally, goal, manner, || {
-            outside::verify(&folder, expect_id, &demands, jobs(args.jobs), &tally)
+            outside::verify(
+                &folder,
+                Reads::All,
+                expect_id,
+                &demands,
+                jobs(args.jobs),
+                &tally,
+            )
         })?
     } else {
         drop(listing);

@@ -51,9 +51,19 @@ struct Outside<'a> {
     bytes: AtomicU64,
 }
 
-/// Reads every file that belongs to the archive.
+/// Which files are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// All.
+    All,
+    /// Those that lie in the clear.
+    Clear,
+}
+
+/// Reads the files that belong to the archive.
 pub fn verify(
     folder: &Folder,
+    reads: Reads,
     expect_id: Option<&str>,
     demands: &Demands,
     jobs: usize,
@@ -135,7 +145,8 @@ pub fn verify(
                 PathKind::Stray | PathKind::Sums | PathKind::Chain | PathKind::Signature
             )
     };
-    let files = listing.iter().filter(|(path, _)| ours(path));
+    let read = |path: &str| reads == Reads::All || !kind(path, chain).is_sealed();
+    let files = listing.iter().filter(|(path, _)| ours(path) && read(path));
     schedule::run(jobs, files, &|(path, size), _| work.file(path, *size))?;
     let mut damaged = work
         .damaged
