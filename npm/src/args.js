@@ -135,7 +135,6 @@ function checked (options) {
     .filter(([, given]) => given).map(([name]) => name);
   if (modes.length > 1) throw usage(`give one of ${modes.join(' and ')}`);
   if (modes.length === 0) throw usage('say what to do: --out DIR, --list or --verify');
-  if (options.allowPlaintext && options.requireEncrypted) throw usage('--allow-plaintext and --require-encrypted exclude each other');
   if (options.strict && options.salvage) throw usage('--strict and --salvage exclude each other');
   if (options.expectId !== undefined && !/^[0-9a-f]{64}$/i.test(options.expectId)) {
     throw usage('--expect-id takes the 64 hex digits of the archive id');

@@ -109,7 +109,7 @@ function trustOf (options, env) {
   const { expectSource, maxAge, acceptUnsigned, allowPlaintext } = options;
   const requireEncrypted = options.requireEncrypted || !NOT_SET.has((env.PRYV_BACKUP_REQUIRE_ENCRYPTED ?? '').toLowerCase());
   if (allowPlaintext && requireEncrypted) {
-    throw new DecryptError('usage', '--allow-plaintext and PRYV_BACKUP_REQUIRE_ENCRYPTED exclude each other');
+    throw new DecryptError('usage', '--allow-plaintext excludes --require-encrypted and PRYV_BACKUP_REQUIRE_ENCRYPTED');
   }
   return { signers: expectedSigners(options.signer, env), expectSource, maxAge, acceptUnsigned, allowPlaintext, requireEncrypted };
 }

@@ -2,8 +2,13 @@ import { readFileSync } from 'node:fs';
 import { Demands, loadCore } from './core.js';
 import { DecryptError, messageOf } from './errors.js';
 
-/** Signers whom all users of this machine expect, one a line; empty lines, and those that begin with `#`, count for nothing. */
+/**
+ * Signers whom all users of this machine expect, one a line, or whole minisign `.pub` files one after the other; empty lines, and those that
+ * begin with `#`, count for nothing.
+ */
 const MACHINE = '/etc/pryv-backup/signers';
+const VARIABLE = 'PRYV_BACKUP_SIGNER';
+const NO_SIGNER = /^$|^#|^untrusted comment:/;
 
 /**
  * The signers whom the command expects: those that are given, else those of the environment, else those of the machine.
@@ -14,7 +19,7 @@ const MACHINE = '/etc/pryv-backup/signers';
  */
 export function expectedSigners (given, env, machine = MACHINE) {
   loadCore();
-  const named = given ?? (env.PRYV_BACKUP_SIGNER === undefined ? undefined : [env.PRYV_BACKUP_SIGNER]);
+  const named = given ?? (env[VARIABLE] === undefined ? undefined : [env[VARIABLE]]);
   return named === undefined ? ofMachine(machine) : named.flatMap((list) => list.split(',')).map(keyOf);
 }
 
@@ -23,6 +28,7 @@ export function expectedSigners (given, env, machine = MACHINE) {
  * @param {string} given
  */
 function keyOf (given) {
+  if (given === '') throw new DecryptError('usage', `no key is named; where none is to be, unset ${VARIABLE}`);
   const wrong = wrongWith(given);
   if (wrong === undefined) return given;
   let file;
@@ -45,12 +51,12 @@ function ofMachine (path) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return [];
     throw new DecryptError('failed', `cannot read ${path}: ${messageOf(error)}`);
   }
-  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
-  for (const line of lines) {
+  const lines = text.split('\n').map((line, at) => ({ line: line.trim(), number: at + 1 })).filter(({ line }) => !NO_SIGNER.test(line));
+  for (const { line, number } of lines) {
     const wrong = wrongWith(line);
-    if (wrong !== undefined) throw new DecryptError('failed', `${path}: ${wrong}`);
+    if (wrong !== undefined) throw new DecryptError('failed', `${path}, line ${number}: ${wrong}`);
   }
-  return lines;
+  return lines.map(({ line }) => line);
 }
 
 /**

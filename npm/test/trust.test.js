@@ -79,8 +79,11 @@ test('the signers of the machine count where no other is given', async (t) => {
   assert.deepEqual(expectedSigners(undefined, { PRYV_BACKUP_SIGNER: two }, file), [two]);
   assert.deepEqual(expectedSigners(undefined, {}, `${file}.none`), []);
   writeFileSync(file, `${one}\nRWnot\n`);
-  assert.throws(() => expectedSigners(undefined, {}, file), (/** @type {any} */ error) => error.kind === 'failed' && error.message.startsWith(file));
-  assert.throws(() => expectedSigners(undefined, { PRYV_BACKUP_SIGNER: '' }, file), (/** @type {any} */ error) => error.kind === 'usage');
+  assert.throws(() => expectedSigners(undefined, {}, file), (/** @type {any} */ error) => error.kind === 'failed' && error.message.startsWith(`${file}, line 2: `));
+  assert.throws(() => expectedSigners(undefined, { PRYV_BACKUP_SIGNER: '' }, file), (/** @type {any} */ error) => error.kind === 'usage' && error.message.includes('PRYV_BACKUP_SIGNER'));
+  // Whole files of minisign, one after the other.
+  writeFileSync(file, [one, two].map((key) => `untrusted comment: minisign public key\n${key}\n`).join(''));
+  assert.deepEqual(expectedSigners(undefined, {}, file), [one, two]);
 });
 
 test('the platform and the age that are expected', async (t) => {

@@ -49,7 +49,7 @@ pub struct TrustArgs {
     #[arg(long)]
     pub accept_unsigned: bool,
     /// Take a backup that is not encrypted although a key or passphrase is given.
-    #[arg(long, conflicts_with = "require_encrypted")]
+    #[arg(long)]
     pub allow_plaintext: bool,
     /// Refuse a backup that is not encrypted, be it made or opened.
     #[arg(long, env = "PRYV_BACKUP_REQUIRE_ENCRYPTED", value_parser = clap::builder::FalseyValueParser::new(), help_heading = None::<&'static str>)]
@@ -72,8 +72,13 @@ impl TrustArgs {
     /// What is asked of an archive; `secret_given`: something is there to open it with. `max_age`: in milliseconds.
     ///
     /// # Errors
-    /// When a file of signers cannot be read.
+    /// When a file of signers cannot be read, or what is asked contradicts itself.
     pub fn demands(&self, secret_given: bool, max_age: Option<i64>) -> Result<Demands, Failure> {
+        if self.allow_plaintext && self.require_encrypted {
+            return Err(Failure::usage(
+                "--allow-plaintext excludes --require-encrypted and PRYV_BACKUP_REQUIRE_ENCRYPTED",
+            ));
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Demands {
             signers: self.signers()?,
@@ -105,22 +110,32 @@ impl TrustArgs {
     }
 }
 
-/// The signers in a file: a line each; empty lines, and those that begin with `#`, count for nothing.
+/// What a minisign `.pub` file begins with.
+const COMMENT: &str = "untrusted comment:";
+
+/// The signers in a file: a line each, or whole minisign `.pub` files one after the other. Empty lines, and those that begin with `#`, count
+/// for nothing.
 fn of_machine(path: &Path) -> Result<Vec<Signer>, Failure> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if state::is_absent(&e) => return Ok(Vec::new()),
         Err(e) => return Err(Failure::failed(format!("{}: {e}", path.display()))),
     };
-    let lines = text.lines().map(str::trim);
-    let signers = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    signers
-        .map(Signer::parse)
-        .collect::<Result<_, _>>()
-        .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
+    let lines = (1..).zip(text.lines().map(str::trim));
+    let counts =
+        |line: &str| !(line.is_empty() || line.starts_with('#') || line.starts_with(COMMENT));
+    let signers = lines.filter(|(_, line)| counts(line));
+    let parsed = signers.map(|(number, line)| {
+        let at = |e| Failure::failed(format!("{}, line {number}: {e}", path.display()));
+        Signer::parse(line).map_err(at)
+    });
+    parsed.collect()
 }
 
 fn signer(text: &str) -> Result<Signer, String> {
+    if text.is_empty() {
+        return Err("no key is named; where none is to be, unset PRYV_BACKUP_SIGNER".to_owned());
+    }
     Signer::parse(text).or_else(|error| match fs::read_to_string(text) {
         Ok(file) => Signer::parse(&file).map_err(|e| e.to_string()),
         Err(_) => Err(error.to_string()),
@@ -137,4 +152,30 @@ fn source(text: &str) -> Result<String, String> {
 
 pub(super) fn age(text: &str) -> Result<i64, String> {
     duration_ms(text).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_signers_takes_lines_and_pub_files() {
+        let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            fs::write(file.path(), text).unwrap();
+            of_machine(file.path())
+        };
+        let text = format!("# ours\n\n{key}\nuntrusted comment: minisign public key\n{key}\n");
+        assert_eq!(read(&text).unwrap().len(), 2);
+        let failure = read(&format!("{key}\n\nnone\n")).unwrap_err();
+        let place = format!("{}, line 3: ", file.path().display());
+        assert!(failure.message.starts_with(&place), "{}", failure.message);
+        assert!(
+            of_machine(Path::new("/nowhere/signers"))
+                .unwrap()
+                .is_empty()
+        );
+        assert!(signer("").unwrap_err().contains("PRYV_BACKUP_SIGNER"));
+    }
 }

@@ -21,7 +21,7 @@ export const opening: Record<keyof typeof english, string> = {
   'open.opening': 'Wird geöffnet… das dauert einige Sekunden',
   'open.key': 'Schlüssel angeben',
   'open.ready': 'Bereit zum Öffnen',
-  'open.cleartext': 'Diese Sicherung ist nicht verschlüsselt: Wer sie in Händen hatte, kann sie verändert haben.',
+  'open.cleartext': 'Diese Sicherung ist nicht verschlüsselt: Wer sie in Händen hatte, kann sie gelesen haben. Ob sie verändert wurde, zeigt nur, wer sie signiert hat: Vergleichen Sie das mit dem, was beim Erstellen notiert wurde.',
   'open.cleartext.why': 'Wenn Sie eine verschlüsselte erwarten, wurde sie vielleicht ausgetauscht: Öffnen Sie sie nicht, und fragen Sie die Person, die die Sicherungen eingerichtet hat.',
   'open.cleartext.confirm': 'Ich weiß, dass diese Sicherung nicht verschlüsselt ist, und öffne sie trotzdem',
   'open.cleartext.first': 'Bestätigen Sie zuerst dies.',

@@ -19,7 +19,7 @@ export const opening = {
   'open.opening': 'Opening… this takes a few seconds',
   'open.key': 'Give the key',
   'open.ready': 'Ready to open',
-  'open.cleartext': 'This backup is not encrypted: anybody who had it in hands can have changed it.',
+  'open.cleartext': 'This backup is not encrypted: anybody who had it in hands can have read it. Whether it was changed, only its signer shows, whom you compare with what was noted when it was made.',
   'open.cleartext.why': 'If you expect it to be encrypted, it may have been replaced: do not open it, and ask whoever set up the backups.',
   'open.cleartext.confirm': 'I know that this backup is not encrypted, and open it all the same',
   'open.cleartext.first': 'Confirm this first.',

@@ -21,7 +21,7 @@ export const opening: Record<keyof typeof english, string> = {
   'open.opening': 'Ouverture… cela prend quelques secondes',
   'open.key': 'Donner la clé',
   'open.ready': 'Prêt à ouvrir',
-  'open.cleartext': 'Cette sauvegarde n’est pas chiffrée\u00a0: quiconque l’a eue entre les mains peut l’avoir modifiée.',
+  'open.cleartext': 'Cette sauvegarde n’est pas chiffrée\u00a0: quiconque l’a eue entre les mains peut l’avoir lue. Seul son signataire montre si elle a été modifiée\u00a0: comparez-le avec ce qui a été noté lors de sa création.',
   'open.cleartext.why': 'Si vous vous attendez à ce qu’elle soit chiffrée, elle a peut-être été remplacée\u00a0: ne l’ouvrez pas et demandez à la personne qui a mis en place les sauvegardes.',
   'open.cleartext.confirm': 'Je sais que cette sauvegarde n’est pas chiffrée et je l’ouvre quand même',
   'open.cleartext.first': 'Confirmez d’abord ceci.',
