@@ -42,6 +42,7 @@ fn the_same_records_under_the_same_lock() {
     stage.backup("old");
     let done = stage.json(&[&["consolidate", "old", "--into", "new", "--json"], &OWN[..]].concat());
     assert_eq!(done["verified"]["verdict"], "good");
+    assert_eq!(done["verified"]["pinned"], true);
     assert_ne!(done["archiveId"], done["from"]);
     assert!(content(&stage, "old", &OWN) == content(&stage, "new", &OWN));
     let (old, new) = (
@@ -227,6 +228,26 @@ fn another_archive_than_the_expected_one_is_not_touched() {
         stage.ends(&[&["diff", "old", "old"][..], &older, &OWN].concat(), code);
         assert_eq!(stage.at("new").exists(), code == 0);
     }
+}
+
+#[test]
+fn who_signs_the_copy_and_of_what_it_is_is_said() {
+    let stage = Stage::new();
+    stage.backup("old");
+    let into = |new: &str, state: &str| {
+        let how = ["consolidate", "old", "--into", new, "--state-dir", state];
+        stage.run(&[&how, &OWN[..]].concat())
+    };
+    let manifest = stage.good(&[&["cat", "old", "manifest.json"], &OWN[..]].concat());
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let source = format!("source {}\n", manifest["source"].as_str().unwrap());
+    let said = text(&into("new", "nowhere"));
+    let unkept = "the copy is signed by a key that is not kept";
+    assert!(said.contains(unkept) && said.contains(&source), "{said}");
+    assert!(!said.contains("not proven"), "{said}");
+    let full = into("new", "nowhere");
+    assert_eq!(full.status.code(), Some(2), "{}", text(&full));
+    assert!(!text(&full).contains("--output"), "{}", text(&full));
 }
 
 #[test]

@@ -95,13 +95,13 @@ pub enum ArchiveError {
     )]
     Unsettled(PathBuf, String),
     /// There is a backup already.
-    #[error("{0} already holds a backup; give an empty or new folder as --output")]
+    #[error("{0} already holds a backup; give an empty or new folder")]
     Exists(PathBuf),
     /// Another run is at work there.
-    #[error("another backup is being written to {0}; wait for it, or give another --output")]
+    #[error("another backup is being written to {0}; wait for it, or give another folder")]
     Busy(PathBuf),
     /// There is something else.
-    #[error("{0} is not empty; give an empty or new folder as --output")]
+    #[error("{0} is not empty; give an empty or new folder")]
     NotEmpty(PathBuf),
     /// What is there was made by another tool.
     #[error(

@@ -1,5 +1,6 @@
 //! `consolidate`: one plain archive of what another holds, sealed anew, and verified before it gets its name.
 
+mod manifest;
 mod sealing;
 
 use std::{
@@ -11,9 +12,10 @@ use decryptor_wasm::{
     Error, FileEntry, UserEntry,
     chain::{caution, is_companion},
     plan::PlannedFile,
+    signature::Signer,
 };
-use serde::{Deserialize, Serialize, de::IgnoredAny};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::{
     companions_hold, decrypt::refuse_inside, print_json, require_parent, schedule,
@@ -22,7 +24,7 @@ use super::{
 use crate::{answer, note};
 use crate::{
     archive::{
-        ArchiveError, ArchiveWriter, Content, Finished, Listing, Options, Sealing, Stamp, UserDone,
+        ArchiveError, ArchiveWriter, Content, Finished, Listing, Options, Sealing, UserDone,
         read::{Archive, Choice, Folder, GunzipCheck},
     },
     cli::ConsolidateArgs,
@@ -38,6 +40,7 @@ struct Consolidated {
     from: String,
     archive_id: String,
     signer: String,
+    source: String,
     output: String,
     users: usize,
     bytes: u64,
@@ -87,6 +90,12 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
     let _graceful = interrupt::finish_gracefully();
     let trust = &args.expect.trust;
     let home = Home::find(&trust.state, &args.sign)?;
+    if let (Err(why), None) = (&home.folder, &args.sign.sign_key) {
+        note!(
+            "warning: {}: the copy is signed by a key that is not kept, so that nothing tells it from one of somebody else; give --sign-key FILE, or --state-dir DIR of a host that makes backups",
+            printable(why)
+        );
+    }
     // That of what it is copied from: it is of the same platform.
     let of = source.manifest.source.clone();
     let of = of.unwrap_or_else(|| home.key.source(&source.manifest.config.domain, "", ""));
@@ -97,7 +106,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         chunk_bytes: 0,
         created_at: Some(created.unwrap_or(source.manifest.backup_timestamp)),
         sparse: false,
-        signing: home.signing(of),
+        signing: home.signing(of.clone()),
     };
     let instant = source.manifest.backup_timestamp as f64 / 1000.0;
     let (archive, _) = ArchiveWriter::create(&args.into, &sealing, options, instant)?;
@@ -105,7 +114,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         _ if args.json => Manner::Events,
         _ => Manner::for_people(),
     };
-    let (finished, verified) = match copy(&source, archive, args, manner) {
+    let (finished, verified) = match copy(&source, archive, args, manner, home.key.signer()) {
         Ok(done) => done,
         Err(failure) => {
             interrupt::failure()?;
@@ -118,6 +127,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         from: source.id,
         archive_id: finished.id,
         signer: finished.signer.to_string(),
+        source: of,
         output: args.into.display().to_string(),
         users: source.plan.users.len(),
         bytes: finished.bytes,
@@ -129,6 +139,7 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         answer!("from    {}", done.from);
         answer!("archive {}", done.archive_id);
         answer!("signed by {}", done.signer);
+        answer!("source {}", done.source);
         for line in done.verified.wrong() {
             note!("{line}");
         }
@@ -150,6 +161,7 @@ fn copy(
     mut archive: ArchiveWriter,
     args: &ConsolidateArgs,
     manner: Manner,
+    signer: &Signer,
 ) -> Result<(Finished, verify::report::Report), Failure> {
     let listing = match fill(source, &mut archive, args, manner) {
         Ok(listing) => listing,
@@ -158,17 +170,18 @@ fn copy(
             return Err(failure);
         }
     };
-    let stamp = archive.stamp(losses(source));
+    let stamp = archive.stamp(manifest::losses(source));
     let content = Content {
         bytes: listing.bytes,
         loss_count: stamp.loss_count,
         link: None,
     };
-    let manifest = manifest(source, &listing, archive.encrypted(), stamp)?;
+    let manifest = manifest::manifest(source, &listing, archive.encrypted(), stamp)?;
     let staged = archive.stage(&manifest, content)?;
     let again = verify::made(
         staged.folder(),
         staged.key().cloned(),
+        signer,
         verify::jobs(args.jobs),
         manner,
     );
@@ -285,7 +298,7 @@ fn user(
         .iter()
         .find(|user| user.user_id == id)
         .ok_or_else(|| Error::damaged(format!("users/{id}: belongs to no user of the archive")))?;
-    let mut manifest = said(source, &format!("users/{id}/user-manifest.json"))?;
+    let mut manifest = manifest::said(source, &format!("users/{id}/user-manifest.json"))?;
     let mut copy = writer.copy_user(id).map_err(core)?;
     let mut entry = entry.clone();
     for file in files {
@@ -318,58 +331,6 @@ fn named(entry: &mut UserEntry, file: &FileEntry) {
     if name.starts_with("series.") {
         entry.stats.series = file.records.unwrap_or_default();
     }
-}
-
-/// How many losses the archive names, or says that it names.
-fn losses(source: &Archive) -> u64 {
-    let named = source.plan.findings.iter();
-    let named = named.filter(|finding| finding.code == "loss").count() as u64;
-    named.max(source.manifest.loss_count.unwrap_or_default())
-}
-
-/// What the archive said of itself, with a new inventory.
-fn manifest(
-    source: &Archive,
-    listing: &Listing,
-    encrypted: bool,
-    stamp: Stamp,
-) -> Result<Map<String, Value>, Error> {
-    let mut manifest = said(source, "manifest.json")?;
-    let mut say = |name: &str, value| manifest.insert(name.to_owned(), value);
-    say(
-        "producer",
-        json!({ "name": "pryv-backup", "version": env!("CARGO_PKG_VERSION") }),
-    );
-    say("encrypted", json!(encrypted));
-    say("consolidatedFrom", json!(source.id));
-    if let Some(signed) = &source.signed {
-        say("consolidatedFromSigner", json!(signed.signer.as_str()));
-    }
-    say("createdAt", json!(stamp.created_at));
-    say("signer", json!(stamp.signer));
-    say("source", json!(stamp.source));
-    say("lossCount", json!(stamp.loss_count));
-    if source.chain.is_some() {
-        say("users", json!(listing.users));
-        say("compressed", json!(true));
-    }
-    say("inventory", json!(listing.inventory));
-    Ok(manifest)
-}
-
-/// What a manifest says beside its inventory, which may be long.
-fn said(source: &Archive, path: &str) -> Result<Map<String, Value>, Error> {
-    #[derive(Deserialize)]
-    struct Said {
-        #[serde(rename = "inventory", default)]
-        _inventory: IgnoredAny,
-        #[serde(flatten)]
-        rest: Map<String, Value>,
-    }
-    let content = source.manifests.get(path).map(Vec::as_slice);
-    serde_json::from_slice::<Said>(content.unwrap_or_default())
-        .map(|said| said.rest)
-        .map_err(|e| Error::damaged(format!("{path}: not the manifest it should be ({e})")))
 }
 
 /// An error of writing on its way through the reader.

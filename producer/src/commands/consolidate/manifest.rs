@@ -1,0 +1,59 @@
+//! What the copy says of itself: what the archive said, and of what it was made.
+
+use decryptor_wasm::Error;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Map, Value, json};
+
+use crate::archive::{Listing, Stamp, read::Archive};
+
+/// How many losses the archive names, or says that it names.
+pub fn losses(source: &Archive) -> u64 {
+    let named = source.plan.findings.iter();
+    let named = named.filter(|finding| finding.code == "loss").count() as u64;
+    named.max(source.manifest.loss_count.unwrap_or_default())
+}
+
+/// What the archive said of itself, with a new inventory.
+pub fn manifest(
+    source: &Archive,
+    listing: &Listing,
+    encrypted: bool,
+    stamp: Stamp,
+) -> Result<Map<String, Value>, Error> {
+    let mut manifest = said(source, "manifest.json")?;
+    let mut say = |name: &str, value| manifest.insert(name.to_owned(), value);
+    say(
+        "producer",
+        json!({ "name": "pryv-backup", "version": env!("CARGO_PKG_VERSION") }),
+    );
+    say("encrypted", json!(encrypted));
+    say("consolidatedFrom", json!(source.id));
+    if let Some(signed) = &source.signed {
+        say("consolidatedFromSigner", json!(signed.signer.as_str()));
+    }
+    say("createdAt", json!(stamp.created_at));
+    say("signer", json!(stamp.signer));
+    say("source", json!(stamp.source));
+    say("lossCount", json!(stamp.loss_count));
+    if source.chain.is_some() {
+        say("users", json!(listing.users));
+        say("compressed", json!(true));
+    }
+    say("inventory", json!(listing.inventory));
+    Ok(manifest)
+}
+
+/// What a manifest says beside its inventory, which may be long.
+pub fn said(source: &Archive, path: &str) -> Result<Map<String, Value>, Error> {
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(rename = "inventory", default)]
+        _inventory: IgnoredAny,
+        #[serde(flatten)]
+        rest: Map<String, Value>,
+    }
+    let content = source.manifests.get(path).map(Vec::as_slice);
+    serde_json::from_slice::<Said>(content.unwrap_or_default())
+        .map(|said| said.rest)
+        .map_err(|e| Error::damaged(format!("{path}: not the manifest it should be ({e})")))
+}
