@@ -45,13 +45,18 @@ impl Line {
         }
     }
 
-    /// None for what is no line, or names a path that no archive holds.
-    fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text.strip_suffix(b"\n")?).ok()?;
-        let (sha256, path) = text.split_at_checked(DIGEST)?;
-        let path = path.strip_prefix("  ")?;
+    /// What is wrong with a line that is none, or that names a path that no archive holds.
+    fn parse(text: &[u8]) -> std::result::Result<Self, &'static str> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (sha256.bytes().all(digit) && is_safe_path(path)).then(|| Line::new(path, sha256))
+        let text = text.strip_suffix(b"\n");
+        let text = text.and_then(|text| std::str::from_utf8(text).ok());
+        let parts = text.and_then(|text| text.split_at_checked(DIGEST));
+        let parts = parts.and_then(|(sha256, path)| Some((sha256, path.strip_prefix("  ")?)));
+        match parts.filter(|(sha256, _)| sha256.bytes().all(digit)) {
+            None => Err("is no line of it"),
+            Some((_, path)) if !is_safe_path(path) => Err("names a path that no backup holds"),
+            Some((sha256, path)) => Ok(Line::new(path, sha256)),
+        }
     }
 
     /// As it is stored.
@@ -86,19 +91,25 @@ pub fn read(file: File) -> Lines<'static> {
         let read = (&mut input).take(LONGEST).read_until(b'\n', &mut text);
         let line = match read {
             Ok(0) => return None,
-            Ok(_) => Line::parse(&text).filter(|line| line.path > last),
+            Ok(_) => Line::parse(&text).and_then(|line| match line.path > last {
+                true => Ok(line),
+                false => Err("is there twice, or not in its order"),
+            }),
             Err(e) => {
                 ended = true;
                 return Some(Err(failed(&e)));
             }
         };
-        let Some(line) = line else {
-            ended = true;
-            let shown: String = String::from_utf8_lossy(&text).chars().take(120).collect();
-            return Some(Err(Error::damaged(format!(
-                "{SUMS}: {:?} is no line of it, names a path that no backup holds, or is not in its order; the file was changed: use another copy of the backup",
-                shown.trim_end()
-            ))));
+        let line = match line {
+            Ok(line) => line,
+            Err(what) => {
+                ended = true;
+                let shown: String = String::from_utf8_lossy(&text).chars().take(120).collect();
+                return Some(Err(Error::damaged(format!(
+                    "{SUMS}: {:?} {what}; the file was changed: use another copy of the backup",
+                    shown.trim_end()
+                ))));
+            }
         };
         line.path.clone_into(&mut last);
         Some(Ok(line))

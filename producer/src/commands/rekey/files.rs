@@ -2,24 +2,28 @@
 //! ends, they hold, and the next run goes on from there.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
 use decryptor_wasm::{
     Envelope, Error, Result,
-    chain::{CHAIN, Index, summed},
+    chain::{CHAIN, Index, run_of},
 };
 
 use crate::{
-    archive::{read::Folder, sha256_hex},
+    archive::{
+        read::Folder,
+        sha256_hex,
+        sums::{self, Line, Lines, SUMS},
+    },
     failure::Failure,
     files,
 };
 
 pub const ENVELOPE: &str = "encryption.json";
-const SUMS: &str = "SHA256SUMS";
 
 /// A file as it is to be.
 pub struct Target {
@@ -32,8 +36,8 @@ pub struct Target {
     stale: bool,
 }
 
-/// `SHA256SUMS` as it is; none in archives of Pryv's own tool.
-pub struct Sums(Option<String>);
+/// What `SHA256SUMS` lists of the files that may change; none in archives of Pryv's own tool.
+pub struct Sums(Option<BTreeMap<String, String>>);
 
 impl Target {
     /// The envelope of a run.
@@ -80,24 +84,34 @@ impl Target {
 
 impl Sums {
     /// Reads them.
-    pub fn read(dir: &Path) -> Result<Self, Failure> {
-        match fs::read_to_string(dir.join(SUMS)) {
-            Ok(text) => Ok(Sums(Some(text))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Sums(None)),
-            Err(e) => Err(failed(dir, SUMS, &e)),
+    ///
+    /// # Errors
+    /// When they are damaged.
+    pub fn read(folder: &Folder) -> Result<Self> {
+        if !folder.has(SUMS) {
+            return Ok(Sums(None));
         }
+        let mut listed = BTreeMap::new();
+        for line in sums::of(folder)? {
+            let Line { path, sha256 } = line?;
+            let within = run_of(&path).map(|(_, within)| within);
+            if path == CHAIN || within == Some(ENVELOPE) {
+                listed.insert(path, sha256);
+            }
+        }
+        Ok(Sums(Some(listed)))
     }
 
-    /// The line of a file.
+    /// The digest that they list of a file.
     fn lists(&self, path: &str) -> Option<&str> {
-        let mut lines = self.0.iter().flat_map(|text| text.lines());
-        lines.find(|line| summed(line) == Some(path))
+        let listed = self.0.as_ref()?.get(path);
+        listed.map(String::as_str)
     }
 
     /// Whether they list another file there.
     fn other(&self, path: &str, bytes: &[u8]) -> bool {
-        let line = self.lists(path);
-        line.is_some_and(|line| !line.starts_with(&sha256_hex(bytes)))
+        let listed = self.lists(path);
+        listed.is_some_and(|sha256| sha256 != sha256_hex(bytes))
     }
 
     /// Whether a run that was killed has left out one of the files.
@@ -118,63 +132,94 @@ pub fn sweep(dir: &Path, listing: &[(String, u64)]) -> Result<(), Failure> {
 
 /// Whether a path, from the root, is one that a run may leave that is killed.
 pub fn is_left(path: &str) -> bool {
-    let within = decryptor_wasm::chain::run_of(path).map(|(_, within)| within);
+    let within = run_of(path).map(|(_, within)| within);
     let mut names = [ENVELOPE, SUMS, CHAIN].into_iter();
     within.is_some_and(|within| names.any(|name| *within == aside(name)))
 }
 
 /// Replaces what is to change, and completes the sums.
-pub fn replace(dir: &Path, targets: &[Target], sums: &Sums) -> Result<(), Failure> {
+pub fn replace(folder: &Folder, targets: &[Target], listed: &Sums) -> Result<(), Failure> {
+    let dir = folder.path();
     let changed = || targets.iter().filter(|target| target.changed);
-    let kept: Option<String> = sums.0.as_ref().map(|text| {
-        let stays = |line: &&str| !changed().any(|t| summed(line) == Some(t.path.as_str()));
-        text.split_inclusive('\n').filter(stays).collect()
-    });
-    if let (Some(kept), true) = (&kept, changed().next().is_some()) {
-        put(dir, SUMS, kept.as_bytes())?;
+    if listed.0.is_some() && changed().next().is_some() {
+        let stays = |line: &Result<Line>| {
+            let line = line.as_ref();
+            line.map_or(true, |line| {
+                !changed().any(|target| target.path == line.path)
+            })
+        };
+        put_sums(dir, Box::new(sums::of(folder)?.filter(stays)))?;
     }
     for target in changed() {
-        put(dir, &target.path, &target.bytes)?;
+        put(dir, &target.path, |file| Ok(file.write_all(&target.bytes)?))?;
     }
-    let Some(all) = kept else {
-        return Ok(());
-    };
-    let before = Sums(Some(all.clone()));
     let new = targets.iter();
-    let new = new.filter(|target| before.lists(&target.path).is_none());
-    let new: Vec<String> = new
-        .map(|target| format!("{}  {}\n", sha256_hex(&target.bytes), target.path))
+    let new = new.filter(|target| target.changed || listed.lists(&target.path).is_none());
+    let mut new: Vec<Line> = new
+        .map(|target| Line::new(&target.path, &sha256_hex(&target.bytes)))
         .collect();
-    let mut lines: Vec<&str> = all.split_inclusive('\n').collect();
-    lines.extend(new.iter().map(String::as_str));
-    // They are kept in the order of their paths.
-    lines.sort_by_key(|line| summed(line));
-    let all = lines.concat();
-    if Some(&all) == sums.0.as_ref() {
+    if listed.0.is_none() || new.is_empty() {
         return Ok(());
     }
-    put(dir, SUMS, all.as_bytes())
+    new.sort();
+    let new: Lines<'_> = Box::new(new.into_iter().map(Ok));
+    put_sums(dir, sums::merge(vec![sums::of(folder)?, new]))
 }
 
-/// Replaces a file: whoever looks sees the old one or the new one, also after a loss of power.
-fn put(dir: &Path, path: &str, bytes: &[u8]) -> Result<(), Failure> {
+fn put_sums(dir: &Path, lines: Lines<'_>) -> Result<(), Failure> {
+    put(dir, SUMS, |file| {
+        let mut out = BufWriter::new(file);
+        for line in lines {
+            line?.write(&mut out)?;
+        }
+        Ok(out.flush()?)
+    })
+}
+
+/// Replaces a file by what `fill` writes: whoever looks sees the old one or the new one, also after a loss of power.
+fn put(
+    dir: &Path,
+    path: &str,
+    fill: impl FnOnce(&mut File) -> Result<(), Unwritten>,
+) -> Result<(), Failure> {
     let place = dir.join(path);
     let folder = place.parent().unwrap_or(dir);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let aside: PathBuf = folder.join(aside(&name));
-    let write = || -> io::Result<()> {
+    let write = || -> Result<(), Unwritten> {
         let mut file = File::create(&aside)?;
-        file.write_all(bytes)?;
+        fill(&mut file)?;
         file.set_permissions(fs::metadata(&place)?.permissions())?;
         files::store(file)?;
         fs::rename(&aside, &place)?;
-        File::open(folder)?.sync_all()
+        Ok(File::open(folder)?.sync_all()?)
     };
     write().map_err(|e| {
         // On a disk that is full it would only be in the way.
         let _ = fs::remove_file(&aside);
-        failed(dir, path, &e)
+        match e {
+            Unwritten::Io(e) => failed(dir, path, &e),
+            Unwritten::Core(e) => e.into(),
+        }
     })
+}
+
+/// Why a file was not replaced.
+enum Unwritten {
+    Io(io::Error),
+    Core(Error),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Unwritten::Io(error)
+    }
+}
+
+impl From<Error> for Unwritten {
+    fn from(error: Error) -> Self {
+        Unwritten::Core(error)
+    }
 }
 
 fn aside(name: &str) -> String {

@@ -5,13 +5,13 @@ mod files;
 use decryptor_wasm::{
     Envelope, Error, Manifest, Mode, PublicKey,
     chain::{CHAIN, Links},
-    signature::{SIGNATURE, Signed},
+    signature::{SIGNATURE, Signed, require_id},
 };
 use serde::Serialize;
 
 pub use self::files::is_left;
 use self::files::{ENVELOPE, Sums, Target};
-use super::{expected, lock, print_json, public_key, secrets::PrivateKeys};
+use super::{lock, print_json, public_key, secrets::PrivateKeys};
 use crate::{answer, note};
 use crate::{
     archive::{
@@ -71,10 +71,13 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
     let index = links.as_ref().map(|links| links.index().clone());
     let newest = index.as_ref().and_then(|index| index.runs.last());
     match newest {
-        Some(newest) => expected(&newest.archive_id, &args.expect)?,
-        None => expected(&sha256_hex(&folder.read("manifest.json")?), &args.expect)?,
+        Some(newest) => require_id(&newest.archive_id, args.expect.id())?,
+        None => require_id(
+            &sha256_hex(&folder.read("manifest.json")?),
+            args.expect.id(),
+        )?,
     }
-    let sums = Sums::read(&args.dir)?;
+    let sums = Sums::read(&folder)?;
     let add = args.add_recipient.iter();
     let add = add
         .map(|path| public_key(path, false))
@@ -110,7 +113,7 @@ pub fn run(args: &RekeyArgs) -> Result<u8, Failure> {
     }
     let _graceful = interrupt::finish_gracefully();
     files::sweep(&args.dir, &listing)?;
-    files::replace(&args.dir, &targets, &sums)?;
+    files::replace(&folder, &targets, &sums)?;
 
     let done = Rekeyed {
         archive_id: sha256_hex(&manifest),
