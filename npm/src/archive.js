@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import {
   Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, chooseEngine, isCompanion, judge, lostIndex, mixedRuns, plainManifest,
-  plan,
+  plan, requireId,
 } from './core.js';
 import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
 import { pump, readSmall, readStored, readWhole } from './pump.js';
 import { CHAIN, firstRun, openChain, plannedFiles } from './runs.js';
 import { streamFile } from './stream.js';
-import { SIGNATURE, demandsOf } from './trust.js';
+import { SIGNATURE, demandsOf, expectArchive } from './trust.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -285,10 +285,7 @@ async function openRun (source, listing, { engine, unlock, expectId, demands }) 
   requireManifest(names, source.name);
   const stored = await readStored(source, 'manifest.json');
   const id = digest(stored.content);
-  if (expectId !== undefined && expectId.toLowerCase() !== id) {
-    const message = `this is not the archive that you expect: its id is ${id}, not ${expectId}`;
-    throw Object.assign(new DecryptError('damaged', message), { unexpected: true });
-  }
+  expectArchive(requireId, id, expectId);
   const sealing = names.has('encryption.json') ? (await readStored(source, 'encryption.json')).content : undefined;
   demands.storage(sealing !== undefined);
   const envelope = sealing && Envelope.parse(sealing);

@@ -23,7 +23,21 @@ export const SMALL = 64 * 1024;
 export const SIGNER_CODES = ['signer', 'pinned-signer', 'unsigned'];
 
 /**
- * The same for the core, which must be let go of again.
+ * Throws unless an archive is the one whose id was noted. The error has `unexpected`: it says nothing of what is in the archive.
+ * @param {(id: string, noted: string|undefined) => void} requireId
+ * @param {string} id
+ * @param {string|undefined} noted
+ */
+export function expectArchive (requireId, id, noted) {
+  try {
+    requireId(id, noted);
+  } catch (error) {
+    throw Object.assign(/** @type {object} */ (error), { unexpected: true });
+  }
+}
+
+/**
+ * What is asked of an archive for the core, which must be let go of again.
  * @template {{ pin (signer: string): void, expectSource (source: string): void, limitAge (text: string): void, acceptUnsigned (): void,
  *   expectEncrypted (given: boolean, allowed: boolean, required: boolean): void, free (): void }} D
  * @param {new (now: number) => D} Demands

@@ -16,7 +16,7 @@ use std::{
 use decryptor_wasm::PublicKey;
 use pryv_backup_tests::{
     chain::{Draft, Lock, State, make},
-    command::{run, text, tool},
+    command::{report, run, text, tool},
     folder::tree,
     plain::Plain,
     rich, sign,
@@ -263,12 +263,66 @@ fn nothing_is_made_of_them() {
 #[test]
 fn verify_names_them_with_the_key() {
     let kit = Kit::new();
-    let whole = |case: &&Case| !case.args.iter().any(|arg| arg == "--at");
-    let cases: Vec<&Case> = kit.refused().into_iter().filter(whole).collect();
-    each(&cases, |case| {
+    each(&kit.refused(), |case| {
         let done = case.given(Command::new(tool()).arg("verify").arg(&case.archive));
         Vec::from_iter(case.complaint("verify", &done))
     });
+}
+
+#[test]
+fn verify_takes_the_state_that_is_asked_for() {
+    let kit = Kit::new();
+    let at = |case: &&Case| case.exit == 0 && case.args.iter().any(|arg| arg == "--at");
+    let forged = kit.cases.iter().filter(|case| case.forger.is_some());
+    let cases: Vec<&Case> = forged.filter(at).collect();
+    assert!(cases.len() > 2, "{}", cases.len());
+    each(&cases, |case| {
+        let done = case.given(Command::new(tool()).arg("verify").arg(&case.archive));
+        let good = text(&done).contains(": all good");
+        match done.status.code() {
+            Some(0) if good => Vec::new(),
+            code => vec![format!("{}: {code:?}: {}", case.name, text(&done))],
+        }
+    });
+    let mut keyless = Command::new(tool());
+    keyless.arg("verify").arg(&kit.case("chain").archive);
+    let done = run(keyless.args(["--at", "1"]));
+    assert_eq!(done.status.code(), Some(2), "{}", text(&done));
+}
+
+/// What is found of the signer decides what is claimed, with the key and without.
+#[test]
+fn the_origin_of_what_an_expected_signer_made_is_proven() {
+    let kit = Kit::new();
+    let pin = kit.at("keys/host.pub");
+    for (name, pinned) in [("chain", true), ("chain", false), ("signed-pinned", true)] {
+        let case = kit.case(name);
+        for keyed in [true, false] {
+            let verify = |json: &[&str]| {
+                let mut command = Command::new(tool());
+                command.arg("verify").arg(&case.archive).args(json);
+                if keyed {
+                    command.args(kit.key());
+                }
+                if pinned {
+                    command.arg("--signer").arg(&pin);
+                }
+                run(&mut command)
+            };
+            let done = verify(&[]);
+            let said = text(&done);
+            assert_eq!(done.status.code(), Some(0), "{name}: {said}");
+            assert_eq!(said.contains("as expected"), pinned, "{name}: {said}");
+            assert_eq!(said.contains("not proven"), !pinned, "{name}: {said}");
+            let found = report(&verify(&["--json"]));
+            assert_eq!(found["pinned"], pinned, "{name}: {found}");
+            let host = (keyed || pinned).then(|| sign::host().signer().as_str());
+            assert_eq!(found["signer"].as_str(), host, "{name}: {found}");
+            let source = (keyed || pinned).then_some(sign::SOURCE);
+            assert_eq!(found["source"].as_str(), source, "{name}: {found}");
+            assert_eq!(found["compared"], true, "{name}: {found}");
+        }
+    }
 }
 
 /// What shows to whoever has no key, but knows the signer.

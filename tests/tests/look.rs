@@ -47,6 +47,21 @@ fn an_archive_is_known_without_its_key_and_shown_with_it() {
 }
 
 #[test]
+fn a_file_that_nothing_lists_is_named() {
+    let stage = Stage::new();
+    stage.backup("archive");
+    fs::write(stage.at("archive/package.json"), "{}").unwrap();
+    for key in [&[][..], &["--private-key", "key.pem"]] {
+        let says = "package.json: does not belong to the archive; it is left alone";
+        let said = text(&stage.run(&[&["list", "archive"], key].concat()));
+        assert!(said.contains(&format!("warning: {says}")), "{said}");
+        let listed = stage.json(&[&["list", "archive", "--json"], key].concat());
+        let warnings = &listed["archives"][0]["warnings"];
+        assert_eq!(warnings, &serde_json::json!([says]), "{listed}");
+    }
+}
+
+#[test]
 fn the_counts_are_those_of_the_records() {
     let stage = Stage::new();
     stage.backup("archive");

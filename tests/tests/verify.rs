@@ -227,6 +227,47 @@ fn sums_that_were_changed_with_their_files_mislead_nobody() {
     );
 }
 
+/// Whoever reads or writes them refuses in the same way what is no line of them, or leads elsewhere.
+#[test]
+fn sums_that_are_none_are_refused_by_all() {
+    let stage = Stage::new();
+    stage.backup("archive");
+    stage.key("second.pem");
+    let sums = fs::read_to_string(stage.at("archive/SHA256SUMS")).unwrap();
+    let digest = "0".repeat(64);
+    let mut reversed: Vec<&str> = sums.split_inclusive('\n').collect();
+    reversed.reverse();
+    for (hostile, says) in [
+        (reversed.concat(), "is there twice, or not in its order"),
+        (
+            format!("{digest}  /dev/zero\n{sums}"),
+            "names a path that no backup holds",
+        ),
+        (
+            format!("{sums}{digest}  users/../../x\n"),
+            "names a path that no backup holds",
+        ),
+        (format!("{sums}what\n"), "is no line of it"),
+        (sums.replacen("  ", " *", 1), "is no line of it"),
+    ] {
+        fs::write(stage.at("archive/SHA256SUMS"), &hostile).unwrap();
+        let before = tree(&stage.at("archive"));
+        let key = ["--private-key", "key.pem"];
+        let rekey = ["rekey", "archive", "--add-recipient", "second.pub.pem"];
+        for args in [
+            &["verify", "archive"][..],
+            &[&["verify", "archive"], &key[..]].concat(),
+            &["list", "archive"],
+            &[&rekey, &key[..]].concat(),
+        ] {
+            let done = stage.run(args);
+            assert_eq!(done.status.code(), Some(4), "{args:?}: {}", text(&done));
+            assert!(text(&done).contains(says), "{args:?}: {}", text(&done));
+        }
+        assert!(tree(&stage.at("archive")) == before, "{says}");
+    }
+}
+
 #[test]
 fn a_backup_verifies_itself_without_a_secret() {
     let stage = Stage::new();
@@ -250,6 +291,9 @@ fn a_backup_verifies_itself_without_a_secret() {
         let verified = &report(&done)["verified"];
         assert_eq!(verified["verdict"], "good", "{name}");
         assert_eq!(verified["opened"], true, "{name}");
+        // Whoever has just signed it knows who made it.
+        assert_eq!(verified["pinned"], true, "{name}");
+        assert_eq!(verified["signer"], report(&done)["signer"], "{name}");
         assert!(verified["records"].as_u64().unwrap() > 200, "{name}");
     }
     let damaged = stage.file("alice/attachments/");

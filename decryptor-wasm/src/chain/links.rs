@@ -11,7 +11,7 @@ use super::{CHAIN, ChainKey, Index, IndexRun, words::moment};
 use crate::{
     Error, ErrorKind, Manifest, Result,
     plan::{Finding, Severity},
-    signature::{Signed, Signer, Statement, Tried, hex, try_signature},
+    signature::{Demands, Signed, Signer, Statement, Tried, hex, try_signature},
 };
 
 /// What lies in the folder of a run, read without a key.
@@ -280,16 +280,21 @@ impl Links {
         self.index.runs.iter().map(line).collect()
     }
 
-    /// The error for a run that was refused because of who signed it; it says which state one of the expected `signers` has signed.
-    pub fn unexpected(&self, error: &Error, signers: &[Signer]) -> Error {
-        let expected = |stored: &&StoredRun| {
+    /// The error for a run that was refused because of who signed it, its platform or its age; it names the newest state before that the
+    /// demands let pass.
+    pub fn unexpected(&self, error: &Error, demands: &Demands) -> Error {
+        let taken = |stored: &&StoredRun| {
             let minisig = stored.signature.as_deref().unwrap_or_default();
-            let holds = |signer| try_signature(signer, &stored.manifest, minisig);
-            let mut tried = signers.iter().map(holds);
-            tried.any(|tried| matches!(tried, Tried::Holds(_)))
+            let mut signers = demands.signers.iter();
+            signers.any(
+                |signer| match try_signature(signer, &stored.manifest, minisig) {
+                    Tried::Holds(statement) => demands.takes(&statement),
+                    _ => false,
+                },
+            )
         };
-        let newest = self.stored.iter().filter(expected).map(|run| run.run).max();
-        match newest {
+        let before = self.stored.iter().filter(|run| run.run < self.count());
+        match before.filter(taken).map(|run| run.run).max() {
             Some(run) if !self.asked => Error::new(
                 error.kind(),
                 format!("{error}; --at {run} for the state before"),
@@ -327,7 +332,7 @@ impl Links {
         }
     }
 
-    /// The same for a run that is damaged in another way.
+    /// The same for a run that is damaged in another way; what to do about that the error says itself.
     pub fn damaged(&self, error: &Error, run: u32, at: u32) -> Error {
         let path = place_of(run);
         let message = if path.is_empty() {
@@ -335,7 +340,10 @@ impl Links {
         } else {
             format!("{path}: {error}")
         };
-        Error::damaged(format!("{message}{}", self.advice(run, at)))
+        let (needs, before) = self.advice(run, at);
+        let before =
+            before.map_or_else(String::new, |n| format!("; --at {n} for the state before"));
+        Error::damaged(format!("{message}{needs}{before}"))
     }
 
     fn refuse(&self, finding: &Finding, run: u32, at: u32) -> Error {
@@ -343,24 +351,25 @@ impl Links {
             "" => finding.message.clone(),
             path => format!("{path}: {}", finding.message),
         };
-        Error::damaged(format!("{sentence}{}", self.advice(run, at)))
+        let (needs, before) = self.advice(run, at);
+        let before = before.map_or_else(String::new, |n| {
+            format!(", or --at {n} for the state before")
+        });
+        Error::damaged(format!(
+            "{sentence}{needs}; use another copy of the backup{before}"
+        ))
     }
 
-    fn advice(&self, run: u32, at: u32) -> String {
+    /// Why a damaged run matters, and the newest state before all that is wrong.
+    fn advice(&self, run: u32, at: u32) -> (String, Option<u32>) {
         let wrong = self.wrong.iter().chain(&self.listed_parents);
         let first_wrong = wrong.map(|(wrong, _)| *wrong).fold(run, u32::min);
-        let which = if run == at {
-            String::new()
-        } else {
-            format!("; the state of run {at} needs run {run}")
+        let needs = match run == at {
+            true => String::new(),
+            false => format!("; the state of run {at} needs run {run}"),
         };
-        match first_wrong {
-            1 => format!("{which}; use another copy of the backup"),
-            n => format!(
-                "{which}; use another copy of the backup, or --at {} for the state before",
-                n - 1
-            ),
-        }
+        let before = first_wrong.checked_sub(1).filter(|before| *before > 0);
+        (needs, before)
     }
 }
 

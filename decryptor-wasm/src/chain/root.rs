@@ -6,7 +6,7 @@ use super::run_of;
 use crate::{
     Manifest,
     layout::PathKind,
-    plan::{Finding, Severity},
+    plan::{Finding, NOT_OURS, Severity},
 };
 
 /// Holds the root of a chain against the `manifest` of the run whose state is asked for. `found`: the hex SHA-256 of each file there for
@@ -64,14 +64,11 @@ pub fn root_findings<'p>(
         Some((1, within)) => !first_opened && PathKind::of(within) == PathKind::Stray,
         Some(_) => false,
     };
-    findings.extend(paths.filter(stray).map(|path| {
-        finding(
-            Severity::Warning,
-            "stray",
-            path,
-            "does not belong to the archive; it is left alone",
-        )
-    }));
+    findings.extend(
+        paths
+            .filter(stray)
+            .map(|path| finding(Severity::Warning, "stray", path, NOT_OURS)),
+    );
     findings
 }
 

@@ -50,10 +50,12 @@ impl Finding {
 
     /// Whether it says who signed the archive, or that nobody did; see [`crate::signature::Demands::signed`].
     pub fn names_signer(&self) -> bool {
-        matches!(self.code, "signer" | "pinned-signer" | "unsigned")
+        matches!(self.code, "signer" | crate::signature::PINNED | "unsigned")
     }
 }
 
+/// What is said of a file that nothing lists and no archive has.
+pub const NOT_OURS: &str = "does not belong to the archive; it is left alone";
 /// See [`Finding::is_left_out`].
 const LEFT_OUT: &str = "unknown";
 

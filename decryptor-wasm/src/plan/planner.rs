@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Finding, LEFT_OUT, Plan, PlannedFile, Severity, Storage};
+use super::{Finding, LEFT_OUT, NOT_OURS, Plan, PlannedFile, Severity, Storage};
 use crate::{
     Error, FileEntry, Manifest, Result, UserEntry, UserManifest,
     layout::{PathKind, is_safe_name, is_safe_path},
@@ -270,24 +270,15 @@ impl<'a> Planner<'a> {
                 | PathKind::Sums
                 | PathKind::Chain => {}
                 PathKind::Signature if self.plan.inventoried => {}
-                PathKind::Signature => self.find(
-                    Severity::Warning,
-                    "stray",
-                    path,
-                    "does not belong to the archive; it is left alone",
-                ),
                 PathKind::Stray if self.expected.contains_key(path) => self.find(
                     Severity::Warning,
                     LEFT_OUT,
                     path,
                     "belongs to the archive, but this version does not know what it is; it is left out: use the decryptor that came with the archive",
                 ),
-                PathKind::Stray => self.find(
-                    Severity::Warning,
-                    "stray",
-                    path,
-                    "does not belong to the archive; it is left alone",
-                ),
+                PathKind::Signature | PathKind::Stray => {
+                    self.find(Severity::Warning, "stray", path, NOT_OURS);
+                }
                 _ if !is_safe_path(path) => {
                     self.find(
                         Severity::Error,

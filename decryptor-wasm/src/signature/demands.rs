@@ -1,10 +1,13 @@
 //! What whoever opens an archive asks of it, beside its being whole. All readers ask in the same way.
 
-use super::{Signed, Signer};
+use super::{Signed, Signer, Statement};
 use crate::{
     Error, ErrorKind, Result,
     plan::{Finding, Severity},
 };
+
+/// Code of the finding that somebody who is expected signed an archive.
+pub const PINNED: &str = "pinned-signer";
 
 /// What is asked of an archive.
 #[derive(Debug, Clone, Default)]
@@ -75,11 +78,11 @@ impl Demands {
         };
         if !self.signers.is_empty() && !self.signers.contains(signer) {
             return Err(Error::damaged(format!(
-                "this backup is signed by {signer}, which is not the signer that you expect: it may have been replaced; give --signer {signer} if you trust it"
+                "this backup is signed by {signer}, which is not the signer that you expect: it may have been replaced; compare that key with what was noted when the backup was made"
             )));
         }
         match &self.source {
-            Some(source) if !source.eq_ignore_ascii_case(&statement.source) => {
+            Some(source) if !self.is_source(statement) => {
                 return Err(Error::damaged(format!(
                     "this backup is of another platform than the one that you expect: its source is {}, not {source}",
                     statement.source
@@ -87,7 +90,7 @@ impl Demands {
             }
             _ => {}
         }
-        self.age(statement.created)?;
+        self.age(statement)?;
         Ok(if self.signers.is_empty() {
             note(
                 Severity::Note,
@@ -99,10 +102,20 @@ impl Demands {
         } else {
             note(
                 Severity::Note,
-                "pinned-signer",
+                PINNED,
                 format!("signed by {signer}, as expected"),
             )
         })
+    }
+
+    /// Whether a run is of the right platform and not too old, by what one of the pinned signers signed of it.
+    pub fn takes(&self, statement: &Statement) -> bool {
+        self.is_source(statement) && self.age(statement).is_ok()
+    }
+
+    fn is_source(&self, statement: &Statement) -> bool {
+        let source = self.source.as_ref();
+        source.is_none_or(|source| source.eq_ignore_ascii_case(&statement.source))
     }
 
     /// Whether somebody who is pinned signed it.
@@ -124,16 +137,29 @@ impl Demands {
         ))
     }
 
-    fn age(&self, created: i64) -> Result<()> {
-        let age = self.now.saturating_sub(created);
+    fn age(&self, statement: &Statement) -> Result<()> {
+        let age = self.now.saturating_sub(statement.created);
         match self.max_age {
             Some(most) if age > most => Err(Error::damaged(format!(
-                "this backup is too old: it was made {} ago, and at most {} are allowed; a newer one may have been taken away",
+                "this backup is too old: it was made {} ago, and may be {} old at most; a newer one may have been taken away",
                 in_words(age),
                 in_words(most)
             ))),
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether an archive is the one whose id was noted.
+///
+/// # Errors
+/// When it is another one.
+pub fn require_id(id: &str, noted: Option<&str>) -> Result<()> {
+    match noted {
+        Some(noted) if !noted.eq_ignore_ascii_case(id) => Err(Error::damaged(format!(
+            "this is not the archive that you expect: its id is {id}, not {noted}"
+        ))),
+        _ => Ok(()),
     }
 }
 

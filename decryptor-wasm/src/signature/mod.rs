@@ -13,7 +13,7 @@ use crate::{Error, Manifest, Result};
 use base64ct::{Base64, Encoding};
 use minisign_verify::{Error as MinisignError, PublicKey, Signature as Minisig};
 
-pub use demands::{Demands, duration_ms};
+pub use demands::{Demands, PINNED, duration_ms, require_id};
 pub(crate) use digest::hex;
 pub use digest::{FilesDigest, is_signed_path};
 pub use statement::Statement;
@@ -134,7 +134,7 @@ impl Signed {
         }
         let Some(signer) = &manifest.signer else {
             return Err(Error::damaged(
-                "manifest.json names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; open such a one with the decryptor that travels in it",
+                "manifest.json names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; ask whoever made it for another copy",
             ));
         };
         let signer = Signer::parse(signer).map_err(|_| {

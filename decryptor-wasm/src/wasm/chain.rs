@@ -138,7 +138,7 @@ impl Chain {
     /// The error to throw for a run that `Demands.signed` refused.
     pub fn unexpected(&self, message: String, demands: &Demands) -> JsValue {
         let error = Error::damaged(message);
-        self.links.unexpected(&error, demands.signers()).into()
+        self.links.unexpected(&error, &demands.0).into()
     }
 
     /// Holds the root against the planned runs. `found`: `{path: hex SHA-256}` of each of its files for which `isCompanion` holds;

@@ -41,7 +41,7 @@ impl Signed {
 
 /// What is asked of an archive; see `Demands` of the core.
 #[wasm_bindgen]
-pub struct Demands(signature::Demands);
+pub struct Demands(pub(super) signature::Demands);
 
 #[wasm_bindgen]
 impl Demands {
@@ -98,12 +98,14 @@ impl Demands {
     }
 }
 
+/// Throws when an archive is another one than the one whose id was noted.
+#[wasm_bindgen(js_name = requireId)]
+pub fn require_id(id: &str, noted: Option<String>) -> Result<(), JsValue> {
+    Ok(signature::require_id(id, noted.as_deref())?)
+}
+
 impl Demands {
     pub(super) fn pins(&self, signed: &Signed) -> bool {
         signed.0.as_ref().is_some_and(|signed| self.0.pins(signed))
-    }
-
-    pub(super) fn signers(&self) -> &[Signer] {
-        &self.0.signers
     }
 }

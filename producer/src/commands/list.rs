@@ -6,6 +6,7 @@ use decryptor_wasm::{
     Envelope, Manifest, Mode, UserEntry,
     chain::{CHAIN, IndexRun, Links},
     manifest::Loss,
+    plan::Severity,
     signature::Demands,
 };
 use indicatif::HumanBytes;
@@ -13,7 +14,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    companions_hold, open, print_json,
+    companions_hold,
+    decrypt::report::sentence,
+    open, print_json,
     secrets::{self, Secrets},
     verify::{self, outside::Reads},
     warn,
@@ -45,6 +48,9 @@ struct Listed {
     /// The same in words.
     #[serde(skip)]
     lines: Vec<String>,
+    /// What is odd, such as files that nothing lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(flatten)]
     inside: Option<Inside>,
 }
@@ -141,6 +147,7 @@ fn look(dir: &Path, args: &LookArgs, secrets: &Secrets<'_>) -> Result<(Listed, u
         bytes: files.iter().map(|(_, size)| size).sum(),
         runs: links.iter().flat_map(|l| l.index().runs.clone()).collect(),
         lines: links.iter().flat_map(Links::lines).collect(),
+        warnings: Vec::new(),
         inside: None,
     };
     if sealed && !secrets::given(&args.key) {
@@ -155,11 +162,16 @@ fn look(dir: &Path, args: &LookArgs, secrets: &Secrets<'_>) -> Result<(Listed, u
         listed.lines.extend(report.notes.iter().cloned());
         let code = report.exit_code();
         listed.archive_id = report.archive_id;
+        listed.warnings = report.warnings;
         return Ok((listed, code));
     }
     let archive = open(dir, choice(args, &demands), secrets)?;
     listed.archive_id.clone_from(&archive.id);
     listed.inside = Some(inside(&archive));
+    let odd = archive.plan.findings.iter();
+    let odd = odd.filter(|finding| finding.severity == Severity::Warning);
+    let odd = odd.filter(|finding| !(finding.is_left_out() || finding.names_signer()));
+    listed.warnings = odd.map(sentence).collect();
     let code = match warn(&archive) {
         _ if !companions_hold(&archive) => 4,
         code => code,
@@ -210,6 +222,9 @@ fn show(all: &[Listed], json: bool) -> Result<(), Failure> {
     for listed in all {
         for line in text(listed) {
             answer!("{}", printable(&line));
+        }
+        for warning in &listed.warnings {
+            note!("{}", printable(&format!("warning: {warning}")));
         }
     }
     Ok(())

@@ -75,17 +75,6 @@ fn require_parent(folder: &Path, create_parents: bool, option: &str) -> Result<(
     }
 }
 
-/// Refuses another archive than the expected one, where none is opened.
-fn expected(id: &str, expect: &ExpectArgs) -> Result<(), Failure> {
-    match expect.id() {
-        Some(expected) if !expected.eq_ignore_ascii_case(id) => Err(Error::damaged(format!(
-            "this is not the archive that you expect: its id is {id}, not {expected}"
-        ))
-        .into()),
-        _ => Ok(()),
-    }
-}
-
 /// Names what is wrong with an archive's list of files; the exit code that it comes to.
 fn warn(archive: &Archive) -> u8 {
     let mut code = 0;

@@ -162,6 +162,22 @@ fn taken_out() -> Vec<Case> {
         )
         .also(&["--max-age", "2w"])
         .says("a newer one may have been taken away"),
+        renamed(
+            "forged-rollback-too-old-pinned",
+            "no older state is offered to him: those before are older still",
+        )
+        .also(&PIN)
+        .also(&["--max-age", "2w"])
+        .says("a newer one may have been taken away")
+        .never("--at"),
+        renamed(
+            "forged-rollback-other-source-pinned",
+            "nor to whoever expects another platform",
+        )
+        .also(&PIN)
+        .also(&["--expect-source", "ffffffffffffffffffffffffffffffff"])
+        .says("this backup is of another platform than the one that you expect")
+        .never("--at"),
         refused(
             "forged-replay",
             "the newest run is an older one",

@@ -1,10 +1,10 @@
 import type { ChainState, Host } from '../../../npm/src/chain.js';
 import { DecryptError, kindOf, messageOf, withPath } from '../../../npm/src/errors.js';
 import { CHAIN, openChain, plannedFiles } from '../../../npm/src/runs.js';
-import { SIGNATURE, demandsOf, type Trust } from '../../../npm/src/trust.js';
+import { SIGNATURE, demandsOf, expectArchive, type Trust } from '../../../npm/src/trust.js';
 import type { ArchiveInfo, FileEntry, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
 import {
-  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns, plan, type DataKey, type Engine,
+  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns, plan, requireId, type DataKey, type Engine,
   type OpenEnvelope,
 } from './core.js';
 import { pump, readSmall, readStored, readWhole } from './pump.js';
@@ -270,10 +270,7 @@ async function openRun (source: Source, listing: Array<[string, number]>, { engi
   requireManifest(names, source.name);
   const stored = await readStored(source, 'manifest.json');
   const id = stored.sha256 ?? '';
-  if (expectId !== undefined && expectId.toLowerCase() !== id) {
-    const message = `this is not the archive that you expect: its id is ${id}, not ${expectId}`;
-    throw Object.assign(new DecryptError('damaged', message), { unexpected: true });
-  }
+  expectArchive(requireId, id, expectId);
   const envelope = names.has('encryption.json') ? Envelope.parse((await readStored(source, 'encryption.json')).content) : undefined;
   let key: DataKey | undefined;
   let signed: Signed | undefined;

@@ -14,7 +14,7 @@ use decryptor_wasm::{
     },
     plan::{Finding, Plan, PlannedFile},
     reader::FileSummary,
-    signature::SIGNATURE,
+    signature::{Demands, SIGNATURE, require_id},
 };
 
 use super::{Archive, Choice, Folder, folder::unreadable};
@@ -99,9 +99,11 @@ pub fn lost_index(folder: &Folder) -> Result<Option<Error>> {
         return Ok(Some(lost));
     }
     if folder.has(SUMS) {
+        // Anybody may have written it: what is no text is looked at as far as it goes, as the other readers do.
         let sums = BufReader::new(folder.open(SUMS)?);
-        for line in sums.lines() {
+        for line in sums.split(b'\n') {
             let line = line.map_err(|e| unreadable(SUMS, &e))?;
+            let line = String::from_utf8_lossy(&line);
             if let Some(lost) = index::lost_index(summed(&line).into_iter()) {
                 return Ok(Some(lost));
             }
@@ -123,12 +125,14 @@ impl Archive {
         let (mut run, mut signer) = (at, None);
         loop {
             links.require(run, at)?;
-            let expect_id = choice.expect_id.filter(|_| run == at);
-            let archive = open_run(&folder, &links, run, at, choice, expect_id, unlock)?;
+            if let Some(listed) = links.run(run).filter(|_| run == at) {
+                require_id(&listed.archive_id, choice.expect_id)?;
+            }
+            let archive = open_run(&folder, &links, run, at, choice.demands, unlock)?;
             if signer.is_none() {
                 let said = choice.demands.signed(archive.signed.as_ref());
-                let signers = &choice.demands.signers;
-                signer = Some(said.map_err(|error| links.unexpected(&error, signers))?);
+                let refused = |error| links.unexpected(&error, choice.demands);
+                signer = Some(said.map_err(refused)?);
             }
             let signed = archive.signed.as_ref();
             let pinned = signed.is_some_and(|signed| choice.demands.pins(signed));
@@ -181,21 +185,11 @@ fn open_run(
     links: &Links,
     run: u32,
     at: u32,
-    choice: Choice<'_>,
-    expect_id: Option<&str>,
+    demands: &Demands,
     unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
 ) -> Result<Archive> {
-    let choice = Choice {
-        expect_id,
-        ..Choice::new(choice.demands)
-    };
+    let choice = Choice::new(demands);
     Archive::open_one(folder.run(run), choice, unlock).map_err(|error| match error.kind() {
-        // The id is of the state that was asked for.
-        ErrorKind::Damaged
-            if expect_id.is_some() && error.to_string().starts_with("this is not") =>
-        {
-            error
-        }
         ErrorKind::Damaged => links.damaged(&error, run, at),
         ErrorKind::Key => links.closed(&error, run),
         _ => error,

@@ -7,7 +7,7 @@ use decryptor_wasm::{
     chain::CHAIN,
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
-    signature::{Demands, SIGNATURE, Signed},
+    signature::{Demands, SIGNATURE, Signed, require_id},
 };
 
 use super::{Chain, Content, Folder, ReadFile, lost_index, mixed_runs};
@@ -125,13 +125,7 @@ impl Archive {
         require_manifest(&folder, &listing)?;
         let stored = folder.read("manifest.json")?;
         let id = sha256_hex(&stored);
-        if let Some(expected) = choice.expect_id
-            && !expected.eq_ignore_ascii_case(&id)
-        {
-            return Err(Error::damaged(format!(
-                "this is not the archive that you expect: its id is {id}, not {expected}"
-            )));
-        }
+        require_id(&id, choice.expect_id)?;
         let mut envelope = has("encryption.json")
             .then(|| Envelope::parse(&folder.read("encryption.json")?))
             .transpose()?;

@@ -262,7 +262,13 @@ impl Prepared<'_> {
             return Ok(None);
         }
         let key = finished.key.clone();
-        let again = verify::made(folder, key, jobs(self.args), manner(self.args));
+        let again = verify::made(
+            folder,
+            key,
+            &finished.signer,
+            jobs(self.args),
+            manner(self.args),
+        );
         again.map(Some).map_err(|failure| Failure {
             message: format!(
                 "the backup was made, but could not be verified: {}",

@@ -31,6 +31,7 @@ use crate::{
     failure::Failure,
     interrupt,
     progress::{self, Goal, Manner, Tally},
+    report::printable,
 };
 
 #[derive(Serialize)]

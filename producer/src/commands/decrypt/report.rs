@@ -3,6 +3,7 @@
 use decryptor_wasm::{
     chain::caution,
     plan::{Finding, Severity},
+    signature::PINNED,
 };
 
 use super::work::Outcome;
@@ -153,7 +154,12 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
             ));
             return 5;
         }
-        say(&format!("{done}: {}", verdict(archive)));
+        let claim = verdict(
+            archive.plan.inventoried,
+            archive.encrypted(),
+            pinned(archive),
+        );
+        say(&format!("{done}: {claim}"));
         return 0;
     }
     let problems = count(outcome.damaged.len() as u64, "problem", "problems");
@@ -167,11 +173,12 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
     4
 }
 
-/// What may be claimed of an archive in which no damage was found.
-pub fn verdict(archive: &Archive) -> &'static str {
-    match (archive.plan.inventoried, archive.encrypted()) {
+/// What may be claimed of an archive in which no damage was found: whether it has an inventory, is encrypted, and was signed by somebody
+/// who is expected.
+pub fn verdict(inventoried: bool, encrypted: bool, pinned: bool) -> &'static str {
+    match (inventoried, encrypted) {
         (false, _) => "no damage found, as far as it can be checked without an inventory",
-        (true, true) if !pinned(archive) => {
+        (true, true) if !pinned => {
             "all good (origin not proven: an archive can be made without the private key)"
         }
         (true, _) => "all good",
@@ -179,9 +186,7 @@ pub fn verdict(archive: &Archive) -> &'static str {
 }
 
 /// Whether somebody who is expected signed it.
-fn pinned(archive: &Archive) -> bool {
+pub fn pinned(archive: &Archive) -> bool {
     let findings = &archive.plan.findings;
-    findings
-        .iter()
-        .any(|finding| finding.code == "pinned-signer")
+    findings.iter().any(|finding| finding.code == PINNED)
 }

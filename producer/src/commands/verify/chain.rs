@@ -1,23 +1,20 @@
 //! All runs of a chain, each by itself, then the state that they come to.
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, ErrorKind, Result,
+    DataKey, Envelope, ErrorKind, Result,
     chain::{CHAIN, Index, IndexRun, Links},
-    plan::Severity,
+    plan::{Finding, Severity},
+    signature::{Demands, require_id},
 };
 
-use super::{
-    inside,
-    report::Report,
-    sums::{self, Sums},
-};
+use super::{inside, report::Report, sums};
 use crate::{
     archive::read::{Archive, Choice, Folder, links},
     commands::decrypt::report::sentence,
     progress::Tally,
 };
 
-/// Reads every run of the chain in `folder`, and what its newest state refers to.
+/// Reads every run of the chain in `folder`, and what its newest state refers to; or those that the state needs which is asked for.
 pub fn verify(
     folder: &Folder,
     choice: Choice<'_>,
@@ -26,87 +23,135 @@ pub fn verify(
     tally: &Tally,
 ) -> Result<Report> {
     let mut links = links(folder)?;
-    let newest = links.run(links.count());
-    let id = newest.map(|run| run.archive_id.clone()).unwrap_or_default();
-    let demands = choice.demands;
-    if let Some(expected) = choice.expect_id
-        && !expected.eq_ignore_ascii_case(&id)
-    {
-        return Err(Error::damaged(format!(
-            "this is not the archive that you expect: the id of its newest run is {id}, not {expected}"
-        )));
+    let at = links.choose(choice.at)?;
+    let id = links.run(at).map(|run| run.archive_id.clone());
+    let id = id.unwrap_or_default();
+    require_id(&id, choice.expect_id)?;
+    let mut found = Found {
+        all: Report::of_chain(id),
+        signer: None,
+        interrupted: None,
+    };
+    let reading = Reading {
+        folder,
+        demands: choice.demands,
+        unlock,
+        jobs,
+        tally,
+    };
+    let mut next = Some(at);
+    while let Some(run) = next {
+        next = match choice.at {
+            None => {
+                if links.require(run, run).is_ok() {
+                    found.run(&reading, &mut links, run)?;
+                }
+                run.checked_sub(1).filter(|before| *before > 0)
+            }
+            Some(_) => {
+                links.require(run, at)?;
+                found.run(&reading, &mut links, run)?;
+                links.require(run, at)?;
+                links.before(run)
+            }
+        };
     }
-    let mut all = Report::outside(id);
-    all.opened = true;
-    all.runs = Some(links.count());
-    let mut interrupted = None;
-    let mut signer = None;
-    for run in (1..=links.count()).rev() {
-        if links.require(run, run).is_err() {
-            continue;
-        }
+    let mut all = found.all;
+    all.warnings.extend(found.interrupted);
+    all.notes.extend(found.signer.map(|signer| signer.message));
+    if choice.at.is_none() {
+        require_choice(&links)?;
+        let (wrong, odd): (Vec<_>, Vec<_>) = links
+            .findings()
+            .partition(|finding| finding.severity == Severity::Error);
+        all.damaged.extend(wrong.into_iter().map(sentence));
+        all.warnings.extend(odd.into_iter().map(sentence));
+    }
+    if all.damaged.is_empty() {
+        let choice = Choice {
+            at: choice.at,
+            ..Choice::new(choice.demands)
+        };
+        state(folder, choice, &reading, &mut all)?;
+    }
+    Ok(all)
+}
+
+/// What the state refers to.
+fn state(
+    folder: &Folder,
+    choice: Choice<'_>,
+    reading: &Reading<'_>,
+    all: &mut Report,
+) -> Result<()> {
+    let state = Archive::open(folder.clone(), choice, reading.unlock)?;
+    let state = inside::verify(&state, reading.jobs, &Tally::default())?;
+    all.damaged.extend(state.damaged);
+    // The runs' own are there already.
+    let new = |problem: &String| !all.problems.contains(problem);
+    let problems: Vec<String> = state.problems.into_iter().filter(new).collect();
+    all.problems.extend(problems);
+    all.hashes = state.hashes;
+    let new = |warning: &String| !all.warnings.contains(warning);
+    let warnings: Vec<String> = state.warnings.into_iter().filter(new).collect();
+    all.warnings.extend(warnings);
+    Ok(())
+}
+
+/// What it takes to read a run.
+struct Reading<'r> {
+    folder: &'r Folder,
+    demands: &'r Demands,
+    unlock: &'r dyn Fn(&Envelope) -> Result<DataKey>,
+    jobs: usize,
+    tally: &'r Tally,
+}
+
+struct Found {
+    all: Report,
+    /// Who signed the first run that was opened: the one whose state is asked for.
+    signer: Option<Finding>,
+    /// What a change of recipients has left behind.
+    interrupted: Option<String>,
+}
+
+impl Found {
+    /// Reads a run by itself.
+    fn run(&mut self, reading: &Reading<'_>, links: &mut Links, run: u32) -> Result<()> {
         let of_run = |sentence: String| match Index::path(run).as_str() {
             "" => sentence,
             folder => format!("{folder}: {sentence}"),
         };
-        match Archive::open_one(folder.run(run), Choice::new(demands), unlock) {
-            Ok(archive) => {
-                let signed = archive.signed.as_ref();
-                if signer.is_none() {
-                    let said = demands.signed(signed);
-                    signer = Some(said.map_err(|e| links.unexpected(&e, &demands.signers))?);
-                }
-                let pinned = signed.is_some_and(|signed| demands.pins(signed));
-                links.opened(run, &archive.manifest, signed, pinned);
-                if let Some(listed) = links.run(run) {
-                    match said(listed, &archive, folder)? {
-                        Said::AsListed => {}
-                        Said::Interrupted(what) => interrupted = Some(what),
-                        Said::Otherwise(what) => all.damaged.push(what),
-                    }
-                }
-                let one = inside::verify(&archive, jobs, tally)?;
-                let named = |sentences: Vec<String>| sentences.into_iter().map(of_run);
-                all.damaged.extend(named(one.damaged));
-                all.problems.extend(named(one.left_out));
-                all.warnings.extend(named(one.warnings));
-                all.notes.extend(named(one.notes));
-                all.files += one.files;
-                all.bytes += one.bytes;
-                all.records = Some(all.records.unwrap_or(0) + one.records.unwrap_or(0));
-                all.claim_of(&archive);
-            }
+        let (folder, demands) = (reading.folder, reading.demands);
+        let opened = Archive::open_one(folder.run(run), Choice::new(demands), reading.unlock);
+        let archive = match opened {
+            Ok(archive) => archive,
             Err(error) if error.kind() == ErrorKind::Damaged => {
-                all.damaged.push(of_run(error.to_string()));
+                self.all.damaged.push(of_run(error.to_string()));
+                return Ok(());
             }
-            Err(error) if error.kind() == ErrorKind::Key => {
-                return Err(links.closed(&error, run));
-            }
+            Err(error) if error.kind() == ErrorKind::Key => return Err(links.closed(&error, run)),
             Err(error) => return Err(error),
+        };
+        let signed = archive.signed.as_ref();
+        let pinned = signed.is_some_and(|signed| demands.pins(signed));
+        if self.signer.is_none() {
+            let said = demands.signed(signed);
+            self.signer = Some(said.map_err(|e| links.unexpected(&e, demands))?);
+            self.all.signed_by(signed, pinned);
         }
+        links.opened(run, &archive.manifest, signed, pinned);
+        if let Some(listed) = links.run(run) {
+            match said(listed, &archive, folder)? {
+                Said::AsListed => {}
+                Said::Interrupted(what) => self.interrupted = Some(what),
+                Said::Otherwise(what) => self.all.damaged.push(what),
+            }
+        }
+        let one = inside::verify(&archive, reading.jobs, reading.tally)?;
+        self.all.add_run(one, of_run);
+        Ok(())
     }
-    all.warnings.extend(interrupted);
-    all.notes.extend(signer.map(|signer| signer.message));
-    require_choice(&links)?;
-    let (wrong, odd): (Vec<_>, Vec<_>) = links
-        .findings()
-        .partition(|finding| finding.severity == Severity::Error);
-    all.damaged.extend(wrong.into_iter().map(sentence));
-    all.warnings.extend(odd.into_iter().map(sentence));
-    if all.damaged.is_empty() {
-        let state = Archive::open(folder.clone(), Choice::new(demands), unlock)?;
-        let state = inside::verify(&state, jobs, &Tally::default())?;
-        all.damaged.extend(state.damaged);
-        let new = |problem: &String| !all.problems.contains(problem);
-        let problems: Vec<String> = state.problems.into_iter().filter(new).collect();
-        all.problems.extend(problems);
-        all.hashes = state.hashes;
-        // The runs' own are there already.
-        let new = |warning: &String| !all.warnings.contains(warning);
-        let warnings: Vec<String> = state.warnings.into_iter().filter(new).collect();
-        all.warnings.extend(warnings);
-    }
-    Ok(all)
 }
 
 /// An error where which run is the newest is for the reader to say; what is wrong with the runs is told otherwise.
@@ -153,7 +198,7 @@ fn said(listed: &IndexRun, archive: &Archive, root: &Folder) -> Result<Said> {
         return Ok(Said::AsListed);
     }
     // While that lasts, the sums leave the list out.
-    if root.has(sums::NAME) && Sums::read(root)?.0.get(CHAIN).is_none() {
+    if root.has(sums::NAME) && !sums::list(root, CHAIN)? {
         return Ok(Said::Interrupted(format!(
             "{CHAIN}: names other recipients than the runs do: a change of recipients was interrupted; `pryv-backup rekey` completes it"
         )));

@@ -100,7 +100,12 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     found.notes.sort();
     let mut report = Report::of(archive);
     if archive.plan.inventoried && !archive.opened() && archive.chain.is_none() {
-        found.warnings.extend(sums::compare(archive)?);
+        match sums::compare(archive) {
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                damaged.push((sums::NAME.to_owned(), error.to_string()));
+            }
+            compared => found.warnings.extend(compared?),
+        }
     }
     report.damaged = findings(Severity::Error)
         .map(sentence)

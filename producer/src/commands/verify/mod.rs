@@ -7,7 +7,7 @@ pub(super) mod outside;
 pub mod report;
 mod seen;
 mod signature;
-mod sums;
+pub mod sums;
 mod user;
 
 use std::{path::Path, time::Instant};
@@ -15,13 +15,13 @@ use std::{path::Path, time::Instant};
 use decryptor_wasm::{
     DataKey, Envelope, Error,
     chain::{CHAIN, run_of},
-    signature::Demands,
+    signature::{Demands, Signer},
 };
 
 use self::{outside::Reads, report::Report};
 use super::secrets::{self, Secrets};
 use crate::{
-    archive::read::{Archive, Choice, Folder, lost_index, mixed_runs, require_manifest},
+    archive::read::{Archive, Choice, Folder, mixed_runs, require_manifest},
     cli::VerifyArgs,
     failure::Failure,
     progress::{self, Goal, Manner, Tally},
@@ -47,6 +47,11 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     let tally = Tally::default();
     let expect_id = args.expect.id();
     let mut report = if sealed && !secrets::given(&args.key) {
+        if args.at.is_some() {
+            return Err(Failure::usage(
+                "--at needs the key of the backup: without it, every run is looked at as it is stored",
+            ));
+        }
         let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
         progress::watch(&tally, goal, manner, || {
             outside::verify(
@@ -64,6 +69,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
         let unlock = |envelope: &Envelope| secrets.unlock(envelope);
         let choice = Choice {
             expect_id,
+            at: args.at,
             ..Choice::new(&demands)
         };
         read(&folder, choice, &unlock, jobs(args.jobs), &tally, manner)?
@@ -75,10 +81,11 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     Ok(report.exit_code())
 }
 
-/// Verifies an archive that this process has just made, with the key that it was made with.
+/// Verifies an archive that this process has just made, with the key that it was made with; `signer`: who signed it.
 pub fn made(
     dir: &Path,
     key: Option<DataKey>,
+    signer: &Signer,
     threads: usize,
     manner: Manner,
 ) -> Result<Report, Failure> {
@@ -87,8 +94,11 @@ pub fn made(
         let missing = || Error::key("the archive was not encrypted when it was made");
         key.clone().ok_or_else(missing)
     };
-    let demands = Demands::default();
-    let archive = Archive::open_one(Folder::new(dir), Choice::new(&demands), &unlock)?;
+    let demands = Demands {
+        signers: vec![signer.clone()],
+        ..Demands::default()
+    };
+    let archive = Archive::open_expected(Folder::new(dir), Choice::new(&demands), &unlock)?;
     let mut report = opened(&archive, threads, manner)?;
     report.close(started.elapsed().as_secs_f64());
     Ok(report)
@@ -118,9 +128,6 @@ fn read(
     tally: &Tally,
     manner: Manner,
 ) -> Result<Report, Failure> {
-    if let Some(lost) = lost_index(folder)? {
-        return Err(lost.into());
-    }
     if folder.has(CHAIN) {
         let goal = Goal::Bytes(folder.list()?.iter().map(|(_, size)| size).sum());
         return Ok(progress::watch(tally, goal, manner, || {
@@ -128,7 +135,7 @@ fn read(
         })?);
     }
     opened(
-        &Archive::open_expected(folder.clone(), choice, unlock)?,
+        &Archive::open(folder.clone(), choice, unlock)?,
         threads,
         manner,
     )

@@ -13,9 +13,9 @@ use decryptor_wasm::{
     Envelope, Error, ErrorKind, Result,
     chain::{CHAIN, Index, run_of},
     container::{Header, TAG_LEN},
-    layout::{PathKind, is_safe_path},
-    plan::Severity,
-    signature::Demands,
+    layout::PathKind,
+    plan::{NOT_OURS, Severity},
+    signature::{Demands, require_id},
 };
 use sha2::{Digest, Sha256};
 
@@ -44,7 +44,6 @@ struct Outside<'a> {
     folder: &'a Folder,
     /// It holds a chain of runs.
     chain: bool,
-    sums: Option<Sums>,
     tally: &'a Tally,
     damaged: Mutex<Vec<(String, String)>>,
     files: AtomicU64,
@@ -71,13 +70,7 @@ pub fn verify(
 ) -> Result<Report> {
     let listing = folder.list()?;
     let id = newest_id(folder)?;
-    if let Some(expected) = expect_id
-        && !expected.eq_ignore_ascii_case(&id)
-    {
-        return Err(Error::damaged(format!(
-            "this is not the archive that you expect: its id is {id}, not {expected}"
-        )));
-    }
+    require_id(&id, expect_id)?;
     let chain = folder.has(CHAIN);
     let mut links = chain.then(|| links(folder)).transpose()?;
     let envelopes = listing
@@ -90,13 +83,8 @@ pub fn verify(
     report
         .damaged
         .extend(lost_index(folder)?.map(|lost| lost.to_string()));
-    let sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
-        let (sums, odd) = Sums::read(folder)?;
-        let odd = odd
-            .iter()
-            .map(|line| format!("{}: this line is none: {line:?}", sums::NAME));
-        report.damaged.extend(odd);
-        Some(sums)
+    let mut sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
+        Some(Sums::read(folder, &listing)?)
     } else if envelopes.iter().any(Envelope::has_key_check) {
         report.damaged.push(format!(
             "{} is missing, which lies in every archive of this kind; without the key nothing can be compared",
@@ -115,7 +103,7 @@ pub fn verify(
         let runs = links.as_ref().map(|links| links.count());
         strangers(&listing, sums, runs, &mut report);
     }
-    signature::check(folder, links.as_mut(), sums.as_ref(), demands, &mut report)?;
+    signature::check(folder, links.as_mut(), sums.as_mut(), demands, &mut report)?;
     if let Some(links) = &links {
         report.runs = Some(links.count());
         for finding in links.findings() {
@@ -128,26 +116,26 @@ pub fn verify(
     let work = Outside {
         folder,
         chain,
-        sums,
         tally,
         damaged: Mutex::default(),
         files: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
     };
-    let ours = |path: &str| {
-        let listed = work
-            .sums
-            .as_ref()
-            .is_some_and(|sums| sums.get(path).is_some());
-        listed
+    let ours = |path: &str, due: Option<&[u8; 32]>| {
+        due.is_some()
             || !matches!(
                 kind(path, chain),
                 PathKind::Stray | PathKind::Sums | PathKind::Chain | PathKind::Signature
             )
     };
     let read = |path: &str| reads == Reads::All || !kind(path, chain).is_sealed();
-    let files = listing.iter().filter(|(path, _)| ours(path) && read(path));
-    schedule::run(jobs, files, &|(path, size), _| work.file(path, *size))?;
+    let due = |at: usize| sums.as_ref().and_then(|sums| sums.due.get(at)?.as_ref());
+    let files = listing.iter().enumerate();
+    let files = files.map(|(at, (path, size))| (path, *size, due(at)));
+    let files = files.filter(|(path, _, due)| ours(path, *due) && read(path));
+    schedule::run(jobs, files, &|(path, size, due), _| {
+        work.file(path, size, due)
+    })?;
     let mut damaged = work
         .damaged
         .into_inner()
@@ -173,25 +161,15 @@ fn newest_id(folder: &Folder) -> Result<String> {
 
 /// What is listed and not there, and what is there and not listed.
 fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: &mut Report) {
-    let there = |path: &str| {
-        let found = listing.binary_search_by(|(known, _)| known.as_str().cmp(path));
-        found.is_ok()
-    };
-    for path in sums.paths() {
-        if !is_safe_path(path) {
-            report
-                .damaged
-                .push(format!("{}: {path:?} is no path of an archive", sums::NAME));
-        } else if !there(path) {
-            report
-                .damaged
-                .push(format!("{path}: listed in {}, but not there", sums::NAME));
-        }
+    for path in &sums.missing {
+        report
+            .damaged
+            .push(format!("{path}: listed in {}, but not there", sums::NAME));
     }
-    for (path, _) in listing {
+    for ((path, _), due) in listing.iter().zip(&sums.due) {
         // What a run left that was not committed is told of as a whole.
         let uncommitted = run_of(path).is_some_and(|(run, _)| runs.is_some_and(|runs| run > runs));
-        if sums.get(path).is_some() || uncommitted {
+        if due.is_some() || uncommitted {
             continue;
         }
         match kind(path, runs.is_some()) {
@@ -204,9 +182,7 @@ fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: 
                 "{path}: not listed in {}: a change of recipients was interrupted; `pryv-backup rekey` completes it",
                 sums::NAME
             )),
-            PathKind::Stray => report.warnings.push(format!(
-                "{path}: does not belong to the archive; it is left alone"
-            )),
+            PathKind::Stray => report.warnings.push(format!("{path}: {NOT_OURS}")),
             _ => report.damaged.push(format!(
                 "{path}: lies where the archive's own files lie, but {} does not list it; it was added",
                 sums::NAME
@@ -235,8 +211,8 @@ impl Outside<'_> {
         kind(path, self.chain).is_sealed() && self.folder.has(&envelope)
     }
 
-    fn file(&self, path: &str, size: u64) -> Result<()> {
-        match self.look(path, size) {
+    fn file(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
+        match self.look(path, size, due) {
             Ok(()) => {
                 self.files.fetch_add(1, Ordering::Relaxed);
                 self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -250,9 +226,9 @@ impl Outside<'_> {
         Ok(())
     }
 
-    fn look(&self, path: &str, size: u64) -> Result<()> {
+    fn look(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
         let mut file = self.folder.open(path)?;
-        if let Some(due) = self.sums.as_ref().and_then(|sums| sums.get(path)) {
+        if let Some(due) = due {
             let mut digest = Sha256::new();
             let mut buffer = vec![0; BLOCK.min(size.max(4096) as usize)];
             loop {

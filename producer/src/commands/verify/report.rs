@@ -1,12 +1,13 @@
 //! What can be said of an archive after it was read.
 
+use decryptor_wasm::signature::Signed;
 use serde::Serialize;
 
 use super::seen::Hashes;
 use crate::{answer, note};
 use crate::{
     archive::read::Archive,
-    commands::decrypt::report::verdict,
+    commands::decrypt::report::{pinned, verdict},
     failure::Failure,
     report::{count, printable},
 };
@@ -23,6 +24,14 @@ pub struct Report {
     pub verdict: &'static str,
     /// Whether what is inside was read; otherwise only the files as they are stored.
     pub opened: bool,
+    /// The line of the signer's public key. Of one that stays closed: of the signer who is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// Which platform it is of, as far as that was signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Whether the signer is one who is expected.
+    pub pinned: bool,
     /// Whether there was an inventory, or without the key `SHA256SUMS`, to compare the files with.
     pub compared: bool,
     /// Of a chain: how many runs it has.
@@ -51,19 +60,31 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Whole run.
     pub seconds: f64,
-    /// What may be claimed when nothing was found.
+    /// Whether it is encrypted.
     #[serde(skip)]
-    claim: &'static str,
+    sealed: bool,
 }
 
 impl Report {
     /// Of an archive that is open.
     pub fn of(archive: &Archive) -> Self {
-        Report {
+        let mut report = Report {
             opened: true,
             compared: archive.plan.inventoried,
-            claim: verdict(archive),
+            sealed: archive.encrypted(),
             ..Report::outside(archive.id.clone())
+        };
+        report.signed_by(archive.signed.as_ref(), pinned(archive));
+        report
+    }
+
+    /// Of all runs of a chain, as long as none was read.
+    pub fn of_chain(archive_id: String) -> Self {
+        Report {
+            opened: true,
+            compared: true,
+            runs: Some(0),
+            ..Report::outside(archive_id)
         }
     }
 
@@ -74,6 +95,9 @@ impl Report {
             archive_id,
             verdict: "good",
             opened: false,
+            signer: None,
+            source: None,
+            pinned: false,
             compared: false,
             runs: None,
             files: 0,
@@ -86,16 +110,31 @@ impl Report {
             warnings: Vec::new(),
             notes: Vec::new(),
             seconds: 0.0,
-            claim: "",
+            sealed: false,
         }
     }
 
-    /// What may be claimed of a chain is what may be claimed of all its runs.
-    pub fn claim_of(&mut self, archive: &Archive) {
-        if self.claim.is_empty() || !archive.plan.inventoried || !archive.encrypted() {
-            self.claim = verdict(archive);
-        }
-        self.compared = archive.plan.inventoried && (self.compared || self.files == 0);
+    /// Adds what was found of a run of a chain; `named` puts its folder in front. What may be claimed of a chain is what may be claimed of
+    /// all its runs.
+    pub fn add_run(&mut self, one: Report, named: impl Fn(String) -> String) {
+        let named = |sentences: Vec<String>| sentences.into_iter().map(&named);
+        self.damaged.extend(named(one.damaged));
+        self.problems.extend(named(one.left_out));
+        self.warnings.extend(named(one.warnings));
+        self.notes.extend(named(one.notes));
+        self.runs = self.runs.map(|runs| runs + 1);
+        self.files += one.files;
+        self.bytes += one.bytes;
+        self.records = Some(self.records.unwrap_or(0) + one.records.unwrap_or(0));
+        self.compared &= one.compared;
+        self.sealed |= one.sealed;
+    }
+
+    /// Who signed it, and whether that is somebody who is expected.
+    pub fn signed_by(&mut self, signed: Option<&Signed>, pinned: bool) {
+        self.signer = signed.map(|signed| signed.signer.to_string());
+        self.source = signed.map(|signed| signed.statement.source.clone());
+        self.pinned = pinned;
     }
 
     /// To be called when all is read.
@@ -106,12 +145,19 @@ impl Report {
             5 => "problems",
             _ => "good",
         };
-        if !self.opened {
-            self.claim = if self.compared {
+    }
+
+    /// What may be claimed when nothing was found.
+    fn claim(&self) -> &'static str {
+        match (self.compared, self.pinned) {
+            _ if self.opened => verdict(self.compared, self.sealed, self.pinned),
+            (true, true) => {
+                "all are the files that were signed (what is in them shows with the key)"
+            }
+            (true, false) => {
                 "all are as SHA256SUMS lists them (its own origin is not proven; compare the archive id with the one that was noted, and verify with the key)"
-            } else {
-                "no damage found, as far as it can be checked without the key"
-            };
+            }
+            (false, _) => "no damage found, as far as it can be checked without the key",
         }
     }
 
@@ -177,7 +223,7 @@ impl Report {
             format!("{problems}, named above")
         };
         match self.exit_code() {
-            0 => format!("{done}: {}", self.claim),
+            0 => format!("{done}: {}", self.claim()),
             5 => format!(
                 "{done}: no damage found, but {}",
                 named(self.problems.len())

@@ -2,10 +2,8 @@
 
 use decryptor_wasm::{
     Error, ErrorKind, Result,
-    chain::{Index, Links, run_of},
-    signature::{
-        Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, try_signature, unproven,
-    },
+    chain::{Index, Links},
+    signature::{Demands, SIGNATURE, Signed, Statement, Tried, try_signature, unproven},
 };
 
 use super::{
@@ -22,7 +20,7 @@ use crate::archive::{read::Folder, sha256_hex};
 pub fn check(
     folder: &Folder,
     mut links: Option<&mut Links>,
-    sums: Option<&Sums>,
+    sums: Option<&mut Sums>,
     demands: &Demands,
     report: &mut Report,
 ) -> Result<()> {
@@ -34,7 +32,7 @@ pub fn check(
     }
     if let Some(sums) = sums {
         for (run, statement) in (1..).zip(&statements) {
-            files(run, statement.as_ref(), sums, report)?;
+            files(run, statement.as_ref(), sums, report);
         }
     }
     if demands.signers.is_empty() {
@@ -68,6 +66,7 @@ pub fn check(
     if let Some(links) = links {
         require_choice(links)?;
     }
+    report.signed_by(Some(&signed), demands.pins(&signed));
     report.notes.push(said.message);
     Ok(())
 }
@@ -92,7 +91,7 @@ fn alone(folder: &Folder, demands: &Demands) -> Result<Option<Signed>> {
 }
 
 /// Whether the sums list the files of a run that were signed.
-fn files(run: u32, statement: Option<&Statement>, sums: &Sums, report: &mut Report) -> Result<()> {
+fn files(run: u32, statement: Option<&Statement>, sums: &mut Sums, report: &mut Report) {
     let place = match Index::path(run).as_str() {
         "" => SIGNATURE.to_owned(),
         path => format!("{path}/{SIGNATURE}"),
@@ -101,24 +100,12 @@ fn files(run: u32, statement: Option<&Statement>, sums: &Sums, report: &mut Repo
         report.damaged.push(format!(
             "{place}: missing, or no signature of a run, although every run is signed"
         ));
-        return Ok(());
+        return;
     };
-    let mut digest = FilesDigest::default();
-    let own = sums
-        .lines()
-        .filter_map(|(path, sha256)| match run_of(path) {
-            Some((of, within)) if of == run => Some((within, sha256)),
-            _ => None,
-        });
-    let mut ascends = true;
-    for (within, sha256) in own {
-        ascends &= digest.push(within, &sha256).is_ok();
-    }
-    if !ascends || digest.finish() != statement.files {
+    if sums.digest_of(run) != statement.files {
         report.damaged.push(format!(
             "{}: lists other files of run {run} than those that were signed; one of the two was changed",
             sums::NAME
         ));
     }
-    Ok(())
 }

@@ -1,72 +1,104 @@
 //! `SHA256SUMS`: what anyone can compare without a key.
 
-use decryptor_wasm::{FileEntry, Result};
+use std::{cmp::Ordering, collections::BTreeMap};
 
+use decryptor_wasm::{FileEntry, Result, chain::run_of, signature::FilesDigest};
+
+pub use crate::archive::sums::SUMS as NAME;
 use crate::{
-    archive::read::{Archive, Folder},
+    archive::{
+        read::{Archive, Folder},
+        sums,
+    },
     report::count,
 };
 
-/// Name of the file.
-pub const NAME: &str = "SHA256SUMS";
-
-/// Its lines, by path.
-pub struct Sums(Vec<(String, [u8; 32])>);
+/// Its lines, held against the files that are there.
+#[derive(Default)]
+pub struct Sums {
+    /// The digest that is listed of each file of the listing.
+    pub due: Vec<Option<[u8; 32]>>,
+    /// Paths that are listed and not there.
+    pub missing: Vec<String>,
+    runs: BTreeMap<u32, FilesDigest>,
+}
 
 impl Sums {
-    /// Reads the one of an archive. A line that is none is given back in the second list.
-    pub fn read(folder: &Folder) -> Result<(Sums, Vec<String>)> {
-        let bytes = folder.read(NAME)?;
-        let mut sums = Vec::new();
-        let mut odd = Vec::new();
-        for line in String::from_utf8_lossy(&bytes).lines() {
-            match parse(line) {
-                Some((path, digest)) => sums.push((path.to_owned(), digest)),
-                None => odd.push(line.chars().take(80).collect()),
+    /// Reads those of an archive, with all its files in the order of their paths.
+    ///
+    /// # Errors
+    /// When they are damaged.
+    pub fn read(folder: &Folder, listing: &[(String, u64)]) -> Result<Self> {
+        let mut found = Sums::default();
+        for line in sums::of(folder)? {
+            let line = line?;
+            if let Some((run, within)) = run_of(&line.path) {
+                let digest = found.runs.entry(run).or_default();
+                digest.push(within, &line.sha256)?;
+            }
+            loop {
+                let there = listing.get(found.due.len());
+                match there.map_or(Ordering::Greater, |(path, _)| path.cmp(&line.path)) {
+                    Ordering::Less => found.due.push(None),
+                    Ordering::Equal => break found.due.push(unhex(&line.sha256)),
+                    Ordering::Greater => break found.missing.push(line.path),
+                }
             }
         }
-        sums.sort();
-        Ok((Sums(sums), odd))
+        found.due.resize(listing.len(), None);
+        Ok(found)
     }
 
-    /// The digest of a file.
-    pub fn get(&self, path: &str) -> Option<&[u8; 32]> {
-        let at = self
-            .0
-            .binary_search_by(|(known, _)| known.as_str().cmp(path));
-        Some(&self.0.get(at.ok()?)?.1)
-    }
-
-    /// All lines, in the order of their paths: path, and digest in hex.
-    pub fn lines(&self) -> impl Iterator<Item = (&str, String)> {
-        let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.0
-            .iter()
-            .map(move |(path, digest)| (path.as_str(), hex(digest)))
-    }
-
-    /// All paths.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(path, _)| path.as_str())
+    /// The digest of the files that are listed of a run, as it is signed.
+    pub fn digest_of(&mut self, run: u32) -> String {
+        self.runs.remove(&run).unwrap_or_default().finish()
     }
 }
 
+/// Whether they list a file.
+///
+/// # Errors
+/// When they are damaged.
+pub fn list(folder: &Folder, path: &str) -> Result<bool> {
+    for line in sums::of(folder)? {
+        if line?.path == path {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Where the sums of an opened archive say something else than its inventory, which is proven: whoever trusts them would be misled.
+///
+/// # Errors
+/// When they are damaged.
 pub fn compare(archive: &Archive) -> Result<Vec<String>> {
     if !archive.folder().has(NAME) {
         return Ok(Vec::new());
     }
-    let (sums, _) = Sums::read(archive.folder())?;
-    let listed = archive
-        .files()
-        .iter()
-        .filter_map(|file| file.expected.as_ref());
-    let wrong = |entry: &&FileEntry| sums.get(&entry.path).copied() != unhex(&entry.sha256);
-    let mut wrong: Vec<String> = listed
-        .filter(wrong)
-        .map(|entry| entry.path.clone())
-        .collect();
-    if sums.get("manifest.json").copied() != unhex(&archive.id) {
+    let differ = |a: &str, b: &str| !a.eq_ignore_ascii_case(b);
+    let mut wrong = Vec::new();
+    let mut manifest = None;
+    let files = archive.files().iter();
+    let mut due = files.filter_map(|file| file.expected.as_ref()).peekable();
+    for line in sums::of(archive.folder())? {
+        let line = line?;
+        if line.path == "manifest.json" {
+            manifest = Some(line.sha256);
+            continue;
+        }
+        let before = |entry: &&FileEntry| entry.path < line.path;
+        while let Some(entry) = due.next_if(before) {
+            wrong.push(entry.path.clone());
+        }
+        if let Some(entry) = due.next_if(|entry| entry.path == line.path)
+            && differ(&entry.sha256, &line.sha256)
+        {
+            wrong.push(line.path);
+        }
+    }
+    wrong.extend(due.map(|entry| entry.path.clone()));
+    if manifest.is_none_or(|listed| differ(&listed, &archive.id)) {
         wrong.push("manifest.json".to_owned());
     }
     Ok(match wrong.as_slice() {
@@ -76,16 +108,6 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
             count(wrong.len() as u64, "file", "files")
         )],
     })
-}
-
-/// Digest and path, with the two spaces of a text file or the star of a binary one between them.
-fn parse(line: &str) -> Option<(&str, [u8; 32])> {
-    let (digest, rest) = line.split_at_checked(64)?;
-    let path = rest
-        .strip_prefix("  ")
-        .or_else(|| rest.strip_prefix(" *"))?;
-    let digest = unhex(digest)?;
-    (!path.is_empty()).then_some((path, digest))
 }
 
 /// 64 hex digits as bytes.
@@ -98,27 +120,4 @@ pub fn unhex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
     }
     Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_those_of_sha256sum() {
-        let digest = "ab".repeat(32);
-        for between in ["  ", " *"] {
-            let line = format!("{digest}{between}users/a b/x");
-            assert_eq!(parse(&line), Some(("users/a b/x", [0xab; 32])));
-        }
-        for odd in [
-            "",
-            "x  y",
-            &digest,
-            &format!("{digest}  "),
-            &format!("{}g  x", &digest[1..]),
-        ] {
-            assert_eq!(parse(odd), None, "{odd}");
-        }
-    }
 }
