@@ -111,8 +111,8 @@ test('an archive in the clear where an encrypted one is expected', async (t) => 
   await agreed(folder, ['--require-encrypted'], { exit: 4, says: required, library: { requireEncrypted: true } });
   for (const value of ['1', 'yes', 'TRUE', 'anything']) await agreed(folder, [], { exit: 4, says: required, env: { PRYV_BACKUP_REQUIRE_ENCRYPTED: value } });
   for (const value of ['', '0', 'no', 'False', 'OFF']) await agreed(folder, [], { exit: 0, says: NOT_PINNED, env: { PRYV_BACKUP_REQUIRE_ENCRYPTED: value } });
-  await agreed(folder, ['--require-encrypted', '--allow-plaintext'], { exit: 2, says: 'exclude each other' });
-  await agreed(folder, ['--allow-plaintext'], { exit: 2, says: 'exclude each other', env: { PRYV_BACKUP_REQUIRE_ENCRYPTED: '1' } });
+  await agreed(folder, ['--require-encrypted', '--allow-plaintext'], { exit: 2, says: '--allow-plaintext excludes --require-encrypted and PRYV_BACKUP_REQUIRE_ENCRYPTED' });
+  await agreed(folder, ['--allow-plaintext'], { exit: 2, says: '--allow-plaintext excludes --require-encrypted and PRYV_BACKUP_REQUIRE_ENCRYPTED', env: { PRYV_BACKUP_REQUIRE_ENCRYPTED: '1' } });
 });
 
 test('what nobody signs is taken where no signer is expected, or when it is said so', withFixtures, async (t) => {

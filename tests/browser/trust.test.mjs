@@ -116,7 +116,7 @@ describe('a backup that is not encrypted', () => {
     const { tab, complaints, close } = await openPage();
     await tab.setInputFiles('[data-input=folder]', clear.folder);
     await tab.waitForSelector('[data-cleartext]');
-    assert.match(await tab.innerText('[data-cleartext]'), /not encrypted: anybody who had it in hands can have changed it.*may have been replaced/s);
+    assert.match(await tab.innerText('[data-cleartext]'), /not encrypted: anybody who had it in hands can have read it\. Whether it was changed, only its signer shows.*may have been replaced/s);
     await shoot(tab, 'cleartext');
     await barriers(tab);
     await tab.click('.key-card [type=submit]');

@@ -178,4 +178,17 @@ mod tests {
         );
         assert!(signer("").unwrap_err().contains("PRYV_BACKUP_SIGNER"));
     }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_by_the_name_of_the_variable_too() {
+        let both = TrustArgs {
+            allow_plaintext: true,
+            require_encrypted: true,
+            ..TrustArgs::default()
+        };
+        let failure = both.demands(true, None).unwrap_err();
+        assert_eq!(failure.code, 2);
+        let variable = "PRYV_BACKUP_REQUIRE_ENCRYPTED";
+        assert!(failure.message.contains(variable), "{}", failure.message);
+    }
 }
