@@ -142,11 +142,12 @@ pub trait UserSink {
         Ok(())
     }
 
-    /// Takes note of a record that is there and could not be read, by its key; what it has come to is to be told as a loss.
+    /// Takes note of a record that is there and could not be read, by its key; what it has come to is to be told as a loss. `again`: the
+    /// next run comes to it in any case.
     ///
     /// # Errors
     /// As [`Self::record`].
-    fn unreadable(&mut self, _: Collection, _key: &[u8]) -> Result<(), SinkError> {
+    fn unreadable(&mut self, _: Collection, _key: &[u8], _again: bool) -> Result<(), SinkError> {
         Ok(())
     }
 

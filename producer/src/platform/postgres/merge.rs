@@ -313,7 +313,7 @@ pub fn take(
     let files = !plan.engines.files;
     let name = || format!("record {:?}", shape.id(row));
     if !bundle.record(shape.collection, |out| shape.write(row, out), name)? {
-        bundle.unreadable(shape.collection, shape.key(row));
+        bundle.unreadable(shape.collection, shape.key(row), shape.is_endless(row));
         return Ok(());
     }
     if let Some(path) = shape.deleted_path(row) {

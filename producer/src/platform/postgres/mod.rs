@@ -209,8 +209,8 @@ impl PostgresPlatform {
                 Piece::Present(collection, keys) => {
                     sink.present(collection, &keys).map_err(ExportError::Sink)?
                 }
-                Piece::Unreadable(collection, key) => sink
-                    .unreadable(collection, &key)
+                Piece::Unreadable(collection, key, again) => sink
+                    .unreadable(collection, &key, again)
                     .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
                     for file in list {

@@ -2,7 +2,7 @@
 
 use super::copy::Row;
 use super::tables::Column;
-use super::values::{json_text, not_finite, push, push_string};
+use super::values::{Kind, json_text, not_finite, push, push_string};
 use crate::platform::{Collection, json};
 
 /// How the rows of a table become records.
@@ -110,7 +110,7 @@ impl Shape {
             .join(", ")
     }
 
-    /// The same for the rows that meet a condition; of the others only whose they are and which.
+    /// The same for the rows that meet a condition, and for those of [`Self::is_endless`]; of the others only whose they are and which.
     pub fn select_if(&self, owner: &str, condition: &str) -> String {
         let members: Vec<&str> = self
             .members
@@ -118,11 +118,26 @@ impl Shape {
             .map(|m| m.column.expression.as_str())
             .collect();
         let id = self.id.checked_sub(1).and_then(|at| members.get(at));
+        let endless = match self.deleted.and_then(|at| self.members.get(at - 1)) {
+            Some(member) if member.column.kind == Kind::Double => {
+                " OR deleted IN ('NaN', 'Infinity', '-Infinity')"
+            }
+            _ => "",
+        };
         format!(
-            "{owner}, {}, CASE WHEN {condition} THEN ROW({}) END",
+            "{owner}, {}, CASE WHEN {condition}{endless} THEN ROW({}) END",
             id.unwrap_or(&"''"),
             members.join(", ")
         )
+    }
+
+    /// Whether the row says that it was deleted at a time that is none: it is no record, and is read at every run.
+    pub fn is_endless(&self, row: &Row) -> bool {
+        let of = |at: usize| {
+            let kind = self.members.get(at - 1)?.column.kind;
+            not_finite(kind, row.get(at)?)
+        };
+        self.deleted.and_then(of).is_some()
     }
 
     /// Appends the record of a row. What is lost of it is the answer: a sentence for each value.

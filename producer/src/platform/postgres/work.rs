@@ -67,8 +67,8 @@ pub enum Piece {
     Records(Collection, Vec<u8>, u64),
     /// Records that are there, and as they were.
     Present(Collection, Keys),
-    /// A record that is there and could not be read, by its key.
-    Unreadable(Collection, Vec<u8>),
+    /// A record that is there and could not be read, by its key; whether the next run comes to it in any case.
+    Unreadable(Collection, Vec<u8>, bool),
     /// Files to copy.
     Attachments(Vec<Attachment>),
     /// A small file from the database, whole.
@@ -256,11 +256,11 @@ impl<'q, 'a> Bundle<'q, 'a> {
         Ok(true)
     }
 
-    /// Adds the key of a record that could not be read.
-    pub fn unreadable(&mut self, collection: Collection, key: &[u8]) {
+    /// Adds the key of a record that could not be read; `again`: the next run comes to it in any case.
+    pub fn unreadable(&mut self, collection: Collection, key: &[u8], again: bool) {
         self.bytes += key.len();
         self.pieces
-            .push(Piece::Unreadable(collection, key.to_vec()));
+            .push(Piece::Unreadable(collection, key.to_vec(), again));
     }
 
     /// Adds where a deleted stream was.

@@ -101,7 +101,7 @@ impl Reading<'_> {
                 }
                 Err(what) => {
                     lose(&format!("{what}; it was left out"));
-                    let noted = self.sink.unreadable(collection, id().as_bytes());
+                    let noted = self.sink.unreadable(collection, id().as_bytes(), true);
                     noted.map_err(ExportError::Sink)
                 }
             }

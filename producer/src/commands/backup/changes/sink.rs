@@ -204,14 +204,19 @@ impl UserSink for ChangesSink<'_, '_> {
         Ok(())
     }
 
-    fn unreadable(&mut self, collection: Collection, key: &[u8]) -> Result<(), SinkError> {
+    fn unreadable(
+        &mut self,
+        collection: Collection,
+        key: &[u8],
+        again: bool,
+    ) -> Result<(), SinkError> {
         let section = collection as usize;
         let number = number(self.open.key(), collection.name(), &[key]);
         // It stays as it was when it was last read; where its content is compared, no content is 0, so that it is looked at again.
         if self.open.knows(section, number)? {
             return self.note(section, (number, 0));
         }
-        if self.open.tells(collection) {
+        if self.open.tells(collection) && !again {
             self.open.bring_whole();
         }
         Ok(())
