@@ -34,3 +34,10 @@ pub use keys::{
 pub use manifest::{
     FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats, plain_manifest,
 };
+
+/// Collects items one by one. `collect` sorts them first, and brings code to sort each type into the WASM file.
+pub(crate) fn gather<C: Default + Extend<T>, T>(items: impl Iterator<Item = T>) -> C {
+    let mut all = C::default();
+    all.extend(items);
+    all
+}

@@ -232,13 +232,10 @@ async function openState (source, listing, { engine, unlock, user, expectId, at,
 async function openSingle (source, listing, { user, at, ...means }) {
   const lost = lostIndex(JSON.stringify(listing), await sumsOfChain(source, listing));
   if (lost !== '' && at !== 1) throw new DecryptError('damaged', lost);
-  if (at !== undefined && at !== 1) {
-    throw new DecryptError('usage', `${source.name} is no chain of runs (it has no ${CHAIN}), so there is no run ${at} in it`);
-  }
   const own = lost === '' ? listing : firstRun(listing);
   const run = await openRun(source, own, means);
   try {
-    const signer = JSON.parse(means.demands.signed(run.signed));
+    const signer = JSON.parse(means.demands.alone(run.signed, at));
     const made = JSON.parse(plan(run.manifest, JSON.stringify(run.texts), JSON.stringify(own), run.keyCheck, run.signed, user));
     if (lost !== '') made.findings.push({ severity: 'warning', code: 'missing', path: CHAIN, message: lost });
     const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));

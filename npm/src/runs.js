@@ -80,7 +80,8 @@ export async function openChain (host, source, listing, { at, openRun, user, eng
       for (const run of runsThere(listing)) {
         const { content } = await host.readStored(within(run), 'manifest.json');
         const signed = paths.has(folderOf(run) + SIGNATURE);
-        stored.add(run, content, signed ? await host.readSmall(within(run), SIGNATURE) : undefined);
+        const minisig = signed ? await host.readSmall(within(run), SIGNATURE) : undefined;
+        stored.add(run, content, minisig, paths.has(`${folderOf(run)}.unnamed`));
       }
       return stored;
     } catch (error) {

@@ -62,7 +62,7 @@ impl Fold {
         if record.string("collection").as_deref() == Some(collection) {
             let removed = Removed {
                 collection: self.collection.clone(),
-                ids: serde_json::from_str(record.get("ids").unwrap_or("[]"))
+                ids: serde_json::from_slice(record.get("ids").unwrap_or("[]").as_bytes())
                     .map_err(|e| Error::damaged(format!("a line of tombstones is none ({e})")))?,
             };
             // A tombstone may be of a whole measurement, whose points have numbers of their own.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{CHAIN, ChainKey, Index, IndexRun, words::moment};
 use crate::{
     Error, ErrorKind, Manifest, Result,
+    container::MAGIC,
     plan::{Finding, Severity},
     signature::{Demands, Signed, Signer, Statement, Tried, hex, try_signature},
 };
@@ -22,7 +23,27 @@ pub struct StoredRun {
     pub manifest: Vec<u8>,
     /// `manifest.json.minisig`, if it is there.
     pub signature: Option<Vec<u8>>,
+    /// Whether [`UNNAMED`] is there.
+    pub unnamed: bool,
 }
+
+impl StoredRun {
+    /// Whether one of these signed it.
+    fn is_signed_by(&self, signers: &[Signer]) -> bool {
+        let minisig = self.signature.as_deref().unwrap_or_default();
+        let holds = |signer| try_signature(signer, &self.manifest, minisig);
+        let mut tried = signers.iter().map(holds);
+        tried.any(|tried| matches!(tried, Tried::Holds(_)))
+    }
+
+    /// Whether its manifest is encrypted.
+    fn is_sealed(&self) -> bool {
+        self.manifest.starts_with(MAGIC)
+    }
+}
+
+/// A file in the folder of a run that no list names yet: whoever was adding it has not finished.
+pub const UNNAMED: &str = ".unnamed";
 
 /// The runs that `chain.json` names, held against what is there; and against what each says of itself, as far as they are opened.
 pub struct Links {
@@ -32,6 +53,8 @@ pub struct Links {
     /// The first thing that is wrong with a run.
     wrong: Vec<(u32, Finding)>,
     others: Vec<Finding>,
+    /// A run that was finished and is not listed.
+    unlisted: Option<Finding>,
     /// Parents in `chain.json` that do not fit: what was signed decides, once it is known.
     listed_parents: Vec<(u32, Finding)>,
     /// Those of the increments that were opened.
@@ -62,6 +85,7 @@ impl Links {
             ids: stored.iter().map(id).collect(),
             wrong: Vec::new(),
             others: Vec::new(),
+            unlisted: None,
             listed_parents: Vec::new(),
             keys: Vec::new(),
             stored,
@@ -83,17 +107,7 @@ impl Links {
                 links.listed_parents.push((run, finding));
             }
         }
-        let count = links.count();
-        for (run, _) in links.ids.iter().filter(|(run, _)| *run > count) {
-            links.others.push(Finding {
-                severity: Severity::Warning,
-                code: "uncommitted",
-                path: Index::path(*run),
-                message: format!(
-                    "not listed in {CHAIN}: left by a run that was not finished; it is left alone"
-                ),
-            });
-        }
+        links.beyond();
         Ok(links)
     }
 
@@ -113,13 +127,14 @@ impl Links {
             parent: None,
             kind: "full".to_owned(),
             created_at: statement.created,
-            mode: None,
+            mode: manifest.starts_with(MAGIC).then(String::new),
             recipients: Vec::new(),
         };
         let stored = StoredRun {
             run: 1,
             manifest,
             signature,
+            unnamed: false,
         };
         Links::new(Index::new(vec![run]), vec![stored])
     }
@@ -161,9 +176,15 @@ impl Links {
         }
     }
 
-    /// The manifest of a run was opened, the run that is asked for first; `signed` is what [`Signed::check`] made of it. `pinned`: its
-    /// signer is one whom the reader expects.
-    pub fn opened(&mut self, run: u32, manifest: &Manifest, signed: Option<&Signed>, pinned: bool) {
+    /// The manifest of a run was opened, the run that is asked for first; `signed` is what [`Signed::check`] made of it. `expected`: the
+    /// signers who are pinned.
+    pub fn opened(
+        &mut self,
+        run: u32,
+        manifest: &Manifest,
+        signed: Option<&Signed>,
+        expected: &[Signer],
+    ) {
         let Some(signed) = signed else {
             let message = format!(
                 "run {run} has no inventory, which every run of a chain has: it was replaced"
@@ -171,7 +192,7 @@ impl Links {
             return self.find(run, "signature", place_of(run), message);
         };
         if self.statements.is_empty() {
-            self.judge(run, signed, pinned);
+            self.judge(run, signed, expected);
         }
         let Some(link) = manifest.chain.as_ref().filter(|_| !is_full(manifest)) else {
             return;
@@ -197,7 +218,7 @@ impl Links {
             _ => None,
         };
         let signed = signers.iter().find_map(tried)?;
-        self.judge(at, &signed, true);
+        self.judge(at, &signed, signers);
         Some(signed)
     }
 
@@ -245,6 +266,7 @@ impl Links {
             .chain(&self.listed_parents)
             .map(|(_, finding)| finding)
             .chain(&self.others)
+            .chain(&self.unlisted)
     }
 
     /// The same as remarks on a state that needs none of the runs that something is wrong with.
@@ -325,6 +347,9 @@ impl Links {
         };
         if let Some((wrong, finding)) = self.wrong.iter().find(unsigned) {
             return Err(self.refuse(finding, *wrong, at));
+        }
+        if let Some(finding) = self.unlisted.as_ref().filter(|_| !self.asked) {
+            return Err(self.refuse(finding, at + 1, at));
         }
         match &self.choice {
             Some(choice) => Err(Error::new(ErrorKind::Usage, choice.clone())),

@@ -14,7 +14,7 @@ mod words;
 pub use changes::Changes;
 pub use fold::{Fold, NO_KEY};
 pub use format::{CHAIN, Index, IndexRun, Link, Removed, lost_index, mixed, run_of, summed};
-pub use links::{Links, StoredRun};
+pub use links::{Links, StoredRun, UNNAMED};
 pub use manifests::{state_manifest, state_user_manifest};
 pub use number::{ChainKey, number, numbers};
 pub use root::{is_companion, root_findings};

@@ -169,7 +169,7 @@ impl<'a> Measurement<'a> {
 
 /// The points of a line.
 pub(super) fn points<'a>(record: &Record<'a>) -> Result<Vec<&'a RawValue>> {
-    serde_json::from_str(record.get("points").unwrap_or("[]"))
+    serde_json::from_slice(record.get("points").unwrap_or("[]").as_bytes())
         .map_err(|e| crate::Error::damaged(format!("the points of a series cannot be read ({e})")))
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::{Changes, Index, links::is_full, state_manifest, state_user_manifest};
+use crate::gather;
 use crate::{
     Error, ErrorKind, Manifest, Result, UserEntry, UserManifest,
     layout::PathKind,
@@ -210,7 +211,7 @@ impl Work {
         };
         self.users
             .retain(|user| user.user_id == only || user.username == only);
-        let known: BTreeSet<&str> = self.users.iter().map(|u| u.user_id.as_str()).collect();
+        let known: BTreeSet<&str> = gather(self.users.iter().map(|u| u.user_id.as_str()));
         self.since.retain(|id, _| known.contains(id.as_str()));
         if self.users.is_empty() {
             return Err(Error::new(

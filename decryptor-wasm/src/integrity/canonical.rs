@@ -163,7 +163,7 @@ fn falsy(value: &str) -> bool {
 
 impl Canonical {
     fn attachments(&mut self, value: &str) -> Result<()> {
-        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value) else {
+        let Ok(list) = serde_json::from_slice::<Vec<&RawValue>>(value.as_bytes()) else {
             return self.value(value, DEPTH);
         };
         self.text.push('[');

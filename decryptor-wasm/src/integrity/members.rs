@@ -22,7 +22,7 @@ pub(super) fn members(text: &str) -> Result<Members<'_>> {
     let mut members = Members::with_capacity(USUAL);
     let read = json::members(text, |name, value| members.push((unquote(name), value)));
     if read.is_none() {
-        Pairs(members) = serde_json::from_str(text)
+        Pairs(members) = serde_json::from_slice(text.as_bytes())
             .map_err(|e| Error::damaged(format!("a record is not a JSON object ({e})")))?;
     }
     if members.iter().all(|(name, _)| name.is_ascii()) {

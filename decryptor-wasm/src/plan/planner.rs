@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Finding, LEFT_OUT, NOT_OURS, Plan, PlannedFile, Severity, Storage};
+use crate::gather;
 use crate::{
     Error, FileEntry, Manifest, Result, UserEntry, UserManifest,
     layout::{PathKind, is_safe_name, is_safe_path},
@@ -30,10 +31,7 @@ impl<'a> Planner<'a> {
                 findings: Vec::new(),
                 users: Vec::new(),
             },
-            sizes: listing
-                .iter()
-                .map(|(path, size)| (path.as_str(), *size))
-                .collect(),
+            sizes: gather(listing.iter().map(|(path, size)| (path.as_str(), *size))),
             expected: BTreeMap::new(),
             required: BTreeSet::new(),
             blind: BTreeSet::new(),
@@ -251,8 +249,8 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn judge(&mut self, manifest: &Manifest, one_user: bool) {
-        let known: BTreeSet<&str> = manifest.users.iter().map(|u| u.user_id.as_str()).collect();
-        let chosen: BTreeSet<String> = self.plan.users.iter().map(|u| u.user_id.clone()).collect();
+        let known: BTreeSet<&str> = gather(manifest.users.iter().map(|u| u.user_id.as_str()));
+        let chosen: BTreeSet<String> = gather(self.plan.users.iter().map(|u| u.user_id.clone()));
         let sizes = std::mem::take(&mut self.sizes);
         let opened = !self.encrypted && manifest.encrypted == Some(true);
         for (&path, &size) in &sizes {
@@ -290,13 +288,9 @@ impl<'a> Planner<'a> {
                 _ => self.file(path, size, &kind, &known),
             }
         }
-        for path in self
-            .required
-            .iter()
-            .chain(self.expected.keys())
-            .cloned()
-            .collect::<BTreeSet<_>>()
-        {
+        let due: BTreeSet<String> =
+            gather(self.required.iter().chain(self.expected.keys()).cloned());
+        for path in due {
             let skipped = one_user
                 && PathKind::of(&path)
                     .user()

@@ -3,6 +3,7 @@
 use super::{Signed, Signer, Statement};
 use crate::{
     Error, ErrorKind, Result,
+    chain::CHAIN,
     plan::{Finding, Severity},
 };
 
@@ -116,6 +117,29 @@ impl Demands {
     fn is_source(&self, statement: &Statement) -> bool {
         let source = self.source.as_ref();
         source.is_none_or(|source| source.eq_ignore_ascii_case(&statement.source))
+    }
+
+    /// The same of an archive that lies by itself. A run of a chain does not do so: it is taken where it is asked for by its number,
+    /// `at`.
+    ///
+    /// # Errors
+    /// The same; and when it is a run of a chain, or another run is asked for.
+    pub fn alone(&self, signed: Option<&Signed>, at: Option<u32>) -> Result<Finding> {
+        let statement = signed.map(|signed| &signed.statement);
+        let torn = statement.filter(|statement| statement.parent.is_some());
+        match (torn, at) {
+            (Some(torn), at) if at != Some(torn.run) => Err(Error::damaged(format!(
+                "this is run {0} of a chain, without the runs beside it: use the whole folder of the chain, or --at {0} for what this run alone holds",
+                torn.run
+            ))),
+            (None, Some(run)) if run != 1 => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "this is no chain of runs (it has no {CHAIN}), so there is no run {run} in it"
+                ),
+            )),
+            _ => self.signed(signed),
+        }
     }
 
     /// Whether somebody who is pinned signed it.

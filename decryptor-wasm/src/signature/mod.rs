@@ -22,6 +22,8 @@ pub use statement::Statement;
 pub const SIGNATURE: &str = "manifest.json.minisig";
 /// No signature of ours is longer, in bytes.
 const MAX_SIGNATURE: usize = 4096;
+/// How the first line of a signature begins; nobody signs what follows there.
+const UNTRUSTED: &[u8] = b"untrusted comment: ";
 /// Bytes of a minisign public key: `Ed`, the id of the key, the Ed25519 key.
 const SIGNER: usize = 42;
 
@@ -100,8 +102,15 @@ pub fn unproven(minisig: &[u8]) -> Option<Statement> {
     parse(minisig).map(|(_, statement)| statement)
 }
 
+/// Four lines and nothing else: the crate that reads them takes other ends of lines and what follows them too.
 fn parse(minisig: &[u8]) -> Option<(Minisig, Statement)> {
-    if minisig.len() > MAX_SIGNATURE {
+    let lines = minisig.iter().filter(|byte| **byte == b'\n').count();
+    if minisig.len() > MAX_SIGNATURE
+        || lines != 4
+        || !minisig.starts_with(UNTRUSTED)
+        || !minisig.ends_with(b"\n")
+        || minisig.iter().any(|byte| matches!(byte, b'\r' | 0))
+    {
         return None;
     }
     let signature = Minisig::decode(std::str::from_utf8(minisig).ok()?).ok()?;
@@ -120,7 +129,8 @@ pub struct Signed {
 
 impl Signed {
     /// Checks the signature of a run that was opened. `stored`: the bytes of `manifest.json` as they lie there, `minisig`: those of
-    /// its signature, if there is one. None for an archive without an inventory, which Pryv's own tool made: nobody signs those.
+    /// its signature, if there is one, `sealed`: whether it is encrypted. None for an archive that nobody signs: one without an
+    /// inventory, which Pryv's own tool made, and one that was decrypted before, whose manifest is another than the one that was signed.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Damaged`] when there is no signature, it does not hold, or it states something else than the manifest.
@@ -128,18 +138,23 @@ impl Signed {
         manifest: &Manifest,
         stored: &[u8],
         minisig: Option<&[u8]>,
+        sealed: bool,
     ) -> Result<Option<Self>> {
-        if manifest.inventory.is_none() {
+        if manifest.inventory.is_none() || (!sealed && manifest.encrypted == Some(true)) {
             return Ok(None);
         }
-        let Some(signer) = &manifest.signer else {
+        let Some(named) = &manifest.signer else {
             return Err(Error::damaged(
                 "manifest.json names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; ask whoever made it for another copy",
             ));
         };
-        let signer = Signer::parse(signer).map_err(|_| {
-            Error::damaged("manifest.json: what it names as its signer is no public key")
-        })?;
+        let signer = Signer::parse(named).ok();
+        // A key has one spelling: whoever reads another line of it would find another signer.
+        let signer = signer
+            .filter(|signer| signer.as_str() == named)
+            .ok_or_else(|| {
+                Error::damaged("manifest.json: what it names as its signer is no public key")
+            })?;
         let Some(minisig) = minisig else {
             return Err(Error::damaged(format!(
                 "{SIGNATURE} is missing, although every backup of this kind is signed: it was removed, or the backup was not finished; use another copy"

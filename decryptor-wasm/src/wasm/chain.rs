@@ -15,6 +15,7 @@ use super::{
     archive::{from_json, to_json},
     signature::{Demands, Signed},
 };
+use crate::gather;
 use crate::{
     Error, Manifest, UserEntry,
     chain::{self, ChainKey, Changes, Cutter, Index, Links, Opened, StateFile, StoredRun},
@@ -46,12 +47,14 @@ impl StoredRuns {
         StoredRuns::default()
     }
 
-    /// A run whose folder has a `manifest.json`: that, and `manifest.json.minisig` if it is there, as stored.
-    pub fn add(&mut self, run: u32, manifest: Vec<u8>, signature: Option<Vec<u8>>) {
+    /// A run whose folder has a `manifest.json`: that, and `manifest.json.minisig` if it is there, as stored; `unnamed`: whether
+    /// `.unnamed` is there.
+    pub fn add(&mut self, run: u32, manifest: Vec<u8>, signature: Option<Vec<u8>>, unnamed: bool) {
         self.0.push(StoredRun {
             run,
             manifest,
             signature,
+            unnamed,
         });
     }
 }
@@ -125,8 +128,9 @@ impl Chain {
         demands: &Demands,
     ) -> Result<bool, JsValue> {
         let manifest = Manifest::parse(manifest)?;
-        let pinned = demands.pins(signed);
-        self.links.opened(run, &manifest, signed.0.as_ref(), pinned);
+        let expected = &demands.0.signers;
+        self.links
+            .opened(run, &manifest, signed.0.as_ref(), expected);
         Ok(manifest.backup_type != "incremental")
     }
 
@@ -195,10 +199,9 @@ impl Chain {
         if self.opened.is_empty() {
             self.key = manifest.chain.as_ref().map(|link| link.key.clone());
         }
-        let mut manifests: BTreeMap<String, Vec<u8>> = user_manifests
-            .into_iter()
-            .filter_map(|(path, content)| Some((path, content?)))
-            .collect();
+        let user_manifests = user_manifests.into_iter();
+        let mut manifests: BTreeMap<String, Vec<u8>> =
+            gather(user_manifests.filter_map(|(path, content)| Some((path, content?))));
         manifests.insert("manifest.json".to_owned(), json.to_vec());
         self.opened
             .push(Opened::new(run, manifest, plan, manifests));
@@ -220,9 +223,9 @@ impl Chain {
             users: &state.users,
             files: &state.files,
             findings: &state.findings,
-            manifests: manifests
-                .map(|(path, json)| (path.as_str(), std::str::from_utf8(json).unwrap_or_default()))
-                .collect(),
+            manifests: gather(manifests.map(|(path, json)| {
+                (path.as_str(), std::str::from_utf8(json).unwrap_or_default())
+            })),
         })?;
         self.changes = state.changes;
         Ok(json)

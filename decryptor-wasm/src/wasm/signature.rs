@@ -15,8 +15,7 @@ pub struct Signed(pub(super) Option<signature::Signed>);
 #[wasm_bindgen]
 impl Signed {
     /// Throws unless `json` is a manifest of a version that is known, in a file (its summary) as it was written, and `minisig` the
-    /// signature of its `stored` bytes. `sealed`: whether it is encrypted. One that is not and says that it was is that of an archive
-    /// that was decrypted before, and is another one than was signed.
+    /// signature of its `stored` bytes. `sealed`: whether it is encrypted.
     pub fn check(
         json: &[u8],
         summary: &str,
@@ -26,10 +25,9 @@ impl Signed {
     ) -> Result<Signed, JsValue> {
         let manifest = Manifest::parse(json)?;
         crate::plan::judge_manifest(&manifest, &from_json(summary)?)?;
-        Ok(Signed(match !sealed && manifest.encrypted == Some(true) {
-            true => None,
-            false => signature::Signed::check(&manifest, stored, minisig.as_deref())?,
-        }))
+        let minisig = minisig.as_deref();
+        let signed = signature::Signed::check(&manifest, stored, minisig, sealed)?;
+        Ok(Signed(signed))
     }
 
     /// The line of the signer's public key; undefined for an archive that nobody signs.
@@ -96,16 +94,15 @@ impl Demands {
     pub fn signed(&self, signed: &Signed) -> Result<String, JsValue> {
         to_json(&self.0.signed(signed.0.as_ref())?)
     }
+
+    /// The same of an archive that lies by itself; throws also when it is a run of a chain that was not asked for by its number, `at`.
+    pub fn alone(&self, signed: &Signed, at: Option<u32>) -> Result<String, JsValue> {
+        to_json(&self.0.alone(signed.0.as_ref(), at)?)
+    }
 }
 
 /// Throws when an archive is another one than the one whose id was noted.
 #[wasm_bindgen(js_name = requireId)]
 pub fn require_id(id: &str, noted: Option<String>) -> Result<(), JsValue> {
     Ok(signature::require_id(id, noted.as_deref())?)
-}
-
-impl Demands {
-    pub(super) fn pins(&self, signed: &Signed) -> bool {
-        signed.0.as_ref().is_some_and(|signed| self.0.pins(signed))
-    }
 }

@@ -10,5 +10,5 @@ pub mod write_behind;
 pub use write::{
     ArchiveError, ArchiveWriter, Chain, Content, Destination, Finished, Host, IndexDone,
     IndexWriter, Listing, Options, Proof, Sealing, Signing, Sink, Staged, Stamp, Summary,
-    SystemRandom, UNNAMED, UserCopy, UserDone, UserWriter, page_sha256, script_sha256, sha256_hex,
+    SystemRandom, UserCopy, UserDone, UserWriter, page_sha256, script_sha256, sha256_hex,
 };

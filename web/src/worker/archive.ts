@@ -192,7 +192,7 @@ async function openSingle (source: Source, listing: Array<[string, number]>, mea
   // What is signed is held against what is asked for again for each user: the finalizer lets go of it.
   const { id, key, keyCheck, manifest, signed, signer, texts, contents, findings } = await openRun(source, listing, means);
   try {
-    const said: Finding = JSON.parse(means.demands.signed(signed));
+    const said: Finding = JSON.parse(means.demands.alone(signed, means.at));
     const [textsJson, listingJson] = [JSON.stringify(texts), JSON.stringify(listing)];
     // Which run of the chain is chosen from a list here.
     const warning = caution(manifest).replace(/, with --at .*$/, '');

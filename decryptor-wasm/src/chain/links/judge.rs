@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Links, Signed, Signer, Statement, place_of};
+use super::{Finding, Links, Severity, Signed, Signer, Statement, place_of};
+use crate::gather;
 use crate::{
     Error, ErrorKind, Result,
     chain::CHAIN,
@@ -12,8 +13,9 @@ use crate::{
 impl Links {
     /// Tries the signatures of all runs against the signer of the run that is asked for, and holds what was signed against where it
     /// lies.
-    pub(super) fn judge(&mut self, at: u32, signed: &Signed, pinned: bool) {
-        let (mut others, mut unsigned) = (Vec::new(), Vec::new());
+    pub(super) fn judge(&mut self, at: u32, signed: &Signed, expected: &[Signer]) {
+        let (mut others, mut strangers, mut unsigned) = (Vec::new(), Vec::new(), Vec::new());
+        let pinned = expected.contains(&signed.signer);
         for stored in std::mem::take(&mut self.stored) {
             let tried = match &stored.signature {
                 Some(minisig) => try_signature(&signed.signer, &stored.manifest, minisig),
@@ -22,7 +24,12 @@ impl Links {
             match tried {
                 Tried::Holds(statement) => drop(self.statements.insert(stored.run, statement)),
                 _ if stored.run > at => {}
-                Tried::OtherSigner => others.push(stored.run),
+                Tried::OtherSigner => {
+                    others.push(stored.run);
+                    if !stored.is_signed_by(expected) {
+                        strangers.push(stored.run);
+                    }
+                }
                 Tried::Broken => unsigned.push((stored.run, stored.signature.is_some())),
             }
         }
@@ -53,6 +60,19 @@ impl Links {
                 self.find(run, code, place_of(run), message);
             }
         }
+        // Which key made a signature is said by the signature itself: of a key that nobody knows, that proves nothing.
+        strangers.retain(|run| !needed.contains(run));
+        for run in strangers {
+            self.others.push(Finding {
+                severity: Severity::Warning,
+                code: "other-signer",
+                path: place_of(run),
+                message: format!(
+                    "run {run} is not signed by {}, nor by another signer who is expected; the state of run {at} does not need it",
+                    signed.signer
+                ),
+            });
+        }
         let other = others.into_iter().filter(|run| !needed.contains(run)).max();
         self.choice = match (other, forks) {
             _ if self.asked => None,
@@ -66,7 +86,8 @@ impl Links {
 
     /// The runs that the state of `at` is put together from. An increment that follows a run of another signer is found to be wrong.
     fn needed(&mut self, at: u32, others: &[u32]) -> BTreeSet<u32> {
-        let mut needed = BTreeSet::from([at]);
+        let mut needed = BTreeSet::new();
+        needed.insert(at);
         let mut run = at;
         while let Some(before) = self.before(run) {
             if others.contains(&before) {
@@ -95,7 +116,7 @@ impl Links {
                 self.id(stored.run) == Some(&statement.id) && stored.run <= self.count();
             (lies_here && base == Some(&statement.base)).then_some((stored.run, statement))
         });
-        match forks(&stated.collect()) {
+        match forks(&gather(stated)) {
             Some((first, second)) => Err(Error::new(
                 ErrorKind::Usage,
                 fork(

@@ -1,8 +1,34 @@
 //! Whether `chain.json` lists the runs that are there, in their order. It lies in the clear, so this decides nothing by itself.
 
-use super::{CHAIN, Index, Links, place_of};
+use super::{CHAIN, Finding, Index, Links, Severity, StoredRun, place_of};
 
 impl Links {
+    /// Runs that are there and not listed. One that was finished was listed once: what lists fewer is an older `chain.json`.
+    pub(super) fn beyond(&mut self) {
+        let count = self.count();
+        for stored in self.stored.iter().filter(|stored| stored.run > count) {
+            let finding = |severity, code, what: &str| Finding {
+                severity,
+                code,
+                path: place_of(stored.run),
+                message: format!("not listed in {CHAIN}: {what}"),
+            };
+            if stored.unnamed {
+                self.others.push(finding(
+                    Severity::Warning,
+                    "uncommitted",
+                    "left by a run that was not finished; it is left alone",
+                ));
+            } else {
+                self.unlisted.get_or_insert(finding(
+                    Severity::Error,
+                    "unlisted",
+                    "it was finished, so that an older copy of the list was put in its place, or somebody put the run there",
+                ));
+            }
+        }
+    }
+
     /// What is wrong with what `chain.json` says of the run in a place.
     pub(super) fn listed(&self, place: usize) -> Option<(&'static str, String, String)> {
         let runs = &self.index.runs;
@@ -42,6 +68,15 @@ impl Links {
                     ),
                 ),
             };
+        }
+        let stored = self.stored.iter().find(|stored| stored.run == run);
+        let sealed = stored.is_some_and(StoredRun::is_sealed);
+        if sealed != entry.mode.is_some() {
+            let says = if sealed { "is not" } else { "is" };
+            return chain(
+                "foreign",
+                format!("says that run {run} {says} encrypted, which is not so; it was changed"),
+            );
         }
         if let Some(first) = listed_at(id).filter(|first| *first < place) {
             return chain(

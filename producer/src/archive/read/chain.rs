@@ -10,7 +10,7 @@ use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Manifest, Result,
     chain::{
         self as index, CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve,
-        State, StateFile, StoredRun, state, summed,
+        State, StateFile, StoredRun, UNNAMED, state, summed,
     },
     plan::{Finding, Plan, PlannedFile},
     reader::FileSummary,
@@ -58,6 +58,7 @@ pub fn links(folder: &Folder) -> Result<Links> {
                 run,
                 manifest: of_run.read("manifest.json")?,
                 signature: of_run.small(SIGNATURE)?,
+                unnamed: of_run.has(UNNAMED),
             });
         }
     }
@@ -134,9 +135,8 @@ impl Archive {
                 let refused = |error| links.unexpected(&error, choice.demands);
                 signer = Some(said.map_err(refused)?);
             }
-            let signed = archive.signed.as_ref();
-            let pinned = signed.is_some_and(|signed| choice.demands.pins(signed));
-            links.opened(run, &archive.manifest, signed, pinned);
+            let expected = &choice.demands.signers;
+            links.opened(run, &archive.manifest, archive.signed.as_ref(), expected);
             links.require(run, at)?;
             let full = is_full(&archive);
             runs.insert(run, archive);

@@ -78,16 +78,7 @@ impl Archive {
             return Archive::open_chain(folder, choice, &unlock);
         }
         let Some(lost) = lost_index(&folder)? else {
-            return match choice.at {
-                None | Some(1) => Archive::open_expected(folder, choice, &unlock),
-                Some(run) => Err(Error::new(
-                    ErrorKind::Usage,
-                    format!(
-                        "{} is no chain of runs (it has no {CHAIN}), so there is no run {run} in it",
-                        folder.path().display()
-                    ),
-                )),
-            };
+            return Archive::open_expected(folder, choice, &unlock);
         };
         if choice.at != Some(1) {
             return Err(lost);
@@ -109,7 +100,7 @@ impl Archive {
         unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
     ) -> Result<Self> {
         let mut archive = Archive::open_one(folder, choice, unlock)?;
-        let finding = choice.demands.signed(archive.signed.as_ref())?;
+        let finding = choice.demands.alone(archive.signed.as_ref(), choice.at)?;
         archive.plan.findings.push(finding);
         Ok(archive)
     }
@@ -150,14 +141,8 @@ impl Archive {
         if let Some(envelope) = &envelope {
             envelope.agrees_with(&manifest)?;
         }
-        // What was decrypted of an archive has another manifest than the one that was signed.
-        let signed = match key.is_none() && manifest.encrypted == Some(true) {
-            true => None,
-            false => {
-                let minisig = folder.small(SIGNATURE)?;
-                Signed::check(&manifest, &stored, minisig.as_deref())?
-            }
-        };
+        let minisig = folder.small(SIGNATURE)?;
+        let signed = Signed::check(&manifest, &stored, minisig.as_deref(), key.is_some())?;
         let mut archive = Archive {
             folder,
             key,

@@ -29,7 +29,7 @@ use decryptor_wasm::{
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-pub use chain::{Chain, Host, Proof, UNNAMED};
+pub use chain::{Chain, Host, Proof};
 pub use companions::{page_sha256, script_sha256};
 pub use index::{IndexDone, IndexWriter};
 pub use sign::{Content, Finished, Signing, Stamp};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    chain::{CHAIN, run_of},
+    chain::{CHAIN, UNNAMED, run_of},
     layout::PathKind,
     signature::{Demands, SIGNATURE},
 };
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{proof, pryv};
 use crate::{
-    archive::{UNNAMED, read::Folder},
+    archive::read::Folder,
     commands::{rekey, secrets::Secrets},
     failure::Failure,
     interrupt,

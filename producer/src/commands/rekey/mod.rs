@@ -226,7 +226,7 @@ impl Work<'_> {
         let minisig = folder.small(SIGNATURE)?;
         let parsed = Manifest::parse(&opened.bytes)?;
         envelope.agrees_with(&parsed)?;
-        let signed = Signed::check(&parsed, &manifest, minisig.as_deref())?;
+        let signed = Signed::check(&parsed, &manifest, minisig.as_deref(), true)?;
         let opened_with = private.public_key();
         self.known.push(opened_with.fingerprint()?);
         let new = envelope.with_recipients(

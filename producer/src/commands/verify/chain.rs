@@ -140,7 +140,7 @@ impl Found {
             self.signer = Some(said.map_err(|e| links.unexpected(&e, demands))?);
             self.all.signed_by(signed, pinned);
         }
-        links.opened(run, &archive.manifest, signed, pinned);
+        links.opened(run, &archive.manifest, signed, &demands.signers);
         if let Some(listed) = links.run(run) {
             match said(listed, &archive, folder)? {
                 Said::AsListed => {}

@@ -12,7 +12,7 @@ use std::{
 
 use decryptor_wasm::{
     Envelope, Error, Manifest,
-    chain::{CHAIN, Index, IndexRun, run_of},
+    chain::{CHAIN, Index, IndexRun, UNNAMED, run_of},
     signature::{SIGNATURE, Statement, unproven},
 };
 
@@ -33,8 +33,6 @@ use crate::files::write as write_file;
 const MANIFEST: &str = "manifest.json";
 const ENVELOPE: &str = "encryption.json";
 const INCREMENTS: &str = "increments";
-/// In the folder of a run for as long as it is not named: what has lost its name is told from what never had one.
-pub const UNNAMED: &str = ".unnamed";
 
 /// A folder that holds a chain, or is to hold one. Nobody else writes to it while this is there.
 pub struct Chain {
