@@ -538,6 +538,7 @@ pub fn cases() -> Vec<Case> {
                     Some((format!("increments/0004/{rest}"), bytes.clone()))
                 }).collect();
                 files.extend(left);
+                files.insert("increments/0004/.unnamed".into(), Vec::new());
             })
             .says("warning: increments/0004: not listed in chain.json: left by a run that was not finished"),
         broken("chain-index-lost", "the index is gone, and the sums know nothing of it", |made| {
@@ -561,9 +562,9 @@ pub fn cases() -> Vec<Case> {
             made.files.insert("chain.json".into(), b"{\"v\":2,\"runs\":[]}".to_vec());
             made.sum();
         }, "chain.json: version 2 is not known to this version").exit(1),
-        Case::made("chain-increment-alone", "an increment by itself opens, and is said to be none of a state", {
+        Case::made("chain-increment-alone", "an increment by itself opens where it is asked for, and is said to be none of a state", {
             make(&alice).run(3)
-        }, Files::new()).also(&["--verify"]).nothing().says("this is run 3 of a chain, and holds only what changed since run 2"),
+        }, Files::new()).also(&["--at", "3", "--verify"]).nothing().says("this is run 3 of a chain, and holds only what changed since run 2"),
         good("chain-stale-record-file", "a file of an increment that was changed", &alice, 3)
             .change(|files| {
                 let bytes = files.get_mut("increments/0002/users/u1/events/events-0001.jsonl.gz").unwrap();

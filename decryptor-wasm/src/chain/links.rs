@@ -349,7 +349,10 @@ impl Links {
             return Err(self.refuse(finding, *wrong, at));
         }
         if let Some(finding) = self.unlisted.as_ref().filter(|_| !self.asked) {
-            return Err(self.refuse(finding, at + 1, at));
+            return Err(Error::damaged(format!(
+                "{}: {}; use another copy of the backup, or --at {at} for the state of run {at}",
+                finding.path, finding.message
+            )));
         }
         match &self.choice {
             Some(choice) => Err(Error::new(ErrorKind::Usage, choice.clone())),

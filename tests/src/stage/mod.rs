@@ -232,11 +232,23 @@ impl Stage {
     /// When it does not open.
     #[must_use]
     pub fn open(&self, archive: &Path) -> PathBuf {
+        self.open_run(archive, None)
+    }
+
+    /// The same of a run that was torn from its chain, or of the state at a run.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    pub fn open_run(&self, archive: &Path, at: Option<usize>) -> PathBuf {
         let out = self.new_folder("opened");
         let mut command = Command::new(tool());
         command.arg("decrypt").arg(archive).arg("--gunzip");
         if archive.join("encryption.json").exists() {
             command.arg("--private-key").arg(self.key());
+        }
+        if let Some(at) = at {
+            command.arg("--at").arg(at.to_string());
         }
         let opened = run(command.arg("--out").arg(&out));
         assert_eq!(opened.status.code(), Some(0), "{}", text(&opened));

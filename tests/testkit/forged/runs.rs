@@ -1,5 +1,6 @@
 //! Runs that somebody put into a chain or took out of one, and chains that were continued twice.
 
+use base64ct::{Base64, Encoding};
 use decryptor_wasm::{chain::Index, signature::SIGNATURE};
 use pryv_backup_tests::{
     chain::{Draft, Files, make},
@@ -148,7 +149,54 @@ fn taken_out() -> Vec<Case> {
         made.index(&index);
         made
     };
+    let older_list = || {
+        let mut made = make(&three);
+        let mut index = made.indexed();
+        index.runs.pop();
+        made.index(&index);
+        made
+    };
+    let torn = {
+        let mut made = make(&three);
+        let within = |(path, bytes): (String, Vec<u8>)| {
+            Some((path.strip_prefix("increments/0003/")?.to_owned(), bytes))
+        };
+        made.files = std::mem::take(&mut made.files)
+            .into_iter()
+            .filter_map(within)
+            .collect();
+        made
+    };
     vec![
+        refused(
+            "forged-older-list",
+            "an older list of runs, which does not name the newest: it was finished",
+            older_list(),
+            "increments/0003: not listed in chain.json: it was finished",
+        )
+        .says("--at 2"),
+        Case::made(
+            "forged-older-list-at-2",
+            "the state before opens when it is asked for",
+            older_list().files,
+            out(&three, &make(&three), 2),
+        )
+        .with(SERIES, b"")
+        .also(&["--at", "2"])
+        .forged_by(STORAGE),
+        refused(
+            "forged-torn",
+            "a run without the runs beside it is no archive of its own",
+            torn,
+            "this is run 3 of a chain, without the runs beside it",
+        )
+        .says("--at 3"),
+        refused(
+            "forged-index-in-the-clear",
+            "the index says that a run is not encrypted",
+            index(|index| index.runs[1].mode = None),
+            "says that run 2 is not encrypted, which is not so",
+        ),
         rolled().says("run 2 of 2"),
         renamed(
             "forged-rollback-expected",
@@ -223,6 +271,44 @@ fn taken_out() -> Vec<Case> {
     ]
 }
 
+/// A run that the state does not need, whose signature says that another key made it.
+fn strangers() -> Vec<Case> {
+    let mut runs = drafts(&alice());
+    runs[2].full = true;
+    let changed = || {
+        let mut made = make(&runs);
+        let minisig = made.files.get_mut(&format!("increments/0002/{SIGNATURE}"));
+        let minisig = minisig.unwrap();
+        let text = String::from_utf8(minisig.clone()).unwrap();
+        let line = text.lines().nth(1).unwrap();
+        let mut bytes = Base64::decode_vec(line).unwrap();
+        bytes[2] ^= 1;
+        *minisig = text
+            .replacen(line, &Base64::encode_string(&bytes), 1)
+            .into_bytes();
+        made.sum();
+        made
+    };
+    vec![
+        refused(
+            "forged-stranger-below",
+            "a run below a full one says that another key signed it: nobody but the reader can choose",
+            changed(),
+            "run 3 is signed by {signer}, and run 2 by another key",
+        )
+        .exit(2),
+        Case::made(
+            "forged-stranger-below-pinned",
+            "the state that needs no such run opens, and the run is named",
+            changed().files,
+            out(&runs, &make(&runs), 3),
+        )
+        .also(&PIN)
+        .says("run 2 is not signed by {signer}, nor by another signer who is expected")
+        .forged_by(STORAGE),
+    ]
+}
+
 /// Two hosts with one key: both signed.
 fn forks() -> Vec<Case> {
     let one = drafts(&alice());
@@ -283,5 +369,5 @@ fn forks() -> Vec<Case> {
 }
 
 pub fn cases() -> Vec<Case> {
-    [put_in(), taken_out(), forks()].concat()
+    [put_in(), taken_out(), strangers(), forks()].concat()
 }

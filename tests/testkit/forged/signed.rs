@@ -128,6 +128,29 @@ fn signatures() -> Vec<Case> {
             },
             NOT_HOLDS,
         ),
+        refused(
+            "forged-signature-fifth-line",
+            "a line follows, which minisign does not read",
+            |files| signature(files).extend(b"whatever\n"),
+            NOT_HOLDS,
+        ),
+        refused(
+            "forged-signature-other-line-ends",
+            "its lines end as those of Windows do",
+            |files| {
+                let text = String::from_utf8(signature(files).clone()).unwrap();
+                *signature(files) = text.replace('\n', "\r\n").into_bytes();
+            },
+            NOT_HOLDS,
+        ),
+        refused(
+            "forged-signature-without-untrusted-comment",
+            "its first line is not the one that minisign wants",
+            |files| {
+                restated(files, "untrusted comment: ", "");
+            },
+            NOT_HOLDS,
+        ),
         changed(
             "forged-signature-untrusted-comment",
             "the comment that nobody signed is not shown",
@@ -201,6 +224,10 @@ fn statements() -> Vec<Case> {
         }, "manifest.json names no signer, although every backup of this kind is signed"),
         wrong("forged-manifest-signer-is-none", "a manifest whose signer is no key", Draft {
             manifest: |m| m["signer"] = json!("nobody"),
+            ..real()
+        }, "what it names as its signer is no public key"),
+        wrong("forged-manifest-signer-spelled", "a manifest that names the key of its signer in two lines", Draft {
+            manifest: |m| m["signer"] = json!(format!("of the host\n{}", sign::host().signer())),
             ..real()
         }, "what it names as its signer is no public key"),
         wrong("forged-manifest-without-losses", "a manifest that does not count its losses", Draft {

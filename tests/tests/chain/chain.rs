@@ -118,7 +118,7 @@ impl<'s> Chain<'s> {
         } else {
             folder::copy(&self.dir.join(format!("increments/{run:04}")), &alone);
         }
-        Plain::read(&self.stage.open(&alone))
+        Plain::read(&self.stage.open_run(&alone, Some(run)))
     }
 
     /// The state at each of the runs up to this one.

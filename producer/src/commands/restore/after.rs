@@ -7,7 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use decryptor_wasm::{chain::run_of, layout::PathKind};
+use decryptor_wasm::{chain::run_of, layout::PathKind, plan::Finding};
 
 use super::{super::lock, report::Report};
 use crate::files;
@@ -56,8 +56,16 @@ impl After {
         }))
     }
 
-    /// Removes or moves it; what comes between is told in the report.
-    pub fn run(&self, report: &mut Report) {
+    /// Removes or moves it; what comes between is told in the report. `findings`: what was found when it was opened.
+    pub fn run(&self, findings: &[Finding], report: &mut Report) {
+        // What was restored is proven; what else lies there may be all that is left of what somebody changed.
+        if let Some(other) = findings.iter().find(|found| found.code == "other-signer") {
+            report.archive_failed = Some(format!(
+                "all users were restored, and the backup was left where it is: {}",
+                other.message
+            ));
+            return;
+        }
         if report.users.is_empty() {
             let what = "the backup holds no users: it was left where it is";
             report.warnings.push(what.to_owned());

@@ -246,7 +246,10 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     }
     report.users = done.into_iter().map(|done| done.report).collect();
     if !args.dry_run && report.complete() {
-        after.iter().for_each(|after| after.run(&mut report));
+        let findings = &archive.plan.findings;
+        after
+            .iter()
+            .for_each(|after| after.run(findings, &mut report));
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
