@@ -31,6 +31,7 @@ Options:
   --at RUN                      of a chain: the state at this run, counted from 1 (default: the newest)
   --user ID                     only this user (userId or username)
   --force                       write into a folder that is not empty
+  --create-parents              make the folders above --out too; otherwise a missing one is taken for a disk that is not mounted
   --strict                      write nothing at all if anything is damaged
   --salvage                     keep what stands before the damage, in FILE.salvaged
   --jobs N                      files at once (default: one per core when there is much to do; 1: no threads)
@@ -69,6 +70,7 @@ const SWITCHES = {
   '--list': 'list',
   '--verify': 'verify',
   '--force': 'force',
+  '--create-parents': 'createParents',
   '--strict': 'strict',
   '--salvage': 'salvage',
   '--accept-unsigned': 'acceptUnsigned',
@@ -82,7 +84,7 @@ const SWITCHES = {
 /**
  * @typedef {{ dir?: string, out?: string, privateKey?: string[], privateKeyPassphrase?: string[], passphrase?: string[],
  *   passphraseFile?: string[], user?: string, at?: number, engine: import('./types.js').EngineChoice, signer?: string[], expectSource?: string,
- *   expectId?: string, maxAge?: string, jobs?: number, gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean,
+ *   expectId?: string, maxAge?: string, jobs?: number, createParents: boolean, gunzip: boolean, list: boolean, verify: boolean, force: boolean, strict: boolean,
  *   salvage: boolean, acceptUnsigned: boolean, allowPlaintext: boolean, requireEncrypted: boolean, help: boolean, version: boolean }} Options
  */
 

@@ -50,7 +50,10 @@ export async function run (args, env, script) {
  */
 async function work (options, env, script) {
   const dir = options.dir ?? defaultFolder();
-  if (options.out !== undefined) refuseInside(dir, options.out);
+  if (options.out !== undefined) {
+    refuseInside(dir, options.out);
+    if (!options.createParents) requireParent(options.out);
+  }
   /** @type {import('./secrets.js').Chosen|undefined} */
   let secrets;
   const given = givenSecrets(options, env);
@@ -118,6 +121,17 @@ function trustOf (options, env) {
 function defaultFolder () {
   const own = dirname(fileURLToPath(import.meta.url));
   return existsSync('manifest.json') || !existsSync(join(own, 'manifest.json')) ? '.' : own;
+}
+
+/**
+ * What would be made above the output would lie on another disk than the one that is meant.
+ * @param {string} out
+ */
+function requireParent (out) {
+  const parent = dirname(resolve(out));
+  if (!existsSync(parent)) {
+    throw new DecryptError('usage', `--out ${out}: ${parent} is not there; is a disk not mounted? Make it, or give --create-parents`);
+  }
 }
 
 /**

@@ -108,6 +108,14 @@ test('folders that are no archive: exit 2', withFixtures, (t) => {
   assert.match(run.stderr, /is not a backup/);
 });
 
+test('an output above which a folder is missing is refused without --create-parents', withFixtures, (t) => {
+  const out = join(scratch(t), 'disk', 'opened');
+  const refused = decrypt([archive('small-plain'), '--out', out]);
+  assert.equal(refused.status, 2, refused.stderr);
+  assert.match(refused.stderr, /is a disk not mounted\? Make it, or give --create-parents/);
+  assert.equal(decrypt([archive('small-plain'), '--out', out, '--create-parents']).status, 0);
+});
+
 test('a non-empty output is refused without --force', withFixtures, (t) => {
   const out = scratch(t);
   writeFileSync(join(out, 'mine'), '');

@@ -237,6 +237,10 @@ fn a_folder_whose_parent_is_missing_is_refused() {
         ),
         (backup("disk3/today --dry-run"), ""),
         (consolidate("disk4/new"), " --create-parents"),
+        (
+            "decrypt archive --private-key key.pem --out disk5/pryv/opened".to_owned(),
+            " --create-parents",
+        ),
     ] {
         let done = run_here(&command);
         let said = text(&done);

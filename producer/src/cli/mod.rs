@@ -146,6 +146,9 @@ pub struct DecryptArgs {
     /// Write the decrypted files to this folder.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Make the folders above --out too; otherwise a missing one is taken for a disk that is not mounted.
+    #[arg(long)]
+    pub create_parents: bool,
     /// Show the users and what the backup holds of each.
     #[arg(long)]
     pub list: bool,

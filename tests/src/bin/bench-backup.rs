@@ -4,11 +4,15 @@
 //! one only.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use decryptor_wasm::signature::{
+    FilesDigest, SIGNATURE, Tried, is_signed_path, try_signature, unproven,
+};
 use libdeflater::{CompressionLvl, Compressor};
 use pryv_backup_tests::fill::{self, Size};
 use pryv_backup_tests::folder;
 use pryv_backup_tests::measure::{Measured, measure, tool};
 use pryv_backup_tests::postgres::{Postgres, Setup};
+use pryv_backup_tests::sign;
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,6 +72,53 @@ fn main() {
             );
         }
     }
+}
+
+/// What signing adds to a backup, and its check to a verification: both done again with what the archive holds. The sums are sorted
+/// and read anyway.
+fn signed(archive: &Path, backup: &Measured, verified: &Measured) {
+    let read = |name: &str| fs::read(archive.join(name)).unwrap();
+    let (manifest, minisig) = (read("manifest.json"), read(SIGNATURE));
+    let statement = unproven(&minisig).unwrap();
+    let sums = String::from_utf8(read("SHA256SUMS")).unwrap();
+    let files = || {
+        let mut digest = FilesDigest::default();
+        for line in sums.lines() {
+            let (sha256, path) = line.split_once("  ").unwrap();
+            if is_signed_path(path) {
+                digest.push(path, sha256).unwrap();
+            }
+        }
+        assert_eq!(digest.finish(), statement.files);
+    };
+    let timed = |work: &dyn Fn()| {
+        best(|| {
+            let started = Instant::now();
+            files();
+            work();
+            Measured {
+                time: started.elapsed(),
+                memory: 0,
+            }
+        })
+    };
+    let key = sign::host();
+    let again = key.sign(manifest.as_slice(), &statement).unwrap();
+    let signing = timed(&|| drop(key.sign(manifest.as_slice(), &statement).unwrap()));
+    let checking = timed(&|| {
+        let tried = try_signature(key.signer(), &manifest, again.as_bytes());
+        assert!(matches!(tried, Tried::Holds(_)));
+    });
+    let share = |part: &Measured, whole: &Measured| {
+        100.0 * part.time.as_secs_f64() / whole.time.as_secs_f64()
+    };
+    println!(
+        "  signing takes {:.1} ms, {:.2} % of the backup; checking {:.1} ms, {:.2} % of verify with the key",
+        signing.time.as_secs_f64() * 1e3,
+        share(&signing, backup),
+        checking.time.as_secs_f64() * 1e3,
+        share(&checking, verified)
+    );
 }
 
 /// A filled platform, and a place for what is made of it.
@@ -148,7 +199,8 @@ impl<'a> Case<'a> {
             ratio(&sealed),
             bytes as f64 / dump_size as f64
         );
-        self.opened(&archive, bytes);
+        let verified = self.opened(&archive, bytes);
+        signed(&archive, &ours, &verified);
         let files = best(|| {
             let copied = self.next("copied");
             let mut cp = Command::new("sh");
@@ -169,7 +221,7 @@ impl<'a> Case<'a> {
     }
 
     /// Reading the archive again, to its end: decrypted to disk, for good, and verified.
-    fn opened(&self, archive: &Path, bytes: u64) {
+    fn opened(&self, archive: &Path, bytes: u64) -> Measured {
         let open = |words: &[&str], key: bool, out: bool| {
             best(|| {
                 let mut command = tool(words);
@@ -208,6 +260,7 @@ impl<'a> Case<'a> {
             of(&decrypted),
             of(&inflated)
         );
+        verified
     }
 
     fn backup(&self, sealed: bool) -> Measured {

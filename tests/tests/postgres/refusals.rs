@@ -40,6 +40,21 @@ fn refusals_name_the_cause_and_never_the_password() {
     let made = case.backup("file", &[user, ("PGPASSFILE", file.to_str().unwrap())]);
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
 
+    // What finds the changes of the next run needs more than a backup by itself does.
+    let state = case.folder.path().join("state");
+    let kept = ("PRYV_BACKUP_STATE_DIR", state.to_str().unwrap());
+    case.server.sql(
+        &case.database,
+        "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
+    );
+    let made = case.backup("narrow", &[user, password("s3cret-right"), kept]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let said = text(&made);
+    assert!(
+        said.contains("pg_control_system") && said.contains("will be a full one"),
+        "{said}"
+    );
+
     let none = [user];
     let wrong = [user, password("s3cret-wrong")];
     let database = [

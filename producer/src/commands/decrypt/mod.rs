@@ -22,6 +22,7 @@ use work::{Outcome, Work};
 pub fn run(args: &DecryptArgs) -> Result<u8, Failure> {
     if let Some(out) = &args.out {
         refuse_inside(&args.dir, out, "--out")?;
+        super::require_parent(out, args.create_parents, "--out")?;
     }
     let demands = super::demands(&args.expect, &args.key)?;
     let choice = Choice {

@@ -79,7 +79,12 @@ pub(super) fn mark(snapshot: &Snapshot) -> Result<Mark, PlatformError> {
         pg_snapshot_xmax(pg_current_snapshot())::text, concat_ws(' ', s.system_identifier, \
         CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END, d.oid) \
         FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()";
-    let rows = snapshot.connection.rows(sql)?;
+    let connection = &snapshot.connection;
+    connection.run("SAVEPOINT mark")?;
+    let rows = connection.rows(sql);
+    // Where a role may not ask, the snapshot outlives that: a backup by itself needs no answer.
+    connection.run("ROLLBACK TO SAVEPOINT mark; RELEASE SAVEPOINT mark")?;
+    let rows = rows?;
     let mut facts = rows.into_iter().flatten().map(Option::unwrap_or_default);
     let follows = facts.next().is_none_or(|text| text == "true");
     let mut number = || facts.next().and_then(|text| text.parse::<u64>().ok());
