@@ -189,8 +189,7 @@ impl Work<'_> {
                 demands.signed(signed)?;
             }
             if let Some(links) = &mut links {
-                let pinned = signed.is_some_and(|signed| demands.pins(signed));
-                links.opened(run, &opened.manifest, signed, pinned);
+                links.opened(run, &opened.manifest, signed, &demands.signers);
             }
             envelopes.push((run, (opened.envelope, opened.changed)));
         }
