@@ -427,7 +427,7 @@ fn a_state_becomes_an_archive_of_its_own() {
         &["consolidate", "--into", kit.at("none").to_str().unwrap()],
         &chain.join("increments/0002"),
     );
-    assert_eq!(increment.status.code(), Some(2), "{}", text(&increment));
+    assert_eq!(increment.status.code(), Some(4), "{}", text(&increment));
     assert!(
         text(&increment).contains("this is run 2 of a chain"),
         "{}",
