@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { Demands, loadCore } from './core.js';
 import { DecryptError, messageOf } from './errors.js';
 
@@ -46,17 +46,31 @@ function keyOf (given) {
 function ofMachine (path) {
   let text;
   try {
-    text = readFileSync(path, 'utf8');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(readRegular(path));
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return [];
     throw new DecryptError('failed', `cannot read ${path}: ${messageOf(error)}`);
   }
-  const lines = text.split('\n').map((line, at) => ({ line: line.trim(), number: at + 1 })).filter(({ line }) => !NO_SIGNER.test(line));
+  const lines = text.split('\n').map((line, at) => ({ line: line.replace(/^[ \t\r\f]+|[ \t\r\f]+$/g, ''), number: at + 1 })).filter(({ line }) => !NO_SIGNER.test(line));
   for (const { line, number } of lines) {
     const wrong = wrongWith(line);
     if (wrong !== undefined) throw new DecryptError('failed', `${path}, line ${number}: ${wrong}`);
   }
   return lines.map(({ line }) => line);
+}
+
+/**
+ * What is in a regular file; of a pipe, nobody may ever write into it.
+ * @param {string} path
+ */
+function readRegular (path) {
+  const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    if (!fstatSync(fd).isFile()) throw new Error('it is no regular file but something else of that name (a folder, pipe, socket or device)');
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /**

@@ -47,6 +47,17 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a regular file that the operator names; links are followed.
+///
+/// # Errors
+/// When it is none, or when the system refuses.
+pub fn follow(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(openat(CWD, path, flags, Mode::empty())?);
+    check(&file.metadata()?)?;
+    Ok(file)
+}
+
 /// Where a folder really is, which may be yet to be made: what leads there is the operator's, and may be a link.
 pub fn real(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
@@ -114,6 +125,14 @@ mod tests {
             ("a/b/file/x", "no folder"),
         ] {
             assert!(said(path).is_err_and(|e| e.contains(words)), "{path}");
+        }
+        for (path, good) in [
+            ("a/link", true),
+            ("a/way/file", true),
+            ("a/fifo", false),
+            ("a/b", false),
+        ] {
+            assert_eq!(follow(&root.join(path)).is_ok(), good, "{path}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -9,7 +10,7 @@ use std::{
 use clap::Args;
 use decryptor_wasm::signature::{Demands, Signer, duration_ms};
 
-use crate::{failure::Failure, state};
+use crate::{failure::Failure, regular, state};
 
 /// Signers whom all users of this machine expect, one a line.
 const MACHINE: &str = "/etc/pryv-backup/signers";
@@ -100,11 +101,14 @@ impl TrustArgs {
         if !self.signer.is_empty() {
             return Ok(self.signer.clone());
         }
-        let mut signers = of_machine(Path::new(MACHINE))?;
+        let mut signers = listed(Path::new(MACHINE), |e| e.kind() == io::ErrorKind::NotFound)?;
         if let Ok(folder) = self.state.folder() {
             let own = state::host::HostKey::find(&folder).map_err(Failure::failed)?;
             signers.extend(own.map(|own| own.signer().clone()));
-            signers.extend(of_machine(&folder.join(state::host::SIGNERS))?);
+            signers.extend(listed(
+                &folder.join(state::host::SIGNERS),
+                state::is_absent,
+            )?);
         }
         Ok(signers)
     }
@@ -113,15 +117,18 @@ impl TrustArgs {
 /// What a minisign `.pub` file begins with.
 const COMMENT: &str = "untrusted comment:";
 
-/// The signers in a file: a line each, or whole minisign `.pub` files one after the other. Empty lines, and those that begin with `#`, count
+/// The signers in a file, which may be `absent`: a line each, or whole minisign `.pub` files one after the other. Empty lines, and those that begin with `#`, count
 /// for nothing.
-fn of_machine(path: &Path) -> Result<Vec<Signer>, Failure> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if state::is_absent(&e) => return Ok(Vec::new()),
+fn listed(path: &Path, absent: fn(&io::Error) -> bool) -> Result<Vec<Signer>, Failure> {
+    let mut text = String::new();
+    let read = regular::follow(path).and_then(|mut file| file.read_to_string(&mut text));
+    match read {
+        Ok(_) => {}
+        Err(e) if absent(&e) => return Ok(Vec::new()),
         Err(e) => return Err(Failure::failed(format!("{}: {e}", path.display()))),
-    };
-    let lines = (1..).zip(text.lines().map(str::trim));
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let lines = (1..).zip(text.lines().map(str::trim_ascii));
     let counts =
         |line: &str| !(line.is_empty() || line.starts_with('#') || line.starts_with(COMMENT));
     let signers = lines.filter(|(_, line)| counts(line));

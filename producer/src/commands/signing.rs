@@ -137,10 +137,8 @@ type Kept = (Result<HostKey, String>, PathBuf);
 
 /// The key in a state folder; why none can be kept there. One that is there and cannot be read is another matter.
 fn kept(folder: PathBuf) -> Result<Kept, String> {
-    match HostKey::find(&folder) {
-        Ok(None) => {}
-        Ok(Some(key)) => return Ok((Ok(key), folder)),
-        Err(what) => return Ok((Err(what), folder)),
+    if let Err(what) = HostKey::find(&folder) {
+        return Ok((Err(what), folder));
     }
     state::make(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let key = HostKey::find_or_make(&folder)?;

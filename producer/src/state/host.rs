@@ -6,8 +6,9 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Once,
 };
 
 use base64ct::{Base64, Encoding};
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::{note, regular};
+
 /// Name of the key file.
 pub const KEY: &str = "host.key";
 /// Name of the public half.
@@ -26,6 +29,10 @@ pub const PUBLIC: &str = "host.pub";
 pub const SIGNERS: &str = "signers";
 /// Version of the key file.
 const VERSION: u32 = 1;
+/// No key file has more bytes.
+const LONGEST: usize = 16 * 1024;
+/// Once is enough.
+static WARNED: Once = Once::new();
 /// Says in a signature what it is; nobody reads it from there.
 const COMMENT: &str = "signature of a run of pryv-backup";
 
@@ -65,11 +72,30 @@ impl HostKey {
     pub fn find(folder: &Path) -> Result<Option<Self>, String> {
         let path = folder.join(KEY);
         let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => Zeroizing::new(bytes),
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
+        let opened = regular::follow(&path).and_then(|file| {
+            let others = others(&file, folder)?;
+            file.take(LONGEST as u64).read_to_end(&mut bytes)?;
+            Ok(others)
+        });
+        match opened {
+            Ok(Others::Nothing) => {}
+            Ok(Others::MayRead(mode)) => WARNED.call_once(|| {
+                note!(
+                    "warning: {}: others on this machine may read the key with which this host signs (its mode is {mode:03o}): chmod 600 {0}",
+                    path.display()
+                );
+            }),
+            Ok(Others::MayWrite(which)) => {
+                return Err(format!(
+                    "{}: everybody on this machine may write to it, so nothing proves that the key in {} is this host's: make a new key if it may have been replaced, and chmod o-w {0}",
+                    which.display(),
+                    path.display()
+                ));
+            }
             Err(e) if super::is_absent(&e) => return Ok(None),
             Err(e) => return Err(at(&e)),
-        };
+        }
         let damaged = "the key of this host is damaged: put back the file from where it was saved, or remove it, and the next run makes a new key";
         let file: KeyFile = serde_json::from_slice(&bytes).map_err(|_| at(&damaged))?;
         if file.v != VERSION {
@@ -98,6 +124,10 @@ impl HostKey {
     /// A sentence, when there is one that cannot be read, or none can be kept there.
     pub fn find_or_make(folder: &Path) -> Result<Self, String> {
         if let Some(known) = HostKey::find(folder)? {
+            if !regular::is_there(&folder.join(PUBLIC)) {
+                // It is for people; the run does not need it.
+                let _ = known.publish(folder);
+            }
             return Ok(known);
         }
         let made = HostKey {
@@ -230,6 +260,12 @@ impl HostKey {
             Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             kept => kept.map_err(|e| e.error)?,
         };
+        self.publish(folder)?;
+        fs::File::open(folder)?.sync_all()
+    }
+
+    /// Writes the public half.
+    fn publish(&self, folder: &Path) -> io::Result<()> {
         let mut public = OpenOptions::new()
             .write(true)
             .create(true)
@@ -241,9 +277,31 @@ impl HostKey {
             "untrusted comment: public key of a host of pryv-backup\n{}",
             self.signer
         )?;
-        public.sync_all()?;
-        fs::File::open(folder)?.sync_all()
+        public.sync_all()
     }
+}
+
+/// What others than the owner can do with the key.
+enum Others {
+    Nothing,
+    /// With the mode of the file.
+    MayRead(u32),
+    /// To this.
+    MayWrite(PathBuf),
+}
+
+fn others(key: &fs::File, folder: &Path) -> io::Result<Others> {
+    const ALL_WRITE: u32 = 0o002;
+    // In a folder with that bit, files are renamed and removed by their owners only.
+    const STICKY: u32 = 0o1000;
+    let mode = key.metadata()?.permissions().mode();
+    let above = fs::metadata(folder)?.permissions().mode();
+    Ok(match () {
+        () if mode & ALL_WRITE != 0 => Others::MayWrite(folder.join(KEY)),
+        () if above & ALL_WRITE != 0 && above & STICKY == 0 => Others::MayWrite(folder.to_owned()),
+        () if mode & 0o077 != 0 => Others::MayRead(mode & 0o777),
+        () => Others::Nothing,
+    })
 }
 
 /// A secret key in its text form that no password protects.
