@@ -1,6 +1,11 @@
 //! Which paths an archive may hold, and what each one is.
 
-use crate::{chain::CHAIN, signature::SIGNATURE};
+use crate::{
+    Error, Result,
+    chain::{CHAIN, run_of},
+    envelope::MAX_ENVELOPE,
+    signature::SIGNATURE,
+};
 
 /// What a path of an archive is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +152,34 @@ fn is_records(name: &str, collection: &str) -> bool {
     stem(name) == Some(collection)
 }
 
+/// No file of the path's kind that is read in one piece has more bytes: who reads one asks before, since a file of gigabytes costs whoever
+/// stores a backup nothing. A manifest takes 1.2 KB for each user.
+fn most_bytes(path: &str) -> u64 {
+    const KIB: u64 = 1024;
+    let within = run_of(path).map_or(path, |(_, within)| within);
+    match PathKind::of(within) {
+        PathKind::Signature => 4 * KIB,
+        PathKind::Envelope => MAX_ENVELOPE as u64,
+        PathKind::Companion => 16 * KIB * KIB,
+        PathKind::Chain => 64 * KIB * KIB,
+        _ => 512 * KIB * KIB,
+    }
+}
+
+/// Refuses a file that is to be read in one piece, and has more bytes than any of its kind.
+///
+/// # Errors
+/// When it has.
+pub fn refuse_long(path: &str, bytes: u64) -> Result<()> {
+    let most = most_bytes(path);
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(Error::damaged(format!(
+        "{path} is larger than any such file ({most} bytes): it was replaced; use another copy of the backup"
+    )))
+}
+
 /// Whether a relative path can be written on every system without leaving its folder: no absolute path, `..`, `.`, empty part,
 /// NUL or control character, backslash, drive letter or other colon, name that Windows reserves, trailing dot or space.
 pub fn is_safe_path(path: &str) -> bool {
@@ -220,6 +253,19 @@ mod tests {
             "console",
         ] {
             assert!(is_safe_path(good), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_in_one_piece_has_bounds() {
+        for (path, most) in [
+            (SIGNATURE, 4096),
+            ("increments/0002/encryption.json", 1024 * 1024),
+            ("manifest.json", 512 * 1024 * 1024),
+        ] {
+            assert!(refuse_long(path, most).is_ok());
+            let error = refuse_long(path, most + 1).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Damaged);
         }
     }
 

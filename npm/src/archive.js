@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import {
   Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, chooseEngine, isCompanion, judge, lostIndex, mixedRuns, plainManifest,
-  plan, requireId,
+  plan, refuseLong, requireId,
 } from './core.js';
+import { judgeListing, linesOfRuns } from './bounds.js';
 import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
 import { pump, readSmall, readStored, readWhole } from './pump.js';
 import { CHAIN, firstRun, openChain, plannedFiles } from './runs.js';
@@ -191,6 +192,7 @@ export async function openArchive (source, { engine: choice = 'auto', unlock, us
     const listing = await source.list();
     const mixed = mixedRuns(JSON.stringify(listing));
     if (mixed !== '') throw new DecryptError('damaged', mixed);
+    judgeListing(refuseLong, listing);
     const open = listing.some(([path]) => path === CHAIN) ? openState : openSingle;
     return await open(source, listing, { engine, unlock, user, expectId, at, demands });
   } finally {
@@ -254,14 +256,13 @@ async function openSingle (source, listing, { user, at, ...means }) {
 }
 
 /**
- * `SHA256SUMS`, if it may list runs: it is long, and the core looks at every line.
+ * What `SHA256SUMS` says of runs, if it is there.
  * @param {Source} source
  * @param {Array<[string, number]>} listing
  */
 async function sumsOfChain (source, listing) {
   if (!listing.some(([path]) => path === SUMS)) return undefined;
-  const { content } = await readStored(source, SUMS);
-  return content.includes(CHAIN) || content.includes('increments/') ? content : undefined;
+  return linesOfRuns(pump(source, SUMS, { key: undefined, gunzip: false, lines: false, hash: false, engine: undefined }));
 }
 
 /** @param {Uint8Array} bytes */

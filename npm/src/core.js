@@ -8,7 +8,7 @@ import { hostEngine } from './engine.js';
 
 export const {
   Chain, Demands, Envelope, FileReader, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns,
-  passphraseOfFile, plainManifest, plan, privateKeyNeedsPassphrase, requireId,
+  passphraseOfFile, plainManifest, plan, privateKeyNeedsPassphrase, refuseLong, requireId,
 } = bindings;
 
 // A sealed file (docs/format.md, "Encrypted file") and the envelope whose passphrase is `self-test`.

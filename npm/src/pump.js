@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { FileReader, memoryAt, outputsOf } from './core.js';
+import { FileReader, memoryAt, outputsOf, refuseLong } from './core.js';
 import { SMALL } from './trust.js';
 
 /** @typedef {import('./types.js').Source} Source */
@@ -98,7 +98,7 @@ async function * copyBlocks (chunks, reader) {
 }
 
 /**
- * A whole small file.
+ * A whole small file; throws when it is larger than any of its kind.
  * @param {Source} source
  * @param {string} path
  * @param {ReadOptions} options
@@ -106,10 +106,17 @@ async function * copyBlocks (chunks, reader) {
 export async function readWhole (source, path, options) {
   const parts = [];
   const pieces = pump(source, path, options);
-  for (;;) {
-    const next = await pieces.next();
-    if (next.done) return { content: Buffer.concat(parts), ...next.value };
-    parts.push(Buffer.from(next.value));
+  let length = 0;
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done) return { content: Buffer.concat(parts), ...next.value };
+      parts.push(Buffer.from(next.value));
+      length += next.value.length;
+      refuseLong(path, length);
+    }
+  } finally {
+    await pieces.return(/** @type {any} */ (undefined));
   }
 }
 

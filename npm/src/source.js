@@ -37,8 +37,9 @@ export function folderSource (root) {
  */
 async function walk (folder, prefix, found) {
   for (const entry of await readFolder(folder)) {
-    const path = prefix + entry.name;
-    const onDisk = join(folder, entry.name);
+    const name = textOf(folder, entry.name);
+    const path = prefix + name;
+    const onDisk = join(folder, name);
     if (entry.isDirectory()) {
       await walk(onDisk, path + '/', found);
     } else if (entry.isFile()) {
@@ -51,10 +52,23 @@ async function walk (folder, prefix, found) {
   }
 }
 
+/**
+ * The name of an entry of a folder.
+ * @param {string} folder
+ * @param {Uint8Array} name
+ */
+function textOf (folder, name) {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(name);
+  } catch {
+    throw new DecryptError('damaged', `${join(folder, Buffer.from(name).toString())} has a name that is not text: an archive holds none; remove it`);
+  }
+}
+
 /** @param {string} folder */
 async function readFolder (folder) {
   try {
-    return await readdir(folder, { withFileTypes: true });
+    return await readdir(folder, { withFileTypes: true, encoding: 'buffer' });
   } catch (error) {
     const code = /** @type {any} */ (error).code;
     if (code === 'ENOENT') throw new DecryptError('usage', `${folder} does not exist: give the folder of the backup`);

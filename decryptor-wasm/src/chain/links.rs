@@ -48,9 +48,9 @@ pub const UNNAMED: &str = ".unnamed";
 /// The runs that `chain.json` names, held against what is there; and against what each says of itself, as far as they are opened.
 pub struct Links {
     index: Index,
-    /// Hex SHA-256 of each `manifest.json` that is there.
+    /// Hex SHA-256 of each `manifest.json` that is there, by place.
     ids: Vec<(u32, String)>,
-    /// The first thing that is wrong with a run.
+    /// The first thing that is wrong with a run, by place.
     wrong: Vec<(u32, Finding)>,
     others: Vec<Finding>,
     /// A run that was finished and is not listed.
@@ -69,7 +69,7 @@ pub struct Links {
 }
 
 impl Links {
-    /// `stored`: every run whose folder has a `manifest.json`.
+    /// `stored`: every run whose folder has a `manifest.json`, by place.
     ///
     /// # Errors
     /// When the index names no run at all.
@@ -93,11 +93,11 @@ impl Links {
             asked: false,
             choice: None,
         };
-        for place in 0..links.index.runs.len() {
-            let run = place as u32 + 1;
-            if let Some((code, path, message)) = links.listed(place) {
+        let judged = links.judge_list();
+        for (run, (listed, parent)) in (1..).zip(judged) {
+            if let Some((code, path, message)) = listed {
                 links.find(run, code, path, message);
-            } else if let Some((code, message)) = links.listed_parent(place) {
+            } else if let Some((code, message)) = parent {
                 let finding = Finding {
                     severity: Severity::Error,
                     code,
@@ -237,26 +237,26 @@ impl Links {
     }
 
     fn find(&mut self, run: u32, code: &'static str, path: String, message: String) {
-        if self.wrong_with(run).is_none() {
+        if let Err(at) = self.wrong.binary_search_by_key(&run, |(wrong, _)| *wrong) {
             let finding = Finding {
                 severity: Severity::Error,
                 code,
                 path,
                 message,
             };
-            self.wrong.push((run, finding));
+            self.wrong.insert(at, (run, finding));
         }
     }
 
     fn wrong_with(&self, run: u32) -> Option<&Finding> {
-        let found = self.wrong.iter().find(|(wrong, _)| *wrong == run);
-        found.map(|(_, finding)| finding)
+        let found = self.wrong.binary_search_by_key(&run, |(wrong, _)| *wrong);
+        found.ok().map(|at| &self.wrong[at].1)
     }
 
     /// The id of the run that lies there.
     fn id(&self, run: u32) -> Option<&String> {
-        let found = self.ids.iter().find(|(known, _)| *known == run);
-        found.map(|(_, id)| id)
+        let found = self.ids.binary_search_by_key(&run, |(known, _)| *known);
+        found.ok().map(|at| &self.ids[at].1)
     }
 
     /// All that is wrong or odd so far.
@@ -390,7 +390,9 @@ impl Links {
 
     /// Why a damaged run matters, and the newest state before all that is wrong.
     fn advice(&self, run: u32, at: u32) -> (String, Option<u32>) {
-        let wrong = self.wrong.iter().chain(&self.listed_parents);
+        // Both are in the order of the runs.
+        let wrong = self.wrong.first().into_iter();
+        let wrong = wrong.chain(self.listed_parents.first());
         let first_wrong = wrong.map(|(wrong, _)| *wrong).fold(run, u32::min);
         let needs = match run == at {
             true => String::new(),

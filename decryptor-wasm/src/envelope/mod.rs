@@ -14,7 +14,8 @@ use crate::{
 
 const ALGORITHM: &str = "AES-256-GCM-CHUNKED";
 const WRAP: &str = "RSA-OAEP-SHA256";
-const MAX_ENVELOPE: usize = 1024 * 1024;
+/// No envelope has more bytes.
+pub(crate) const MAX_ENVELOPE: usize = 1024 * 1024;
 const MAX_RECIPIENTS: usize = 1000;
 /// scrypt as Pryv's reader can still open it (32 MiB cap), at OWASP's equivalent cost.
 const SCRYPT: (u64, u32, u32) = (16384, 8, 5);

@@ -62,6 +62,12 @@ pub fn judge(
         .unwrap_or_default())
 }
 
+/// Throws when a file that is to be read in one piece has more bytes than any of its kind.
+#[wasm_bindgen(js_name = refuseLong)]
+pub fn refuse_long(path: &str, bytes: f64) -> Result<(), JsValue> {
+    Ok(crate::layout::refuse_long(path, bytes as u64)?)
+}
+
 /// A manifest for a tree whose record files were inflated.
 #[wasm_bindgen(js_name = plainManifest)]
 pub fn plain_manifest(json: &[u8]) -> Result<Vec<u8>, JsValue> {

@@ -331,14 +331,19 @@ pub fn caution(manifest: &[u8]) -> Result<String, JsValue> {
     Ok(chain::caution(&Manifest::parse(manifest)?).unwrap_or_default())
 }
 
-/// Why an archive without `chain.json` is not to be opened by itself; empty when it is. `listing`: `[[path, size], …]`; `sums`: its
-/// `SHA256SUMS`, if there is one.
+/// Why an archive without `chain.json` is not to be opened by itself; empty when it is. `listing`: `[[path, size], …]`; `sums`: the
+/// lines of its `SHA256SUMS` that may tell of runs, if there is one.
 #[wasm_bindgen(js_name = lostIndex)]
-pub fn lost_index(listing: &str, sums: Option<Vec<u8>>) -> Result<String, JsValue> {
+pub fn lost_index(listing: &str, sums: Option<String>) -> Result<String, JsValue> {
     let listing: Vec<(String, u64)> = from_json(listing)?;
-    let sums = String::from_utf8_lossy(sums.as_deref().unwrap_or_default());
     let there = listing.iter().map(|(path, _)| path.as_str());
-    let lost = chain::lost_index(there.chain(sums.lines().filter_map(chain::summed)));
+    let lost = chain::lost_index(
+        there.chain(
+            sums.iter()
+                .flat_map(|sums| sums.lines())
+                .filter_map(chain::summed),
+        ),
+    );
     Ok(lost.map(|error| error.to_string()).unwrap_or_default())
 }
 

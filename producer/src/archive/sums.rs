@@ -116,6 +116,33 @@ pub fn read(file: File) -> Lines<'static> {
     }))
 }
 
+/// The text of each line, of `SHA256SUMS` of any tool: not longer than a line can be, and text.
+pub fn texts(folder: &Folder) -> Result<impl Iterator<Item = Result<String>> + use<>> {
+    let mut input = BufReader::new(folder.open(SUMS)?);
+    let mut ended = false;
+    Ok(std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let mut text = Vec::new();
+        let line = match (&mut input).take(LONGEST).read_until(b'\n', &mut text) {
+            Ok(0) => return None,
+            Ok(_) if text.len() as u64 == LONGEST && !text.ends_with(b"\n") => None,
+            Ok(_) => String::from_utf8(text).ok(),
+            Err(e) => {
+                ended = true;
+                return Some(Err(failed(&e)));
+            }
+        };
+        ended = line.is_none();
+        Some(line.ok_or_else(|| {
+            Error::damaged(format!(
+                "{SUMS}: holds a line that is no text, or longer than any: the file was changed; use another copy of the backup"
+            ))
+        }))
+    }))
+}
+
 /// Lines of several sources, each in its order, in one.
 pub fn merge<'l>(mut sources: Vec<Lines<'l>>) -> Lines<'l> {
     let mut heads = BinaryHeap::new();

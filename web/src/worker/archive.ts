@@ -1,11 +1,12 @@
+import { judgeListing, linesOfRuns } from '../../../npm/src/bounds.js';
 import type { ChainState, Host } from '../../../npm/src/chain.js';
 import { DecryptError, kindOf, messageOf, withPath } from '../../../npm/src/errors.js';
 import { CHAIN, openChain, plannedFiles } from '../../../npm/src/runs.js';
 import { SIGNATURE, demandsOf, expectArchive, type Trust } from '../../../npm/src/trust.js';
 import type { ArchiveInfo, FileEntry, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
 import {
-  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns, plan, requireId, type DataKey, type Engine,
-  type OpenEnvelope,
+  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns, plan, refuseLong, requireId,
+  type DataKey, type Engine, type OpenEnvelope,
 } from './core.js';
 import { pump, readSmall, readStored, readWhole } from './pump.js';
 import { below, type Source } from './source/source.js';
@@ -179,14 +180,16 @@ export async function openArchive (source: Source, { engine, unlock, expectId, a
   }
 }
 
-/** Throws where one run is encrypted and another is not. */
+/** Throws where one run is encrypted and another is not, or a file is larger than any of its kind. */
 export function requireUniform (listing: Array<[string, number]>): void {
   const mixed = mixedRuns(JSON.stringify(listing));
   if (mixed !== '') throw new DecryptError('damaged', mixed);
+  judgeListing(refuseLong, listing);
 }
 
 async function openSingle (source: Source, listing: Array<[string, number]>, means: Means): Promise<Archive> {
-  const sums = listing.some(([path]) => path === SUMS) ? (await readStored(source, SUMS)).content : undefined;
+  const listed = listing.some(([path]) => path === SUMS);
+  const sums = listed ? await linesOfRuns(pump(source, SUMS, { key: undefined, gunzip: false, lines: false, hash: false, engine: 'wasm' })) : undefined;
   const lost = lostIndex(JSON.stringify(listing), sums);
   if (lost !== '') throw new DecryptError('damaged', lost);
   // What is signed is held against what is asked for again for each user: the finalizer lets go of it.

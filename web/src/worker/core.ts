@@ -6,7 +6,7 @@ import { contentOf } from './reading.js';
 
 export const {
   Chain, Demands, Envelope, FileReader, Fold, Sha256, Sieve, Signed, StoredRuns, caution, crc32, isCompanion, judge, lostIndex, mixedRuns, pack, plan,
-  privateKeyNeedsPassphrase, requireId, unpack,
+  privateKeyNeedsPassphrase, refuseLong, requireId, unpack,
 } = bindings;
 export type DataKey = bindings.DataKey;
 export type Demands = bindings.Demands;

@@ -1,5 +1,5 @@
 import { SMALL } from '../../../npm/src/trust.js';
-import { FileReader, Sha256, memoryAt, owned, type DataKey, type Engine } from './core.js';
+import { FileReader, Sha256, memoryAt, owned, refuseLong, type DataKey, type Engine } from './core.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 import type { Source } from './source/source.js';
@@ -44,14 +44,21 @@ export async function * pump (source: Source, path: string, options: ReadOptions
   }
 }
 
-/** A whole small file. */
+/** A whole small file; throws when it is larger than any of its kind. */
 export async function readWhole (source: Source, path: string, options: ReadOptions): Promise<ReadResult & { content: Uint8Array }> {
   const parts: Uint8Array[] = [];
   const pieces = pump(source, path, options);
-  for (;;) {
-    const next = await pieces.next();
-    if (next.done === true) return { content: concat(parts), ...next.value };
-    parts.push(owned(next.value));
+  let length = 0;
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done === true) return { content: concat(parts), ...next.value };
+      parts.push(owned(next.value));
+      length += next.value.length;
+      refuseLong(path, length);
+    }
+  } finally {
+    await pieces.return(undefined as any);
   }
 }
 

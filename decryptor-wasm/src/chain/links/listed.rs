@@ -1,6 +1,24 @@
 //! Whether `chain.json` lists the runs that are there, in their order. It lies in the clear, so this decides nothing by itself.
 
-use super::{CHAIN, Finding, Index, Links, Severity, StoredRun, place_of};
+use std::collections::BTreeMap;
+
+use super::{CHAIN, Finding, Index, IndexRun, Links, Severity, StoredRun, place_of};
+
+/// Code, path and message.
+type Listed = Option<(&'static str, String, String)>;
+/// Code and message.
+type Parent = Option<(&'static str, String)>;
+
+/// Where an archive, and a parent, is listed first: a list may be long.
+struct Places<'l> {
+    archives: BTreeMap<&'l str, u64>,
+    /// That of a run without one is empty.
+    parents: BTreeMap<&'l str, u64>,
+}
+
+fn parent_of(run: &IndexRun) -> &str {
+    run.parent.as_deref().unwrap_or_default()
+}
 
 impl Links {
     /// Runs that are there and not listed. One that was finished was listed once: what lists fewer is an older `chain.json`.
@@ -29,14 +47,35 @@ impl Links {
         }
     }
 
-    /// What is wrong with what `chain.json` says of the run in a place.
-    pub(super) fn listed(&self, place: usize) -> Option<(&'static str, String, String)> {
+    /// What is wrong with what `chain.json` says of each run, and of its parent.
+    pub(super) fn judge_list(&self) -> Vec<(Listed, Parent)> {
+        let mut places = Places {
+            archives: BTreeMap::new(),
+            parents: BTreeMap::new(),
+        };
+        // Of two with one name the first stays.
+        for (place, run) in self.index.runs.iter().enumerate().rev() {
+            places.archives.insert(&run.archive_id, place as u64);
+            places.parents.insert(parent_of(run), place as u64);
+        }
+        let judged = 0..self.index.runs.len();
+        judged
+            .map(|place| {
+                (
+                    self.listed(place, &places),
+                    self.listed_parent(place, &places),
+                )
+            })
+            .collect()
+    }
+
+    fn listed(&self, place: usize, places: &Places<'_>) -> Listed {
         let runs = &self.index.runs;
         let (entry, run) = (&runs[place], place as u32 + 1);
         let chain = |code, message: String| Some((code, CHAIN.to_owned(), message));
         let at = |code, message: String| Some((code, place_of(run), message));
         let id = self.id(run);
-        let listed_at = |id: &String| runs.iter().position(|other| other.archive_id == *id);
+        let listed_at = |id: &String| places.archives.get(id.as_str()).map(|at| *at as usize);
         if entry.run != run || entry.path != Index::path(run) {
             return chain(
                 "reordered",
@@ -90,16 +129,15 @@ impl Links {
         None
     }
 
-    /// What is wrong with the parent that `chain.json` gives the run in a place.
-    pub(super) fn listed_parent(&self, place: usize) -> Option<(&'static str, String)> {
+    fn listed_parent(&self, place: usize, places: &Places<'_>) -> Parent {
         let runs = &self.index.runs;
         let (entry, run) = (&runs[place], place as u32 + 1);
-        let listed_at = |id: &String| runs.iter().position(|other| other.archive_id == *id);
         let before = place.checked_sub(1).map(|before| &runs[before].archive_id);
         if entry.parent.as_ref() == before {
             return None;
         }
-        let twin = runs[..place].iter().find(|r| r.parent == entry.parent);
+        let twin = places.parents.get(parent_of(entry)).map(|at| *at as usize);
+        let twin = twin.filter(|twin| *twin < place).map(|twin| &runs[twin]);
         Some(match (&entry.parent, twin) {
             (Some(_), Some(twin)) => (
                 "replayed",
@@ -108,7 +146,7 @@ impl Links {
                     twin.run
                 ),
             ),
-            (Some(parent), None) if listed_at(parent).is_none() => (
+            (Some(parent), None) if !places.archives.contains_key(parent.as_str()) => (
                 "missing",
                 format!(
                     "says that run {run} follows an archive ({parent}) that is not there; a run between was removed"

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    io::{BufRead, BufReader},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -17,12 +16,14 @@ use decryptor_wasm::{
     signature::{Demands, SIGNATURE, require_id},
 };
 
-use super::{Archive, Choice, Folder, folder::unreadable};
-use crate::{archive::sha256_hex, interrupt};
+use super::{Archive, Choice, Folder};
+use crate::{
+    archive::{sha256_hex, sums},
+    interrupt,
+};
 
 /// Folds that are kept for whoever reads the next file of the same collection.
 const KEPT: usize = 8;
-const SUMS: &str = "SHA256SUMS";
 
 /// Where the state of a chain lies.
 pub struct Chain {
@@ -74,7 +75,11 @@ pub fn mixed_runs(folder: &Folder) -> Result<Option<Error>> {
     for run in folder.runs()? {
         let of_run = folder.run(run);
         let names = ["manifest.json", "encryption.json"].into_iter();
-        let names = names.filter(|name| of_run.has(name));
+        let names: Vec<&str> = names.filter(|name| of_run.has(name)).collect();
+        for name in &names {
+            of_run.refuse_long(name)?;
+        }
+        let names = names.into_iter();
         there.extend(names.map(|name| match Index::path(run).as_str() {
             "" => name.to_owned(),
             path => format!("{path}/{name}"),
@@ -99,13 +104,9 @@ pub fn lost_index(folder: &Folder) -> Result<Option<Error>> {
     if let Some(lost) = index::lost_index(there.iter().map(String::as_str)) {
         return Ok(Some(lost));
     }
-    if folder.has(SUMS) {
-        // Anybody may have written it: what is no text is looked at as far as it goes, as the other readers do.
-        let sums = BufReader::new(folder.open(SUMS)?);
-        for line in sums.split(b'\n') {
-            let line = line.map_err(|e| unreadable(SUMS, &e))?;
-            let line = String::from_utf8_lossy(&line);
-            if let Some(lost) = index::lost_index(summed(&line).into_iter()) {
+    if folder.has(sums::SUMS) {
+        for line in sums::texts(folder)? {
+            if let Some(lost) = index::lost_index(summed(&line?).into_iter()) {
                 return Ok(Some(lost));
             }
         }

@@ -9,6 +9,7 @@ use std::{
 use decryptor_wasm::{
     Error, ErrorKind, Result,
     chain::{CHAIN, Index, run_of},
+    layout::refuse_long,
 };
 use rustix::fs::{Mode, OFlags};
 
@@ -51,7 +52,13 @@ impl Folder {
         let mut runs = vec![1];
         let kind = fs::symlink_metadata(&increments).map(|about| about.file_type());
         if kind.as_ref().is_ok_and(|kind| !kind.is_dir()) {
-            return Err(not_a_file(&increments, kind.is_ok_and(|k| k.is_symlink())));
+            return Err(match kind.is_ok_and(|kind| kind.is_symlink()) {
+                true => not_a_file(&increments, true),
+                false => Error::damaged(format!(
+                    "{} is not a folder, although the runs of a chain lie there: remove it or copy the backup again",
+                    increments.display()
+                )),
+            });
         }
         if kind.is_ok() {
             let failed = |e: io::Error| unreadable("increments", &e);
@@ -140,12 +147,22 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// A whole small file as it is stored.
+    /// Refuses a file that is larger than any of its kind.
+    pub fn refuse_long(&self, path: &str) -> Result<()> {
+        let about = fs::symlink_metadata(self.path.join(path)).map_err(|e| unreadable(path, &e))?;
+        refuse_long(path, about.len())
+    }
+
+    /// A whole file as it is stored, unless it is larger than any of its kind.
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.open(path)?
-            .read_to_end(&mut bytes)
-            .map_err(|e| unreadable(path, &e))?;
+        let failed = |e: io::Error| unreadable(path, &e);
+        let mut file = self.open(path)?;
+        let size = file.metadata().map_err(failed)?.len();
+        refuse_long(path, size)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        // It may grow meanwhile.
+        let read = (&mut file).take(size.saturating_add(1));
+        { read }.read_to_end(&mut bytes).map_err(failed)?;
         Ok(bytes)
     }
 }

@@ -13,7 +13,7 @@ use decryptor_wasm::{
     Envelope, Error, ErrorKind, Result,
     chain::{CHAIN, Index, run_of},
     container::{Header, TAG_LEN},
-    layout::PathKind,
+    layout::{PathKind, refuse_long},
     plan::{NOT_OURS, Severity},
     signature::{Demands, require_id},
 };
@@ -227,6 +227,9 @@ impl Outside<'_> {
     }
 
     fn look(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
+        if kind(path, self.chain) == PathKind::Companion {
+            refuse_long(path, size)?;
+        }
         let mut file = self.folder.open(path)?;
         if let Some(due) = due {
             let mut digest = Sha256::new();
