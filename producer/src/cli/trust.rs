@@ -171,7 +171,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let read = |text: &str| {
             fs::write(file.path(), text).unwrap();
-            of_machine(file.path())
+            listed(file.path(), state::is_absent)
         };
         let text = format!("# ours\n\n{key}\nuntrusted comment: minisign public key\n{key}\n");
         assert_eq!(read(&text).unwrap().len(), 2);
@@ -179,7 +179,7 @@ mod tests {
         let place = format!("{}, line 3: ", file.path().display());
         assert!(failure.message.starts_with(&place), "{}", failure.message);
         assert!(
-            of_machine(Path::new("/nowhere/signers"))
+            listed(Path::new("/nowhere/signers"), state::is_absent)
                 .unwrap()
                 .is_empty()
         );
