@@ -1,7 +1,7 @@
 //! Why a platform could not be read, or what is read not be taken.
 
 use super::{SinkError, User};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a platform could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,19 @@ pub enum PlatformError {
         /// The setting and its value.
         what: String,
     },
+}
+
+impl PlatformError {
+    /// What went wrong, for whoever names the file beside it.
+    pub fn beside(&self, path: &Path) -> String {
+        match self {
+            PlatformError::Record { path: own, what } if own == path => what.clone(),
+            PlatformError::Changed { path: own } if own == path => {
+                "the platform wrote to it while it was read; run the backup again".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 /// What a PostgreSQL server answered to a statement that it did not carry out.

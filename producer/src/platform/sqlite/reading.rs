@@ -58,7 +58,7 @@ impl Reading<'_> {
                 Err(PlatformError::Interrupted.into())
             }
             Err(ExportError::Platform(error)) => {
-                self.lose(collection, path, error.to_string());
+                self.lose(collection, path, error.beside(path));
                 self.sink.incomplete(collection);
                 Ok(())
             }
