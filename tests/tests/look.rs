@@ -159,8 +159,10 @@ fn two_archives_differ_by_what_was_changed_between_them() {
         "UPDATE series_data SET fields = '{\"value\": -1}' WHERE rowid IN (SELECT min(rowid) FROM series_data)",
     );
     sql("alice/baseStorage-1.0.0.sqlite", "DELETE FROM profile");
-    let attachment = stage.file("alice/attachments/");
-    fs::write(&attachment, "other").unwrap();
+    let attachment = stage.file("alice/attachments/event-files/file-letter");
+    let mut bytes = fs::read(&attachment).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&attachment, bytes).unwrap();
     stage.backup("new");
     let found: Value = serde_json::from_str(&diff(&["--json"])).unwrap();
     let users = found["users"].as_object().unwrap();

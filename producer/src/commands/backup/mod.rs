@@ -266,6 +266,7 @@ impl Prepared<'_> {
             folder,
             key,
             &finished.signer,
+            finished.statement.run,
             jobs(self.args),
             manner(self.args),
         );

@@ -183,6 +183,7 @@ fn copy(
         staged.folder(),
         staged.key().cloned(),
         signer,
+        1,
         verify::jobs(args.jobs),
         manner,
     );

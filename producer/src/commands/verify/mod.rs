@@ -81,11 +81,13 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     Ok(report.exit_code())
 }
 
-/// Verifies an archive that this process has just made, with the key that it was made with; `signer`: who signed it.
+/// Verifies an archive that this process has just made, with the key that it was made with; `signer`: who signed it, `run`: its number in
+/// its chain, by which a run may be read without those beside it.
 pub fn made(
     dir: &Path,
     key: Option<DataKey>,
     signer: &Signer,
+    run: u32,
     threads: usize,
     manner: Manner,
 ) -> Result<Report, Failure> {
@@ -98,7 +100,11 @@ pub fn made(
         signers: vec![signer.clone()],
         ..Demands::default()
     };
-    let archive = Archive::open_expected(Folder::new(dir), Choice::new(&demands), &unlock)?;
+    let choice = Choice {
+        at: Some(run),
+        ..Choice::new(&demands)
+    };
+    let archive = Archive::open_expected(Folder::new(dir), choice, &unlock)?;
     let mut report = opened(&archive, threads, manner)?;
     report.close(started.elapsed().as_secs_f64());
     Ok(report)
