@@ -12,4 +12,5 @@ mod operations;
 mod refusals;
 mod server;
 mod signing;
+mod steps;
 mod writers;
