@@ -10,7 +10,7 @@ use std::{
 
 use decryptor_wasm::{Error, ErrorKind};
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
 };
 
@@ -37,6 +37,8 @@ pub fn install() -> io::Result<()> {
         flag::register_usize(signal, signals.came.clone(), signal as usize)?;
         flag::register(signal, signals.deadly.clone())?;
     }
+    // A file that grows past the limit (`ulimit -f`) is then an error of the write, which says which file it is.
+    flag::register(SIGXFSZ, Arc::default())?;
     // A second call would find the first one's signals, which are the same.
     let _ = SIGNALS.set(signals);
     Ok(())

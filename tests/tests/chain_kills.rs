@@ -14,8 +14,6 @@ use std::{
     time::Duration,
 };
 
-use decryptor_wasm::chain::Index;
-use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{run, text, tool},
     disk::SmallDisk,
@@ -277,6 +275,9 @@ fn on_a_full_disk_a_rekey_leaves_nothing_in_the_way() {
     stage.is_good(&chain, &["alice", "mallory"], &due);
 }
 
+/// What signed the chain.
+const HOST_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testkit/keys/host.key");
+
 /// The states of the chain as archives of their own, `c1` and `c2`, and the chain itself, `c3`.
 fn folder_of_backups(stage: &Stage) -> TempDir {
     let dir = stage.work();
@@ -284,7 +285,7 @@ fn folder_of_backups(stage: &Stage) -> TempDir {
         let mut command = Command::new(tool());
         command.arg("consolidate").arg(stage.source());
         command.args(["--at", run, "--private-key", &stage.key("alice.pem")]);
-        command.args(["--sign-key", &stage.key("host.key"), "--into"]);
+        command.args(["--sign-key", HOST_KEY, "--into"]);
         succeeds(command.arg(dir.path().join(format!("c{run}"))));
     }
     copy(&stage.source(), &dir.path().join("c3"));

@@ -253,6 +253,8 @@ fn flags_of_a_restore_make_no_backup() {
         &["--verify-only"],
         &["--remap-user", "a=b"],
         &["--skip-platform"],
+        &["--force"],
+        &["--create-users-dir"],
         &["--at", "1"],
         &["--expect-id", &"0".repeat(64)],
     ] {

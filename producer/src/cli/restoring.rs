@@ -97,6 +97,8 @@ impl RestoreArgs {
             ("--verify-only", self.verify_only),
             ("--remap-user", !self.remap_user.is_empty()),
             ("--skip-platform", self.skip_platform),
+            ("--force", self.force),
+            ("--create-users-dir", self.create_users_dir),
             ("--at", self.at.is_some()),
             ("--expect-id", self.expect.expect_id.is_some()),
             ("--expect-source", self.expect.trust.expect_source.is_some()),

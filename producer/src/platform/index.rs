@@ -133,9 +133,16 @@ fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
     Some(object.finish())
 }
 
-/// Takes note that a table of things that all users share is not there, as in old platforms: a loss when the run before has some of it.
-pub fn absent(kind: Shared, place: &dyn std::fmt::Display, table: &str, sink: &mut dyn IndexSink) {
-    if sink.absent(kind) {
+/// Takes note that a table of things that all users share is not there, as in old platforms: a loss when the run before has some of it,
+/// which is the answer.
+pub fn absent(
+    kind: Shared,
+    place: &dyn std::fmt::Display,
+    table: &str,
+    sink: &mut dyn IndexSink,
+) -> bool {
+    let known = sink.absent(kind);
+    if known {
         sink.loss(Loss {
             user_id: None,
             collection: Some("platform".to_owned()),
@@ -146,6 +153,7 @@ pub fn absent(kind: Shared, place: &dyn std::fmt::Display, table: &str, sink: &m
             ),
         });
     }
+    known
 }
 
 /// Whether aliases are in scope: they belong to users, but Pryv's own backup has none.

@@ -4,6 +4,7 @@
 mod attachments;
 mod files;
 mod journals;
+mod parts;
 
 use pryv_backup_tests::{
     command::{report, run, text},

@@ -252,6 +252,54 @@ fn what_goes_without_saying_has_its_default() {
     }
 }
 
+/// Aliases that a trigger or a rule keeps out are no aliases: they are named, and the backup stays.
+#[test]
+fn aliases_that_are_kept_out_are_lost() {
+    let Some(stage) = Stage::new() else { return };
+    let Some(source) = stage.postgres_fixture() else {
+        return;
+    };
+    let archive = source.backup("archive");
+    assert!(source.count("SELECT count(*) FROM alias_index") > 0);
+    let flags = ["--delete-on-success"];
+    for keeper in [
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER keeper BEFORE INSERT ON alias_index FOR EACH ROW EXECUTE FUNCTION f()",
+        "CREATE RULE keeper AS ON INSERT TO alias_index DO INSTEAD NOTHING",
+    ] {
+        let target = stage.postgres().unwrap();
+        target.sql(keeper);
+        let done = target.restore(&archive, &flags);
+        let said = report(&done);
+        assert_eq!(done.status.code(), Some(5), "{said}");
+        assert!(
+            said.to_string().contains("the database did not keep it"),
+            "{said}"
+        );
+        assert!(archive.join("manifest.json").exists(), "{said}");
+    }
+    let target = stage.sqlite();
+    let done = target.restore(&archive, &["--user", "bob00"]);
+    assert!(
+        matches!(done.status.code(), Some(0 | 5)),
+        "{}",
+        report(&done)
+    );
+    let file = rusqlite::Connection::open(target.users.join("user-index.db")).unwrap();
+    file.execute_batch(
+        "DELETE FROM alias4id; CREATE TRIGGER keeper BEFORE INSERT ON alias4id BEGIN SELECT RAISE(IGNORE); END",
+    )
+    .unwrap();
+    let done = target.restore(&archive, &["--overwrite", "--delete-on-success"]);
+    let said = report(&done);
+    assert_eq!(done.status.code(), Some(5), "{said}");
+    assert!(
+        said.to_string().contains("the database did not keep it"),
+        "{said}"
+    );
+    assert!(archive.join("manifest.json").exists(), "{said}");
+}
+
 /// Rows that the server does not take are not there: a user who misses some fails, and the others stand.
 #[test]
 fn rows_that_a_trigger_keeps_out_fail_their_user() {

@@ -89,7 +89,7 @@ impl Plan<'_> {
     fn records(&self, table: &str, shape: &Shape) -> String {
         let has = |name: &str| self.tables.columns(table).iter().any(|c| c.name == name);
         let then = match table {
-            // Parents before their children, for readers that take streams in order.
+            // Mostly parents before their children, for readers that take streams in order; a stream that was moved keeps its old path.
             "streams" if has("path") => ", path",
             // Versions before what they are versions of: Pryv's own tool puts an attachment to the last event that lists it.
             "events" if has("head_id") => ", head_id IS NULL",

@@ -375,7 +375,11 @@ impl Platform for PostgresPlatform {
 
     fn unknown(&self, scope: &Scope<'_>) -> Result<Vec<Unknown>, PlatformError> {
         if let Some(only) = scope.only {
-            return self.files.beside_one(only.user);
+            // Whose the rows of what is unknown are, nobody can tell.
+            let mut found = self
+                .with_snapshot(|snapshot| unknown::schema(&snapshot.connection, scope.ephemeral))?;
+            found.extend(self.files.beside_one(only.user)?);
+            return Ok(found);
         }
         let mut found = self.with_snapshot(|snapshot| self.besides(snapshot, scope.ephemeral))?;
         if let Index::Rqlite(index) = &self.index {

@@ -78,7 +78,17 @@ pub fn aliases(
 ) -> Result<(), ExportError> {
     if !exists(snapshot, "alias_index")? {
         let place = &snapshot.connection.address;
-        index::absent(Shared::Aliases, place, "alias_index", sink);
+        let known = index::absent(Shared::Aliases, place, "alias_index", sink);
+        if !known && unknown::migration(&snapshot.connection)? >= unknown::WITH_ALIASES {
+            sink.loss(Loss {
+                user_id: None,
+                collection: Some("platform".to_owned()),
+                path: Some(place.clone()),
+                what: "there is no table alias_index, although the migration that makes it was run: the other names of users are not in the \
+                       backup; put it back"
+                    .to_owned(),
+            });
+        }
         return Ok(());
     }
     let query = "SELECT alias, user_id FROM alias_index ORDER BY alias COLLATE \"C\"";

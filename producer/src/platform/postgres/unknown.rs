@@ -72,11 +72,7 @@ impl PostgresPlatform {
         ephemeral: bool,
     ) -> Result<Vec<Unknown>, PlatformError> {
         let connection = &snapshot.connection;
-        let mut found = tables(connection, ephemeral)?;
-        let migration = migration(connection)?;
-        if migration > MIGRATION {
-            found.push(Unknown::migration(migration, MIGRATION));
-        }
+        let mut found = schema(connection, ephemeral)?;
         found.extend(strangers(connection, self.engines)?);
         if self.engines.series {
             found.extend(series(connection, snapshot.aliases)?);
@@ -94,6 +90,16 @@ impl PostgresPlatform {
         let connection = self.server.connect()?;
         names::users(&connection, names::aliases(&connection)?)
     }
+}
+
+/// Tables, columns and migrations.
+pub fn schema(connection: &Connection, ephemeral: bool) -> Result<Vec<Unknown>, PlatformError> {
+    let mut found = tables(connection, ephemeral)?;
+    let migration = migration(connection)?;
+    if migration > MIGRATION {
+        found.push(Unknown::migration(migration, MIGRATION));
+    }
+    Ok(found)
 }
 
 /// Looks through the tables.
@@ -148,6 +154,9 @@ fn counted(
     let rows = rows.parse().unwrap_or(0);
     Ok((rows > 0).then(|| Unknown::rows(name, what, rows)))
 }
+
+/// The migration that makes the table of aliases.
+pub const WITH_ALIASES: u32 = 3;
 
 /// The number of the last migration.
 pub fn migration(connection: &Connection) -> Result<u32, PlatformError> {

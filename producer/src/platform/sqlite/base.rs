@@ -12,8 +12,11 @@ use std::cell::RefCell;
 /// Keys of other engines and of old versions that never belong to a record.
 const FOREIGN: [&str; 4] = ["_id", "__v", "userId", "user_id"];
 
-/// Hands over the four collections of the file.
-pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
+/// Hands over the four collections of the file; those of which it has no table.
+pub fn export(
+    file: &SqliteFile,
+    reading: &mut Reading<'_>,
+) -> Result<Vec<Collection>, ExportError> {
     let tables = [
         (Collection::Streams, "id, data, deleted, NULL"),
         (Collection::Accesses, "id, data, deleted, head_id"),
@@ -34,10 +37,10 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
             .without("streams, accesses, profile or webhooks")
             .into());
     }
-    for collection in absent {
+    absent.retain(|collection| {
         let what = format!("the table {} is gone from the file", collection.name());
-        reading.absent(collection, &file.path, &what);
-    }
+        !reading.absent(*collection, &file.path, &what)
+    });
     for (collection, columns) in there {
         let table = collection.name();
         let further = Further::of(file, &KNOWN.base, table)?;
@@ -54,7 +57,7 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
         }
         reading.survive(collection.name(), &file.path, outcome)?;
     }
-    Ok(())
+    Ok(absent)
 }
 
 /// Ids of deleted streams, and where they were.

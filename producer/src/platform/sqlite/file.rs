@@ -144,6 +144,13 @@ impl SqliteFile {
         }
     }
 
+    /// Whether a table is there and not empty.
+    #[must_use]
+    pub fn has_rows(&self, table: &str) -> bool {
+        let sql = format!("SELECT 1 FROM {table} LIMIT 1");
+        self.connection.query_row(&sql, [], |_| Ok(())).is_ok()
+    }
+
     /// The error for a file without what it is for.
     #[must_use]
     pub fn without(&self, table: &str) -> PlatformError {

@@ -253,18 +253,29 @@ impl SqlitePlatform {
             Collection::Profile,
             Collection::Webhooks,
         ];
+        let mut without = Vec::new();
         if !reading.as_it_was(&[&path], &collections) {
             let outcome = with_file(&path, |file| {
                 self.look(file, &KNOWN.base, Columns::Travel, reading)?;
-                base::export(file, reading)
+                without = base::export(file, reading)?;
+                Ok(())
             });
             reading.survive("streams, accesses, profile, webhooks", &path, outcome)?;
         }
 
+        let base = path;
         let path = folder.join("local-1.0.0.sqlite");
         if !reading.as_it_was(&[&path], &[Collection::Events]) {
             let outcome = with_file(&path, |file| {
                 self.look(file, &KNOWN.events, Columns::Travel, reading)?;
+                // Every event is in a stream, and was made with an access.
+                let needed = [Collection::Streams, Collection::Accesses];
+                let needed = without.iter().filter(|of| needed.contains(of));
+                for collection in needed.filter(|_| file.has_rows("events")) {
+                    let name = collection.name();
+                    let what = format!("there is no table {name}, although the user has events");
+                    reading.lose(name, &base, what);
+                }
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;
                 attachments::export(file, &self.users_dir, reading)
@@ -387,12 +398,13 @@ impl Platform for SqlitePlatform {
             let users = &self.beginning()?.users;
             self.kept_audit(users, &|| self.index(), sink)?;
         }
-        if index::with_aliases(scope) {
-            with_file(&self.users_dir.join("user-index.db"), |file| {
-                unknown::look(file, &KNOWN.index, Columns::Fixed, &self.seen.counted)?;
-                shared::aliases(file, scope, sink)
-            })?;
-        }
+        with_file(&self.users_dir.join("user-index.db"), |file| {
+            unknown::look(file, &KNOWN.index, Columns::Fixed, &self.seen.counted)?;
+            match index::with_aliases(scope) {
+                true => shared::aliases(file, scope, sink),
+                false => Ok(()),
+            }
+        })?;
         // A platform on which nobody ever logged in has no such file.
         let path = self.users_dir.join("_shared/baseStorage.sqlite");
         if scope.ephemeral {

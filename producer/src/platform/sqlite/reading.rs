@@ -67,15 +67,17 @@ impl Reading<'_> {
     }
 
     /// Takes note that what holds the records of a collection is not there, which Pryv.io makes when the first one comes: a loss when
-    /// there were some in the run before.
-    pub fn absent(&mut self, collection: Collection, path: &Path, what: &str) {
-        if self.sink.absent(collection) {
+    /// there were some in the run before. Whether it was one.
+    pub fn absent(&mut self, collection: Collection, path: &Path, what: &str) -> bool {
+        let known = self.sink.absent(collection);
+        if known {
             let what = format!(
                 "{what}, and the run before has records of it; they stay as they were: put it back, or remove the state of the chain \
                  for a full run"
             );
             self.lose(collection.name(), path, what);
         }
+        known
     }
 
     /// Hands over one record per row of `sql`, whose first column names the row.

@@ -56,7 +56,7 @@ impl Work<'_> {
             }
             return Ok(());
         };
-        let (mut lines, mut led) = (String::new(), Vec::new());
+        let (mut lines, mut led, mut new) = (String::new(), Vec::new(), Vec::new());
         for (alias, user_id) in &aliases {
             match there.get(alias) {
                 Some(owner) if owner == user_id => led.push(alias),
@@ -65,12 +65,14 @@ impl Work<'_> {
                     format!("the alias {alias:?} leads to another user of the platform"),
                 ),
                 None => {
-                    led.push(alias);
-                    self.written += 1;
+                    new.push((alias, user_id));
                     let line = serde_json::json!({"alias": alias, "userId": user_id});
                     lines.push_str(&format!("{line}\n"));
                 }
             }
+        }
+        if !new.is_empty() {
+            led.extend(self.add_aliases(&new, &lines)?);
         }
         // Those that a replaced user has no longer, where the archive lists the aliases.
         if self.how.overwrite && self.has(Shared::Aliases.stem()) {
@@ -87,10 +89,35 @@ impl Work<'_> {
             self.claim(&aliases, &led)?;
         }
         self.aliases = aliases;
-        if lines.is_empty() {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Adds aliases, and reads them again: one that somebody has taken meanwhile stays theirs, and a trigger or a rule may keep any out.
+    fn add_aliases<'n>(
+        &mut self,
+        new: &[(&'n String, &'n String)],
+        lines: &str,
+    ) -> Result<Vec<&'n String>, RestoreError> {
+        self.shared.short_lived(Shared::Aliases, lines.as_bytes())?;
+        let now = self.shared.aliases()?.unwrap_or_default();
+        let mut led = Vec::with_capacity(new.len());
+        for (alias, user_id) in new {
+            match now.get(*alias) {
+                Some(owner) if owner == *user_id => {
+                    self.written += 1;
+                    led.push(*alias);
+                }
+                Some(_) => self.lose(
+                    user_id,
+                    format!("the alias {alias:?} leads to another user of the platform"),
+                ),
+                None => self.lose(
+                    user_id,
+                    format!("the alias {alias:?}: the database did not keep it; a trigger or a rule of its table keeps it out: disable that, and restore again"),
+                ),
+            }
         }
-        self.shared.short_lived(Shared::Aliases, lines.as_bytes())
+        Ok(led)
     }
 
     /// Entries of the archive may call users by any name that they have or had.

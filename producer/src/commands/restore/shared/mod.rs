@@ -117,7 +117,10 @@ pub fn restore(
     told.outcome = work.run();
     told.losses = work.losses;
     told.cores = work.cores;
-    report.platform += work.written;
+    // Of what failed nobody knows how much stands.
+    if told.outcome.is_ok() {
+        report.platform += work.written;
+    }
     report.platform_left_out = work.left_out;
     report.platform_lost = work.lost;
     told

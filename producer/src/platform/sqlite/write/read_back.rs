@@ -57,7 +57,7 @@ impl SqliteUser {
                         reading,
                     )
                 }),
-            _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading),
+            _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading).map(|_| ()),
         };
         if let Some(failure) = sink.failure {
             return Err(failure);
