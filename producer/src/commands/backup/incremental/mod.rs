@@ -1,7 +1,7 @@
-//! A run, and what this host remembers of it. The first into a folder is full; with `--incremental` the others bring what has changed,
-//! and stand beside it.
+//! A run. The first into a folder is full; with `--incremental` the others bring what has changed, and stand beside it.
 
 mod fits;
+mod keep;
 mod own;
 
 use std::{
@@ -11,11 +11,12 @@ use std::{
 };
 
 use decryptor_wasm::{
-    chain::{ChainKey, IndexRun, Link, number},
+    chain::{ChainKey, Link, number},
     manifest::Companion,
 };
 
 pub use self::fits::refuse;
+use self::keep::Noted;
 use super::{
     Prepared, Told, Written,
     changes::{Changes, SharedChanges, shared_number, user_number},
@@ -28,16 +29,9 @@ use crate::{
     interrupt, note,
     platform::{ExportError, Mark, PlatformMode, Shared},
     report::{ChainReport, Report},
-    state::{Header, Memory, Place, State, StateWriter},
+    state::{Header, Memory, Place, State},
 };
 use decryptor_wasm::RandomSource;
-
-/// What to do where the state cannot be kept.
-const MAKE_ROOM: &str =
-    "; the state of the chain is kept there: make it writable, or give --state-dir DIR";
-
-/// What is noted for the next run, or why nothing can be.
-type Noted = Result<StateWriter, String>;
 
 /// What one attempt comes to.
 enum Attempt {
@@ -50,7 +44,7 @@ enum Attempt {
 struct Run<'p> {
     prepared: &'p Prepared<'p>,
     chain: Chain,
-    /// Where this host remembers what the run held; otherwise why it does not, which only a run by itself outlives.
+    /// Where this host remembers what the run held; otherwise why it does not: then only a run by itself goes on.
     place: Result<Place, String>,
     /// Whether another run has to find what this one held.
     needed: bool,
@@ -160,37 +154,6 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
 }
 
 impl Run<'_> {
-    /// What this host remembers of the newest run; otherwise why a full run is needed.
-    fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
-        fits::refuse_narrower(self.prepared, &self.chain)?;
-        let base = self.base(&newest.archive_id).to_owned();
-        let Ok(place) = &mut self.place else {
-            return Ok(Err("this host remembers nothing".to_owned()));
-        };
-        let loaded = place.load(&base, &newest.archive_id);
-        let state = match loaded.map_err(|e| self.unkept(&e))? {
-            Ok(state) => state,
-            Err(what) => return Ok(Err(what)),
-        };
-        let header = &state.header;
-        if self.only(&header.key) != header.user {
-            return Err(fits::other_user(self.prepared));
-        }
-        let covers = self.covers();
-        let other = header.covers.iter().find(|of| !covers.contains(of));
-        let other = other.or_else(|| covers.iter().find(|of| !header.covers.contains(of)));
-        if let Some((name, _)) = other {
-            return Ok(Err(format!("not the same as in the run before: {name}")));
-        }
-        if let Some(what) = self.mark.too_far(header.transaction) {
-            return Ok(Err(what));
-        }
-        if let Some(what) = fits::sealed_otherwise(self.prepared, &self.chain)? {
-            return Ok(Err(what.to_owned()));
-        }
-        Ok(Ok(state))
-    }
-
     /// The id of the first run, which is this one when there is none.
     fn base<'r>(&'r self, this: &'r str) -> &'r str {
         let first = self.chain.runs.first();
@@ -237,20 +200,6 @@ impl Run<'_> {
                 format!("{transactions} {}", told.join(" ")),
             ),
         ]
-    }
-
-    fn unkept(&self, error: &io::Error) -> Failure {
-        Failure::failed(format!(
-            "{}: {error}{MAKE_ROOM}",
-            self.memory.folder().display()
-        ))
-    }
-
-    /// Says what a run by itself went without.
-    fn warn(&self) {
-        if let (Err(why), Ok(_)) = (&self.place, &self.prepared.home.folder) {
-            note!("warning: {why}; a run with --incremental into this folder will be a full one");
-        }
     }
 
     /// Writes the run, as an increment if there is a state to compare with.
@@ -378,36 +327,6 @@ impl Run<'_> {
         let finished = self.chain.commit(staged, kind)?;
         self.settle(&base);
         Ok(Attempt::Done(Box::new((finished, told, removed))))
-    }
-
-    /// Puts what the next run is to know aside, until this one is committed.
-    fn propose(&mut self, noted: Noted, header: &Header) -> Result<(), Failure> {
-        let kept = match (noted, &mut self.place) {
-            (Ok(noted), Ok(place)) => {
-                let noted = noted.finish(header);
-                let proposed = noted.and_then(|noted| place.propose(&header.base, noted));
-                proposed.map_err(|e| format!("{}: {e}", place.folder().display()))
-            }
-            (Err(why), _) => Err(why),
-            (Ok(_), Err(why)) => Err(why.clone()),
-        };
-        match kept {
-            Err(why) if self.needed => Err(Failure::failed(format!("{why}{MAKE_ROOM}"))),
-            Err(why) => {
-                self.place = Err(why);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// The run is committed.
-    fn settle(&mut self, base: &str) {
-        let Ok(place) = &mut self.place else { return };
-        if let Err(error) = place.settle(base) {
-            let folder = place.folder().display();
-            note!("warning: {folder}: {error}; the next run will be a full one");
-        }
     }
 
     /// The ids of the users who are no more: this host remembers numbers only, but each had a folder in a run before.

@@ -4,11 +4,10 @@ use decryptor_wasm::Error;
 
 use super::Run;
 use crate::{
-    archive::{Chain, Finished, Host, Proof},
+    archive::{Chain, Host, Proof},
     commands::backup::Prepared,
     failure::Failure,
-    note,
-    state::{Newest, Place, sweep},
+    state::{Newest, Place},
 };
 
 /// Holds the chain against what this host, or whom the operator expects, has signed.
@@ -63,18 +62,5 @@ impl Run<'_> {
         Ok(format!(
             "run {run} is signed by another key than that of this host, which has made no run of this chain with it"
         ))
-    }
-
-    /// So that the next run notices when this one is gone.
-    pub(super) fn remember(&self, finished: &Finished) {
-        let Ok(place) = &self.place else { return };
-        let (base, run) = (&finished.statement.base, finished.statement.run);
-        let output = self.prepared.output;
-        if let Err(error) = self.memory.put(output, base, &finished.id, run) {
-            let folder = self.memory.folder().display();
-            note!("warning: {folder}: {error}; the next run cannot tell whether this one is gone");
-        }
-        // What could not be swept now is swept after the next run.
-        let _ = sweep(place.folder(), &self.memory);
     }
 }
