@@ -314,3 +314,95 @@ fn a_file_put_into_a_backup_is_no_reason_to_be_silent() {
     says(&stage, &[], 5, &words, &["a", "b"]);
     assert!(stage.at("all/a").join(SIGNATURE).exists());
 }
+
+/// The id of what lies there.
+fn id(stage: &Stage, place: &str) -> String {
+    sha256_hex(&fs::read(stage.at(place).join("manifest.json")).unwrap())
+}
+
+#[test]
+fn folders_that_were_exchanged_take_no_state_of_others_away() {
+    let stage = Stage::new();
+    backup(&stage, "all/old", &["--create-parents"]);
+    for modified in 5..7 {
+        backup(&stage, "all/live", &["--incremental"]);
+        let sql = format!("UPDATE events SET modified = {modified}");
+        stage.sql("local-1.0.0.sqlite", &sql);
+    }
+    let [old, live] = ["all/old", "all/live"].map(|place| id(&stage, place));
+    for (from, to) in [("live", "other"), ("old", "live")] {
+        let all = stage.at("all");
+        fs::rename(all.join(from), all.join(to)).unwrap();
+    }
+    says(&stage, &[], 0, &["removed"], &["other"]);
+    let state = |base: &str| stage.at("state").join(base).join("state").exists();
+    assert!(state(&live) && state(&old));
+    // Where a folder is what it was, its state goes with it.
+    backup(&stage, "all/older", &[]);
+    let older = id(&stage, "all/older");
+    backup(&stage, "all/newer", &[]);
+    assert!(state(&older));
+    assert_eq!(prune(&stage, &[]).0, Some(0));
+    assert!(!state(&older) && state(&live));
+}
+
+#[test]
+fn a_finished_run_that_was_made_to_look_unfinished_is_not_lost() {
+    let stage = Stage::new();
+    for modified in 5..7 {
+        backup(&stage, "all/chain", &["--incremental", "--create-parents"]);
+        let sql = format!("UPDATE events SET modified = {modified}");
+        stage.sql("local-1.0.0.sqlite", &sql);
+    }
+    let place = stage.at("all/chain");
+    let mut index = Index::parse(&fs::read(place.join("chain.json")).unwrap()).unwrap();
+    index.runs.truncate(1);
+    fs::write(place.join("chain.json"), index.to_json().unwrap()).unwrap();
+    fs::write(place.join("increments/0002/.unnamed"), "").unwrap();
+    sum(&place);
+    backup(&stage, "all/full", &[]);
+    let before = tree(&place);
+    let signer = fs::read_to_string(stage.at("state/host.pub")).unwrap();
+    let signer = signer.lines().nth(1).unwrap();
+    let args = ["prune", "all", "--keep-last", "1", "--state-dir", "none"];
+    let done = stage.run(&[&args[..], &["--signer", signer]].concat());
+    assert_eq!(done.status.code(), Some(5), "{}", text(&done));
+    assert!(
+        text(&done).contains("left by a run that was not finished"),
+        "{}",
+        text(&done)
+    );
+    // The host has finished it, and does not take it away.
+    let place_of = ["--pryv-root", "platform", "--config", "platform/config.yml"];
+    let output = [
+        "--platform",
+        "none",
+        "--output",
+        "all/chain",
+        "--incremental",
+    ];
+    let done = stage.run(&[&place_of[..], &SEALED, &STATE, &output].concat());
+    assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+    assert!(
+        text(&done).contains("which a run has finished"),
+        "{}",
+        text(&done)
+    );
+    assert!(tree(&place) == before);
+}
+
+#[test]
+fn what_was_consolidated_takes_no_place_of_another() {
+    let stage = stage();
+    let consolidate = ["consolidate", "all/b", "--into", "all/b2"];
+    let done = stage.run(&[&consolidate[..], &KEY, &STATE].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    let done = stage.run(&[&["prune", "all", "--keep-last", "2"][..], &STATE].concat());
+    assert_eq!(done.status.code(), Some(5), "{}", text(&done));
+    assert!(
+        text(&done).contains("a copy in another form of all/b2"),
+        "{}",
+        text(&done)
+    );
+    assert_eq!(names(&stage), ["a", "b", "b2"]);
+}

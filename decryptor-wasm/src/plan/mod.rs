@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     FileEntry, Manifest, Result, UserEntry,
     chain::{CHAIN, lost_index},
+    layout::{PathKind, refuse_long},
     signature::Signed,
 };
 
@@ -122,6 +123,16 @@ pub fn plan(
     let paths = || listing.iter().map(|(path, _)| path.as_str());
     if let (false, Some(lost)) = (paths().any(|path| path == CHAIN), lost_index(paths())) {
         return Err(lost);
+    }
+    // Of these, a reader compares the digest; of anything else the inventory says the size.
+    let clear = |path: &str| {
+        matches!(
+            PathKind::of(path),
+            PathKind::Companion | PathKind::Signature
+        )
+    };
+    for (path, size) in listing.iter().filter(|(path, _)| clear(path)) {
+        refuse_long(path, *size)?;
     }
     let mut planner = Planner::new(manifest, listing, storage);
     planner.users(manifest, user_manifests, only_user)?;

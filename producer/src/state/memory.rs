@@ -74,14 +74,18 @@ impl Memory {
         File::open(&self.0)?.sync_all()
     }
 
-    /// The chain in an output folder, which is still there, is to be removed on purpose: its state goes with it.
+    /// The backup in an output folder is to be removed on purpose, whose first run has the id `base`, as was signed: its state goes with
+    /// it, and so does the note of the newest run there, where that is of this backup. Whoever stores backups can exchange folders.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn forget(&self, output: &Path) -> io::Result<()> {
+    pub fn forget(&self, output: &Path, base: &str) -> io::Result<()> {
         let place = self.place(output)?;
-        if let (Some(newest), Some(state)) = (self.read(&place)?, self.0.parent()) {
-            drop_state(state, &newest.base)?;
+        if self.read(&place)?.is_none_or(|newest| newest.base != base) {
+            return Ok(());
+        }
+        if let Some(state) = self.0.parent() {
+            drop_state(state, base)?;
         }
         match fs::remove_file(place) {
             Err(e) if !is_absent(&e) => Err(e),
@@ -140,8 +144,10 @@ mod tests {
         assert_eq!(id(memory.of(&at("a"))).as_deref(), Some("two"));
         assert_eq!(id(memory.of(&at("b"))).as_deref(), Some("three"));
         assert_eq!(id(memory.of(&at("c"))), None);
-        memory.forget(&at("a")).unwrap();
-        memory.forget(&at("a")).unwrap();
+        memory.forget(&at("a"), "another").unwrap();
+        assert_eq!(id(memory.of(&at("a"))).as_deref(), Some("two"));
+        memory.forget(&at("a"), "base").unwrap();
+        memory.forget(&at("a"), "base").unwrap();
         assert_eq!(id(memory.of(&at("a"))), None);
     }
 }

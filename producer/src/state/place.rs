@@ -156,7 +156,8 @@ pub fn sweep(folder: &Path, memory: &Memory) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let state = entry.path().join(STATE);
-        let is_id = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        let is_id = name.len() == 64 && name.bytes().all(digit);
         let old = || Some(fs::metadata(&state).ok()?.modified().ok()?.elapsed().ok()? > FORGOTTEN);
         if !is_id || old() != Some(true) {
             continue;
@@ -165,7 +166,8 @@ pub fn sweep(folder: &Path, memory: &Memory) -> io::Result<()> {
             Some(kept) => kept,
             none => none.insert(memory.bases()?),
         };
-        if !kept.contains(&name) {
+        let of_it = |state: State| state.header.base == name;
+        if !kept.contains(&name) && State::open(&state).ok().flatten().is_some_and(of_it) {
             drop_state(folder, &name)?;
         }
     }

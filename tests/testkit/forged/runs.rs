@@ -173,8 +173,7 @@ fn taken_out() -> Vec<Case> {
             "an older list of runs, which does not name the newest: it was finished",
             older_list(),
             "increments/0003: not listed in chain.json: it was finished",
-        )
-        .says("--at 2"),
+        ),
         Case::made(
             "forged-older-list-at-2",
             "the state before opens when it is asked for",

@@ -187,7 +187,7 @@ fn prune(units: Units, args: &PruneArgs, now: Timestamp) -> Result<Pruned, Failu
             }
             if !args.dry_run {
                 interrupt::failure()?;
-                forget(args, &unit.path)?;
+                forget(args, unit)?;
             }
             if args.dry_run || pruned.remove(&unit.path) {
                 pruned.removed.push(Listed::of(unit, why));
@@ -212,11 +212,11 @@ impl Pruned {
 }
 
 /// The run that is made next in that folder does not miss what is removed here.
-fn forget(args: &PruneArgs, path: &Path) -> Result<(), Failure> {
+fn forget(args: &PruneArgs, unit: &Unit) -> Result<(), Failure> {
     let Ok(state) = args.trust.state.folder() else {
         return Ok(());
     };
-    let forgotten = Memory::new(&state).forget(path);
+    let forgotten = Memory::new(&state).forget(&unit.path, &unit.base);
     forgotten.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))
 }
 

@@ -74,6 +74,10 @@ pub fn signed(folder: &Folder, demands: &Demands) -> Result<Proven> {
     for run in 1..=newest {
         links.require(run, newest)?;
     }
+    // Somebody who stores backups can make a run look like one that was not finished.
+    if let Some(left) = links.findings().find(|found| found.code == "uncommitted") {
+        return Err(Error::damaged(format!("{}: {}", left.path, left.message)));
+    }
     let statements = (1..=newest).map(|run| statement(folder, run, &signed, demands));
     let statements = statements.collect::<Result<_>>()?;
     Ok(Proven { signed, statements })

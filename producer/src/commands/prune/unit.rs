@@ -32,7 +32,7 @@ pub const DOOMED: &str = ".pryv-backup-pruned-";
 const MANIFEST: &str = "manifest.json";
 
 /// What backups are of: the rules count each by itself. What nobody signed never stands beside what was signed, whatever it says.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Source {
     /// A platform, or one user of it, as it was signed.
@@ -54,7 +54,7 @@ pub struct Unit {
     /// How many losses it names.
     pub losses: u64,
     /// The id of its first run, which all copies of a chain share.
-    base: String,
+    pub base: String,
     runs: usize,
     /// Keeps runs from adding to a chain that may go.
     _lock: Option<fs::File>,
@@ -139,22 +139,25 @@ impl Units {
         let longest = |unit: &Unit| Reverse((unit.runs, unit.time, unit.path.clone()));
         self.good.sort_by_key(longest);
         let mut seen: HashMap<String, (String, PathBuf)> = HashMap::new();
+        // What was consolidated is as old, to the millisecond, as what it was made of.
+        let mut moments: HashMap<(Source, Timestamp), PathBuf> = HashMap::new();
         let mut good = Vec::new();
         for unit in std::mem::take(&mut self.good) {
-            match seen.get(&unit.base) {
-                Some((id, first)) => {
-                    let copy = match *id == unit.id {
-                        true => "a copy",
-                        false => "an older copy",
-                    };
-                    let why = format!("{copy} of {}", first.display());
-                    self.unproven.push((unit.path, why));
-                }
-                None => {
-                    seen.insert(unit.base.clone(), (unit.id.clone(), unit.path.clone()));
-                    good.push(unit);
-                }
+            let moment = (unit.source.clone(), unit.time);
+            let copy = match (seen.get(&unit.base), moments.get(&moment)) {
+                (Some((id, first)), _) if *id == unit.id => Some(("a copy", first)),
+                (Some((_, first)), _) => Some(("an older copy", first)),
+                (None, Some(first)) => Some(("a copy in another form", first)),
+                (None, None) => None,
+            };
+            if let Some((copy, first)) = copy {
+                let why = format!("{copy} of {}", first.display());
+                self.unproven.push((unit.path, why));
+                continue;
             }
+            moments.insert(moment, unit.path.clone());
+            seen.insert(unit.base.clone(), (unit.id.clone(), unit.path.clone()));
+            good.push(unit);
         }
         good.sort_by_key(|unit| Reverse((unit.time, unit.path.clone())));
         self.good = good;

@@ -186,7 +186,10 @@ impl Work<'_> {
             };
             let signed = opened.signed.as_ref();
             if envelopes.is_empty() {
-                demands.signed(signed)?;
+                match links {
+                    Some(_) => demands.signed(signed)?,
+                    None => demands.alone(signed, None)?,
+                };
             }
             if let Some(links) = &mut links {
                 links.opened(run, &opened.manifest, signed, &demands.signers);

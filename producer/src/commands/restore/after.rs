@@ -11,7 +11,13 @@ use decryptor_wasm::{chain::run_of, layout::PathKind, plan::Finding};
 
 use super::{super::lock, report::Report};
 use crate::files;
-use crate::{archive::read::Folder, cli::RestoreArgs, failure::Failure, interrupt, state::Memory};
+use crate::{
+    archive::read::{Archive, Folder},
+    cli::RestoreArgs,
+    failure::Failure,
+    interrupt,
+    state::Memory,
+};
 
 /// What of all that was left is named.
 const NAMED: usize = 5;
@@ -56,10 +62,11 @@ impl After {
         }))
     }
 
-    /// Removes or moves it; what comes between is told in the report. `findings`: what was found when it was opened.
-    pub fn run(&self, findings: &[Finding], report: &mut Report) {
-        // What was restored is proven; what else lies there may be all that is left of what somebody changed.
-        if let Some(other) = findings.iter().find(|found| found.code == "other-signer") {
+    /// Removes or moves it; what comes between is told in the report.
+    pub fn run(&self, archive: &Archive, report: &mut Report) {
+        // What was restored is proven; what else lies there may be newer, or all that is left of what somebody changed.
+        let other = |found: &&Finding| matches!(found.code, "other-signer" | "uncommitted");
+        if let Some(other) = archive.plan.findings.iter().find(other) {
             report.archive_failed = Some(format!(
                 "all users were restored, and the backup was left where it is: {}",
                 other.message
@@ -73,7 +80,11 @@ impl After {
         }
         let (what, done) = match &self.to {
             Some(to) => ("moved", self.relocate(to, report)),
-            None => ("removed", self.remove(report)),
+            None => {
+                let signed = archive.signed.as_ref();
+                let base = signed.map(|signed| signed.statement.base.as_str());
+                ("removed", self.remove(base, report))
+            }
         };
         let link = || self.link.as_ref().map_or(Ok(()), fs::remove_file);
         if let Err(error) = done.and_then(|()| link()) {
@@ -85,7 +96,7 @@ impl After {
     }
 
     /// Takes away what is the archive's, and the folder if nothing else is in it.
-    fn remove(&self, report: &mut Report) -> io::Result<()> {
+    fn remove(&self, base: Option<&str>, report: &mut Report) -> io::Result<()> {
         let listing = Folder::new(&self.dir).list().map_err(io::Error::other)?;
         let own = |path: &String| {
             run_of(path).is_some_and(|(_, path)| !matches!(PathKind::of(path), PathKind::Stray))
@@ -93,8 +104,8 @@ impl After {
         let (own, others): (Vec<_>, Vec<_>) =
             listing.into_iter().map(|(path, _)| path).partition(own);
         report.archive = None;
-        if let Some(state) = &self.state {
-            Memory::new(state).forget(&self.dir)?;
+        if let (Some(state), Some(base)) = (&self.state, base) {
+            Memory::new(state).forget(&self.dir, base)?;
         }
         self.clear(&own, others, report)
     }

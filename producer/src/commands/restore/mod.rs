@@ -246,10 +246,9 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     }
     report.users = done.into_iter().map(|done| done.report).collect();
     if !args.dry_run && report.complete() {
-        let findings = &archive.plan.findings;
         after
             .iter()
-            .for_each(|after| after.run(findings, &mut report));
+            .for_each(|after| after.run(&archive, &mut report));
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)

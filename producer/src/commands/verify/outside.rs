@@ -227,7 +227,10 @@ impl Outside<'_> {
     }
 
     fn look(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
-        if kind(path, self.chain) == PathKind::Companion {
+        if matches!(
+            kind(path, self.chain),
+            PathKind::Companion | PathKind::Signature
+        ) {
             refuse_long(path, size)?;
         }
         let mut file = self.folder.open(path)?;

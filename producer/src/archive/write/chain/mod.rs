@@ -46,12 +46,12 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Takes hold of a folder, and takes away what a run left there that died (said in the second value). An archive in it becomes
-    /// the first run of a chain.
+    /// Takes hold of a folder, and takes away what a run left there that died (said in the second value), unless it is `newest`, a run
+    /// that this host has finished. An archive in it becomes the first run of a chain.
     ///
     /// # Errors
     /// When the folder holds something else, or its list of runs does not fit what is there.
-    pub fn open(folder: &Path) -> Result<(Self, bool), ArchiveError> {
+    pub fn open(folder: &Path, newest: Option<&str>) -> Result<(Self, bool), ArchiveError> {
         let (lock, created) = hold(folder)?;
         Folder::new(folder).refuse_links()?;
         let mut chain = Chain {
@@ -75,7 +75,7 @@ impl Chain {
         absent(&staged)?;
         if folder.join(CHAIN).exists() {
             chain.runs = Index::parse(&chain.at().read(CHAIN)?)?.runs;
-            leftover |= chain.take_away()?;
+            leftover |= chain.take_away(newest)?;
         } else {
             let first = chain.adopted()?;
             chain.refuse_lost()?;
@@ -315,15 +315,19 @@ impl Chain {
     }
 
     /// Takes away what a run left that was not committed, and completes the sums of one that was.
-    fn take_away(&self) -> Result<bool, ArchiveError> {
+    fn take_away(&self, newest: Option<&str>) -> Result<bool, ArchiveError> {
         let doomed = self.unlisted()?;
         let holds = self.sums_hold()?;
         // One run at a time can have died. More are those of a longer chain, whose list of runs was lost.
         if doomed.len() > 1 {
             return Err(self.other_index("names fewer runs than there are"));
         }
-        let unnamed = |path: &String| self.folder.join(path).join(UNNAMED).exists();
-        if let Some(path) = doomed.iter().find(|path| !unnamed(path)) {
+        let finished = |path: &String| {
+            let manifest = fs::read(self.folder.join(path).join(MANIFEST)).unwrap_or_default();
+            let unnamed = self.folder.join(path).join(UNNAMED).exists();
+            !unnamed || newest == Some(sha256_hex(&manifest).as_str())
+        };
+        if let Some(path) = doomed.iter().find(|path| finished(path)) {
             return Err(
                 self.other_index(&format!("does not name {path}, which a run has finished"))
             );

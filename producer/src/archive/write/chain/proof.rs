@@ -27,6 +27,8 @@ pub struct Host<'h> {
 pub struct Proof {
     /// The newest run is signed by somebody else, and is this one.
     pub foreign: Option<u32>,
+    /// Runs that neither this host nor anybody who is expected has signed.
+    pub strangers: Vec<u32>,
     /// What travels in the clear at the root.
     pub companions: Vec<Companion>,
 }
@@ -39,7 +41,7 @@ impl Chain {
     /// When a run is not as it was signed, is not signed, or is of another platform.
     pub fn prove(&self, host: &Host<'_>) -> Result<Proof, ArchiveError> {
         let mut statements = BTreeMap::new();
-        let mut newest_foreign = None;
+        let (mut newest_foreign, mut strangers) = (None, Vec::new());
         for (at, run) in self.runs.iter().enumerate() {
             match self.tried(run, host.signer)? {
                 Tried::Holds(statement) => {
@@ -47,7 +49,14 @@ impl Chain {
                     self.follows(run, before, &statement, host)?;
                     statements.insert(run.run, statement);
                 }
-                Tried::OtherSigner => newest_foreign = Some(run.run),
+                Tried::OtherSigner => {
+                    newest_foreign = Some(run.run);
+                    let mut known = false;
+                    for signer in host.expected {
+                        known |= matches!(self.tried(run, signer)?, Tried::Holds(_));
+                    }
+                    strangers.extend((!known).then_some(run.run));
+                }
                 Tried::Broken => {
                     return Err(self.wrong(
                         run.run,
@@ -77,6 +86,7 @@ impl Chain {
         }
         Ok(Proof {
             foreign: newest_foreign.filter(|run| *run + 1 == self.next()),
+            strangers,
             companions,
         })
     }

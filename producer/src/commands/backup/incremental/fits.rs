@@ -14,6 +14,7 @@ use crate::{
     archive::{ArchiveError, Chain, Sealing},
     commands::backup::Prepared,
     failure::Failure,
+    state::Memory,
 };
 
 /// What a run would refuse at once, without touching anything.
@@ -36,6 +37,16 @@ pub fn state_dir(prepared: &Prepared<'_>) -> Result<PathBuf, Failure> {
             "{why}; a chain needs a folder in which this host keeps its key and remembers the last run: make it writable, or give --state-dir DIR"
         ))
     })
+}
+
+/// The id of the run that this host has made last in the output folder, if it has made one there.
+pub fn newest(prepared: &Prepared<'_>, state: &Path) -> Result<Option<String>, Failure> {
+    if !prepared.output.exists() {
+        return Ok(None);
+    }
+    let newest = Memory::new(state).of(prepared.output);
+    let newest = newest.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))?;
+    Ok(newest.map(|newest| newest.archive_id))
 }
 
 /// What was not meant to be readable must not come to lie open beside it; and what opens sealed runs stands at the root of a chain that
@@ -92,6 +103,12 @@ pub fn other_user(prepared: &Prepared<'_>) -> Failure {
     ))
 }
 
+fn envelope(chain: &Chain, run: &IndexRun) -> Result<Envelope, Failure> {
+    let path = chain.place(run).join("encryption.json");
+    let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
+    Ok(Envelope::parse(&json)?)
+}
+
 /// Why whoever can open this run could not open those that it would add to: then it is a full one, which opens by itself.
 pub fn sealed_otherwise(
     prepared: &Prepared<'_>,
@@ -111,19 +128,19 @@ pub fn sealed_otherwise(
     match &prepared.sealing {
         Sealing::Recipients(keys) => {
             let mut same = needed.iter().all(hybrid);
-            for key in keys {
-                let fingerprint = key.fingerprint()?;
-                same &= needed
-                    .iter()
-                    .all(|run| run.recipients.contains(&fingerprint));
+            for run in needed.iter().filter(|run| hybrid(run)) {
+                let envelope = envelope(chain, run)?;
+                for key in keys {
+                    let fingerprint = key.fingerprint()?;
+                    let mut recipients = envelope.recipients().iter();
+                    same &= recipients.any(|recipient| recipient.fingerprint == fingerprint);
+                }
             }
             Ok((!same).then_some("a recipient of this run could not open the runs before it"))
         }
         Sealing::Passphrase { passphrase, .. } => {
-            let path = chain.place(newest).join("encryption.json");
-            let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
             let opens = !needed.iter().any(hybrid)
-                && match Envelope::parse(&json)?.unlock_with_passphrase(passphrase) {
+                && match envelope(chain, newest)?.unlock_with_passphrase(passphrase) {
                     Ok(_) => true,
                     Err(error) if error.kind() == ErrorKind::Key => false,
                     Err(error) => return Err(error.into()),

@@ -92,10 +92,17 @@ pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
 /// Adds a run to the chain, or begins one.
 pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let state_dir = fits::state_dir(prepared)?;
-    let (chain, leftover) = Chain::open(prepared.output)?;
+    let newest = fits::newest(prepared, &state_dir)?;
+    let (chain, leftover) = Chain::open(prepared.output, newest.as_deref())?;
     prepared.say_leftover(leftover);
     fits::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
     let proof = own::prove(prepared, &chain)?;
+    for run in proof.strangers.iter().filter(|_| !prepared.args.quiet) {
+        note!(
+            "warning: {}: run {run} is signed neither by this host nor by a signer who is expected: nothing is built on it",
+            prepared.output.display()
+        );
+    }
     let mut run = Run {
         prepared,
         memory: Memory::new(&state_dir),
