@@ -18,7 +18,7 @@ use pryv_backup_tests::{
     command::{run, text, tool},
     disk::SmallDisk,
     folder::{copy, tree},
-    sign,
+    sampled, sign,
 };
 use tempfile::TempDir;
 
@@ -275,45 +275,37 @@ fn on_a_full_disk_a_rekey_leaves_nothing_in_the_way() {
     stage.is_good(&chain, &["alice", "mallory"], &due);
 }
 
-/// What signed the chain.
-const HOST_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testkit/keys/host.key");
-
-/// The states of the chain as archives of their own, `c1` and `c2`, and the chain itself, `c3`.
-fn folder_of_backups(stage: &Stage) -> TempDir {
-    let dir = stage.work();
-    for run in ["1", "2"] {
-        let mut command = Command::new(tool());
-        command.arg("consolidate").arg(stage.source());
-        command.args(["--at", run, "--private-key", &stage.key("alice.pem")]);
-        command.args(["--sign-key", HOST_KEY, "--into"]);
-        succeeds(command.arg(dir.path().join(format!("c{run}"))));
-    }
-    copy(&stage.source(), &dir.path().join("c3"));
-    dir
-}
-
-fn prune(all: &Path) -> Command {
+fn prune(all: &Path, signer: &str) -> Command {
     let mut command = Command::new(tool());
     command.arg("prune").arg(all).args(["--keep-last", "1"]);
-    command.args(["--signer", sign::host().signer().as_str()]);
+    command.args(["--signer", signer]);
     command
 }
 
 #[test]
 fn a_killed_prune_leaves_whole_backups_or_none() {
-    let stage = Stage::new();
-    let due = stage.state(&stage.source(), "alice");
-    let all = folder_of_backups(&stage);
-    let whole = |name: &str| tree(&all.path().join(name.trim_start_matches(DOOMED)));
+    // Backups of one platform, `c1` the oldest.
+    let made = sampled::Stage::new();
+    for name in ["all/c1", "all/c2", "all/c3"] {
+        let place = ["--create-parents", "--state-dir", "state"];
+        made.backup_with(
+            name,
+            &[&place[..], &["--recipient-pubkey", "key.pub.pem"]].concat(),
+        );
+    }
+    let all = made.at("all");
+    let signer = fs::read_to_string(made.at("state/host.pub")).unwrap();
+    let signer = signer.lines().nth(1).unwrap();
+    let whole = |name: &str| tree(&all.join(name.trim_start_matches(DOOMED)));
     killed(
         |_| {
-            let dir = stage.work();
-            copy(all.path(), dir.path());
-            let command = prune(dir.path());
+            let dir = TempDir::new().unwrap();
+            copy(&all, dir.path());
+            let command = prune(dir.path(), signer);
             (dir, command)
         },
-        |_, all| {
-            for entry in fs::read_dir(all).unwrap() {
+        |_, left| {
+            for entry in fs::read_dir(left).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
                 let whole = tree(&entry.path()) == whole(&name);
@@ -322,18 +314,18 @@ fn a_killed_prune_leaves_whole_backups_or_none() {
                     whole || doomed,
                     "{name} is no longer whole and has its old name"
                 );
-                // Half a chain does not open.
+                // Half a backup does not open.
                 if !whole {
                     assert!(!entry.path().join("manifest.json").exists(), "{name}");
                 }
             }
-            succeeds(&mut prune(all));
-            let left: Vec<_> = fs::read_dir(all)
+            succeeds(&mut prune(left, signer));
+            let names: Vec<_> = fs::read_dir(left)
                 .unwrap()
                 .map(|e| e.unwrap().path())
                 .collect();
-            assert_eq!(left, [all.join("c3")]);
-            stage.is_good(&left[0], &["alice"], &due);
+            assert_eq!(names, [left.join("c3")]);
+            assert!(tree(&names[0]) == whole("c3"));
         },
     );
 }

@@ -3,6 +3,7 @@
 use super::file::SqliteFile;
 use super::reading::Reading;
 use super::{SqlitePlatform, unknown};
+use crate::files;
 use crate::platform::unknown::{Counted, Unit, Unknown};
 use crate::platform::{
     Attachment, Collection, ExportError, IndexSink, Loss, PlatformError, SinkError, User, UserSink,
@@ -294,17 +295,22 @@ fn entries(folder: &Path) -> Result<Vec<Entry>, PlatformError> {
         path: folder.to_owned(),
         source,
     };
-    let found = match std::fs::read_dir(folder) {
+    let found = match files::names(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         found => found.map_err(failed)?,
     };
     let mut all = Vec::new();
-    for entry in found {
-        let entry = entry.map_err(failed)?;
+    for name in found {
+        let path = folder.join(&name);
+        let about = match std::fs::symlink_metadata(&path) {
+            // A user who was deleted meanwhile.
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            about => about.map_err(failed)?,
+        };
         all.push(Entry {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            kind: entry.file_type().map_err(failed)?,
-            path: entry.path(),
+            name: name.to_string_lossy().into_owned(),
+            kind: about.file_type(),
+            path,
         });
     }
     Ok(all)

@@ -234,11 +234,11 @@ fn made_anew(name: &OsStr) -> bool {
 /// What lies in a folder, which may be missing.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
     let failed = |e| refused(folder, e);
-    match fs::read_dir(folder) {
+    match files::names(folder) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        found => found
-            .map_err(failed)?
-            .map(|entry| entry.map(|entry| entry.path()).map_err(failed))
-            .collect(),
+        found => {
+            let names = found.map_err(failed)?.into_iter();
+            Ok(names.map(|name| folder.join(name)).collect())
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::{new_file, owner, refused};
+use crate::files;
 use crate::platform::write::RestoreError;
 
 const NAME: &str = "audit-db-version-1.0.0.txt";
@@ -30,18 +31,18 @@ fn is_former(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
     if depth == 0 {
         return Ok(fs::symlink_metadata(folder.join(FORMER)).is_ok());
     }
-    let entries = match fs::read_dir(folder) {
+    let names = match files::names(folder) {
         // Other users come and go meanwhile.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other.map_err(|e| refused(folder, e))?,
     };
-    for entry in entries {
-        let entry = entry.map_err(|e| refused(folder, e))?;
+    for name in names {
         // What lies aside is no user's yet.
-        if entry.file_name() == super::NAME {
+        if name == super::NAME {
             continue;
         }
-        if entry.path().is_dir() && is_former(&entry.path(), depth - 1)? {
+        let path = folder.join(name);
+        if path.is_dir() && is_former(&path, depth - 1)? {
             return Ok(true);
         }
     }

@@ -133,10 +133,13 @@ impl Staging {
     fn entries(&self) -> Result<Vec<(String, bool)>, RestoreError> {
         let failed = |e| refused(&self.root, e);
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let kind = entry.file_type().map_err(failed)?;
-            if let Ok(name) = entry.file_name().into_string()
+        for name in files::names(&self.root).map_err(failed)? {
+            let kind = match fs::symlink_metadata(self.root.join(&name)) {
+                // Another restore has moved it meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                about => about.map_err(failed)?.file_type(),
+            };
+            if let Ok(name) = name.into_string()
                 && (kind.is_dir() || kind.is_file())
             {
                 entries.push((name, kind.is_dir()));

@@ -65,9 +65,9 @@ pub fn is_left(root: &Path, name: &str) -> bool {
         Some(user_id) => !journal(root, user_id).exists(),
         None => {
             let ours = |name: &str| number(name).is_some();
-            fs::read_dir(root.join(name)).is_ok_and(|mut entries| {
-                entries.all(|entry| entry.is_ok_and(|e| e.file_name().to_str().is_some_and(ours)))
-            }) && !root.join(format!("{name}.json")).exists()
+            crate::files::names(&root.join(name))
+                .is_ok_and(|names| names.iter().all(|name| name.to_str().is_some_and(ours)))
+                && !root.join(format!("{name}.json")).exists()
         }
     }
 }

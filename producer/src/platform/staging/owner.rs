@@ -52,10 +52,10 @@ pub fn give_all(base: &Path, folder: &Path) -> Result<(), RestoreError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    for entry in fs::read_dir(folder).map_err(|e| refused(folder, e))? {
-        let entry = entry.map_err(|e| refused(folder, e))?;
-        let path = entry.path();
-        match entry.file_type().map_err(|e| refused(&path, e))?.is_dir() {
+    for name in files::names(folder).map_err(|e| refused(folder, e))? {
+        let path = folder.join(name);
+        let about = fs::symlink_metadata(&path).map_err(|e| refused(&path, e))?;
+        match about.is_dir() {
             true => give_all(base, &path)?,
             false => give(base, &path)?,
         }
