@@ -86,7 +86,7 @@ test('a small file that inflates to gigabytes does not keep a signal waiting', a
 });
 
 test('--strict: an interrupted run leaves nothing, not even the folders that it made', withTool, async (t) => {
-  const { out, run } = await interrupt(() => join(scratch(t), 'new', 'out'), ['--strict', '--jobs', '2'], 'SIGINT');
+  const { out, run } = await interrupt(() => join(scratch(t), 'new', 'out'), ['--strict', '--create-parents', '--jobs', '2'], 'SIGINT');
   assert.equal(run.code, 130);
   assert.deepEqual(readdirSync(join(out, '..', '..')), []);
 });

@@ -174,13 +174,13 @@ fn taken_out() -> Vec<Case> {
             older_list(),
             "increments/0003: not listed in chain.json: it was finished",
         ),
-        Case::made(
+        good(
             "forged-older-list-at-2",
             "the state before opens when it is asked for",
-            older_list().files,
-            out(&three, &make(&three), 2),
+            &three,
+            2,
         )
-        .with(SERIES, b"")
+        .change(|files| files.clone_from(&older_list().files))
         .also(&["--at", "2"])
         .forged_by(STORAGE),
         refused(
