@@ -27,6 +27,7 @@ const SAID_AS = new Map([
   ['archive is empty: give the folder of the backup', 'is empty: give the folder of the backup'],
 ]);
 const IMPOSSIBLE = new Map([
+  ['chain-increment-alone', 'the page opens no run without its chain'],
   ['chain-key-and-passphrase', 'the page takes one key or passphrase'],
   ['chain-two-keys', 'the page takes one key'],
   ['chain-two-passphrases', 'the page takes one passphrase'],
