@@ -102,30 +102,6 @@ fn a_core_that_runs() {
         &format!("reader (process {}) has files of", other.id()),
     );
     end(&mut other);
-    // Its own database, left behind or not stopped.
-    let rqlited = program(&stage, sleep.unwrap(), "rqlited");
-    let shell = program(&stage, "/bin/bash", "node");
-    let mut core = Command::new(shell)
-        .args(["-c", &format!("{} 600 & echo $!; wait", rqlited.display())])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut id = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(core.stdout.take().unwrap()),
-        &mut id,
-    )
-    .unwrap();
-    let id = id.trim().to_owned();
-    let exe = format!("/proc/{id}/exe");
-    while fs::read_link(&exe).ok().as_deref() != Some(&*rqlited) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_refused(&target, &archive, &format!("rqlited (process {id})"));
-    end(&mut core);
-    // Whose core is gone.
-    assert_eq!(warnings(&target, &archive), "[]");
-    assert!(Command::new("kill").arg(&id).status().unwrap().success());
 }
 
 fn end(child: &mut Child) {

@@ -175,13 +175,34 @@ impl SqliteFile {
 
 /// Waits for locks of others, but not when the run is interrupted.
 pub fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_handler(Some(|tries: i32| {
-        let waits = PAUSE * tries.unsigned_abs() < PATIENCE && interrupt::check().is_ok();
-        if waits {
-            std::thread::sleep(PAUSE);
+    connection.busy_handler(Some(|tries: i32| waited(tries.unsigned_abs())))
+}
+
+/// Puts the file into WAL mode and syncs each commit.
+///
+/// A first switch asks for the whole file, and SQLite does not call the busy handler for it
+/// (`PRAGMA journal_mode` reads before it locks): so this waits itself.
+pub fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut tries = 0;
+    loop {
+        let done = connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+        let busy = done
+            .as_ref()
+            .is_err_and(|e| e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
+        if !busy || !waited(tries) {
+            return done;
         }
-        waits
-    }))
+        tries += 1;
+    }
+}
+
+/// Waits a little; false when it has waited long enough, or the run is interrupted.
+fn waited(tries: u32) -> bool {
+    let waits = PAUSE * tries < PATIENCE && interrupt::check().is_ok();
+    if waits {
+        std::thread::sleep(PAUSE);
+    }
+    waits
 }
 
 /// Starts the read transaction; the first read fixes its moment.

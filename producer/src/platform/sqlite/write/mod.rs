@@ -17,7 +17,7 @@ pub use self::user::SqliteUser;
 use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
-use crate::platform::sqlite::file::wait_for_others;
+use crate::platform::sqlite::file::{use_log, wait_for_others};
 use crate::platform::staging::{Journal, Mark, Staging, decide, owner};
 use crate::platform::write::{
     GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter, Unheld,
@@ -123,9 +123,7 @@ fn open(path: PathBuf, schema: &str) -> Result<(PathBuf, Connection), RestoreErr
     }
     let mut connection = Connection::open(&path).map_err(|e| failed(&path, e))?;
     wait_for_others(&mut connection)
-        .and_then(|()| {
-            connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-        })
+        .and_then(|()| use_log(&connection))
         .and_then(|()| connection.execute_batch(schema))
         .map_err(|e| failed(&path, e))?;
     Ok((path, connection))
@@ -384,5 +382,24 @@ impl SharedWriter for SqliteShared<'_> {
                 .map_err(|e| failed(&path, e))?;
         }
         change.commit().map_err(|e| failed(&path, e))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_open_a_new_file_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..50 {
+            let path = dir.path().join(n.to_string());
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| open(path.clone(), schema::INDEX).unwrap());
+                }
+            });
+        }
     }
 }
