@@ -28,7 +28,7 @@ test test-browser: export PRYV_BACKUP_STATE_DIR = /dev/null/state
 
 test: lint        ## everything
 	scripts/build-wasm.sh pryv-backup-vectors wasm-vectors
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 	cd npm && npm test
 	node --test tests/independent-reader/read.test.mjs tests/wasm/wycheproof.test.mjs
 	node --test tests/browser/*.test.mjs
