@@ -1,4 +1,4 @@
-//! Chains: a full backup and the increments beside it, and the state of the platform that they come to. See `docs/chain.md`.
+//! Chains: a full backup and the increments beside it, and the state of the platform that they come to. See `docs/increments.md`.
 
 mod changes;
 mod fold;

@@ -1,5 +1,5 @@
 //! What the producing host remembers of the newest run of a chain: keyed numbers, no id, no name, no content. With them a run tells
-//! what has changed since, without any secret; without them it brings everything. See `docs/chain.md`.
+//! what has changed since, without any secret; without them it brings everything. See `docs/increments.md`.
 
 mod entries;
 mod file;
