@@ -1,7 +1,7 @@
 //! Keys and envelopes against archives that Pryv's own tool made, and every wrong key by name.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Kdf, PrivateKey, RandomSource,
@@ -9,6 +9,7 @@ use decryptor_wasm::{
     private_key_needs_passphrase,
     reader::{FileReader, ReadOptions, read_whole},
 };
+use pryv_backup_test_need::{fixtures, need};
 
 /// Enough randomness for a test: it only has to differ from call to call.
 struct Counter(u8);
@@ -21,15 +22,6 @@ impl RandomSource for Counter {
         }
         Ok(())
     }
-}
-
-fn fixtures() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
-    if path.is_dir() {
-        return Some(path);
-    }
-    skipped("no fixtures");
-    None
 }
 
 fn opens(archive: &Path, key: &DataKey) -> bool {
@@ -238,16 +230,9 @@ fn forms_that_openssl_writes() {
             .arg("-in")
             .arg(&pem)
             .output();
-        match output {
-            Ok(output) => {
-                assert!(output.status.success(), "openssl {arguments}");
-                Some(output.stdout)
-            }
-            Err(_) => {
-                skipped("no openssl");
-                None
-            }
-        }
+        let output = need("openssl", output.ok())?;
+        assert!(output.status.success(), "openssl {arguments}");
+        Some(output.stdout)
     };
     let expected = PrivateKey::parse(&std::fs::read(&pem).unwrap(), None)
         .unwrap()
@@ -278,10 +263,4 @@ fn forms_that_openssl_writes() {
         error.to_string().contains("openssl pkcs8 -topk8"),
         "{error}"
     );
-}
-
-/// Directly, because what a test that passes prints is not shown.
-fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

@@ -9,13 +9,12 @@ use pryv_backup::config::Config;
 use pryv_backup::platform::{
     Attachment, Collection, Loss, Platform, PlatformMode, SinkError, User, UserSink, open,
 };
+use pryv_backup_test_need as need;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures");
 
 #[derive(Default)]
 struct Collected {
@@ -70,11 +69,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// A writable copy of the platform, or `None` where the fixtures are absent.
 fn platform() -> Option<(tempfile::TempDir, PathBuf)> {
-    let source = Path::new(FIXTURES).join("platform-sqlite/users");
-    if !source.is_dir() {
-        skipped("no fixtures");
-        return None;
-    }
+    let source = need::fixtures()?.join("platform-sqlite/users");
     let dir = tempfile::tempdir().unwrap();
     let users = dir.path().join("users");
     copy(&source, &users);
@@ -258,10 +253,4 @@ fn a_damaged_page_is_a_loss() {
         ours.losses
     );
     assert!(ours.lines.contains_key(&Collection::Account));
-}
-
-/// Directly, because what a test that passes prints is not shown.
-fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

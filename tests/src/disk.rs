@@ -20,11 +20,8 @@ impl SmallDisk {
             .args(["-t", "tmpfs", "-o", size, "tmpfs"])
             .arg(&at)
             .output();
-        if !mounted.is_ok_and(|o| o.status.success()) {
-            crate::skipped("a small disk cannot be mounted here");
-            return None;
-        }
-        Some(Self(at))
+        let mounted = mounted.is_ok_and(|o| o.status.success());
+        crate::need::need("mount", mounted.then_some(Self(at)))
     }
 }
 

@@ -4,17 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The sample data made by Pryv.io itself, or `None` (and a line that says so) where it is absent.
-#[must_use]
-pub fn fixtures() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
-    if !folder.is_dir() {
-        crate::skipped("no fixtures");
-        return None;
-    }
-    Some(folder)
-}
-
 /// Every file below `root` by its path, with `/`.
 ///
 /// # Panics

@@ -21,8 +21,4 @@ pub mod sign;
 pub mod stage;
 pub mod terminal;
 
-/// Says that a test was not run. Directly, because what a test that passes prints is not shown.
-pub fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
+pub use pryv_backup_test_need as need;

@@ -51,10 +51,7 @@ impl Postgres {
     /// When it is installed and does not start.
     #[must_use]
     pub fn start_with(setup: &Setup<'_>) -> Option<Self> {
-        let Some(programs) = programs() else {
-            crate::skipped("no PostgreSQL server programs");
-            return None;
-        };
+        let programs = crate::need::need("postgresql", programs())?;
         let folder = TempDir::new().unwrap();
         // The server refuses to run as root; its own user has to reach the data.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();

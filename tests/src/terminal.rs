@@ -35,18 +35,12 @@ print(json.dumps({"shown": shown.decode(), "code": os.waitstatus_to_exitcode(sta
 /// When the command cannot be run.
 #[must_use]
 pub fn on_terminal(program: &Path, args: &[&str], lines: &[&str]) -> Option<(String, i64)> {
-    let mut child = match Command::new("python3")
+    let python = Command::new("python3")
         .args(["-c", PROGRAM])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()
-    {
-        Ok(child) => child,
-        Err(_) => {
-            crate::skipped("no python3 to give a terminal");
-            return None;
-        }
-    };
+        .spawn();
+    let mut child = crate::need::need("python", python.ok())?;
     let command = [&[program.to_str().unwrap()], args].concat();
     let spec = serde_json::json!({"command": command, "lines": lines});
     child

@@ -5,7 +5,8 @@ use std::{fs, thread::sleep, time::Duration};
 
 use pryv_backup_tests::{
     command::text,
-    folder::{copy, fixtures, tree},
+    folder::{copy, tree},
+    need,
     sampled::Stage,
 };
 use serde_json::Value;
@@ -252,7 +253,9 @@ fn who_signs_the_copy_and_of_what_it_is_is_said() {
 
 #[test]
 fn an_archive_of_pryv_gets_what_it_lacks() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = need::fixtures() else {
+        return;
+    };
     let stage = Stage::new();
     copy(&fixtures.join("keys"), &stage.at("keys"));
     let pryv = ["--private-key", "keys/recipient.key.pem"];

@@ -5,6 +5,7 @@
 use pryv_backup_tests::command::{report, run, text, tool};
 use pryv_backup_tests::compare::{Differences, Meant, users};
 use pryv_backup_tests::folder;
+use pryv_backup_tests::need;
 use pryv_backup_tests::plain::{Plain, lines};
 use pryv_backup_tests::rqlite::{Scratch, Setup};
 use rusqlite::Connection;
@@ -54,7 +55,7 @@ struct Case {
 impl Case {
     /// `None` where the fixtures are absent.
     fn new() -> Option<Self> {
-        let fixtures = folder::fixtures()?;
+        let fixtures = need::fixtures()?;
         let platform = fixtures.join("platform-sqlite");
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name);

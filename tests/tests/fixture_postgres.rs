@@ -6,6 +6,7 @@
 use pryv_backup_tests::command::{report, run, text, tool};
 use pryv_backup_tests::compare::{Differences, Meant, users};
 use pryv_backup_tests::folder;
+use pryv_backup_tests::need;
 use pryv_backup_tests::plain::Plain;
 use pryv_backup_tests::postgres::Postgres;
 use rusqlite::Connection;
@@ -55,7 +56,7 @@ struct Case {
 impl Case {
     /// `None` where the fixtures or the server's programs are absent.
     fn new() -> Option<Self> {
-        let fixtures = folder::fixtures()?;
+        let fixtures = need::fixtures()?;
         let server = Postgres::start()?;
         let platform = fixtures.join("platform-postgresql");
         let database = server.load(&platform.join("dump.sql.gz"));

@@ -6,19 +6,11 @@ use std::{fs, path::Path, process::Command};
 use decryptor_wasm::signature::{SIGNATURE, Signer, Statement, Tried, try_signature};
 use pryv_backup_tests::{
     command::{run, text},
+    need,
     sampled::Stage,
-    sign, skipped,
+    sign,
 };
 use tempfile::TempDir;
-
-/// Whether minisign is there; a line that says so where it is not.
-fn missing() -> bool {
-    let missing = Command::new("minisign").arg("-v").output().is_err();
-    if missing {
-        skipped("no minisign (make setup)");
-    }
-    missing
-}
 
 /// What minisign says of the manifest in a folder, for this public key.
 fn minisign(folder: &Path, signer: &str) -> (bool, String) {
@@ -31,7 +23,7 @@ fn minisign(folder: &Path, signer: &str) -> (bool, String) {
 
 #[test]
 fn minisign_verifies_the_archives_of_the_kit() {
-    if missing() {
+    if !need::program("minisign") {
         return;
     }
     let kit = TempDir::new().unwrap();
@@ -62,7 +54,7 @@ fn minisign_verifies_the_archives_of_the_kit() {
 
 #[test]
 fn minisign_verifies_a_backup_and_its_increments() {
-    if missing() {
+    if !need::program("minisign") {
         return;
     }
     let stage = Stage::new();
@@ -86,7 +78,7 @@ fn minisign_verifies_a_backup_and_its_increments() {
 
 #[test]
 fn what_minisign_signs_holds() {
-    if missing() {
+    if !need::program("minisign") {
         return;
     }
     let dir = TempDir::new().unwrap();

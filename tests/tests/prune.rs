@@ -16,6 +16,7 @@ use pryv_backup::state::host::HostKey;
 use pryv_backup_tests::{
     command::text,
     folder::{copy, tree},
+    need,
     sampled::Stage,
 };
 use serde_json::Value;
@@ -403,18 +404,14 @@ fn a_chain_that_was_turned_back_is_not_good() {
 
 #[test]
 fn backups_of_pryvs_own_tool_go_with_their_key_only() {
+    let Some(fixtures) = need::fixtures() else {
+        return;
+    };
     let stage = stage(1);
     // As that tool leaves them: no inventory, no signature, and sealed.
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
-    if !fixture.exists() {
-        println!("SKIPPED: no {}", fixture.display());
-        return;
-    }
     for name in ["hybrid-pg", "single-user"] {
-        let from = fixture.join("archives").join(name);
-        if from.exists() {
-            copy(&from, &stage.at("all").join(name));
-        }
+        let from = fixtures.join("archives").join(name);
+        copy(&from, &stage.at("all").join(name));
     }
     says(
         &stage,

@@ -10,7 +10,8 @@ use std::{
 
 use pryv_backup_tests::{
     command::{run, text, tool},
-    folder::{fixtures, tree},
+    folder::tree,
+    need,
 };
 use tempfile::TempDir;
 
@@ -91,7 +92,9 @@ fn assert_twin(opened: &BTreeMap<String, Vec<u8>>, twin: &Path) {
 
 #[test]
 fn the_sealed_ones_open_to_their_plain_twins_with_every_form_of_the_key() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = need::fixtures() else {
+        return;
+    };
     let archive = |name: &str| fixtures.join("archives").join(name);
     let key = |name: &str| -> PathBuf { fixtures.join("keys").join(name) };
     for form in [
@@ -126,7 +129,9 @@ fn the_sealed_ones_open_to_their_plain_twins_with_every_form_of_the_key() {
 
 #[test]
 fn the_plain_ones_verify_and_inflate() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = need::fixtures() else {
+        return;
+    };
     for name in PLAIN {
         let archive = fixtures.join("archives").join(name);
         let said = DECRYPTORS.map(|d| {

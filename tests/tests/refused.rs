@@ -12,7 +12,7 @@ use std::{
 
 use pryv_backup_tests::{
     command::{run, text, tool},
-    skipped,
+    need,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -22,11 +22,7 @@ struct Stage(TempDir);
 
 impl Stage {
     fn new() -> Option<Self> {
-        if !run(Command::new("strace").args(["-f", "true"]))
-            .status
-            .success()
-        {
-            skipped("strace cannot be used here");
+        if !need::strace() {
             return None;
         }
         let stage = Stage(TempDir::new().unwrap());

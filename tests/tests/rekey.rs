@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fs, process::Command, thread::sleep, time::Dura
 use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::text,
-    folder::{copy, fixtures, tree},
+    folder::{copy, tree},
+    need,
     sampled::Stage,
 };
 use serde_json::Value;
@@ -201,7 +202,9 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
 
 #[test]
 fn an_archive_of_pryv_gets_a_list_of_recipients() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = need::fixtures() else {
+        return;
+    };
     let stage = Stage::new();
     copy(
         &fixtures.join("archives/small-hybrid-nocompress"),

@@ -12,7 +12,8 @@ use std::{
 use pryv_backup::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, text, tool},
-    folder::{fixtures, tree},
+    folder::tree,
+    need,
     sampled::Stage,
 };
 use serde::Deserialize;
@@ -404,7 +405,9 @@ fn what_records_refer_to_must_be_there() {
 
 #[test]
 fn archives_of_pryv_are_read_as_far_as_they_go() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = need::fixtures() else {
+        return;
+    };
     let key = fixtures.join("keys/recipient.key.pem");
     let verify = |name: &str, more: &[&str]| {
         let archive = fixtures.join("archives").join(name);

@@ -8,6 +8,7 @@ pub use rows::{Rows, TABLES, assert_full_text, assert_paths, of_files, of_user};
 
 use crate::command::{run, text, tool};
 use crate::folder;
+use crate::need;
 use crate::postgres::Postgres;
 use crate::rqlite::{Scratch, Setup, post};
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ impl Stage {
     pub fn new() -> Option<Self> {
         Some(Self {
             dir: in_memory().unwrap_or_else(|| TempDir::new().unwrap()),
-            fixtures: folder::fixtures()?,
+            fixtures: need::fixtures()?,
             server: OnceCell::new(),
             templates: OnceCell::new(),
             made: Cell::new(0),

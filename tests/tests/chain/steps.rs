@@ -4,7 +4,7 @@
 use crate::chain::Chain;
 use pryv_backup_tests::{
     command::{run, text, tool},
-    folder, skipped,
+    folder, need,
     stage::Stage,
 };
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
@@ -49,11 +49,8 @@ fn verify(stage: &Stage, dir: &Path) {
 #[test]
 fn a_killed_run_leaves_a_whole_backup_or_none() {
     let Some(stage) = Stage::new() else { return };
-    if !run(Command::new("strace").args(["-f", "true"]))
-        .status
-        .success()
-    {
-        return skipped("strace cannot be used here");
+    if !need::strace() {
+        return;
     }
     let platform = stage.sqlite_fixture();
     let chain = Chain::new(&stage, &platform, "first");

@@ -5,7 +5,7 @@ use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
     disk::SmallDisk,
-    folder,
+    folder, need,
     stage::Stage,
 };
 use serde_json::Value;
@@ -71,8 +71,7 @@ fn programs_are_told_why_nothing_was_done() {
 #[test]
 fn restored_files_belong_to_the_platform() {
     let Some(stage) = Stage::new() else { return };
-    if !is_root() {
-        println!("SKIPPED: only root can give files away");
+    if !need::root() {
         return;
     }
     let archive = stage.sqlite_fixture().backup("archive");
@@ -89,10 +88,6 @@ fn restored_files_belong_to_the_platform() {
             }
         }
     }
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// Whose everything below a folder is.

@@ -6,7 +6,7 @@ use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
     disk::SmallDisk,
-    folder, skipped,
+    folder, need,
     stage::{Platform, Rows, Stage, of_user},
 };
 use serde_json::{Value, json};
@@ -34,15 +34,7 @@ fn traced(command: &Command, inject: &[&str]) -> Option<Output> {
         };
     }
     traced.current_dir(command.get_current_dir().unwrap());
-    if Command::new("strace")
-        .args(["-f", "true"])
-        .output()
-        .is_ok_and(|o| o.status.success())
-    {
-        return Some(traced.output().unwrap());
-    }
-    skipped("strace cannot be used here");
-    None
+    need::strace().then(|| traced.output().unwrap())
 }
 
 /// As NFS has it.
@@ -415,6 +407,9 @@ fn the_list_is_on_the_disk_before_the_commit() {
         .postgres()
         .unwrap()
         .with("storages__file__engine", "postgresql");
+    if !need::strace() {
+        return;
+    }
     let log = stage.at("calls");
     let mut command = target.restoring(&archive, &[]);
     let said = run(Command::new("strace")
@@ -431,10 +426,6 @@ fn the_list_is_on_the_disk_before_the_commit() {
         .args(command.get_args())
         .envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))))
         .current_dir(command.get_current_dir().unwrap()));
-    if !log.exists() {
-        skipped("strace cannot be used here");
-        return;
-    }
     assert_eq!(said.status.code(), Some(0), "{}", text(&said));
     command.arg("--overwrite");
     let calls = fs::read_to_string(&log).unwrap();

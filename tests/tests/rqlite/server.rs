@@ -2,6 +2,7 @@
 
 use crate::{Platform, unique};
 use pryv_backup_tests::command::{run, text};
+use pryv_backup_tests::need;
 use pryv_backup_tests::rqlite::{Scratch, Server, Setup, front, post};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -41,8 +42,7 @@ fn a_real_server_with_users_refuses_a_wrong_password() {
         let (user_info, host) = rest.rsplit_once('@')?;
         Some((scheme, user_info.split(':').next()?, host))
     });
-    let Some((scheme, user, host)) = address else {
-        pryv_backup_tests::skipped("RQLITE_URL names no server with users");
+    let Some((scheme, user, host)) = need::need("rqlite", address) else {
         return;
     };
     let url = format!("{scheme}://{user}:s3cret-wr0ng@{host}");
