@@ -31,7 +31,7 @@ pub fn records(archive: &Plain) -> BTreeMap<String, BTreeSet<String>> {
         let parts: Vec<&str> = path.split('/').collect();
         let place = match parts.as_slice() {
             ["users", user, "attachments", id] => {
-                let digest = pryv_backup::archive::sha256_hex(bytes);
+                let digest = pryv_backup_engine::archive::sha256_hex(bytes);
                 let place = format!("{} attachments", names[user]);
                 all.entry(place)
                     .or_default()

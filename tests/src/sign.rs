@@ -7,7 +7,7 @@ use decryptor_wasm::{
     Manifest,
     signature::{FilesDigest, SIGNATURE, Statement},
 };
-use pryv_backup::{archive::sha256_hex, state::host::HostKey};
+use pryv_backup_engine::{archive::sha256_hex, state::host::HostKey};
 use serde_json::{Value, json};
 
 use crate::chain::Files;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use pryv_backup::archive::sha256_hex;
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::sign;
 use serde_json::json;
 

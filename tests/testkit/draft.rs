@@ -8,7 +8,7 @@ use decryptor_wasm::{
     signature::Statement,
 };
 use libdeflater::{CompressionLvl, Compressor};
-use pryv_backup::{archive::sha256_hex, state::host::HostKey};
+use pryv_backup_engine::{archive::sha256_hex, state::host::HostKey};
 use pryv_backup_tests::sign::{self, losses, sign, statement};
 use serde_json::{Value, json};
 

@@ -19,7 +19,7 @@ use decryptor_wasm::{
     signature::{Demands, SIGNATURE},
 };
 use draft::Draft;
-use pryv_backup::archive::{
+use pryv_backup_engine::archive::{
     read::{Archive, Choice, Folder},
     sha256_hex,
 };

@@ -249,7 +249,7 @@ fn the_counts_are_those_of_the_files() {
     assert_eq!(case.report["users"], 4);
     assert_eq!(case.report["losses"], json!([]));
     // The page in the archive is the one whose digest was printed.
-    let page = pryv_backup::archive::sha256_hex(&sealed.0["decrypt-backup.html"]);
+    let page = pryv_backup_engine::archive::sha256_hex(&sealed.0["decrypt-backup.html"]);
     assert_eq!(case.report["pageSha256"], page);
     let readme = String::from_utf8_lossy(&sealed.0["RESTORE-README.md"]);
     assert!(readme.contains("Double-click `decrypt-backup.html`"));

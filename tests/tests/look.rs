@@ -23,7 +23,7 @@ fn an_archive_is_known_without_its_key_and_shown_with_it() {
         let stored = fs::read(stage.at("all").join(name).join("manifest.json")).unwrap();
         assert_eq!(
             archive["archiveId"],
-            pryv_backup::archive::sha256_hex(&stored)
+            pryv_backup_engine::archive::sha256_hex(&stored)
         );
         assert!(outside.contains(archive["archiveId"].as_str().unwrap()));
         assert_eq!(archive["users"].as_array().unwrap().len(), 3);
@@ -225,7 +225,7 @@ fn what_cat_printed_is_said_as_json_beside_it() {
     assert_eq!(said["bytes"], plain.len());
     assert_eq!(
         said["sha256"],
-        pryv_backup::archive::sha256_hex(plain.as_bytes())
+        pryv_backup_engine::archive::sha256_hex(plain.as_bytes())
     );
     // In words that fit one and many.
     stage.backup_with(

@@ -12,7 +12,7 @@ use decryptor_wasm::{
     Manifest,
     signature::{SIGNATURE, Statement, unproven},
 };
-use pryv_backup::state::host::HostKey;
+use pryv_backup_engine::state::host::HostKey;
 use pryv_backup_tests::{
     command::text,
     folder::{copy, tree},

@@ -13,7 +13,7 @@ use decryptor_wasm::{
     DataKey, Envelope, PublicKey, RandomSource, Result, chain::Index, container::Encoder,
     layout::PathKind, signature::SIGNATURE,
 };
-use pryv_backup::archive::sha256_hex;
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::text,
     folder::{copy, tree},

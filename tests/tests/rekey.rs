@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, process::Command, thread::sleep, time::Duration};
 
-use pryv_backup::archive::sha256_hex;
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::text,
     folder::{copy, tree},

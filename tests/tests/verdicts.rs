@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use pryv_backup::archive::sha256_hex;
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{alone, tool},
     folder::tree,

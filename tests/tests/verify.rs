@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use pryv_backup::archive::sha256_hex;
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, text, tool},
     folder::tree,

@@ -10,7 +10,7 @@ use decryptor_wasm::{
     chain::{ChainKey, Index, Link},
     layout::PathKind,
 };
-use pryv_backup::{archive::sha256_hex, state::host::HostKey};
+use pryv_backup_engine::{archive::sha256_hex, state::host::HostKey};
 use serde_json::Value;
 
 use crate::{plain::Plain, sign};

@@ -9,7 +9,7 @@ use decryptor_wasm::{
     container::{Encoder, Header},
     layout::PathKind,
 };
-use pryv_backup::archive::sha256_hex;
+use pryv_backup_engine::archive::sha256_hex;
 use serde_json::{Value, json};
 
 use super::{Draft, Files, Lock, State, delta::delta, ids};

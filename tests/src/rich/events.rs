@@ -115,6 +115,6 @@ impl Maker<'_> {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let hex = pryv_backup::archive::sha256_hex(bytes);
+    let hex = pryv_backup_engine::archive::sha256_hex(bytes);
     std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
 }

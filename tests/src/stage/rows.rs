@@ -46,7 +46,7 @@ pub fn of_files(users: &Path) -> Rows {
             continue;
         }
         if path.contains("/attachments/") {
-            let digest = pryv_backup::archive::sha256_hex(&bytes);
+            let digest = pryv_backup_engine::archive::sha256_hex(&bytes);
             let files = all.entry("attachments".to_owned()).or_default();
             files.insert(format!("{path} {digest}"));
         }

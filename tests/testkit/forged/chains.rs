@@ -1,7 +1,7 @@
 //! Chains of the host, and runs to be put into them.
 
 use decryptor_wasm::chain::{ChainKey, Link};
-use pryv_backup::state::host::HostKey;
+use pryv_backup_engine::state::host::HostKey;
 use pryv_backup_tests::chain::{Draft, Files, Lock, Made, Place, Run, State, make, make_run};
 use serde_json::Value;
 

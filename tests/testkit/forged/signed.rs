@@ -1,7 +1,7 @@
 //! Signatures that are missing, broken, of something else, or of somebody else.
 
 use decryptor_wasm::signature::{SIGNATURE, unproven};
-use pryv_backup::state::host::HostKey;
+use pryv_backup_engine::state::host::HostKey;
 use pryv_backup_tests::sign::{self, sign};
 use serde_json::json;
 

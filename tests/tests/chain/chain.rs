@@ -216,7 +216,7 @@ impl Folding {
             let stem = |name: &str| name.trim_end_matches(".jsonl").to_owned();
             let place = match parts.as_slice() {
                 ["users", _, "attachments", _] => {
-                    let digest = pryv_backup::archive::sha256_hex(bytes);
+                    let digest = pryv_backup_engine::archive::sha256_hex(bytes);
                     self.attachments.insert(path.clone(), digest);
                     continue;
                 }

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use pryv_backup::archive::sha256_hex;
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, run, text},
     folder::{copy, tree},

@@ -1,0 +1,182 @@
+//! `stats`: what an archive holds, and what takes its space. Counts are those of the manifests.
+
+use std::collections::BTreeMap;
+
+use decryptor_wasm::{UserStats, layout::PathKind};
+use indicatif::HumanBytes;
+use serde::Serialize;
+
+use super::{list::choice, open, print_json, secrets::Secrets, warn};
+use crate::answer;
+use crate::{
+    archive::read::Archive,
+    cli::LookArgs,
+    failure::Failure,
+    text::{count, printable},
+};
+
+/// How many of the largest users are named.
+const LARGEST: usize = 10;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    archive_id: String,
+    users: usize,
+    bytes: u64,
+    /// By collection, attachments and what users share included.
+    collections: BTreeMap<String, Sum>,
+    largest: Vec<Largest>,
+}
+
+#[derive(Default, Serialize)]
+struct Sum {
+    files: u64,
+    /// As far as the archive says; attachments count as one each.
+    records: u64,
+    /// As stored.
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Largest {
+    user_id: String,
+    username: String,
+    events: u64,
+    bytes: u64,
+}
+
+/// Counts and prints.
+pub fn run(args: &LookArgs) -> Result<u8, Failure> {
+    let demands = super::demands(&args.expect, &args.key)?;
+    let mut archive = open(&args.dir, choice(args, &demands), &Secrets::new(&args.key))?;
+    archive.settle()?;
+    let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
+    let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();
+    for file in archive.files() {
+        let kind = PathKind::of(&file.path);
+        let sum = collections
+            .entry(collection(&file.path, &kind))
+            .or_default();
+        let attachment = matches!(kind, PathKind::Attachment { .. });
+        let listed = file.expected.as_ref().and_then(|entry| entry.records);
+        sum.files += 1;
+        sum.bytes += file.size;
+        sum.records += listed.unwrap_or(u64::from(attachment));
+        if let Some(user) = &file.user {
+            *of_user.entry(user).or_default() += file.size;
+        }
+    }
+    if archive.chain.is_some() {
+        of_state(&archive, &mut collections)?;
+    }
+    let mut largest: Vec<Largest> = archive
+        .plan
+        .users
+        .iter()
+        .map(|user| Largest {
+            user_id: user.user_id.clone(),
+            username: user.username.clone(),
+            events: user.stats.events,
+            bytes: of_user.get(user.user_id.as_str()).copied().unwrap_or(0),
+        })
+        .collect();
+    largest.sort_by_key(|user| std::cmp::Reverse(user.bytes));
+    largest.truncate(LARGEST);
+    let stats = Stats {
+        archive_id: archive.id.clone(),
+        users: archive.plan.users.len(),
+        bytes: collections.values().map(|sum| sum.bytes).sum(),
+        collections,
+        largest,
+    };
+    let code = warn(&archive);
+    if args.json {
+        print_json(&stats)?;
+    } else {
+        show(&stats);
+    }
+    Ok(code)
+}
+
+/// The inventories of a chain are of its runs: how many records its state has, the users' manifests say.
+fn of_state(
+    archive: &Archive,
+    collections: &mut BTreeMap<String, Sum>,
+) -> Result<(), decryptor_wasm::Error> {
+    let sum = |count: fn(&UserStats) -> u64| {
+        let users = archive.plan.users.iter();
+        users.map(|user| count(&user.stats)).sum::<u64>()
+    };
+    for (name, records) in [
+        ("streams", sum(|s| s.streams)),
+        ("accesses", sum(|s| s.accesses)),
+        ("profile", sum(|s| s.profile)),
+        ("webhooks", sum(|s| s.webhooks)),
+        ("events", sum(|s| s.events)),
+        ("audit", sum(|s| s.audit)),
+        ("series", sum(|s| s.series)),
+        ("account", archive.plan.users.len() as u64),
+    ] {
+        if let Some(collection) = collections.get_mut(name) {
+            collection.records = records;
+        }
+    }
+    for file in archive
+        .files()
+        .iter()
+        .filter(|file| file.jsonl && file.user.is_none())
+    {
+        let read = archive.lines(file, false, &mut |_| Ok(()))?;
+        if let Some(sum) = collections.get_mut(&collection(&file.path, &PathKind::of(&file.path))) {
+            sum.records = read.records.unwrap_or(0);
+        }
+    }
+    Ok(())
+}
+
+/// `events` for what is in `users/<id>/events`, `platform/keys` for what belongs to no user.
+fn collection(path: &str, kind: &PathKind) -> String {
+    let name = match kind {
+        PathKind::Attachment { .. } => "attachments",
+        PathKind::UserRecords { .. } => path.split('/').nth(2).unwrap_or(path),
+        PathKind::SharedRecords => path,
+        _ => "companions",
+    };
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    name.strip_suffix(".jsonl").unwrap_or(name).to_owned()
+}
+
+fn show(stats: &Stats) {
+    answer!("archive {}", stats.archive_id);
+    let users = count(stats.users as u64, "user", "users");
+    answer!("{users}, {}", HumanBytes(stats.bytes));
+    answer!(
+        "{:<26} {:>9} {:>12} {:>12}",
+        "collection",
+        "files",
+        "records",
+        "stored"
+    );
+    for (name, sum) in &stats.collections {
+        let stored = HumanBytes(sum.bytes).to_string();
+        answer!(
+            "{:<26} {:>9} {:>12} {stored:>12}",
+            printable(name),
+            sum.files,
+            sum.records
+        );
+    }
+    answer!("largest users:");
+    for user in &stats.largest {
+        let line = format!(
+            "  {}  {}  {}, {}",
+            user.username,
+            user.user_id,
+            count(user.events, "event", "events"),
+            HumanBytes(user.bytes)
+        );
+        answer!("{}", printable(&line));
+    }
+}

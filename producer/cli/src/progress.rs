@@ -1,0 +1,139 @@
+//! Shows how far an operation is: a bar on a terminal, a line now and then elsewhere, events for programs.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::mpsc::{RecvTimeoutError, channel},
+    thread::Builder,
+    time::{Duration, Instant},
+};
+
+use indicatif::{
+    HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle,
+};
+use pryv_backup_engine::progress::Done;
+pub use pryv_backup_engine::progress::{Goal, Tally};
+
+use crate::{answer, note};
+
+/// How it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// A bar on standard error.
+    Bar,
+    /// A line on standard error every ten seconds.
+    Lines,
+    /// A JSON object a line on standard output every second: `event` is `progress`, `seconds` counts from the start.
+    Events,
+    /// Not at all.
+    Silent,
+}
+
+impl Manner {
+    /// A bar where people look, lines elsewhere.
+    pub fn for_people() -> Self {
+        if io::stderr().is_terminal() {
+            Manner::Bar
+        } else {
+            Manner::Lines
+        }
+    }
+
+    fn interval(self) -> Duration {
+        match self {
+            Manner::Bar => Duration::from_millis(200),
+            Manner::Lines => Duration::from_secs(10),
+            Manner::Events | Manner::Silent => Duration::from_secs(1),
+        }
+    }
+}
+
+/// Does `work` while another thread shows what `tally` says.
+pub fn watch<T>(tally: &Tally, goal: Goal, manner: Manner, work: impl FnOnce() -> T) -> T {
+    if manner == Manner::Silent {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let (over, news) = channel::<()>();
+        // Without another thread nothing is shown, and the work is done all the same.
+        let _ = Builder::new().spawn_scoped(scope, move || {
+            let bar = (manner == Manner::Bar).then(bar);
+            let started = Instant::now();
+            while news.recv_timeout(manner.interval()) == Err(RecvTimeoutError::Timeout) {
+                show(tally.now(), goal, started.elapsed(), manner, bar.as_ref());
+            }
+            if let Some(bar) = bar {
+                bar.finish_and_clear();
+            }
+        });
+        let result = work();
+        drop(over);
+        result
+    })
+}
+
+/// Positions of the bar.
+const LENGTH: u64 = 10_000;
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent} %, {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn show(done: Done, goal: Goal, took: Duration, manner: Manner, bar: Option<&ProgressBar>) {
+    let part = goal.part(done);
+    let seconds = took.as_secs_f64().max(0.001);
+    // Too little says nothing yet.
+    let left = (part >= 0.001).then(|| (seconds / part * (1.0 - part)) as u64);
+    match manner {
+        Manner::Bar => {
+            if let Some(bar) = bar {
+                let left = left.map_or(String::new(), |left| {
+                    format!(", {} left", HumanDuration(Duration::from_secs(left)))
+                });
+                bar.set_message(format!("{}{left}", amounts(done, goal, seconds)));
+                bar.set_position((part * LENGTH as f64) as u64);
+            }
+        }
+        Manner::Lines => {
+            let left = left.map_or(String::new(), |left| format!(", about {left} s left"));
+            note!("{}{left}", amounts(done, goal, seconds));
+        }
+        Manner::Events => {
+            let (of_users, of_bytes) = match goal {
+                Goal::Users { users, .. } => (Some(users), None),
+                Goal::Bytes(bytes) => (None, Some(bytes)),
+            };
+            answer!(
+                "{}",
+                serde_json::json!({
+                    "event": "progress", "seconds": took.as_secs_f64(), "users": done.users, "ofUsers": of_users,
+                    "records": done.records, "bytes": done.bytes, "ofBytes": of_bytes, "part": part, "secondsLeft": left,
+                })
+            );
+        }
+        Manner::Silent => {}
+    }
+}
+
+/// What is done, and how fast.
+fn amounts(done: Done, goal: Goal, seconds: f64) -> String {
+    let per_second = |amount: u64| (amount as f64 / seconds) as u64;
+    match goal {
+        Goal::Users { users, .. } => format!(
+            "{} of {users} users, {} records ({}/s), {}",
+            done.users,
+            HumanCount(done.records),
+            HumanCount(per_second(done.records)),
+            HumanBytes(done.bytes)
+        ),
+        Goal::Bytes(bytes) => format!(
+            "{} of {} ({}/s)",
+            HumanBytes(done.bytes),
+            HumanBytes(bytes),
+            HumanBytes(per_second(done.bytes))
+        ),
+    }
+}

@@ -1,0 +1,396 @@
+//! Writing an archive: everything aside first, one durability barrier, then into place, the manifest last.
+
+mod block;
+mod chain;
+mod companions;
+mod destination;
+pub mod file;
+mod index;
+mod losses;
+mod records;
+mod sign;
+mod sink;
+mod staged;
+mod twins;
+mod user;
+mod user_manifest;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use decryptor_wasm::{
+    DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey, RandomSource,
+    chain::Link,
+    manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
+};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+pub use chain::{Chain, Host, Proof};
+pub use companions::{page_sha256, script_sha256};
+pub use index::{IndexDone, IndexWriter};
+pub use sign::{Content, Finished, Signing, Stamp};
+pub use sink::Sink;
+pub use staged::{Listing, Staged, UserCopy};
+pub use user::{UserDone, UserWriter};
+
+pub use destination::Destination;
+
+use self::{
+    file::{FileWriter, hex},
+    records::Place,
+};
+use super::sums::{Line, Sorter};
+use crate::{platform::User, progress::Tally};
+
+/// The storage version that Pryv's own tool wrote into its manifests before it wrote its release.
+const CORE_VERSION: &str = "1.9.3";
+
+/// To whom an archive is locked.
+pub enum Sealing {
+    /// To nobody: the archive is readable as it lies there.
+    None,
+    /// To the holders of these keys.
+    Recipients(Vec<PublicKey>),
+    /// To whoever knows the passphrase.
+    Passphrase {
+        /// The passphrase.
+        passphrase: Zeroizing<String>,
+        /// How it becomes a key.
+        kdf: Kdf,
+    },
+}
+
+/// How an archive is written.
+pub struct Options {
+    /// gzip the record files.
+    pub compress: bool,
+    /// Plain bytes after which an event or audit file ends.
+    pub chunk_bytes: u64,
+    /// When what is in it was read, in milliseconds since 1970, if that is not the instant of the archive.
+    pub created_at: Option<i64>,
+    /// Files of records that hold none are left out, as in an increment.
+    pub sparse: bool,
+    /// Who signs it.
+    pub signing: Signing,
+}
+
+/// Why an archive could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The destination refused.
+    #[error("{path}: {source}; the backup was not made")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// All is in place, but it may not be on the disk.
+    #[error(
+        "the backup in {0} stands, but it is not known whether it would outlast a power failure: {1}; verify it"
+    )]
+    Unsettled(PathBuf, String),
+    /// There is a backup already.
+    #[error("{0} already holds a backup; give an empty or new folder")]
+    Exists(PathBuf),
+    /// Another run is at work there.
+    #[error("another backup is being written to {0}; wait for it, or give another folder")]
+    Busy(PathBuf),
+    /// There is something else.
+    #[error("{0} is not empty; give an empty or new folder")]
+    NotEmpty(PathBuf),
+    /// What is there was made by another tool.
+    #[error(
+        "{0} holds a backup of Pryv's own tool, to which no increment can be bound; give an empty or new folder as --output"
+    )]
+    Foreign(PathBuf),
+    /// The runs there are of something else.
+    #[error(
+        "--user is not what it was in the first run in {0}, or this is another platform (its domain or core.id differs): a chain is of \
+         the whole platform or of one user; give a new folder as --output"
+    )]
+    OtherSource(PathBuf),
+    /// An id of the platform that cannot be a name.
+    #[error("{0:?} cannot be a file name; nothing was written for it")]
+    UnsafeName(String),
+    /// No randomness.
+    #[error("the system gave no random bytes: {0}")]
+    Random(String),
+    /// Compression failed.
+    #[error("compression failed: {0}")]
+    Compress(String),
+    /// The system refused while something was written of which the path is known elsewhere.
+    #[error("{0}; the backup was not made")]
+    Write(#[from] io::Error),
+    /// The core refused.
+    #[error(transparent)]
+    Core(#[from] decryptor_wasm::Error),
+}
+
+impl ArchiveError {
+    /// The system refused something at `path`.
+    pub fn io(path: &Path, source: io::Error) -> Self {
+        ArchiveError::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// The system's random bytes.
+pub struct SystemRandom;
+
+impl RandomSource for SystemRandom {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), decryptor_wasm::Error> {
+        getrandom::fill(out).map_err(|e| {
+            decryptor_wasm::Error::new(
+                decryptor_wasm::ErrorKind::Failed,
+                format!("the system gave no random bytes: {e}"),
+            )
+        })
+    }
+}
+
+/// An archive that is being written.
+pub struct ArchiveWriter {
+    destination: Destination,
+    options: Options,
+    key: Option<DataKey>,
+    shared: Vec<FileEntry>,
+    /// A line for each file as it is finished: of all of them there is no room for a list.
+    sums: Mutex<Sorter>,
+    /// Bytes of what lies in the clear.
+    clear: u64,
+    instant: f64,
+    /// What was written so far, for whoever shows it.
+    pub tally: Tally,
+}
+
+/// What is known when all users are written.
+pub struct Summary {
+    /// Engine and domain, for the manifest.
+    pub config: PlatformConfig,
+    /// How much of the platform's own database, and how the platform keeps things.
+    pub platform: PlatformSection,
+    /// Pryv's release, where it is known.
+    pub release: Option<String>,
+    /// Losses that concern no user.
+    pub losses: Vec<Loss>,
+    /// What is left out and no loss.
+    pub accepted_losses: Vec<Loss>,
+    /// The place in a chain, of any run but the first.
+    pub chain: Option<Link>,
+    /// Users who are no more, in an increment.
+    pub removed_users: Vec<String>,
+    /// What travels in the clear at the root of the chain, of any run but the first.
+    pub companions: Vec<Companion>,
+    /// The number of all losses, those of the users too.
+    pub loss_count: u64,
+}
+
+impl ArchiveWriter {
+    /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
+    /// What the platform stored before `instant`, in seconds since 1970, is in the archive.
+    pub fn create(
+        output: &Path,
+        sealing: &Sealing,
+        options: Options,
+        instant: f64,
+    ) -> Result<(Self, bool), ArchiveError> {
+        let (destination, leftover) = Destination::prepare(output)?;
+        Self::create_in(destination, sealing, options, instant).map(|writer| (writer, leftover))
+    }
+
+    /// The same, in a place that is prepared.
+    pub fn create_in(
+        destination: Destination,
+        sealing: &Sealing,
+        options: Options,
+        instant: f64,
+    ) -> Result<Self, ArchiveError> {
+        let sums = Mutex::new(Sorter::new(destination.staging().to_owned()));
+        let mut writer = ArchiveWriter {
+            destination,
+            options,
+            key: None,
+            shared: Vec::new(),
+            sums,
+            clear: 0,
+            instant,
+            tally: Tally::default(),
+        };
+        match writer.lock(sealing) {
+            Ok(()) => Ok(writer),
+            Err(error) => {
+                writer.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the data key, and writes what lies in the clear beside the sealed files.
+    fn lock(&mut self, sealing: &Sealing) -> Result<(), ArchiveError> {
+        let (envelope, key) = match sealing {
+            Sealing::None => return Ok(()),
+            Sealing::Recipients(recipients) => {
+                let key = DataKey::generate(&mut SystemRandom)?;
+                (
+                    Envelope::for_recipients(&key, recipients, &mut SystemRandom)?,
+                    key,
+                )
+            }
+            Sealing::Passphrase { passphrase, kdf } => {
+                Envelope::for_passphrase(*kdf, passphrase, &mut SystemRandom)?
+            }
+        };
+        let envelope = envelope.with_created_at(self.created_at());
+        let envelope_file = self.write_clear("encryption.json", &envelope.to_json()?)?;
+        self.clear += envelope_file.size;
+        self.key = Some(key);
+        // Of a chain they stand once, at its root.
+        if self.destination.is_beside() {
+            return Ok(());
+        }
+        for (name, text) in companions::companions(&envelope) {
+            let entry = self.write_clear(name, text.as_bytes())?;
+            self.shared.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Begins a user's folder.
+    pub fn user<'a>(&'a self, user: &'a User) -> Result<UserWriter<'a>, ArchiveError> {
+        UserWriter::create(self, user)
+    }
+
+    /// Begins what belongs to no user.
+    pub fn index(&self) -> IndexWriter<'_> {
+        IndexWriter::new(self.place())
+    }
+
+    /// Adds what belongs to no user.
+    pub fn add_index(&mut self, index: &mut IndexDone) -> Result<(), ArchiveError> {
+        for file in &index.files {
+            self.sum(file)?;
+        }
+        self.shared.append(&mut index.files);
+        Ok(())
+    }
+
+    /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. What could not be finished is
+    /// removed.
+    pub fn finish(self, users: Vec<UserDone>, summary: Summary) -> Result<Finished, ArchiveError> {
+        self.complete(users, summary)?.publish()
+    }
+
+    /// The same, but for the last step.
+    pub fn complete(
+        mut self,
+        users: Vec<UserDone>,
+        summary: Summary,
+    ) -> Result<Staged, ArchiveError> {
+        let listing = self.list(users);
+        let stamp = self.stamp(summary.loss_count);
+        let manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            core_version: summary.release.unwrap_or_else(|| CORE_VERSION.to_owned()),
+            config: summary.config,
+            backup_type: if self.options.sparse {
+                "incremental"
+            } else {
+                "full"
+            }
+            .to_owned(),
+            backup_timestamp: self.timestamp(),
+            snapshot_before: Some(self.timestamp() as f64 / 1000.0),
+            users: listing.users,
+            compressed: self.options.compress,
+            producer: Some(Producer {
+                name: "pryv-backup".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            }),
+            encrypted: Some(self.key.is_some()),
+            platform: Some(summary.platform),
+            losses: summary.losses,
+            accepted_losses: summary.accepted_losses,
+            created_at: Some(stamp.created_at),
+            signer: Some(stamp.signer),
+            source: Some(stamp.source),
+            loss_count: Some(stamp.loss_count),
+            companions: summary.companions,
+            inventory: Some(listing.inventory),
+            chain: summary.chain,
+            removed_users: summary.removed_users,
+        };
+        let content = Content {
+            bytes: listing.bytes,
+            loss_count: stamp.loss_count,
+            link: manifest.chain.as_ref(),
+        };
+        self.stage(&manifest, content)
+    }
+
+    /// Whether it is sealed.
+    pub fn encrypted(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Whether it is an increment.
+    pub fn is_sparse(&self) -> bool {
+        self.options.sparse
+    }
+
+    /// Gives up: what was written of the archive is removed.
+    pub fn abandon(self) {
+        self.destination.abandon();
+    }
+
+    /// The instant of the platform that the archive shows, in milliseconds since 1970.
+    fn timestamp(&self) -> i64 {
+        (self.instant * 1000.0).floor() as i64
+    }
+
+    /// When what is in it was read, in milliseconds since 1970.
+    fn created_at(&self) -> i64 {
+        self.options.created_at.unwrap_or_else(|| self.timestamp())
+    }
+
+    /// Adds a finished file to SHA256SUMS.
+    fn sum(&self, file: &FileEntry) -> Result<(), ArchiveError> {
+        Ok(lock(&self.sums).add(Line::from(file))?)
+    }
+
+    fn key(&self) -> Option<&DataKey> {
+        self.key.as_ref()
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            root: self.destination.staging(),
+            compress: self.options.compress,
+            key: self.key(),
+        }
+    }
+
+    fn write_clear(&self, path: &str, bytes: &[u8]) -> Result<FileEntry, ArchiveError> {
+        let mut file = FileWriter::create(self.destination.staging(), path, None)?;
+        file.write(bytes)?;
+        let entry = file.finish(None)?;
+        self.sum(&entry)?;
+        Ok(entry)
+    }
+}
+
+/// A thread that panicked leaves plain data behind, which stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}

@@ -1,0 +1,101 @@
+//! How a command fails: an exit code and one line.
+
+use decryptor_wasm::ErrorKind;
+
+use crate::{
+    archive::ArchiveError,
+    config::ConfigError,
+    platform::{ExportError, PlatformError, write::RestoreError},
+};
+
+/// A failure of a command.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code of the process: 1 failed, 2 usage, 3 key, 4 damaged, 5 done with losses.
+    pub code: u8,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// Something failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Failure {
+            code: 1,
+            message: message.into(),
+        }
+    }
+
+    /// For programs: `{"event":"error","code":…,"message":…}`.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({"event": "error", "code": self.code, "message": self.message})
+    }
+
+    /// The command was given wrongly.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Failure {
+            code: 2,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<decryptor_wasm::Error> for Failure {
+    fn from(error: decryptor_wasm::Error) -> Self {
+        Failure {
+            code: error.kind().exit_code(),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        let code = match &error {
+            ArchiveError::Exists(_)
+            | ArchiveError::NotEmpty(_)
+            | ArchiveError::Busy(_)
+            | ArchiveError::OtherSource(_)
+            | ArchiveError::Foreign(_) => ErrorKind::Usage.exit_code(),
+            ArchiveError::Core(core) => core.kind().exit_code(),
+            _ => 1,
+        };
+        Failure {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Failure::failed(error.to_string())
+    }
+}
+
+impl From<PlatformError> for Failure {
+    fn from(error: PlatformError) -> Self {
+        Failure::failed(error.to_string())
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        Failure::failed(error.to_string())
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let code = match &error {
+            RestoreError::Archive(e) => e.kind().exit_code(),
+            RestoreError::Record { .. } => 4,
+            _ => 1,
+        };
+        Failure {
+            code,
+            message: error.to_string(),
+        }
+    }
+}
