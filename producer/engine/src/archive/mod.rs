@@ -2,8 +2,8 @@
 
 pub mod envelopes;
 pub mod read;
-pub mod sound;
 pub mod sums;
+pub mod verify_sums;
 pub mod write;
 pub mod write_behind;
 

@@ -80,12 +80,12 @@ pub trait PlatformWriter: Sync {
         Ok(None)
     }
 
-    /// Users whom an earlier run of the restore of this archive has made to stand, and that was stopped before what all users
+    /// Users whom an earlier run of the restore of this archive has restored, and that was stopped before what all users
     /// share was told of them: user ids.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn begun(&self) -> Result<HashSet<String>, RestoreError>;
+    fn restored_users(&self) -> Result<HashSet<String>, RestoreError>;
 
     /// What all users share was told of these: user ids.
     ///
@@ -226,7 +226,7 @@ pub trait SharedWriter {
 pub struct Recovered {
     /// The user concerned.
     pub user: User,
-    /// Whether the user now stands as restored; otherwise as before.
+    /// Whether the user is now as restored; otherwise as before.
     pub finished: bool,
 }
 
@@ -351,12 +351,12 @@ pub enum RestoreError {
         /// What is in the way, and what to do.
         what: String,
     },
-    /// The user stands, but what comes after that did not end well.
+    /// The user is restored, but a later step failed.
     #[error(
         "it stands, but not all of it is in place ({0}); the next restore into this platform finishes it"
     )]
     Unfinished(Box<RestoreError>),
-    /// Whether the user stands could not be found out.
+    /// It could not be found out whether the user is restored.
     #[error(
         "whether it stands could not be found out ({0}); the next restore into this platform finds out"
     )]

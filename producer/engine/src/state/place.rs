@@ -63,7 +63,7 @@ impl Place {
         if let Ok(Some(state)) = read(NEW)
             && state.header.archive_id == newest
         {
-            self.settle(base)?;
+            self.commit(base)?;
             return Ok(Ok(state));
         }
         remove(&own.join(NEW))?;
@@ -99,7 +99,7 @@ impl Place {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn settle(&mut self, base: &str) -> io::Result<()> {
+    pub fn commit(&mut self, base: &str) -> io::Result<()> {
         let own = self.own(base)?;
         fs::rename(own.join(NEW), own.join(STATE))?;
         File::open(&own)?.sync_all()

@@ -144,7 +144,7 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     }
     let there = writer.users()?;
     let wanted = Wanted::of(&archive, &how.remap_user, &there)?;
-    let begun = writer.begun()?;
+    let begun = writer.restored_users()?;
     let found = conflicts::find(
         writer,
         &archive,

@@ -331,7 +331,7 @@ impl Chain {
         let user = file.user.as_deref().unwrap_or_default();
         let passes = self.changes.passes(user, collection);
         for pass in 0..passes.max(1) {
-            // Where no later run says anything, everything stands.
+            // Where no later run says anything, every record counts.
             let fold = match passes {
                 0 => None,
                 _ => Some(self.fold(user, collection, pass, passes)?),

@@ -32,7 +32,7 @@ pub struct Destination {
     /// Whether this run made the folder.
     created: bool,
     staging: PathBuf,
-    /// Whether another archive stands in the folder, which is left alone.
+    /// Whether another archive is in the folder, which is left alone.
     beside: bool,
     /// Held until the end: the lock goes with the process, however that ends. None when somebody else holds it for this run.
     _lock: Option<File>,
@@ -66,7 +66,7 @@ impl Destination {
         ))
     }
 
-    /// For a run whose archive comes to stand below one that is in `output`.
+    /// For a run whose archive is placed below one that is in `output`.
     pub fn beside(output: &Path) -> Result<Self, ArchiveError> {
         let staging = output.join(STAGING);
         fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
@@ -79,7 +79,7 @@ impl Destination {
         })
     }
 
-    /// Whether another archive stands in the folder.
+    /// Whether another archive is in the folder.
     pub fn is_beside(&self) -> bool {
         self.beside
     }
@@ -117,7 +117,7 @@ impl Destination {
             .map_err(|error| ArchiveError::Unsettled(self.output.clone(), error.to_string()))
     }
 
-    /// Removes what was written, unless the archive stands.
+    /// Removes what was written, unless the archive is complete.
     pub fn abandon(self) {
         // Best effort, the staging folder last: whatever cannot be removed now is recognised by the next run.
         if !self.beside && !self.output.join(MANIFEST).exists() {

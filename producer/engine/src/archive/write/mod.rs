@@ -4,6 +4,7 @@ mod block;
 mod chain;
 mod companions;
 mod destination;
+mod duplicate_attachments;
 pub mod file;
 mod index;
 mod losses;
@@ -11,7 +12,6 @@ mod records;
 mod sign;
 mod sink;
 mod staged;
-mod twins;
 mod user;
 mod user_manifest;
 

@@ -26,7 +26,7 @@ pub struct Signing {
     pub source: String,
 }
 
-/// An archive that stands.
+/// A finished archive.
 pub struct Finished {
     /// SHA-256 of `manifest.json` as stored.
     pub id: String,

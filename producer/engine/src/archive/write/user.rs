@@ -15,11 +15,11 @@ use decryptor_wasm::{
 use super::{
     ArchiveError, ArchiveWriter,
     block::{self, Content},
+    duplicate_attachments::{self, DuplicateAttachments},
     file::FileWriter,
     losses::Losses,
     records::{Chunked, Place, RecordFile},
     sink::Sink,
-    twins::{self, Twins},
     user_manifest::UserManifestWriter,
 };
 use crate::{
@@ -61,7 +61,7 @@ struct Files {
     single: BTreeMap<&'static str, RecordFile>,
     events: Chunked,
     audit: Chunked,
-    twins: Twins,
+    duplicates: DuplicateAttachments,
     manifest: UserManifestWriter,
     stats: UserStats,
     stream_paths: BTreeMap<String, String>,
@@ -94,7 +94,7 @@ impl<'a> UserWriter<'a> {
             single: BTreeMap::new(),
             events: Chunked::new(format!("{folder}/events/events"), limit),
             audit: Chunked::new(format!("{folder}/audit/audit"), limit),
-            twins: Twins::default(),
+            duplicates: DuplicateAttachments::default(),
             manifest: UserManifestWriter::create(archive.place(), &folder)?,
             stats: UserStats::default(),
             stream_paths: BTreeMap::new(),
@@ -191,9 +191,9 @@ impl<'a> UserWriter<'a> {
         let place = self.place();
         let mut file = match FileWriter::create(place.root, &path, place.key) {
             Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
-                match twins::digest(reader)? {
+                match duplicate_attachments::digest(reader)? {
                     Ok((digest, bytes)) => {
-                        lock(&self.files).twins.add(&path, digest, event_id);
+                        lock(&self.files).duplicates.add(&path, digest, event_id);
                         if let Some(loss) = attachment.other_size(bytes) {
                             self.lose(loss);
                         }
@@ -320,7 +320,7 @@ impl<'a> UserWriter<'a> {
         for entry in &ended {
             self.list(all, entry)?;
         }
-        for (path, event_id) in std::mem::take(&mut all.twins).different(self.place())? {
+        for (path, event_id) in std::mem::take(&mut all.duplicates).different(self.place())? {
             let what = format!(
                 "event {event_id} lists an attachment of the same id with other content; it is not in the backup"
             );

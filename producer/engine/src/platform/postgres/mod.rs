@@ -23,7 +23,7 @@ mod versions;
 mod work;
 pub mod write;
 
-use super::sqlite::{Bearers, SqlitePlatform, nobodys, reading::Reading};
+use super::sqlite::{SqlitePlatform, UsernameOwners, reading::Reading, without_owner};
 use super::{
     Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target,
     Unknown, User, attachments, index, lock, rqlite,
@@ -183,7 +183,7 @@ impl PostgresPlatform {
     fn run(
         &self,
         live: &Live<'_>,
-        bearers: &Bearers,
+        owners: &UsernameOwners,
         open: &Open<'_>,
         pieces: Vec<Piece>,
     ) -> Result<(), ExportError> {
@@ -230,7 +230,7 @@ impl PostgresPlatform {
                     }
                     if !self.engines.series {
                         let owner = |ids: &[String], event: &str| live.owner(ids, event);
-                        sqlite.export_series(bearers, &owner, reading)?;
+                        sqlite.export_series(owners, &owner, reading)?;
                     }
                 }
             }
@@ -239,25 +239,29 @@ impl PostgresPlatform {
     }
 
     /// The names that several users bore. What is kept under them and nobody's is a loss.
-    fn bearers(&self, snapshot: &Snapshot, target: &dyn Target) -> Result<Bearers, ExportError> {
+    fn owners(
+        &self,
+        snapshot: &Snapshot,
+        target: &dyn Target,
+    ) -> Result<UsernameOwners, ExportError> {
         let pairs = |sql: &str| snapshot.connection.pairs(sql);
-        let mut bearers = Bearers::new();
+        let mut owners = UsernameOwners::new();
         for (name, id) in pairs(&series::shared(snapshot.aliases))? {
-            let by = bearers.entry(name.clone()).or_default();
+            let by = owners.entry(name.clone()).or_default();
             by.now |= snapshot.users.iter().any(|user| user.username == name);
             by.ids.push(id);
         }
-        if self.engines.series && !bearers.is_empty() {
-            for (namespace, measurement) in pairs(&series::nobodys(snapshot.aliases))? {
+        if self.engines.series && !owners.is_empty() {
+            for (namespace, measurement) in pairs(&series::without_owner(snapshot.aliases))? {
                 target.lose(Loss {
                     user_id: None,
                     collection: Some(Collection::Series.name().to_owned()),
                     path: Some(format!("series_data: {namespace}")),
-                    what: nobodys(&measurement),
+                    what: without_owner(&measurement),
                 });
             }
         }
-        Ok(bearers)
+        Ok(owners)
     }
 
     fn export(
@@ -269,11 +273,11 @@ impl PostgresPlatform {
     ) -> Result<(), ExportError> {
         let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
         self.look_for_files(snapshot, target)?;
-        let bearers = self.bearers(snapshot, target)?;
+        let owners = self.owners(snapshot, target)?;
         let mut plan = Plan {
             seen: &self.files.seen,
             aliases: snapshot.aliases,
-            shared_names: !bearers.is_empty(),
+            shared_names: !owners.is_empty(),
             server: &self.server,
             snapshot: &snapshot.name,
             tables: &snapshot.tables,
@@ -319,7 +323,7 @@ impl PostgresPlatform {
         let (queue, sender) = Queue::new(jobs);
         std::thread::scope(|scope| {
             for at in 0..jobs {
-                let work = || queue.work(|open, pieces| self.run(&live, &bearers, open, pieces));
+                let work = || queue.work(|open, pieces| self.run(&live, &owners, open, pieces));
                 match Builder::new().spawn_scoped(scope, work) {
                     Err(e) if at == 0 => return queue.fail(self.server.error(refused(&e)).into()),
                     Err(_) => break,

@@ -8,10 +8,10 @@ use crate::platform::sqlite::series::{BYTES_PER_LINE, POINTS_PER_LINE};
 use crate::platform::unknown::Seen;
 
 /// The namespaces of users, and whose they are; `several` are those of names that more than one user bore.
-fn bearers(aliases: bool) -> String {
+fn owners(aliases: bool) -> String {
     format!(
-        "WITH bearers AS (SELECT 'user.' || name AS namespace, owner FROM ({}) names), \
-         several AS (SELECT namespace FROM bearers GROUP BY namespace HAVING count(*) > 1)",
+        "WITH owners AS (SELECT 'user.' || name AS namespace, owner FROM ({}) names), \
+         several AS (SELECT namespace FROM owners GROUP BY namespace HAVING count(*) > 1)",
         names::query(aliases)
     )
 }
@@ -19,13 +19,13 @@ fn bearers(aliases: bool) -> String {
 /// The points of all users, ordered by user. A series is kept under the name of its user, in earlier times too, or, when it was
 /// restored by Pryv.io, under the user's id.
 const OF_ONE: &str = "SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM series_data s JOIN (\
-        SELECT namespace, min(owner) AS owner FROM bearers GROUP BY namespace HAVING count(*) = 1 \
+        SELECT namespace, min(owner) AS owner FROM owners GROUP BY namespace HAVING count(*) = 1 \
         UNION SELECT user_id, user_id FROM users_index) owners ON namespace = s.user_id{filter}";
 
 /// Whose each series is that is kept under a name which several users bore: that of its event, else of who bears the name now.
 const DECIDED: &str = ", decided AS (SELECT m.namespace, m.event_id, coalesce(min(e.user_id), min(u.user_id)) AS owner \
     FROM (SELECT DISTINCT s.user_id AS namespace, s.event_id FROM series_data s JOIN several ON namespace = s.user_id) m \
-    LEFT JOIN (SELECT namespace, 'event.' || id AS event_id, user_id FROM bearers JOIN several USING (namespace) \
+    LEFT JOIN (SELECT namespace, 'event.' || id AS event_id, user_id FROM owners JOIN several USING (namespace) \
         JOIN events ON user_id = owner) e USING (namespace, event_id) \
     LEFT JOIN users_index u ON 'user.' || u.username = m.namespace GROUP BY m.namespace, m.event_id)";
 
@@ -42,23 +42,23 @@ pub fn query(aliases: bool, shared: bool) -> String {
     format!(
         "{}{decided} SELECT * FROM ({OF_ONE}{of_several}) points \
          ORDER BY owner COLLATE \"C\", user_id, event_id, delta_time",
-        bearers(aliases)
+        owners(aliases)
     )
 }
 
 /// The names that several users bore, without what is put before them, and the ids of these.
 pub fn shared(aliases: bool) -> String {
     format!(
-        "{} SELECT substr(namespace, 6), owner FROM bearers JOIN several USING (namespace) ORDER BY 1",
-        bearers(aliases)
+        "{} SELECT substr(namespace, 6), owner FROM owners JOIN several USING (namespace) ORDER BY 1",
+        owners(aliases)
     )
 }
 
 /// What is kept under such names and nobody's.
-pub fn nobodys(aliases: bool) -> String {
+pub fn without_owner(aliases: bool) -> String {
     format!(
         "{}{DECIDED} SELECT namespace, event_id FROM decided WHERE owner IS NULL LIMIT 1000",
-        bearers(aliases)
+        owners(aliases)
     )
 }
 

@@ -115,7 +115,7 @@ impl SqlitePlatform {
             Ok(())
         })?;
         let mut found = Vec::new();
-        for owner in nobodys(owners, users, now)? {
+        for owner in without_owner(owners, users, now)? {
             found.extend(match owner.name.starts_with("user.") {
                 true if held.series => left_series(&owner)?,
                 true => None,
@@ -140,7 +140,7 @@ impl SqlitePlatform {
             }
             Ok(())
         })?;
-        let mut owners = nobodys(owners, users, now)?;
+        let mut owners = without_owner(owners, users, now)?;
         owners.sort_by(|a, b| a.name.cmp(&b.name));
         for owner in owners {
             let user = User {
@@ -206,7 +206,7 @@ fn level(
 }
 
 /// The owners who are neither in the backup nor have come since.
-fn nobodys(
+fn without_owner(
     mut owners: Vec<Entry>,
     users: &[User],
     now: Now<'_>,

@@ -3,16 +3,16 @@
 mod account;
 mod aside;
 mod base;
-mod bearers;
 mod events;
 pub(super) mod file;
+mod file_fingerprint;
 mod folders;
-mod looks;
 pub(super) mod reading;
 mod schema;
 pub(super) mod series;
 mod shared;
 mod unknown;
+mod username_owners;
 pub(super) mod write;
 
 use super::attachments::folder;
@@ -22,7 +22,6 @@ use super::{
     UserSink, attachments, each_user, index, lock, rqlite,
 };
 use crate::regular;
-pub(super) use bearers::{Bearers, BorneBy, Owner, Whose, nobodys};
 use file::SqliteFile;
 pub(super) use folders::Held;
 use reading::{Reading, if_there, with_file};
@@ -32,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use unknown::Columns;
+pub(super) use username_owners::{NameOwners, Owner, UsernameOwners, Whose, without_owner};
 
 /// A platform whose base engine is SQLite.
 pub struct SqlitePlatform {
@@ -50,7 +50,7 @@ struct Beginning {
     /// In the order of the index.
     users: Vec<User>,
     /// The names that several users bore.
-    bearers: Bearers,
+    owners: UsernameOwners,
 }
 
 /// How often a file is read again that the platform wrote to meanwhile.
@@ -87,7 +87,7 @@ impl SqlitePlatform {
         Ok(beginning
             .insert(Arc::new(Beginning {
                 instant,
-                bearers: bearers::of(&users),
+                owners: username_owners::of(&users),
                 users,
             }))
             .clone())
@@ -160,7 +160,7 @@ impl SqlitePlatform {
     /// and `owner` whose the event is.
     pub(super) fn export_series(
         &self,
-        bearers: &Bearers,
+        owners: &UsernameOwners,
         owner: Owner<'_>,
         reading: &mut Reading<'_>,
     ) -> Result<(), ExportError> {
@@ -171,7 +171,7 @@ impl SqlitePlatform {
         };
         let borne = |namespace: &str| {
             let name = namespace.strip_prefix("user.")?;
-            bearers.get(name)
+            owners.get(name)
         };
         let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
@@ -197,7 +197,7 @@ impl SqlitePlatform {
             };
             let of_several = borne(&namespace);
             let whose = |measurement: &str| {
-                let Some(BorneBy { ids, now }) = of_several else {
+                let Some(NameOwners { ids, now }) = of_several else {
                     return Ok(Whose::Mine);
                 };
                 let event = measurement.strip_prefix("event.");
@@ -208,7 +208,7 @@ impl SqlitePlatform {
                     Some(_) => Whose::Others,
                     None if current => Whose::Mine,
                     // Told once.
-                    None if !now && ids.first() == Some(&user.user_id) => Whose::Nobodys,
+                    None if !now && ids.first() == Some(&user.user_id) => Whose::Nobody,
                     None => Whose::Others,
                 })
             };
@@ -309,7 +309,7 @@ impl SqlitePlatform {
             }
             Ok(None)
         };
-        self.export_series(&self.beginning()?.bearers, &owner, reading)
+        self.export_series(&self.beginning()?.owners, &owner, reading)
     }
 
     /// Rows of the events and of the audit trail, roughly.

@@ -1,7 +1,7 @@
 //! Reading one user: rows become records, what cannot be read becomes a loss.
 
 use super::file::SqliteFile;
-use super::looks::looks;
+use super::file_fingerprint::fingerprint;
 use crate::platform::json::Object;
 use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink};
 use crate::regular;
@@ -28,8 +28,8 @@ impl Reading<'_> {
     pub fn as_it_was(&mut self, files: &[&Path], collections: &[Collection]) -> bool {
         let mut all = Vec::new();
         for path in files {
-            match looks(path) {
-                Some(looks) => all.extend(looks),
+            match fingerprint(path) {
+                Some(fingerprint) => all.extend(fingerprint),
                 None => return false,
             }
         }

@@ -2,7 +2,7 @@
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row, malformed};
-use super::{Whose, nobodys};
+use super::{Whose, without_owner};
 use crate::platform::json::{self, Fields, Object};
 use crate::platform::unknown::Seen;
 use crate::platform::{Collection, ExportError, PlatformError};
@@ -39,8 +39,12 @@ pub fn export(
             line.flush(reading)?;
             let whose = whose(&measurement)?;
             line.mine = matches!(whose, Whose::Mine);
-            if matches!(whose, Whose::Nobodys) {
-                reading.lose(Collection::Series.name(), &file.path, nobodys(&measurement));
+            if matches!(whose, Whose::Nobody) {
+                reading.lose(
+                    Collection::Series.name(),
+                    &file.path,
+                    without_owner(&measurement),
+                );
             }
             line.measurement = measurement.into_owned();
         }

@@ -27,7 +27,7 @@ const OURS: [&str; 6] = [
     "attachments",
 ];
 
-/// What makes a user stand.
+/// The decision that restores a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mark {
     /// The journal itself.
@@ -36,12 +36,12 @@ pub enum Mark {
     Transaction(String),
 }
 
-/// A user that stands or will, and what is to be done about its files.
+/// A user who is restored or will be, and what is to be done with the user's files.
 #[derive(Debug)]
 pub struct Journal {
     /// The user.
     pub user: User,
-    /// What makes it stand.
+    /// The decision that restores the user.
     pub mark: Mark,
     pub(super) owners: Vec<String>,
     pub(super) base: PathBuf,
@@ -213,7 +213,7 @@ impl Journal {
         fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
     }
 
-    /// What was to make the user stand did not: nothing was put in place, and nothing stays.
+    /// The transaction was not committed: nothing was put in place, and nothing is left.
     ///
     /// # Errors
     /// When the disk refuses.

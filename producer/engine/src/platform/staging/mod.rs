@@ -1,18 +1,18 @@
 //! Files of users on their way in: they are made aside, beside the users' folders, and put in place as whole folders.
 //!
 //! `BASE/.pryv-backup-restore/files-<userId>/<n>` becomes the folder of one owner: the user, or the namespace of a series. Once the
-//! user is decided to stand, a journal says so ([`Journal`]); whatever happens then, the next run finishes it. Without a journal
+//! user is decided to be restored, a journal says so ([`Journal`]); whatever happens then, the next run finishes it. Without a journal
 //! nothing was touched, and what lies aside is removed.
 
-mod begun;
 mod journal;
 mod marker;
 mod names;
 pub mod owner;
 mod place;
+mod restored_users;
 
-pub use begun::Begun;
 pub use journal::{Journal, Mark};
+pub use restored_users::RestoredUsers;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -39,8 +39,8 @@ pub struct Staging {
     root: PathBuf,
     /// None when nothing is to be written.
     lock: Option<File>,
-    /// Whom this restore has made to stand.
-    pub begun: Begun,
+    /// The users that this restore has restored.
+    pub restored_users: RestoredUsers,
 }
 
 impl Staging {
@@ -82,7 +82,7 @@ impl Staging {
         let root = base.join(NAME);
         Self {
             base: base.to_owned(),
-            begun: Begun::new(&root, archive_id),
+            restored_users: RestoredUsers::new(&root, archive_id),
             root,
             lock: None,
         }
@@ -200,7 +200,7 @@ impl Staging {
                 )),
             }
         }));
-        if self.begun.other() {
+        if self.restored_users.other() {
             obstacles.push(Obstacle::note(
                 "an earlier restore of another backup was stopped before the platform's own entries of its users were written: restore that one again to finish it",
             ));

@@ -31,7 +31,7 @@ pub fn new_journal(root: &Path, user_id: &str) -> PathBuf {
 }
 
 /// The list of an archive's users who stand, under its name now and under the one that earlier versions gave it.
-pub fn begun(root: &Path, archive_id: &str) -> [PathBuf; 2] {
+pub fn restored_users(root: &Path, archive_id: &str) -> [PathBuf; 2] {
     let id: String = archive_id.chars().take(32).collect();
     [format!("{BEGUN}{id}"), format!("{id}.begun")].map(|name| root.join(name))
 }

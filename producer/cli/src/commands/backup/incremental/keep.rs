@@ -89,7 +89,7 @@ impl Run<'_> {
     /// The run is committed.
     pub(super) fn settle(&mut self, base: &str) {
         let Ok(place) = &mut self.place else { return };
-        if let Err(error) = place.settle(base) {
+        if let Err(error) = place.commit(base) {
             let folder = place.folder().display();
             note!("warning: {folder}: {error}; the next run will be a full one");
         }

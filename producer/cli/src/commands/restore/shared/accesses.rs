@@ -16,7 +16,7 @@ use crate::{
 const PREFIX: &str = "access-index/";
 
 /// What becomes of an entry of the archive.
-pub enum Fate {
+pub enum IndexedAccess {
     /// It is no entry about an access, or one of a user who was deleted: as any other.
     Other,
     /// It is of a user that was restored, and has this value now.
@@ -27,27 +27,27 @@ pub enum Fate {
 
 impl Work<'_> {
     /// Entries name their users as the archived platform did when the access was made; here they may be called otherwise, or be hashed.
-    pub(super) fn about_access(&mut self, key: &str, value: &str) -> Fate {
+    pub(super) fn about_access(&mut self, key: &str, value: &str) -> IndexedAccess {
         let Some(id) = key.strip_prefix(PREFIX) else {
-            return Fate::Other;
+            return IndexedAccess::Other;
         };
         let Ok(Value::Object(entry)) = serde_json::from_str(value) else {
-            return Fate::Other;
+            return IndexedAccess::Other;
         };
         let names = ["username", "usernameToken"].map(|name| entry.get(name)?.as_str());
         let gone = entry.get("userDeleted").is_some_and(|of| !of.is_null());
         if gone || names == [None, None] {
-            return Fate::Other;
+            return IndexedAccess::Other;
         }
         match names.iter().flatten().find_map(|name| self.owner(name)) {
             Some(standing) => {
                 self.located.insert(self.number(id));
-                Fate::Owned(self.renamed(entry, value, &standing))
+                IndexedAccess::Owned(self.renamed(entry, value, &standing))
             }
             None => {
                 let hashed = names[1].is_some();
                 self.unlocated.insert(self.number(id), hashed);
-                Fate::Untold
+                IndexedAccess::Untold
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BATCH, UNIQUE, Work, accesses::Fate};
+use super::{BATCH, UNIQUE, Work, accesses::IndexedAccess};
 use crate::platform::{Shared, write::RestoreError};
 
 /// The entries of the archive that are of no account.
@@ -42,13 +42,13 @@ impl Work<'_> {
                 return Ok(());
             }
             let value = match work.about_access(&stored.key, &stored.value) {
-                Fate::Owned(value) => return work.put(stored.key, value),
-                Fate::Untold => return Ok(()),
-                Fate::Other if !work.how.everybody => {
+                IndexedAccess::Owned(value) => return work.put(stored.key, value),
+                IndexedAccess::Untold => return Ok(()),
+                IndexedAccess::Other if !work.how.everybody => {
                     work.leave_out("of the whole platform, and one user was asked for");
                     return Ok(());
                 }
-                Fate::Other => stored.value,
+                IndexedAccess::Other => stored.value,
             };
             let stored = Stored { value, ..stored };
             all.push(stored);

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::archive::{
     read::Folder,
-    sound,
     sums::{self, Line, SUMS},
+    verify_sums,
 };
 use crate::files::write as write_file;
 
@@ -147,7 +147,7 @@ impl Chain {
                 None => Err(unsound(&format!("{path} is missing"))),
             }
         };
-        Ok(sound::hash(&self.at(), paths, jobs, &mut compare)?)
+        Ok(verify_sums::hash(&self.at(), paths, jobs, &mut compare)?)
     }
 
     /// The number of the next run.

@@ -1,4 +1,4 @@
-//! Users on their way into the database, in one transaction; their files lie aside until that stands.
+//! A group of users that is written in one transaction; their files lie aside until it is committed.
 
 use super::bulk::Bulk;
 use super::commit::commit;
@@ -6,7 +6,7 @@ use super::feed::{Feed, Refused, Table};
 use super::refused::told;
 use super::rows::Lacking;
 use super::user::{PostgresUser, table};
-use super::{Fate, PostgresWriter};
+use super::{PostgresWriter, TransactionStatus};
 use crate::platform::json::Fields;
 use crate::platform::postgres::connection::{Connection, literal};
 use crate::platform::postgres::copy::Row;
@@ -61,7 +61,7 @@ impl<'a> PostgresGroup<'a> {
             connection.run(&removal)?;
         }
         if let Some(bytes) = bytes {
-            // What stands in the way of this stands not in the way of the usual one.
+            // An obstacle to the bulk path is none to the usual one.
             match Bulk::begin(connection, &platform.bulk_tables(), bytes, replace) {
                 Ok(Some(bulk)) => group.bulk = Some(bulk),
                 Ok(None) | Err(_) => return Ok(None),
@@ -216,14 +216,17 @@ impl GroupWriter for PostgresGroup<'_> {
         let xid = rows.into_iter().flatten().flatten().next();
         let xid = self.platform.mark(&xid.unwrap_or_default());
         for user in &self.users {
-            self.platform.staging.begun.add(&user.user_id, Some(&xid))?;
+            self.platform
+                .staging
+                .restored_users
+                .add(&user.user_id, Some(&xid))?;
         }
         let files = std::mem::take(&mut self.files).into_iter();
         let staged = files.map(|(_, files)| files.staged()).collect();
         let journals = decide(staged, &Mark::Transaction(xid.clone()))?;
         if journals.is_empty() {
             // Otherwise what brought the journals to the disk has brought the list too.
-            self.platform.staging.begun.sync()?;
+            self.platform.staging.restored_users.sync()?;
         }
         // From here on the next run knows what became of it.
         let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
@@ -234,15 +237,17 @@ impl GroupWriter for PostgresGroup<'_> {
             (Ok(()), None) => {}
             (Err(answer), connection) => {
                 drop(connection);
-                match self.platform.settled(&xid).map_err(unknown)? {
-                    Fate::Committed => {}
-                    Fate::Aborted => {
+                match self.platform.wait_for_transaction(&xid).map_err(unknown)? {
+                    TransactionStatus::Committed => {}
+                    TransactionStatus::Aborted => {
                         journals
                             .into_iter()
                             .try_for_each(|journal| journal.undo())?;
                         return Err(answer.into());
                     }
-                    Fate::Open | Fate::Unknown => return Err(unknown(answer.into())),
+                    TransactionStatus::Open | TransactionStatus::Unknown => {
+                        return Err(unknown(answer.into()));
+                    }
                 }
             }
         }

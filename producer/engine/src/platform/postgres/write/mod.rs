@@ -5,13 +5,13 @@ mod bulk;
 mod commit;
 mod copy_in;
 mod demands;
-mod fate;
 mod feed;
 mod group;
 mod refused;
 mod rows;
 mod shared;
 mod streams;
+mod transaction_status;
 mod user;
 
 use commit::commit;
@@ -20,10 +20,10 @@ use std::sync::Mutex;
 
 use self::age::Age;
 use self::demands::Demands;
-use self::fate::Fate;
 use self::group::PostgresGroup;
 use self::rows::{Layout, Layouts};
 use self::shared::PostgresShared;
+use self::transaction_status::TransactionStatus;
 use super::connection::{Connection, Server, literal};
 use super::names;
 use super::tables::Tables;
@@ -262,12 +262,12 @@ impl PlatformWriter for PostgresWriter {
         for journal in self.staging.journals()? {
             let finished = match &journal.mark {
                 Mark::Journal => true,
-                Mark::Transaction(id) => match self.fate(id)? {
-                    Fate::Committed => true,
-                    Fate::Aborted => false,
+                Mark::Transaction(id) => match self.transaction_status(id)? {
+                    TransactionStatus::Committed => true,
+                    TransactionStatus::Aborted => false,
                     other => {
                         let what = match other {
-                            Fate::Open => {
+                            TransactionStatus::Open => {
                                 "is still at work: wait for it, or end its connection".to_owned()
                             }
                             _ => format!(
@@ -379,18 +379,18 @@ impl PlatformWriter for PostgresWriter {
         Ok(group.map(|group| Box::new(group) as Box<dyn GroupWriter + 'a>))
     }
 
-    fn begun(&self) -> Result<HashSet<String>, RestoreError> {
-        self.listed(&[Fate::Committed])
+    fn restored_users(&self) -> Result<HashSet<String>, RestoreError> {
+        self.listed(&[TransactionStatus::Committed])
     }
 
     fn ended(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
-        // Of those who did not come to stand nothing is to be told.
-        let open = self.listed(&[Fate::Committed, Fate::Open])?;
-        let listed = self.staging.begun.entries()?.into_iter();
+        // Users who were not restored are not listed.
+        let open = self.listed(&[TransactionStatus::Committed, TransactionStatus::Open])?;
+        let listed = self.staging.restored_users.entries()?.into_iter();
         let others = listed.map(|entry| entry.user_id);
         let mut settled = users.clone();
         settled.extend(others.filter(|user| !open.contains(user)));
-        self.staging.begun.settle(&settled)
+        self.staging.restored_users.remove_entries(&settled)
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {

@@ -72,8 +72,8 @@ impl SqliteWriter {
             change.commit()
         };
         rows().map_err(|e| failed(&path, e))?;
-        self.staging.begun.add(user_id, None)?;
-        self.staging.begun.sync()?;
+        self.staging.restored_users.add(user_id, None)?;
+        self.staging.restored_users.sync()?;
         journal.finish()
     }
 
@@ -194,13 +194,13 @@ impl PlatformWriter for SqliteWriter {
         }))
     }
 
-    fn begun(&self) -> Result<HashSet<String>, RestoreError> {
-        let entries = self.staging.begun.entries()?.into_iter();
+    fn restored_users(&self) -> Result<HashSet<String>, RestoreError> {
+        let entries = self.staging.restored_users.entries()?.into_iter();
         Ok(entries.map(|entry| entry.user_id).collect())
     }
 
     fn ended(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
-        self.staging.begun.settle(users)
+        self.staging.restored_users.remove_entries(users)
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
@@ -246,7 +246,7 @@ impl GroupWriter for SqliteGroup<'_> {
     fn commit(self: Box<Self>) -> Result<Vec<Option<RestoreError>>, RestoreError> {
         let files = self.files.map(SqliteUser::staged);
         let mut journals = decide(files.into_iter().collect(), &Mark::Journal)?.into_iter();
-        // The journal is what makes it stand.
+        // With the journal the user counts as restored.
         let stand = journals.try_for_each(|journal| self.platform.stand(journal));
         Ok(vec![
             stand.err().map(|e| RestoreError::Unfinished(Box::new(e))),

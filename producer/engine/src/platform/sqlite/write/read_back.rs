@@ -1,4 +1,4 @@
-//! What stands in the files of a user in the making, as a backup would have it.
+//! Reads the files of a user that is being restored, as a backup would.
 
 use std::io::Read;
 

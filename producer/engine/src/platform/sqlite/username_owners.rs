@@ -1,17 +1,17 @@
-//! Names that several users bore, and whose the series are that are kept under them.
+//! Names that several users had, and the owners of the series that are kept under them.
 
 use crate::platform::{PlatformError, User};
 use std::collections::HashMap;
 
-/// Names that several users bear or bore.
-pub type Bearers = HashMap<String, BorneBy>;
+/// Names that several users have or had.
+pub type UsernameOwners = HashMap<String, NameOwners>;
 
-/// Who bears or bore a name.
+/// Who has or had a name.
 #[derive(Default)]
-pub struct BorneBy {
+pub struct NameOwners {
     /// All their ids.
     pub ids: Vec<String>,
-    /// Somebody bears it now.
+    /// Somebody has it now.
     pub now: bool,
 }
 
@@ -25,26 +25,26 @@ pub enum Whose {
     /// Another user's, with whom it is exported.
     Others,
     /// Nobody's, which is a loss.
-    Nobodys,
+    Nobody,
 }
 
 /// The sentence for a series that is nobody's.
-pub fn nobodys(measurement: &str) -> String {
+pub fn without_owner(measurement: &str) -> String {
     format!(
         "{measurement:?} is kept under a name that several users bore, and is of no event of theirs; it was left out"
     )
 }
 
-/// The names that several of these users bore.
-pub fn of(users: &[User]) -> Bearers {
-    let mut bearers = Bearers::new();
+/// The names that several of these users had.
+pub fn of(users: &[User]) -> UsernameOwners {
+    let mut owners = UsernameOwners::new();
     for user in users {
         for name in std::iter::once(&user.username).chain(&user.other_names) {
-            let by = bearers.entry(name.clone()).or_default();
+            let by = owners.entry(name.clone()).or_default();
             by.now |= *name == user.username;
             by.ids.push(user.user_id.clone());
         }
     }
-    bearers.retain(|_, by| by.ids.len() > 1);
-    bearers
+    owners.retain(|_, by| by.ids.len() > 1);
+    owners
 }

@@ -1,4 +1,4 @@
-//! Attachments that come under the id of another one: a format that names files by their id alone holds them once, which is
+//! Attachments that have the id of another one. The format names files by their id alone and holds them once, which is
 //! enough when they are the same.
 
 use std::{
@@ -15,18 +15,18 @@ use crate::{archive::read::ReadFile, interrupt};
 /// Bytes that are read at once.
 const PIECE: usize = 256 * 1024;
 
-/// What came again, by the path of the file that is there, with its digest; and the last event that brought it.
+/// Duplicates: path of the file that is there, and digest of the other content; with the last event that has it.
 #[derive(Default)]
-pub struct Twins(BTreeMap<(String, String), String>);
+pub struct DuplicateAttachments(BTreeMap<(String, String), String>);
 
-impl Twins {
-    /// Adds one that came under `path`, where there is a file already.
+impl DuplicateAttachments {
+    /// Adds a duplicate of the file at `path`.
     pub fn add(&mut self, path: &str, digest: String, event_id: &str) {
         self.0
             .insert((path.to_owned(), digest), event_id.to_owned());
     }
 
-    /// Those that are not what the archive holds under that path, once all files are complete: path and event.
+    /// Path and event of the duplicates whose content differs from the file in the archive. To be called when all files are complete.
     pub fn different(self, place: Place<'_>) -> Result<Vec<(String, String)>, ArchiveError> {
         let mut different = Vec::new();
         for ((path, digest), event_id) in self.0 {

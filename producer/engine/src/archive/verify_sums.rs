@@ -1,4 +1,4 @@
-//! The digests of files as they lie there now, which needs no key.
+//! Digests of the stored files, which need no key.
 
 use std::{
     fs,

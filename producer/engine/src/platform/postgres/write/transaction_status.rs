@@ -1,4 +1,4 @@
-//! What became of transactions, as far as the server knows.
+//! The status of transactions, as far as the server knows it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,14 +10,14 @@ use crate::platform::write::RestoreError;
 /// What the server answers about a transaction that it has not had yet.
 const IN_THE_FUTURE: &str = "22023";
 
-/// What became of a transaction.
+/// The status of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
-    /// It counts.
+pub enum TransactionStatus {
+    /// It was committed.
     Committed,
-    /// It never was.
+    /// It was rolled back.
     Aborted,
-    /// It goes on.
+    /// It is still open.
     Open,
     /// The server does not know, or does not know any more.
     Unknown,
@@ -29,11 +29,11 @@ impl PostgresWriter {
         format!("{id}@{}", self.cluster)
     }
 
-    /// Asks the server what became of a transaction. One that was set up anew counts from the beginning.
-    pub fn fate(&self, mark: &str) -> Result<Fate, RestoreError> {
+    /// Asks the server for the status of a transaction. A server that was set up anew counts from the beginning.
+    pub fn transaction_status(&self, mark: &str) -> Result<TransactionStatus, RestoreError> {
         let (id, cluster) = mark.split_once('@').unwrap_or((mark, &self.cluster));
         if cluster != self.cluster {
-            return Ok(Fate::Unknown);
+            return Ok(TransactionStatus::Unknown);
         }
         let sql = format!("SELECT pg_xact_status({}::xid8), ''", literal(id));
         let asked = self.with(|connection| Ok(connection.rows(&sql)?));
@@ -42,37 +42,37 @@ impl PostgresWriter {
                 if e.answer()
                     .is_some_and(|answer| answer.code == IN_THE_FUTURE) =>
             {
-                return Ok(Fate::Unknown);
+                return Ok(TransactionStatus::Unknown);
             }
             other => other?,
         };
         let status = rows.into_iter().flatten().flatten().next();
         Ok(match status.as_deref() {
-            Some("committed") => Fate::Committed,
-            Some("aborted") => Fate::Aborted,
-            Some("in progress") => Fate::Open,
-            _ => Fate::Unknown,
+            Some("committed") => TransactionStatus::Committed,
+            Some("aborted") => TransactionStatus::Aborted,
+            Some("in progress") => TransactionStatus::Open,
+            _ => TransactionStatus::Unknown,
         })
     }
 
-    /// Who is on the list of those whom the restore of this archive has made to stand, by transactions of which this became.
-    pub fn listed(&self, fates: &[Fate]) -> Result<HashSet<String>, RestoreError> {
+    /// The users on the list of the restored ones, by transactions of these statuses.
+    pub fn listed(&self, statuses: &[TransactionStatus]) -> Result<HashSet<String>, RestoreError> {
         let mut users = HashSet::new();
         // Many stand by the same one.
-        let mut known: HashMap<String, Fate> = HashMap::new();
-        for entry in self.staging.begun.entries()? {
-            let fate = match entry.transaction {
-                None => Fate::Committed,
+        let mut known: HashMap<String, TransactionStatus> = HashMap::new();
+        for entry in self.staging.restored_users.entries()? {
+            let status = match entry.transaction {
+                None => TransactionStatus::Committed,
                 Some(mark) => match known.get(&mark) {
-                    Some(fate) => *fate,
+                    Some(status) => *status,
                     None => {
-                        let fate = self.fate(&mark)?;
-                        known.insert(mark, fate);
-                        fate
+                        let status = self.transaction_status(&mark)?;
+                        known.insert(mark, status);
+                        status
                     }
                 },
             };
-            if fates.contains(&fate) {
+            if statuses.contains(&status) {
                 users.insert(entry.user_id);
             }
         }
@@ -80,14 +80,16 @@ impl PostgresWriter {
     }
 
     /// What became of a transaction whose end was begun, and which a server that has lost the connection may not have noticed yet.
-    pub fn settled(&self, id: &str) -> Result<Fate, RestoreError> {
+    pub fn wait_for_transaction(&self, id: &str) -> Result<TransactionStatus, RestoreError> {
         for _ in 0..50 {
-            match self.fate(id)? {
-                Fate::Open if interrupt::check().is_err() => break,
-                Fate::Open => std::thread::sleep(std::time::Duration::from_millis(100)),
+            match self.transaction_status(id)? {
+                TransactionStatus::Open if interrupt::check().is_err() => break,
+                TransactionStatus::Open => {
+                    std::thread::sleep(std::time::Duration::from_millis(100))
+                }
                 other => return Ok(other),
             }
         }
-        Ok(Fate::Open)
+        Ok(TransactionStatus::Open)
     }
 }

@@ -1,5 +1,5 @@
-//! Whom the restore of an archive has made to stand, until what all users share was told of everybody: a run that is stopped
-//! in between is taken up by the next one.
+//! The users that the restore of an archive has restored, until what all users share is written for all of them: the next run
+//! goes on where a run was stopped in between.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -17,27 +17,27 @@ use crate::platform::lock;
 use crate::platform::write::RestoreError;
 
 /// The list, a file beside the journals.
-pub struct Begun {
+pub struct RestoredUsers {
     path: PathBuf,
-    /// What an earlier version called it.
+    /// The name that an earlier version gave it.
     former: PathBuf,
     file: Mutex<Option<File>>,
 }
 
-/// A user who stands, or did not come to.
+/// A user who was restored, or whose transaction was not committed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// The user.
     pub user_id: String,
-    /// The transaction of PostgreSQL that made it stand, if that one was committed.
+    /// The transaction of PostgreSQL that restored the user, if it was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<String>,
 }
 
-impl Begun {
+impl RestoredUsers {
     pub(super) fn new(root: &Path, archive_id: &str) -> Self {
-        let [path, former] = names::begun(root, archive_id);
+        let [path, former] = names::restored_users(root, archive_id);
         Self {
             path,
             former,
@@ -84,7 +84,7 @@ impl Begun {
         Ok(())
     }
 
-    /// Who is on the list. A last line that was cut is of a user who did not come to stand.
+    /// The entries of the list. A last line that was cut is of a user who was not restored.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -119,7 +119,7 @@ impl Begun {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn settle(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
+    pub fn remove_entries(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
         let failed = |e: io::Error| refused(&self.path, e);
         let mut left = self.entries()?;
         left.retain(|entry| !users.contains(&entry.user_id));
