@@ -4,6 +4,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { need, needs } from '../../tests/need/need.mjs';
 import { decrypt, node, scratch, script, tree, withoutSecrets } from './helpers.js';
 import { makeArchive, withTool } from './made.js';
 
@@ -72,9 +73,9 @@ const root = process.getuid?.() === 0;
 for (const jobs of ['1', '2']) {
   test(`the disk is full, --jobs ${jobs}: exit 1, nothing half is left`, withTool, (t) => {
     const disk = scratch(t);
-    if (!root || spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]).status !== 0) {
-      return t.skip('SKIPPED: cannot mount a small disk here (needs root)');
-    }
+    const mounted = root && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]).status === 0;
+    const { skip } = need('mount', mounted);
+    if (skip !== undefined) return t.skip(skip);
     try {
       const out = join(disk, 'out');
       assertFailure(run('--out', out, '--jobs', jobs), 1, /^error: cannot write users\/.*ENOSPC/);
@@ -97,8 +98,8 @@ for (const jobs of ['1', '2']) {
     spawnSync('chmod', ['-R', 'a+rX', scene]);
     chmodSync(mine, 0o777);
     const stored = [...tree(folder).keys()];
-    const reader = spawnSync(as[0], [...as.slice(1), node, '--version']);
-    if (reader.status !== 0) return t.skip('SKIPPED: nobody else can run Node.js here');
+    const { skip } = need('nobody', spawnSync(as[0], [...as.slice(1), node, '--version']).status === 0);
+    if (skip !== undefined) return t.skip(skip);
 
     for (const path of [/\/file-letter$/, /\/user-manifest\.json$/, /^manifest\.json$/, /^encryption\.json$/]
       .map((pattern) => stored.find((path) => pattern.test(path)) ?? '')) {
@@ -125,7 +126,7 @@ function cramped (kilobytes, flags, args) {
   return { status, stdout, stderr };
 }
 
-const onLinux = process.platform === 'linux' ? withTool : { skip: 'SKIPPED: not on Linux' };
+const onLinux = needs(need('linux', process.platform === 'linux'), withTool);
 
 test('too little address space', onLinux, () => {
   assertFailure(cramped(4_000_000, [], [made.folder, ...made.secret, '--verify']), 1, /^error: WebAssembly gets no memory: raise the limit .*ulimit -v/);
@@ -136,7 +137,8 @@ test('too little address space', onLinux, () => {
 
 test('what is advised then helps', onLinux, (t) => {
   const flag = '--disable-wasm-trap-handler';
-  if (spawnSync(node, [flag, '--version']).status !== 0) return t.skip(`SKIPPED: this Node.js has no ${flag}`);
+  const { skip } = need('flag', spawnSync(node, [flag, '--version']).status === 0);
+  if (skip !== undefined) return t.skip(skip);
   const args = [made.folder, ...made.secret, '--verify', '--jobs', '4'];
   const result = cramped(4_000_000, [flag], args);
   assert.equal(result.status, 0, result.stderr);

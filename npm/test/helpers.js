@@ -1,18 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fixtures, needFixtures } from '../../tests/need/need.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const fixtures = join(here, '../../../shared/fixtures');
 export const script = join(here, '../dist/decrypt-backup.mjs');
 
 /** The Node.js that runs the command: another than that of the tests with DECRYPT_NODE. */
 export const node = process.env.DECRYPT_NODE || process.execPath;
 
-/** Options of a test that needs the fixtures: skipped, and said so, where they are absent. */
-export const withFixtures = existsSync(fixtures) ? {} : { skip: 'SKIPPED: no fixtures' };
+/** Options of a test that needs the fixtures. */
+export const withFixtures = needFixtures();
 
 export const PASSPHRASE = 'correct horse bättery 🔋 staple';
 export const KEY_PASSPHRASE = 'peer-key-pass';

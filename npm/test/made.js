@@ -5,14 +5,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { need } from '../../tests/need/need.mjs';
 import { withoutSecrets } from './helpers.js';
 
 const target = join(dirname(fileURLToPath(import.meta.url)), '../../target');
 const candidates = [process.env.PRYV_BACKUP ?? '', join(target, 'release/pryv-backup'), join(target, 'debug/pryv-backup')];
 const tool = candidates.find((path) => path !== '' && existsSync(path));
 
-/** Options of a test that needs an archive made: skipped, and said so, without the tool. */
-export const withTool = tool === undefined ? { skip: 'SKIPPED: no pryv-backup to make an archive with (PRYV_BACKUP)' } : {};
+/** Options of a test that needs an archive made. */
+export const withTool = need('tool', tool !== undefined);
 
 /**
  * The sample platform's archives and their key; one attachment has `large` bytes. All is gone after the tests.

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { need, needs } from '../../tests/need/need.mjs';
 import { archive, node, scratch, script, tree, withFixtures, withoutSecrets } from './helpers.js';
 
 /** Runs a line of the shell, in which `$RUN` is the command. @param {string} line */
@@ -24,7 +25,7 @@ test('a reader that has seen enough ends nothing', withFixtures, (t) => {
   assert.ok(tree(out).size > 5);
 });
 
-test('a full device is said in one line, and what was asked for is done', { skip: existsSync('/dev/full') ? withFixtures.skip : 'SKIPPED: no /dev/full' }, (t) => {
+test('a full device is said in one line, and what was asked for is done', needs(need('linux', existsSync('/dev/full')), withFixtures), (t) => {
   const out = join(scratch(t), 'out');
   mkdirSync(out);
   for (const how of ['--list', '--verify', `--out ${out}`]) {

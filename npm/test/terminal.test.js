@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { need, needs } from '../../tests/need/need.mjs';
 import { archive, key, KEY_PASSPHRASE, node, scratch, script, tree, withFixtures, withoutSecrets } from './helpers.js';
 import { makeArchive, withTool } from './made.js';
 
@@ -11,7 +12,7 @@ const SECRET = 'sword fish & chips';
 const PROMPT = 'Passphrase of the backup: ';
 const made = makeArchive({ passphrase: SECRET });
 const python = spawnSync('python3', ['-c', 'import pty, termios']).status === 0;
-const withTerminal = python ? withTool : { skip: 'SKIPPED: no python3 to make a terminal with' };
+const withTerminal = needs(need('python', python), withTool);
 
 /**
  * Runs the command on a terminal.

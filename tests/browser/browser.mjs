@@ -1,16 +1,16 @@
 // A real Chromium with the page open from file://, and what the tests do with it.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fixtures, need, needFixtures, needs } from '../need/need.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const repository = join(here, '../..');
 export const require = createRequire(join(repository, 'web/package.json'));
 export const page = process.env.PAGE ?? join(repository, 'web/dist/decrypt-backup.html');
-export const fixtures = join(repository, '../shared/fixtures');
 export const shots = join(repository, '.build/screenshots');
 export const PASSPHRASE = 'correct horse bättery 🔋 staple';
 export const KEY_PASSPHRASE = 'peer-key-pass';
@@ -31,9 +31,9 @@ export function browserAt (variable, names) {
 
 const CHROMIUM = browserAt('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']);
 export const hasChromium = CHROMIUM !== undefined;
-/** Options of a test that needs the browser, and one that needs the fixtures too: skipped, and said so, where they are absent. */
-export const inBrowser = hasChromium ? {} : { skip: 'SKIPPED: no Chromium (make setup, or CHROMIUM=path)' };
-export const withFixtures = !hasChromium ? inBrowser : existsSync(fixtures) ? {} : { skip: `SKIPPED: no fixtures in ${fixtures}` };
+/** Options of a test that needs the browser, and of one that needs the fixtures too. */
+export const inBrowser = needs(need('chromium', hasChromium), need('python', spawnSync('python3', ['--version']).status === 0));
+export const withFixtures = needs(inBrowser, needFixtures());
 
 /** @type {Promise<import('playwright-core').Browser>|undefined} */
 let browser;

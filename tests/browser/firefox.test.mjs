@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { browserAt, page, require, unzip } from './browser.mjs';
+import { need } from '../need/need.mjs';
 import { Draft } from './draft.mjs';
 
 const FIREFOX = browserAt('FIREFOX', ['firefox-esr', 'firefox']);
 const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-firefox-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
-test('opens, verifies, shows and saves in Firefox', FIREFOX !== undefined ? { timeout: 180_000 } : { skip: 'SKIPPED: no Firefox (make setup, or FIREFOX=path)' }, async () => {
+test('opens, verifies, shows and saves in Firefox', { timeout: 180_000, ...need('firefox', FIREFOX !== undefined) }, async () => {
   const draft = new Draft(join(scratch, 'archive'));
   draft.records('events/events-0001', Array.from({ length: 500 }, (_, i) => ({ id: `e${i}`, streamIds: ['s'], time: i, type: 'mass/kg', content: i })));
   draft.attachment('big', Buffer.alloc(3_000_000, 'pryv'));

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { closeBrowser, download, evidenceOf, hasChromium, open, openPage, repository, unzip, verdict } from './browser.mjs';
+import { closeBrowser, download, evidenceOf, inBrowser, open, openPage, repository, unzip, verdict } from './browser.mjs';
 
 /**
  * What the page has no words for: options that only a command has (it does not cut a save short, and does not keep half a file), and
@@ -108,16 +108,16 @@ after(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-const missing = !hasChromium ? 'SKIPPED: no Chromium (make setup, or CHROMIUM=path)' : makeKit();
-if (missing !== undefined) test('the test kit', { skip: missing }, () => {});
-else describe('the test kit', { concurrency: 2 }, () => cases());
+if (inBrowser.skip !== undefined) test('the test kit', inBrowser, () => {});
+else {
+  makeKit();
+  describe('the test kit', { concurrency: 2 }, () => cases());
+}
 
 function makeKit () {
-  if (existsSync(join(kit, 'keys'))) return undefined;
+  if (existsSync(join(kit, 'keys'))) return;
   const made = spawnSync('cargo', ['run', '--quiet', '--package', 'pryv-backup-tests', '--bin', 'testkit', '--', kit], { cwd: repository, encoding: 'utf8' });
-  if (made.error !== undefined) return 'SKIPPED: no cargo';
-  assert.equal(made.status, 0, made.stderr);
-  return undefined;
+  assert.equal(made.status, 0, made.stderr ?? String(made.error));
 }
 
 function cases () {
@@ -128,7 +128,7 @@ function cases () {
   for (const locale of ['fr', 'de']) test(`what goes wrong is said in the language of the reader: ${locale}`, () => inWords(locale));
   for (const name of names) {
     const due = JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
-    test(`${name}: ${due.line}`, impossible(name, due) === undefined ? {} : { skip: `SKIPPED: ${impossible(name, due)}` }, () => (OTHERWISE[name] ?? ((/** @type {any} */ one) => run(name, one)))(due));
+    test(`${name}: ${due.line}`, { skip: impossible(name, due) }, () => (OTHERWISE[name] ?? ((/** @type {any} */ one) => run(name, one)))(due));
   }
 }
 

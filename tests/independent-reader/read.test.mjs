@@ -7,13 +7,11 @@ import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { fixtures, needFixtures } from '../need/need.mjs';
 import { open, verified } from './read.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const fixtures = process.env.FIXTURES ?? path.resolve(here, '../../../shared/fixtures');
-const present = fs.existsSync(fixtures);
-if (!present) console.log('SKIPPED: no fixtures');
-const options = { skip: present ? false : 'SKIPPED: no fixtures' };
+const options = needFixtures();
 
 const archive = (name) => path.join(fixtures, 'archives', name);
 const recipient = ['--private-key', path.join(fixtures, 'keys/recipient.key.pem')];

@@ -1,12 +1,13 @@
 // What tests need of the machine that they run on: src/lib.rs beside this, for JavaScript. needs.txt lists every kind of need.
 import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 const REQUIRE = 'PRYV_BACKUP_TESTS_REQUIRE';
 const NEEDS = new Map(readFileSync(new URL('needs.txt', import.meta.url), 'utf8').split('\n').filter((line) => line !== '')
   .map((line) => [line.split(' ', 1)[0], line.replace(/^\S+ +/, '')]));
 
 /** Where the archives and platforms of the real Pryv.io are, if they are. */
-export const fixtures = new URL('../../../shared/fixtures', import.meta.url).pathname;
+export const fixtures = fileURLToPath(new URL('../../../shared/fixtures', import.meta.url));
 
 /**
  * The options of a test that needs something: it is skipped, with the reason, where that is missing.
