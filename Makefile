@@ -19,26 +19,17 @@ demo: build       ## from nothing to a decrypted backup, in .build/demo
 	scripts/demo.sh
 
 lint: script page
-	cargo fmt --check
-	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	scripts/deny.sh
+	@node scripts/test/run.mjs lint
 
-# Tests sign with keys that are not kept and pin nobody, whoever runs them: below a file there is no folder.
-test test-browser: export PRYV_BACKUP_STATE_DIR = /dev/null/state
-
-test: lint        ## everything
-	scripts/build-wasm.sh pryv-backup-vectors wasm-vectors
-	cargo test --workspace --no-fail-fast
-	cd npm && npm test
-	node --test tests/independent-reader/read.test.mjs tests/wasm/wycheproof.test.mjs
-	node --test tests/browser/*.test.mjs
+test:             ## every part, whatever another came to, and one summary; PARTS="rust npm" runs only these
+	@node scripts/test/run.mjs $(PARTS)
 
 nightly: script page ## 200 random histories of chains; takes an hour
 	cargo build --package pryv-backup
 	CHAIN_HISTORIES=100 cargo test --package pryv-backup-tests --test chain model
 
 test-browser: script page ## the page in real browsers only
-	node --test tests/browser/*.test.mjs
+	@node scripts/test/run.mjs browsers
 
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
 	@scripts/setup-bench.sh

@@ -30,24 +30,16 @@ if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && [ "$(id -u)" = 0 ]
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold postgresql >/dev/null
 fi
 
-# Some tests make system calls fail, as other file systems do; without it those are SKIPPED.
-if ! command -v strace >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+# Other programs that tests use: strace makes system calls fail, minisign and openssl are what others sign and make keys with, python3
+# gives a terminal and reads ZIP files. CHROMIUM and FIREFOX say where browsers are. A test is skipped where its program is missing;
+# .ci/run requires all of them.
+programs=()
+for program in strace minisign openssl python3; do
+  command -v $program >/dev/null || programs+=($program)
+done
+[ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || programs+=(chromium fonts-dejavu-core)
+[ -n "${FIREFOX:-}" ] || command -v firefox-esr >/dev/null || programs+=(firefox-esr fonts-dejavu-core)
+if [ ${#programs[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null
-fi
-
-# That minisign itself verifies signatures of runs is tested with it; without it that test is SKIPPED.
-if ! command -v minisign >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends minisign >/dev/null
-fi
-
-# The page is tested in real browsers; elsewhere CHROMIUM and FIREFOX say where they are, and without them those tests are SKIPPED.
-browsers=()
-[ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || browsers+=(chromium)
-[ -n "${FIREFOX:-}" ] || command -v firefox-esr >/dev/null || browsers+=(firefox-esr)
-command -v python3 >/dev/null || browsers+=(python3) # whose zip reader is not ours
-if [ ${#browsers[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${browsers[@]}" fonts-dejavu-core >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${programs[@]}" >/dev/null
 fi

@@ -1,0 +1,132 @@
+// Runs every part of the tests, whatever became of the parts before it, and prints one summary: `node scripts/test/run.mjs [PART...]`.
+import { spawn } from 'node:child_process';
+import { createWriteStream, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { CargoOutput } from './cargo.mjs';
+import { cut, print } from './summary.mjs';
+
+/** @typedef {import('./summary.mjs').Result} Result */
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../..');
+const logs = join(root, '.build/test');
+
+/** Each part in its order; one that builds something comes before those that use it. @type {Record<string, (log: string) => Promise<Result>>} */
+const PARTS = {
+  build: commands('make --no-print-directory script page'),
+  lint: commands('cargo fmt --check', 'cargo clippy --quiet --workspace --all-targets -- -D warnings', 'scripts/deny.sh',
+    'npm --prefix npm run --silent lint', 'npm --prefix npm run --silent check'),
+  rust: cargo('cargo test --workspace --no-fail-fast'),
+  npm: nodeTests('npm/test'),
+  'independent-reader': nodeTests('tests/independent-reader'),
+  'wasm-vectors': nodeTests('tests/wasm', 'scripts/build-wasm.sh pryv-backup-vectors wasm-vectors'),
+  browsers: nodeTests('tests/browser'),
+  runner: nodeTests('scripts/test'),
+};
+
+/** Commands, each of which is a test. @param {string[]} lines */
+function commands (...lines) {
+  return async (/** @type {string} */ log) => {
+    /** @type {Result} */
+    const result = { passed: 0, failed: [], skipped: [] };
+    for (const line of lines) {
+      /** @type {string[]} */
+      const output = [];
+      const code = await shell(line, log, (one) => output.push(one));
+      if (code === 0) result.passed += 1;
+      else result.failed.push({ name: line, output: cut(output) });
+      for (const one of output) {
+        const skipped = /^skipped: (.*?): (.*)$/.exec(one);
+        if (skipped) result.skipped.push({ name: skipped[1], reason: skipped[2] });
+      }
+    }
+    return result;
+  };
+}
+
+/** @param {string} line */
+function cargo (line) {
+  return async (/** @type {string} */ log) => {
+    const output = new CargoOutput((text) => console.log(`  ${text}`));
+    const code = await shell(line, log, (one) => output.line(one));
+    return output.end(code);
+  };
+}
+
+/**
+ * The test files of a folder, after a command that they need.
+ * @param {string} folder
+ * @param {string} [before]
+ */
+function nodeTests (folder, before) {
+  return async (/** @type {string} */ log) => {
+    /** @type {Result} */
+    const prepared = before === undefined ? { passed: 0, failed: [], skipped: [] } : await commands(before)(log);
+    const results = log.replace(/\.log$/, '.jsonl');
+    const files = readdirSync(join(root, folder)).filter((name) => /\.test\.m?js$/.test(name)).sort().map((name) => join(folder, name));
+    /** @type {string[]} */
+    const output = [];
+    const code = await shell(['node', '--test', `--test-reporter=${join(here, 'reporter.mjs')}`, `--test-reporter-destination=${results}`,
+      '--test-reporter=spec', '--test-reporter-destination=stdout', ...files].join(' '), log, (one) => output.push(one));
+    const told = existsSync(results) ? readFileSync(results, 'utf8').split('\n').filter((one) => one !== '').map((one) => JSON.parse(one)) : [];
+    const name = (/** @type {any} */ one) => one.name.startsWith(root) ? relative(root, one.name) : `${relative(root, one.file)}: ${one.name}`;
+    const failed = told.filter((one) => one.outcome === 'failed').map((one) => ({ name: name(one), output: cut(one.why.split('\n')) }));
+    // Whatever else ended the command is a failure too.
+    if (code !== 0 && failed.length === 0) failed.push({ name: `node --test ${folder}`, output: cut(output) });
+    if (code === 0 && told.length === 0) failed.push({ name: `node --test ${folder}: no test ran`, output: cut(output) });
+    return {
+      passed: prepared.passed + told.filter((one) => one.outcome === 'passed').length,
+      failed: [...prepared.failed, ...failed],
+      skipped: [...prepared.skipped, ...told.filter((one) => one.outcome === 'skipped').map((one) => ({ name: name(one), reason: String(one.skip) }))],
+    };
+  };
+}
+
+/**
+ * Runs a command line; whatever it prints goes into the log, and line by line to `each`.
+ * @param {string} line
+ * @param {string} log
+ * @param {(line: string) => void} each
+ * @returns {Promise<number|null>} its exit code
+ */
+async function shell (line, log, each) {
+  const file = createWriteStream(log, { flags: 'a' });
+  file.write(`$ ${line}\n`);
+  // Tests sign with keys that are not kept and pin nobody, whoever runs them: below a file there is no folder.
+  const env = { ...process.env, PRYV_BACKUP_STATE_DIR: '/dev/null/state' };
+  const child = spawn('sh', ['-c', `exec 2>&1; ${line}`], { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  for await (const one of createInterface({ input: child.stdout, crlfDelay: Infinity })) {
+    file.write(`${one}\n`);
+    each(one);
+  }
+  const code = await ended;
+  await new Promise((resolve) => file.end(resolve));
+  return code;
+}
+
+async function main () {
+  const asked = process.argv.slice(2);
+  const unknown = asked.filter((name) => !(name in PARTS));
+  if (unknown.length > 0) {
+    console.error(`no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);
+    return 2;
+  }
+  rmSync(logs, { recursive: true, force: true });
+  mkdirSync(logs, { recursive: true });
+  const done = [];
+  for (const part of asked.length > 0 ? asked : Object.keys(PARTS)) {
+    console.log(`== ${part}`);
+    const started = Date.now();
+    const result = await PARTS[part](join(logs, `${part}.log`));
+    const seconds = (Date.now() - started) / 1000;
+    console.log(`== ${part}: ${result.passed} passed, ${result.failed.length} failed, ${result.skipped.length} skipped in ${seconds.toFixed()} s`);
+    done.push({ part, seconds, ...result });
+  }
+  print(done, relative(process.cwd(), logs));
+  return done.some(({ failed }) => failed.length > 0) ? 1 : 0;
+}
+
+process.exitCode = await main();
