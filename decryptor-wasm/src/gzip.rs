@@ -7,7 +7,7 @@ use miniz_oxide::inflate::{
     core::{DecompressorOxide, decompress, inflate_flags::TINFL_FLAG_HAS_MORE_INPUT},
 };
 
-use crate::{Error, Result, crc::Crc32};
+use crate::{Code, Error, Result, crc::Crc32};
 
 /// Sizes of the ring that inflated bytes pass through; powers of two, at least deflate's 32 KiB window.
 const SMALLEST_RING: usize = 32 * 1024;
@@ -88,9 +88,7 @@ impl Gunzip {
                         TINFLStatus::Done => self.stage = Stage::Trailer,
                         TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput => {}
                         _ => {
-                            return Err(Error::damaged(
-                                "its gzip data cannot be inflated; the file is damaged",
-                            ));
+                            return Err(Code::GzipBroken.into());
                         }
                     }
                     self.crc.update(&self.ring[start..start + made]);
@@ -126,9 +124,7 @@ impl Gunzip {
         if self.stage == Stage::Between && self.pending.is_empty() {
             Ok(())
         } else {
-            Err(Error::damaged(
-                "its gzip data ends too early; the file was cut short",
-            ))
+            Err(Code::GzipCut.into())
         }
     }
 
@@ -151,9 +147,7 @@ impl Gunzip {
             ])
         };
         if word(0) != self.crc.value() || word(4) != self.size {
-            return Err(Error::damaged(
-                "its gzip checksum does not match; the file is damaged",
-            ));
+            return Err(Code::GzipChecksum.into());
         }
         self.pending.clear();
         self.stage = Stage::Between;
@@ -162,7 +156,7 @@ impl Gunzip {
 }
 
 fn not_gzip() -> Error {
-    Error::damaged("not gzip data where gzip was due; the file is damaged or was replaced")
+    Code::GzipMissing.into()
 }
 
 /// Length of the member header at the front of `bytes`, `None` while more bytes are needed.

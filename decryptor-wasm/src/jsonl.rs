@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::{Error, Result, json};
+use crate::{Code, Error, Field, Result, json};
 
 /// Longest line that is accepted. Records are far smaller; without a bound a damaged file could ask for all memory.
 const MAX_LINE: usize = 512 * 1024 * 1024;
@@ -30,10 +30,7 @@ impl LineChecker {
             rest = after;
         }
         if self.partial.len() + rest.len() > MAX_LINE {
-            return Err(Error::damaged(format!(
-                "line {} is longer than any record; the file is damaged",
-                self.records + 1
-            )));
+            return Err(Error::of(Code::LineTooLong).with(Field::Number, self.records + 1));
         }
         self.partial.extend_from_slice(rest);
         Ok(())
@@ -53,10 +50,9 @@ impl LineChecker {
         }
         if !json::is_value(line) {
             serde_json::from_slice::<IgnoredAny>(line).map_err(|e| {
-                Error::damaged(format!(
-                    "line {} is not JSON ({e}); the file is damaged",
-                    self.records + 1
-                ))
+                Error::of(Code::LineNotJson)
+                    .with(Field::Number, self.records + 1)
+                    .because(&e)
             })?;
         }
         self.records += 1;

@@ -1,7 +1,7 @@
 //! Which paths an archive may hold, and what each one is.
 
 use crate::{
-    Error, Result,
+    Code, Error, Field, Result,
     chain::{CHAIN, run_of},
     envelope::MAX_ENVELOPE,
     signature::SIGNATURE,
@@ -175,9 +175,9 @@ pub fn refuse_long(path: &str, bytes: u64) -> Result<()> {
     if bytes <= most {
         return Ok(());
     }
-    Err(Error::damaged(format!(
-        "{path} is larger than any such file ({most} bytes): it was replaced; use another copy of the backup"
-    )))
+    Err(Error::of(Code::FileTooLarge)
+        .at(path)
+        .with(Field::Limit, most))
 }
 
 /// Whether a relative path can be written on every system without leaving its folder: no absolute path, `..`, `.`, empty part,

@@ -26,7 +26,7 @@ pub mod signature;
 mod wasm;
 
 pub use envelope::{Envelope, Kdf, Mode};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Code, Error, ErrorKind, Field, Result, Value};
 pub use keys::{
     DataKey, FileKey, PrivateKey, PublicKey, RandomSource, Spelling, passphrase_of_file,
     private_key_needs_passphrase,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result, chain::Link, container::MAGIC};
+use crate::{Code, Error, Field, Result, chain::Link, container::MAGIC};
 
 /// The only format version there is.
 pub const FORMAT_VERSION: u32 = 1;
@@ -291,16 +291,13 @@ impl Manifest {
     /// Reads `manifest.json` (decrypted). Errors: damaged JSON, or a format version that is not known.
     pub fn parse(json: &[u8]) -> Result<Self> {
         if json.starts_with(MAGIC) {
-            return Err(Error::damaged(
-                "encryption.json is missing, and without it the sealed files cannot be opened; use another copy of the backup",
-            ));
+            return Err(Error::of(Code::EnvelopeMissing).at("encryption.json"));
         }
         let manifest: Manifest = parse(json, "manifest.json")?;
         if manifest.format_version != FORMAT_VERSION {
-            return Err(Error::unsupported(format!(
-                "manifest.json: format version {} is not known to this version; use the decryptor that came with the archive",
-                manifest.format_version
-            )));
+            return Err(Error::of(Code::ManifestVersion)
+                .at("manifest.json")
+                .with(Field::Found, manifest.format_version));
         }
         Ok(manifest)
     }
@@ -340,11 +337,8 @@ impl UserManifest {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(json: &[u8], path: &str) -> Result<T> {
-    serde_json::from_slice(json).map_err(|e| {
-        Error::damaged(format!(
-            "{path}: not the manifest it should be ({e}); the file is damaged or was replaced"
-        ))
-    })
+    serde_json::from_slice(json)
+        .map_err(|e| Error::of(Code::ManifestUnreadable).at(path).because(&e))
 }
 
 /// A manifest or user-manifest for a tree whose record files were inflated: `compressed` false, chunk names without `.gz`,
@@ -361,7 +355,7 @@ pub fn plain_manifest(json: &[u8]) -> Result<Vec<u8>> {
         }
     }
     plain_chunk_names(&mut value);
-    serde_json::to_vec_pretty(&value).map_err(|e| Error::damaged(e.to_string()))
+    serde_json::to_vec_pretty(&value).map_err(|e| Error::of(Code::Damaged).because(&e))
 }
 
 fn plain_chunk_names(user: &mut Value) {

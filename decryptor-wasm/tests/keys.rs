@@ -107,7 +107,7 @@ fn every_wrong_key_is_told_by_name() {
         (refusal(&read("recipient.pub.pem"), None), "public key"),
         (
             refusal(&read("recipient.key.enc.pem"), None),
-            "needs its own passphrase",
+            "protected by a passphrase",
         ),
         (
             refusal(&read("recipient.key.enc.pem"), Some("no")),

@@ -35,7 +35,7 @@ fn every_cipher_of_old_opens() {
 fn a_wrong_or_missing_passphrase_is_said_to_be_one() {
     for (name, pem) in ENCRYPTED {
         for (passphrase, says) in [
-            (None, "needs its own passphrase"),
+            (None, "protected by a passphrase"),
             (Some("wrong"), "wrong passphrase"),
         ] {
             let error = PrivateKey::parse(pem, passphrase).err().unwrap();

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import {
-  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, chooseEngine, isCompanion, judge, lostIndex, mixedRuns, plainManifest,
+  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, chooseEngine, errorOf, inRun, isCompanion, judge, lostIndex, mixedRuns, plainManifest,
   plan, refuseLong, requireId,
 } from './core.js';
 import { judgeListing, linesOfRuns } from './bounds.js';
-import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
+import { DecryptError, kindOf, messageOf, withAdvice, withPath } from './errors.js';
 import { pump, readSmall, readStored, readWhole } from './pump.js';
 import { CHAIN, firstRun, openChain, plannedFiles } from './runs.js';
 import { streamFile } from './stream.js';
@@ -19,7 +19,7 @@ import { SIGNATURE, demandsOf, expectArchive } from './trust.js';
 
 /** @type {import('./chain.js').Host<Source>} */
 const HOST = {
-  core: { Chain, Fold, Sieve, StoredRuns, isCompanion, judge },
+  core: { Chain, Fold, Sieve, StoredRuns, errorOf, inRun, isCompanion, judge },
   pump,
   streamFile,
   readStored,
@@ -86,7 +86,8 @@ export class Archive {
 
   /** What is to be said of an archive that holds no state by itself; empty for one that does. */
   get caution () {
-    return caution(/** @type {Buffer} */ (this.manifests.get('manifest.json')));
+    const warning = caution(/** @type {Buffer} */ (this.manifests.get('manifest.json')));
+    return warning === undefined ? '' : withAdvice(warning);
   }
 
   /**
@@ -190,8 +191,7 @@ export async function openArchive (source, { engine: choice = 'auto', unlock, us
   const demands = demandsOf(Demands, { secretGiven: unlock !== undefined, ...trust });
   try {
     const listing = await source.list();
-    const mixed = mixedRuns(JSON.stringify(listing));
-    if (mixed !== '') throw new DecryptError('damaged', mixed);
+    mixedRuns(JSON.stringify(listing));
     judgeListing(refuseLong, listing);
     const open = listing.some(([path]) => path === CHAIN) ? openState : openSingle;
     return await open(source, listing, { engine, unlock, user, expectId, at, demands });
@@ -233,13 +233,13 @@ async function openState (source, listing, { engine, unlock, user, expectId, at,
  */
 async function openSingle (source, listing, { user, at, ...means }) {
   const lost = lostIndex(JSON.stringify(listing), await sumsOfChain(source, listing));
-  if (lost !== '' && at !== 1) throw new DecryptError('damaged', lost);
-  const own = lost === '' ? listing : firstRun(listing);
+  if (lost !== undefined && at !== 1) throw lost;
+  const own = lost === undefined ? listing : firstRun(listing);
   const run = await openRun(source, own, means);
   try {
     const signer = JSON.parse(means.demands.alone(run.signed, at));
     const made = JSON.parse(plan(run.manifest, JSON.stringify(run.texts), JSON.stringify(own), run.keyCheck, run.signed, user));
-    if (lost !== '') made.findings.push({ severity: 'warning', code: 'missing', path: CHAIN, message: lost });
+    if (lost !== undefined) made.findings.push({ severity: 'warning', code: 'missing', path: CHAIN, message: messageOf(lost) });
     const told = new Set(made.findings.map((/** @type {Finding} */ finding) => finding.path));
     made.findings.push(...run.findings.filter((finding) => !told.has(finding.path)), signer);
     run.contents.set('manifest.json', run.manifest);
@@ -291,7 +291,7 @@ async function openRun (source, listing, { engine, unlock, expectId, demands }) 
   let signed;
   try {
     if (envelope !== undefined) {
-      if (unlock === undefined) throw new DecryptError('key', 'this archive is encrypted: a key is needed');
+      if (unlock === undefined) throw errorOf('key-needed', {});
       envelope.provenBy(stored.content);
       key = await unlock(envelope);
     }
@@ -320,12 +320,8 @@ async function openRun (source, listing, { engine, unlock, expectId, demands }) 
  */
 function requireManifest (names, where) {
   if (names.has('manifest.json')) return;
-  if (names.size === 0) throw new DecryptError('usage', `${where} is empty: give the folder of the backup`);
-  if (!names.has('encryption.json')) {
-    throw new DecryptError('usage', `${where} is not a backup (it has no manifest.json): give the folder of the backup`);
-  }
-  throw new DecryptError('damaged',
-    `${where} has no manifest.json: the backup was not finished, or the file was removed; use another copy`);
+  const empty = names.size === 0 ? 'folder-empty' : 'not-a-backup';
+  throw errorOf(names.has('encryption.json') ? 'unfinished' : empty, { path: where });
 }
 
 /**
@@ -340,7 +336,7 @@ async function readManifest (key, engine, stored, envelope) {
   try {
     return await readWhole(source, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine });
   } catch (error) {
-    throw envelope?.manifestError(kindOf(error), messageOf(error), stored) ?? withPath('manifest.json', error);
+    throw envelope?.manifestError(error, stored) ?? withPath('manifest.json', error);
   }
 }
 
@@ -367,8 +363,7 @@ async function readUserManifests (source, listing, key, engine, manifest) {
     try {
       const { content, summary, sha256 } =
         await readWhole(source, path, { key, gunzip: false, lines: false, hash: true, engine, size });
-      const verdict = judge(JSON.stringify(expected.get(path) ?? null), JSON.stringify(summary), sha256, opened);
-      if (verdict !== '') throw new DecryptError('damaged', verdict);
+      judge(JSON.stringify(expected.get(path) ?? null), JSON.stringify(summary), sha256, opened);
       texts[path] = content.toString();
       contents.set(path, content);
     } catch (error) {

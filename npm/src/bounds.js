@@ -1,5 +1,5 @@
 // What is read of files in the clear has bounds, wherever the core runs: a file of gigabytes costs whoever stores a backup nothing.
-import { DecryptError } from './errors.js';
+import { DecryptError, withPath } from './errors.js';
 
 /** What is read in one piece; the names of a chain's runs are in front of it. */
 const IN_ONE_PIECE = /(^|\/)(manifest|encryption|chain)\.json$/;
@@ -17,7 +17,7 @@ const LONGEST = 64 + 2 + 1024;
 export function judgeListing (refuseLong, listing) {
   for (const [path, size] of listing) {
     if (path === INCREMENTS) {
-      throw new DecryptError('damaged', `${INCREMENTS} is not a folder, although the runs of a chain lie there: remove it or copy the backup again`);
+      throw new DecryptError('damaged', `${INCREMENTS} is not a folder, although the runs of a chain lie there: remove it or copy the backup again`, { path: INCREMENTS });
     }
     if (IN_ONE_PIECE.test(path)) refuseLong(path, size);
   }
@@ -30,8 +30,8 @@ export function judgeListing (refuseLong, listing) {
  */
 export async function linesOfRuns (blocks) {
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  const wrong = () => new DecryptError('damaged',
-    'SHA256SUMS: holds a line that is no text, or longer than any: the file was changed; use another copy of the backup');
+  const wrong = () => withPath('SHA256SUMS', new DecryptError('damaged',
+    'holds a line that is no text, or longer than any: the file was changed; use another copy of the backup'));
   const text = (/** @type {Uint8Array|undefined} */ block) => {
     try {
       return decoder.decode(block, { stream: block !== undefined });

@@ -1,5 +1,5 @@
 // The state of a chain of runs, wherever the core runs: what reads files is lent by the host.
-import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
+import { withPath } from './errors.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./types.js').Summary} Summary */
@@ -21,7 +21,7 @@ import { DecryptError, kindOf, messageOf, withPath } from './errors.js';
  * few kilobytes (more is cut off), and a folder as a source of its own.
  * @template Source
  * @typedef {object} Host
- * @property {Pick<Core, 'Chain'|'Fold'|'Sieve'|'StoredRuns'|'isCompanion'|'judge'>} core
+ * @property {Pick<Core, 'Chain'|'Fold'|'Sieve'|'StoredRuns'|'errorOf'|'inRun'|'isCompanion'|'judge'>} core
  * @property {(source: Source, path: string, options: { key: DataKey|undefined, gunzip: boolean, lines: boolean, hash: boolean, engine: any,
  *   size: number }) => AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} pump
  * @property {(access: Access<Source>, file: PlannedFile, options: { gunzip: boolean, hash: boolean }) =>
@@ -125,7 +125,7 @@ export class ChainState {
     try {
       return yield * this.host.streamFile(this.#access(run), file, options);
     } catch (error) {
-      throw ofRun(run, error);
+      throw this.host.core.inRun(error, run);
     }
   }
 
@@ -150,7 +150,7 @@ export class ChainState {
       });
       return { ...summary, outputSize, records };
     } catch (error) {
-      throw ofRun(run, withPath(file.path, error));
+      throw this.host.core.inRun(withPath(file.path, error), run);
     } finally {
       sieve.free();
     }
@@ -179,8 +179,7 @@ export class ChainState {
       const { out, lines } = end();
       if (out.length > 0) yield out;
       summary.records = lines;
-      const verdict = this.host.core.judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
-      if (verdict !== '') throw new DecryptError('damaged', verdict);
+      this.host.core.judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
       return summary;
     }
   }
@@ -207,7 +206,7 @@ export class ChainState {
           }, () => ({ out: NOTHING, lines: fold.told(part.run, removed) }));
           await read.next();
         } catch (error) {
-          throw ofRun(part.run, withPath(part.file.path, error));
+          throw this.host.core.inRun(withPath(part.file.path, error), part.run);
         }
       }
       fold.close();
@@ -231,14 +230,4 @@ export class ChainState {
  */
 export function folderOf (run) {
   return run === 1 ? '' : `increments/${String(run).padStart(4, '0')}/`;
-}
-
-/**
- * @param {number} run
- * @param {unknown} error
- */
-function ofRun (run, error) {
-  const folder = folderOf(run).slice(0, -1);
-  const message = messageOf(error);
-  return new DecryptError(kindOf(error), run === 1 || message.startsWith(folder) ? message : `${folder}: ${message}`);
 }

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openArchive } from './archive.js';
 import { HELP, parseArgs } from './args.js';
-import { DecryptError, exitCodeOf, kindOf, messageOf } from './errors.js';
+import { DecryptError, exitCodeOf, kindOf, withAdvice } from './errors.js';
 import { perform } from './job.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
@@ -38,7 +38,7 @@ export async function run (args, env, script) {
     }
     return await work(options, env, script);
   } catch (error) {
-    process.stderr.write(`${kindOf(error) === 'interrupted' ? '' : 'error: '}${printable(messageOf(error))}\n`);
+    process.stderr.write(`${kindOf(error) === 'interrupted' ? '' : 'error: '}${printable(withAdvice(error))}\n`);
     return exitCodeOf(error);
   }
 }

@@ -7,7 +7,7 @@ import { hostEngine } from './engine.js';
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
 
 export const {
-  Chain, Demands, Envelope, FileReader, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns,
+  Chain, Demands, Envelope, FileReader, Fold, Sieve, Signed, StoredRuns, caution, errorOf, inRun, isCompanion, judge, lostIndex, mixedRuns,
   passphraseOfFile, plainManifest, plan, privateKeyNeedsPassphrase, refuseLong, requireId,
 } = bindings;
 

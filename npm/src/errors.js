@@ -1,15 +1,30 @@
 /** What kind of thing went wrong; decides the exit code. */
 /** @typedef {'usage'|'key'|'damaged'|'unsupported'|'failed'|'interrupted'} ErrorKind */
 
-/** An error whose message is one line for the user: what happened, to what, what to do. */
+/**
+ * What an error says of itself for programs (docs/errors.md): its code, and what it is about. `advice` goes on where the message ends, for
+ * those who have command-line flags.
+ * @typedef {{ code?: string, advice?: string, path?: string, run?: number, other?: number, state?: number, instead?: number, user?: string,
+ *   key?: string, found?: string|number, expected?: string|number, number?: number, limit?: number, detail?: string }} About
+ */
+
+const ABOUT = /** @type {const} */ ([
+  'code', 'advice', 'path', 'run', 'other', 'state', 'instead', 'user', 'key', 'found', 'expected', 'number', 'limit', 'detail',
+]);
+
+/** An error whose message is one line for the user: what happened, to what, what to do. The core's errors have the same properties. */
 export class DecryptError extends Error {
   /**
    * @param {ErrorKind} kind
    * @param {string} message
+   * @param {About} [about]
    */
-  constructor (kind, message) {
+  constructor (kind, message, about = {}) {
     super(message);
     this.kind = kind;
+    /** What went wrong; of an error that has no code of its own, its kind. */
+    this.code = about.code ?? kind;
+    Object.assign(this, { detail: message }, about);
   }
 }
 
@@ -51,11 +66,45 @@ export function messageOf (error) {
 }
 
 /**
- * The error with the file's path in front, once.
+ * @param {unknown} error
+ * @returns {string} one line, with the flags that help
+ */
+export function withAdvice (error) {
+  return messageOf(error) + (aboutOf(error).advice ?? '');
+}
+
+/**
+ * @param {unknown} error
+ * @returns {About} what it says of itself beside its kind and message
+ */
+export function aboutOf (error) {
+  /** @type {any} */
+  const about = {};
+  // What the system throws has a code and a path too, of another kind.
+  if (/** @type {any} */ (error)?.kind === undefined) return about;
+  for (const name of ABOUT) {
+    const value = /** @type {any} */ (error)[name];
+    if (value !== undefined) about[name] = value;
+  }
+  return about;
+}
+
+/**
+ * What an error is, as it can cross to another thread.
+ * @param {unknown} error
+ * @returns {{ kind: ErrorKind, message: string, about: About }}
+ */
+export function plainOf (error) {
+  return { kind: kindOf(error), message: messageOf(error), about: aboutOf(error) };
+}
+
+/**
+ * The error with the path of its file, and that in front, unless it names one already.
  * @param {string} path
  * @param {unknown} error
  */
 export function withPath (path, error) {
+  const about = aboutOf(error);
   const message = messageOf(error);
-  return new DecryptError(kindOf(error), message.includes(path) ? message : `${path}: ${message}`);
+  return new DecryptError(kindOf(error), about.path === undefined ? `${path}: ${message}` : message, { detail: message, path, ...about });
 }

@@ -1,5 +1,5 @@
 import { FileReader, memoryAt, outputsOf } from './core.js';
-import { DecryptError, messageOf } from './errors.js';
+import { withPath } from './errors.js';
 
 /**
  * Checks gzip bytes on their way to disk: that they inflate to their end, and to JSON lines.
@@ -11,7 +11,7 @@ export function checkInflation (file) {
     try {
       action();
     } catch (error) {
-      throw new DecryptError('damaged', `${file.path}: ${messageOf(error)}`);
+      throw withPath(file.path, error);
     }
   };
   return {

@@ -15,11 +15,11 @@ const FORBIDDEN = /[<>:"|?*\\\u0000-\u001f]|[. ]$/;
  */
 export function placeOf (root, name, system = path) {
   const parts = name.split('/');
-  const leadsOut = () => new DecryptError('damaged', `${name} leads out of the folder`);
+  const leadsOut = () => new DecryptError('damaged', `${name} leads out of the folder`, { path: name });
   if (parts.includes('..')) throw leadsOut();
   if (system.sep === '\\') {
     const bad = parts.find((part) => RESERVED.test(part) || FORBIDDEN.test(part));
-    if (bad !== undefined) throw new DecryptError('failed', `cannot write ${name}: Windows has no file named ${bad}`);
+    if (bad !== undefined) throw new DecryptError('failed', `cannot write ${name}: Windows has no file named ${bad}`, { path: name });
   }
   const top = system.resolve(root);
   const place = system.resolve(top, ...parts);

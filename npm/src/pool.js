@@ -81,7 +81,7 @@ export class Pool {
   #process (worker, file) {
     return new Promise((resolve, reject) => {
       const failed = (/** @type {string} */ why) => {
-        reject(new DecryptError('failed', `${file.path}: a worker thread ended (${why}): try --jobs 1`));
+        reject(new DecryptError('failed', `${file.path}: a worker thread ended (${why})`, { path: file.path, advice: ': try --jobs 1' }));
       };
       const onError = (/** @type {unknown} */ error) => failed(messageOf(error));
       const onExit = (/** @type {number} */ code) => failed(`code ${code}`);

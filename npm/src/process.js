@@ -1,5 +1,5 @@
 import { checkInflation } from './inflation.js';
-import { kindOf, messageOf } from './errors.js';
+import { kindOf, messageOf, plainOf } from './errors.js';
 import { streamFile } from './stream.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -15,7 +15,7 @@ import { streamFile } from './stream.js';
 /**
  * What came of a file: `output` was staged for it, whole when there is no `damage`. `failure` ends the run.
  * @typedef {{ summary?: Summary, output?: string, damage?: string,
- *   failure?: { kind: import('./errors.js').ErrorKind, message: string } }} Done
+ *   failure?: ReturnType<typeof plainOf> }} Done
  */
 
 /**
@@ -49,7 +49,7 @@ export async function processFile (access, file, task, shown) {
     }
   } catch (error) {
     if (kindOf(error) === 'damaged') done.damage = messageOf(error);
-    else done.failure = { kind: kindOf(error), message: messageOf(error) };
+    else done.failure = plainOf(error);
   }
   return done;
 }

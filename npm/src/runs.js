@@ -1,6 +1,6 @@
 // Opening the runs of a chain, wherever the core runs: what reads files is lent by the host.
 import { ChainState, folderOf } from './chain.js';
-import { DecryptError, kindOf, messageOf } from './errors.js';
+import { kindOf } from './errors.js';
 import { SIGNATURE } from './trust.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -27,7 +27,7 @@ export const CHAIN = 'chain.json';
 const RUN_FOLDER = /^increments\/(\d{4,})\/manifest\.json$/;
 
 /**
- * Opens the runs that a state needs. An error that only the reader can clear up, by choosing a run, has `choice`.
+ * Opens the runs that a state needs. An error that only the reader can clear up, by choosing a run, has the code `two-signers` or `fork`.
  * @template Source
  * @template {Run} R
  * @param {Host<Source>} host
@@ -106,7 +106,7 @@ export async function openChain (host, source, listing, { at, openRun, user, eng
   function before (run) {
     const found = core.before(run);
     if (found > 0) return found;
-    throw new DecryptError('damaged', `the run that run ${run} of this chain follows is not there; use another copy of it`);
+    throw host.core.errorOf('run-missing', { run });
   }
 
   /**
@@ -115,11 +115,7 @@ export async function openChain (host, source, listing, { at, openRun, user, eng
    * @param {number} chosen
    */
   function judge (run, chosen) {
-    try {
-      core.require(run, chosen);
-    } catch (error) {
-      throw kindOf(error) === 'usage' ? Object.assign(/** @type {object} */ (error), { choice: true }) : error;
-    }
+    core.require(run, chosen);
   }
 
   /** What is to be said of who signed the run that is asked for. @param {Signed} signed */
@@ -127,7 +123,7 @@ export async function openChain (host, source, listing, { at, openRun, user, eng
     try {
       return demands.signed(signed);
     } catch (error) {
-      throw core.unexpected(messageOf(error), demands);
+      throw core.unexpected(error, demands);
     }
   }
 
@@ -150,8 +146,8 @@ export async function openChain (host, source, listing, { at, openRun, user, eng
       return await openRun(within(run), listed(run), run === chosen ? chosen : 0);
     } catch (error) {
       if (/** @type {any} */ (error).unexpected === true) throw error;
-      if (kindOf(error) === 'damaged') throw core.damaged(messageOf(error), run, chosen);
-      if (kindOf(error) === 'key') throw core.closed(messageOf(error), run);
+      if (kindOf(error) === 'damaged') throw core.damaged(error, run, chosen);
+      if (kindOf(error) === 'key') throw core.closed(error, run);
       throw error;
     }
   }

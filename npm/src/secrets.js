@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { fillRandom, passphraseOfFile, privateKeyNeedsPassphrase } from './core.js';
-import { DecryptError, kindOf, messageOf } from './errors.js';
+import { errorOf, fillRandom, passphraseOfFile, privateKeyNeedsPassphrase } from './core.js';
+import { DecryptError, aboutOf, kindOf, messageOf } from './errors.js';
 
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Envelope} Envelope */
 
@@ -53,9 +53,7 @@ export function openerWith (secrets) {
     if (given().length === 0) given().push(...listOf(await ask('Passphrase of the backup: ')));
     const opened = await first(given(), 'passphrases', (passphrase) => opening(envelope, { passphrase }));
     if (opened !== undefined) return opened;
-    throw new DecryptError('key', files.length > 0
-      ? 'this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE'
-      : 'a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE');
+    throw errorOf(files.length > 0 ? 'opens-with-passphrase' : 'passphrase-needed', {});
   };
 
   /** @param {Envelope} envelope */
@@ -64,13 +62,10 @@ export function openerWith (secrets) {
       const tried = await first(await passphrasesOf(privateKey), 'passphrases of private keys',
         (privateKeyPassphrase) => opening(envelope, { privateKey, privateKeyPassphrase }));
       if (tried !== undefined) return tried;
-      throw new DecryptError('key', 'the private key is protected by a passphrase: give --private-key-passphrase ' +
-        'or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE');
+      throw errorOf('private-key-locked', {});
     });
     if (opened !== undefined) return opened;
-    throw new DecryptError('key', given().length > 0
-      ? 'this backup opens with a private key, not with a passphrase: give --private-key FILE'
-      : 'a private key is needed: give --private-key FILE');
+    throw errorOf(given().length > 0 ? 'opens-with-private-key' : 'private-key-needed', {});
   }
 
   /**
@@ -106,12 +101,12 @@ async function first (list, what, open) {
       if (kindOf(error) !== 'key') throw error;
       last = error;
       // The key file is open then: another passphrase is none for it.
-      if (messageOf(error).startsWith('wrong private key') && what !== 'private keys') throw error;
+      if (aboutOf(error).code === 'wrong-private-key' && what !== 'private keys') throw error;
     }
   }
   if (last === undefined) return undefined;
   if (list.length === 1) throw last;
-  throw new DecryptError('key', `none of the ${list.length} ${what} opens it: ${messageOf(last)}`);
+  throw errorOf('none-opens', { number: list.length, found: what, detail: messageOf(last) });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorOf } from './core.js';
 import { DecryptError } from './errors.js';
 
 /** @typedef {import('./types.js').Source} Source */
@@ -45,9 +46,7 @@ async function walk (folder, prefix, found) {
     } else if (entry.isFile()) {
       found.push([path, (await lstat(onDisk)).size]);
     } else {
-      const what = entry.isSymbolicLink() ? 'a symbolic link' : 'not a regular file';
-      throw new DecryptError('damaged',
-        `${onDisk} is ${what}: a backup holds regular files only; remove it or copy the backup again`);
+      throw errorOf('not-a-file', { path: onDisk, found: entry.isSymbolicLink() ? 'a symbolic link' : 'not a regular file' });
     }
   }
 }
@@ -87,7 +86,7 @@ function openFile (onDisk, path) {
     const fd = openSync(onDisk, constants.O_RDONLY | NO_FOLLOW);
     if (!fstatSync(fd).isFile()) {
       closeSync(fd);
-      throw new DecryptError('damaged', `${path} is not a regular file`);
+      throw errorOf('not-a-file', { path, found: 'not a regular file' });
     }
     return {
       read (into) {
@@ -109,5 +108,5 @@ function openFile (onDisk, path) {
  * @param {unknown} error
  */
 function failedToRead (path, error) {
-  return new DecryptError('failed', `cannot read ${path}: ${/** @type {any} */ (error).message}`);
+  return errorOf('unreadable-file', { path, detail: /** @type {any} */ (error).message });
 }

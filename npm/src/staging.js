@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DecryptError } from './errors.js';
+import { errorOf } from './core.js';
+import { aboutOf } from './errors.js';
 import { placeOf } from './names.js';
 
 /** The folder in which files are made until they are whole and authentic. */
@@ -59,7 +60,7 @@ export function attempt (path, action) {
   try {
     return action();
   } catch (error) {
-    throw error instanceof DecryptError ? error : cannotWrite(path, error);
+    throw aboutOf(error).code === undefined ? cannotWrite(path, error) : error;
   }
 }
 
@@ -68,5 +69,5 @@ export function attempt (path, action) {
  * @param {unknown} error
  */
 function cannotWrite (path, error) {
-  return new DecryptError('failed', `cannot write ${path}: ${/** @type {any} */ (error).message}`);
+  return errorOf('unwritable-file', { path, detail: /** @type {any} */ (error).message });
 }

@@ -101,7 +101,7 @@ async function everyFile (archive, crew, outcome, { strict, keep }) {
     return !ends(done);
   });
   for (const { done, salvaged } of results) {
-    if (done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message);
+    if (done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message, done.failure.about);
     // Of a chain, several files of the state may need the one that is damaged.
     if (done.damage !== undefined && !outcome.damaged.includes(done.damage)) outcome.damaged.push(done.damage);
     if (salvaged !== undefined) outcome.salvaged.push(salvaged);

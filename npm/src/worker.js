@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Envelope, chooseEngine } from './core.js';
-import { kindOf, messageOf } from './errors.js';
+import { plainOf } from './errors.js';
 import { processFile } from './process.js';
 import { openEnvelope } from './secrets.js';
 import { folderSource } from './source.js';
@@ -48,7 +48,7 @@ export async function serve () {
       access ??= makeAccess();
       report(await processFile(access, file, task, shown));
     } catch (error) {
-      report({ failure: { kind: kindOf(error), message: messageOf(error) } });
+      report({ failure: plainOf(error) });
     }
   });
 

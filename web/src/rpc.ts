@@ -1,5 +1,7 @@
 // Calls from the page into its worker, and what a running call sends back.
 
+import type { About } from '../../npm/src/errors.js';
+
 /** What a running call may use. */
 export interface Job {
   /** Sends something to the caller; resolves when the caller keeps up. */
@@ -13,7 +15,7 @@ export interface Job {
 export type Handler = (argument: any, job: Job) => unknown;
 
 /** How an error crosses: its kind decides what the page offers; `choice`: the reader has to say which run of a chain is the right one. */
-export interface Failure { kind: string, message: string }
+export interface Failure { kind: string, message: string, about?: About }
 
 /** More than this many emitted values unanswered, and the worker waits. */
 const WINDOW = 4;
@@ -61,8 +63,8 @@ export interface CallOptions {
 
 /** An error from the worker. */
 export class CallError extends Error {
-  /** `fromCore`: the sentence is the worker's, in English. */
-  constructor (readonly kind: string, message: string, readonly fromCore = false) {
+  /** `about`: what an error of the worker says of itself beside its sentence, which is English. */
+  constructor (readonly kind: string, message: string, readonly about?: About) {
     super(message);
   }
 }
@@ -113,7 +115,7 @@ export class Client {
     }
     await call.tail;
     this.#calls.delete(data.id);
-    if ('failure' in data) call.reject(new CallError(data.failure.kind, data.failure.message, true));
+    if ('failure' in data) call.reject(new CallError(data.failure.kind, data.failure.message, data.failure.about ?? {}));
     else call.resolve(data.result);
   }
 

@@ -4,10 +4,7 @@ use super::{
     ChainKey, Removed,
     number::{Measurement, is_kept, numbers, of_record, points},
 };
-use crate::{Error, Result, integrity::Record, layout::REMOVED_USERS};
-
-/// What is said when the newest run has no key: then nothing can be folded.
-pub const NO_KEY: &str = "the newest run has no key for its tombstones";
+use crate::{Code, Error, Result, integrity::Record, layout::REMOVED_USERS};
 
 /// What the increments of a chain say of one collection, of one user or of none: for every record that they bring or remove, the last
 /// run that does. First all is told, then lines of any run are asked about.
@@ -63,7 +60,7 @@ impl Fold {
             let removed = Removed {
                 collection: self.collection.clone(),
                 ids: serde_json::from_slice(record.get("ids").unwrap_or("[]").as_bytes())
-                    .map_err(|e| Error::damaged(format!("a line of tombstones is none ({e})")))?,
+                    .map_err(|e| Error::of(Code::TombstoneUnreadable).because(&e))?,
             };
             // A tombstone may be of a whole measurement, whose points have numbers of their own.
             let all = self.collection == "series";
@@ -125,8 +122,8 @@ impl Fold {
             let others = record.members().filter(|(name, _)| *name != "points");
             out.push(b'{');
             for (name, value) in others {
-                let name =
-                    serde_json::to_string(name).map_err(|e| Error::damaged(e.to_string()))?;
+                let name = serde_json::to_string(name)
+                    .map_err(|e| Error::of(Code::Damaged).because(&e))?;
                 out.extend_from_slice(format!("{name}:{value},").as_bytes());
             }
             out.extend_from_slice(b"\"points\":[");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ChainKey;
-use crate::{Error, Result};
+use crate::{Code, Error, Field, Result};
 
 /// Name of the index, at the root of a chain.
 pub const CHAIN: &str = "chain.json";
@@ -57,16 +57,12 @@ impl Index {
     /// # Errors
     /// When it is damaged, or of a version that is not known.
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let index: Index = serde_json::from_slice(json).map_err(|e| {
-            Error::damaged(format!(
-                "{CHAIN}: not the list of runs it should be ({e}); the file is damaged or was replaced"
-            ))
-        })?;
+        let index: Index = serde_json::from_slice(json)
+            .map_err(|e| Error::of(Code::IndexUnreadable).at(CHAIN).because(&e))?;
         if index.v != VERSION {
-            return Err(Error::unsupported(format!(
-                "{CHAIN}: version {} is not known to this version; use the decryptor that came with the archive",
-                index.v
-            )));
+            return Err(Error::of(Code::IndexVersion)
+                .at(CHAIN)
+                .with(Field::Found, index.v));
         }
         Ok(index)
     }
@@ -77,7 +73,7 @@ impl Index {
     /// Never in practice.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut json =
-            serde_json::to_vec_pretty(self).map_err(|e| Error::damaged(e.to_string()))?;
+            serde_json::to_vec_pretty(self).map_err(|e| Error::of(Code::Damaged).because(&e))?;
         json.push(b'\n');
         Ok(json)
     }
@@ -110,11 +106,9 @@ pub fn lost_index<'p>(mut paths: impl Iterator<Item = &'p str>) -> Option<Error>
         path == CHAIN
             || run_of(path).is_some_and(|(run, within)| run > 1 && within == "manifest.json")
     };
-    paths.any(of_chain).then(|| {
-        Error::damaged(format!(
-            "{CHAIN} is missing, so the runs after the first cannot be read: use another copy of the backup; --at 1 opens the first"
-        ))
-    })
+    paths
+        .any(of_chain)
+        .then(|| Error::of(Code::IndexMissing).at(CHAIN))
 }
 
 /// The error for a folder in which one run is encrypted and another is not: a chain is encrypted as a whole or not at all, whatever
@@ -131,13 +125,7 @@ pub fn mixed<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
         .iter()
         .filter(|(_, (manifest, envelope))| *manifest && !*envelope);
     let (run, _) = clear.next().filter(|_| sealed)?;
-    let (which, other) = match run {
-        1 => ("the first run".to_owned(), "a later one is"),
-        run => (Index::path(*run), "other runs are"),
-    };
-    Some(Error::damaged(format!(
-        "{which} is not encrypted, though {other}: a backup is encrypted as a whole or not at all, so somebody without the key put this in; nothing was read, use another copy"
-    )))
+    Some(Error::of(Code::MixedEncryption).in_run(*run))
 }
 
 /// The path in a line of `SHA256SUMS`.
@@ -190,7 +178,7 @@ impl Removed {
             digits
                 .then(|| u64::from_str_radix(id, 16).ok())
                 .flatten()
-                .ok_or_else(|| Error::damaged(format!("{id:?} is no tombstone")))
+                .ok_or_else(|| Error::of(Code::TombstoneUnreadable).with(Field::Found, id.as_str()))
         })
         .collect()
     }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CHAIN, ChainKey, Index, IndexRun, words::moment};
 use crate::{
-    Error, ErrorKind, Manifest, Result,
+    Code, Error, Field, Manifest, Result,
     container::MAGIC,
     plan::{Finding, Severity},
     signature::{Demands, Signed, Signer, Statement, Tried, hex, try_signature},
@@ -65,7 +65,7 @@ pub struct Links {
     /// Whether a run was asked for, instead of the newest.
     asked: bool,
     /// Why nobody but the reader can say which state is the right one.
-    choice: Option<String>,
+    choice: Option<Error>,
 }
 
 impl Links {
@@ -75,9 +75,7 @@ impl Links {
     /// When the index names no run at all.
     pub fn new(index: Index, stored: Vec<StoredRun>) -> Result<Self> {
         if index.runs.is_empty() {
-            return Err(Error::damaged(format!(
-                "{CHAIN}: lists no run; the file is damaged or was replaced"
-            )));
+            return Err(Error::of(Code::IndexEmpty).at(CHAIN));
         }
         let id = |run: &StoredRun| (run.run, hex(&Sha256::digest(&run.manifest)));
         let mut links = Links {
@@ -163,16 +161,13 @@ impl Links {
         match at {
             None => Ok(self.count()),
             Some(run) if self.run(run).is_some() => Ok(run),
-            Some(run) => Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "there is no run {run} in this chain: it has {}",
-                    match self.count() {
-                        1 => "one run".to_owned(),
-                        n => format!("the runs 1 to {n}"),
-                    }
-                ),
-            )),
+            Some(run) => {
+                let error = Error::of(Code::NoSuchRun).with(Field::Run, run);
+                Err(match self.count() {
+                    1 => error,
+                    count => error.with(Field::Limit, count),
+                })
+            }
         }
     }
 
@@ -304,7 +299,7 @@ impl Links {
 
     /// The error for a run that was refused because of who signed it, its platform or its age; it names the newest state before that the
     /// demands let pass.
-    pub fn unexpected(&self, error: &Error, demands: &Demands) -> Error {
+    pub fn unexpected(&self, error: Error, demands: &Demands) -> Error {
         let taken = |stored: &&StoredRun| {
             let minisig = stored.signature.as_deref().unwrap_or_default();
             let mut signers = demands.signers.iter();
@@ -317,19 +312,16 @@ impl Links {
         };
         let before = self.stored.iter().filter(|run| run.run < self.count());
         match before.filter(taken).map(|run| run.run).max() {
-            Some(run) if !self.asked => Error::new(
-                error.kind(),
-                format!("{error}; --at {run} for the state before"),
-            ),
-            _ => error.clone(),
+            Some(run) if !self.asked => error.with(Field::Instead, run),
+            _ => error,
         }
     }
 
     /// The error for a run that the key does not open; what the envelope said of it names who can.
-    pub fn closed(&self, error: &Error, run: u32) -> Error {
+    pub fn closed(&self, error: Error, run: u32) -> Error {
         match self.count() {
-            1 => error.clone(),
-            _ => Error::key(format!("run {run}: {error}")),
+            1 => error,
+            _ => error.with(Field::Run, run),
         }
     }
 
@@ -349,57 +341,47 @@ impl Links {
             return Err(self.refuse(finding, *wrong, at));
         }
         if let Some(finding) = self.unlisted.as_ref().filter(|_| !self.asked) {
-            return Err(Error::damaged(format!(
-                "{}: {}; use another copy of the backup, or --at {at} for the state of run {at}",
-                finding.path, finding.message
-            )));
+            return Err(Error::of(Code::RunUnlisted)
+                .at(&finding.path)
+                .with(Field::Detail, finding.message.as_str())
+                .with(Field::Instead, at));
         }
         match &self.choice {
-            Some(choice) => Err(Error::new(ErrorKind::Usage, choice.clone())),
+            Some(choice) => Err(choice.clone()),
             None => Ok(()),
         }
     }
 
     /// The same for a run that is damaged in another way; what to do about that the error says itself.
-    pub fn damaged(&self, error: &Error, run: u32, at: u32) -> Error {
-        let path = place_of(run);
-        let message = if path.is_empty() {
-            error.to_string()
-        } else {
-            format!("{path}: {error}")
-        };
-        let (needs, before) = self.advice(run, at);
-        let before =
-            before.map_or_else(String::new, |n| format!("; --at {n} for the state before"));
-        Error::damaged(format!("{message}{needs}{before}"))
+    pub fn damaged(&self, error: Error, run: u32, at: u32) -> Error {
+        self.needed_by(error.in_run(run), run, at)
     }
 
     fn refuse(&self, finding: &Finding, run: u32, at: u32) -> Error {
-        let sentence = match finding.path.as_str() {
-            "" => finding.message.clone(),
-            path => format!("{path}: {}", finding.message),
+        let error = Error::of(Code::RunWrong)
+            .with(Field::Found, finding.code)
+            .with(Field::Detail, finding.message.as_str());
+        let error = match finding.path.as_str() {
+            "" => error,
+            path => error.at(path),
         };
-        let (needs, before) = self.advice(run, at);
-        let before = before.map_or_else(String::new, |n| {
-            format!(", or --at {n} for the state before")
-        });
-        Error::damaged(format!(
-            "{sentence}{needs}; use another copy of the backup{before}"
-        ))
+        self.needed_by(error, run, at)
     }
 
-    /// Why a damaged run matters, and the newest state before all that is wrong.
-    fn advice(&self, run: u32, at: u32) -> (String, Option<u32>) {
+    /// The error with why a damaged run matters, and with the newest state before all that is wrong.
+    fn needed_by(&self, mut error: Error, run: u32, at: u32) -> Error {
         // Both are in the order of the runs.
         let wrong = self.wrong.first().into_iter();
         let wrong = wrong.chain(self.listed_parents.first());
         let first_wrong = wrong.map(|(wrong, _)| *wrong).fold(run, u32::min);
-        let needs = match run == at {
-            true => String::new(),
-            false => format!("; the state of run {at} needs run {run}"),
-        };
-        let before = first_wrong.checked_sub(1).filter(|before| *before > 0);
-        (needs, before)
+        error = error.with(Field::Run, run);
+        if run != at {
+            error = error.with(Field::State, at);
+        }
+        match first_wrong.checked_sub(1) {
+            None | Some(0) => error,
+            Some(before) => error.with(Field::Instead, before),
+        }
     }
 }
 

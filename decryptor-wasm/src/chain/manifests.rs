@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::{Error, Result, UserEntry, integrity::Record, manifest::Loss};
+use crate::{Code, Error, Result, UserEntry, integrity::Record, manifest::Loss};
 
 /// `manifest.json` of a state; `json` is that of its run. There is no inventory: those of the runs bind their files.
 ///
@@ -53,7 +53,7 @@ pub fn state_user_manifest(
 }
 
 fn text<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::damaged(e.to_string()))
+    serde_json::to_string(value).map_err(|e| Error::of(Code::Damaged).because(&e))
 }
 
 /// A JSON object with other values of some members and without others, a line for each member.

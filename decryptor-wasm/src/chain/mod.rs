@@ -12,7 +12,7 @@ mod state;
 mod words;
 
 pub use changes::Changes;
-pub use fold::{Fold, NO_KEY};
+pub use fold::Fold;
 pub use format::{CHAIN, Index, IndexRun, Link, Removed, lost_index, mixed, run_of, summed};
 pub use links::{Links, StoredRun, UNNAMED};
 pub use manifests::{state_manifest, state_user_manifest};

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroize;
 
-use crate::{Result, integrity::Record, layout::REMOVED_USERS};
+use crate::{Code, Error, Result, integrity::Record, layout::REMOVED_USERS};
 
 /// What the numbers of a chain are made with: whoever does not know it cannot tell a record from its number.
 #[derive(Clone, PartialEq, Eq)]
@@ -170,7 +170,7 @@ impl<'a> Measurement<'a> {
 /// The points of a line.
 pub(super) fn points<'a>(record: &Record<'a>) -> Result<Vec<&'a RawValue>> {
     serde_json::from_slice(record.get("points").unwrap_or("[]").as_bytes())
-        .map_err(|e| crate::Error::damaged(format!("the points of a series cannot be read ({e})")))
+        .map_err(|e| Error::of(Code::PointsUnreadable).because(&e))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The lines of a file of a run, as far as they stand.
 
 use super::Fold;
-use crate::{Error, Result};
+use crate::{Code, Error, Field, Result};
 
 /// Longest line that is accepted; see `jsonl`.
 const MAX_LINE: usize = 512 * 1024 * 1024;
@@ -34,10 +34,7 @@ impl Cutter {
             rest = after;
         }
         if self.partial.len() + rest.len() > MAX_LINE {
-            return Err(Error::damaged(format!(
-                "line {} is longer than any record; the file is damaged",
-                self.lines + 1
-            )));
+            return Err(Error::of(Code::LineTooLong).with(Field::Number, self.lines + 1));
         }
         self.partial.extend_from_slice(rest);
         Ok(())
@@ -59,8 +56,11 @@ impl Cutter {
             return Ok(());
         }
         self.lines += 1;
-        take(line)
-            .map_err(|e| Error::damaged(format!("line {}: {e}; the file is damaged", self.lines)))
+        take(line).map_err(|e| {
+            Error::of(Code::LineUnreadable)
+                .with(Field::Number, self.lines)
+                .because(&e)
+        })
     }
 }
 

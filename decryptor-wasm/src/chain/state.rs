@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Changes, Index, links::is_full, state_manifest, state_user_manifest};
 use crate::gather;
 use crate::{
-    Error, ErrorKind, Manifest, Result, UserEntry, UserManifest,
+    Code, Error, Field, Manifest, Result, UserEntry, UserManifest,
     layout::PathKind,
     manifest::{Chunks, Loss},
     plan::{Finding, Plan, PlannedFile, Severity},
@@ -214,10 +214,7 @@ impl Work {
         let known: BTreeSet<&str> = gather(self.users.iter().map(|u| u.user_id.as_str()));
         self.since.retain(|id, _| known.contains(id.as_str()));
         if self.users.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("no user {only:?} in this archive; --list shows its users"),
-            ));
+            return Err(Error::of(Code::NoSuchUser).with(Field::User, only));
         }
         Ok(())
     }

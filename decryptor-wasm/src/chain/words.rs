@@ -1,21 +1,18 @@
 //! What is said of runs.
 
 use super::links::is_full;
-use crate::Manifest;
+use crate::{Code, Error, Field, Manifest};
 
-/// What is to be said of an archive that holds no state by itself.
-pub fn caution(manifest: &Manifest) -> Option<String> {
+/// The warning about an archive that holds no state by itself.
+pub fn caution(manifest: &Manifest) -> Option<Error> {
     if is_full(manifest) {
         return None;
     }
     Some(match &manifest.chain {
-        Some(link) => format!(
-            "this is run {} of a chain, and holds only what changed since run {}: give the folder of the chain, with --at {} if it is not the newest",
-            link.run,
-            link.run.saturating_sub(1),
-            link.run
-        ),
-        None => "this archive was left by an incremental run of Pryv's own tool: it holds what had changed last, and of what was there before only what that did not overwrite".to_owned(),
+        Some(link) => Error::of(Code::RunAlone)
+            .with(Field::Run, link.run)
+            .with(Field::Other, link.run.saturating_sub(1)),
+        None => Code::ChangesAlone.into(),
     })
 }
 

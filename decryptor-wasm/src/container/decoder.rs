@@ -1,7 +1,7 @@
 //! Opening: a walk over the frames of one file, in place, whatever pieces its bytes come in.
 
 use super::{Header, TAG_LEN};
-use crate::{DataKey, Error, FileKey, Result, aead::Aead};
+use crate::{Code, DataKey, Error, Field, FileKey, Result, aead::Aead};
 
 /// Makes the cipher of a file from its key.
 type Opener<A> = Box<dyn Fn(&FileKey) -> Result<A>>;
@@ -78,7 +78,7 @@ impl<A: Aead> FrameDecoder<A> {
                 break;
             };
             if !aead.open_in_place(self.frames, frame) {
-                return Err(damaged_frame(self.frames, "fails its authentication"));
+                return Err(of_frame(Code::FrameForged, self.frames));
             }
             buffer.copy_within(start..start + plain, *out);
             *out += plain;
@@ -94,11 +94,11 @@ impl<A: Aead> FrameDecoder<A> {
     /// Returns how many bytes it held.
     pub fn opened_elsewhere(&mut self, length: usize, authentic: bool) -> Result<usize> {
         let State::Frames { header, .. } = &self.state else {
-            return Err(damaged_frame(self.frames, "comes before the header"));
+            return Err(of_frame(Code::HeaderCut, self.frames));
         };
         let plain = plain_length(header, self.frames, self.short, length)?;
         if !authentic {
-            return Err(damaged_frame(self.frames, "fails its authentication"));
+            return Err(of_frame(Code::FrameForged, self.frames));
         }
         self.frames += 1;
         self.short = plain < header.chunk;
@@ -109,14 +109,9 @@ impl<A: Aead> FrameDecoder<A> {
     /// [`FrameDecoder::take_carry`] and not given back.
     pub fn finish(&self, pending: usize) -> Result<()> {
         match self.state {
-            State::Header => Err(Error::damaged(
-                "the file ends inside its header; it was cut short",
-            )),
+            State::Header => Err(Code::HeaderCut.into()),
             State::Frames { .. } if pending > 0 || !self.carry.is_empty() => {
-                Err(Error::damaged(format!(
-                    "the file ends inside frame {}; it was cut short",
-                    self.frames
-                )))
+                Err(of_frame(Code::FrameCut, self.frames))
             }
             State::Frames { .. } => Ok(()),
         }
@@ -127,13 +122,11 @@ impl<A: Aead> FrameDecoder<A> {
 fn plain_length(header: &Header, index: u64, after_short: bool, length: usize) -> Result<usize> {
     // No writer makes an empty frame, so one of 16 bytes is as wrong as one that is too long.
     if length <= TAG_LEN || length > header.chunk + TAG_LEN || after_short {
-        return Err(damaged_frame(index, "has an impossible length"));
+        return Err(of_frame(Code::FrameLength, index));
     }
     Ok(length - TAG_LEN)
 }
 
-fn damaged_frame(index: u64, what: &str) -> Error {
-    Error::damaged(format!(
-        "frame {index} {what}; the file is damaged or was tampered with"
-    ))
+fn of_frame(code: Code, index: u64) -> Error {
+    Error::of(code).with(Field::Number, index)
 }

@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 
 use super::MAX_CHUNK;
-use crate::{Error, Result};
+use crate::{Code, Error, Field, Result};
 
 /// The first bytes of every sealed file.
 pub const MAGIC: &[u8; 8] = b"PRYVBKE1";
@@ -51,18 +51,14 @@ impl Header {
     pub fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>> {
         let probe = bytes.len().min(MAGIC.len());
         if bytes[..probe] != MAGIC[..probe] {
-            return Err(Error::damaged(
-                "not an encrypted backup file (it does not begin with PRYVBKE1); it was replaced or damaged",
-            ));
+            return Err(Code::NotSealed.into());
         }
         let Some(length) = bytes.get(8..12) else {
             return Ok(None);
         };
         let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
         if length > MAX_HEADER {
-            return Err(Error::damaged(format!(
-                "the header claims {length} bytes; the file is damaged"
-            )));
+            return Err(Error::of(Code::HeaderLength).with(Field::Number, length));
         }
         let Some(json) = bytes.get(12..12 + length) else {
             return Ok(None);
@@ -71,20 +67,14 @@ impl Header {
     }
 
     fn from_json(json: &[u8]) -> Result<Header> {
-        let unreadable = || Error::damaged("the header cannot be read; the file is damaged");
+        let unreadable = || Error::of(Code::HeaderUnreadable);
         let parsed: HeaderJson = serde_json::from_slice(json).map_err(|_| unreadable())?;
         if parsed.v != 1 {
             // The envelope says which version the archive is of: a file that says another is damaged, and the others are not.
-            return Err(Error::damaged(format!(
-                "the header names version {}, which is not the archive's; the file is damaged",
-                parsed.v
-            )));
+            return Err(Error::of(Code::HeaderVersion).with(Field::Number, parsed.v));
         }
         if parsed.chunk == 0 || parsed.chunk > MAX_CHUNK {
-            return Err(Error::damaged(format!(
-                "the header asks for frames of {} bytes; the file is damaged",
-                parsed.chunk
-            )));
+            return Err(Error::of(Code::HeaderFrames).with(Field::Number, parsed.chunk));
         }
         let salt = Base64::decode_vec(&parsed.salt).map_err(|_| unreadable())?;
         let salt = <[u8; SALT_LEN]>::try_from(salt).map_err(|_| unreadable())?;

@@ -3,8 +3,8 @@
 use base64ct::{Base64, Encoding};
 use serde_json::Value;
 
-use super::{Envelope, EnvelopeJson, MAX_RECIPIENTS, Recipient, WRAP};
-use crate::{DataKey, Error, ErrorKind, Manifest, PublicKey, RandomSource, Result};
+use super::{Envelope, EnvelopeJson, MAX_RECIPIENTS, Recipient, WRAP, wrong};
+use crate::{Code, DataKey, Error, Field, Manifest, PublicKey, RandomSource, Result};
 
 const CREATED_AT: &str = "createdAt";
 
@@ -20,7 +20,6 @@ impl Envelope {
         remove: &[String],
         random: &mut dyn RandomSource,
     ) -> Result<Self> {
-        let usage = |what: String| Error::new(ErrorKind::Usage, what);
         let mut list = self.recipients().to_vec();
         if let (true, Some(wrapped)) = (list.is_empty(), &self.json.wrapped_key) {
             list.push(Recipient {
@@ -44,14 +43,10 @@ impl Envelope {
             });
         }
         let Some(first) = list.first() else {
-            return Err(usage(
-                "an archive needs at least one recipient: add another before the last one is removed".to_owned(),
-            ));
+            return Err(Code::LastRecipient.into());
         };
         if list.len() > MAX_RECIPIENTS {
-            return Err(usage(format!(
-                "an archive has at most {MAX_RECIPIENTS} recipients"
-            )));
+            return Err(Error::of(Code::TooManyRecipients).with(Field::Limit, MAX_RECIPIENTS));
         }
         let json = EnvelopeJson {
             wrapped_key: Some(first.wrapped_key.clone()),
@@ -76,12 +71,10 @@ impl Envelope {
     /// Compares what the envelope says in the clear with what the sealed manifest says of the same.
     ///
     /// # Errors
-    /// [`ErrorKind::Damaged`] when they differ.
+    /// [`Code::EnvelopeChanged`] when they differ.
     pub fn agrees_with(&self, manifest: &Manifest) -> Result<()> {
         if manifest.inventory.is_some() && self.created_at() != manifest.created_at {
-            return Err(Error::damaged(
-                "encryption.json: says otherwise than the manifest when the backup was made; the file was changed",
-            ));
+            return Err(wrong(Code::EnvelopeChanged));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    DataKey, Error, ErrorKind, PublicKey, RandomSource, Result,
+    Code, DataKey, Error, ErrorKind, Field, PublicKey, RandomSource, Result,
     container::{CHUNK, FirstFrame},
 };
 
@@ -109,37 +109,24 @@ pub struct Recipient {
 impl Envelope {
     /// Reads `encryption.json`.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let damaged = |what: &str| {
-            Error::damaged(format!(
-                "encryption.json: {what}; the file is damaged or was replaced"
-            ))
-        };
         if bytes.len() > MAX_ENVELOPE {
-            return Err(damaged("larger than any envelope"));
+            return Err(wrong(Code::EnvelopeTooLarge));
         }
-        let json: EnvelopeJson =
-            serde_json::from_slice(bytes).map_err(|e| damaged(&format!("cannot be read ({e})")))?;
+        let json: EnvelopeJson = serde_json::from_slice(bytes)
+            .map_err(|e| wrong(Code::EnvelopeUnreadable).because(&e))?;
         let mode = [Mode::Hybrid, Mode::Symmetric, Mode::SymmetricPbkdf2]
             .into_iter()
             .find(|mode| mode.name() == json.mode)
-            .ok_or_else(|| {
-                Error::unsupported(format!(
-                    "encryption.json: mode {:?} is not known to this version; use the decryptor that came with the archive",
-                    json.mode
-                ))
-            })?;
+            .ok_or_else(|| wrong(Code::EnvelopeMode).with(Field::Found, json.mode.as_str()))?;
         if json.v != 1 || json.alg != ALGORITHM {
-            return Err(Error::unsupported(format!(
-                "encryption.json: {} version {} is not known to this version",
-                json.alg, json.v
-            )));
+            return Err(wrong(Code::EnvelopeVersion)
+                .with(Field::Found, json.alg.as_str())
+                .with(Field::Number, json.v));
         }
         if let Some(recipients) = &json.recipients {
             let first = recipients.first().map(|r| &r.wrapped_key);
             if recipients.len() > MAX_RECIPIENTS || first != json.wrapped_key.as_ref() {
-                return Err(damaged(
-                    "the list of recipients contradicts the wrapped key",
-                ));
+                return Err(wrong(Code::EnvelopeRecipients));
             }
         }
         Ok(Envelope::new(mode, json))
@@ -205,10 +192,7 @@ impl Envelope {
             });
         }
         let Some(first) = list.first() else {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "an archive needs at least one recipient",
-            ));
+            return Err(Code::RecipientNeeded.into());
         };
         let json = EnvelopeJson {
             wrap: Some(WRAP.to_owned()),
@@ -260,9 +244,13 @@ impl Envelope {
 
     /// The file's bytes.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(&self.json)
-            .map_err(|e| Error::new(ErrorKind::Failed, format!("encryption.json: {e}")))
+        serde_json::to_vec_pretty(&self.json).map_err(|e| wrong(Code::Failed).because(&e))
     }
+}
+
+/// An error of this file.
+fn wrong(code: Code) -> Error {
+    Error::of(code).at("encryption.json")
 }
 
 impl EnvelopeJson {

@@ -5,9 +5,9 @@ use pbkdf2::pbkdf2_hmac;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{Envelope, Mode};
+use super::{Envelope, Mode, wrong};
 use crate::{
-    DataKey, Error, PrivateKey, RandomSource, Result, Spelling,
+    Code, DataKey, Error, Field, PrivateKey, RandomSource, Result, Spelling,
     keys::{MAX_SCRYPT_MEMORY, spelled},
 };
 
@@ -21,50 +21,41 @@ impl Envelope {
         random: &mut dyn RandomSource,
     ) -> Result<DataKey> {
         if self.mode != Mode::Hybrid {
-            return Err(Error::key(
-                "this archive is locked with a passphrase, not with a key: give the passphrase",
-            ));
+            return Err(Code::LockedWithPassphrase.into());
         }
         let fingerprint = key.public_key().fingerprint()?;
         let listed = self
             .recipients()
             .iter()
             .find(|r| r.fingerprint == fingerprint);
-        let wrong = || {
+        let other_key = || {
             let known = self
                 .recipients()
                 .iter()
                 .map(|r| r.fingerprint.as_str())
                 .collect::<Vec<_>>()
                 .join(", ");
-            let whose = if known.is_empty() {
-                String::new()
-            } else {
-                format!(" (it opens with: {known})")
-            };
-            Error::key(format!(
-                "wrong private key: the archive was not made for the key {fingerprint}{whose}"
-            ))
+            let error = Error::of(Code::WrongPrivateKey).with(Field::Key, fingerprint.as_str());
+            match known.is_empty() {
+                true => error,
+                false => error.with(Field::Expected, known),
+            }
         };
         if listed.is_none() && !self.recipients().is_empty() {
-            return Err(wrong());
+            return Err(other_key());
         }
         let wrapped = listed
             .map(|r| r.wrapped_key.as_str())
             .or(self.json.wrapped_key.as_deref())
             .unwrap_or_default();
-        let wrapped = Base64::decode_vec(wrapped).map_err(|_| {
-            Error::damaged("encryption.json: the wrapped key cannot be read; the file is damaged")
-        })?;
+        let wrapped = Base64::decode_vec(wrapped).map_err(|_| wrong(Code::WrappedKeyUnreadable))?;
         let unwrapped = (wrapped.len() == key.size())
             .then(|| key.unwrap(&wrapped, random))
             .flatten();
         match (unwrapped, listed) {
             (Some(data_key), _) => self.checked(data_key),
-            (None, Some(_)) => Err(Error::damaged(
-                "encryption.json: the archive names this key as a recipient, but its wrapped key does not open; the file is damaged",
-            )),
-            (None, None) => Err(wrong()),
+            (None, Some(_)) => Err(wrong(Code::WrappedKeyBroken)),
+            (None, None) => Err(other_key()),
         }
     }
 
@@ -79,22 +70,16 @@ impl Envelope {
     }
 
     fn derive(&self, passphrase: &str) -> Result<DataKey> {
-        let hostile = |what: &str| {
-            Error::damaged(format!(
-                "encryption.json: {what}; the file is damaged or hostile"
-            ))
-        };
+        let hostile = |what: &str| wrong(Code::EnvelopeBounds).with(Field::Found, what);
         let salt = Base64::decode_vec(self.json.salt.as_deref().unwrap_or_default())
-            .map_err(|_| hostile("the salt cannot be read"))?;
+            .map_err(|_| hostile("salt"))?;
         let mut key = Zeroizing::new([0; 32]);
         match self.mode {
             Mode::Hybrid => {
-                return Err(Error::key(
-                    "this archive is locked to a recipient's key: give --private-key with the private key file",
-                ));
+                return Err(Code::LockedToKey.into());
             }
             _ if !(8..=64).contains(&salt.len()) => {
-                return Err(hostile("the salt has an impossible length"));
+                return Err(hostile("salt"));
             }
             Mode::Symmetric => {
                 let (n, r, p) = (
@@ -104,17 +89,17 @@ impl Envelope {
                 );
                 let memory = n.saturating_mul(128).saturating_mul(u64::from(r));
                 if !n.is_power_of_two() || n < 2 || memory > MAX_SCRYPT_MEMORY || p > 16 {
-                    return Err(hostile("the scrypt cost is out of bounds"));
+                    return Err(hostile("scrypt cost"));
                 }
                 let params = scrypt::Params::new(n.trailing_zeros() as u8, r, p)
-                    .map_err(|_| hostile("the scrypt cost is out of bounds"))?;
+                    .map_err(|_| hostile("scrypt cost"))?;
                 scrypt::scrypt(passphrase.as_bytes(), &salt, &params, &mut *key)
-                    .map_err(|_| hostile("scrypt failed"))?;
+                    .map_err(|_| hostile("scrypt cost"))?;
             }
             Mode::SymmetricPbkdf2 => {
                 let iterations = self.json.iterations.unwrap_or(0);
                 if iterations == 0 || iterations > MAX_ITERATIONS {
-                    return Err(hostile("the PBKDF2 cost is out of bounds"));
+                    return Err(hostile("PBKDF2 cost"));
                 }
                 pbkdf2_hmac::<Sha256>(passphrase.as_bytes(), &salt, iterations, &mut *key);
             }
@@ -126,12 +111,8 @@ impl Envelope {
         match (&self.json.key_check, &self.proof) {
             (Some(check), _) if *check != Base64::encode_string(&key.check_value()) => {
                 Err(match self.mode {
-                    Mode::Hybrid => Error::damaged(
-                        "encryption.json: the wrapped key is not the key of this archive; the file was changed",
-                    ),
-                    _ => Error::key(
-                        "wrong passphrase for this archive: give it exactly as it was when the backup was made",
-                    ),
+                    Mode::Hybrid => wrong(Code::WrappedKeyForeign),
+                    _ => Code::WrongPassphrase.into(),
                 })
             }
             (None, Some(frame)) if !frame.opens(&key) => Err(wrong_or_damaged()),
@@ -141,7 +122,5 @@ impl Envelope {
 }
 
 pub(super) fn wrong_or_damaged() -> Error {
-    Error::key(
-        "the passphrase is wrong, or manifest.json is damaged (this archive has no key check to tell which): try the right passphrase, then another copy of the backup",
-    )
+    Code::WrongPassphraseOrDamage.into()
 }

@@ -9,7 +9,7 @@ use super::{
     members::{Members, get, members, number, order},
     text,
 };
-use crate::{Error, Result, json};
+use crate::{Code, Error, Result, json};
 
 /// Values within values: of deeper ones only the kind is in the text.
 const DEPTH: u32 = 200;
@@ -238,8 +238,8 @@ fn items(list: &str) -> Result<Vec<&str>> {
     let scanned: std::result::Result<_, json::Malformed> =
         json::items(list).into_iter().flatten().collect();
     scanned.or_else(|_| {
-        let items: Vec<&RawValue> = serde_json::from_str(list)
-            .map_err(|e| Error::damaged(format!("a list is malformed ({e})")))?;
+        let items: Vec<&RawValue> =
+            serde_json::from_str(list).map_err(|e| Error::of(Code::ListUnreadable).because(&e))?;
         Ok(items.into_iter().map(RawValue::get).collect())
     })
 }

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::text::unquote;
-use crate::{Error, Result, json};
+use crate::{Code, Error, Result, json};
 
 /// Members that a record has at most, mostly.
 const USUAL: usize = 24;
@@ -23,7 +23,7 @@ pub(super) fn members(text: &str) -> Result<Members<'_>> {
     let read = json::members(text, |name, value| members.push((unquote(name), value)));
     if read.is_none() {
         Pairs(members) = serde_json::from_slice(text.as_bytes())
-            .map_err(|e| Error::damaged(format!("a record is not a JSON object ({e})")))?;
+            .map_err(|e| Error::of(Code::RecordUnreadable).because(&e))?;
     }
     if members.iter().all(|(name, _)| name.is_ascii()) {
         members.sort_by(|(a, _), (b, _)| a.cmp(b));

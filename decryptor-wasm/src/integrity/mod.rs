@@ -17,7 +17,7 @@ use self::{
     canonical::{Canonical, canonical, duration},
     members::{Members, get, members, string},
 };
-use crate::{Error, Result};
+use crate::{Code, Result};
 
 /// What is hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,5 +209,5 @@ pub fn attachment(sha256: &[u8; 32]) -> String {
 }
 
 fn utf8(record: &[u8]) -> Result<&str> {
-    std::str::from_utf8(record).map_err(|_| Error::damaged("a record is not UTF-8"))
+    std::str::from_utf8(record).map_err(|_| Code::RecordUnreadable.into())
 }

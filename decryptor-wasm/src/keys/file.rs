@@ -5,7 +5,7 @@ use rsa::pkcs8::der::{Decode, Reader, SliceReader, Tag, Tagged, asn1::AnyRef};
 use zeroize::Zeroizing;
 
 use super::text::text;
-use crate::{Error, Result};
+use crate::{Code, Result};
 
 /// Key files are a few kilobytes, also with the certificates that come with some.
 const MAX_KEY_FILE: usize = 64 * 1024;
@@ -36,9 +36,7 @@ impl KeyFile {
     /// Takes a file apart.
     pub fn read(file: &[u8]) -> Result<Self> {
         if file.len() > MAX_KEY_FILE {
-            return Err(Error::key(
-                "this file is too large to be a key file; give the .pem file that holds the key",
-            ));
+            return Err(Code::PrivateKeyTooLarge.into());
         }
         // A note beside the key may be in any character set.
         let latin = || Zeroizing::new(file.iter().copied().map(char::from).collect());

@@ -3,19 +3,15 @@
 use zeroize::Zeroizing;
 
 use super::text::text;
-use crate::{Error, ErrorKind, Result};
+use crate::{Code, Error, ErrorKind, Result};
 
 /// The passphrase in the file called `name`: its first line, without line end and byte order mark.
 pub fn passphrase_of_file(file: &[u8], name: &str) -> Result<Zeroizing<String>> {
-    let wrong = |what: &str| Error::new(ErrorKind::Usage, format!("{name}: {what}"));
-    let text = text(file).ok_or_else(|| {
-        wrong("this is no text in UTF-8 or UTF-16; the passphrase is to be its first line")
-    })?;
+    let wrong = |code| Error::of(code).at(name);
+    let text = text(file).ok_or_else(|| wrong(Code::PassphraseNotText))?;
     match text.split(['\r', '\n']).next() {
         Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
-        _ => Err(wrong(
-            "the passphrase is empty; it is to be the first line of this file",
-        )),
+        _ => Err(wrong(Code::PassphraseEmpty)),
     }
 }
 

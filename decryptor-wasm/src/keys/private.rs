@@ -21,7 +21,7 @@ use super::{
     public,
     random::Rng,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Code, Error, Field, Result};
 
 /// Iterations of PBKDF2 that are accepted from a key file.
 const MAX_ITERATIONS: u32 = 10_000_000;
@@ -58,7 +58,7 @@ impl PrivateKey {
         public::check_size(bits)?;
         rsa::PrivateKey::new(&mut Rng(random), bits)
             .map(PrivateKey::from)
-            .map_err(|e| Error::new(ErrorKind::Failed, format!("no key could be generated: {e}")))
+            .map_err(|e| Error::of(Code::KeyNotMade).because(&e))
     }
 
     /// The public half.
@@ -72,7 +72,7 @@ impl PrivateKey {
         passphrase: Option<&str>,
         random: &mut dyn RandomSource,
     ) -> Result<Zeroizing<String>> {
-        let failed = |_| Error::new(ErrorKind::Failed, "the key could not be written as PKCS#8");
+        let failed = |_| Error::of(Code::KeyNotWritten);
         let Some(passphrase) = passphrase else {
             return self.key.to_pkcs8_pem(LineEnding::LF).map_err(failed);
         };
@@ -80,7 +80,7 @@ impl PrivateKey {
         random.fill(&mut salt)?;
         random.fill(&mut iv)?;
         let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, iv)
-            .map_err(|_| Error::new(ErrorKind::Failed, "the key could not be encrypted"))?;
+            .map_err(|_| Error::of(Code::KeyNotWritten))?;
         let der = self.key.to_pkcs8_der().map_err(failed)?;
         let info = PrivateKeyInfoRef::try_from(der.as_bytes()).map_err(failed)?;
         let sealed = info
@@ -88,7 +88,7 @@ impl PrivateKey {
             .map_err(failed)?;
         sealed
             .to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)
-            .map_err(|_| Error::new(ErrorKind::Failed, "the key could not be written as PEM"))
+            .map_err(|_| Error::of(Code::KeyNotWritten))
     }
 
     /// Unwraps a data key: RSA-OAEP with SHA-256 and MGF1-SHA-256 (RFC 8017), blinded with `random`.
@@ -169,9 +169,7 @@ impl Form {
             Shape::Encrypted => Ok(Form::Encrypted(der)),
             Shape::Public | Shape::PublicPkcs1 => Err(public_given()),
             Shape::Certificate => Err(certificate_given()),
-            Shape::Pkcs12 => Err(Error::key(
-                "this is a PKCS#12 file (.p12, .pfx), not a private key; take the key out once with: openssl pkcs12 -in FILE -nocerts -out KEY.pem, then use KEY.pem",
-            )),
+            Shape::Pkcs12 => Err(Code::Pkcs12Given.into()),
             Shape::Other => Err(not_rsa()),
         }
     }
@@ -193,14 +191,10 @@ fn instead(blocks: &[Block]) -> Error {
     let labels: Vec<&str> = blocks.iter().map(|block| block.label.as_str()).collect();
     match labels.as_slice() {
         [] => cut(),
-        _ if labels.contains(&"OPENSSH PRIVATE KEY") => Error::key(
-            "this is a private key as OpenSSH keeps it; convert a copy of it once with: ssh-keygen -p -m PEM -f COPY, then use the copy",
-        ),
+        _ if labels.contains(&"OPENSSH PRIVATE KEY") => Code::OpensshGiven.into(),
         _ if labels.iter().any(|label| label.ends_with("PUBLIC KEY")) => public_given(),
         _ if labels.contains(&"CERTIFICATE") => certificate_given(),
-        [first, ..] => Error::key(format!(
-            "a file that holds {first} is not an RSA private key; give the recipient's private key"
-        )),
+        [first, ..] => not_rsa().with(Field::Found, *first),
     }
 }
 
@@ -258,22 +252,16 @@ fn decrypt(der: &[u8], passphrase: &str) -> Result<rsa::PrivateKey> {
 }
 
 fn locked() -> Error {
-    Error::key(
-        "the private key is encrypted and needs its own passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE",
-    )
+    Code::PrivateKeyLocked.into()
 }
 
 pub(super) fn wrong_passphrase() -> Error {
-    Error::key("wrong passphrase for the private key (or the key file is damaged)")
+    Code::PrivateKeyPassphrase.into()
 }
 
 /// The file must not be able to ask for hours or for all memory.
 fn check_cost(scheme: &EncryptionScheme) -> Result<()> {
-    let too_much = || {
-        Error::key(
-            "the private key file asks for an absurd amount of work; it is damaged or hostile",
-        )
-    };
+    let too_much = || Error::of(Code::PrivateKeyCost);
     // PBES1 is never decrypted here: without this its refusal would read as a wrong passphrase.
     let kdf = &scheme.pbes2().ok_or_else(unsupported_encryption)?.kdf;
     if kdf
@@ -294,25 +282,21 @@ fn check_cost(scheme: &EncryptionScheme) -> Result<()> {
 }
 
 pub(super) fn unsupported_encryption() -> Error {
-    Error::key(
-        "the private key is encrypted in a way that is not supported; convert it once with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEWKEY.pem, then use NEWKEY.pem",
-    )
+    Code::PrivateKeyForm.into()
 }
 
 fn public_given() -> Error {
-    Error::key("this is a public key; give the private key that belongs to it")
+    Code::PublicKeyGiven.into()
 }
 
 fn certificate_given() -> Error {
-    Error::key(
-        "this is a certificate, in which there is only a public key; give the private key that belongs to it",
-    )
+    Code::CertificateGiven.into()
 }
 
 pub(super) fn cut() -> Error {
-    Error::key("the private key file is not readable; it is cut or was changed")
+    Code::PrivateKeyCut.into()
 }
 
 fn not_rsa() -> Error {
-    Error::key("this file is not an RSA private key (PEM or DER, PKCS#8 or PKCS#1)")
+    Code::NotAPrivateKey.into()
 }

@@ -14,7 +14,7 @@ use super::{
     file::{KeyFile, Shape, certificate_content, spki_content},
     random::Rng,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Code, Error, Field, Result};
 
 /// The largest public exponent that private keys are opened with.
 const MAX_EXPONENT: u64 = rsa::PublicKey::MAX_PUB_EXPONENT;
@@ -31,7 +31,7 @@ impl PublicKey {
 
     /// The same, and whether it was taken out of a certificate.
     pub fn found(file: &[u8]) -> Result<(Self, bool)> {
-        let der = match KeyFile::read(file).map_err(usage)? {
+        let der = match KeyFile::read(file).map_err(|_| Error::of(Code::PublicKeyTooLarge))? {
             KeyFile::Der(der) => der,
             KeyFile::Pem(blocks) => {
                 if blocks.iter().any(|b| b.label.ends_with("PRIVATE KEY")) {
@@ -44,9 +44,7 @@ impl PublicKey {
                 first(&["PUBLIC KEY", "RSA PUBLIC KEY"])
                     .or_else(|| first(&["CERTIFICATE", "X509 CERTIFICATE"]))
                     .ok_or_else(|| not_public(blocks.first().map(|b| b.label.as_str())))?
-                    .ok_or_else(|| {
-                        usage("the public key file is not readable; it is cut or was changed")
-                    })?
+                    .ok_or_else(|| Error::of(Code::PublicKeyCut))?
             }
         };
         let shape = Shape::of(&der);
@@ -58,9 +56,7 @@ impl PublicKey {
                 return Err(private_given());
             }
             Shape::Other if file.starts_with(b"ssh-rsa ") => {
-                return Err(usage(
-                    "this is a public key as SSH writes it; convert it once with: ssh-keygen -e -m PKCS8 -f FILE > KEY.pub.pem, then use KEY.pub.pem",
-                ));
+                return Err(Code::SshPublicKeyGiven.into());
             }
             Shape::Other => None,
         };
@@ -95,17 +91,12 @@ impl PublicKey {
     pub(crate) fn wrap(&self, key: &DataKey, random: &mut dyn RandomSource) -> Result<Vec<u8>> {
         self.0
             .oaep_encrypt_with_rng::<Sha256, _>(&mut Rng(random), key.as_bytes())
-            .map_err(|_| {
-                Error::new(
-                    ErrorKind::Failed,
-                    "the data key could not be wrapped for a recipient",
-                )
-            })
+            .map_err(|_| Code::KeyNotWrapped.into())
     }
 }
 
 fn unwritable() -> Error {
-    Error::new(ErrorKind::Failed, "the public key could not be written")
+    Code::KeyNotWritten.into()
 }
 
 /// Refuses what no reader opens: the public half of a key must not be taken when its private half is not.
@@ -117,9 +108,7 @@ pub(super) fn check(modulus: &UintRef<'_>, exponent: &UintRef<'_>) -> Result<()>
     });
     match value {
         Some(value) if value % 2 == 1 && (3..=MAX_EXPONENT).contains(&value) => Ok(()),
-        _ => Err(Error::key(format!(
-            "an RSA key with such a public exponent is not accepted; it must be an odd number from 3 to {MAX_EXPONENT} (usual: 65537)"
-        ))),
+        _ => Err(Error::of(Code::KeyExponent).with(Field::Limit, MAX_EXPONENT)),
     }
 }
 
@@ -127,25 +116,18 @@ pub(super) fn check_size(bits: usize) -> Result<()> {
     if (2048..=8192).contains(&bits) {
         Ok(())
     } else {
-        Err(Error::key(format!(
-            "an RSA key of {bits} bits is not accepted; it must have 2048 to 8192"
-        )))
+        Err(Error::of(Code::KeySize).with(Field::Number, bits))
     }
 }
 
-fn usage(what: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Usage, what.to_string())
-}
-
 fn private_given() -> Error {
-    usage(
-        "this is a private key; give the recipient's public key (and keep the private key away from this machine)",
-    )
+    Code::PrivateKeyGiven.into()
 }
 
 fn not_public(label: Option<&str>) -> Error {
-    usage(match label {
-        Some(label) => format!("a file that holds {label} is not an RSA public key (PEM or DER)"),
-        None => "this file is not an RSA public key (PEM or DER)".to_owned(),
-    })
+    let error = Error::of(Code::NotAPublicKey);
+    match label {
+        Some(label) => error.with(Field::Found, label),
+        None => error,
+    }
 }

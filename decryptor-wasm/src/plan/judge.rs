@@ -1,6 +1,8 @@
 //! The verdict on one file that was read.
 
-use crate::{Error, FileEntry, Manifest, Result, container::CHUNK, reader::FileSummary};
+use crate::{
+    Code, Error, Field, FileEntry, Manifest, Result, container::CHUNK, reader::FileSummary,
+};
 
 /// Compares what was read of a file with what the inventory says of it. `opened` tells that the archive was decrypted before (a
 /// tree without `encryption.json` whose manifest says that it was sealed), so that the content's size and digest count.
@@ -15,30 +17,25 @@ pub fn judge(
         _ => (expected.size, &expected.sha256),
     };
     if summary.stored_size != size {
-        return Err(Error::damaged(format!(
-            "has {} bytes, the inventory says {size}; it was cut, extended or replaced",
-            summary.stored_size
-        )));
+        return Err(Error::of(Code::SizeDiffers)
+            .with(Field::Found, summary.stored_size)
+            .with(Field::Expected, size));
     }
     // An inventory comes with frames of one size only; the header that names it carries no tag of its own.
     if !opened
         && (summary.salt != expected.salt || summary.chunk.is_some_and(|chunk| chunk != CHUNK))
     {
-        return Err(Error::damaged(
-            "is not the file that the inventory lists under this name; it was swapped or replaced",
-        ));
+        return Err(Code::FileSwapped.into());
     }
     if sha256.is_some_and(|seen| seen != digest) {
-        return Err(Error::damaged(
-            "is not the file that the inventory lists (its SHA-256 differs); it was changed or replaced",
-        ));
+        return Err(Code::DigestDiffers.into());
     }
     if let (Some(seen), Some(due)) = (summary.records, expected.records)
         && seen != due
     {
-        return Err(Error::damaged(format!(
-            "holds {seen} records, the inventory says {due}"
-        )));
+        return Err(Error::of(Code::RecordsDiffer)
+            .with(Field::Found, seen)
+            .with(Field::Expected, due));
     }
     Ok(())
 }
@@ -46,9 +43,9 @@ pub fn judge(
 /// What no inventory says of `manifest.json` itself: that its header is the one that was written.
 pub fn judge_manifest(manifest: &Manifest, summary: &FileSummary) -> Result<()> {
     match summary.chunk {
-        Some(chunk) if manifest.inventory.is_some() && chunk != CHUNK => Err(Error::damaged(
-            "manifest.json: its header was changed; use another copy of the backup",
-        )),
+        Some(chunk) if manifest.inventory.is_some() && chunk != CHUNK => {
+            Err(Error::of(Code::ManifestHeader).at("manifest.json"))
+        }
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{Finding, LEFT_OUT, NOT_OURS, Plan, PlannedFile, Severity, Storage};
 use crate::gather;
 use crate::{
-    Error, FileEntry, Manifest, Result, UserEntry, UserManifest,
+    Code, Error, Field, FileEntry, Manifest, Result, UserEntry, UserManifest,
     layout::{PathKind, is_safe_name, is_safe_path},
     signature::{FilesDigest, SIGNATURE, Signed},
 };
@@ -46,10 +46,9 @@ impl<'a> Planner<'a> {
     ) -> Result<()> {
         for user in &manifest.users {
             if !is_safe_name(&user.user_id) {
-                return Err(Error::damaged(format!(
-                    "manifest.json names a user id that is no folder name ({:?}); nothing was read",
-                    user.user_id
-                )));
+                return Err(Error::of(Code::ManifestUser)
+                    .at("manifest.json")
+                    .with(Field::User, user.user_id.as_str()));
             }
             if only.is_some_and(|only| only != user.user_id && only != user.username) {
                 continue;
@@ -74,10 +73,9 @@ impl<'a> Planner<'a> {
             }
         }
         match only {
-            Some(name) if self.plan.users.is_empty() => Err(Error::new(
-                crate::ErrorKind::Usage,
-                format!("no user {name:?} in this archive; --list shows its users"),
-            )),
+            Some(name) if self.plan.users.is_empty() => {
+                Err(Error::of(Code::NoSuchUser).with(Field::User, name))
+            }
             _ => Ok(()),
         }
     }

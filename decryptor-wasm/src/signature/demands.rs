@@ -2,8 +2,7 @@
 
 use super::{Signed, Signer, Statement};
 use crate::{
-    Error, ErrorKind, Result,
-    chain::CHAIN,
+    Code, Error, Field, Result,
     plan::{Finding, Severity},
 };
 
@@ -42,16 +41,12 @@ impl Demands {
             Demands {
                 require_encrypted: true,
                 ..
-            } => Err(Error::damaged(
-                "this backup is not encrypted, and an encrypted one is required: it may have been replaced",
-            )),
+            } => Err(Code::EncryptionRequired.into()),
             Demands {
                 secret_given: true,
                 allow_plaintext: false,
                 ..
-            } => Err(Error::damaged(
-                "this backup is not encrypted, though you gave a key: it may have been replaced; --allow-plaintext opens it all the same",
-            )),
+            } => Err(Code::NotEncrypted.into()),
             _ => Ok(()),
         }
     }
@@ -78,16 +73,13 @@ impl Demands {
             });
         };
         if !self.signers.is_empty() && !self.signers.contains(signer) {
-            return Err(Error::damaged(format!(
-                "this backup is signed by {signer}, which is not the signer that you expect: it may have been replaced; compare that key with what was noted when the backup was made"
-            )));
+            return Err(Error::of(Code::OtherSigner).with(Field::Key, signer.as_str()));
         }
         match &self.source {
             Some(source) if !self.is_source(statement) => {
-                return Err(Error::damaged(format!(
-                    "this backup is of another platform than the one that you expect: its source is {}, not {source}",
-                    statement.source
-                )));
+                return Err(Error::of(Code::OtherSource)
+                    .with(Field::Found, statement.source.as_str())
+                    .with(Field::Expected, source.as_str()));
             }
             _ => {}
         }
@@ -128,16 +120,10 @@ impl Demands {
         let statement = signed.map(|signed| &signed.statement);
         let torn = statement.filter(|statement| statement.parent.is_some());
         match (torn, at) {
-            (Some(torn), at) if at != Some(torn.run) => Err(Error::damaged(format!(
-                "this is run {0} of a chain, without the runs beside it: use the whole folder of the chain, or --at {0} for what this run alone holds",
-                torn.run
-            ))),
-            (None, Some(run)) if run != 1 => Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "this is no chain of runs (it has no {CHAIN}), so there is no run {run} in it"
-                ),
-            )),
+            (Some(torn), at) if at != Some(torn.run) => {
+                Err(Error::of(Code::TornRun).with(Field::Run, torn.run))
+            }
+            (None, Some(run)) if run != 1 => Err(Error::of(Code::NotAChain).with(Field::Run, run)),
             _ => self.signed(signed),
         }
     }
@@ -149,26 +135,20 @@ impl Demands {
 
     fn unsigned(&self) -> Result<()> {
         if self.source.is_some() || self.max_age.is_some() {
-            return Err(Error::damaged(
-                "nobody signed this backup, so neither its platform nor its age is proven",
-            ));
+            return Err(Code::Unproven.into());
         }
         if self.signers.is_empty() || self.accept_unsigned {
             return Ok(());
         }
-        Err(Error::damaged(
-            "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it; --accept-unsigned opens it all the same",
-        ))
+        Err(Code::Unsigned.into())
     }
 
     fn age(&self, statement: &Statement) -> Result<()> {
         let age = self.now.saturating_sub(statement.created);
         match self.max_age {
-            Some(most) if age > most => Err(Error::damaged(format!(
-                "this backup is too old: it was made {} ago, and may be {} old at most; a newer one may have been taken away",
-                in_words(age),
-                in_words(most)
-            ))),
+            Some(most) if age > most => Err(Error::of(Code::TooOld)
+                .with(Field::Found, in_words(age))
+                .with(Field::Expected, in_words(most))),
             _ => Ok(()),
         }
     }
@@ -180,9 +160,9 @@ impl Demands {
 /// When it is another one.
 pub fn require_id(id: &str, noted: Option<&str>) -> Result<()> {
     match noted {
-        Some(noted) if !noted.eq_ignore_ascii_case(id) => Err(Error::damaged(format!(
-            "this is not the archive that you expect: its id is {id}, not {noted}"
-        ))),
+        Some(noted) if !noted.eq_ignore_ascii_case(id) => Err(Error::of(Code::OtherArchive)
+            .with(Field::Found, id)
+            .with(Field::Expected, noted)),
         _ => Ok(()),
     }
 }
@@ -190,7 +170,7 @@ pub fn require_id(id: &str, noted: Option<&str>) -> Result<()> {
 /// Milliseconds in `30d`, `12h`, `90m` or `2w`.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when it is no such text.
+/// [`Code::NotADuration`] when it is no such text.
 pub fn duration_ms(text: &str) -> Result<i64> {
     const MINUTE: i64 = 60_000;
     let units = [
@@ -205,12 +185,10 @@ pub fn duration_ms(text: &str) -> Result<i64> {
         let number: i64 = digits.then(|| number.parse().ok()).flatten()?;
         number.checked_mul(length)
     };
-    units.into_iter().find_map(of).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Usage,
-            format!("{text:?} is no length of time: write 30d, 12h, 90m or 2w"),
-        )
-    })
+    units
+        .into_iter()
+        .find_map(of)
+        .ok_or_else(|| Error::of(Code::NotADuration).with(Field::Found, text))
 }
 
 fn in_words(milliseconds: i64) -> String {
@@ -260,7 +238,10 @@ mod tests {
             ..Demands::default()
         };
         assert!(given.storage(true).is_ok());
-        assert_eq!(given.storage(false).unwrap_err().kind(), ErrorKind::Damaged);
+        assert_eq!(
+            given.storage(false).unwrap_err().kind(),
+            crate::ErrorKind::Damaged
+        );
         let allowed = Demands {
             allow_plaintext: true,
             ..given

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::SIGNATURE;
-use crate::{Error, Result, chain::CHAIN};
+use crate::{Code, Error, Result, chain::CHAIN};
 
 /// Whether a path, from the folder of its run, counts in the digest. `manifest.json` and its signature state it, recipients may change
 /// (`encryption.json`), and the two lists grow.
@@ -32,9 +32,7 @@ impl FilesDigest {
             return Ok(());
         }
         if path <= self.last.as_str() {
-            return Err(Error::damaged(format!(
-                "{path:?} is listed twice, or not in its order"
-            )));
+            return Err(Error::of(Code::ListedTwice).at(path));
         }
         path.clone_into(&mut self.last);
         self.lines.update(sha256.as_bytes());

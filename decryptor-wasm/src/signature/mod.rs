@@ -9,7 +9,7 @@ mod statement;
 
 use std::fmt;
 
-use crate::{Error, Manifest, Result};
+use crate::{Code, Error, Field, Manifest, Result};
 use base64ct::{Base64, Encoding};
 use minisign_verify::{Error as MinisignError, PublicKey, Signature as Minisig};
 
@@ -37,12 +37,7 @@ impl Signer {
     /// # Errors
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self> {
-        let none = || {
-            Error::new(
-                crate::ErrorKind::Usage,
-                "not the public key of a signer: it is the line of 56 characters that begins with RW, or the minisign .pub file with it",
-            )
-        };
+        let none = || Error::of(Code::NotASigner);
         let line = text.trim().lines().last().unwrap_or_default().trim();
         let bytes = Base64::decode_vec(line).map_err(|_| none())?;
         if bytes.len() != SIGNER || !bytes.starts_with(b"Ed") {
@@ -144,40 +139,29 @@ impl Signed {
             return Ok(None);
         }
         let Some(named) = &manifest.signer else {
-            return Err(Error::damaged(
-                "manifest.json names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; ask whoever made it for another copy",
-            ));
+            return Err(Error::of(Code::SignerMissing).at("manifest.json"));
         };
         let signer = Signer::parse(named).ok();
         // A key has one spelling: whoever reads another line of it would find another signer.
         let signer = signer
             .filter(|signer| signer.as_str() == named)
-            .ok_or_else(|| {
-                Error::damaged("manifest.json: what it names as its signer is no public key")
-            })?;
+            .ok_or_else(|| Error::of(Code::SignerUnreadable).at("manifest.json"))?;
+        let wrong = |code| Error::of(code).at(SIGNATURE);
         let Some(minisig) = minisig else {
-            return Err(Error::damaged(format!(
-                "{SIGNATURE} is missing, although every backup of this kind is signed: it was removed, or the backup was not finished; use another copy"
-            )));
+            return Err(wrong(Code::SignatureMissing));
         };
         let statement = match try_signature(&signer, stored, minisig) {
             Tried::Holds(statement) => statement,
             Tried::OtherSigner => {
-                return Err(Error::damaged(format!(
-                    "{SIGNATURE} was made by another key than the signer that manifest.json names: the backup was changed; use another copy"
-                )));
+                return Err(wrong(Code::SignatureForeign));
             }
             Tried::Broken => {
-                return Err(Error::damaged(format!(
-                    "{SIGNATURE} does not hold for manifest.json: one of the two was changed; use another copy"
-                )));
+                return Err(wrong(Code::SignatureBroken));
             }
         };
         let due = Statement::of(manifest, stored, &statement.files)?;
         if let Some(field) = statement.difference(&due) {
-            return Err(Error::damaged(format!(
-                "{SIGNATURE} states another {field} than manifest.json: one of the two is of another backup; use another copy"
-            )));
+            return Err(wrong(Code::SignatureDiffers).with(Field::Found, field));
         }
         Ok(Some(Signed { signer, statement }))
     }

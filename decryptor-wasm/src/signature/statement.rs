@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::digest::hex;
-use crate::{Error, Manifest, Result};
+use crate::{Code, Error, Field, Manifest, Result};
 
 /// The first word of the comment.
 const VERSION: &str = "pryv-backup-run-v1";
@@ -40,9 +40,9 @@ impl Statement {
     /// When the manifest lacks what every signed one has.
     pub fn of(manifest: &Manifest, stored: &[u8], files: &str) -> Result<Self> {
         let lacks = |what: &str| {
-            Error::damaged(format!(
-                "manifest.json lacks {what:?}, which every signed backup has"
-            ))
+            Error::of(Code::StatementLacks)
+                .at("manifest.json")
+                .with(Field::Found, what)
         };
         let id = hex(&Sha256::digest(stored));
         let link = manifest.chain.as_ref();

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::prelude::*;
 
 use super::signature::Signed;
-use crate::{Error, ErrorKind, FileEntry, Manifest, plan::Storage};
+use crate::{Code, Error, FileEntry, Manifest, plan::Storage};
 
 /// Judges the list of files: `userManifests` is `{path: text | null}`, `listing` is `[[path, size], …]`; `keyCheck` is that of the
 /// envelope, undefined for an archive without one; `signed` is what is signed of it.
@@ -38,28 +38,21 @@ pub fn plan(
     )?)
 }
 
-/// Compares a file's summary with its inventory entry: empty when they agree, else the sentence.
+/// Throws unless a file's summary agrees with its inventory entry.
 #[wasm_bindgen]
 pub fn judge(
     expected: &str,
     summary: &str,
     sha256: Option<String>,
     opened: Option<bool>,
-) -> Result<String, JsValue> {
+) -> Result<(), JsValue> {
     let expected: Option<FileEntry> = from_json(expected)?;
     let summary = from_json(summary)?;
-    Ok(expected
-        .map(|expected| {
-            crate::plan::judge(
-                &expected,
-                &summary,
-                sha256.as_deref(),
-                opened.unwrap_or(false),
-            )
-        })
-        .and_then(Result::err)
-        .map(|e| e.to_string())
-        .unwrap_or_default())
+    if let Some(expected) = expected {
+        let opened = opened.unwrap_or(false);
+        crate::plan::judge(&expected, &summary, sha256.as_deref(), opened)?;
+    }
+    Ok(())
 }
 
 /// Throws when a file that is to be read in one piece has more bytes than any of its kind.
@@ -75,10 +68,9 @@ pub fn plain_manifest(json: &[u8]) -> Result<Vec<u8>, JsValue> {
 }
 
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, JsValue> {
-    serde_json::to_string(value).map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
+    serde_json::to_string(value).map_err(|e| Error::of(Code::Failed).because(&e).into())
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
-    serde_json::from_slice(json.as_bytes())
-        .map_err(|e| Error::new(ErrorKind::Failed, e.to_string()).into())
+    serde_json::from_slice(json.as_bytes()).map_err(|e| Error::of(Code::Failed).because(&e).into())
 }

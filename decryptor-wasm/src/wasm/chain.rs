@@ -13,11 +13,12 @@ use wasm_bindgen::prelude::*;
 
 use super::{
     archive::{from_json, to_json},
+    error::returned,
     signature::{Demands, Signed},
 };
 use crate::gather;
 use crate::{
-    Error, Manifest, UserEntry,
+    Code, Error, Manifest, UserEntry,
     chain::{self, ChainKey, Changes, Cutter, Index, Links, Opened, StateFile, StoredRun},
     plan::{Finding, Plan, Severity, Storage},
 };
@@ -110,13 +111,13 @@ impl Chain {
     }
 
     /// The error to throw for a run that is damaged in another way.
-    pub fn damaged(&self, message: String, run: u32, at: u32) -> JsValue {
-        self.links.damaged(&Error::damaged(message), run, at).into()
+    pub fn damaged(&self, error: &JsValue, run: u32, at: u32) -> JsValue {
+        self.links.damaged(returned(error), run, at).into()
     }
 
     /// The error to throw for a run that the key does not open.
-    pub fn closed(&self, message: String, run: u32) -> JsValue {
-        self.links.closed(&Error::key(message), run).into()
+    pub fn closed(&self, error: &JsValue, run: u32) -> JsValue {
+        self.links.closed(returned(error), run).into()
     }
 
     /// A run's manifest was opened, of which that is signed. Whether it is full, so that the state needs no run before it.
@@ -140,9 +141,8 @@ impl Chain {
     }
 
     /// The error to throw for a run that `Demands.signed` refused.
-    pub fn unexpected(&self, message: String, demands: &Demands) -> JsValue {
-        let error = Error::damaged(message);
-        self.links.unexpected(&error, &demands.0).into()
+    pub fn unexpected(&self, error: &JsValue, demands: &Demands) -> JsValue {
+        self.links.unexpected(returned(error), &demands.0).into()
     }
 
     /// Holds the root against the planned runs. `found`: `{path: hex SHA-256}` of each of its files for which `isCompanion` holds;
@@ -256,7 +256,7 @@ impl Fold {
     #[wasm_bindgen(constructor)]
     pub fn new(chain: &Chain, collection: &str, pass: u32, passes: u32) -> Result<Fold, JsValue> {
         let key = chain.key.clone();
-        let key = key.ok_or_else(|| Error::damaged(chain::NO_KEY))?;
+        let key = key.ok_or_else(|| Error::of(Code::NoTombstoneKey))?;
         Ok(Fold {
             fold: chain::Fold::new(key, collection, pass.into(), passes.into()),
             lines: Cutter::default(),
@@ -325,16 +325,17 @@ impl Sieve {
     }
 }
 
-/// What is to be said of an archive that holds no state by itself; empty for one that does.
+/// The warning, an error that is not thrown, about an archive that holds no state by itself; undefined for one that does.
 #[wasm_bindgen]
-pub fn caution(manifest: &[u8]) -> Result<String, JsValue> {
-    Ok(chain::caution(&Manifest::parse(manifest)?).unwrap_or_default())
+pub fn caution(manifest: &[u8]) -> Result<JsValue, JsValue> {
+    let caution = chain::caution(&Manifest::parse(manifest)?);
+    Ok(caution.map_or(JsValue::UNDEFINED, JsValue::from))
 }
 
-/// Why an archive without `chain.json` is not to be opened by itself; empty when it is. `listing`: `[[path, size], …]`; `sums`: the
+/// The error for an archive without `chain.json` that is not to be opened by itself; undefined when it is. `listing`: `[[path, size], …]`; `sums`: the
 /// lines of its `SHA256SUMS` that may tell of runs, if there is one.
 #[wasm_bindgen(js_name = lostIndex)]
-pub fn lost_index(listing: &str, sums: Option<String>) -> Result<String, JsValue> {
+pub fn lost_index(listing: &str, sums: Option<String>) -> Result<JsValue, JsValue> {
     let listing: Vec<(String, u64)> = from_json(listing)?;
     let there = listing.iter().map(|(path, _)| path.as_str());
     let lost = chain::lost_index(
@@ -344,16 +345,15 @@ pub fn lost_index(listing: &str, sums: Option<String>) -> Result<String, JsValue
                 .filter_map(chain::summed),
         ),
     );
-    Ok(lost.map(|error| error.to_string()).unwrap_or_default())
+    Ok(lost.map_or(JsValue::UNDEFINED, JsValue::from))
 }
 
-/// Why nothing of a folder is to be read, because one run is encrypted and another is not; empty when that is not so. `listing`:
-/// `[[path, size], …]`.
+/// Throws when nothing of a folder is to be read, because one run is encrypted and another is not. `listing`: `[[path, size], …]`.
 #[wasm_bindgen(js_name = mixedRuns)]
-pub fn mixed_runs(listing: &str) -> Result<String, JsValue> {
+pub fn mixed_runs(listing: &str) -> Result<(), JsValue> {
     let listing: Vec<(String, u64)> = from_json(listing)?;
     let mixed = chain::mixed(listing.iter().map(|(path, _)| path.as_str()));
-    Ok(mixed.map(|error| error.to_string()).unwrap_or_default())
+    mixed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Whether a path at the root of a chain is that of a decryptor or a document.

@@ -5,7 +5,7 @@ use wasm_bindgen::{JsCast, prelude::*};
 
 use super::keys::DataKey;
 use crate::{
-    Error, ErrorKind, FileKey,
+    Code, FileKey,
     aead::{Aead, RustAead},
     reader::{self, ReadOptions},
 };
@@ -25,12 +25,7 @@ impl Engine {
             .ok()
             .and_then(|open| open.dyn_into().ok())
             .map(Engine::Host)
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Failed,
-                    "the host's cipher cannot be used; try --engine wasm",
-                )
-            })
+            .ok_or_else(|| Code::HostCipher.into())
     }
 }
 

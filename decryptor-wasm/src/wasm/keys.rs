@@ -3,7 +3,8 @@
 use js_sys::{Function, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use crate::{Error, ErrorKind, PrivateKey, RandomSource, Spelling, envelope};
+use super::error::returned;
+use crate::{Code, Error, PrivateKey, RandomSource, Spelling, envelope};
 
 /// The host's random bytes.
 struct HostRandom(Function);
@@ -13,7 +14,7 @@ impl RandomSource for HostRandom {
         let bytes = Uint8Array::new_with_length(out.len() as u32);
         self.0
             .call1(&JsValue::NULL, &bytes)
-            .map_err(|_| Error::new(ErrorKind::Failed, "the host gave no random bytes"))?;
+            .map_err(|_| Error::of(Code::NoRandomness))?;
         bytes.copy_to(out);
         Ok(())
     }
@@ -79,11 +80,10 @@ impl Envelope {
         Ok(self.0.agrees_with(&crate::Manifest::parse(manifest)?)?)
     }
 
-    /// The error to show for a `manifest.json` (its stored bytes) that did not open: kind, then message.
+    /// The error to show for a `manifest.json` (its stored bytes) that did not open.
     #[wasm_bindgen(js_name = manifestError)]
-    pub fn manifest_error(&self, kind: &str, message: String, stored: &[u8]) -> JsValue {
-        let error = Error::new(ErrorKind::named(kind), message);
-        self.0.manifest_error(error, stored).into()
+    pub fn manifest_error(&self, error: &JsValue, stored: &[u8]) -> JsValue {
+        self.0.manifest_error(returned(error), stored).into()
     }
 
     /// Opens a hybrid archive.

@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::*;
 
-use crate::{Error, ErrorKind};
+use crate::{Code, Error};
 
 /// The bytes, packed.
 #[wasm_bindgen]
@@ -14,5 +14,5 @@ pub fn pack(bytes: &[u8]) -> Vec<u8> {
 #[wasm_bindgen]
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, JsValue> {
     lz4_flex::decompress_size_prepended(packed)
-        .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()).into())
+        .map_err(|error| Error::of(Code::Failed).because(&error).into())
 }

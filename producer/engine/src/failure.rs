@@ -45,20 +45,26 @@ impl From<decryptor_wasm::Error> for Failure {
     fn from(error: decryptor_wasm::Error) -> Self {
         Failure {
             code: error.kind().exit_code(),
-            message: error.to_string(),
+            message: with_advice(&error),
         }
     }
 }
 
+/// The sentence of an error of the core, with the flags that help.
+#[must_use]
+pub fn with_advice(error: &decryptor_wasm::Error) -> String {
+    format!("{error}{}", error.advice().unwrap_or_default())
+}
+
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
-        let code = match &error {
+        let code = match error {
+            ArchiveError::Core(core) => return core.into(),
             ArchiveError::Exists(_)
             | ArchiveError::NotEmpty(_)
             | ArchiveError::Busy(_)
             | ArchiveError::OtherSource(_)
             | ArchiveError::Foreign(_) => ErrorKind::Usage.exit_code(),
-            ArchiveError::Core(core) => core.kind().exit_code(),
             _ => 1,
         };
         Failure {
@@ -88,8 +94,8 @@ impl From<ExportError> for Failure {
 
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
-        let code = match &error {
-            RestoreError::Archive(e) => e.kind().exit_code(),
+        let code = match error {
+            RestoreError::Archive(error) => return error.into(),
             RestoreError::Record { .. } => 4,
             _ => 1,
         };

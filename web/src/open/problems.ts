@@ -1,41 +1,59 @@
-// Sentences of the core that the page says in the reader's language. The core's own is shown below, with its details.
+// Errors of the worker that the page says in the reader's language. The worker's own sentence is shown below, with its details.
+import type { About } from '../../../npm/src/errors.js';
 
-const KNOWN = [
-  ['key-passphrase', /wrong passphrase for the private key/],
-  ['key-locked', /private key is (protected by a passphrase|encrypted and needs its own passphrase)/],
-  ['key-public', /this is a (public key|certificate)/],
-  ['key-unreadable', /not an RSA private key|private key file is not readable|too large to be a key|this is a PKCS#12 file|as OpenSSH keeps it/],
-  ['key-form', /private key is encrypted in a way that is not supported/],
-  ['key-other', /wrong private key: the archive was not made for/],
-  ['passphrase', /wrong passphrase for this archive|a passphrase is needed/],
-  ['passphrase-or-damage', /the passphrase is wrong, or manifest\.json is damaged/],
-  ['other-archive', /not the archive that you expect/],
-  ['other-signer', /is not the signer that you expect/],
-  ['unsigned', /^nobody signed this backup/],
-  ['two-signers', /is signed by \S+, and run \d+ by another key/],
-  ['fork', /follow the same run, and both are signed by/],
-  ['cleartext', /^this backup is not encrypted/],
-  ['mixed', /a backup is encrypted as a whole or not at all/],
-  ['no-backup', /is not a backup \(it has no manifest\.json\)|is empty: give the folder of the backup/],
-  ['unfinished', /has no manifest\.json: the backup was not finished/],
-  ['index-lost', /^chain\.json is missing/],
-  ['run', /choose the state of run (?<n>\d+)/],
-  ['signature', /manifest\.json\.minisig|^(?:increments\/\d+: )?manifest\.json(?: names no signer|: what it names as its signer)/],
-  ['manifest', /^(?:increments\/\d+\/)?manifest\.json\b/],
-  ['envelope', /^(?:increments\/\d+\/)?encryption\.json\b.*(?:damaged|hostile|changed|replaced)/],
-  ['packed', /is neither a \.zip nor a \.tar file|is a compressed \.tar\.gz|was packed without ZIP64/],
-  ['link', /is a (symbolic|hard) link: a backup holds regular files only/],
-  ['packed-cut', /was cut short: use another copy|is damaged at byte \d+: use another copy/],
-] as const;
+/** By the code of an error (docs/errors.md). */
+const OF_CODE = {
+  'private-key-passphrase': 'key-passphrase',
+  'private-key-locked': 'key-locked',
+  'public-key-given': 'key-public',
+  'certificate-given': 'key-public',
+  'not-a-private-key': 'key-unreadable',
+  'private-key-cut': 'key-unreadable',
+  'private-key-too-large': 'key-unreadable',
+  'pkcs12-given': 'key-unreadable',
+  'openssh-given': 'key-unreadable',
+  'private-key-form': 'key-form',
+  'wrong-private-key': 'key-other',
+  'wrong-passphrase': 'passphrase',
+  'passphrase-needed': 'passphrase',
+  'wrong-passphrase-or-damage': 'passphrase-or-damage',
+  'other-archive': 'other-archive',
+  'other-signer': 'other-signer',
+  unsigned: 'unsigned',
+  unproven: 'unsigned',
+  'two-signers': 'two-signers',
+  fork: 'fork',
+  'encryption-required': 'cleartext',
+  'not-encrypted': 'cleartext',
+  'mixed-encryption': 'mixed',
+  'folder-empty': 'no-backup',
+  'not-a-backup': 'no-backup',
+  unfinished: 'unfinished',
+  'index-missing': 'index-lost',
+  packed: 'packed',
+  'packed-cut': 'packed-cut',
+  'not-a-file': 'link',
+} as const;
 
-export type Problem = typeof KNOWN[number][0];
+/** The same, where no earlier state can be had. */
+const OF_SIGNATURE = ['signer-missing', 'signer-unreadable'];
 
-/** What an English sentence of the core is about, if it is one of those that readers meet. */
-export function knownProblem (kind: string, sentence: string): { name: Problem, gaps: Record<string, string> } | undefined {
+/** What is said of a file that is damaged, whatever is wrong with it. */
+const OF_FILE = {
+  'manifest.json': 'manifest',
+  'manifest.json.minisig': 'signature',
+  'encryption.json': 'envelope',
+} as const;
+
+export type Problem = typeof OF_CODE[keyof typeof OF_CODE] | typeof OF_FILE[keyof typeof OF_FILE] | 'run';
+
+/** What an error is about, if it is one of those that readers meet. */
+export function knownProblem (kind: string, { code = '', path = '', instead, found }: About): { name: Problem, gaps: Record<string, string> } | undefined {
   if (kind === 'unsupported') return undefined; // a newer version is the advice, whatever it is about
-  for (const [name, pattern] of KNOWN) {
-    const match = pattern.exec(sentence);
-    if (match !== null) return { name, gaps: { ...match.groups } };
-  }
+  if (code in OF_CODE) return { name: OF_CODE[code as keyof typeof OF_CODE], gaps: {} };
+  if (instead !== undefined) return { name: 'run', gaps: { n: String(instead) } };
+  if (OF_SIGNATURE.includes(code) || (code === 'run-wrong' && found === 'signature')) return { name: 'signature', gaps: {} };
+  const file = path.replace(/^increments\/\d+\//, '');
+  if (kind === 'damaged' && file in OF_FILE && code !== 'envelope-missing') return { name: OF_FILE[file as keyof typeof OF_FILE], gaps: {} };
   return undefined;
 }

@@ -237,11 +237,11 @@ export function openView (app: App): View {
 /** An error: what it is and what to do in the reader's language, then the sentence as the core says it, then `more`. */
 export function errorBox (error: CallError | undefined, ...more: Child[]): HTMLElement | undefined {
   if (error === undefined) return undefined;
-  const known = error.fromCore ? knownProblem(error.kind, error.message) : undefined;
+  const known = error.about && knownProblem(error.kind, error.about);
   const [look, sign] = error.kind === 'choice' ? ['partly', 'warning'] : ['bad', 'stop'];
   return h('div', { class: `error notice ${look}`, role: 'alert', tabindex: '-1', 'data-kind': error.kind, 'data-problem': known?.name },
     icon(sign), h('div', null, h('strong', null, known === undefined ? maybe(`error.${error.kind}`, t('error.failed')) : t(`problem.${known.name}`, known.gaps)),
-    error.fromCore
+    error.about !== undefined
       ? [h('p', null, known === undefined ? maybe(`advice.${error.kind}`, '') : t(`problem.${known.name}.do`, known.gaps)), h('p', { class: 'small' }, alien(error.message, { lang: 'en' }))]
       : h('p', null, alien(error.message)), more));
 }

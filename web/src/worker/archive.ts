@@ -5,7 +5,7 @@ import { CHAIN, openChain, plannedFiles } from '../../../npm/src/runs.js';
 import { SIGNATURE, demandsOf, expectArchive, type Trust } from '../../../npm/src/trust.js';
 import type { ArchiveInfo, FileEntry, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
 import {
-  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, isCompanion, judge, lostIndex, mixedRuns, plan, refuseLong, requireId,
+  Chain, Demands, Envelope, Fold, Sieve, Signed, StoredRuns, caution, errorOf, inRun, isCompanion, judge, lostIndex, mixedRuns, plan, refuseLong, requireId,
   type DataKey, type Engine, type OpenEnvelope,
 } from './core.js';
 import { pump, readSmall, readStored, readWhole } from './pump.js';
@@ -19,7 +19,7 @@ export interface Unlock { (envelope: OpenEnvelope): DataKey }
 /** What it takes to read an archive's files. */
 interface Access { source: Source, key: DataKey | undefined, engine: Engine, opened: boolean }
 
-const HOST: Host<Source> = { core: { Chain, Fold, Sieve, StoredRuns, isCompanion, judge }, pump, streamFile, readStored, readSmall, below };
+const HOST: Host<Source> = { core: { Chain, Fold, Sieve, StoredRuns, errorOf, inRun, isCompanion, judge }, pump, streamFile, readStored, readSmall, below };
 
 /** The state of a chain: which one, and all that there are. */
 export interface ChainOf { state: ChainState<Source>, runs: Run[] }
@@ -152,8 +152,7 @@ async function * streamFile ({ source, key, engine, opened }: Access, file: Plan
       hash: hash || !file.encrypted,
       size: file.size,
     });
-    const verdict = judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
-    if (verdict !== '') throw new DecryptError('damaged', verdict);
+    judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, opened);
     return summary;
   } catch (error) {
     throw withPath(file.path, error);
@@ -182,24 +181,22 @@ export async function openArchive (source: Source, { engine, unlock, expectId, a
 
 /** Throws where one run is encrypted and another is not, or a file is larger than any of its kind. */
 export function requireUniform (listing: Array<[string, number]>): void {
-  const mixed = mixedRuns(JSON.stringify(listing));
-  if (mixed !== '') throw new DecryptError('damaged', mixed);
-  judgeListing(refuseLong, listing);
+  mixedRuns(JSON.stringify(listing));
+    judgeListing(refuseLong, listing);
 }
 
 async function openSingle (source: Source, listing: Array<[string, number]>, means: Means): Promise<Archive> {
   const listed = listing.some(([path]) => path === SUMS);
   const sums = listed ? await linesOfRuns(pump(source, SUMS, { key: undefined, gunzip: false, lines: false, hash: false, engine: 'wasm' })) : undefined;
   const lost = lostIndex(JSON.stringify(listing), sums);
-  if (lost !== '') throw new DecryptError('damaged', lost);
+  if (lost !== undefined) throw lost;
   // What is signed is held against what is asked for again for each user: the finalizer lets go of it.
   const { id, key, keyCheck, manifest, signed, signer, texts, contents, findings } = await openRun(source, listing, means);
   try {
     const said: Finding = JSON.parse(means.demands.alone(signed, means.at));
     const [textsJson, listingJson] = [JSON.stringify(texts), JSON.stringify(listing)];
-    // Which run of the chain is chosen from a list here.
-    const warning = caution(manifest).replace(/, with --at .*$/, '');
-    if (warning !== '') findings.push({ severity: 'warning', code: 'caution', path: '', message: warning });
+    const warning = caution(manifest);
+    if (warning !== undefined) findings.push({ severity: 'warning', code: 'caution', path: '', message: messageOf(warning) });
     findings.push(said, ...spellingOf(key));
     const planned = (user?: string): Plan => {
       const made: Plan = JSON.parse(plan(manifest, textsJson, listingJson, keyCheck, signed, user));
@@ -300,12 +297,8 @@ async function openRun (source: Source, listing: Array<[string, number]>, { engi
 /** Says what is wrong with a choice that holds no manifest. */
 export function requireManifest (names: Set<string>, where: string): void {
   if (names.has('manifest.json')) return;
-  if (names.size === 0) throw new DecryptError('usage', `${where} is empty: give the folder of the backup`);
-  if (!names.has('encryption.json')) {
-    throw new DecryptError('usage', `${where} is not a backup (it has no manifest.json): give the folder of the backup`);
-  }
-  throw new DecryptError('damaged',
-    `${where} has no manifest.json: the backup was not finished, or the file was removed; use another copy`);
+  const empty = names.size === 0 ? 'folder-empty' : 'not-a-backup';
+  throw errorOf(names.has('encryption.json') ? 'unfinished' : empty, { path: where });
 }
 
 /** Opens the very bytes whose digest is the archive's id: the file itself may be another one by now. */
@@ -314,7 +307,7 @@ async function readManifest (key: DataKey | undefined, engine: Engine, stored: U
   try {
     return await readWhole(memory, 'manifest.json', { key, gunzip: false, lines: false, hash: false, engine });
   } catch (error) {
-    throw envelope?.manifestError(kindOf(error), messageOf(error), stored) ?? withPath('manifest.json', error);
+    throw envelope?.manifestError(error, stored) ?? withPath('manifest.json', error);
   }
 }
 
@@ -330,8 +323,7 @@ async function readUserManifests (source: Source, listing: Array<[string, number
     try {
       const { content, summary, sha256 } =
         await readWhole(source, path, { key, gunzip: false, lines: false, hash: true, engine, size });
-      const verdict = judge(JSON.stringify(expected.get(path) ?? null), JSON.stringify(summary), sha256, opened);
-      if (verdict !== '') throw new DecryptError('damaged', verdict);
+      judge(JSON.stringify(expected.get(path) ?? null), JSON.stringify(summary), sha256, opened);
       texts[path] = new TextDecoder().decode(content);
       contents.set(path, content);
     } catch (error) {

@@ -5,7 +5,7 @@ import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 
 export const {
-  Chain, Demands, Envelope, FileReader, Fold, Sha256, Sieve, Signed, StoredRuns, caution, crc32, isCompanion, judge, lostIndex, mixedRuns, pack, plan,
+  Chain, Demands, Envelope, FileReader, Fold, Sha256, Sieve, Signed, StoredRuns, caution, crc32, errorOf, inRun, isCompanion, judge, lostIndex, mixedRuns, pack, plan,
   privateKeyNeedsPassphrase, refuseLong, requireId, unpack,
 } = bindings;
 export type DataKey = bindings.DataKey;

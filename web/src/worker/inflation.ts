@@ -1,4 +1,4 @@
-import { DecryptError, messageOf } from '../../../npm/src/errors.js';
+import { withPath } from '../../../npm/src/errors.js';
 import { FileReader, memoryAt } from './core.js';
 import { outputsOf } from './reading.js';
 
@@ -36,7 +36,7 @@ export class InflationCheck {
     try {
       action();
     } catch (error) {
-      throw new DecryptError('damaged', `${this.#path}: ${messageOf(error)}`);
+      throw withPath(this.#path, error);
     }
   }
 }

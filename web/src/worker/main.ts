@@ -1,4 +1,4 @@
-import { kindOf, messageOf } from '../../../npm/src/errors.js';
+import { plainOf } from '../../../npm/src/errors.js';
 import { serve, type Job } from '../rpc.js';
 import { chooseEngine, coreVersion, loadCore, privateKeyNeedsPassphrase } from './core.js';
 import { folderOutput } from './output/folder.js';
@@ -58,10 +58,4 @@ serve({
   'user.seriesLine': ({ number, field, steps, from, to }, job: Job) => looking().seriesLine(number, field, steps, from, to, job),
   'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'csv;' | 'json' }, job: Job) => looking().export(kind, as, job),
   'user.attachment': ({ fileId }: { fileId: string }, job: Job) => looking().attachment(fileId, job),
-}, (error) => ({ kind: isChoice(error) ? 'choice' : kindOf(error), message: withoutOptions(messageOf(error)) }));
-
-/** The sentence without advice that only a command line can follow. */
-function withoutOptions (message: string): string {
-  return message.replace(/--at (\d+) for the state before/, 'choose the state of run $1').replace(/[;:,] (?:(?:give|try|set|with) )?--[a-z][^;]*/g, '')
-    .replace(/; say [^;]*--at [^;]*/, '');
-}
+}, (error) => ({ ...plainOf(error), ...(isChoice(error) && { kind: 'choice' }) }));

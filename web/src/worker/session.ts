@@ -1,8 +1,8 @@
 // What the worker holds between calls: the chosen files, and the archive once it is open.
-import { DecryptError } from '../../../npm/src/errors.js';
+import { DecryptError, aboutOf } from '../../../npm/src/errors.js';
 import type { Chosen } from '../types.js';
 import { openArchive, requireManifest, requireUniform, runsOf, type Archive } from './archive.js';
-import { Envelope, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
+import { Envelope, errorOf, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './pump.js';
 import { containerSource } from './source/container.js';
 import { blobSource, rootOf, type Source } from './source/source.js';
@@ -87,26 +87,25 @@ export class Session {
   }
 }
 
+/** Codes of errors that only the reader can clear up, by choosing a run. */
+const CHOICES: Array<string | undefined> = ['two-signers', 'fork'];
+
 /** Whether the reader has to say which run is the right one. */
 export function isChoice (error: unknown): boolean {
-  return (error as { choice?: boolean } | undefined)?.choice === true;
+  return CHOICES.includes(aboutOf(error).code);
 }
 
 function unlock (envelope: OpenEnvelope, secrets: Secrets) {
   if (envelope.mode !== 'hybrid') {
     if (secrets.passphrase !== undefined && secrets.passphrase !== '') return envelope.unlockWithPassphrase(secrets.passphrase);
-    throw new DecryptError('key', secrets.privateKey === undefined
-      ? 'a passphrase is needed'
-      : 'this backup opens with a passphrase, not with a private key');
+    throw errorOf(secrets.privateKey === undefined ? 'passphrase-needed' : 'opens-with-passphrase', {});
   }
   if (secrets.privateKey === undefined) {
-    throw new DecryptError('key', secrets.passphrase === undefined
-      ? 'a private key is needed'
-      : 'this backup opens with a private key, not with a passphrase');
+    throw errorOf(secrets.passphrase === undefined ? 'private-key-needed' : 'opens-with-private-key', {});
   }
   const passphrase = secrets.privateKeyPassphrase === '' ? undefined : secrets.privateKeyPassphrase;
   if (passphrase === undefined && privateKeyNeedsPassphrase(secrets.privateKey)) {
-    throw new DecryptError('key', 'the private key is protected by a passphrase: enter it as well');
+    throw errorOf('private-key-locked', {});
   }
   return envelope.unlockWithPrivateKey(secrets.privateKey, passphrase, fillRandom);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Finding, Links, Severity, Signed, Signer, Statement, place_of};
 use crate::gather;
 use crate::{
-    Error, ErrorKind, Result,
+    Code, Error, Field, Result,
     chain::CHAIN,
     signature::{SIGNATURE, Tried, try_signature, unproven},
 };
@@ -78,7 +78,7 @@ impl Links {
             _ if self.asked => None,
             (Some(other), _) if !pinned => Some(other_signer(at, other, &signed.signer)),
             (_, Some((first, second))) if second <= at => {
-                Some(fork(first, second, signed.signer.as_str()))
+                Some(fork(first, second).with(Field::Key, signed.signer.as_str()))
             }
             _ => None,
         };
@@ -107,7 +107,7 @@ impl Links {
     /// runs follow the same one, nobody but the reader can choose.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] where they do.
+    /// [`Code::Fork`] where they do.
     pub fn require_no_fork(&self) -> Result<()> {
         let base = self.id(1);
         let stated = self.stored.iter().filter_map(|stored| {
@@ -117,14 +117,7 @@ impl Links {
             (lies_here && base == Some(&statement.base)).then_some((stored.run, statement))
         });
         match forks(&gather(stated)) {
-            Some((first, second)) => Err(Error::new(
-                ErrorKind::Usage,
-                fork(
-                    first,
-                    second,
-                    "the same signer, as it seems without the key",
-                ),
-            )),
+            Some((first, second)) => Err(fork(first, second)),
             None => Ok(()),
         }
     }
@@ -223,10 +216,11 @@ impl Links {
     }
 }
 
-fn other_signer(at: u32, other: u32, signer: &Signer) -> String {
-    format!(
-        "run {at} is signed by {signer}, and run {other} by another key: a host has lost its key, or somebody put runs in; say which is yours with --signer KEY, or with --at {at} or --at {other} which state you want"
-    )
+fn other_signer(at: u32, other: u32, signer: &Signer) -> Error {
+    Error::of(Code::TwoSigners)
+        .with(Field::Run, at)
+        .with(Field::Other, other)
+        .with(Field::Key, signer.as_str())
 }
 
 /// The first two runs of one signer that follow the same run, or have the same number.
@@ -243,8 +237,8 @@ fn forks(statements: &BTreeMap<u32, Statement>) -> Option<(u32, u32)> {
     (0..runs.len()).find_map(of)
 }
 
-fn fork(first: u32, second: u32, signer: &str) -> String {
-    format!(
-        "the runs {first} and {second} follow the same run, and both are signed by {signer}: a host was copied, or two copies of this backup were mixed; say with --at {first} or --at {second} which state you want"
-    )
+fn fork(first: u32, second: u32) -> Error {
+    Error::of(Code::Fork)
+        .with(Field::Run, first)
+        .with(Field::Other, second)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, ErrorKind, Mode, PrivateKey, Result, Spelling,
+    Code, DataKey, Envelope, Error, ErrorKind, Field, Mode, PrivateKey, Result, Spelling,
     private_key_needs_passphrase,
 };
 use zeroize::Zeroizing;
@@ -68,9 +68,7 @@ impl<'a> Secrets<'a> {
     pub fn open(&self, envelope: &Envelope) -> Result<(DataKey, Opener<'_>)> {
         if envelope.mode() == Mode::Hybrid {
             if self.private.is_empty() && passphrase_given(self.args) {
-                return Err(Error::key(
-                    "this backup opens with a private key, not with a passphrase: give --private-key FILE",
-                ));
+                return Err(Code::OpensWithPrivateKey.into());
             }
             let (key, private) = self.private.unlock(envelope)?;
             return Ok((key, Opener::Private(private)));
@@ -84,13 +82,9 @@ impl<'a> Secrets<'a> {
             Ok((key, Opener::Passphrase(passphrase)))
         });
         first_that_opens(&mut tried, "passphrases")?.ok_or_else(|| {
-            Error::key(match self.private.is_empty() {
-                false => {
-                    "this backup opens with a passphrase, not with a private key: give --passphrase-file or PRYV_BACKUP_PASSPHRASE"
-                }
-                true => {
-                    "a passphrase is needed: give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE"
-                }
+            Error::of(match self.private.is_empty() {
+                false => Code::OpensWithPassphrase,
+                true => Code::PassphraseNeeded,
             })
         })
     }
@@ -163,8 +157,7 @@ impl<'a> PrivateKeys<'a> {
             let key = envelope.unlock_with_private_key(private, &mut SystemRandom)?;
             Ok((key, private))
         });
-        first_that_opens(&mut tried, "private keys")?
-            .ok_or_else(|| Error::key("a private key is needed: give --private-key FILE"))
+        first_that_opens(&mut tried, "private keys")?.ok_or_else(|| Code::PrivateKeyNeeded.into())
     }
 }
 
@@ -173,7 +166,7 @@ fn first_that_opens<T>(
     tried: &mut dyn Iterator<Item = Result<T>>,
     what: &str,
 ) -> Result<Option<T>> {
-    let (mut count, mut last) = (0, None);
+    let (mut count, mut last) = (0_u64, None);
     for one in tried {
         match one {
             Ok(opened) => return Ok(Some(opened)),
@@ -183,9 +176,10 @@ fn first_that_opens<T>(
         count += 1;
     }
     match last {
-        Some(error) if count > 1 => Err(Error::key(format!(
-            "none of the {count} {what} opens it: {error}"
-        ))),
+        Some(error) if count > 1 => Err(Error::of(Code::NoneOpens)
+            .with(Field::Number, count)
+            .with(Field::Found, what)
+            .because(&error)),
         Some(error) => Err(error),
         None => Ok(None),
     }
@@ -212,11 +206,8 @@ fn private_key(path: &Path, args: &PrivateKeyArgs) -> Result<PrivateKey> {
     let mut tried = found
         .iter()
         .map(|passphrase| PrivateKey::parse(&file, Some(passphrase)));
-    let key = first_that_opens(&mut tried, "passphrases of private keys")?.ok_or_else(|| {
-        Error::key(
-            "the private key is protected by a passphrase: give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE",
-        )
-    })?;
+    let key = first_that_opens(&mut tried, "passphrases of private keys")?
+        .ok_or_else(|| Error::of(Code::PrivateKeyLocked))?;
     tell(key.spelling());
     Ok(key)
 }

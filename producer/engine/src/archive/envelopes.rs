@@ -13,22 +13,22 @@ const MANIFEST: &str = "manifest.json";
 /// # Errors
 /// What is wrong with it.
 pub fn check(of_run: &Folder, created: Option<i64>, listed: Option<&str>) -> Result<()> {
-    let wrong = |what: &str| Err(Error::damaged(format!("{ENVELOPE} {what}")));
+    let wrong = |what: &str| Err(Error::damaged(what).at(ENVELOPE));
     let sealed = of_run.read(MANIFEST)?.starts_with(MAGIC);
     match (sealed, of_run.has(ENVELOPE)) {
         (false, false) => return Ok(()),
-        (true, false) => return wrong("is missing: without it nobody can open the backup"),
-        (false, true) => return wrong("lies beside a manifest.json that is not encrypted"),
+        (true, false) => return wrong("it is missing: without it nobody can open the backup"),
+        (false, true) => return wrong("it lies beside a manifest.json that is not encrypted"),
         (true, true) => {}
     }
     let stored = of_run.read(ENVELOPE)?;
     let envelope = Envelope::parse(&stored)?;
     if listed.is_some_and(|listed| listed != sha256_hex(&stored)) {
-        return wrong("is not the one that SHA256SUMS lists: it was replaced");
+        return wrong("it is not the one that SHA256SUMS lists: it was replaced");
     }
     let made = envelope.created_at();
     if created.is_some_and(|created| !envelope.has_key_check() || made != Some(created)) {
-        return wrong("is not the one that this backup was made with: it was replaced");
+        return wrong("it is not the one that this backup was made with: it was replaced");
     }
     Ok(())
 }

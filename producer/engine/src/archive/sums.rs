@@ -106,9 +106,10 @@ pub fn read(file: File) -> Lines<'static> {
                 ended = true;
                 let shown: String = String::from_utf8_lossy(&text).chars().take(120).collect();
                 return Some(Err(Error::damaged(format!(
-                    "{SUMS}: {:?} {what}; the file was changed: use another copy of the backup",
+                    "{:?} {what}; the file was changed: use another copy of the backup",
                     shown.trim_end()
-                ))));
+                ))
+                .at(SUMS)));
             }
         };
         line.path.clone_into(&mut last);
@@ -136,9 +137,7 @@ pub fn texts(folder: &Folder) -> Result<impl Iterator<Item = Result<String>> + u
         };
         ended = line.is_none();
         Some(line.ok_or_else(|| {
-            Error::damaged(format!(
-                "{SUMS}: holds a line that is no text, or longer than any: the file was changed; use another copy of the backup"
-            ))
+            Error::damaged("holds a line that is no text, or longer than any: the file was changed; use another copy of the backup").at(SUMS)
         }))
     }))
 }
@@ -246,7 +245,7 @@ impl Sorter {
 }
 
 fn failed(error: &io::Error) -> Error {
-    Error::new(ErrorKind::Failed, format!("{SUMS}: {error}"))
+    Error::new(ErrorKind::Failed, error.to_string()).at(SUMS)
 }
 
 #[cfg(test)]

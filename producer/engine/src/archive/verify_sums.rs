@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use decryptor_wasm::{Error, ErrorKind, Result};
+use decryptor_wasm::{Code, Error, Result};
 use sha2::{Digest, Sha256};
 
 use super::{read::Folder, write::file::hex};
@@ -79,8 +79,7 @@ fn sha256(folder: &Folder, path: &str, buffer: &mut [u8]) -> Result<Option<Strin
             Ok(n) => digest.update(&buffer[..n]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => {
-                let what = format!("cannot read {path}: {e}");
-                return Err(Error::new(ErrorKind::Failed, what));
+                return Err(Error::of(Code::UnreadableFile).at(path).because(&e));
             }
         }
     }

@@ -1,5 +1,5 @@
 // Reading a blob.
-import { DecryptError } from '../../../../npm/src/errors.js';
+import { errorOf } from '../core.js';
 
 // A small blob is read by one request; requests have a price, since a file comes through another process of the browser.
 const WHOLE = 1024 * 1024;
@@ -15,7 +15,7 @@ export async function * blocksOf (blob: Blob, path: string): AsyncGenerator<Uint
     const read = blob.size > WHOLE ? yield * streamed(blob) : 0;
     yield * requested(blob, read);
   } catch (error) {
-    throw error instanceof DOMException ? new DecryptError('failed', `cannot read ${path}: ${error.message}`) : error;
+    throw error instanceof DOMException ? errorOf('unreadable-file', { path, detail: error.message }) : error;
   }
 }
 

@@ -1,5 +1,6 @@
 // A backup that was packed into one file.
 import { DecryptError } from '../../../../npm/src/errors.js';
+import { errorOf } from '../core.js';
 import { rootOf, type Source } from './source.js';
 import { readTar } from './tar.js';
 import { readZip } from './zip.js';
@@ -17,7 +18,7 @@ export async function containerSource (file: File): Promise<Source> {
     list: () => [...inside].map(([path, { size }]): [string, number] => [path, size]).sort((a, b) => (a[0] < b[0] ? -1 : 1)),
     read (path) {
       const entry = inside.get(path);
-      if (entry === undefined) throw new DecryptError('failed', `cannot read ${path}: it is not there`);
+      if (entry === undefined) throw errorOf('unreadable-file', { path, detail: 'it is not there' });
       return entry.read();
     },
   };
@@ -29,7 +30,7 @@ async function entriesOf (file: File): Promise<Map<string, Entry>> {
   if (text(0, 4) === 'PK\x03\x04' || text(0, 4) === 'PK\x05\x06') return readZip(file);
   if (text(257, 262) === 'ustar') return readTar(file);
   if (text(0, 2) === '\x1f\x8b') {
-    throw new DecryptError('usage', `${file.name} is a compressed .tar.gz: unpack it first, then choose the folder`);
+    throw new DecryptError('usage', `${file.name} is a compressed .tar.gz: unpack it first, then choose the folder`, { code: 'packed' });
   }
-  throw new DecryptError('usage', `${file.name} is neither a .zip nor a .tar file: choose the folder of the backup, or such a file of it`);
+  throw new DecryptError('usage', `${file.name} is neither a .zip nor a .tar file: choose the folder of the backup, or such a file of it`, { code: 'packed' });
 }

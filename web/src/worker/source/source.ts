@@ -1,4 +1,4 @@
-import { DecryptError } from '../../../../npm/src/errors.js';
+import { errorOf } from '../core.js';
 import { blocksOf } from './blocks.js';
 
 /** Where an archive's files come from. */
@@ -16,7 +16,7 @@ export function blobSource (name: string, blobs: Map<string, Blob>): Source {
     list: () => sorted([...blobs].map(([path, blob]) => [path, blob.size])),
     read (path) {
       const blob = blobs.get(path);
-      if (blob === undefined) throw new DecryptError('failed', `cannot read ${path}: it is not there`);
+      if (blob === undefined) throw errorOf('unreadable-file', { path, detail: 'it is not there' });
       return blocksOf(blob, path);
     },
   };

@@ -1,4 +1,5 @@
 import { DecryptError } from '../../../../npm/src/errors.js';
+import { errorOf } from '../core.js';
 import type { Entry } from './container.js';
 import { blocksOf } from './blocks.js';
 
@@ -12,12 +13,12 @@ export async function readTar (file: File): Promise<Map<string, Entry>> {
   for (let at = 0; at + RECORD <= file.size;) {
     const head = new Uint8Array(await file.slice(at, at + RECORD).arrayBuffer());
     if (head.every((byte) => byte === 0)) break;
-    if (!checksumHolds(head)) throw new DecryptError('damaged', `${file.name} is damaged at byte ${at}: use another copy`);
+    if (!checksumHolds(head)) throw new DecryptError('damaged', `${file.name} is damaged at byte ${at}: use another copy`, { code: 'packed-cut' });
     const size = longSize ?? numberAt(head, 124, 12);
     const type = String.fromCharCode(head[156] || 48);
     const start = at + RECORD;
     const next = start + Math.ceil(size / RECORD) * RECORD;
-    if (start + size > file.size) throw new DecryptError('damaged', `${file.name} was cut short: use another copy`);
+    if (start + size > file.size) throw new DecryptError('damaged', `${file.name} was cut short: use another copy`, { code: 'packed-cut' });
     if (type === 'L' || type === 'x') {
       const text = await file.slice(start, start + Math.min(size, 1 << 20)).text();
       if (type === 'L') longName = text.replace(/\0.*$/s, '');
@@ -29,7 +30,7 @@ export async function readTar (file: File): Promise<Map<string, Entry>> {
         const data = file.slice(start, start + size);
         entries.set(name.replace(/^(\.\/)+/, ''), { size, read: () => blocksOf(data, name) });
       } else if (type === '1' || type === '2') {
-        throw new DecryptError('damaged', `${name} is a ${type === '2' ? 'symbolic' : 'hard'} link: a backup holds regular files only; copy the backup again`);
+        throw errorOf('not-a-file', { path: name, found: `a ${type === '2' ? 'symbolic' : 'hard'} link` });
       }
     }
     at = next;

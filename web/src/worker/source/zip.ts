@@ -1,4 +1,5 @@
 import { DecryptError } from '../../../../npm/src/errors.js';
+import { errorOf } from '../core.js';
 import type { Entry } from './container.js';
 import { blocksOf } from './blocks.js';
 
@@ -14,7 +15,7 @@ const SYMBOLIC_LINK = 0o120000;
 
 /** The files of a zip, by its central directory; stored or deflated, ZIP64 too. */
 export async function readZip (file: File): Promise<Map<string, Entry>> {
-  const damaged = (what: string) => new DecryptError('damaged', `${file.name} ${what}: use another copy`);
+  const damaged = (what: string) => new DecryptError('damaged', `${file.name} ${what}: use another copy`, { code: 'packed-cut' });
   const bytes = async (from: number, to: number) => new DataView(await file.slice(from, to).arrayBuffer());
   const { start, size, count } = await directoryOf(file, bytes, damaged);
   const directory = await bytes(start, start + size);
@@ -30,10 +31,10 @@ export async function readZip (file: File): Promise<Map<string, Entry>> {
     const mode = directory.getUint32(at + 38, true) >>> 16;
     at += 46 + nameLength + extraLength + commentLength;
     if (name.endsWith('/')) continue;
-    if ((flags & 1) !== 0) throw new DecryptError('usage', `${file.name} is a zip with a password: unpack it first, then choose the folder`);
-    if (method !== 0 && method !== 8) throw new DecryptError('usage', `${file.name} uses a compression that is not known here: unpack it first`);
+    if ((flags & 1) !== 0) throw new DecryptError('usage', `${file.name} is a zip with a password: unpack it first, then choose the folder`, { code: 'packed' });
+    if (method !== 0 && method !== 8) throw new DecryptError('usage', `${file.name} uses a compression that is not known here: unpack it first`, { code: 'packed' });
     if ((mode & 0o170000) === SYMBOLIC_LINK) {
-      throw new DecryptError('damaged', `${name} is a symbolic link: a backup holds regular files only; copy the backup again`);
+      throw errorOf('not-a-file', { path: name, found: 'a symbolic link' });
     }
     entries.set(name, {
       size: sizes.plain,
@@ -79,7 +80,7 @@ async function directoryOf (file: File, bytes: (from: number, to: number) => Pro
 
 function withoutZip64 (file: File): Error {
   return new DecryptError('usage', `${file.name} was packed without ZIP64, which more than 65,535 files or 4 GiB need: ` +
-    'unpack it first, then choose the folder, or pack it with another program');
+    'unpack it first, then choose the folder, or pack it with another program', { code: 'packed' });
 }
 
 function sizesOf (directory: DataView, at: number, extra: number, extraLength: number) {
@@ -111,7 +112,7 @@ async function * inflated (data: Blob, name: string): AsyncGenerator<Uint8Array>
       yield value;
     }
   } catch {
-    throw new DecryptError('damaged', `${name}: its data in the zip is damaged`);
+    throw new DecryptError('damaged', `${name}: its data in the zip is damaged`, { code: 'packed-cut', path: name });
   } finally {
     void reader.cancel().catch(() => {});
   }

@@ -1,6 +1,6 @@
 //! What the copy says of itself: what the archive said, and of what it was made.
 
-use decryptor_wasm::Error;
+use decryptor_wasm::{Code, Error};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
@@ -55,5 +55,5 @@ pub fn said(source: &Archive, path: &str) -> Result<Map<String, Value>, Error> {
     let content = source.manifests.get(path).map(Vec::as_slice);
     serde_json::from_slice::<Said>(content.unwrap_or_default())
         .map(|said| said.rest)
-        .map_err(|e| Error::damaged(format!("{path}: not the manifest it should be ({e})")))
+        .map_err(|e| Error::of(Code::ManifestUnreadable).at(path).because(&e))
 }

@@ -28,7 +28,7 @@ use crate::{
         read::{Archive, Choice, Folder, GunzipCheck},
     },
     cli::ConsolidateArgs,
-    failure::Failure,
+    failure::{Failure, with_advice},
     interrupt,
     progress::{self, Goal, Manner, Tally},
     text::printable,
@@ -67,7 +67,10 @@ pub fn run(args: &ConsolidateArgs) -> Result<u8, Failure> {
         Ok(key)
     })?;
     if let Some(caution) = caution(&source.manifest) {
-        return Err(Failure::usage(format!("nothing was made: {caution}")));
+        return Err(Failure::usage(format!(
+            "nothing was made: {}",
+            with_advice(&caution)
+        )));
     }
     source.settle()?;
     match warn(&source) {
@@ -299,7 +302,9 @@ fn user(
         .users
         .iter()
         .find(|user| user.user_id == id)
-        .ok_or_else(|| Error::damaged(format!("users/{id}: belongs to no user of the archive")))?;
+        .ok_or_else(|| {
+            Error::damaged("belongs to no user of the archive").at(&format!("users/{id}"))
+        })?;
     let mut manifest = manifest::said(source, &format!("users/{id}/user-manifest.json"))?;
     let mut copy = writer.copy_user(id).map_err(core)?;
     let mut entry = entry.clone();

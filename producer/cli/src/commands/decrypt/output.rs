@@ -8,7 +8,7 @@ use std::{
     sync::Mutex,
 };
 
-use decryptor_wasm::{Error, ErrorKind, Result};
+use decryptor_wasm::{Code, Error, ErrorKind, Result};
 
 use super::work::lock;
 use crate::archive::write_behind::WriteBehind;
@@ -217,5 +217,5 @@ fn private_file(path: &Path) -> io::Result<File> {
 }
 
 fn cannot_write(path: &str, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Failed, format!("cannot write {path}: {error}"))
+    Error::of(Code::UnwritableFile).at(path).because(error)
 }

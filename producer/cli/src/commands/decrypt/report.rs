@@ -10,6 +10,7 @@ use super::work::Outcome;
 use crate::{answer, note};
 use crate::{
     archive::read::Archive,
+    failure::with_advice,
     text::{count, printable},
 };
 
@@ -35,7 +36,7 @@ pub fn guarantees(archive: &Archive) {
         }
     }
     if let Some(caution) = caution(&archive.manifest) {
-        warn(&format!("warning: {caution}"));
+        warn(&format!("warning: {}", with_advice(&caution)));
     }
     if archive.plan.inventoried {
         if !archive.encrypted() && !pinned(archive) {

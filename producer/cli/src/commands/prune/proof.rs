@@ -8,7 +8,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Envelope, Error, Result,
+    Code, Envelope, Error, Result,
     chain::{CHAIN, Index, Links, mixed, run_of},
     layout::PathKind,
     signature::{
@@ -76,7 +76,7 @@ pub fn signed(folder: &Folder, demands: &Demands) -> Result<Proven> {
     }
     // Somebody who stores backups can make a run look like one that was not finished.
     if let Some(left) = links.findings().find(|found| found.code == "uncommitted") {
-        return Err(Error::damaged(format!("{}: {}", left.path, left.message)));
+        return Err(Error::damaged(left.message.as_str()).at(&left.path));
     }
     let statements = (1..=newest).map(|run| statement(folder, run, &signed, demands));
     let statements = statements.collect::<Result<_>>()?;
@@ -98,7 +98,7 @@ fn statement(folder: &Folder, run: u32, newest: &Signed, demands: &Demands) -> R
         _ => None,
     });
     held.filter(|held| held.id == sha256_hex(&stored) && held.base == newest.statement.base)
-        .ok_or_else(|| unexpected().within(&format!("run {run}")))
+        .ok_or_else(|| unexpected().at(&format!("run {run}")))
 }
 
 /// An archive that is no chain, as the only run of one.
@@ -138,16 +138,11 @@ pub fn locked(folder: &Folder, proven: &Proven, secrets: Option<&Secrets<'_>>) -
         let checked = envelopes::check(&of_run, Some(statement.created), listed);
         let checked = checked.and_then(|()| match (of_run.has(ENVELOPE), listed, secrets) {
             (false, ..) => Ok(()),
-            (true, None, _) => Err(Error::damaged(format!(
-                "{ENVELOPE} is not listed in SHA256SUMS: it was added, or a change of recipients was interrupted (`pryv-backup rekey` completes it)"
-            ))),
+            (true, None, _) => Err(Error::damaged("it is not listed in SHA256SUMS: it was added, or a change of recipients was interrupted (`pryv-backup rekey` completes it)").at(ENVELOPE)),
             (true, _, Some(secrets)) => opens(of_run, secrets),
             (true, _, None) => Ok(()),
         });
-        checked.map_err(|error| match Index::path(run).as_str() {
-            "" => error,
-            path => error.within(path),
-        })?;
+        checked.map_err(|error| error.in_run(run))?;
     }
     Ok(())
 }
@@ -212,7 +207,7 @@ fn sha256(folder: &Folder, path: &str) -> Result<String> {
             Ok(0) => break,
             Ok(n) => digest.update(&buffer[..n]),
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Error::damaged(format!("{path} cannot be read: {e}"))),
+            Err(e) => return Err(Error::of(Code::UnreadableFile).at(path).because(&e)),
         }
     }
     let bytes = digest.finalize();

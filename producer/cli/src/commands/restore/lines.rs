@@ -116,9 +116,7 @@ pub fn each(
         }
         match std::mem::take(&mut ended) {
             end @ 1.. => pass(&mut lines, end),
-            0 if lines.len() > LONGEST => {
-                Err(Error::damaged(format!("{}: a line has no end", file.path)))
-            }
+            0 if lines.len() > LONGEST => Err(Error::damaged("a line has no end").at(&file.path)),
             0 => Ok(()),
         }
     });

@@ -40,7 +40,7 @@ use crate::note;
 use crate::{
     archive::read::{Archive, Choice},
     cli::{BackupArgs, DecryptArgs, KeyArgs, PrivateKeyArgs},
-    failure::Failure,
+    failure::{Failure, with_advice},
     interrupt,
     platform::{self, Restoring, pii::Pii},
     progress::{self, Goal, Manner, Tally},
@@ -74,7 +74,10 @@ pub fn run(dir: &Path, args: &BackupArgs) -> Result<Report, Failure> {
     };
     let mut archive = open(dir, choice, &Secrets::new(&key))?;
     if let Some(caution) = caution(&archive.manifest) {
-        return Err(Failure::usage(format!("nothing was restored: {caution}")));
+        return Err(Failure::usage(format!(
+            "nothing was restored: {}",
+            with_advice(&caution)
+        )));
     }
     if let Some(user) = &args.user {
         if how.disposes() && archive.plan.users.len() > 1 {

@@ -130,14 +130,14 @@ impl Found {
                 self.all.damaged.push(of_run(error.to_string()));
                 return Ok(());
             }
-            Err(error) if error.kind() == ErrorKind::Key => return Err(links.closed(&error, run)),
+            Err(error) if error.kind() == ErrorKind::Key => return Err(links.closed(error, run)),
             Err(error) => return Err(error),
         };
         let signed = archive.signed.as_ref();
         let pinned = signed.is_some_and(|signed| demands.pins(signed));
         if self.signer.is_none() {
             let said = demands.signed(signed);
-            self.signer = Some(said.map_err(|e| links.unexpected(&e, demands))?);
+            self.signer = Some(said.map_err(|e| links.unexpected(e, demands))?);
             self.all.signed_by(signed, pinned);
         }
         links.opened(run, &archive.manifest, signed, &demands.signers);

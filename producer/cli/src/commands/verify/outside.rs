@@ -10,7 +10,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Envelope, Error, ErrorKind, Result,
+    Code, Envelope, Error, ErrorKind, Field, Result,
     chain::{CHAIN, Index, run_of},
     container::{Header, TAG_LEN},
     layout::{PathKind, refuse_long},
@@ -247,10 +247,7 @@ impl Outside<'_> {
                 interrupt::check()?;
             }
             if <[u8; 32]>::from(digest.finalize()) != *due {
-                return Err(Error::damaged(format!(
-                    "is not the file that {} lists (its SHA-256 differs); it was changed or replaced",
-                    sums::NAME
-                )));
+                return Err(Error::of(Code::DigestDiffers).with(Field::Found, sums::NAME));
             }
         } else {
             self.tally.add(0, size);
@@ -266,39 +263,31 @@ impl Outside<'_> {
 fn frames(file: &mut File, size: u64, path: &str) -> Result<()> {
     let seek = |file: &mut File, at: u64| {
         file.seek(SeekFrom::Start(at))
-            .map_err(|e| Error::new(ErrorKind::Failed, format!("cannot read {path}: {e}")))
+            .map_err(|e| Error::of(Code::UnreadableFile).at(path).because(&e))
     };
     seek(file, 0)?;
     let mut start = vec![0; HEADER.min(size as usize)];
     read_whole(file, &mut start, path)?;
     let Some((header, length)) = Header::read(&start)? else {
-        return Err(Error::damaged(
-            "the file ends inside its header; it was cut short",
-        ));
+        return Err(Code::HeaderCut.into());
     };
-    let (mut at, mut index, mut short) = (length as u64, 0, false);
+    let (mut at, mut index, mut short) = (length as u64, 0_u64, false);
     while at < size {
-        let cut = || {
-            Error::damaged(format!(
-                "the file ends inside frame {index}; it was cut short"
-            ))
-        };
+        let wrong = |code| Err(Error::of(code).with(Field::Number, index));
         if size - at < 4 {
-            return Err(cut());
+            return wrong(Code::FrameCut);
         }
         seek(file, at)?;
         let mut prefix = [0; 4];
         read_whole(file, &mut prefix, path)?;
         let frame = u32::from_be_bytes(prefix) as usize;
         if frame <= TAG_LEN || frame > header.chunk + TAG_LEN || short {
-            return Err(Error::damaged(format!(
-                "frame {index} has an impossible length; the file is damaged or was tampered with"
-            )));
+            return wrong(Code::FrameLength);
         }
         short = frame < header.chunk + TAG_LEN;
         at += 4 + frame as u64;
         if at > size {
-            return Err(cut());
+            return wrong(Code::FrameCut);
         }
         index += 1;
     }
@@ -310,9 +299,7 @@ fn read(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
         match file.read(into) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
             read => {
-                return read.map_err(|e| {
-                    Error::new(ErrorKind::Failed, format!("cannot read {path}: {e}"))
-                });
+                return read.map_err(|e| Error::of(Code::UnreadableFile).at(path).because(&e));
             }
         }
     }
@@ -322,7 +309,7 @@ fn read_whole(file: &mut File, into: &mut [u8], path: &str) -> Result<()> {
     let mut done = 0;
     while done < into.len() {
         match read(file, &mut into[done..], path)? {
-            0 => return Err(Error::damaged("became shorter while it was read")),
+            0 => return Err(Code::BecameShorter.into()),
             n => done += n,
         }
     }

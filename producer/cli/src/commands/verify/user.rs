@@ -348,5 +348,5 @@ fn strings(list: &str) -> Vec<Cow<'_, str>> {
 
 /// The error for a file whose user the manifest does not name; such a file is not planned.
 pub fn nobody(file: &PlannedFile) -> Error {
-    Error::damaged(format!("{}: belongs to no user of the archive", file.path))
+    Error::damaged("belongs to no user of the archive").at(&file.path)
 }

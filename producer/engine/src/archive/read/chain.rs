@@ -6,10 +6,10 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, ErrorKind, Manifest, Result,
+    Code, DataKey, Envelope, Error, ErrorKind, Field, Manifest, Result,
     chain::{
-        self as index, CHAIN, ChainKey, Changes, Fold, Index, Links, NO_KEY, Opened, Part, Sieve,
-        State, StateFile, StoredRun, UNNAMED, state, summed,
+        self as index, CHAIN, ChainKey, Changes, Fold, Index, Links, Opened, Part, Sieve, State,
+        StateFile, StoredRun, UNNAMED, state, summed,
     },
     plan::{Finding, Plan, PlannedFile},
     reader::FileSummary,
@@ -133,7 +133,7 @@ impl Archive {
             let archive = open_run(&folder, &links, run, at, choice.demands, unlock)?;
             if signer.is_none() {
                 let said = choice.demands.signed(archive.signed.as_ref());
-                let refused = |error| links.unexpected(&error, choice.demands);
+                let refused = |error| links.unexpected(error, choice.demands);
                 signer = Some(said.map_err(refused)?);
             }
             let expected = &choice.demands.signers;
@@ -144,11 +144,9 @@ impl Archive {
             if full {
                 break;
             }
-            run = links.before(run).ok_or_else(|| {
-                Error::damaged(format!(
-                    "the run that run {run} of this chain follows is not there; use another copy of it"
-                ))
-            })?;
+            run = links
+                .before(run)
+                .ok_or_else(|| Error::of(Code::RunMissing).with(Field::Run, run))?;
         }
         let root = root(&folder, runs.get(&at), runs.contains_key(&1))?;
         let mut state = join(folder, links, at, runs, choice.user)?;
@@ -191,8 +189,8 @@ fn open_run(
 ) -> Result<Archive> {
     let choice = Choice::new(demands);
     Archive::open_one(folder.run(run), choice, unlock).map_err(|error| match error.kind() {
-        ErrorKind::Damaged => links.damaged(&error, run, at),
-        ErrorKind::Key => links.closed(&error, run),
+        ErrorKind::Damaged => links.damaged(error, run, at),
+        ErrorKind::Key => links.closed(error, run),
         _ => error,
     })
 }
@@ -374,7 +372,10 @@ impl Chain {
     }
 
     fn make(&self, user: &str, collection: &str, pass: u64, passes: u64) -> Result<Fold> {
-        let key = self.key.clone().ok_or_else(|| Error::damaged(NO_KEY))?;
+        let key = self
+            .key
+            .clone()
+            .ok_or_else(|| Error::of(Code::NoTombstoneKey))?;
         let mut fold = Fold::new(key, collection, pass, passes);
         for (removed, part) in self.changes.of(user, collection) {
             let archive = self.archive(part)?;
@@ -384,7 +385,9 @@ impl Chain {
                     false => fold.brought(part.run, line.text),
                 };
                 told.map_err(|e| {
-                    Error::damaged(format!("line {}: {e}; the file is damaged", line.number))
+                    Error::of(Code::LineUnreadable)
+                        .with(Field::Number, line.number)
+                        .because(&e)
                 })
             });
             told.map_err(|e| of_run(part.run, e))?;
@@ -429,12 +432,9 @@ impl Archive {
 }
 
 fn of_run(run: u32, error: Error) -> Error {
-    match Index::path(run) {
-        path if path.is_empty() || error.to_string().starts_with(&path) => error,
-        path => error.at(&path),
-    }
+    error.in_run(run)
 }
 
 fn unknown(path: &str) -> Error {
-    Error::damaged(format!("{path}: not a file of this state"))
+    Error::damaged("not a file of this state").at(path)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Error, ErrorKind, Result,
+    Code, Error, ErrorKind, Field, Result,
     chain::{CHAIN, Index, run_of},
     layout::refuse_long,
 };
@@ -129,7 +129,9 @@ impl Folder {
             .map_err(|e| unreadable(path, &e.into()))?;
         match file.metadata() {
             Ok(metadata) if metadata.is_file() => Ok(file),
-            Ok(_) => Err(Error::damaged(format!("{path} is not a regular file"))),
+            Ok(_) => Err(Error::of(Code::NotAFile)
+                .at(path)
+                .with(Field::Found, NOT_REGULAR)),
             Err(e) => Err(unreadable(path, &e)),
         }
     }
@@ -169,20 +171,17 @@ impl Folder {
 
 /// The error for a file that the system does not give.
 pub(super) fn unreadable(path: &str, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Failed, format!("cannot read {path}: {error}"))
+    Error::of(Code::UnreadableFile).at(path).because(error)
 }
+
+const NOT_REGULAR: &str = "not a regular file";
 
 /// The error for what an archive cannot hold.
 fn not_a_file(on_disk: &Path, link: bool) -> Error {
-    let what = if link {
-        "a symbolic link"
-    } else {
-        "not a regular file"
-    };
-    Error::damaged(format!(
-        "{} is {what}: a backup holds regular files only; remove it or copy the backup again",
-        on_disk.display()
-    ))
+    let what = if link { "a symbolic link" } else { NOT_REGULAR };
+    Error::of(Code::NotAFile)
+        .with(Field::Path, on_disk.display().to_string())
+        .with(Field::Found, what)
 }
 
 /// What lies in folders.

@@ -1,6 +1,8 @@
 //! The records of one file, one by one.
 
-use decryptor_wasm::{Error, Result, integrity::Record, plan::PlannedFile, reader::FileSummary};
+use decryptor_wasm::{
+    Code, Error, Field, Result, integrity::Record, plan::PlannedFile, reader::FileSummary,
+};
 use serde::de::IgnoredAny;
 
 use super::{Archive, ReadFile, Seen, stream::read_some};
@@ -23,13 +25,11 @@ impl<'a> Line<'a> {
     pub fn record(&self) -> Result<Record<'a>> {
         Record::parse(self.text).map_err(|error| {
             let json = serde_json::from_slice::<IgnoredAny>(self.text);
-            Error::damaged(match json {
-                Err(why) => format!(
-                    "line {} is not JSON ({why}); the file is damaged",
-                    self.number
-                ),
-                Ok(_) => format!("line {}: {error}; the file is damaged", self.number),
-            })
+            let error = match json {
+                Err(why) => Error::of(Code::LineNotJson).because(&why),
+                Ok(_) => Error::of(Code::LineUnreadable).because(&error),
+            };
+            error.with(Field::Number, self.number)
         })
     }
 }
@@ -62,10 +62,7 @@ impl Lines {
         }
         self.partial.extend_from_slice(bytes);
         if self.partial.len() > LONGEST {
-            return Err(Error::damaged(format!(
-                "line {} is longer than any record; the file is damaged",
-                self.records + 1
-            )));
+            return Err(Error::of(Code::LineTooLong).with(Field::Number, self.records + 1));
         }
         Ok(())
     }

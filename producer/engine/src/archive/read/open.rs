@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error, ErrorKind, FileEntry, Manifest, Result, UserManifest,
+    Code, DataKey, Envelope, Error, ErrorKind, Field, FileEntry, Manifest, Result, UserManifest,
     chain::CHAIN,
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
@@ -285,18 +285,14 @@ impl Archive {
 pub fn require_manifest(folder: &Folder, listing: &[(String, u64)]) -> Result<()> {
     let has = |name: &str| listing.iter().any(|(path, _)| path == name);
     let at = folder.path().display();
-    let usage = |what: String| Err(Error::new(ErrorKind::Usage, what));
-    if has("manifest.json") {
-        Ok(())
+    let code = if has("manifest.json") {
+        return Ok(());
     } else if listing.is_empty() {
-        usage(format!("{at} is empty: give the folder of the backup"))
+        Code::FolderEmpty
     } else if !has("encryption.json") {
-        usage(format!(
-            "{at} is not a backup (it has no manifest.json): give the folder of the backup"
-        ))
+        Code::NotABackup
     } else {
-        Err(Error::damaged(format!(
-            "{at} has no manifest.json: the backup was not finished, or the file was removed; use another copy"
-        )))
-    }
+        Code::Unfinished
+    };
+    Err(Error::of(code).with(Field::Path, at.to_string()))
 }

@@ -137,9 +137,10 @@ impl Chain {
             let line = line?;
             let Some((run, within)) = run_of(&line.path) else {
                 return Err(Error::damaged(format!(
-                    "{SUMS}: {:?} is of no run; it was changed: nothing was added to this chain",
+                    "{:?} is of no run; it was changed: nothing was added to this chain",
                     line.path
                 ))
+                .at(SUMS)
                 .into());
             };
             if line.path == CHAIN {

@@ -1,0 +1,210 @@
+//! The codes of errors: for each a stable name, its kind, and what is said of it. `docs/errors.md` lists them.
+//!
+//! A sentence says what happened and, where anybody can do it, what to do; [`super::describe`] says how its gaps are filled. The text
+//! after `+` is the advice of those who have command-line flags: it follows the sentence, and no sentence names a flag.
+
+use super::ErrorKind;
+
+/// What is known of a code.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) kind: ErrorKind,
+    pub(super) sentence: &'static str,
+    pub(super) advice: Option<&'static str>,
+}
+
+macro_rules! codes {
+    (@advice) => { None };
+    (@advice $advice:literal) => { Some($advice) };
+    ($($code:ident $name:literal $kind:ident $sentence:literal $(+ $advice:literal)?;)*) => {
+        /// What went wrong. Names are stable; new ones may be added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $sentence] $code,)*
+        }
+
+        const CODES: &[Code] = &[$(Code::$code,)*];
+        const ROWS: &[Row] = &[$(Row {
+            name: $name,
+            kind: ErrorKind::$kind,
+            sentence: $sentence,
+            advice: codes!(@advice $($advice)?),
+        },)*];
+    };
+}
+
+codes! {
+    // Sentences of whoever drives the core.
+    Usage "usage" Usage "{detail}";
+    Key "key" Key "{detail}";
+    Damaged "damaged" Damaged "{detail}";
+    Unsupported "unsupported" Unsupported "{detail}";
+    Failed "failed" Failed "{detail}";
+
+    // What an archive is.
+    FolderEmpty "folder-empty" Usage "{path} is empty: give the folder of the backup";
+    NotABackup "not-a-backup" Usage "{path} is not a backup (it has no manifest.json): give the folder of the backup";
+    Unfinished "unfinished" Damaged "{path} has no manifest.json: the backup was not finished, or the file was removed; use another copy";
+    NotAFile "not-a-file" Damaged "{path} is {found}: a backup holds regular files only; remove it or copy the backup again";
+    UnreadableFile "unreadable-file" Failed "cannot read {path}: {detail}";
+    UnwritableFile "unwritable-file" Failed "cannot write {path}: {detail}";
+    BecameShorter "became-shorter" Damaged "became shorter while it was read";
+    FileTooLarge "file-too-large" Damaged "{path} is larger than any such file ({limit} bytes): it was replaced; use another copy of the backup";
+    OtherArchive "other-archive" Damaged "this is not the archive that you expect: its id is {found}, not {expected}";
+    NoSuchUser "no-such-user" Usage "no user {user:?} in this archive" + "; --list shows its users";
+
+    // Whether it may be encrypted, and which key opens it.
+    EncryptionRequired "encryption-required" Damaged "this backup is not encrypted, and an encrypted one is required: it may have been replaced";
+    NotEncrypted "not-encrypted" Damaged "this backup is not encrypted, though you gave a key: it may have been replaced" + "; --allow-plaintext opens it all the same";
+    KeyNeeded "key-needed" Key "this archive is encrypted: a key is needed";
+    PrivateKeyNeeded "private-key-needed" Key "a private key is needed" + ": give --private-key FILE";
+    PassphraseNeeded "passphrase-needed" Key "a passphrase is needed" + ": give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE";
+    OpensWithPrivateKey "opens-with-private-key" Key "this backup opens with a private key, not with a passphrase" + ": give --private-key FILE";
+    OpensWithPassphrase "opens-with-passphrase" Key "this backup opens with a passphrase, not with a private key" + ": give --passphrase-file or PRYV_BACKUP_PASSPHRASE";
+    WrongPrivateKey "wrong-private-key" Key "wrong private key: the archive was not made for the key {key}[ (it opens with: {expected})]";
+    WrongPassphrase "wrong-passphrase" Key "wrong passphrase for this archive: give it exactly as it was when the backup was made";
+    WrongPassphraseOrDamage "wrong-passphrase-or-damage" Key "the passphrase is wrong, or manifest.json is damaged (this archive has no key check to tell which): try the right passphrase, then another copy of the backup";
+    LockedWithPassphrase "locked-with-passphrase" Key "this archive is locked with a passphrase, not with a key: give the passphrase";
+    LockedToKey "locked-to-key" Key "this archive is locked to a recipient's key" + ": give --private-key with the private key file";
+    NoneOpens "none-opens" Key "none of the {number} {found} opens it: {detail}";
+
+    // Files of keys and passphrases.
+    PassphraseNotText "passphrase-not-text" Usage "this is no text in UTF-8 or UTF-16; the passphrase is to be its first line";
+    PassphraseEmpty "passphrase-empty" Usage "the passphrase is empty; it is to be the first line of this file";
+    PrivateKeyLocked "private-key-locked" Key "the private key is protected by a passphrase" + ": give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE";
+    PrivateKeyPassphrase "private-key-passphrase" Key "wrong passphrase for the private key (or the key file is damaged)";
+    PrivateKeyCut "private-key-cut" Key "the private key file is not readable; it is cut or was changed";
+    PrivateKeyCost "private-key-cost" Key "the private key file asks for an absurd amount of work; it is damaged or hostile";
+    PrivateKeyForm "private-key-form" Key "the private key is encrypted in a way that is not supported; convert it once with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEWKEY.pem, then use NEWKEY.pem";
+    PrivateKeyTooLarge "private-key-too-large" Key "this file is too large to be a key file; give the .pem file that holds the key";
+    PublicKeyGiven "public-key-given" Key "this is a public key; give the private key that belongs to it";
+    CertificateGiven "certificate-given" Key "this is a certificate, in which there is only a public key; give the private key that belongs to it";
+    Pkcs12Given "pkcs12-given" Key "this is a PKCS#12 file (.p12, .pfx), not a private key; take the key out once with: openssl pkcs12 -in FILE -nocerts -out KEY.pem, then use KEY.pem";
+    OpensshGiven "openssh-given" Key "this is a private key as OpenSSH keeps it; convert a copy of it once with: ssh-keygen -p -m PEM -f COPY, then use the copy";
+    NotAPrivateKey "not-a-private-key" Key "[a file that holds {found} is not an RSA private key; give the recipient's private key|this file is not an RSA private key (PEM or DER, PKCS#8 or PKCS#1)]";
+    KeySize "key-size" Key "an RSA key of {number} bits is not accepted; it must have 2048 to 8192";
+    KeyExponent "key-exponent" Key "an RSA key with such a public exponent is not accepted; it must be an odd number from 3 to {limit} (usual: 65537)";
+    PrivateKeyGiven "private-key-given" Usage "this is a private key; give the recipient's public key (and keep the private key away from this machine)";
+    SshPublicKeyGiven "ssh-public-key-given" Usage "this is a public key as SSH writes it; convert it once with: ssh-keygen -e -m PKCS8 -f FILE > KEY.pub.pem, then use KEY.pub.pem";
+    NotAPublicKey "not-a-public-key" Usage "[a file that holds {found}|this file] is not an RSA public key (PEM or DER)";
+    PublicKeyCut "public-key-cut" Usage "the public key file is not readable; it is cut or was changed";
+    PublicKeyTooLarge "public-key-too-large" Usage "this file is too large to be a key file; give the .pem file that holds the key";
+    KeyNotMade "key-not-made" Failed "no key could be generated: {detail}";
+    KeyNotWritten "key-not-written" Failed "the key could not be written[ ({detail})]";
+    KeyNotWrapped "key-not-wrapped" Failed "the data key could not be wrapped for a recipient";
+    NoRandomness "no-randomness" Failed "the host gave no random bytes";
+    HostCipher "host-cipher" Failed "the host's cipher cannot be used" + "; try --engine wasm";
+
+    // `encryption.json`.
+    EnvelopeMissing "envelope-missing" Damaged "{path} is missing, and without it the sealed files cannot be opened; use another copy of the backup";
+    EnvelopeUnreadable "envelope-unreadable" Damaged "cannot be read ({detail}); the file is damaged or was replaced";
+    EnvelopeTooLarge "envelope-too-large" Damaged "larger than any envelope; the file is damaged or was replaced";
+    EnvelopeRecipients "envelope-recipients" Damaged "the list of recipients contradicts the wrapped key; the file is damaged or was replaced";
+    EnvelopeMode "envelope-mode" Unsupported "mode {found:?} is not known to this version; use the decryptor that came with the archive";
+    EnvelopeVersion "envelope-version" Unsupported "{found} version {number} is not known to this version";
+    EnvelopeBounds "envelope-bounds" Damaged "the {found} is out of bounds; the file is damaged or hostile";
+    EnvelopeChanged "envelope-changed" Damaged "says otherwise than the manifest when the backup was made; the file was changed";
+    WrappedKeyUnreadable "wrapped-key-unreadable" Damaged "the wrapped key cannot be read; the file is damaged";
+    WrappedKeyBroken "wrapped-key-broken" Damaged "the archive names this key as a recipient, but its wrapped key does not open; the file is damaged";
+    WrappedKeyForeign "wrapped-key-foreign" Damaged "the wrapped key is not the key of this archive; the file was changed";
+    RecipientNeeded "recipient-needed" Usage "an archive needs at least one recipient";
+    LastRecipient "last-recipient" Usage "an archive needs at least one recipient: add another before the last one is removed";
+    TooManyRecipients "too-many-recipients" Usage "an archive has at most {limit} recipients";
+
+    // Manifests.
+    ManifestUnreadable "manifest-unreadable" Damaged "not the manifest it should be ({detail}); the file is damaged or was replaced";
+    ManifestVersion "manifest-version" Unsupported "format version {found} is not known to this version; use the decryptor that came with the archive";
+    ManifestHeader "manifest-header" Damaged "its header was changed; use another copy of the backup";
+    ManifestUser "manifest-user" Damaged "{path} names a user id that is no folder name ({user:?}); nothing was read";
+
+    // Content against what is listed.
+    SizeDiffers "size-differs" Damaged "has {found} bytes, the inventory says {expected}; it was cut, extended or replaced";
+    FileSwapped "file-swapped" Damaged "is not the file that the inventory lists under this name; it was swapped or replaced";
+    DigestDiffers "digest-differs" Damaged "is not the file that [{found}|the inventory] lists (its SHA-256 differs); it was changed or replaced";
+    RecordsDiffer "records-differ" Damaged "holds {found} records, the inventory says {expected}";
+    ListedTwice "listed-twice" Damaged "{path:?} is listed twice, or not in its order";
+
+    // Frames, gzip and lines.
+    NotSealed "not-sealed" Damaged "not an encrypted backup file (it does not begin with PRYVBKE1); it was replaced or damaged";
+    HeaderLength "header-length" Damaged "the header claims {number} bytes; the file is damaged";
+    HeaderUnreadable "header-unreadable" Damaged "the header cannot be read; the file is damaged";
+    HeaderVersion "header-version" Damaged "the header names version {number}, which is not the archive's; the file is damaged";
+    HeaderFrames "header-frames" Damaged "the header asks for frames of {number} bytes; the file is damaged";
+    HeaderCut "header-cut" Damaged "the file ends inside its header; it was cut short";
+    FrameCut "frame-cut" Damaged "the file ends inside frame {number}; it was cut short";
+    FrameForged "frame-forged" Damaged "frame {number} fails its authentication; the file is damaged or was tampered with";
+    FrameLength "frame-length" Damaged "frame {number} has an impossible length; the file is damaged or was tampered with";
+    GzipMissing "gzip-missing" Damaged "not gzip data where gzip was due; the file is damaged or was replaced";
+    GzipBroken "gzip-broken" Damaged "its gzip data cannot be inflated; the file is damaged";
+    GzipCut "gzip-cut" Damaged "its gzip data ends too early; the file was cut short";
+    GzipChecksum "gzip-checksum" Damaged "its gzip checksum does not match; the file is damaged";
+    LineTooLong "line-too-long" Damaged "line {number} is longer than any record; the file is damaged";
+    LineNotJson "line-not-json" Damaged "line {number} is not JSON ({detail}); the file is damaged";
+    LineUnreadable "line-unreadable" Damaged "line {number}: {detail}; the file is damaged";
+    RecordUnreadable "record-unreadable" Damaged "a record is not [a JSON object ({detail})|UTF-8]";
+    ListUnreadable "list-unreadable" Damaged "a list is malformed ({detail})";
+    TombstoneUnreadable "tombstone-unreadable" Damaged "[{found:?} is no tombstone|a line of tombstones is none ({detail})]";
+    PointsUnreadable "points-unreadable" Damaged "the points of a series cannot be read ({detail})";
+
+    // Who made it.
+    NotASigner "not-a-signer" Usage "not the public key of a signer: it is the line of 56 characters that begins with RW, or the minisign .pub file with it";
+    NotADuration "not-a-duration" Usage "{found:?} is no length of time: write 30d, 12h, 90m or 2w";
+    SignerMissing "signer-missing" Damaged "{path} names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; ask whoever made it for another copy";
+    SignerUnreadable "signer-unreadable" Damaged "what it names as its signer is no public key";
+    StatementLacks "statement-lacks" Damaged "{path} lacks {found:?}, which every signed backup has";
+    SignatureMissing "signature-missing" Damaged "{path} is missing, although every backup of this kind is signed: it was removed, or the backup was not finished; use another copy";
+    SignatureForeign "signature-foreign" Damaged "{path} was made by another key than the signer that manifest.json names: the backup was changed; use another copy";
+    SignatureBroken "signature-broken" Damaged "{path} does not hold for manifest.json: one of the two was changed; use another copy";
+    SignatureDiffers "signature-differs" Damaged "{path} states another {found} than manifest.json: one of the two is of another backup; use another copy";
+    OtherSigner "other-signer" Damaged "this backup is signed by {key}, which is not the signer that you expect: it may have been replaced; compare that key with what was noted when the backup was made";
+    OtherSource "other-source" Damaged "this backup is of another platform than the one that you expect: its source is {found}, not {expected}";
+    TooOld "too-old" Damaged "this backup is too old: it was made {found} ago, and may be {expected} old at most; a newer one may have been taken away";
+    Unproven "unproven" Damaged "nobody signed this backup, so neither its platform nor its age is proven";
+    Unsigned "unsigned" Damaged "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it" + "; --accept-unsigned opens it all the same";
+
+    // Chains of runs.
+    IndexUnreadable "index-unreadable" Damaged "not the list of runs it should be ({detail}); the file is damaged or was replaced";
+    IndexEmpty "index-empty" Damaged "lists no run; the file is damaged or was replaced";
+    IndexVersion "index-version" Unsupported "version {found} is not known to this version; use the decryptor that came with the archive";
+    IndexMissing "index-missing" Damaged "{path} is missing, so the runs after the first cannot be read: use another copy of the backup" + "; --at 1 opens the first";
+    MixedEncryption "mixed-encryption" Damaged "[{path} is not encrypted, though other runs are|the first run is not encrypted, though a later one is]: a backup is encrypted as a whole or not at all, so somebody without the key put this in; nothing was read, use another copy";
+    NoSuchRun "no-such-run" Usage "there is no run {run} in this chain: it has [the runs 1 to {limit}|one run]";
+    NotAChain "not-a-chain" Usage "this is no chain of runs (it has no chain.json), so there is no run {run} in it";
+    TornRun "torn-run" Damaged "this is run {run} of a chain, without the runs beside it: use the whole folder of the chain" + ", or --at {run} for what this run alone holds";
+    RunWrong "run-wrong" Damaged "{detail}[; the state of run {state} needs run {run}]; use another copy of the backup" + "[, or --at {instead} for the state before]";
+    RunUnlisted "run-unlisted" Damaged "{detail}; use another copy of the backup" + ", or --at {instead} for the state of run {instead}";
+    RunAlone "run-alone" Damaged "this is run {run} of a chain, and holds only what changed since run {other}: give the folder of the chain" + ", with --at {run} if it is not the newest";
+    ChangesAlone "changes-alone" Damaged "this archive was left by an incremental run of Pryv's own tool: it holds what had changed last, and of what was there before only what that did not overwrite";
+    RunMissing "run-missing" Damaged "the run that run {run} of this chain follows is not there; use another copy of it";
+    NoTombstoneKey "no-tombstone-key" Damaged "the newest run has no key for its tombstones";
+    TwoSigners "two-signers" Usage "run {run} is signed by {key}, and run {other} by another key: a host has lost its key, or somebody put runs in" + "; say which is yours with --signer KEY, or with --at {run} or --at {other} which state you want";
+    Fork "fork" Usage "the runs {run} and {other} follow the same run, and both are signed by [{key}|the same signer, as it seems without the key]: a host was copied, or two copies of this backup were mixed" + "; say with --at {run} or --at {other} which state you want";
+}
+
+impl Code {
+    /// All of them.
+    pub fn all() -> &'static [Code] {
+        CODES
+    }
+
+    /// The code of that [`Code::name`].
+    pub fn named(name: &str) -> Option<Code> {
+        let at = ROWS.iter().position(|row| row.name == name)?;
+        CODES.get(at).copied()
+    }
+
+    /// A stable name of lower-case words joined by hyphens.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// What it means for the caller.
+    pub fn kind(self) -> ErrorKind {
+        self.row().kind
+    }
+
+    pub(super) fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
+}
