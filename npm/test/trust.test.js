@@ -45,7 +45,10 @@ async function agreed (folder, args, { exit, says, library, env }) {
   const unlock = privateKey && unlockWith({ privateKey: readFileSync(privateKey) });
   const opening = openArchive(folderSource(folder), { unlock, ...options });
   if (exit === 0) return (await opening).close();
-  await assert.rejects(opening, (error) => exitCodeOf(error) === exit && (typeof says === 'string' ? /** @type {any} */ (error).message.includes(says) : says.test(/** @type {any} */ (error).message)));
+  await assert.rejects(opening, (/** @type {any} */ error) => {
+    const said = error.message + (error.advice ?? '');
+    return exitCodeOf(error) === exit && (typeof says === 'string' ? said.includes(says) : says.test(said));
+  });
 }
 
 test('who signed is said, and is refused where somebody else is expected', async (t) => {
