@@ -140,7 +140,7 @@ fn a_run_that_nobody_can_open_makes_its_chain_bad() {
     ] {
         fs::write(&place, bad).unwrap();
         sum(&stage.at("all/chain"));
-        let words = ["chain: increments/0002: encryption.json"];
+        let words = ["chain: increments/0002/encryption.json"];
         says(&stage, &["--dry-run"], 5, &words, &all);
     }
     fs::write(&place, sound).unwrap();

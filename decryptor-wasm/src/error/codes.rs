@@ -208,3 +208,34 @@ impl Code {
         &ROWS[self as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_list_every_code() {
+        let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
+        let document = std::fs::read_to_string(place).unwrap();
+        let (_, tables) = document.split_once("\n## ").unwrap();
+        let listed: Vec<&str> = tables.lines().filter(|l| l.starts_with("| `")).collect();
+        let due = Code::all().iter().map(|code| {
+            let row = code.row();
+            let advice = row.advice.map(|advice| format!(" **+** {advice}"));
+            let said = format!("{}{}", row.sentence, advice.unwrap_or_default());
+            let said = said.replace('|', "\\|");
+            format!("| `{}` | {} | {said} |", code.name(), code.kind().name())
+        });
+        assert_eq!(listed, due.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn names_tell_codes_apart() {
+        for code in Code::all() {
+            assert_eq!(Code::named(code.name()), Some(*code));
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            assert!(code.name().bytes().all(plain), "{}", code.name());
+        }
+    }
+}
