@@ -12,7 +12,7 @@ use decryptor_wasm::{
     Manifest,
     signature::{SIGNATURE, Statement, unproven},
 };
-use pryv_backup_engine::state::host::HostKey;
+use pryv_backup_engine::{observer::Silent, state::host::HostKey};
 use pryv_backup_tests::{
     command::text,
     folder::{copy, tree},
@@ -46,7 +46,7 @@ fn make_anew(archive: &Path, key: &HostKey, change: impl FnOnce(&mut Value)) {
 }
 
 fn own(stage: &Stage) -> HostKey {
-    HostKey::find(&stage.at("state")).unwrap().unwrap()
+    HostKey::find(&stage.at("state"), &Silent).unwrap().unwrap()
 }
 
 /// A copy of `archive` that was made at that moment.

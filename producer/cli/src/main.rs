@@ -2,10 +2,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cli;
-mod commands;
 mod memory;
+mod observer;
 mod progress;
-mod report;
+mod render;
+mod run;
+mod stdio;
 
 use std::{
     panic::{self, PanicHookInfo},
@@ -13,22 +15,14 @@ use std::{
 };
 
 use clap::Parser;
-use pryv_backup_engine::{
-    answer, archive, config, failure, files, interrupt, note, platform, regular, sample, say,
-    state, text, threads,
-};
-
-use cli::{BackupArgs, Cli, Command};
-use commands::{
-    backup, cat, consolidate, decrypt, diff, extract, keygen, list, prune, rekey, restore, stats,
-    verify,
-};
-use failure::Failure;
+use pryv_backup_engine::{failure::Failure, interrupt, text::printable};
 use rustix::{
     fs::Mode,
     process::{Resource, Rlimit, setrlimit, umask},
 };
-use text::printable;
+
+use cli::{Cli, Command};
+use stdio::{answer, note};
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(defect));
@@ -56,7 +50,7 @@ fn main() -> ExitCode {
             failure.code
         }
     };
-    if let Some(lost) = say::lost().or_else(|| files::check_stdout().err()) {
+    if let Some(lost) = stdio::lost() {
         note!(
             "error: standard output could not be written: {lost}; what was done stands, what was to be said is lost"
         );
@@ -98,60 +92,21 @@ fn prepare(cli: &Cli) -> Result<(), Failure> {
 
 fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
-        Some(Command::Keygen(args)) => keygen::run(args).map(|()| 0),
-        Some(Command::Decrypt(args)) => decrypt::run(args),
-        Some(Command::Verify(args)) => verify::run(args),
-        Some(Command::List(args)) => list::run(args),
-        Some(Command::Stats(args)) => stats::run(args),
-        Some(Command::Cat(args)) => cat::run(args),
-        Some(Command::Extract(args)) => extract::run(args),
-        Some(Command::Diff(args)) => diff::run(args),
-        Some(Command::Prune(args)) => prune::run(args),
-        Some(Command::Consolidate(args)) => consolidate::run(args),
-        Some(Command::Rekey(args)) => rekey::run(args),
-        Some(Command::Sample { dir }) => {
-            // The configuration that is written names its folder, and must hold from anywhere.
-            let absolute = std::path::absolute(dir)
-                .map_err(|e| Failure::failed(format!("{}: {e}", dir.display())))?;
-            sample::create_sample_platform(&absolute)
-                .map_err(|e| Failure::failed(e.to_string()))?;
-            answer!("sample platform: {}", dir.display());
-            Ok(0)
-        }
-        None if cli.backup.restore.is_some() => restored(&cli.backup),
-        None => {
-            let report = backup::run(&cli.backup)?;
-            if cli.backup.json {
-                answer!(
-                    "{}",
-                    serde_json::to_string(&report).map_err(|e| Failure::failed(e.to_string()))?
-                );
-            } else if cli.backup.quiet {
-                say::note(format_args!(
-                    "{}{}",
-                    report.plain_text(),
-                    report.losses_text()
-                ));
-            } else {
-                say::answer(format_args!("{}", report.text()));
-            }
-            Ok(report.exit_code())
-        }
+        Some(Command::Keygen(args)) => run::keygen(args),
+        Some(Command::Decrypt(args)) => run::decrypt(args),
+        Some(Command::Verify(args)) => run::verify(args),
+        Some(Command::List(args)) => run::list(args),
+        Some(Command::Stats(args)) => run::stats(args),
+        Some(Command::Cat(args)) => run::cat(args),
+        Some(Command::Extract(args)) => run::extract(args),
+        Some(Command::Diff(args)) => run::diff(args),
+        Some(Command::Prune(args)) => run::prune(args),
+        Some(Command::Consolidate(args)) => run::consolidate(args),
+        Some(Command::Rekey(args)) => run::rekey(args),
+        Some(Command::Sample { dir }) => run::sample(dir),
+        None => match &cli.backup.restore {
+            Some(dir) => run::restore(dir, &cli.backup),
+            None => run::backup(&cli.backup),
+        },
     }
-}
-
-fn restored(args: &BackupArgs) -> Result<u8, Failure> {
-    let Some(dir) = &args.restore else {
-        return Ok(0);
-    };
-    let report = restore::run(dir, args)?;
-    if args.json {
-        answer!(
-            "{}",
-            serde_json::to_string(&report).map_err(|e| Failure::failed(e.to_string()))?
-        );
-    } else if !args.quiet || report.exit_code() != 0 {
-        say::answer(format_args!("{}", report.text()));
-    }
-    Ok(report.exit_code())
 }

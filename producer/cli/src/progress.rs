@@ -2,18 +2,21 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::mpsc::{RecvTimeoutError, channel},
-    thread::Builder,
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
+    thread::{Builder, JoinHandle},
     time::{Duration, Instant},
 };
 
 use indicatif::{
     HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle,
 };
-use pryv_backup_engine::progress::Done;
 pub use pryv_backup_engine::progress::{Goal, Tally};
+use pryv_backup_engine::{observer::Display, progress::Done};
 
-use crate::{answer, note};
+use crate::stdio::{answer, note};
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,27 +50,43 @@ impl Manner {
     }
 }
 
-/// Does `work` while another thread shows what `tally` says.
-pub fn watch<T>(tally: &Tally, goal: Goal, manner: Manner, work: impl FnOnce() -> T) -> T {
-    if manner == Manner::Silent {
-        return work();
+/// Ends a display and waits for its thread.
+struct Watch {
+    over: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.take();
+        if let Some(thread) = self.thread.take() {
+            // A display that panicked has said so.
+            let _ = thread.join();
+        }
     }
-    std::thread::scope(|scope| {
-        let (over, news) = channel::<()>();
-        // Without another thread nothing is shown, and the work is done all the same.
-        let _ = Builder::new().spawn_scoped(scope, move || {
-            let bar = (manner == Manner::Bar).then(bar);
-            let started = Instant::now();
-            while news.recv_timeout(manner.interval()) == Err(RecvTimeoutError::Timeout) {
-                show(tally.now(), goal, started.elapsed(), manner, bar.as_ref());
-            }
-            if let Some(bar) = bar {
-                bar.finish_and_clear();
-            }
-        });
-        let result = work();
-        drop(over);
-        result
+}
+
+/// Shows on another thread what `tally` says, until the display is dropped.
+pub fn show(tally: &Arc<Tally>, goal: Goal, manner: Manner) -> Display {
+    if manner == Manner::Silent {
+        return Display::none();
+    }
+    let tally = tally.clone();
+    let (over, news) = channel::<()>();
+    let thread = Builder::new().spawn(move || {
+        let bar = (manner == Manner::Bar).then(bar);
+        let started = Instant::now();
+        while news.recv_timeout(manner.interval()) == Err(RecvTimeoutError::Timeout) {
+            line(tally.now(), goal, started.elapsed(), manner, bar.as_ref());
+        }
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+    });
+    // Without another thread nothing is shown, and the work is done all the same.
+    Display::until_dropped(Watch {
+        over: Some(over),
+        thread: thread.ok(),
     })
 }
 
@@ -82,7 +101,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn show(done: Done, goal: Goal, took: Duration, manner: Manner, bar: Option<&ProgressBar>) {
+fn line(done: Done, goal: Goal, took: Duration, manner: Manner, bar: Option<&ProgressBar>) {
     let part = goal.part(done);
     let seconds = took.as_secs_f64().max(0.001);
     // Too little says nothing yet.

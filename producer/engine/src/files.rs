@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, Write},
-    os::{fd::AsFd, unix::ffi::OsStrExt},
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
@@ -47,9 +47,4 @@ pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
         }
     }
     Ok(names)
-}
-
-/// Standard output may be a file too. It stays open: each way to it that is closed makes the system answer.
-pub fn check_stdout() -> io::Result<()> {
-    close(io::stdout().as_fd().try_clone_to_owned()?.into())
 }

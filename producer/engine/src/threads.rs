@@ -4,7 +4,7 @@
 use std::{
     io,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread::{Builder, scope},
@@ -22,14 +22,24 @@ pub fn share(jobs: usize, work: impl Fn() + Sync) {
     });
 }
 
+/// As many threads as were asked for, or one for each core.
+#[must_use]
+pub fn count(asked: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or_else(cores, usize::from)
+}
+
+/// Locks plain data, which stays usable where a thread panicked with it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What `work` makes of each item, all at once as far as there are threads; in the order of the items.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
     let add = |at: usize, result: R| {
-        done.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((at, result));
+        lock(&done).push((at, result));
     };
     share(items.len(), || {
         loop {

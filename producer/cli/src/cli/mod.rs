@@ -1,6 +1,7 @@
 //! The command line: one definition per flag; parsing and printing only.
 
 mod moment;
+mod options;
 mod restoring;
 mod tools;
 mod trust;
@@ -10,10 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use restoring::{IntegrityArg, RestoreArgs};
-pub use tools::{
-    ConsolidateArgs, ExtractArgs, FormatArg, KeepArgs, PruneArgs, RekeyArgs, VerifyArgs,
-};
-pub use trust::{SignArgs, StateArgs, TrustArgs};
+pub use tools::{ConsolidateArgs, ExtractArgs, FormatArg, PruneArgs, RekeyArgs, VerifyArgs};
+pub use trust::{SignArgs, TrustArgs};
 
 /// Encrypted backups of Pryv.io platforms.
 #[derive(Debug, Parser)]
@@ -251,13 +250,6 @@ pub struct DiffArgs {
     /// As one JSON object.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
-}
-
-impl ExpectArgs {
-    /// The id, if one was given.
-    pub fn id(&self) -> Option<&str> {
-        self.expect_id.as_deref()
-    }
 }
 
 fn passphrase(text: &str) -> Result<String, String> {

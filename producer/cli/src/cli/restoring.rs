@@ -60,22 +60,6 @@ pub struct RestoreArgs {
 }
 
 impl RestoreArgs {
-    /// Whether the backup goes away when all is well.
-    pub fn disposes(&self) -> bool {
-        self.delete_on_success || self.move_on_success.is_some()
-    }
-
-    /// Whether hashes are checked.
-    pub fn verifies(&self) -> bool {
-        self.verify_integrity || self.integrity == IntegrityArg::Strict
-    }
-
-    /// Whether what the platform gives back is compared with what the backup holds: when that is asked for, and whenever the
-    /// backup is not to stay.
-    pub fn compares(&self) -> bool {
-        self.verifies() || self.disposes()
-    }
-
     /// What is wrong with them on a command line without `--restore`: the person wants a restore, and would get a backup. Secrets are
     /// taken beside `--incremental`, where Pryv's own tool needs them.
     pub fn misplaced(&self, incremental: bool) -> Option<String> {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{read::Folder, write::file::hex};
 use crate::interrupt;
+use crate::threads::lock;
 
 /// Files whose digests are waited for together.
 const TOGETHER: usize = 4096;
@@ -83,9 +84,4 @@ fn sha256(folder: &Folder, path: &str, buffer: &mut [u8]) -> Result<Option<Strin
             }
         }
     }
-}
-
-/// A thread that panicked leaves plain data behind, which stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

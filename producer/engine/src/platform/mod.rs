@@ -23,6 +23,8 @@ mod user;
 pub mod write;
 
 use crate::config::{Config, Engine};
+use crate::observer::Observer;
+use crate::threads::lock;
 use crate::{regular, threads};
 pub use error::{Answer, ExportError, PlatformError};
 pub use scope::{Only, Scope};
@@ -125,6 +127,8 @@ pub struct Restoring<'a> {
     pub dry_run: bool,
     /// What the records of the archive have.
     pub ask: &'a write::Ask<'a>,
+    /// Hears what is waited for.
+    pub observer: &'a dyn Observer,
 }
 
 /// Opens the platform that a configuration describes as one that takes users.
@@ -132,10 +136,10 @@ pub struct Restoring<'a> {
 /// # Errors
 /// When an engine is one that this version cannot write, when the platform cannot be reached, or when another restore is at work
 /// there.
-pub fn open_writer(
+pub fn open_writer<'a>(
     config: &Config,
-    restoring: Restoring<'_>,
-) -> Result<Box<dyn write::PlatformWriter>, write::RestoreError> {
+    restoring: Restoring<'a>,
+) -> Result<Box<dyn write::PlatformWriter + 'a>, write::RestoreError> {
     let users_dir = regular::real(&config.users_dir);
     let staging = || match restoring.dry_run {
         true => Ok(Staging::look(&users_dir, restoring.archive_id)),
@@ -156,6 +160,7 @@ pub fn open_writer(
             staging,
             from_sqlite,
             restoring.ask,
+            restoring.observer,
         )?));
     }
     let index = sqlite_engines(config, skip_platform, WITHOUT[1])?;
@@ -377,11 +382,4 @@ fn caught<R>(work: impl FnOnce() -> Result<R, ExportError>) -> Result<R, ExportE
             "a defect of pryv-backup ended its work here (what it is stands above); please report it".into(),
         ))
     })
-}
-
-/// A thread that panicked leaves plain data behind, which stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,7 +1,8 @@
 //! What is on a platform and not in a backup of it: what this version does not know, and what is nobody's.
 
-use super::{Loss, lock};
+use super::Loss;
 use crate::text::count;
+use crate::threads::lock;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

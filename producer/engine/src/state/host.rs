@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{note, regular};
+use crate::{observer::Observer, regular};
 
 /// Name of the key file.
 pub const KEY: &str = "host.key";
@@ -69,7 +69,7 @@ impl HostKey {
     ///
     /// # Errors
     /// A sentence, when it cannot be read.
-    pub fn find(folder: &Path) -> Result<Option<Self>, String> {
+    pub fn find(folder: &Path, observer: &dyn Observer) -> Result<Option<Self>, String> {
         let path = folder.join(KEY);
         let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
@@ -81,10 +81,10 @@ impl HostKey {
         match opened {
             Ok(Others::Nothing) => {}
             Ok(Others::MayRead(mode)) => WARNED.call_once(|| {
-                note!(
-                    "warning: {}: others on this machine may read the key with which this host signs (its mode is {mode:03o}): chmod 600 {0}",
+                observer.warn(&format!(
+                    "{}: others on this machine may read the key with which this host signs (its mode is {mode:03o}): chmod 600 {0}",
                     path.display()
-                );
+                ));
             }),
             Ok(Others::MayWrite(which)) => {
                 return Err(format!(
@@ -122,8 +122,8 @@ impl HostKey {
     ///
     /// # Errors
     /// A sentence, when there is one that cannot be read, or none can be kept there.
-    pub fn find_or_make(folder: &Path) -> Result<Self, String> {
-        if let Some(known) = HostKey::find(folder)? {
+    pub fn find_or_make(folder: &Path, observer: &dyn Observer) -> Result<Self, String> {
+        if let Some(known) = HostKey::find(folder, observer)? {
             if !regular::is_there(&folder.join(PUBLIC)) {
                 // It is for people; the run does not need it.
                 let _ = known.publish(folder);
@@ -137,7 +137,8 @@ impl HostKey {
         made.keep(folder)
             .map_err(|e| format!("{}: {e}", folder.join(KEY).display()))?;
         // Another run may have been faster.
-        HostKey::find(folder)?.ok_or_else(|| format!("{} is gone", folder.join(KEY).display()))
+        HostKey::find(folder, observer)?
+            .ok_or_else(|| format!("{} is gone", folder.join(KEY).display()))
     }
 
     /// A key that is forgotten when the run ends.
@@ -326,13 +327,14 @@ mod tests {
     use decryptor_wasm::signature::{Tried, try_signature};
 
     use super::*;
+    use crate::observer::Silent;
 
     #[test]
     fn a_host_keeps_its_key() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(HostKey::find(folder.path()).unwrap().is_none());
-        let made = HostKey::find_or_make(folder.path()).unwrap();
-        let again = HostKey::find_or_make(folder.path()).unwrap();
+        assert!(HostKey::find(folder.path(), &Silent).unwrap().is_none());
+        let made = HostKey::find_or_make(folder.path(), &Silent).unwrap();
+        let again = HostKey::find_or_make(folder.path(), &Silent).unwrap();
         assert_eq!(made.signer(), again.signer());
         assert_eq!(made.source("a", "b", ""), again.source("a", "b", ""));
         assert_ne!(made.source("a", "b", ""), made.source("ab", "", ""));
@@ -343,7 +345,7 @@ mod tests {
         let public = fs::read_to_string(folder.path().join(PUBLIC)).unwrap();
         assert_eq!(Signer::parse(&public).unwrap(), *made.signer());
         fs::write(folder.path().join(KEY), "{}").unwrap();
-        assert!(HostKey::find(folder.path()).is_err());
+        assert!(HostKey::find(folder.path(), &Silent).is_err());
     }
 
     fn statement(key: &HostKey) -> Statement {

@@ -222,11 +222,15 @@ pub fn may_be_newest(folder: &Path, base: &str, id: &str) -> Result<bool, String
     Ok(remembered.is_none())
 }
 
-/// Where states are unless somebody says otherwise.
+/// Where states are: the folder that is given, or else the usual one.
 ///
 /// # Errors
 /// A sentence, when there is no such place.
-pub fn usual() -> Result<PathBuf, String> {
+pub fn folder(given: Option<&Path>) -> Result<PathBuf, String> {
+    given.map_or_else(usual, |given| Ok(given.to_owned()))
+}
+
+fn usual() -> Result<PathBuf, String> {
     if geteuid().is_root() {
         return Ok("/var/lib/pryv-backup".into());
     }

@@ -18,7 +18,7 @@ mod user_manifest;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use decryptor_wasm::{
@@ -167,7 +167,7 @@ pub struct ArchiveWriter {
     clear: u64,
     instant: f64,
     /// What was written so far, for whoever shows it.
-    pub tally: Tally,
+    pub tally: Arc<Tally>,
 }
 
 /// What is known when all users are written.
@@ -221,7 +221,7 @@ impl ArchiveWriter {
             sums,
             clear: 0,
             instant,
-            tally: Tally::default(),
+            tally: Arc::default(),
         };
         match writer.lock(sealing) {
             Ok(()) => Ok(writer),
@@ -361,7 +361,7 @@ impl ArchiveWriter {
 
     /// Adds a finished file to SHA256SUMS.
     fn sum(&self, file: &FileEntry) -> Result<(), ArchiveError> {
-        Ok(lock(&self.sums).add(Line::from(file))?)
+        Ok(crate::threads::lock(&self.sums).add(Line::from(file))?)
     }
 
     fn key(&self) -> Option<&DataKey> {
@@ -383,11 +383,6 @@ impl ArchiveWriter {
         self.sum(&entry)?;
         Ok(entry)
     }
-}
-
-/// A thread that panicked leaves plain data behind, which stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.

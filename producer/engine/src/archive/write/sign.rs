@@ -9,7 +9,8 @@ use decryptor_wasm::{
 };
 use serde::Serialize;
 
-use super::{ArchiveError, ArchiveWriter, Staged, file::FileWriter, lock};
+use super::{ArchiveError, ArchiveWriter, Staged, file::FileWriter};
+use crate::threads::lock;
 use crate::{
     archive::sums::{self, Line, SUMS, Sorter},
     state::host::HostKey,

@@ -22,6 +22,7 @@ use super::{
     sink::Sink,
     user_manifest::UserManifestWriter,
 };
+use crate::threads::lock;
 use crate::{
     interrupt,
     platform::{self, Attachment, Collection, User},
@@ -358,11 +359,6 @@ impl<'a> UserWriter<'a> {
             loss_count,
         })
     }
-}
-
-/// A thread that panicked leaves plain data behind, which stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn names(entries: &[FileEntry]) -> Vec<String> {

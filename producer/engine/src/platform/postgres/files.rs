@@ -3,7 +3,8 @@
 use super::connection::{Connection, Server, literal};
 use super::shape::Listing;
 use super::work::Bundle;
-use crate::platform::{Attachment, ExportError, PlatformError, lock};
+use crate::platform::{Attachment, ExportError, PlatformError};
+use crate::threads::lock;
 use std::sync::Mutex;
 
 /// Adds the attachments that an event lists; a list that cannot be read is a loss.

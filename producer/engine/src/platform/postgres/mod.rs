@@ -26,9 +26,10 @@ pub mod write;
 use super::sqlite::{SqlitePlatform, UsernameOwners, reading::Reading, without_owner};
 use super::{
     Collection, ExportError, IndexSink, Loss, Mark, Platform, PlatformError, Scope, Target,
-    Unknown, User, attachments, index, lock, rqlite,
+    Unknown, User, attachments, index, rqlite,
 };
 use crate::config::Postgres;
+use crate::threads::lock;
 use crate::threads::refused;
 use connection::{BEGIN, Connection, Server, literal};
 use files::Live;

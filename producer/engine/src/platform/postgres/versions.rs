@@ -1,7 +1,7 @@
 //! Versions of a user's events, which are to be stored before the events: Pryv's own tool puts an attachment to the last event that
 //! lists it.
 
-use crate::platform::lock;
+use crate::threads::lock;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Tasks with versions that are on their way.

@@ -1,9 +1,8 @@
 //! What is on its way to the users' parts of the archive: made by readers, taken by workers.
 
 use super::versions::{Underway, Versions};
-use crate::platform::{
-    Attachment, Collection, ExportError, Keys, Loss, User, UserTarget, caught, lock,
-};
+use crate::platform::{Attachment, Collection, ExportError, Keys, Loss, User, UserTarget, caught};
+use crate::threads::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};

@@ -19,9 +19,10 @@ use super::attachments::folder;
 use super::unknown::Seen;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User,
-    UserSink, attachments, each_user, index, lock, rqlite,
+    UserSink, attachments, each_user, index, rqlite,
 };
 use crate::regular;
+use crate::threads::lock;
 use file::SqliteFile;
 pub(super) use folders::Held;
 use reading::{Reading, if_there, with_file};

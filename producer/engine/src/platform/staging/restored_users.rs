@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{names, new_file, place, refused};
 use crate::files;
-use crate::platform::lock;
 use crate::platform::write::RestoreError;
+use crate::threads::lock;
 
 /// The list, a file beside the journals.
 pub struct RestoredUsers {

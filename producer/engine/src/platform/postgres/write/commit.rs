@@ -5,7 +5,7 @@ use std::pin::pin;
 use tokio::time::timeout;
 
 use crate::interrupt;
-use crate::note;
+use crate::observer::{Level, Observer};
 use crate::platform::PlatformError;
 use crate::platform::postgres::connection::{Connection, PATIENCE, Server};
 
@@ -14,7 +14,11 @@ const LONG: u32 = 15;
 
 /// Ends a transaction. A first signal does not end the wait, since nobody would know what became of the transaction; a second one
 /// ends the process, and the next restore finds out.
-pub fn commit(connection: &Connection, server: &Server) -> Result<(), PlatformError> {
+pub fn commit(
+    connection: &Connection,
+    server: &Server,
+    observer: &dyn Observer,
+) -> Result<(), PlatformError> {
     let (runtime, address) = connection.place();
     let mut answer = pin!(connection.client().batch_execute("COMMIT"));
     let (mut periods, mut told, mut signalled) = (0, false, false);
@@ -27,18 +31,20 @@ pub fn commit(connection: &Connection, server: &Server) -> Result<(), PlatformEr
         periods += 1;
         if !told && periods >= LONG {
             told = true;
-            note!(
+            let text = format!(
                 "PostgreSQL at {address}: the COMMIT is waited for: {}",
                 reason(server)
             );
+            observer.tell(Level::Info, &text);
         }
         if !signalled && interrupt::check().is_err() {
             signalled = true;
-            note!(
+            let text = format!(
                 "PostgreSQL at {address}: interrupted, as soon as the COMMIT is answered: {}; a second signal ends it now, and the next \
                  restore finds out what became of the transaction",
                 reason(server)
             );
+            observer.tell(Level::Info, &text);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::platform::{Collection, User};
 
 /// Users in an open transaction.
 pub struct PostgresGroup<'a> {
-    pub(super) platform: &'a PostgresWriter,
+    pub(super) platform: &'a PostgresWriter<'a>,
     replace: bool,
     /// Taken while rows are on their way.
     connection: Option<Connection>,
@@ -33,7 +33,7 @@ impl<'a> PostgresGroup<'a> {
     /// Begins the transaction; what is to be replaced goes in it. With `bytes` the platform is made ready for so much; then there
     /// is no group where that would not be faster.
     pub(super) fn begin(
-        platform: &'a PostgresWriter,
+        platform: &'a PostgresWriter<'a>,
         users: &[&User],
         replace: bool,
         bytes: Option<u64>,
@@ -230,7 +230,11 @@ impl GroupWriter for PostgresGroup<'_> {
         }
         // From here on the next run knows what became of it.
         let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
-        let committed = commit(self.connection()?, &self.platform.server);
+        let committed = commit(
+            self.connection()?,
+            &self.platform.server,
+            self.platform.observer,
+        );
         let connection = self.connection.take();
         match (committed, connection) {
             (Ok(()), Some(connection)) => self.platform.give_back(connection),

@@ -29,11 +29,13 @@ use super::names;
 use super::tables::Tables;
 use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
+use crate::observer::Observer;
 use crate::platform::staging::{Mark, Staging};
 use crate::platform::write::{
     Ask, GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter,
 };
-use crate::platform::{Collection, PlatformError, User, lock};
+use crate::platform::{Collection, PlatformError, User};
+use crate::threads::lock;
 
 /// Users in one transaction.
 const TOGETHER: usize = 200;
@@ -56,7 +58,8 @@ fn takes_writes(connection: &Connection) -> Result<(), PlatformError> {
 }
 
 /// A platform whose base engine is PostgreSQL, as one that takes users.
-pub struct PostgresWriter {
+pub struct PostgresWriter<'a> {
+    observer: &'a dyn Observer,
     server: Server,
     pub(super) engines: Engines,
     index: Index,
@@ -73,7 +76,7 @@ pub struct PostgresWriter {
     idle: Mutex<Vec<Connection>>,
 }
 
-impl PostgresWriter {
+impl<'a> PostgresWriter<'a> {
     /// The platform in a database, with its files where `staging` is.
     ///
     /// # Errors
@@ -85,6 +88,7 @@ impl PostgresWriter {
         staging: impl FnOnce() -> Result<Staging, RestoreError>,
         from_sqlite: bool,
         ask: &Ask<'_>,
+        observer: &'a dyn Observer,
     ) -> Result<Self, RestoreError> {
         let server = Server::new(config)?;
         let connection = server.connect()?;
@@ -128,6 +132,7 @@ impl PostgresWriter {
             demands,
             age,
             staging: staging()?,
+            observer,
             server,
             engines,
             index,
@@ -185,7 +190,7 @@ impl PostgresWriter {
             let put = put.and_then(|put| {
                 let mut all = statements.iter().zip(put);
                 match all.find(|((_, due), put)| due.is_some_and(|due| due != *put)) {
-                    None => commit(connection, &self.server),
+                    None => commit(connection, &self.server, self.observer),
                     Some(((sql, due), put)) => Err(connection.error(format!(
                         "{put} of {} rows were taken by `{}`: a trigger or rule keeps the others out; disable it for the restore, and restore again",
                         due.unwrap_or_default(),
@@ -256,7 +261,7 @@ impl PostgresWriter {
     }
 }
 
-impl PlatformWriter for PostgresWriter {
+impl PlatformWriter for PostgresWriter<'_> {
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError> {
         let mut recovered = Vec::new();
         for journal in self.staging.journals()? {

@@ -10,7 +10,7 @@ use crate::platform::texts::{Lost, storable};
 use crate::platform::write::{PlatformWriter, RestoreError, SharedWriter};
 
 /// What belongs to no user, or to all.
-pub struct PostgresShared<'a>(pub(super) &'a PostgresWriter);
+pub struct PostgresShared<'a>(pub(super) &'a PostgresWriter<'a>);
 
 impl SharedWriter for PostgresShared<'_> {
     fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError> {

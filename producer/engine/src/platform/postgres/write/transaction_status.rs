@@ -23,7 +23,7 @@ pub enum TransactionStatus {
     Unknown,
 }
 
-impl PostgresWriter {
+impl PostgresWriter<'_> {
     /// What a transaction is known by: its id, and of which server that is.
     pub fn mark(&self, id: &str) -> String {
         format!("{id}@{}", self.cluster)

@@ -1,0 +1,415 @@
+//! The flags, as the library takes them.
+
+use std::path::{Path, PathBuf};
+
+use decryptor_wasm::Kdf;
+use pryv_backup_engine::{
+    failure::Failure,
+    installation::Installation,
+    opening::Opening,
+    operations::{
+        backup, cat, consolidate, decrypt, diff, extract, keygen, prune, rekey, restore, verify,
+    },
+    platform::PlatformMode,
+    sealing,
+    secrets::{Keys, New, PrivateKeyFiles, Secret, Source},
+    signing,
+    trust::{Expect, Trust},
+};
+
+use super::{
+    BackupArgs, CatArgs, ConsolidateArgs, DecryptArgs, DiffArgs, ExpectArgs, ExtractArgs,
+    FormatArg, IntegrityArg, KdfArg, KeyArgs, KeygenArgs, LookArgs, PlatformArg, PrivateKeyArgs,
+    PruneArgs, RekeyArgs, SignArgs, TrustArgs, VerifyArgs,
+};
+
+/// Where the password of a signing key may stand.
+const PASSWORD: &str = "PRYV_BACKUP_SIGN_KEY_PASSWORD";
+
+/// The variable with the passphrase of a backup.
+const PASSPHRASE: &str = "PRYV_BACKUP_PASSPHRASE";
+const KEY_PASSPHRASE: &str = "PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE";
+
+/// A variable that is set, as the place of a passphrase.
+fn variable(name: &'static str) -> Option<Source> {
+    std::env::var_os(name).map(|_| Source::Variable(name))
+}
+
+fn texts(passphrases: &[String]) -> impl Iterator<Item = Source> {
+    let text = |text: &String| Source::Text(Secret::new(text.clone()));
+    passphrases.iter().map(text)
+}
+
+/// What is given, or else the variable, if that is set.
+fn or_variable(given: impl Iterator<Item = Source>, name: &'static str) -> Vec<Source> {
+    let mut given: Vec<Source> = given.collect();
+    if given.is_empty() {
+        given.extend(variable(name));
+    }
+    given
+}
+
+impl PrivateKeyArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> PrivateKeyFiles {
+        private_keys(&self.private_key, &self.private_key_passphrase)
+    }
+}
+
+fn private_keys(files: &[PathBuf], passphrases: &[String]) -> PrivateKeyFiles {
+    PrivateKeyFiles {
+        files: files.to_vec(),
+        passphrases: or_variable(texts(passphrases), KEY_PASSPHRASE),
+    }
+}
+
+impl KeyArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> Keys {
+        let files = self.passphrase_file.iter().cloned().map(Source::File);
+        Keys {
+            private: self.private.options(),
+            passphrases: or_variable(files.chain(texts(&self.passphrase)), PASSPHRASE),
+        }
+    }
+}
+
+impl ExpectArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> Expect {
+        Expect {
+            id: self.expect_id.clone(),
+            max_age: self.max_age,
+            trust: self.trust.options(),
+        }
+    }
+}
+
+/// A new passphrase: a flag that may be without a value, or a file.
+fn new_passphrase(flag: Option<&Option<String>>, file: Option<&PathBuf>) -> Option<New> {
+    match (flag, file) {
+        (Some(None), _) => Some(New::Asked),
+        (Some(Some(text)), _) => Some(New::From(Source::Text(Secret::new(text.clone())))),
+        (None, file) => file.map(|file| New::From(Source::File(file.clone()))),
+    }
+}
+
+impl KdfArg {
+    /// As the library takes it.
+    pub fn option(self) -> Kdf {
+        match self {
+            KdfArg::Scrypt => Kdf::Scrypt,
+            KdfArg::Pbkdf2 => Kdf::Pbkdf2,
+        }
+    }
+}
+
+impl KeygenArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> keygen::Options {
+        let asked = self.passphrase.then_some(&None);
+        keygen::Options {
+            output: self.output.clone(),
+            signing: self.signing,
+            bits: self.bits,
+            passphrase: new_passphrase(asked, self.passphrase_file.as_ref()),
+        }
+    }
+}
+
+impl DecryptArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> decrypt::Options {
+        decrypt::Options {
+            opening: Opening {
+                dir: self.dir.clone(),
+                keys: self.key.options(),
+                expect: self.expect.options(),
+                at: self.at,
+                user: self.user.clone(),
+            },
+            out: self.out.clone(),
+            create_parents: self.create_parents,
+            force: self.force,
+            gunzip: self.gunzip,
+            strict: self.strict,
+            salvage: self.salvage,
+            jobs: self.jobs,
+        }
+    }
+}
+
+impl LookArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> Opening {
+        Opening {
+            dir: self.dir.clone(),
+            keys: self.key.options(),
+            expect: self.expect.options(),
+            at: self.at,
+            user: self.user.clone(),
+        }
+    }
+}
+
+impl CatArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> cat::Options {
+        cat::Options {
+            opening: Opening {
+                dir: self.dir.clone(),
+                keys: self.key.options(),
+                expect: self.expect.options(),
+                at: self.at,
+                user: None,
+            },
+            path: self.path.clone(),
+            raw: self.raw,
+        }
+    }
+}
+
+impl DiffArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> diff::Options {
+        diff::Options {
+            old: self.old.clone(),
+            new: self.new.clone(),
+            keys: self.key.options(),
+            expect: Expect {
+                id: self.expect_id.clone(),
+                max_age: self.max_age,
+                trust: self.trust.options(),
+            },
+            expect_old_id: self.expect_old_id.clone(),
+            user: self.user.clone(),
+        }
+    }
+}
+
+impl BackupArgs {
+    fn installation(&self) -> Installation {
+        Installation {
+            root: self.pryv_root.clone(),
+            config: self.config.clone(),
+        }
+    }
+
+    /// Of a backup, as the library takes them.
+    pub fn options(&self) -> Result<backup::Options, Failure> {
+        if let Some(what) = self.restoring.misplaced(self.incremental) {
+            return Err(Failure::usage(what));
+        }
+        let output = self.output.clone().ok_or_else(|| {
+            Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
+        })?;
+        Ok(backup::Options {
+            installation: self.installation(),
+            output,
+            create_parents: self.create_parents,
+            user: self.user.clone(),
+            compress: !self.no_compress,
+            chunk_bytes: self.max_chunk_size * 1024 * 1024,
+            sealing: self.sealing()?,
+            signing: self.sign.options(),
+            trust: self.restoring.expect.trust.options(),
+            platform: match self.platform {
+                PlatformArg::None => PlatformMode::None,
+                PlatformArg::Pryv => PlatformMode::Pryv,
+                PlatformArg::Full => PlatformMode::Full,
+            },
+            jobs: self.jobs,
+            dry_run: self.dry_run,
+            name_users: self.verbose,
+            accept_loss: self.accept_loss.clone(),
+            include_ephemeral: self.include_ephemeral,
+            verify: self.verify,
+            incremental: self.incremental,
+        })
+    }
+
+    /// The lock that is asked for, on the command line or in the environment.
+    fn sealing(&self) -> Result<sealing::Options, Failure> {
+        if self.passphrase_file.len() > 1 {
+            return Err(Failure::usage(
+                "a backup has one passphrase: give --passphrase-file once",
+            ));
+        }
+        let flag = self.encrypt_passphrase.as_ref();
+        let given = new_passphrase(flag, self.passphrase_file.first());
+        Ok(sealing::Options {
+            recipients: self.recipient_pubkey.clone(),
+            passphrase: given.or_else(|| variable(PASSPHRASE).map(New::From)),
+            kdf: self.kdf.option(),
+        })
+    }
+
+    /// Of a restore of the backup in `dir`, as the library takes them.
+    pub fn restore_options(&self, dir: &Path) -> restore::Options {
+        let how = &self.restoring;
+        let files = self.passphrase_file.iter().cloned().map(Source::File);
+        // As Pryv's tool has it: what encrypts also decrypts.
+        let encrypts = self.encrypt_passphrase.iter().flatten();
+        let encrypts = encrypts.map(|text| Source::Text(Secret::new(text.clone())));
+        let given = files.chain(texts(&how.decrypt_passphrase)).chain(encrypts);
+        restore::Options {
+            opening: Opening {
+                dir: dir.to_owned(),
+                keys: Keys {
+                    private: private_keys(&how.private_key, &how.private_key_passphrase),
+                    passphrases: or_variable(given, PASSPHRASE),
+                },
+                expect: how.expect.options(),
+                at: how.at,
+                user: None,
+            },
+            installation: self.installation(),
+            user: self.user.clone(),
+            jobs: self.jobs,
+            dry_run: self.dry_run,
+            overwrite: how.overwrite,
+            skip_conflicts: how.skip_conflicts,
+            verify_integrity: how.verify_integrity,
+            integrity: match how.integrity {
+                IntegrityArg::Normal => restore::Strictness::Normal,
+                IntegrityArg::Strict => restore::Strictness::Strict,
+            },
+            delete_on_success: how.delete_on_success,
+            move_on_success: how.move_on_success.clone(),
+            verify_only: how.verify_only,
+            remap_user: how.remap_user.clone(),
+            skip_platform: how.skip_platform,
+            force: how.force,
+            create_users_dir: how.create_users_dir,
+        }
+    }
+}
+
+impl SignArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> signing::Options {
+        let file = self
+            .sign_key_password_file
+            .iter()
+            .cloned()
+            .map(Source::File);
+        signing::Options {
+            key: self.sign_key.clone(),
+            password: file.chain(variable(PASSWORD)).next(),
+        }
+    }
+}
+
+impl TrustArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> Trust {
+        Trust {
+            signers: self.signer.clone(),
+            source: self.expect_source.clone(),
+            accept_unsigned: self.accept_unsigned,
+            allow_plaintext: self.allow_plaintext,
+            require_encrypted: self.require_encrypted,
+            state_dir: self.state.state_dir.clone(),
+        }
+    }
+}
+
+impl VerifyArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> verify::Options {
+        verify::Options {
+            opening: Opening {
+                dir: self.dir.clone(),
+                keys: self.key.options(),
+                expect: self.expect.options(),
+                at: self.at,
+                user: None,
+            },
+            jobs: self.jobs,
+        }
+    }
+}
+
+impl ExtractArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> extract::Options {
+        extract::Options {
+            opening: Opening {
+                dir: self.dir.clone(),
+                keys: self.key.options(),
+                expect: self.expect.options(),
+                at: self.at,
+                user: self.user.clone(),
+            },
+            collection: self.collection.clone(),
+            since: self.since,
+            until: self.until,
+            stream: self.stream.clone(),
+            kind: self.r#type.clone(),
+            format: match self.format {
+                FormatArg::Jsonl => extract::Format::Jsonl,
+                FormatArg::Csv => extract::Format::Csv,
+                FormatArg::Parquet => extract::Format::Parquet,
+            },
+            out: self.out.clone(),
+        }
+    }
+}
+
+impl RekeyArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> rekey::Options {
+        rekey::Options {
+            dir: self.dir.clone(),
+            keys: self.key.options(),
+            expect: self.expect.options(),
+            add: self.add_recipient.clone(),
+            remove: self.remove_recipient.clone(),
+        }
+    }
+}
+
+impl ConsolidateArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> consolidate::Options {
+        let file = self.encrypt_passphrase_file.as_ref();
+        consolidate::Options {
+            opening: Opening {
+                dir: self.dir.clone(),
+                keys: self.key.options(),
+                expect: self.expect.options(),
+                at: self.at,
+                user: None,
+            },
+            into: self.into.clone(),
+            create_parents: self.create_parents,
+            sealing: sealing::Options {
+                recipients: self.recipient_pubkey.clone(),
+                passphrase: new_passphrase(self.encrypt_passphrase.as_ref(), file),
+                kdf: self.kdf.option(),
+            },
+            signing: self.sign.options(),
+            jobs: self.jobs,
+        }
+    }
+}
+
+impl PruneArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> prune::Options {
+        prune::Options {
+            dir: self.dir.clone(),
+            keep: prune::Keep {
+                last: self.keep.keep_last,
+                within: self.keep.keep_within,
+                daily: self.keep.keep_daily,
+                weekly: self.keep.keep_weekly,
+                monthly: self.keep.keep_monthly,
+            },
+            keys: self.key.options(),
+            trust: self.trust.options(),
+            dry_run: self.dry_run,
+            jobs: self.jobs,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What is said of an archive that is decrypted: the same sentences as `decrypt-backup.mjs`.
+
+use decryptor_wasm::{
+    chain::caution,
+    plan::{Finding, Severity},
+};
+use pryv_backup_engine::{
+    archive::read::Archive,
+    failure::with_advice,
+    findings::{pinned, sentence},
+    operations::decrypt::Outcome,
+    text::{count, printable},
+};
+
+use super::claim::verdict;
+use crate::stdio::{answer, note};
+
+fn say(line: &str) {
+    answer!("{}", printable(line));
+}
+
+fn warn(line: &str) {
+    note!("{}", printable(line));
+}
+
+/// What can and cannot be said of this archive, before anything is done with it.
+pub fn guarantees(archive: &Archive) {
+    say(&format!("archive {}", archive.id));
+    if let Some(chain) = &archive.chain {
+        say(&chain.links.headline(chain.run));
+    }
+    for finding in &archive.plan.findings {
+        match finding.code {
+            "signer" | "pinned-signer" => say(&finding.message),
+            "unsigned" => warn(&format!("warning: {}", finding.message)),
+            _ => {}
+        }
+    }
+    if let Some(caution) = caution(&archive.manifest) {
+        warn(&format!("warning: {}", with_advice(&caution)));
+    }
+    if archive.plan.inventoried {
+        if !archive.encrypted() && !pinned(archive) {
+            say(
+                "Not encrypted: damage is found, but whoever changed a file could change the inventory too.",
+            );
+        }
+        return;
+    }
+    warn("This archive has no inventory (Pryv's own tool writes none). What cannot be checked:");
+    warn(if archive.encrypted() {
+        "  - a file that is missing, cut at a frame boundary (attachments), swapped with another of the same archive, or stale"
+    } else {
+        "  - any file: nothing tells whether one was changed, cut, added or removed"
+    });
+}
+
+/// The users and what the archive holds of each.
+pub fn users(archive: &Archive) {
+    if let Some(chain) = &archive.chain {
+        chain.links.lines().iter().for_each(|line| say(line));
+    }
+    for user in &archive.plan.users {
+        let s = &user.stats;
+        say(&format!(
+            "{}  {}  streams {}, accesses {}, profile {}, webhooks {}, events {}, audit {}, series {}, attachments {}",
+            user.username,
+            user.user_id,
+            s.streams,
+            s.accesses,
+            s.profile,
+            s.webhooks,
+            s.events,
+            s.audit,
+            s.series,
+            s.attachments
+        ));
+    }
+    say(&format!(
+        "{}, {}",
+        count(archive.plan.users.len() as u64, "user", "users"),
+        count(archive.files().len() as u64, "file", "files")
+    ));
+}
+
+/// Prints the findings; the exit code that they come to.
+pub fn findings(archive: &Archive) -> u8 {
+    let shown = archive.plan.findings.iter().filter(|f| !said_before(f));
+    let mut code = 0;
+    for finding in shown {
+        code = match finding.severity {
+            Severity::Error => 4,
+            _ if code == 0 && finding.is_left_out() => 5,
+            _ => code,
+        };
+        one(finding);
+    }
+    code
+}
+
+/// Whether [`guarantees`] says it.
+fn said_before(finding: &Finding) -> bool {
+    finding.code == "no-inventory" || finding.names_signer()
+}
+
+fn one(finding: &Finding) {
+    let severity = match finding.severity {
+        Severity::Error => "damaged",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    warn(&format!("{severity}: {}", sentence(finding)));
+}
+
+/// What came of the work; the exit code.
+pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
+    archive
+        .plan
+        .findings
+        .iter()
+        .filter(|f| f.severity != Severity::Error && !said_before(f))
+        .for_each(one);
+    for message in &outcome.damaged {
+        warn(&format!("damaged: {message}"));
+    }
+    for path in &outcome.salvaged {
+        warn(&format!(
+            "salvaged: {path} holds what stands before the damage"
+        ));
+    }
+    let mut done = format!(
+        "{} {}, {}",
+        count(outcome.files, "file", "files"),
+        outcome.verb,
+        count(outcome.bytes, "byte", "bytes")
+    );
+    if outcome.records > 0 {
+        done += &format!(", {}", count(outcome.records, "record", "records"));
+    }
+    if outcome.damaged.is_empty() {
+        let findings = archive.plan.findings.iter();
+        let left_out = findings.filter(|finding| finding.is_left_out()).count() as u64;
+        if left_out > 0 {
+            let files = count(left_out, "file", "files");
+            warn(&format!(
+                "{done}: no damage found, but {files} of the archive left out, named above"
+            ));
+            return 5;
+        }
+        let claim = verdict(
+            archive.plan.inventoried,
+            archive.encrypted(),
+            pinned(archive),
+        );
+        say(&format!("{done}: {claim}"));
+        return 0;
+    }
+    let problems = count(outcome.damaged.len() as u64, "problem", "problems");
+    warn(&if outcome.nothing_written {
+        format!("{problems}, named above: nothing was written (--strict)")
+    } else {
+        format!(
+            "{done}; {problems}, named above: use another copy of the backup for what is damaged"
+        )
+    });
+    4
+}

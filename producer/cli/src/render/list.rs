@@ -1,0 +1,69 @@
+//! The archives of a folder, for people.
+
+use decryptor_wasm::Mode;
+use indicatif::HumanBytes;
+use pryv_backup_engine::{
+    operations::list::Listed,
+    text::{count, printable},
+};
+
+use crate::stdio::{answer, note};
+
+/// Shows them.
+pub fn show(all: &[Listed]) {
+    for listed in all {
+        for line in text(listed) {
+            answer!("{}", printable(&line));
+        }
+        for warning in &listed.warnings {
+            note!("{}", printable(&format!("warning: {warning}")));
+        }
+    }
+}
+
+fn text(listed: &Listed) -> Vec<String> {
+    let sealed = match listed.encryption {
+        "none" => "not encrypted".to_owned(),
+        mode if mode == Mode::Hybrid.name() => match listed.recipients.as_slice() {
+            [] => "encrypted to a public key".to_owned(),
+            some => format!("encrypted to {}", some.join(", ")),
+        },
+        mode => format!("encrypted with a passphrase ({mode})"),
+    };
+    let mut lines = vec![
+        listed.path.clone(),
+        format!("  archive {}", listed.archive_id),
+        format!(
+            "  {sealed}; {}, {}",
+            count(listed.files as u64, "file", "files"),
+            HumanBytes(listed.bytes)
+        ),
+    ];
+    lines.extend(listed.lines.iter().map(|line| format!("  {line}")));
+    let Some(inside) = &listed.inside else {
+        lines.push(
+            "  what is inside shows with its key: --private-key or --passphrase-file".to_owned(),
+        );
+        return lines;
+    };
+    lines.push(format!(
+        "  made {} by {}, {}; engine {}, domain {}",
+        inside.made, inside.by, inside.backup_type, inside.engine, inside.domain
+    ));
+    lines.push(format!("  {}", inside.signed));
+    for user in &inside.users {
+        lines.push(format!(
+            "  {}  {}  {}, {}",
+            user.username,
+            user.user_id,
+            count(user.stats.events, "event", "events"),
+            count(user.stats.attachments, "attachment", "attachments")
+        ));
+    }
+    lines.push(format!(
+        "  {}, {} when it was made",
+        count(inside.users.len() as u64, "user", "users"),
+        count(inside.losses.len() as u64, "loss", "losses")
+    ));
+    lines
+}

@@ -1,0 +1,52 @@
+//! What was kept and removed, for people.
+
+use pryv_backup_engine::{
+    operations::prune::{Listed, Pruned},
+    text::printable,
+};
+
+use crate::stdio::{answer, note};
+
+/// Shows it.
+pub fn show(pruned: &Pruned) {
+    let line = |what: &str, listed: &Listed| {
+        let why = match listed.why.as_slice() {
+            [] => String::new(),
+            why => format!(" ({})", why.join(", ")),
+        };
+        format!("{what} {}  {}{why}", listed.time, listed.path.display())
+    };
+    let removed = if pruned.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    let kept = pruned.kept.iter().map(|listed| line("kept", listed));
+    let gone = pruned.removed.iter().map(|listed| line(removed, listed));
+    let begun = pruned.completed.iter();
+    let begun = begun.map(|path| format!("{removed} {} (begun by an earlier run)", path.display()));
+    for line in kept.chain(gone).chain(begun) {
+        answer!("{}", printable(&line));
+    }
+    for other in &pruned.unproven {
+        let line = format!(
+            "not known to be good, left alone: {}: {}",
+            other.path.display(),
+            other.why
+        );
+        note!("{}", printable(&line));
+    }
+    for other in &pruned.left_alone {
+        let line = format!("left alone: {}: {}", other.path.display(), other.why);
+        note!("{}", printable(&line));
+    }
+    for other in &pruned.failed {
+        let line = format!("{}: {}", other.path.display(), other.why);
+        note!("{}", printable(&line));
+    }
+    answer!(
+        "{} kept, {} {removed}",
+        pruned.kept.len(),
+        pruned.removed.len()
+    );
+}

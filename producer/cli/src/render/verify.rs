@@ -1,0 +1,87 @@
+//! What a verification has found, for people.
+
+use pryv_backup_engine::{
+    operations::verify::report::Report,
+    text::{count, printable},
+};
+
+use super::claim::verdict;
+use crate::stdio::{answer, note};
+
+/// Shows it: what is wrong on standard error.
+pub fn show(report: &Report) {
+    answer!("archive {}", report.archive_id);
+    let remarks = lines("warning", &report.warnings).chain(lines("note", &report.notes));
+    for line in remarks.chain(wrong(report)) {
+        note!("{line}");
+    }
+    let last = summary(report);
+    if report.exit_code() == 0 {
+        answer!("{last}");
+    } else {
+        note!("{last}");
+    }
+}
+
+/// What decides the exit code, line by line.
+pub fn wrong(report: &Report) -> impl Iterator<Item = String> + use<'_> {
+    lines("problem", &report.problems).chain(lines("damaged", &report.damaged))
+}
+
+/// What was read and what came of it, in one line.
+pub fn summary(report: &Report) -> String {
+    let mut done = format!(
+        "{} verified, {}",
+        count(report.files, "file", "files"),
+        count(report.bytes, "byte", "bytes")
+    );
+    if let Some(runs) = report.runs {
+        done = format!("{}, {done}", count(runs.into(), "run", "runs"));
+    }
+    if let Some(records) = report.records {
+        done += &format!(", {}", count(records, "record", "records"));
+    }
+    if let Some(hashes) = &report.hashes {
+        done += &format!(
+            "; integrity hashes: {} match, {} do not, {} none",
+            hashes.matching + hashes.rounded,
+            hashes.stale,
+            count(hashes.unhashed, "record has", "records have")
+        );
+        if hashes.unknown > 0 {
+            done += &format!(", {} cannot be checked", hashes.unknown);
+        }
+    }
+    let named = |problems: usize| {
+        let problems = count(problems as u64, "problem", "problems");
+        format!("{problems}, named above")
+    };
+    match report.exit_code() {
+        0 => format!("{done}: {}", claim(report)),
+        5 => format!(
+            "{done}: no damage found, but {}",
+            named(report.problems.len())
+        ),
+        _ => format!(
+            "{done}; {}: use another copy of the backup for what is damaged",
+            named(report.damaged.len() + report.problems.len())
+        ),
+    }
+}
+
+/// What may be claimed when nothing was found.
+fn claim(report: &Report) -> &'static str {
+    match (report.compared, report.pinned) {
+        _ if report.opened => verdict(report.compared, report.sealed, report.pinned),
+        (true, true) => "all are the files that were signed (what is in them shows with the key)",
+        (true, false) => {
+            "all are as SHA256SUMS lists them (its own origin is not proven; compare the archive id with the one that was noted, and verify with the key)"
+        }
+        (false, _) => "no damage found, as far as it can be checked without the key",
+    }
+}
+
+fn lines<'l>(kind: &'static str, lines: &'l [String]) -> impl Iterator<Item = String> + use<'l> {
+    let line = move |line: &String| printable(&format!("{kind}: {line}"));
+    lines.iter().map(line)
+}

@@ -1,0 +1,228 @@
+//! One function per command: options for the library, and its outcome for whoever asked.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use pryv_backup_engine::{
+    failure::Failure,
+    operations::{
+        backup, cat, consolidate, decrypt, diff, extract, keygen, list, prune, rekey, restore,
+        stats, verify,
+    },
+    sample::create_sample_platform,
+};
+
+use crate::{
+    cli::{
+        BackupArgs, CatArgs, ConsolidateArgs, DecryptArgs, DiffArgs, ExtractArgs, KeygenArgs,
+        LookArgs, PruneArgs, RekeyArgs, VerifyArgs,
+    },
+    observer::Terminal,
+    progress::Manner,
+    render,
+    stdio::{self, answer},
+};
+
+/// An observer that shows no progress.
+const STILL: Terminal = Terminal {
+    work: Manner::Silent,
+    check: Manner::Silent,
+    quiet: false,
+};
+
+pub fn backup(args: &BackupArgs) -> Result<u8, Failure> {
+    let work = match args {
+        _ if args.json => Manner::Events,
+        _ if args.quiet => Manner::Silent,
+        // The names of the users would break the bar.
+        _ if args.verbose => Manner::Lines,
+        _ => Manner::for_people(),
+    };
+    let observer = Terminal {
+        quiet: args.quiet,
+        ..Terminal::new(work)
+    };
+    let report = backup::run(&args.options()?, &observer)?;
+    if args.json {
+        render::json(&report)?;
+    } else if args.quiet {
+        let plain = render::backup::not_encrypted(&report);
+        stdio::write_note(format_args!("{plain}{}", render::backup::losses(&report)));
+    } else {
+        stdio::write_answer(format_args!("{}", render::backup::text(&report)));
+    }
+    Ok(report.exit_code())
+}
+
+pub fn restore(dir: &Path, args: &BackupArgs) -> Result<u8, Failure> {
+    let work = match args {
+        _ if args.json => Manner::Events,
+        _ if args.quiet => Manner::Silent,
+        _ => Manner::for_people(),
+    };
+    let observer = Terminal {
+        quiet: args.quiet,
+        ..Terminal::new(work)
+    };
+    let report = restore::run(&args.restore_options(dir), &observer)?;
+    if args.json {
+        render::json(&report)?;
+    } else if !args.quiet || report.exit_code() != 0 {
+        stdio::write_answer(format_args!("{}", render::restore::text(&report)));
+    }
+    Ok(report.exit_code())
+}
+
+pub fn sample(dir: &Path) -> Result<u8, Failure> {
+    // The configuration that is written names its folder, and must hold from anywhere.
+    let absolute =
+        std::path::absolute(dir).map_err(|e| Failure::failed(format!("{}: {e}", dir.display())))?;
+    create_sample_platform(&absolute).map_err(|e| Failure::failed(e.to_string()))?;
+    answer!("sample platform: {}", dir.display());
+    Ok(0)
+}
+
+pub fn keygen(args: &KeygenArgs) -> Result<u8, Failure> {
+    render::keygen::show(&keygen::run(&args.options(), &STILL)?);
+    Ok(0)
+}
+
+pub fn decrypt(args: &DecryptArgs) -> Result<u8, Failure> {
+    // Whoever waits at a terminal sees a bar; a script reads what is said at the end.
+    let observer = Terminal::new(match Manner::for_people() {
+        Manner::Lines => Manner::Silent,
+        bar => bar,
+    });
+    let options = args.options();
+    let mut decryption = decrypt::Decryption::open(&options, &observer)?;
+    render::decrypt::guarantees(decryption.archive());
+    if args.list {
+        render::decrypt::users(decryption.archive());
+        return Ok(render::decrypt::findings(decryption.archive()));
+    }
+    let outcome = decryption.run(&observer)?;
+    Ok(render::decrypt::summary(decryption.archive(), &outcome))
+}
+
+pub fn verify(args: &VerifyArgs) -> Result<u8, Failure> {
+    let observer = Terminal::new(match args {
+        _ if args.json => Manner::Events,
+        _ if args.quiet => Manner::Silent,
+        _ => Manner::for_people(),
+    });
+    let report = verify::run(&args.options(), &observer)?;
+    let code = report.exit_code();
+    if args.json {
+        render::json(&report)?;
+    } else if !args.quiet || code != 0 {
+        render::verify::show(&report);
+    }
+    Ok(code)
+}
+
+pub fn list(args: &LookArgs) -> Result<u8, Failure> {
+    let outcome = list::run(&args.options(), &STILL)?;
+    if args.json {
+        render::json(&serde_json::json!({ "archives": outcome.archives }))?;
+    } else {
+        render::list::show(&outcome.archives);
+    }
+    Ok(outcome.exit_code)
+}
+
+pub fn stats(args: &LookArgs) -> Result<u8, Failure> {
+    let (stats, code) = stats::run(&args.options(), &STILL)?;
+    if args.json {
+        render::json(&stats)?;
+    } else {
+        render::stats::show(&stats);
+    }
+    Ok(code)
+}
+
+pub fn cat(args: &CatArgs) -> Result<u8, Failure> {
+    let mut out = Named(BufWriter::with_capacity(1 << 16, io::stdout().lock()));
+    let printed = cat::run(&args.options(), &mut out, &STILL)?;
+    if let Some(printed) = printed.filter(|_| args.json) {
+        render::json_aside(&printed)?;
+    }
+    Ok(0)
+}
+
+pub fn extract(args: &ExtractArgs) -> Result<u8, Failure> {
+    let (extracted, code) = extract::run(&args.options(), &mut io::stdout(), &STILL)?;
+    match extracted.filter(|_| args.json) {
+        Some(extracted) if args.out.is_some() => render::json(&extracted)?,
+        Some(extracted) => render::json_aside(&extracted)?,
+        None => {}
+    }
+    Ok(code)
+}
+
+pub fn diff(args: &DiffArgs) -> Result<u8, Failure> {
+    let mut each = |difference: diff::Difference<'_>| {
+        if args.verbose {
+            render::diff::one(difference);
+        }
+    };
+    let (diff, code) = diff::run(&args.options(), &mut each, &STILL)?;
+    if args.json {
+        render::json(&diff)?;
+    } else {
+        render::diff::show(&diff);
+    }
+    Ok(code)
+}
+
+pub fn rekey(args: &RekeyArgs) -> Result<u8, Failure> {
+    let rekeyed = rekey::run(&args.options(), &STILL)?;
+    if args.json {
+        render::json(&rekeyed)?;
+    } else {
+        render::rekey::show(&rekeyed);
+    }
+    Ok(rekeyed.exit_code())
+}
+
+pub fn prune(args: &PruneArgs) -> Result<u8, Failure> {
+    let pruned = prune::run(&args.options(), &STILL)?;
+    if args.json {
+        render::json(&pruned)?;
+    } else {
+        render::prune::show(&pruned);
+    }
+    Ok(pruned.exit_code())
+}
+
+pub fn consolidate(args: &ConsolidateArgs) -> Result<u8, Failure> {
+    let observer = Terminal::new(match args.json {
+        true => Manner::Events,
+        false => Manner::for_people(),
+    });
+    let consolidated = consolidate::run(&args.options(), &observer)?;
+    if args.json {
+        render::json(&consolidated)?;
+    } else {
+        render::consolidate::show(&consolidated);
+    }
+    Ok(consolidated.verified.exit_code())
+}
+
+/// Standard output that says its name when it cannot be written.
+struct Named<W>(W);
+
+impl<W: Write> Write for Named<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(named)
+    }
+}
+
+fn named(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("standard output: {error}"))
+}

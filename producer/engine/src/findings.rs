@@ -1,0 +1,62 @@
+//! What was found of an archive when it was opened, in words.
+
+use decryptor_wasm::{
+    chain::is_companion,
+    plan::{Finding, Severity},
+    signature::PINNED,
+};
+
+use crate::{
+    archive::read::Archive,
+    observer::{Level, Observer},
+};
+
+/// A finding with its path in front, once.
+pub fn sentence(finding: &Finding) -> String {
+    if finding.path.is_empty() || finding.message.contains(&finding.path) {
+        finding.message.clone()
+    } else {
+        format!("{}: {}", finding.path, finding.message)
+    }
+}
+
+/// Whether somebody who is expected signed it.
+pub fn pinned(archive: &Archive) -> bool {
+    let findings = &archive.plan.findings;
+    findings.iter().any(|finding| finding.code == PINNED)
+}
+
+/// Who signed it, and whether that is somebody who is expected, in words.
+pub fn signed(archive: &Archive) -> Option<&str> {
+    let mut findings = archive.plan.findings.iter();
+    let said = findings.find(|finding| finding.names_signer());
+    said.map(|said| said.message.as_str())
+}
+
+/// Tells what is wrong with an archive's list of files; the exit code that it comes to.
+pub fn tell(archive: &Archive, observer: &dyn Observer) -> u8 {
+    let mut code = 0;
+    for finding in &archive.plan.findings {
+        if finding.severity == Severity::Error {
+            observer.damaged(&format!("{}: {}", finding.path, finding.message));
+            code = 4;
+        } else if finding.is_left_out() {
+            observer.tell(Level::LeftOut, &sentence(finding));
+            code = if code == 4 { 4 } else { 5 };
+        }
+    }
+    code
+}
+
+/// Whether the decryptors and documents are those that the archive lists. What is asked for may not need them, but whoever changed them may
+/// have changed more.
+pub fn companions_hold(source: &Archive, observer: &dyn Observer) -> bool {
+    let companions = source.files().iter();
+    let companions = companions.filter(|file| is_companion(&file.path));
+    let wrong = companions.filter_map(|file| {
+        let read = source.stream(file, false, false, &mut |_| Ok(()));
+        Some((file, read.err()?))
+    });
+    let named = wrong.map(|(file, error)| observer.damaged(&error.within(&file.path).to_string()));
+    named.count() == 0
+}

@@ -1,0 +1,148 @@
+//! How an operation and whoever runs it speak with each other: the operation tells what people should know and how far it is, and asks
+//! for the secrets that its options do not hold. The library itself prints nothing and asks nobody.
+
+use std::{any::Any, path::Path, sync::Arc};
+
+use decryptor_wasm::Result;
+
+use crate::{
+    progress::{Goal, Tally},
+    secrets::Secret,
+};
+
+/// What kind of line a [`Notice`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The text says it all.
+    Info,
+    /// Good to know.
+    Note,
+    /// Something that should be changed, or looked at.
+    Warning,
+    /// Something of a backup was left out.
+    LeftOut,
+    /// Something that cannot be used as it is, although it is whole.
+    Problem,
+    /// Something is damaged, missing, or was changed.
+    Damaged,
+}
+
+/// One line for people, while an operation is at work. It may hold names from an archive or a platform.
+#[derive(Debug, Clone, Copy)]
+pub struct Notice<'a> {
+    /// What kind of line it is.
+    pub level: Level,
+    /// What there is to say.
+    pub text: &'a str,
+    /// Whether it is left out for somebody who wants to hear of errors and losses only.
+    pub minor: bool,
+}
+
+/// A part of an operation that takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The main work.
+    Work,
+    /// Reading an archive before anything is done with it.
+    Check,
+}
+
+/// A secret that an operation needs and was not given.
+#[derive(Debug, Clone, Copy)]
+pub enum Question<'a> {
+    /// The passphrase of an encrypted backup.
+    BackupPassphrase,
+    /// That of a private key; its path, where there are several.
+    PrivateKeyPassphrase(Option<&'a Path>),
+    /// The password of a key that signs.
+    SigningKeyPassword(&'a Path),
+    /// A passphrase for a new backup.
+    NewBackupPassphrase,
+    /// A passphrase for a copy of a backup.
+    NewCopyPassphrase,
+    /// A passphrase for a new private key.
+    NewPrivateKeyPassphrase,
+    /// The same new passphrase again.
+    Again,
+}
+
+/// Shows work as long as it lives.
+pub struct Display(Option<Box<dyn Any>>);
+
+impl Display {
+    /// Shows nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Display(None)
+    }
+
+    /// Shows work until `shown` is dropped.
+    pub fn until_dropped(shown: impl Any) -> Self {
+        Display(Some(Box::new(shown)))
+    }
+}
+
+impl std::fmt::Debug for Display {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Display({})", self.0.is_some())
+    }
+}
+
+/// Whoever runs an operation. Several threads may call it at once.
+pub trait Observer: Send + Sync {
+    /// Takes a line for people.
+    fn notice(&self, notice: Notice<'_>);
+
+    /// Shows how far the work is that begins now, and that adds to `tally`.
+    fn working(&self, step: Step, tally: &Arc<Tally>, goal: Goal) -> Display {
+        let _ = (step, tally, goal);
+        Display::none()
+    }
+
+    /// Asks for a secret; none when nobody can be asked.
+    ///
+    /// # Errors
+    /// When somebody was asked and gave none.
+    fn ask(&self, question: Question<'_>) -> Result<Option<Secret>> {
+        let _ = question;
+        Ok(None)
+    }
+}
+
+impl dyn Observer + '_ {
+    /// Tells a line.
+    pub fn tell(&self, level: Level, text: &str) {
+        self.notice(Notice {
+            level,
+            text,
+            minor: false,
+        });
+    }
+
+    /// Tells a line that not everybody wants to hear.
+    pub fn tell_minor(&self, level: Level, text: &str) {
+        self.notice(Notice {
+            level,
+            text,
+            minor: true,
+        });
+    }
+
+    /// A warning.
+    pub fn warn(&self, text: &str) {
+        self.tell(Level::Warning, text);
+    }
+
+    /// Damage.
+    pub fn damaged(&self, text: &str) {
+        self.tell(Level::Damaged, text);
+    }
+}
+
+/// An observer that listens to nothing and answers nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn notice(&self, _: Notice<'_>) {}
+}

@@ -1,0 +1,62 @@
+//! Opening an archive that is only read.
+
+use std::path::PathBuf;
+
+use decryptor_wasm::signature::Demands;
+
+use crate::{
+    archive::read::{Archive, Choice, Folder},
+    failure::Failure,
+    observer::Observer,
+    secrets::{Keys, Secrets},
+    trust::Expect,
+};
+
+/// Which archive is opened, and with what.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What opens it.
+    pub keys: Keys,
+    /// What is asked of it.
+    pub expect: Expect,
+    /// Of a chain: the state at this run, counted from 1; none: the newest.
+    pub at: Option<u32>,
+    /// Only this user, by id or name.
+    pub user: Option<String>,
+}
+
+impl Opening {
+    /// What is asked of the archive.
+    ///
+    /// # Errors
+    /// When a file of signers cannot be read, or what is asked contradicts itself.
+    pub fn demands(&self, observer: &dyn Observer) -> Result<Demands, Failure> {
+        self.expect.demands(self.keys.given(), observer)
+    }
+
+    /// Which part of the archive is opened.
+    pub fn choice<'a>(&'a self, demands: &'a Demands) -> Choice<'a> {
+        Choice {
+            user: self.user.as_deref(),
+            at: self.at,
+            expect_id: self.expect.id.as_deref(),
+            demands,
+        }
+    }
+
+    /// Opens an archive or the state of a chain, the whole of it or what concerns one user.
+    ///
+    /// # Errors
+    /// When it is not what is asked for, cannot be opened, or is damaged where it must be whole.
+    pub fn open(&self, observer: &dyn Observer) -> Result<Archive, Failure> {
+        let demands = self.demands(observer)?;
+        let secrets = Secrets::new(&self.keys, observer);
+        Ok(Archive::open(
+            Folder::new(&self.dir),
+            self.choice(&demands),
+            |envelope| secrets.unlock(envelope),
+        )?)
+    }
+}

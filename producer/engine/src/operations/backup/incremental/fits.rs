@@ -1,0 +1,152 @@
+//! Whether a run fits the chain that it is to be added to, and the host it is made on.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{
+    Envelope, ErrorKind, Mode,
+    chain::{CHAIN, Index, IndexRun},
+};
+
+use super::super::Prepared;
+use crate::{
+    archive::{ArchiveError, Chain, Sealing},
+    failure::Failure,
+    state::Memory,
+};
+
+/// What a run would refuse at once, without touching anything.
+pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
+    let list = prepared.output.join(CHAIN);
+    match fs::read(&list) {
+        Ok(json) => {
+            let index = Index::parse(&json)?;
+            refuse_mixture(prepared.output, &prepared.sealing, &index.runs)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(ArchiveError::io(&list, e).into()),
+    }
+}
+
+/// The state folder, without which nothing can be continued.
+pub fn state_dir(prepared: &Prepared<'_>) -> Result<PathBuf, Failure> {
+    prepared.home.folder.clone().map_err(|why| {
+        Failure::failed(format!(
+            "{why}; a chain needs a folder in which this host keeps its key and remembers the last run: make it writable, or give --state-dir DIR"
+        ))
+    })
+}
+
+/// The id of the run that this host has made last in the output folder, if it has made one there.
+pub fn newest(prepared: &Prepared<'_>, state: &Path) -> Result<Option<String>, Failure> {
+    if !prepared.output.exists() {
+        return Ok(None);
+    }
+    let newest = Memory::new(state).of(prepared.output);
+    let newest = newest.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))?;
+    Ok(newest.map(|newest| newest.archive_id))
+}
+
+/// What was not meant to be readable must not come to lie open beside it; and what opens sealed runs stands at the root of a chain that
+/// was sealed from the beginning.
+pub fn refuse_mixture(output: &Path, sealing: &Sealing, runs: &[IndexRun]) -> Result<(), Failure> {
+    let sealed = runs.iter().any(|run| run.mode.is_some());
+    let open = runs.iter().any(|run| run.mode.is_none());
+    let output = output.display();
+    match sealing {
+        Sealing::None if sealed => Err(Failure::usage(format!(
+            "the chain in {output} is encrypted, and this run would not be: give --recipient-pubkey or a passphrase, or a new folder as \
+             --output"
+        ))),
+        Sealing::Recipients(_) | Sealing::Passphrase { .. } if open => {
+            Err(Failure::usage(format!(
+                "the chain in {output} is not encrypted, and this run would be: give a new folder as --output"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A chain of all users does not become one of a single user, whatever this host remembers.
+pub fn refuse_narrower(prepared: &Prepared<'_>, chain: &Chain) -> Result<(), Failure> {
+    let Some(only) = prepared
+        .users
+        .first()
+        .filter(|_| prepared.options.user.is_some())
+    else {
+        return Ok(());
+    };
+    for run in &chain.runs {
+        let folder = chain.place(run).join("users");
+        let failed = |e| Failure::from(ArchiveError::io(&folder, e));
+        let entries = match fs::read_dir(&folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            if entry.map_err(failed)?.file_name() != only.user_id.as_str() {
+                return Err(other_user(prepared));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Another user than before, or one instead of all.
+pub fn other_user(prepared: &Prepared<'_>) -> Failure {
+    Failure::usage(format!(
+        "--user is not what it was in the first run in {}: a chain is of the whole platform or of one user; give a new folder as \
+         --output",
+        prepared.output.display()
+    ))
+}
+
+fn envelope(chain: &Chain, run: &IndexRun) -> Result<Envelope, Failure> {
+    let path = chain.place(run).join("encryption.json");
+    let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
+    Ok(Envelope::parse(&json)?)
+}
+
+/// Why whoever can open this run could not open those that it would add to: then it is a full one, which opens by itself.
+pub fn sealed_otherwise(
+    prepared: &Prepared<'_>,
+    chain: &Chain,
+) -> Result<Option<&'static str>, Failure> {
+    let Some(newest) = chain.newest() else {
+        return Ok(None);
+    };
+    let mut needed = Vec::new();
+    for run in chain.runs.iter().rev() {
+        needed.push(run);
+        if run.kind == "full" {
+            break;
+        }
+    }
+    let hybrid = |run: &&IndexRun| run.mode.as_deref() == Some(Mode::Hybrid.name());
+    match &prepared.sealing {
+        Sealing::Recipients(keys) => {
+            let mut same = needed.iter().all(hybrid);
+            for run in needed.iter().filter(|run| hybrid(run)) {
+                let envelope = envelope(chain, run)?;
+                for key in keys {
+                    let fingerprint = key.fingerprint()?;
+                    let mut recipients = envelope.recipients().iter();
+                    same &= recipients.any(|recipient| recipient.fingerprint == fingerprint);
+                }
+            }
+            Ok((!same).then_some("a recipient of this run could not open the runs before it"))
+        }
+        Sealing::Passphrase { passphrase, .. } => {
+            let opens = !needed.iter().any(hybrid)
+                && match envelope(chain, newest)?.unlock_with_passphrase(passphrase) {
+                    Ok(_) => true,
+                    Err(error) if error.kind() == ErrorKind::Key => false,
+                    Err(error) => return Err(error.into()),
+                };
+            Ok((!opens).then_some("the passphrase is not that of the runs before it"))
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,379 @@
+//! A run. The first into a folder is full; with `--incremental` the others bring what has changed, and stand beside it.
+
+mod fits;
+mod keep;
+mod own;
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use decryptor_wasm::{
+    chain::{ChainKey, Link, number},
+    manifest::Companion,
+};
+
+pub use self::fits::refuse;
+use self::keep::Noted;
+use super::{
+    ChainReport, Prepared, Report, Told, Written,
+    changes::{Changes, SharedChanges, shared_number, user_number},
+    collect::Collector,
+    defect, explain, jobs,
+};
+use crate::{
+    archive::{ArchiveError, ArchiveWriter, Chain, Finished, SystemRandom},
+    failure::Failure,
+    interrupt,
+    observer::Level,
+    platform::{ExportError, Mark, PlatformMode, Shared},
+    state::{Header, Memory, Place, State},
+};
+use decryptor_wasm::RandomSource;
+
+/// What one attempt comes to.
+enum Attempt {
+    Done(Box<(Finished, Told, Vec<String>)>),
+    /// The changes could not be told from what was known.
+    Misfit(String),
+}
+
+/// What the attempts of a run share.
+struct Run<'p> {
+    prepared: &'p Prepared<'p>,
+    chain: Chain,
+    /// Where this host remembers what the run held; otherwise why it does not: then only a run by itself goes on.
+    place: Result<Place, String>,
+    /// Whether another run has to find what this one held.
+    needed: bool,
+    memory: Memory,
+    mark: Mark,
+    /// What travels at the root of the chain.
+    companions: Vec<Companion>,
+}
+
+/// Makes a full backup by itself. Where what it held can be remembered, a run with `--incremental` can follow it.
+pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
+    let chain = Chain::alone(prepared.output)?;
+    let folder = prepared.home.folder.clone();
+    let place = folder.clone().and_then(Place::open);
+    let mark = prepared.platform.mark().map_err(|e| e.to_string());
+    let (place, mark) = match (place, mark) {
+        (Ok(place), Ok(mark)) => (Ok(place), mark),
+        (Err(why), _) | (_, Err(why)) => (Err(why), Mark::default()),
+    };
+    let mut run = Run {
+        prepared,
+        memory: Memory::new(&folder.unwrap_or_default()),
+        place,
+        needed: false,
+        mark,
+        chain,
+        companions: Vec::new(),
+    };
+    let (finished, told, _) = match run.attempt(None)? {
+        Attempt::Done(done) => *done,
+        Attempt::Misfit(what) => return Err(Failure::failed(what)),
+    };
+    let signing = &prepared.options.signing;
+    prepared.home.warn(signing, prepared.observer);
+    run.warn();
+    run.remember(&finished);
+    let verified = prepared.verified(prepared.output, &finished)?;
+    Ok(Report {
+        verified,
+        ..prepared.report(told, &finished)
+    })
+}
+
+/// Adds a run to the chain, or begins one.
+pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
+    let state_dir = fits::state_dir(prepared)?;
+    let newest = fits::newest(prepared, &state_dir)?;
+    let (chain, leftover) = Chain::open(prepared.output, newest.as_deref())?;
+    prepared.say_leftover(leftover);
+    fits::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
+    let proof = own::prove(prepared, &chain)?;
+    for run in &proof.strangers {
+        let text = format!(
+            "{}: run {run} is signed neither by this host nor by a signer who is expected: nothing is built on it",
+            prepared.output.display()
+        );
+        prepared.observer.tell_minor(Level::Warning, &text);
+    }
+    let mut run = Run {
+        prepared,
+        memory: Memory::new(&state_dir),
+        place: Ok(Place::open(state_dir).map_err(Failure::failed)?),
+        needed: true,
+        mark: prepared.platform.mark()?,
+        chain,
+        companions: proof.companions,
+    };
+    let rolled_back = run.rolled_back()?;
+    let newest = run.chain.newest().cloned();
+    let (mut state, mut why) = (None, rolled_back.clone());
+    if let Some(newest) = &newest {
+        let foreign = proof.foreign.map(|foreign| run.foreign(foreign));
+        why = why.or(foreign.transpose()?);
+        run.chain.newest_is_sound(jobs(prepared.options))?;
+        if why.is_none() {
+            match run.known(newest)? {
+                Ok(known) => state = Some(known),
+                Err(what) => why = Some(what),
+            }
+        } else {
+            fits::refuse_narrower(prepared, &run.chain)?;
+        }
+    }
+    let (finished, told, removed) = loop {
+        match run.attempt(state.as_ref())? {
+            Attempt::Done(done) => break *done,
+            Attempt::Misfit(what) => (state, why) = (None, Some(what)),
+        }
+        let why = why.as_deref().unwrap_or_default();
+        let text = format!("a full run is needed: {why}");
+        prepared.observer.tell_minor(Level::Info, &text);
+    };
+    run.remember(&finished);
+    let made = run.chain.newest().cloned();
+    let folder = made.as_ref().map(|made| run.chain.place(made));
+    let verified = match &folder {
+        Some(folder) => prepared.verified(folder, &finished)?,
+        None => None,
+    };
+    Ok(Report {
+        verified,
+        chain: made.map(|made| ChainReport {
+            run: made.run,
+            kind: made.kind,
+            why_full: why.filter(|_| made.run > 1),
+            path: made.path,
+            parent: made.parent,
+            removed_users: removed,
+            rolled_back,
+        }),
+        ..prepared.report(told, &finished)
+    })
+}
+
+impl Run<'_> {
+    /// The id of the first run, which is this one when there is none.
+    fn base<'r>(&'r self, this: &'r str) -> &'r str {
+        let first = self.chain.runs.first();
+        first.map_or(this, |first| &first.archive_id)
+    }
+
+    /// The only user of the chain, as a number.
+    fn only(&self, key: &ChainKey) -> Option<String> {
+        let user = self.prepared.users.first();
+        let user = user.filter(|_| self.prepared.options.user.is_some())?;
+        Some(format!("{:016x}", number(key, "only", &[&user.user_id])))
+    }
+
+    /// What the run covers.
+    fn covers(&self) -> Vec<(String, String)> {
+        let prepared = self.prepared;
+        let engines = prepared.engines();
+        let told: Vec<&str> = self.mark.told.iter().map(|c| c.name()).collect();
+        let transactions = self.mark.transaction.is_some();
+        let of = |name: &str, value: String| (name.to_owned(), value);
+        vec![
+            of(
+                "the storage engines",
+                [
+                    engines.base,
+                    engines.audit,
+                    engines.series,
+                    engines.file,
+                    engines.platform,
+                ]
+                .join(" "),
+            ),
+            of("--platform", prepared.mode.name().to_owned()),
+            of(
+                "--include-ephemeral",
+                prepared.options.include_ephemeral.to_string(),
+            ),
+            of(
+                "the database server, the database or its tables",
+                self.mark.store.clone(),
+            ),
+            of(
+                "how changes are found",
+                format!("{transactions} {}", told.join(" ")),
+            ),
+        ]
+    }
+
+    /// Writes the run, as an increment if there is a state to compare with.
+    fn attempt(&mut self, state: Option<&State>) -> Result<Attempt, Failure> {
+        let prepared = self.prepared;
+        let key = match state {
+            Some(state) => state.header.key.clone(),
+            None => {
+                let mut bytes = [0; 16];
+                SystemRandom.fill(&mut bytes)?;
+                ChainKey::from_bytes(bytes)
+            }
+        };
+        let removed = match state.map(|state| self.removed(state, &key)).transpose()? {
+            Some(Err(what)) => return Ok(Attempt::Misfit(what)),
+            Some(Ok(removed)) => removed,
+            None => Vec::new(),
+        };
+        let (destination, leftover) = self.chain.destination()?;
+        prepared.say_leftover(leftover);
+        let archive = ArchiveWriter::create_in(
+            destination,
+            &prepared.sealing,
+            prepared.writing(state.is_some()),
+            prepared.platform.instant()?,
+        )?;
+        let writing = AssertUnwindSafe(|| self.write(&archive, &key, state));
+        let written = catch_unwind(writing).unwrap_or_else(|_| Err((defect(), None)));
+        let (written, noted) = match written {
+            Ok(written) => written,
+            Err((failure, misfit)) => {
+                archive.abandon();
+                interrupt::failure()?;
+                return misfit.map(Attempt::Misfit).ok_or(failure);
+            }
+        };
+        self.commit(archive, written, noted, &key, removed)
+    }
+
+    /// Everything that goes into the archive and into the state.
+    fn write(
+        &self,
+        archive: &ArchiveWriter,
+        key: &ChainKey,
+        state: Option<&State>,
+    ) -> Result<(Written, Noted), (Failure, Option<String>)> {
+        let prepared = self.prepared;
+        let collector = Collector::new(
+            archive,
+            prepared.options.name_users.then_some(prepared.observer),
+        );
+        let folder = self.place.as_ref().map(Place::folder);
+        let folder = folder.map_err(String::as_str);
+        let changes = Changes::new(&collector, key, state, &self.mark, folder, self.needed)
+            .map_err(|e| (explain(ExportError::Sink(e)), None))?;
+        let shared = self.write_shared(&changes);
+        let shared = shared.and_then(|shared| {
+            let unknown = prepared.write_users(&changes, archive)?;
+            Ok((shared, unknown))
+        });
+        let (shared, unknown) = shared.map_err(|failure| (failure, changes.misfit()))?;
+        let noted = changes.into_state();
+        let (done, losses) = collector.finish(&prepared.users);
+        let written = Written {
+            done,
+            shared,
+            losses,
+            unknown,
+        };
+        Ok((written, noted))
+    }
+
+    fn write_shared(&self, changes: &Changes<'_>) -> Result<crate::archive::IndexDone, Failure> {
+        let sink = |error| explain(ExportError::Sink(error));
+        let scope = self.prepared.scope();
+        let mut index = SharedChanges::new(changes).map_err(sink)?;
+        if scope.mode != PlatformMode::None {
+            index.begin(Shared::Index)?;
+        }
+        let platform = &self.prepared.platform;
+        platform
+            .export_platform(&scope, &mut index)
+            .map_err(explain)?;
+        index.finish().map_err(sink)
+    }
+
+    fn commit(
+        &mut self,
+        mut archive: ArchiveWriter,
+        mut written: Written,
+        noted: Noted,
+        key: &ChainKey,
+        removed: Vec<String>,
+    ) -> Result<Attempt, Failure> {
+        let sparse = archive.is_sparse();
+        if let Err(error) = archive.add_index(&mut written.shared) {
+            archive.abandon();
+            return Err(error.into());
+        }
+        let link = self.chain.newest().map(|newest| Link {
+            run: self.chain.next(),
+            parent: newest.archive_id.clone(),
+            base: self.base("").to_owned(),
+            key: key.clone(),
+        });
+        let companions = link.as_ref().map(|_| self.companions.clone());
+        let companions = companions.unwrap_or_default();
+        let (users, mut summary, told) = self.prepared.sum_up(written, link, companions);
+        summary.removed_users = removed.clone();
+        let staged = archive.complete(users, summary)?;
+        let id = staged.finished().id.clone();
+        let base = self.base(&id).to_owned();
+        let header = Header {
+            user: self.only(key),
+            covers: self.covers(),
+            transaction: self.mark.transaction,
+            ..Header::new(&base, &id, self.prepared.home.key.signer().as_str(), key)
+        };
+        if let Err(error) = self.propose(noted, &header) {
+            staged.abandon();
+            return Err(error);
+        }
+        if let Err(failure) = interrupt::failure() {
+            staged.abandon();
+            return Err(failure);
+        }
+        let kind = if sparse { "incremental" } else { "full" };
+        let finished = self.chain.commit(staged, kind)?;
+        self.settle(&base);
+        Ok(Attempt::Done(Box::new((finished, told, removed))))
+    }
+
+    /// The ids of the users who are no more: this host remembers numbers only, but each had a folder in a run before.
+    fn removed(
+        &self,
+        state: &State,
+        key: &ChainKey,
+    ) -> Result<Result<Vec<String>, String>, Failure> {
+        let users = self.prepared.users.iter();
+        let mut gone: HashSet<u64> = state.users().collect();
+        gone.remove(&shared_number(key));
+        for user in users {
+            gone.remove(&user_number(key, &user.user_id));
+        }
+        let mut removed = Vec::new();
+        for run in self.chain.runs.iter().rev() {
+            if gone.is_empty() {
+                break;
+            }
+            let folder = self.chain.place(run).join("users");
+            let failed = |e| Failure::from(ArchiveError::io(&folder, e));
+            let entries = match fs::read_dir(&folder) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(failed)?,
+            };
+            for entry in entries {
+                let name = entry.map_err(failed)?.file_name();
+                let Some(id) = name.to_str() else { continue };
+                if gone.remove(&user_number(key, id)) {
+                    removed.push(id.to_owned());
+                }
+            }
+        }
+        removed.sort();
+        Ok(if gone.is_empty() {
+            Ok(removed)
+        } else {
+            Err("a user is gone whom no run before has a folder of".to_owned())
+        })
+    }
+}

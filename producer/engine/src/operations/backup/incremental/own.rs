@@ -1,0 +1,65 @@
+//! Whether a chain is the one that this host has made, up to the run that it made last.
+
+use decryptor_wasm::Error;
+
+use super::{super::Prepared, Run};
+use crate::{
+    archive::{Chain, Host, Proof},
+    failure::Failure,
+    state::{Newest, Place},
+};
+
+/// Holds the chain against what this host, or whom the operator expects, has signed.
+pub fn prove(prepared: &Prepared<'_>, chain: &Chain) -> Result<Proof, Failure> {
+    if chain.newest().is_none() {
+        return Ok(Proof::default());
+    }
+    let expected = prepared.options.trust.pinned(prepared.observer)?;
+    Ok(chain.prove(&Host {
+        signer: prepared.home.key.signer(),
+        expected: &expected,
+        source: &prepared.source,
+    })?)
+}
+
+impl Run<'_> {
+    /// What is to be said when the newest run that this host remembers is not there.
+    pub(super) fn rolled_back(&self) -> Result<Option<String>, Failure> {
+        let output = self.prepared.output;
+        let remembered = self.memory.of(output).map_err(|e| self.unkept(&e))?;
+        let Some(Newest {
+            archive_id, run, ..
+        }) = remembered
+        else {
+            return Ok(None);
+        };
+        let mut runs = self.chain.runs.iter();
+        if runs.any(|known| known.archive_id == archive_id) {
+            return Ok(None);
+        }
+        let what = match self.chain.runs.iter().find(|known| known.run == run) {
+            Some(_) => "is another one",
+            None => "is gone",
+        };
+        Ok(Some(format!(
+            "run {run} (archive {archive_id}), which this host made last in {}, {what}: an older copy was put there, or somebody removed it",
+            output.display()
+        )))
+    }
+
+    /// Why a full run is needed after one that somebody else signed.
+    pub(super) fn foreign(&self, run: u32) -> Result<String, Failure> {
+        let signer = self.prepared.home.key.signer();
+        let knows = |place: &Place| place.knows(self.base(""), signer.as_str());
+        if self.place.as_ref().is_ok_and(knows) {
+            return Err(Error::damaged(format!(
+                "run {run} in {} is signed by another key than the runs that this host made there: somebody put it in; nothing was added to this chain: use another copy of it, or begin a new one",
+                self.prepared.output.display()
+            ))
+            .into());
+        }
+        Ok(format!(
+            "run {run} is signed by another key than that of this host, which has made no run of this chain with it"
+        ))
+    }
+}

@@ -1,0 +1,402 @@
+//! `backup`: a platform in, an archive out.
+
+mod changes;
+mod collect;
+mod incremental;
+mod report;
+mod users;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use decryptor_wasm::{
+    chain::Link,
+    layout::is_safe_name,
+    manifest::{Companion, Engines, Loss, PlatformConfig, PlatformSection, UserStats},
+};
+
+use self::{
+    collect::Losses,
+    report::PlatformCounts,
+    users::{chosen, left_out, names, only},
+};
+use super::verify;
+use crate::{
+    archive::{self, ArchiveError, ArchiveWriter, Finished, IndexDone, Sealing, Summary, UserDone},
+    config::Config,
+    failure::Failure,
+    folders::require_parent,
+    installation::Installation,
+    interrupt,
+    observer::{Level, Observer, Question, Step},
+    platform::{self, ExportError, Platform, PlatformMode, Scope, Unknown, User},
+    progress::Goal,
+    sealing,
+    signing::{self, Home},
+    state,
+    trust::Trust,
+};
+
+pub use report::{ChainReport, Report};
+
+/// What is backed up, where to, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The platform.
+    pub installation: Installation,
+    /// Folder for the backup: new or empty, or of a chain that of the runs before.
+    pub output: PathBuf,
+    /// Make the folders above it too.
+    pub create_parents: bool,
+    /// Only this user, by id or name.
+    pub user: Option<String>,
+    /// Write records compressed.
+    pub compress: bool,
+    /// Bytes of records per event or audit file.
+    pub chunk_bytes: u64,
+    /// The lock.
+    pub sealing: sealing::Options,
+    /// What signs it.
+    pub signing: signing::Options,
+    /// Which signers of earlier runs are expected, and where this host keeps its key.
+    pub trust: Trust,
+    /// Which of the platform's own entries are backed up.
+    pub platform: PlatformMode,
+    /// Threads, and connections to the database for large users; none: one per core, at most 8.
+    pub jobs: Option<u16>,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Name each user as it is done.
+    pub name_users: bool,
+    /// Things that this version does not know and may leave out.
+    pub accept_loss: Vec<String>,
+    /// Sessions and password resets too.
+    pub include_ephemeral: bool,
+    /// Read the backup again when it is made.
+    pub verify: bool,
+    /// Bring only what has changed since the last run in that folder.
+    pub incremental: bool,
+}
+
+/// What is known before anything is written.
+struct Prepared<'a> {
+    options: &'a Options,
+    observer: &'a dyn Observer,
+    output: &'a Path,
+    started: Instant,
+    config: Config,
+    mode: PlatformMode,
+    platform: Box<dyn Platform>,
+    sealing: Sealing,
+    /// What signs.
+    home: Home,
+    /// See [`crate::state::host::HostKey::source`].
+    source: String,
+    users: Vec<User>,
+    /// Users for whom there can be no folder.
+    nameless: Vec<User>,
+    /// The names of the only user, and what stands for each.
+    names: Option<Vec<String>>,
+}
+
+/// What was written of users and of what belongs to none.
+struct Written {
+    done: Vec<UserDone>,
+    shared: IndexDone,
+    losses: Losses,
+    unknown: Vec<Unknown>,
+}
+
+/// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
+///
+/// # Errors
+/// When the platform cannot be read, or the backup cannot be written.
+pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
+    let prepared = prepare(options, observer)?;
+    if options.dry_run {
+        if options.incremental {
+            incremental::refuse(&prepared)?;
+        }
+        return Ok(Report::dry_run(&prepared.users, &prepared.sealing));
+    }
+    // A signal ends the run in order: what is there of the archive is removed.
+    let _graceful = interrupt::finish_gracefully();
+    match options.incremental {
+        true => incremental::run(&prepared),
+        false => incremental::alone(&prepared),
+    }
+}
+
+/// What the report says.
+struct Told {
+    stats: Vec<UserStats>,
+    losses: Vec<Loss>,
+    accepted: Vec<Loss>,
+    more: u64,
+    withheld: u64,
+    counts: PlatformCounts,
+}
+
+fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepared<'a>, Failure> {
+    let output = options.output.as_path();
+    require_parent(output, options.create_parents, "--output")?;
+    let started = Instant::now();
+    let mode = options.platform;
+    let config = options
+        .installation
+        .load(mode != PlatformMode::None, observer)?;
+    let platform = platform::open(&config, mode)?;
+    // Before the platform's instant is fixed, because somebody may be asked, and take their time.
+    let sealing = lock(options, observer)?;
+    let home = home(options, observer)?;
+    let users = chosen(platform.users()?, options.user.as_deref(), &config)?;
+    let (users, nameless): (Vec<User>, Vec<User>) = users
+        .into_iter()
+        .partition(|user| is_safe_name(&user.user_id));
+    let names = match users.as_slice() {
+        [user] if options.user.is_some() => Some(names(&config, mode, user)?),
+        _ => None,
+    };
+    let only = users.first().filter(|_| options.user.is_some());
+    let only = only.map_or("", |user| user.user_id.as_str());
+    let source = home.key.source(&config.domain, &config.core_id, only);
+    Ok(Prepared {
+        options,
+        observer,
+        output,
+        started,
+        config,
+        mode,
+        platform,
+        sealing,
+        home,
+        source,
+        users,
+        nameless,
+        names,
+    })
+}
+
+impl Prepared<'_> {
+    fn writing(&self, sparse: bool) -> archive::Options {
+        archive::Options {
+            compress: self.options.compress,
+            chunk_bytes: self.options.chunk_bytes,
+            created_at: None,
+            sparse,
+            signing: self.home.signing(self.source.clone()),
+        }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            mode: self.mode,
+            ephemeral: self.options.include_ephemeral,
+            sealed: !matches!(self.sealing, Sealing::None),
+            only: self.names.as_deref().zip(self.users.first()).map(only),
+        }
+    }
+
+    fn say_leftover(&self, leftover: bool) {
+        if leftover {
+            let output = self.output.display();
+            let text = format!("{output}: an earlier run did not finish; what it left was removed");
+            self.observer.tell_minor(Level::Info, &text);
+        }
+    }
+
+    fn engines(&self) -> Engines {
+        let config = &self.config;
+        Engines {
+            base: config.base_engine.name().to_owned(),
+            audit: config.audit_engine.name().to_owned(),
+            series: config.series_engine.name().to_owned(),
+            file: config.file_engine.name().to_owned(),
+            platform: config.platform_engine.name().to_owned(),
+        }
+    }
+
+    /// All users; what of the platform is in no backup.
+    fn write_users(
+        &self,
+        target: &dyn platform::Target,
+        archive: &ArchiveWriter,
+    ) -> Result<Vec<Unknown>, Failure> {
+        let records = self.platform.records();
+        let goal = Goal::Users {
+            users: self.users.len() as u64,
+            records: records.filter(|_| self.options.user.is_none()),
+        };
+        let shown = self.observer.working(Step::Work, &archive.tally, goal);
+        self.platform
+            .export_all(&self.users, jobs(self.options), target)
+            .map_err(explain)?;
+        drop(shown);
+        let mut unknown = self.platform.unknown(&self.scope())?;
+        unknown.extend(self.config.data_stores.iter().map(Unknown::data_store));
+        Ok(unknown)
+    }
+
+    /// What the manifest and the report say of it all.
+    fn sum_up(
+        &self,
+        written: Written,
+        chain: Option<Link>,
+        companions: Vec<Companion>,
+    ) -> (Vec<UserDone>, Summary, Told) {
+        let Written {
+            done,
+            mut shared,
+            losses,
+            unknown,
+        } = written;
+        let (accepted, unknown): (Vec<_>, Vec<_>) = unknown
+            .into_iter()
+            .partition(|unknown| self.options.accept_loss.contains(&unknown.name));
+        let of = |unknown: Unknown| Loss::from(platform::Loss::from(unknown));
+        let accepted: Vec<Loss> = accepted.into_iter().map(of).collect();
+        shared.losses.extend(unknown.into_iter().map(of));
+        let mut platform = losses.platform;
+        shared.losses.append(&mut platform);
+        shared.losses.extend(self.nameless.iter().map(left_out));
+        let of_users: u64 = done.iter().map(|user| user.loss_count).sum();
+        let loss_count = shared.losses.len() as u64 + of_users;
+        let told = Told {
+            stats: done.iter().map(|user| user.brought.clone()).collect(),
+            losses: shared.losses.iter().cloned().chain(losses.users).collect(),
+            accepted: accepted.clone(),
+            more: losses.more,
+            withheld: shared.withheld,
+            counts: PlatformCounts {
+                kept_audit: shared.kept_audit,
+                ..PlatformCounts::of(&shared.counts)
+            },
+        };
+        let summary = Summary {
+            config: PlatformConfig {
+                engine: self.config.base_engine.name().to_owned(),
+                domain: self.config.domain.clone(),
+            },
+            platform: PlatformSection {
+                mode: self.mode.name().to_owned(),
+                pii_mode: Some(self.config.pii.name().to_owned()),
+                engines: Some(self.engines()),
+                migration: self.platform.migration(),
+            },
+            release: self.config.release.clone(),
+            losses: shared.losses,
+            accepted_losses: accepted,
+            chain,
+            removed_users: Vec::new(),
+            companions,
+            loss_count,
+        };
+        (done, summary, told)
+    }
+
+    /// Reads again what was made, if that was asked for.
+    fn verified(
+        &self,
+        folder: &Path,
+        finished: &Finished,
+    ) -> Result<Option<verify::report::Report>, Failure> {
+        if !self.options.verify {
+            return Ok(None);
+        }
+        let key = finished.key.clone();
+        let again = verify::made(
+            folder,
+            key,
+            &finished.signer,
+            finished.statement.run,
+            jobs(self.options),
+            self.observer,
+        );
+        again.map(Some).map_err(|failure| Failure {
+            message: format!(
+                "the backup was made, but could not be verified: {}",
+                failure.message
+            ),
+            ..failure
+        })
+    }
+
+    fn report(&self, told: Told, finished: &Finished) -> Report {
+        Report {
+            bytes: finished.bytes,
+            platform: told.counts,
+            withheld: told.withheld,
+            accepted_losses: told.accepted,
+            notes: self.platform.notes(),
+            more_losses: told.more,
+            ..Report::done(
+                self.output,
+                finished,
+                &told.stats,
+                told.losses,
+                &self.sealing,
+                self.started.elapsed(),
+            )
+        }
+    }
+}
+
+/// A panic that came this far.
+fn defect() -> Failure {
+    Failure::failed(
+        "a defect of pryv-backup ended the backup (what it is stands above), which was not made; please report it",
+    )
+}
+
+fn jobs(options: &Options) -> usize {
+    options.jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
+        usize::from,
+    )
+}
+
+/// The lock that was asked for.
+fn lock(options: &Options, observer: &dyn Observer) -> Result<Sealing, Failure> {
+    let asked = options
+        .sealing
+        .sealing(Question::NewBackupPassphrase, observer)?;
+    match asked {
+        Some(sealing) => Ok(sealing),
+        None if options.trust.require_encrypted => Err(Failure::usage(
+            "the backup would not be encrypted, and --require-encrypted (or PRYV_BACKUP_REQUIRE_ENCRYPTED) asks that it is: give --recipient-pubkey or a passphrase",
+        )),
+        None => Ok(Sealing::None),
+    }
+}
+
+/// What signs the run.
+fn home(options: &Options, observer: &dyn Observer) -> Result<Home, Failure> {
+    let state_dir = options.trust.state_dir.as_deref();
+    if options.dry_run {
+        if let Ok(folder) = state::folder(state_dir) {
+            signing::refuse_inside(&folder, &options.output)?;
+        }
+        return Home::none();
+    }
+    Home::open(state_dir, &options.signing, &options.output, observer)
+}
+
+/// The archive's own errors pass through the platform untouched; here they get their exit code back.
+fn explain(error: ExportError) -> Failure {
+    match error {
+        ExportError::User { username, source } => {
+            let failure = explain(*source);
+            Failure {
+                message: format!("user {username}: {}", failure.message),
+                ..failure
+            }
+        }
+        ExportError::Sink(source) => match source.downcast::<ArchiveError>() {
+            Ok(archive) => (*archive).into(),
+            Err(other) => Failure::failed(other.to_string()),
+        },
+        other => other.into(),
+    }
+}

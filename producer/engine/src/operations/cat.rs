@@ -1,0 +1,99 @@
+//! `cat`: one file of an archive, as plain as it gets.
+
+use std::io::{ErrorKind, Write};
+
+use decryptor_wasm::{Error, ErrorKind as Kind};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{archive::read::Folder, failure::Failure, observer::Observer, opening::Opening};
+
+/// Which file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The archive.
+    pub opening: Opening,
+    /// Path in the archive, with or without `.gz`.
+    pub path: String,
+    /// Leave records compressed.
+    pub raw: bool,
+}
+
+/// What was printed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Printed {
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// The path in the archive.
+    pub path: String,
+    /// Bytes of what was printed.
+    pub bytes: u64,
+    /// Their SHA-256.
+    pub sha256: String,
+}
+
+/// Writes the file to `out`. Every byte is authentic, but only the outcome says that the file is complete; none: whoever reads has had
+/// enough.
+///
+/// # Errors
+/// When there is no such file, or it cannot be read or written.
+pub fn run(
+    options: &Options,
+    out: &mut dyn Write,
+    observer: &dyn Observer,
+) -> Result<Option<Printed>, Failure> {
+    let archive = options.opening.open(observer)?;
+    let mut closed = false;
+    let (mut bytes, mut digest) = (0, Sha256::new());
+    let mut print = |piece: &[u8]| {
+        bytes += piece.len() as u64;
+        digest.update(piece);
+        match out.write_all(piece) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => {
+                closed = true;
+                Err(Error::new(Kind::Failed, "closed"))
+            }
+            Err(e) => Err(Error::new(Kind::Failed, e.to_string())),
+            Ok(()) => Ok(()),
+        }
+    };
+    let plain = options.path.strip_suffix(".gz").unwrap_or(&options.path);
+    let found = archive
+        .files()
+        .iter()
+        .find(|file| file.path.strip_suffix(".gz").unwrap_or(&file.path) == plain);
+    let (path, outcome) = match (archive.manifests.get(&options.path), found) {
+        (Some(content), _) => (options.path.as_str(), print(content)),
+        (None, Some(file)) => {
+            let outcome = archive.stream(file, !options.raw, false, &mut print);
+            (file.path.as_str(), outcome.map(drop))
+        }
+        (None, None) if options.path == "encryption.json" => {
+            let envelope = Folder::new(&options.opening.dir).read(&options.path);
+            (
+                options.path.as_str(),
+                envelope.and_then(|bytes| print(&bytes)),
+            )
+        }
+        (None, None) => {
+            return Err(Failure::usage(format!(
+                "there is no {:?} in this archive; `pryv-backup decrypt --list` and SHA256SUMS show what there is",
+                options.path
+            )));
+        }
+    };
+    match outcome {
+        // Whoever reads has had enough.
+        Err(_) if closed => return Ok(None),
+        outcome => outcome?,
+    }
+    out.flush().map_err(|e| Failure::failed(e.to_string()))?;
+    let sum = digest.finalize();
+    Ok(Some(Printed {
+        archive_id: archive.id.clone(),
+        path: path.to_owned(),
+        bytes,
+        sha256: sum.iter().map(|b| format!("{b:02x}")).collect(),
+    }))
+}

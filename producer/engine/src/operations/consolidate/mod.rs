@@ -1,0 +1,367 @@
+//! `consolidate`: one plain archive of what another holds, sealed anew, and verified before it gets its name.
+
+mod manifest;
+mod same;
+
+use std::{
+    cell::OnceCell,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use decryptor_wasm::{
+    Error, FileEntry, UserEntry,
+    chain::{caution, is_companion},
+    plan::PlannedFile,
+    signature::Signer,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::verify;
+use crate::{
+    archive::{
+        self, ArchiveError, ArchiveWriter, Content, Finished, Listing, Sealing, UserDone,
+        read::{Archive, Folder, GunzipCheck},
+    },
+    failure::{Failure, with_advice},
+    findings::{self, companions_hold},
+    folders::{refuse_inside, require_parent},
+    interrupt,
+    observer::{Level, Observer, Question, Step},
+    opening::Opening,
+    progress::{Goal, Tally},
+    schedule, sealing,
+    secrets::Secrets,
+    signing::{self, Home},
+    threads::{self, lock},
+};
+
+/// What is copied, and how the copy is locked.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The archive.
+    pub opening: Opening,
+    /// Folder for the new archive; new or empty.
+    pub into: PathBuf,
+    /// Make the folders above it too.
+    pub create_parents: bool,
+    /// The new lock; without recipients or a passphrase, that of the archive.
+    pub sealing: sealing::Options,
+    /// What signs it.
+    pub signing: signing::Options,
+    /// Users at once; none: one per core.
+    pub jobs: Option<u16>,
+}
+
+/// The copy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Consolidated {
+    /// Always `report`.
+    pub event: &'static str,
+    /// Id of the archive that was copied.
+    pub from: String,
+    /// Id of the copy.
+    pub archive_id: String,
+    /// Who signed it.
+    pub signer: String,
+    /// Which platform it is of.
+    pub source: String,
+    /// Its folder.
+    pub output: String,
+    /// How many users.
+    pub users: usize,
+    /// Bytes of all files of the copy.
+    pub bytes: u64,
+    /// What reading it again has shown.
+    pub verified: verify::report::Report,
+}
+
+/// Copies, and verifies the copy.
+///
+/// # Errors
+/// When the archive is damaged or cannot be opened, or the copy cannot be made.
+pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, Failure> {
+    refuse_inside(&options.opening.dir, &options.into, "--into")?;
+    require_parent(&options.into, options.create_parents, "--into")?;
+    let newest = OnceCell::new();
+    let secrets = Secrets::new(&options.opening.keys, observer);
+    let demands = options.opening.demands(observer)?;
+    let choice = options.opening.choice(&demands);
+    let mut source = Archive::open(Folder::new(&options.opening.dir), choice, |found| {
+        let (key, opener) = secrets.open(found)?;
+        // That of the run whose state it is comes first.
+        newest.get_or_init(|| (found.clone(), opener));
+        Ok(key)
+    })?;
+    if let Some(caution) = caution(&source.manifest) {
+        return Err(Failure::usage(format!(
+            "nothing was made: {}",
+            with_advice(&caution)
+        )));
+    }
+    source.settle()?;
+    match findings::tell(&source, observer) {
+        0 if companions_hold(&source, observer) => {}
+        5 => {
+            return Err(Failure {
+                code: 5,
+                message: "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one"
+                    .to_owned(),
+            });
+        }
+        _ => return Err(damaged("the backup is damaged, as named above")),
+    }
+    let asked = options
+        .sealing
+        .sealing(Question::NewCopyPassphrase, observer)?;
+    let sealing = match asked {
+        Some(sealing) => sealing,
+        None => match newest.into_inner() {
+            None => Sealing::None,
+            Some((envelope, opener)) => same::sealing(&envelope, opener, &secrets)?,
+        },
+    };
+    let _graceful = interrupt::finish_gracefully();
+    let state_dir = options.opening.expect.trust.state_dir.as_deref();
+    let home = Home::find(state_dir, &options.signing, observer)?;
+    if let (Err(why), None) = (&home.folder, &options.signing.key) {
+        observer.warn(&format!(
+            "{why}: the copy is signed by a key that is not kept, so that nothing tells it from one of somebody else; give --sign-key FILE, or --state-dir DIR of a host that makes backups"
+        ));
+    }
+    // That of what it is copied from: it is of the same platform.
+    let of = source.manifest.source.clone();
+    let of = of.unwrap_or_else(|| home.key.source(&source.manifest.config.domain, "", ""));
+    let created = source.manifest.created_at;
+    let writing = archive::Options {
+        // What the state of a chain is put together from is compressed.
+        compress: source.manifest.compressed || source.chain.is_some(),
+        chunk_bytes: 0,
+        created_at: Some(created.unwrap_or(source.manifest.backup_timestamp)),
+        sparse: false,
+        signing: home.signing(of.clone()),
+    };
+    let instant = source.manifest.backup_timestamp as f64 / 1000.0;
+    let (archive, _) = ArchiveWriter::create(&options.into, &sealing, writing, instant)?;
+    let (finished, verified) = match copy(&source, archive, options, home.key.signer(), observer) {
+        Ok(done) => done,
+        Err(failure) => {
+            interrupt::failure()?;
+            return Err(failure);
+        }
+    };
+    Ok(Consolidated {
+        event: "report",
+        from: source.id,
+        archive_id: finished.id,
+        signer: finished.signer.to_string(),
+        source: of,
+        output: options.into.display().to_string(),
+        users: source.plan.users.len(),
+        bytes: finished.bytes,
+        verified,
+    })
+}
+
+fn damaged(what: &str) -> Failure {
+    Failure {
+        code: 4,
+        message: format!("{what}: nothing was made of it; use another copy"),
+    }
+}
+
+/// What is not verified does not stay.
+fn copy(
+    source: &Archive,
+    mut archive: ArchiveWriter,
+    options: &Options,
+    signer: &Signer,
+    observer: &dyn Observer,
+) -> Result<(Finished, verify::report::Report), Failure> {
+    let listing = match fill(source, &mut archive, options, observer) {
+        Ok(listing) => listing,
+        Err(failure) => {
+            archive.abandon();
+            return Err(failure);
+        }
+    };
+    let stamp = archive.stamp(manifest::losses(source));
+    let content = Content {
+        bytes: listing.bytes,
+        loss_count: stamp.loss_count,
+        link: None,
+    };
+    let manifest = manifest::manifest(source, &listing, archive.encrypted(), stamp)?;
+    let staged = archive.stage(&manifest, content)?;
+    let again = verify::made(
+        staged.folder(),
+        staged.key().cloned(),
+        signer,
+        1,
+        threads::count(options.jobs),
+        observer,
+    );
+    match again {
+        Ok(verified) if verified.damaged.is_empty() => Ok((staged.publish()?, verified)),
+        Ok(verified) => {
+            for problem in &verified.problems {
+                observer.tell(Level::Problem, problem);
+            }
+            for damage in &verified.damaged {
+                observer.damaged(damage);
+            }
+            staged.abandon();
+            Err(damaged("the copy is damaged, as named above"))
+        }
+        Err(failure) => {
+            staged.abandon();
+            Err(failure)
+        }
+    }
+}
+
+/// All files, several users at once.
+fn fill(
+    source: &Archive,
+    archive: &mut ArchiveWriter,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Listing, Failure> {
+    let tally: Arc<Tally> = Arc::default();
+    let goal = Goal::Bytes(source.files().iter().map(|file| file.size).sum());
+    let users: Mutex<Vec<UserDone>> = Mutex::default();
+    let shared: Mutex<Vec<FileEntry>> = Mutex::default();
+    let writer = &*archive;
+    let shown = observer.working(Step::Work, &tally, goal);
+    let groups = source.files().chunk_by(|a, b| a.user == b.user);
+    let threads = threads::count(options.jobs);
+    schedule::run(threads, groups, &|files: &[PlannedFile], _| {
+        let copied = |file: &PlannedFile| {
+            let copy = one(source, writer, file)?;
+            tally.add(0, file.size);
+            Ok(copy)
+        };
+        match files.first().and_then(|file| file.user.as_deref()) {
+            Some(id) => {
+                let done = user(source, writer, id, files, &copied)?;
+                lock(&users).push(done);
+            }
+            None => {
+                // The companions of the new archive are its own.
+                let ours = |file: &&PlannedFile| !is_companion(&file.path);
+                for file in files.iter().filter(ours) {
+                    let copy = copied(file)?;
+                    lock(&shared).push(copy);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    drop(shown);
+    let mut shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    shared.sort_by(|a, b| a.path.cmp(&b.path));
+    for file in shared {
+        archive.add_file(file)?;
+    }
+    let mut users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+    users.sort_by(|a, b| a.entry.user_id.cmp(&b.entry.user_id));
+    Ok(archive.list(users))
+}
+
+/// The content of a file as it is, compressed or not.
+fn one(source: &Archive, writer: &ArchiveWriter, file: &PlannedFile) -> Result<FileEntry, Error> {
+    if source.chain.is_some() && file.jsonl {
+        return folded(source, writer, file);
+    }
+    let mut copy = writer.file(&file.path).map_err(core)?;
+    let listed = file.expected.as_ref().and_then(|entry| entry.records);
+    // Where nobody counted the records, that is done now.
+    let mut count = (file.gzip && listed.is_none()).then(|| GunzipCheck::new(file.jsonl));
+    let summary = source.stream(file, false, true, &mut |piece| {
+        interrupt::check()?;
+        if let Some(count) = &mut count {
+            count.push(piece)?;
+        }
+        copy.write(piece).map_err(core)
+    })?;
+    let counted = match &mut count {
+        Some(count) => count.finish().map_err(|e| e.within(&file.path))?,
+        None => summary.records,
+    };
+    copy.finish(listed.or(counted)).map_err(core)
+}
+
+/// Records of the state of a chain.
+fn folded(
+    source: &Archive,
+    writer: &ArchiveWriter,
+    file: &PlannedFile,
+) -> Result<FileEntry, Error> {
+    let stem = file.path.strip_suffix(".jsonl").unwrap_or(&file.path);
+    let mut copy = writer.records(stem).map_err(core)?;
+    source.stream(file, false, true, &mut |piece| {
+        interrupt::check()?;
+        copy.write(piece).map_err(core)
+    })?;
+    copy.finish().map_err(core)
+}
+
+fn user(
+    source: &Archive,
+    writer: &ArchiveWriter,
+    id: &str,
+    files: &[PlannedFile],
+    copied: &dyn Fn(&PlannedFile) -> Result<FileEntry, Error>,
+) -> Result<UserDone, Error> {
+    let entry: &UserEntry = source
+        .plan
+        .users
+        .iter()
+        .find(|user| user.user_id == id)
+        .ok_or_else(|| {
+            Error::damaged("belongs to no user of the archive").at(&format!("users/{id}"))
+        })?;
+    let mut manifest = manifest::said(source, &format!("users/{id}/user-manifest.json"))?;
+    let mut copy = writer.copy_user(id).map_err(core)?;
+    let mut entry = entry.clone();
+    for file in files {
+        let done = copied(file)?;
+        if source.chain.is_some() {
+            named(&mut entry, &done);
+        }
+        copy.add(&done).map_err(core)?;
+    }
+    if source.chain.is_some() {
+        manifest.insert("chunks".to_owned(), json!(entry.chunks));
+        manifest.insert("stats".to_owned(), json!(entry.stats));
+    }
+    copy.finish(entry, &manifest).map_err(core)
+}
+
+/// Corrects what is said of a user by a file of the copy: those of a state are compressed there, and the points of a series may
+/// have come to stand in more lines.
+fn named(entry: &mut UserEntry, file: &FileEntry) {
+    let Some(name) = file.path.rsplit('/').next() else {
+        return;
+    };
+    let chunks = &mut entry.chunks;
+    let audit = chunks.audit.iter_mut().flatten();
+    for known in chunks.events.iter_mut().chain(audit) {
+        if name.strip_suffix(".gz") == Some(known) {
+            name.clone_into(known);
+        }
+    }
+    if name.starts_with("series.") {
+        entry.stats.series = file.records.unwrap_or_default();
+    }
+}
+
+/// An error of writing on its way through the reader.
+fn core(error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::Core(error) => error,
+        other => Error::new(decryptor_wasm::ErrorKind::Failed, other.to_string()),
+    }
+}

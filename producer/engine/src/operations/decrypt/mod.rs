@@ -1,0 +1,123 @@
+//! `decrypt`: an archive in, its files out.
+
+mod output;
+mod work;
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    archive::read::Archive,
+    failure::Failure,
+    folders::{refuse_inside, require_parent},
+    interrupt,
+    observer::{Observer, Step},
+    opening::Opening,
+    progress::{Goal, Tally},
+};
+
+use output::OutputFolder;
+use work::Work;
+
+pub use work::Outcome;
+
+/// What is decrypted, and where to.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The archive.
+    pub opening: Opening,
+    /// The folder that is written to; none: files are only checked.
+    pub out: Option<PathBuf>,
+    /// Make the folders above it too.
+    pub create_parents: bool,
+    /// Write into a folder that is not empty.
+    pub force: bool,
+    /// Write records inflated.
+    pub gunzip: bool,
+    /// Write nothing at all if anything is damaged.
+    pub strict: bool,
+    /// Keep what stands before a damage, in `FILE.salvaged`.
+    pub salvage: bool,
+    /// Files at once; none: one per core.
+    pub jobs: Option<u16>,
+}
+
+/// An archive that is open, to be looked at before anything is done with it.
+pub struct Decryption<'a> {
+    options: &'a Options,
+    archive: Archive,
+}
+
+impl<'a> Decryption<'a> {
+    /// Opens the archive.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the output is no place for it.
+    pub fn open(options: &'a Options, observer: &dyn Observer) -> Result<Self, Failure> {
+        if let Some(out) = &options.out {
+            refuse_inside(&options.opening.dir, out, "--out")?;
+            require_parent(out, options.create_parents, "--out")?;
+        }
+        let archive = options.opening.open(observer)?;
+        Ok(Decryption { options, archive })
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// Decrypts, or checks, all files.
+    ///
+    /// # Errors
+    /// When something else than damage keeps it from being done.
+    pub fn run(&mut self, observer: &dyn Observer) -> Result<Outcome, Failure> {
+        self.archive.settle()?;
+        let tally = Arc::default();
+        let work = Work::new(&self.archive, self.options, &tally);
+        let _shown = observer.working(Step::Work, &tally, goal(&self.archive));
+        match &self.options.out {
+            None => work.verify(),
+            Some(out) => {
+                let output = OutputFolder::create(out, self.options.force, self.options.strict)?;
+                write(&work, output)
+            }
+        }
+    }
+}
+
+/// Checks every file, frame and line of an archive that is open.
+///
+/// # Errors
+/// When something else than damage keeps it from being done.
+pub fn check(
+    archive: &Archive,
+    jobs: Option<u16>,
+    observer: &dyn Observer,
+) -> Result<Outcome, Failure> {
+    let options = Options {
+        jobs,
+        ..Options::default()
+    };
+    let tally: Arc<Tally> = Arc::default();
+    let _shown = observer.working(Step::Check, &tally, goal(archive));
+    Work::new(archive, &options, &tally).verify()
+}
+
+fn goal(archive: &Archive) -> Goal {
+    Goal::Bytes(archive.files().iter().map(|file| file.size).sum())
+}
+
+fn write(work: &Work<'_>, output: OutputFolder) -> Result<Outcome, Failure> {
+    let _guard = interrupt::finish_gracefully();
+    let outcome = work.write(&output);
+    match outcome {
+        Ok(outcome) if !outcome.nothing_written => {
+            output.finish()?;
+            Ok(outcome)
+        }
+        other => {
+            output.abandon();
+            other
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The work on the files of an archive, several at once.
+
+use std::collections::HashSet;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use decryptor_wasm::{
+    Error, ErrorKind, Result,
+    layout::PathKind,
+    plain_manifest,
+    plan::{Finding, PlannedFile, Severity},
+    reader::FileSummary,
+};
+
+use super::{
+    Options,
+    output::{OutputFile, OutputFolder},
+};
+use crate::threads::lock;
+use crate::{
+    archive::read::{Archive, GunzipCheck},
+    failure::Failure,
+    findings::sentence,
+    interrupt,
+    progress::Tally,
+    threads::{self},
+};
+
+/// What is to be done, and with what.
+pub struct Work<'a> {
+    archive: &'a Archive,
+    args: &'a Options,
+    tally: &'a Tally,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// `verified` or `decrypted`.
+    pub verb: &'static str,
+    /// Files that are good.
+    pub files: u64,
+    /// Bytes put out.
+    pub bytes: u64,
+    /// JSON lines counted.
+    pub records: u64,
+    /// A sentence for every affected file.
+    pub damaged: Vec<String>,
+    /// Files that hold what stood before a damage.
+    pub salvaged: Vec<String>,
+    /// `--strict`, and something is damaged.
+    pub nothing_written: bool,
+}
+
+/// What came of one file.
+#[derive(Default)]
+struct Done {
+    summary: Option<FileSummary>,
+    damage: Option<String>,
+    salvaged: Option<String>,
+}
+
+impl<'a> Work<'a> {
+    /// Work on `archive` as `args` ask.
+    pub fn new(archive: &'a Archive, args: &'a Options, tally: &'a Tally) -> Self {
+        Work {
+            archive,
+            args,
+            tally,
+        }
+    }
+
+    /// Reads every file and checks all that can be checked, the SHA-256 of the stored bytes included.
+    pub fn verify(&self) -> Result<Outcome, Failure> {
+        let mut outcome = self.start("verified");
+        let shown = |piece: &[u8]| self.shown(piece);
+        self.each_file(&mut outcome, &|file| {
+            let summary = self.archive.stream(file, true, true, &mut { shown })?;
+            Ok(Done {
+                summary: Some(summary),
+                ..Done::default()
+            })
+        })?;
+        outcome.files += self.manifests_last().count() as u64;
+        Ok(outcome)
+    }
+
+    /// Decrypts every file into the output.
+    pub fn write(&self, output: &OutputFolder) -> Result<Outcome, Failure> {
+        let mut outcome = self.start("decrypted");
+        let files = self.archive.files().iter();
+        output.require_distinct(files.map(|file| (file.path.as_str(), self.output_name(file))))?;
+        let stop = |outcome: &Outcome| self.args.strict && !outcome.damaged.is_empty();
+        if !stop(&outcome) {
+            self.each_file(&mut outcome, &|file| self.write_file(file, output))?;
+        }
+        for (path, content) in self.manifests_last() {
+            if stop(&outcome) {
+                break;
+            }
+            let mut file = output.file(path)?;
+            // Those of a state are plain already.
+            if self.args.gunzip && self.archive.chain.is_none() {
+                file.write(&plain_manifest(content)?)?;
+            } else {
+                file.write(content)?;
+            }
+            file.commit()?;
+            outcome.files += 1;
+        }
+        outcome.nothing_written = stop(&outcome);
+        Ok(outcome)
+    }
+
+    fn write_file(&self, file: &PlannedFile, output: &OutputFolder) -> Result<Done> {
+        if self.archive.encrypted() && !file.encrypted {
+            // The decryptor and its instructions are checked, but are no part of the data.
+            self.archive.stream(file, false, true, &mut |_| Ok(()))?;
+            return Ok(Done::default());
+        }
+        let gunzip = self.args.gunzip && file.gzip;
+        let mut out = output.file(self.output_name(file))?;
+        // Without an inventory only the end of the gzip data shows that nothing was cut off.
+        let mut inflation =
+            (file.gzip && !gunzip && file.expected.is_none()).then(|| GunzipCheck::new(file.jsonl));
+        let mut written = 0;
+        let mut read = || {
+            let summary = self.archive.stream(file, gunzip, false, &mut |piece| {
+                out.write(piece)?;
+                written += piece.len();
+                if let Some(check) = &mut inflation {
+                    check.push(piece).map_err(|e| e.within(&file.path))?;
+                }
+                self.shown(piece)
+            })?;
+            if let Some(check) = &mut inflation {
+                check.finish().map_err(|e| e.within(&file.path))?;
+            }
+            Ok(summary)
+        };
+        match read() {
+            Ok(summary) => {
+                out.commit()?;
+                Ok(Done {
+                    summary: Some(summary),
+                    ..Done::default()
+                })
+            }
+            Err(error) => self.give_up(error, out, written),
+        }
+    }
+
+    fn output_name<'f>(&self, file: &'f PlannedFile) -> &'f str {
+        let inflated = self.args.gunzip && file.gzip;
+        let plain = file.path.strip_suffix(".gz").filter(|_| inflated);
+        plain.unwrap_or(&file.path)
+    }
+
+    fn give_up(&self, error: Error, out: OutputFile<'_>, written: usize) -> Result<Done> {
+        if self.args.salvage && written > 0 && error.kind() == ErrorKind::Damaged {
+            return Ok(Done {
+                damage: Some(error.to_string()),
+                salvaged: Some(out.salvage()?),
+                ..Done::default()
+            });
+        }
+        out.discard();
+        Err(error)
+    }
+
+    fn shown(&self, piece: &[u8]) -> Result<()> {
+        self.tally.add(0, piece.len() as u64);
+        interrupt::check()
+    }
+
+    /// The order of the producer: `manifest.json` last, so that it stands for a complete tree.
+    fn manifests_last(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let plan = &self.archive.plan;
+        let users: HashSet<&str> = plan.users.iter().map(|u| u.user_id.as_str()).collect();
+        let chosen = move |path: &str| {
+            let kind = PathKind::of(path);
+            let known = |id| users.contains(id);
+            let wrong = |f: &Finding| f.severity == Severity::Error && f.path == path;
+            kind.user().is_some_and(known) && !plan.findings.iter().any(wrong)
+        };
+        let manifests = &self.archive.manifests;
+        manifests
+            .iter()
+            .filter(move |(path, _)| chosen(path))
+            .chain(manifests.get_key_value("manifest.json"))
+            .map(|(path, content)| (path.as_str(), content.as_slice()))
+    }
+
+    fn start(&self, verb: &'static str) -> Outcome {
+        let errors = self.archive.plan.findings.iter();
+        Outcome {
+            verb,
+            damaged: errors
+                .filter(|f| f.severity == Severity::Error)
+                .map(sentence)
+                .collect(),
+            ..Outcome::default()
+        }
+    }
+
+    /// Gives every file its turn. Damage is noted, in the order of the files; anything else ends the run.
+    fn each_file(
+        &self,
+        outcome: &mut Outcome,
+        action: &(dyn Fn(&PlannedFile) -> Result<Done> + Sync),
+    ) -> Result<(), Failure> {
+        let files = self.archive.files();
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let results: Mutex<Vec<(usize, Done)>> = Mutex::default();
+        let failure: Mutex<Option<Error>> = Mutex::default();
+        let workers = threads::count(self.args.jobs).min(files.len()).max(1);
+        threads::share(workers, || {
+            while let Some((index, file)) = {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                files.get(index).map(|file| (index, file))
+            } {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let done = match action(file) {
+                    Ok(done) => done,
+                    Err(error) if error.kind() == ErrorKind::Damaged => Done {
+                        damage: Some(error.to_string()),
+                        ..Done::default()
+                    },
+                    Err(error) => {
+                        stop.store(true, Ordering::Relaxed);
+                        lock(&failure).get_or_insert(error);
+                        break;
+                    }
+                };
+                if self.args.strict && done.damage.is_some() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                lock(&results).push((index, done));
+            }
+        });
+        interrupt::failure()?;
+        if let Some(error) = lock(&failure).take() {
+            return Err(error.into());
+        }
+        let mut results = std::mem::take(&mut *lock(&results));
+        results.sort_by_key(|(index, _)| *index);
+        for (_, done) in results {
+            let last = self.args.strict && done.damage.is_some();
+            // Of a chain, several files of the state may need the one that is damaged.
+            let new = |damage: &String| !outcome.damaged.contains(damage);
+            let damage = done.damage.filter(new);
+            outcome.damaged.extend(damage);
+            outcome.salvaged.extend(done.salvaged);
+            if last {
+                // Which later files were damaged too depends on who was how fast.
+                break;
+            }
+            if let Some(summary) = done.summary {
+                outcome.files += 1;
+                outcome.bytes += summary.output_size;
+                outcome.records += summary.records.unwrap_or(0);
+            }
+        }
+        Ok(())
+    }
+}

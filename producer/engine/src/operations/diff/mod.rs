@@ -1,0 +1,178 @@
+//! `diff`: what one archive has and another has not, record by record, in whatever order they come.
+
+mod compare;
+mod record;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use self::compare::{Compare, Source};
+use crate::{
+    archive::read::{Archive, Choice, Folder},
+    failure::Failure,
+    findings,
+    observer::Observer,
+    secrets::{Keys, Secrets},
+    trust::Expect,
+};
+
+pub use compare::Change;
+
+/// What is compared.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Folder of the older archive; of a chain, `DIR@RUN` takes the state at that run.
+    pub old: PathBuf,
+    /// The same of the newer one.
+    pub new: PathBuf,
+    /// What opens them.
+    pub keys: Keys,
+    /// What is asked of both; the id is that of the newer one.
+    pub expect: Expect,
+    /// The id of the older one.
+    pub expect_old_id: Option<String>,
+    /// Only this user, by id or name.
+    pub user: Option<String>,
+}
+
+/// A record that differs.
+#[derive(Debug, Clone, Copy)]
+pub struct Difference<'a> {
+    /// How.
+    pub change: Change,
+    /// Name of the user; empty for what belongs to none.
+    pub user: &'a str,
+    /// The collection.
+    pub collection: &'a str,
+    /// What tells the record from others.
+    pub id: &'a str,
+}
+
+/// How two archives differ.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    /// Id of the older one.
+    pub old: String,
+    /// Id of the newer one.
+    pub new: String,
+    /// Whether they have the same records.
+    pub same: bool,
+    /// User ids; what belongs to no user is under the empty one.
+    pub users: BTreeMap<String, BTreeMap<String, Counts>>,
+    /// Names of the users by id.
+    #[serde(skip)]
+    pub names: BTreeMap<String, String>,
+}
+
+/// How many records of a collection differ.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub struct Counts {
+    /// Only the newer archive has them.
+    pub added: u64,
+    /// Both have them, with other content.
+    pub changed: u64,
+    /// Only the older archive has them.
+    pub removed: u64,
+}
+
+/// Compares; `each` gets every record that differs. With the outcome comes the exit code.
+///
+/// # Errors
+/// When an archive cannot be opened or read.
+pub fn run(
+    options: &Options,
+    each: &mut dyn FnMut(Difference<'_>),
+    observer: &dyn Observer,
+) -> Result<(Diff, u8), Failure> {
+    let mut secrets = Secrets::new(&options.keys, observer);
+    let old_id = options.expect_old_id.as_deref();
+    let old = side(&options.old, old_id, options, &secrets, observer)?;
+    secrets.forget_asked();
+    let new_id = options.expect.id.as_deref();
+    let new = side(&options.new, new_id, options, &secrets, observer)?;
+    let code = findings::tell(&old, observer).max(findings::tell(&new, observer));
+    let mut diff = Diff {
+        old: old.id.clone(),
+        new: new.id.clone(),
+        same: true,
+        users: BTreeMap::new(),
+        names: names(&old, &new),
+    };
+    for place in places(&old).union(&places(&new)) {
+        let (user, collection) = place;
+        let mut counts = Counts::default();
+        let source = |archive| Source {
+            archive,
+            user,
+            collection,
+        };
+        Compare::new(source(&old), source(&new)).run(&mut |change, id| {
+            *match change {
+                Change::Added => &mut counts.added,
+                Change::Changed => &mut counts.changed,
+                Change::Removed => &mut counts.removed,
+            } += 1;
+            each(Difference {
+                change,
+                user: diff.names.get(user.as_str()).unwrap_or(user),
+                collection,
+                id,
+            });
+        })?;
+        if counts.added + counts.changed + counts.removed > 0 {
+            diff.same = false;
+            let of_user = diff.users.entry(user.clone()).or_default();
+            of_user.insert(collection.clone(), counts);
+        }
+    }
+    Ok((diff, code))
+}
+
+/// Opens one side: a folder, or the state of a chain as `DIR@RUN`.
+fn side(
+    dir: &Path,
+    expect_id: Option<&str>,
+    options: &Options,
+    secrets: &Secrets<'_>,
+    observer: &dyn Observer,
+) -> Result<Archive, Failure> {
+    let text = dir.to_str().filter(|_| !dir.exists());
+    let parts = text.and_then(|text| text.rsplit_once('@'));
+    let run = parts.and_then(|(_, run)| run.parse().ok().filter(|run| *run > 0));
+    let dir = match (parts, run) {
+        (Some((dir, _)), Some(_)) => Path::new(dir),
+        _ => dir,
+    };
+    let demands = options.expect.demands(options.keys.given(), observer)?;
+    let choice = Choice {
+        user: options.user.as_deref(),
+        at: run,
+        expect_id,
+        demands: &demands,
+    };
+    let mut archive = Archive::open(Folder::new(dir), choice, |envelope| {
+        secrets.unlock(envelope)
+    })?;
+    archive.settle()?;
+    Ok(archive)
+}
+
+/// Where records or attachments are: user id and collection.
+fn places(archive: &Archive) -> BTreeSet<(String, String)> {
+    let files = archive.files().iter();
+    files
+        .filter_map(|file| compare::place(&file.path))
+        .collect()
+}
+
+fn names(old: &Archive, new: &Archive) -> BTreeMap<String, String> {
+    let users = old.plan.users.iter().chain(&new.plan.users);
+    users
+        .map(|user| (user.user_id.clone(), user.username.clone()))
+        .collect()
+}

@@ -1,0 +1,266 @@
+//! `extract`: the records of one collection that are wanted, as JSON lines, CSV or Parquet.
+
+mod columns;
+mod csv;
+mod filter;
+mod output;
+mod parquet;
+
+use std::{io::Write, path::PathBuf};
+
+use decryptor_wasm::{Error, Result, integrity::Record, layout::PathKind, plan::PlannedFile};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use self::{columns::Column, filter::Filter, output::Output, parquet::Rows};
+use crate::{
+    archive::read::{Archive, Line},
+    failure::Failure,
+    findings, interrupt,
+    observer::Observer,
+    opening::Opening,
+};
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// A JSON object a line.
+    #[default]
+    Jsonl,
+    /// Comma-separated values.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// Which records.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The archive, and whose records; needed where there are several users.
+    pub opening: Opening,
+    /// `events`, …, or `platform/keys` and the like.
+    pub collection: String,
+    /// From this moment on, in seconds since 1970.
+    pub since: Option<f64>,
+    /// Before this moment.
+    pub until: Option<f64>,
+    /// In this stream or one below it.
+    pub stream: Option<String>,
+    /// Of this type; `mass/*` takes all that begin so.
+    pub kind: Option<String>,
+    /// How they are written.
+    pub format: Format,
+    /// New file for them; none: they go to the writer that is given.
+    pub out: Option<PathBuf>,
+}
+
+/// Collections whose records have a moment.
+const TIMED: [&str; 5] = ["events", "audit", "streams", "accesses", "webhooks"];
+
+/// Writes the records to the file of the options, or to `out`. Every one is authentic, but only the exit code that comes with the
+/// outcome says that none is missing; none: whoever reads has had enough.
+///
+/// # Errors
+/// When the archive cannot be opened or read, no record can meet the conditions, or they cannot be written.
+pub fn run(
+    options: &Options,
+    out: &mut (dyn Write + Send),
+    observer: &dyn Observer,
+) -> std::result::Result<(Option<Extracted>, u8), Failure> {
+    let collection = options.collection.as_str();
+    let Some(columns) = columns::of(collection) else {
+        let names: Vec<&str> = columns::names().collect();
+        return Err(Failure::usage(format!(
+            "there is no collection {collection:?}; there are {}",
+            names.join(", ")
+        )));
+    };
+    possible(options)?;
+    let archive = options.opening.open(observer)?;
+    let shared = collection.contains('/');
+    if !shared && options.opening.user.is_none() && archive.plan.users.len() > 1 {
+        return Err(Failure::usage(
+            "there are several users in this archive: give --user (`pryv-backup list` shows them)",
+        ));
+    }
+    let code = findings::tell(&archive, observer);
+    let files: Vec<&PlannedFile> = files(&archive, collection).collect();
+    let filter = Filter {
+        since: options.since,
+        until: options.until,
+        streams: branch(&archive, options)?,
+        kind: options.kind.clone(),
+    };
+    let _graceful = interrupt::finish_gracefully();
+    let mut output = Output::create(options.out.as_deref(), out)?;
+    let written = write(&archive, &files, &filter, columns, options, &mut output);
+    interrupt::failure()?;
+    let records = match written {
+        // Whoever reads has had enough.
+        Err(_) if output.closed() => return Ok((None, code)),
+        written => written?,
+    };
+    let bytes = output.finish()?;
+    let done = Extracted {
+        archive_id: archive.id.clone(),
+        collection: collection.to_owned(),
+        user: options.opening.user.clone(),
+        records,
+        bytes,
+        out: options.out.clone(),
+    };
+    Ok((Some(done), code))
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Extracted {
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// The collection.
+    pub collection: String,
+    /// Whose, as it was asked.
+    pub user: Option<String>,
+    /// Lines or rows.
+    pub records: u64,
+    /// And their size.
+    pub bytes: u64,
+    /// The file.
+    pub out: Option<PathBuf>,
+}
+
+/// Conditions that records of the collection can meet.
+fn possible(options: &Options) -> std::result::Result<(), Failure> {
+    let collection = options.collection.as_str();
+    let refuse = |option: &str, of: &str| {
+        Err(Failure::usage(format!(
+            "{option} is for {of}; {collection} have no such thing"
+        )))
+    };
+    if (options.since.is_some() || options.until.is_some()) && !TIMED.contains(&collection) {
+        return refuse("--since and --until", &TIMED.join(", "));
+    }
+    if options.stream.is_some() && collection != "events" {
+        return refuse("--stream", "events");
+    }
+    if options.kind.is_some() && !["events", "audit", "accesses"].contains(&collection) {
+        return refuse("--type", "events, audit, accesses");
+    }
+    Ok(())
+}
+
+/// The files of a collection, in order.
+fn files<'a>(archive: &'a Archive, collection: &'a str) -> impl Iterator<Item = &'a PlannedFile> {
+    archive.files().iter().filter(move |file| {
+        let within = match PathKind::of(&file.path) {
+            PathKind::UserRecords { .. } => file.path.split('/').nth(2).unwrap_or_default(),
+            PathKind::SharedRecords => file.path.as_str(),
+            _ => return false,
+        };
+        within.split('.').next() == Some(collection)
+    })
+}
+
+fn branch(
+    archive: &Archive,
+    options: &Options,
+) -> std::result::Result<Option<std::collections::BTreeSet<String>>, Failure> {
+    let Some(root) = &options.stream else {
+        return Ok(None);
+    };
+    let found = match files(archive, "streams").next() {
+        Some(file) => filter::branch(archive, file, root)?,
+        None => None,
+    };
+    match found {
+        Some(branch) => Ok(Some(branch)),
+        None => Err(Failure::usage(format!(
+            "there is no stream {root:?}; `pryv-backup extract --collection streams` shows those of the user"
+        ))),
+    }
+}
+
+fn write(
+    archive: &Archive,
+    files: &[&PlannedFile],
+    filter: &Filter,
+    columns: &'static [Column],
+    options: &Options,
+    output: &mut Output<'_>,
+) -> Result<u64> {
+    let mut records = 0;
+    match options.format {
+        Format::Jsonl => each(archive, files, filter, &mut |line, _| {
+            records += 1;
+            output.put(line)?;
+            output.put(b"\n")
+        })?,
+        Format::Csv => {
+            output.with(|out| csv::header(columns, out))?;
+            rows(archive, files, filter, options, &mut |record| {
+                records += 1;
+                output.with(|out| csv::row(columns, record, out))
+            })?;
+        }
+        Format::Parquet => {
+            let mut table = Rows::new(columns, output)?;
+            rows(archive, files, filter, options, &mut |record| {
+                records += 1;
+                table.add(record)
+            })?;
+            table.finish()?;
+        }
+    }
+    Ok(records)
+}
+
+/// Every wanted record: a line, and what is in it.
+fn each(
+    archive: &Archive,
+    files: &[&PlannedFile],
+    filter: &Filter,
+    take: &mut dyn FnMut(&[u8], &Record<'_>) -> Result<()>,
+) -> Result<()> {
+    for file in files {
+        archive.lines(file, false, &mut |line: Line<'_>| {
+            let record = line.record()?;
+            if filter.wants(&record) {
+                take(line.text, &record)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// The same as rows; of series, each point is one.
+fn rows(
+    archive: &Archive,
+    files: &[&PlannedFile],
+    filter: &Filter,
+    options: &Options,
+    take: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+) -> Result<()> {
+    let series = options.collection == "series";
+    each(archive, files, filter, &mut |_, record| {
+        if !series {
+            return take(record);
+        }
+        let points: Vec<&RawValue> = serde_json::from_str(record.get("points").unwrap_or("[]"))
+            .map_err(|e| Error::damaged(format!("the points of a series cannot be read ({e})")))?;
+        let member = |name: &str| record.get(name).unwrap_or("null");
+        let start = format!(
+            "{{\"namespace\":{},\"measurement\":{}",
+            member("namespace"),
+            member("measurement")
+        );
+        for point in points {
+            let members = point.get().trim().trim_start_matches('{').trim_start();
+            let comma = if members == "}" { "" } else { "," };
+            let row = format!("{start}{comma}{members}");
+            take(&Record::parse(row.as_bytes())?)?;
+        }
+        Ok(())
+    })
+}

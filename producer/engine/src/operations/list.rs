@@ -1,0 +1,224 @@
+//! `list`: which archives these are. What is inside a sealed one shows with its key only.
+
+use std::path::{Path, PathBuf};
+
+use decryptor_wasm::{
+    Envelope, Manifest, UserEntry,
+    chain::{CHAIN, IndexRun, Links},
+    manifest::Loss,
+    plan::Severity,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::verify::{self, outside::Reads};
+use crate::{
+    archive::read::{Archive, Folder, links, lost_index, mixed_runs},
+    failure::Failure,
+    findings::{self, companions_hold, sentence},
+    observer::{Level, Observer},
+    opening::Opening,
+    progress::Tally,
+    secrets::Secrets,
+    threads,
+};
+
+/// What was found in a folder.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The archives.
+    pub archives: Vec<Listed>,
+    /// What it comes to: that of the worst of them.
+    pub exit_code: u8,
+}
+
+/// An archive, as far as it can be seen.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// Its folder.
+    pub path: String,
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// `none`, or the mode of the envelope.
+    pub encryption: &'static str,
+    /// Fingerprints of the public keys.
+    pub recipients: Vec<String>,
+    /// How many files there are.
+    pub files: usize,
+    /// And their size.
+    pub bytes: u64,
+    /// Of a chain: as `chain.json` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<IndexRun>,
+    /// The same in words.
+    #[serde(skip)]
+    pub lines: Vec<String>,
+    /// What is odd, such as files that nothing lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What shows with the key.
+    #[serde(flatten)]
+    pub inside: Option<Inside>,
+}
+
+/// What the manifest says.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inside {
+    /// RFC 3339.
+    pub made: String,
+    /// The tool that made it.
+    pub by: String,
+    /// `full` or `user`.
+    pub backup_type: String,
+    /// The engine of the platform.
+    pub engine: String,
+    /// Its domain.
+    pub domain: String,
+    /// Who signed it, and whether that is somebody who is expected.
+    pub signed: String,
+    /// The users.
+    pub users: Vec<UserEntry>,
+    /// What could not be backed up.
+    pub losses: Vec<Loss>,
+}
+
+/// Looks at the archive in a folder, or at all archives in the folders there.
+///
+/// # Errors
+/// When there is none, or the only one cannot be opened.
+pub fn run(options: &Opening, observer: &dyn Observer) -> Result<Outcome, Failure> {
+    let mut secrets = Secrets::new(&options.keys, observer);
+    if options.dir.join("manifest.json").exists() || !options.dir.is_dir() {
+        let (listed, code) = look(&options.dir, options, &secrets, observer)?;
+        return Ok(Outcome {
+            archives: vec![listed],
+            exit_code: code,
+        });
+    }
+    if options.expect.id.is_some() {
+        return Err(Failure::usage(
+            "--expect-id is of one backup: give its folder, not one with backups in it",
+        ));
+    }
+    let folders = std::fs::read_dir(&options.dir)
+        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
+        .map_err(|e| Failure::failed(format!("{}: {e}", options.dir.display())));
+    let mut folders: Vec<PathBuf> = folders?;
+    folders.retain(|path| path.join("manifest.json").exists());
+    folders.sort();
+    if folders.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} holds no archive: give the folder of a backup, or one with backups in it",
+            options.dir.display()
+        )));
+    }
+    let (mut all, mut worst) = (Vec::new(), 0);
+    for folder in &folders {
+        secrets.forget_asked();
+        match look(folder, options, &secrets, observer) {
+            Ok((listed, code)) => {
+                all.push(listed);
+                worst = worst.max(code);
+            }
+            Err(failure) => {
+                let text = format!("{}: {}", folder.display(), failure.message);
+                observer.tell(Level::Info, &text);
+                worst = worst.max(failure.code);
+            }
+        }
+    }
+    Ok(Outcome {
+        archives: all,
+        exit_code: worst,
+    })
+}
+
+fn look(
+    dir: &Path,
+    options: &Opening,
+    secrets: &Secrets<'_>,
+    observer: &dyn Observer,
+) -> Result<(Listed, u8), Failure> {
+    let folder = Folder::new(dir);
+    let files = folder.list()?;
+    if let (Some(lost), false) = (lost_index(&folder)?, options.at == Some(1)) {
+        return Err(lost.into());
+    }
+    if let Some(mixed) = mixed_runs(&folder)? {
+        return Err(mixed.into());
+    }
+    let sealed = verify::is_sealed(&files);
+    let demands = options.demands(observer)?;
+    demands.storage(sealed)?;
+    let envelope = if files.iter().any(|(path, _)| path == "encryption.json") {
+        Some(Envelope::parse(&folder.read("encryption.json")?)?)
+    } else {
+        None
+    };
+    let links = folder.has(CHAIN).then(|| links(&folder)).transpose()?;
+    let mut listed = Listed {
+        path: dir.display().to_string(),
+        archive_id: String::new(),
+        encryption: envelope.as_ref().map_or("none", |e| e.mode().name()),
+        recipients: envelope
+            .iter()
+            .flat_map(|e| e.recipients().iter().map(|r| r.fingerprint.clone()))
+            .collect(),
+        files: files.len(),
+        bytes: files.iter().map(|(_, size)| size).sum(),
+        runs: links.iter().flat_map(|l| l.index().runs.clone()).collect(),
+        lines: links.iter().flat_map(Links::lines).collect(),
+        warnings: Vec::new(),
+        inside: None,
+    };
+    if sealed && !options.keys.given() {
+        let tally = Tally::default();
+        let expect_id = options.expect.id.as_deref();
+        let jobs = threads::count(None);
+        let report =
+            verify::outside::verify(&folder, Reads::Clear, expect_id, &demands, jobs, &tally)?;
+        for damaged in &report.damaged {
+            observer.damaged(damaged);
+        }
+        listed.lines.extend(report.notes.iter().cloned());
+        let code = report.exit_code();
+        listed.archive_id = report.archive_id;
+        listed.warnings = report.warnings;
+        return Ok((listed, code));
+    }
+    let archive = Archive::open(folder, options.choice(&demands), |envelope| {
+        secrets.unlock(envelope)
+    })?;
+    listed.archive_id.clone_from(&archive.id);
+    listed.inside = Some(inside(&archive));
+    let odd = archive.plan.findings.iter();
+    let odd = odd.filter(|finding| finding.severity == Severity::Warning);
+    let odd = odd.filter(|finding| !(finding.is_left_out() || finding.names_signer()));
+    listed.warnings = odd.map(sentence).collect();
+    let code = match findings::tell(&archive, observer) {
+        _ if !companions_hold(&archive, observer) => 4,
+        code => code,
+    };
+    Ok((listed, code))
+}
+
+fn inside(archive: &Archive) -> Inside {
+    let manifest: &Manifest = &archive.manifest;
+    let by = manifest.producer.as_ref();
+    Inside {
+        made: Timestamp::from_millisecond(manifest.backup_timestamp)
+            .map_or_else(|_| "unknown".to_owned(), |time| time.to_string()),
+        by: by.map_or_else(
+            || "Pryv's own tool".to_owned(),
+            |p| format!("{} {}", p.name, p.version),
+        ),
+        backup_type: manifest.backup_type.clone(),
+        engine: manifest.config.engine.clone(),
+        domain: manifest.config.domain.clone(),
+        signed: findings::signed(archive).unwrap_or_default().to_owned(),
+        users: archive.plan.users.clone(),
+        losses: manifest.losses.clone(),
+    }
+}

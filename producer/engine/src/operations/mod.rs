@@ -1,0 +1,15 @@
+//! What can be done with platforms and archives: one module per operation. Each takes options and an observer, and returns an outcome.
+
+pub mod backup;
+pub mod cat;
+pub mod consolidate;
+pub mod decrypt;
+pub mod diff;
+pub mod extract;
+pub mod keygen;
+pub mod list;
+pub mod prune;
+pub mod rekey;
+pub mod restore;
+pub mod stats;
+pub mod verify;

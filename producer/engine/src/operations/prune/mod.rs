@@ -1,0 +1,257 @@
+//! `prune`: removes old backups from a folder of backups. It counts and removes only what somebody who is expected has signed, and what is whole;
+//! the newest good backup without losses always stays.
+
+mod keep;
+mod proof;
+mod pryv;
+mod unit;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use self::unit::{Judge, Unit, Units};
+use crate::{
+    failure::Failure,
+    folders::lock,
+    interrupt,
+    observer::{Level, Observer},
+    secrets::{Keys, Secrets},
+    state::{self, Memory},
+    threads,
+    trust::Trust,
+};
+
+pub use self::{keep::Keep, unit::Source};
+
+/// Which backups are removed.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Folder in which backups lie, each in a folder of its own.
+    pub dir: PathBuf,
+    /// What is kept.
+    pub keep: Keep,
+    /// What opens backups.
+    pub keys: Keys,
+    /// Whose backups count.
+    pub trust: Trust,
+    /// Remove nothing.
+    pub dry_run: bool,
+    /// Files at once; none: one per core.
+    pub jobs: Option<u16>,
+}
+
+/// A clock may be wrong by that.
+const ALLOWED_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// What was kept and removed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pruned {
+    /// Nothing was removed.
+    pub dry_run: bool,
+    /// Backups that stay.
+    pub kept: Vec<Listed>,
+    /// Backups that are gone.
+    pub removed: Vec<Listed>,
+    /// Backups that are not known to be good: they fill no rule, and are left alone.
+    pub unproven: Vec<Other>,
+    /// What is no backup.
+    pub left_alone: Vec<Other>,
+    /// What an earlier run had begun to remove.
+    pub completed: Vec<PathBuf>,
+    /// What could not be removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Other>,
+}
+
+/// A good backup.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// Its folder.
+    pub path: PathBuf,
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// The platform, or the user of it.
+    pub source: Source,
+    /// RFC 3339; of a chain, that of its newest run.
+    pub time: String,
+    /// How many losses it names.
+    pub losses: u64,
+    /// The rules that keep it.
+    pub why: Vec<&'static str>,
+}
+
+/// Something else in the folder.
+#[derive(Debug, Serialize)]
+pub struct Other {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it is left alone.
+    pub why: String,
+}
+
+impl Listed {
+    fn of(unit: &Unit, why: Vec<&'static str>) -> Self {
+        Listed {
+            path: unit.path.clone(),
+            archive_id: unit.id.clone(),
+            source: unit.source.clone(),
+            time: unit.time.to_string(),
+            losses: unit.losses,
+            why,
+        }
+    }
+}
+
+/// Judges, decides and removes.
+///
+/// # Errors
+/// When there is no good backup, or what is asked would keep none.
+pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pruned, Failure> {
+    check(options)?;
+    let _lock = lock(&options.dir, "another prune")?;
+    let given = options.keys.given();
+    let demands = options.trust.demands(given, None, observer)?;
+    let unsigned = demands.accept_unsigned && given;
+    if demands.signers.is_empty() && !unsigned {
+        return Err(Failure::usage(
+            "nobody is expected to have signed backups, so none is known to be good: give --signer KEY (the report of a backup prints it)",
+        ));
+    }
+    let now = Timestamp::now();
+    let _graceful = interrupt::finish_gracefully();
+    let mut judge = Judge {
+        demands: &demands,
+        state: state::folder(options.trust.state_dir.as_deref()).ok(),
+        secrets: given.then(|| Secrets::new(&options.keys, observer)),
+        unsigned,
+        jobs: threads::count(options.jobs),
+        latest: now + ALLOWED_AHEAD,
+    };
+    let units = unit::find(&options.dir, &mut judge)?;
+    if units.good.is_empty() && units.unproven.is_empty() && units.doomed.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} holds no backup: give the folder in which backups lie",
+            options.dir.display()
+        )));
+    }
+    if units.good.is_empty() && !units.unproven.is_empty() {
+        for (path, why) in &units.unproven {
+            observer.tell(Level::Info, &format!("{}: {why}", path.display()));
+        }
+        return Err(Failure {
+            code: 4,
+            message: "none of the backups is known to be good: nothing was removed".to_owned(),
+        });
+    }
+    prune(units, options, now)
+}
+
+fn check(options: &Options) -> Result<(), Failure> {
+    let keep = &options.keep;
+    let some = keep.last + keep.daily + keep.weekly + keep.monthly > 0;
+    if !some && keep.within.is_none() {
+        return Err(Failure::usage(
+            "nothing would be kept: give --keep-last, --keep-within, --keep-daily, --keep-weekly or --keep-monthly",
+        ));
+    }
+    if options.dir.join("manifest.json").exists() {
+        return Err(Failure::usage(format!(
+            "{} is a backup: give the folder in which backups lie",
+            options.dir.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Removes what no rule keeps.
+fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Failure> {
+    let others = |list: Vec<(PathBuf, String)>| {
+        let list = list.into_iter();
+        list.map(|(path, why)| Other { path, why }).collect()
+    };
+    let mut pruned = Pruned {
+        dry_run: options.dry_run,
+        kept: Vec::new(),
+        removed: Vec::new(),
+        unproven: others(units.unproven),
+        left_alone: others(units.others),
+        completed: Vec::new(),
+        failed: Vec::new(),
+    };
+    for path in units.doomed {
+        if options.dry_run || pruned.remove(&path) {
+            pruned.completed.push(path);
+        }
+    }
+    // What is of another platform, or of one user only, does not take anybody's place.
+    let mut sources: BTreeMap<&Source, Vec<&Unit>> = BTreeMap::new();
+    for unit in &units.good {
+        sources.entry(&unit.source).or_default().push(unit);
+    }
+    for units in sources.into_values() {
+        let times: Vec<_> = units.iter().map(|unit| unit.time).collect();
+        let reasons = keep::reasons(&times, &options.keep, now);
+        let complete = units.iter().position(|unit| unit.losses == 0).unwrap_or(0);
+        for (at, (unit, mut why)) in units.into_iter().zip(reasons).enumerate() {
+            if at == complete {
+                why.push("last good");
+            }
+            if !why.is_empty() {
+                let mut kept = Listed::of(unit, why);
+                // One that cannot have its name back is good under the other.
+                if let (false, Ok(own)) = (options.dry_run, unit::keep(&unit.path)) {
+                    kept.path = own;
+                }
+                pruned.kept.push(kept);
+                continue;
+            }
+            if !options.dry_run {
+                interrupt::failure()?;
+                forget(options, unit)?;
+            }
+            if options.dry_run || pruned.remove(&unit.path) {
+                pruned.removed.push(Listed::of(unit, why));
+            }
+        }
+    }
+    Ok(pruned)
+}
+
+impl Pruned {
+    /// 1 when something could not be removed, 5 when some backups are not known to be good.
+    pub fn exit_code(&self) -> u8 {
+        match () {
+            () if !self.failed.is_empty() => 1,
+            () if !self.unproven.is_empty() => 5,
+            () => 0,
+        }
+    }
+
+    /// Whether it is gone; what is not does not keep the others.
+    fn remove(&mut self, path: &Path) -> bool {
+        let gone = unit::remove(path);
+        if let Err(error) = &gone {
+            self.failed.push(Other {
+                path: path.to_owned(),
+                why: format!("could not be removed: {error}; the next prune goes on with it"),
+            });
+        }
+        gone.is_ok()
+    }
+}
+
+/// The run that is made next in that folder does not miss what is removed here.
+fn forget(options: &Options, unit: &Unit) -> Result<(), Failure> {
+    let Ok(state) = state::folder(options.trust.state_dir.as_deref()) else {
+        return Ok(());
+    };
+    let forgotten = Memory::new(&state).forget(&unit.path, &unit.base);
+    forgotten.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))
+}

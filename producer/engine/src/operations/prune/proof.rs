@@ -1,0 +1,217 @@
+//! Whether a backup is good: signed by somebody who is expected, every byte of it as it was signed, and locked with the keys that it was
+//! made with.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    sync::{Mutex, PoisonError},
+};
+
+use decryptor_wasm::{
+    Code, Envelope, Error, Result,
+    chain::{CHAIN, Index, Links, mixed, run_of},
+    layout::PathKind,
+    signature::{
+        Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, is_signed_path, try_signature,
+        unproven,
+    },
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    archive::{
+        envelopes,
+        read::{Archive, Choice, Folder, links},
+        sha256_hex, sums,
+    },
+    interrupt,
+    operations::verify,
+    schedule,
+    secrets::Secrets,
+};
+
+/// Bytes that are read at once.
+const PIECE: usize = 256 * 1024;
+const ENVELOPE: &str = "encryption.json";
+
+/// What expected signers have signed of a backup.
+pub struct Proven {
+    /// Of its newest run.
+    pub signed: Signed,
+    /// Of all its runs, in their order.
+    statements: Vec<Statement>,
+}
+
+impl Proven {
+    /// How many runs there are.
+    pub fn runs(&self) -> usize {
+        self.statements.len()
+    }
+
+    fn each(&self) -> impl Iterator<Item = (u32, &Statement)> {
+        (1..).zip(&self.statements)
+    }
+}
+
+/// What was signed of what lies in a folder, if it is what is demanded, and expected signers signed all its runs.
+///
+/// # Errors
+/// Why it is not known to be good.
+pub fn signed(folder: &Folder, demands: &Demands) -> Result<Proven> {
+    let listing = folder.list()?;
+    if let Some(mixed) = mixed(listing.iter().map(|(path, _)| path.as_str())) {
+        return Err(mixed);
+    }
+    demands.storage(verify::is_sealed(&listing))?;
+    let mut links = match folder.has(CHAIN) {
+        true => links(folder)?,
+        false => alone(folder)?,
+    };
+    let newest = links.choose(None)?;
+    let signed = links
+        .signed_by(newest, &demands.signers)
+        .ok_or_else(unexpected)?;
+    demands.signed(Some(&signed))?;
+    // Nothing may speak against any of its runs.
+    for run in 1..=newest {
+        links.require(run, newest)?;
+    }
+    // Somebody who stores backups can make a run look like one that was not finished.
+    if let Some(left) = links.findings().find(|found| found.code == "uncommitted") {
+        return Err(Error::damaged(left.message.as_str()).at(&left.path));
+    }
+    let statements = (1..=newest).map(|run| statement(folder, run, &signed, demands));
+    let statements = statements.collect::<Result<_>>()?;
+    Ok(Proven { signed, statements })
+}
+
+fn unexpected() -> Error {
+    Error::damaged("it is not signed by a signer whom you expect")
+}
+
+/// What one of the expected signers has signed of a run: of a chain that another host began, that may be the other one.
+fn statement(folder: &Folder, run: u32, newest: &Signed, demands: &Demands) -> Result<Statement> {
+    let of_run = folder.run(run);
+    let minisig = of_run.small(SIGNATURE)?.unwrap_or_default();
+    let stored = of_run.read("manifest.json")?;
+    let mut tried = demands.signers.iter();
+    let held = tried.find_map(|signer| match try_signature(signer, &stored, &minisig) {
+        Tried::Holds(statement) => Some(statement),
+        _ => None,
+    });
+    held.filter(|held| held.id == sha256_hex(&stored) && held.base == newest.statement.base)
+        .ok_or_else(|| unexpected().at(&format!("run {run}")))
+}
+
+/// An archive that is no chain, as the only run of one.
+fn alone(folder: &Folder) -> Result<Links> {
+    let manifest = folder.read("manifest.json")?;
+    let signature = folder.small(SIGNATURE)?;
+    let statement = signature.as_deref().and_then(unproven);
+    let statement = statement
+        .ok_or_else(|| Error::damaged("nobody signed it"))
+        .and_then(|statement| match statement.run {
+            1 => Ok(statement),
+            run => Err(Error::damaged(format!(
+                "it is run {run} of a chain, torn from it"
+            ))),
+        })?;
+    Links::alone(&statement, manifest, signature)
+}
+
+/// Whether the envelopes are those that the runs were made with. Without the key only what shows from outside is known. `secrets`: they
+/// have to open all runs.
+///
+/// # Errors
+/// Which run cannot be opened by anybody, as far as is known.
+pub fn locked(folder: &Folder, proven: &Proven, secrets: Option<&Secrets<'_>>) -> Result<()> {
+    let mut listed = BTreeMap::new();
+    if folder.has(ENVELOPE) {
+        for line in sums::of(folder)? {
+            let line = line?;
+            if let Some((run, ENVELOPE)) = run_of(&line.path) {
+                listed.insert(run, line.sha256);
+            }
+        }
+    }
+    for (run, statement) in proven.each() {
+        let of_run = folder.run(run);
+        let listed = listed.get(&run).map(String::as_str);
+        let checked = envelopes::check(&of_run, Some(statement.created), listed);
+        let checked = checked.and_then(|()| match (of_run.has(ENVELOPE), listed, secrets) {
+            (false, ..) => Ok(()),
+            (true, None, _) => Err(Error::damaged("it is not listed in SHA256SUMS: it was added, or a change of recipients was interrupted (`pryv-backup rekey` completes it)").at(ENVELOPE)),
+            (true, _, Some(secrets)) => opens(of_run, secrets),
+            (true, _, None) => Ok(()),
+        });
+        checked.map_err(|error| error.in_run(run))?;
+    }
+    Ok(())
+}
+
+/// Whether the secrets open the manifest of a run.
+fn opens(folder: Folder, secrets: &Secrets<'_>) -> Result<()> {
+    let demands = Demands::default();
+    let unlock = |envelope: &Envelope| secrets.unlock(envelope);
+    Archive::open_one(folder, Choice::new(&demands), &unlock).map(drop)
+}
+
+/// Reads every byte of all runs.
+///
+/// # Errors
+/// Which run is not as it was signed.
+pub fn whole(folder: &Folder, proven: &Proven, jobs: usize) -> Result<()> {
+    let listing = folder.list()?;
+    // What a run or a change of recipients left that died is no part of a run.
+    let signed = listing.iter().filter(|(path, _)| {
+        run_of(path).is_some_and(|(run, within)| {
+            run as usize <= proven.runs()
+                && is_signed_path(within)
+                && PathKind::of(within) != PathKind::Stray
+        })
+    });
+    let sums: Mutex<BTreeMap<&str, String>> = Mutex::default();
+    schedule::run(jobs, signed, &|(path, _): &(String, u64), _| {
+        let sum = sha256(folder, path)?;
+        let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.insert(path, sum);
+        Ok(())
+    })?;
+    let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (run, statement) in proven.each() {
+        let mut digest = FilesDigest::default();
+        for (path, sum) in &sums {
+            if let Some((of, within)) = run_of(path)
+                && of == run
+            {
+                digest.push(within, sum)?;
+            }
+        }
+        if statement.files != digest.finish() {
+            let place = match Index::path(run) {
+                place if place.is_empty() => "its files".to_owned(),
+                place => format!("the files in {place}"),
+            };
+            return Err(Error::damaged(format!(
+                "{place} are not those that were signed: one was changed, added or removed"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn sha256(folder: &Folder, path: &str) -> Result<String> {
+    let mut file = folder.open(path)?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; PIECE]);
+    loop {
+        interrupt::check()?;
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => digest.update(&buffer[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::of(Code::UnreadableFile).at(path).because(&e)),
+        }
+    }
+    let bytes = digest.finalize();
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

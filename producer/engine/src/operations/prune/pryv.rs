@@ -1,0 +1,56 @@
+//! Backups of Pryv's own tool, which nobody signs: what the holder of the key says of them.
+
+use decryptor_wasm::{Envelope, signature::Demands};
+use jiff::Timestamp;
+
+use crate::{
+    archive::read::{Archive, Choice, Folder},
+    operations::verify,
+    secrets::Secrets,
+};
+
+/// What a backup says of itself, proven by nobody.
+pub struct Said {
+    /// When it was made.
+    pub time: Timestamp,
+    /// SHA-256 of `manifest.json` as stored.
+    pub id: String,
+    /// The platform that it names, or the user of it.
+    pub source: String,
+    /// How many losses it names.
+    pub losses: u64,
+}
+
+/// What a backup says, if it is what is demanded, the secrets open it, and every record of it is whole.
+pub fn read(
+    folder: &Folder,
+    demands: &Demands,
+    secrets: &Secrets<'_>,
+    jobs: usize,
+) -> Result<Said, String> {
+    let unlock = |envelope: &Envelope| secrets.unlock(envelope);
+    let archive = Archive::open_expected(folder.clone(), Choice::new(demands), &unlock)
+        .map_err(|error| error.to_string())?;
+    if !archive.encrypted() || archive.plan.inventoried {
+        return Err("nobody signed it".to_owned());
+    }
+    verify::undamaged(&archive, jobs)?;
+    let manifest = &archive.manifest;
+    let time = Timestamp::from_millisecond(manifest.backup_timestamp);
+    let users: Vec<&str> = manifest
+        .users
+        .iter()
+        .map(|user| user.user_id.as_str())
+        .collect();
+    // The backup of one user does not count for the whole platform.
+    let source = match users.as_slice() {
+        [user] => format!("{} {user}", manifest.config.domain),
+        _ => manifest.config.domain.clone(),
+    };
+    Ok(Said {
+        time: time.map_err(|error| error.to_string())?,
+        id: archive.id.clone(),
+        source,
+        losses: manifest.losses.len() as u64,
+    })
+}

@@ -1,0 +1,330 @@
+//! What lies in a folder of backups: each archive is one unit, that is kept or goes as a whole.
+
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use decryptor_wasm::{
+    chain::{CHAIN, UNNAMED, run_of},
+    layout::PathKind,
+    signature::{Demands, SIGNATURE},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{proof, pryv};
+use crate::{
+    archive::read::Folder, failure::Failure, interrupt, operations::rekey, regular::is_there,
+    secrets::Secrets, state,
+};
+
+/// Files that desktops put everywhere.
+const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
+/// In front of the name of an archive that is being removed.
+pub const DOOMED: &str = ".pryv-backup-pruned-";
+const MANIFEST: &str = "manifest.json";
+
+/// What backups are of: the rules count each by itself. What nobody signed never stands beside what was signed, whatever it says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(untagged)]
+pub enum Source {
+    /// A platform, or one user of it, as it was signed.
+    Signed(String),
+    /// As a backup of Pryv's own tool names it.
+    Pryv(String),
+}
+
+/// A backup that is good: signed by somebody who is expected, and every byte of it as it was signed.
+pub struct Unit {
+    /// Its folder.
+    pub path: PathBuf,
+    /// When the backup was made; of a chain, its newest run.
+    pub time: Timestamp,
+    /// SHA-256 of `manifest.json` as stored; of a chain, that of its newest run.
+    pub id: String,
+    /// Of what it is.
+    pub source: Source,
+    /// How many losses it names.
+    pub losses: u64,
+    /// The id of its first run, which all copies of a chain share.
+    pub base: String,
+    runs: usize,
+    /// Keeps runs from adding to a chain that may go.
+    _lock: Option<fs::File>,
+}
+
+/// What is in a folder of backups.
+#[derive(Default)]
+pub struct Units {
+    /// Newest first.
+    pub good: Vec<Unit>,
+    /// Backups that are not known to be good, and why.
+    pub unproven: Vec<(PathBuf, String)>,
+    /// What is no backup, and why.
+    pub others: Vec<(PathBuf, String)>,
+    /// What an earlier run had begun to remove.
+    pub doomed: Vec<PathBuf>,
+}
+
+/// How backups are judged.
+pub struct Judge<'a> {
+    /// What is asked of each.
+    pub demands: &'a Demands,
+    /// Where this host remembers the newest run of each chain.
+    pub state: Option<PathBuf>,
+    /// What has to open backups that are encrypted, where it is given.
+    pub secrets: Option<Secrets<'a>>,
+    /// Takes backups of Pryv's own tool that the secrets open.
+    pub unsigned: bool,
+    /// Files at once.
+    pub jobs: usize,
+    /// Later backups are from the future.
+    pub latest: Timestamp,
+}
+
+/// What a folder is.
+enum Found {
+    Good(Unit),
+    Unproven(String),
+    Other(String),
+    Doomed,
+}
+
+impl Found {
+    fn unproven(why: impl fmt::Display) -> Self {
+        Found::Unproven(why.to_string())
+    }
+}
+
+/// Looks at every entry of `dir`, and reads every backup.
+pub fn find(dir: &Path, judge: &mut Judge<'_>) -> Result<Units, Failure> {
+    let failed = |e: io::Error| Failure::failed(format!("{}: {e}", dir.display()));
+    let mut units = Units::default();
+    let mut entries: Vec<_> = fs::read_dir(dir)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(failed)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        interrupt::failure()?;
+        let path = entry.path();
+        // Of links, what they lead to is none of this folder's.
+        if !entry.file_type().map_err(failed)?.is_dir() {
+            continue;
+        }
+        if let Some(secrets) = &mut judge.secrets {
+            secrets.forget_asked();
+        }
+        match judge.look(&path) {
+            Found::Good(unit) => units.good.push(unit),
+            Found::Unproven(why) => units.unproven.push((path, why)),
+            Found::Other(why) => units.others.push((path, why)),
+            Found::Doomed => units.doomed.push(path),
+        }
+    }
+    units.drop_copies();
+    Ok(units)
+}
+
+impl Units {
+    /// One backup counts once, wherever it lies, and of one chain the copy with the most runs. What counts is left in order, newest first.
+    fn drop_copies(&mut self) {
+        // Of two of the same moment the one whose name comes last counts as the newer.
+        let longest = |unit: &Unit| Reverse((unit.runs, unit.time, unit.path.clone()));
+        self.good.sort_by_key(longest);
+        let mut seen: HashMap<String, (String, PathBuf)> = HashMap::new();
+        // What was consolidated is as old, to the millisecond, as what it was made of.
+        let mut moments: HashMap<(Source, Timestamp), PathBuf> = HashMap::new();
+        let mut good = Vec::new();
+        for unit in std::mem::take(&mut self.good) {
+            let moment = (unit.source.clone(), unit.time);
+            let copy = match (seen.get(&unit.base), moments.get(&moment)) {
+                (Some((id, first)), _) if *id == unit.id => Some(("a copy", first)),
+                (Some((_, first)), _) => Some(("an older copy", first)),
+                (None, Some(first)) => Some(("a copy in another form", first)),
+                (None, None) => None,
+            };
+            if let Some((copy, first)) = copy {
+                let why = format!("{copy} of {}", first.display());
+                self.unproven.push((unit.path, why));
+                continue;
+            }
+            moments.insert(moment, unit.path.clone());
+            seen.insert(unit.base.clone(), (unit.id.clone(), unit.path.clone()));
+            good.push(unit);
+        }
+        good.sort_by_key(|unit| Reverse((unit.time, unit.path.clone())));
+        self.good = good;
+    }
+}
+
+impl Judge<'_> {
+    fn look(&self, path: &Path) -> Found {
+        let folder = Folder::new(path);
+        let listing = match folder.list() {
+            Ok(listing) => listing,
+            Err(error) => return Found::unproven(error),
+        };
+        let has = |name: &str| listing.iter().any(|(known, _)| known == name);
+        let chain = has(CHAIN);
+        let strange = |chain: bool| {
+            let mut files = listing.iter().map(|(path, _)| path);
+            files.find(|path| !belongs(path, chain) && !is_junk(path))
+        };
+        let stray =
+            |stray: &str| format!("holds {stray}, which is no part of a backup: move it away");
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // One that still has its manifest may be the last good one by now.
+        if name.starts_with(DOOMED) && !is_there(&path.join(MANIFEST)) {
+            return match strange(true) {
+                Some(found) => Found::Unproven(stray(found)),
+                None => Found::Doomed,
+            };
+        }
+        if !has(MANIFEST) {
+            return match has(SIGNATURE) || has("encryption.json") {
+                true => Found::unproven("manifest.json is missing: it was removed, or lost"),
+                false => Found::Other(
+                    "no backup (it has no manifest.json), or one that was not finished".to_owned(),
+                ),
+            };
+        }
+        if let Some(found) = strange(chain) {
+            return Found::Unproven(stray(found));
+        }
+        let lock = match chain.then(|| super::lock(path, "a backup")).transpose() {
+            Ok(lock) => lock,
+            Err(failure) => return Found::Unproven(failure.message),
+        };
+        match self.prove(&folder, lock) {
+            Ok(unit) => Found::Good(unit),
+            Err(why) => Found::Unproven(why),
+        }
+    }
+
+    fn prove(&self, folder: &Folder, lock: Option<fs::File>) -> Result<Unit, String> {
+        let proven = match proof::signed(folder, self.demands) {
+            Ok(proven) => proven,
+            Err(error) if folder.has(SIGNATURE) || folder.has(CHAIN) => {
+                return Err(error.to_string());
+            }
+            Err(error) => return self.unsigned(folder).ok_or_else(|| error.to_string())?,
+        };
+        let statement = &proven.signed.statement;
+        if let Some(state) = &self.state
+            && !state::may_be_newest(state, &statement.base, &statement.id)?
+        {
+            return Err("it does not end in the run that this host made last".to_owned());
+        }
+        let time = Timestamp::from_millisecond(statement.created).map_err(|e| e.to_string())?;
+        let unit = self.dated(Unit {
+            path: folder.path().to_owned(),
+            time,
+            id: statement.id.clone(),
+            source: Source::Signed(statement.source.clone()),
+            losses: statement.losses,
+            base: statement.base.clone(),
+            runs: proven.runs(),
+            _lock: lock,
+        })?;
+        let good = proof::locked(folder, &proven, self.secrets.as_ref())
+            .and_then(|()| proof::whole(folder, &proven, self.jobs));
+        good.map_err(|error| error.to_string())?;
+        Ok(unit)
+    }
+
+    /// A backup of Pryv's own tool; none where such ones do not count.
+    fn unsigned(&self, folder: &Folder) -> Option<Result<Unit, String>> {
+        let secrets = self.secrets.as_ref().filter(|_| self.unsigned)?;
+        let said = pryv::read(folder, self.demands, secrets, self.jobs);
+        Some(said.and_then(|said| {
+            self.dated(Unit {
+                path: folder.path().to_owned(),
+                time: said.time,
+                base: said.id.clone(),
+                id: said.id,
+                source: Source::Pryv(said.source),
+                losses: said.losses,
+                runs: 1,
+                _lock: None,
+            })
+        }))
+    }
+
+    fn dated(&self, unit: Unit) -> Result<Unit, String> {
+        if unit.time > self.latest {
+            return Err(format!("dated in the future ({})", unit.time));
+        }
+        Ok(unit)
+    }
+}
+
+/// Whether it is a file that desktops put everywhere.
+pub fn is_junk(path: &str) -> bool {
+    JUNK.contains(&path.rsplit('/').next().unwrap_or_default())
+}
+
+/// Whether a path is one of an archive, or of a chain and what its runs leave when they die.
+fn belongs(path: &str, chain: bool) -> bool {
+    if rekey::is_left(path) {
+        return true;
+    }
+    if !chain {
+        return !matches!(PathKind::of(path), PathKind::Stray);
+    }
+    let left = [
+        ".pryv-backup-partial/",
+        ".chain.json.new",
+        ".SHA256SUMS.new",
+    ];
+    let own = |within: &str| within == UNNAMED || !matches!(PathKind::of(within), PathKind::Stray);
+    path == CHAIN
+        || left.iter().any(|left| path.starts_with(left))
+        || run_of(path).is_some_and(|(_, within)| own(within))
+}
+
+/// Gives a backup that stays its name back, if a run that was killed had begun to remove it.
+pub fn keep(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match name
+        .strip_prefix(DOOMED)
+        .map(|name| path.with_file_name(name))
+    {
+        Some(own) if !is_there(&own) => fs::rename(path, &own).map(|()| own),
+        _ => Ok(path.to_owned()),
+    }
+}
+
+/// Removes a folder so that at no moment a part of an archive looks like a whole one: it gets a name that says what is happening,
+/// loses its manifest, and then the rest.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let name = name.to_string_lossy();
+    let doomed = if name.starts_with(DOOMED) {
+        path.to_owned()
+    } else {
+        let doomed = free(parent, &name);
+        fs::rename(path, &doomed)?;
+        fs::File::open(parent)?.sync_all()?;
+        doomed
+    };
+    match fs::remove_file(doomed.join(MANIFEST)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => fs::File::open(&doomed)?.sync_all()?,
+    }
+    fs::remove_dir_all(&doomed)
+}
+
+/// A name for what is being removed that nothing has yet.
+fn free(parent: &Path, name: &str) -> PathBuf {
+    let first = parent.join(format!("{DOOMED}{name}"));
+    let mut others = (2_u64..).map(|n| parent.join(format!("{DOOMED}{name}.{n}")));
+    match is_there(&first) {
+        true => others.find(|other| !is_there(other)).unwrap_or(first),
+        false => first,
+    }
+}

@@ -1,0 +1,308 @@
+//! `rekey`: other recipients for the same archive. Its data key stays, and with it every sealed file and the archive's id.
+
+mod files;
+
+use std::path::PathBuf;
+
+use decryptor_wasm::{
+    Envelope, Error, Manifest, Mode, PublicKey,
+    chain::{CHAIN, Links},
+    signature::{SIGNATURE, Signed, require_id},
+};
+use serde::Serialize;
+
+pub use self::files::is_left;
+use self::files::{ENVELOPE, Sums, Target};
+use crate::{
+    archive::{
+        SystemRandom,
+        read::{Folder, ReadFile, links, lost_index, mixed_runs, require_manifest},
+        sha256_hex,
+    },
+    failure::Failure,
+    folders::lock,
+    interrupt,
+    observer::Observer,
+    sealing::public_key,
+    secrets::{PrivateKeyFiles, PrivateKeys},
+    trust::Expect,
+};
+
+/// Who can open an archive from now on.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Folder of the archive.
+    pub dir: PathBuf,
+    /// What opens it.
+    pub keys: PrivateKeyFiles,
+    /// What is asked of it.
+    pub expect: Expect,
+    /// Files with the public keys of those who can open it too.
+    pub add: Vec<PathBuf>,
+    /// Fingerprints of those who can no longer.
+    pub remove: Vec<String>,
+}
+
+/// What removing a recipient does not do.
+const CANNOT_UNDO: &str = "who was removed can still read every copy of the backup that was made before, and this one too if \
+    they opened it or kept its old encryption.json: the data itself is sealed as before. To seal it under a new data key, use \
+    `pryv-backup consolidate DIR --into NEW`, then destroy all older copies";
+
+/// What was changed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rekeyed {
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// Of a chain: how many runs are as they were asked to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<usize>,
+    /// How many envelopes had to be changed for that.
+    pub changed: usize,
+    /// Fingerprints of those who can open it now; of a chain, the newest of the runs that the key opens.
+    pub recipients: Vec<String>,
+    /// Fingerprints that were to be added.
+    pub added: Vec<String>,
+    /// Fingerprints that were to be removed.
+    pub removed: Vec<String>,
+    /// Runs that stay as they are, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+    /// What a removal does not do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<&'static str>,
+}
+
+impl Rekeyed {
+    /// 5 when runs stay as they are.
+    pub fn exit_code(&self) -> u8 {
+        if self.left.is_empty() { 0 } else { 5 }
+    }
+}
+
+/// Changes the recipients. What a run that was killed has done already is not done again, and the rest is.
+///
+/// # Errors
+/// When no run can be opened, somebody would be left without it, or the folder cannot be written.
+pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failure> {
+    let folder = Folder::new(&options.dir);
+    let listing = folder.list()?;
+    require_manifest(&folder, &listing)?;
+    if let Some(lost) = lost_index(&folder)? {
+        return Err(lost.into());
+    }
+    let has = |name: &str| listing.iter().any(|(path, _)| path == name);
+    let chain = has(CHAIN);
+    if !chain && !has(ENVELOPE) {
+        return Err(not_encrypted(&options.dir.display().to_string()));
+    }
+    if let Some(mixed) = mixed_runs(&folder)? {
+        return Err(mixed.into());
+    }
+    let _lock = lock(&options.dir, "another run")?;
+    let links = chain.then(|| links(&folder)).transpose()?;
+    let index = links.as_ref().map(|links| links.index().clone());
+    let newest = index.as_ref().and_then(|index| index.runs.last());
+    match newest {
+        Some(newest) => require_id(&newest.archive_id, options.expect.id.as_deref())?,
+        None => require_id(
+            &sha256_hex(&folder.read("manifest.json")?),
+            options.expect.id.as_deref(),
+        )?,
+    }
+    let sums = Sums::read(&folder)?;
+    let add = options.add.iter();
+    let add = add
+        .map(|path| public_key(path, observer))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut work = Work {
+        options,
+        observer,
+        add,
+        private: PrivateKeys::new(&options.keys, observer),
+        known: Vec::new(),
+    };
+    let (envelopes, left) = work.envelopes(&folder, links)?;
+    let Some((newest, (envelope, _))) = envelopes.last() else {
+        return Err(Error::key(left.join("; ")).into());
+    };
+    let manifest = folder.run(*newest).read("manifest.json")?;
+    let recipients = fingerprints(envelope);
+    let mut targets = Vec::new();
+    for (run, (envelope, changed)) in &envelopes {
+        targets.push(Target::envelope(&folder, *run, envelope, *changed)?);
+    }
+    if let Some(index) = index {
+        let mut new = index.clone();
+        for (run, (envelope, _)) in &envelopes {
+            if let Some(entry) = new.runs.get_mut(*run as usize - 1) {
+                entry.recipients = fingerprints(envelope);
+            }
+        }
+        targets.push(Target::index(&folder, &index, &new, &sums)?);
+    }
+    let interrupted = sums.lacks(&targets) || targets.iter().any(Target::is_stale_index);
+    if !interrupted {
+        work.all_known()?;
+    }
+    let _graceful = interrupt::finish_gracefully();
+    files::sweep(&options.dir, &listing)?;
+    files::replace(&folder, &targets, &sums)?;
+
+    let done = Rekeyed {
+        archive_id: sha256_hex(&manifest),
+        runs: chain.then_some(envelopes.len()),
+        changed: envelopes
+            .iter()
+            .filter(|(_, (_, changed))| *changed)
+            .count(),
+        recipients,
+        added: work
+            .add
+            .iter()
+            .map(|key| key.fingerprint())
+            .collect::<Result<_, _>>()?,
+        warning: (!options.remove.is_empty()).then_some(CANNOT_UNDO),
+        removed: options.remove.clone(),
+        left,
+    };
+    Ok(done)
+}
+
+struct Work<'a> {
+    options: &'a Options,
+    observer: &'a dyn Observer,
+    add: Vec<PublicKey>,
+    private: PrivateKeys<'a>,
+    /// Fingerprints of all who could open any run.
+    known: Vec<String>,
+}
+
+/// The envelopes of runs as they are to be, and whether that is otherwise than they are.
+type Envelopes = Vec<(u32, (Envelope, bool))>;
+
+/// A run that the key opened.
+struct Opened {
+    manifest: Manifest,
+    signed: Option<Signed>,
+    envelope: Envelope,
+    changed: bool,
+}
+
+impl Work<'_> {
+    /// Those of the runs that the key opens, in order, and what is said of the others. `links`: of a chain, all runs. What no reader would
+    /// take is refused.
+    fn envelopes(
+        &mut self,
+        folder: &Folder,
+        mut links: Option<Links>,
+    ) -> Result<(Envelopes, Vec<String>), Failure> {
+        let expect = &self.options.expect;
+        let demands = expect.demands(true, self.observer)?;
+        let count = links.as_ref().map_or(1, Links::count);
+        let (mut envelopes, mut left) = (Vec::new(), Vec::new());
+        for run in (1..=count).rev() {
+            let of_run = match links {
+                Some(_) => folder.run(run),
+                None => folder.clone(),
+            };
+            let opened = match self.envelope(&of_run) {
+                Ok(opened) => opened,
+                Err(failure) if links.is_some() && matches!(failure.code, 2 | 3) => {
+                    left.push(format!("run {run}: {}", failure.message));
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            let signed = opened.signed.as_ref();
+            if envelopes.is_empty() {
+                match links {
+                    Some(_) => demands.signed(signed)?,
+                    None => demands.alone(signed, None)?,
+                };
+            }
+            if let Some(links) = &mut links {
+                links.opened(run, &opened.manifest, signed, &demands.signers);
+            }
+            envelopes.push((run, (opened.envelope, opened.changed)));
+        }
+        if let (Some(links), false) = (&links, envelopes.is_empty()) {
+            for run in (1..=count).rev() {
+                links.require(run, count)?;
+            }
+        }
+        envelopes.reverse();
+        left.reverse();
+        Ok((envelopes, left))
+    }
+
+    /// Opens an archive, or a run of a chain, and makes its envelope for the recipients that it is to have.
+    fn envelope(&mut self, folder: &Folder) -> Result<Opened, Failure> {
+        if !folder.has(ENVELOPE) {
+            return Err(not_encrypted(&folder.path().display().to_string()));
+        }
+        let envelope = Envelope::parse(&folder.read(ENVELOPE)?)?;
+        if envelope.mode() != Mode::Hybrid {
+            return Err(Failure::usage(
+                "this archive is locked with a passphrase, which its key follows from: `pryv-backup consolidate DIR --into NEW` makes a \
+                 copy with another passphrase, or to recipients",
+            ));
+        }
+        self.known.extend(fingerprints(&envelope));
+        let (key, private) = self.private.unlock(&envelope)?;
+        // That the key opens the archive is proven before anything is replaced.
+        let manifest = folder.read("manifest.json")?;
+        let opened = ReadFile::of_manifest(Some(&key))
+            .whole(&manifest)
+            .map_err(|error| envelope.manifest_error(error, &manifest))?;
+        let minisig = folder.small(SIGNATURE)?;
+        let parsed = Manifest::parse(&opened.bytes)?;
+        envelope.agrees_with(&parsed)?;
+        let signed = Signed::check(&parsed, &manifest, minisig.as_deref(), true)?;
+        let opened_with = private.public_key();
+        self.known.push(opened_with.fingerprint()?);
+        let new = envelope.with_recipients(
+            &key,
+            &opened_with,
+            &self.add,
+            &self.options.remove,
+            &mut SystemRandom,
+        )?;
+        let changed = fingerprints(&new) != fingerprints(&envelope);
+        Ok(Opened {
+            manifest: parsed,
+            signed,
+            envelope: if changed { new } else { envelope },
+            changed,
+        })
+    }
+
+    /// Whoever is to be removed must have been there: a fingerprint that was mistyped would leave somebody in.
+    fn all_known(&self) -> Result<(), Failure> {
+        let gone = self.options.remove.iter();
+        let known = |one: &String| self.known.iter().any(|k| k.eq_ignore_ascii_case(one));
+        match gone.into_iter().find(|one| !known(one)) {
+            None => Ok(()),
+            Some(stranger) => {
+                let mut known = self.known.clone();
+                known.sort();
+                known.dedup();
+                Err(Failure::usage(format!(
+                    "{stranger} is no recipient of this archive; its recipients are {}",
+                    known.join(", ")
+                )))
+            }
+        }
+    }
+}
+
+fn not_encrypted(folder: &str) -> Failure {
+    Failure::usage(format!(
+        "{folder} is not encrypted: `pryv-backup consolidate DIR --into NEW --recipient-pubkey PEM` makes an encrypted copy"
+    ))
+}
+
+fn fingerprints(envelope: &Envelope) -> Vec<String> {
+    let recipients = envelope.recipients().iter();
+    recipients.map(|one| one.fingerprint.clone()).collect()
+}

@@ -1,0 +1,398 @@
+//! `restore`: an archive in, its users on the platform, each whole or as before.
+
+mod account;
+mod after;
+mod attachments;
+mod conflicts;
+mod integrity;
+mod lines;
+mod names;
+mod next;
+mod obstacles;
+pub mod report;
+mod series;
+mod shared;
+mod unique;
+mod user;
+mod users;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
+
+use decryptor_wasm::{chain::caution, plan::Severity};
+
+use self::{
+    after::After,
+    conflicts::Wanted,
+    obstacles::Coming,
+    report::{Outcome, Report, Restored},
+};
+use super::decrypt;
+use crate::{
+    archive::read::Archive,
+    failure::{Failure, with_advice},
+    findings::{sentence, signed},
+    installation::Installation,
+    interrupt,
+    observer::{Observer, Step},
+    opening::Opening,
+    platform::{self, Restoring, pii::Pii},
+    progress::{Goal, Tally},
+};
+
+/// Whether a record that never matched its hash, in a backup proven intact, fails its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// It does not.
+    #[default]
+    Normal,
+    /// It does; and hashes are checked.
+    Strict,
+}
+
+/// What is restored, where to, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The archive.
+    pub opening: Opening,
+    /// The platform.
+    pub installation: Installation,
+    /// Only this user, by id or name.
+    pub user: Option<String>,
+    /// Groups of users at once; none: one per core, at most 4.
+    pub jobs: Option<u16>,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Replace users that are there.
+    pub overwrite: bool,
+    /// Leave out users who clash with others, and restore the rest.
+    pub skip_conflicts: bool,
+    /// Check the hashes of events, accesses and attachments.
+    pub verify_integrity: bool,
+    /// How strictly.
+    pub integrity: Strictness,
+    /// Remove the backup when every user of it was restored.
+    pub delete_on_success: bool,
+    /// Move the backup there when every user of it was restored.
+    pub move_on_success: Option<PathBuf>,
+    /// Check the backup, restore nothing.
+    pub verify_only: bool,
+    /// Users under other names: old and new.
+    pub remap_user: Vec<(String, String)>,
+    /// Leave the platform's own database alone.
+    pub skip_platform: bool,
+    /// Restore although a core seems to be running.
+    pub force: bool,
+    /// Make the folder of the users' files, where there is none yet.
+    pub create_users_dir: bool,
+}
+
+impl Options {
+    /// Whether the backup goes away when all is well.
+    fn disposes(&self) -> bool {
+        self.delete_on_success || self.move_on_success.is_some()
+    }
+
+    /// Whether hashes are checked.
+    fn verifies(&self) -> bool {
+        self.verify_integrity || self.integrity == Strictness::Strict
+    }
+
+    /// Whether what the platform gives back is compared with what the backup holds: when that is asked for, and whenever the
+    /// backup is not to stay.
+    fn compares(&self) -> bool {
+        self.verifies() || self.disposes()
+    }
+}
+
+/// Clashes that are named in one line.
+const NAMED: usize = 10;
+
+/// Restores, and says what became of each user.
+///
+/// # Errors
+/// When nothing was restored, and why.
+pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
+    let started = Instant::now();
+    if how.skip_conflicts && how.verify_only {
+        return Err(Failure::usage(
+            "--verify-only restores nothing, so nothing can clash",
+        ));
+    }
+    if how.verify_only && (how.disposes() || how.verifies()) {
+        return Err(Failure::usage(
+            "--verify-only restores nothing: leave out --delete-on-success and --move-on-success; hashes of records are checked by `pryv-backup verify` with the key",
+        ));
+    }
+    let dir = how.opening.dir.as_path();
+    let mut archive = how.opening.open(observer)?;
+    if let Some(caution) = caution(&archive.manifest) {
+        return Err(Failure::usage(format!(
+            "nothing was restored: {}",
+            with_advice(&caution)
+        )));
+    }
+    if let Some(user) = &how.user {
+        if how.disposes() && archive.plan.users.len() > 1 {
+            return Err(Failure::usage(
+                "--delete-on-success and --move-on-success want all users of the backup restored, not one (--user)",
+            ));
+        }
+        only(&mut archive, user)?;
+    }
+    let after = After::plan(dir, how)?;
+    let _graceful = interrupt::finish_gracefully();
+    verify(&archive, how, observer)?;
+    let mut report = Report {
+        event: "report",
+        archive_id: archive.id.clone(),
+        dry_run: how.dry_run || how.verify_only,
+        verified_only: how.verify_only,
+        recovered: Vec::new(),
+        undone: Vec::new(),
+        signed: signed(&archive).map(str::to_owned),
+        warnings: warnings(&archive),
+        left_out: left_out(&archive),
+        users: Vec::new(),
+        platform: 0,
+        platform_left_out: BTreeMap::new(),
+        platform_lost: BTreeMap::new(),
+        platform_failed: None,
+        archive_failed: None,
+        next: Vec::new(),
+        archive: Some(dir.display().to_string()),
+        seconds: 0.0,
+    };
+    if how.verify_only {
+        report.seconds = started.elapsed().as_secs_f64();
+        return Ok(report);
+    }
+    let config = how.installation.load(!how.skip_platform, observer)?;
+    if !how.skip_platform && matches!(config.pii, Pii::Hashed(None)) {
+        return Err(Failure::usage(
+            "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it, or pass --skip-platform",
+        ));
+    }
+    if !config.users_dir.exists() && !how.create_users_dir {
+        return Err(Failure::usage(format!(
+            "nothing was restored: there is no folder {} (storages.engines.sqlite.path): correct the configuration, or pass --create-users-dir \
+             if the platform is new",
+            config.users_dir.display()
+        )));
+    }
+    let restoring = Restoring {
+        archive_id: &archive.id,
+        from_sqlite: archive.manifest.config.engine == "sqlite",
+        skip_platform: how.skip_platform,
+        dry_run: how.dry_run,
+        ask: &|collection, names| lines::have(&archive, collection, names),
+        observer,
+    };
+    let writer = platform::open_writer(&config, restoring)?;
+    let writer = writer.as_ref();
+    if !how.dry_run {
+        for recovered in writer.recover()? {
+            let of = match recovered.finished {
+                true => &mut report.recovered,
+                false => &mut report.undone,
+            };
+            of.push(recovered.user.username);
+        }
+    }
+    let there = writer.users()?;
+    let wanted = Wanted::of(&archive, &how.remap_user, &there)?;
+    let begun = writer.restored_users()?;
+    let found = conflicts::find(
+        writer,
+        &archive,
+        &wanted,
+        &there,
+        &begun,
+        how.overwrite,
+        &config,
+    )?;
+    let coming = Coming {
+        writer,
+        archive: &archive,
+        wanted: &wanted,
+        found: &found,
+        there: &there,
+    };
+    coming.look(&config, how, &mut report)?;
+    if !found.is_empty() && !how.skip_conflicts && !how.dry_run && clashes(&found) {
+        let clashes = found.values().filter(|conflict| !conflict.merely_there);
+        let mut all: Vec<String> = clashes.map(|conflict| conflict.what.clone()).collect();
+        let more = all.len().saturating_sub(NAMED);
+        all.truncate(NAMED);
+        if more > 0 {
+            all.push(format!("and {more} more (--dry-run names them all)"));
+        }
+        return Err(Failure::failed(format!(
+            "nothing was restored: {}; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW",
+            all.join("; ")
+        )));
+    }
+    let tally: Arc<Tally> = Arc::default();
+    let goal = Goal::Users {
+        users: wanted.users.len() as u64,
+        records: Some(wanted.records()).filter(|count| *count > 0),
+    };
+    let shown = observer.working(Step::Work, &tally, goal);
+    let users = users::Users {
+        writer,
+        from: user::Source {
+            archive: &archive,
+            options: how,
+            known: &config.account_fields,
+            bearers: &wanted.bearers,
+            tally: &tally,
+        },
+        wanted: &wanted,
+        found: &found,
+        stopped: !how.skip_conflicts && clashes(&found),
+    };
+    let done = users.restore()?;
+    drop(shown);
+    interrupt::failure().map_err(|failure| {
+        let stand = done.iter().filter(|one| one.stands()).count();
+        Failure {
+            message: format!(
+                "interrupted: {stand} of {} users stand, the others are as before; run the same restore again to go on",
+                wanted.users.len()
+            ),
+            ..failure
+        }
+    })?;
+    let mut done = done;
+    if !how.dry_run {
+        let manner = shared::How {
+            overwrite: how.overwrite,
+            skip_platform: how.skip_platform,
+            everybody: how.user.is_none(),
+        };
+        let mut told = shared::restore(writer, &archive, &done, &config, manner, &mut report);
+        if done.iter().any(user::Done::stands) {
+            report.next = next::steps(&archive.manifest.core_version, told.cores);
+        }
+        for one in &mut done {
+            let lost = told.losses.remove(&one.report.user_id);
+            one.report.losses.extend(lost.unwrap_or_default());
+        }
+        interrupt::failure().map_err(|failure| Failure {
+            message: "interrupted: the users stand, but what all users share is not told yet; run the same restore again to go on"
+                .to_owned(),
+            ..failure
+        })?;
+        // Those of whom it is not known whether they stand are for the next run, and so are those whom an earlier run has made
+        // to stand and this one has not told of.
+        let ended: HashSet<String> = done
+            .iter()
+            .filter(|one| one.stands())
+            .map(|one| one.report.user_id.clone())
+            .filter(|id| !how.skip_platform || !begun.contains(id))
+            .collect();
+        // The users stand, whatever became of the rest: so they are told of.
+        if let Err(error) = told.outcome.and_then(|()| writer.ended(&ended)) {
+            report.platform_failed = Some(error.to_string());
+        }
+    }
+    report.users = done.into_iter().map(|done| done.report).collect();
+    if !how.dry_run && report.complete() {
+        after
+            .iter()
+            .for_each(|after| after.run(&archive, &mut report));
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Leaves the other users out; what belongs to no user may hold something of this one.
+fn only(archive: &mut Archive, wanted: &str) -> Result<(), Failure> {
+    let plan = &mut archive.plan;
+    plan.users
+        .retain(|user| user.user_id == wanted || user.username == wanted);
+    if plan.users.len() > 1 {
+        return Err(Failure::usage(format!(
+            "--user {wanted:?} is the id of one user and the name of another; give the other's id or name"
+        )));
+    }
+    let Some(user) = plan.users.first() else {
+        return Err(Failure::usage(format!(
+            "no user {wanted:?} in this backup (neither a user id nor a username)"
+        )));
+    };
+    let id = user.user_id.clone();
+    let folder = format!("users/{id}/");
+    let other = |path: &str| path.starts_with("users/") && !path.starts_with(&folder);
+    plan.files.retain(|file| !other(&file.path));
+    plan.findings.retain(|finding| !other(&finding.path));
+    Ok(())
+}
+
+/// Every file, frame and line, before anything is written.
+fn verify(archive: &Archive, how: &Options, observer: &dyn Observer) -> Result<(), Failure> {
+    let outcome = decrypt::check(archive, how.jobs, observer)?;
+    let damaged = &outcome.damaged;
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    for what in damaged {
+        observer.damaged(what);
+    }
+    Err(Failure {
+        code: 4,
+        message: format!(
+            "the backup is damaged ({}, named above): nothing was restored; use another copy",
+            match damaged.len() {
+                1 => "1 problem".to_owned(),
+                many => format!("{many} problems"),
+            }
+        ),
+    })
+}
+
+/// What the archive itself makes the operator aware of.
+fn warnings(archive: &Archive) -> Vec<String> {
+    let findings = archive.plan.findings.iter();
+    findings
+        .filter(|finding| finding.severity != Severity::Error)
+        .filter(|finding| !finding.is_left_out() && !finding.names_signer())
+        .map(|finding| match finding.path.as_str() {
+            "" => finding.message.clone(),
+            path => format!("{path}: {}", finding.message),
+        })
+        .collect()
+}
+
+/// Files of the archive that this version does not know.
+fn left_out(archive: &Archive) -> Vec<String> {
+    let findings = archive.plan.findings.iter();
+    findings
+        .filter(|finding| finding.is_left_out())
+        .map(sentence)
+        .collect()
+}
+
+fn clashes(found: &BTreeMap<String, conflicts::Conflict>) -> bool {
+    found.values().any(|conflict| !conflict.merely_there)
+}
+
+impl Restored {
+    fn of(user: &conflicts::Chosen, outcome: Outcome) -> Self {
+        Self {
+            user_id: user.target.user_id.clone(),
+            username: user.target.username.clone(),
+            outcome,
+            reason: None,
+            records: BTreeMap::new(),
+            losses: Vec::new(),
+            notes: Vec::new(),
+            earlier: false,
+            integrity: None,
+        }
+    }
+}

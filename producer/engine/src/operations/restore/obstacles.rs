@@ -1,0 +1,150 @@
+//! What speaks against a restore, before anything is written.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::{TcpStream, ToSocketAddrs},
+    time::Duration,
+};
+
+use super::{
+    Options,
+    conflicts::{Conflict, Wanted},
+    lines,
+    report::Report,
+    user::ORDER,
+};
+use crate::{
+    archive::read::Archive,
+    config::{Config, Engine},
+    failure::Failure,
+    platform::{
+        User, running,
+        write::{PlatformWriter, Room, Weight},
+    },
+};
+
+/// How much larger records are than their compressed form, about.
+const INFLATION: u64 = 8;
+
+/// What is to come where.
+pub struct Coming<'a> {
+    /// The platform.
+    pub writer: &'a dyn PlatformWriter,
+    /// Where everybody comes from.
+    pub archive: &'a Archive,
+    /// Who is to come.
+    pub wanted: &'a Wanted,
+    /// Those of them who cannot.
+    pub found: &'a BTreeMap<String, Conflict>,
+    /// Who is there.
+    pub there: &'a [User],
+}
+
+impl Coming<'_> {
+    /// Looks; what is no reason to stop is told in the report.
+    pub fn look(
+        &self,
+        config: &Config,
+        options: &Options,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let mut core = Vec::new();
+        for obstacle in self.writer.obstacles(self.room())? {
+            match obstacle.weight {
+                Weight::Note => report.warnings.push(obstacle.what),
+                Weight::Core => core.push(obstacle.what),
+                Weight::Fatal => {
+                    let what = format!("nothing was restored: {}", obstacle.what);
+                    return Err(Failure::failed(what));
+                }
+            }
+        }
+        if answers(&config.core_address) {
+            core.push(format!(
+                "something answers at {} (http.ip, http.port)",
+                config.core_address
+            ));
+        }
+        if config.platform_engine == Engine::Rqlite
+            && let Some(rqlite) = running::rqlite_of_core()
+        {
+            let id = rqlite.id;
+            core.push(format!(
+                "rqlited (process {id}) is one that a core has started"
+            ));
+        }
+        if core.is_empty() {
+            return Ok(());
+        }
+        let found = format!("a Pryv.io core seems to be running: {}", core.join("; "));
+        if options.dry_run || options.force {
+            report.warnings.push(format!(
+                "{found}; stop it before you restore, or restart it afterwards"
+            ));
+            return Ok(());
+        }
+        Err(Failure::failed(format!(
+            "nothing was restored: {found}. Stop it; or pass --force, and restart it afterwards"
+        )))
+    }
+
+    /// What the files of all take. Users who are there have theirs replaced one by one, so that only the largest of them counts.
+    fn room(&self) -> Room {
+        let there: HashSet<&str> = self
+            .there
+            .iter()
+            .map(|user| user.user_id.as_str())
+            .collect();
+        let (mut all, mut largest) = (Room::default(), Room::default());
+        for user in &self.wanted.users {
+            if self.found.contains_key(&user.source.user_id) {
+                continue;
+            }
+            let own = self.room_of(&user.source.user_id);
+            if there.contains(user.target.user_id.as_str()) {
+                largest.least = largest.least.max(own.least);
+                largest.likely = largest.likely.max(own.likely);
+            } else {
+                all.least += own.least;
+                all.likely += own.likely;
+            }
+        }
+        Room {
+            least: all.least + largest.least,
+            likely: all.likely + largest.likely,
+        }
+    }
+
+    fn room_of(&self, user_id: &str) -> Room {
+        let mut room = Room::default();
+        if self.writer.keeps_in_files(None) {
+            let sizes = lines::attachments(self.archive, user_id).map(|(_, file)| file.size);
+            room.least = sizes.sum();
+            room.likely = room.least;
+        }
+        for collection in ORDER {
+            if !self.writer.keeps_in_files(Some(collection)) {
+                continue;
+            }
+            for file in lines::files(self.archive, user_id, collection) {
+                // Rows hold the values that a record has, without the names of its members.
+                let (least, likely) = match file.gzip {
+                    true => (file.size, file.size * INFLATION),
+                    false => (file.size / INFLATION, file.size),
+                };
+                room.least += least;
+                room.likely += likely;
+            }
+        }
+        room
+    }
+}
+
+/// Whether anybody listens there.
+fn answers(address: &str) -> bool {
+    let address = address.replacen("0.0.0.0:", "127.0.0.1:", 1);
+    let found = address.to_socket_addrs().ok();
+    found
+        .and_then(|mut found| found.next())
+        .is_some_and(|place| TcpStream::connect_timeout(&place, Duration::from_millis(500)).is_ok())
+}

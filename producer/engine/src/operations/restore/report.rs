@@ -1,0 +1,151 @@
+//! What became of each user.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// The outcome of a restore.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Always `report`.
+    pub event: &'static str,
+    /// The archive.
+    pub archive_id: String,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// Nothing but the backup was looked at.
+    #[serde(skip)]
+    pub verified_only: bool,
+    /// Users whom an earlier run had decided to make stand, and who were put in place.
+    pub recovered: Vec<String>,
+    /// Users whom an earlier run had not come to decide about: they are as before it.
+    pub undone: Vec<String>,
+    /// Who signed the backup, and whether that is somebody who is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+    /// Files of the archive that this version does not know, and left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// One for each user of the archive.
+    pub users: Vec<Restored>,
+    /// Entries of the platform's own database that were written.
+    pub platform: u64,
+    /// Entries of it that were left out, and why.
+    pub platform_left_out: BTreeMap<String, u64>,
+    /// Entries of it that the archive has and the platform does not get, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub platform_lost: BTreeMap<String, u64>,
+    /// Why what all users share could not be written to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_failed: Option<String>,
+    /// Why the archive could not be moved or removed as it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive_failed: Option<String>,
+    /// What is to be run on the platform now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
+    /// Where the archive is now; none when it was removed.
+    pub archive: Option<String>,
+    /// Whole run.
+    pub seconds: f64,
+}
+
+/// What became of a user.
+#[derive(Debug, Serialize, Clone)]
+#[serde(rename_all = "camelCase")]
+pub struct Restored {
+    /// Pryv's user id.
+    pub user_id: String,
+    /// As the platform calls it now.
+    pub username: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, unless it was restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Records by collection.
+    pub records: BTreeMap<&'static str, u64>,
+    /// What the platform has no place for, or the archive lacks.
+    pub losses: Vec<String>,
+    /// What the archive lacks for a reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// It stood already, of an earlier run of which nothing else is known.
+    #[serde(skip)]
+    pub earlier: bool,
+    /// What the hashes said, when they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<Integrity>,
+}
+
+/// What becomes of a user.
+#[derive(Debug, Serialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It stands as the archive has it.
+    Restored,
+    /// It would.
+    WouldBeRestored,
+    /// It was left as it was.
+    Skipped,
+    /// It could not be restored, and is as before.
+    Failed,
+    /// It stands, but not all of it is in place; the next run finishes it.
+    Unfinished,
+    /// Nobody answered whether it stands.
+    Unknown,
+}
+
+/// Numbers of records by what their hash says.
+#[derive(Debug, Default, Serialize, Clone)]
+#[serde(rename_all = "camelCase")]
+pub struct Integrity {
+    /// As hashed.
+    pub matching: u64,
+    /// As hashed, but for the last digits of a duration.
+    pub rounded: u64,
+    /// Without a hash.
+    pub unhashed: u64,
+    /// Other than hashed, as they were when the backup was made.
+    pub stale: u64,
+    /// The first of these.
+    pub stale_ids: Vec<String>,
+    /// With a hash that cannot be checked.
+    pub unknown: u64,
+    /// The first of these.
+    pub unknown_ids: Vec<String>,
+}
+
+impl Report {
+    /// 5 when a user was skipped, failed, or lost something, or may have in an earlier run, or when what comes after could not be done.
+    pub fn exit_code(&self) -> u8 {
+        let whole = |user: &Restored| user.outcome == Outcome::WouldBeRestored || user.is_whole();
+        let after =
+            self.shared_is_whole() && self.archive_failed.is_none() && self.left_out.is_empty();
+        if self.users.iter().all(whole) && after {
+            0
+        } else {
+            5
+        }
+    }
+
+    /// Whether every user stands as the archive has it.
+    pub fn complete(&self) -> bool {
+        self.shared_is_whole()
+            && self.left_out.is_empty()
+            && self.users.iter().all(Restored::is_whole)
+    }
+
+    fn shared_is_whole(&self) -> bool {
+        self.platform_failed.is_none() && self.platform_lost.is_empty()
+    }
+}
+
+impl Restored {
+    fn is_whole(&self) -> bool {
+        self.outcome == Outcome::Restored && self.losses.is_empty() && !self.earlier
+    }
+}

@@ -1,0 +1,406 @@
+//! One user: everything goes aside, is looked at, and then stands.
+
+use std::collections::BTreeMap;
+
+use decryptor_wasm::integrity::Hashed;
+
+use super::{
+    Options, Strictness, account,
+    attachments::{Attachments, Digested},
+    conflicts::{Bearers, Chosen},
+    integrity::{Sum, judge},
+    lines,
+    report::{Integrity, Outcome, Restored},
+    series,
+};
+use crate::{
+    archive::read::Archive,
+    config::AccountField,
+    platform::{
+        Collection,
+        write::{GroupWriter, RestoreError, UserWriter},
+    },
+    progress::Tally,
+};
+
+/// The order in which a platform takes them.
+pub const ORDER: [Collection; 8] = [
+    Collection::Streams,
+    Collection::Accesses,
+    Collection::Profile,
+    Collection::Webhooks,
+    Collection::Events,
+    Collection::Account,
+    Collection::Audit,
+    Collection::Series,
+];
+
+/// A user that was dealt with.
+pub struct Done {
+    /// What became of it.
+    pub report: Restored,
+    /// The name in the archive.
+    pub source_name: String,
+    /// The id in the archive.
+    pub source_id: String,
+    /// The current value of each account field, for the platform's own database.
+    pub fields: BTreeMap<String, String>,
+    /// Other names of it, which its accesses have.
+    pub aliases: Vec<String>,
+    /// Its e-mail addresses beside that of the account, and whether each is proven to be its own.
+    pub addresses: Vec<(String, bool)>,
+    /// Other names of it, as the archive says, that are nobody else's.
+    pub other_names: Vec<String>,
+}
+
+impl Done {
+    /// One with which nothing was done.
+    pub fn without(user: &Chosen, outcome: Outcome, reason: &str) -> Self {
+        let mut done = Self::new(user, outcome);
+        done.report.reason = Some(reason.to_owned());
+        done
+    }
+
+    /// One with which nothing was done yet.
+    pub fn dry(user: &Chosen, archive: &Archive) -> Self {
+        let mut done = Self::new(user, Outcome::WouldBeRestored);
+        let stats = &user.stats;
+        done.report.records = BTreeMap::from([
+            ("streams", stats.streams),
+            ("accesses", stats.accesses),
+            ("profile", stats.profile),
+            ("webhooks", stats.webhooks),
+            ("events", stats.events),
+            ("audit", stats.audit),
+            ("series", stats.series),
+            (
+                "attachments",
+                match archive.chain {
+                    Some(_) => stats.attachments,
+                    None => lines::attachments(archive, &user.source.user_id).count() as u64,
+                },
+            ),
+        ]);
+        done
+    }
+
+    /// One that could not be restored.
+    pub fn failed(user: &Chosen, error: &RestoreError) -> Self {
+        let mut done = Self::new(user, Outcome::Failed);
+        done.end_with(error);
+        done
+    }
+
+    /// Something did not end well.
+    pub fn end_with(&mut self, error: &RestoreError) {
+        self.report.outcome = match error {
+            RestoreError::Unfinished(_) => Outcome::Unfinished,
+            RestoreError::Unknown(_) => Outcome::Unknown,
+            _ => Outcome::Failed,
+        };
+        self.report.reason = Some(error.to_string());
+    }
+
+    /// One that an earlier run of this restore has made to stand; what all users share is still to be told of it.
+    pub fn standing(user: &Chosen, archive: &Archive) -> Self {
+        let mut done = Self::new(user, Outcome::Restored);
+        done.report.reason = Some(
+            "it stood already, of an earlier run that was stopped; whether that one left anything out is not known: \
+             pass --overwrite to restore it once more and be told"
+                .to_owned(),
+        );
+        done.report.earlier = true;
+        let id = &user.source.user_id;
+        let outcome = [
+            Collection::Account,
+            Collection::Accesses,
+            Collection::Events,
+        ]
+        .into_iter()
+        .try_for_each(|collection| {
+            lines::files(archive, id, collection).try_for_each(|file| {
+                lines::each(archive, file, &mut |lines| {
+                    lines::split(lines).for_each(|line| done.learn(collection, line));
+                    Ok(())
+                })
+            })
+        });
+        if let Err(error) = outcome {
+            done.report.losses.push(error.to_string());
+        }
+        done
+    }
+
+    fn new(user: &Chosen, outcome: Outcome) -> Self {
+        let ours = |name: &&String| user.target.other_names.contains(name);
+        Self {
+            report: Restored::of(user, outcome),
+            source_name: user.source.username.clone(),
+            source_id: user.source.user_id.clone(),
+            fields: BTreeMap::new(),
+            aliases: Vec::new(),
+            addresses: Vec::new(),
+            other_names: user
+                .source
+                .other_names
+                .iter()
+                .filter(ours)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Whether it stands on the platform now.
+    pub fn stands(&self) -> bool {
+        matches!(self.report.outcome, Outcome::Restored | Outcome::Unfinished)
+    }
+}
+
+/// Where users come from, and how.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The archive.
+    pub archive: &'a Archive,
+    /// As the operator wants it.
+    pub options: &'a Options,
+    /// The fields that an account has.
+    pub known: &'a [AccountField],
+    /// Whose each name is.
+    pub bearers: &'a Bearers,
+    /// Counts what passes.
+    pub tally: &'a Tally,
+}
+
+/// A user whose records are with its group.
+pub struct Filled<'a> {
+    /// What is told of it when the group stands.
+    pub done: Done,
+    user: &'a Chosen,
+    events: Sum,
+    accesses: Sum,
+}
+
+impl<'a> Source<'a> {
+    /// Hands a user over to a group.
+    pub fn fill(
+        self,
+        group: &mut dyn GroupWriter,
+        user: &'a Chosen,
+    ) -> Result<Filled<'a>, RestoreError> {
+        let mut done = Done::new(user, Outcome::Restored);
+        let seen = Work { user, from: self }.run(group.user(&user.target)?, &mut done)?;
+        if self.options.verifies() {
+            done.report.integrity = Some(seen.integrity);
+        }
+        Ok(Filled {
+            done,
+            user,
+            events: seen.events,
+            accesses: seen.accesses,
+        })
+    }
+
+    /// When it is wanted: what the platform would give back is what the archive holds.
+    pub fn compare(
+        self,
+        group: &mut dyn GroupWriter,
+        filled: &Filled<'_>,
+    ) -> Result<(), RestoreError> {
+        if !self.options.compares() {
+            return Ok(());
+        }
+        for (collection, kind, before) in [
+            (Collection::Events, Hashed::Event, &filled.events),
+            (Collection::Accesses, Hashed::Access, &filled.accesses),
+        ] {
+            let mut after = Sum::default();
+            let user = &filled.user.target;
+            group.read_back(user, collection, &mut |line| after.add(kind, line))?;
+            if after != *before {
+                let because = match filled.done.report.losses.as_slice() {
+                    [] => String::new(),
+                    losses => format!(" ({})", losses.join("; ")),
+                };
+                return Err(RestoreError::Record {
+                    collection: collection.name(),
+                    what: format!(
+                        "the platform would give back other records than the backup holds{because}"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Work<'a> {
+    user: &'a Chosen,
+    from: Source<'a>,
+}
+
+/// What was seen of the records on their way.
+#[derive(Default)]
+struct Seen {
+    attachments: Attachments,
+    events: Sum,
+    accesses: Sum,
+    integrity: Integrity,
+    account: bool,
+    /// Pieces of series under a name that is somebody else's too.
+    foreign_series: u64,
+}
+
+impl Work<'_> {
+    fn run(
+        &self,
+        mut target: Box<dyn UserWriter + '_>,
+        done: &mut Done,
+    ) -> Result<Seen, RestoreError> {
+        let mut seen = Seen::default();
+        let (archive, id) = (self.from.archive, &self.user.source.user_id);
+        target.stream_paths(archive.stream_paths(id));
+        for collection in ORDER {
+            self.collection(collection, target.as_mut(), &mut seen, done)?;
+        }
+        if !seen.account {
+            let usual = account::with_defaults("{}", self.from.known);
+            target.records(Collection::Account, &usual)?;
+            done.learn(Collection::Account, &usual);
+        }
+        if seen.foreign_series > 0 {
+            let count = seen.foreign_series;
+            done.report.losses.push(format!(
+                "series: {count} pieces are kept under a name that is somebody else's too; they were left out"
+            ));
+        }
+        self.attachments(target.as_mut(), &mut seen, done)?;
+        for lack in target.end()? {
+            done.report.losses.push(format!(
+                "{}: {} in {} records has no place on this platform",
+                lack.collection.name(),
+                lack.what,
+                lack.records
+            ));
+        }
+        Ok(seen)
+    }
+
+    fn collection(
+        &self,
+        collection: Collection,
+        target: &mut dyn UserWriter,
+        seen: &mut Seen,
+        done: &mut Done,
+    ) -> Result<(), RestoreError> {
+        let mut count = 0;
+        for file in lines::files(self.from.archive, &self.user.source.user_id, collection) {
+            lines::each(self.from.archive, file, &mut |lines| {
+                let mut here = 0;
+                for line in lines::split(lines) {
+                    here += 1;
+                    self.look(collection, line, seen, done)?;
+                }
+                count += here;
+                self.from.tally.add(here, lines.len() as u64);
+                match collection {
+                    Collection::Account => {
+                        let lines = account::complete(lines, self.from.known)?;
+                        done.learn(collection, &lines);
+                        target.records(collection, &lines)
+                    }
+                    Collection::Series => {
+                        let (lines, others) = series::named(lines, self.user, self.from.bearers)?;
+                        seen.foreign_series += others;
+                        target.records(collection, &lines)
+                    }
+                    _ => target.records(collection, lines),
+                }
+            })?;
+        }
+        done.report.records.insert(collection.name(), count);
+        Ok(())
+    }
+
+    /// Whether a record that does not match its hash was so when it was backed up.
+    fn proven(&self) -> bool {
+        self.from.archive.plan.inventoried && self.from.options.integrity == Strictness::Normal
+    }
+
+    fn look(
+        &self,
+        collection: Collection,
+        line: &[u8],
+        seen: &mut Seen,
+        done: &mut Done,
+    ) -> Result<(), RestoreError> {
+        let how = self.from.options;
+        let (kind, sum) = match collection {
+            Collection::Events => {
+                seen.attachments.note(line)?;
+                done.learn(collection, line);
+                (Hashed::Event, &mut seen.events)
+            }
+            Collection::Accesses => {
+                done.learn(collection, line);
+                (Hashed::Access, &mut seen.accesses)
+            }
+            Collection::Account => {
+                seen.account = true;
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        if how.verifies() {
+            judge(kind, line, self.proven(), &mut seen.integrity)?;
+        }
+        if how.compares() {
+            sum.add(kind, line)?;
+        }
+        Ok(())
+    }
+
+    fn attachments(
+        &self,
+        target: &mut dyn UserWriter,
+        seen: &mut Seen,
+        done: &mut Done,
+    ) -> Result<(), RestoreError> {
+        let verify = self.from.options.verifies();
+        let mut count = 0;
+        for (id, file) in lines::attachments(self.from.archive, &self.user.source.user_id) {
+            let Some(listed) = seen.attachments.take(id) else {
+                // A chain keeps the files of events that are gone.
+                if self.from.archive.chain.is_some() {
+                    continue;
+                }
+                done.report.losses.push(format!(
+                    "attachment {id}: no event lists it; it was left out"
+                ));
+                continue;
+            };
+            for one in &listed {
+                let content = self.from.archive.content(file)?;
+                let mut content = Digested::new(content, verify, self.from.tally);
+                target.attachment(&one.event_id, id, &mut content)?;
+                done.report.losses.extend(content.other_size(id, one));
+                content.judge(id, one, self.proven(), &mut seen.integrity)?;
+                count += 1;
+            }
+        }
+        let told = self.from.archive.told(&self.user.source.user_id);
+        for (id, event_id) in seen.attachments.missing() {
+            let (place, why) = match told.is_gone(id) {
+                true => (
+                    &mut done.report.notes,
+                    "; it was deleted with its event while the backup was made",
+                ),
+                false => (&mut done.report.losses, ""),
+            };
+            place.push(format!(
+                "attachment {id} of event {event_id} is not in the backup{why}"
+            ));
+        }
+        done.report.records.insert("attachments", count);
+        Ok(())
+    }
+}

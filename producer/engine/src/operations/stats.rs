@@ -1,0 +1,152 @@
+//! `stats`: what an archive holds, and what takes its space. Counts are those of the manifests.
+
+use std::collections::BTreeMap;
+
+use decryptor_wasm::{UserStats, layout::PathKind};
+use serde::Serialize;
+
+use crate::{
+    archive::read::Archive, failure::Failure, findings, observer::Observer, opening::Opening,
+};
+
+/// How many of the largest users are named.
+const LARGEST: usize = 10;
+
+/// What an archive holds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// SHA-256 of `manifest.json` as stored.
+    pub archive_id: String,
+    /// How many users.
+    pub users: usize,
+    /// As stored.
+    pub bytes: u64,
+    /// By collection, attachments and what users share included.
+    pub collections: BTreeMap<String, Sum>,
+    /// The largest users.
+    pub largest: Vec<Largest>,
+}
+
+/// Of a collection.
+#[derive(Debug, Default, Serialize)]
+pub struct Sum {
+    /// How many files.
+    pub files: u64,
+    /// As far as the archive says; attachments count as one each.
+    pub records: u64,
+    /// As stored.
+    pub bytes: u64,
+}
+
+/// A user whose files are large.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Largest {
+    /// The id.
+    pub user_id: String,
+    /// The name.
+    pub username: String,
+    /// How many events.
+    pub events: u64,
+    /// As stored.
+    pub bytes: u64,
+}
+
+/// Counts; with it comes the exit code.
+///
+/// # Errors
+/// When the archive cannot be opened or read.
+pub fn run(options: &Opening, observer: &dyn Observer) -> Result<(Stats, u8), Failure> {
+    let mut archive = options.open(observer)?;
+    archive.settle()?;
+    let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
+    let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();
+    for file in archive.files() {
+        let kind = PathKind::of(&file.path);
+        let sum = collections
+            .entry(collection(&file.path, &kind))
+            .or_default();
+        let attachment = matches!(kind, PathKind::Attachment { .. });
+        let listed = file.expected.as_ref().and_then(|entry| entry.records);
+        sum.files += 1;
+        sum.bytes += file.size;
+        sum.records += listed.unwrap_or(u64::from(attachment));
+        if let Some(user) = &file.user {
+            *of_user.entry(user).or_default() += file.size;
+        }
+    }
+    if archive.chain.is_some() {
+        of_state(&archive, &mut collections)?;
+    }
+    let mut largest: Vec<Largest> = archive
+        .plan
+        .users
+        .iter()
+        .map(|user| Largest {
+            user_id: user.user_id.clone(),
+            username: user.username.clone(),
+            events: user.stats.events,
+            bytes: of_user.get(user.user_id.as_str()).copied().unwrap_or(0),
+        })
+        .collect();
+    largest.sort_by_key(|user| std::cmp::Reverse(user.bytes));
+    largest.truncate(LARGEST);
+    let stats = Stats {
+        archive_id: archive.id.clone(),
+        users: archive.plan.users.len(),
+        bytes: collections.values().map(|sum| sum.bytes).sum(),
+        collections,
+        largest,
+    };
+    let code = findings::tell(&archive, observer);
+    Ok((stats, code))
+}
+
+/// The inventories of a chain are of its runs: how many records its state has, the users' manifests say.
+fn of_state(
+    archive: &Archive,
+    collections: &mut BTreeMap<String, Sum>,
+) -> Result<(), decryptor_wasm::Error> {
+    let sum = |count: fn(&UserStats) -> u64| {
+        let users = archive.plan.users.iter();
+        users.map(|user| count(&user.stats)).sum::<u64>()
+    };
+    for (name, records) in [
+        ("streams", sum(|s| s.streams)),
+        ("accesses", sum(|s| s.accesses)),
+        ("profile", sum(|s| s.profile)),
+        ("webhooks", sum(|s| s.webhooks)),
+        ("events", sum(|s| s.events)),
+        ("audit", sum(|s| s.audit)),
+        ("series", sum(|s| s.series)),
+        ("account", archive.plan.users.len() as u64),
+    ] {
+        if let Some(collection) = collections.get_mut(name) {
+            collection.records = records;
+        }
+    }
+    for file in archive
+        .files()
+        .iter()
+        .filter(|file| file.jsonl && file.user.is_none())
+    {
+        let read = archive.lines(file, false, &mut |_| Ok(()))?;
+        if let Some(sum) = collections.get_mut(&collection(&file.path, &PathKind::of(&file.path))) {
+            sum.records = read.records.unwrap_or(0);
+        }
+    }
+    Ok(())
+}
+
+/// `events` for what is in `users/<id>/events`, `platform/keys` for what belongs to no user.
+fn collection(path: &str, kind: &PathKind) -> String {
+    let name = match kind {
+        PathKind::Attachment { .. } => "attachments",
+        PathKind::UserRecords { .. } => path.split('/').nth(2).unwrap_or(path),
+        PathKind::SharedRecords => path,
+        _ => "companions",
+    };
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    name.strip_suffix(".jsonl").unwrap_or(name).to_owned()
+}

@@ -1,0 +1,207 @@
+//! All runs of a chain, each by itself, then the state that they come to.
+
+use decryptor_wasm::{
+    DataKey, Envelope, ErrorKind, Result,
+    chain::{CHAIN, Index, IndexRun, Links},
+    plan::{Finding, Severity},
+    signature::{Demands, require_id},
+};
+
+use super::{inside, report::Report, sums};
+use crate::{
+    archive::read::{Archive, Choice, Folder, links},
+    findings::sentence,
+    progress::Tally,
+};
+
+/// Reads every run of the chain in `folder`, and what its newest state refers to; or those that the state needs which is asked for.
+pub fn verify(
+    folder: &Folder,
+    choice: Choice<'_>,
+    unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
+    jobs: usize,
+    tally: &Tally,
+) -> Result<Report> {
+    let mut links = links(folder)?;
+    let at = links.choose(choice.at)?;
+    let id = links.run(at).map(|run| run.archive_id.clone());
+    let id = id.unwrap_or_default();
+    require_id(&id, choice.expect_id)?;
+    let mut found = Found {
+        all: Report::of_chain(id),
+        signer: None,
+        interrupted: None,
+    };
+    let reading = Reading {
+        folder,
+        demands: choice.demands,
+        unlock,
+        jobs,
+        tally,
+    };
+    let mut next = Some(at);
+    while let Some(run) = next {
+        next = match choice.at {
+            None => {
+                if links.require(run, run).is_ok() {
+                    found.run(&reading, &mut links, run)?;
+                }
+                run.checked_sub(1).filter(|before| *before > 0)
+            }
+            Some(_) => {
+                links.require(run, at)?;
+                found.run(&reading, &mut links, run)?;
+                links.require(run, at)?;
+                links.before(run)
+            }
+        };
+    }
+    let mut all = found.all;
+    all.warnings.extend(found.interrupted);
+    all.notes.extend(found.signer.map(|signer| signer.message));
+    if choice.at.is_none() {
+        require_choice(&links)?;
+        let (wrong, odd): (Vec<_>, Vec<_>) = links
+            .findings()
+            .partition(|finding| finding.severity == Severity::Error);
+        all.damaged.extend(wrong.into_iter().map(sentence));
+        all.warnings.extend(odd.into_iter().map(sentence));
+    }
+    if all.damaged.is_empty() {
+        let choice = Choice {
+            at: choice.at,
+            ..Choice::new(choice.demands)
+        };
+        state(folder, choice, &reading, &mut all)?;
+    }
+    Ok(all)
+}
+
+/// What the state refers to.
+fn state(
+    folder: &Folder,
+    choice: Choice<'_>,
+    reading: &Reading<'_>,
+    all: &mut Report,
+) -> Result<()> {
+    let state = Archive::open(folder.clone(), choice, reading.unlock)?;
+    let state = inside::verify(&state, reading.jobs, &Tally::default())?;
+    all.damaged.extend(state.damaged);
+    // The runs' own are there already.
+    let new = |problem: &String| !all.problems.contains(problem);
+    let problems: Vec<String> = state.problems.into_iter().filter(new).collect();
+    all.problems.extend(problems);
+    all.hashes = state.hashes;
+    let new = |warning: &String| !all.warnings.contains(warning);
+    let warnings: Vec<String> = state.warnings.into_iter().filter(new).collect();
+    all.warnings.extend(warnings);
+    Ok(())
+}
+
+/// What it takes to read a run.
+struct Reading<'r> {
+    folder: &'r Folder,
+    demands: &'r Demands,
+    unlock: &'r dyn Fn(&Envelope) -> Result<DataKey>,
+    jobs: usize,
+    tally: &'r Tally,
+}
+
+struct Found {
+    all: Report,
+    /// Who signed the first run that was opened: the one whose state is asked for.
+    signer: Option<Finding>,
+    /// What a change of recipients has left behind.
+    interrupted: Option<String>,
+}
+
+impl Found {
+    /// Reads a run by itself.
+    fn run(&mut self, reading: &Reading<'_>, links: &mut Links, run: u32) -> Result<()> {
+        let of_run = |sentence: String| match Index::path(run).as_str() {
+            "" => sentence,
+            folder => format!("{folder}: {sentence}"),
+        };
+        let (folder, demands) = (reading.folder, reading.demands);
+        let opened = Archive::open_one(folder.run(run), Choice::new(demands), reading.unlock);
+        let archive = match opened {
+            Ok(archive) => archive,
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                self.all.damaged.push(of_run(error.to_string()));
+                return Ok(());
+            }
+            Err(error) if error.kind() == ErrorKind::Key => return Err(links.closed(error, run)),
+            Err(error) => return Err(error),
+        };
+        let signed = archive.signed.as_ref();
+        let pinned = signed.is_some_and(|signed| demands.pins(signed));
+        if self.signer.is_none() {
+            let said = demands.signed(signed);
+            self.signer = Some(said.map_err(|e| links.unexpected(e, demands))?);
+            self.all.signed_by(signed, pinned);
+        }
+        links.opened(run, &archive.manifest, signed, &demands.signers);
+        if let Some(listed) = links.run(run) {
+            match said(listed, &archive, folder)? {
+                Said::AsListed => {}
+                Said::Interrupted(what) => self.interrupted = Some(what),
+                Said::Otherwise(what) => self.all.damaged.push(what),
+            }
+        }
+        let one = inside::verify(&archive, reading.jobs, reading.tally)?;
+        self.all.add_run(one, of_run);
+        Ok(())
+    }
+}
+
+/// An error where which run is the newest is for the reader to say; what is wrong with the runs is told otherwise.
+pub fn require_choice(links: &Links) -> Result<()> {
+    match links.require(links.count(), links.count()) {
+        Err(error) if error.kind() == ErrorKind::Usage => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What a run says of itself in the clear, held against what the list of runs says of it.
+enum Said {
+    AsListed,
+    /// The list was left behind by a change of recipients.
+    Interrupted(String),
+    Otherwise(String),
+}
+
+fn said(listed: &IndexRun, archive: &Archive, root: &Folder) -> Result<Said> {
+    const ENVELOPE: &str = "encryption.json";
+    let of_run = archive.folder();
+    let envelope = match of_run.has(ENVELOPE) {
+        true => Some(Envelope::parse(&of_run.read(ENVELOPE)?)?),
+        false => None,
+    };
+    let otherwise = |what: &str| {
+        Ok(Said::Otherwise(format!(
+            "{CHAIN}: says otherwise than run {} itself {what}; one of the two was changed",
+            listed.run
+        )))
+    };
+    if listed.mode.as_deref() != envelope.as_ref().map(|e| e.mode().name()) {
+        return otherwise("how it is locked");
+    }
+    let made = match &envelope {
+        Some(envelope) => envelope.created_at(),
+        None => Some(archive.manifest.backup_timestamp),
+    };
+    if made.is_some_and(|made| made != listed.created_at) {
+        return otherwise("when it was made");
+    }
+    let recipients = envelope.iter().flat_map(|e| e.recipients());
+    if recipients.map(|r| &r.fingerprint).eq(&listed.recipients) {
+        return Ok(Said::AsListed);
+    }
+    // While that lasts, the sums leave the list out.
+    if root.has(sums::NAME) && !sums::list(root, CHAIN)? {
+        return Ok(Said::Interrupted(format!(
+            "{CHAIN}: names other recipients than the runs do: a change of recipients was interrupted; `pryv-backup rekey` completes it"
+        )));
+    }
+    otherwise("who can open it")
+}

@@ -1,0 +1,318 @@
+//! Without the key: whether every file is the one that `SHA256SUMS` lists, and looks like what it should be.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use decryptor_wasm::{
+    Code, Envelope, Error, ErrorKind, Field, Result,
+    chain::{CHAIN, Index, run_of},
+    container::{Header, TAG_LEN},
+    layout::{PathKind, refuse_long},
+    plan::{NOT_OURS, Severity},
+    signature::{Demands, require_id},
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    report::Report,
+    signature,
+    sums::{self, Sums},
+};
+use crate::{
+    archive::{
+        read::{Folder, links, lost_index},
+        sha256_hex,
+    },
+    findings::sentence,
+    interrupt,
+    progress::Tally,
+    schedule,
+};
+
+/// Bytes read at once.
+const BLOCK: usize = 1024 * 1024;
+/// What a header has at most, its first 12 bytes included.
+const HEADER: usize = 4096 + 12;
+
+/// What there is to compare with.
+struct Outside<'a> {
+    folder: &'a Folder,
+    /// It holds a chain of runs.
+    chain: bool,
+    tally: &'a Tally,
+    damaged: Mutex<Vec<(String, String)>>,
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Which files are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// All.
+    All,
+    /// Those that lie in the clear.
+    Clear,
+}
+
+/// Reads the files that belong to the archive.
+pub fn verify(
+    folder: &Folder,
+    reads: Reads,
+    expect_id: Option<&str>,
+    demands: &Demands,
+    jobs: usize,
+    tally: &Tally,
+) -> Result<Report> {
+    let listing = folder.list()?;
+    let id = newest_id(folder)?;
+    require_id(&id, expect_id)?;
+    let chain = folder.has(CHAIN);
+    let mut links = chain.then(|| links(folder)).transpose()?;
+    let envelopes = listing
+        .iter()
+        .filter(|(path, _)| matches!(kind(path, chain), PathKind::Envelope));
+    let envelopes = envelopes
+        .map(|(path, _)| Envelope::parse(&folder.read(path)?).map_err(|e| e.within(path)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut report = Report::outside(id);
+    report
+        .damaged
+        .extend(lost_index(folder)?.map(|lost| lost.to_string()));
+    let mut sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
+        Some(Sums::read(folder, &listing)?)
+    } else if envelopes.iter().any(Envelope::has_key_check) {
+        report.damaged.push(format!(
+            "{} is missing, which lies in every archive of this kind; without the key nothing can be compared",
+            sums::NAME
+        ));
+        None
+    } else {
+        report.warnings.push(format!(
+            "this archive has no {} (it was not made by pryv-backup): without its key nothing tells whether a file was changed, added or removed",
+            sums::NAME
+        ));
+        None
+    };
+    report.compared = sums.is_some();
+    if let Some(sums) = &sums {
+        let runs = links.as_ref().map(|links| links.count());
+        strangers(&listing, sums, runs, &mut report);
+    }
+    signature::check(folder, links.as_mut(), sums.as_mut(), demands, &mut report)?;
+    if let Some(links) = &links {
+        report.runs = Some(links.count());
+        for finding in links.findings() {
+            match finding.severity {
+                Severity::Error => report.damaged.push(sentence(finding)),
+                _ => report.warnings.push(sentence(finding)),
+            }
+        }
+    }
+    let work = Outside {
+        folder,
+        chain,
+        tally,
+        damaged: Mutex::default(),
+        files: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+    };
+    let ours = |path: &str, due: Option<&[u8; 32]>| {
+        due.is_some()
+            || !matches!(
+                kind(path, chain),
+                PathKind::Stray | PathKind::Sums | PathKind::Chain | PathKind::Signature
+            )
+    };
+    let read = |path: &str| reads == Reads::All || !kind(path, chain).is_sealed();
+    let due = |at: usize| sums.as_ref().and_then(|sums| sums.due.get(at)?.as_ref());
+    let files = listing.iter().enumerate();
+    let files = files.map(|(at, (path, size))| (path, *size, due(at)));
+    let files = files.filter(|(path, _, due)| ours(path, *due) && read(path));
+    schedule::run(jobs, files, &|(path, size, due), _| {
+        work.file(path, size, due)
+    })?;
+    let mut damaged = work
+        .damaged
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    damaged.sort();
+    report
+        .damaged
+        .extend(damaged.into_iter().map(|(_, sentence)| sentence));
+    report.files = work.files.into_inner();
+    report.bytes = work.bytes.into_inner();
+    Ok(report)
+}
+
+/// The id of the archive, or of the newest run of a chain.
+fn newest_id(folder: &Folder) -> Result<String> {
+    if !folder.has(CHAIN) {
+        return Ok(sha256_hex(&folder.read("manifest.json")?));
+    }
+    let links = links(folder)?;
+    let newest = links.run(links.count());
+    Ok(newest.map(|run| run.archive_id.clone()).unwrap_or_default())
+}
+
+/// What is listed and not there, and what is there and not listed.
+fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: &mut Report) {
+    for path in &sums.missing {
+        report
+            .damaged
+            .push(format!("{path}: listed in {}, but not there", sums::NAME));
+    }
+    for ((path, _), due) in listing.iter().zip(&sums.due) {
+        // What a run left that was not committed is told of as a whole.
+        let uncommitted = run_of(path).is_some_and(|(run, _)| runs.is_some_and(|runs| run > runs));
+        if due.is_some() || uncommitted {
+            continue;
+        }
+        match kind(path, runs.is_some()) {
+            PathKind::Sums => {}
+            PathKind::Chain => report.warnings.push(format!(
+                "{path}: not listed in {}: a run was interrupted; the next one completes it",
+                sums::NAME
+            )),
+            PathKind::Envelope => report.warnings.push(format!(
+                "{path}: not listed in {}: a change of recipients was interrupted; `pryv-backup rekey` completes it",
+                sums::NAME
+            )),
+            PathKind::Stray => report.warnings.push(format!("{path}: {NOT_OURS}")),
+            _ => report.damaged.push(format!(
+                "{path}: lies where the archive's own files lie, but {} does not list it; it was added",
+                sums::NAME
+            )),
+        }
+    }
+}
+
+/// What a path is, in the run that it belongs to.
+fn kind(path: &str, chain: bool) -> PathKind {
+    match run_of(path) {
+        Some((_, within)) if chain => PathKind::of(within),
+        _ => PathKind::of(path),
+    }
+}
+
+impl Outside<'_> {
+    /// Whether a file is sealed: a chain may have begun without encryption.
+    fn sealed(&self, path: &str) -> bool {
+        let envelope = match run_of(path) {
+            Some((run, _)) if self.chain && run > 1 => {
+                format!("{}/encryption.json", Index::path(run))
+            }
+            _ => "encryption.json".to_owned(),
+        };
+        kind(path, self.chain).is_sealed() && self.folder.has(&envelope)
+    }
+
+    fn file(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
+        match self.look(path, size, due) {
+            Ok(()) => {
+                self.files.fetch_add(1, Ordering::Relaxed);
+                self.bytes.fetch_add(size, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+                damaged.push((path.to_owned(), error.within(path).to_string()));
+            }
+            Err(error) => return Err(error.within(path)),
+        }
+        Ok(())
+    }
+
+    fn look(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
+        if matches!(
+            kind(path, self.chain),
+            PathKind::Companion | PathKind::Signature
+        ) {
+            refuse_long(path, size)?;
+        }
+        let mut file = self.folder.open(path)?;
+        if let Some(due) = due {
+            let mut digest = Sha256::new();
+            let mut buffer = vec![0; BLOCK.min(size.max(4096) as usize)];
+            loop {
+                let n = read(&mut file, &mut buffer, path)?;
+                if n == 0 {
+                    break;
+                }
+                digest.update(&buffer[..n]);
+                self.tally.add(0, n as u64);
+                interrupt::check()?;
+            }
+            if <[u8; 32]>::from(digest.finalize()) != *due {
+                return Err(Error::of(Code::DigestDiffers).with(Field::Found, sums::NAME));
+            }
+        } else {
+            self.tally.add(0, size);
+        }
+        if self.sealed(path) {
+            frames(&mut file, size, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the frames of a sealed file fit together; what is in them shows with the key only.
+fn frames(file: &mut File, size: u64, path: &str) -> Result<()> {
+    let seek = |file: &mut File, at: u64| {
+        file.seek(SeekFrom::Start(at))
+            .map_err(|e| Error::of(Code::UnreadableFile).at(path).because(&e))
+    };
+    seek(file, 0)?;
+    let mut start = vec![0; HEADER.min(size as usize)];
+    read_whole(file, &mut start, path)?;
+    let Some((header, length)) = Header::read(&start)? else {
+        return Err(Code::HeaderCut.into());
+    };
+    let (mut at, mut index, mut short) = (length as u64, 0_u64, false);
+    while at < size {
+        let wrong = |code| Err(Error::of(code).with(Field::Number, index));
+        if size - at < 4 {
+            return wrong(Code::FrameCut);
+        }
+        seek(file, at)?;
+        let mut prefix = [0; 4];
+        read_whole(file, &mut prefix, path)?;
+        let frame = u32::from_be_bytes(prefix) as usize;
+        if frame <= TAG_LEN || frame > header.chunk + TAG_LEN || short {
+            return wrong(Code::FrameLength);
+        }
+        short = frame < header.chunk + TAG_LEN;
+        at += 4 + frame as u64;
+        if at > size {
+            return wrong(Code::FrameCut);
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
+fn read(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
+    loop {
+        match file.read(into) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            read => {
+                return read.map_err(|e| Error::of(Code::UnreadableFile).at(path).because(&e));
+            }
+        }
+    }
+}
+
+fn read_whole(file: &mut File, into: &mut [u8], path: &str) -> Result<()> {
+    let mut done = 0;
+    while done < into.len() {
+        match read(file, &mut into[done..], path)? {
+            0 => return Err(Code::BecameShorter.into()),
+            n => done += n,
+        }
+    }
+    Ok(())
+}
