@@ -73,6 +73,35 @@ pub fn with_hangup(command: &Command, ignored: bool) -> Command {
     wrapped
 }
 
+/// The system calls with which a command changes what lies on the disk, and makes sure that it lies there.
+pub const STEPS: &str = "rename,renameat,renameat2,unlink,unlinkat,rmdir,fsync,fdatasync";
+
+/// Runs a command under `strace` and kills it as one of its threads enters the `nth` of these system calls. Returns whether it came to
+/// that.
+///
+/// # Panics
+/// When `strace` cannot be started, or the command fails by itself.
+pub fn killed_at(command: &Command, calls: &str, nth: u32) -> bool {
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
+    traced.arg(format!("trace={calls}"));
+    traced.args(["-e", &format!("inject={calls}:signal=KILL:when={nth}")]);
+    traced.arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        traced.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    let done = run(&mut traced);
+    let ended = done.status.code() == Some(0);
+    assert!(ended || !text(&done).contains("error: "), "{}", text(&done));
+    !ended
+}
+
 /// All that a command printed.
 #[must_use]
 pub fn text(output: &Output) -> String {

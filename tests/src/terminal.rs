@@ -13,7 +13,7 @@ spec = json.load(sys.stdin)
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(spec["command"][0], spec["command"])
-shown, fresh, deadline = b"", b"", time.time() + 60
+shown, fresh, deadline = b"", b"", time.time() + 300
 while time.time() < deadline:
     try:
         if select.select([fd], [], [], 0.2)[0]:

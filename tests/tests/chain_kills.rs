@@ -5,24 +5,21 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    thread::sleep,
-    time::Duration,
 };
 
 use pryv_backup_tests::{
-    command::{run, text, tool},
+    command::{STEPS, killed_at, run, text, tool},
     disk::SmallDisk,
     folder::{copy, tree},
-    sampled, sign,
+    need, sampled, sign,
 };
 use tempfile::TempDir;
 
-const SEEDS: u32 = 50;
 /// In front of the name of what is being removed.
 const DOOMED: &str = ".pryv-backup-pruned-";
 static ALONE: Mutex<()> = Mutex::new(());
@@ -89,54 +86,45 @@ fn succeeds(command: &mut Command) -> Output {
     done
 }
 
-/// Kills the command of each seed at another moment of the time that it takes, on all cores.
-fn killed(prepare: impl Fn(u32) -> (TempDir, Command) + Sync, check: impl Fn(u32, &Path) + Sync) {
-    // How long it takes depends on what else is at work: that is found out on the way.
+/// Kills a command of each kind at its steps, on all cores; `every` how many of them.
+fn killed(
+    kinds: std::ops::Range<u32>,
+    every: usize,
+    prepare: impl Fn(u32) -> (TempDir, Command) + Sync,
+    check: impl Fn(u32, &Path) + Sync,
+) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let took = Mutex::new(0.05);
-    let (next, interrupted) = (AtomicU32::new(0), AtomicU32::new(0));
-    let one = |seed: u32| {
-        let (dir, mut command) = prepare(seed);
-        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = quiet.spawn().unwrap();
-        // Spread evenly, in no order.
-        let part = f64::from(seed * 37 % SEEDS) / f64::from(SEEDS);
-        let whole = *took.lock().unwrap();
-        sleep(Duration::from_secs_f64(part * whole));
-        child.kill().unwrap();
-        let done = child.wait().unwrap().success();
-        interrupted.fetch_add(u32::from(!done), Ordering::Relaxed);
-        if done {
-            *took.lock().unwrap() *= 0.85;
-        } else if part > 0.7 {
-            *took.lock().unwrap() *= 1.25;
-        }
-        check(seed, dir.path());
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    match next.fetch_add(1, Ordering::Relaxed) {
-                        seed if seed < SEEDS => one(seed),
-                        _ => break,
-                    }
+    for kind in kinds {
+        let steps = Mutex::new((1..).step_by(every));
+        let (ended, killed) = (AtomicBool::new(false), AtomicU32::new(0));
+        let work = || {
+            while !ended.load(Ordering::Relaxed) {
+                let nth = steps.lock().unwrap().next().unwrap();
+                let (dir, command) = prepare(kind);
+                if killed_at(&command, STEPS, nth) {
+                    killed.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    ended.store(true, Ordering::Relaxed);
                 }
-            });
-        }
-    });
-    let interrupted = interrupted.into_inner();
-    assert!(
-        interrupted > SEEDS / 4,
-        "only {interrupted} were killed at work"
-    );
+                check(kind, dir.path());
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(work);
+            }
+        });
+        let killed = killed.into_inner();
+        println!("kind {kind}: {killed} kills");
+        assert!(killed > 4, "{killed} kills");
+    }
 }
 
-fn rekey(stage: &Stage, chain: &Path, seed: u32) -> Command {
+fn rekey(stage: &Stage, chain: &Path, kind: u32) -> Command {
     let mut command = Command::new(tool());
     command.arg("rekey").arg(chain);
     command.args(["--private-key", &stage.key("alice.pem")]);
-    match seed % 2 {
+    match kind {
         0 => command.args(["--add-recipient", &stage.key("mallory.pub.pem")]),
         _ => command.args(["--remove-recipient", &fingerprint(stage, "bob.pub.pem")]),
     };
@@ -151,6 +139,9 @@ fn fingerprint(stage: &Stage, name: &str) -> String {
 
 #[test]
 fn the_same_rekey_again_completes_one_that_was_killed() {
+    if !need::strace() {
+        return;
+    }
     let stage = Stage::new();
     let due = stage.state(&stage.source(), "alice");
     // To Alice and Bob.
@@ -161,25 +152,27 @@ fn the_same_rekey_again_completes_one_that_was_killed() {
     add.args(["--private-key", &stage.key("alice.pem"), "--add-recipient"]);
     succeeds(add.arg(stage.key("bob.pub.pem")));
     killed(
-        |seed| {
+        0..2,
+        1,
+        |kind| {
             let dir = stage.work();
             copy(both.path(), dir.path());
-            let command = rekey(&stage, dir.path(), seed);
+            let command = rekey(&stage, dir.path(), kind);
             (dir, command)
         },
-        |seed, chain| {
+        |kind, chain| {
             let alice = ["--private-key", &stage.key("alice.pem")];
             succeeds(Command::new(tool()).arg("verify").arg(chain).args(alice));
-            let again = run(&mut rekey(&stage, chain, seed));
+            let again = run(&mut rekey(&stage, chain, kind));
             // What was complete has no such recipient any more.
-            let gone = seed % 2 == 1 && text(&again).contains("is no recipient of this archive");
+            let gone = kind == 1 && text(&again).contains("is no recipient of this archive");
             assert!(again.status.success() || gone, "{}", text(&again));
             let signer = ["--signer", sign::host().signer().as_str()];
             let warned = succeeds(Command::new(tool()).arg("verify").arg(chain).args(signer));
             assert!(!text(&warned).contains("warning"), "{}", text(&warned));
             let left = tree(chain).into_keys().find(|path| path.contains(".rekey"));
             assert_eq!(left, None);
-            match seed % 2 {
+            match kind {
                 0 => stage.is_good(chain, &["alice", "mallory"], &due),
                 _ => {
                     stage.is_good(chain, &["alice"], &due);
@@ -190,8 +183,8 @@ fn the_same_rekey_again_completes_one_that_was_killed() {
             }
             let index = String::from_utf8(tree(chain)["chain.json"].clone()).unwrap();
             let has = |name| index.matches(&fingerprint(&stage, name)).count();
-            assert_eq!(has("mallory.pub.pem"), if seed % 2 == 0 { 3 } else { 0 });
-            assert_eq!(has("bob.pub.pem"), if seed % 2 == 0 { 3 } else { 0 });
+            assert_eq!(has("mallory.pub.pem"), if kind == 0 { 3 } else { 0 });
+            assert_eq!(has("bob.pub.pem"), if kind == 0 { 3 } else { 0 });
         },
     );
 }
@@ -284,6 +277,9 @@ fn prune(all: &Path, signer: &str) -> Command {
 
 #[test]
 fn a_killed_prune_leaves_whole_backups_or_none() {
+    if !need::strace() {
+        return;
+    }
     // Backups of one platform, `c1` the oldest.
     let made = sampled::Stage::new();
     for name in ["all/c1", "all/c2", "all/c3"] {
@@ -298,6 +294,8 @@ fn a_killed_prune_leaves_whole_backups_or_none() {
     let signer = signer.lines().nth(1).unwrap();
     let whole = |name: &str| tree(&all.join(name.trim_start_matches(DOOMED)));
     killed(
+        0..1,
+        9,
         |_| {
             let dir = TempDir::new().unwrap();
             copy(&all, dir.path());
@@ -332,6 +330,9 @@ fn a_killed_prune_leaves_whole_backups_or_none() {
 
 #[test]
 fn a_killed_consolidate_leaves_the_chain_and_no_half_archive() {
+    if !need::strace() {
+        return;
+    }
     let stage = Stage::new();
     let due = stage.state(&stage.source(), "alice");
     let source = stage.source();
@@ -343,6 +344,8 @@ fn a_killed_consolidate_leaves_the_chain_and_no_half_archive() {
         command
     };
     killed(
+        0..1,
+        9,
         |_| {
             let dir = stage.work();
             let command = consolidate(dir.path());

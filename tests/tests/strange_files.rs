@@ -63,7 +63,7 @@ fn all(stage: &Stage, code: i32, words: &str) {
         let said = text(&done);
         assert_eq!(done.status.code(), Some(code), "{command}: {said}");
         assert!(said.contains(words), "{command}: {said}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{command}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{command}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::chain::Chain;
 use pryv_backup_tests::{
-    command::{run, text, tool},
+    command::{killed_at, run, text, tool},
     folder, need,
     stage::Stage,
 };
@@ -12,25 +12,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 /// Whether there is a signature in a folder, and whether there is a manifest.
 type There = (bool, bool);
 
-/// Runs the command and kills it as it enters the `nth` renaming of a file; whether it came to that.
-fn killed_at(command: &Command, nth: u32) -> bool {
-    const CALLS: &str = "rename,renameat,renameat2";
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
-    traced.arg(format!("trace={CALLS}"));
-    traced.args(["-e", &format!("inject={CALLS}:signal=KILL:when={nth}")]);
-    traced.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => traced.env(name, value),
-            None => traced.env_remove(name),
-        };
-    }
-    let done = run(&mut traced);
-    let ended = done.status.code() == Some(0);
-    assert!(ended || !text(&done).contains("error: "), "{}", text(&done));
-    !ended
-}
+const RENAMES: &str = "rename,renameat,renameat2";
 
 fn there(folder: &Path) -> There {
     let has = |name: &str| folder.join(name).exists();
@@ -56,7 +38,7 @@ fn a_killed_run_leaves_a_whole_backup_or_none() {
     let chain = Chain::new(&stage, &platform, "first");
     let mut seen: BTreeSet<There> = BTreeSet::new();
     for nth in 1.. {
-        if !killed_at(&chain.command(), nth) {
+        if !killed_at(&chain.command(), RENAMES, nth) {
             break;
         }
         let left = there(&chain.dir);
@@ -89,7 +71,7 @@ fn a_killed_run_leaves_a_whole_backup_or_none() {
     let second = chain.dir.join("increments/0002");
     let mut seen: BTreeSet<There> = BTreeSet::new();
     for nth in 1.. {
-        if !killed_at(&chain.command(), nth) {
+        if !killed_at(&chain.command(), RENAMES, nth) {
             break;
         }
         seen.insert(there(&second));

@@ -69,7 +69,7 @@ fn a_signal_ends_the_run_in_order() {
         Command::new("kill").args([signal, &pid]).status().unwrap();
         let started = Instant::now();
         let ended = child.wait_with_output().unwrap();
-        assert!(started.elapsed() < Duration::from_secs(10), "it waits on");
+        assert!(started.elapsed() < Duration::from_secs(60), "it waits on");
         drop(somebody);
         let said = text(&ended);
         assert_eq!(ended.status.code(), Some(code), "{said}");

@@ -131,7 +131,7 @@ fn the_server_crashes() {
         states.hold(&target, &failed);
         target.remove();
     }
-    assert!(failures > 1, "no crash came in time");
+    assert!(failures > 0, "no crash came in time");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_connection_is_ended() {
         states.hold(&target, &failed);
         target.remove();
     }
-    assert!(ended > 1, "only {ended} were ended");
+    assert!(ended > 0, "no connection was ended in time");
 }
 
 /// The answer to `COMMIT` is lost: the server knows, and is asked.

@@ -123,7 +123,7 @@ fn streams_within_streams_within_streams() {
     assert_eq!(report(&done)["users"][0]["outcome"], "restored");
     let took = started.elapsed();
     println!("4,000 streams, each in the one before: {took:?}");
-    assert!(took.as_secs() < 60, "{took:?}");
+    assert!(took.as_secs() < 300, "{took:?}");
     let due: String = ids.iter().map(|id| format!("{id}/")).collect();
     assert_eq!(path(&target, &user, "chain-3999"), due);
     assert_eq!(path(&target, &user, "chain-1"), "chain-0/chain-1/");
@@ -186,7 +186,7 @@ fn a_chain_can_be_interrupted() {
     let id = child.id().to_string();
     Command::new("kill").args(["-TERM", &id]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
     // The list of those who stand stays for the next run.
     let left = fs::read_dir(&aside).into_iter().flatten();
     for name in left.map(|entry| entry.unwrap().file_name()) {

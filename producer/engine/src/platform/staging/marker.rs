@@ -23,8 +23,10 @@ pub fn leave(base: &Path) -> Result<(), RestoreError> {
         return Ok(());
     }
     owner::make_file(base, &path)?;
-    let written = new_file(&path)?.write_all(CONTENT.as_bytes());
-    written.map_err(|e| refused(&path, e))
+    let mut file = new_file(&path)?;
+    let written = file.write_all(CONTENT.as_bytes());
+    let stored = written.and_then(|()| files::close(file));
+    stored.map_err(|e| refused(&path, e))
 }
 
 fn is_former(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
