@@ -153,7 +153,7 @@ fn the_same_rekey_again_completes_one_that_was_killed() {
     succeeds(add.arg(stage.key("bob.pub.pem")));
     killed(
         0..2,
-        1,
+        2,
         |kind| {
             let dir = stage.work();
             copy(both.path(), dir.path());
@@ -345,7 +345,7 @@ fn a_killed_consolidate_leaves_the_chain_and_no_half_archive() {
     };
     killed(
         0..1,
-        9,
+        2,
         |_| {
             let dir = stage.work();
             let command = consolidate(dir.path());
