@@ -24,9 +24,12 @@ lint: script page
 test:             ## every part, whatever another came to, and one summary; PARTS="rust npm" runs only these
 	@node scripts/test/run.mjs $(PARTS)
 
-nightly: script page ## 200 random histories of chains; takes an hour
+nightly: export PRYV_BACKUP_STATE_DIR = /dev/null/state
+nightly: export PRYV_BACKUP_TESTS_NIGHTLY = 1
+nightly: script page ## 200 random histories of chains, and several times as many kills; takes more than an hour
 	cargo build --package pryv-backup
-	CHAIN_HISTORIES=100 cargo test --package pryv-backup-tests --test chain model
+	CHAIN_HISTORIES=100 cargo test --package pryv-backup-tests --test chain -- model kills
+	cargo test --package pryv-backup-tests --test restore -- kill
 
 test-browser: script page ## the page in real browsers only
 	@node scripts/test/run.mjs browsers

@@ -22,3 +22,12 @@ pub mod stage;
 pub mod terminal;
 
 pub use pryv_backup_test_need as need;
+
+/// How many rounds of something random or repeated a test makes: a few, or with `PRYV_BACKUP_TESTS_NIGHTLY` (`make nightly`) many.
+#[must_use]
+pub fn rounds(few: u32, many: u32) -> u32 {
+    match std::env::var_os("PRYV_BACKUP_TESTS_NIGHTLY") {
+        None => few,
+        Some(_) => many,
+    }
+}

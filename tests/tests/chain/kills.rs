@@ -4,14 +4,13 @@ use crate::chain::{Chain, assert_same};
 use crate::operations::Live;
 use pryv_backup_tests::{
     command::{run, text, tool},
+    rounds,
     stage::{Platform, Stage},
 };
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-const KILLS: u64 = 50;
 
 /// How many runs are committed.
 fn runs(chain: &Chain<'_>) -> usize {
@@ -90,7 +89,7 @@ fn kills(empty: impl for<'s> Fn(&'s Stage) -> Option<Platform<'s>>) {
     let mut moments = Vec::new();
     let mut whole = Duration::from_millis(300);
     let (mut before, mut after) = (0, 0);
-    for seed in 0..KILLS {
+    for seed in 0..u64::from(rounds(24, 50)) {
         live.step();
         let (archive, moment) = chain.moment("now");
         fs::remove_dir_all(archive).unwrap();
