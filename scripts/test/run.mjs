@@ -17,7 +17,8 @@ const logs = join(root, '.build/test');
 const PARTS = {
   build: commands('make --no-print-directory script page'),
   lint: commands('cargo fmt --check', 'cargo clippy --quiet --workspace --all-targets -- -D warnings', 'scripts/deny.sh',
-    'npm --prefix npm run --silent lint', 'npm --prefix npm run --silent check'),
+    'npm --prefix npm run --silent lint', 'npm --prefix npm run --silent check',
+    'npm/node_modules/.bin/eslint --config npm/eslint.config.mjs scripts tests/bench tests/independent-reader tests/need tests/wasm'),
   rust: cargo('cargo test --workspace --no-fail-fast'),
   npm: nodeTests('npm/test'),
   'independent-reader': nodeTests('tests/independent-reader'),

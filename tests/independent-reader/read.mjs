@@ -33,7 +33,6 @@ function parseJson (bytes, name) {
 }
 
 function isSafe (name) {
-  // eslint-disable-next-line no-control-regex
   const forbidden = /[\\:*?"<>|\x00-\x1f\x7f-\x9f]|^\.{0,2}$|[. ]$/;
   return Buffer.byteLength(name) <= 1024 &&
     name.split('/').every((part) => !forbidden.test(part) && Buffer.byteLength(part) <= 255 && !RESERVED.test(part));
