@@ -121,8 +121,12 @@ async function main () {
   for (const part of asked.length > 0 ? asked : Object.keys(PARTS)) {
     console.log(`== ${part}`);
     const started = Date.now();
+    const elapsed = () => (Date.now() - started) / 1000;
+    // A sign of life, since most of what is printed goes to the log only.
+    const sign = setInterval(() => console.log(`  ${part}: ${elapsed().toFixed()} s`), 60_000);
     const result = await PARTS[part](join(logs, `${part}.log`));
-    const seconds = (Date.now() - started) / 1000;
+    clearInterval(sign);
+    const seconds = elapsed();
     console.log(`== ${part}: ${result.passed} passed, ${result.failed.length} failed, ${result.skipped.length} skipped in ${seconds.toFixed()} s`);
     done.push({ part, seconds, ...result });
   }

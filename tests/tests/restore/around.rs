@@ -108,17 +108,30 @@ fn owners(folder: &Path) -> Vec<(PathBuf, (u32, u32))> {
 fn two_restores_do_not_meet() {
     let Some(stage) = Stage::new() else { return };
     let archive = stage.sqlite_fixture().backup("archive");
-    let target = stage.sqlite();
-    let mut first = target
-        .restoring(&archive, &[])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    while !target.users.join(".pryv-backup-restore/lock").exists() {
-        assert!(first.try_wait().unwrap().is_none(), "it ended too early");
-    }
-    signal(&first, "-STOP");
+    // Until one is stopped at work; on a busy machine that may come too late.
+    let stopped = (0..20).find_map(|_| {
+        let target = stage.sqlite();
+        let mut first = target
+            .restoring(&archive, &[])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lock = target.users.join(".pryv-backup-restore/lock");
+        while !lock.exists() {
+            if first.try_wait().unwrap().is_some() {
+                return None;
+            }
+        }
+        signal(&first, "-STOP");
+        if lock.exists() {
+            return Some((target, first));
+        }
+        signal(&first, "-CONT");
+        first.wait().unwrap();
+        None
+    });
+    let (target, mut first) = stopped.unwrap();
     let second = target.restore(&archive, &["--overwrite"]);
     assert!(first.try_wait().unwrap().is_none(), "it was too fast");
     assert_eq!(second.status.code(), Some(1), "{}", text(&second));
