@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             // Whatever did not work then, it was a signal that ended it.
-            let failure = match interrupt::failure() {
+            let failure = match Failure::unless_interrupted() {
                 Err(signal) if failure.code == 1 => Failure {
                     code: signal.code,
                     ..failure

@@ -5,6 +5,7 @@ use decryptor_wasm::ErrorKind;
 use crate::{
     archive::ArchiveError,
     config::ConfigError,
+    interrupt,
     platform::{ExportError, PlatformError, write::RestoreError},
 };
 
@@ -30,6 +31,20 @@ impl Failure {
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({"event": "error", "code": self.code, "message": self.message})
+    }
+
+    /// The failure to end with when a signal came: exit code 128 + signal.
+    ///
+    /// # Errors
+    /// When one came.
+    pub fn unless_interrupted() -> Result<(), Failure> {
+        match interrupt::came() {
+            0 => Ok(()),
+            signal => Err(Failure {
+                code: 128 + signal as u8,
+                message: "interrupted; what was begun was removed".to_owned(),
+            }),
+        }
     }
 
     /// The command was given wrongly.

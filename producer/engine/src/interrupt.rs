@@ -14,8 +14,6 @@ use signal_hook::{
     flag,
 };
 
-use crate::failure::Failure;
-
 struct Signals {
     /// The signal that came, or 0.
     came: Arc<AtomicUsize>,
@@ -82,18 +80,8 @@ pub fn check() -> Result<(), Error> {
     }
 }
 
-/// The failure to end with when a signal came: exit code 128 + signal.
-pub fn failure() -> Result<(), Failure> {
-    match came() {
-        0 => Ok(()),
-        signal => Err(Failure {
-            code: 128 + signal as u8,
-            message: "interrupted; what was begun was removed".to_owned(),
-        }),
-    }
-}
-
-fn came() -> usize {
+/// The signal that came, or 0.
+pub fn came() -> usize {
     SIGNALS
         .get()
         .map_or(0, |signals| signals.came.load(Ordering::Relaxed))

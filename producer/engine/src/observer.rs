@@ -4,11 +4,12 @@
 use std::{any::Any, path::Path, sync::Arc};
 
 use decryptor_wasm::Result;
+use zeroize::Zeroizing;
 
-use crate::{
-    progress::{Goal, Tally},
-    secrets::Secret,
-};
+use crate::progress::{Goal, Tally};
+
+/// A passphrase or password in memory, which is wiped when it is let go.
+pub type Secret = Zeroizing<String>;
 
 /// What kind of line a [`Notice`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

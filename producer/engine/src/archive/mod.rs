@@ -9,6 +9,6 @@ pub mod write_behind;
 
 pub use write::{
     ArchiveError, ArchiveWriter, Chain, Content, Destination, Finished, Host, IndexDone,
-    IndexWriter, Listing, Options, Proof, Sealing, Signing, Sink, Staged, Stamp, Summary,
-    SystemRandom, UserCopy, UserDone, UserWriter, page_sha256, script_sha256, sha256_hex,
+    IndexWriter, Listing, Options, Proof, Sealing, Signing, Sink, Staged, Stamp, Summary, UserCopy,
+    UserDone, UserWriter, page_sha256, script_sha256, sha256_hex,
 };

@@ -12,8 +12,9 @@ use std::{
 use decryptor_wasm::{Code, Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::{read::Folder, write::file::hex};
+use super::read::Folder;
 use crate::interrupt;
+use crate::text::hex;
 use crate::threads::lock;
 
 /// Files whose digests are waited for together.
@@ -76,7 +77,7 @@ fn sha256(folder: &Folder, path: &str, buffer: &mut [u8]) -> Result<Option<Strin
     loop {
         interrupt::check()?;
         match file.read(buffer) {
-            Ok(0) => return Ok(Some(hex(digest))),
+            Ok(0) => return Ok(Some(hex(&digest.finalize()))),
             Ok(n) => digest.update(&buffer[..n]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => {

@@ -5,8 +5,9 @@ mod layers;
 mod pgpass;
 mod postgres;
 mod remarks;
+pub mod rqlite_address;
 
-use crate::platform::pii::{Pii, PiiKey};
+use crate::pii::{Pii, PiiKey};
 pub use account::AccountField;
 use layers::Layers;
 pub use postgres::{Postgres, Roots, Secret, TlsMode};

@@ -1,7 +1,7 @@
 //! What whoever runs a backup or a restore should know of its configuration.
 
+use super::rqlite_address as address;
 use super::{Config, Engine};
-use crate::platform::rqlite::address;
 use std::net::IpAddr;
 use std::path::Path;
 

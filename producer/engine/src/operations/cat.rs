@@ -6,7 +6,9 @@ use decryptor_wasm::{Error, ErrorKind as Kind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{archive::read::Folder, failure::Failure, observer::Observer, opening::Opening};
+use crate::{
+    archive::read::Folder, failure::Failure, observer::Observer, opening::Opening, text::hex,
+};
 
 /// Which file.
 #[derive(Debug, Clone, Default)]
@@ -89,11 +91,10 @@ pub fn run(
         outcome => outcome?,
     }
     out.flush().map_err(|e| Failure::failed(e.to_string()))?;
-    let sum = digest.finalize();
     Ok(Some(Printed {
         archive_id: archive.id.clone(),
         path: path.to_owned(),
         bytes,
-        sha256: sum.iter().map(|b| format!("{b:02x}")).collect(),
+        sha256: hex(&digest.finalize()),
     }))
 }

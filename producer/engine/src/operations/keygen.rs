@@ -11,10 +11,10 @@ use minisign::KeyPair;
 use zeroize::Zeroizing;
 
 use crate::{
-    archive::SystemRandom,
     failure::Failure,
     files,
     observer::{Observer, Question},
+    random::SystemRandom,
     secrets::{New, Secret},
 };
 

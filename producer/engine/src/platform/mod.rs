@@ -7,7 +7,6 @@ mod attachments;
 mod error;
 mod index;
 pub mod json;
-pub mod pii;
 mod postgres;
 pub(crate) mod rqlite;
 pub mod running;

@@ -1,9 +1,9 @@
 //! The platform index in rqlite: which account holds which unique value, and the indexed values of accounts.
 
-pub mod address;
 mod unknown;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
+use crate::config::rqlite_address as address;
 use crate::interrupt;
 use crate::threads::refused;
 use serde::Deserialize;

@@ -13,11 +13,12 @@ use decryptor_wasm::{
 };
 use zeroize::Zeroizing;
 
-pub use passphrases::{New, Secret, Source, read};
+pub use crate::observer::Secret;
+pub use passphrases::{New, Source, read};
 
 use crate::{
-    archive::SystemRandom,
     observer::{Level, Observer, Question},
+    random::SystemRandom,
 };
 
 /// What opens archives to recipients.

@@ -8,10 +8,7 @@ use std::{
 use decryptor_wasm::{Error, ErrorKind, Result, passphrase_of_file};
 use zeroize::Zeroizing;
 
-use crate::observer::{Level, Observer, Question};
-
-/// A passphrase in memory, which is wiped when it is let go.
-pub type Secret = Zeroizing<String>;
+use crate::observer::{Level, Observer, Question, Secret};
 
 /// Fewer characters are found by trying.
 const FEW: usize = 12;

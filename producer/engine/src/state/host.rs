@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{observer::Observer, regular};
+use crate::{observer::Observer, regular, text};
 
 /// Name of the key file.
 pub const KEY: &str = "host.key";
@@ -220,10 +220,7 @@ impl HostKey {
         mac.update(&[0]);
         mac.update(user_id.as_bytes());
         let bytes = mac.finalize().into_bytes();
-        bytes[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        text::hex(&bytes[..16])
     }
 
     /// The signature of a `manifest.json` as stored, which states `statement`: the content of `manifest.json.minisig`.

@@ -121,7 +121,7 @@ impl Memory {
 /// The name of the file of an output folder.
 fn name(output: &Path) -> String {
     let digest = Sha256::digest(output.as_os_str().as_encoded_bytes());
-    digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
+    crate::text::hex(&digest[..16])
 }
 
 #[cfg(test)]

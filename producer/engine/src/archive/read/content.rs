@@ -15,7 +15,7 @@ use decryptor_wasm::{
 use sha2::{Digest, Sha256};
 
 use super::{Archive, stream::BLOCK};
-use crate::{archive::write::file::hex, interrupt};
+use crate::{interrupt, text::hex};
 
 /// A planned file as plain bytes. The end comes only after all of it was found to be as it should; an error of the archive is
 /// inside the one of reading.
@@ -91,7 +91,7 @@ impl ContentReader<'_> {
         };
         let summary = reader.finish()?;
         if let Some(expected) = &self.file.expected {
-            let sha256 = self.digest.take().map(hex);
+            let sha256 = self.digest.take().map(|digest| hex(&digest.finalize()));
             judge(expected, &summary, sha256.as_deref(), self.archive.opened())?;
         }
         Ok(false)

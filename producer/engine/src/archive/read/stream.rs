@@ -11,7 +11,7 @@ use decryptor_wasm::{
 use sha2::{Digest, Sha256};
 
 use super::{Archive, folder::unreadable};
-use crate::archive::write::file::hex;
+use crate::text::hex;
 
 /// Bytes read at once.
 pub(super) const BLOCK: usize = 1024 * 1024;
@@ -107,7 +107,7 @@ impl<'a> ReadFile<'a> {
         }
         Ok(Seen {
             summary: reader.finish()?,
-            sha256: digest.map(hex),
+            sha256: digest.map(|digest| hex(&digest.finalize())),
         })
     }
 

@@ -9,7 +9,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{ArchiveError, file::hex, records::Place};
+use super::{ArchiveError, records::Place};
+use crate::text::hex;
 use crate::{archive::read::ReadFile, interrupt};
 
 /// Bytes that are read at once.
@@ -45,7 +46,7 @@ pub fn digest(reader: &mut dyn Read) -> Result<io::Result<(String, u64)>, Archiv
     loop {
         interrupt::check()?;
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok(Ok((hex(digest), bytes))),
+            Ok(0) => return Ok(Ok((hex(&digest.finalize()), bytes))),
             Ok(n) => {
                 digest.update(&buffer[..n]);
                 bytes += n as u64;
@@ -77,5 +78,5 @@ fn stored(place: Place<'_>, path: &str) -> Result<String, ArchiveError> {
             interrupt::check()
         },
     )?;
-    Ok(hex(digest))
+    Ok(hex(&digest.finalize()))
 }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::ArchiveError;
 use crate::files;
+use crate::text::hex;
 
 /// Bytes that go to the disk at once: a small file is written with one call.
 const PIECE: usize = 256 * 1024;
@@ -94,7 +95,7 @@ impl FileWriter {
         if let Some(sealing) = self.sealing.take() {
             sealing.encoder.finish(&mut self.waiting);
             salt = Some(Base64::encode_string(&sealing.salt));
-            content_sha256 = Some(hex(sealing.content));
+            content_sha256 = Some(hex(&sealing.content.finalize()));
         }
         self.store()?;
         let at = |source| ArchiveError::io(&self.disk_path, source);
@@ -102,7 +103,7 @@ impl FileWriter {
         Ok(FileEntry {
             path: self.path,
             size: self.stored_size,
-            sha256: hex(self.stored),
+            sha256: hex(&self.stored.finalize()),
             salt,
             content_size: self.content_size,
             content_sha256,
@@ -140,17 +141,4 @@ impl Write for FileWriter {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Lower-case hex of a finished digest.
-pub fn hex(digest: Sha256) -> String {
-    use std::fmt::Write;
-    digest
-        .finalize()
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }

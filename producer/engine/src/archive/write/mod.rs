@@ -22,7 +22,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey, RandomSource,
+    DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
     chain::Link,
     manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
 };
@@ -39,12 +39,10 @@ pub use user::{UserDone, UserWriter};
 
 pub use destination::Destination;
 
-use self::{
-    file::{FileWriter, hex},
-    records::Place,
-};
+use self::{file::FileWriter, records::Place};
 use super::sums::{Line, Sorter};
 use crate::{platform::User, progress::Tally};
+use crate::{random::SystemRandom, text};
 
 /// The storage version that Pryv's own tool wrote into its manifests before it wrote its release.
 const CORE_VERSION: &str = "1.9.3";
@@ -138,20 +136,6 @@ impl ArchiveError {
             path: path.to_owned(),
             source,
         }
-    }
-}
-
-/// The system's random bytes.
-pub struct SystemRandom;
-
-impl RandomSource for SystemRandom {
-    fn fill(&mut self, out: &mut [u8]) -> Result<(), decryptor_wasm::Error> {
-        getrandom::fill(out).map_err(|e| {
-            decryptor_wasm::Error::new(
-                decryptor_wasm::ErrorKind::Failed,
-                format!("the system gave no random bytes: {e}"),
-            )
-        })
     }
 }
 
@@ -387,5 +371,5 @@ impl ArchiveWriter {
 
 /// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(bytes))
+    text::hex(&Sha256::digest(bytes))
 }

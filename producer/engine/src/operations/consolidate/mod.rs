@@ -148,7 +148,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let (finished, verified) = match copy(&source, archive, options, home.key.signer(), observer) {
         Ok(done) => done,
         Err(failure) => {
-            interrupt::failure()?;
+            Failure::unless_interrupted()?;
             return Err(failure);
         }
     };

@@ -243,7 +243,7 @@ impl<'a> Work<'a> {
                 lock(&results).push((index, done));
             }
         });
-        interrupt::failure()?;
+        Failure::unless_interrupted()?;
         if let Some(error) = lock(&failure).take() {
             return Err(error.into());
         }

@@ -110,7 +110,7 @@ impl Source<'_> {
                     digest.update(piece);
                     interrupt::check()
                 })?;
-                crate::archive::write::file::hex(digest)
+                crate::text::hex(&digest.finalize())
             }
         };
         take(Record::of(id, digest.as_bytes()));

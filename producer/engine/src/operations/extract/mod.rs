@@ -94,7 +94,7 @@ pub fn run(
     let _graceful = interrupt::finish_gracefully();
     let mut output = Output::create(options.out.as_deref(), out)?;
     let written = write(&archive, &files, &filter, columns, options, &mut output);
-    interrupt::failure()?;
+    Failure::unless_interrupted()?;
     let records = match written {
         // Whoever reads has had enough.
         Err(_) if output.closed() => return Ok((None, code)),

@@ -213,7 +213,7 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
                 continue;
             }
             if !options.dry_run {
-                interrupt::failure()?;
+                Failure::unless_interrupted()?;
                 forget(options, unit)?;
             }
             if options.dry_run || pruned.remove(&unit.path) {

@@ -28,6 +28,7 @@ use crate::{
     operations::verify,
     schedule,
     secrets::Secrets,
+    text,
 };
 
 /// Bytes that are read at once.
@@ -212,6 +213,5 @@ fn sha256(folder: &Folder, path: &str) -> Result<String> {
             Err(e) => return Err(Error::of(Code::UnreadableFile).at(path).because(&e)),
         }
     }
-    let bytes = digest.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(text::hex(&digest.finalize()))
 }

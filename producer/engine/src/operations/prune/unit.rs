@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{proof, pryv};
 use crate::{
-    archive::read::Folder, failure::Failure, interrupt, operations::rekey, regular::is_there,
+    archive::read::Folder, failure::Failure, operations::rekey, regular::is_there,
     secrets::Secrets, state,
 };
 
@@ -108,7 +108,7 @@ pub fn find(dir: &Path, judge: &mut Judge<'_>) -> Result<Units, Failure> {
         .map_err(failed)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        interrupt::failure()?;
+        Failure::unless_interrupted()?;
         let path = entry.path();
         // Of links, what they lead to is none of this folder's.
         if !entry.file_type().map_err(failed)?.is_dir() {

@@ -15,7 +15,6 @@ pub use self::files::is_left;
 use self::files::{ENVELOPE, Sums, Target};
 use crate::{
     archive::{
-        SystemRandom,
         read::{Folder, ReadFile, links, lost_index, mixed_runs, require_manifest},
         sha256_hex,
     },
@@ -23,6 +22,7 @@ use crate::{
     folders::lock,
     interrupt,
     observer::Observer,
+    random::SystemRandom,
     sealing::public_key,
     secrets::{PrivateKeyFiles, PrivateKeys},
     trust::Expect,

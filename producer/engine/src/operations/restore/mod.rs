@@ -40,7 +40,8 @@ use crate::{
     interrupt,
     observer::{Observer, Step},
     opening::Opening,
-    platform::{self, Restoring, pii::Pii},
+    pii::Pii,
+    platform::{self, Restoring},
     progress::{Goal, Tally},
 };
 
@@ -257,7 +258,7 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     };
     let done = users.restore()?;
     drop(shown);
-    interrupt::failure().map_err(|failure| {
+    Failure::unless_interrupted().map_err(|failure| {
         let stand = done.iter().filter(|one| one.stands()).count();
         Failure {
             message: format!(
@@ -282,7 +283,7 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
             let lost = told.losses.remove(&one.report.user_id);
             one.report.losses.extend(lost.unwrap_or_default());
         }
-        interrupt::failure().map_err(|failure| Failure {
+        Failure::unless_interrupted().map_err(|failure| Failure {
             message: "interrupted: the users stand, but what all users share is not told yet; run the same restore again to go on"
                 .to_owned(),
             ..failure

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::Snapshot;
 use super::connection::literal;
 use crate::platform::{Mark, Need, PlatformError, Target, User};
+use crate::text;
 
 /// What is asked of rows.
 pub struct Since {
@@ -90,10 +91,7 @@ pub(super) fn mark(snapshot: &Snapshot) -> Result<Mark, PlatformError> {
     let mut number = || facts.next().and_then(|text| text.parse::<u64>().ok());
     let (oldest, next) = (number(), number());
     let identity = facts.next().unwrap_or_default();
-    let shape: String = Sha256::digest(snapshot.tables.described())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let shape = text::hex(&Sha256::digest(snapshot.tables.described()));
     Ok(Mark {
         store: format!("{identity} {shape}"),
         transaction: oldest.filter(|_| !follows && next.is_some()),

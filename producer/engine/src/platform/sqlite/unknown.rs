@@ -100,7 +100,7 @@ impl Further {
                 ValueRef::Null => continue,
                 // As PostgreSQL writes bytes in JSON.
                 ValueRef::Blob(bytes) => {
-                    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                    let hex = crate::text::hex(bytes);
                     json::quote(&format!("\\x{hex}"))
                 }
                 other => object.held(name, other)?,

@@ -24,11 +24,11 @@ use super::{
     defect, explain, jobs,
 };
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, Chain, Finished, SystemRandom},
+    archive::{ArchiveError, ArchiveWriter, Chain, Finished},
     failure::Failure,
-    interrupt,
     observer::Level,
     platform::{ExportError, Mark, PlatformMode, Shared},
+    random::SystemRandom,
     state::{Header, Memory, Place, State},
 };
 use decryptor_wasm::RandomSource;
@@ -238,7 +238,7 @@ impl Run<'_> {
             Ok(written) => written,
             Err((failure, misfit)) => {
                 archive.abandon();
-                interrupt::failure()?;
+                Failure::unless_interrupted()?;
                 return misfit.map(Attempt::Misfit).ok_or(failure);
             }
         };
@@ -328,7 +328,7 @@ impl Run<'_> {
             staged.abandon();
             return Err(error);
         }
-        if let Err(failure) = interrupt::failure() {
+        if let Err(failure) = Failure::unless_interrupted() {
             staged.abandon();
             return Err(failure);
         }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     operations::restore::lines,
-    platform::{Collection, json::Fields, pii::Pii, write::RestoreError},
+    pii::Pii,
+    platform::{Collection, json::Fields, write::RestoreError},
 };
 
 const PREFIX: &str = "access-index/";

@@ -9,7 +9,8 @@ use crate::{
     archive::read::Archive,
     config::Config,
     operations::restore::conflicts::Chosen,
-    platform::{Shared, pii::Pii, write::RestoreError},
+    pii::Pii,
+    platform::{Shared, write::RestoreError},
 };
 
 /// The field of addresses, of which a user may have several.

@@ -38,7 +38,7 @@ impl PiiKey {
         mac.update(&[0]);
         mac.update(lower.as_deref().unwrap_or(value).as_bytes());
         let bytes = mac.finalize().into_bytes();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::text::hex(&bytes)
     }
 
     /// What stands for a username.
