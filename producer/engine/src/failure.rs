@@ -56,6 +56,14 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
 impl From<decryptor_wasm::Error> for Failure {
     fn from(error: decryptor_wasm::Error) -> Self {
         Failure {

@@ -11,8 +11,6 @@ use std::{
 
 use decryptor_wasm::{Error, ErrorKind, FileEntry, Result, layout::is_safe_path};
 
-use super::read::Folder;
-
 /// What `sha256sum -c` reads.
 pub const SUMS: &str = "SHA256SUMS";
 /// Hex digits of a digest.
@@ -71,14 +69,6 @@ impl From<&FileEntry> for Line {
     }
 }
 
-/// Reads the sums of an archive or a chain.
-///
-/// # Errors
-/// When there are none.
-pub fn of(folder: &Folder) -> Result<Lines<'static>> {
-    Ok(read(folder.open(SUMS)?))
-}
-
 /// Reads lines from a file; refuses what is none, and what is not in its order.
 pub fn read(file: File) -> Lines<'static> {
     let mut input = BufReader::new(file);
@@ -118,10 +108,10 @@ pub fn read(file: File) -> Lines<'static> {
 }
 
 /// The text of each line, of `SHA256SUMS` of any tool: not longer than a line can be, and text.
-pub fn texts(folder: &Folder) -> Result<impl Iterator<Item = Result<String>> + use<>> {
-    let mut input = BufReader::new(folder.open(SUMS)?);
+pub fn texts(file: File) -> impl Iterator<Item = Result<String>> {
+    let mut input = BufReader::new(file);
     let mut ended = false;
-    Ok(std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         if ended {
             return None;
         }
@@ -139,7 +129,7 @@ pub fn texts(folder: &Folder) -> Result<impl Iterator<Item = Result<String>> + u
         Some(line.ok_or_else(|| {
             Error::damaged("holds a line that is no text, or longer than any: the file was changed; use another copy of the backup").at(SUMS)
         }))
-    }))
+    })
 }
 
 /// Lines of several sources, each in its order, in one.

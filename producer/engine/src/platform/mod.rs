@@ -19,6 +19,7 @@ mod texts;
 mod tree;
 mod unknown;
 mod user;
+mod user_folder;
 pub mod write;
 
 use crate::config::{Config, Engine};

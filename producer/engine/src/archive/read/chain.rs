@@ -105,7 +105,7 @@ pub fn lost_index(folder: &Folder) -> Result<Option<Error>> {
         return Ok(Some(lost));
     }
     if folder.has(sums::SUMS) {
-        for line in sums::texts(folder)? {
+        for line in sums::texts(folder.open(sums::SUMS)?) {
             if let Some(lost) = index::lost_index(summed(&line?).into_iter()) {
                 return Ok(Some(lost));
             }

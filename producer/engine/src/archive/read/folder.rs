@@ -13,6 +13,7 @@ use decryptor_wasm::{
 };
 use rustix::fs::{Mode, OFlags};
 
+use crate::archive::sums::{self, Lines, SUMS};
 use crate::{files, threads};
 
 /// Bytes of a small file.
@@ -30,6 +31,14 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// What `SHA256SUMS` lists.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn sums(&self) -> Result<Lines<'static>> {
+        Ok(sums::read(self.open(SUMS)?))
+    }
+
     /// The folder at `path`; nothing is read yet.
     pub fn new(path: &Path) -> Self {
         Folder {

@@ -14,8 +14,15 @@ pub struct Sink<'a> {
     blocks: Vec<(Collection, Block)>,
 }
 
+impl UserWriter<'_> {
+    /// A way in for one thread.
+    pub fn sink(&self) -> Sink<'_> {
+        Sink::new(self)
+    }
+}
+
 impl<'a> Sink<'a> {
-    pub(super) fn new(writer: &'a UserWriter<'a>) -> Self {
+    fn new(writer: &'a UserWriter<'a>) -> Self {
         Sink {
             writer,
             blocks: Vec::new(),

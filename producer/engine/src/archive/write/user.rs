@@ -19,7 +19,6 @@ use super::{
     file::FileWriter,
     losses::Losses,
     records::{Chunked, Place, RecordFile},
-    sink::Sink,
     user_manifest::UserManifestWriter,
 };
 use crate::threads::lock;
@@ -109,11 +108,6 @@ impl<'a> UserWriter<'a> {
             gone: Mutex::default(),
             writing: Default::default(),
         })
-    }
-
-    /// A way in for one thread.
-    pub fn sink(&self) -> Sink<'_> {
-        Sink::new(self)
     }
 
     pub(super) fn place(&self) -> Place<'a> {

@@ -80,6 +80,32 @@ pub struct Options {
     pub incremental: bool,
 }
 
+impl Options {
+    /// A full backup of everything, compressed and not encrypted, signed by this host.
+    #[must_use]
+    pub fn new(installation: Installation, output: PathBuf) -> Self {
+        Options {
+            installation,
+            output,
+            create_parents: false,
+            user: None,
+            compress: true,
+            chunk_bytes: 50 * 1024 * 1024,
+            sealing: sealing::Options::default(),
+            signing: signing::Options::default(),
+            trust: Trust::default(),
+            platform: PlatformMode::Full,
+            jobs: None,
+            dry_run: false,
+            name_users: false,
+            accept_loss: Vec::new(),
+            include_ephemeral: false,
+            verify: false,
+            incremental: false,
+        }
+    }
+}
+
 /// What is known before anything is written.
 struct Prepared<'a> {
     options: &'a Options,

@@ -22,7 +22,7 @@ use crate::{
     archive::{
         envelopes,
         read::{Archive, Choice, Folder, links},
-        sha256_hex, sums,
+        sha256_hex,
     },
     interrupt,
     operations::verify,
@@ -128,7 +128,7 @@ fn alone(folder: &Folder) -> Result<Links> {
 pub fn locked(folder: &Folder, proven: &Proven, secrets: Option<&Secrets<'_>>) -> Result<()> {
     let mut listed = BTreeMap::new();
     if folder.has(ENVELOPE) {
-        for line in sums::of(folder)? {
+        for line in folder.sums()? {
             let line = line?;
             if let Some((run, ENVELOPE)) = run_of(&line.path) {
                 listed.insert(run, line.sha256);

@@ -92,7 +92,7 @@ impl Sums {
             return Ok(Sums(None));
         }
         let mut listed = BTreeMap::new();
-        for line in sums::of(folder)? {
+        for line in folder.sums()? {
             let Line { path, sha256 } = line?;
             let within = run_of(&path).map(|(_, within)| within);
             if path == CHAIN || within == Some(ENVELOPE) {
@@ -148,7 +148,7 @@ pub fn replace(folder: &Folder, targets: &[Target], listed: &Sums) -> Result<(),
                 !changed().any(|target| target.path == line.path)
             })
         };
-        put_sums(dir, Box::new(sums::of(folder)?.filter(stays)))?;
+        put_sums(dir, Box::new(folder.sums()?.filter(stays)))?;
     }
     for target in changed() {
         put(dir, &target.path, |file| Ok(file.write_all(&target.bytes)?))?;
@@ -163,7 +163,7 @@ pub fn replace(folder: &Folder, targets: &[Target], listed: &Sums) -> Result<(),
     }
     new.sort();
     let new: Lines<'_> = Box::new(new.into_iter().map(Ok));
-    put_sums(dir, sums::merge(vec![sums::of(folder)?, new]))
+    put_sums(dir, sums::merge(vec![folder.sums()?, new]))
 }
 
 fn put_sums(dir: &Path, lines: Lines<'_>) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ mod names;
 mod next;
 mod obstacles;
 pub mod report;
+mod selection;
 mod series;
 mod shared;
 mod unique;
@@ -27,9 +28,9 @@ use decryptor_wasm::{chain::caution, plan::Severity};
 
 use self::{
     after::After,
-    conflicts::Wanted,
     obstacles::Coming,
     report::{Outcome, Report, Restored},
+    selection::Wanted,
 };
 use super::decrypt;
 use crate::{
@@ -378,12 +379,12 @@ fn left_out(archive: &Archive) -> Vec<String> {
         .collect()
 }
 
-fn clashes(found: &BTreeMap<String, conflicts::Conflict>) -> bool {
+fn clashes(found: &BTreeMap<String, selection::Conflict>) -> bool {
     found.values().any(|conflict| !conflict.merely_there)
 }
 
 impl Restored {
-    fn of(user: &conflicts::Chosen, outcome: Outcome) -> Self {
+    fn of(user: &selection::Chosen, outcome: Outcome) -> Self {
         Self {
             user_id: user.target.user_id.clone(),
             username: user.target.username.clone(),

@@ -7,10 +7,9 @@ use std::{
 };
 
 use super::{
-    Options,
-    conflicts::{Conflict, Wanted},
-    lines,
+    Options, lines,
     report::Report,
+    selection::{Conflict, Wanted},
     user::ORDER,
 };
 use crate::{

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    conflicts::{Bearers, Chosen},
     lines,
+    selection::{Bearers, Chosen},
 };
 use crate::platform::write::RestoreError;
 

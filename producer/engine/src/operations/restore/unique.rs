@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    account,
-    conflicts::{Chosen, Conflict, Wanted},
-    lines,
+    account, lines,
+    selection::{Chosen, Conflict, Wanted},
     shared::{Entry, is_token, stored_key, uncut, unique_key},
 };
 use crate::{

@@ -7,10 +7,10 @@ use decryptor_wasm::integrity::Hashed;
 use super::{
     Options, Strictness, account,
     attachments::{Attachments, Digested},
-    conflicts::{Bearers, Chosen},
     integrity::{Sum, judge},
     lines,
     report::{Integrity, Outcome, Restored},
+    selection::{Bearers, Chosen},
     series,
 };
 use crate::{

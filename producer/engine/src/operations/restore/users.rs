@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    conflicts::{Chosen, Conflict, Wanted},
     report::Outcome,
+    selection::{Chosen, Conflict, Wanted},
     user::{Done, Source},
 };
 use crate::threads;

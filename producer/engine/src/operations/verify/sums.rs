@@ -6,10 +6,7 @@ use decryptor_wasm::{FileEntry, Result, chain::run_of, signature::FilesDigest};
 
 pub use crate::archive::sums::SUMS as NAME;
 use crate::{
-    archive::{
-        read::{Archive, Folder},
-        sums,
-    },
+    archive::read::{Archive, Folder},
     text::count,
 };
 
@@ -30,7 +27,7 @@ impl Sums {
     /// When they are damaged.
     pub fn read(folder: &Folder, listing: &[(String, u64)]) -> Result<Self> {
         let mut found = Sums::default();
-        for line in sums::of(folder)? {
+        for line in folder.sums()? {
             let line = line?;
             if let Some((run, within)) = run_of(&line.path) {
                 let digest = found.runs.entry(run).or_default();
@@ -60,7 +57,7 @@ impl Sums {
 /// # Errors
 /// When they are damaged.
 pub fn list(folder: &Folder, path: &str) -> Result<bool> {
-    for line in sums::of(folder)? {
+    for line in folder.sums()? {
         if line?.path == path {
             return Ok(true);
         }
@@ -81,7 +78,7 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
     let mut manifest = None;
     let files = archive.files().iter();
     let mut due = files.filter_map(|file| file.expected.as_ref()).peekable();
-    for line in sums::of(archive.folder())? {
+    for line in archive.folder().sums()? {
         let line = line?;
         if line.path == "manifest.json" {
             manifest = Some(line.sha256);

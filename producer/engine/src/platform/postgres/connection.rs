@@ -1,21 +1,16 @@
 //! Connections to the server, for threads that wait for its answers.
 
+use super::answer::{error, failed, refuses_tls, told, wait, wait_for, wants_password};
 use super::copy::Copy;
 use super::locate::located;
-use super::{rows, tls};
+use super::tls;
 use crate::config::{Postgres, TlsMode};
-use crate::interrupt;
 use crate::platform::PlatformError;
 use futures_util::future::try_join_all;
-use std::error::Error;
-use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
-use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -27,9 +22,6 @@ const SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = 0; \
     SET standard_conforming_strings = on; SET jit = off; \
     SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'); \
     SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'";
-
-/// How long nothing may come until it is checked whether the run was interrupted.
-pub const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A server that may be connected to, several times.
 pub struct Server {
@@ -217,29 +209,6 @@ impl Connection {
     }
 }
 
-/// Waits for an answer.
-pub fn wait<T>(
-    runtime: &Runtime,
-    address: &str,
-    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, PlatformError> {
-    wait_for(runtime, answer)?.map_err(|e| failed(address, &e))
-}
-
-/// Waits. A server that sorts, or waits for a lock, says nothing for long; whoever interrupts the run is
-/// not to wait for it.
-fn wait_for<T>(runtime: &Runtime, answer: impl Future<Output = T>) -> Result<T, PlatformError> {
-    runtime.block_on(async {
-        let mut answer = pin!(answer);
-        loop {
-            match timeout(PATIENCE, &mut answer).await {
-                Ok(answer) => return Ok(answer),
-                Err(_) => interrupt::check().map_err(|_| PlatformError::Interrupted)?,
-            }
-        }
-    })
-}
-
 /// Begins to read the rows of several queries, each on the connection of the same place, all driven by one runtime.
 /// Queries that sort answer late: so they all begin before any is waited for.
 pub fn copies(connections: &[Connection], queries: &[String]) -> Result<Vec<Copy>, PlatformError> {
@@ -260,23 +229,6 @@ pub fn copies(connections: &[Connection], queries: &[String]) -> Result<Vec<Copy
         .collect())
 }
 
-fn error(address: &str, what: String) -> PlatformError {
-    PlatformError::Postgres {
-        server: address.to_owned(),
-        what,
-        answer: None,
-    }
-}
-
-fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
-    let (what, advice) = told(source);
-    PlatformError::Postgres {
-        server: address.to_owned(),
-        what: format!("{what}; {advice}"),
-        answer: rows::answer(source),
-    }
-}
-
 /// A client whose connection is driven by the runtime. How it ends is told to whoever waits for an answer.
 fn driven<T>((client, connection): (Client, tokio_postgres::Connection<Socket, T>)) -> Client
 where
@@ -286,82 +238,6 @@ where
         let _ = connection.await;
     });
     client
-}
-
-/// What the server or the way to it answered, and what to do.
-fn told(source: &tokio_postgres::Error) -> (String, &'static str) {
-    if let Some(answer) = source.as_db_error() {
-        let what = format!("{} ({})", answer.message(), answer.code().code());
-        return (what.replace('\n', " "), advice(answer.code()));
-    }
-    let mut what = source.to_string();
-    for cause in causes(source) {
-        let text = cause.to_string();
-        if !what.contains(&text) {
-            what = format!("{what}: {text}");
-        }
-    }
-    let advice = match tls_error(source) {
-        Some(rustls::Error::InvalidCertificate(_)) => {
-            "check the server's certificate and what is trusted (sslmode, sslrootcert)"
-        }
-        Some(_) => "check sslmode, sslcert and sslkey, and the server's log",
-        None if wants_password(source) => "correct the user and password",
-        None => "check that it runs and that the address is right",
-    };
-    (what.replace('\n', " "), advice)
-}
-
-/// What is behind an error, one after the other.
-fn causes(source: &tokio_postgres::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(source.source(), |cause| {
-        let cause: &(dyn Error + 'static) = *cause;
-        match cause.downcast_ref::<io::Error>() {
-            Some(e) => e.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-            None => cause.source(),
-        }
-    })
-}
-
-fn tls_error(source: &tokio_postgres::Error) -> Option<&rustls::Error> {
-    causes(source).find_map(|cause| cause.downcast_ref())
-}
-
-/// Whether the server would perhaps take a connection that is not encrypted.
-fn refuses_tls(source: &tokio_postgres::Error) -> bool {
-    tls_error(source).is_some()
-        || source.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
-}
-
-/// Whether it is about the log-in: said by the server, or by the library, which has no password to send.
-fn wants_password(source: &tokio_postgres::Error) -> bool {
-    match source.code() {
-        Some(code) => *code == SqlState::INVALID_PASSWORD,
-        None => {
-            !source.is_closed()
-                && causes(source)
-                    .all(|cause| !cause.is::<io::Error>() && !cause.is::<rustls::Error>())
-        }
-    }
-}
-
-fn advice(code: &SqlState) -> &'static str {
-    match code.code() {
-        "28P01" | "28000" => "correct the user and password",
-        "3D000" => "correct the name of the database",
-        "53100" | "53400" => {
-            "rows are sorted there, for which the server needs about as much room for temporary files as its largest table takes: \
-             make room, or raise temp_file_limit for this user"
-        }
-        "53300" => "the server has no connection left: raise its max_connections",
-        "42P01" | "3F000" => "check that this is the database of a Pryv.io platform",
-        "42501" => {
-            "grant this user the rights on all tables: to read them for a backup, to write them for a restore; and BYPASSRLS, where they \
-             have row level security"
-        }
-        "57014" | "57P01" | "57P02" | "57P03" | "40001" => "run the backup again",
-        _ => "see the server's log",
-    }
 }
 
 /// A text as a literal of SQL.

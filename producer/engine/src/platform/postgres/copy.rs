@@ -1,6 +1,6 @@
 //! The rows of a binary COPY (PostgreSQL documentation, "COPY", "Binary Format"), taken apart by hand.
 
-use super::connection::wait;
+use super::answer::wait;
 use crate::platform::PlatformError;
 use futures_util::Stream;
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! The users' folders, beside the database: whether they are where the configuration says.
 
 use super::{Engines, PostgresPlatform, Snapshot};
-use crate::platform::{Collection, ExportError, Loss, PlatformError, Target, User, attachments};
+use crate::platform::{Collection, ExportError, Loss, PlatformError, Target, User, user_folder};
 
 impl PostgresPlatform {
     /// A wrong folder must not pass for one in which nobody has anything.
@@ -35,7 +35,7 @@ impl PostgresPlatform {
             });
         };
         let has_folder = |user: &User| {
-            attachments::folder(&self.users_dir, &user.user_id).is_some_and(|path| path.exists())
+            user_folder::folder(&self.users_dir, &user.user_id).is_some_and(|path| path.exists())
         };
         if !audit && audited && !snapshot.users.iter().any(has_folder) {
             lose(Collection::Audit, "the audit trail");
@@ -44,7 +44,7 @@ impl PostgresPlatform {
             let namespaces = [format!("user.{}", user.username), user.user_id.clone()];
             let mut folders = namespaces
                 .iter()
-                .filter_map(|n| attachments::folder(&self.users_dir, n));
+                .filter_map(|n| user_folder::folder(&self.users_dir, n));
             folders.any(|folder| folder.exists())
         };
         if !series && !snapshot.users.iter().any(has_series) {

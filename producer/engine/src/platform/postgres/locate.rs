@@ -1,6 +1,6 @@
 //! The addresses of a host. The library looks for them too, but panics where no thread can be had.
 
-use super::connection::PATIENCE;
+use super::answer::PATIENCE;
 use crate::interrupt;
 use crate::platform::PlatformError;
 use crate::threads::refused;

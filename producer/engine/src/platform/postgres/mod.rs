@@ -1,6 +1,7 @@
 //! The PostgreSQL engine: one database for all users, read as of one instant.
 
 mod account;
+mod answer;
 mod connection;
 mod copy;
 mod files;

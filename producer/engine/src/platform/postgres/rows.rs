@@ -1,7 +1,8 @@
 //! What the server answers to a statement: few rows, how many it concerned, or why it was not carried out.
 
-use super::connection::{Connection, wait};
-use crate::platform::{Answer, PlatformError};
+use super::answer::wait;
+use super::connection::Connection;
+use crate::platform::PlatformError;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 impl Connection {
@@ -47,16 +48,4 @@ impl Connection {
         });
         Ok(counts.collect())
     }
-}
-
-/// What the server answered, when it did.
-pub fn answer(source: &tokio_postgres::Error) -> Option<Box<Answer>> {
-    let answer = source.as_db_error()?;
-    Some(Box::new(Answer {
-        code: answer.code().code().to_owned(),
-        table: answer.table().map(str::to_owned),
-        column: answer.column().map(str::to_owned),
-        constraint: answer.constraint().map(str::to_owned),
-        context: answer.where_().map(str::to_owned),
-    }))
 }

@@ -1,7 +1,7 @@
 //! A file that a killed writer has left with a journal, or with a log whose index cannot be made where it lies: SQLite brings a copy in
 //! order, and that is read.
 
-use super::file::{FLAGS, Stamp, begin, companion, stamp};
+use super::connect::{FLAGS, Stamp, begin, companion, stamp};
 use crate::interrupt;
 use crate::{platform::PlatformError, regular};
 use rusqlite::{Connection, OpenFlags};

@@ -1,6 +1,7 @@
 //! One SQLite file of the platform, opened for reading inside one read transaction.
 
 use super::aside;
+use super::connect::{FLAGS, Stamp, begin, companion, stamp};
 use crate::interrupt;
 use crate::{platform::PlatformError, regular};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -8,17 +9,9 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-/// How long to wait for a writer that holds a file; Pryv's own writes last milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it waits until it looks again.
-const PAUSE: Duration = Duration::from_millis(25);
 /// What SQLite keeps beside a file.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
-/// No links on the way to a file, and one thread at a time.
-pub(super) const FLAGS: OpenFlags =
-    OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// An open file: all that is read through it belongs to one moment.
 pub struct SqliteFile {
@@ -29,8 +22,6 @@ pub struct SqliteFile {
     /// What the file looked like, when nothing but its looks tells whether it was written to meanwhile.
     stamp: Option<Stamp>,
 }
-
-pub(super) type Stamp = (SystemTime, u64);
 
 impl SqliteFile {
     /// Opens a file that must exist, honouring its log or journal, without creating, migrating or locking anything.
@@ -173,46 +164,6 @@ impl SqliteFile {
     }
 }
 
-/// Waits for locks of others, but not when the run is interrupted.
-pub fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_handler(Some(|tries: i32| waited(tries.unsigned_abs())))
-}
-
-/// Puts the file into WAL mode and syncs each commit.
-///
-/// A first switch asks for the whole file, and SQLite does not call the busy handler for it
-/// (`PRAGMA journal_mode` reads before it locks): so this waits itself.
-pub fn use_log(connection: &Connection) -> rusqlite::Result<()> {
-    let mut tries = 0;
-    loop {
-        let done = connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-        let busy = done
-            .as_ref()
-            .is_err_and(|e| e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
-        if !busy || !waited(tries) {
-            return done;
-        }
-        tries += 1;
-    }
-}
-
-/// Waits a little; false when it has waited long enough, or the run is interrupted.
-fn waited(tries: u32) -> bool {
-    let waits = PAUSE * tries < PATIENCE && interrupt::check().is_ok();
-    if waits {
-        std::thread::sleep(PAUSE);
-    }
-    waits
-}
-
-/// Starts the read transaction; the first read fixes its moment.
-pub(super) fn begin(mut connection: Connection) -> rusqlite::Result<Connection> {
-    wait_for_others(&mut connection)?;
-    connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
-    connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
-    Ok(connection)
-}
-
 /// Reads a file as it lies there: only one that has neither log nor journal.
 fn as_it_is(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | FLAGS;
@@ -227,11 +178,6 @@ fn needs_writing(error: &rusqlite::Error) -> bool {
     )
 }
 
-pub(super) fn stamp(path: &Path) -> std::io::Result<Stamp> {
-    let metadata = fs::symlink_metadata(path)?;
-    Ok((metadata.modified()?, metadata.len()))
-}
-
 /// Whether a file in WAL mode has neither log nor index, thus no user.
 fn at_rest(path: &Path, file: &fs::File) -> std::io::Result<bool> {
     // Bytes 18 and 19 of the header: 2 for WAL mode (SQLite file format, 1.3.3). Too short is no database.
@@ -239,13 +185,6 @@ fn at_rest(path: &Path, file: &fs::File) -> std::io::Result<bool> {
     file.take(20).read_to_end(&mut header)?;
     let in_use = COMPANIONS.iter().any(|suffix| filled(path, suffix));
     Ok(header.get(18..20) == Some(&[2, 2]) && !in_use)
-}
-
-/// The name of what lies beside a file.
-pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
-    let mut companion = path.as_os_str().to_owned();
-    companion.push(suffix);
-    companion.into()
 }
 
 /// Whether a companion of the file is there with anything in it; when in doubt, it is.

@@ -1,6 +1,6 @@
 //! The fingerprint of a file: it tells, without reading the file, that nobody has written to it.
 
-use super::file::companion;
+use super::connect::companion;
 use crate::regular;
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};

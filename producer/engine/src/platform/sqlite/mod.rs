@@ -2,7 +2,9 @@
 
 mod account;
 mod aside;
+mod attachments;
 mod base;
+mod connect;
 mod events;
 pub(super) mod file;
 mod file_fingerprint;
@@ -15,11 +17,11 @@ mod unknown;
 mod username_owners;
 pub(super) mod write;
 
-use super::attachments::folder;
 use super::unknown::Seen;
+use super::user_folder::folder;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User,
-    UserSink, attachments, each_user, index, rqlite,
+    UserSink, each_user, index, rqlite, user_folder,
 };
 use crate::regular;
 use crate::threads::lock;
@@ -295,7 +297,7 @@ impl SqlitePlatform {
         let owner = |ids: &[String], event: &str| {
             for id in ids {
                 let local =
-                    attachments::folder(&self.users_dir, id).map(|f| f.join("local-1.0.0.sqlite"));
+                    user_folder::folder(&self.users_dir, id).map(|f| f.join("local-1.0.0.sqlite"));
                 // A user without events has none of this name either.
                 let Some(file) = local.and_then(|path| SqliteFile::open(&path).ok()) else {
                     continue;

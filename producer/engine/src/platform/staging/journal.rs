@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::place::{put, sync};
 use super::{marker, names, new_file, owner, refused, remove};
 use crate::files;
-use crate::platform::attachments::folder;
+use crate::platform::user_folder::folder;
 use crate::platform::write::RestoreError;
 use crate::platform::{PlatformError, User};
 

@@ -23,8 +23,8 @@ use decryptor_wasm::layout::is_safe_name;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::User;
-use super::attachments::folder;
 use super::running;
+use super::user_folder::folder;
 use super::write::{Obstacle, RestoreError, Room};
 use crate::files;
 

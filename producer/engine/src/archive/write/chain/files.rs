@@ -20,7 +20,7 @@ impl Chain {
     pub(super) fn sums_hold(&self) -> Result<bool, ArchiveError> {
         let due = sha256_hex(&self.at().read(CHAIN)?);
         let (mut listed, mut strange) = (false, false);
-        for line in sums::of(&self.at())? {
+        for line in self.at().sums()? {
             let line = line?;
             // While a run replaces the list, the sums leave it out.
             if line.path == CHAIN && line.sha256 != due {
@@ -61,7 +61,7 @@ impl Chain {
             let line = line.as_ref();
             line.map_or(true, |line| line.path != CHAIN && !self.is_strange(line))
         };
-        let old: Lines<'_> = Box::new(sums::of(&self.at())?.filter(stays));
+        let old: Lines<'_> = Box::new(self.at().sums()?.filter(stays));
         let index = index.map(|digest| Ok(Line::new(CHAIN, digest)));
         let mut merged = sums::merge(vec![old, new, Box::new(index.into_iter())]);
         self.put(SUMS, &mut |out| {

@@ -129,7 +129,7 @@ impl Chain {
             return Ok(());
         };
         let mut due = Vec::new();
-        for line in sums::of(&self.at())? {
+        for line in self.at().sums()? {
             let line = line?;
             if line.path != CHAIN && run_of(&line.path).is_some_and(|(run, _)| run == newest) {
                 due.push(line);
@@ -233,7 +233,7 @@ impl Chain {
     /// An archive alone has neither increments nor a list of runs, which does not go by itself.
     fn refuse_lost(&self) -> Result<(), ArchiveError> {
         let mut lost = !self.unlisted()?.is_empty();
-        for line in sums::of(&self.at())? {
+        for line in self.at().sums()? {
             let path = line?.path;
             lost |= path == CHAIN || path.starts_with("increments/");
         }

@@ -9,7 +9,7 @@ use decryptor_wasm::{
     signature::{FilesDigest, SIGNATURE, Signer, Statement, Tried, try_signature},
 };
 
-use super::{ArchiveError, Chain, ENVELOPE, MANIFEST, SUMS, sums};
+use super::{ArchiveError, Chain, ENVELOPE, MANIFEST, SUMS};
 use crate::archive::{envelopes, sha256_hex, write::companions::companions};
 
 /// The host that is to add a run.
@@ -133,7 +133,7 @@ impl Chain {
     ) -> Result<Vec<Companion>, ArchiveError> {
         let mut digests: BTreeMap<u32, FilesDigest> = BTreeMap::new();
         let (mut companions, mut locks) = (Vec::new(), BTreeMap::new());
-        for line in sums::of(&self.at())? {
+        for line in self.at().sums()? {
             let line = line?;
             let Some((run, within)) = run_of(&line.path) else {
                 return Err(Error::damaged(format!(

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Sink},
-    platform::{Attachment, Collection, Keys, Loss, SinkError, UserSink},
+    platform::{Attachment, Collection, Keys, Loss, SinkError, UserSink, UserTarget},
     state::Entry,
 };
 
@@ -29,8 +29,18 @@ pub struct ChangesSink<'s, 'a> {
     failure: Option<ArchiveError>,
 }
 
+impl UserTarget for OpenUser<'_> {
+    fn sink(&self) -> Box<dyn UserSink + '_> {
+        Box::new(ChangesSink::new(self))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        OpenUser::finish(*self)
+    }
+}
+
 impl<'s, 'a> ChangesSink<'s, 'a> {
-    pub fn new(open: &'s OpenUser<'a>) -> Self {
+    fn new(open: &'s OpenUser<'a>) -> Self {
         ChangesSink {
             open,
             inner: None,

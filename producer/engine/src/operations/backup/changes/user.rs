@@ -13,12 +13,11 @@ use decryptor_wasm::{
 use super::{
     ATTACHMENTS, COLLECTIONS, Changes, LOOKS, LOST_ATTACHMENTS, SECTIONS, WHOLE,
     merge::{Step, merge},
-    sink::ChangesSink,
 };
 use crate::threads::lock;
 use crate::{
     archive::{ArchiveError, UserWriter},
-    platform::{Collection, SinkError, User, UserSink, UserTarget},
+    platform::{Collection, SinkError, User, UserSink},
     state::{Block, Collector, Entry, Known, Lookup, Sorted, StateWriter, Stored},
 };
 
@@ -350,12 +349,9 @@ impl<'a> OpenUser<'a> {
     }
 }
 
-impl UserTarget for OpenUser<'_> {
-    fn sink(&self) -> Box<dyn UserSink + '_> {
-        Box::new(ChangesSink::new(self))
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+impl OpenUser<'_> {
+    /// All of the user has come.
+    pub(super) fn finish(self) -> Result<(), SinkError> {
         let mut found = std::mem::take(&mut *lock(&self.found));
         let stream_paths = std::mem::take(&mut found.stream_paths);
         let noted = match self.changes.notes() {

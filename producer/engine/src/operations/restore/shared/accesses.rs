@@ -4,17 +4,28 @@ use std::{collections::HashMap, hash::BuildHasher};
 
 use serde_json::{Map, Value};
 
-use super::{
-    Standing, Work,
-    keys::{KEYS, Stored},
-};
+use serde::Deserialize;
+
+use super::{Standing, Work};
 use crate::{
     operations::restore::lines,
     pii::Pii,
-    platform::{Collection, json::Fields, write::RestoreError},
+    platform::{Collection, Shared, json::Fields, write::RestoreError},
 };
 
 const PREFIX: &str = "access-index/";
+
+/// The entries of the archive that are of no account.
+pub const KEYS: &str = Shared::Keys.stem();
+
+/// An entry of the platform's own database that is of no account.
+#[derive(Deserialize)]
+pub struct Stored {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
 
 /// What becomes of an entry of the archive.
 pub enum IndexedAccess {

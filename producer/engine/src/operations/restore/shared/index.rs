@@ -8,7 +8,7 @@ use super::{Standing, Work};
 use crate::{
     archive::read::Archive,
     config::Config,
-    operations::restore::conflicts::Chosen,
+    operations::restore::selection::Chosen,
     pii::Pii,
     platform::{Shared, write::RestoreError},
 };

@@ -1,25 +1,15 @@
 //! Entries of the platform's own database that are of no account: invitations, mail templates, whose an access is, …
 
-use serde::Deserialize;
+use super::{
+    BATCH, UNIQUE, Work,
+    accesses::{IndexedAccess, KEYS, Stored},
+};
+use crate::platform::write::RestoreError;
 
-use super::{BATCH, UNIQUE, Work, accesses::IndexedAccess};
-use crate::platform::{Shared, write::RestoreError};
-
-/// The entries of the archive that are of no account.
-pub const KEYS: &str = Shared::Keys.stem();
 /// Keys of what users have, which their own file of the archive tells.
 const OF_USERS: [&str; 2] = [UNIQUE, "user-indexed/"];
 /// Keys that say what this platform is, not what the archived one was.
 const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
-
-/// An entry of the platform's own database that is of no account.
-#[derive(Deserialize)]
-pub struct Stored {
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-}
 
 impl Work<'_> {
     /// Everything else. What the platform has already is its own, unless it is to be replaced.

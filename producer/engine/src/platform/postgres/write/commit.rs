@@ -7,7 +7,8 @@ use tokio::time::timeout;
 use crate::interrupt;
 use crate::observer::{Level, Observer};
 use crate::platform::PlatformError;
-use crate::platform::postgres::connection::{Connection, PATIENCE, Server};
+use crate::platform::postgres::answer::PATIENCE;
+use crate::platform::postgres::connection::{Connection, Server};
 
 /// Periods without an answer after which it is said what is waited for: three seconds.
 const LONG: u32 = 15;

@@ -9,7 +9,8 @@ use tokio::runtime::Runtime;
 use tokio_postgres::CopyInSink;
 
 use crate::platform::PlatformError;
-use crate::platform::postgres::connection::{Connection, wait};
+use crate::platform::postgres::answer::wait;
+use crate::platform::postgres::connection::Connection;
 
 /// An open `COPY FROM`.
 pub struct CopyIn {

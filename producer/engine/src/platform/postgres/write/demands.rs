@@ -1,8 +1,7 @@
 //! What the tables want of rows beyond what Pryv.io wants: columns that somebody added, and triggers.
 
-use super::feed::Table;
+use super::feed::{Table, table};
 use super::rows::{Layout, Layouts, may_be_left_out};
-use super::user::table;
 use crate::platform::postgres::TABLES;
 use crate::platform::postgres::connection::{Connection, literal};
 use crate::platform::postgres::shape::camel_case;

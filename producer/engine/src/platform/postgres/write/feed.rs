@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::copy_in::CopyIn;
+use crate::platform::Collection;
 use crate::platform::PlatformError;
 use crate::platform::postgres::connection::Connection;
 use crate::platform::write::RestoreError;
@@ -211,5 +212,19 @@ fn close(open: Option<(Table, CopyIn)>) -> Result<(), (Table, Refusal)> {
         Ok((sent, taken)) if sent == taken => Ok(()),
         Ok((sent, taken)) => Err((table, Refusal::Short { sent, taken })),
         Err(e) => Err((table, Refusal::Said(e))),
+    }
+}
+
+/// Where the records of a collection go.
+pub(super) fn table(collection: Collection) -> Table {
+    match collection {
+        Collection::Streams => Table::Streams,
+        Collection::Accesses => Table::Accesses,
+        Collection::Profile => Table::Profile,
+        Collection::Webhooks => Table::Webhooks,
+        Collection::Events => Table::Events,
+        Collection::Account => Table::AccountFields,
+        Collection::Audit => Table::Audit,
+        Collection::Series => Table::Series,
     }
 }

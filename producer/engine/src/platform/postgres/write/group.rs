@@ -1,32 +1,27 @@
 //! A group of users that is written in one transaction; their files lie aside until it is committed.
 
+use super::PostgresWriter;
 use super::bulk::Bulk;
-use super::commit::commit;
-use super::feed::{Feed, Refused, Table};
+use super::feed::{Feed, Refused, Table, table};
 use super::refused::told;
 use super::rows::Lacking;
-use super::user::{PostgresUser, table};
-use super::{PostgresWriter, TransactionStatus};
 use crate::platform::json::Fields;
-use crate::platform::postgres::connection::{Connection, literal};
-use crate::platform::postgres::copy::Row;
-use crate::platform::postgres::shape::Shape;
+use crate::platform::postgres::connection::Connection;
 use crate::platform::sqlite::write::SqliteUser;
-use crate::platform::staging::{Mark, decide};
-use crate::platform::write::{GroupWriter, RestoreError, UserWriter};
+use crate::platform::write::RestoreError;
 use crate::platform::{Collection, User};
 
 /// Users in an open transaction.
 pub struct PostgresGroup<'a> {
     pub(super) platform: &'a PostgresWriter<'a>,
-    replace: bool,
+    pub(super) replace: bool,
     /// Taken while rows are on their way.
-    connection: Option<Connection>,
-    feed: Option<Feed>,
-    bulk: Option<Bulk>,
-    users: Vec<User>,
+    pub(super) connection: Option<Connection>,
+    pub(super) feed: Option<Feed>,
+    pub(super) bulk: Option<Bulk>,
+    pub(super) users: Vec<User>,
     /// What the platform keeps in files, of those users who have some.
-    files: Vec<(String, SqliteUser)>,
+    pub(super) files: Vec<(String, SqliteUser)>,
 }
 
 impl<'a> PostgresGroup<'a> {
@@ -70,7 +65,7 @@ impl<'a> PostgresGroup<'a> {
         Ok(Some(group))
     }
 
-    fn connection(&self) -> Result<&Connection, RestoreError> {
+    pub(super) fn connection(&self) -> Result<&Connection, RestoreError> {
         self.connection
             .as_ref()
             .ok_or_else(|| RestoreError::Conflict {
@@ -116,7 +111,7 @@ impl<'a> PostgresGroup<'a> {
         }
     }
 
-    fn target(&self, table: Table) -> String {
+    pub(super) fn target(&self, table: Table) -> String {
         let layout = self
             .platform
             .layouts
@@ -144,7 +139,7 @@ impl<'a> PostgresGroup<'a> {
     }
 
     /// Waits until the server has taken, or refused, what was handed over.
-    fn take_back(&mut self, all: bool) -> Result<(), RestoreError> {
+    pub(super) fn take_back(&mut self, all: bool) -> Result<(), RestoreError> {
         let Some(feed) = self.feed.take() else {
             return Ok(());
         };
@@ -159,109 +154,6 @@ impl<'a> PostgresGroup<'a> {
             self.files.push((user.user_id.clone(), files));
         }
         self.users.push(user);
-    }
-}
-
-impl GroupWriter for PostgresGroup<'_> {
-    fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError> {
-        let staged = self.platform.staging.begin(user)?;
-        let files = SqliteUser::new(user, staged, self.platform.from_sqlite, self.replace)?;
-        Ok(Box::new(PostgresUser::new(self, user, files)?))
-    }
-
-    fn flush(&mut self) -> Result<(), RestoreError> {
-        self.take_back(true)?;
-        if let Some(bulk) = &self.bulk {
-            bulk.end(self.connection()?, &self.platform.bulk_tables())?;
-        }
-        Ok(())
-    }
-
-    fn read_back(
-        &mut self,
-        user: &User,
-        collection: Collection,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    ) -> Result<(), RestoreError> {
-        if !self.platform.inside(collection) {
-            let files = self.files.iter_mut().find(|(id, _)| *id == user.user_id);
-            return files.map_or(Ok(()), |(_, files)| files.read_back(collection, take));
-        }
-        let name = table(collection).name();
-        let shape = Shape::new(collection, self.platform.tables.columns(name));
-        let query = format!(
-            "SELECT {} FROM {name} WHERE user_id = {}",
-            shape.select("user_id"),
-            literal(&user.user_id)
-        );
-        let mut copy = self.connection()?.copy(&query)?;
-        let (mut row, mut line) = (Row::default(), Vec::new());
-        while copy.next(&mut row)? {
-            line.clear();
-            shape
-                .write(&row, &mut line)
-                .map_err(|what| RestoreError::Record {
-                    collection: collection.name(),
-                    what,
-                })?;
-            take(&line)?;
-        }
-        Ok(())
-    }
-
-    fn commit(mut self: Box<Self>) -> Result<Vec<Option<RestoreError>>, RestoreError> {
-        let rows = self
-            .connection()?
-            .rows("SELECT pg_current_xact_id()::text")?;
-        let xid = rows.into_iter().flatten().flatten().next();
-        let xid = self.platform.mark(&xid.unwrap_or_default());
-        for user in &self.users {
-            self.platform
-                .staging
-                .restored_users
-                .add(&user.user_id, Some(&xid))?;
-        }
-        let files = std::mem::take(&mut self.files).into_iter();
-        let staged = files.map(|(_, files)| files.staged()).collect();
-        let journals = decide(staged, &Mark::Transaction(xid.clone()))?;
-        if journals.is_empty() {
-            // Otherwise what brought the journals to the disk has brought the list too.
-            self.platform.staging.restored_users.sync()?;
-        }
-        // From here on the next run knows what became of it.
-        let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
-        let committed = commit(
-            self.connection()?,
-            &self.platform.server,
-            self.platform.observer,
-        );
-        let connection = self.connection.take();
-        match (committed, connection) {
-            (Ok(()), Some(connection)) => self.platform.give_back(connection),
-            (Ok(()), None) => {}
-            (Err(answer), connection) => {
-                drop(connection);
-                match self.platform.wait_for_transaction(&xid).map_err(unknown)? {
-                    TransactionStatus::Committed => {}
-                    TransactionStatus::Aborted => {
-                        journals
-                            .into_iter()
-                            .try_for_each(|journal| journal.undo())?;
-                        return Err(answer.into());
-                    }
-                    TransactionStatus::Open | TransactionStatus::Unknown => {
-                        return Err(unknown(answer.into()));
-                    }
-                }
-            }
-        }
-        let mut journals = journals.into_iter().peekable();
-        let outcomes = self.users.iter().map(|user| {
-            let journal = journals.next_if(|journal| journal.user == *user)?;
-            let placed = journal.place().and_then(|()| journal.finish());
-            placed.err().map(|e| RestoreError::Unfinished(Box::new(e)))
-        });
-        Ok(outcomes.collect())
     }
 }
 

@@ -7,6 +7,7 @@ mod copy_in;
 mod demands;
 mod feed;
 mod group;
+mod group_writer;
 mod refused;
 mod rows;
 mod shared;

@@ -230,20 +230,6 @@ pub(super) fn malformed(collection: Collection, what: String) -> RestoreError {
     }
 }
 
-/// Where the records of a collection go.
-pub(super) fn table(collection: Collection) -> Table {
-    match collection {
-        Collection::Streams => Table::Streams,
-        Collection::Accesses => Table::Accesses,
-        Collection::Profile => Table::Profile,
-        Collection::Webhooks => Table::Webhooks,
-        Collection::Events => Table::Events,
-        Collection::Account => Table::AccountFields,
-        Collection::Audit => Table::Audit,
-        Collection::Series => Table::Series,
-    }
-}
-
 /// A text that may hold the character that no text of the server can; its record was noted already.
 fn text(text: &str, row: &mut Vec<u8>) {
     match text.contains('\0') {

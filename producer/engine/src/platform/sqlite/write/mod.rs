@@ -17,7 +17,7 @@ pub use self::user::SqliteUser;
 use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
-use crate::platform::sqlite::file::{use_log, wait_for_others};
+use crate::platform::sqlite::connect::{use_log, wait_for_others};
 use crate::platform::staging::{Journal, Mark, Staging, decide, owner};
 use crate::platform::write::{
     GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter, Unheld,

@@ -1,0 +1,189 @@
+//! How the code is built: which crate may know what, and no modules that import each other in a circle.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Modules side by side that still import each other in a circle, as `folder: members`. Nothing may be added.
+const CIRCLES: [&str; 0] = [];
+
+/// The sources of the engine.
+fn engine() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../producer/engine")
+}
+
+/// Path of a module, such as `["platform", "sqlite"]`, and its text without comments, texts and tests.
+type Modules = BTreeMap<Vec<String>, String>;
+
+fn modules(folder: &Path, path: &[String], found: &mut Modules) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap().path();
+        let stem = entry.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut inner = path.to_vec();
+        if stem != "mod" && stem != "lib" {
+            inner.push(stem);
+        }
+        if entry.is_dir() {
+            modules(&entry, &inner, found);
+        } else {
+            found.insert(inner, code(&fs::read_to_string(&entry).unwrap()));
+        }
+    }
+}
+
+fn code(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\n").next().unwrap();
+    let lines = text.lines().map(|line| {
+        let line = line.split("//").next().unwrap();
+        // Every other part is within quotation marks.
+        line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// All paths of a tree of imports, `a::{b, c::{d}}`.
+fn paths(tree: &str) -> Vec<String> {
+    let Some((start, rest)) = tree.split_once('{') else {
+        return vec![tree.to_owned()];
+    };
+    let inner = rest.strip_suffix('}').unwrap_or(rest);
+    let (mut depth, mut from, mut all) = (0, 0, Vec::new());
+    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                all.extend(paths(&format!("{start}{}", &inner[from..at])));
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The modules that a module names.
+fn imports(path: &[String], text: &str, modules: &Modules) -> BTreeSet<Vec<String>> {
+    let mut named: Vec<String> = Vec::new();
+    for part in text.split("use ").skip(1) {
+        let tree = part.split(';').next().unwrap_or_default();
+        let tree = tree.split_whitespace().collect::<Vec<_>>().join(" ");
+        named.extend(paths(&tree.replace(' ', "")));
+    }
+    for part in text.split("crate::").skip(1) {
+        let end = part.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+        named.push(format!("crate::{}", &part[..end.unwrap_or(part.len())]));
+    }
+    let mut found = BTreeSet::new();
+    for name in named {
+        let mut parts: Vec<String> = name.split("::").map(ToOwned::to_owned).collect();
+        let mut full = match parts[0].as_str() {
+            "crate" => Vec::new(),
+            _ => path.to_vec(),
+        };
+        while parts.first().is_some_and(|part| part == "super") {
+            parts.remove(0);
+            full.pop();
+        }
+        parts.retain(|part| part != "crate" && part != "self");
+        full.extend(parts);
+        while !full.is_empty() && !modules.contains_key(&full) {
+            full.pop();
+        }
+        found.insert(full);
+    }
+    found
+}
+
+/// Groups of which each member leads to each other.
+fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<String>> {
+    let reach = |from: &String| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(at) = next.pop() {
+            for to in edges.get(at).into_iter().flatten() {
+                if seen.insert(to.clone()) {
+                    next.push(to);
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> =
+        edges.keys().map(|from| (from, reach(from))).collect();
+    let mut groups = BTreeSet::new();
+    for (from, to) in &reached {
+        let back = |one: &&String| reached.get(one).is_some_and(|of| of.contains(*from));
+        let group: BTreeSet<String> = to.iter().filter(back).cloned().collect();
+        if group.len() > 1 {
+            groups.insert(group);
+        }
+    }
+    groups.into_iter().collect()
+}
+
+#[test]
+fn imports_are_read_as_they_are_written() {
+    let all = paths("crate::{a,b::{self,c},d::e}");
+    assert_eq!(
+        all,
+        ["crate::a", "crate::b::self", "crate::b::c", "crate::d::e"]
+    );
+    let edges = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")];
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (from, to) in edges {
+        graph
+            .entry(from.to_owned())
+            .or_default()
+            .insert(to.to_owned());
+    }
+    let found = circles(&graph);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+}
+
+#[test]
+fn no_modules_of_the_engine_import_each_other_in_a_circle() {
+    let mut all = Modules::new();
+    modules(&engine().join("src"), &[], &mut all);
+    assert!(all.len() > 100, "{}", all.len());
+    // For each folder, which of what lies side by side in it imports which.
+    let mut folders: BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (path, text) in &all {
+        for other in imports(path, text, &all) {
+            let common = path.iter().zip(&other).take_while(|(a, b)| a == b).count();
+            if let (Some(from), Some(to)) = (path.get(common), other.get(common)) {
+                let edges = folders.entry(path[..common].to_vec()).or_default();
+                edges.entry(from.clone()).or_default().insert(to.clone());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (folder, edges) in &folders {
+        for circle in circles(edges) {
+            let members: Vec<&str> = circle.iter().map(String::as_str).collect();
+            found.push(format!("{}: {}", folder.join("::"), members.join(" ")));
+        }
+    }
+    assert_eq!(
+        found, CIRCLES,
+        "cut new circles; take those that are gone off the list"
+    );
+}
+
+#[test]
+fn the_engine_knows_neither_the_command_line_nor_standard_output() {
+    let manifest = fs::read_to_string(engine().join("Cargo.toml")).unwrap();
+    for crate_name in ["clap", "indicatif", "rpassword"] {
+        assert!(!manifest.contains(crate_name), "{crate_name}");
+    }
+    let mut all = Modules::new();
+    modules(&engine().join("src"), &[], &mut all);
+    for (path, text) in all {
+        for word in ["println!", "print!", "stdout()", "stdin()", "stderr()"] {
+            assert!(!text.contains(word), "{}: {word}", path.join("::"));
+        }
+    }
+}
