@@ -15,7 +15,11 @@ use std::{
 };
 
 use clap::Parser;
-use pryv_backup_engine::{failure::Failure, interrupt, text::printable};
+use pryv_backup_engine::{
+    failure::{Failure, FailureKind},
+    interrupt,
+    text::printable,
+};
 use rustix::{
     fs::Mode,
     process::{Resource, Rlimit, setrlimit, umask},
@@ -37,17 +41,16 @@ fn main() -> ExitCode {
         Err(failure) => {
             // Whatever did not work then, it was a signal that ended it.
             let failure = match Failure::unless_interrupted() {
-                Err(signal) if failure.code == 1 => Failure {
-                    code: signal.code,
-                    ..failure
-                },
+                Err(signal) if failure.kind() == FailureKind::Failed => {
+                    failure.because_of(signal.kind())
+                }
                 _ => failure,
             };
-            note!("error: {}", printable(&failure.message));
+            note!("error: {}", printable(failure.message()));
             if cli.is_json() {
                 answer!("{}", failure.json());
             }
-            failure.code
+            failure.kind().exit_code()
         }
     };
     if let Some(lost) = stdio::lost() {

@@ -1,6 +1,6 @@
-//! How a command fails: an exit code and one line.
+//! How an operation fails: what that means for the caller, a stable code, and one line.
 
-use decryptor_wasm::ErrorKind;
+use decryptor_wasm::{Error, ErrorKind, Field, Value};
 
 use crate::{
     archive::ArchiveError,
@@ -9,28 +9,148 @@ use crate::{
     platform::{ExportError, PlatformError, write::RestoreError},
 };
 
-/// A failure of a command.
-#[derive(Debug)]
-pub struct Failure {
-    /// The exit code of the process: 1 failed, 2 usage, 3 key, 4 damaged, 5 done with losses.
-    pub code: u8,
-    /// What happened and what to do.
-    pub message: String,
+/// What a failure means for the caller; each kind has its own exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// Something failed.
+    Failed,
+    /// It was asked for wrongly.
+    Usage,
+    /// No key, or not the right one.
+    Key,
+    /// An archive is damaged, incomplete or was tampered with.
+    Damaged,
+    /// It would be done with losses.
+    Losses,
+    /// This signal came.
+    Interrupted(u8),
 }
 
-impl Failure {
-    /// Something failed.
-    pub fn failed(message: impl Into<String>) -> Self {
-        Failure {
-            code: 1,
-            message: message.into(),
+impl FailureKind {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            FailureKind::Failed => 1,
+            FailureKind::Usage => 2,
+            FailureKind::Key => 3,
+            FailureKind::Damaged => 4,
+            FailureKind::Losses => 5,
+            FailureKind::Interrupted(signal) => 128 + signal,
         }
     }
 
-    /// For programs: `{"event":"error","code":…,"message":…}`.
+    /// A stable lower-case name, for JSON.
     #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::json!({"event": "error", "code": self.code, "message": self.message})
+    pub fn name(self) -> &'static str {
+        match self {
+            FailureKind::Failed => "failed",
+            FailureKind::Usage => "usage",
+            FailureKind::Key => "key",
+            FailureKind::Damaged => "damaged",
+            FailureKind::Losses => "losses",
+            FailureKind::Interrupted(_) => "interrupted",
+        }
+    }
+}
+
+impl From<ErrorKind> for FailureKind {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Usage => FailureKind::Usage,
+            ErrorKind::Key => FailureKind::Key,
+            ErrorKind::Damaged => FailureKind::Damaged,
+            _ => FailureKind::Failed,
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($code:ident $name:literal $meaning:literal;)*) => {
+        /// What failed beside what the core knows. `docs/errors.md` lists the names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum EngineCode { $(#[doc = $meaning] $code,)* }
+
+        impl EngineCode {
+            /// A stable name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(EngineCode::$code => $name,)* }
+            }
+        }
+
+        #[cfg(test)]
+        const MEANINGS: &[(&str, &str)] = &[$(($name, $meaning),)*];
+    };
+}
+
+codes! {
+    OutputUnwritable "output-unwritable" "The system refused to write the backup.";
+    OutputUnsettled "output-unsettled" "The backup is made, but it may not outlast a power failure.";
+    OutputExists "output-exists" "The folder holds a backup already.";
+    OutputBusy "output-busy" "Another backup is being written there.";
+    OutputNotEmpty "output-not-empty" "The folder holds something else.";
+    OutputForeign "output-foreign" "The folder holds a backup of Pryv's own tool, which no increment can follow.";
+    OutputOtherSource "output-other-source" "The runs there are of another platform or of other users.";
+    UnsafeName "unsafe-name" "An id of the platform cannot be the name of a file.";
+    NoRandomness "no-randomness" "The system gave no random bytes.";
+    Compression "compression" "Compression failed.";
+    ConfigUnreadable "config-unreadable" "A configuration file cannot be read.";
+    ConfigValue "config-value" "A setting has a value that means nothing.";
+    PlatformFile "platform-file" "A file of the platform cannot be read.";
+    PlatformSqlite "platform-sqlite" "A SQLite file of the platform cannot be read.";
+    PlatformRecord "platform-record" "A stored record is not what Pryv.io writes.";
+    PlatformChanged "platform-changed" "A file of the platform was written to while it was read.";
+    PlatformRqlite "platform-rqlite" "The rqlite server does not answer as it should.";
+    PlatformPostgres "platform-postgres" "The PostgreSQL server does not answer as it should.";
+    PlatformUnsupported "platform-unsupported" "The platform uses something that this version cannot read.";
+    RestoreFile "restore-file" "A file of the platform cannot be written.";
+    RestoreRecord "restore-record" "A record of the archive is not what the platform takes, or is there twice.";
+    RestoreConflict "restore-conflict" "The platform already has what the archive brings.";
+    RestoreUnfinished "restore-unfinished" "The user is restored, but a later step failed; the next restore finishes it.";
+    RestoreUnknown "restore-unknown" "It could not be found out whether the user is restored; the next restore finds out.";
+}
+
+/// A failure of an operation.
+#[derive(Debug)]
+pub struct Failure {
+    kind: FailureKind,
+    code: &'static str,
+    message: String,
+    context: Vec<(Field, Value)>,
+}
+
+impl Failure {
+    /// A failure of this kind, of which no more is known than its sentence: what happened and what to do.
+    pub fn of(kind: FailureKind, message: impl Into<String>) -> Self {
+        Failure {
+            kind,
+            code: kind.name(),
+            message: message.into(),
+            context: Vec::new(),
+        }
+    }
+
+    /// Something failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Failure::of(FailureKind::Failed, message)
+    }
+
+    /// The command was given wrongly.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Failure::of(FailureKind::Usage, message)
+    }
+
+    /// No key, or not the right one.
+    pub fn key(message: impl Into<String>) -> Self {
+        Failure::of(FailureKind::Key, message)
+    }
+
+    /// The archive is damaged.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Failure::of(FailureKind::Damaged, message)
     }
 
     /// The failure to end with when a signal came: exit code 128 + signal.
@@ -40,19 +160,76 @@ impl Failure {
     pub fn unless_interrupted() -> Result<(), Failure> {
         match interrupt::came() {
             0 => Ok(()),
-            signal => Err(Failure {
-                code: 128 + signal as u8,
-                message: "interrupted; what was begun was removed".to_owned(),
-            }),
+            signal => Err(Failure::of(
+                FailureKind::Interrupted(signal as u8),
+                "interrupted; what was begun was removed",
+            )),
         }
     }
 
-    /// The command was given wrongly.
-    pub fn usage(message: impl Into<String>) -> Self {
+    fn coded(kind: FailureKind, code: EngineCode, error: &dyn std::error::Error) -> Self {
         Failure {
-            code: 2,
-            message: message.into(),
+            code: code.name(),
+            ..Failure::of(kind, error.to_string())
         }
+    }
+
+    /// The same failure with another sentence.
+    #[must_use]
+    pub fn saying(self, message: impl Into<String>) -> Self {
+        Failure {
+            message: message.into(),
+            ..self
+        }
+    }
+
+    /// The same failure, for which a signal is to blame.
+    #[must_use]
+    pub fn because_of(self, signal: FailureKind) -> Self {
+        Failure {
+            kind: signal,
+            code: signal.name(),
+            ..self
+        }
+    }
+
+    /// The same failure at work on a user.
+    #[must_use]
+    pub fn of_user(mut self, username: &str) -> Self {
+        self.message = format!("user {username}: {}", self.message);
+        self.context.push((Field::User, username.into()));
+        self
+    }
+
+    /// What it means for the caller.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// What happened and what to do.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// For programs: `{"event":"error","code":…,"kind":…,"exitCode":…,"message":…}`, and what it is about.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let mut json = serde_json::json!({
+            "event": "error",
+            "code": self.code,
+            "kind": self.kind.name(),
+            "exitCode": self.kind.exit_code(),
+            "message": self.message,
+        });
+        for (field, value) in &self.context {
+            json[field.name()] = match value {
+                Value::Text(text) => text.as_str().into(),
+                Value::Number(number) => (*number).into(),
+            };
+        }
+        json
     }
 }
 
@@ -64,67 +241,144 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<decryptor_wasm::Error> for Failure {
-    fn from(error: decryptor_wasm::Error) -> Self {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let detail = error.kind().code() != error.code();
+        let context = error.context().iter();
+        let context = context.filter(|(field, _)| detail || *field != Field::Detail);
         Failure {
-            code: error.kind().exit_code(),
+            kind: error.kind().into(),
+            code: error.code().name(),
             message: with_advice(&error),
+            context: context.cloned().collect(),
         }
     }
 }
 
 /// The sentence of an error of the core, with the flags that help.
 #[must_use]
-pub fn with_advice(error: &decryptor_wasm::Error) -> String {
+pub fn with_advice(error: &Error) -> String {
     format!("{error}{}", error.advice().unwrap_or_default())
 }
 
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
-        let code = match error {
+        use FailureKind::{Failed, Usage};
+        let (kind, code) = match error {
             ArchiveError::Core(core) => return core.into(),
-            ArchiveError::Exists(_)
-            | ArchiveError::NotEmpty(_)
-            | ArchiveError::Busy(_)
-            | ArchiveError::OtherSource(_)
-            | ArchiveError::Foreign(_) => ErrorKind::Usage.exit_code(),
-            _ => 1,
+            ArchiveError::Exists(_) => (Usage, EngineCode::OutputExists),
+            ArchiveError::NotEmpty(_) => (Usage, EngineCode::OutputNotEmpty),
+            ArchiveError::Busy(_) => (Usage, EngineCode::OutputBusy),
+            ArchiveError::OtherSource(_) => (Usage, EngineCode::OutputOtherSource),
+            ArchiveError::Foreign(_) => (Usage, EngineCode::OutputForeign),
+            ArchiveError::Io { .. } | ArchiveError::Write(_) => {
+                (Failed, EngineCode::OutputUnwritable)
+            }
+            ArchiveError::Unsettled(..) => (Failed, EngineCode::OutputUnsettled),
+            ArchiveError::UnsafeName(_) => (Failed, EngineCode::UnsafeName),
+            ArchiveError::Random(_) => (Failed, EngineCode::NoRandomness),
+            ArchiveError::Compress(_) => (Failed, EngineCode::Compression),
         };
-        Failure {
-            code,
-            message: error.to_string(),
-        }
+        Failure::coded(kind, code, &error)
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Failure::failed(error.to_string())
+        let code = match error {
+            ConfigError::File { .. } => EngineCode::ConfigUnreadable,
+            ConfigError::Value { .. } => EngineCode::ConfigValue,
+        };
+        Failure::coded(FailureKind::Failed, code, &error)
     }
 }
 
 impl From<PlatformError> for Failure {
     fn from(error: PlatformError) -> Self {
-        Failure::failed(error.to_string())
+        let code = match error {
+            PlatformError::Io { .. } => EngineCode::PlatformFile,
+            PlatformError::Sqlite { .. } => EngineCode::PlatformSqlite,
+            PlatformError::Record { .. } => EngineCode::PlatformRecord,
+            PlatformError::Changed { .. } => EngineCode::PlatformChanged,
+            PlatformError::Rqlite { .. } => EngineCode::PlatformRqlite,
+            PlatformError::Postgres { .. } => EngineCode::PlatformPostgres,
+            PlatformError::Unsupported { .. } => EngineCode::PlatformUnsupported,
+            // Whoever ends the process knows the signal.
+            PlatformError::Interrupted => return Failure::failed(error.to_string()),
+        };
+        Failure::coded(FailureKind::Failed, code, &error)
     }
 }
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
-        Failure::failed(error.to_string())
+        match error {
+            ExportError::Platform(error) => error.into(),
+            ExportError::User { username, source } => Failure::from(*source).of_user(&username),
+            // The archive's own errors pass through the platform untouched.
+            ExportError::Sink(source) => match source.downcast::<ArchiveError>() {
+                Ok(archive) => (*archive).into(),
+                Err(other) => Failure::failed(other.to_string()),
+            },
+        }
     }
 }
 
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
-        let code = match error {
+        use FailureKind::{Damaged, Failed};
+        let (kind, code) = match error {
             RestoreError::Archive(error) => return error.into(),
-            RestoreError::Record { .. } => 4,
-            _ => 1,
+            RestoreError::Platform(error) => return error.into(),
+            RestoreError::Record { .. } => (Damaged, EngineCode::RestoreRecord),
+            RestoreError::Write { .. } => (Failed, EngineCode::RestoreFile),
+            RestoreError::Conflict { .. } => (Failed, EngineCode::RestoreConflict),
+            RestoreError::Unfinished(_) => (Failed, EngineCode::RestoreUnfinished),
+            RestoreError::Unknown(_) => (Failed, EngineCode::RestoreUnknown),
         };
-        Failure {
-            code,
-            message: error.to_string(),
-        }
+        Failure::coded(kind, code, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use decryptor_wasm::Code;
+
+    use super::*;
+
+    #[test]
+    fn json_tells_code_kind_and_what_it_is_about() {
+        let error = Error::of(Code::NoSuchUser).with(Field::User, "u");
+        let json = Failure::from(error).json();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "event": "error", "code": "no-such-user", "kind": "usage", "exitCode": 2, "user": "u",
+                "message": "no user \"u\" in this archive; --list shows its users",
+            })
+        );
+        let export = ExportError::User {
+            username: "u".into(),
+            source: Box::new(ExportError::Sink(Box::new(ArchiveError::Exists(
+                "o".into(),
+            )))),
+        };
+        let json = Failure::from(export).json();
+        assert_eq!(json["code"], "output-exists");
+        assert_eq!(json["user"], "u");
+        assert_eq!(json["exitCode"], 2);
+    }
+
+    #[test]
+    fn the_documents_list_every_code() {
+        let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+        let document = std::fs::read_to_string(place).unwrap();
+        let (_, table) = document
+            .split_once("\n## Errors of `pryv-backup` alone")
+            .unwrap();
+        let listed: Vec<&str> = table.lines().filter(|l| l.starts_with("| `")).collect();
+        let due = MEANINGS.iter();
+        let due: Vec<String> = due.map(|(n, m)| format!("| `{n}` | {m} |")).collect();
+        assert_eq!(listed, due);
     }
 }

@@ -51,10 +51,7 @@ impl Options {
 /// # Errors
 /// When the file cannot be read, or holds no key.
 pub fn public_key(path: &Path, observer: &dyn Observer) -> Result<PublicKey, Failure> {
-    let failed = |e: Error| Failure {
-        code: e.kind().exit_code(),
-        message: format!("{}: {e}", path.display()),
-    };
+    let failed = |e: Error| Failure::from(e.at(&path.display().to_string()));
     let file =
         std::fs::read(path).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
     let (key, certified) = PublicKey::found(&file).map_err(failed)?;

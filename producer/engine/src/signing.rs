@@ -125,10 +125,7 @@ impl Home {
         let Some(path) = &sign.key else {
             return Ok(self);
         };
-        let at = |what: &str| Failure {
-            code: 3,
-            message: format!("{}: {what}", path.display()),
-        };
+        let at = |what: &str| Failure::key(format!("{}: {what}", path.display()));
         let text = Zeroizing::new(secrets::read(path, "signing key")?);
         let text = std::str::from_utf8(&text).map_err(|_| at("not a minisign secret key"))?;
         let password = match has_password(text) {
@@ -201,12 +198,11 @@ fn password(sign: &Options, path: &Path, observer: &dyn Observer) -> Result<Secr
         return Ok(given);
     }
     let asked = observer.ask(Question::SigningKeyPassword(path))?;
-    asked.ok_or_else(|| Failure {
-        code: 3,
-        message: format!(
+    asked.ok_or_else(|| {
+        Failure::key(format!(
             "{} is protected by a password: give --sign-key-password-file FILE or set {PASSWORD}",
             path.display()
-        ),
+        ))
     })
 }
 

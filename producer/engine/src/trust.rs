@@ -144,7 +144,11 @@ mod tests {
         assert_eq!(read(&text).unwrap().len(), 2);
         let failure = read(&format!("{key}\n\nnone\n")).unwrap_err();
         let place = format!("{}, line 3: ", file.path().display());
-        assert!(failure.message.starts_with(&place), "{}", failure.message);
+        assert!(
+            failure.message().starts_with(&place),
+            "{}",
+            failure.message()
+        );
         assert!(
             listed(Path::new("/nowhere/signers"), state::is_absent)
                 .unwrap()
@@ -162,8 +166,12 @@ mod tests {
         let failure = both
             .demands(true, None, &crate::observer::Silent)
             .unwrap_err();
-        assert_eq!(failure.code, 2);
+        assert_eq!(failure.kind(), crate::failure::FailureKind::Usage);
         let variable = "PRYV_BACKUP_REQUIRE_ENCRYPTED";
-        assert!(failure.message.contains(variable), "{}", failure.message);
+        assert!(
+            failure.message().contains(variable),
+            "{}",
+            failure.message()
+        );
     }
 }

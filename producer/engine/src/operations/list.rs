@@ -123,9 +123,9 @@ pub fn run(options: &Opening, observer: &dyn Observer) -> Result<Outcome, Failur
                 worst = worst.max(code);
             }
             Err(failure) => {
-                let text = format!("{}: {}", folder.display(), failure.message);
+                let text = format!("{}: {}", folder.display(), failure.message());
                 observer.tell(Level::Info, &text);
-                worst = worst.max(failure.code);
+                worst = worst.max(failure.kind().exit_code());
             }
         }
     }

@@ -1,7 +1,10 @@
 //! Why a platform could not be read, or what is read not be taken.
 
-use super::{SinkError, User};
 use std::path::{Path, PathBuf};
+
+use tokio_postgres::error::SqlState;
+
+use super::{SinkError, User};
 
 /// Why a platform could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -87,10 +90,10 @@ impl PlatformError {
 }
 
 /// What a PostgreSQL server answered to a statement that it did not carry out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Answer {
     /// SQLSTATE.
-    pub code: String,
+    pub state: SqlState,
     /// The table concerned.
     pub table: Option<String>,
     /// The column concerned.

@@ -157,16 +157,15 @@ impl Rqlite {
     /// When the server does not answer or has no leader.
     pub fn values(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError> {
         let mut found = HashMap::new();
+        if keys.is_empty() || !self.has_table()? {
+            return Ok(vec![None; keys.len()]);
+        }
         for keys in keys.chunks(BATCH) {
             let marks = vec!["?"; keys.len()].join(", ");
             let sql = format!("SELECT key, value FROM keyValue WHERE key IN ({marks})");
             let mut statement = vec![sql];
             statement.extend_from_slice(keys);
-            match self.call(QUERY, &serde_json::json!([statement])) {
-                Ok(rows) => found.extend(rows),
-                Err(e) if e.to_string().contains("no such table") => break,
-                Err(e) => return Err(e),
-            }
+            found.extend(self.call(QUERY, &serde_json::json!([statement]))?);
         }
         Ok(keys.iter().map(|key| found.remove(key)).collect())
     }
@@ -178,9 +177,9 @@ impl Rqlite {
     pub fn beginning(&self, prefix: &str) -> Result<Vec<(String, String)>, PlatformError> {
         let sql =
             "SELECT key, value FROM keyValue WHERE substr(key, 1, length(?)) = ? ORDER BY key";
-        match self.call(QUERY, &serde_json::json!([[sql, prefix, prefix]])) {
-            Err(e) if e.to_string().contains("no such table") => Ok(Vec::new()),
-            other => other,
+        match self.has_table()? {
+            true => self.call(QUERY, &serde_json::json!([[sql, prefix, prefix]])),
+            false => Ok(Vec::new()),
         }
     }
 
@@ -211,11 +210,11 @@ impl Rqlite {
             WHERE key > 'user-unique/' AND key < 'user-unique0' AND value IN t \
             OR key > 'user-indexed/' AND key < 'user-indexed0' AND substr(key, 14 + instr(substr(key, 14), '/')) IN t";
         let tokens = serde_json::to_string(tokens).unwrap_or_default();
-        match self.call(QUERY, &serde_json::json!([[sql, tokens]])) {
-            Ok(rows) => Ok(rows.into_iter().map(|(key, _)| key).collect()),
-            Err(e) if e.to_string().contains("no such table") => Ok(Vec::new()),
-            Err(e) => Err(e),
+        if !self.has_table()? {
+            return Ok(Vec::new());
         }
+        let rows = self.call(QUERY, &serde_json::json!([[sql, tokens]]))?;
+        Ok(rows.into_iter().map(|(key, _)| key).collect())
     }
 
     /// Removes entries.
@@ -230,6 +229,14 @@ impl Rqlite {
             self.call(EXECUTE, &serde_json::json!([statement]))?;
         }
         Ok(())
+    }
+
+    /// Whether the table of the entries is there: a new platform makes it later. What the server answers about a missing table is a
+    /// sentence only.
+    fn has_table(&self) -> Result<bool, PlatformError> {
+        let sql = "SELECT type, name FROM sqlite_master WHERE type = 'table' AND name = 'keyValue' COLLATE NOCASE";
+        let found = self.call(QUERY, &serde_json::json!([[sql]]))?;
+        Ok(!found.is_empty())
     }
 
     /// Asks, and asks again when that may help. All statements can be repeated: they read, or store what may be stored twice.

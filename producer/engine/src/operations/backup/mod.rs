@@ -24,14 +24,14 @@ use self::{
 };
 use super::verify;
 use crate::{
-    archive::{self, ArchiveError, ArchiveWriter, Finished, IndexDone, Sealing, Summary, UserDone},
+    archive::{self, ArchiveWriter, Finished, IndexDone, Sealing, Summary, UserDone},
     config::Config,
     failure::Failure,
     folders::require_parent,
     installation::Installation,
     interrupt,
     observer::{Level, Observer, Question, Step},
-    platform::{self, ExportError, Platform, PlatformMode, Scope, Unknown, User},
+    platform::{self, Platform, PlatformMode, Scope, Unknown, User},
     progress::Goal,
     sealing,
     signing::{self, Home},
@@ -258,7 +258,7 @@ impl Prepared<'_> {
         let shown = self.observer.working(Step::Work, &archive.tally, goal);
         self.platform
             .export_all(&self.users, jobs(self.options), target)
-            .map_err(explain)?;
+            .map_err(Failure::from)?;
         drop(shown);
         let mut unknown = self.platform.unknown(&self.scope())?;
         unknown.extend(self.config.data_stores.iter().map(Unknown::data_store));
@@ -340,12 +340,10 @@ impl Prepared<'_> {
             jobs(self.options),
             self.observer,
         );
-        again.map(Some).map_err(|failure| Failure {
-            message: format!(
-                "the backup was made, but could not be verified: {}",
-                failure.message
-            ),
-            ..failure
+        again.map(Some).map_err(|failure| {
+            let what = failure.message();
+            let what = format!("the backup was made, but could not be verified: {what}");
+            failure.saying(what)
         })
     }
 
@@ -407,22 +405,4 @@ fn home(options: &Options, observer: &dyn Observer) -> Result<Home, Failure> {
         return Home::none();
     }
     Home::open(state_dir, &options.signing, &options.output, observer)
-}
-
-/// The archive's own errors pass through the platform untouched; here they get their exit code back.
-fn explain(error: ExportError) -> Failure {
-    match error {
-        ExportError::User { username, source } => {
-            let failure = explain(*source);
-            Failure {
-                message: format!("user {username}: {}", failure.message),
-                ..failure
-            }
-        }
-        ExportError::Sink(source) => match source.downcast::<ArchiveError>() {
-            Ok(archive) => (*archive).into(),
-            Err(other) => Failure::failed(other.to_string()),
-        },
-        other => other.into(),
-    }
 }

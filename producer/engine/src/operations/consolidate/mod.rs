@@ -24,7 +24,7 @@ use crate::{
         self, ArchiveError, ArchiveWriter, Content, Finished, Listing, Sealing, UserDone,
         read::{Archive, Folder, GunzipCheck},
     },
-    failure::{Failure, with_advice},
+    failure::{Failure, FailureKind, with_advice},
     findings::{self, companions_hold},
     folders::{refuse_inside, require_parent},
     interrupt,
@@ -105,11 +105,10 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     match findings::tell(&source, observer) {
         0 if companions_hold(&source, observer) => {}
         5 => {
-            return Err(Failure {
-                code: 5,
-                message: "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one"
-                    .to_owned(),
-            });
+            return Err(Failure::of(
+                FailureKind::Losses,
+                "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one",
+            ));
         }
         _ => return Err(damaged("the backup is damaged, as named above")),
     }
@@ -166,10 +165,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
 }
 
 fn damaged(what: &str) -> Failure {
-    Failure {
-        code: 4,
-        message: format!("{what}: nothing was made of it; use another copy"),
-    }
+    Failure::damaged(format!("{what}: nothing was made of it; use another copy"))
 }
 
 /// What is not verified does not stay.

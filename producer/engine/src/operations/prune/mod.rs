@@ -145,10 +145,9 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pruned, Failure
         for (path, why) in &units.unproven {
             observer.tell(Level::Info, &format!("{}: {why}", path.display()));
         }
-        return Err(Failure {
-            code: 4,
-            message: "none of the backups is known to be good: nothing was removed".to_owned(),
-        });
+        return Err(Failure::damaged(
+            "none of the backups is known to be good: nothing was removed",
+        ));
     }
     prune(units, options, now)
 }

@@ -196,7 +196,7 @@ impl Judge<'_> {
         }
         let lock = match chain.then(|| super::lock(path, "a backup")).transpose() {
             Ok(lock) => lock,
-            Err(failure) => return Found::Unproven(failure.message),
+            Err(failure) => return Found::Unproven(failure.message().to_owned()),
         };
         match self.prove(&folder, lock) {
             Ok(unit) => Found::Good(unit),

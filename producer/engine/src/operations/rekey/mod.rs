@@ -18,7 +18,7 @@ use crate::{
         read::{Folder, ReadFile, links, lost_index, mixed_runs, require_manifest},
         sha256_hex,
     },
-    failure::Failure,
+    failure::{Failure, FailureKind},
     folders::lock,
     interrupt,
     observer::Observer,
@@ -208,8 +208,11 @@ impl Work<'_> {
             };
             let opened = match self.envelope(&of_run) {
                 Ok(opened) => opened,
-                Err(failure) if links.is_some() && matches!(failure.code, 2 | 3) => {
-                    left.push(format!("run {run}: {}", failure.message));
+                Err(failure)
+                    if links.is_some()
+                        && matches!(failure.kind(), FailureKind::Usage | FailureKind::Key) =>
+                {
+                    left.push(format!("run {run}: {}", failure.message()));
                     continue;
                 }
                 Err(failure) => return Err(failure),

@@ -261,13 +261,10 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     drop(shown);
     Failure::unless_interrupted().map_err(|failure| {
         let stand = done.iter().filter(|one| one.stands()).count();
-        Failure {
-            message: format!(
-                "interrupted: {stand} of {} users stand, the others are as before; run the same restore again to go on",
-                wanted.users.len()
-            ),
-            ..failure
-        }
+        failure.saying(format!(
+            "interrupted: {stand} of {} users stand, the others are as before; run the same restore again to go on",
+            wanted.users.len()
+        ))
     })?;
     let mut done = done;
     if !how.dry_run {
@@ -284,10 +281,8 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
             let lost = told.losses.remove(&one.report.user_id);
             one.report.losses.extend(lost.unwrap_or_default());
         }
-        Failure::unless_interrupted().map_err(|failure| Failure {
-            message: "interrupted: the users stand, but what all users share is not told yet; run the same restore again to go on"
-                .to_owned(),
-            ..failure
+        Failure::unless_interrupted().map_err(|failure| {
+            failure.saying("interrupted: the users stand, but what all users share is not told yet; run the same restore again to go on")
         })?;
         // Those of whom it is not known whether they stand are for the next run, and so are those whom an earlier run has made
         // to stand and this one has not told of.
@@ -345,16 +340,13 @@ fn verify(archive: &Archive, how: &Options, observer: &dyn Observer) -> Result<(
     for what in damaged {
         observer.damaged(what);
     }
-    Err(Failure {
-        code: 4,
-        message: format!(
-            "the backup is damaged ({}, named above): nothing was restored; use another copy",
-            match damaged.len() {
-                1 => "1 problem".to_owned(),
-                many => format!("{many} problems"),
-            }
-        ),
-    })
+    Err(Failure::damaged(format!(
+        "the backup is damaged ({}, named above): nothing was restored; use another copy",
+        match damaged.len() {
+            1 => "1 problem".to_owned(),
+            many => format!("{many} problems"),
+        }
+    )))
 }
 
 /// What the archive itself makes the operator aware of.

@@ -117,11 +117,10 @@ impl Wanted {
                 )));
             }
         }
-        let bad = |what: String| Failure {
-            code: 4,
-            message: format!(
+        let bad = |what: String| {
+            Failure::damaged(format!(
                 "manifest.json {what}; it was changed: use another copy of the backup"
-            ),
+            ))
         };
         let mut ids = HashSet::new();
         for user in &users {

@@ -110,21 +110,31 @@ pub fn wants_password(source: &tokio_postgres::Error) -> bool {
     }
 }
 
-fn advice(code: &SqlState) -> &'static str {
-    match code.code() {
-        "28P01" | "28000" => "correct the user and password",
-        "3D000" => "correct the name of the database",
-        "53100" | "53400" => {
+fn advice(state: &SqlState) -> &'static str {
+    match *state {
+        SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            "correct the user and password"
+        }
+        SqlState::INVALID_CATALOG_NAME => "correct the name of the database",
+        SqlState::DISK_FULL | SqlState::CONFIGURATION_LIMIT_EXCEEDED => {
             "rows are sorted there, for which the server needs about as much room for temporary files as its largest table takes: \
              make room, or raise temp_file_limit for this user"
         }
-        "53300" => "the server has no connection left: raise its max_connections",
-        "42P01" | "3F000" => "check that this is the database of a Pryv.io platform",
-        "42501" => {
+        SqlState::TOO_MANY_CONNECTIONS => {
+            "the server has no connection left: raise its max_connections"
+        }
+        SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => {
+            "check that this is the database of a Pryv.io platform"
+        }
+        SqlState::INSUFFICIENT_PRIVILEGE => {
             "grant this user the rights on all tables: to read them for a backup, to write them for a restore; and BYPASSRLS, where they \
              have row level security"
         }
-        "57014" | "57P01" | "57P02" | "57P03" | "40001" => "run the backup again",
+        SqlState::QUERY_CANCELED
+        | SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::T_R_SERIALIZATION_FAILURE => "run the backup again",
         _ => "see the server's log",
     }
 }
@@ -133,7 +143,7 @@ fn advice(code: &SqlState) -> &'static str {
 fn answer(source: &tokio_postgres::Error) -> Option<Box<Answer>> {
     let answer = source.as_db_error()?;
     Some(Box::new(Answer {
-        code: answer.code().code().to_owned(),
+        state: answer.code().clone(),
         table: answer.table().map(str::to_owned),
         column: answer.column().map(str::to_owned),
         constraint: answer.constraint().map(str::to_owned),

@@ -21,7 +21,7 @@ use super::{
     ChainReport, Prepared, Report, Told, Written,
     changes::{Changes, SharedChanges, shared_number, user_number},
     collect::Collector,
-    defect, explain, jobs,
+    defect, jobs,
 };
 use crate::{
     archive::{ArchiveError, ArchiveWriter, Chain, Finished},
@@ -260,7 +260,7 @@ impl Run<'_> {
         let folder = self.place.as_ref().map(Place::folder);
         let folder = folder.map_err(String::as_str);
         let changes = Changes::new(&collector, key, state, &self.mark, folder, self.needed)
-            .map_err(|e| (explain(ExportError::Sink(e)), None))?;
+            .map_err(|e| (ExportError::Sink(e).into(), None))?;
         let shared = self.write_shared(&changes);
         let shared = shared.and_then(|shared| {
             let unknown = prepared.write_users(&changes, archive)?;
@@ -279,7 +279,7 @@ impl Run<'_> {
     }
 
     fn write_shared(&self, changes: &Changes<'_>) -> Result<crate::archive::IndexDone, Failure> {
-        let sink = |error| explain(ExportError::Sink(error));
+        let sink = |error| Failure::from(ExportError::Sink(error));
         let scope = self.prepared.scope();
         let mut index = SharedChanges::new(changes).map_err(sink)?;
         if scope.mode != PlatformMode::None {
@@ -288,7 +288,7 @@ impl Run<'_> {
         let platform = &self.prepared.platform;
         platform
             .export_platform(&scope, &mut index)
-            .map_err(explain)?;
+            .map_err(Failure::from)?;
         index.finish().map_err(sink)
     }
 

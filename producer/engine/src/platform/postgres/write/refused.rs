@@ -1,6 +1,8 @@
 //! Why the server did not take rows, in words for whoever restores. What it said itself may hold a value of the archive, a token
 //! for instance, and is not repeated.
 
+use tokio_postgres::error::SqlState;
+
 use super::feed::{Refusal, Table};
 use crate::platform::PlatformError;
 use crate::platform::postgres::tables::{Column, Tables};
@@ -24,8 +26,8 @@ pub fn told(table: Table, refusal: Refusal, tables: &Tables) -> RestoreError {
     let Some(answer) = error.answer() else {
         return RestoreError::Platform(error);
     };
-    let code = answer.code.as_str();
-    if code == "23505" && table == Table::Users {
+    let twice = answer.state == SqlState::UNIQUE_VIOLATION;
+    if twice && table == Table::Users {
         return RestoreError::Conflict {
             what:
                 "the platform has a user of this name or id already; pass --overwrite to replace it"
@@ -33,16 +35,17 @@ pub fn told(table: Table, refusal: Refusal, tables: &Tables) -> RestoreError {
         };
     }
     // Classes 22, 23 and 54: data that is not valid, constraints, and limits of the server.
-    let what = match (code, code.get(..2)) {
-        ("23505", _) => format!(
+    let code = answer.state.code();
+    let what = match code.get(..2) {
+        _ if twice => format!(
             "a record is there twice, or the platform has it already ({})",
             place(table, &error, tables)
         ),
-        (_, Some("22" | "23")) => format!(
+        Some("22" | "23") => format!(
             "a record is not what the platform takes: {} (SQLSTATE {code})",
             place(table, &error, tables)
         ),
-        (_, Some("54")) => format!(
+        Some("54") => format!(
             "a record is larger than the platform takes, or a stream lies too deep ({}, SQLSTATE {code})",
             place(table, &error, tables)
         ),

@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use tokio_postgres::error::SqlState;
+
 use super::PostgresWriter;
 use crate::interrupt;
 use crate::platform::postgres::connection::literal;
 use crate::platform::write::RestoreError;
 
 /// What the server answers about a transaction that it has not had yet.
-const IN_THE_FUTURE: &str = "22023";
+const IN_THE_FUTURE: SqlState = SqlState::INVALID_PARAMETER_VALUE;
 
 /// The status of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +42,7 @@ impl PostgresWriter<'_> {
         let rows = match asked {
             Err(RestoreError::Platform(e))
                 if e.answer()
-                    .is_some_and(|answer| answer.code == IN_THE_FUTURE) =>
+                    .is_some_and(|answer| answer.state == IN_THE_FUTURE) =>
             {
                 return Ok(TransactionStatus::Unknown);
             }
