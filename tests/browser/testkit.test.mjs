@@ -137,10 +137,9 @@ function keyOf (due) {
   return due.args[due.args.indexOf('--private-key') + 1].replace('{keys}', join(kit, 'keys'));
 }
 
-/** A sentence of a command as the page says it. @param {string} text */
+/** A sentence of a command as the page says it, without the advice of flags. @param {string} text */
 function withoutOptions (text) {
-  return text.replace(/^(error|damaged): /, '').replace('{archive}', 'archive').replace(/--at (\d+) for the state before/, 'choose the state of run $1').replace(/[;:,] (?:(?:give|try|set|with) )?--[a-z][^;]*/g, '')
-    .replace(/; say [^;]*--at [^;]*/, '');
+  return text.replace(/^(error|damaged): /, '').replace('{archive}', 'archive').replace(/(?:^|[;:,] (?:(?:or|give|with|say (?:which is yours )?with) )?)--[a-z].*$/, '');
 }
 
 /** The runs of a chain, one after the other, opened once. */

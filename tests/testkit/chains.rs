@@ -574,6 +574,6 @@ pub fn cases() -> Vec<Case> {
             .exit(4)
             .without(&["users/u1/events/events-0001.jsonl", "users/u1/events/events-0002.jsonl", "users/u1/events/events-0003.jsonl", "users/u1/events/events-0004.jsonl"])
             .with("users/u1/attachments/f3", &"users/u1/attachments/f3".repeat(10).into_bytes())
-            .says("damaged: increments/0002: users/u1/events/events-0001.jsonl.gz"),
+            .says("damaged: increments/0002/users/u1/events/events-0001.jsonl.gz"),
     ]
 }

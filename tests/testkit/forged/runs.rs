@@ -62,7 +62,7 @@ fn put_in() -> Vec<Case> {
         forged("forged-increment-in-the-hosts-name", "it names the host as its signer", with(false, sign::mallory(), named),
             "manifest.json.minisig was made by another key than the signer that manifest.json names"),
         forged("forged-increment-same-key-id", "and is signed by a key with the id of the host's", with(false, sign::twin(), named), NOT_HOLDS_FOR),
-        forged("forged-increment-unsigned", "it names the host, and nobody signed it", unsigned, "increments/0004: manifest.json.minisig is missing"),
+        forged("forged-increment-unsigned", "it names the host, and nobody signed it", unsigned, "increments/0004/manifest.json.minisig is missing"),
         at_3("forged-increment-at-3", "the state before such a run opens when it is asked for", increment())
             .says("signed by {signer}, which is not pinned"),
         forged("forged-increment-pinned", "it is refused where a signer is pinned", with(false, sign::mallory(), |_| {}),

@@ -63,7 +63,11 @@ fn programs_are_told_why_nothing_was_done() {
     assert_eq!(done.status.code(), Some(4), "{}", text(&done));
     let last: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(last["event"], "error", "{last}");
-    assert_eq!(last["code"], 4);
+    assert_eq!(last["code"], "other-archive");
+    assert_eq!(
+        (&last["kind"], &last["exitCode"]),
+        (&"damaged".into(), &4.into())
+    );
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(said.contains(last["message"].as_str().unwrap()), "{said}");
 }
