@@ -238,11 +238,14 @@ export function openView (app: App): View {
 export function errorBox (error: CallError | undefined, ...more: Child[]): HTMLElement | undefined {
   if (error === undefined) return undefined;
   const known = error.about && knownProblem(error.kind, error.about);
+  const instead = error.about?.instead;
   const [look, sign] = error.kind === 'choice' ? ['partly', 'warning'] : ['bad', 'stop'];
   return h('div', { class: `error notice ${look}`, role: 'alert', tabindex: '-1', 'data-kind': error.kind, 'data-problem': known?.name },
     icon(sign), h('div', null, h('strong', null, known === undefined ? maybe(`error.${error.kind}`, t('error.failed')) : t(`problem.${known.name}`, known.gaps)),
     error.about !== undefined
-      ? [h('p', null, known === undefined ? maybe(`advice.${error.kind}`, '') : t(`problem.${known.name}.do`, known.gaps)), h('p', { class: 'small' }, alien(error.message, { lang: 'en' }))]
+      ? [h('p', null, known === undefined ? maybe(`advice.${error.kind}`, '') : t(`problem.${known.name}.do`, known.gaps)),
+          instead !== undefined && known?.name !== 'run' && h('p', null, t('problem.run.do', { n: String(instead) })),
+          h('p', { class: 'small' }, alien(error.message, { lang: 'en' }))]
       : h('p', null, alien(error.message)), more));
 }
 
