@@ -1,7 +1,8 @@
 //! Running the command under test.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 /// The command, built beside the tests of the workspace.
 ///
@@ -71,6 +72,22 @@ pub fn with_hangup(command: &Command, ignored: bool) -> Command {
         .arg(command.get_program())
         .args(command.get_args());
     wrapped
+}
+
+/// Sends a running command a signal by the name that `kill` has for it: at once, since another program takes its time to start.
+///
+/// # Panics
+/// When there is no such signal here, or it cannot be sent.
+pub fn signal(child: &Child, name: &str) {
+    let signal = match name {
+        "-STOP" => Signal::STOP,
+        "-CONT" => Signal::CONT,
+        "-KILL" => Signal::KILL,
+        "-TERM" => Signal::TERM,
+        "-INT" => Signal::INT,
+        _ => panic!("no signal {name} here"),
+    };
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// The system calls with which a command changes what lies on the disk, and makes sure that it lies there.

@@ -2,7 +2,7 @@
 
 use crate::{backup, file, losses, platforms};
 use pryv_backup_tests::{
-    command::{report, run, text, tool},
+    command::{report, run, signal, text, tool},
     folder, rich,
     session::Session,
     stage::{Platform, Stage},
@@ -154,12 +154,6 @@ fn every_run_of_a_chain_names_another_size() {
         fs::write(&path, whole).unwrap();
         assert_eq!(chain().status.code(), Some(0));
     }
-}
-
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([name, &id]).status();
-    assert!(sent.unwrap().success());
 }
 
 fn begun(platform: &Platform<'_>, stage: &Stage, archive: &Path) -> Child {

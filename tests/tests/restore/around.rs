@@ -1,9 +1,8 @@
 //! What is around a run: what it would do, who else is at work, what becomes of the backup.
 
-use super::faults::signal;
 use super::shared::targets;
 use pryv_backup_tests::{
-    command::{report, run, text},
+    command::{report, run, signal, text},
     disk::SmallDisk,
     folder, need,
     stage::Stage,

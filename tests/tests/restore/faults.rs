@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::kills::{age, differences, pace, postgres, sqlite, users};
 use super::moments::{MOMENTS, Moment, Pace, Watch};
 use pryv_backup_tests::{
-    command::text,
+    command::{signal, text},
     disk::SmallDisk,
     folder,
     proxy::{Break, Proxy},
@@ -261,13 +261,6 @@ fn full(stage: &Stage, source: &Platform<'_>, archive: &Path) {
         target.remove();
     }
     assert!(failures > 0, "the disk was never full in time");
-}
-
-pub fn signal(child: &std::process::Child, name: &str) {
-    let sent = std::process::Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
 }
 
 /// Leaves only so many bytes on the disk of a new file.

@@ -1,10 +1,9 @@
 //! A Pryv.io core that runs, others who read, and a folder or a server that is not there.
 
 use super::conflicts::index;
-use super::faults::signal;
 use super::shared::targets;
 use pryv_backup_tests::{
-    command::{report, run, text},
+    command::{report, run, signal, text},
     stage::{Platform, Stage},
 };
 use std::{
