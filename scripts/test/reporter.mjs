@@ -17,7 +17,7 @@ export default async function * report (events) {
     if (error?.failureType === 'subtestsFailed') continue;
     const name = [...path.slice(0, data.nesting), data.name].join(' > ');
     // Of a file that does not load, only its process says why.
-    const why = error === undefined ? '' : [inspect(error.cause ?? error, { depth: 4 }), ...(printed.get(data.name) ?? [])].join('\n');
+    const why = error === undefined ? '' : [inspect(error.cause ?? error, { depth: 4 }), '\n', ...(printed.get(data.name) ?? [])].join('');
     const outcome = data.skip !== undefined ? 'skipped' : type === 'test:pass' ? 'passed' : 'failed';
     yield JSON.stringify({ file: data.file, name, outcome, skip: data.skip, ms: data.details.duration_ms, why }) + '\n';
   }
