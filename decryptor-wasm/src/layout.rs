@@ -1,10 +1,13 @@
 //! Which paths an archive may hold, and what each one is.
 
+use std::collections::BTreeMap;
+
 use crate::{
     Code, Error, Field, Result,
     chain::{CHAIN, run_of},
     envelope::MAX_ENVELOPE,
     signature::SIGNATURE,
+    unicode,
 };
 
 /// What a path of an archive is.
@@ -154,7 +157,7 @@ fn is_records(name: &str, collection: &str) -> bool {
 
 /// No file of the path's kind that is read in one piece has more bytes: who reads one asks before, since a file of gigabytes costs whoever
 /// stores a backup nothing. A manifest takes 1.2 KB for each user.
-fn most_bytes(path: &str) -> u64 {
+pub(crate) fn most_bytes(path: &str) -> u64 {
     const KIB: u64 = 1024;
     let within = run_of(path).map_or(path, |(_, within)| within);
     match PathKind::of(within) {
@@ -219,6 +222,34 @@ fn is_reserved(name: &str) -> bool {
         || numbered("LPT")
 }
 
+/// Two files, or two folders above them, that would be one on disk; none when there are none. `files`: the path of each in the archive,
+/// and the one that it is written to; `caseless`: whether the file system takes `A` and `a` for the same.
+pub fn collision<'f>(
+    files: impl Iterator<Item = (&'f str, &'f str)>,
+    caseless: bool,
+) -> Option<[String; 2]> {
+    let mut written: BTreeMap<String, String> = BTreeMap::new();
+    let mut spelled: BTreeMap<String, String> = BTreeMap::new();
+    for (from, to) in files {
+        if let Some(other) = written.insert(to.to_owned(), from.to_owned()) {
+            return Some([other, from.to_owned()]);
+        }
+        if !caseless {
+            continue;
+        }
+        let ends = to.match_indices('/').map(|(end, _)| end);
+        for end in ends.chain([to.len()]) {
+            let name = &to[..end];
+            match spelled.get(&unicode::caseless(name)) {
+                Some(other) if other != name => return Some([other.clone(), name.to_owned()]),
+                Some(_) => {}
+                None => drop(spelled.insert(unicode::caseless(name), name.to_owned())),
+            }
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +298,31 @@ mod tests {
             let error = refuse_long(path, most + 1).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Damaged);
         }
+    }
+
+    #[test]
+    fn names_that_are_one_on_disk_collide() {
+        let same = |names: &[&str], caseless| {
+            let files: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
+            collision(files.into_iter(), caseless)
+        };
+        let pair = |one: &str, other: &str| Some([one.to_owned(), other.to_owned()]);
+        let files = ["u/A", "u/b", "u/a"];
+        assert_eq!(same(&files, true), pair("u/A", "u/a"));
+        assert_eq!(same(&files, false), None);
+        assert_eq!(same(&["u/Ab/x", "u/ab/y"], true), pair("u/Ab", "u/ab"));
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
+        assert_eq!(
+            same(&[composed, decomposed], true),
+            pair(composed, decomposed)
+        );
+        assert_eq!(same(&[composed, decomposed], false), None);
+        assert_eq!(same(&["u/a/x", "u/a/y", "u/b/x"], true), None);
+        let twice = [("s.jsonl", "s.jsonl"), ("s.jsonl.gz", "s.jsonl")];
+        assert_eq!(
+            collision(twice.into_iter(), false),
+            pair("s.jsonl", "s.jsonl.gz")
+        );
     }
 
     #[test]

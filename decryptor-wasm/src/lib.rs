@@ -19,9 +19,11 @@ pub mod jsonl;
 mod keys;
 pub mod layout;
 pub mod manifest;
+pub mod open;
 pub mod plan;
 pub mod reader;
 pub mod signature;
+mod unicode;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 

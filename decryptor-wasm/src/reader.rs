@@ -1,10 +1,11 @@
 //! One stored file, from its bytes on disk to the bytes that the caller wants.
 
 use base64ct::{Base64, Encoding};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
-    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip, jsonl::LineChecker,
+    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip, integrity::Record,
+    jsonl::LineChecker,
 };
 
 /// Size of the buffer that stored bytes are read into.
@@ -25,7 +26,7 @@ pub struct ReadOptions {
 }
 
 /// What was seen of a file.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct FileSummary {
     /// Bytes as stored.
@@ -40,6 +41,25 @@ pub struct FileSummary {
     pub chunk: Option<usize>,
     /// JSON lines, when they were counted.
     pub records: Option<u64>,
+}
+
+impl FileSummary {
+    /// Reads one that was written as JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let written = Record::parse(json)?;
+        let number = |name: &str| written.number(name);
+        Ok(FileSummary {
+            stored_size: number("storedSize").unwrap_or_default(),
+            content_size: number("contentSize").unwrap_or_default(),
+            output_size: number("outputSize").unwrap_or_default(),
+            salt: written.text("salt"),
+            chunk: number("chunk").map(|chunk| chunk as usize),
+            records: number("records"),
+        })
+    }
 }
 
 /// Opens one file in place: the caller reads stored bytes into [`FileReader::input`], calls [`FileReader::process`], and takes
@@ -83,14 +103,7 @@ impl<A: Aead> FileReader<A> {
             buffer: vec![0; size],
             kept: 0,
             content: 0..0,
-            summary: FileSummary {
-                stored_size: 0,
-                content_size: 0,
-                output_size: 0,
-                salt: None,
-                chunk: None,
-                records: None,
-            },
+            summary: FileSummary::default(),
         }
     }
 

@@ -4,12 +4,12 @@
 
 mod small_archive;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use decryptor_wasm::{
     DataKey, Envelope, Error, Manifest, PrivateKey,
     aead::RustAead,
-    plan::{Severity, Storage, judge, judge_manifest, plan},
+    plan::{Severity, Storage, UserManifests, judge, judge_manifest, plan},
     reader::{FileReader, FileSummary, ReadOptions, read_whole},
 };
 use small_archive::{Counter, Files, archive, sha256};
@@ -52,7 +52,7 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         },
     };
     let listed = &manifest.inventory.as_ref().unwrap().files;
-    let mut user_manifests = HashMap::new();
+    let (mut contents, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     for (path, stored) in files
         .iter()
         .filter(|(path, _)| path.ends_with("/user-manifest.json"))
@@ -63,10 +63,13 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
                 .map_or(Ok(()), |e| judge(e, &summary, None, false))
                 .map(|()| json)
         });
-        if let Err(e) = &content {
-            found.push(format!("{path}: {e}"));
+        match content {
+            Ok(json) => drop(contents.insert(path.clone(), json)),
+            Err(e) => {
+                found.push(format!("{path}: {e}"));
+                damaged.insert(path.clone());
+            }
         }
-        user_manifests.insert(path.clone(), content.ok());
     }
     let listing: Vec<_> = files
         .iter()
@@ -74,7 +77,10 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         .collect();
     let plan = match plan(
         &manifest,
-        &user_manifests,
+        &UserManifests {
+            contents: &contents,
+            damaged: &damaged,
+        },
         &listing,
         Storage::Sealed { key_check: true },
         None,

@@ -106,7 +106,7 @@ function givenSecrets (options, env) {
  * Whose archives are taken, and in which shape.
  * @param {import('./args.js').Options} options
  * @param {NodeJS.ProcessEnv} env
- * @returns {import('./trust.js').Trust}
+ * @returns {import('./opening.js').Trust}
  */
 function trustOf (options, env) {
   const { expectSource, maxAge, acceptUnsigned, allowPlaintext } = options;

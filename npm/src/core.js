@@ -7,8 +7,7 @@ import { hostEngine } from './engine.js';
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
 
 export const {
-  Chain, Demands, Envelope, FileReader, Fold, Sieve, Signed, StoredRuns, caution, errorOf, inRun, isCompanion, judge, lostIndex, mixedRuns,
-  passphraseOfFile, plainManifest, plan, privateKeyNeedsPassphrase, refuseLong, requireId,
+  Envelope, FileReader, Opening, collision, errorOf, judge, look, passphraseOfFile, plainManifest, privateKeyNeedsPassphrase,
 } = bindings;
 
 // A sealed file (docs/format.md, "Encrypted file") and the envelope whose passphrase is `self-test`.

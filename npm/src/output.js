@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { collisionIn } from './collision.js';
+import { collision } from './core.js';
 import { DecryptError } from './errors.js';
 import { placeOf } from './names.js';
 import { Staging, attempt } from './staging.js';
@@ -36,7 +36,7 @@ export class OutputFolder {
    * @param {boolean} [caseless] whether `A` and `a` are the same here; default: found out
    */
   requireDistinct (files, caseless = isCaseless(this.staging.root)) {
-    const pair = collisionIn(files, caseless);
+    const pair = collision(files.map(([from]) => from), files.map(([, to]) => to), caseless);
     if (pair === undefined) return;
     throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other in ${this.root}: ` +
       'decrypt into a folder whose file system tells upper from lower case, or without --gunzip');

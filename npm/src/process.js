@@ -1,10 +1,11 @@
-import { checkInflation } from './inflation.js';
 import { kindOf, messageOf, plainOf } from './errors.js';
-import { streamFile } from './stream.js';
+import { streamFile } from './files.js';
+import { HOST } from './host.js';
+import { checkInflation } from './inflation.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./types.js').Summary} Summary */
-/** @typedef {import('./stream.js').Access} Access */
+/** @typedef {import('./files.js').Access<import('./types.js').Source>} Access */
 /** @typedef {import('./staging.js').Staging} Staging */
 
 /**
@@ -40,10 +41,10 @@ export async function processFile (access, file, task, shown) {
   const done = {};
   try {
     if (task.staging === undefined) {
-      done.summary = await drain(streamFile(access, file, { gunzip: true, hash: true }), ({ length }) => shown(length));
-    } else if (access.key !== undefined && !file.encrypted) {
+      done.summary = await drain(streamFile(HOST, access, file, { gunzip: true, hash: true }), ({ length }) => shown(length));
+    } else if (access.keys.size > 0 && !file.encrypted) {
       // The decryptor and its instructions are checked, but are no part of the data.
-      await drain(streamFile(access, file, { gunzip: false, hash: true }), () => {});
+      await drain(streamFile(HOST, access, file, { gunzip: false, hash: true }), () => {});
     } else {
       await decrypt(access, file, task.staging, task, shown, done);
     }
@@ -70,7 +71,7 @@ async function decrypt (access, file, staging, task, shown, done) {
   const inflation = file.gzip && !gunzip && file.expected === null ? checkInflation(file) : undefined;
   let written = 0;
   try {
-    const summary = await drain(streamFile(access, file, { gunzip }), (piece) => {
+    const summary = await drain(streamFile(HOST, access, file, { gunzip }), (piece) => {
       out.write(piece);
       written += piece.length;
       shown(piece.length);

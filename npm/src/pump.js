@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { FileReader, memoryAt, outputsOf, refuseLong } from './core.js';
-import { SMALL } from './trust.js';
+import { FileReader, memoryAt, outputsOf } from './core.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').Summary} Summary */
@@ -14,12 +13,7 @@ const TURN_MS = 50;
 const BLOCK = 4 * 1024 * 1024;
 const SMALLEST_BLOCK = 4096;
 
-/**
- * How to read a file: with which key (undefined: it is cleartext), whether to inflate it, to check that it is JSON
- * lines, and to hash the stored bytes. `size`: the file's stored bytes when they are known.
- * @typedef {{ key: import('../../.build/wasm/decryptor_wasm.js').DataKey|undefined, gunzip: boolean, lines: boolean,
- *   hash: boolean, engine: any, size?: number }} ReadOptions
- */
+/** @typedef {import('./opening.js').ReadOptions} ReadOptions */
 
 /**
  * Reads a stored file through the core and yields its content piece by piece; returns the core's summary and the
@@ -95,60 +89,4 @@ async function * copyBlocks (chunks, reader) {
       at += size;
     }
   }
-}
-
-/**
- * A whole small file; throws when it is larger than any of its kind.
- * @param {Source} source
- * @param {string} path
- * @param {ReadOptions} options
- */
-export async function readWhole (source, path, options) {
-  const parts = [];
-  const pieces = pump(source, path, options);
-  let length = 0;
-  try {
-    for (;;) {
-      const next = await pieces.next();
-      if (next.done) return { content: Buffer.concat(parts), ...next.value };
-      parts.push(Buffer.from(next.value));
-      length += next.value.length;
-      refuseLong(path, length);
-    }
-  } finally {
-    await pieces.return(/** @type {any} */ (undefined));
-  }
-}
-
-/**
- * A small file as it is stored, hash included.
- * @param {Source} source
- * @param {string} path
- */
-export function readStored (source, path) {
-  return readWhole(source, path, { key: undefined, gunzip: false, lines: false, hash: true, engine: undefined });
-}
-
-/**
- * A file of a few kilobytes as it is stored; of a longer one, more than any such file has.
- * @param {Source} source
- * @param {string} path
- */
-export async function readSmall (source, path) {
-  const file = await source.open(path);
-  const bytes = Buffer.alloc(SMALL);
-  let length = 0;
-  if ('read' in file) {
-    try {
-      for (let size = -1; size !== 0 && length < SMALL; length += size) size = file.read(bytes.subarray(length));
-    } finally {
-      file.close();
-    }
-  } else {
-    for await (const chunk of file) {
-      length += Buffer.from(chunk).copy(bytes, length);
-      if (length === SMALL) break;
-    }
-  }
-  return bytes.subarray(0, length);
 }

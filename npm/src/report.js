@@ -1,7 +1,8 @@
-import { SIGNER_CODES } from './trust.js';
-
 /** @typedef {import('./archive.js').Archive} Archive */
 /** @typedef {import('./types.js').Finding} Finding */
+
+/** The codes of the findings that say who signed an archive. */
+const SIGNER_CODES = ['signer', 'pinned-signer', 'unsigned'];
 
 // What comes from an archive may hold terminal control sequences.
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { Demands, loadCore } from './core.js';
+import { Opening, loadCore } from './core.js';
 import { DecryptError, messageOf } from './errors.js';
 
 /**
@@ -78,13 +78,10 @@ function readRegular (path) {
  * @param {string} text
  */
 function wrongWith (text) {
-  const demands = new Demands(0);
   try {
-    demands.pin(text);
+    new Opening(JSON.stringify({ signers: [text] })).free();
     return undefined;
   } catch (error) {
     return messageOf(error);
-  } finally {
-    demands.free();
   }
 }

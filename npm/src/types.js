@@ -21,13 +21,6 @@
 
 /** @typedef {{ inventoried: boolean, files: PlannedFile[], findings: Finding[], users: UserInfo[] }} Plan */
 
-/** A file of a run of a chain, which holds a part of a file of the state. @typedef {{ run: number, file: PlannedFile }} Part */
-
-/**
- * A file of the state of a chain; `collection` is null for an attachment.
- * @typedef {{ path: string, user: string|null, collection: string|null, parts: Part[] }} StateFile
- */
-
 /**
  * What reading one file to its end has shown.
  * @typedef {{ storedSize: number, contentSize: number, outputSize: number, salt: string|null,

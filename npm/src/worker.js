@@ -6,7 +6,7 @@ import { openEnvelope } from './secrets.js';
 import { folderSource } from './source.js';
 import { Staging } from './staging.js';
 
-/** @typedef {import('./stream.js').Access} Access */
+/** @typedef {import('./files.js').Access<import('./types.js').Source>} Access */
 
 /**
  * What a worker is given: the archive's folder, its envelope and the secrets that open it (undefined: it is not
@@ -56,6 +56,6 @@ export async function serve () {
   function makeAccess () {
     const engine = chooseEngine(choice);
     const key = envelope && secrets && openEnvelope(Envelope.parse(envelope), secrets);
-    return { source, key, engine, opened };
+    return { source, keys: new Map(key === undefined ? [] : [[1, key]]), engine, decrypted: opened };
   }
 }

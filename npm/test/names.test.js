@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { collisionIn } from '../src/collision.js';
 import { placeOf } from '../src/names.js';
-import { OutputFolder } from '../src/output.js';
-import { scratch } from './helpers.js';
 
 const { posix, win32 } = path;
 
@@ -39,33 +36,3 @@ for (const part of ['null', 'console', 'com', 'com10', 'auxiliary.txt', 'a.nul',
     assert.equal(placeOf('C:\\out', `users/${part}`, win32), `C:\\out\\users\\${part}`);
   });
 }
-
-const same = (/** @type {string[]} */ ...names) => names.map((name) => /** @type {[string, string]} */ ([name, name]));
-
-test('names that differ in case are one file where case does not count', () => {
-  const files = same('users/u/attachments/A', 'users/u/attachments/b', 'users/u/attachments/a');
-  assert.deepEqual(collisionIn(files, true), ['users/u/attachments/A', 'users/u/attachments/a']);
-  assert.equal(collisionIn(files, false), undefined);
-});
-
-test('so are folders, and letters made of one or two characters', () => {
-  assert.deepEqual(collisionIn(same('users/Ab/x', 'users/ab/y'), true), ['users/Ab', 'users/ab']);
-  const [composed, decomposed] = ['caf\u00e9', 'cafe\u0301'];
-  assert.deepEqual(collisionIn(same(composed, decomposed), true), [composed, decomposed]);
-  assert.equal(collisionIn(same('users/a/x', 'users/a/y', 'users/b/x'), true), undefined);
-});
-
-test('two files that would be written to one path collide everywhere, and both are named', () => {
-  assert.deepEqual(collisionIn([['s.jsonl', 's.jsonl'], ['s.jsonl.gz', 's.jsonl']], false), ['s.jsonl', 's.jsonl.gz']);
-});
-
-test('an output refuses files that would overwrite each other, and names them', (t) => {
-  const output = new OutputFolder(scratch(t), { force: true, together: false });
-  const files = same('users/u/attachments/A', 'users/u/attachments/a');
-  assert.throws(() => output.requireDistinct(files, true), (/** @type {any} */ error) => error.kind === 'failed' &&
-    error.message.startsWith('users/u/attachments/A and users/u/attachments/a would overwrite each other in '));
-  output.requireDistinct(files, false);
-  // Linux tells A from a; what others do depends on the disk.
-  if (process.platform === 'linux') output.requireDistinct(files);
-  output.abandon();
-});

@@ -1,18 +1,26 @@
 //! Which files of later runs say something of a collection.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{Fold, Part};
 
 /// The record files and tombstones of all runs but the first that a state needs.
 #[derive(Debug, Clone, Default)]
-pub struct Changes(HashMap<(String, String), Vec<Part>>);
+pub struct Changes {
+    /// Where the parts of a collection are, by user and collection.
+    places: BTreeMap<String, u64>,
+    parts: Vec<Vec<Part>>,
+}
 
 impl Changes {
     /// Adds a file; `user` is empty for what belongs to no user.
     pub(super) fn add(&mut self, user: &str, collection: &str, part: Part) {
-        let place = (user.to_owned(), collection.to_owned());
-        self.0.entry(place).or_default().push(part);
+        let next = self.parts.len() as u64;
+        let place = *self.places.entry(place(user, collection)).or_insert(next);
+        if place == next {
+            self.parts.push(Vec::new());
+        }
+        self.parts[place as usize].push(part);
     }
 
     /// The files that say something of a collection: its own, and (true) those of tombstones.
@@ -23,8 +31,9 @@ impl Changes {
             "removed"
         };
         let of = |collection: &str| {
-            let place = (user.to_owned(), collection.to_owned());
-            self.0.get(&place).into_iter().flatten()
+            let at = self.places.get(&place(user, collection));
+            let parts = at.and_then(|at| self.parts.get(*at as usize));
+            parts.into_iter().flatten()
         };
         let brought = of(collection).map(|part| (false, part));
         brought.chain(of(removed).map(|part| (true, part)))
@@ -53,4 +62,9 @@ impl Changes {
     pub(super) fn are_tombstones(collection: &str) -> bool {
         matches!(collection, "removed" | "platform/removed")
     }
+}
+
+/// No id has a line break in it.
+fn place(user: &str, collection: &str) -> String {
+    format!("{user}\n{collection}")
 }

@@ -1,7 +1,5 @@
 //! What a chain says of itself: `chain.json`, `manifest.chain`, tombstones.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::ChainKey;
@@ -10,7 +8,7 @@ use crate::{Code, Error, Field, Result};
 /// Name of the index, at the root of a chain.
 pub const CHAIN: &str = "chain.json";
 /// The folder of the runs after the first.
-const INCREMENTS: &str = "increments";
+pub(crate) const INCREMENTS: &str = "increments";
 /// The only version of the index there is.
 const VERSION: u32 = 1;
 
@@ -114,17 +112,23 @@ pub fn lost_index<'p>(mut paths: impl Iterator<Item = &'p str>) -> Option<Error>
 /// The error for a folder in which one run is encrypted and another is not: a chain is encrypted as a whole or not at all, whatever
 /// `chain.json` says. To be asked of all paths of a folder before anything in it is read.
 pub fn mixed<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
-    let mut runs: BTreeMap<u32, (bool, bool)> = BTreeMap::new();
+    let mut runs: Vec<(u32, bool, bool)> = Vec::new();
     for (run, within) in paths.filter_map(run_of) {
-        let (manifest, envelope) = runs.entry(run).or_default();
-        *manifest |= within == "manifest.json";
-        *envelope |= within == "encryption.json";
+        let at = match runs.binary_search_by_key(&run, |(known, ..)| *known) {
+            Ok(at) => at,
+            Err(at) => {
+                runs.insert(at, (run, false, false));
+                at
+            }
+        };
+        runs[at].1 |= within == "manifest.json";
+        runs[at].2 |= within == "encryption.json";
     }
-    let sealed = runs.values().any(|(_, envelope)| *envelope);
+    let sealed = runs.iter().any(|(_, _, envelope)| *envelope);
     let mut clear = runs
         .iter()
-        .filter(|(_, (manifest, envelope))| *manifest && !*envelope);
-    let (run, _) = clear.next().filter(|_| sealed)?;
+        .filter(|(_, manifest, envelope)| *manifest && !*envelope);
+    let (run, ..) = clear.next().filter(|_| sealed)?;
     Some(Error::of(Code::MixedEncryption).in_run(*run))
 }
 

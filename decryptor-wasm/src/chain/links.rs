@@ -3,8 +3,6 @@
 mod judge;
 mod listed;
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest, Sha256};
 
 use super::{CHAIN, ChainKey, Index, IndexRun, words::moment};
@@ -61,7 +59,7 @@ pub struct Links {
     keys: Vec<(u32, ChainKey)>,
     stored: Vec<StoredRun>,
     /// What the signer of the run that is asked for has signed, by place.
-    statements: BTreeMap<u32, Statement>,
+    statements: Vec<(u32, Statement)>,
     /// Whether a run was asked for, instead of the newest.
     asked: bool,
     /// Why nobody but the reader can say which state is the right one.
@@ -87,7 +85,7 @@ impl Links {
             listed_parents: Vec::new(),
             keys: Vec::new(),
             stored,
-            statements: BTreeMap::new(),
+            statements: Vec::new(),
             asked: false,
             choice: None,
         };
@@ -217,9 +215,16 @@ impl Links {
         Some(signed)
     }
 
+    fn statement(&self, run: u32) -> Option<&Statement> {
+        let found = self
+            .statements
+            .binary_search_by_key(&run, |(known, _)| *known);
+        found.ok().map(|at| &self.statements[at].1)
+    }
+
     /// The place of the run that an opened run follows; none for one that is full.
     pub fn before(&self, run: u32) -> Option<u32> {
-        let statement = self.statements.get(&run).filter(|s| !s.full)?;
+        let statement = self.statement(run).filter(|s| !s.full)?;
         let parent = statement.parent.as_ref()?;
         let found = self.ids.iter().find(|(_, id)| id == parent);
         let place = found.map(|(place, _)| *place).or_else(|| {

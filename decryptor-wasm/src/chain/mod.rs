@@ -13,6 +13,7 @@ mod words;
 
 pub use changes::Changes;
 pub use fold::Fold;
+pub(crate) use format::INCREMENTS;
 pub use format::{CHAIN, Index, IndexRun, Link, Removed, lost_index, mixed, run_of, summed};
 pub use links::{Links, StoredRun, UNNAMED};
 pub use manifests::{state_manifest, state_user_manifest};

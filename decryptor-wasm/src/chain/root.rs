@@ -25,17 +25,19 @@ pub fn root_findings<'p>(
         message: message.to_owned(),
     };
     let mut findings = Vec::new();
-    let mut due: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut due: BTreeMap<String, String> = BTreeMap::new();
     if manifest.chain.is_some() {
-        let companions = manifest.companions.iter();
-        due.extend(companions.map(|file| (file.path.as_str(), file.sha256.as_str())));
+        for file in &manifest.companions {
+            due.insert(file.path.clone(), file.sha256.clone());
+        }
     } else {
         let listed = manifest.inventory.iter().flat_map(|all| &all.files);
-        let companions = listed.filter(|file| is_companion(&file.path));
-        due.extend(companions.map(|file| (file.path.as_str(), file.sha256.as_str())));
+        for file in listed.filter(|file| is_companion(&file.path)) {
+            due.insert(file.path.clone(), file.sha256.clone());
+        }
     }
     for (path, sha256) in &due {
-        match found.get(*path) {
+        match found.get(path) {
             None => findings.push(finding(
                 Severity::Error,
                 "missing",
@@ -51,7 +53,7 @@ pub fn root_findings<'p>(
             Some(_) => {}
         }
     }
-    for path in found.keys().filter(|path| !due.contains_key(path.as_str())) {
+    for path in found.keys().filter(|path| !due.contains_key(*path)) {
         findings.push(finding(
             Severity::Error,
             "foreign",

@@ -1,6 +1,6 @@
 //! The state of the platform at a run, as one archive: whose records it holds, and in which files of which runs they lie.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -147,45 +147,50 @@ struct Said {
     paths: BTreeMap<String, String>,
 }
 
+/// No place, and no run.
+const GONE: u64 = u64::MAX;
+
 struct Work {
     first: u32,
     users: Vec<UserEntry>,
-    /// By user id: from which run on the user is the one that stands.
-    since: HashMap<String, u32>,
-    files: BTreeMap<String, StateFile>,
+    /// By user id: from which run on the user is the one that stands; [`GONE`] for none.
+    since: BTreeMap<String, u64>,
+    /// Files, and where they are by their paths.
+    files: Vec<Option<StateFile>>,
+    places: BTreeMap<String, u64>,
     changes: Changes,
     findings: Vec<Finding>,
     /// Numbers of the files of a user's events or audit trail.
-    chunks: HashMap<String, u32>,
+    chunks: BTreeMap<String, u64>,
     /// `manifest.json` of the last run.
     manifest: Vec<u8>,
     losses: Vec<Loss>,
-    /// By user id: what the user manifests say.
-    said: HashMap<String, Said>,
+    /// What the user manifests say, and where that is by user id.
+    said: Vec<Said>,
+    speakers: BTreeMap<String, u64>,
 }
 
 impl Work {
     fn new(runs: &[Opened]) -> Self {
         let mut all: Vec<Option<UserEntry>> = Vec::new();
-        let mut places: HashMap<String, u32> = HashMap::new();
-        let mut since = HashMap::new();
+        let mut places: BTreeMap<String, u64> = BTreeMap::new();
+        let mut since: BTreeMap<String, u64> = BTreeMap::new();
         for run in runs {
             for id in &run.manifest.removed_users {
-                if let Some(place) = places.remove(id) {
+                if let Some(place) = places.insert(id.clone(), GONE).filter(|at| *at != GONE) {
                     all[place as usize] = None;
                 }
-                since.remove(id);
+                since.insert(id.clone(), GONE);
             }
             for user in &run.manifest.users {
                 let id = &user.user_id;
-                if user.whole {
-                    since.insert(id.clone(), run.run);
+                if user.whole || since.get(id).is_none_or(|since| *since == GONE) {
+                    since.insert(id.clone(), run.run.into());
                 }
-                since.entry(id.clone()).or_insert(run.run);
-                match places.get(id) {
+                match places.get(id).filter(|place| **place != GONE) {
                     Some(place) => all[*place as usize] = Some(user.clone()),
                     None => {
-                        places.insert(id.clone(), all.len() as u32);
+                        places.insert(id.clone(), all.len() as u64);
                         all.push(Some(user.clone()));
                     }
                 }
@@ -195,13 +200,15 @@ impl Work {
             first: runs.first().map_or(1, |run| run.run),
             users: all.into_iter().flatten().collect(),
             since,
-            files: BTreeMap::new(),
+            files: Vec::new(),
+            places: BTreeMap::new(),
             changes: Changes::default(),
             findings: Vec::new(),
-            chunks: HashMap::new(),
+            chunks: BTreeMap::new(),
             manifest: Vec::new(),
             losses: Vec::new(),
-            said: HashMap::new(),
+            said: Vec::new(),
+            speakers: BTreeMap::new(),
         }
     }
 
@@ -211,8 +218,13 @@ impl Work {
         };
         self.users
             .retain(|user| user.user_id == only || user.username == only);
-        let known: BTreeSet<&str> = gather(self.users.iter().map(|u| u.user_id.as_str()));
-        self.since.retain(|id, _| known.contains(id.as_str()));
+        let known: BTreeMap<&str, u64> =
+            gather(self.users.iter().map(|user| (user.user_id.as_str(), 0)));
+        for (id, since) in &mut self.since {
+            if !known.contains_key(id.as_str()) {
+                *since = GONE;
+            }
+        }
         if self.users.is_empty() {
             return Err(Error::of(Code::NoSuchUser).with(Field::User, only));
         }
@@ -221,7 +233,9 @@ impl Work {
 
     /// Whether what a run says of a user counts.
     fn has(&self, user: &str, run: u32) -> bool {
-        self.since.get(user).is_some_and(|since| *since <= run)
+        self.since
+            .get(user)
+            .is_some_and(|since| *since <= run.into())
     }
 
     /// Notes what a run says of a user.
@@ -236,7 +250,12 @@ impl Work {
             Err(_) => return,
         };
         lost.retain(|loss| !self.is_there(loss, run));
-        let said = self.said.entry(user).or_default();
+        let next = self.said.len() as u64;
+        let place = *self.speakers.entry(user).or_insert(next);
+        if place == next {
+            self.said.push(Said::default());
+        }
+        let said = &mut self.said[place as usize];
         said.last = json;
         said.paths.extend(stream_paths);
         for loss in lost {
@@ -253,10 +272,9 @@ impl Work {
     }
 
     fn is_brought(&self, path: &str, but_for: u32) -> bool {
-        let file = self
-            .files
-            .get(path)
-            .filter(|file| file.collection.is_none());
+        let place = self.places.get(path);
+        let file = place.and_then(|place| self.files.get(*place as usize)?.as_ref());
+        let file = file.filter(|file| file.collection.is_none());
         file.is_some_and(|file| file.parts.iter().all(|part| part.run != but_for))
     }
 
@@ -291,15 +309,13 @@ impl Work {
             PathKind::Attachment { user } if self.has(user, run) => {
                 let (path, user) = (file.path.clone(), Some(user.clone()));
                 // An id never gets other content: the last file is as good as the first.
-                self.files.insert(
-                    path.clone(),
-                    StateFile {
-                        path,
-                        user,
-                        collection: None,
-                        parts: vec![Part { run, file }],
-                    },
-                );
+                let place = self.place(&path);
+                self.files[place] = Some(StateFile {
+                    path,
+                    user,
+                    collection: None,
+                    parts: vec![Part { run, file }],
+                });
             }
             PathKind::UserRecords { user } if self.has(user, run) => {
                 self.records(run, user.clone(), file);
@@ -325,13 +341,24 @@ impl Work {
         }
         let path = self.path(&user, &collection);
         let user = (!user.is_empty()).then_some(user);
-        let known = self.files.entry(path.clone()).or_insert(StateFile {
+        let place = self.place(&path);
+        let known = self.files[place].get_or_insert(StateFile {
             path,
             user,
             collection: Some(collection),
             parts: Vec::new(),
         });
         known.parts.push(Part { run, file });
+    }
+
+    /// Where the file of that path is.
+    fn place(&mut self, path: &str) -> usize {
+        let next = self.files.len() as u64;
+        let place = *self.places.entry(path.to_owned()).or_insert(next);
+        if place == next {
+            self.files.push(None);
+        }
+        place as usize
     }
 
     /// Where records of a collection lie in the state: what is in numbered files is numbered anew.
@@ -364,7 +391,8 @@ impl Work {
                 events: names("events"),
                 audit: user.chunks.audit.as_ref().map(|_| names("audit")),
             };
-            if let Some(said) = self.said.remove(&user.user_id) {
+            if let Some(place) = self.speakers.get(&user.user_id) {
+                let said = &self.said[*place as usize];
                 let path = format!("users/{}/user-manifest.json", user.user_id);
                 let json = state_user_manifest(&said.last, user, &said.losses, &said.paths)?;
                 manifests.insert(path, json);
@@ -372,9 +400,13 @@ impl Work {
         }
         let json = state_manifest(&self.manifest, &self.users, &self.losses)?;
         manifests.insert("manifest.json".to_owned(), json);
+        let mut files = Vec::with_capacity(self.files.len());
+        for place in self.places.into_values() {
+            files.extend(self.files[place as usize].take());
+        }
         Ok(State {
             users: self.users,
-            files: self.files.into_values().collect(),
+            files,
             changes: self.changes,
             findings: self.findings,
             manifests,

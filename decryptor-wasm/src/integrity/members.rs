@@ -25,11 +25,9 @@ pub(super) fn members(text: &str) -> Result<Members<'_>> {
         Pairs(members) = serde_json::from_slice(text.as_bytes())
             .map_err(|e| Error::of(Code::RecordUnreadable).because(&e))?;
     }
-    if members.iter().all(|(name, _)| name.is_ascii()) {
-        members.sort_by(|(a, _), (b, _)| a.cmp(b));
-    } else {
-        members.sort_by(|(a, _), (b, _)| order(a, b));
-    }
+    // One call: code to sort comes with each.
+    let ascii = members.iter().all(|(name, _)| name.is_ascii());
+    members.sort_by(|(a, _), (b, _)| if ascii { a.cmp(b) } else { order(a, b) });
     if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         members.reverse();
         members.dedup_by(|(later, _), (kept, _)| later == kept);

@@ -148,6 +148,16 @@ impl<'a> Record<'a> {
         string(&self.0, name)
     }
 
+    /// What a member says that is a string, as a text of its own.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.string(name).map(Cow::into_owned)
+    }
+
+    /// A member that is a whole number.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+
     /// Compares it with the hash in it.
     ///
     /// # Errors

@@ -3,7 +3,10 @@
 use zeroize::Zeroizing;
 
 use super::text::text;
-use crate::{Code, Error, ErrorKind, Result};
+use crate::{
+    Code, Error, ErrorKind, Result,
+    unicode::{Form, normalized},
+};
 
 /// The passphrase in the file called `name`: its first line, without line end and byte order mark.
 pub fn passphrase_of_file(file: &[u8], name: &str) -> Result<Zeroizing<String>> {
@@ -68,18 +71,12 @@ pub(crate) fn spelled<T>(
     Err(error)
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 fn other(passphrase: &str, spelling: Spelling) -> Zeroizing<String> {
-    use unicode_normalization::UnicodeNormalization;
-    Zeroizing::new(match spelling {
-        Spelling::Decomposed => passphrase.nfd().collect(),
-        _ => passphrase.nfc().collect(),
-    })
-}
-
-/// The tables of Unicode are large; the host has them.
-#[cfg(target_arch = "wasm32")]
-fn other(passphrase: &str, spelling: Spelling) -> Zeroizing<String> {
-    let given = js_sys::JsString::from(passphrase);
-    Zeroizing::new(given.normalize(spelling.form().unwrap_or("NFC")).into())
+    Zeroizing::new(normalized(
+        passphrase,
+        match spelling {
+            Spelling::Decomposed => Form::Decomposed,
+            _ => Form::Composed,
+        },
+    ))
 }

@@ -3,7 +3,7 @@
 mod judge;
 mod planner;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -91,6 +91,15 @@ pub enum Storage {
     },
 }
 
+/// The `user-manifest.json` of each user's folder.
+#[derive(Debug, Clone, Copy)]
+pub struct UserManifests<'m> {
+    /// The content of each, by path.
+    pub contents: &'m BTreeMap<String, Vec<u8>>,
+    /// The paths of those that could not be opened, which the caller reports.
+    pub damaged: &'m BTreeSet<String>,
+}
+
 /// What [`plan`] makes of an archive.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Plan {
@@ -106,15 +115,14 @@ pub struct Plan {
 
 /// Judges the list of files against the manifests.
 ///
-/// `user_manifests` holds the opened `user-manifest.json` of each user folder by path, or `None` where it could not be opened
-/// (the host has reported that already); `listing` is every file with its size in bytes; `signed` is what [`Signed::check`] made of the
+/// `listing` is every file with its size in bytes; `signed` is what [`Signed::check`] made of the
 /// manifest. With `only_user` (id or name) the other users' folders are left aside.
 ///
 /// # Errors
 /// When this is the first run of a chain whose list of runs was lost, a user id is no folder name, or there is no such user.
 pub fn plan(
     manifest: &Manifest,
-    user_manifests: &HashMap<String, Option<Vec<u8>>>,
+    user_manifests: &UserManifests<'_>,
     listing: &[(String, u64)],
     storage: Storage,
     signed: Option<&Signed>,

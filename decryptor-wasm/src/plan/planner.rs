@@ -1,8 +1,8 @@
 //! The work of `plan`: collects what must be there, then walks what is there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, LEFT_OUT, NOT_OURS, Plan, PlannedFile, Severity, Storage};
+use super::{Finding, LEFT_OUT, NOT_OURS, Plan, PlannedFile, Severity, Storage, UserManifests};
 use crate::gather;
 use crate::{
     Code, Error, Field, FileEntry, Manifest, Result, UserEntry, UserManifest,
@@ -14,7 +14,9 @@ pub(super) struct Planner<'a> {
     encrypted: bool,
     pub(super) plan: Plan,
     sizes: BTreeMap<&'a str, u64>,
-    expected: BTreeMap<String, FileEntry>,
+    /// What the inventories list, and where that is by path.
+    entries: Vec<FileEntry>,
+    expected: BTreeMap<String, u64>,
     /// Files that an archive without an inventory must hold.
     required: BTreeSet<String>,
     /// Users whose own inventory could not be read.
@@ -32,6 +34,7 @@ impl<'a> Planner<'a> {
                 users: Vec::new(),
             },
             sizes: gather(listing.iter().map(|(path, size)| (path.as_str(), *size))),
+            entries: Vec::new(),
             expected: BTreeMap::new(),
             required: BTreeSet::new(),
             blind: BTreeSet::new(),
@@ -41,7 +44,7 @@ impl<'a> Planner<'a> {
     pub(super) fn users(
         &mut self,
         manifest: &Manifest,
-        user_manifests: &HashMap<String, Option<Vec<u8>>>,
+        user_manifests: &UserManifests<'_>,
         only: Option<&str>,
     ) -> Result<()> {
         for user in &manifest.users {
@@ -55,9 +58,11 @@ impl<'a> Planner<'a> {
             }
             self.plan.users.push(user.clone());
             let path = format!("users/{}/user-manifest.json", user.user_id);
-            match user_manifests.get(&path) {
-                Some(Some(json)) => self.user_manifest(manifest, user, &path, json),
-                Some(None) => drop(self.blind.insert(user.user_id.clone())),
+            match user_manifests.contents.get(&path) {
+                Some(json) => self.user_manifest(manifest, user, &path, json),
+                None if user_manifests.damaged.contains(&path) => {
+                    self.blind.insert(user.user_id.clone());
+                }
                 None => {
                     self.blind.insert(user.user_id.clone());
                     self.find(
@@ -152,7 +157,9 @@ impl<'a> Planner<'a> {
     pub(super) fn inventory<'f>(&mut self, files: impl Iterator<Item = &'f FileEntry>) {
         for file in files {
             if is_safe_path(&file.path) {
-                self.expected.insert(file.path.clone(), file.clone());
+                let place = self.entries.len() as u64;
+                self.expected.insert(file.path.clone(), place);
+                self.entries.push(file.clone());
             } else {
                 self.find(
                     Severity::Error,
@@ -229,7 +236,8 @@ impl<'a> Planner<'a> {
     pub(super) fn files_digest(&self) -> Option<String> {
         let mut digest = FilesDigest::default();
         let mut files = self.expected.iter();
-        let ordered = files.try_for_each(|(path, file)| digest.push(path, &file.sha256));
+        let ordered = files
+            .try_for_each(|(path, place)| digest.push(path, &self.entries[*place as usize].sha256));
         let whole = self.blind.is_empty() && ordered.is_ok();
         whole.then(|| digest.finish())
     }
@@ -247,7 +255,8 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn judge(&mut self, manifest: &Manifest, one_user: bool) {
-        let known: BTreeSet<&str> = gather(manifest.users.iter().map(|u| u.user_id.as_str()));
+        let known: BTreeMap<&str, u64> =
+            gather(manifest.users.iter().map(|user| (user.user_id.as_str(), 0)));
         let chosen: BTreeSet<String> = gather(self.plan.users.iter().map(|u| u.user_id.clone()));
         let sizes = std::mem::take(&mut self.sizes);
         let opened = !self.encrypted && manifest.encrypted == Some(true);
@@ -313,11 +322,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn file(&mut self, path: &str, size: u64, kind: &PathKind, known: &BTreeSet<&str>) {
-        let expected = self.expected.get(path).cloned();
+    fn file(&mut self, path: &str, size: u64, kind: &PathKind, known: &BTreeMap<&str, u64>) {
+        let expected = self.expected.get(path);
+        let expected = expected.map(|place| self.entries[*place as usize].clone());
         let user = kind.user().map(str::to_owned);
         let listed = match &user {
-            Some(user) if !known.contains(user.as_str()) => false,
+            Some(user) if !known.contains_key(user.as_str()) => false,
             Some(user) if self.blind.contains(user) => true,
             _ if self.plan.inventoried => expected.is_some(),
             Some(_) if is_chunk(path) => self.required.contains(path),

@@ -50,12 +50,6 @@ pub(super) fn returned(js: &JsValue) -> Error {
     })
 }
 
-/// The same error of a run, whose folder its path is to name.
-#[wasm_bindgen(js_name = inRun)]
-pub fn in_run(error: JsValue, run: u32) -> JsValue {
-    known(&error).map_or(error, |error| error.in_run(run).into())
-}
-
 /// The error of that code; `context` has its values by the names of their fields.
 #[wasm_bindgen(js_name = errorOf)]
 pub fn error_of(code: &str, context: JsValue) -> JsValue {

@@ -1,9 +1,10 @@
 //! Envelope and keys.
 
+use std::sync::Arc;
+
 use js_sys::{Function, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::error::returned;
 use crate::{Code, Error, PrivateKey, RandomSource, Spelling, envelope};
 
 /// The host's random bytes.
@@ -22,7 +23,7 @@ impl RandomSource for HostRandom {
 
 /// `encryption.json`.
 #[wasm_bindgen]
-pub struct Envelope(envelope::Envelope);
+pub struct Envelope(pub(super) Arc<envelope::Envelope>);
 
 /// The key of an archive.
 #[wasm_bindgen]
@@ -47,43 +48,13 @@ impl DataKey {
 impl Envelope {
     /// Reads `encryption.json`.
     pub fn parse(json: &[u8]) -> Result<Envelope, JsValue> {
-        Ok(Envelope(envelope::Envelope::parse(json)?))
-    }
-
-    /// Lets the stored bytes of `manifest.json` tell a wrong passphrase where the envelope itself cannot.
-    #[wasm_bindgen(js_name = provenBy)]
-    pub fn proven_by(&mut self, manifest: &[u8]) {
-        self.0.proven_by(manifest);
+        Ok(Envelope(Arc::new(envelope::Envelope::parse(json)?)))
     }
 
     /// `hybrid`, `symmetric` or `symmetric-pbkdf2`.
     #[wasm_bindgen(getter)]
     pub fn mode(&self) -> String {
         self.0.mode().name().to_owned()
-    }
-
-    /// Whether the envelope carries the check of the data key.
-    #[wasm_bindgen(getter, js_name = hasKeyCheck)]
-    pub fn has_key_check(&self) -> bool {
-        self.0.has_key_check()
-    }
-
-    /// Whether a key that unlocked it is known to be the right one; see `Envelope::proves_key` of the core.
-    #[wasm_bindgen(getter, js_name = provesKey)]
-    pub fn proves_key(&self) -> bool {
-        self.0.proves_key()
-    }
-
-    /// Throws when it says otherwise in the clear than the sealed manifest does.
-    #[wasm_bindgen(js_name = agreesWith)]
-    pub fn agrees_with(&self, manifest: &[u8]) -> Result<(), JsValue> {
-        Ok(self.0.agrees_with(&crate::Manifest::parse(manifest)?)?)
-    }
-
-    /// The error to show for a `manifest.json` (its stored bytes) that did not open.
-    #[wasm_bindgen(js_name = manifestError)]
-    pub fn manifest_error(&self, error: &JsValue, stored: &[u8]) -> JsValue {
-        self.0.manifest_error(returned(error), stored).into()
     }
 
     /// Opens a hybrid archive.

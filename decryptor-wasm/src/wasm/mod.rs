@@ -1,13 +1,12 @@
 //! The JavaScript face of the core: these modules translate types and nothing else.
 
 mod archive;
-mod chain;
 mod digest;
 mod error;
 mod file;
 mod keys;
 mod memory;
-mod signature;
+mod open;
 
 use wasm_bindgen::prelude::*;
 

@@ -5,12 +5,9 @@ import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 
 export const {
-  Chain, Demands, Envelope, FileReader, Fold, Sha256, Sieve, Signed, StoredRuns, caution, crc32, errorOf, inRun, isCompanion, judge, lostIndex, mixedRuns, pack, plan,
-  privateKeyNeedsPassphrase, refuseLong, requireId, unpack,
+  Envelope, FileReader, Opening, Sha256, collision, crc32, errorOf, judge, look, pack, privateKeyNeedsPassphrase, unpack,
 } = bindings;
 export type DataKey = bindings.DataKey;
-export type Demands = bindings.Demands;
-export type Signed = bindings.Signed;
 export type OpenEnvelope = bindings.Envelope;
 export type Engine = 'host' | 'wasm';
 

@@ -1,5 +1,5 @@
-import { SMALL } from '../../../npm/src/trust.js';
-import { FileReader, Sha256, memoryAt, owned, refuseLong, type DataKey, type Engine } from './core.js';
+import type { ReadOptions } from '../../../npm/src/opening.js';
+import { FileReader, Sha256, memoryAt } from './core.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 import type { Source } from './source/source.js';
@@ -8,16 +8,6 @@ import type { Summary } from '../types.js';
 // A small file gets a buffer of its own size, for making one costs time too.
 const BLOCK = 4 * 1024 * 1024;
 const SMALLEST_BLOCK = 4096;
-
-/** How to read a file: with which key (undefined: it is cleartext), and what to do beside. */
-export interface ReadOptions {
-  key: DataKey | undefined
-  engine: Engine
-  gunzip: boolean
-  lines: boolean
-  hash: boolean
-  size?: number
-}
 
 export interface ReadResult { summary: Summary, sha256: string | undefined }
 
@@ -42,49 +32,4 @@ export async function * pump (source: Source, path: string, options: ReadOptions
     reader.free();
     hash?.free();
   }
-}
-
-/** A whole small file; throws when it is larger than any of its kind. */
-export async function readWhole (source: Source, path: string, options: ReadOptions): Promise<ReadResult & { content: Uint8Array }> {
-  const parts: Uint8Array[] = [];
-  const pieces = pump(source, path, options);
-  let length = 0;
-  try {
-    for (;;) {
-      const next = await pieces.next();
-      if (next.done === true) return { content: concat(parts), ...next.value };
-      parts.push(owned(next.value));
-      length += next.value.length;
-      refuseLong(path, length);
-    }
-  } finally {
-    await pieces.return(undefined as any);
-  }
-}
-
-/** A small file as it is stored, hash included. */
-export function readStored (source: Source, path: string) {
-  return readWhole(source, path, { key: undefined, gunzip: false, lines: false, hash: true, engine: 'wasm' });
-}
-
-/** A file of a few kilobytes as it is stored; of a longer one, more than any such file has. */
-export async function readSmall (source: Source, path: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const block of source.read(path)) {
-    parts.push(block.slice(0, SMALL - length));
-    length += parts[parts.length - 1].length;
-    if (length === SMALL) break;
-  }
-  return concat(parts);
-}
-
-export function concat (parts: Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

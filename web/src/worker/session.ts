@@ -1,9 +1,8 @@
 // What the worker holds between calls: the chosen files, and the archive once it is open.
 import { DecryptError, aboutOf } from '../../../npm/src/errors.js';
 import type { Chosen } from '../types.js';
-import { openArchive, requireManifest, requireUniform, runsOf, type Archive } from './archive.js';
-import { Envelope, errorOf, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
-import { readStored } from './pump.js';
+import { lookAt, openArchive, type Archive } from './archive.js';
+import { errorOf, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
 import { containerSource } from './source/container.js';
 import { blobSource, rootOf, type Source } from './source/source.js';
 
@@ -33,24 +32,11 @@ export class Session {
   /** Takes what the user chose and says which key it needs. */
   async choose (choice: Choice): Promise<Chosen> {
     const source = 'file' in choice ? await containerSource(choice.file) : folderSource(choice);
-    const listing = source.list();
-    const names = new Set(listing.map(([path]) => path));
-    requireManifest(names, source.name);
-    requireUniform(listing);
-    let mode: Chosen['mode'] = null;
-    if (names.has('encryption.json')) {
-      const envelope = Envelope.parse((await readStored(source, 'encryption.json')).content);
-      mode = envelope.mode as Chosen['mode'];
-      envelope.free();
-    }
+    const looked = await lookAt(source);
     this.#source = source;
     this.#secrets = undefined;
-    const runs = await runsOf(source) ?? [];
-    // Whether a chain is encrypted shows in what is there, not in what its list says.
-    for (const run of runs) run.mode = mode && (run.mode ?? mode);
-    // The newest run is the one that is opened.
-    if (runs.length > 0) mode = runs[runs.length - 1].mode;
-    return { name: source.name, files: listing.length, bytes: listing.reduce((sum, [, size]) => sum + size, 0), mode, runs };
+    const listing = source.list();
+    return { name: source.name, files: listing.length, bytes: listing.reduce((sum, [, size]) => sum + size, 0), ...looked };
   }
 
   async unlock (secrets: Secrets): Promise<Archive> {

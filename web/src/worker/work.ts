@@ -1,9 +1,8 @@
-import { collisionIn } from '../../../npm/src/collision.js';
 import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
 import type { Job } from '../rpc.js';
 import { userOf, type ExportedFile, type Finding, type Outcome, type Plan, type PlannedFile, type Summary } from '../types.js';
 import type { Archive } from './archive.js';
-import { Sha256, outside } from './core.js';
+import { Sha256, collision, outside } from './core.js';
 import { InflationCheck } from './inflation.js';
 import { Shown } from './shown.js';
 
@@ -50,7 +49,8 @@ export interface SaveOptions { user?: string, manifest: boolean, caseless?: bool
 export async function save (archive: Archive, output: Output, { user, manifest, caseless = false }: SaveOptions, job: Job): Promise<Outcome> {
   await archive.settle();
   const plan = archive.planOf(user);
-  const pair = collisionIn(plan.files.map(({ path }): [string, string] => [path, path]), caseless);
+  const paths = plan.files.map(({ path }) => path);
+  const pair = collision(paths, paths, caseless);
   if (pair !== undefined) {
     throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other there: save as a ZIP, or into a folder on a disk that tells upper from lower case`);
   }

@@ -1,7 +1,5 @@
 //! Whether the runs of a chain were signed by one signer, each after the one before it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Finding, Links, Severity, Signed, Signer, Statement, place_of};
 use crate::gather;
 use crate::{
@@ -22,7 +20,7 @@ impl Links {
                 None => Tried::Broken,
             };
             match tried {
-                Tried::Holds(statement) => drop(self.statements.insert(stored.run, statement)),
+                Tried::Holds(statement) => self.statements.push((stored.run, statement)),
                 _ if stored.run > at => {}
                 Tried::OtherSigner => {
                     others.push(stored.run);
@@ -85,9 +83,8 @@ impl Links {
     }
 
     /// The runs that the state of `at` is put together from. An increment that follows a run of another signer is found to be wrong.
-    fn needed(&mut self, at: u32, others: &[u32]) -> BTreeSet<u32> {
-        let mut needed = BTreeSet::new();
-        needed.insert(at);
+    fn needed(&mut self, at: u32, others: &[u32]) -> Vec<u32> {
+        let mut needed = vec![at];
         let mut run = at;
         while let Some(before) = self.before(run) {
             if others.contains(&before) {
@@ -97,7 +94,7 @@ impl Links {
                 self.find(run, "signer", place_of(run), message);
                 break;
             }
-            needed.insert(before);
+            needed.push(before);
             run = before;
         }
         needed
@@ -116,7 +113,7 @@ impl Links {
                 self.id(stored.run) == Some(&statement.id) && stored.run <= self.count();
             (lies_here && base == Some(&statement.base)).then_some((stored.run, statement))
         });
-        match forks(&gather(stated)) {
+        match forks(&gather::<Vec<_>, _>(stated)) {
             Some((first, second)) => Err(fork(first, second)),
             None => Ok(()),
         }
@@ -124,7 +121,7 @@ impl Links {
 
     /// What was signed of a run, held against where it lies.
     fn misplaced(&self, run: u32, signed: &Signed, forked: bool) -> Option<(&'static str, String)> {
-        let statement = self.statements.get(&run)?;
+        let statement = self.statement(run)?;
         if self.id(run) != Some(&statement.id) {
             return Some((
                 "signature",
@@ -224,15 +221,14 @@ fn other_signer(at: u32, other: u32, signer: &Signer) -> Error {
 }
 
 /// The first two runs of one signer that follow the same run, or have the same number.
-fn forks(statements: &BTreeMap<u32, Statement>) -> Option<(u32, u32)> {
-    let runs: Vec<(&u32, &Statement)> = statements.iter().collect();
+fn forks(runs: &[(u32, Statement)]) -> Option<(u32, u32)> {
     let same = |a: &Statement, b: &Statement| {
         a.id != b.id && (a.run == b.run || (a.parent.is_some() && a.parent == b.parent))
     };
     let of = |at: usize| {
-        let (second, statement) = runs[at];
+        let (second, statement) = &runs[at];
         let twin = runs[..at].iter().find(|(_, other)| same(other, statement));
-        twin.map(|(first, _)| (**first, *second))
+        twin.map(|(first, _)| (*first, *second))
     };
     (0..runs.len()).find_map(of)
 }

@@ -22,11 +22,6 @@ export function blobSource (name: string, blobs: Map<string, Blob>): Source {
   };
 }
 
-/** A folder of a source as a source of its own; only what is asked for by its path is of that folder. */
-export function below (source: Source, folder: string): Source {
-  return { name: source.name, list: () => source.list(), read: (path) => source.read(folder + path) };
-}
-
 export function sorted (listing: Array<[string, number]>): Array<[string, number]> {
   return listing.sort((a, b) => (a[0] < b[0] ? -1 : 1));
 }

@@ -1,12 +1,12 @@
 //! Opening: envelope, key, manifests, and the plan of what is to be read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use decryptor_wasm::{
     Code, DataKey, Envelope, Error, ErrorKind, Field, FileEntry, Manifest, Result, UserManifest,
     chain::CHAIN,
     layout::PathKind,
-    plan::{Finding, Plan, PlannedFile, Severity, Storage, judge_manifest, plan},
+    plan::{Finding, Plan, PlannedFile, Severity, Storage, UserManifests, judge_manifest, plan},
     signature::{Demands, SIGNATURE, Signed, require_id},
 };
 
@@ -42,8 +42,8 @@ impl<'a> Choice<'a> {
 /// User manifests that a thread is worth.
 const LEAST_MANIFESTS: usize = 64;
 
-/// The content of each user manifest by path; none for one that is damaged.
-type UserManifests = HashMap<String, Option<Vec<u8>>>;
+/// The content of each user manifest by path, and the paths of those that are damaged.
+type Read = (BTreeMap<String, Vec<u8>>, BTreeSet<String>);
 
 /// An opened archive: its manifests are read and authentic, and it is known what every file of it should be.
 pub struct Archive {
@@ -153,10 +153,13 @@ impl Archive {
             manifests: BTreeMap::new(),
             chain: None,
         };
-        let (user_manifests, findings) = archive.user_manifests(&listing)?;
+        let ((contents, damaged), findings) = archive.user_manifests(&listing)?;
         archive.plan = plan(
             &archive.manifest,
-            &user_manifests,
+            &UserManifests {
+                contents: &contents,
+                damaged: &damaged,
+            },
             &listing,
             storage,
             archive.signed.as_ref(),
@@ -167,11 +170,7 @@ impl Archive {
                 archive.plan.findings.push(finding);
             }
         }
-        archive.manifests.extend(
-            user_manifests
-                .into_iter()
-                .filter_map(|(p, c)| Some((p, c?))),
-        );
+        archive.manifests = contents;
         archive
             .manifests
             .insert("manifest.json".into(), opened.bytes);
@@ -230,7 +229,7 @@ impl Archive {
     }
 
     /// Reads every user manifest and holds it against the inventory of the manifest.
-    fn user_manifests(&self, listing: &[(String, u64)]) -> Result<(UserManifests, Vec<Finding>)> {
+    fn user_manifests(&self, listing: &[(String, u64)]) -> Result<(Read, Vec<Finding>)> {
         let expected: HashMap<&str, &FileEntry> = self
             .manifest
             .inventory
@@ -253,14 +252,14 @@ impl Archive {
         let share = paths.len().div_ceil(cores).max(LEAST_MANIFESTS);
         let shares: Vec<&[&str]> = paths.chunks(share).collect();
         let contents = threads::map(&shares, |share| read(share));
-        let mut found = HashMap::new();
+        let (mut found, mut damaged) = (BTreeMap::new(), BTreeSet::new());
         let mut findings = Vec::new();
         for (path, content) in paths.into_iter().zip(contents.into_iter().flatten()) {
             match content {
-                Ok(content) => drop(found.insert(path.to_owned(), Some(content))),
+                Ok(content) => drop(found.insert(path.to_owned(), content)),
                 Err(error) if error.kind() != ErrorKind::Damaged => return Err(error.within(path)),
                 Err(error) => {
-                    found.insert(path.to_owned(), None);
+                    damaged.insert(path.to_owned());
                     findings.push(Finding {
                         severity: Severity::Error,
                         code: "damaged",
@@ -270,7 +269,7 @@ impl Archive {
                 }
             }
         }
-        Ok((found, findings))
+        Ok(((found, damaged), findings))
     }
 
     fn user_manifest(&self, path: &str, expected: Option<&FileEntry>) -> Result<Vec<u8>> {

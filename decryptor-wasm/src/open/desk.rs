@@ -1,0 +1,210 @@
+//! Where the walk and its driver meet: needs are put down on one side and picked up on the other, answers go the other way.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::sums::ChainLines;
+use crate::{
+    DataKey, Envelope, Error, ErrorKind, Result,
+    layout::{most_bytes, refuse_long},
+    reader::FileSummary,
+};
+
+/// What the walk needs to go on. Paths are from the root of what was listed.
+#[derive(Clone)]
+pub enum Need {
+    /// Every file with its size in bytes.
+    Listing,
+    /// A file as it is stored, in one piece.
+    Stored {
+        /// Where it lies.
+        path: String,
+        /// A file of more bytes is [`Answer::TooLong`].
+        most: u64,
+    },
+    /// The SHA-256 of a file as it is stored.
+    Digest {
+        /// Where it lies.
+        path: String,
+    },
+    /// The bytes of a file, to be passed on with [`super::Opening::piece`]; then [`Answer::End`].
+    Pieces {
+        /// Where it lies.
+        path: String,
+    },
+    /// The content of a manifest.
+    Content(Sealed),
+    /// The data key of a run.
+    Key {
+        /// The run, counted from 1.
+        run: u32,
+        /// What the key is to be had from.
+        envelope: Arc<Envelope>,
+    },
+}
+
+/// A manifest whose content is needed: decrypted where there is a key, not inflated, and with the SHA-256 of the stored bytes.
+#[derive(Clone)]
+pub struct Sealed {
+    /// Where it lies.
+    pub path: String,
+    /// The run that it belongs to.
+    pub run: u32,
+    /// That run's key; none where it is not encrypted.
+    pub key: Option<DataKey>,
+    /// Its stored bytes where they were read before: the content of these very bytes is needed.
+    pub stored: Option<Arc<Vec<u8>>>,
+    /// Stored bytes, as listed.
+    pub size: u64,
+    /// A file of more bytes is [`Answer::TooLong`].
+    pub most: u64,
+}
+
+/// What a driver gives.
+pub enum Answer {
+    /// To [`Need::Listing`]: paths with `/`, and sizes.
+    Listing(Vec<(String, u64)>),
+    /// To [`Need::Stored`].
+    Stored(Vec<u8>),
+    /// To [`Need::Stored`] and [`Need::Content`]: there are more bytes than were asked for.
+    TooLong,
+    /// To [`Need::Digest`], in hex.
+    Digest(String),
+    /// To [`Need::Pieces`], when all were passed on.
+    End,
+    /// To [`Need::Content`].
+    Content {
+        /// The content.
+        bytes: Vec<u8>,
+        /// What was seen of the file.
+        summary: FileSummary,
+        /// Hex SHA-256 of the stored bytes; not needed of what was read before.
+        sha256: Option<String>,
+    },
+    /// To [`Need::Key`].
+    Key(DataKey),
+}
+
+/// What lies between the walk and its driver.
+#[derive(Default)]
+struct Desk {
+    last: u32,
+    /// The next one last.
+    needs: Vec<(u32, Need)>,
+    answers: Vec<(u32, Result<Answer>)>,
+    /// What pieces are passed on to.
+    pieces: Option<ChainLines>,
+}
+
+/// A side of the desk.
+#[derive(Clone, Default)]
+pub(super) struct Side(Rc<RefCell<Desk>>);
+
+impl Side {
+    /// The walk needs something, before what it said that it needs; the number comes back with the answer.
+    pub(super) fn put(&self, need: Need) -> u32 {
+        let mut desk = self.0.borrow_mut();
+        desk.last += 1;
+        let number = desk.last;
+        desk.needs.push((number, need));
+        number
+    }
+
+    /// The next answer, to whichever need.
+    pub(super) fn answer(&self) -> Answered {
+        Answered(self.clone())
+    }
+
+    /// Waits for the answer to the only need there is.
+    pub(super) fn ask(&self, need: Need) -> Answered {
+        self.put(need);
+        self.answer()
+    }
+
+    /// Asks for a file in one piece, which has no more bytes than any of its kind.
+    pub(super) fn stored(&self, path: &str) -> Answered {
+        self.up_to(path, most_bytes(path))
+    }
+
+    /// Asks for a file in one piece, which may have more bytes than `most`.
+    pub(super) fn up_to(&self, path: &str, most: u64) -> Answered {
+        let path = path.to_owned();
+        self.ask(Need::Stored { path, most })
+    }
+
+    /// Asks for the lines of a `SHA256SUMS`; [`Side::lines`] has those that tell of runs.
+    pub(super) fn read_lines(&self, path: &str) -> Answered {
+        self.0.borrow_mut().pieces = Some(ChainLines::default());
+        let path = path.to_owned();
+        self.ask(Need::Pieces { path })
+    }
+
+    pub(super) fn lines(&self) -> Result<ChainLines> {
+        let taken = self.0.borrow_mut().pieces.take();
+        let mut lines = taken.unwrap_or_default();
+        lines.finish()?;
+        Ok(lines)
+    }
+
+    /// The driver's side: the next need.
+    pub(super) fn pick(&self) -> Option<(u32, Need)> {
+        self.0.borrow_mut().needs.pop()
+    }
+
+    /// The driver's side: an answer.
+    pub(super) fn give(&self, number: u32, answer: Result<Answer>) {
+        self.0.borrow_mut().answers.push((number, answer));
+    }
+
+    /// The driver's side: bytes of [`Need::Pieces`].
+    pub(super) fn piece(&self, bytes: &[u8]) -> Result<()> {
+        match &mut self.0.borrow_mut().pieces {
+            Some(lines) => lines.push(bytes),
+            None => Err(misplaced()),
+        }
+    }
+}
+
+/// An answer that is waited for, and the number of its need.
+pub(super) struct Answered(Side);
+
+impl Future for Answered {
+    type Output = (u32, Result<Answer>);
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.0.0.borrow_mut().answers.pop() {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// The bytes of the file at `path`.
+pub(super) fn bytes((_, answer): (u32, Result<Answer>), path: &str) -> Result<Vec<u8>> {
+    match answer? {
+        Answer::Stored(bytes) => Ok(bytes),
+        Answer::TooLong => Err(too_long(path)),
+        _ => Err(misplaced()),
+    }
+}
+
+/// The error for a file that is larger than any of its kind.
+pub(super) fn too_long(path: &str) -> Error {
+    match refuse_long(path, u64::MAX) {
+        Err(error) => error,
+        Ok(()) => misplaced(),
+    }
+}
+
+/// The error for an answer to another question.
+pub(super) fn misplaced() -> Error {
+    Error::new(
+        ErrorKind::Failed,
+        "what was read is not what was asked for: this is a mistake of the program",
+    )
+}

@@ -1,0 +1,75 @@
+//! What can be seen of an archive without a key.
+
+use serde::Serialize;
+
+use super::{run::require_manifest, runs::judge_listing};
+use crate::{Envelope, Result, chain::Index};
+
+/// See the module.
+#[derive(Debug, Clone, Serialize)]
+pub struct Looked {
+    /// How the newest run is locked; none when it is not encrypted.
+    pub mode: Option<String>,
+    /// The runs of a chain, as its index lists them; none for an archive by itself, or where the index cannot be read: opening it says why.
+    pub runs: Vec<LookedRun>,
+}
+
+/// A run of a chain.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LookedRun {
+    run: u32,
+    archive_id: String,
+    kind: String,
+    /// Milliseconds since 1970.
+    made: i64,
+    mode: Option<String>,
+}
+
+/// Looks at what lies in `name`: the files there, and what `encryption.json` and `chain.json` hold, as far as they are there.
+///
+/// # Errors
+/// When it is no backup, or not to be read.
+pub fn look(
+    name: &str,
+    listing: &[(String, u64)],
+    envelope: Option<&[u8]>,
+    index: Option<&[u8]>,
+) -> Result<Looked> {
+    require_manifest(name, listing)?;
+    judge_listing(listing)?;
+    let mut mode = None;
+    if let Some(json) = envelope {
+        mode = Some(Envelope::parse(json)?.mode().name().to_owned());
+    }
+    let mut runs = Vec::new();
+    if let Some(Ok(index)) = index.map(Index::parse) {
+        runs = looked(&index);
+    }
+    // Whether a chain is encrypted shows in what is there, not in what its list says.
+    for run in &mut runs {
+        run.mode = match &mode {
+            Some(mode) => Some(run.mode.take().unwrap_or_else(|| mode.clone())),
+            None => None,
+        };
+    }
+    Ok(Looked {
+        mode: runs.last().map_or(mode, |newest| newest.mode.clone()),
+        runs,
+    })
+}
+
+/// The runs as their list has them.
+pub(super) fn looked(index: &Index) -> Vec<LookedRun> {
+    let mut runs = Vec::with_capacity(index.runs.len());
+    for run in &index.runs {
+        runs.push(LookedRun {
+            run: run.run,
+            archive_id: run.archive_id.clone(),
+            kind: run.kind.clone(),
+            made: run.created_at,
+            mode: run.mode.clone(),
+        });
+    }
+    runs
+}

@@ -1,0 +1,204 @@
+//! What lies in one folder: envelope, key, manifest, signature, the manifests of the users, and the plan of what is to be read.
+
+use std::sync::Arc;
+
+use super::{
+    Answer, Need, OpenedArchive, OpenedRun, Request, Sealed,
+    desk::{Answered, Side, bytes, misplaced, too_long},
+    runs::{Listing, has},
+    users::Users,
+};
+use crate::{
+    Code, Envelope, Error, Manifest, Result,
+    chain::Index,
+    layout::most_bytes,
+    plan::{Storage, UserManifests, judge_manifest, plan},
+    signature::{SIGNATURE, Signed, hex, require_id},
+};
+use sha2::{Digest, Sha256};
+
+/// No signature has as many bytes.
+const SMALL: u64 = 64 * 1024;
+
+/// Where a run lies.
+pub(super) struct Place<'p> {
+    run: u32,
+    /// What begins its paths: empty, or `increments/0002/`.
+    folder: String,
+    /// Its files, by their paths within that folder.
+    listing: Listing,
+    /// The id that it must have.
+    id: Option<&'p str>,
+}
+
+impl<'p> Place<'p> {
+    /// An archive by itself.
+    pub(super) fn alone(listing: Listing, id: Option<&'p str>) -> Self {
+        Place::of(1, listing, id)
+    }
+
+    /// A run of a chain.
+    pub(super) fn of(run: u32, listing: Listing, id: Option<&'p str>) -> Self {
+        Place {
+            run,
+            folder: folder_of(run),
+            listing,
+            id,
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.clone() + name
+    }
+}
+
+/// The folder of a run with a slash at its end; empty for the first.
+pub(super) fn folder_of(run: u32) -> String {
+    match Index::path(run) {
+        path if path.is_empty() => path,
+        path => path + "/",
+    }
+}
+
+/// Asks for the signature of a run.
+pub(super) fn ask_signature(side: &Side, run: u32) -> Answered {
+    side.up_to(&(folder_of(run) + SIGNATURE), SMALL)
+}
+
+/// The signature of a run: of one that is longer than any, something that is none.
+pub(super) fn signature((_, answer): (u32, Result<Answer>)) -> Result<Vec<u8>> {
+    match answer? {
+        Answer::Stored(bytes) => Ok(bytes),
+        Answer::TooLong => Ok(Vec::new()),
+        _ => Err(misplaced()),
+    }
+}
+
+/// Opens a run. That its signature holds is checked; who made it, whoever calls this asks.
+pub(super) async fn open_run(
+    side: &Side,
+    place: Place<'_>,
+    request: &Request,
+    user: Option<&str>,
+) -> Result<OpenedArchive> {
+    let (run, listing) = (place.run, &place.listing);
+    require_manifest(&request.name, listing)?;
+    let path = place.path("manifest.json");
+    let stored = Arc::new(bytes(side.stored(&path).await, &path)?);
+    let id = hex(&Sha256::digest(stored.as_slice()));
+    require_id(&id, place.id)?;
+    let sealing = match has(listing, "encryption.json") {
+        true => {
+            let path = place.path("encryption.json");
+            Some(bytes(side.stored(&path).await, &path)?)
+        }
+        false => None,
+    };
+    request.demands.storage(sealing.is_some())?;
+    let envelope = match &sealing {
+        Some(json) => {
+            let mut envelope = Envelope::parse(json)?;
+            envelope.proven_by(&stored);
+            Some(Arc::new(envelope))
+        }
+        None => None,
+    };
+    let key = match &envelope {
+        Some(envelope) => {
+            let envelope = envelope.clone();
+            match side.ask(Need::Key { run, envelope }).await.1? {
+                Answer::Key(key) => Some(key),
+                _ => return Err(misplaced()),
+            }
+        }
+        None => None,
+    };
+    let sealed = Sealed {
+        path,
+        run,
+        key: key.clone(),
+        size: stored.len() as u64,
+        most: most_bytes("manifest.json"),
+        stored: Some(stored.clone()),
+    };
+    let (json, summary) = match side.ask(Need::Content(sealed)).await.1 {
+        Ok(Answer::Content { bytes, summary, .. }) => (bytes, summary),
+        Ok(Answer::TooLong) => return Err(too_long("manifest.json")),
+        Ok(_) => return Err(misplaced()),
+        Err(error) => {
+            return Err(match &envelope {
+                Some(envelope) => envelope.manifest_error(error, &stored),
+                None => error.within("manifest.json"),
+            });
+        }
+    };
+    let manifest = Manifest::parse(&json)?;
+    judge_manifest(&manifest, &summary)?;
+    if let Some(envelope) = &envelope {
+        envelope.agrees_with(&manifest)?;
+    }
+    let minisig = match has(listing, SIGNATURE) {
+        true => Some(signature(ask_signature(side, run).await)?),
+        false => None,
+    };
+    let signed = Signed::check(&manifest, &stored, minisig.as_deref(), key.is_some())?;
+    drop(stored);
+    let decrypted = key.is_none() && manifest.encrypted == Some(true);
+    let users = Users {
+        folder: &place.folder,
+        run,
+        key: key.as_ref(),
+        manifest: &manifest,
+        decrypted,
+    };
+    let found = users.read(side, listing).await?;
+    let storage = envelope
+        .as_ref()
+        .map_or(Storage::Cleartext, |envelope| Storage::Sealed {
+            key_check: envelope.has_key_check(),
+        });
+    let mut plan = plan(
+        &manifest,
+        &UserManifests {
+            contents: &found.contents,
+            damaged: &found.damaged,
+        },
+        listing,
+        storage,
+        signed.as_ref(),
+        user,
+    )?;
+    for finding in found.findings {
+        if !plan.findings.iter().any(|told| told.path == finding.path) {
+            plan.findings.push(finding);
+        }
+    }
+    let opened = OpenedRun {
+        run,
+        id,
+        key,
+        envelope: sealing,
+        decrypted,
+    };
+    let mut archive = OpenedArchive::alone(opened, signed, manifest, plan);
+    archive.manifests = found.contents;
+    archive.manifests.insert("manifest.json".to_owned(), json);
+    Ok(archive)
+}
+
+/// Says what a folder is instead, when it is no archive or no whole one.
+///
+/// # Errors
+/// When it has no manifest.
+pub(super) fn require_manifest(name: &str, listing: &[(String, u64)]) -> Result<()> {
+    let code = match (
+        has(listing, "manifest.json"),
+        has(listing, "encryption.json"),
+    ) {
+        (true, _) => return Ok(()),
+        (false, true) => Code::Unfinished,
+        (false, false) if listing.is_empty() => Code::FolderEmpty,
+        (false, false) => Code::NotABackup,
+    };
+    Err(Error::of(code).at(name))
+}

@@ -1,0 +1,290 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    DataKey, Envelope, Error, ErrorKind, Result,
+    aead::RustAead,
+    container::Encoder,
+    reader::{FileReader, ReadOptions, read_whole},
+    signature::{Demands, hex},
+};
+use sha2::{Digest, Sha256};
+
+/// A folder in memory.
+#[derive(Clone, Default)]
+struct Folder(BTreeMap<String, Vec<u8>>);
+
+impl Folder {
+    /// What Pryv's own tool writes of so many users.
+    fn of_users(count: usize) -> Self {
+        let mut folder = Folder::default();
+        let user = |n: usize| json!({"userId": format!("u{n:06}"), "username": format!("name{n}")});
+        let users: Vec<Value> = (0..count).map(user).collect();
+        for one in &users {
+            let path = format!("users/{}", one["userId"].as_str().unwrap());
+            for name in ["streams", "accesses", "profile", "webhooks", "account"] {
+                folder.put(&format!("{path}/{name}.jsonl"), b"");
+            }
+            folder.put(
+                &format!("{path}/user-manifest.json"),
+                one.to_string().as_bytes(),
+            );
+        }
+        let manifest =
+            json!({"formatVersion": 1, "backupType": "full", "compressed": false, "users": users});
+        folder.put("manifest.json", manifest.to_string().as_bytes());
+        folder
+    }
+
+    fn put(&mut self, path: &str, content: &[u8]) {
+        self.0.insert(path.to_owned(), content.to_vec());
+    }
+
+    /// The same, sealed with a passphrase.
+    fn sealed(&self, key: &DataKey, envelope: &Envelope) -> Self {
+        let mut sealed = Folder::default();
+        for (n, (path, content)) in (0_u8..).zip(&self.0) {
+            let mut out = Vec::new();
+            let mut encoder = Encoder::new(key, [n; 16]);
+            encoder.push(content, &mut out);
+            encoder.finish(&mut out);
+            sealed.put(path, &out);
+        }
+        sealed.put("encryption.json", &envelope.to_json().unwrap());
+        sealed
+    }
+
+    fn answer(&self, need: &Need) -> Result<Answer> {
+        let file = |path: &String| {
+            let missing = || Error::new(ErrorKind::Failed, format!("cannot read {path}"));
+            self.0.get(path).ok_or_else(missing)
+        };
+        Ok(match need {
+            Need::Listing => Answer::Listing(
+                self.0
+                    .iter()
+                    .map(|(path, content)| (path.clone(), content.len() as u64))
+                    .collect(),
+            ),
+            Need::Stored { path, most } => match file(path)? {
+                long if long.len() as u64 > *most => Answer::TooLong,
+                bytes => Answer::Stored(bytes.clone()),
+            },
+            Need::Digest { path } => Answer::Digest(hex(&Sha256::digest(file(path)?))),
+            Need::Pieces { .. } => Answer::End,
+            Need::Content(sealed) => {
+                let stored = match &sealed.stored {
+                    Some(stored) => stored.as_slice(),
+                    None => file(&sealed.path)?,
+                };
+                let options = ReadOptions::default();
+                let reader: FileReader<RustAead> = match &sealed.key {
+                    Some(key) => {
+                        FileReader::sealed(key.clone(), options, |key| Ok(RustAead::new(key)))
+                    }
+                    None => FileReader::cleartext(options),
+                };
+                let (bytes, summary) = read_whole(reader, stored)?;
+                Answer::Content {
+                    bytes,
+                    summary,
+                    sha256: Some(hex(&Sha256::digest(stored))),
+                }
+            }
+            Need::Key { envelope, .. } => Answer::Key(envelope.unlock_with_passphrase("secret")?),
+        })
+    }
+}
+
+/// In which order needs that are handed out at the same time are met.
+#[derive(Clone, Copy)]
+enum Order {
+    First,
+    Last,
+    Middle,
+}
+
+/// Opens a folder; also the most needs that were handed out at the same time.
+fn open(folder: &Folder, request: Request, order: Order) -> (Result<OpenedArchive>, usize) {
+    let mut opening = Opening::new(request);
+    let mut most = 0;
+    loop {
+        let mut needs = Vec::new();
+        loop {
+            match opening.next_need() {
+                Ok(Some(need)) => needs.push(need),
+                Ok(None) => break,
+                Err(error) => return (Err(error), most),
+            }
+        }
+        if needs.is_empty() {
+            return (opening.finish(), most);
+        }
+        most = most.max(needs.len());
+        match order {
+            Order::First => {}
+            Order::Last => needs.reverse(),
+            Order::Middle => {
+                let half = needs.len() / 2;
+                needs.rotate_left(half);
+            }
+        }
+        for (number, need) in needs {
+            if let Need::Pieces { path } = &need {
+                for piece in folder.0[path].chunks(7) {
+                    opening.piece(piece).unwrap();
+                }
+            }
+            opening.give(number, folder.answer(&need));
+        }
+    }
+}
+
+fn request() -> Request {
+    Request {
+        name: "here".into(),
+        ..Request::default()
+    }
+}
+
+fn refused(folder: &Folder, request: Request) -> Error {
+    match open(folder, request, Order::First).0 {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error,
+    }
+}
+
+fn said(archive: &OpenedArchive) -> Vec<String> {
+    let findings = archive.plan.findings.iter();
+    findings
+        .map(|finding| format!("{} {}", finding.code, finding.path))
+        .collect()
+}
+
+#[test]
+fn answers_may_come_in_any_order() {
+    let envelope = json!({"v": 1, "alg": "AES-256-GCM-CHUNKED", "chunk": 65536, "mode": "symmetric", "kdf": "scrypt",
+        "salt": "AwMDAwMDAwMDAwMDAwMDAw==", "N": 1024, "r": 8, "p": 1});
+    let envelope = Envelope::parse(envelope.to_string().as_bytes()).unwrap();
+    let key = envelope.unlock_with_passphrase("secret").unwrap();
+    let mut folder = Folder::of_users(40).sealed(&key, &envelope);
+    for n in [3, 17, 21] {
+        let path = format!("users/u{n:06}/user-manifest.json");
+        folder.0.get_mut(&path).unwrap().pop();
+    }
+    folder.put("notes.txt", b"mine");
+    let of = |order| {
+        let (archive, _) = open(&folder, request(), order);
+        let archive = archive.unwrap();
+        let manifests: Vec<_> = archive.manifests.keys().cloned().collect();
+        (said(&archive), manifests, archive.plan_json(None).unwrap())
+    };
+    let first = of(Order::First);
+    assert_eq!(
+        first.0,
+        [
+            "no-inventory ",
+            "stray notes.txt",
+            "damaged users/u000003/user-manifest.json",
+            "damaged users/u000017/user-manifest.json",
+            "damaged users/u000021/user-manifest.json",
+            "unsigned ",
+        ]
+    );
+    assert_eq!(first.1.len(), 40 - 3 + 1);
+    assert_eq!(of(Order::Last), first);
+    assert_eq!(of(Order::Middle), first);
+}
+
+#[test]
+fn a_hundred_thousand_users_take_ten_times_as_long_as_ten_thousand() {
+    let time = |count: usize| {
+        let folder = Folder::of_users(count);
+        let started = std::time::Instant::now();
+        let (archive, most) = open(&folder, request(), Order::First);
+        assert_eq!(archive.unwrap().plan.users.len(), count);
+        assert!(most <= 1024, "{most} needs at the same time");
+        started.elapsed().as_secs_f64()
+    };
+    // Without optimization that takes minutes.
+    let part = if cfg!(debug_assertions) { 10 } else { 1 };
+    let (few, many) = (time(10_000 / part), time(100_000 / part));
+    assert!(many < few * 40.0 + 1.0, "{few} s, then {many} s");
+}
+
+#[test]
+fn what_is_no_archive_is_named() {
+    let code = |folder: &Folder| refused(folder, request()).code().name();
+    let mut folder = Folder::default();
+    assert_eq!(code(&folder), "folder-empty");
+    folder.put("x", b"");
+    assert_eq!(code(&folder), "not-a-backup");
+    folder.put("encryption.json", b"{}");
+    assert_eq!(code(&folder), "unfinished");
+    let mut folder = Folder::of_users(1);
+    folder.put("increments", b"");
+    assert_eq!(refused(&folder, request()).kind(), ErrorKind::Damaged);
+    let mut folder = Folder::of_users(1);
+    folder.put("increments/0002/manifest.json", b"");
+    folder.put("increments/0002/encryption.json", b"");
+    assert_eq!(code(&folder), "mixed-encryption");
+}
+
+#[test]
+fn a_first_run_is_not_taken_for_the_newest_where_the_list_is_lost() {
+    let sums = format!(
+        "{0}  FORMAT.md\n{0}  increments/0002/manifest.json\n{0}  z",
+        "0".repeat(64)
+    );
+    let mut by_sums = Folder::of_users(1);
+    by_sums.put("SHA256SUMS", sums.as_bytes());
+    let mut by_folder = Folder::of_users(1);
+    by_folder.put("increments/0002/manifest.json", b"{}");
+    for folder in [by_sums, by_folder] {
+        assert_eq!(refused(&folder, request()).code().name(), "index-missing");
+        let first = Request {
+            at: Some(1),
+            ..request()
+        };
+        let (archive, _) = open(&folder, first, Order::First);
+        let said = said(&archive.unwrap());
+        assert_eq!(said, ["no-inventory ", "unsigned ", "missing chain.json"]);
+    }
+}
+
+#[test]
+fn what_is_asked_is_asked_before_users_are_read() {
+    let folder = Folder::of_users(1);
+    let other = Request {
+        expect_id: Some("00".into()),
+        ..request()
+    };
+    assert_eq!(refused(&folder, other).code().name(), "other-archive");
+    let sealed = Request {
+        demands: Demands {
+            require_encrypted: true,
+            ..Demands::default()
+        },
+        ..request()
+    };
+    assert_eq!(
+        refused(&folder, sealed).code().name(),
+        "encryption-required"
+    );
+    let request = |json: Value| Request::parse(json.to_string().as_bytes());
+    let read = request(
+        json!({"name": "n", "at": 2, "expectSource": "AB".repeat(16), "maxAge": "1d", "now": 5}),
+    )
+    .unwrap();
+    assert_eq!((read.at, read.demands.now), (Some(2), 5));
+    assert_eq!(read.demands.source.unwrap(), "ab".repeat(16));
+    for wrong in [
+        json!({"expectSource": "ab"}),
+        json!({"maxAge": "1"}),
+        json!({"signers": ["RW"]}),
+    ] {
+        assert_eq!(request(wrong).unwrap_err().kind(), ErrorKind::Usage);
+    }
+}

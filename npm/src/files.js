@@ -1,0 +1,121 @@
+// Reads the files of an opened archive, wherever the core runs; what stands of a chain's files the core says.
+import { kindOf, withPath } from './errors.js';
+
+/** @typedef {import('./types.js').PlannedFile} PlannedFile */
+/** @typedef {import('./types.js').Summary} Summary */
+/** @typedef {import('./opening.js').DataKey} DataKey */
+/**
+ * @template Source
+ * @typedef {import('./opening.js').Host<Source>} Host
+ */
+
+/**
+ * What it takes to read an archive's files: where they are, the keys by their runs (none: not encrypted), who does the AES, and
+ * whether this is what was decrypted of an archive. `state`: of the state of a chain, what was opened.
+ * @template Source
+ * @typedef {{ source: Source, keys: Map<number, DataKey>, engine: any, decrypted: boolean,
+ *   state?: import('./opening.js').Opened }} Access
+ */
+
+/**
+ * The content of a planned file as views of WASM memory, each good until the next is asked for. Throws `damaged` with
+ * the file's path, at the latest at the end. `hash`: check the SHA-256 of the stored bytes too, which is always done for a file that
+ * is not encrypted.
+ * @template Source
+ * @param {Host<Source>} host
+ * @param {Access<Source>} access
+ * @param {PlannedFile} file
+ * @param {{ gunzip: boolean, hash?: boolean }} options
+ * @returns {AsyncGenerator<Uint8Array, Summary, void>}
+ */
+export async function * streamFile (host, access, file, { gunzip, hash = false }) {
+  if (access.state !== undefined) return yield * streamState(host, access, file.path, hash);
+  const { source, keys, engine, decrypted } = access;
+  const inflate = file.gzip && gunzip;
+  try {
+    const { summary, sha256 } = yield * host.pump(source, file.path, {
+      key: file.encrypted ? keys.get(1) : undefined,
+      gunzip: inflate,
+      lines: file.jsonl && (inflate || !file.gzip),
+      hash: hash || !file.encrypted,
+      engine,
+      size: file.size,
+    });
+    host.core.judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, decrypted);
+    return summary;
+  } catch (error) {
+    throw withPath(file.path, error);
+  }
+}
+
+/**
+ * The same of a file of the state of a chain.
+ * @template Source
+ * @param {Host<Source>} host
+ * @param {Access<Source>} access
+ * @param {string} path
+ * @param {boolean} hash
+ * @returns {AsyncGenerator<Uint8Array, Summary, void>}
+ */
+async function * streamState (host, { source, keys, engine, state }, path, hash) {
+  const reading = state?.read(path, hash);
+  if (reading === undefined) throw new Error(`${path} is not a file of this state`);
+  try {
+    for (let next = reading.next(); next !== undefined; next = reading.next()) {
+      const { run, path, encrypted, sifted, ...how } = JSON.parse(next);
+      try {
+        const pieces = host.pump(source, path, { key: encrypted ? keys.get(run) : undefined, engine, ...how });
+        const { summary, sha256 } = yield * (sifted ? siftedBy(reading, pieces) : pieces);
+        reading.end(JSON.stringify(summary), sha256);
+      } catch (error) {
+        throw /** @type {any} */ (error)?.kind === undefined ? error : reading.failed(error);
+      }
+    }
+    return JSON.parse(reading.summary());
+  } finally {
+    reading.free();
+  }
+}
+
+/**
+ * What stands of a file.
+ * @template T
+ * @param {import('../../.build/wasm/decryptor_wasm.js').Reading} reading
+ * @param {AsyncGenerator<Uint8Array, T, void>} pieces
+ * @returns {AsyncGenerator<Uint8Array, T, void>}
+ */
+async function * siftedBy (reading, pieces) {
+  for (;;) {
+    const next = await pieces.next();
+    // Memory may move when a view of it is passed.
+    const out = next.done ? reading.rest() : reading.push(next.value.slice());
+    if (out.length > 0) yield out;
+    if (next.done) return next.value;
+  }
+}
+
+/**
+ * Leaves out attachments of events that are gone: the runs of a chain still have their files. Whether there were any.
+ * @template Source
+ * @param {Host<Source>} host
+ * @param {Access<Source>} access
+ */
+export async function dropOrphans (host, access) {
+  const { state } = access;
+  if (state === undefined) return false;
+  const orphans = state.orphans();
+  try {
+    for (let path = orphans.next(); path !== undefined; path = orphans.next()) {
+      try {
+        for await (const piece of streamState(host, access, path, false)) orphans.push(piece.slice());
+        orphans.end();
+      } catch (error) {
+        if (kindOf(error) !== 'damaged') throw error;
+        orphans.failed(error);
+      }
+    }
+    return state.dropOrphans(orphans);
+  } finally {
+    orphans.free();
+  }
+}

@@ -1,0 +1,9 @@
+import { Opening, errorOf, judge, look as lookWithoutKey } from './core.js';
+import { pump } from './pump.js';
+
+/** How the core's walk over an archive is driven here. @type {import('./opening.js').Host<import('./types.js').Source>} */
+export const HOST = {
+  core: { Opening, errorOf, judge, look: lookWithoutKey },
+  pump,
+  memory: (bytes) => ({ name: 'memory', list: async () => [], open: async () => (async function * () { yield bytes; })() }),
+};

@@ -1,0 +1,189 @@
+// Drives the core's walk over an archive, wherever the core runs: reads what it needs, and asks for the keys.
+/** @typedef {typeof import('../../.build/wasm/decryptor_wasm.js')} Core */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').DataKey} DataKey */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Envelope} Envelope */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Need} Need */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Opened} Opened */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Opening} Opening */
+/** @typedef {import('./types.js').Summary} Summary */
+
+/**
+ * What is asked of an archive, beside its being whole.
+ * @typedef {object} Trust
+ * @property {string[]} [signers] who may have signed it, each the line of a public key or the text of a minisign `.pub` file; an archive of
+ *   anybody else is refused. Default: anybody
+ * @property {string} [expectSource] which platform it must be of: the 32 hex digits that the report of a backup prints as its source
+ * @property {string} [maxAge] how old it may be: `30d`, `12h`, `90m` or `2w`
+ * @property {boolean} [acceptUnsigned] take one that nobody signed although `signers` are given: of Pryv's own tool, or decrypted before
+ * @property {boolean} [secretGiven] whether a key or passphrase was given, so that an archive that is not encrypted is refused
+ * @property {boolean} [allowPlaintext] take one that is not encrypted all the same
+ * @property {boolean} [requireEncrypted] refuse one that is not encrypted
+ */
+
+/**
+ * Which archive: beside the trust, one user only, the id that it must have, and of a chain the run whose state is wanted.
+ * @typedef {Trust & { user?: string, expectId?: string, at?: number }} Request
+ */
+
+/**
+ * How a file is read: with which key (undefined: it is not encrypted), whether to inflate it, to check that it is JSON lines, and to hash
+ * the stored bytes. `size`: its stored bytes where they are known.
+ * @typedef {{ key: DataKey|undefined, gunzip: boolean, lines: boolean, hash: boolean, engine: any, size?: number }} ReadOptions
+ */
+
+/**
+ * What the host lends: the core, how it reads a file piece by piece, and bytes as a source that has one file.
+ * @template Source
+ * @typedef {object} Host
+ * @property {Pick<Core, 'Opening'|'errorOf'|'judge'|'look'>} core
+ * @property {(source: Source, path: string, options: ReadOptions) =>
+ *   AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} pump
+ * @property {(bytes: Uint8Array) => Source} memory
+ */
+
+/** Errors of these kinds are the core's to judge. */
+const KINDS = ['usage', 'key', 'damaged', 'unsupported', 'failed'];
+/** What is looked at without a key has no more bytes. */
+const MOST = 64 * 1024 * 1024;
+const AS_STORED = { key: undefined, gunzip: false, lines: false, engine: undefined };
+
+/**
+ * Opens an archive, or the state of a chain.
+ * @template {{ name: string, list (): any }} Source
+ * @param {Host<Source>} host
+ * @param {Source} source
+ * @param {Request} request
+ * @param {{ engine: any, unlock: ((envelope: Envelope) => DataKey|Promise<DataKey>)|undefined }} means
+ * @returns {Promise<{ opened: Opened, keys: Map<number, DataKey> }>} what is open, and the keys of its runs
+ */
+export async function open (host, source, request, { engine, unlock }) {
+  const opening = new host.core.Opening(JSON.stringify({ ...request, name: source.name, now: Date.now() }));
+  /** @type {Map<number, DataKey>} */
+  const keys = new Map();
+  try {
+    await drive(host, opening, source, engine, async (run, envelope) => {
+      if (unlock === undefined) throw host.core.errorOf('key-needed', {});
+      const key = await unlock(envelope);
+      keys.set(run, key);
+      return key;
+    }, keys);
+    return { opened: opening.opened(), keys };
+  } catch (error) {
+    for (const key of keys.values()) key.free();
+    throw error;
+  } finally {
+    opening.free();
+  }
+}
+
+/**
+ * What can be seen of an archive without a key: `{mode, runs}`.
+ * @template {{ name: string, list (): any }} Source
+ * @param {Host<Source>} host
+ * @param {Source} source
+ */
+export async function look (host, source) {
+  /** @type {Array<[string, number]>} */
+  const listing = await source.list();
+  const read = async (/** @type {string} */ name) => listing.some(([path]) => path === name)
+    ? (await whole(host.pump(source, name, { ...AS_STORED, hash: false }), MOST)).content
+    : undefined;
+  return JSON.parse(host.core.look(source.name, JSON.stringify(listing), await read('encryption.json'), await read('chain.json')));
+}
+
+/**
+ * Meets one need after the other.
+ * @template {{ name: string, list (): any }} Source
+ * @param {Host<Source>} host
+ * @param {Opening} opening
+ * @param {Source} source
+ * @param {any} engine
+ * @param {(run: number, envelope: Envelope) => Promise<DataKey>} unlock
+ * @param {Map<number, DataKey>} keys
+ */
+async function drive (host, opening, source, engine, unlock, keys) {
+  for (let need = opening.next(); need !== undefined; need = opening.next()) {
+    try {
+      await meet(need);
+    } catch (error) {
+      if (!KINDS.includes(/** @type {any} */ (error)?.kind)) throw error;
+      opening.refuse(need, error);
+    }
+  }
+
+  /** @param {Need} need */
+  async function meet (need) {
+    const { what, path, run, most, size } = need;
+    if (what === 'listing') {
+      opening.give(need, undefined, JSON.stringify(await source.list()), undefined);
+    } else if (what === 'key') {
+      const envelope = /** @type {Envelope} */ (need.envelope());
+      try {
+        opening.giveKey(need, await unlock(run, envelope));
+      } finally {
+        envelope.free();
+      }
+    } else if (what === 'pieces') {
+      for await (const piece of host.pump(source, path, { ...AS_STORED, hash: false })) opening.piece(piece.slice());
+      opening.give(need, undefined, '', undefined);
+    } else if (what === 'digest') {
+      const { sha256 } = await end(host.pump(source, path, { ...AS_STORED, hash: true }));
+      opening.give(need, undefined, '', sha256);
+    } else {
+      const stored = need.stored();
+      const options = what === 'stored' ? { ...AS_STORED, hash: false } : { ...AS_STORED, key: keys.get(run), engine, hash: stored === undefined, size };
+      const { content, summary, sha256 } = await whole(host.pump(stored === undefined ? source : host.memory(stored), path, options), most);
+      opening.give(need, content, summary === undefined ? '' : JSON.stringify(summary), sha256);
+    }
+  }
+}
+
+/**
+ * The whole of a file; no content where it has more bytes than `most`.
+ * @param {AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} pieces
+ * @param {number} most
+ * @returns {Promise<{ content?: Uint8Array, summary?: Summary, sha256?: string }>}
+ */
+async function whole (pieces, most) {
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  let length = 0;
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done) return { content: joined(parts, length), ...next.value };
+      length += next.value.length;
+      if (length > most) return {};
+      parts.push(next.value.slice());
+    }
+  } finally {
+    await pieces.return(/** @type {any} */ (undefined));
+  }
+}
+
+/**
+ * @param {Uint8Array[]} parts
+ * @param {number} length
+ */
+function joined (parts, length) {
+  if (parts.length === 1) return parts[0];
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/**
+ * What a generator returns; what it yields is left.
+ * @template T
+ * @param {AsyncGenerator<unknown, T, void>} pieces
+ */
+export async function end (pieces) {
+  for (;;) {
+    const next = await pieces.next();
+    if (next.done) return next.value;
+  }
+}
