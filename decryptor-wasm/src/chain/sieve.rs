@@ -1,10 +1,7 @@
 //! The lines of a file of a run, as far as they stand.
 
 use super::Fold;
-use crate::{Code, Error, Field, Result};
-
-/// Longest line that is accepted; see `jsonl`.
-const MAX_LINE: usize = 512 * 1024 * 1024;
+use crate::{Code, Error, Field, Result, jsonl::MAX_LINE};
 
 /// Cuts bytes into lines and counts them; keeps at most one.
 #[derive(Default)]

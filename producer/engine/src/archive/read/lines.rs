@@ -1,15 +1,13 @@
 //! The records of one file, one by one.
 
 use decryptor_wasm::{
-    Code, Error, Field, Result, integrity::Record, plan::PlannedFile, reader::FileSummary,
+    Code, Error, Field, Result, integrity::Record, jsonl::MAX_LINE, plan::PlannedFile,
+    reader::FileSummary,
 };
 use serde::de::IgnoredAny;
 
 use super::{Archive, ReadFile, Seen, stream::read_some};
 use crate::interrupt;
-
-/// Bytes of a line: a longer one is no record, and would fill the memory.
-const LONGEST: usize = 256 * 1024 * 1024;
 
 /// A record on its way.
 #[derive(Clone, Copy)]
@@ -61,7 +59,7 @@ impl Lines {
             bytes = &bytes[end + 1..];
         }
         self.partial.extend_from_slice(bytes);
-        if self.partial.len() > LONGEST {
+        if self.partial.len() > MAX_LINE {
             return Err(Error::of(Code::LineTooLong).with(Field::Number, self.records + 1));
         }
         Ok(())

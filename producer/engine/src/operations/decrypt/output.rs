@@ -1,14 +1,13 @@
 //! The folder that is written to.
 
 use std::{
-    collections::HashMap,
     fs::{self, DirBuilder, File},
     io,
     path::{Path, PathBuf},
     sync::Mutex,
 };
 
-use decryptor_wasm::{Code, Error, ErrorKind, Result};
+use decryptor_wasm::{Code, Error, ErrorKind, Result, layout::collision};
 
 use crate::{archive::write_behind::WriteBehind, files, threads::lock};
 
@@ -75,24 +74,16 @@ impl OutputFolder {
             .file_name()
             .map(|name| name.to_string_lossy().to_uppercase());
         let caseless = upper.is_some_and(|name| staging.with_file_name(name).exists());
-        let mut taken: HashMap<String, &str> = HashMap::new();
-        for (from, to) in files {
-            let name = if caseless {
-                to.to_uppercase()
-            } else {
-                to.to_owned()
-            };
-            if let Some(other) = taken.insert(name, from) {
-                return Err(Error::new(
-                    ErrorKind::Failed,
-                    format!(
-                        "{other} and {from} would overwrite each other in {}: decrypt into a folder whose file system tells upper from lower case, or without --gunzip",
-                        self.root.display()
-                    ),
-                ));
-            }
+        match collision(files, caseless) {
+            None => Ok(()),
+            Some([one, other]) => Err(Error::new(
+                ErrorKind::Failed,
+                format!(
+                    "{one} and {other} would overwrite each other in {}: decrypt into a folder whose file system tells upper from lower case, or without --gunzip",
+                    self.root.display()
+                ),
+            )),
         }
-        Ok(())
     }
 
     /// Starts a file; `path` is one of the format's (relative, with `/`).

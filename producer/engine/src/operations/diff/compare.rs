@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use decryptor_wasm::{Error, Result, layout::PathKind, plan::PlannedFile};
+use decryptor_wasm::{Error, Result, jsonl::MAX_LINE, layout::PathKind, plan::PlannedFile};
 
 use super::record::{Record, records};
 use crate::{archive::read::Archive, interrupt};
 
 /// Records of which the numbers are held at once; of more, the files are read several times.
 const AT_ONCE: u64 = 4_000_000;
-/// Bytes of a line: what is longer is no record.
-const LONGEST: usize = 256 * 1024 * 1024;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +79,7 @@ impl Source<'_> {
                     piece = &piece[end + 1..];
                 }
                 line.extend_from_slice(piece);
-                if line.len() > LONGEST {
+                if line.len() > MAX_LINE {
                     return Err(Error::damaged("a line of it has no end"));
                 }
                 Ok(())

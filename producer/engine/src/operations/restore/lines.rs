@@ -1,6 +1,6 @@
 //! The records of an archive, as whole lines in pieces of bounded size.
 
-use decryptor_wasm::{Error, layout::PathKind, plan::PlannedFile};
+use decryptor_wasm::{Error, jsonl::MAX_LINE, layout::PathKind, plan::PlannedFile};
 
 use crate::{
     archive::read::Archive,
@@ -14,8 +14,6 @@ use crate::{
 
 /// Bytes of lines that are handed over at once.
 const PIECE: usize = 256 * 1024;
-/// Bytes of a line: a longer one is no record, and would fill the memory.
-const LONGEST: usize = 256 * 1024 * 1024;
 
 /// The files of a user's collection, in order.
 pub fn files<'a>(
@@ -116,7 +114,7 @@ pub fn each(
         }
         match std::mem::take(&mut ended) {
             end @ 1.. => pass(&mut lines, end),
-            0 if lines.len() > LONGEST => Err(Error::damaged("a line has no end").at(&file.path)),
+            0 if lines.len() > MAX_LINE => Err(Error::damaged("a line has no end").at(&file.path)),
             0 => Ok(()),
         }
     });
