@@ -90,7 +90,13 @@ fn a_backup_that_nobody_can_open_is_not_good() {
     let other = fs::read(stage.at("all/a").join(ENVELOPE)).unwrap();
     let both = ["a", "b"];
     fs::remove_file(&place).unwrap();
-    says(&stage, &[], 5, &["b: encryption.json: it is missing"], &both);
+    says(
+        &stage,
+        &[],
+        5,
+        &["b: encryption.json: it is missing"],
+        &both,
+    );
     // The sums may be made to fit.
     for summed in [false, true] {
         for bad in [&b""[..], b"{}", b"[]", &other] {
