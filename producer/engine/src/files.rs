@@ -3,13 +3,16 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
-    io::{self, Write},
+    fs::{self, File},
+    io::{self, BufWriter, Write},
     os::unix::ffi::OsStrExt,
     path::Path,
 };
 
-use rustix::fs::Dir;
+use rustix::{
+    fs::{Dir, FlockOperation, flock},
+    io::Errno,
+};
 
 /// Closes a file that was written, and says what the system answers.
 pub fn close(file: File) -> io::Result<()> {
@@ -47,4 +50,41 @@ pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
         }
     }
     Ok(names)
+}
+
+/// Takes hold of a file or folder, as long as it is open; false when somebody else has it. Some network file systems know no locks: there
+/// nobody ever has it.
+#[must_use]
+pub fn try_lock(file: &File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+}
+
+/// Replaces a file by what `fill` writes, by way of `aside`, which is in the same folder: whoever looks sees the old one or the new one,
+/// also after a loss of power. The permissions stay.
+pub fn replace<E: From<io::Error>>(
+    place: &Path,
+    aside: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let write = || {
+        // What a run left that was killed.
+        match fs::remove_file(aside) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
+            _ => {}
+        }
+        let mut file = BufWriter::new(File::create_new(aside)?);
+        fill(&mut file)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        if let Ok(now) = fs::symlink_metadata(place) {
+            file.set_permissions(now.permissions())?;
+        }
+        store(file)?;
+        fs::rename(aside, place)?;
+        File::open(place.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(())
+    };
+    write().inspect_err(|_| {
+        // On a disk that is full it would only be in the way.
+        let _ = fs::remove_file(aside);
+    })
 }

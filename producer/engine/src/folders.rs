@@ -2,9 +2,7 @@
 
 use std::{ffi::OsString, fs::File, path::Path};
 
-use rustix::fs::{FlockOperation, flock};
-
-use crate::failure::Failure;
+use crate::{failure::Failure, files};
 
 /// Refuses a new folder above which one is missing, unless those are to be made too.
 ///
@@ -60,9 +58,7 @@ pub fn refuse_inside(dir: &Path, out: &Path, option: &str) -> Result<(), Failure
 pub fn lock(folder: &Path, what: &str) -> Result<File, Failure> {
     let failed = |e: std::io::Error| Failure::failed(format!("{}: {e}", folder.display()));
     let lock = File::open(folder).map_err(failed)?;
-    // Some network file systems know no locks.
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
-    {
+    if !files::try_lock(&lock) {
         return Err(Failure::usage(format!(
             "{what} is at work in {}; wait for it",
             folder.display()

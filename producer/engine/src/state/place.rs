@@ -15,6 +15,7 @@ use rustix::{
 };
 
 use super::{Memory, Pending, State, is_absent};
+use crate::files;
 
 /// The state of the newest run.
 const STATE: &str = "state";
@@ -119,14 +120,12 @@ impl Place {
         }
         fs::set_permissions(&own, fs::Permissions::from_mode(PRIVATE))?;
         let lock = File::open(&own)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(io::Error::other(
-                    "another run of this chain is at work; wait for it",
-                ));
-            }
-            _ => self.lock = Some(lock),
+        if !files::try_lock(&lock) {
+            return Err(io::Error::other(
+                "another run of this chain is at work; wait for it",
+            ));
         }
+        self.lock = Some(lock);
         Ok(own)
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use decryptor_wasm::signature::SIGNATURE;
-use rustix::fs::{FlockOperation, flock, syncfs};
+use rustix::fs::syncfs;
 
 use super::{ArchiveError, companions};
 use crate::files;
@@ -139,9 +139,8 @@ pub fn hold(output: &Path) -> Result<(File, bool), ArchiveError> {
     let created = !output.exists();
     fs::create_dir_all(output).map_err(|e| ArchiveError::io(output, e))?;
     let lock = File::open(output).map_err(|e| ArchiveError::io(output, e))?;
-    // Some network file systems know no locks; the checks elsewhere still hold there.
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
-    {
+    // Where there are no locks, the checks elsewhere still hold.
+    if !files::try_lock(&lock) {
         return Err(ArchiveError::Busy(output.to_owned()));
     }
     Ok((lock, created))

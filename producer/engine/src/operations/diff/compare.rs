@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use decryptor_wasm::{Error, Result, jsonl::MAX_LINE, layout::PathKind, plan::PlannedFile};
+use decryptor_wasm::{Error, Result, layout::PathKind, plan::PlannedFile};
 
 use super::record::{Record, records};
 use crate::{archive::read::Archive, interrupt};
@@ -69,25 +69,9 @@ impl Source<'_> {
                 self.attachment(file, take)?;
                 continue;
             }
-            let mut line = Vec::new();
-            self.archive.stream(file, true, false, &mut |mut piece| {
-                interrupt::check()?;
-                while let Some(end) = piece.iter().position(|b| *b == b'\n') {
-                    line.extend_from_slice(&piece[..end]);
-                    records(self.collection, &line, take).map_err(Error::damaged)?;
-                    line.clear();
-                    piece = &piece[end + 1..];
-                }
-                line.extend_from_slice(piece);
-                if line.len() > MAX_LINE {
-                    return Err(Error::damaged("a line of it has no end"));
-                }
-                Ok(())
+            self.archive.lines(file, false, &mut |line| {
+                records(self.collection, line.text, take).map_err(Error::damaged)
             })?;
-            if !line.is_empty() {
-                let odd = |what: String| Error::damaged(what).within(&file.path);
-                records(self.collection, &line, take).map_err(odd)?;
-            }
         }
         Ok(())
     }

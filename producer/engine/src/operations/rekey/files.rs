@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use decryptor_wasm::{
@@ -167,40 +167,26 @@ pub fn replace(folder: &Folder, targets: &[Target], listed: &Sums) -> Result<(),
 }
 
 fn put_sums(dir: &Path, lines: Lines<'_>) -> Result<(), Failure> {
-    put(dir, SUMS, |file| {
-        let mut out = BufWriter::new(file);
+    put(dir, SUMS, |out| {
         for line in lines {
-            line?.write(&mut out)?;
+            line?.write(out)?;
         }
-        Ok(out.flush()?)
+        Ok(())
     })
 }
 
-/// Replaces a file by what `fill` writes: whoever looks sees the old one or the new one, also after a loss of power.
+/// Replaces a file by what `fill` writes.
 fn put(
     dir: &Path,
     path: &str,
-    fill: impl FnOnce(&mut File) -> Result<(), Unwritten>,
+    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), Unwritten>,
 ) -> Result<(), Failure> {
     let place = dir.join(path);
-    let folder = place.parent().unwrap_or(dir);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    let aside: PathBuf = folder.join(aside(&name));
-    let write = || -> Result<(), Unwritten> {
-        let mut file = File::create(&aside)?;
-        fill(&mut file)?;
-        file.set_permissions(fs::metadata(&place)?.permissions())?;
-        files::store(file)?;
-        fs::rename(&aside, &place)?;
-        Ok(File::open(folder)?.sync_all()?)
-    };
-    write().map_err(|e| {
-        // On a disk that is full it would only be in the way.
-        let _ = fs::remove_file(&aside);
-        match e {
-            Unwritten::Io(e) => failed(dir, path, &e),
-            Unwritten::Core(e) => e.into(),
-        }
+    let aside = place.with_file_name(aside(&name));
+    files::replace(&place, &aside, fill).map_err(|e| match e {
+        Unwritten::Io(e) => failed(dir, path, &e),
+        Unwritten::Core(e) => e.into(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The two files at the root that grow: the list of runs and the sums.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufWriter, Write},
     path::PathBuf,
 };
@@ -76,27 +76,31 @@ impl Chain {
         self.folder.join(format!(".{name}.new"))
     }
 
-    /// Replaces a file: whoever looks sees the old one or the new one, also after a loss of power.
+    /// Replaces a file.
     fn put(
         &self,
         name: &str,
         fill: &mut dyn FnMut(&mut BufWriter<File>) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
         let (place, aside) = (self.folder.join(name), self.aside(name));
-        let at = |e: io::Error| ArchiveError::io(&place, e);
         super::absent(&aside)?;
-        let mut file = BufWriter::new(File::create_new(&aside).map_err(at)?);
-        fill(&mut file)?;
-        let end = || -> io::Result<()> {
-            let file = file.into_inner().map_err(|e| e.into_error())?;
-            if let Ok(now) = fs::symlink_metadata(&place) {
-                file.set_permissions(now.permissions())?;
-            }
-            files::store(file)?;
-            fs::rename(&aside, &place)?;
-            File::open(&self.folder)?.sync_all()
-        };
-        end().map_err(at)
+        let unwritten = files::replace(&place, &aside, |out| fill(out).map_err(Unwritten::Archive));
+        unwritten.map_err(|e| match e {
+            Unwritten::Io(e) => ArchiveError::io(&place, e),
+            Unwritten::Archive(e) => e,
+        })
+    }
+}
+
+/// Why a file was not replaced.
+enum Unwritten {
+    Io(io::Error),
+    Archive(ArchiveError),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Unwritten::Io(error)
     }
 }
 
