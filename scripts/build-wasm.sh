@@ -9,6 +9,9 @@ out=.build/${2:-wasm}
 name=${crate//-/_}
 build=(build --quiet --profile wasm --package "$crate" --lib --target "$target" --target-dir .build/wasm-target)
 
+# Panic messages hold the paths of sources: without the folder of this machine's packages they are the same everywhere.
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/="
+
 echo "building $crate for WASM; the first time this takes some minutes"
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }
 if has_target || { command -v rustup >/dev/null && timeout 60 rustup target add "$target" >/dev/null 2>&1 && has_target; }; then
@@ -26,4 +29,4 @@ mkdir -p "$out"
 gzipped=$(gzip -9c "$out/${name}_bg.wasm" | wc -c)
 echo "$crate: $(wc -c < "$out/${name}_bg.wasm") bytes, $gzipped gzipped"
 # It travels in every encrypted archive.
-[ "$gzipped" -le 320000 ] || { echo "$crate: larger than 320,000 bytes gzipped" >&2; exit 1; }
+[ "$gzipped" -le 330000 ] || { echo "$crate: larger than 330,000 bytes gzipped" >&2; exit 1; }
