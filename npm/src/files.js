@@ -85,12 +85,16 @@ async function * streamState (host, { source, keys, engine, state }, path, hash)
  * @returns {AsyncGenerator<Uint8Array, T, void>}
  */
 async function * siftedBy (reading, pieces) {
-  for (;;) {
-    const next = await pieces.next();
-    // Memory may move when a view of it is passed.
-    const out = next.done ? reading.rest() : reading.push(next.value.slice());
-    if (out.length > 0) yield out;
-    if (next.done) return next.value;
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      // Memory may move when a view of it is passed.
+      const out = next.done ? reading.rest() : reading.push(next.value.slice());
+      if (out.length > 0) yield out;
+      if (next.done) return next.value;
+    }
+  } finally {
+    await pieces.return(/** @type {any} */ (undefined));
   }
 }
 

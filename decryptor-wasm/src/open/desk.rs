@@ -151,6 +151,16 @@ impl Side {
         Ok(lines)
     }
 
+    /// How many answers are waiting for the walk.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.borrow().answers.len()
+    }
+
+    /// Whether a need is waiting for the driver.
+    pub(super) fn has_needs(&self) -> bool {
+        !self.0.borrow().needs.is_empty()
+    }
+
     /// The driver's side: the next need.
     pub(super) fn pick(&self) -> Option<(u32, Need)> {
         self.0.borrow_mut().needs.pop()

@@ -40,10 +40,8 @@ impl Opening {
     /// # Errors
     /// Why it cannot be opened.
     pub fn next_need(&mut self) -> Result<Option<(u32, Need)>> {
-        if let Some(need) = self.side.pick() {
-            return Ok(Some(need));
-        }
-        if !self.ended {
+        // Answers are judged before more is read: whoever stores the archive decides how large they are.
+        if !self.ended && (self.side.waiting() > 0 || !self.side.has_needs()) {
             let mut context = Context::from_waker(Waker::noop());
             if let Poll::Ready(end) = self.walk.as_mut().poll(&mut context) {
                 self.ended = true;
@@ -64,6 +62,12 @@ impl Opening {
     /// When the file cannot be what it should: give that for an answer.
     pub fn piece(&mut self, bytes: &[u8]) -> Result<()> {
         self.side.piece(bytes)
+    }
+
+    /// How many answers are not judged yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.side.waiting()
     }
 
     /// Takes what was opened.

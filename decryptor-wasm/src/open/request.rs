@@ -29,6 +29,22 @@ impl Request {
     /// When a value is not what it should be.
     pub fn parse(json: &[u8]) -> Result<Self> {
         let written = Record::parse(json)?;
+        for (name, value) in written.members() {
+            let is_right = match name {
+                "name" | "user" | "expectId" | "expectSource" | "maxAge" => value.starts_with('"'),
+                "acceptUnsigned" | "secretGiven" | "allowPlaintext" | "requireEncrypted" => {
+                    value == "true" || value == "false"
+                }
+                "signers" => value.starts_with('['),
+                "at" => value != "null",
+                _ => true,
+            };
+            // What is asked and not understood would be a demand that nobody makes.
+            if !is_right {
+                let what = format!("{name} is not what it should be");
+                return Err(Error::new(ErrorKind::Usage, what));
+            }
+        }
         let text = |name: &str| written.text(name);
         let yes = |name: &str| written.get(name) == Some("true");
         let mut demands = Demands {

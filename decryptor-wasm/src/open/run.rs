@@ -1,6 +1,6 @@
 //! What lies in one folder: envelope, key, manifest, signature, the manifests of the users, and the plan of what is to be read.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Answer, Need, OpenedArchive, OpenedRun, Request, Sealed,
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Code, Envelope, Error, Manifest, Result,
     chain::Index,
+    gather,
     layout::most_bytes,
     plan::{Storage, UserManifests, judge_manifest, plan},
     signature::{SIGNATURE, Signed, hex, require_id},
@@ -168,11 +169,10 @@ pub(super) async fn open_run(
         signed.as_ref(),
         user,
     )?;
-    for finding in found.findings {
-        if !plan.findings.iter().any(|told| told.path == finding.path) {
-            plan.findings.push(finding);
-        }
-    }
+    let told: BTreeSet<String> = gather(plan.findings.iter().map(|told| told.path.clone()));
+    let untold = found.findings.into_iter();
+    let untold = untold.filter(|finding| !told.contains(&finding.path));
+    plan.findings.extend(untold);
     let opened = OpenedRun {
         run,
         id,

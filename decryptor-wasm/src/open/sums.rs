@@ -5,8 +5,8 @@ use crate::{
     chain::{lost_index, summed},
 };
 
-/// No line is longer: digest, two spaces, path, and the end of the line.
-const LONGEST: usize = 64 + 2 + 1024 + 2;
+/// No line is longer, without its end: digest, two spaces, and path.
+const LONGEST: usize = 64 + 2 + 1024;
 
 /// Looks for lines that name the runs of a chain, and keeps at most one line.
 #[derive(Default)]

@@ -288,3 +288,39 @@ fn what_is_asked_is_asked_before_users_are_read() {
         assert_eq!(request(wrong).unwrap_err().kind(), ErrorKind::Usage);
     }
 }
+
+/// A driver that answers one need after the other keeps at most one answer waiting, however many files there are.
+#[test]
+fn answers_are_judged_before_more_is_read() {
+    let folder = Folder::of_users(50);
+    let mut opening = Opening::new(Request::default());
+    let mut needs = 0;
+    while let Some((number, need)) = opening.next_need().unwrap() {
+        assert_eq!(opening.waiting(), 0);
+        opening.give(number, folder.answer(&need));
+        needs += 1;
+    }
+    assert!(needs > 50 && opening.finish().is_ok());
+}
+
+#[test]
+fn a_request_that_is_not_understood_is_refused() {
+    for good in [
+        r#"{}"#,
+        r#"{"name":"x","at":2,"signers":[],"maxAge":"30d","acceptUnsigned":false,"other":5}"#,
+    ] {
+        assert!(Request::parse(good.as_bytes()).is_ok(), "{good}");
+    }
+    for bad in [
+        r#"{"expectId":5}"#,
+        r#"{"expectSource":null}"#,
+        r#"{"maxAge":30}"#,
+        r#"{"signers":null}"#,
+        r#"{"user":5}"#,
+        r#"{"at":null}"#,
+        r#"{"requireEncrypted":"yes"}"#,
+    ] {
+        let error = Request::parse(bad.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{bad}");
+    }
+}

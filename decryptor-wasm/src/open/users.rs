@@ -12,8 +12,9 @@ use crate::{
     plan::{Finding, Severity, judge},
 };
 
-/// So many are handed out before the first of them is answered.
+/// So many are handed out before the first of them is answered, and of so many stored bytes together, but for a single one.
 const AT_ONCE: usize = 1024;
+const BYTES_AT_ONCE: u64 = 16 * 1024 * 1024;
 
 /// Where the manifests lie, and how they are opened.
 pub(super) struct Users<'r> {
@@ -56,10 +57,13 @@ impl Users<'_> {
         let mut left = (0..listing.len()).filter(|place| is_manifest(&listing[*place].0));
         loop {
             let mut asked: Vec<(u32, usize)> = Vec::new();
+            let mut bytes = 0;
             while asked.len() < AT_ONCE
+                && bytes < BYTES_AT_ONCE
                 && let Some(place) = left.next()
             {
                 let (path, size) = &listing[place];
+                bytes = bytes.saturating_add(*size);
                 match refuse_long(path, *size) {
                     Ok(()) => asked.push((0, place)),
                     Err(error) => found.note(place, path, error)?,
@@ -70,7 +74,7 @@ impl Users<'_> {
                 let (path, size) = &listing[*place];
                 *number = side.put(self.need(path, *size));
             }
-            if asked.is_empty() {
+            if asked.is_empty() && left.clone().next().is_none() {
                 return Ok(found);
             }
             for _ in 0..asked.len() {

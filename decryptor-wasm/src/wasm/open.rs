@@ -110,27 +110,23 @@ impl Opening {
 
     /// Answers: `bytes` of what is stored or the content, undefined where they are too many; `text`: the listing as `[[path, size], …]`
     /// or the summary of a content; `sha256` of the stored bytes.
-    pub fn give(
-        &mut self,
-        need: Need,
-        bytes: Option<Vec<u8>>,
-        text: &str,
-        sha256: Option<String>,
-    ) -> Result<(), JsValue> {
+    pub fn give(&mut self, need: Need, bytes: Option<Vec<u8>>, text: &str, sha256: Option<String>) {
         let answer = match (need.need, bytes) {
-            (open::Need::Listing, _) => Answer::Listing(from_json(text)?),
-            (open::Need::Stored { .. }, Some(bytes)) => Answer::Stored(bytes),
-            (open::Need::Content(_), Some(bytes)) => Answer::Content {
-                bytes,
-                summary: FileSummary::parse(text.as_bytes())?,
-                sha256,
-            },
-            (open::Need::Digest { .. }, _) => Answer::Digest(sha256.unwrap_or_default()),
-            (open::Need::Pieces { .. }, _) => Answer::End,
-            _ => Answer::TooLong,
+            (open::Need::Listing, _) => from_json(text).map(Answer::Listing),
+            (open::Need::Stored { .. }, Some(bytes)) => Ok(Answer::Stored(bytes)),
+            (open::Need::Content(_), Some(bytes)) => {
+                let summary = FileSummary::parse(text.as_bytes());
+                summary.map(|summary| Answer::Content {
+                    bytes,
+                    summary,
+                    sha256,
+                })
+            }
+            (open::Need::Digest { .. }, _) => Ok(Answer::Digest(sha256.unwrap_or_default())),
+            (open::Need::Pieces { .. }, _) => Ok(Answer::End),
+            _ => Ok(Answer::TooLong),
         };
-        self.0.give(need.number, Ok(answer));
-        Ok(())
+        self.0.give(need.number, answer);
     }
 
     /// Answers with a key.

@@ -165,11 +165,11 @@ impl Archive {
             archive.signed.as_ref(),
             choice.user,
         )?;
-        for finding in findings {
-            if !archive.plan.findings.iter().any(|f| f.path == finding.path) {
-                archive.plan.findings.push(finding);
-            }
-        }
+        let told = archive.plan.findings.iter().map(|told| told.path.clone());
+        let told: BTreeSet<String> = told.collect();
+        let untold = findings.into_iter();
+        let untold = untold.filter(|finding| !told.contains(&finding.path));
+        archive.plan.findings.extend(untold);
         archive.manifests = contents;
         archive
             .manifests

@@ -127,7 +127,7 @@ impl Found {
         let archive = match opened {
             Ok(archive) => archive,
             Err(error) if error.kind() == ErrorKind::Damaged => {
-                self.all.damaged.push(of_run(error.to_string()));
+                self.all.damaged.push(error.in_run(run).to_string());
                 return Ok(());
             }
             Err(error) if error.kind() == ErrorKind::Key => return Err(links.closed(error, run)),
