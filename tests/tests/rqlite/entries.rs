@@ -171,9 +171,9 @@ fn many_entries_come_in_pages() {
             .into_iter()
             .filter(|request| request.path == "/db/query")
             .collect();
-        // Three pages and an empty one, an empty one of the other kind, three of what lies around the two, and three that look at the
-        // tables and count their rows.
-        assert_eq!(queries.len(), 11);
+        // One that asks whether the table is there, three pages and an empty one, an empty one of the other kind, three of what lies
+        // around the two, and three that look at the tables and count their rows.
+        assert_eq!(queries.len(), 12);
         for query in queries {
             assert_eq!(query.parameter("level"), Some("strong"));
         }
