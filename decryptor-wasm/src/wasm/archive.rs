@@ -39,6 +39,6 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, JsValue> {
     serde_json::to_string(value).map_err(|e| Error::of(Code::Failed).because(&e).into())
 }
 
-pub(super) fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
-    serde_json::from_slice(json.as_bytes()).map_err(|e| Error::of(Code::Failed).because(&e).into())
+pub(super) fn from_json<T: DeserializeOwned>(json: &str) -> crate::Result<T> {
+    serde_json::from_slice(json.as_bytes()).map_err(|e| Error::of(Code::Failed).because(&e))
 }
