@@ -103,8 +103,14 @@ export async function open (tab, { folder, packed, privateKey, keyText, passphra
   if (passphrase !== undefined && await field.count() > 0) await field.fill(passphrase);
   for (const [name, value] of Object.entries({ expect: expectId, signer })) {
     if (value === undefined) continue;
-    if (!await tab.isVisible(`[name=${name}]`)) await tab.click(`.key-card details:has([name=${name}]) summary`);
-    await tab.fill(`[name=${name}]`, value);
+    // The card may be made anew meanwhile, with the field folded away again.
+    for (let tries = 0, filled = false; !filled; tries += 1) {
+      if (!await tab.isVisible(`[name=${name}]`)) await tab.click(`.key-card details:has([name=${name}]) summary`);
+      filled = await tab.fill(`[name=${name}]`, value, { timeout: 3000 }).then(() => true, (error) => {
+        if (tries === 9) throw error;
+        return false;
+      });
+    }
   }
   if (confirm && await tab.locator('[name=cleartext]').count() > 0) await tab.check('[name=cleartext]');
   const refused = await errorOf(tab);
