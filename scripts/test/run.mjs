@@ -15,14 +15,14 @@ const logs = join(root, '.build/test');
 
 /** Each part in its order; one that builds something comes before those that use it. @type {Record<string, (log: string) => Promise<Result>>} */
 const PARTS = {
-  build: commands('make --no-print-directory script page'),
+  build: commands('make --no-print-directory script page', 'scripts/build-wasm.sh pryv-backup-vectors wasm-vectors'),
   lint: commands('cargo fmt --check', 'cargo clippy --quiet --workspace --all-targets -- -D warnings', 'scripts/deny.sh',
     'npm --prefix npm run --silent lint', 'npm --prefix npm run --silent check',
     'npm/node_modules/.bin/eslint --config npm/eslint.config.mjs scripts tests/bench tests/independent-reader tests/need tests/wasm'),
   rust: cargo('cargo test --workspace --no-fail-fast'),
   npm: nodeTests('npm/test'),
   'independent-reader': nodeTests('tests/independent-reader'),
-  'wasm-vectors': nodeTests('tests/wasm', 'scripts/build-wasm.sh pryv-backup-vectors wasm-vectors'),
+  'wasm-vectors': nodeTests('tests/wasm'),
   browsers: nodeTests('tests/browser'),
   runner: nodeTests('scripts/test'),
 };
@@ -56,15 +56,9 @@ function cargo (line) {
   };
 }
 
-/**
- * The test files of a folder, after a command that they need.
- * @param {string} folder
- * @param {string} [before]
- */
-function nodeTests (folder, before) {
+/** The test files of a folder. @param {string} folder */
+function nodeTests (folder) {
   return async (/** @type {string} */ log) => {
-    /** @type {Result} */
-    const prepared = before === undefined ? { passed: 0, failed: [], skipped: [] } : await commands(before)(log);
     const results = log.replace(/\.log$/, '.jsonl');
     const files = readdirSync(join(root, folder)).filter((name) => /\.test\.m?js$/.test(name)).sort().map((name) => join(folder, name));
     /** @type {string[]} */
@@ -78,9 +72,9 @@ function nodeTests (folder, before) {
     if (code !== 0 && failed.length === 0) failed.push({ name: `node --test ${folder}`, output: cut(output) });
     if (code === 0 && told.length === 0) failed.push({ name: `node --test ${folder}: no test ran`, output: cut(output) });
     return {
-      passed: prepared.passed + told.filter((one) => one.outcome === 'passed').length,
-      failed: [...prepared.failed, ...failed],
-      skipped: [...prepared.skipped, ...told.filter((one) => one.outcome === 'skipped').map((one) => ({ name: name(one), reason: String(one.skip) }))],
+      passed: told.filter((one) => one.outcome === 'passed').length,
+      failed,
+      skipped: told.filter((one) => one.outcome === 'skipped').map((one) => ({ name: name(one), reason: String(one.skip) })),
     };
   };
 }
