@@ -6,7 +6,7 @@ import { cut } from './summary.mjs';
 export class CargoOutput {
   /** @type {import('./summary.mjs').Result} */
   result = { passed: 0, failed: [], skipped: [] };
-  /** What was printed before the first program, and between two: what the compiler says. @type {string[]} */
+  /** Lines before the first program and between two: the compiler's messages. @type {string[]} */
   outside = [];
   /** @type {Program|undefined} */
   program;
@@ -36,7 +36,7 @@ export class CargoOutput {
     if (ended) this.finished(this.program, Number(ended[1]), Number(ended[2]), ended[3]);
   }
 
-  /** What the whole command came to. @param {number|null} code its exit code */
+  /** The result of the whole command. @param {number|null} code its exit code */
   end (code) {
     this.unfinished();
     if (code !== 0 && this.result.failed.length === 0) this.result.failed.push({ name: 'cargo test', output: cut(this.outside) });

@@ -1,4 +1,4 @@
-// What the runner of the tests makes of what others print.
+// Tests of how the runner reads the output of cargo and of Node.js.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

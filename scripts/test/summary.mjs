@@ -1,7 +1,7 @@
-// What is printed at the end: failures in full, what was skipped and why, a table, and last the names of what failed.
+// The summary at the end: failures in full, what was skipped and why, a table, and last the names of what failed.
 
 /**
- * What a part of the tests came to.
+ * The result of a part of the tests.
  * @typedef {{ passed: number, failed: { name: string, output: string[] }[], skipped: { name: string, reason: string }[] }} Result
  */
 

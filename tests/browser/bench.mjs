@@ -73,7 +73,7 @@ async function large () {
 }
 
 /**
- * What no page can do without: the attachment's file is read into one buffer and its frames are opened by WebCrypto, then also
+ * The least that any page must do: the attachment's file is read into one buffer and its frames are opened by WebCrypto, then also
  * collected in blobs. Seconds of each.
  * @param {Draft} draft
  * @returns {Promise<[number, number]>}

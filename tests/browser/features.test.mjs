@@ -1,4 +1,4 @@
-// What the page can do beside opening a folder and saving a ZIP.
+// Features of the page beside opening a folder and saving a ZIP.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

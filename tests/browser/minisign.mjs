@@ -26,7 +26,7 @@ export class SigningKey {
 }
 
 /**
- * What is signed of a run (docs/format.md, "Signatures").
+ * The signed statement of a run (docs/format.md, "Signatures").
  * @param {any} manifest
  * @param {Buffer} stored
  * @param {Array<{ path: string, sha256: string }>} files

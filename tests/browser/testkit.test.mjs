@@ -9,11 +9,11 @@ import { after, describe, test } from 'node:test';
 import { closeBrowser, download, evidenceOf, inBrowser, open, openPage, repository, unzip, verdict } from './browser.mjs';
 
 /**
- * What the page has no words for: options that only a command has (it does not cut a save short, and does not keep half a file), and
+ * Messages that the page does not have: options that only a command has (it does not cut a save short, and does not keep half a file), and
  * what cannot be left out here (it asks for a key and opens nothing without).
  */
 const NOT_SAID = ['nothing was written (--strict)', 'holds what stands before the damage', 'a private key is needed', 'this backup opens with a private key, not with a passphrase', 'opens with a private key, not with a passphrase'];
-/** What the page says in its own words. */
+/** Messages that the page words differently. */
 const SAID_AS = new Map([
   ['all good', 'The backup is complete and undamaged'],
   ['no damage found, as far as it can be checked', 'No damage found, as far as it can be checked'],
@@ -39,7 +39,7 @@ const IMPOSSIBLE = new Map([
   ['chain-index-lost-at-1', 'runs are chosen from a list, which is not there'],
 ]);
 
-/** What the page does not ask for. */
+/** Cases about inputs that the page does not have. */
 const NOT_ASKED = ['--expect-source', '--max-age', '--accept-unsigned'];
 
 /** Why a case cannot be tried in the page; undefined when it can. @param {string} name @param {any} due */
@@ -212,7 +212,7 @@ async function inWords (locale) {
   }
 }
 
-/** What the page is given in a case. @param {string} name @param {any} due */
+/** The inputs of the page in a case. @param {string} name @param {any} due */
 function given (name, due) {
   const value = (/** @type {string} */ flag) => {
     const at = due.args.indexOf(flag);
@@ -267,7 +267,7 @@ async function run (name, due) {
 }
 
 /**
- * What the ZIP holds, by digest.
+ * The files in the ZIP, by digest.
  * @param {import('playwright-core').Page} tab
  * @param {string} name
  * @param {string|undefined} user

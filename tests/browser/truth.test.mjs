@@ -1,4 +1,4 @@
-// What the page claims and keeps: the evidence report by its outcome, the expected id, errors in the language of the reader, numbers,
+// Claims of the page and values that it keeps: the evidence report by its outcome, the expected id, errors in the language of the reader, numbers,
 // and going back and forth.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

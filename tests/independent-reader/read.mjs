@@ -48,7 +48,7 @@ function listing (root, below = '') {
   });
 }
 
-/** What the layout says of a path: `records`, `attachment`, `manifest`, `clear`, or null for a file that is not the archive's. */
+/** The kind of a path by the layout: `records`, `attachment`, `manifest`, `clear`, or null for a file that is not the archive's. */
 function kindOf (name) {
   if (CLEAR.includes(name)) return 'clear';
   if (name === 'manifest.json' || /^users\/[^/]+\/user-manifest\.json$/.test(name)) return 'manifest';

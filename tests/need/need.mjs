@@ -1,4 +1,4 @@
-// What tests need of the machine that they run on: src/lib.rs beside this, for JavaScript. needs.txt lists every kind of need.
+// Needs of the tests, programs and files of the machine that they run on: src/lib.rs beside this, for JavaScript. needs.txt lists every kind of need.
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -149,7 +149,7 @@ impl Differences {
     }
 }
 
-/// What tells a record from the others of its kind.
+/// The identity of a record among the others of its kind.
 fn identity(record: &Value) -> String {
     let names = [
         "id",

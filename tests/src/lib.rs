@@ -1,4 +1,4 @@
-//! What the tests share: running the command, looking into archives, a private PostgreSQL, and a server that speaks
+//! Helpers of the tests: running the command, looking into archives, a private PostgreSQL, and a server that speaks
 //! rqlite's HTTP API.
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What a command took.
+/// Time and memory of a command.
 pub struct Measured {
     /// From its start to its end.
     pub time: Duration,

@@ -63,7 +63,7 @@ fn members(text: &str) -> Members<'_> {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
-/// What a line holds: one record, or the parts of one that stand for themselves.
+/// The content of a line: one record, or the parts of one that are compared by themselves.
 fn one(kind: &str, line: &str, from_sqlite: bool) -> Vec<String> {
     let record = members(line);
     let items = |name: &str| -> Vec<&RawValue> {
@@ -104,7 +104,7 @@ fn one(kind: &str, line: &str, from_sqlite: bool) -> Vec<String> {
         "audit" => vec![format!("{:?}", audit(&record))],
         _ => {
             let mut parts = normal_members(line);
-            // What is not there and what is null are the same, and so is what is false by default.
+            // A missing member equals null, and where the default is false it equals false.
             parts.retain(|_, value| value != "null");
             if kind == "streams" {
                 parts.retain(|key, value| {

@@ -274,7 +274,7 @@ impl Postgres {
         standby
     }
 
-    /// What the server wrote into its log.
+    /// The server's log so far.
     ///
     /// # Panics
     /// When it cannot be read.

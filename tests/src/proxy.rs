@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// What breaks when the first `COMMIT` comes by.
+/// The fault at the first `COMMIT`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Break {
     /// It does not reach the server, and the connection ends.
@@ -88,7 +88,7 @@ fn carry(
             if what == Break::Request {
                 break;
             }
-            // What comes back now is not passed on.
+            // The answer is not passed on.
             cut.store(true, Ordering::SeqCst);
         }
         if to.write_all(&buffer[..n]).is_err() {

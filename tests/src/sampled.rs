@@ -86,7 +86,7 @@ impl Stage {
         command.spawn().unwrap()
     }
 
-    /// What a command that succeeds prints.
+    /// Output of a command that must succeed.
     ///
     /// # Panics
     /// When it does not.
@@ -94,7 +94,7 @@ impl Stage {
         self.ends(args, 0)
     }
 
-    /// What a command prints that ends with that code, on standard output.
+    /// Standard output of a command that must end with that code.
     ///
     /// # Panics
     /// When it ends with another.

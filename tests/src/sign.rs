@@ -67,7 +67,7 @@ pub fn losses(manifest: &Value) -> usize {
     manifest["losses"].as_array().map_or(0, Vec::len)
 }
 
-/// What is to be signed of a run: `manifest` is the one of its `files` in the clear, which have their paths within the run.
+/// The statement that is signed for a run: `manifest` is the one of its `files` in the clear, which have their paths within the run.
 ///
 /// # Panics
 /// When it is none.
@@ -78,7 +78,7 @@ pub fn statement(manifest: &[u8], files: &Files) -> Statement {
         digest.push(path, &sha256_hex(bytes)).unwrap();
     }
     let mut manifest = Manifest::parse(manifest).unwrap();
-    // What one lacks shows in what is signed of it.
+    // A missing file shows in the signed statement.
     manifest.created_at.get_or_insert(0);
     manifest.source.get_or_insert_with(|| SOURCE.to_owned());
     manifest.loss_count.get_or_insert(0);

@@ -28,7 +28,7 @@ status = os.waitpid(pid, 0)[1]
 print(json.dumps({"shown": shown.decode(), "code": os.waitstatus_to_exitcode(status)}))
 "#;
 
-/// What the terminal showed, and the exit code (negative: the signal); `None` (and a line that says so) without python3, which
+/// The text on the terminal, and the exit code (negative: the signal); `None` (and a line that says so) without python3, which
 /// gives the terminal.
 ///
 /// # Panics

@@ -12,7 +12,7 @@ use crate::draft::{Draft, Files, Made};
 #[derive(Clone)]
 pub struct Case {
     name: &'static str,
-    /// What must happen, in one line.
+    /// The expected behaviour, in one line.
     line: &'static str,
     made: Made,
     args: Vec<String>,
@@ -21,11 +21,11 @@ pub struct Case {
     says: Vec<&'static str>,
     /// All that must be said, line by line; empty where it is not fixed.
     exactly: Vec<&'static str>,
-    /// What must not be said.
+    /// Texts that must not be printed.
     never: Vec<&'static str>,
     /// Who forged it, and what he held.
     forger: Option<&'static str>,
-    /// What must come out; `None`: nothing, not even a folder.
+    /// The expected output; `None`: nothing, not even a folder.
     out: Option<Files>,
     /// Path and target of links among the files.
     links: Vec<(&'static str, &'static str)>,

@@ -208,7 +208,7 @@ pub fn drafts(lock: &Lock) -> Vec<Draft> {
         .collect()
 }
 
-/// What must come out of the state at a run: the lines of every file of the runs, without those of which a later run has another
+/// The expected state at a run: the lines of every file of the runs, without those of which a later run has another
 /// version, or which are no longer there. Series are written by hand.
 pub fn out(drafts: &[Draft], made: &Made, run: usize) -> Files {
     let first = (0..run).rev().find(|at| drafts[*at].full).unwrap();
@@ -255,7 +255,7 @@ pub fn out(drafts: &[Draft], made: &Made, run: usize) -> Files {
                 .into_iter()
                 .flat_map(|(_, lines)| lines)
                 .collect();
-            // What each run holds of it, oldest first.
+            // Its lines in each run, oldest first.
             let mut parts: Vec<Vec<String>> = Vec::new();
             let mut before: Option<BTreeSet<String>> = None;
             for draft in &drafts[first..run] {

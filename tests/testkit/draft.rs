@@ -25,7 +25,7 @@ pub enum Lock {
     Passphrase(Kdf, &'static str),
 }
 
-/// What is to be made.
+/// A description of the archive to make.
 #[derive(Clone)]
 pub struct Draft {
     pub lock: Lock,
@@ -34,7 +34,7 @@ pub struct Draft {
     pub ours: bool,
     /// Who signs it.
     pub signer: &'static HostKey,
-    /// What travels in the clear of an encrypted archive.
+    /// The files that an encrypted archive has in the clear.
     pub companions: &'static [(&'static str, &'static str)],
     /// Content, as plain record lines and attachments; `.jsonl` files are compressed later.
     pub content: Files,
@@ -55,7 +55,7 @@ pub struct Draft {
 pub struct Made {
     /// As stored.
     pub files: Files,
-    /// What a reader must get.
+    /// The content that a reader must get.
     pub content: Files,
     pub key: Option<DataKey>,
 }

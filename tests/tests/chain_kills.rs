@@ -64,7 +64,7 @@ impl Stage {
         assert!(state == *due, "{}", chain.display());
     }
 
-    /// What a chain or an archive comes to, without what the manifests say.
+    /// The content of a chain or an archive, without its manifests.
     fn state(&self, chain: &Path, who: &str) -> BTreeMap<String, Vec<u8>> {
         let out = self.work();
         let mut command = Command::new(tool());
@@ -164,7 +164,7 @@ fn the_same_rekey_again_completes_one_that_was_killed() {
             let alice = ["--private-key", &stage.key("alice.pem")];
             succeeds(Command::new(tool()).arg("verify").arg(chain).args(alice));
             let again = run(&mut rekey(&stage, chain, kind));
-            // What was complete has no such recipient any more.
+            // A run that was complete no longer has such a recipient.
             let gone = kind == 1 && text(&again).contains("is no recipient of this archive");
             assert!(again.status.success() || gone, "{}", text(&again));
             let signer = ["--signer", sign::host().signer().as_str()];
@@ -214,7 +214,7 @@ fn whatever_a_rekey_had_replaced_the_same_one_completes_it() {
         for path in &order[..replaced] {
             fs::write(chain.path().join(path), &after[*path]).unwrap();
         }
-        // What was being written, also on a disk that is full.
+        // A file that was being written, also on a full disk.
         for left in [
             ".encryption.json.rekey",
             ".SHA256SUMS.rekey",

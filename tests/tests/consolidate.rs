@@ -17,7 +17,7 @@ fn json_of(file: &std::path::Path) -> Value {
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
-/// What an archive holds, decrypted and inflated, without what says how it is stored.
+/// The content of an archive, decrypted and inflated, without the values that say how it is stored.
 fn content(
     stage: &Stage,
     archive: &str,
@@ -129,7 +129,7 @@ fn for_other_people_or_with_a_passphrase() {
         "secret",
     ]);
     assert!(content(&stage, "fourth", &["--passphrase-file", "secret"]) == source);
-    // What is open stays open, or is locked.
+    // A clear archive stays clear, or is encrypted.
     stage.backup_with("open", &[]);
     let open = content(&stage, "open", &[]);
     stage.good(&["consolidate", "open", "--into", "open2"]);

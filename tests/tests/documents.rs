@@ -34,7 +34,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     all
 }
 
-/// What stands between two marks, on one line.
+/// The text between two marks, on one line.
 fn between<'t>(text: &'t str, open: &'t str, close: char) -> impl Iterator<Item = &'t str> {
     let parts = text.split(open).skip(1);
     parts.filter_map(move |part| part.split_once(close).map(|(inner, _)| inner))
@@ -89,7 +89,7 @@ fn files_that_are_named_are_there() {
     // Made by the build.
     let made = ["npm/dist", "web/dist"];
     for (path, text) in documents() {
-        // What a former release had may be named there.
+        // It may name files of previous releases.
         if path == Path::new("CHANGELOG.md") {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What goes wrong on the machine that makes or opens a backup: it is named, counted, and never looks like success; and a run that
+//! Faults of the machine that makes or opens a backup: each is named, counted, and never looks like success; and a run that
 //! is stopped leaves nothing that looks like a backup.
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -48,7 +48,7 @@ const MEANT: &[Meant] = &[
 struct Case {
     fixtures: PathBuf,
     folder: TempDir,
-    /// What the command said of its run.
+    /// The report of the command.
     report: Value,
 }
 

@@ -283,7 +283,7 @@ fn all_that_users_share_comes_along() {
             .all(|one| one["data"]["username"] == "alice")
     );
     assert!(sessions.len() < plain.records("platform/sessions").len());
-    // What of the platform's own database is hers.
+    // Her entries in the platform's own database.
     let entries = hers.records("platform/platform");
     assert!(entries.len() > 3 && entries.iter().all(|one| one["username"] == "alice"));
     assert!(entries.len() < plain.records("platform/platform").len());

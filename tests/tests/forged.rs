@@ -93,7 +93,7 @@ impl Kit {
 }
 
 impl Case {
-    /// What a command does with the archive, opened as the case says.
+    /// The result of a command on the archive, opened as the case says.
     fn given(&self, command: &mut Command) -> Output {
         let mut args = self.args.iter();
         while let Some(arg) = args.next() {
@@ -127,7 +127,7 @@ impl Case {
         found
     }
 
-    /// What is wrong with what a command made of it: it must end as a reader does, and say so in the same words.
+    /// The mistakes in the result of a command: it must end as a reader does, and say so in the same words.
     fn complaint(&self, what: &str, done: &Output) -> Option<String> {
         let said = text(done);
         let silent = self.says.iter().find(|text| !said.contains(*text));
@@ -290,7 +290,7 @@ fn verify_takes_the_state_that_is_asked_for() {
     assert_eq!(done.status.code(), Some(2), "{}", text(&done));
 }
 
-/// What is found of the signer decides what is claimed, with the key and without.
+/// The finding about the signer decides the claim, with the key and without.
 #[test]
 fn the_origin_of_what_an_expected_signer_made_is_proven() {
     let kit = Kit::new();
@@ -325,7 +325,7 @@ fn the_origin_of_what_an_expected_signer_made_is_proven() {
     }
 }
 
-/// What shows to whoever has no key, but knows the signer.
+/// The findings of somebody who has no key, but knows the signer.
 #[test]
 fn verify_and_list_name_them_without_the_key() {
     let kit = Kit::new();

@@ -12,7 +12,7 @@ use pryv_backup_tests::{
 };
 use tempfile::TempDir;
 
-/// What minisign says of the manifest in a folder, for this public key.
+/// The verdict of minisign on the manifest in a folder, for this public key.
 fn minisign(folder: &Path, signer: &str) -> (bool, String) {
     let mut command = Command::new("minisign");
     let done = run(command

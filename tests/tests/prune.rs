@@ -367,7 +367,7 @@ fn a_chain_is_as_old_as_its_newest_run_and_stays_or_goes_whole() {
     }
     // A run that is at work is a reason to keep it.
     dated(&stage, "newer", now() + 60_000);
-    // What a change of recipients left is none.
+    // Leftovers of a change of recipients are no archive.
     for left in [
         ".SHA256SUMS.rekey",
         "increments/0002/.encryption.json.rekey",

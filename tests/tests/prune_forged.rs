@@ -1,4 +1,4 @@
-//! What whoever stores backups puts among them, so that `prune` removes the good ones.
+//! Files that whoever stores the backups adds to them, so that `prune` removes the good ones.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{

@@ -1,4 +1,4 @@
-//! What the system refuses: threads, memory, and what it says only when a file is closed. Each ends in one line, or in the work done
+//! Refusals of the system: threads, memory, and errors that it reports only when a file is closed. Each ends in one line, or in the work done
 //! all the same; never in a panic, and never in a file that counts as whole.
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -43,7 +43,7 @@ fn opens(stage: &Stage, archive: &str, key: &str, code: i32) {
     }
 }
 
-/// What the checksum program of every system says.
+/// The verdict of `sha256sum`, which every system has.
 fn sums_hold(stage: &Stage, archive: &str) {
     let mut command = Command::new("sha256sum");
     command
@@ -222,7 +222,7 @@ fn an_archive_of_pryv_gets_a_list_of_recipients() {
     ];
     stage.good(&args);
     let after = envelope(&stage, "archive");
-    // What Pryv's own tool reads is as it was.
+    // The part that Pryv's own tool reads is unchanged.
     for (name, value) in before.as_object().unwrap() {
         assert_eq!(&after[name], value, "{name}");
     }

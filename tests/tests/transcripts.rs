@@ -1,4 +1,4 @@
-//! What the command line prints, case by case: `tests/transcripts` holds each command, its output and its exit code. After a change that
+//! Output of the command line, case by case: `tests/transcripts` holds each command, its output and its exit code. After a change that
 //! is meant, `TRYCMD=overwrite cargo test -p pryv-backup-tests --test transcripts` writes them anew; read the difference.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -38,7 +38,7 @@ fn commands_print_what_their_transcripts_say() {
     fs::create_dir(stage.at("full")).unwrap();
     fs::write(stage.at("full/notes.txt"), "not a backup\n").unwrap();
 
-    // What is another each time has a name in the transcripts.
+    // Values that differ each time have a placeholder in the transcripts.
     let list = stage.json(&["list", "archive", "--private-key", "key.pem", "--json"]);
     let [archive] = list["archives"].as_array().unwrap().as_slice() else {
         panic!("{list}");

@@ -1,4 +1,4 @@
-//! What a later Pryv.io may have added: it travels where the format has a place for it, and is named where it has none.
+//! Additions of a later Pryv.io: they travel where the format has a place for them, and are named where it has none.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use pryv_backup_tests::{
@@ -46,7 +46,7 @@ fn names(said: &Value) -> Vec<String> {
     named(said, "losses").into_keys().collect()
 }
 
-/// What this version does not know is no loss once it is accepted, and is told of all the same.
+/// Unknown data is no loss once it is accepted, and is still named.
 fn accepts(stage: &Stage, source: &Platform<'_>, name: &str, lost: &[String]) {
     let flags: Vec<&str> = lost
         .iter()

@@ -119,7 +119,7 @@ fn expected(case: &Case, folder: &Path, keys: &Path) -> Vec<String> {
     lines
 }
 
-/// What one case gets wrong.
+/// The mistakes in one case.
 fn complaints(folder: &Path, keys: &Path) -> Vec<String> {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let case: Case = serde_json::from_slice(&fs::read(folder.join("case.json")).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! What `verify` finds: the same damage as `decrypt`, without the key what `sha256sum` finds, and in the records what does not fit
+//! Findings of `verify`: the same damage as `decrypt`, without the key the same as `sha256sum`, and in the records what does not fit
 //! together.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -154,7 +154,7 @@ fn without_the_key_the_files_are_held_against_their_sums() {
         }
         let due = if holds { 0 } else { 4 };
         // An envelope that cannot be one is told, listed or not.
-        // What was signed says more than the sums, of the forged ones above all.
+        // The signature tells more than the sums, above all about forged archives.
         let told = |l: &String| {
             l.contains("encryption.json") || l.starts_with("damaged: ") || l.starts_with("error: ")
         };
@@ -301,7 +301,7 @@ fn a_backup_verifies_itself_without_a_secret() {
     fs::remove_file(damaged).unwrap();
     let args = [&platform[..], &["--verify", "--output", "lost"]].concat();
     let done = stage.run(&args);
-    // What was lost says the archive itself, and whoever verifies it.
+    // The archive itself names the losses, and so does `verify`.
     assert_eq!(done.status.code(), Some(5), "{}", text(&done));
     assert_eq!(report(&done)["verified"]["verdict"], "problems");
 }

@@ -1,4 +1,4 @@
-//! What tests need of the machine that they run on. `needs.txt` lists every kind of need; `need.mjs` is the same for JavaScript.
+//! Needs of the tests: programs and files of the machine that they run on. `needs.txt` lists every kind of need; `need.mjs` is the same for JavaScript.
 //!
 //! A test without what it needs says `skipped: TEST: needs KIND: ...` and returns. Where `PRYV_BACKUP_TESTS_REQUIRE` names the kind
 //! (several are separated by commas; `all` names every one), it fails instead.

@@ -74,7 +74,7 @@ fn main() {
     }
 }
 
-/// What signing adds to a backup, and its check to a verification: both done again with what the archive holds. The sums are sorted
+/// The time that signing adds to a backup, and its check to a verification: both are done again with the archive's files. The sums are sorted
 /// and read anyway.
 fn signed(archive: &Path, backup: &Measured, verified: &Measured) {
     let read = |name: &str| fs::read(archive.join(name)).unwrap();
@@ -354,7 +354,7 @@ impl<'a> Case<'a> {
 
 fn best(mut run: impl FnMut() -> Measured) -> Measured {
     let quiet = |_| {
-        // What the run before left to be written is not this one's.
+        // Writes that the previous run left pending must not count here.
         Command::new("sync").status().unwrap();
         run()
     };

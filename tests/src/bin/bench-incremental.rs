@@ -1,4 +1,4 @@
-//! What an increment costs beside a full run, and beside `restic` on a `pg_dump` of the same database:
+//! Cost of an increment beside a full run, and beside `restic` on a `pg_dump` of the same database:
 //! `bench-incremental [SCALE]`, where SCALE 1.0 (the default) is 1 user with 1,000,000 events, of which 1 % change between two runs.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -191,7 +191,7 @@ impl Bench<'_> {
         );
     }
 
-    /// What most people would do instead.
+    /// The usual alternative.
     fn restic(&self) {
         if Command::new("restic").arg("version").output().is_err() {
             println!("restic is not installed: nothing to compare increments with");

@@ -198,7 +198,7 @@ fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
-/// What a command took: time, and memory in KiB.
+/// Cost of a command: time, and memory in KiB.
 #[derive(Clone, Copy)]
 struct Measured {
     time: Duration,

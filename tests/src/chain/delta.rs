@@ -1,4 +1,4 @@
-//! What an increment holds.
+//! The content of an increment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Files, State, ids};
 
-/// What is new or differs, and tombstones of what is gone.
+/// Records that are new or changed, and tombstones of those that were deleted.
 pub fn delta(before: &State, after: &State, key: &ChainKey) -> Files {
     let mut delta = Files::new();
     let there: BTreeSet<&str> = ids(after).collect();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Draft, Files, Lock, State, delta::delta, ids};
 use crate::sign::{self, losses, sign, statement};
 
-/// What travels in the clear at the root of a chain that is encrypted.
+/// Files that lie in the clear at the root of an encrypted chain.
 const COMPANIONS: [(&str, &[u8]); 4] = [
     ("FORMAT.md", b"# The format\n"),
     ("RESTORE-README.md", b"# What to do\n"),
@@ -29,9 +29,9 @@ pub struct Place<'a> {
     pub run: u32,
     /// The state that it follows; none for one that holds all.
     pub before: Option<&'a State>,
-    /// What its manifest says of the chain; none for the first.
+    /// The `chain` member of its manifest; none for the first run.
     pub link: Option<Link>,
-    /// What lies at the root of the chain.
+    /// Files at the root of the chain.
     pub root: &'a Files,
     /// Another one gives other keys and salts.
     pub seed: u8,
@@ -45,7 +45,7 @@ pub struct Run {
     pub manifests: Files,
     /// Its data key, if it has one.
     pub key: Option<DataKey>,
-    /// What `chain.json` says of it.
+    /// Its entry in `chain.json`.
     pub entry: IndexRun,
 }
 
@@ -68,7 +68,7 @@ fn created(draft: &Draft) -> i64 {
     draft.state.manifest["backupTimestamp"].as_i64().unwrap()
 }
 
-/// What the runs after the first say of the root.
+/// The root's files as runs after the first list them.
 fn companions(root: &Files) -> Vec<Value> {
     let files = root.iter().filter(|(path, _)| is_companion(path));
     files

@@ -48,7 +48,7 @@ pub struct Size {
     pub attachments: usize,
     /// Bytes of each attachment.
     pub attachment_bytes: usize,
-    /// What it all depends on.
+    /// Seed of all random values.
     pub seed: u64,
 }
 

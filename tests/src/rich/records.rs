@@ -1,4 +1,4 @@
-//! What the users have.
+//! The records of the users.
 
 use super::{Row, camel};
 use crate::fill::random::Random;

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// What came in.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// `GET` or `POST`.
@@ -79,7 +79,7 @@ impl Request {
     }
 }
 
-/// What goes out.
+/// A response.
 pub struct Answer {
     /// Its status code.
     pub status: u16,

@@ -120,7 +120,7 @@ impl Server {
         self.node.election.store(requests, Ordering::SeqCst);
     }
 
-    /// What came in so far.
+    /// Requests that were received so far.
     ///
     /// # Panics
     /// When the server did.

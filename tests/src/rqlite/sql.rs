@@ -6,7 +6,7 @@ use rusqlite::{Connection, Statement};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
-/// What the address of a request asks for besides the statements.
+/// Options in the address of a request.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
     /// Rows as objects.

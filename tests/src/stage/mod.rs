@@ -265,7 +265,7 @@ fn in_memory() -> Option<TempDir> {
 /// How long a killed run's connections may stay on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a single core says of itself.
+/// The description that a single core gives of itself.
 const CORE: &str = r#"{"id":"single","available":true}"#;
 
 impl Platform<'_> {

@@ -57,7 +57,7 @@ pub fn of_files(users: &Path) -> Rows {
     all
 }
 
-/// What of the rows is one user's, by its id and its name.
+/// The rows of one user, by its id and its name.
 #[must_use]
 pub fn of_user(rows: &Rows, [id, name]: [&str; 2]) -> Rows {
     let mine = |text: &str| text.contains(id) || text.contains(name);

@@ -1,4 +1,4 @@
-//! What lies in the clear beside what is sealed: decryptors and documents, lists, links.
+//! Files in the clear beside the sealed ones: decryptors and documents, lists, links.
 
 use pryv_backup_tests::chain::make;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::{
     draft::{Draft, Files, pretty},
 };
 
-/// What lies in the clear beside what is sealed.
+/// Files in the clear beside the sealed ones.
 fn archives() -> Vec<Case> {
     let added = |name, line, path: &'static str, says| {
         changed(name, line, move |files| {

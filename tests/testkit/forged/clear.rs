@@ -1,4 +1,4 @@
-//! What lies in the clear where it should be sealed.
+//! Files in the clear that should be sealed.
 
 use decryptor_wasm::signature::SIGNATURE;
 use pryv_backup_tests::{

@@ -72,7 +72,7 @@ fn forgery() -> Draft {
     }
 }
 
-/// What the host made, and what somebody makes of what is stored.
+/// The archive that the host made, and the forgery that somebody makes of it.
 fn changed(name: &'static str, line: &'static str, change: impl FnOnce(&mut Files)) -> Case {
     Case::good(name, line, &real())
         .change(change)

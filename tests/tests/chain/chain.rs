@@ -96,7 +96,7 @@ impl<'s> Chain<'s> {
         assert_eq!(listed, files);
     }
 
-    /// What a run holds, opened as an archive of its own.
+    /// The content of a run, opened as an archive of its own.
     pub fn open(&self, run: usize) -> Plain {
         let alone = self.stage.at("alone");
         let _ = fs::remove_dir_all(&alone);
@@ -132,7 +132,7 @@ impl<'s> Chain<'s> {
         all
     }
 
-    /// What a backup of now holds.
+    /// The content of a backup made now.
     pub fn now(&self, name: &str) -> State {
         self.moment(name).1
     }
@@ -284,7 +284,7 @@ impl Folding {
         self.attachments.clone()
     }
 
-    /// What the manifests count is what there is.
+    /// The counts of the manifests equal the content.
     fn assert_counts(&self, state: &State) {
         for (user, stats) in &self.counts {
             for kind in [

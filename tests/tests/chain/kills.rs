@@ -21,7 +21,7 @@ fn runs(chain: &Chain<'_>) -> usize {
     index["runs"].as_array().unwrap().len()
 }
 
-/// What a run leaves on its way: as soon as it is there, the run is killed.
+/// Files that a run writes on its way: as soon as one exists, the run is killed.
 fn landmark(chain: &Chain<'_>, seed: u64) -> Option<Box<dyn Fn() -> bool>> {
     let dir = chain.dir.clone();
     let next = dir.join(format!("increments/{:04}", runs(chain) + 1));

@@ -9,7 +9,7 @@ use pryv_backup_tests::{
 use rusqlite::Connection;
 use serde_json::Value;
 
-/// What is lost then: of which collection, and words of what is said.
+/// The expected loss: its collection, and words of the message.
 const LOST: [(&str, &[&str]); 6] = [
     ("events", &["\"odd\"", "its time is Infinity"]),
     ("events", &["\"odd\"", "its modified is -Infinity"]),
@@ -157,7 +157,7 @@ fn numbers_that_json_has_none_for_are_named() {
             assert_eq!(event["streamIds"][0], "s0");
             assert!(event["time"].is_null() && event["modified"].is_null());
         }
-        // What was deleted does not come back.
+        // Deleted records do not come back.
         for kind in ["events", "streams"] {
             assert!(
                 of(kind).iter().all(|line| !line.contains("\"endless\"")),

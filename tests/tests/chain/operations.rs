@@ -1,4 +1,4 @@
-//! What may happen on a platform between two runs, on either engine.
+//! Changes on a platform between two runs, on either engine.
 
 use pryv_backup_tests::{
     fill::random::Random,
@@ -262,7 +262,7 @@ impl<'s> Live<'s> {
         self.in_table(user, table, BASE, &sql);
     }
 
-    /// What an event begins with, in the columns of the engine.
+    /// The first columns of an event in this engine.
     fn insert_event(&mut self, user: &User, id: &str, attachments: &str) {
         let User { id: owner, .. } = user;
         let n = self.random.below(1000);

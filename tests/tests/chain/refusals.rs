@@ -1,4 +1,4 @@
-//! What is not done, and what is done instead.
+//! Requests that are refused, and what is done instead.
 
 use crate::chain::{Chain, assert_same};
 use pryv_backup_tests::{
@@ -136,7 +136,7 @@ fn a_passphrase_is_enough_and_recipients_may_change() {
     for more in [&["--kdf", "pbkdf2"][..], &[]] {
         assert_eq!(with("one", more)["chain"]["kind"], "incremental");
     }
-    // What opens this run opens the state at it.
+    // The key of this run opens the state at it.
     for said in [with("two", &[]), chain.add()] {
         assert_eq!(said["chain"]["kind"], "full", "{said}");
         let why = said["chain"]["whyFull"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! What a database server may do between two runs that makes what is remembered worthless; and what is lost and found again.
+//! Events of a database server between two runs that make the remembered state useless; and records that are lost and found again.
 
 use crate::chain::{Chain, assert_same};
 use pryv_backup_tests::{

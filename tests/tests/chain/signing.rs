@@ -53,7 +53,7 @@ fn refused(stage: &Stage, state: &str, code: i32, says: &str) {
     assert!(files(&stage.at("chain")) == before, "{says}");
 }
 
-/// What is there; links are not followed.
+/// The files of a folder; links are not followed.
 fn files(folder: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -125,7 +125,7 @@ fn sums_and_links_lead_nowhere_else() {
         let _ = fs::remove_dir_all(&left).or_else(|_| fs::remove_file(&left));
     }
     put_back(&stage);
-    // What lies where the new sums are written aside is not written to.
+    // A file at the place where the new sums are written aside is not written to.
     fs::write(stage.at("victim"), "x").unwrap();
     fs::remove_file(chain.join("SHA256SUMS")).unwrap();
     symlink("/dev/zero", chain.join("SHA256SUMS")).unwrap();

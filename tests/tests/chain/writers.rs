@@ -17,7 +17,7 @@ struct Writer {
     session: Session,
     /// Who it is.
     number: usize,
-    /// What this transaction has written and not committed: event and content.
+    /// Uncommitted writes of this transaction: event and content.
     pending: Vec<(String, String)>,
     /// How much of it was there at each savepoint.
     savepoints: Vec<usize>,

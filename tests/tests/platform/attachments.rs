@@ -15,7 +15,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-/// What `verify` with the key says.
+/// Output of `verify` with the key.
 fn verified(stage: &Stage, archive: &Path) -> (Option<i32>, Value) {
     let done = run(Command::new(tool())
         .arg("verify")

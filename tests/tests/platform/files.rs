@@ -136,7 +136,7 @@ fn what_is_no_store_is_not_read() {
     }
 }
 
-/// What leads to the users' folder is the operator's.
+/// The path to the users' folder belongs to the operator: links in it are followed.
 #[test]
 fn the_folder_itself_may_be_behind_a_link() {
     let Some(stage) = Stage::new() else { return };

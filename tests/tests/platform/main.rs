@@ -1,4 +1,4 @@
-//! What a backup makes of what it finds on a platform: files that are none, stores that a killed writer left, values that have no place.
+//! Backup of a platform in an unusual state: things that are no regular files, stores that a killed writer left, values that the format has no place for.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod attachments;

@@ -1,4 +1,4 @@
-//! What a backup holds: one instant, every user whole, nothing lost unnamed.
+//! The content of a backup: one instant, every user whole, every loss named.
 
 use crate::{Case, SMALL};
 use pryv_backup_tests::command::{run, text};
@@ -292,7 +292,7 @@ fn series_are_found_under_every_name() {
         ]
         .concat()
     );
-    // What is of no event that is known is of who bears the name now.
+    // Series of an unknown event belong to the user who has the name now.
     assert_eq!(
         lines("user000001"),
         line("user000001", "e1", "{\"time\":0.000006}")

@@ -1,4 +1,4 @@
-//! What comes between: a lost connection, a signal, a full disk. No run leaves what looks like a backup.
+//! Interruptions: a lost connection, a signal, a full disk. None leaves a folder that looks like a backup.
 
 use crate::{Case, SMALL};
 use pryv_backup_tests::command::{run, text, with_hangup};

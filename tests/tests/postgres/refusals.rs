@@ -1,4 +1,4 @@
-//! What the server refuses, and what a connection demands of it: one line that names the cause.
+//! Refusals of the server, and demands of a connection that it does not meet: one line that names the cause.
 
 use crate::{Case, SMALL};
 use pryv_backup_tests::command::{run, text};
@@ -40,7 +40,7 @@ fn refusals_name_the_cause_and_never_the_password() {
     let made = case.backup("file", &[user, ("PGPASSFILE", file.to_str().unwrap())]);
     assert_eq!(made.status.code(), Some(0), "{}", text(&made));
 
-    // What finds the changes of the next run needs more than a backup by itself does.
+    // Remembering the state for the next run needs more than a backup by itself does.
     let state = case.folder.path().join("state");
     let kept = ("PRYV_BACKUP_STATE_DIR", state.to_str().unwrap());
     case.server.sql(
@@ -123,7 +123,7 @@ fn passwords_in_addresses_are_shown_nowhere() {
             "storages__engines__postgresql__database",
             "storages__engines__postgresql__user",
         ] {
-            // What goes over a network in the clear is warned of, beside the error.
+            // A connection in the clear over a network is warned of, beside the error.
             let failed = case.backup("failed", &[rqlite, (key, address)]);
             let said = text(&failed);
             assert_eq!(failed.status.code(), Some(1), "{key} {address}: {said}");

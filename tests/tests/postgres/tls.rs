@@ -128,7 +128,7 @@ impl Certificates {
     }
 }
 
-/// What is said to both.
+/// The demands that both are given.
 struct Way<'a> {
     host: &'a str,
     user: &'a str,
@@ -306,7 +306,7 @@ fn ways_in_are_those_of_libpq() {
     home_is_looked_at(&case, &made);
 }
 
-/// What lies in `~/.postgresql` counts where nothing is named.
+/// The files in `~/.postgresql` count where none are named.
 fn home_is_looked_at(case: &Case, made: &Certificates) {
     let home = case.folder.path().join(".postgresql");
     fs::create_dir(&home).unwrap();

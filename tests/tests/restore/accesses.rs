@@ -31,7 +31,7 @@ fn empty(stage: &Stage) -> Vec<Platform<'_>> {
     all.map(|target| stage.with_api_accounts(target)).collect()
 }
 
-/// What an access says of itself is as it was; whose it is, is told with the name that its user has now.
+/// An access is unchanged, except that it names its user by the present name.
 fn assert_all(found: &BTreeMap<String, Value>, due: &BTreeMap<String, Value>) {
     for (id, entry) in due {
         let mut entry = entry.clone();

@@ -1,4 +1,4 @@
-//! What becomes of a backup all of whose users were restored: what is the backup's goes, and nothing else.
+//! Disposal of a backup all of whose users were restored: the backup's own files go, and nothing else.
 
 use super::draft::Draft;
 use pryv_backup_tests::{
@@ -79,7 +79,7 @@ fn the_backup_itself_goes_however_it_was_named() {
     assert!(stage.at("moved-2/manifest.json").exists());
 }
 
-/// What cannot be is said before anything is written.
+/// An impossible disposal is refused before anything is written.
 #[test]
 fn places_where_no_backup_can_go() {
     let Some(stage) = Stage::new() else { return };

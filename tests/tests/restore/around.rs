@@ -1,4 +1,4 @@
-//! What is around a run: what it would do, who else is at work, what becomes of the backup.
+//! Around a run: dry runs, other runs at the same time, disposal of the backup.
 
 use super::shared::targets;
 use pryv_backup_tests::{
@@ -93,7 +93,7 @@ fn restored_files_belong_to_the_platform() {
     }
 }
 
-/// Whose everything below a folder is.
+/// The owner of everything below a folder.
 fn owners(folder: &Path) -> Vec<(PathBuf, (u32, u32))> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -15,7 +15,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// What a run has the server do, one after the other.
+/// The statements of a run, one after the other.
 const PHASES: [&str; 5] = ["", "BEGIN", "COPY events", "CREATE INDEX", "COMMIT"];
 const USERS: usize = 60;
 const EVENTS: usize = 500;
@@ -204,7 +204,7 @@ fn into_an_empty_platform_and_beside_others() {
     other.wait().unwrap();
 }
 
-/// What an index says in other places than its definition would be lost with it; so such an index stays.
+/// Properties of an index outside its definition would be lost with it; so such an index stays.
 #[test]
 fn what_is_said_of_an_index_stays() {
     let Some(source) = Source::new("") else {

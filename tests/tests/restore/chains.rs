@@ -36,7 +36,7 @@ fn chain(
     root
 }
 
-/// What the archives of two moments differ in, the moments aside.
+/// The differences between the archives of two moments, their times aside.
 fn assert_same(stage: &Stage, due: &Path, found: &Path, name: &str) {
     let [due, found] = [due, found].map(|archive| records(&Plain::read(&stage.open(archive))));
     let none = BTreeSet::new();

@@ -142,7 +142,7 @@ fn columns_that_the_backup_does_not_know_get_their_defaults() {
         let all = source.count("SELECT count(*) FROM events");
         let right = target.count(&format!("SELECT count(*) FROM events WHERE {holds}"));
         assert_eq!(right, all, "{column}");
-        // What it holds now comes back with a backup, but for what the server numbers by itself.
+        // The present values come back with a backup, except those that the server numbers by itself.
         let second = target.backup(&format!("second-{n}"));
         let again = stage.copy(&target);
         let done = again.restore(&second, &["--overwrite"]);
@@ -208,7 +208,7 @@ fn a_column_that_must_have_a_value_is_an_obstacle() {
     assert_eq!(done.status.code(), Some(0), "{}", report(&done));
 }
 
-/// What Pryv.io leaves at its default, and no record tells.
+/// Columns that Pryv.io leaves at their default and that no record has.
 #[test]
 fn what_goes_without_saying_has_its_default() {
     let Some(stage) = Stage::new() else { return };

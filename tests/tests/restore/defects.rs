@@ -1,4 +1,4 @@
-//! What Pryv's own tool was seen to do wrong on the way back in, line by line of the list of observed defects, and what is right.
+//! Observed defects of the restore of Pryv's own tool, line by line of their list, and the right behaviour.
 //!
 //! | seen in Pryv's tool | here |
 //! |---|---|
@@ -104,7 +104,7 @@ fn series_go_where_the_platform_looks_for_them() {
             .filter(|row| row.contains("event.e2"));
         assert!(fields.clone().count() == 2 && fields.clone().all(|row| !row.contains("other")));
     }
-    // What is no time costs the user, not the others.
+    // A value that is no time fails its user, not the others.
     let bad = r#"{"measurement":"event.e1","points":[{"time":"yesterday","value":2}]}"#;
     fs::write(folder.join("series.jsonl"), format!("{bad}\n")).unwrap();
     let target = stage.sqlite();

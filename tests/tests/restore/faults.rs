@@ -1,4 +1,4 @@
-//! What fails around a run: the disk, the server, a connection, the archive. Every user is old or new and the report says which,
+//! Failures during a run: the disk, the server, a connection, the archive. Every user is old or new and the report says which,
 //! and the same again finishes.
 
 use super::draft::Draft;
@@ -222,7 +222,7 @@ fn the_disk_beside_a_database_is_full() {
 
 fn full(stage: &Stage, source: &Platform<'_>, archive: &Path) {
     age(source);
-    // What it takes, old and new beside each other.
+    // The room that it needs, old and new data side by side.
     let size: u64 = folder::tree(&source.users)
         .values()
         .map(|bytes| bytes.len() as u64)
@@ -336,7 +336,7 @@ fn a_disk_that_is_large_enough_is_not_refused() {
     assert!(text(&done).contains("at least"), "{}", text(&done));
 }
 
-/// What stands already, and is left alone, takes no room.
+/// A user who exists already, and is left alone, needs no room.
 #[test]
 fn those_who_are_left_alone_need_no_room() {
     let Some(stage) = Stage::new() else { return };

@@ -405,7 +405,7 @@ fn what_the_decryptors_refuse_is_not_restored() {
         let opens = args.len() == 2 && args[0] == "--private-key";
         let code = case["exit"].as_i64().unwrap();
         if opens && code == 5 {
-            // What this version does not know is left out; the rest comes.
+            // Unknown entries are left out; the rest is restored.
             let done = stage
                 .sqlite()
                 .restore(&folder.join("archive"), &[&args[0], &args[1]]);

@@ -1,4 +1,4 @@
-//! What was changed on the way is caught, and what never matched is told apart from it.
+//! A record that was changed on the way is caught, and told apart from one that never matched its hash.
 
 use super::draft::Draft;
 use super::shared::targets;
@@ -195,7 +195,7 @@ fn rounded_durations_are_tolerated_and_told() {
     }
 }
 
-/// What the platform would give back is looked at before a user is made to stand: here a trigger of the database changes it.
+/// A user's records are read back before the user is committed: here a trigger of the database changes them.
 #[test]
 fn what_the_platform_changes_is_caught() {
     let Some(stage) = Stage::new() else { return };

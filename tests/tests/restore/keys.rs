@@ -1,4 +1,4 @@
-//! What opens a backup, in every way that it can be said, and which backup it must be.
+//! Ways to give the secret that opens a backup, and the backup that is expected.
 
 use pryv_backup_tests::{
     command::{report, text},
@@ -63,7 +63,7 @@ fn a_private_key_and_its_passphrase() {
         );
         let variable = "PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE";
         opens(&target, with_key().env(variable, "peer-key-pass"));
-        // What is said counts before what is set.
+        // An option counts before a variable.
         let mut both = with_key();
         both.env(variable, "wrong");
         opens(
@@ -105,7 +105,7 @@ fn a_passphrase() {
         command().args(["--decrypt-passphrase", PASSPHRASE]),
     );
     opens(&target, command().arg("--passphrase-file").arg(&file));
-    // What encrypts decrypts too, as Pryv's own tool has it.
+    // The passphrase that encrypts also decrypts, as in Pryv's own tool.
     opens(
         &target,
         command().arg(format!("--encrypt-passphrase={PASSPHRASE}")),

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What can be seen of a restore, one after the other.
+/// The visible states of a restore, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
     /// Nothing.
@@ -38,7 +38,7 @@ pub const MOMENTS: [Moment; 4] = [
 pub struct Watch<'p> {
     users: &'p Path,
     session: Option<Session>,
-    /// What stood before.
+    /// The state before the restore.
     stood: BTreeSet<u64>,
     rows: String,
     reached: Moment,
@@ -122,7 +122,7 @@ fn stores(users: &Path) -> BTreeSet<u64> {
     let mut found = BTreeSet::new();
     let mut folders = vec![users.to_owned()];
     while let Some(folder) = folders.pop() {
-        // What goes meanwhile is no longer there.
+        // A file that is deleted meanwhile is skipped.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
             match entry.metadata() {

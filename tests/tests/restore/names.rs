@@ -77,7 +77,7 @@ fn points(platform: &Platform<'_>) -> BTreeSet<(String, String, i64)> {
     defects::points(platform).into_iter().collect()
 }
 
-/// What differs, and nothing else: there are many.
+/// The differences only: there are many records.
 #[track_caller]
 fn assert_points(found: &Platform<'_>, due: &BTreeSet<(String, String, i64)>, name: &str) {
     let found = points(found);
@@ -143,7 +143,7 @@ fn series_from_before_a_rename_come_back() {
                 for target in targets(&stage) {
                     restored(&target.restore(&archive, &["--verify-integrity"]));
                     assert_points(&target, &due, &name);
-                    // What came in between goes with the user that is replaced.
+                    // Records that came in between are deleted with the user that is replaced.
                     point(&target, "user.alice", "event.of-the-target", 1);
                     let (_, again) = backup(&stage, &target, &format!("again-{name}"), &[]);
                     ended(&again, 0);
@@ -157,7 +157,7 @@ fn series_from_before_a_rename_come_back() {
     }
 }
 
-/// What a deletion has left behind under a name is nobody's: it is named by a backup, and gives way to a user who comes to bear the
+/// Entries that a deletion left under a name belong to nobody: a backup names them, and they give way to a user who gets the
 /// name.
 #[test]
 fn series_of_nobody_are_named_and_give_way() {
@@ -250,7 +250,7 @@ fn show(all: &BTreeMap<String, [Vec<String>; 2]>) {
     }
 }
 
-/// What comes back otherwise than it was, and why that is right.
+/// Values that come back changed, and why that is right.
 fn explained(mut all: BTreeMap<String, [Vec<String>; 2]>, now: &str, entries: usize) {
     show(&all);
     // A restore names the core of everybody by the present name, and so does it for accesses; Pryv.io leaves the name that was.

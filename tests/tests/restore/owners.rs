@@ -1,4 +1,4 @@
-//! Whose is what: nobody gets what is another's, nobody loses what is theirs without a word, and who is not asked for is left alone.
+//! Ownership: no user gets another's data, no user loses data without a word, and a user who is not asked for is left alone.
 
 use super::draft::Draft;
 use super::shared::{has, put, targets};
@@ -459,7 +459,7 @@ fn an_archive_that_does_not_tell_takes_nothing_away() {
     }
 }
 
-/// What would be restored is told as what would be; what was only looked at, as that.
+/// A dry run says "would restore"; a user who was only checked is reported as such.
 #[test]
 fn what_was_not_done_is_not_told_as_done() {
     let Some(stage) = Stage::new() else { return };

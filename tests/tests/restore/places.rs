@@ -53,7 +53,7 @@ fn a_file_system_that_can_only_rename() {
         };
         age(&source);
         let (target, whole) = (stage.copy(&source), stage.copy(&source));
-        // What is there and no restore knows of stays.
+        // Files that no restore made stay.
         let [id, _] = &users(&archive, &stage)[0];
         for platform in [&target, &whole] {
             fs::create_dir_all(home(platform, id)).unwrap();
@@ -183,7 +183,7 @@ fn nothing_is_followed_or_swept_that_is_not_of_a_restore() {
         text(&out)
     );
     fs::remove_file(aside.join("lock")).unwrap();
-    // What no restore has made stays.
+    // Files that no restore made stay.
     folder::copy(&victim, &aside.join("files"));
     symlink(&victim, aside.join("files-link")).unwrap();
     fs::write(aside.join("notes.txt"), "mine").unwrap();
@@ -279,7 +279,7 @@ fn user_ids_that_look_like_names_of_a_restore() {
     }
 }
 
-/// What a run of an earlier version left: a user who stands and is not in place, one who was begun, and the list.
+/// Leftovers of a run of an earlier version: a committed user who is not in place, one that was begun, and the list.
 #[test]
 fn what_an_earlier_version_left_is_understood() {
     let Some(stage) = Stage::new() else { return };

@@ -145,7 +145,7 @@ fn archives_from_elsewhere_come_back_too() {
     }
 }
 
-/// What is wrong with one user costs that user alone.
+/// An error in one user fails that user alone.
 #[test]
 fn a_user_that_fails_is_as_before_and_the_others_stand() {
     let Some(stage) = Stage::new() else { return };
@@ -259,7 +259,7 @@ fn a_role_that_may_not_write() {
         assert!(reason.contains("to write them for a restore"), "{reason}");
     }
     assert!(target.rows() == before && target.is_left_clean());
-    // What tells servers apart is for everybody to ask.
+    // Every role may ask for the value that tells servers apart.
     let asked = "SELECT has_function_privilege('reader', 'pg_control_system()', 'EXECUTE')";
     assert_eq!(target.sql(asked), "t");
 }

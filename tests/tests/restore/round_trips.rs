@@ -178,7 +178,7 @@ fn of_archives_of_pryv() {
                 assert_eq!(user["outcome"], "restored", "{user}");
             }
             let mut after = read(&stage, &target.backup(&format!("{name} {of_postgres}")));
-            // What that tool has not: accesses by id, the core of each user.
+            // Values that the other tool lacks: accesses by id, the core of each user.
             let keys = after.remove("platform/keys").unwrap_or_default();
             assert!(!keys.is_empty() && before.remove("platform/keys").is_none());
             let mut lacking = Vec::new();

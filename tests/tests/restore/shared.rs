@@ -1,4 +1,4 @@
-//! What belongs to no user alone: who owns which value, on which core users are, other names.
+//! Entries of the platform that concern several users: owners of unique values, cores of users, other names.
 
 use super::draft::Draft;
 use pryv_backup_tests::{
@@ -190,7 +190,7 @@ pub fn of_users(platform: &Platform<'_>) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-/// What stands for names and values there is made with the key of the platform that is restored into.
+/// Hashes of names and values are made with the key of the platform that is restored into.
 #[test]
 fn hashed_values_are_hashed_for_the_platform_at_hand() {
     let Some(stage) = Stage::new() else { return };
@@ -270,7 +270,7 @@ fn values_that_the_archive_lacks_or_has_cut_come_from_the_account() {
     }
 }
 
-/// What a user had who was replaced does not stay behind: it would keep others from it, or lead to the user.
+/// The unique values of a replaced user do not stay: they would block others, or lead to the user.
 #[test]
 fn values_and_aliases_of_who_was_replaced_are_gone() {
     let Some(stage) = Stage::new() else { return };

@@ -126,7 +126,7 @@ fn archives_of_pryv_come_back_too() {
                     .all(|row| row.contains("access-") && row.contains(".."))
             );
         }
-        // What is JSON in one engine is the text of it in the other.
+        // A JSON value of one engine is its text in the other.
         for (table, rows) in rows
             .iter()
             .filter(|(t, _)| t.ends_with(" storeKeyValueData"))

@@ -1,4 +1,4 @@
-//! What a restore waits for: it says so, and signals end it.
+//! Waits of a restore: it names them, and signals end them.
 
 use pryv_backup_tests::{
     command::text,

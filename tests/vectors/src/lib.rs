@@ -141,7 +141,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// What blinds the RSA operation; its value does not show in the outcome.
+/// Randomness that blinds the RSA operation; the result does not depend on it.
 struct Counter(u8);
 
 impl TryRng for Counter {

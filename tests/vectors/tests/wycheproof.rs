@@ -57,7 +57,7 @@ fn pbkdf2_sha256() -> Vec<Vector> {
         .collect()
 }
 
-/// What the `rsa` crate opens although RFC 8017 (7.1.2, step 3g) refuses it: it does not look at the first octet (its own test
+/// Messages that the `rsa` crate opens although RFC 8017 (7.1.2, step 3g) refuses them: it does not look at the first octet (its own test
 /// `decrypt_ignores_first_octet` holds it to that). Here it means nothing: only whoever has the key decrypts, and the data key that
 /// comes out is held against the envelope's key check.
 const OPENED_ALL_THE_SAME: &str = "First byte is 1";
