@@ -5,7 +5,10 @@ use aes_gcm::{
     aead::{AeadInOut, Nonce, Tag},
 };
 
-use crate::{FileKey, container::TAG_LEN};
+use crate::FileKey;
+
+/// Bytes that sealing adds: the GCM tag.
+pub const TAG_LEN: usize = 16;
 
 /// Opens the frames of one file.
 pub trait Aead {

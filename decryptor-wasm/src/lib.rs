@@ -12,6 +12,7 @@ pub mod container;
 mod crc;
 pub mod envelope;
 mod error;
+pub mod finding;
 pub mod gzip;
 pub mod integrity;
 pub mod json;
@@ -22,6 +23,7 @@ pub mod manifest;
 pub mod open;
 pub mod plan;
 pub mod reader;
+pub mod record_number;
 pub mod signature;
 mod unicode;
 #[cfg(target_arch = "wasm32")]

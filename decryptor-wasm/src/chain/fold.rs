@@ -1,10 +1,12 @@
 //! Which records of earlier runs still stand, by what the later runs say of them.
 
-use super::{
-    ChainKey, Removed,
-    number::{Measurement, is_kept, numbers, of_record, points},
+use super::{ChainKey, Removed};
+use crate::{
+    Code, Error, Result,
+    integrity::Record,
+    layout::REMOVED_USERS,
+    record_number::{Measurement, is_kept, numbers, of_record, points},
 };
-use crate::{Code, Error, Result, integrity::Record, layout::REMOVED_USERS};
 
 /// What the increments of a chain say of one collection, of one user or of none: for every record that they bring or remove, the last
 /// run that does. First all is told, then lines of any run are asked about.

@@ -5,7 +5,7 @@ mod listed;
 
 use sha2::{Digest, Sha256};
 
-use super::{CHAIN, ChainKey, Index, IndexRun, words::moment};
+use super::{CHAIN, ChainKey, Index, IndexRun, format::is_full, words::moment};
 use crate::{
     Code, Error, Field, Manifest, Result,
     container::MAGIC,
@@ -388,11 +388,6 @@ impl Links {
             Some(before) => error.with(Field::Instead, before),
         }
     }
-}
-
-/// Whether a run holds a state by itself.
-pub(super) fn is_full(manifest: &Manifest) -> bool {
-    manifest.backup_type != "incremental"
 }
 
 fn place_of(run: u32) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Changes, Index, links::is_full, state_manifest, state_user_manifest};
+use super::{Changes, Index, format::is_full, state_manifest, state_user_manifest};
 use crate::gather;
 use crate::{
     Code, Error, Field, Manifest, Result, UserEntry, UserManifest,

@@ -1,6 +1,6 @@
 //! What is said of runs.
 
-use super::links::is_full;
+use super::format::is_full;
 use crate::{Code, Error, Field, Manifest};
 
 /// The warning about an archive that holds no state by itself.

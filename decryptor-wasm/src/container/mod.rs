@@ -5,12 +5,11 @@ mod encoder;
 mod first;
 mod header;
 
+pub use crate::aead::TAG_LEN;
 pub use decoder::FrameDecoder;
 pub use encoder::{Encoder, FrameSealer};
 pub use first::FirstFrame;
 pub use header::{CHUNK, Header, MAGIC, SALT_LEN};
 
-/// Bytes that sealing adds to a frame: the GCM tag.
-pub const TAG_LEN: usize = 16;
 /// Largest plaintext of a frame that is accepted, so that a damaged length cannot ask for memory.
 pub const MAX_CHUNK: usize = 16 * 1024 * 1024;

@@ -12,24 +12,23 @@ use des::TdesEde3;
 use md5::{Digest, Md5};
 use zeroize::Zeroizing;
 
-use super::private::{unsupported_encryption, wrong_passphrase};
-use crate::Result;
+use crate::{Code, Result};
 
 /// The key's DER (PKCS#1): `dek_info` names cipher and initialisation vector, `body` is what was encrypted.
 pub fn decrypt(dek_info: &str, body: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>> {
     let parts = dek_info.split_once(',');
     let (cipher, iv) = parts
         .and_then(|(cipher, iv)| Some((cipher, hex(iv)?)))
-        .ok_or_else(super::private::cut)?;
+        .ok_or(Code::PrivateKeyCut)?;
     let (passphrase, body) = (passphrase.as_bytes(), body.to_vec());
     let plain = match cipher {
         "AES-128-CBC" => open::<Aes128>(passphrase, &iv, body),
         "AES-192-CBC" => open::<Aes192>(passphrase, &iv, body),
         "AES-256-CBC" => open::<Aes256>(passphrase, &iv, body),
         "DES-EDE3-CBC" => open::<TdesEde3>(passphrase, &iv, body),
-        _ => return Err(unsupported_encryption()),
+        _ => return Err(Code::PrivateKeyForm.into()),
     };
-    plain.ok_or_else(wrong_passphrase)
+    plain.ok_or_else(|| Code::PrivateKeyPassphrase.into())
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

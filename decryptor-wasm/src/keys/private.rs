@@ -255,7 +255,7 @@ fn locked() -> Error {
     Code::PrivateKeyLocked.into()
 }
 
-pub(super) fn wrong_passphrase() -> Error {
+fn wrong_passphrase() -> Error {
     Code::PrivateKeyPassphrase.into()
 }
 
@@ -281,7 +281,7 @@ fn check_cost(scheme: &EncryptionScheme) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn unsupported_encryption() -> Error {
+fn unsupported_encryption() -> Error {
     Code::PrivateKeyForm.into()
 }
 
@@ -293,7 +293,7 @@ fn certificate_given() -> Error {
     Code::CertificateGiven.into()
 }
 
-pub(super) fn cut() -> Error {
+fn cut() -> Error {
     Code::PrivateKeyCut.into()
 }
 

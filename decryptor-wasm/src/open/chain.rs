@@ -8,8 +8,8 @@ use std::{
 use super::{
     Answer, Need, OpenedArchive, Request, StateOfChain,
     desk::{Side, bytes, misplaced},
+    listing::{Listing, has},
     run::{Place, ask_signature, folder_of, open_run, signature},
-    runs::{Listing, has},
 };
 use crate::{
     Code, Error, ErrorKind, Field, Manifest, Result,

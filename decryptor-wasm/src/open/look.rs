@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{run::require_manifest, runs::judge_listing};
+use super::{listing::check_listing, run::require_manifest};
 use crate::{Envelope, Result, chain::Index};
 
 /// See the module.
@@ -37,7 +37,7 @@ pub fn look(
     index: Option<&[u8]>,
 ) -> Result<Looked> {
     require_manifest(name, listing)?;
-    judge_listing(listing)?;
+    check_listing(listing)?;
     let mut mode = None;
     if let Some(json) = envelope {
         mode = Some(Envelope::parse(json)?.mode().name().to_owned());

@@ -8,6 +8,7 @@
 
 mod chain;
 mod desk;
+mod listing;
 mod look;
 mod opened;
 mod opening;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     Answer, Need, OpenedArchive, OpenedRun, Request, Sealed,
     desk::{Answered, Side, bytes, misplaced, too_long},
-    runs::{Listing, has},
+    listing::{Listing, has},
     users::Users,
 };
 use crate::{

@@ -9,56 +9,13 @@ use serde::Serialize;
 
 use crate::{
     FileEntry, Manifest, Result, UserEntry,
-    chain::{CHAIN, lost_index},
-    layout::{PathKind, refuse_long},
+    layout::{CHAIN, PathKind, lost_index, refuse_long},
     signature::Signed,
 };
 
+pub use crate::finding::{Finding, NOT_OURS, Severity};
 pub use judge::{judge, judge_manifest};
 use planner::Planner;
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The archive is damaged or was tampered with.
-    Error,
-    /// Worth a look; the data is not affected.
-    Warning,
-    /// For information.
-    Note,
-}
-
-/// One thing to say of an archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Stable name for programs: `missing`, `foreign`, `stray`, `unknown`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
-    /// `accepted-loss`, `user-manifest`, `signature`, `signer`, `pinned-signer`, `unsigned`.
-    pub code: &'static str,
-    /// The file concerned, or empty.
-    pub path: String,
-    /// One sentence.
-    pub message: String,
-}
-
-impl Finding {
-    /// Whether it is of a file that belongs to the archive and is left out, because this version does not know what it is.
-    pub fn is_left_out(&self) -> bool {
-        self.code == LEFT_OUT
-    }
-
-    /// Whether it says who signed the archive, or that nobody did; see [`crate::signature::Demands::signed`].
-    pub fn names_signer(&self) -> bool {
-        matches!(self.code, "signer" | crate::signature::PINNED | "unsigned")
-    }
-}
-
-/// What is said of a file that nothing lists and no archive has.
-pub const NOT_OURS: &str = "does not belong to the archive; it is left alone";
-/// See [`Finding::is_left_out`].
-const LEFT_OUT: &str = "unknown";
 
 /// A file to process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

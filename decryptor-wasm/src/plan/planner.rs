@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, LEFT_OUT, NOT_OURS, Plan, PlannedFile, Severity, Storage, UserManifests};
+use super::{Finding, NOT_OURS, Plan, PlannedFile, Severity, Storage, UserManifests};
 use crate::gather;
 use crate::{
     Code, Error, Field, FileEntry, Manifest, Result, UserEntry, UserManifest,
+    finding::LEFT_OUT,
     layout::{PathKind, is_safe_name, is_safe_path},
     signature::{FilesDigest, SIGNATURE, Signed},
 };

@@ -3,11 +3,8 @@
 use super::{Signed, Signer, Statement};
 use crate::{
     Code, Error, Field, Result,
-    plan::{Finding, Severity},
+    finding::{Finding, PINNED, Severity},
 };
-
-/// Code of the finding that somebody who is expected signed an archive.
-pub const PINNED: &str = "pinned-signer";
 
 /// What is asked of an archive.
 #[derive(Debug, Clone, Default)]

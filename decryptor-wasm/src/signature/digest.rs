@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::SIGNATURE;
-use crate::{Code, Error, Result, chain::CHAIN};
+use crate::{Code, Error, Result, layout::CHAIN};
 
 /// Whether a path, from the folder of its run, counts in the digest. `manifest.json` and its signature state it, recipients may change
 /// (`encryption.json`), and the two lists grow.

@@ -13,13 +13,13 @@ use crate::{Code, Error, Field, Manifest, Result};
 use base64ct::{Base64, Encoding};
 use minisign_verify::{Error as MinisignError, PublicKey, Signature as Minisig};
 
-pub use demands::{Demands, PINNED, duration_ms, require_id};
+pub use crate::finding::PINNED;
+pub use crate::layout::SIGNATURE;
+pub use demands::{Demands, duration_ms, require_id};
 pub(crate) use digest::hex;
 pub use digest::{FilesDigest, is_signed_path};
 pub use statement::Statement;
 
-/// Name of the signature, beside `manifest.json`.
-pub const SIGNATURE: &str = "manifest.json.minisig";
 /// No signature of ours is longer, in bytes.
 const MAX_SIGNATURE: usize = 4096;
 /// How the first line of a signature begins; nobody signs what follows there.

@@ -90,7 +90,7 @@ pub fn numbers(
 }
 
 /// The number of a record that is no measurement.
-pub(super) fn of_record(key: &ChainKey, collection: &str, record: &Record<'_>, line: &[u8]) -> u64 {
+pub(crate) fn of_record(key: &ChainKey, collection: &str, record: &Record<'_>, line: &[u8]) -> u64 {
     let text = |name: &str| member(record, name);
     let part = match collection {
         // There is one line.
@@ -108,7 +108,7 @@ pub(super) fn of_record(key: &ChainKey, collection: &str, record: &Record<'_>, l
 }
 
 /// Whether a collection is what is kept of a user who is no more.
-pub(super) fn is_kept(collection: &str) -> bool {
+pub(crate) fn is_kept(collection: &str) -> bool {
     let rest = collection.strip_prefix(REMOVED_USERS);
     rest.is_some_and(|rest| rest.starts_with('/'))
 }
@@ -131,13 +131,13 @@ fn entry(record: &Record<'_>) -> Option<String> {
 }
 
 /// What identifies a measurement.
-pub(super) struct Measurement<'a> {
+pub(crate) struct Measurement<'a> {
     namespace: Cow<'a, str>,
     name: Cow<'a, str>,
 }
 
 impl<'a> Measurement<'a> {
-    pub(super) fn of(record: &Record<'a>) -> Self {
+    pub(crate) fn of(record: &Record<'a>) -> Self {
         let text = |name: &str| member(record, name).unwrap_or_default();
         Measurement {
             namespace: text("namespace"),
@@ -146,7 +146,7 @@ impl<'a> Measurement<'a> {
     }
 
     /// The number of the measurement as a whole.
-    pub(super) fn number(&self, key: &ChainKey) -> u64 {
+    pub(crate) fn number(&self, key: &ChainKey) -> u64 {
         number(
             key,
             "series",
@@ -155,7 +155,7 @@ impl<'a> Measurement<'a> {
     }
 
     /// The number of one of its points.
-    pub(super) fn point(&self, key: &ChainKey, point: &RawValue) -> Result<u64> {
+    pub(crate) fn point(&self, key: &ChainKey, point: &RawValue) -> Result<u64> {
         let point = Record::parse(point.get().as_bytes())?;
         let time = point.get("time").unwrap_or_default();
         let parts = [
@@ -168,7 +168,7 @@ impl<'a> Measurement<'a> {
 }
 
 /// The points of a line.
-pub(super) fn points<'a>(record: &Record<'a>) -> Result<Vec<&'a RawValue>> {
+pub(crate) fn points<'a>(record: &Record<'a>) -> Result<Vec<&'a RawValue>> {
     serde_json::from_slice(record.get("points").unwrap_or("[]").as_bytes())
         .map_err(|e| Error::of(Code::PointsUnreadable).because(&e))
 }

@@ -1,14 +1,15 @@
 //! Which paths an archive may hold, and what each one is.
 
+mod runs;
+
 use std::collections::BTreeMap;
 
-use crate::{
-    Code, Error, Field, Result,
-    chain::{CHAIN, run_of},
-    envelope::MAX_ENVELOPE,
-    signature::SIGNATURE,
-    unicode,
-};
+use crate::{Code, Error, Field, Result, envelope::MAX_ENVELOPE, unicode};
+
+pub use runs::{CHAIN, INCREMENTS, lost_index, mixed, run_folder, run_of, summed};
+
+/// Name of the signature, beside `manifest.json`.
+pub const SIGNATURE: &str = "manifest.json.minisig";
 
 /// What a path of an archive is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -355,7 +356,7 @@ mod tests {
             PathKind::of("platform/removed.jsonl.gz"),
             PathKind::SharedRecords
         );
-        // A path within the folder of a run is classified without that folder; see `chain::run_of`.
+        // A path within the folder of a run is classified without that folder; see [`run_of`].
         assert_eq!(
             PathKind::of("increments/0002/manifest.json"),
             PathKind::Stray

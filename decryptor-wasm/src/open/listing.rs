@@ -1,0 +1,49 @@
+//! The files that a driver lists, and the first look at them.
+
+use super::{Answer, desk::misplaced};
+use crate::{
+    Error, Result,
+    layout::{INCREMENTS, PathKind, mixed, refuse_long, run_of},
+};
+
+/// Paths with `/`, and sizes.
+pub(super) type Listing = Vec<(String, u64)>;
+
+/// Whether there is a file of that path.
+pub(super) fn has(listing: &[(String, u64)], path: &str) -> bool {
+    listing.iter().any(|(known, _)| known == path)
+}
+
+/// The files in the answer to [`Need::Listing`](super::Need::Listing).
+pub(super) fn listed((_, answer): (u32, Result<Answer>)) -> Result<Listing> {
+    match answer? {
+        Answer::Listing(listing) => Ok(listing),
+        _ => Err(misplaced()),
+    }
+}
+
+/// Refuses a folder that no archive has, before anything in it is read.
+///
+/// # Errors
+/// When one run is encrypted and another is not, a file lies where the folder of the runs should be, or one that is to be read in one
+/// piece is larger than any of its kind.
+pub(super) fn check_listing(listing: &[(String, u64)]) -> Result<()> {
+    if let Some(mixed) = mixed(listing.iter().map(|(path, _)| path.as_str())) {
+        return Err(mixed);
+    }
+    for (path, size) in listing {
+        if path == INCREMENTS {
+            return Err(Error::damaged(format!(
+                "{INCREMENTS} is not a folder, although the runs of a chain lie there: remove it or copy the backup again"
+            )));
+        }
+        let within = run_of(path).map_or(path.as_str(), |(_, within)| within);
+        if matches!(
+            PathKind::of(within),
+            PathKind::Manifest | PathKind::Envelope | PathKind::Chain
+        ) {
+            refuse_long(path, *size)?;
+        }
+    }
+    Ok(())
+}
