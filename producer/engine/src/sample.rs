@@ -125,37 +125,19 @@ impl Person<'_> {
             )
         };
         let insert = "INSERT INTO accesses VALUES (?, ?, ?, ?)";
-        base.execute(
-            insert,
-            params![
-                "acc-app",
-                None::<String>,
-                None::<f64>,
-                access("app", "manage")
-            ],
-        )?;
-        base.execute(
-            insert,
-            params!["acc-app-v1", "acc-app", None::<f64>, access("app", "read")],
-        )?;
-        base.execute(
-            insert,
-            params![
-                "acc-shared",
-                None::<String>,
-                None::<f64>,
-                access("shared", "read")
-            ],
-        )?;
-        base.execute(
-            insert,
-            params![
+        for (id, head, deleted, data) in [
+            ("acc-app", None, None, access("app", "manage")),
+            ("acc-app-v1", Some("acc-app"), None, access("app", "read")),
+            ("acc-shared", None, None, access("shared", "read")),
+            (
                 "acc-gone",
-                None::<String>,
-                t + 7.0,
-                access("shared", "contribute")
-            ],
-        )?;
+                None,
+                Some(t + 7.0),
+                access("shared", "contribute"),
+            ),
+        ] {
+            base.execute(insert, params![id, head, deleted, data])?;
+        }
         let profile = format!(
             r#"{{"data":{{"name":"{name}","languages":["fr","en"],"big":9007199254740993}}}}"#
         );
@@ -266,6 +248,19 @@ impl Person<'_> {
         ];
         events.execute(insert, series)?;
 
+        let insert_files = |listed: String| {
+            let none = None::<&str>;
+            let (id, kind) = ("event-files", "file/attached-multiple");
+            let values = params![id, none, "diary ..", time, time, kind, none, listed, time];
+            events.execute(insert, values)
+        };
+        insert_files(self.attachments(folder)?)?;
+        events.commit()?;
+        Ok(())
+    }
+
+    /// Writes the attachments of one event, and returns how it lists them.
+    fn attachments(&self, folder: &Path) -> Result<String, SampleError> {
         let portrait: Vec<u8> = (0..200_000_u32)
             .map(|i| u8::try_from(i.wrapping_mul(2_654_435_761) >> 24).unwrap_or(0))
             .collect();
@@ -279,27 +274,12 @@ impl Person<'_> {
             .iter()
             .map(|(id, name, bytes)| format!(r#"{{"id":"{id}","fileName":"{name}","type":"application/octet-stream","size":{}}}"#, bytes.len()))
             .collect();
-        let listed = format!("[{}]", listed.join(","));
-        events.execute(
-            insert,
-            params![
-                "event-files",
-                None::<&str>,
-                "diary ..",
-                time,
-                time,
-                "file/attached-multiple",
-                None::<&str>,
-                listed,
-                time
-            ],
-        )?;
-        events.commit()?;
         let place = folder.join("attachments").join("event-files");
         make_dir(&place)?;
-        files
-            .iter()
-            .try_for_each(|(id, _, bytes)| write_file(&place.join(id), bytes))
+        for (id, _, bytes) in files {
+            write_file(&place.join(id), bytes)?;
+        }
+        Ok(format!("[{}]", listed.join(",")))
     }
 
     fn audit(&self, folder: &Path) -> Result<(), SampleError> {

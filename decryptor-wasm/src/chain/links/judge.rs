@@ -181,6 +181,16 @@ impl Links {
         if forked {
             return None;
         }
+        self.out_of_order(run, statement, link_parent)
+    }
+
+    /// A run of this chain, held against the run before it; `parent`: the archive id that it follows.
+    fn out_of_order(
+        &self,
+        run: u32,
+        statement: &Statement,
+        parent: &String,
+    ) -> Option<(&'static str, String)> {
         if statement.run != run {
             return Some((
                 "swapped",
@@ -193,10 +203,10 @@ impl Links {
         // One that is not there is said to be missing, elsewhere.
         let listed = self.run(run - 1).map(|before| &before.archive_id);
         let before = self.id(run - 1).or(listed);
-        if before == Some(link_parent) {
+        if before == Some(parent) {
             return None;
         }
-        let known = self.ids.iter().any(|(_, id)| id == link_parent);
+        let known = self.ids.iter().any(|(_, id)| id == parent);
         Some(if known {
             (
                 "reordered",
@@ -206,7 +216,7 @@ impl Links {
             (
                 "replayed",
                 format!(
-                    "run {run} follows an archive ({link_parent}) that is not there: a run was replaced or removed, or it is of another copy of the chain"
+                    "run {run} follows an archive ({parent}) that is not there: a run was replaced or removed, or it is of another copy of the chain"
                 ),
             )
         })

@@ -20,6 +20,24 @@ pub fn not_encrypted(report: &Report) -> &'static str {
     }
 }
 
+/// The lines about a run of a chain.
+fn chain(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(chain) = &report.chain {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "run {} of the chain: {}", chain.run, chain.kind);
+        if let Some(why) = &chain.why_full {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "full, because: {}", printable(why));
+        }
+        if !chain.removed_users.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "users who are no more: {}", chain.removed_users.len());
+        }
+    }
+    text
+}
+
 /// The report for people.
 pub fn text(report: &Report) -> String {
     let plain = not_encrypted(report);
@@ -63,18 +81,7 @@ pub fn text(report: &Report) -> String {
             p.kept_audit
         );
     }
-    if let Some(chain) = &report.chain {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "run {} of the chain: {}", chain.run, chain.kind);
-        if let Some(why) = &chain.why_full {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "full, because: {}", printable(why));
-        }
-        if !chain.removed_users.is_empty() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "users who are no more: {}", chain.removed_users.len());
-        }
-    }
+    text.push_str(&chain(report));
     for (what, value) in [
         ("signed by:", &report.signer),
         ("source:", &report.source),

@@ -103,13 +103,11 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     let links = chain.then(|| links(&folder)).transpose()?;
     let index = links.as_ref().map(|links| links.index().clone());
     let newest = index.as_ref().and_then(|index| index.runs.last());
-    match newest {
-        Some(newest) => require_id(&newest.archive_id, options.expect.id.as_deref())?,
-        None => require_id(
-            &sha256_hex(&folder.read("manifest.json")?),
-            options.expect.id.as_deref(),
-        )?,
-    }
+    let id = match newest {
+        Some(newest) => newest.archive_id.clone(),
+        None => sha256_hex(&folder.read("manifest.json")?),
+    };
+    require_id(&id, options.expect.id.as_deref())?;
     let sums = Sums::read(&folder)?;
     let add = options.add.iter();
     let add = add

@@ -12,11 +12,15 @@ use super::{
 use crate::{
     archive::read::Archive,
     config::Config,
+    failure::Failure,
     platform::{
         Collection, Shared, User,
         write::{PlatformWriter, RestoreError},
     },
 };
+
+/// Clashes that are named in one line.
+const NAMED: usize = 10;
 
 /// Everybody who cannot be restored, by user id. `begun` are those whom an earlier run of this restore has made to stand.
 pub fn find(
@@ -71,6 +75,29 @@ pub fn find(
     }
     unique::find(writer, archive, wanted, overwrite, config, &mut found)?;
     Ok(found)
+}
+
+/// Whether a user clashes with another; one that is merely there already does not.
+pub fn any(found: &BTreeMap<String, Conflict>) -> bool {
+    found.values().any(|conflict| !conflict.merely_there)
+}
+
+/// Refuses a restore in which users clash with others; it names the first ones.
+pub fn refuse(found: &BTreeMap<String, Conflict>) -> Result<(), Failure> {
+    if !any(found) {
+        return Ok(());
+    }
+    let clashes = found.values().filter(|conflict| !conflict.merely_there);
+    let mut all: Vec<String> = clashes.map(|conflict| conflict.what.clone()).collect();
+    let more = all.len().saturating_sub(NAMED);
+    all.truncate(NAMED);
+    if more > 0 {
+        all.push(format!("and {more} more (--dry-run names them all)"));
+    }
+    Err(Failure::failed(format!(
+        "nothing was restored: {}; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW",
+        all.join("; ")
+    )))
 }
 
 /// Users who have versions of accesses, which the platform would take for accesses.

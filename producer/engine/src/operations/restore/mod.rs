@@ -9,6 +9,7 @@ mod lines;
 mod names;
 mod next;
 mod obstacles;
+mod open;
 pub mod report;
 mod selection;
 mod series;
@@ -24,7 +25,7 @@ use std::{
     time::Instant,
 };
 
-use decryptor_wasm::{chain::caution, plan::Severity};
+use decryptor_wasm::plan::Severity;
 
 use self::{
     after::After,
@@ -32,18 +33,18 @@ use self::{
     report::{Outcome, Report, Restored},
     selection::Wanted,
 };
-use super::decrypt;
 use crate::{
     archive::read::Archive,
-    failure::{Failure, with_advice},
+    config::Config,
+    failure::Failure,
     findings::{sentence, signed},
     installation::Installation,
     interrupt,
     observer::{Observer, Step},
     opening::Opening,
     pii::Pii,
-    platform::{self, Restoring},
-    progress::{Goal, Tally},
+    platform::{self, Restoring, write::PlatformWriter},
+    progress::Goal,
 };
 
 /// Whether a record that never matched its hash, in a backup proven intact, fails its user.
@@ -111,87 +112,47 @@ impl Options {
     }
 }
 
-/// Clashes that are named in one line.
-const NAMED: usize = 10;
-
 /// Restores, and says what became of each user.
 ///
 /// # Errors
 /// When nothing was restored, and why.
 pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     let started = Instant::now();
-    if how.skip_conflicts && how.verify_only {
-        return Err(Failure::usage(
-            "--verify-only restores nothing, so nothing can clash",
-        ));
-    }
-    if how.verify_only && (how.disposes() || how.verifies()) {
-        return Err(Failure::usage(
-            "--verify-only restores nothing: leave out --delete-on-success and --move-on-success; hashes of records are checked by `pryv-backup verify` with the key",
-        ));
-    }
+    open::check_options(how)?;
     let dir = how.opening.dir.as_path();
-    let mut archive = how.opening.open(observer)?;
-    if let Some(caution) = caution(&archive.manifest) {
-        return Err(Failure::usage(format!(
-            "nothing was restored: {}",
-            with_advice(&caution)
-        )));
-    }
-    if let Some(user) = &how.user {
-        if how.disposes() && archive.plan.users.len() > 1 {
-            return Err(Failure::usage(
-                "--delete-on-success and --move-on-success want all users of the backup restored, not one (--user)",
-            ));
-        }
-        only(&mut archive, user)?;
-    }
+    let archive = open::open(how, observer)?;
     let after = After::plan(dir, how)?;
     let _graceful = interrupt::finish_gracefully();
-    verify(&archive, how, observer)?;
-    let mut report = Report {
-        event: "report",
-        archive_id: archive.id.clone(),
-        dry_run: how.dry_run || how.verify_only,
-        verified_only: how.verify_only,
-        recovered: Vec::new(),
-        undone: Vec::new(),
-        signed: signed(&archive).map(str::to_owned),
-        warnings: warnings(&archive),
-        left_out: left_out(&archive),
-        users: Vec::new(),
-        platform: 0,
-        platform_left_out: BTreeMap::new(),
-        platform_lost: BTreeMap::new(),
-        platform_failed: None,
-        archive_failed: None,
-        next: Vec::new(),
-        archive: Some(dir.display().to_string()),
-        seconds: 0.0,
-    };
+    open::verify(&archive, how, observer)?;
+    let mut report = empty_report(&archive, how);
     if how.verify_only {
         report.seconds = started.elapsed().as_secs_f64();
         return Ok(report);
     }
-    let config = how.installation.load(!how.skip_platform, observer)?;
-    if !how.skip_platform && matches!(config.pii, Pii::Hashed(None)) {
-        return Err(Failure::usage(
-            "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it, or pass --skip-platform",
-        ));
+    restore_into_platform(&archive, how, observer, &mut report)?;
+    if !how.dry_run && report.complete() {
+        after
+            .iter()
+            .for_each(|after| after.run(&archive, &mut report));
     }
-    if !config.users_dir.exists() && !how.create_users_dir {
-        return Err(Failure::usage(format!(
-            "nothing was restored: there is no folder {} (storages.engines.sqlite.path): correct the configuration, or pass --create-users-dir \
-             if the platform is new",
-            config.users_dir.display()
-        )));
-    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Restores the users of an archive that was checked, and notes in the report what became of each.
+fn restore_into_platform(
+    archive: &Archive,
+    how: &Options,
+    observer: &dyn Observer,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let config = load_platform(how, observer)?;
     let restoring = Restoring {
         archive_id: &archive.id,
         from_sqlite: archive.manifest.config.engine == "sqlite",
         skip_platform: how.skip_platform,
         dry_run: how.dry_run,
-        ask: &|collection, names| lines::have(&archive, collection, names),
+        ask: &|collection, names| lines::have(archive, collection, names),
         observer,
     };
     let writer = platform::open_writer(&config, restoring)?;
@@ -206,11 +167,11 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
         }
     }
     let there = writer.users()?;
-    let wanted = Wanted::of(&archive, &how.remap_user, &there)?;
+    let wanted = Wanted::of(archive, &how.remap_user, &there)?;
     let begun = writer.restored_users()?;
     let found = conflicts::find(
         writer,
-        &archive,
+        archive,
         &wanted,
         &there,
         &begun,
@@ -219,134 +180,140 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     )?;
     let coming = Coming {
         writer,
-        archive: &archive,
+        archive,
         wanted: &wanted,
         found: &found,
         there: &there,
     };
-    coming.look(&config, how, &mut report)?;
-    if !found.is_empty() && !how.skip_conflicts && !how.dry_run && clashes(&found) {
-        let clashes = found.values().filter(|conflict| !conflict.merely_there);
-        let mut all: Vec<String> = clashes.map(|conflict| conflict.what.clone()).collect();
-        let more = all.len().saturating_sub(NAMED);
-        all.truncate(NAMED);
-        if more > 0 {
-            all.push(format!("and {more} more (--dry-run names them all)"));
-        }
-        return Err(Failure::failed(format!(
-            "nothing was restored: {}; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW",
-            all.join("; ")
-        )));
+    coming.look(&config, how, report)?;
+    if !how.skip_conflicts && !how.dry_run {
+        conflicts::refuse(&found)?;
     }
-    let tally: Arc<Tally> = Arc::default();
+    let users = users::Users {
+        writer,
+        from: user::Source {
+            archive,
+            options: how,
+            known: &config.account_fields,
+            bearers: &wanted.bearers,
+            tally: &Arc::default(),
+        },
+        wanted: &wanted,
+        found: &found,
+        stopped: !how.skip_conflicts && conflicts::any(&found),
+    };
+    let mut done = restore_users(&users, observer)?;
+    if !how.dry_run {
+        restore_shared(writer, archive, how, &config, &begun, &mut done, report)?;
+    }
+    report.users = done.into_iter().map(|done| done.report).collect();
+    Ok(())
+}
+
+/// Restores users, and shows how far it is; an error when it was interrupted.
+fn restore_users(
+    users: &users::Users<'_>,
+    observer: &dyn Observer,
+) -> Result<Vec<user::Done>, Failure> {
+    let wanted = users.wanted;
     let goal = Goal::Users {
         users: wanted.users.len() as u64,
         records: Some(wanted.records()).filter(|count| *count > 0),
     };
-    let shown = observer.working(Step::Work, &tally, goal);
-    let users = users::Users {
-        writer,
-        from: user::Source {
-            archive: &archive,
-            options: how,
-            known: &config.account_fields,
-            bearers: &wanted.bearers,
-            tally: &tally,
-        },
-        wanted: &wanted,
-        found: &found,
-        stopped: !how.skip_conflicts && clashes(&found),
-    };
+    let shown = observer.working(Step::Work, users.from.tally, goal);
     let done = users.restore()?;
     drop(shown);
     Failure::unless_interrupted().map_err(|failure| {
         let stand = done.iter().filter(|one| one.stands()).count();
         failure.saying(format!(
-            "interrupted: {stand} of {} users stand, the others are as before; run the same restore again to go on",
+            "interrupted: {stand} of {} users are restored, the others are as before; run the same restore again to go on",
             wanted.users.len()
         ))
     })?;
-    let mut done = done;
-    if !how.dry_run {
-        let manner = shared::How {
-            overwrite: how.overwrite,
-            skip_platform: how.skip_platform,
-            everybody: how.user.is_none(),
-        };
-        let mut told = shared::restore(writer, &archive, &done, &config, manner, &mut report);
-        if done.iter().any(user::Done::stands) {
-            report.next = next::steps(&archive.manifest.core_version, told.cores);
-        }
-        for one in &mut done {
-            let lost = told.losses.remove(&one.report.user_id);
-            one.report.losses.extend(lost.unwrap_or_default());
-        }
-        Failure::unless_interrupted().map_err(|failure| {
-            failure.saying("interrupted: the users stand, but what all users share is not told yet; run the same restore again to go on")
-        })?;
-        // Those of whom it is not known whether they stand are for the next run, and so are those whom an earlier run has made
-        // to stand and this one has not told of.
-        let ended: HashSet<String> = done
-            .iter()
-            .filter(|one| one.stands())
-            .map(|one| one.report.user_id.clone())
-            .filter(|id| !how.skip_platform || !begun.contains(id))
-            .collect();
-        // The users stand, whatever became of the rest: so they are told of.
-        if let Err(error) = told.outcome.and_then(|()| writer.ended(&ended)) {
-            report.platform_failed = Some(error.to_string());
-        }
-    }
-    report.users = done.into_iter().map(|done| done.report).collect();
-    if !how.dry_run && report.complete() {
-        after
-            .iter()
-            .for_each(|after| after.run(&archive, &mut report));
-    }
-    report.seconds = started.elapsed().as_secs_f64();
-    Ok(report)
+    Ok(done)
 }
 
-/// Leaves the other users out; what belongs to no user may hold something of this one.
-fn only(archive: &mut Archive, wanted: &str) -> Result<(), Failure> {
-    let plan = &mut archive.plan;
-    plan.users
-        .retain(|user| user.user_id == wanted || user.username == wanted);
-    if plan.users.len() > 1 {
+/// The report before anything was restored.
+fn empty_report(archive: &Archive, how: &Options) -> Report {
+    Report {
+        event: "report",
+        archive_id: archive.id.clone(),
+        dry_run: how.dry_run || how.verify_only,
+        verified_only: how.verify_only,
+        recovered: Vec::new(),
+        undone: Vec::new(),
+        signed: signed(archive).map(str::to_owned),
+        warnings: warnings(archive),
+        left_out: left_out(archive),
+        users: Vec::new(),
+        platform: 0,
+        platform_left_out: BTreeMap::new(),
+        platform_lost: BTreeMap::new(),
+        platform_failed: None,
+        archive_failed: None,
+        next: Vec::new(),
+        archive: Some(how.opening.dir.display().to_string()),
+        seconds: 0.0,
+    }
+}
+
+/// Reads the configuration of the platform that is restored into.
+fn load_platform(how: &Options, observer: &dyn Observer) -> Result<Config, Failure> {
+    let config = how.installation.load(!how.skip_platform, observer)?;
+    if !how.skip_platform && matches!(config.pii, Pii::Hashed(None)) {
+        return Err(Failure::usage(
+            "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it, or pass --skip-platform",
+        ));
+    }
+    if !config.users_dir.exists() && !how.create_users_dir {
         return Err(Failure::usage(format!(
-            "--user {wanted:?} is the id of one user and the name of another; give the other's id or name"
+            "nothing was restored: there is no folder {} (storages.engines.sqlite.path): correct the configuration, or pass --create-users-dir \
+             if the platform is new",
+            config.users_dir.display()
         )));
     }
-    let Some(user) = plan.users.first() else {
-        return Err(Failure::usage(format!(
-            "no user {wanted:?} in this backup (neither a user id nor a username)"
-        )));
+    Ok(config)
+}
+
+/// Restores the entries that all users share, for the users in `done` that were committed.
+fn restore_shared(
+    writer: &dyn PlatformWriter,
+    archive: &Archive,
+    how: &Options,
+    config: &Config,
+    begun: &HashSet<String>,
+    done: &mut [user::Done],
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let manner = shared::How {
+        overwrite: how.overwrite,
+        skip_platform: how.skip_platform,
+        everybody: how.user.is_none(),
     };
-    let id = user.user_id.clone();
-    let folder = format!("users/{id}/");
-    let other = |path: &str| path.starts_with("users/") && !path.starts_with(&folder);
-    plan.files.retain(|file| !other(&file.path));
-    plan.findings.retain(|finding| !other(&finding.path));
+    let mut told = shared::restore(writer, archive, done, config, manner, report);
+    if done.iter().any(user::Done::stands) {
+        report.next = next::steps(&archive.manifest.core_version, told.cores);
+    }
+    for one in done.iter_mut() {
+        let lost = told.losses.remove(&one.report.user_id);
+        one.report.losses.extend(lost.unwrap_or_default());
+    }
+    Failure::unless_interrupted().map_err(|failure| {
+        failure.saying("interrupted: the users are restored, but the entries that all users share are not yet; run the same restore again to go on")
+    })?;
+    // The next run looks again at users of whom it is not known whether they were committed, and at those that an earlier run
+    // committed without their shared entries.
+    let ended: HashSet<String> = done
+        .iter()
+        .filter(|one| one.stands())
+        .map(|one| one.report.user_id.clone())
+        .filter(|id| !how.skip_platform || !begun.contains(id))
+        .collect();
+    // The users are committed, whatever became of the rest: so the report names them.
+    if let Err(error) = told.outcome.and_then(|()| writer.ended(&ended)) {
+        report.platform_failed = Some(error.to_string());
+    }
     Ok(())
-}
-
-/// Every file, frame and line, before anything is written.
-fn verify(archive: &Archive, how: &Options, observer: &dyn Observer) -> Result<(), Failure> {
-    let outcome = decrypt::check(archive, how.jobs, observer)?;
-    let damaged = &outcome.damaged;
-    if damaged.is_empty() {
-        return Ok(());
-    }
-    for what in damaged {
-        observer.damaged(what);
-    }
-    Err(Failure::damaged(format!(
-        "the backup is damaged ({}, named above): nothing was restored; use another copy",
-        match damaged.len() {
-            1 => "1 problem".to_owned(),
-            many => format!("{many} problems"),
-        }
-    )))
 }
 
 /// What the archive itself makes the operator aware of.
@@ -369,10 +336,6 @@ fn left_out(archive: &Archive) -> Vec<String> {
         .filter(|finding| finding.is_left_out())
         .map(sentence)
         .collect()
-}
-
-fn clashes(found: &BTreeMap<String, selection::Conflict>) -> bool {
-    found.values().any(|conflict| !conflict.merely_there)
 }
 
 impl Restored {

@@ -1,6 +1,6 @@
 //! One user: everything goes aside, is looked at, and then stands.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use decryptor_wasm::integrity::Hashed;
 
@@ -168,7 +168,7 @@ pub struct Source<'a> {
     /// Whose each name is.
     pub bearers: &'a Bearers,
     /// Counts what passes.
-    pub tally: &'a Tally,
+    pub tally: &'a Arc<Tally>,
 }
 
 /// A user whose records are with its group.

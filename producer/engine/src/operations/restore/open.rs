@@ -1,0 +1,88 @@
+//! The backup that is restored: opened, of the users that are asked for, and checked.
+
+use decryptor_wasm::chain::caution;
+
+use super::Options;
+use crate::{
+    archive::read::Archive,
+    failure::{Failure, with_advice},
+    observer::Observer,
+    operations::decrypt,
+};
+
+/// Refuses options that contradict each other.
+pub fn check_options(how: &Options) -> Result<(), Failure> {
+    if how.skip_conflicts && how.verify_only {
+        return Err(Failure::usage(
+            "--verify-only restores nothing, so nothing can clash",
+        ));
+    }
+    if how.verify_only && (how.disposes() || how.verifies()) {
+        return Err(Failure::usage(
+            "--verify-only restores nothing: leave out --delete-on-success and --move-on-success; hashes of records are checked by `pryv-backup verify` with the key",
+        ));
+    }
+    Ok(())
+}
+
+/// Opens the backup; of one user only, where one is asked for.
+pub fn open(how: &Options, observer: &dyn Observer) -> Result<Archive, Failure> {
+    let mut archive = how.opening.open(observer)?;
+    if let Some(caution) = caution(&archive.manifest) {
+        return Err(Failure::usage(format!(
+            "nothing was restored: {}",
+            with_advice(&caution)
+        )));
+    }
+    if let Some(user) = &how.user {
+        if how.disposes() && archive.plan.users.len() > 1 {
+            return Err(Failure::usage(
+                "--delete-on-success and --move-on-success want all users of the backup restored, not one (--user)",
+            ));
+        }
+        only(&mut archive, user)?;
+    }
+    Ok(archive)
+}
+
+/// Leaves the other users out; what belongs to no user may hold something of this one.
+fn only(archive: &mut Archive, wanted: &str) -> Result<(), Failure> {
+    let plan = &mut archive.plan;
+    plan.users
+        .retain(|user| user.user_id == wanted || user.username == wanted);
+    if plan.users.len() > 1 {
+        return Err(Failure::usage(format!(
+            "--user {wanted:?} is the id of one user and the name of another; give the other's id or name"
+        )));
+    }
+    let Some(user) = plan.users.first() else {
+        return Err(Failure::usage(format!(
+            "no user {wanted:?} in this backup (neither a user id nor a username)"
+        )));
+    };
+    let id = user.user_id.clone();
+    let folder = format!("users/{id}/");
+    let other = |path: &str| path.starts_with("users/") && !path.starts_with(&folder);
+    plan.files.retain(|file| !other(&file.path));
+    plan.findings.retain(|finding| !other(&finding.path));
+    Ok(())
+}
+
+/// Checks every file, frame and line, before anything is written.
+pub fn verify(archive: &Archive, how: &Options, observer: &dyn Observer) -> Result<(), Failure> {
+    let outcome = decrypt::check(archive, how.jobs, observer)?;
+    let damaged = &outcome.damaged;
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    for what in damaged {
+        observer.damaged(what);
+    }
+    Err(Failure::damaged(format!(
+        "the backup is damaged ({}, named above): nothing was restored; use another copy",
+        match damaged.len() {
+            1 => "1 problem".to_owned(),
+            many => format!("{many} problems"),
+        }
+    )))
+}
