@@ -17,4 +17,12 @@ export default [
       'no-control-regex': 'off',
     },
   },
+  {
+    // Tests have tables of cases.
+    files: ['src/**', '*.mjs'],
+    rules: {
+      'max-lines': ['error', 400],
+      'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
+    },
+  },
 ];

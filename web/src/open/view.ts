@@ -34,111 +34,129 @@ export class OpenState {
 }
 
 export function openView (app: App): View {
-  const element = h('div', { class: 'open' });
-  let state = app.open;
-  const draw = () => {
-    state = app.open;
-    put(element, content());
-  };
-  const content = (): Child[] => [
-    h('div', { class: 'intro' }, h('h1', null, t('open.title')), h('p', null, t('open.lead'))),
-    app.opened !== undefined && h('section', { class: 'card' }, h('p', null, t('open.still')),
-      h('button', { type: 'button', class: 'primary', 'data-resume': true, onclick: () => app.resume() }, t('open.resume'))),
-    isChoice() && state.chosen !== undefined ? choiceBox(state.chosen) : errorBox(state.error),
-    backupCard(),
-    state.chosen !== undefined && keyCard(state.chosen),
-    h('ul', { class: 'promises' }, (['open.promise.offline', 'open.promise.key', 'open.promise.reads'] as const)
-      .map((key) => h('li', null, icon('check'), t(key)))),
-  ];
+  const view = new OpenView(app);
+  return { title: 'open.title', element: view.element, shown: () => view.draw(), redraw: () => view.draw() };
+}
 
-  const choose = async (find: (found: Found) => Promise<Choice | undefined> | Choice | undefined) => {
-    state.error = undefined;
+/** Where a backup is chosen and its key is given. */
+class OpenView {
+  readonly element = h('div', { class: 'open' });
+  private state: OpenState;
+
+  constructor (private readonly app: App) {
+    this.state = app.open;
+    this.draw();
+  }
+
+  /** Shows the present state. */
+  draw (): void {
+    this.state = this.app.open;
+    put(this.element, this.content());
+  }
+
+  private content (): Child[] {
+    return [
+      h('div', { class: 'intro' }, h('h1', null, t('open.title')), h('p', null, t('open.lead'))),
+      this.app.opened !== undefined && h('section', { class: 'card' }, h('p', null, t('open.still')),
+        h('button', { type: 'button', class: 'primary', 'data-resume': true, onclick: () => this.app.resume() }, t('open.resume'))),
+      this.isChoice() && this.state.chosen !== undefined ? this.choiceBox(this.state.chosen) : errorBox(this.state.error),
+      this.backupCard(),
+      this.state.chosen !== undefined && this.keyCard(this.state.chosen),
+      h('ul', { class: 'promises' }, (['open.promise.offline', 'open.promise.key', 'open.promise.reads'] as const)
+        .map((key) => h('li', null, icon('check'), t(key)))),
+    ];
+  }
+
+  private async choose (find: (found: Found) => Promise<Choice | undefined> | Choice | undefined): Promise<void> {
+    this.state.error = undefined;
     try {
       const choice = await find((files) => {
-        state.busy = t('open.walking', { n: files });
-        const line = element.querySelector('.drop [role=status]');
-        if (line === null) draw();
-        else line.textContent = state.busy;
+        this.state.busy = t('open.walking', { n: files });
+        const line = this.element.querySelector('.drop [role=status]');
+        if (line === null) this.draw();
+        else line.textContent = this.state.busy;
       });
       if (choice === undefined) return;
-      state.chosen = state.run = undefined;
-      state.expected.another();
-      state.busy = t('open.reading');
-      draw();
-      state.chosen = await app.client.call<Chosen>('choose', choice);
+      this.state.chosen = this.state.run = undefined;
+      this.state.expected.another();
+      this.state.busy = t('open.reading');
+      this.draw();
+      this.state.chosen = await this.app.client.call<Chosen>('choose', choice);
     } catch (error) {
-      state.error = asCallError(error);
+      this.state.error = asCallError(error);
     } finally {
-      state.busy = '';
+      this.state.busy = '';
     }
-    draw();
-    (element.querySelector(state.error === undefined ? '.key-card h2' : '.error') as HTMLElement | null)?.focus();
-  };
+    this.draw();
+    (this.element.querySelector(this.state.error === undefined ? '.key-card h2' : '.error') as HTMLElement | null)?.focus();
+  }
 
-  const backupCard = () => {
+  private backupCard (): HTMLElement {
     const folderInput = h('input', { type: 'file', webkitdirectory: true, class: 'away', tabindex: '-1', 'aria-hidden': 'true',
-      'data-input': 'folder', onchange: (event: Event) => void choose(() => fromInput((event.target as HTMLInputElement).files as FileList)) });
+      'data-input': 'folder', onchange: (event: Event) => void this.choose(() => fromInput((event.target as HTMLInputElement).files as FileList)) });
     const fileInput = h('input', { type: 'file', accept: '.zip,.tar,application/zip,application/x-tar', class: 'away', tabindex: '-1', 'aria-hidden': 'true',
       'data-input': 'packed', onchange: (event: Event) => {
         const file = (event.target as HTMLInputElement).files?.[0];
-        if (file !== undefined) void choose(() => ({ file }));
+        if (file !== undefined) void this.choose(() => ({ file }));
       } });
     const card = h('section', { class: 'card drop' },
       h('h2', null, h('span', { class: 'step', 'aria-hidden': 'true' }, '1'), t('open.backup')),
-      state.chosen === undefined
+      this.state.chosen === undefined
         ? h('p', { class: 'drop-hint' }, icon('folder'), h('span', null, t('open.drop')))
-        : h('p', { class: 'chosen', 'data-chosen': true }, icon('folder'), h('span', null, alien(state.chosen.name), h('small', null,
-          `${t('files', { n: state.chosen.files })}, ${bytes(state.chosen.bytes)}`))),
+        : h('p', { class: 'chosen', 'data-chosen': true }, icon('folder'), h('span', null, alien(this.state.chosen.name), h('small', null,
+          `${t('files', { n: this.state.chosen.files })}, ${bytes(this.state.chosen.bytes)}`))),
       h('div', { class: 'row' },
-        h('button', { type: 'button', class: state.chosen === undefined ? 'primary' : '', onclick: () => {
-          if (canPickFolder()) void choose(pickFolder);
+        h('button', { type: 'button', class: this.state.chosen === undefined ? 'primary' : '', onclick: () => {
+          if (canPickFolder()) void this.choose(pickFolder);
           else folderInput.click();
-        } }, t(state.chosen === undefined ? 'open.folder' : 'open.other')),
+        } }, t(this.state.chosen === undefined ? 'open.folder' : 'open.other')),
         h('button', { type: 'button', onclick: () => fileInput.click() }, t('open.packed'))),
       folderInput, fileInput,
-      state.busy !== '' && h('p', { role: 'status' }, state.busy));
-    onDrop(card, (data) => void choose((found) => fromDrop(data, found)));
+      this.state.busy !== '' && h('p', { role: 'status' }, this.state.busy));
+    onDrop(card, (data) => void this.choose((found) => fromDrop(data, found)));
     return card;
-  };
+  }
 
-  const isChoice = () => state.error?.kind === 'choice';
+  private isChoice (): boolean {
+    return this.state.error?.kind === 'choice';
+  }
 
   /** Where nobody but the reader can say which run is the right one. */
-  const choiceBox = ({ runs }: Chosen) => {
+  private choiceBox ({ runs }: Chosen) {
     let run: number | undefined;
     const go = h('button', { type: 'button', class: 'primary', disabled: true, 'data-choose': true, onclick: () => {
-      if (run !== undefined) void openWith('at', { run, expectId: state.expected.id });
+      if (run !== undefined) void this.openWith('at', { run, expectId: this.state.expected.id });
     } }, t('open.choice.go'));
-    return errorBox(state.error, runChooser(t('open.choice'), runs, undefined, (chosen) => {
+    return errorBox(this.state.error, runChooser(t('open.choice'), runs, undefined, (chosen) => {
       run = chosen;
       go.disabled = false;
     }), h('div', { class: 'row' }, go));
-  };
+  }
 
-  const keyCard = (chosen: Chosen) => {
+  private keyCard (chosen: Chosen): HTMLElement {
     const [keyText, passphrase] = [freshId(), freshId()];
     const hybrid = chosen.mode === 'hybrid';
     const takeKey = async (content: Uint8Array, name: string) => {
-      state.forgetSecrets();
-      state.error = undefined;
+      this.state.forgetSecrets();
+      this.state.error = undefined;
       try {
-        state.keyLocked = await app.client.call<boolean>('keyNeedsPassphrase', content);
-        state.key = content;
-        state.keyName = name;
+        this.state.keyLocked = await this.app.client.call<boolean>('keyNeedsPassphrase', content);
+        this.state.key = content;
+        this.state.keyName = name;
       } catch (error) {
-        state.error = asCallError(error);
+        this.state.error = asCallError(error);
       }
-      draw();
-      element.querySelector<HTMLElement>(state.error === undefined ? '.key-card input[type=password], .key-card .primary' : '.error')?.focus();
+      this.draw();
+      this.element.querySelector<HTMLElement>(this.state.error === undefined ? '.key-card input[type=password], .key-card .primary' : '.error')?.focus();
     };
     const takeKeyFile = async (file: File) => {
       try {
         if (file.size > 1 << 20) throw new CallError('key', t('open.key.large'));
         await takeKey(new Uint8Array(await file.arrayBuffer()), file.name);
       } catch (error) {
-        state.error = error instanceof CallError ? error : new CallError('key', t('open.key.unread', { name: shownText(file.name) }));
-        draw();
-        element.querySelector<HTMLElement>('.error')?.focus();
+        this.state.error = error instanceof CallError ? error : new CallError('key', t('open.key.unread', { name: shownText(file.name) }));
+        this.draw();
+        this.element.querySelector<HTMLElement>('.error')?.focus();
       }
     };
     const keyFile = h('input', { type: 'file', class: 'away', tabindex: '-1', 'aria-hidden': 'true', 'data-input': 'key', onchange: (event: Event) => {
@@ -147,18 +165,18 @@ export function openView (app: App): View {
     } });
     const card = h('form', { class: 'card key-card', autocomplete: 'off', novalidate: true, onsubmit: (event: Event) => {
       event.preventDefault();
-      void unlock(event.currentTarget as HTMLFormElement);
+      void this.unlock(event.currentTarget as HTMLFormElement);
     } },
     h('h2', { tabindex: '-1' }, h('span', { class: 'step', 'aria-hidden': 'true' }, '2'), t(chosen.mode === null ? 'open.ready' : 'open.key')),
-    chosen.runs.length > 1 && !isChoice() && [h('p', { class: 'hint' }, t('runs.hint')), runChooser(t('runs.label'), chosen.runs, state.run ?? chosen.runs[chosen.runs.length - 1].run, (run) => {
-      state.run = run;
+    chosen.runs.length > 1 && !this.isChoice() && [h('p', { class: 'hint' }, t('runs.hint')), runChooser(t('runs.label'), chosen.runs, this.state.run ?? chosen.runs[chosen.runs.length - 1].run, (run) => {
+      this.state.run = run;
       const mode = chosen.runs.find((one) => one.run === run)?.mode ?? null;
       const redraw = mode !== chosen.mode;
       chosen.mode = mode;
-      if (redraw) draw();
+      if (redraw) this.draw();
     })],
-    chosen.mode === null && cleartextNotice(state.expected),
-    hybrid && (state.key === undefined
+    chosen.mode === null && cleartextNotice(this.state.expected),
+    hybrid && (this.state.key === undefined
       ? [h('p', null, t('open.key.lead')),
           h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', onclick: () => keyFile.click() }, icon('key'), t('open.key.file'))),
           h('details', null, h('summary', null, t('open.key.paste')),
@@ -168,10 +186,10 @@ export function openView (app: App): View {
               const area = card.querySelector('textarea');
               if (area !== null && area.value.trim() !== '') void takeKey(new TextEncoder().encode(area.value), t('open.key.pasted'));
             } }, t('open.key.take')))]
-      : [h('p', { class: 'chosen' }, icon('key'), h('span', null, alien(state.keyName), h('small', null, t(state.keyLocked ? 'open.key.locked' : 'open.key.plain'))),
-          h('button', { type: 'button', class: 'quiet', onclick: () => { state.forgetSecrets(); draw(); } }, t('open.key.other'))),
+      : [h('p', { class: 'chosen' }, icon('key'), h('span', null, alien(this.state.keyName), h('small', null, t(this.state.keyLocked ? 'open.key.locked' : 'open.key.plain'))),
+          h('button', { type: 'button', class: 'quiet', onclick: () => { this.state.forgetSecrets(); this.draw(); } }, t('open.key.other'))),
         ]),
-    chosen.mode !== null && (!hybrid || state.keyLocked) && h('p', { class: 'field' },
+    chosen.mode !== null && (!hybrid || this.state.keyLocked) && h('p', { class: 'field' },
       h('label', { for: passphrase }, t(hybrid ? 'open.key.passphrase' : 'open.passphrase')),
       h('input', { id: passphrase, type: 'password', name: 'passphrase', autocomplete: 'off', spellcheck: 'false' }),
       h('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false', onclick: (event: Event) => {
@@ -180,58 +198,55 @@ export function openView (app: App): View {
         field.type = field.type === 'password' ? 'text' : 'password';
         (event.currentTarget as HTMLElement).setAttribute('aria-pressed', String(field.type === 'text'));
       } }, t('show'))),
-    expectedFields(state.expected, isChoice()),
-    (!hybrid || state.key !== undefined) && h('div', { class: 'row' },
-      h('button', { type: 'submit', class: 'primary', disabled: state.busy !== '' }, t('open.go'))),
+    expectedFields(this.state.expected, this.isChoice()),
+    (!hybrid || this.state.key !== undefined) && h('div', { class: 'row' },
+      h('button', { type: 'submit', class: 'primary', disabled: this.state.busy !== '' }, t('open.go'))),
     keyFile,
-    state.busy !== '' && h('p', { role: 'status' }, state.busy));
+    this.state.busy !== '' && h('p', { role: 'status' }, this.state.busy));
     onDrop(card, (data) => {
       const file = data.files[0];
       if (file !== undefined && hybrid) void takeKeyFile(file);
     });
     return card;
-  };
+  }
 
-  const unlock = async (form: HTMLFormElement) => {
+  private async unlock (form: HTMLFormElement): Promise<void> {
     const value = (name: string) => (form.elements.namedItem(name) as HTMLInputElement | null)?.value;
-    const { expected, chosen } = state;
+    const { expected, chosen } = this.state;
     if (!expected.check(chosen?.mode === null)) {
-      draw();
-      element.querySelector<HTMLElement>(expected.focus)?.focus();
+      this.draw();
+      this.element.querySelector<HTMLElement>(expected.focus)?.focus();
       return;
     }
     const typed = value('passphrase');
     for (const button of form.querySelectorAll('button')) button.disabled = true;
-    await openWith('unlock', {
-      privateKey: state.key,
+    await this.openWith('unlock', {
+      privateKey: this.state.key,
       ...(chosen?.mode === 'hybrid' ? { privateKeyPassphrase: typed } : { passphrase: typed }),
       expectId: expected.id,
       signer: expected.signer,
       cleartext: expected.cleartext,
-      at: state.run,
+      at: this.state.run,
     });
-  };
+  }
 
-  const openWith = async (call: 'unlock' | 'at', argument: { expectId: string | undefined, [name: string]: unknown }) => {
-    state.error = undefined;
-    state.busy = t('open.opening');
+  private async openWith (call: 'unlock' | 'at', argument: { expectId: string | undefined, [name: string]: unknown }): Promise<void> {
+    this.state.error = undefined;
+    this.state.busy = t('open.opening');
     try {
-      const info = await app.client.call<ArchiveInfo>(call, argument);
-      state.busy = '';
-      state.forgetSecrets();
-      state.expected = new Expected();
-      app.take(info, argument.expectId);
+      const info = await this.app.client.call<ArchiveInfo>(call, argument);
+      this.state.busy = '';
+      this.state.forgetSecrets();
+      this.state.expected = new Expected();
+      this.app.take(info, argument.expectId);
       return;
     } catch (error) {
-      state.error = asCallError(error);
+      this.state.error = asCallError(error);
     }
-    state.busy = '';
-    draw();
-    element.querySelector<HTMLElement>('.error')?.focus();
-  };
-
-  draw();
-  return { title: 'open.title', element, shown: draw, redraw: draw };
+    this.state.busy = '';
+    this.draw();
+    this.element.querySelector<HTMLElement>('.error')?.focus();
+  }
 }
 
 /** An error: what it is and what to do in the reader's language, then the sentence as the core says it, then `more`. */
