@@ -36,7 +36,8 @@ pub use keys::{
     private_key_needs_passphrase,
 };
 pub use manifest::{
-    FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats, plain_manifest,
+    BackupType, FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats,
+    plain_manifest,
 };
 
 /// Collects items one by one. `collect` sorts them first, and brings code to sort each type into the WASM file.

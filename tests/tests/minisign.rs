@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use decryptor_wasm::signature::{SIGNATURE, Signer, Statement, Tried, try_signature};
+use decryptor_wasm::{
+    BackupType,
+    signature::{SIGNATURE, Signer, Statement, Tried, try_signature},
+};
 use pryv_backup_tests::{
     command::{run, text},
     need,
@@ -94,7 +97,7 @@ fn what_minisign_signs_holds() {
         base: "b".repeat(64),
         parent: Some("c".repeat(64)),
         run: 2,
-        full: false,
+        kind: BackupType::Incremental,
         created: 1,
         source: sign::SOURCE.to_owned(),
         losses: 3,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Code, Error, Field, Manifest, Result,
+    BackupType, Code, Error, Field, Manifest, Result,
     layout::{CHAIN, run_folder},
 };
 
@@ -31,8 +31,8 @@ pub struct IndexRun {
     pub archive_id: String,
     /// The archive id of the run before; none for the first.
     pub parent: Option<String>,
-    /// `full` or `incremental`.
-    pub kind: String,
+    /// Whether it is a full run or an increment.
+    pub kind: BackupType,
     /// Milliseconds since the epoch.
     pub created_at: i64,
     /// The mode of its envelope; none where it is not encrypted.
@@ -120,7 +120,7 @@ impl Removed {
 
 /// Whether a run holds a state by itself.
 pub(super) fn is_full(manifest: &Manifest) -> bool {
-    manifest.backup_type != "incremental"
+    manifest.backup_type == BackupType::Full
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
             path: Index::path(1),
             archive_id: "a".into(),
             parent: None,
-            kind: "full".into(),
+            kind: BackupType::Full,
             created_at: 1,
             mode: None,
             recipients: Vec::new(),

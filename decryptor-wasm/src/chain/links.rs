@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CHAIN, ChainKey, Index, IndexRun, format::is_full, words::moment};
 use crate::{
-    Code, Error, Field, Manifest, Result,
+    BackupType, Code, Error, Field, Manifest, Result,
     container::MAGIC,
     plan::{Finding, Severity},
     signature::{Demands, Signed, Signer, Statement, Tried, hex, try_signature},
@@ -121,7 +121,7 @@ impl Links {
             path: Index::path(1),
             archive_id: hex(&Sha256::digest(&manifest)),
             parent: None,
-            kind: "full".to_owned(),
+            kind: BackupType::Full,
             created_at: statement.created,
             mode: manifest.starts_with(MAGIC).then(String::new),
             recipients: Vec::new(),
@@ -224,7 +224,9 @@ impl Links {
 
     /// The place of the run that an opened run follows; none for one that is full.
     pub fn before(&self, run: u32) -> Option<u32> {
-        let statement = self.statement(run).filter(|s| !s.full)?;
+        let statement = self
+            .statement(run)
+            .filter(|s| s.kind == BackupType::Incremental)?;
         let parent = statement.parent.as_ref()?;
         let found = self.ids.iter().find(|(_, id)| id == parent);
         let place = found.map(|(place, _)| *place).or_else(|| {
@@ -295,7 +297,7 @@ impl Links {
                 "run {}  {}  {}, {sealed}  archive {}",
                 run.run,
                 moment(run.created_at),
-                run.kind,
+                run.kind.name(),
                 run.archive_id
             )
         };

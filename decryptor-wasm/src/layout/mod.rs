@@ -11,6 +11,13 @@ pub use runs::{CHAIN, INCREMENTS, lost_index, mixed, run_folder, run_of, summed}
 /// Name of the signature, beside `manifest.json`.
 pub const SIGNATURE: &str = "manifest.json.minisig";
 
+/// The file that is written last and describes an archive.
+pub const MANIFEST: &str = "manifest.json";
+/// The file that says how the data key of an archive is had.
+pub const ENVELOPE: &str = "encryption.json";
+/// The list of digests that `sha256sum -c` reads.
+pub const SUMS: &str = "SHA256SUMS";
+
 /// What a path of an archive is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathKind {
@@ -80,10 +87,10 @@ impl PathKind {
     pub fn of(path: &str) -> PathKind {
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
-            ["manifest.json"] => PathKind::Manifest,
+            [MANIFEST] => PathKind::Manifest,
             [SIGNATURE] => PathKind::Signature,
-            ["encryption.json"] => PathKind::Envelope,
-            ["SHA256SUMS"] => PathKind::Sums,
+            [ENVELOPE] => PathKind::Envelope,
+            [SUMS] => PathKind::Sums,
             [CHAIN] => PathKind::Chain,
             [name] if COMPANIONS.contains(name) => PathKind::Companion,
             ["platform", name] if SHARED.iter().any(|kind| is_records(name, kind)) => {

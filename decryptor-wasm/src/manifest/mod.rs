@@ -26,9 +26,9 @@ pub struct Manifest {
     /// Engine and domain of the platform.
     #[serde(default)]
     pub config: PlatformConfig,
-    /// `full` or `incremental`.
+    /// Whether the archive holds everything or the changes since another one.
     #[serde(default)]
-    pub backup_type: String,
+    pub backup_type: BackupType,
     /// Milliseconds since the epoch.
     #[serde(default)]
     pub backup_timestamp: i64,
@@ -80,6 +80,42 @@ pub struct Manifest {
     /// All files but the users' own, this one, its signature, `encryption.json` and `SHA256SUMS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
+}
+
+/// How much of a platform a run holds: `full` or `incremental` in JSON. A reader takes any other word for `full`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "&'static str")]
+pub enum BackupType {
+    /// Everything.
+    #[default]
+    Full,
+    /// What has changed since the run before it.
+    Incremental,
+}
+
+impl BackupType {
+    /// The word for it in JSON and in what is signed.
+    pub fn name(self) -> &'static str {
+        match self {
+            BackupType::Full => "full",
+            BackupType::Incremental => "incremental",
+        }
+    }
+}
+
+impl From<String> for BackupType {
+    fn from(word: String) -> Self {
+        match word == BackupType::Incremental.name() {
+            true => BackupType::Incremental,
+            false => BackupType::Full,
+        }
+    }
+}
+
+impl From<BackupType> for &'static str {
+    fn from(of: BackupType) -> Self {
+        of.name()
+    }
 }
 
 /// A decryptor or a document at the root of a chain.

@@ -12,7 +12,7 @@ use super::{
     run::{Place, ask_signature, folder_of, open_run, signature},
 };
 use crate::{
-    Code, Error, ErrorKind, Field, Manifest, Result,
+    BackupType, Code, Error, ErrorKind, Field, Manifest, Result,
     chain::{
         CHAIN, Index, Links, Opened, State, StateFile, StoredRun, UNNAMED, is_companion,
         root_findings, run_of, state,
@@ -93,7 +93,7 @@ pub(super) async fn open(
         let expected = &request.demands.signers;
         links.opened(run, &opened.manifest, opened.signed.as_ref(), expected);
         links.require(run, at)?;
-        let full = opened.manifest.backup_type != "incremental";
+        let full = opened.manifest.backup_type == BackupType::Full;
         runs.push(opened);
         if full {
             break;

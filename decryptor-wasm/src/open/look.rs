@@ -66,7 +66,7 @@ pub(super) fn looked(index: &Index) -> Vec<LookedRun> {
         runs.push(LookedRun {
             run: run.run,
             archive_id: run.archive_id.clone(),
-            kind: run.kind.clone(),
+            kind: run.kind.name().to_owned(),
             made: run.created_at,
             mode: run.mode.clone(),
         });

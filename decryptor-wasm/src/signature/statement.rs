@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::digest::hex;
-use crate::{Code, Error, Field, Manifest, Result};
+use crate::{BackupType, Code, Error, Field, Manifest, Result};
 
 /// The first word of the comment.
 const VERSION: &str = "pryv-backup-run-v1";
@@ -21,8 +21,8 @@ pub struct Statement {
     pub parent: Option<String>,
     /// Counted from 1.
     pub run: u32,
-    /// Whether the run holds a state by itself.
-    pub full: bool,
+    /// Whether it is a full run or an increment.
+    pub kind: BackupType,
     /// When the run was made, in milliseconds since 1970.
     pub created: i64,
     /// Which platform it is of: 32 hex digits that mean something to the host alone.
@@ -50,7 +50,7 @@ impl Statement {
             base: link.map_or_else(|| id.clone(), |link| link.base.clone()),
             parent: link.map(|link| link.parent.clone()),
             run: link.map_or(1, |link| link.run),
-            full: manifest.backup_type != "incremental",
+            kind: manifest.backup_type,
             created: manifest.created_at.ok_or_else(|| lacks("createdAt"))?,
             source: manifest.source.clone().ok_or_else(|| lacks("source"))?,
             losses: manifest.loss_count.ok_or_else(|| lacks("lossCount"))?,
@@ -75,7 +75,7 @@ impl Statement {
             base,
             parent: (parent != "-").then_some(parent),
             run: field("run")?.parse().ok()?,
-            full: field("kind")? == "full",
+            kind: field("kind")?.into(),
             created: field("created")?.parse().ok()?,
             source: field("source")?,
             losses: field("losses")?.parse().ok()?,
@@ -98,7 +98,7 @@ impl Statement {
             ("base", self.base == other.base),
             ("parent", self.parent == other.parent),
             ("run", self.run == other.run),
-            ("kind", self.full == other.full),
+            ("kind", self.kind == other.kind),
             ("time", self.created == other.created),
             ("source", self.source == other.source),
             ("number of losses", self.losses == other.losses),
@@ -118,7 +118,7 @@ impl fmt::Display for Statement {
             self.base,
             self.parent.as_deref().unwrap_or("-"),
             self.run,
-            if self.full { "full" } else { "incremental" },
+            self.kind.name(),
             self.created,
             self.source,
             self.losses,

@@ -3,7 +3,7 @@
 use decryptor_wasm::{Error, ErrorKind, Field, Value};
 
 use crate::{
-    archive::ArchiveError,
+    archive::{ArchiveError, listed_files::ReplaceError},
     config::ConfigError,
     interrupt,
     platform::{ExportError, PlatformError, write::RestoreError},
@@ -280,6 +280,15 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Compress(_) => (Failed, EngineCode::Compression),
         };
         Failure::coded(kind, code, &error)
+    }
+}
+
+impl From<ReplaceError> for Failure {
+    fn from(error: ReplaceError) -> Self {
+        match error {
+            ReplaceError::Io(path, e) => Failure::failed(format!("{}: {e}", path.display())),
+            ReplaceError::Core(error) => error.into(),
+        }
     }
 }
 

@@ -52,11 +52,17 @@ pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Takes hold of a file or folder, as long as it is open; false when somebody else has it. Some network file systems know no locks: there
-/// nobody ever has it.
+/// Locks a file or folder for as long as it is open; false when another process has locked it. Some network file systems have no locks:
+/// there nobody ever holds one.
 #[must_use]
 pub fn try_lock(file: &File) -> bool {
     flock(file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+}
+
+/// Whether no process holds a lock on a file; false also where the file system has no locks, since nobody knows it there.
+#[must_use]
+pub fn is_unlocked(file: &File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 /// Replaces a file by what `fill` writes, by way of `aside`, which is in the same folder: whoever looks sees the old one or the new one,

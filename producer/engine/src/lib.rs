@@ -74,6 +74,7 @@
 
 pub mod archive;
 pub mod config;
+pub mod digest;
 pub mod failure;
 pub mod files;
 pub mod findings;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64ct::{Base64, Encoding};
 use decryptor_wasm::{
-    DataKey, Envelope, Kdf, RandomSource,
+    BackupType, DataKey, Envelope, Kdf, RandomSource,
     chain::{Index, IndexRun, Link, is_companion},
     container::{Encoder, Header},
     layout::PathKind,
@@ -211,10 +211,9 @@ pub fn make_run(draft: &Draft, place: &Place<'_>) -> Run {
         archive_id: sha256_hex(&files["manifest.json"]),
         parent: link.map(|link| link.parent.clone()),
         kind: match before {
-            Some(_) => "incremental",
-            None => "full",
-        }
-        .to_owned(),
+            Some(_) => BackupType::Incremental,
+            None => BackupType::Full,
+        },
         created_at: created(draft),
         mode: match &draft.lock {
             Lock::None => None,

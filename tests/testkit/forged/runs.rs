@@ -1,7 +1,7 @@
 //! Runs that somebody put into a chain or took out of one, and chains that were continued twice.
 
 use base64ct::{Base64, Encoding};
-use decryptor_wasm::{chain::Index, signature::SIGNATURE};
+use decryptor_wasm::{BackupType, chain::Index, signature::SIGNATURE};
 use pryv_backup_tests::{
     chain::{Draft, Files, make},
     sign,
@@ -264,7 +264,7 @@ fn taken_out() -> Vec<Case> {
         refused(
             "forged-index-kind",
             "the index calls an increment full",
-            index(|index| index.runs[2].kind = "full".into()),
+            index(|index| index.runs[2].kind = BackupType::Full),
             "run 3 is an increment of",
         ),
     ]

@@ -1,6 +1,9 @@
 //! Signatures that are missing, broken, of something else, or of somebody else.
 
-use decryptor_wasm::signature::{SIGNATURE, unproven};
+use decryptor_wasm::{
+    BackupType,
+    signature::{SIGNATURE, unproven},
+};
 use pryv_backup_engine::state::host::HostKey;
 use pryv_backup_tests::sign::{self, sign};
 use serde_json::json;
@@ -196,7 +199,7 @@ fn statements() -> Vec<Case> {
             ..real()
         }, "manifest.json.minisig states another source than manifest.json"),
         wrong("forged-statement-kind", "an increment is signed", Draft {
-            statement: |s| s.full = false,
+            statement: |s| s.kind = BackupType::Incremental,
             ..real()
         }, "manifest.json.minisig states another kind than manifest.json"),
         wrong("forged-statement-run", "a later run is signed", Draft {

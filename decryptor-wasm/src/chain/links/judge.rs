@@ -3,7 +3,7 @@
 use super::{Finding, Links, Severity, Signed, Signer, Statement, place_of};
 use crate::gather;
 use crate::{
-    Code, Error, Field, Result,
+    BackupType, Code, Error, Field, Result,
     chain::CHAIN,
     signature::{SIGNATURE, Tried, try_signature, unproven},
 };
@@ -131,12 +131,11 @@ impl Links {
             ));
         }
         if let Some(entry) = self.run(run)
-            && ((entry.kind == "full") != statement.full || entry.created_at != statement.created)
+            && (entry.kind != statement.kind || entry.created_at != statement.created)
         {
-            let kind = if statement.full {
-                "a full one"
-            } else {
-                "an increment"
+            let kind = match statement.kind {
+                BackupType::Full => "a full one",
+                BackupType::Incremental => "an increment",
             };
             return Some((
                 "foreign",

@@ -25,7 +25,12 @@ fn chain(report: &Report) -> String {
     let mut text = String::new();
     if let Some(chain) = &report.chain {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "run {} of the chain: {}", chain.run, chain.kind);
+        let _ = writeln!(
+            text,
+            "run {} of the chain: {}",
+            chain.run,
+            chain.kind.name()
+        );
         if let Some(why) = &chain.why_full {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "full, because: {}", printable(why));

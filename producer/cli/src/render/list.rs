@@ -48,7 +48,11 @@ fn text(listed: &Listed) -> Vec<String> {
     };
     lines.push(format!(
         "  made {} by {}, {}; engine {}, domain {}",
-        inside.made, inside.by, inside.backup_type, inside.engine, inside.domain
+        inside.made,
+        inside.by,
+        inside.backup_type.name(),
+        inside.engine,
+        inside.domain
     ));
     lines.push(format!("  {}", inside.signed));
     for user in &inside.users {

@@ -1,11 +1,12 @@
 //! Envelopes, as far as they can be judged without the key. Nobody signs them, since recipients may change.
 
-use decryptor_wasm::{Envelope, Error, Result, container::MAGIC};
+use decryptor_wasm::{
+    Envelope, Error, Result,
+    container::MAGIC,
+    layout::{ENVELOPE, MANIFEST},
+};
 
 use super::{read::Folder, sha256_hex};
-
-const ENVELOPE: &str = "encryption.json";
-const MANIFEST: &str = "manifest.json";
 
 /// Whether the envelope of a run is the one that it was made with, as far as that shows from outside: it is there where the manifest is
 /// sealed, can be read, is the one that the sums list (`listed`: its digest), and carries the time that was signed (`created`).

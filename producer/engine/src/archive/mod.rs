@@ -1,6 +1,7 @@
 //! Archives on disk: writing one, and reading one back.
 
 pub mod envelopes;
+pub mod listed_files;
 pub mod read;
 pub mod sums;
 pub mod verify_sums;
@@ -10,5 +11,7 @@ pub mod write_behind;
 pub use write::{
     ArchiveError, ArchiveWriter, Chain, Content, Destination, Finished, Host, IndexDone,
     IndexWriter, Listing, Options, Proof, Sealing, Signing, Sink, Staged, Stamp, Summary, UserCopy,
-    UserDone, UserWriter, page_sha256, script_sha256, sha256_hex,
+    UserDone, UserWriter, page_sha256, script_sha256,
 };
+
+pub use crate::digest::sha256_hex;

@@ -9,10 +9,9 @@ use std::{
     path::PathBuf,
 };
 
+pub use decryptor_wasm::layout::SUMS;
 use decryptor_wasm::{Error, ErrorKind, FileEntry, Result, layout::is_safe_path};
 
-/// What `sha256sum -c` reads.
-pub const SUMS: &str = "SHA256SUMS";
 /// Hex digits of a digest.
 const DIGEST: usize = 64;
 /// No line is longer, in bytes: digest, two spaces, path.

@@ -1,8 +1,7 @@
 //! Digests of the stored files, which need no key.
 
 use std::{
-    fs,
-    io::{self, Read},
+    fs, io,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -10,17 +9,14 @@ use std::{
 };
 
 use decryptor_wasm::{Code, Error, Result};
-use sha2::{Digest, Sha256};
 
 use super::read::Folder;
-use crate::interrupt;
 use crate::text::hex;
 use crate::threads::lock;
+use crate::{digest, interrupt};
 
 /// Files whose digests are waited for together.
 const TOGETHER: usize = 4096;
-/// Bytes that are read at once.
-const PIECE: usize = 256 * 1024;
 
 /// Reads the files of these paths, several at once, and gives each with its hex SHA-256 to `take`, in their order; none for one that is
 /// not there.
@@ -46,7 +42,7 @@ fn together(folder: &Folder, paths: &[String], jobs: usize) -> Result<Vec<Option
     let digests: Mutex<Vec<Option<String>>> = Mutex::new(vec![None; paths.len()]);
     let failure: Mutex<Option<Error>> = Mutex::default();
     let work = || {
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; digest::PIECE];
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(at) else { break };
@@ -73,16 +69,7 @@ fn sha256(folder: &Folder, path: &str, buffer: &mut [u8]) -> Result<Option<Strin
         _ => {}
     }
     let mut file = folder.open(path)?;
-    let mut digest = Sha256::new();
-    loop {
-        interrupt::check()?;
-        match file.read(buffer) {
-            Ok(0) => return Ok(Some(hex(&digest.finalize()))),
-            Ok(n) => digest.update(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => {
-                return Err(Error::of(Code::UnreadableFile).at(path).because(&e));
-            }
-        }
-    }
+    let failed = |e| Error::of(Code::UnreadableFile).at(path).because(&e);
+    let digest = digest::sha256(&mut file, buffer, failed, &mut |_| interrupt::check())?;
+    Ok(Some(hex(&digest)))
 }

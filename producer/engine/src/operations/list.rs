@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{
-    Envelope, Manifest, UserEntry,
+    BackupType, Envelope, Manifest, UserEntry,
     chain::{CHAIN, IndexRun, Links},
     manifest::Loss,
     plan::Severity,
@@ -71,7 +71,7 @@ pub struct Inside {
     /// The tool that made it.
     pub by: String,
     /// `full` or `user`.
-    pub backup_type: String,
+    pub backup_type: BackupType,
     /// The engine of the platform.
     pub engine: String,
     /// Its domain.
@@ -214,7 +214,7 @@ fn inside(archive: &Archive) -> Inside {
             || "Pryv's own tool".to_owned(),
             |p| format!("{} {}", p.name, p.version),
         ),
-        backup_type: manifest.backup_type.clone(),
+        backup_type: manifest.backup_type,
         engine: manifest.config.engine.clone(),
         domain: manifest.config.domain.clone(),
         signed: findings::signed(archive).unwrap_or_default().to_owned(),

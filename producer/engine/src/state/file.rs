@@ -13,9 +13,8 @@ use std::{
     sync::Arc,
 };
 
-use sha2::{Digest, Sha256};
-
 use super::{Header, Stored, VERSION};
+use crate::digest;
 
 /// How a state begins.
 pub const MAGIC: &[u8; 8] = b"PRYVSTA1";
@@ -186,14 +185,8 @@ impl Seek for At {
 }
 
 /// The digest of the first `size` bytes.
-fn sha256(file: &Arc<File>, size: u64) -> io::Result<Vec<u8>> {
-    let mut digest = Sha256::new();
+fn sha256(file: &Arc<File>, size: u64) -> io::Result<[u8; 32]> {
     let mut input = At(file.clone(), 0).take(size);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match input.read(&mut buffer)? {
-            0 => return Ok(digest.finalize().to_vec()),
-            n => digest.update(&buffer[..n]),
-        }
-    }
+    let mut buffer = vec![0; digest::PIECE];
+    digest::sha256(&mut input, &mut buffer, |e| e, &mut |_| Ok(()))
 }

@@ -351,7 +351,7 @@ mod tests {
             base: "a".repeat(64),
             parent: None,
             run: 1,
-            full: true,
+            kind: decryptor_wasm::BackupType::Full,
             created: 1,
             source: key.source("d", "c", ""),
             losses: 0,

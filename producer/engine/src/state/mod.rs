@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use entries::{Collector, Entry, Lookup, Sorted, Stored, Walk};
 pub use file::{Known, State};
 pub use memory::{Memory, Newest};
-pub use place::{Place, folder, make, may_be_newest, sweep};
+pub use place::{Place, folder, make, may_be_newest, remove_forgotten};
 pub use write::{Block, Pending, StateWriter};
 
 /// Of the file, and of what is made of a record before it is compared: another one costs a full run.

@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    process::geteuid,
-};
+use rustix::process::geteuid;
 
 use super::{Memory, Pending, State, is_absent};
 use crate::files;
@@ -149,7 +146,7 @@ pub fn drop_state(folder: &Path, base: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// When the system refuses.
-pub fn sweep(folder: &Path, memory: &Memory) -> io::Result<()> {
+pub fn remove_forgotten(folder: &Path, memory: &Memory) -> io::Result<()> {
     let mut kept = None;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -187,7 +184,7 @@ fn clear(folder: &Path) -> io::Result<()> {
         };
         let age = file.metadata()?.modified()?.elapsed();
         let settled = age.is_ok_and(|age| age > SETTLED);
-        if settled && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        if settled && files::is_unlocked(&file) {
             remove(&entry.path())?;
         }
     }

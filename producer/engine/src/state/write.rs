@@ -6,7 +6,6 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
@@ -43,7 +42,9 @@ impl StateWriter {
             .prefix(UNFINISHED)
             .tempfile_in(folder)?;
         // So that another run knows that somebody is at work on it.
-        flock(file.as_file(), FlockOperation::LockExclusive)?;
+        if !files::try_lock(file.as_file()) {
+            return Err(io::Error::other("another process has locked the new state"));
+        }
         let mut out = Hashed {
             file: BufWriter::with_capacity(1 << 18, file),
             digest: Sha256::new(),

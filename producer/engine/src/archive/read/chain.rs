@@ -6,7 +6,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Code, DataKey, Envelope, Error, ErrorKind, Field, Manifest, Result,
+    BackupType, Code, DataKey, Envelope, Error, ErrorKind, Field, Manifest, Result,
     chain::{
         self as index, CHAIN, ChainKey, Changes, Fold, Index, Links, Opened, Part, Sieve, State,
         StateFile, StoredRun, UNNAMED, state, summed,
@@ -176,7 +176,7 @@ fn root(folder: &Folder, newest: Option<&Archive>, first_opened: bool) -> Result
 }
 
 fn is_full(archive: &Archive) -> bool {
-    archive.manifest.backup_type != "incremental"
+    archive.manifest.backup_type == BackupType::Full
 }
 
 fn open_run(

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use decryptor_wasm::{
-    Code, DataKey, Envelope, Error, ErrorKind, Field, FileEntry, Manifest, Result, UserManifest,
+    BackupType, Code, DataKey, Envelope, Error, ErrorKind, Field, FileEntry, Manifest, Result,
+    UserManifest,
     chain::CHAIN,
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile, Severity, Storage, UserManifests, judge_manifest, plan},
@@ -199,7 +200,7 @@ impl Archive {
 
     /// Whether it holds only what has changed since the run before it: a run of a chain, opened by itself.
     pub fn is_increment(&self) -> bool {
-        self.manifest.chain.is_some() && self.manifest.backup_type == "incremental"
+        self.manifest.chain.is_some() && self.manifest.backup_type == BackupType::Incremental
     }
 
     /// The files to read.

@@ -11,10 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ArchiveError, records::Place};
 use crate::text::hex;
-use crate::{archive::read::ReadFile, interrupt};
-
-/// Bytes that are read at once.
-const PIECE: usize = 256 * 1024;
+use crate::{archive::read::ReadFile, digest, interrupt};
 
 /// Duplicates: path of the file that is there, and digest of the other content; with the last event that has it.
 #[derive(Default)]
@@ -39,21 +36,17 @@ impl DuplicateAttachments {
     }
 }
 
-/// Hex SHA-256 of what a reader gives and how many bytes that is, or what kept it from it.
+/// Hex SHA-256 of everything that a reader gives and how many bytes that is, or the error of the reader.
 pub fn digest(reader: &mut dyn Read) -> Result<io::Result<(String, u64)>, ArchiveError> {
-    let (mut digest, mut bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; PIECE];
-    loop {
-        interrupt::check()?;
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(Ok((hex(&digest.finalize()), bytes))),
-            Ok(n) => {
-                digest.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Ok(Err(e)),
-        }
+    let mut bytes = 0;
+    let read = digest::sha256(reader, &mut vec![0; digest::PIECE], Ok, &mut |n| {
+        bytes += n as u64;
+        interrupt::check().map_err(Err)
+    });
+    match read {
+        Ok(digest) => Ok(Ok((hex(&digest), bytes))),
+        Err(Ok(unreadable)) => Ok(Err(unreadable)),
+        Err(Err(interrupted)) => Err(interrupted.into()),
     }
 }
 

@@ -22,11 +22,10 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
+    BackupType, DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
     chain::Link,
     manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
 };
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 pub use chain::{Chain, Host, Proof};
@@ -40,9 +39,12 @@ pub use user::{UserDone, UserWriter};
 pub use destination::Destination;
 
 use self::{file::FileWriter, records::Place};
-use super::sums::{Line, Sorter};
+use super::{
+    listed_files::ReplaceError,
+    sums::{Line, Sorter},
+};
+use crate::{digest::sha256_hex, random::SystemRandom};
 use crate::{platform::User, progress::Tally};
-use crate::{random::SystemRandom, text};
 
 /// The storage version that Pryv's own tool wrote into its manifests before it wrote its release.
 const CORE_VERSION: &str = "1.9.3";
@@ -70,8 +72,8 @@ pub struct Options {
     pub chunk_bytes: u64,
     /// When what is in it was read, in milliseconds since 1970, if that is not the instant of the archive.
     pub created_at: Option<i64>,
-    /// Files of records that hold none are left out, as in an increment.
-    pub sparse: bool,
+    /// Whether it holds everything or the changes since another run; an increment has no record files without records.
+    pub backup_type: BackupType,
     /// Who signs it.
     pub signing: Signing,
 }
@@ -127,6 +129,15 @@ pub enum ArchiveError {
     /// The core refused.
     #[error(transparent)]
     Core(#[from] decryptor_wasm::Error),
+}
+
+impl From<ReplaceError> for ArchiveError {
+    fn from(error: ReplaceError) -> Self {
+        match error {
+            ReplaceError::Io(path, source) => ArchiveError::Io { path, source },
+            ReplaceError::Core(error) => error.into(),
+        }
+    }
 }
 
 impl ArchiveError {
@@ -283,12 +294,7 @@ impl ArchiveWriter {
             format_version: FORMAT_VERSION,
             core_version: summary.release.unwrap_or_else(|| CORE_VERSION.to_owned()),
             config: summary.config,
-            backup_type: if self.options.sparse {
-                "incremental"
-            } else {
-                "full"
-            }
-            .to_owned(),
+            backup_type: self.options.backup_type,
             backup_timestamp: self.timestamp(),
             snapshot_before: Some(self.timestamp() as f64 / 1000.0),
             users: listing.users,
@@ -323,9 +329,9 @@ impl ArchiveWriter {
         self.key.is_some()
     }
 
-    /// Whether it is an increment.
-    pub fn is_sparse(&self) -> bool {
-        self.options.sparse
+    /// Whether it is a full run or an increment.
+    pub fn backup_type(&self) -> BackupType {
+        self.options.backup_type
     }
 
     /// Gives up: what was written of the archive is removed.
@@ -367,9 +373,4 @@ impl ArchiveWriter {
         self.sum(&entry)?;
         Ok(entry)
     }
-}
-
-/// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    text::hex(&Sha256::digest(bytes))
 }

@@ -124,7 +124,7 @@ impl ArchiveWriter {
                 .map_or_else(|| id.clone(), |link| link.base.clone()),
             parent: content.link.map(|link| link.parent.clone()),
             run: content.link.map_or(1, |link| link.run),
-            full: !self.options.sparse,
+            kind: self.options.backup_type,
             created: self.created_at(),
             source: self.options.signing.source.clone(),
             losses: content.loss_count,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    FileEntry, UserManifest,
+    BackupType, FileEntry, UserManifest,
     layout::is_safe_name,
     manifest::{Chunks, GoneAttachment, Loss, UserEntry, UserStats},
 };
@@ -295,7 +295,7 @@ impl<'a> UserWriter<'a> {
             Collection::Profile,
             Collection::Webhooks,
         ];
-        if !self.archive.options.sparse {
+        if self.archive.options.backup_type == BackupType::Full {
             for collection in always {
                 self.file(all, collection.name())?;
             }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use decryptor_wasm::{
+    BackupType,
     chain::Link,
     layout::is_safe_name,
     manifest::{Companion, Engines, Loss, PlatformConfig, PlatformSection, UserStats},
@@ -206,12 +207,12 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
 }
 
 impl Prepared<'_> {
-    fn writing(&self, sparse: bool) -> archive::Options {
+    fn writing(&self, backup_type: BackupType) -> archive::Options {
         archive::Options {
             compress: self.options.compress,
             chunk_bytes: self.options.chunk_bytes,
             created_at: None,
-            sparse,
+            backup_type,
             signing: self.home.signing(self.source.clone()),
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use decryptor_wasm::manifest::{Loss, UserStats};
+use decryptor_wasm::{
+    BackupType,
+    manifest::{Loss, UserStats},
+};
 use serde::Serialize;
 
 use crate::{
@@ -74,7 +77,7 @@ pub struct ChainReport {
     /// Its number, from 1.
     pub run: u32,
     /// `full` or `incremental`.
-    pub kind: String,
+    pub kind: BackupType,
     /// Why a full run was made where an increment was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_full: Option<String>,

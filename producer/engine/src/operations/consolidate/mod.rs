@@ -10,7 +10,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Error, FileEntry, UserEntry,
+    BackupType, Error, FileEntry, UserEntry,
     chain::{caution, is_companion},
     plan::PlannedFile,
     signature::Signer,
@@ -139,7 +139,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
         compress: source.manifest.compressed || source.chain.is_some(),
         chunk_bytes: 0,
         created_at: Some(created.unwrap_or(source.manifest.backup_timestamp)),
-        sparse: false,
+        backup_type: BackupType::Full,
         signing: home.signing(of.clone()),
     };
     let instant = source.manifest.backup_timestamp as f64 / 1000.0;

@@ -1,39 +1,28 @@
 //! Whether a backup is good: signed by somebody who is expected, every byte of it as it was signed, and locked with the keys that it was
 //! made with.
 
-use std::{
-    collections::BTreeMap,
-    io::Read,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use decryptor_wasm::{
-    Code, Envelope, Error, Result,
+    Envelope, Error, Result,
     chain::{CHAIN, Index, Links, mixed, run_of},
-    layout::PathKind,
+    layout::{ENVELOPE, PathKind},
     signature::{
         Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, is_signed_path, try_signature,
         unproven,
     },
 };
-use sha2::{Digest, Sha256};
 
 use crate::{
     archive::{
         envelopes,
         read::{Archive, Choice, Folder, links},
-        sha256_hex,
+        verify_sums,
     },
-    interrupt,
+    digest::sha256_hex,
     operations::verify,
-    schedule,
     secrets::Secrets,
-    text,
 };
-
-/// Bytes that are read at once.
-const PIECE: usize = 256 * 1024;
-const ENVELOPE: &str = "encryption.json";
 
 /// What expected signers have signed of a backup.
 pub struct Proven {
@@ -171,14 +160,13 @@ pub fn whole(folder: &Folder, proven: &Proven, jobs: usize) -> Result<()> {
                 && PathKind::of(within) != PathKind::Stray
         })
     });
-    let sums: Mutex<BTreeMap<&str, String>> = Mutex::default();
-    schedule::run(jobs, signed, &|(path, _): &(String, u64), _| {
-        let sum = sha256(folder, path)?;
-        let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-        sums.insert(path, sum);
+    let paths = signed.map(|(path, _)| Ok(path.clone()));
+    let mut sums = BTreeMap::new();
+    verify_sums::hash(folder, paths, jobs, &mut |path, sum| {
+        // One that is gone meanwhile is missing in the digest of its run.
+        sums.extend(sum.map(|sum| (path.to_owned(), sum)));
         Ok(())
     })?;
-    let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (run, statement) in proven.each() {
         let mut digest = FilesDigest::default();
         for (path, sum) in &sums {
@@ -199,19 +187,4 @@ pub fn whole(folder: &Folder, proven: &Proven, jobs: usize) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn sha256(folder: &Folder, path: &str) -> Result<String> {
-    let mut file = folder.open(path)?;
-    let (mut digest, mut buffer) = (Sha256::new(), vec![0; PIECE]);
-    loop {
-        interrupt::check()?;
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => digest.update(&buffer[..n]),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Error::of(Code::UnreadableFile).at(path).because(&e)),
-        }
-    }
-    Ok(text::hex(&digest.finalize()))
 }

@@ -9,7 +9,7 @@ use std::{
 
 use decryptor_wasm::{
     chain::{CHAIN, UNNAMED, run_of},
-    layout::PathKind,
+    layout::{ENVELOPE, MANIFEST, PathKind},
     signature::{Demands, SIGNATURE},
 };
 use jiff::Timestamp;
@@ -17,15 +17,17 @@ use serde::Serialize;
 
 use super::{proof, pryv};
 use crate::{
-    archive::read::Folder, failure::Failure, operations::rekey, regular::is_there,
-    secrets::Secrets, state,
+    archive::{listed_files::Replacer, read::Folder},
+    failure::Failure,
+    regular::is_there,
+    secrets::Secrets,
+    state,
 };
 
 /// Files that desktops put everywhere.
 const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 /// In front of the name of an archive that is being removed.
 pub const DOOMED: &str = ".pryv-backup-pruned-";
-const MANIFEST: &str = "manifest.json";
 
 /// What backups are of: the rules count each by itself. What nobody signed never stands beside what was signed, whatever it says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -184,7 +186,7 @@ impl Judge<'_> {
             };
         }
         if !has(MANIFEST) {
-            return match has(SIGNATURE) || has("encryption.json") {
+            return match has(SIGNATURE) || has(ENVELOPE) {
                 true => Found::unproven("manifest.json is missing: it was removed, or lost"),
                 false => Found::Other(
                     "no backup (it has no manifest.json), or one that was not finished".to_owned(),
@@ -268,20 +270,16 @@ pub fn is_junk(path: &str) -> bool {
 
 /// Whether a path is one of an archive, or of a chain and what its runs leave when they die.
 fn belongs(path: &str, chain: bool) -> bool {
-    if rekey::is_left(path) {
+    if Replacer::Rekey.is_leftover(path) {
         return true;
     }
     if !chain {
         return !matches!(PathKind::of(path), PathKind::Stray);
     }
-    let left = [
-        ".pryv-backup-partial/",
-        ".chain.json.new",
-        ".SHA256SUMS.new",
-    ];
     let own = |within: &str| within == UNNAMED || !matches!(PathKind::of(within), PathKind::Stray);
     path == CHAIN
-        || left.iter().any(|left| path.starts_with(left))
+        || path.starts_with(".pryv-backup-partial/")
+        || Replacer::Backup.is_leftover(path)
         || run_of(path).is_some_and(|(_, within)| own(within))
 }
 

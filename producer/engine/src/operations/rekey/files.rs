@@ -1,29 +1,24 @@
-//! The files that a change of recipients replaces. Several cannot change at once, so the sums leave them out meanwhile: whenever this
-//! ends, they hold, and the next run goes on from there.
+//! The files that a change of recipients replaces: the envelopes, and the list of runs, which names the recipients of each.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use decryptor_wasm::{
     Envelope, Error, Result,
     chain::{CHAIN, Index, run_of},
+    layout::ENVELOPE,
 };
 
 use crate::{
     archive::{
+        listed_files::{self, ListedFile, Replacement, Replacer},
         read::Folder,
-        sha256_hex,
-        sums::{self, Line, Lines, SUMS},
+        sums::{Line, SUMS},
     },
+    digest::sha256_hex,
     failure::Failure,
-    files,
 };
 
-pub const ENVELOPE: &str = "encryption.json";
+const BY: Replacer = Replacer::Rekey;
 
 /// A file as it is to be.
 pub struct Target {
@@ -121,97 +116,42 @@ impl Sums {
     }
 }
 
-/// Takes away what a run left that was killed.
-pub fn sweep(dir: &Path, listing: &[(String, u64)]) -> Result<(), Failure> {
-    let left = listing.iter().filter(|(path, _)| is_left(path));
+/// Removes the temporary files of a run that was killed.
+pub fn remove_leftovers(dir: &Path, listing: &[(String, u64)]) -> Result<(), Failure> {
+    let left = listing.iter().filter(|(path, _)| BY.is_leftover(path));
     for (path, _) in left {
-        fs::remove_file(dir.join(path)).map_err(|e| failed(dir, path, &e))?;
+        let path = dir.join(path);
+        fs::remove_file(&path).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
     }
     Ok(())
 }
 
-/// Whether a path, from the root, is one that a run may leave that is killed.
-pub fn is_left(path: &str) -> bool {
-    let within = run_of(path).map(|(_, within)| within);
-    let mut names = [ENVELOPE, SUMS, CHAIN].into_iter();
-    within.is_some_and(|within| names.any(|name| *within == aside(name)))
-}
-
-/// Replaces what is to change, and completes the sums.
+/// Replaces the files that change, and completes the sums.
 pub fn replace(folder: &Folder, targets: &[Target], listed: &Sums) -> Result<(), Failure> {
-    let dir = folder.path();
-    let changed = || targets.iter().filter(|target| target.changed);
-    if listed.0.is_some() && changed().next().is_some() {
-        let stays = |line: &Result<Line>| {
-            let line = line.as_ref();
-            line.map_or(true, |line| {
-                !changed().any(|target| target.path == line.path)
-            })
-        };
-        put_sums(dir, Box::new(folder.sums()?.filter(stays)))?;
-    }
-    for target in changed() {
-        put(dir, &target.path, |file| Ok(file.write_all(&target.bytes)?))?;
+    if listed.0.is_none() {
+        for target in targets.iter().filter(|target| target.changed) {
+            listed_files::replace_file(folder, BY, &target.path, &target.bytes)?;
+        }
+        return Ok(());
     }
     let new = targets.iter();
     let new = new.filter(|target| target.changed || listed.lists(&target.path).is_none());
-    let mut new: Vec<Line> = new
-        .map(|target| Line::new(&target.path, &sha256_hex(&target.bytes)))
+    let files: Vec<ListedFile<'_>> = new
+        .map(|target| ListedFile {
+            path: &target.path,
+            bytes: &target.bytes,
+            replace: target.changed,
+        })
         .collect();
-    if listed.0.is_none() || new.is_empty() {
+    if files.is_empty() {
         return Ok(());
     }
-    new.sort();
-    let new: Lines<'_> = Box::new(new.into_iter().map(Ok));
-    put_sums(dir, sums::merge(vec![folder.sums()?, new]))
-}
-
-fn put_sums(dir: &Path, lines: Lines<'_>) -> Result<(), Failure> {
-    put(dir, SUMS, |out| {
-        for line in lines {
-            line?.write(out)?;
-        }
-        Ok(())
-    })
-}
-
-/// Replaces a file by what `fill` writes.
-fn put(
-    dir: &Path,
-    path: &str,
-    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), Unwritten>,
-) -> Result<(), Failure> {
-    let place = dir.join(path);
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    let aside = place.with_file_name(aside(&name));
-    files::replace(&place, &aside, fill).map_err(|e| match e {
-        Unwritten::Io(e) => failed(dir, path, &e),
-        Unwritten::Core(e) => e.into(),
-    })
-}
-
-/// Why a file was not replaced.
-enum Unwritten {
-    Io(io::Error),
-    Core(Error),
-}
-
-impl From<io::Error> for Unwritten {
-    fn from(error: io::Error) -> Self {
-        Unwritten::Io(error)
-    }
-}
-
-impl From<Error> for Unwritten {
-    fn from(error: Error) -> Self {
-        Unwritten::Core(error)
-    }
-}
-
-fn aside(name: &str) -> String {
-    format!(".{name}.rekey")
-}
-
-fn failed(dir: &Path, path: &str, error: &io::Error) -> Failure {
-    Failure::failed(format!("{}: {error}", dir.join(path).display()))
+    let replacement = Replacement {
+        folder,
+        by: BY,
+        files: &files,
+        keep: &|_| true,
+        add: listed_files::none(),
+    };
+    Ok(replacement.run()?)
 }

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use decryptor_wasm::{
     Envelope, Error, Manifest, Mode, PublicKey,
     chain::{CHAIN, Links},
+    layout::ENVELOPE,
     signature::{SIGNATURE, Signed, require_id},
 };
 use serde::Serialize;
 
-pub use self::files::is_left;
-use self::files::{ENVELOPE, Sums, Target};
+use self::files::{Sums, Target};
 use crate::{
     archive::{
         read::{Folder, ReadFile, links, lost_index, mixed_runs, require_manifest},
@@ -144,7 +144,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
         work.all_known()?;
     }
     let _graceful = interrupt::finish_gracefully();
-    files::sweep(&options.dir, &listing)?;
+    files::remove_leftovers(&options.dir, &listing)?;
     files::replace(&folder, &targets, &sums)?;
 
     let done = Rekeyed {

@@ -13,6 +13,7 @@ use super::{Options, report::Report};
 use crate::files;
 use crate::{
     archive::read::{Archive, Folder},
+    digest,
     failure::Failure,
     folders::lock,
     interrupt,
@@ -267,17 +268,12 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 fn same(a: &Path, b: &Path) -> io::Result<bool> {
-    let digest = |path: &Path| {
-        use sha2::Digest;
-        let mut digest = sha2::Sha256::new();
+    let mut buffer = vec![0; digest::PIECE];
+    let mut digest = |path: &Path| {
         let mut file = fs::File::open(path)?;
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match io::Read::read(&mut file, &mut buffer)? {
-                0 => return Ok::<_, io::Error>(digest.finalize()),
-                n => digest.update(&buffer[..n]),
-            }
-        }
+        digest::sha256(&mut file, &mut buffer, |e| e, &mut |_| {
+            Ok::<_, io::Error>(())
+        })
     };
     Ok(digest(a)? == digest(b)?)
 }

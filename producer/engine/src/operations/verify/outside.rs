@@ -17,7 +17,6 @@ use decryptor_wasm::{
     plan::{NOT_OURS, Severity},
     signature::{Demands, require_id},
 };
-use sha2::{Digest, Sha256};
 
 use super::{
     report::Report,
@@ -25,10 +24,8 @@ use super::{
     sums::{self, Sums},
 };
 use crate::{
-    archive::{
-        read::{Folder, links, lost_index},
-        sha256_hex,
-    },
+    archive::read::{Folder, links, lost_index},
+    digest::{self, sha256_hex},
     findings::sentence,
     interrupt,
     progress::Tally,
@@ -236,18 +233,13 @@ impl Outside<'_> {
         }
         let mut file = self.folder.open(path)?;
         if let Some(due) = due {
-            let mut digest = Sha256::new();
             let mut buffer = vec![0; BLOCK.min(size.max(4096) as usize)];
-            loop {
-                let n = read(&mut file, &mut buffer, path)?;
-                if n == 0 {
-                    break;
-                }
-                digest.update(&buffer[..n]);
+            let failed = |e| Error::of(Code::UnreadableFile).at(path).because(&e);
+            let digest = digest::sha256(&mut file, &mut buffer, failed, &mut |n| {
                 self.tally.add(0, n as u64);
-                interrupt::check()?;
-            }
-            if <[u8; 32]>::from(digest.finalize()) != *due {
+                interrupt::check()
+            })?;
+            if digest != *due {
                 return Err(Error::of(Code::DigestDiffers).with(Field::Found, sums::NAME));
             }
         } else {

@@ -20,7 +20,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use decryptor_wasm::layout::is_safe_name;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::OFlags;
 
 use super::User;
 use super::running;
@@ -56,14 +56,14 @@ impl Staging {
             owner::make(root)?;
             place::is_ours(base, root)?;
             let lock = new_file(&path)?;
-            flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-                RestoreError::Conflict {
+            if !files::try_lock(&lock) {
+                return Err(RestoreError::Conflict {
                     what: format!(
                         "another restore is at work in {}; wait for it",
                         base.display()
                     ),
-                }
-            })?;
+                });
+            }
             // One that has ended meanwhile may have taken the file away.
             let same = match (lock.metadata(), fs::symlink_metadata(&path)) {
                 (Ok(ours), Ok(there)) => ours.ino() == there.ino(),
@@ -148,11 +148,11 @@ impl Staging {
         Ok(entries)
     }
 
-    /// Removes what lies aside of users whom no journal names. What no restore has put there stays.
+    /// Removes the unfinished files of users whom no journal names. Files that no restore has made stay.
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn sweep(&self) -> Result<usize, RestoreError> {
+    pub fn remove_unfinished(&self) -> Result<usize, RestoreError> {
         let mut removed = 0;
         for (name, is_dir) in self.entries()? {
             let path = self.root.join(&name);

@@ -1,19 +1,18 @@
 //! The two files at the root that grow: the list of runs and the sums.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::PathBuf,
-};
-
 use decryptor_wasm::{
     Error,
     chain::{CHAIN, Index, run_of},
 };
 
-use super::{ArchiveError, Chain, sha256_hex};
-use crate::archive::sums::{self, Line, Lines, SUMS};
-use crate::files;
+use super::{ArchiveError, Chain};
+use crate::{
+    archive::{
+        listed_files::{ListedFile, Replacement, Replacer, none},
+        sums::{Line, Lines},
+    },
+    digest::sha256_hex,
+};
 
 impl Chain {
     /// Whether the sums list the list of runs as it is, and no run that it does not name.
@@ -46,65 +45,34 @@ impl Chain {
         path.starts_with("increments/") && run_of(path).is_none_or(|(run, _)| run >= self.next())
     }
 
-    /// Replaces the list of runs. Two files cannot change at once, so the sums leave it out meanwhile: whenever this ends, they hold.
-    /// `new`: the sums of a run, in its folder.
+    /// Replaces the list of runs by the runs that are known now. `new`: the sums of a run, in its folder.
     pub(super) fn put_index(&self, new: Lines<'_>) -> Result<(), ArchiveError> {
         let index = Index::new(self.runs.clone()).to_json()?;
-        self.put_sums(new, None)?;
-        self.put(CHAIN, &mut |out| Ok(out.write_all(&index)?))?;
-        self.put_sums(none(), Some(&sha256_hex(&index)))
+        self.replace_index(&index, true, new)
     }
 
-    /// Replaces the sums: without what is not named, with those of a run, and with that of the list of runs.
-    pub(super) fn put_sums(&self, new: Lines<'_>, index: Option<&str>) -> Result<(), ArchiveError> {
-        let stays = |line: &decryptor_wasm::Result<Line>| {
-            let line = line.as_ref();
-            line.map_or(true, |line| line.path != CHAIN && !self.is_strange(line))
-        };
-        let old: Lines<'_> = Box::new(self.at().sums()?.filter(stays));
-        let index = index.map(|digest| Ok(Line::new(CHAIN, digest)));
-        let mut merged = sums::merge(vec![old, new, Box::new(index.into_iter())]);
-        self.put(SUMS, &mut |out| {
-            for line in merged.by_ref() {
-                line?.write(out)?;
-            }
-            Ok(())
-        })
+    /// Completes the sums: without lines of runs that are not named, and with one for the list of runs.
+    pub(super) fn complete_sums(&self) -> Result<(), ArchiveError> {
+        self.replace_index(&self.at().read(CHAIN)?, false, none())
     }
 
-    pub(super) fn aside(&self, name: &str) -> PathBuf {
-        self.folder.join(format!(".{name}.new"))
-    }
-
-    /// Replaces a file.
-    fn put(
+    fn replace_index(
         &self,
-        name: &str,
-        fill: &mut dyn FnMut(&mut BufWriter<File>) -> Result<(), ArchiveError>,
+        index: &[u8],
+        replace: bool,
+        add: Lines<'_>,
     ) -> Result<(), ArchiveError> {
-        let (place, aside) = (self.folder.join(name), self.aside(name));
-        super::absent(&aside)?;
-        let unwritten = files::replace(&place, &aside, |out| fill(out).map_err(Unwritten::Archive));
-        unwritten.map_err(|e| match e {
-            Unwritten::Io(e) => ArchiveError::io(&place, e),
-            Unwritten::Archive(e) => e,
-        })
+        let replacement = Replacement {
+            folder: &self.at(),
+            by: Replacer::Backup,
+            files: &[ListedFile {
+                path: CHAIN,
+                bytes: index,
+                replace,
+            }],
+            keep: &|line| !self.is_strange(line),
+            add,
+        };
+        Ok(replacement.run()?)
     }
-}
-
-/// Why a file was not replaced.
-enum Unwritten {
-    Io(io::Error),
-    Archive(ArchiveError),
-}
-
-impl From<io::Error> for Unwritten {
-    fn from(error: io::Error) -> Self {
-        Unwritten::Io(error)
-    }
-}
-
-/// No line.
-pub(super) fn none() -> Lines<'static> {
-    Box::new(std::iter::empty())
 }

@@ -11,27 +11,25 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Envelope, Error, Manifest,
+    BackupType, Envelope, Error, Manifest,
     chain::{CHAIN, Index, IndexRun, UNNAMED, run_of},
+    layout::{ENVELOPE, MANIFEST, SUMS},
     signature::{SIGNATURE, Statement, unproven},
 };
 
-use self::files::none;
 pub use self::proof::{Host, Proof};
 use super::{
     ArchiveError, Finished, Staged,
     destination::{Destination, STAGING, hold, remove, sync},
-    sha256_hex,
 };
 use crate::archive::{
+    listed_files::{Replacer, none},
     read::Folder,
-    sums::{self, Line, SUMS},
+    sums::{self, Line},
     verify_sums,
 };
-use crate::files::write as write_file;
+use crate::{digest::sha256_hex, files::write as write_file};
 
-const MANIFEST: &str = "manifest.json";
-const ENVELOPE: &str = "encryption.json";
 const INCREMENTS: &str = "increments";
 
 /// A folder that holds a chain, or is to hold one. Nobody else writes to it while this is there.
@@ -68,7 +66,7 @@ impl Chain {
             return Ok((chain, false));
         }
         for name in [CHAIN, SUMS] {
-            absent(&chain.aside(name))?;
+            absent(&folder.join(Replacer::Backup.temporary(name)))?;
         }
         let staged = folder.join(STAGING);
         let mut leftover = staged.exists();
@@ -169,7 +167,7 @@ impl Chain {
     ///
     /// # Errors
     /// When the system refuses. What is there then is taken away by the next run, or completed.
-    pub fn commit(&mut self, staged: Staged, kind: &str) -> Result<Finished, ArchiveError> {
+    pub fn commit(&mut self, staged: Staged, kind: BackupType) -> Result<Finished, ArchiveError> {
         let made = run(
             staged.folder(),
             &staged.finished().statement,
@@ -272,7 +270,7 @@ impl Chain {
             &self.folder,
             &Statement { id, ..statement },
             1,
-            "full",
+            BackupType::Full,
             None,
         )
     }
@@ -333,7 +331,7 @@ impl Chain {
             );
         }
         if !doomed.is_empty() || !holds {
-            self.put_sums(none(), Some(&sha256_hex(&self.at().read(CHAIN)?)))?;
+            self.complete_sums()?;
         }
         for path in &doomed {
             let aside = self.folder.join(STAGING);
@@ -363,7 +361,7 @@ fn run(
     folder: &Path,
     statement: &Statement,
     number: u32,
-    kind: &str,
+    kind: BackupType,
     before: Option<&IndexRun>,
 ) -> Result<IndexRun, ArchiveError> {
     let folder = Folder::new(folder);
@@ -377,7 +375,7 @@ fn run(
         path: Index::path(number),
         archive_id: statement.id.clone(),
         parent: before.map(|before| before.archive_id.clone()),
-        kind: kind.to_owned(),
+        kind,
         created_at: statement.created,
         mode: envelope.as_ref().map(|e| e.mode().name().to_owned()),
         recipients: recipients.map(|r| r.fingerprint.clone()).collect(),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use decryptor_wasm::{
-    Envelope, Error,
+    BackupType, Envelope, Error,
     chain::{CHAIN, IndexRun, is_companion, run_of},
+    layout::{ENVELOPE, MANIFEST, SUMS},
     manifest::Companion,
     signature::{FilesDigest, SIGNATURE, Signer, Statement, Tried, try_signature},
 };
 
-use super::{ArchiveError, Chain, ENVELOPE, MANIFEST, SUMS};
+use super::{ArchiveError, Chain};
 use crate::archive::{envelopes, sha256_hex, write::companions::companions};
 
 /// The host that is to add a run.
@@ -67,7 +68,9 @@ impl Chain {
         }
         // What somebody else made is not built on: own runs after it begin with a full one.
         let built = |run: &&u32| {
-            let increment = statements.get(run).is_some_and(|statement| !statement.full);
+            let increment = statements
+                .get(run)
+                .is_some_and(|statement| statement.kind == BackupType::Incremental);
             increment && !statements.contains_key(&(*run - 1))
         };
         if let Some(run) = statements.keys().find(built) {
@@ -112,7 +115,7 @@ impl Chain {
             && Some(&statement.base) == base
             && statement.parent.as_ref() == before.map(|before| &before.archive_id)
             && statement.run == run.run
-            && statement.full == (run.kind == "full")
+            && statement.kind == run.kind
             && statement.created == run.created_at;
         if !fits {
             return Err(self.wrong(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Envelope, ErrorKind, Mode,
+    BackupType, Envelope, ErrorKind, Mode,
     chain::{CHAIN, Index, IndexRun},
 };
 
@@ -120,7 +120,7 @@ pub fn sealed_otherwise(
     let mut needed = Vec::new();
     for run in chain.runs.iter().rev() {
         needed.push(run);
-        if run.kind == "full" {
+        if run.kind == BackupType::Full {
             break;
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     archive::Finished,
     failure::Failure,
     observer::Level,
-    state::{Header, State, StateWriter, sweep},
+    state::{Header, State, StateWriter, remove_forgotten},
 };
 
 /// What to do where the state cannot be kept.
@@ -110,6 +110,6 @@ impl Run<'_> {
             self.prepared.observer.warn(&text);
         }
         // What could not be swept now is swept after the next run.
-        let _ = sweep(place.folder(), &self.memory);
+        let _ = remove_forgotten(place.folder(), &self.memory);
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use decryptor_wasm::{
+    BackupType,
     chain::{ChainKey, Link, number},
     manifest::Companion,
 };
@@ -229,7 +230,10 @@ impl Run<'_> {
         let archive = ArchiveWriter::create_in(
             destination,
             &prepared.sealing,
-            prepared.writing(state.is_some()),
+            prepared.writing(match state {
+                Some(_) => BackupType::Incremental,
+                None => BackupType::Full,
+            }),
             prepared.platform.instant()?,
         )?;
         let writing = AssertUnwindSafe(|| self.write(&archive, &key, state));
@@ -300,7 +304,7 @@ impl Run<'_> {
         key: &ChainKey,
         removed: Vec<String>,
     ) -> Result<Attempt, Failure> {
-        let sparse = archive.is_sparse();
+        let backup_type = archive.backup_type();
         if let Err(error) = archive.add_index(&mut written.shared) {
             archive.abandon();
             return Err(error.into());
@@ -332,8 +336,7 @@ impl Run<'_> {
             staged.abandon();
             return Err(failure);
         }
-        let kind = if sparse { "incremental" } else { "full" };
-        let finished = self.chain.commit(staged, kind)?;
+        let finished = self.chain.commit(staged, backup_type)?;
         self.settle(&base);
         Ok(Attempt::Done(Box::new((finished, told, removed))))
     }

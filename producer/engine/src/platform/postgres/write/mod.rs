@@ -302,7 +302,7 @@ impl PlatformWriter for PostgresWriter<'_> {
                 journal.undo()?;
             }
         }
-        self.staging.sweep()?;
+        self.staging.remove_unfinished()?;
         Ok(recovered)
     }
 

@@ -139,7 +139,7 @@ impl PlatformWriter for SqliteWriter {
             });
             self.stand(journal)?;
         }
-        self.staging.sweep()?;
+        self.staging.remove_unfinished()?;
         Ok(recovered)
     }
 
