@@ -136,6 +136,18 @@ pub struct ExpectArgs {
     pub trust: TrustArgs,
 }
 
+/// Which state of a backup is opened, and with which secrets.
+#[derive(Debug, Default, Args)]
+pub struct OpenArgs {
+    #[command(flatten)]
+    pub key: KeyArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
+    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Option<u32>,
+}
+
 #[derive(Debug, Default, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["out", "list", "verify"]))]
 pub struct DecryptArgs {
@@ -187,12 +199,7 @@ pub struct LookArgs {
     #[arg(default_value = ".")]
     pub dir: PathBuf,
     #[command(flatten)]
-    pub key: KeyArgs,
-    #[command(flatten)]
-    pub expect: ExpectArgs,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
-    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
-    pub at: Option<u32>,
+    pub open: OpenArgs,
     /// Only this user (user id or username).
     #[arg(long, short = 'u')]
     pub user: Option<String>,
@@ -208,12 +215,7 @@ pub struct CatArgs {
     /// Path in the archive, with or without `.gz`.
     pub path: String,
     #[command(flatten)]
-    pub key: KeyArgs,
-    #[command(flatten)]
-    pub expect: ExpectArgs,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
-    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
-    pub at: Option<u32>,
+    pub open: OpenArgs,
     /// Leave records compressed.
     #[arg(long)]
     pub raw: bool,

@@ -19,8 +19,8 @@ use pryv_backup_engine::{
 
 use super::{
     BackupArgs, CatArgs, ConsolidateArgs, DecryptArgs, DiffArgs, ExpectArgs, ExtractArgs,
-    FormatArg, IntegrityArg, KdfArg, KeyArgs, KeygenArgs, LookArgs, PlatformArg, PrivateKeyArgs,
-    PruneArgs, RekeyArgs, SignArgs, TrustArgs, VerifyArgs,
+    FormatArg, IntegrityArg, KdfArg, KeyArgs, KeygenArgs, LookArgs, OpenArgs, PlatformArg,
+    PrivateKeyArgs, PruneArgs, RekeyArgs, SignArgs, TrustArgs, VerifyArgs,
 };
 
 /// Where the password of a signing key may stand.
@@ -85,6 +85,29 @@ impl ExpectArgs {
     }
 }
 
+impl OpenArgs {
+    /// As the library takes them, of the backup in `dir`.
+    fn options(&self, dir: &Path, user: Option<&String>) -> Opening {
+        opening(dir, &self.key, &self.expect, self.at, user)
+    }
+}
+
+fn opening(
+    dir: &Path,
+    key: &KeyArgs,
+    expect: &ExpectArgs,
+    at: Option<u32>,
+    user: Option<&String>,
+) -> Opening {
+    Opening {
+        dir: dir.to_owned(),
+        keys: key.options(),
+        expect: expect.options(),
+        at,
+        user: user.cloned(),
+    }
+}
+
 /// A new passphrase: a flag that may be without a value, or a file.
 fn new_passphrase(flag: Option<&Option<String>>, file: Option<&PathBuf>) -> Option<New> {
     match (flag, file) {
@@ -121,13 +144,13 @@ impl DecryptArgs {
     /// As the library takes them.
     pub fn options(&self) -> decrypt::Options {
         decrypt::Options {
-            opening: Opening {
-                dir: self.dir.clone(),
-                keys: self.key.options(),
-                expect: self.expect.options(),
-                at: self.at,
-                user: self.user.clone(),
-            },
+            opening: opening(
+                &self.dir,
+                &self.key,
+                &self.expect,
+                self.at,
+                self.user.as_ref(),
+            ),
             out: self.out.clone(),
             create_parents: self.create_parents,
             force: self.force,
@@ -142,13 +165,7 @@ impl DecryptArgs {
 impl LookArgs {
     /// As the library takes them.
     pub fn options(&self) -> Opening {
-        Opening {
-            dir: self.dir.clone(),
-            keys: self.key.options(),
-            expect: self.expect.options(),
-            at: self.at,
-            user: self.user.clone(),
-        }
+        self.open.options(&self.dir, self.user.as_ref())
     }
 }
 
@@ -156,13 +173,7 @@ impl CatArgs {
     /// As the library takes them.
     pub fn options(&self) -> cat::Options {
         cat::Options {
-            opening: Opening {
-                dir: self.dir.clone(),
-                keys: self.key.options(),
-                expect: self.expect.options(),
-                at: self.at,
-                user: None,
-            },
+            opening: self.open.options(&self.dir, None),
             path: self.path.clone(),
             raw: self.raw,
         }
@@ -318,13 +329,7 @@ impl VerifyArgs {
     /// As the library takes them.
     pub fn options(&self) -> verify::Options {
         verify::Options {
-            opening: Opening {
-                dir: self.dir.clone(),
-                keys: self.key.options(),
-                expect: self.expect.options(),
-                at: self.at,
-                user: None,
-            },
+            opening: opening(&self.dir, &self.key, &self.expect, self.at, None),
             jobs: self.jobs,
         }
     }
@@ -334,13 +339,7 @@ impl ExtractArgs {
     /// As the library takes them.
     pub fn options(&self) -> extract::Options {
         extract::Options {
-            opening: Opening {
-                dir: self.dir.clone(),
-                keys: self.key.options(),
-                expect: self.expect.options(),
-                at: self.at,
-                user: self.user.clone(),
-            },
+            opening: self.open.options(&self.dir, self.user.as_ref()),
             collection: self.collection.clone(),
             since: self.since,
             until: self.until,
@@ -374,13 +373,7 @@ impl ConsolidateArgs {
     pub fn options(&self) -> consolidate::Options {
         let file = self.encrypt_passphrase_file.as_ref();
         consolidate::Options {
-            opening: Opening {
-                dir: self.dir.clone(),
-                keys: self.key.options(),
-                expect: self.expect.options(),
-                at: self.at,
-                user: None,
-            },
+            opening: self.open.options(&self.dir, None),
             into: self.into.clone(),
             create_parents: self.create_parents,
             sealing: sealing::Options {

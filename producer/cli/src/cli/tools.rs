@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    ExpectArgs, KdfArg, KeyArgs, PrivateKeyArgs, SignArgs, TrustArgs, archive_id, moment::moment,
-    passphrase, trust::age,
+    ExpectArgs, KdfArg, KeyArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs, archive_id,
+    moment::moment, passphrase, trust::age,
 };
 
 #[derive(Debug, Args)]
@@ -37,12 +37,7 @@ pub struct ExtractArgs {
     /// Folder of the backup.
     pub dir: PathBuf,
     #[command(flatten)]
-    pub key: KeyArgs,
-    #[command(flatten)]
-    pub expect: ExpectArgs,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
-    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
-    pub at: Option<u32>,
+    pub open: OpenArgs,
     /// Whose (user id or username); needed where there are several users.
     #[arg(long, short = 'u')]
     pub user: Option<String>,
@@ -110,12 +105,7 @@ pub struct ConsolidateArgs {
     #[arg(long)]
     pub create_parents: bool,
     #[command(flatten)]
-    pub key: KeyArgs,
-    #[command(flatten)]
-    pub expect: ExpectArgs,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
-    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
-    pub at: Option<u32>,
+    pub open: OpenArgs,
     /// Encrypt to the holder of this public key (PEM), and no longer to those who can open it now; may be given several times.
     #[arg(long, value_name = "PEM", conflicts_with_all = ["encrypt_passphrase", "encrypt_passphrase_file"])]
     pub recipient_pubkey: Vec<PathBuf>,

@@ -177,8 +177,39 @@ pub fn alias(
         .map_err(ExportError::Sink)
 }
 
+/// A table of entries that expire.
+pub struct Expiring {
+    /// Name of the table.
+    pub table: &'static str,
+    /// Where its entries go.
+    pub kind: Shared,
+    /// The column that says what an entry is of; the others are `id` and `expires`.
+    pub column: &'static str,
+    /// Hands over an entry.
+    pub take: Take,
+}
+
+/// Hands over an entry: its id, what it is of, and when it expires (milliseconds since 1970).
+pub type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;
+
+/// The tables of entries that expire, which both engines have.
+pub const EXPIRING: [Expiring; 2] = [
+    Expiring {
+        table: "sessions",
+        kind: Shared::Sessions,
+        column: "data",
+        take: session,
+    },
+    Expiring {
+        table: "password_resets",
+        kind: Shared::PasswordResets,
+        column: "username",
+        take: password_reset,
+    },
+];
+
 /// Hands over a session: who is logged in, until when (milliseconds since 1970).
-pub fn session(
+fn session(
     id: &str,
     data: &str,
     expires: &str,
@@ -201,7 +232,7 @@ pub fn session(
 }
 
 /// Hands over a request to reset a password, and until when it counts (milliseconds since 1970).
-pub fn password_reset(
+fn password_reset(
     id: &str,
     username: &str,
     expires: &str,

@@ -26,36 +26,28 @@ pub struct Column {
     pub kind: Kind,
 }
 
-const fn text(name: &'static str) -> Column {
+const fn column(name: &'static str, kind: Kind) -> Column {
     Column {
         name,
         also: "",
-        kind: Kind::Text,
+        kind,
     }
+}
+
+const fn text(name: &'static str) -> Column {
+    column(name, Kind::Text)
 }
 
 const fn number(name: &'static str) -> Column {
-    Column {
-        name,
-        also: "",
-        kind: Kind::Number,
-    }
+    column(name, Kind::Number)
 }
 
 const fn bool(name: &'static str) -> Column {
-    Column {
-        name,
-        also: "",
-        kind: Kind::Bool,
-    }
+    column(name, Kind::Bool)
 }
 
 const fn json(name: &'static str) -> Column {
-    Column {
-        name,
-        also: "",
-        kind: Kind::Json,
-    }
+    column(name, Kind::Json)
 }
 
 const fn also(column: Column, also: &'static str) -> Column {

@@ -107,10 +107,16 @@ pub fn ephemeral(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    let mut each = |table: &str, kind: Shared, column: &str, take: Take| {
+    for index::Expiring {
+        table,
+        kind,
+        column,
+        take,
+    } in index::EXPIRING
+    {
         if !exists(snapshot, table)? {
             index::absent(kind, &snapshot.connection.address, table, sink);
-            return Ok(());
+            continue;
         }
         // In milliseconds, as the other engine stores it; forever is as far as dates of JavaScript reach.
         let query = format!(
@@ -122,7 +128,7 @@ pub fn ephemeral(
             take(id, of, expires, scope, sink)
         })?;
         if scope.only.is_some() || !scope.sealed {
-            return Ok(());
+            continue;
         }
         let query =
             format!("SELECT count(*) FROM {table} WHERE {column} IS NULL OR expires IS NULL");
@@ -135,18 +141,9 @@ pub fn ephemeral(
                 what: format!("{number} rows without {column} or expires were left out"),
             });
         }
-        Ok(())
-    };
-    each("sessions", Shared::Sessions, "data", index::session)?;
-    each(
-        "password_resets",
-        Shared::PasswordResets,
-        "username",
-        index::password_reset,
-    )
+    }
+    Ok(())
 }
-
-type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;
 
 fn exists(snapshot: &Snapshot, table: &str) -> Result<bool, PlatformError> {
     let rows = snapshot

@@ -2,7 +2,7 @@
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row};
-use super::schema::KNOWN;
+use super::schema::{ACCOUNT_TABLES, AccountTable, KNOWN};
 use super::unknown::Further;
 use crate::platform::json::{self, Object};
 use crate::platform::{Collection, ExportError, PlatformError};
@@ -11,26 +11,17 @@ use rusqlite::Row;
 /// Hands over the account record.
 pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), ExportError> {
     let mut record = Object::new();
-    for (name, table, columns, order) in [
-        (
-            "passwords",
-            "passwords",
-            &["time", "hash", "createdBy"][..],
-            "time",
-        ),
-        (
-            "storeKeyValues",
-            "storeKeyValueData",
-            &["storeId", "key", "value"],
-            "rowid",
-        ),
-        (
-            "accountFields",
-            "account_fields",
-            &["field", "value", "time", "createdBy"],
-            "field, time DESC",
-        ),
-    ] {
+    for AccountTable {
+        list,
+        table,
+        columns,
+    } in ACCOUNT_TABLES
+    {
+        let order = match list {
+            "passwords" => "time",
+            "storeKeyValues" => "rowid",
+            _ => "field, time DESC",
+        };
         let further = Further::of(file, &KNOWN.account, table)?;
         let (known, more) = (columns.join(", "), further.select());
         let sql = format!("SELECT {known}{more} FROM {table} ORDER BY {order}");
@@ -38,7 +29,7 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
         file.must_have(table)?;
         each_row(file, &sql, &mut |row| {
             let mut object = Object::new();
-            let made = members(row, columns, name == "accountFields", &mut object)
+            let made = members(row, columns, list == "accountFields", &mut object)
                 .and_then(|()| further.add(row, columns.len(), &mut object));
             let which = which(row, columns);
             let mut lose = |what: &str| {
@@ -54,7 +45,7 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
             }
             Ok(())
         })?;
-        record.raw(name, &format!("[{}]", items.join(",")));
+        record.raw(list, &format!("[{}]", items.join(",")));
     }
     reading.record(Collection::Account, &record.finish())
 }

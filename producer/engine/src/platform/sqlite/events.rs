@@ -2,32 +2,11 @@
 
 use super::file::SqliteFile;
 use super::reading::Reading;
-use super::schema::KNOWN;
+use super::schema::{EVENT_COLUMNS, KNOWN};
 use super::unknown::Further;
 use crate::platform::json::{self, Object};
 use crate::platform::{Collection, ExportError};
 use rusqlite::Row;
-
-/// The columns in the order of the table, which is that of the record's keys.
-const COLUMNS: [&str; 17] = [
-    "eventid",
-    "headId",
-    "streamIds",
-    "time",
-    "deleted",
-    "endTime",
-    "type",
-    "content",
-    "description",
-    "clientData",
-    "integrity",
-    "attachments",
-    "trashed",
-    "created",
-    "createdBy",
-    "modified",
-    "modifiedBy",
-];
 
 /// Hands over all events: live ones, tombstones and history. Versions come before what they are versions of, because Pryv's own tool
 /// puts an attachment to the last event that lists it.
@@ -52,18 +31,18 @@ fn export_as(
     members: &dyn Fn(&Row<'_>, &mut Object) -> Result<(), String>,
 ) -> Result<(), ExportError> {
     let further = Further::of(file, &KNOWN.events, "events")?;
-    let (columns, more) = (COLUMNS.join(", "), further.select());
+    let (columns, more) = (EVENT_COLUMNS.join(", "), further.select());
     let sql = format!("SELECT {columns}{more} FROM events {which} ORDER BY rowid");
     reading.rows(file, collection, "events", &sql, &|row| {
         let mut object = Object::new();
         members(row, &mut object)?;
-        further.add(row, COLUMNS.len(), &mut object)?;
+        further.add(row, EVENT_COLUMNS.len(), &mut object)?;
         Ok(object)
     })
 }
 
 fn event(row: &Row<'_>, object: &mut Object) -> Result<(), String> {
-    for (i, name) in COLUMNS.iter().enumerate().skip(1) {
+    for (i, name) in EVENT_COLUMNS.iter().enumerate().skip(1) {
         let cell = row.get_ref(i).map_err(|e| e.to_string())?;
         match *name {
             "streamIds" => {
@@ -113,7 +92,7 @@ fn stream_ids(stored: &str) -> Option<String> {
 }
 
 fn audit(row: &Row<'_>, object: &mut Object) -> Result<(), String> {
-    for (i, name) in COLUMNS.iter().enumerate() {
+    for (i, name) in EVENT_COLUMNS.iter().enumerate() {
         let value = object.held(name, row.get_ref(i).map_err(|e| e.to_string())?)?;
         object.raw(name, &value);
     }

@@ -38,9 +38,59 @@ pub const ACCOUNT: &str = "
     CREATE TABLE account_fields (field TEXT NOT NULL, value TEXT, time REAL NOT NULL, createdBy TEXT NOT NULL, PRIMARY KEY (field, time));
     CREATE INDEX account_fields_field ON account_fields(field);";
 
+/// A table whose rows are a list in the account record.
+pub struct AccountTable {
+    /// Name of the list.
+    pub list: &'static str,
+    /// Name of the table.
+    pub table: &'static str,
+    /// Columns in the order of the table; the items of the list have members of the same names.
+    pub columns: &'static [&'static str],
+}
+
+/// The tables of [`ACCOUNT`], in the order of the record's members.
+pub const ACCOUNT_TABLES: [AccountTable; 3] = [
+    AccountTable {
+        list: "passwords",
+        table: "passwords",
+        columns: &["time", "hash", "createdBy"],
+    },
+    AccountTable {
+        list: "storeKeyValues",
+        table: "storeKeyValueData",
+        columns: &["storeId", "key", "value"],
+    },
+    AccountTable {
+        list: "accountFields",
+        table: "account_fields",
+        columns: &["field", "value", "time", "createdBy"],
+    },
+];
+
 /// `local-1.0.0.sqlite` and `audit-1.0.0.sqlite`: the table; what is derived comes when it is filled.
 pub const EVENTS: &str = "
     CREATE TABLE events (eventid TEXT UNIQUE, headId TEXT DEFAULT NULL, streamIds TEXT, time REAL, deleted REAL DEFAULT NULL, endTime REAL, type TEXT, content TEXT, description TEXT, clientData TEXT, integrity TEXT, attachments TEXT, trashed INTEGER DEFAULT 0, created REAL, createdBy TEXT, modified REAL, modifiedBy TEXT);";
+
+/// The columns of [`EVENTS`] in the order of the table, which is that of the record's keys.
+pub const EVENT_COLUMNS: [&str; 17] = [
+    "eventid",
+    "headId",
+    "streamIds",
+    "time",
+    "deleted",
+    "endTime",
+    "type",
+    "content",
+    "description",
+    "clientData",
+    "integrity",
+    "attachments",
+    "trashed",
+    "created",
+    "createdBy",
+    "modified",
+    "modifiedBy",
+];
 
 /// Indexes, the full-text index of streams, and what keeps it complete.
 pub const EVENTS_DERIVED: &str = r#"
@@ -126,4 +176,17 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Tables> {
         columns.push(row.get(1)?);
     }
     Ok(tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_those_of_the_tables() {
+        assert_eq!(KNOWN.events["events"], EVENT_COLUMNS);
+        for AccountTable { table, columns, .. } in ACCOUNT_TABLES {
+            assert_eq!(KNOWN.account[table], columns);
+        }
+    }
 }

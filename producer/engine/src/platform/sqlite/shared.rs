@@ -37,10 +37,16 @@ pub fn ephemeral(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    let mut each = |table: &str, kind: Shared, column: &str, take: Take| {
+    for index::Expiring {
+        table,
+        kind,
+        column,
+        take,
+    } in index::EXPIRING
+    {
         if !file.has_table(table)? {
             index::absent(kind, &file.path.display(), table, sink);
-            return Ok(());
+            continue;
         }
         let failed = |e| file.error(e);
         let sql = format!("SELECT id, {column}, expires FROM {table} ORDER BY id");
@@ -59,15 +65,8 @@ pub fn ephemeral(
                 }),
             }
         }
-        Ok(())
-    };
-    each("sessions", Shared::Sessions, "data", index::session)?;
-    each(
-        "password_resets",
-        Shared::PasswordResets,
-        "username",
-        index::password_reset,
-    )
+    }
+    Ok(())
 }
 
 /// A session or a password reset: its id, what it is of, and when it ends.
@@ -85,5 +84,3 @@ fn entry(row: &Row<'_>, column: &str) -> Result<[String; 3], String> {
     };
     Ok([text(0, "id")?, text(1, column)?, expires])
 }
-
-type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;

@@ -4,29 +4,8 @@ use rusqlite::types::Value;
 use serde_json::value::RawValue;
 
 use crate::platform::json::{self, Fields, Object};
-use crate::platform::sqlite::series::whole;
+use crate::platform::sqlite::{schema::EVENT_COLUMNS, series::whole};
 use crate::platform::texts::{Lost, storable};
-
-/// The columns of events and of the audit trail.
-pub const EVENT_COLUMNS: [&str; 17] = [
-    "eventid",
-    "headId",
-    "streamIds",
-    "time",
-    "deleted",
-    "endTime",
-    "type",
-    "content",
-    "description",
-    "clientData",
-    "integrity",
-    "attachments",
-    "trashed",
-    "created",
-    "createdBy",
-    "modified",
-    "modifiedBy",
-];
 
 /// A JSON value for a column: numbers and texts as such, anything else as its JSON text.
 pub fn scalar(raw: Option<&str>) -> Value {

@@ -5,11 +5,11 @@ use std::io::Read;
 
 use rusqlite::types::Value;
 
-use super::rows::{self, EVENT_COLUMNS, id, scalar};
+use super::rows::{self, id, scalar};
 use super::store::Store;
 use crate::interrupt;
 use crate::platform::json::Fields;
-use crate::platform::sqlite::schema;
+use crate::platform::sqlite::schema::{self, ACCOUNT_TABLES, EVENT_COLUMNS};
 use crate::platform::staging::Staged;
 use crate::platform::tree::Tree;
 use crate::platform::write::{RestoreError, Unheld};
@@ -178,17 +178,18 @@ impl SqliteUser {
             Value::Text(who) => Value::Text(who),
             _ => Value::Text(NOBODY.to_owned()),
         };
-        for (list, sql) in [
-            ("passwords", "INSERT INTO passwords VALUES (?, ?, ?)"),
-            (
-                "storeKeyValues",
-                "INSERT OR REPLACE INTO storeKeyValueData VALUES (?, ?, ?)",
-            ),
-            (
-                "accountFields",
-                "INSERT INTO account_fields VALUES (?, ?, ?, ?)",
-            ),
-        ] {
+        for schema::AccountTable {
+            list,
+            table,
+            columns,
+        } in ACCOUNT_TABLES
+        {
+            // The newest value of a key counts.
+            let or = match list {
+                "storeKeyValues" => " OR REPLACE",
+                _ => "",
+            };
+            let sql = insert(or, table, columns.len());
             let malformed = |what: String| RestoreError::Record {
                 collection: "account",
                 what,
@@ -216,7 +217,7 @@ impl SqliteUser {
                     ],
                 };
                 self.own("account")?
-                    .insert(sql, row, "account", || list.to_owned())?;
+                    .insert(&sql, row, "account", || list.to_owned())?;
             }
         }
         Ok(())
@@ -287,10 +288,13 @@ impl SqliteUser {
 }
 
 fn insert_event() -> String {
-    format!(
-        "INSERT INTO events VALUES ({})",
-        vec!["?"; EVENT_COLUMNS.len()].join(", ")
-    )
+    insert("", "events", EVENT_COLUMNS.len())
+}
+
+/// A statement that adds a row to a table of so many columns.
+fn insert(or: &str, table: &str, columns: usize) -> String {
+    let values = vec!["?"; columns].join(", ");
+    format!("INSERT{or} INTO {table} VALUES ({values})")
 }
 
 impl SqliteUser {
