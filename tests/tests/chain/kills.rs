@@ -89,7 +89,7 @@ fn kills(empty: impl for<'s> Fn(&'s Stage) -> Option<Platform<'s>>) {
     let mut moments = Vec::new();
     let mut whole = Duration::from_millis(300);
     let (mut before, mut after) = (0, 0);
-    for seed in 0..u64::from(rounds(24, 50)) {
+    for seed in 0..u64::from(rounds(16, 50)) {
         live.step();
         let (archive, moment) = chain.moment("now");
         fs::remove_dir_all(archive).unwrap();

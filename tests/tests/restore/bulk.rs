@@ -276,7 +276,7 @@ fn a_killed_run_leaves_the_indexes_and_nobody_by_half() {
     let whole = source.rows(&target);
     let random = &mut Random::new(5);
     let mut killed = 0;
-    for seed in 0..rounds(20, 50) as usize {
+    for seed in 0..rounds(12, 50) as usize {
         // Into an empty platform, or over what is recognisably other.
         let flags = match seed % 2 {
             0 => {
