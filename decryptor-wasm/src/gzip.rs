@@ -7,13 +7,11 @@ use miniz_oxide::inflate::{
     core::{DecompressorOxide, decompress, inflate_flags::TINFL_FLAG_HAS_MORE_INPUT},
 };
 
-use crate::{Code, Error, Result, crc::Crc32};
+use crate::{Code, Error, Result, crc::Crc32, limits::INFLATION};
 
 /// Sizes of the ring that inflated bytes pass through; powers of two, at least deflate's 32 KiB window.
 const SMALLEST_RING: usize = 32 * 1024;
 const LARGEST_RING: usize = 256 * 1024;
-/// How much larger records are than what is stored of them, mostly.
-const INFLATION: usize = 8;
 
 /// Inflates a gzip file piece by piece; checks the CRC and length of every member.
 pub struct Gunzip {

@@ -1,21 +1,20 @@
 //! Where JSON values end (RFC 8259). What is accepted here is JSON; what is not accepted may still be, and is for `serde_json` to judge
 //! and to explain. Bytes within strings are not looked at: whether they are UTF-8 is for the caller to know.
 
-/// Values within values that are followed.
-const DEPTH: u32 = 250;
+use crate::limits::MAX_DEPTH;
 
 /// Whether all of `bytes` is one value.
 #[must_use]
 pub fn is_value(bytes: &[u8]) -> bool {
     let start = space(bytes, 0);
-    value(bytes, start, DEPTH).is_some_and(|end| space(bytes, end) == bytes.len())
+    value(bytes, start, MAX_DEPTH).is_some_and(|end| space(bytes, end) == bytes.len())
 }
 
 /// Hands over the name, in its quotes, and the value of each member of an object. None where `text` is no object.
 #[must_use]
 pub fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
     let bytes = text.as_bytes();
-    let end = object(bytes, space(bytes, 0), DEPTH, |name, value| {
+    let end = object(bytes, space(bytes, 0), MAX_DEPTH, |name, value| {
         each(text.get(name.0..name.1)?, text.get(value.0..value.1)?);
         Some(())
     })?;
@@ -57,7 +56,7 @@ impl<'a> Items<'a> {
         if bytes.get(self.at) == Some(&b']') {
             return self.end(self.at);
         }
-        let end = value(bytes, start, DEPTH - 1)?;
+        let end = value(bytes, start, MAX_DEPTH - 1)?;
         self.at = space(bytes, end);
         matches!(bytes.get(self.at), Some(b',' | b']')).then_some(())?;
         self.text.get(start..end).map(Some)

@@ -2,10 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::{Code, Error, Field, Result, json};
-
-/// Longest line that is accepted, by all readers: Pryv can write that much. Without a bound a damaged file could ask for all memory.
-pub const MAX_LINE: usize = 512 * 1024 * 1024;
+use crate::{Code, Error, Field, Result, json, limits::MAX_LINE};
 
 /// Checks that a stream of bytes is JSON lines and counts them; keeps at most one line.
 #[derive(Default)]

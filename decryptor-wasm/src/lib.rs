@@ -19,6 +19,7 @@ pub mod json;
 pub mod jsonl;
 mod keys;
 pub mod layout;
+pub mod limits;
 pub mod manifest;
 pub mod open;
 pub mod plan;

@@ -1,7 +1,7 @@
 //! The lines of a file of a run, as far as they stand.
 
 use super::Fold;
-use crate::{Code, Error, Field, Result, jsonl::MAX_LINE};
+use crate::{Code, Error, Field, Result, limits::MAX_LINE};
 
 /// Cuts bytes into lines and counts them; keeps at most one.
 #[derive(Default)]

@@ -3,8 +3,10 @@
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 
-use super::MAX_CHUNK;
-use crate::{Code, Error, Field, Result};
+use crate::{
+    Code, Error, Field, Result,
+    limits::{MAX_CHUNK, MAX_HEADER},
+};
 
 /// The first bytes of every sealed file.
 pub const MAGIC: &[u8; 8] = b"PRYVBKE1";
@@ -12,8 +14,6 @@ pub const MAGIC: &[u8; 8] = b"PRYVBKE1";
 pub const CHUNK: usize = 65536;
 /// Bytes of the salt from which a file's key is derived.
 pub const SALT_LEN: usize = 16;
-/// Ours has 55 bytes; more than this is damage.
-const MAX_HEADER: usize = 4096;
 
 /// What the header of a sealed file says.
 #[derive(Debug, Clone, PartialEq, Eq)]

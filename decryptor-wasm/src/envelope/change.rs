@@ -3,8 +3,10 @@
 use base64ct::{Base64, Encoding};
 use serde_json::Value;
 
-use super::{Envelope, EnvelopeJson, MAX_RECIPIENTS, Recipient, WRAP, wrong};
-use crate::{Code, DataKey, Error, Field, Manifest, PublicKey, RandomSource, Result};
+use super::{Envelope, EnvelopeJson, Recipient, WRAP, wrong};
+use crate::{
+    Code, DataKey, Error, Field, Manifest, PublicKey, RandomSource, Result, limits::MAX_RECIPIENTS,
+};
 
 const CREATED_AT: &str = "createdAt";
 

@@ -10,13 +10,11 @@ use serde_json::{Map, Value};
 use crate::{
     Code, DataKey, Error, ErrorKind, Field, PublicKey, RandomSource, Result,
     container::{CHUNK, FirstFrame},
+    limits::{MAX_ENVELOPE, MAX_RECIPIENTS},
 };
 
 const ALGORITHM: &str = "AES-256-GCM-CHUNKED";
 const WRAP: &str = "RSA-OAEP-SHA256";
-/// No envelope has more bytes.
-pub(crate) const MAX_ENVELOPE: usize = 1024 * 1024;
-const MAX_RECIPIENTS: usize = 1000;
 /// scrypt as Pryv's reader can still open it (32 MiB cap), at OWASP's equivalent cost.
 const SCRYPT: (u64, u32, u32) = (16384, 8, 5);
 const PBKDF2_ITERATIONS: u32 = 600_000;

@@ -8,10 +8,9 @@ use zeroize::Zeroizing;
 use super::{Envelope, Mode, wrong};
 use crate::{
     Code, DataKey, Error, Field, PrivateKey, RandomSource, Result, Spelling,
-    keys::{MAX_SCRYPT_MEMORY, spelled},
+    keys::spelled,
+    limits::{MAX_ITERATIONS, MAX_SCRYPT_MEMORY},
 };
-
-const MAX_ITERATIONS: u32 = 10_000_000;
 
 impl Envelope {
     /// The data key of a hybrid archive.

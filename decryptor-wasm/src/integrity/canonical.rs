@@ -9,10 +9,7 @@ use super::{
     members::{Members, get, members, number, order},
     text,
 };
-use crate::{Code, Error, Result, json};
-
-/// Values within values: of deeper ones only the kind is in the text.
-const DEPTH: u32 = 200;
+use crate::{Code, Error, Result, json, limits::MAX_HASHED_DEPTH};
 
 /// The text that is hashed.
 #[derive(Default)]
@@ -76,11 +73,11 @@ pub(super) fn canonical(
 impl Part<'_> {
     fn write(&self, out: &mut Canonical) -> Result<()> {
         match self {
-            Part::Value(value) => out.value(value, DEPTH)?,
+            Part::Value(value) => out.value(value, MAX_HASHED_DEPTH)?,
             Part::Attachments(value) => out.attachments(value)?,
             Part::Only(value) => {
                 out.text.push('[');
-                out.value(value, DEPTH)?;
+                out.value(value, MAX_HASHED_DEPTH)?;
                 out.text.push(']');
             }
             Part::Number(number) => out.text.push_str(&text::shown(*number)),
@@ -152,7 +149,7 @@ fn derived<'a>(
     };
     let (mut only, mut list) = (Canonical::default(), Canonical::default());
     only.text.push('[');
-    only.value(stream, DEPTH)?;
+    only.value(stream, MAX_HASHED_DEPTH)?;
     all.write(&mut list)?;
     Ok(list.text.starts_with(&only.text))
 }
@@ -164,7 +161,7 @@ fn falsy(value: &str) -> bool {
 impl Canonical {
     fn attachments(&mut self, value: &str) -> Result<()> {
         let Ok(list) = serde_json::from_slice::<Vec<&RawValue>>(value.as_bytes()) else {
-            return self.value(value, DEPTH);
+            return self.value(value, MAX_HASHED_DEPTH);
         };
         self.text.push('[');
         for (i, item) in list.iter().enumerate() {
@@ -174,9 +171,9 @@ impl Canonical {
             match members(item.get()) {
                 Ok(mut parts) => {
                     parts.retain(|(name, _)| name != "readToken");
-                    self.object(&parts, DEPTH)?;
+                    self.object(&parts, MAX_HASHED_DEPTH)?;
                 }
-                Err(_) => self.value(item.get(), DEPTH)?,
+                Err(_) => self.value(item.get(), MAX_HASHED_DEPTH)?,
             }
         }
         self.text.push(']');

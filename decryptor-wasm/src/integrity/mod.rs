@@ -200,16 +200,24 @@ impl<'a> Record<'a> {
             computed,
         })
     }
+
+    /// Hashes the record with SHA-256, whatever hash it holds. Of values that are nested too deep only the kind counts.
+    ///
+    /// # Errors
+    /// When something in it is not JSON.
+    pub fn digest(&self, kind: Hashed) -> Result<[u8; 32]> {
+        let Record(members) = self;
+        let canonical = canonical(kind, members, duration(members, None))?;
+        Ok(Sha256::digest(canonical.text.as_bytes()).into())
+    }
 }
 
-/// What a record hashes to with SHA-256, whatever it says of itself. Of values that are nested too deep only the kind counts.
+/// Computes [`Record::digest`] of a record that is needed for nothing else.
 ///
 /// # Errors
 /// When the record is not a JSON object.
 pub fn digest(kind: Hashed, record: &[u8]) -> Result<[u8; 32]> {
-    let members = members(utf8(record)?)?;
-    let canonical = canonical(kind, &members, duration(&members, None))?;
-    Ok(Sha256::digest(canonical.text.as_bytes()).into())
+    Record::parse(record)?.digest(kind)
 }
 
 /// The hash of an attachment as events list it, of its SHA-256.

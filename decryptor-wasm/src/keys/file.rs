@@ -5,10 +5,8 @@ use rsa::pkcs8::der::{Decode, Reader, SliceReader, Tag, Tagged, asn1::AnyRef};
 use zeroize::Zeroizing;
 
 use super::text::text;
-use crate::{Code, Result};
+use crate::{Code, Result, limits::MAX_KEY_FILE};
 
-/// Key files are a few kilobytes, also with the certificates that come with some.
-const MAX_KEY_FILE: usize = 64 * 1024;
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 /// The arc of PKCS#1 in which the identifiers of RSA keys lie.

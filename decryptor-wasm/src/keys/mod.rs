@@ -10,7 +10,6 @@ mod text;
 
 pub(crate) use passphrase::spelled;
 pub use passphrase::{Spelling, passphrase_of_file};
-pub(crate) use private::MAX_SCRYPT_MEMORY;
 pub use private::{PrivateKey, private_key_needs_passphrase};
 pub use public::PublicKey;
 

@@ -21,12 +21,11 @@ use super::{
     public,
     random::Rng,
 };
-use crate::{Code, Error, Field, Result};
+use crate::{
+    Code, Error, Field, Result,
+    limits::{MAX_ITERATIONS, MAX_SCRYPT_MEMORY},
+};
 
-/// Iterations of PBKDF2 that are accepted from a key file.
-const MAX_ITERATIONS: u32 = 10_000_000;
-/// Memory in bytes that scrypt may ask for.
-pub(crate) const MAX_SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
 /// Iterations for a key that we encrypt ourselves.
 const ITERATIONS: u32 = 600_000;
 

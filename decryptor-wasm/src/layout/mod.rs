@@ -4,7 +4,11 @@ mod runs;
 
 use std::collections::BTreeMap;
 
-use crate::{Code, Error, Field, Result, envelope::MAX_ENVELOPE, unicode};
+use crate::{
+    Code, Error, Field, Result,
+    limits::{MAX_ENVELOPE, MAX_PATH},
+    unicode,
+};
 
 pub use runs::{CHAIN, INCREMENTS, lost_index, mixed, run_folder, run_of, summed};
 
@@ -194,7 +198,7 @@ pub fn refuse_long(path: &str, bytes: u64) -> Result<()> {
 /// Whether a relative path can be written on every system without leaving its folder: no absolute path, `..`, `.`, empty part,
 /// NUL or control character, backslash, drive letter or other colon, name that Windows reserves, trailing dot or space.
 pub fn is_safe_path(path: &str) -> bool {
-    !path.is_empty() && path.len() <= 1024 && path.split('/').all(is_safe_name)
+    !path.is_empty() && path.len() <= MAX_PATH && path.split('/').all(is_safe_name)
 }
 
 /// The rule of [`is_safe_path`] for one name.

@@ -3,10 +3,8 @@
 use crate::{
     Error, Result,
     chain::{lost_index, summed},
+    limits::MAX_SUM_LINE,
 };
-
-/// No line is longer, without its end: digest, two spaces, and path.
-const LONGEST: usize = 64 + 2 + 1024;
 
 /// Looks for lines that name the runs of a chain, and keeps at most one line.
 #[derive(Default)]
@@ -24,7 +22,7 @@ impl ChainLines {
             rest = &rest[end + 1..];
             self.line()?;
         }
-        if self.partial.len() + rest.len() > LONGEST {
+        if self.partial.len() + rest.len() > MAX_SUM_LINE {
             return Err(no_line());
         }
         self.partial.extend_from_slice(rest);
@@ -38,7 +36,7 @@ impl ChainLines {
 
     fn line(&mut self) -> Result<()> {
         let line = std::mem::take(&mut self.partial);
-        if line.len() > LONGEST {
+        if line.len() > MAX_SUM_LINE {
             return Err(no_line());
         }
         let line = std::str::from_utf8(&line).map_err(|_| no_line())?;

@@ -9,7 +9,7 @@ mod statement;
 
 use std::fmt;
 
-use crate::{Code, Error, Field, Manifest, Result};
+use crate::{Code, Error, Field, Manifest, Result, limits::MAX_SIGNATURE};
 use base64ct::{Base64, Encoding};
 use minisign_verify::{Error as MinisignError, PublicKey, Signature as Minisig};
 
@@ -20,8 +20,6 @@ pub(crate) use digest::hex;
 pub use digest::{FilesDigest, is_signed_path};
 pub use statement::Statement;
 
-/// No signature of ours is longer, in bytes.
-const MAX_SIGNATURE: usize = 4096;
 /// How the first line of a signature begins; nobody signs what follows there.
 const UNTRUSTED: &[u8] = b"untrusted comment: ";
 /// Bytes of a minisign public key: `Ed`, the id of the key, the Ed25519 key.

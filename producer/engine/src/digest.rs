@@ -6,9 +6,6 @@ use sha2::{Digest, Sha256};
 
 use crate::text::hex;
 
-/// Bytes that are read at once.
-pub const PIECE: usize = 256 * 1024;
-
 /// Lower-case hex SHA-256. The id of an archive is that of its `manifest.json` as stored.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {

@@ -81,6 +81,7 @@ pub mod findings;
 pub mod folders;
 pub mod installation;
 pub mod interrupt;
+pub mod limits;
 pub mod observer;
 pub mod opening;
 pub mod operations;

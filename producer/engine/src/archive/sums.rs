@@ -10,12 +10,12 @@ use std::{
 };
 
 pub use decryptor_wasm::layout::SUMS;
-use decryptor_wasm::{Error, ErrorKind, FileEntry, Result, layout::is_safe_path};
+use decryptor_wasm::{
+    Error, ErrorKind, FileEntry, Result, layout::is_safe_path, limits::MAX_SUM_LINE,
+};
 
 /// Hex digits of a digest.
 const DIGEST: usize = 64;
-/// No line is longer, in bytes: digest, two spaces, path.
-const LONGEST: u64 = 64 + 2 + 1024 + 1;
 /// Bytes of lines that are sorted in memory at once.
 const AT_ONCE: usize = 8 * 1024 * 1024;
 /// Files that are merged at once.
@@ -77,7 +77,9 @@ pub fn read(file: File) -> Lines<'static> {
             return None;
         }
         text.clear();
-        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut text);
+        let read = (&mut input)
+            .take(MAX_SUM_LINE as u64 + 1)
+            .read_until(b'\n', &mut text);
         let line = match read {
             Ok(0) => return None,
             Ok(_) => Line::parse(&text).and_then(|line| match line.path > last {
@@ -115,9 +117,12 @@ pub fn texts(file: File) -> impl Iterator<Item = Result<String>> {
             return None;
         }
         let mut text = Vec::new();
-        let line = match (&mut input).take(LONGEST).read_until(b'\n', &mut text) {
+        let line = match (&mut input)
+            .take(MAX_SUM_LINE as u64 + 1)
+            .read_until(b'\n', &mut text)
+        {
             Ok(0) => return None,
-            Ok(_) if text.len() as u64 == LONGEST && !text.ends_with(b"\n") => None,
+            Ok(_) if text.len() > MAX_SUM_LINE && !text.ends_with(b"\n") => None,
             Ok(_) => String::from_utf8(text).ok(),
             Err(e) => {
                 ended = true;

@@ -11,6 +11,7 @@ use std::{
 use decryptor_wasm::{Code, Error, Result};
 
 use super::read::Folder;
+use crate::limits::PIECE;
 use crate::text::hex;
 use crate::threads::lock;
 use crate::{digest, interrupt};
@@ -42,7 +43,7 @@ fn together(folder: &Folder, paths: &[String], jobs: usize) -> Result<Vec<Option
     let digests: Mutex<Vec<Option<String>>> = Mutex::new(vec![None; paths.len()]);
     let failure: Mutex<Option<Error>> = Mutex::default();
     let work = || {
-        let mut buffer = vec![0; digest::PIECE];
+        let mut buffer = vec![0; PIECE];
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(at) else { break };

@@ -5,6 +5,7 @@ mod unknown;
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
 use crate::config::rqlite_address as address;
 use crate::interrupt;
+use crate::limits::MAX_RQLITE_ANSWER;
 use crate::threads::refused;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -23,8 +24,6 @@ const BATCH: usize = 500;
 const QUERY: &str = "/db/query?level=strong";
 /// All or nothing.
 const EXECUTE: &str = "/db/execute?transaction";
-/// Bytes of one answer that are still read.
-const LIMIT: u64 = 256 << 20;
 /// A leader is found after one step; more than a few are a circle.
 const REDIRECTS: usize = 5;
 /// Pauses before asking again a cluster that is electing its leader, or a node that is starting: either takes it a second or two.
@@ -147,7 +146,7 @@ impl Rqlite {
 
     /// The rows after a key and before another.
     fn page(&self, after: &str, end: &str) -> Result<Vec<(String, String)>, PlatformError> {
-        let sql = "SELECT key, value FROM keyValue WHERE key > ? AND key < ? ORDER BY key LIMIT ?";
+        let sql = "SELECT key, value FROM keyValue WHERE key > ? AND key < ? ORDER BY key MAX_RQLITE_ANSWER ?";
         self.call(QUERY, &serde_json::json!([[sql, after, end, PAGE]]))
     }
 
@@ -369,7 +368,7 @@ impl Rqlite {
         let text = response
             .body_mut()
             .with_config()
-            .limit(LIMIT)
+            .limit(MAX_RQLITE_ANSWER)
             .read_to_vec()?;
         Ok((response.status().as_u16(), location, text))
     }

@@ -15,6 +15,7 @@ use std::{
 
 use super::{Header, Stored, VERSION};
 use crate::digest;
+use crate::limits::PIECE;
 
 /// How a state begins.
 pub const MAGIC: &[u8; 8] = b"PRYVSTA1";
@@ -187,6 +188,6 @@ impl Seek for At {
 /// The digest of the first `size` bytes.
 fn sha256(file: &Arc<File>, size: u64) -> io::Result<[u8; 32]> {
     let mut input = At(file.clone(), 0).take(size);
-    let mut buffer = vec![0; digest::PIECE];
+    let mut buffer = vec![0; PIECE];
     digest::sha256(&mut input, &mut buffer, |e| e, &mut |_| Ok(()))
 }

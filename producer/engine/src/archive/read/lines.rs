@@ -1,7 +1,7 @@
 //! The records of one file, one by one.
 
 use decryptor_wasm::{
-    Code, Error, Field, Result, integrity::Record, jsonl::MAX_LINE, plan::PlannedFile,
+    Code, Error, Field, Result, integrity::Record, limits::MAX_LINE, plan::PlannedFile,
     reader::FileSummary,
 };
 use serde::de::IgnoredAny;

@@ -5,9 +5,7 @@ use std::cell::RefCell;
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::ArchiveError;
-
-/// Plain bytes of a gzip member: large enough to compress well, small enough to keep memory flat.
-const SIZE: usize = 1024 * 1024;
+use crate::limits::BLOCK;
 
 /// Lines that wait to be compressed together.
 #[derive(Default)]
@@ -47,7 +45,7 @@ impl Block {
 
     /// Whether it is time to take what is in it.
     pub fn is_full(&self) -> bool {
-        self.lines.len() >= SIZE
+        self.lines.len() >= BLOCK
     }
 
     /// Hands over the content, compressed by the calling thread, and is empty again.

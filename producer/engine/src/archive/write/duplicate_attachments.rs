@@ -10,6 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{ArchiveError, records::Place};
+use crate::limits::PIECE;
 use crate::text::hex;
 use crate::{archive::read::ReadFile, digest, interrupt};
 
@@ -39,7 +40,7 @@ impl DuplicateAttachments {
 /// Hex SHA-256 of everything that a reader gives and how many bytes that is, or the error of the reader.
 pub fn digest(reader: &mut dyn Read) -> Result<io::Result<(String, u64)>, ArchiveError> {
     let mut bytes = 0;
-    let read = digest::sha256(reader, &mut vec![0; digest::PIECE], Ok, &mut |n| {
+    let read = digest::sha256(reader, &mut vec![0; PIECE], Ok, &mut |n| {
         bytes += n as u64;
         interrupt::check().map_err(Err)
     });

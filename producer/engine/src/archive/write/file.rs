@@ -12,10 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::ArchiveError;
 use crate::files;
+use crate::limits::PIECE;
 use crate::text::hex;
-
-/// Bytes that go to the disk at once: a small file is written with one call.
-const PIECE: usize = 256 * 1024;
 
 /// Takes the content of one file and stores it.
 pub struct FileWriter {

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::limits::MAX_NAMED_LOSSES_OF_USER;
 use decryptor_wasm::manifest::Loss;
-
-/// Losses of one user that are named each. Where there are more, something is wrong as a whole.
-const NAMED: usize = 1000;
 
 /// The losses of one user.
 #[derive(Default)]
@@ -18,7 +16,7 @@ pub struct Losses {
 impl Losses {
     /// Adds one.
     pub fn add(&mut self, loss: Loss) {
-        if self.named.len() < NAMED {
+        if self.named.len() < MAX_NAMED_LOSSES_OF_USER {
             self.named.push(loss);
         } else {
             *self.others.entry(loss.collection).or_default() += 1;
@@ -51,7 +49,7 @@ mod tests {
     #[test]
     fn beyond_some_number_losses_are_counted() {
         let mut losses = Losses::default();
-        for n in 0..NAMED + 7 {
+        for n in 0..MAX_NAMED_LOSSES_OF_USER + 7 {
             losses.add(Loss {
                 user_id: None,
                 collection: Some(if n % 2 == 0 { "events" } else { "audit" }.to_owned()),
@@ -59,10 +57,13 @@ mod tests {
                 what: n.to_string(),
             });
         }
-        assert_eq!(losses.count(), NAMED as u64 + 7);
+        assert_eq!(losses.count(), MAX_NAMED_LOSSES_OF_USER as u64 + 7);
         let all = losses.take("u");
-        assert_eq!(all.len(), NAMED + 2);
-        let said: Vec<&str> = all[NAMED..].iter().map(|l| l.what.as_str()).collect();
+        assert_eq!(all.len(), MAX_NAMED_LOSSES_OF_USER + 2);
+        let said: Vec<&str> = all[MAX_NAMED_LOSSES_OF_USER..]
+            .iter()
+            .map(|l| l.what.as_str())
+            .collect();
         assert!(
             said[0].starts_with("3 more") && said[1].starts_with("4 more"),
             "{said:?}"

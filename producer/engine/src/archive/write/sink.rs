@@ -3,10 +3,8 @@
 use std::io::Read;
 
 use super::{ArchiveError, block, block::Block, user::UserWriter};
+use crate::limits::PIECE;
 use crate::platform::{self, Attachment, Collection, SinkError, UserSink};
-
-/// Lines worth a gzip member of their own.
-const MEMBER: usize = 256 * 1024;
 
 /// Collects the records of one thread into blocks, compresses them there, and appends them to the files of the user.
 pub struct Sink<'a> {
@@ -70,7 +68,7 @@ impl UserSink for Sink<'_> {
         lines: &[u8],
         count: u64,
     ) -> Result<(), SinkError> {
-        if lines.len() >= MEMBER {
+        if lines.len() >= PIECE {
             let writer = self.writer;
             return Ok(block::content(
                 writer.place().compress,

@@ -9,6 +9,7 @@ use super::{
     ArchiveError, ArchiveWriter, Finished, UserDone, block, destination::Destination,
     file::FileWriter, records::RecordFile, user_manifest::UserManifestWriter,
 };
+use crate::limits::BLOCK;
 
 /// The files of an archive that is nearly done.
 pub struct Listing {
@@ -38,9 +39,6 @@ pub struct RecordCopy {
     compress: bool,
     lines: Vec<u8>,
 }
-
-/// Plain bytes of records that are compressed together.
-const BLOCK: usize = 1 << 20;
 
 impl RecordCopy {
     /// Appends lines; a piece may end within one.

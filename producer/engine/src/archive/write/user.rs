@@ -21,14 +21,13 @@ use super::{
     records::{Chunked, Place, RecordFile},
     user_manifest::UserManifestWriter,
 };
+use crate::limits::PIECE;
 use crate::threads::lock;
 use crate::{
     interrupt,
     platform::{self, Attachment, Collection, User},
 };
 
-/// Bytes of an attachment that are read at once.
-const PIECE: usize = 256 * 1024;
 /// What names what is gone since the run before.
 pub(super) const REMOVED: &str = "removed";
 

@@ -4,15 +4,13 @@ use std::{collections::HashMap, sync::Mutex};
 
 use decryptor_wasm::manifest::Loss;
 
+use crate::limits::MAX_NAMED_LOSSES;
 use crate::threads::lock;
 use crate::{
     archive::{ArchiveWriter, UserDone, UserWriter},
     observer::{Level, Observer},
     platform::{self, SinkError, Target, User, UserSink, UserTarget},
 };
-
-/// Losses of users that the report names; the manifests of the users name more.
-const NAMED: usize = 10_000;
 
 /// The archive as the target of an export; keeps what is known of each finished user.
 pub struct Collector<'a> {
@@ -38,7 +36,7 @@ pub struct Losses {
 impl Losses {
     fn of_user(&mut self, losses: Vec<Loss>) {
         let mut losses = losses.into_iter();
-        let room = NAMED.saturating_sub(self.users.len());
+        let room = MAX_NAMED_LOSSES.saturating_sub(self.users.len());
         self.users.extend(losses.by_ref().take(room));
         self.more += losses.count() as u64;
     }

@@ -11,6 +11,8 @@ use decryptor_wasm::{chain::run_of, layout::PathKind, plan::Finding};
 
 use super::{Options, report::Report};
 use crate::files;
+use crate::limits::NAMED;
+use crate::limits::PIECE;
 use crate::{
     archive::read::{Archive, Folder},
     digest,
@@ -19,9 +21,6 @@ use crate::{
     interrupt,
     state::{self, Memory},
 };
-
-/// What of all that was left is named.
-const NAMED: usize = 5;
 
 /// What is to be done with the archive, known to be possible as far as that can be known before.
 pub struct After {
@@ -268,7 +267,7 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 fn same(a: &Path, b: &Path) -> io::Result<bool> {
-    let mut buffer = vec![0; digest::PIECE];
+    let mut buffer = vec![0; PIECE];
     let mut digest = |path: &Path| {
         let mut file = fs::File::open(path)?;
         digest::sha256(&mut file, &mut buffer, |e| e, &mut |_| {

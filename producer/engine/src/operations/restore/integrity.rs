@@ -1,15 +1,13 @@
 //! Whether records are what was hashed, and whether they are the same after the way through the platform.
 
-use decryptor_wasm::integrity::{Hashed, Verdict, check, digest};
+use decryptor_wasm::integrity::{Hashed, Record, Verdict};
 use sha2::{Digest, Sha256};
 
 use super::report::Integrity;
+use crate::limits::NAMED;
 use crate::platform::write::RestoreError;
 
-/// How many ids are named.
-const NAMED: usize = 5;
-
-/// What is known of the records of one kind, in either order: a sum over all of them.
+/// A sum over the records of one kind, which does not depend on their order.
 #[derive(Default, Clone, PartialEq, Eq)]
 pub struct Sum {
     records: u64,
@@ -17,11 +15,11 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Adds a record by its id and what it hashes to.
-    pub fn add(&mut self, kind: Hashed, record: &[u8]) -> Result<(), RestoreError> {
+    /// Adds a record: its id and its hash.
+    pub fn add(&mut self, kind: Hashed, record: &Record<'_>) -> Result<(), RestoreError> {
         let mut both = Sha256::new();
         both.update(id(record).as_bytes());
-        both.update(digest(kind, record)?);
+        both.update(record.digest(kind)?);
         let both = both.finalize();
         let half: [u8; 16] = std::array::from_fn(|i| both[i]);
         self.sum = self.sum.wrapping_add(u128::from_le_bytes(half));
@@ -31,13 +29,13 @@ impl Sum {
 }
 
 /// Compares a record with the hash in it, and counts. `proven` says that the inventory shows it to be as it was backed up.
-pub fn judge(
+pub fn check_hash(
     kind: Hashed,
-    record: &[u8],
+    record: &Record<'_>,
     proven: bool,
     seen: &mut Integrity,
 ) -> Result<(), RestoreError> {
-    match check(kind, record)? {
+    match record.verdict(kind)? {
         Verdict::Match => seen.matching += 1,
         Verdict::Rounded => seen.rounded += 1,
         Verdict::Unhashed => seen.unhashed += 1,
@@ -87,13 +85,6 @@ fn note(ids: &mut Vec<String>, id: String) {
     }
 }
 
-fn id(record: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        id: Option<String>,
-    }
-    serde_json::from_slice::<Named>(record)
-        .ok()
-        .and_then(|named| named.id)
-        .unwrap_or_default()
+fn id(record: &Record<'_>) -> String {
+    record.string("id").unwrap_or_default().into_owned()
 }

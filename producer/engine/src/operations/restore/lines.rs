@@ -1,7 +1,8 @@
 //! The records of an archive, as whole lines in pieces of bounded size.
 
-use decryptor_wasm::{Error, jsonl::MAX_LINE, layout::PathKind, plan::PlannedFile};
+use decryptor_wasm::{Error, layout::PathKind, limits::MAX_LINE, plan::PlannedFile};
 
+use crate::limits::PIECE;
 use crate::{
     archive::read::Archive,
     interrupt,
@@ -11,9 +12,6 @@ use crate::{
         write::{Has, RestoreError},
     },
 };
-
-/// Bytes of lines that are handed over at once.
-const PIECE: usize = 256 * 1024;
 
 /// The files of a user's collection, in order.
 pub fn files<'a>(

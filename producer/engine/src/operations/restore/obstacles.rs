@@ -12,6 +12,7 @@ use super::{
     selection::{Conflict, Wanted},
     user::ORDER,
 };
+use crate::limits::INFLATION;
 use crate::{
     archive::read::Archive,
     config::{Config, Engine},
@@ -21,9 +22,6 @@ use crate::{
         write::{PlatformWriter, Room, Weight},
     },
 };
-
-/// How much larger records are than their compressed form, about.
-const INFLATION: u64 = 8;
 
 /// What is to come where.
 pub struct Coming<'a> {

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use decryptor_wasm::integrity::Hashed;
+use decryptor_wasm::integrity::{Hashed, Record};
 
 use super::{
     Options, Strictness, account,
     attachments::{Attachments, Digested},
-    integrity::{Sum, judge},
+    integrity::{Sum, check_hash},
     lines,
     report::{Integrity, Outcome, Restored},
     selection::{Bearers, Chosen},
@@ -215,7 +215,9 @@ impl<'a> Source<'a> {
         ] {
             let mut after = Sum::default();
             let user = &filled.user.target;
-            group.read_back(user, collection, &mut |line| after.add(kind, line))?;
+            group.read_back(user, collection, &mut |line| {
+                after.add(kind, &Record::parse(line)?)
+            })?;
             if after != *before {
                 let because = match filled.done.report.losses.as_slice() {
                     [] => String::new(),
@@ -350,11 +352,14 @@ impl Work<'_> {
             }
             _ => return Ok(()),
         };
-        if how.verifies() {
-            judge(kind, line, self.proven(), &mut seen.integrity)?;
-        }
-        if how.compares() {
-            sum.add(kind, line)?;
+        if how.verifies() || how.compares() {
+            let record = Record::parse(line)?;
+            if how.verifies() {
+                check_hash(kind, &record, self.proven(), &mut seen.integrity)?;
+            }
+            if how.compares() {
+                sum.add(kind, &record)?;
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::{
     selection::{Chosen, Conflict, Wanted},
     user::{Done, Source},
 };
+use crate::limits::LIKELY_INFLATION;
 use crate::threads;
 use crate::{
     failure::Failure,
@@ -23,8 +24,6 @@ use crate::{
 
 /// Stored bytes of the users of a group; more only where one user has more.
 const GROUP: u64 = 4 << 20;
-/// How much larger records are than what is stored of them.
-const INFLATION: u64 = 5;
 
 /// The restore of all users.
 pub struct Users<'a> {
@@ -204,7 +203,7 @@ impl<'a> Users<'a> {
         let files = self.from.archive.files_of(&user.source.user_id).iter();
         let records = files.filter(|file| file.jsonl);
         records
-            .map(|file| file.size * if file.gzip { INFLATION } else { 1 })
+            .map(|file| file.size * if file.gzip { LIKELY_INFLATION } else { 1 })
             .sum()
     }
 }

@@ -23,6 +23,7 @@ use super::{
     signature,
     sums::{self, Sums},
 };
+use crate::limits::BLOCK;
 use crate::{
     archive::read::{Folder, links, lost_index},
     digest::{self, sha256_hex},
@@ -32,8 +33,6 @@ use crate::{
     schedule,
 };
 
-/// Bytes read at once.
-const BLOCK: usize = 1024 * 1024;
 /// What a header has at most, its first 12 bytes included.
 const HEADER: usize = 4096 + 12;
 

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::limits::NAMED;
 use decryptor_wasm::{
     Result,
     integrity::{Hashed, Record, Verdict},
 };
 use serde::Serialize;
-
-/// How many ids of a kind are named.
-const NAMED: usize = 5;
 
 /// Something about records that is not as one would expect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,14 +1,13 @@
 //! What is on its way to the users' parts of the archive: made by readers, taken by workers.
 
 use super::versions::{Underway, Versions};
+use crate::limits::BLOCK;
 use crate::platform::{Attachment, Collection, ExportError, Keys, Loss, User, UserTarget, caught};
 use crate::threads::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-/// Bytes of records that make a task.
-const BLOCK: usize = 1024 * 1024;
 /// Bytes of a loss beside its sentence.
 const LOSS: usize = 200;
 /// Parts of a file that wait.

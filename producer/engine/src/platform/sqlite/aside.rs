@@ -3,6 +3,7 @@
 
 use super::connect::{FLAGS, Stamp, begin, companion, stamp};
 use crate::interrupt;
+use crate::limits::BLOCK;
 use crate::{platform::PlatformError, regular};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
@@ -11,8 +12,6 @@ use std::path::Path;
 
 /// The file, its journal and its log.
 const PARTS: [&str; 3] = ["", "-journal", "-wal"];
-/// Bytes that are copied at once.
-const PIECE: usize = 1 << 20;
 
 /// A connection to a copy, which nobody else finds: its folder is gone when this returns.
 ///
@@ -66,7 +65,7 @@ pub fn brought_in_order(path: &Path) -> Result<rusqlite::Result<Connection>, Pla
 
 /// Copies a file; a signal ends it early.
 fn copied(mut from: File, mut to: File) -> io::Result<()> {
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; BLOCK];
     while interrupt::check().is_ok() {
         match from.read(&mut piece) {
             Ok(0) => break,

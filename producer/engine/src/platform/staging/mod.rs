@@ -27,11 +27,10 @@ use super::running;
 use super::user_folder::folder;
 use super::write::{Obstacle, RestoreError, Room};
 use crate::files;
+use crate::limits::PIECE;
 
 /// The folder beside those of the users.
 const NAME: &str = ".pryv-backup-restore";
-/// Bytes of an attachment that are written at once.
-const PIECE: usize = 256 * 1024;
 
 /// The place aside, locked for this process; it goes when nothing is left in it.
 pub struct Staging {

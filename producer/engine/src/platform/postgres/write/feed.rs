@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::copy_in::CopyIn;
+use crate::limits::PIECE;
 use crate::platform::Collection;
 use crate::platform::PlatformError;
 use crate::platform::postgres::connection::Connection;
@@ -12,8 +13,6 @@ use crate::platform::write::RestoreError;
 use crate::threads::refused;
 use std::thread::Builder;
 
-/// Bytes of rows of one table that are handed over at once.
-const PIECE: usize = 256 * 1024;
 /// Pieces that may wait for the server.
 const WAITING: usize = 4;
 

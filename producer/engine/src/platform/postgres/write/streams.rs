@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::user::{LONGEST_PATH, PostgresUser, malformed, parse};
+use super::user::{PostgresUser, malformed, parse};
 use crate::interrupt;
+use crate::limits::MAX_STREAM_PATH_POSTGRES;
 use crate::platform::Collection;
 use crate::platform::sqlite::write::rows as files;
 use crate::platform::write::RestoreError;
@@ -34,7 +35,7 @@ impl PostgresUser<'_, '_> {
                     Some(path) => path,
                     None => self
                         .tree
-                        .path(&id, LONGEST_PATH)
+                        .path(&id, MAX_STREAM_PATH_POSTGRES)
                         .map_err(|what| malformed(Collection::Streams, what))?,
                 };
                 self.record(Collection::Streams, line, Some(&path))?;
@@ -47,5 +48,5 @@ impl PostgresUser<'_, '_> {
 
 /// Whether a path of a deleted stream can be stored.
 fn sound(path: &str) -> bool {
-    path.len() <= LONGEST_PATH && !path.contains('\0')
+    path.len() <= MAX_STREAM_PATH_POSTGRES && !path.contains('\0')
 }

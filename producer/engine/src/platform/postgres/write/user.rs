@@ -8,6 +8,8 @@ use super::copy_in::field;
 use super::feed::Table;
 use super::group::PostgresGroup;
 use super::rows::{Lacking, string};
+use crate::limits::BLOCK;
+use crate::limits::MAX_STREAM_PATH_POSTGRES;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::write::{SqliteUser, rows as files};
 use crate::platform::texts::{Lost, storable};
@@ -17,10 +19,6 @@ use crate::platform::{Collection, User};
 
 /// Who set what nobody knows who set.
 const NOBODY: &str = "restore";
-/// Bytes of the path of a stream. The database's indexes hold an eighth of that, and more only of what is easily compressed.
-pub(super) const LONGEST_PATH: usize = 16 * 1024;
-/// Bytes of an attachment in one row.
-const PIECE: usize = 1 << 20;
 
 /// A user whose records are coming.
 pub struct PostgresUser<'g, 'a> {
@@ -119,7 +117,10 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             if seen.contains(&id) {
                 continue;
             }
-            let path = self.tree.path(&id, LONGEST_PATH).map_err(malformed)?;
+            let path = self
+                .tree
+                .path(&id, MAX_STREAM_PATH_POSTGRES)
+                .map_err(malformed)?;
             let row = self.group.rows(Table::EventStreams)?;
             for cell in [&self.user.user_id, event_id.as_ref(), id.as_ref()] {
                 text(cell, row);
@@ -274,11 +275,11 @@ impl UserWriter for PostgresUser<'_, '_> {
         if !self.group.platform.engines.files {
             return self.files.attachment(event_id, file_id, content);
         }
-        let mut piece = Vec::with_capacity(PIECE);
+        let mut piece = Vec::with_capacity(BLOCK);
         for seq in 0.. {
             piece.clear();
             content
-                .take(PIECE as u64)
+                .take(BLOCK as u64)
                 .read_to_end(&mut piece)
                 .map_err(archive_error)?;
             if piece.is_empty() && seq > 0 {
@@ -297,7 +298,7 @@ impl UserWriter for PostgresUser<'_, '_> {
             }
             row.push(b'\n');
             self.group.pass(Table::Files)?;
-            if piece.len() < PIECE {
+            if piece.len() < BLOCK {
                 break;
             }
         }

@@ -8,6 +8,7 @@ use rusqlite::types::Value;
 use super::rows::{self, id, scalar};
 use super::store::Store;
 use crate::interrupt;
+use crate::limits::MAX_STREAM_PATH_SQLITE;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::schema::{self, ACCOUNT_TABLES, EVENT_COLUMNS};
 use crate::platform::staging::Staged;
@@ -17,8 +18,6 @@ use crate::platform::{Collection, User};
 
 /// Who set what nobody knows who set.
 const NOBODY: &str = "restore";
-/// Bytes of the path of a stream. Each holds those of all that it lies in, so a chain of them takes the square of its length.
-const LONGEST_PATH: usize = 256 * 1024;
 
 /// A user whose files lie aside.
 pub struct SqliteUser {
@@ -271,7 +270,11 @@ impl SqliteUser {
             let deleted = scalar(fields.get("deleted"));
             let name = id(&fields, "id");
             let path = match deleted {
-                Value::Null => Some(self.tree.path(&name, LONGEST_PATH).map_err(malformed)?),
+                Value::Null => Some(
+                    self.tree
+                        .path(&name, MAX_STREAM_PATH_SQLITE)
+                        .map_err(malformed)?,
+                ),
                 // No record tells where it was.
                 _ => self.stream_paths.remove(&name),
             };
