@@ -44,7 +44,7 @@ fn read(folder: &Path, key: &DataKey) -> Result<(), Error> {
         return Err(Error::damaged(finding.message.clone()));
     }
     for file in archive.files() {
-        archive.stream(file, true, false, &mut |_| Ok(()))?;
+        archive.stream::<decryptor_wasm::Error>(file, true, false, &mut |_| Ok(()))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What was found of an archive when it was opened, in words.
 
 use decryptor_wasm::{
+    Error,
     chain::is_companion,
     plan::{Finding, Severity},
     signature::PINNED,
@@ -54,7 +55,7 @@ pub fn companions_hold(source: &Archive, observer: &dyn Observer) -> bool {
     let companions = source.files().iter();
     let companions = companions.filter(|file| is_companion(&file.path));
     let wrong = companions.filter_map(|file| {
-        let read = source.stream(file, false, false, &mut |_| Ok(()));
+        let read = source.stream::<Error>(file, false, false, &mut |_| Ok(()));
         Some((file, read.err()?))
     });
     let named = wrong.map(|(file, error)| observer.damaged(&error.within(&file.path).to_string()));

@@ -2,25 +2,22 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use decryptor_wasm::{Error, Result};
+use crate::threads::{self, lock};
 
-use crate::threads::lock;
-use crate::threads::{self};
-
-struct State<T, I> {
+struct State<T, I, E> {
     /// Brought by tasks; done before anything new is begun, so that little is begun and not finished.
     ready: Vec<T>,
     first: I,
     busy: usize,
-    failure: Option<Error>,
+    failure: Option<E>,
 }
 
 /// Does the tasks of `first`, and whatever further tasks `work` brings, on `jobs` threads. The first error ends it.
-pub fn run<T: Send, I: Iterator<Item = T> + Send>(
+pub fn run<T: Send, I: Iterator<Item = T> + Send, E: Send>(
     jobs: usize,
     first: I,
-    work: &(impl Fn(T, &mut Vec<T>) -> Result<()> + Sync),
-) -> Result<()> {
+    work: &(impl Fn(T, &mut Vec<T>) -> Result<(), E> + Sync),
+) -> Result<(), E> {
     let state = Mutex::new(State {
         ready: Vec::new(),
         first,
@@ -52,7 +49,7 @@ pub fn run<T: Send, I: Iterator<Item = T> + Send>(
 }
 
 /// The next task; none when there will be no more.
-fn next<T, I: Iterator<Item = T>>(state: &Mutex<State<T, I>>, news: &Condvar) -> Option<T> {
+fn next<T, I: Iterator<Item = T>, E>(state: &Mutex<State<T, I, E>>, news: &Condvar) -> Option<T> {
     let mut state = lock(state);
     loop {
         if state.failure.is_some() {
@@ -75,6 +72,8 @@ fn next<T, I: Iterator<Item = T>>(state: &Mutex<State<T, I>>, news: &Condvar) ->
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use decryptor_wasm::Error;
+
     use super::*;
 
     #[test]
@@ -85,7 +84,7 @@ mod tests {
             if task > 0 {
                 brought.extend([task - 1, task - 1]);
             }
-            Ok(())
+            Ok::<_, Error>(())
         })
         .unwrap();
         assert_eq!(sum.into_inner(), (1 << 6) - 1 + (1 << 7) - 1);

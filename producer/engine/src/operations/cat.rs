@@ -2,12 +2,15 @@
 
 use std::io::{ErrorKind, Write};
 
-use decryptor_wasm::{Error, ErrorKind as Kind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    archive::read::Folder, failure::Failure, observer::Observer, opening::Opening, text::hex,
+    archive::read::{CopyError, Folder},
+    failure::Failure,
+    observer::Observer,
+    opening::Opening,
+    text::hex,
 };
 
 /// Which file.
@@ -46,19 +49,11 @@ pub fn run(
     observer: &dyn Observer,
 ) -> Result<Option<Printed>, Failure> {
     let archive = options.opening.open(observer)?;
-    let mut closed = false;
     let (mut bytes, mut digest) = (0, Sha256::new());
-    let mut print = |piece: &[u8]| {
+    let mut print = |piece: &[u8]| -> Result<(), CopyError> {
         bytes += piece.len() as u64;
         digest.update(piece);
-        match out.write_all(piece) {
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => {
-                closed = true;
-                Err(Error::new(Kind::Failed, "closed"))
-            }
-            Err(e) => Err(Error::new(Kind::Failed, e.to_string())),
-            Ok(()) => Ok(()),
-        }
+        Ok(out.write_all(piece)?)
     };
     let plain = options.path.strip_suffix(".gz").unwrap_or(&options.path);
     let found = archive
@@ -75,7 +70,9 @@ pub fn run(
             let envelope = Folder::new(&options.opening.dir).read(&options.path);
             (
                 options.path.as_str(),
-                envelope.and_then(|bytes| print(&bytes)),
+                envelope
+                    .map_err(CopyError::from)
+                    .and_then(|bytes| print(&bytes)),
             )
         }
         (None, None) => {
@@ -86,9 +83,10 @@ pub fn run(
         }
     };
     match outcome {
-        // Whoever reads has had enough.
-        Err(_) if closed => return Ok(None),
-        outcome => outcome?,
+        Ok(()) => {}
+        Err(CopyError::Output(e)) if e.kind() == ErrorKind::BrokenPipe => return Ok(None),
+        Err(CopyError::Output(e)) => return Err(Failure::failed(e.to_string())),
+        Err(CopyError::Archive(error)) => return Err(error.into()),
     }
     out.flush().map_err(|e| Failure::failed(e.to_string()))?;
     Ok(Some(Printed {

@@ -131,7 +131,7 @@ fn of_state(
         .iter()
         .filter(|file| file.jsonl && file.user.is_none())
     {
-        let read = archive.lines(file, false, &mut |_| Ok(()))?;
+        let read = archive.lines::<decryptor_wasm::Error>(file, false, &mut |_| Ok(()))?;
         if let Some(sum) = collections.get_mut(&collection(&file.path, &PathKind::of(&file.path))) {
             sum.records = read.records.unwrap_or(0);
         }

@@ -16,7 +16,7 @@ use decryptor_wasm::{
     signature::{Demands, SIGNATURE, require_id},
 };
 
-use super::{Archive, Choice, Folder};
+use super::{Archive, Choice, Folder, ReadError};
 use crate::{
     archive::{sha256_hex, sums},
     interrupt,
@@ -296,12 +296,12 @@ impl Chain {
     }
 
     /// Passes on the content of a file of the state.
-    pub(super) fn stream(
+    pub(super) fn stream<E: ReadError>(
         &self,
         path: &str,
         hash: bool,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<FileSummary> {
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<FileSummary, E> {
         let file = self.file(path)?;
         let mut all = FileSummary {
             stored_size: 0,
@@ -324,7 +324,7 @@ impl Chain {
             let run = file.parts.last().map_or(1, |part| part.run);
             return archive
                 .stream(part, false, hash, sink)
-                .map_err(|e| of_run(run, e));
+                .map_err(|e: E| e.map_archive(|e| of_run(run, e)));
         };
         let user = file.user.as_deref().unwrap_or_default();
         let passes = self.changes.passes(user, collection);
@@ -340,7 +340,7 @@ impl Chain {
                     Some(fold) => archive.sift(&part.file, hash, fold, part.run, sink),
                     None => archive.stream(&part.file, true, hash, sink),
                 };
-                add(seen.map_err(|e| of_run(part.run, e))?);
+                add(seen.map_err(|e: E| e.map_archive(|e| of_run(part.run, e)))?);
             }
         }
         Ok(all)
@@ -379,7 +379,7 @@ impl Chain {
         let mut fold = Fold::new(key, collection, pass, passes);
         for (removed, part) in self.changes.of(user, collection) {
             let archive = self.archive(part)?;
-            let told = archive.lines(&part.file, true, &mut |line| {
+            let told = archive.lines::<Error>(&part.file, true, &mut |line| {
                 let told = match removed {
                     true => fold.removed(part.run, line.text),
                     false => fold.brought(part.run, line.text),
@@ -399,32 +399,32 @@ impl Chain {
 
 impl Archive {
     /// Passes on the lines of a file that stand, and judges the file.
-    fn sift(
+    fn sift<E: ReadError>(
         &self,
         file: &PlannedFile,
         hash: bool,
         fold: &Fold,
         run: u32,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<FileSummary> {
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<FileSummary, E> {
         let (mut sieve, mut out) = (Sieve::default(), Vec::new());
         let (mut size, mut records) = (0, 0);
-        let mut pass = |out: &mut Vec<u8>| {
+        let mut pass = |out: &mut Vec<u8>| -> Result<(), E> {
             size += out.len() as u64;
             records += memchr::memchr_iter(b'\n', out).count() as u64;
             let taken = if out.is_empty() { Ok(()) } else { sink(out) };
             out.clear();
             taken
         };
-        let seen = self.uncounted(file, hash, &mut |piece| {
+        let seen = self.uncounted::<E>(file, hash, &mut |piece| {
             interrupt::check()?;
             let sifted = sieve.push(fold, run, piece, &mut out);
             pass(&mut out)?;
-            sifted
+            Ok(sifted?)
         })?;
         let lines = sieve.finish(fold, run, &mut out);
         pass(&mut out)?;
-        let mut summary = self.counted(file, seen, lines)?;
+        let mut summary = self.counted(file, seen, lines.map_err(E::from))?;
         summary.output_size = size;
         summary.records = Some(records);
         Ok(summary)

@@ -6,7 +6,7 @@ use decryptor_wasm::{
 };
 use serde::de::IgnoredAny;
 
-use super::{Archive, ReadFile, Seen, stream::read_some};
+use super::{Archive, ReadError, ReadFile, Seen, stream::read_some};
 use crate::interrupt;
 
 /// A record on its way.
@@ -40,11 +40,11 @@ struct Lines {
 }
 
 impl Lines {
-    fn push(
+    fn push<E: From<Error>>(
         &mut self,
         mut bytes: &[u8],
-        take: &mut dyn FnMut(Line<'_>) -> Result<()>,
-    ) -> Result<()> {
+        take: &mut dyn FnMut(Line<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let line = &bytes[..end];
             if self.partial.is_empty() {
@@ -60,12 +60,18 @@ impl Lines {
         }
         self.partial.extend_from_slice(bytes);
         if self.partial.len() > MAX_LINE {
-            return Err(Error::of(Code::LineTooLong).with(Field::Number, self.records + 1));
+            return Err(Error::of(Code::LineTooLong)
+                .with(Field::Number, self.records + 1)
+                .into());
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], take: &mut dyn FnMut(Line<'_>) -> Result<()>) -> Result<()> {
+    fn line<E>(
+        &mut self,
+        line: &[u8],
+        take: &mut dyn FnMut(Line<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let text = line.trim_ascii();
         if text.is_empty() {
             return Ok(());
@@ -77,7 +83,7 @@ impl Lines {
         })
     }
 
-    fn finish(&mut self, take: &mut dyn FnMut(Line<'_>) -> Result<()>) -> Result<u64> {
+    fn finish<E>(&mut self, take: &mut dyn FnMut(Line<'_>) -> Result<(), E>) -> Result<u64, E> {
         let last = std::mem::take(&mut self.partial);
         self.line(&last, take)?;
         Ok(self.records)
@@ -87,20 +93,20 @@ impl Lines {
 impl Archive {
     /// Hands over every record of a planned file and judges the file at the end, its number of records included. That a line is JSON
     /// is for `take` to say. `hash` checks the digest of the stored bytes too. Errors name the file.
-    pub fn lines(
+    pub fn lines<E: ReadError>(
         &self,
         file: &PlannedFile,
         hash: bool,
-        take: &mut dyn FnMut(Line<'_>) -> Result<()>,
-    ) -> Result<FileSummary> {
+        take: &mut dyn FnMut(Line<'_>) -> Result<(), E>,
+    ) -> Result<FileSummary, E> {
         let mut lines = Lines::default();
-        let mut push = |piece: &[u8]| {
+        let mut push = |piece: &[u8]| -> Result<(), E> {
             interrupt::check()?;
             lines.push(piece, take)
         };
         if let Some(chain) = &self.chain {
             let mut summary = chain.stream(&file.path, hash, &mut push)?;
-            let counted = lines.finish(take).map_err(|e| e.within(&file.path))?;
+            let counted = lines.finish(take).map_err(|e| e.in_file(&file.path))?;
             summary.records = Some(counted);
             return Ok(summary);
         }
@@ -110,12 +116,12 @@ impl Archive {
     }
 
     /// Passes on the inflated content of a file of records; its lines are counted by the caller.
-    pub(super) fn uncounted(
+    pub(super) fn uncounted<E: ReadError>(
         &self,
         file: &PlannedFile,
         hash: bool,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<Seen> {
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Seen, E> {
         let reading = ReadFile {
             key: self.key.as_ref().filter(|_| file.encrypted),
             gunzip: file.gzip,
@@ -127,22 +133,22 @@ impl Archive {
             let mut stored = self.folder.open(&file.path)?;
             reading.run(|into| read_some(&mut stored, into, &file.path), sink)
         };
-        read().map_err(|error: Error| error.within(&file.path))
+        read().map_err(|error: E| error.in_file(&file.path))
     }
 
     /// Judges it, when its lines are counted.
-    pub(super) fn counted(
+    pub(super) fn counted<E: ReadError>(
         &self,
         file: &PlannedFile,
         mut seen: Seen,
-        lines: Result<u64>,
-    ) -> Result<FileSummary> {
+        lines: Result<u64, E>,
+    ) -> Result<FileSummary, E> {
         let judge = || {
             seen.summary.records = Some(lines?);
             seen.judge(file.expected.as_ref(), self.opened())?;
             Ok(seen.summary)
         };
-        judge().map_err(|error: Error| error.within(&file.path))
+        judge().map_err(|error: E| error.in_file(&file.path))
     }
 }
 
@@ -156,7 +162,7 @@ mod tests {
         let text = b"{\"a\":1}\r\n\n  {\"b\":2}\n{\"c\":3}";
         for size in 1..=text.len() {
             let mut found = Vec::new();
-            let mut take = |line: Line<'_>| {
+            let mut take = |line: Line<'_>| -> Result<()> {
                 found.push((line.number, String::from_utf8(line.text.to_vec()).unwrap()));
                 Ok(())
             };

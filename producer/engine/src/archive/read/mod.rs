@@ -2,6 +2,7 @@
 
 mod chain;
 mod content;
+mod error;
 mod folder;
 mod lines;
 mod open;
@@ -11,6 +12,7 @@ mod told;
 
 pub use chain::{Chain, links, lost_index, mixed_runs};
 pub use content::ContentReader;
+pub use error::{CopyError, ReadError};
 pub use folder::Folder;
 pub use lines::Line;
 pub use open::{Archive, Choice, require_manifest};

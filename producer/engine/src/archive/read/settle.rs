@@ -28,7 +28,7 @@ impl Archive {
             let mut unlisted: HashSet<&str> = attachments.iter().map(|file| id(file)).collect();
             let mut events = files.iter().filter(|file| is_events(file));
             let read = events.try_for_each(|file| {
-                self.lines(file, false, &mut |line| {
+                self.lines::<Error>(file, false, &mut |line| {
                     for id in listed(line.text)? {
                         unlisted.remove(id.as_ref());
                     }

@@ -10,7 +10,7 @@ use decryptor_wasm::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Archive, folder::unreadable};
+use super::{Archive, ReadError, folder::unreadable};
 use crate::text::hex;
 
 /// Bytes read at once.
@@ -71,11 +71,11 @@ impl<'a> ReadFile<'a> {
 
     /// Passes the content of `stored` to `sink` piece by piece. Every piece is authentic when it is passed, but only the end shows
     /// that nothing is missing. An error of the archive comes after what stood before it was passed on.
-    pub fn run(
+    pub fn run<E: From<Error>>(
         self,
         mut stored: impl FnMut(&mut [u8]) -> Result<usize>,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<Seen> {
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Seen, E> {
         let options = ReadOptions {
             gunzip: self.gunzip,
             lines: self.lines,
@@ -118,7 +118,7 @@ impl<'a> ReadFile<'a> {
             size: stored.len() as u64,
             ..self
         };
-        let seen = sized.run(
+        let seen = sized.run::<Error>(
             |into| {
                 let n = stored.len().min(into.len());
                 into[..n].copy_from_slice(&stored[..n]);
@@ -169,13 +169,13 @@ impl GunzipCheck {
 impl Archive {
     /// Passes the content of a planned file to `sink`, decrypted, and inflated if asked, and judges it at the end. `hash` checks the
     /// digest of the stored bytes too, which is always done for a file that is not sealed. Errors name the file.
-    pub fn stream(
+    pub fn stream<E: ReadError>(
         &self,
         file: &PlannedFile,
         gunzip: bool,
         hash: bool,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<FileSummary> {
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<FileSummary, E> {
         let inflate = file.gzip && gunzip;
         let lines = file.jsonl && (inflate || !file.gzip);
         self.read(file, inflate, lines, hash, sink)
@@ -183,22 +183,22 @@ impl Archive {
 
     /// The same for a file that was found to be good before: its records, inflated. Whoever takes them parses them, so whether
     /// they are JSON is not looked at once more.
-    pub fn stream_verified(
+    pub fn stream_verified<E: ReadError>(
         &self,
         file: &PlannedFile,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<FileSummary> {
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<FileSummary, E> {
         self.read(file, file.gzip, false, false, sink)
     }
 
-    fn read(
+    fn read<E: ReadError>(
         &self,
         file: &PlannedFile,
         gunzip: bool,
         lines: bool,
         hash: bool,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<FileSummary> {
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<FileSummary, E> {
         if let Some(chain) = &self.chain {
             return chain.stream(&file.path, hash, sink);
         }
@@ -215,7 +215,7 @@ impl Archive {
             seen.judge(file.expected.as_ref(), self.opened())?;
             Ok(seen.summary)
         };
-        read().map_err(|error: Error| error.within(&file.path))
+        read().map_err(|error: E| error.in_file(&file.path))
     }
 }
 

@@ -22,7 +22,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    BackupType, DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
+    BackupType, DataKey, Envelope, Error, FileEntry, Kdf, Manifest, PublicKey,
     chain::Link,
     manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
 };
@@ -41,6 +41,7 @@ pub use destination::Destination;
 use self::{file::FileWriter, records::Place};
 use super::{
     listed_files::ReplaceError,
+    read::ReadError,
     sums::{Line, Sorter},
 };
 use crate::{digest::sha256_hex, random::SystemRandom};
@@ -136,6 +137,15 @@ impl From<ReplaceError> for ArchiveError {
         match error {
             ReplaceError::Io(path, source) => ArchiveError::Io { path, source },
             ReplaceError::Core(error) => error.into(),
+        }
+    }
+}
+
+impl ReadError for ArchiveError {
+    fn map_archive(self, change: impl FnOnce(Error) -> Error) -> Self {
+        match self {
+            ArchiveError::Core(error) => ArchiveError::Core(change(error)),
+            other => other,
         }
     }
 }

@@ -253,7 +253,7 @@ fn fill(
                 }
             }
         }
-        Ok(())
+        Ok::<_, ArchiveError>(())
     })?;
     drop(shown);
     let mut shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -267,26 +267,30 @@ fn fill(
 }
 
 /// The content of a file as it is, compressed or not.
-fn one(source: &Archive, writer: &ArchiveWriter, file: &PlannedFile) -> Result<FileEntry, Error> {
+fn one(
+    source: &Archive,
+    writer: &ArchiveWriter,
+    file: &PlannedFile,
+) -> Result<FileEntry, ArchiveError> {
     if source.chain.is_some() && file.jsonl {
         return folded(source, writer, file);
     }
-    let mut copy = writer.file(&file.path).map_err(core)?;
+    let mut copy = writer.file(&file.path)?;
     let listed = file.expected.as_ref().and_then(|entry| entry.records);
     // Where nobody counted the records, that is done now.
     let mut count = (file.gzip && listed.is_none()).then(|| GunzipCheck::new(file.jsonl));
-    let summary = source.stream(file, false, true, &mut |piece| {
+    let summary = source.stream::<ArchiveError>(file, false, true, &mut |piece| {
         interrupt::check()?;
         if let Some(count) = &mut count {
             count.push(piece)?;
         }
-        copy.write(piece).map_err(core)
+        copy.write(piece)
     })?;
     let counted = match &mut count {
         Some(count) => count.finish().map_err(|e| e.within(&file.path))?,
         None => summary.records,
     };
-    copy.finish(listed.or(counted)).map_err(core)
+    copy.finish(listed.or(counted))
 }
 
 /// Records of the state of a chain.
@@ -294,14 +298,14 @@ fn folded(
     source: &Archive,
     writer: &ArchiveWriter,
     file: &PlannedFile,
-) -> Result<FileEntry, Error> {
+) -> Result<FileEntry, ArchiveError> {
     let stem = file.path.strip_suffix(".jsonl").unwrap_or(&file.path);
-    let mut copy = writer.records(stem).map_err(core)?;
-    source.stream(file, false, true, &mut |piece| {
+    let mut copy = writer.records(stem)?;
+    source.stream::<ArchiveError>(file, false, true, &mut |piece| {
         interrupt::check()?;
-        copy.write(piece).map_err(core)
+        copy.write(piece)
     })?;
-    copy.finish().map_err(core)
+    copy.finish()
 }
 
 fn user(
@@ -309,8 +313,8 @@ fn user(
     writer: &ArchiveWriter,
     id: &str,
     files: &[PlannedFile],
-    copied: &dyn Fn(&PlannedFile) -> Result<FileEntry, Error>,
-) -> Result<UserDone, Error> {
+    copied: &dyn Fn(&PlannedFile) -> Result<FileEntry, ArchiveError>,
+) -> Result<UserDone, ArchiveError> {
     let entry: &UserEntry = source
         .plan
         .users
@@ -320,20 +324,20 @@ fn user(
             Error::damaged("belongs to no user of the archive").at(&format!("users/{id}"))
         })?;
     let mut manifest = manifest::said(source, &format!("users/{id}/user-manifest.json"))?;
-    let mut copy = writer.copy_user(id).map_err(core)?;
+    let mut copy = writer.copy_user(id)?;
     let mut entry = entry.clone();
     for file in files {
         let done = copied(file)?;
         if source.chain.is_some() {
             named(&mut entry, &done);
         }
-        copy.add(&done).map_err(core)?;
+        copy.add(&done)?;
     }
     if source.chain.is_some() {
         manifest.insert("chunks".to_owned(), json!(entry.chunks));
         manifest.insert("stats".to_owned(), json!(entry.stats));
     }
-    copy.finish(entry, &manifest).map_err(core)
+    copy.finish(entry, &manifest)
 }
 
 /// Corrects what is said of a user by a file of the copy: those of a state are compressed there, and the points of a series may
@@ -351,13 +355,5 @@ fn named(entry: &mut UserEntry, file: &FileEntry) {
     }
     if name.starts_with("series.") {
         entry.stats.series = file.records.unwrap_or_default();
-    }
-}
-
-/// An error of writing on its way through the reader.
-fn core(error: ArchiveError) -> Error {
-    match error {
-        ArchiveError::Core(error) => error,
-        other => Error::new(decryptor_wasm::ErrorKind::Failed, other.to_string()),
     }
 }

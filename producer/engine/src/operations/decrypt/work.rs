@@ -117,7 +117,8 @@ impl<'a> Work<'a> {
     fn write_file(&self, file: &PlannedFile, output: &OutputFolder) -> Result<Done> {
         if self.archive.encrypted() && !file.encrypted {
             // The decryptor and its instructions are checked, but are no part of the data.
-            self.archive.stream(file, false, true, &mut |_| Ok(()))?;
+            self.archive
+                .stream::<Error>(file, false, true, &mut |_| Ok(()))?;
             return Ok(Done::default());
         }
         let gunzip = self.args.gunzip && file.gzip;

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use decryptor_wasm::{Result, integrity::Record, plan::PlannedFile};
+use decryptor_wasm::{Error, Result, integrity::Record, plan::PlannedFile};
 use serde::Deserialize;
 
 use crate::archive::read::Archive;
@@ -79,7 +79,7 @@ pub fn branch(
 ) -> Result<Option<BTreeSet<String>>> {
     let mut children: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut known = false;
-    archive.lines(file, false, &mut |line| {
+    archive.lines::<Error>(file, false, &mut |line| {
         let record = line.record()?;
         if let Some(id) = record.string("id") {
             known |= id == root;

@@ -6,15 +6,23 @@ mod filter;
 mod output;
 mod parquet;
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::{ErrorKind, Write},
+    path::PathBuf,
+};
 
-use decryptor_wasm::{Error, Result, integrity::Record, layout::PathKind, plan::PlannedFile};
+use decryptor_wasm::{Error, integrity::Record, layout::PathKind, plan::PlannedFile};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use self::{columns::Column, filter::Filter, output::Output, parquet::Rows};
+use self::{
+    columns::Column,
+    filter::Filter,
+    output::{Output, refused},
+    parquet::Rows,
+};
 use crate::{
-    archive::read::{Archive, Line},
+    archive::read::{Archive, CopyError, Line},
     failure::Failure,
     findings, interrupt,
     observer::Observer,
@@ -66,7 +74,7 @@ pub fn run(
     options: &Options,
     out: &mut (dyn Write + Send),
     observer: &dyn Observer,
-) -> std::result::Result<(Option<Extracted>, u8), Failure> {
+) -> Result<(Option<Extracted>, u8), Failure> {
     let collection = options.collection.as_str();
     let Some(columns) = columns::of(collection) else {
         let names: Vec<&str> = columns::names().collect();
@@ -96,9 +104,11 @@ pub fn run(
     let written = write(&archive, &files, &filter, columns, options, &mut output);
     Failure::unless_interrupted()?;
     let records = match written {
+        Ok(records) => records,
         // Whoever reads has had enough.
-        Err(_) if output.closed() => return Ok((None, code)),
-        written => written?,
+        Err(CopyError::Output(e)) if e.kind() == ErrorKind::BrokenPipe => return Ok((None, code)),
+        Err(CopyError::Output(e)) => return Err(refused(e)),
+        Err(CopyError::Archive(error)) => return Err(error.into()),
     };
     let bytes = output.finish()?;
     let done = Extracted {
@@ -131,7 +141,7 @@ pub struct Extracted {
 }
 
 /// Conditions that records of the collection can meet.
-fn possible(options: &Options) -> std::result::Result<(), Failure> {
+fn possible(options: &Options) -> Result<(), Failure> {
     let collection = options.collection.as_str();
     let refuse = |option: &str, of: &str| {
         Err(Failure::usage(format!(
@@ -165,7 +175,7 @@ fn files<'a>(archive: &'a Archive, collection: &'a str) -> impl Iterator<Item = 
 fn branch(
     archive: &Archive,
     options: &Options,
-) -> std::result::Result<Option<std::collections::BTreeSet<String>>, Failure> {
+) -> Result<Option<std::collections::BTreeSet<String>>, Failure> {
     let Some(root) = &options.stream else {
         return Ok(None);
     };
@@ -188,19 +198,19 @@ fn write(
     columns: &'static [Column],
     options: &Options,
     output: &mut Output<'_>,
-) -> Result<u64> {
+) -> Result<u64, CopyError> {
     let mut records = 0;
     match options.format {
         Format::Jsonl => each(archive, files, filter, &mut |line, _| {
             records += 1;
-            output.put(line)?;
-            output.put(b"\n")
+            output.write_all(line)?;
+            Ok(output.write_all(b"\n")?)
         })?,
         Format::Csv => {
-            output.with(|out| csv::header(columns, out))?;
+            csv::header(columns, output)?;
             rows(archive, files, filter, options, &mut |record| {
                 records += 1;
-                output.with(|out| csv::row(columns, record, out))
+                Ok(csv::row(columns, record, output)?)
             })?;
         }
         Format::Parquet => {
@@ -220,10 +230,10 @@ fn each(
     archive: &Archive,
     files: &[&PlannedFile],
     filter: &Filter,
-    take: &mut dyn FnMut(&[u8], &Record<'_>) -> Result<()>,
-) -> Result<()> {
+    take: &mut impl FnMut(&[u8], &Record<'_>) -> Result<(), CopyError>,
+) -> Result<(), CopyError> {
     for file in files {
-        archive.lines(file, false, &mut |line: Line<'_>| {
+        archive.lines::<CopyError>(file, false, &mut |line: Line<'_>| {
             let record = line.record()?;
             if filter.wants(&record) {
                 take(line.text, &record)?;
@@ -240,8 +250,8 @@ fn rows(
     files: &[&PlannedFile],
     filter: &Filter,
     options: &Options,
-    take: &mut dyn FnMut(&Record<'_>) -> Result<()>,
-) -> Result<()> {
+    take: &mut dyn FnMut(&Record<'_>) -> Result<(), CopyError>,
+) -> Result<(), CopyError> {
     let series = options.collection == "series";
     each(archive, files, filter, &mut |_, record| {
         if !series {

@@ -6,8 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::{Error, ErrorKind as Kind, Result};
-
 use crate::{failure::Failure, files};
 
 const BUFFER: usize = 1 << 16;
@@ -17,8 +15,6 @@ pub struct Output<'a> {
     to: BufWriter<To<'a>>,
     /// How many were written.
     bytes: u64,
-    /// What the system said when it took no more.
-    refused: Option<io::Error>,
 }
 
 enum To<'a> {
@@ -60,12 +56,14 @@ impl Drop for To<'_> {
     }
 }
 
+/// The failure when the system refuses to take what is written.
+pub fn refused(error: io::Error) -> Failure {
+    Failure::failed(format!("cannot write the output: {error}"))
+}
+
 impl<'a> Output<'a> {
     /// Begins; an existing file is not touched.
-    pub fn create(
-        out: Option<&Path>,
-        writer: &'a mut (dyn Write + Send),
-    ) -> std::result::Result<Self, Failure> {
+    pub fn create(out: Option<&Path>, writer: &'a mut (dyn Write + Send)) -> Result<Self, Failure> {
         let to = match out {
             None => To::Writer(writer),
             Some(place) => {
@@ -93,34 +91,15 @@ impl<'a> Output<'a> {
         Ok(Output {
             to: BufWriter::with_capacity(BUFFER, to),
             bytes: 0,
-            refused: None,
         })
     }
 
-    /// Writes bytes.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.with(|out| out.write_all(bytes))
-    }
-
-    /// Lets `fill` write.
-    pub fn with(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        fill(self).map_err(|e| Error::new(Kind::Failed, format!("cannot write the output: {e}")))
-    }
-
-    /// Whether whoever reads has gone.
-    pub fn closed(&self) -> bool {
-        let refused = self.refused.as_ref().map(io::Error::kind);
-        refused == Some(ErrorKind::BrokenPipe)
-    }
-
     /// All is written: how many bytes.
-    pub fn finish(mut self) -> std::result::Result<u64, Failure> {
-        let done = self.flush();
-        if self.closed() {
-            return Ok(self.bytes);
+    pub fn finish(mut self) -> Result<u64, Failure> {
+        match self.flush() {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(self.bytes),
+            done => done.map_err(refused)?,
         }
-        let failed = |e: io::Error| Failure::failed(format!("cannot write the output: {e}"));
-        done.map_err(failed)?;
         if let To::File { file, aside, place } = self.to.get_mut() {
             let failed =
                 |e: io::Error| Failure::failed(format!("cannot write {}: {e}", place.display()));
@@ -133,16 +112,12 @@ impl<'a> Output<'a> {
 
 impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes).inspect_err(|e| {
-            self.refused = Some(e.kind().into());
-        })?;
+        let written = self.to.write(bytes)?;
         self.bytes += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.to.flush().inspect_err(|e| {
-            self.refused = Some(e.kind().into());
-        })
+        self.to.flush()
     }
 }

@@ -3,7 +3,7 @@
 use std::{io::Write, sync::Arc};
 
 use decryptor_wasm::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind,
     integrity::{Record, unquote},
 };
 use parquet::{
@@ -15,6 +15,7 @@ use parquet::{
 };
 
 use super::columns::{Column, Kind, OTHER, others};
+use crate::archive::read::CopyError;
 
 /// Bytes of values that make a row group: what is held in memory.
 const GROUP: usize = 16 * 1024 * 1024;
@@ -38,7 +39,7 @@ pub struct Rows<W: Write + Send> {
 
 impl<W: Write + Send> Rows<W> {
     /// Begins a file.
-    pub fn new(columns: &'static [Column], out: W) -> Result<Self> {
+    pub fn new(columns: &'static [Column], out: W) -> Result<Self, CopyError> {
         let mut fields = Vec::new();
         let mut values = Vec::new();
         let other = (OTHER, Kind::Json);
@@ -61,7 +62,7 @@ impl<W: Write + Send> Rows<W> {
     }
 
     /// Adds a row.
-    pub fn add(&mut self, record: &Record<'_>) -> Result<()> {
+    pub fn add(&mut self, record: &Record<'_>) -> Result<(), CopyError> {
         // What does not fit its column goes to the last one too, so that nothing is lost.
         let mut odd = String::new();
         for (column, values) in self.columns.iter().zip(&mut self.values) {
@@ -89,12 +90,12 @@ impl<W: Write + Send> Rows<W> {
     }
 
     /// Ends the file.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<(), CopyError> {
         self.group()?;
         self.file.close().map(drop).map_err(failed)
     }
 
-    fn group(&mut self) -> Result<()> {
+    fn group(&mut self) -> Result<(), CopyError> {
         self.bytes = 0;
         if self.values.iter().all(|values| values.present.is_empty()) {
             return Ok(());
@@ -201,9 +202,14 @@ fn field(name: &str, kind: Kind) -> Result<TypePtr, ParquetError> {
     builder.build().map(Arc::new)
 }
 
-fn failed(error: ParquetError) -> Error {
-    Error::new(
-        ErrorKind::Failed,
-        format!("the Parquet file could not be written: {error}"),
-    )
+fn failed(error: ParquetError) -> CopyError {
+    let other = match error {
+        ParquetError::External(inner) => match inner.downcast() {
+            Ok(refused) => return CopyError::Output(*refused),
+            Err(other) => other.to_string(),
+        },
+        other => other.to_string(),
+    };
+    let message = format!("the Parquet file could not be written: {other}");
+    CopyError::Archive(Error::new(ErrorKind::Failed, message))
 }

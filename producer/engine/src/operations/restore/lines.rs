@@ -89,19 +89,7 @@ pub fn each(
     let mut lines: Vec<u8> = Vec::new();
     // The end of the last whole line.
     let mut ended = 0;
-    let mut failure = None;
-    let mut pass = |lines: &mut Vec<u8>, end: usize| {
-        let rest = lines.split_off(end);
-        let outcome = take(lines);
-        *lines = rest;
-        outcome.map_err(|e| {
-            // The error itself goes around the reader, which knows errors of archives only.
-            let stop = Error::damaged("stopped");
-            failure = Some(e);
-            stop
-        })
-    };
-    let read = archive.stream_verified(file, &mut |piece| {
+    archive.stream_verified::<RestoreError>(file, &mut |piece| {
         interrupt::check()?;
         // Where nothing was found before, nothing is.
         let last = memchr::memrchr(b'\n', piece);
@@ -111,23 +99,23 @@ pub fn each(
             return Ok(());
         }
         match std::mem::take(&mut ended) {
-            end @ 1.. => pass(&mut lines, end),
-            0 if lines.len() > MAX_LINE => Err(Error::damaged("a line has no end").at(&file.path)),
+            end @ 1.. => {
+                let rest = lines.split_off(end);
+                take(&lines)?;
+                lines = rest;
+                Ok(())
+            }
+            0 if lines.len() > MAX_LINE => {
+                Err(Error::damaged("a line has no end").at(&file.path).into())
+            }
             0 => Ok(()),
         }
-    });
-    let read = read.and_then(|_| {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        if !lines.ends_with(b"\n") {
-            lines.push(b'\n');
-        }
-        let end = lines.len();
-        pass(&mut lines, end)
-    });
-    match failure {
-        Some(failure) => Err(failure),
-        None => Ok(read?),
+    })?;
+    if lines.is_empty() {
+        return Ok(());
     }
+    if !lines.ends_with(b"\n") {
+        lines.push(b'\n');
+    }
+    take(&lines)
 }

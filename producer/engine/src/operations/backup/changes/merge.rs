@@ -18,17 +18,22 @@ pub enum Step {
 }
 
 /// Hands over all numbers in order.
-pub fn merge(
+pub fn merge<E>(
     old: Option<&Stored>,
     now: &Sorted,
-    take: &mut dyn FnMut(Step) -> io::Result<()>,
-) -> io::Result<()> {
+    failed: impl Fn(io::Error) -> E,
+    take: &mut dyn FnMut(Step) -> Result<(), E>,
+) -> Result<(), E> {
     let mut old = old.map(Stored::read);
-    let mut step_old = || old.as_mut().map_or(Ok(None), |old| old.step());
+    let mut step_old = || {
+        old.as_mut()
+            .map_or(Ok(None), |old| old.step())
+            .map_err(&failed)
+    };
     let mut now = now.walk();
     let mut was = step_old()?;
     let mut last = None;
-    while let Some(entry) = now.step()? {
+    while let Some(entry) = now.step().map_err(&failed)? {
         if last.replace(entry.0) == Some(entry.0) {
             take(Step::Again)?;
             continue;

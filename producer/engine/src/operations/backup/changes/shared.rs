@@ -106,7 +106,7 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
             let keeps = self.keeps[kind];
             let (mut gone, mut count, mut again) = (Vec::new(), 0, false);
-            merge(before, &now, &mut |step| {
+            merge(before, &now, |e| e, &mut |step| {
                 match step {
                     Step::Gone(_) if keeps => count += 1,
                     Step::Gone((number, _)) => gone.push(number),
@@ -147,7 +147,7 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
         for (kind, section) in sections.iter().enumerate() {
             out.section(kind as u8, true, section.count)?;
             let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
-            merge(before, &section.now, &mut |step| match step {
+            merge(before, &section.now, |e| e, &mut |step| match step {
                 Step::Gone(entry) if section.keeps => out.entry(entry, true),
                 Step::Both(entry) | Step::New(entry) => out.entry(entry, true),
                 Step::Gone(_) | Step::Again => Ok(()),

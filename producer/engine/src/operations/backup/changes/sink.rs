@@ -53,13 +53,10 @@ impl<'s, 'a> ChangesSink<'s, 'a> {
 
     /// The user's part of the archive, which begins with what first goes into it.
     fn inner(&mut self) -> Result<&mut Sink<'s>, ArchiveError> {
-        if self.inner.is_none() {
-            self.inner = Some(self.open.writer()?.sink());
+        match &mut self.inner {
+            Some(inner) => Ok(inner),
+            none => Ok(none.insert(self.open.writer()?.sink())),
         }
-        // It was put there a moment ago.
-        self.inner
-            .as_mut()
-            .ok_or_else(|| ArchiveError::UnsafeName(String::new()))
     }
 
     /// Notes what is there.

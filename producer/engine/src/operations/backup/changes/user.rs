@@ -215,8 +215,8 @@ impl<'a> OpenUser<'a> {
         let tells = COLLECTIONS.get(section).is_some_and(|c| self.tells(*c));
         let (mut count, mut lost, mut again, mut unknown) = (0, 0, false, false);
         let mut gone = Vec::new();
-        let mut failure = None;
-        let compared = merge(self.before(section), &now, &mut |step| {
+        let failed = |e| self.changes.failed(&e);
+        merge(self.before(section), &now, failed, &mut |step| {
             match step {
                 Step::Gone(_) if keeps => count += 1,
                 Step::Gone((number, _)) => {
@@ -231,18 +231,10 @@ impl<'a> OpenUser<'a> {
                 Step::Again => again |= section < ATTACHMENTS,
             }
             if gone.len() == Removed::PER_LINE && section < ATTACHMENTS {
-                self.name_gone(name, &mut gone).map_err(|e| {
-                    let said = e.to_string();
-                    failure = Some(e);
-                    io::Error::other(said)
-                })?;
+                self.name_gone(name, &mut gone)?;
             }
             Ok(())
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        compared.map_err(|e| self.changes.failed(&e))?;
+        })?;
         if unknown {
             return Err(self.changes.does_not_fit(
                 "records are there that no transaction since has written and this host does not remember",
@@ -303,12 +295,12 @@ impl<'a> OpenUser<'a> {
         merge(
             None,
             &found.measurements.finish(folder).map_err(failed)?,
+            failed,
             &mut |step| {
                 measurements += u64::from(matches!(step, Step::New(_)));
                 Ok(())
             },
-        )
-        .map_err(failed)?;
+        )?;
         let mut flags = 0;
         if twice || found.whole {
             flags |= WHOLE;
@@ -339,11 +331,16 @@ impl<'a> OpenUser<'a> {
         for (at, section) in sections.iter().enumerate() {
             let tells = COLLECTIONS.get(at).is_some_and(|c| self.tells(*c));
             out.section(at as u8, !tells, section.count)?;
-            merge(self.before(at), &section.now, &mut |step| match step {
-                Step::Gone(entry) if section.keeps => out.entry(entry, !tells),
-                Step::Both(entry) | Step::New(entry) => out.entry(entry, !tells),
-                Step::Gone(_) | Step::Again => Ok(()),
-            })?;
+            merge(
+                self.before(at),
+                &section.now,
+                |e| e,
+                &mut |step| match step {
+                    Step::Gone(entry) if section.keeps => out.entry(entry, !tells),
+                    Step::Both(entry) | Step::New(entry) => out.entry(entry, !tells),
+                    Step::Gone(_) | Step::Again => Ok(()),
+                },
+            )?;
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ impl SqliteUser {
         let mut sink = Back {
             collection,
             take,
-            failure: None,
+            lost: None,
         };
         let user = self.user.clone();
         let reading = &mut Reading {
@@ -59,11 +59,20 @@ impl SqliteUser {
                 }),
             _ => base::export(&open("baseStorage-1.0.0.sqlite")?, reading).map(|_| ()),
         };
-        if let Some(failure) = sink.failure {
-            return Err(failure);
+        if let Some(lost) = sink.lost {
+            return Err(RestoreError::Record {
+                collection: "restored",
+                what: lost.what,
+            });
         }
         outcome.map_err(|e| match e {
             ExportError::Platform(e) => RestoreError::Platform(e),
+            ExportError::Sink(e) => match e.downcast::<RestoreError>() {
+                Ok(error) => *error,
+                Err(other) => RestoreError::Conflict {
+                    what: other.to_string(),
+                },
+            },
             other => RestoreError::Conflict {
                 what: other.to_string(),
             },
@@ -75,7 +84,8 @@ impl SqliteUser {
 struct Back<'a> {
     collection: Collection,
     take: &'a mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
-    failure: Option<RestoreError>,
+    /// The first record that could not be read.
+    lost: Option<Loss>,
 }
 
 impl UserSink for Back<'_> {
@@ -83,11 +93,7 @@ impl UserSink for Back<'_> {
         if collection != self.collection {
             return Ok(());
         }
-        (self.take)(line).map_err(|e| {
-            let said = e.to_string();
-            self.failure = Some(e);
-            said.into()
-        })
+        Ok((self.take)(line)?)
     }
 
     fn attachment(
@@ -100,9 +106,6 @@ impl UserSink for Back<'_> {
     }
 
     fn loss(&mut self, loss: Loss) {
-        self.failure.get_or_insert(RestoreError::Record {
-            collection: "restored",
-            what: loss.what,
-        });
+        self.lost.get_or_insert(loss);
     }
 }
