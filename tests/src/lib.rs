@@ -6,6 +6,7 @@ pub mod chain;
 pub mod command;
 pub mod compare;
 pub mod disk;
+pub mod earlier;
 pub mod fill;
 pub mod folder;
 pub mod measure;

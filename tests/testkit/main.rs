@@ -5,6 +5,7 @@ mod case;
 mod chains;
 mod damaged;
 mod draft;
+mod earlier;
 mod forged;
 mod good;
 mod hostile;
@@ -25,6 +26,7 @@ fn main() {
         chains::cases(),
         forged::cases(),
         keys::cases(),
+        earlier::cases(),
     ]
     .concat();
     for case in &cases {
