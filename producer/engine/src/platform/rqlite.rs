@@ -146,7 +146,7 @@ impl Rqlite {
 
     /// The rows after a key and before another.
     fn page(&self, after: &str, end: &str) -> Result<Vec<(String, String)>, PlatformError> {
-        let sql = "SELECT key, value FROM keyValue WHERE key > ? AND key < ? ORDER BY key MAX_RQLITE_ANSWER ?";
+        let sql = "SELECT key, value FROM keyValue WHERE key > ? AND key < ? ORDER BY key LIMIT ?";
         self.call(QUERY, &serde_json::json!([[sql, after, end, PAGE]]))
     }
 
