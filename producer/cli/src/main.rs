@@ -26,6 +26,7 @@ use rustix::{
 };
 
 use cli::{Cli, Command};
+use render::failure::exit_code;
 use stdio::{answer, note};
 
 fn main() -> ExitCode {
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
             "a defect of pryv-backup ended it (what it is stands above); please report it",
         ))
     }) {
-        Ok(code) => code,
+        Ok(problem) => exit_code(problem),
         Err(failure) => {
             // Whatever did not work then, it was a signal that ended it.
             let failure = match Failure::unless_interrupted() {
@@ -48,9 +49,9 @@ fn main() -> ExitCode {
             };
             note!("error: {}", printable(failure.message()));
             if cli.is_json() {
-                answer!("{}", failure.json());
+                answer!("{}", render::failure::json(&failure));
             }
-            failure.kind().exit_code()
+            exit_code(Some(failure.kind()))
         }
     };
     if let Some(lost) = stdio::lost() {
@@ -93,7 +94,7 @@ fn prepare(cli: &Cli) -> Result<(), Failure> {
     interrupt::install().map_err(|e| Failure::failed(format!("signals cannot be received: {e}")))
 }
 
-fn run(cli: &Cli) -> Result<u8, Failure> {
+fn run(cli: &Cli) -> Result<Option<FailureKind>, Failure> {
     match &cli.command {
         Some(Command::Keygen(args)) => run::keygen(args),
         Some(Command::Decrypt(args)) => run::decrypt(args),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use pryv_backup_engine::{
-    failure::Failure,
+    failure::{Failure, FailureKind},
     operations::{
         backup, cat, consolidate, decrypt, diff, extract, keygen, list, prune, rekey, restore,
         stats, verify,
@@ -32,7 +32,7 @@ const STILL: Terminal = Terminal {
     quiet: false,
 };
 
-pub fn backup(args: &BackupArgs) -> Result<u8, Failure> {
+pub fn backup(args: &BackupArgs) -> Result<Option<FailureKind>, Failure> {
     let work = match args {
         _ if args.json => Manner::Events,
         _ if args.quiet => Manner::Silent,
@@ -53,10 +53,10 @@ pub fn backup(args: &BackupArgs) -> Result<u8, Failure> {
     } else {
         stdio::write_answer(format_args!("{}", render::backup::text(&report)));
     }
-    Ok(report.exit_code())
+    Ok(report.problem())
 }
 
-pub fn restore(dir: &Path, args: &BackupArgs) -> Result<u8, Failure> {
+pub fn restore(dir: &Path, args: &BackupArgs) -> Result<Option<FailureKind>, Failure> {
     let work = match args {
         _ if args.json => Manner::Events,
         _ if args.quiet => Manner::Silent,
@@ -69,27 +69,27 @@ pub fn restore(dir: &Path, args: &BackupArgs) -> Result<u8, Failure> {
     let report = restore::run(&args.restore_options(dir), &observer)?;
     if args.json {
         render::json(&report)?;
-    } else if !args.quiet || report.exit_code() != 0 {
+    } else if !args.quiet || report.problem().is_some() {
         stdio::write_answer(format_args!("{}", render::restore::text(&report)));
     }
-    Ok(report.exit_code())
+    Ok(report.problem())
 }
 
-pub fn sample(dir: &Path) -> Result<u8, Failure> {
+pub fn sample(dir: &Path) -> Result<Option<FailureKind>, Failure> {
     // The configuration that is written names its folder, and must hold from anywhere.
     let absolute =
         std::path::absolute(dir).map_err(|e| Failure::failed(format!("{}: {e}", dir.display())))?;
     create_sample_platform(&absolute).map_err(|e| Failure::failed(e.to_string()))?;
     answer!("sample platform: {}", dir.display());
-    Ok(0)
+    Ok(None)
 }
 
-pub fn keygen(args: &KeygenArgs) -> Result<u8, Failure> {
+pub fn keygen(args: &KeygenArgs) -> Result<Option<FailureKind>, Failure> {
     render::keygen::show(&keygen::run(&args.options(), &STILL)?);
-    Ok(0)
+    Ok(None)
 }
 
-pub fn decrypt(args: &DecryptArgs) -> Result<u8, Failure> {
+pub fn decrypt(args: &DecryptArgs) -> Result<Option<FailureKind>, Failure> {
     // Whoever waits at a terminal sees a bar; a script reads what is said at the end.
     let observer = Terminal::new(match Manner::for_people() {
         Manner::Lines => Manner::Silent,
@@ -106,97 +106,97 @@ pub fn decrypt(args: &DecryptArgs) -> Result<u8, Failure> {
     Ok(render::decrypt::summary(decryption.archive(), &outcome))
 }
 
-pub fn verify(args: &VerifyArgs) -> Result<u8, Failure> {
+pub fn verify(args: &VerifyArgs) -> Result<Option<FailureKind>, Failure> {
     let observer = Terminal::new(match args {
         _ if args.json => Manner::Events,
         _ if args.quiet => Manner::Silent,
         _ => Manner::for_people(),
     });
     let report = verify::run(&args.options(), &observer)?;
-    let code = report.exit_code();
+    let problem = report.problem();
     if args.json {
         render::json(&report)?;
-    } else if !args.quiet || code != 0 {
+    } else if !args.quiet || problem.is_some() {
         render::verify::show(&report);
     }
-    Ok(code)
+    Ok(problem)
 }
 
-pub fn list(args: &LookArgs) -> Result<u8, Failure> {
+pub fn list(args: &LookArgs) -> Result<Option<FailureKind>, Failure> {
     let outcome = list::run(&args.options(), &STILL)?;
     if args.json {
         render::json(&serde_json::json!({ "archives": outcome.archives }))?;
     } else {
         render::list::show(&outcome.archives);
     }
-    Ok(outcome.exit_code)
+    Ok(outcome.problem)
 }
 
-pub fn stats(args: &LookArgs) -> Result<u8, Failure> {
-    let (stats, code) = stats::run(&args.options(), &STILL)?;
+pub fn stats(args: &LookArgs) -> Result<Option<FailureKind>, Failure> {
+    let (stats, problem) = stats::run(&args.options(), &STILL)?;
     if args.json {
         render::json(&stats)?;
     } else {
         render::stats::show(&stats);
     }
-    Ok(code)
+    Ok(problem)
 }
 
-pub fn cat(args: &CatArgs) -> Result<u8, Failure> {
+pub fn cat(args: &CatArgs) -> Result<Option<FailureKind>, Failure> {
     let mut out = Named(BufWriter::with_capacity(1 << 16, io::stdout().lock()));
     let printed = cat::run(&args.options(), &mut out, &STILL)?;
     if let Some(printed) = printed.filter(|_| args.json) {
         render::json_aside(&printed)?;
     }
-    Ok(0)
+    Ok(None)
 }
 
-pub fn extract(args: &ExtractArgs) -> Result<u8, Failure> {
-    let (extracted, code) = extract::run(&args.options(), &mut io::stdout(), &STILL)?;
+pub fn extract(args: &ExtractArgs) -> Result<Option<FailureKind>, Failure> {
+    let (extracted, problem) = extract::run(&args.options(), &mut io::stdout(), &STILL)?;
     match extracted.filter(|_| args.json) {
         Some(extracted) if args.out.is_some() => render::json(&extracted)?,
         Some(extracted) => render::json_aside(&extracted)?,
         None => {}
     }
-    Ok(code)
+    Ok(problem)
 }
 
-pub fn diff(args: &DiffArgs) -> Result<u8, Failure> {
+pub fn diff(args: &DiffArgs) -> Result<Option<FailureKind>, Failure> {
     let mut each = |difference: diff::Difference<'_>| {
         if args.verbose {
             render::diff::one(difference);
         }
     };
-    let (diff, code) = diff::run(&args.options(), &mut each, &STILL)?;
+    let (diff, problem) = diff::run(&args.options(), &mut each, &STILL)?;
     if args.json {
         render::json(&diff)?;
     } else {
         render::diff::show(&diff);
     }
-    Ok(code)
+    Ok(problem)
 }
 
-pub fn rekey(args: &RekeyArgs) -> Result<u8, Failure> {
+pub fn rekey(args: &RekeyArgs) -> Result<Option<FailureKind>, Failure> {
     let rekeyed = rekey::run(&args.options(), &STILL)?;
     if args.json {
         render::json(&rekeyed)?;
     } else {
         render::rekey::show(&rekeyed);
     }
-    Ok(rekeyed.exit_code())
+    Ok(rekeyed.problem())
 }
 
-pub fn prune(args: &PruneArgs) -> Result<u8, Failure> {
+pub fn prune(args: &PruneArgs) -> Result<Option<FailureKind>, Failure> {
     let pruned = prune::run(&args.options(), &STILL)?;
     if args.json {
         render::json(&pruned)?;
     } else {
         render::prune::show(&pruned);
     }
-    Ok(pruned.exit_code())
+    Ok(pruned.problem())
 }
 
-pub fn consolidate(args: &ConsolidateArgs) -> Result<u8, Failure> {
+pub fn consolidate(args: &ConsolidateArgs) -> Result<Option<FailureKind>, Failure> {
     let observer = Terminal::new(match args.json {
         true => Manner::Events,
         false => Manner::for_people(),
@@ -207,7 +207,7 @@ pub fn consolidate(args: &ConsolidateArgs) -> Result<u8, Failure> {
     } else {
         render::consolidate::show(&consolidated);
     }
-    Ok(consolidated.verified.exit_code())
+    Ok(consolidated.verified.problem())
 }
 
 /// Standard output that says its name when it cannot be written.

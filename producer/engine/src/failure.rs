@@ -1,4 +1,4 @@
-//! How an operation fails: what that means for the caller, a stable code, and one line.
+//! How an operation fails: a kind, a stable code, and one line.
 
 use decryptor_wasm::{Error, ErrorKind, Field, Value};
 
@@ -9,8 +9,8 @@ use crate::{
     platform::{ExportError, PlatformError, write::RestoreError},
 };
 
-/// What a failure means for the caller; each kind has its own exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How an operation failed, or in an outcome what kept it from being complete; the worse come later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// Something failed.
@@ -28,19 +28,6 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// The exit code of the process.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            FailureKind::Failed => 1,
-            FailureKind::Usage => 2,
-            FailureKind::Key => 3,
-            FailureKind::Damaged => 4,
-            FailureKind::Losses => 5,
-            FailureKind::Interrupted(signal) => 128 + signal,
-        }
-    }
-
     /// A stable lower-case name, for JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -153,7 +140,7 @@ impl Failure {
         Failure::of(FailureKind::Damaged, message)
     }
 
-    /// The failure to end with when a signal came: exit code 128 + signal.
+    /// Ends with a failure when a signal came.
     ///
     /// # Errors
     /// When one came.
@@ -213,23 +200,16 @@ impl Failure {
         &self.message
     }
 
-    /// For programs: `{"event":"error","code":…,"kind":…,"exitCode":…,"message":…}`, and what it is about.
+    /// A stable name; `docs/errors.md` lists them.
     #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        let mut json = serde_json::json!({
-            "event": "error",
-            "code": self.code,
-            "kind": self.kind.name(),
-            "exitCode": self.kind.exit_code(),
-            "message": self.message,
-        });
-        for (field, value) in &self.context {
-            json[field.name()] = match value {
-                Value::Text(text) => text.as_str().into(),
-                Value::Number(number) => (*number).into(),
-            };
-        }
-        json
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The path, run, user or numbers that it is about.
+    #[must_use]
+    pub fn context(&self) -> &[(Field, Value)] {
+        &self.context
     }
 }
 
@@ -351,32 +331,7 @@ impl From<RestoreError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use decryptor_wasm::Code;
-
     use super::*;
-
-    #[test]
-    fn json_tells_code_kind_and_what_it_is_about() {
-        let error = Error::of(Code::NoSuchUser).with(Field::User, "u");
-        let json = Failure::from(error).json();
-        assert_eq!(
-            json,
-            serde_json::json!({
-                "event": "error", "code": "no-such-user", "kind": "usage", "exitCode": 2, "user": "u",
-                "message": "no user \"u\" in this archive; --list shows its users",
-            })
-        );
-        let export = ExportError::User {
-            username: "u".into(),
-            source: Box::new(ExportError::Sink(Box::new(ArchiveError::Exists(
-                "o".into(),
-            )))),
-        };
-        let json = Failure::from(export).json();
-        assert_eq!(json["code"], "output-exists");
-        assert_eq!(json["user"], "u");
-        assert_eq!(json["exitCode"], 2);
-    }
 
     #[test]
     fn the_documents_list_every_code() {

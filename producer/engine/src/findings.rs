@@ -9,6 +9,7 @@ use decryptor_wasm::{
 
 use crate::{
     archive::read::Archive,
+    failure::FailureKind,
     observer::{Level, Observer},
 };
 
@@ -34,19 +35,19 @@ pub fn signed(archive: &Archive) -> Option<&str> {
     said.map(|said| said.message.as_str())
 }
 
-/// Tells what is wrong with an archive's list of files; the exit code that it comes to.
-pub fn tell(archive: &Archive, observer: &dyn Observer) -> u8 {
-    let mut code = 0;
+/// Tells what is wrong with an archive's list of files, and returns the kind of the worst of it.
+pub fn tell(archive: &Archive, observer: &dyn Observer) -> Option<FailureKind> {
+    let mut problem = None;
     for finding in &archive.plan.findings {
         if finding.severity == Severity::Error {
             observer.damaged(&format!("{}: {}", finding.path, finding.message));
-            code = 4;
+            problem = Some(FailureKind::Damaged);
         } else if finding.is_left_out() {
             observer.tell(Level::LeftOut, &sentence(finding));
-            code = if code == 4 { 4 } else { 5 };
+            problem = problem.or(Some(FailureKind::Losses));
         }
     }
-    code
+    problem
 }
 
 /// Whether the decryptors and documents are those that the archive lists. What is asked for may not need them, but whoever changed them may

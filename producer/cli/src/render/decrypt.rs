@@ -6,7 +6,7 @@ use decryptor_wasm::{
 };
 use pryv_backup_engine::{
     archive::read::Archive,
-    failure::with_advice,
+    failure::{FailureKind, with_advice},
     findings::{pinned, sentence},
     operations::decrypt::Outcome,
     text::{count, printable},
@@ -83,19 +83,19 @@ pub fn users(archive: &Archive) {
     ));
 }
 
-/// Prints the findings; the exit code that they come to.
-pub fn findings(archive: &Archive) -> u8 {
+/// Prints the findings and returns the worst.
+pub fn findings(archive: &Archive) -> Option<FailureKind> {
     let shown = archive.plan.findings.iter().filter(|f| !said_before(f));
-    let mut code = 0;
+    let mut problem = None;
     for finding in shown {
-        code = match finding.severity {
-            Severity::Error => 4,
-            _ if code == 0 && finding.is_left_out() => 5,
-            _ => code,
+        problem = match finding.severity {
+            Severity::Error => Some(FailureKind::Damaged),
+            _ if finding.is_left_out() => problem.or(Some(FailureKind::Losses)),
+            _ => problem,
         };
         one(finding);
     }
-    code
+    problem
 }
 
 /// Whether [`guarantees`] says it.
@@ -112,8 +112,8 @@ fn one(finding: &Finding) {
     warn(&format!("{severity}: {}", sentence(finding)));
 }
 
-/// What came of the work; the exit code.
-pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
+/// Prints what came of the work and returns the worst problem.
+pub fn summary(archive: &Archive, outcome: &Outcome) -> Option<FailureKind> {
     archive
         .plan
         .findings
@@ -145,7 +145,7 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
             warn(&format!(
                 "{done}: no damage found, but {files} of the archive left out, named above"
             ));
-            return 5;
+            return Some(FailureKind::Losses);
         }
         let claim = verdict(
             archive.plan.inventoried,
@@ -153,7 +153,7 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
             pinned(archive),
         );
         say(&format!("{done}: {claim}"));
-        return 0;
+        return None;
     }
     let problems = count(outcome.damaged.len() as u64, "problem", "problems");
     warn(&if outcome.nothing_written {
@@ -163,5 +163,5 @@ pub fn summary(archive: &Archive, outcome: &Outcome) -> u8 {
             "{done}; {problems}, named above: use another copy of the backup for what is damaged"
         )
     });
-    4
+    Some(FailureKind::Damaged)
 }

@@ -5,6 +5,7 @@ mod claim;
 pub mod consolidate;
 pub mod decrypt;
 pub mod diff;
+pub mod failure;
 pub mod keygen;
 pub mod list;
 pub mod prune;

@@ -1,6 +1,7 @@
 //! What a verification has found, for people.
 
 use pryv_backup_engine::{
+    failure::FailureKind,
     operations::verify::report::Report,
     text::{count, printable},
 };
@@ -16,14 +17,14 @@ pub fn show(report: &Report) {
         note!("{line}");
     }
     let last = summary(report);
-    if report.exit_code() == 0 {
+    if report.problem().is_none() {
         answer!("{last}");
     } else {
         note!("{last}");
     }
 }
 
-/// What decides the exit code, line by line.
+/// Problems and damage, line by line.
 pub fn wrong(report: &Report) -> impl Iterator<Item = String> + use<'_> {
     lines("problem", &report.problems).chain(lines("damaged", &report.damaged))
 }
@@ -56,13 +57,13 @@ pub fn summary(report: &Report) -> String {
         let problems = count(problems as u64, "problem", "problems");
         format!("{problems}, named above")
     };
-    match report.exit_code() {
-        0 => format!("{done}: {}", claim(report)),
-        5 => format!(
+    match report.problem() {
+        None => format!("{done}: {}", claim(report)),
+        Some(FailureKind::Losses) => format!(
             "{done}: no damage found, but {}",
             named(report.problems.len())
         ),
-        _ => format!(
+        Some(_) => format!(
             "{done}; {}: use another copy of the backup for what is damaged",
             named(report.damaged.len() + report.problems.len())
         ),

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::verify::{self, outside::Reads};
 use crate::{
     archive::read::{Archive, Folder, links, lost_index, mixed_runs},
-    failure::Failure,
+    failure::{Failure, FailureKind},
     findings::{self, companions_hold, sentence},
     observer::{Level, Observer},
     opening::Opening,
@@ -28,8 +28,8 @@ use crate::{
 pub struct Outcome {
     /// The archives.
     pub archives: Vec<Listed>,
-    /// What it comes to: that of the worst of them.
-    pub exit_code: u8,
+    /// The worst problem of them.
+    pub problem: Option<FailureKind>,
 }
 
 /// An archive, as far as it can be seen.
@@ -91,10 +91,10 @@ pub struct Inside {
 pub fn run(options: &Opening, observer: &dyn Observer) -> Result<Outcome, Failure> {
     let mut secrets = Secrets::new(&options.keys, observer);
     if options.dir.join("manifest.json").exists() || !options.dir.is_dir() {
-        let (listed, code) = look(&options.dir, options, &secrets, observer)?;
+        let (listed, problem) = look(&options.dir, options, &secrets, observer)?;
         return Ok(Outcome {
             archives: vec![listed],
-            exit_code: code,
+            problem,
         });
     }
     if options.expect.id.is_some() {
@@ -114,24 +114,24 @@ pub fn run(options: &Opening, observer: &dyn Observer) -> Result<Outcome, Failur
             options.dir.display()
         )));
     }
-    let (mut all, mut worst) = (Vec::new(), 0);
+    let (mut all, mut worst) = (Vec::new(), None);
     for folder in &folders {
         secrets.forget_asked();
         match look(folder, options, &secrets, observer) {
-            Ok((listed, code)) => {
+            Ok((listed, problem)) => {
                 all.push(listed);
-                worst = worst.max(code);
+                worst = worst.max(problem);
             }
             Err(failure) => {
                 let text = format!("{}: {}", folder.display(), failure.message());
                 observer.tell(Level::Info, &text);
-                worst = worst.max(failure.kind().exit_code());
+                worst = worst.max(Some(failure.kind()));
             }
         }
     }
     Ok(Outcome {
         archives: all,
-        exit_code: worst,
+        problem: worst,
     })
 }
 
@@ -140,7 +140,7 @@ fn look(
     options: &Opening,
     secrets: &Secrets<'_>,
     observer: &dyn Observer,
-) -> Result<(Listed, u8), Failure> {
+) -> Result<(Listed, Option<FailureKind>), Failure> {
     let folder = Folder::new(dir);
     let files = folder.list()?;
     if let (Some(lost), false) = (lost_index(&folder)?, options.at == Some(1)) {
@@ -183,10 +183,10 @@ fn look(
             observer.damaged(damaged);
         }
         listed.lines.extend(report.notes.iter().cloned());
-        let code = report.exit_code();
+        let problem = report.problem();
         listed.archive_id = report.archive_id;
         listed.warnings = report.warnings;
-        return Ok((listed, code));
+        return Ok((listed, problem));
     }
     let archive = Archive::open(folder, options.choice(&demands), |envelope| {
         secrets.unlock(envelope)
@@ -197,11 +197,11 @@ fn look(
     let odd = odd.filter(|finding| finding.severity == Severity::Warning);
     let odd = odd.filter(|finding| !(finding.is_left_out() || finding.names_signer()));
     listed.warnings = odd.map(sentence).collect();
-    let code = match findings::tell(&archive, observer) {
-        _ if !companions_hold(&archive, observer) => 4,
-        code => code,
+    let problem = match findings::tell(&archive, observer) {
+        _ if !companions_hold(&archive, observer) => Some(FailureKind::Damaged),
+        problem => problem,
     };
-    Ok((listed, code))
+    Ok((listed, problem))
 }
 
 fn inside(archive: &Archive) -> Inside {

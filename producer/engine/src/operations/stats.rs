@@ -6,7 +6,11 @@ use decryptor_wasm::{UserStats, layout::PathKind};
 use serde::Serialize;
 
 use crate::{
-    archive::read::Archive, failure::Failure, findings, observer::Observer, opening::Opening,
+    archive::read::Archive,
+    failure::{Failure, FailureKind},
+    findings,
+    observer::Observer,
+    opening::Opening,
 };
 
 /// How many of the largest users are named.
@@ -53,11 +57,14 @@ pub struct Largest {
     pub bytes: u64,
 }
 
-/// Counts; with it comes the exit code.
+/// Counts what an archive holds; with it come the problems of its list of files.
 ///
 /// # Errors
 /// When the archive cannot be opened or read.
-pub fn run(options: &Opening, observer: &dyn Observer) -> Result<(Stats, u8), Failure> {
+pub fn run(
+    options: &Opening,
+    observer: &dyn Observer,
+) -> Result<(Stats, Option<FailureKind>), Failure> {
     let mut archive = options.open(observer)?;
     archive.settle()?;
     let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
@@ -99,8 +106,8 @@ pub fn run(options: &Opening, observer: &dyn Observer) -> Result<(Stats, u8), Fa
         collections,
         largest,
     };
-    let code = findings::tell(&archive, observer);
-    Ok((stats, code))
+    let problem = findings::tell(&archive, observer);
+    Ok((stats, problem))
 }
 
 /// The inventories of a chain are of its runs: how many records its state has, the users' manifests say.

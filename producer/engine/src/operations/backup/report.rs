@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     archive::{Finished, Sealing, page_sha256, script_sha256},
+    failure::FailureKind,
     platform::{Shared, User},
 };
 
@@ -199,14 +200,13 @@ impl Report {
         }
     }
 
-    /// The exit code: 5 when something was lost, 4 when the archive turned out to be damaged.
-    pub fn exit_code(&self) -> u8 {
-        match &self.verified {
-            Some(verified) if verified.exit_code() == 4 => 4,
-            Some(verified) if verified.exit_code() != 0 => 5,
-            _ if self.losses.is_empty() && self.rolled_back().is_none() => 0,
-            _ => 5,
-        }
+    /// Whether the archive turned out to be damaged, or something was lost.
+    #[must_use]
+    pub fn problem(&self) -> Option<FailureKind> {
+        let verified = self.verified.as_ref();
+        let verified = verified.and_then(crate::operations::verify::report::Report::problem);
+        let lost = !self.losses.is_empty() || self.rolled_back().is_some();
+        verified.or(lost.then_some(FailureKind::Losses))
     }
 
     /// That the newest run which this host remembers was not there.

@@ -103,8 +103,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     }
     source.settle()?;
     match findings::tell(&source, observer) {
-        0 if companions_hold(&source, observer) => {}
-        5 => {
+        None if companions_hold(&source, observer) => {}
+        Some(FailureKind::Losses) => {
             return Err(Failure::of(
                 FailureKind::Losses,
                 "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one",

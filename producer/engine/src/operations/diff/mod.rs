@@ -13,7 +13,7 @@ use serde::Serialize;
 use self::compare::{Compare, Source};
 use crate::{
     archive::read::{Archive, Choice, Folder},
-    failure::Failure,
+    failure::{Failure, FailureKind},
     findings,
     observer::Observer,
     secrets::{Keys, Secrets},
@@ -80,7 +80,7 @@ pub struct Counts {
     pub removed: u64,
 }
 
-/// Compares; `each` gets every record that differs. With the outcome comes the exit code.
+/// Compares two archives; `each` gets every record that differs. With the outcome come the problems of their lists of files.
 ///
 /// # Errors
 /// When an archive cannot be opened or read.
@@ -88,14 +88,14 @@ pub fn run(
     options: &Options,
     each: &mut dyn FnMut(Difference<'_>),
     observer: &dyn Observer,
-) -> Result<(Diff, u8), Failure> {
+) -> Result<(Diff, Option<FailureKind>), Failure> {
     let mut secrets = Secrets::new(&options.keys, observer);
     let old_id = options.expect_old_id.as_deref();
     let old = side(&options.old, old_id, options, &secrets, observer)?;
     secrets.forget_asked();
     let new_id = options.expect.id.as_deref();
     let new = side(&options.new, new_id, options, &secrets, observer)?;
-    let code = findings::tell(&old, observer).max(findings::tell(&new, observer));
+    let problem = findings::tell(&old, observer).max(findings::tell(&new, observer));
     let mut diff = Diff {
         old: old.id.clone(),
         new: new.id.clone(),
@@ -130,7 +130,7 @@ pub fn run(
             of_user.insert(collection.clone(), counts);
         }
     }
-    Ok((diff, code))
+    Ok((diff, problem))
 }
 
 /// Opens one side: a folder, or the state of a chain as `DIR@RUN`.

@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     archive::read::{Archive, CopyError, Line},
-    failure::Failure,
+    failure::{Failure, FailureKind},
     findings, interrupt,
     observer::Observer,
     opening::Opening,
@@ -65,8 +65,8 @@ pub struct Options {
 /// Collections whose records have a moment.
 const TIMED: [&str; 5] = ["events", "audit", "streams", "accesses", "webhooks"];
 
-/// Writes the records to the file of the options, or to `out`. Every one is authentic, but only the exit code that comes with the
-/// outcome says that none is missing; none: whoever reads has had enough.
+/// Writes the records to the file of the options, or to `out`. Every one is authentic, but only the problem that comes
+/// with the outcome says whether some are missing. There is no outcome when the reader of `out` has closed it.
 ///
 /// # Errors
 /// When the archive cannot be opened or read, no record can meet the conditions, or they cannot be written.
@@ -74,7 +74,7 @@ pub fn run(
     options: &Options,
     out: &mut (dyn Write + Send),
     observer: &dyn Observer,
-) -> Result<(Option<Extracted>, u8), Failure> {
+) -> Result<(Option<Extracted>, Option<FailureKind>), Failure> {
     let collection = options.collection.as_str();
     let Some(columns) = columns::of(collection) else {
         let names: Vec<&str> = columns::names().collect();
@@ -91,7 +91,7 @@ pub fn run(
             "there are several users in this archive: give --user (`pryv-backup list` shows them)",
         ));
     }
-    let code = findings::tell(&archive, observer);
+    let problem = findings::tell(&archive, observer);
     let files: Vec<&PlannedFile> = files(&archive, collection).collect();
     let filter = Filter {
         since: options.since,
@@ -106,7 +106,9 @@ pub fn run(
     let records = match written {
         Ok(records) => records,
         // Whoever reads has had enough.
-        Err(CopyError::Output(e)) if e.kind() == ErrorKind::BrokenPipe => return Ok((None, code)),
+        Err(CopyError::Output(e)) if e.kind() == ErrorKind::BrokenPipe => {
+            return Ok((None, problem));
+        }
         Err(CopyError::Output(e)) => return Err(refused(e)),
         Err(CopyError::Archive(error)) => return Err(error.into()),
     };
@@ -119,7 +121,7 @@ pub fn run(
         bytes,
         out: options.out.clone(),
     };
-    Ok((Some(done), code))
+    Ok((Some(done), problem))
 }
 
 /// What was written.

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use self::unit::{Judge, Unit, Units};
 use crate::{
-    failure::Failure,
+    failure::{Failure, FailureKind},
     folders::lock,
     interrupt,
     observer::{Level, Observer},
@@ -224,12 +224,13 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
 }
 
 impl Pruned {
-    /// 1 when something could not be removed, 5 when some backups are not known to be good.
-    pub fn exit_code(&self) -> u8 {
+    /// Whether something could not be removed, or some backups are not known to be good.
+    #[must_use]
+    pub fn problem(&self) -> Option<FailureKind> {
         match () {
-            () if !self.failed.is_empty() => 1,
-            () if !self.unproven.is_empty() => 5,
-            () => 0,
+            () if !self.failed.is_empty() => Some(FailureKind::Failed),
+            () if !self.unproven.is_empty() => Some(FailureKind::Losses),
+            () => None,
         }
     }
 

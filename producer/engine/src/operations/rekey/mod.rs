@@ -74,9 +74,10 @@ pub struct Rekeyed {
 }
 
 impl Rekeyed {
-    /// 5 when runs stay as they are.
-    pub fn exit_code(&self) -> u8 {
-        if self.left.is_empty() { 0 } else { 5 }
+    /// Whether runs stay as they are.
+    #[must_use]
+    pub fn problem(&self) -> Option<FailureKind> {
+        (!self.left.is_empty()).then_some(FailureKind::Losses)
     }
 }
 

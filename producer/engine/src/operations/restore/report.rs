@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::failure::FailureKind;
+
 /// The outcome of a restore.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -120,16 +122,13 @@ pub struct Integrity {
 }
 
 impl Report {
-    /// 5 when a user was skipped, failed, or lost something, or may have in an earlier run, or when what comes after could not be done.
-    pub fn exit_code(&self) -> u8 {
+    /// Whether a user was skipped, failed, or lost something, or may have in an earlier run, or the backup could not be removed or moved.
+    #[must_use]
+    pub fn problem(&self) -> Option<FailureKind> {
         let whole = |user: &Restored| user.outcome == Outcome::WouldBeRestored || user.is_whole();
         let after =
             self.shared_is_whole() && self.archive_failed.is_none() && self.left_out.is_empty();
-        if self.users.iter().all(whole) && after {
-            0
-        } else {
-            5
-        }
+        (!self.users.iter().all(whole) || !after).then_some(FailureKind::Losses)
     }
 
     /// Whether every user stands as the archive has it.

@@ -4,7 +4,7 @@ use decryptor_wasm::signature::Signed;
 use serde::Serialize;
 
 use super::seen::Hashes;
-use crate::{archive::read::Archive, findings::pinned};
+use crate::{archive::read::Archive, failure::FailureKind, findings::pinned};
 
 /// The outcome of a verification.
 #[derive(Debug, Serialize)]
@@ -134,19 +134,20 @@ impl Report {
     /// To be called when all is read.
     pub fn close(&mut self, seconds: f64) {
         self.seconds = seconds;
-        self.verdict = match self.exit_code() {
-            4 => "damaged",
-            5 => "problems",
-            _ => "good",
+        self.verdict = match self.problem() {
+            None => "good",
+            Some(FailureKind::Damaged) => "damaged",
+            Some(_) => "problems",
         };
     }
 
-    /// 4 when something is damaged, 5 when there are problems.
-    pub fn exit_code(&self) -> u8 {
+    /// Whether something is damaged, or there are problems.
+    #[must_use]
+    pub fn problem(&self) -> Option<FailureKind> {
         match (self.damaged.is_empty(), self.problems.is_empty()) {
-            (false, _) => 4,
-            (true, false) => 5,
-            (true, true) => 0,
+            (false, _) => Some(FailureKind::Damaged),
+            (true, false) => Some(FailureKind::Losses),
+            (true, true) => None,
         }
     }
 }
