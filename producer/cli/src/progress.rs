@@ -14,7 +14,7 @@ use indicatif::{
     HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle,
 };
 pub use pryv_backup_engine::progress::{Goal, Tally};
-use pryv_backup_engine::{observer::Display, progress::Done};
+use pryv_backup_engine::{observer::Display, progress::Counts};
 
 use crate::stdio::{answer, note};
 
@@ -101,7 +101,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn line(done: Done, goal: Goal, took: Duration, manner: Manner, bar: Option<&ProgressBar>) {
+fn line(done: Counts, goal: Goal, took: Duration, manner: Manner, bar: Option<&ProgressBar>) {
     let part = goal.part(done);
     let seconds = took.as_secs_f64().max(0.001);
     // Too little says nothing yet.
@@ -138,7 +138,7 @@ fn line(done: Done, goal: Goal, took: Duration, manner: Manner, bar: Option<&Pro
 }
 
 /// What is done, and how fast.
-fn amounts(done: Done, goal: Goal, seconds: f64) -> String {
+fn amounts(done: Counts, goal: Goal, seconds: f64) -> String {
     let per_second = |amount: u64| (amount as f64 / seconds) as u64;
     match goal {
         Goal::Users { users, .. } => format!(

@@ -23,8 +23,8 @@ impl Tally {
     }
 
     /// What is done by now.
-    pub fn now(&self) -> Done {
-        Done {
+    pub fn now(&self) -> Counts {
+        Counts {
             users: self.users.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
@@ -34,7 +34,7 @@ impl Tally {
 
 /// What a [`Tally`] holds at a moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Done {
+pub struct Counts {
     /// Users.
     pub users: u64,
     /// Records.
@@ -59,7 +59,7 @@ pub enum Goal {
 
 impl Goal {
     /// How much of the work is done: from 0, and 1 only when all of it is.
-    pub fn part(self, done: Done) -> f64 {
+    pub fn part(self, done: Counts) -> f64 {
         let of = |at: u64, all: u64| at as f64 / all.max(1) as f64;
         match self {
             Goal::Users { users, .. } if done.users >= users => 1.0,
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn one_large_user_is_seen_to_advance() {
-        let done = |users, records| Done {
+        let done = |users, records| Counts {
             users,
             records,
             bytes: 0,

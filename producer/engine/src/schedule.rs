@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::threads::{self, lock};
 
-struct State<T, I, E> {
+struct Schedule<T, I, E> {
     /// Brought by tasks; done before anything new is begun, so that little is begun and not finished.
     ready: Vec<T>,
     first: I,
@@ -18,7 +18,7 @@ pub fn run<T: Send, I: Iterator<Item = T> + Send, E: Send>(
     first: I,
     work: &(impl Fn(T, &mut Vec<T>) -> Result<(), E> + Sync),
 ) -> Result<(), E> {
-    let state = Mutex::new(State {
+    let state = Mutex::new(Schedule {
         ready: Vec::new(),
         first,
         busy: 0,
@@ -49,7 +49,10 @@ pub fn run<T: Send, I: Iterator<Item = T> + Send, E: Send>(
 }
 
 /// The next task; none when there will be no more.
-fn next<T, I: Iterator<Item = T>, E>(state: &Mutex<State<T, I, E>>, news: &Condvar) -> Option<T> {
+fn next<T, I: Iterator<Item = T>, E>(
+    state: &Mutex<Schedule<T, I, E>>,
+    news: &Condvar,
+) -> Option<T> {
     let mut state = lock(state);
     loop {
         if state.failure.is_some() {

@@ -13,7 +13,7 @@ use crate::{
     archive::Signing,
     failure::Failure,
     observer::{Level, Observer, Question},
-    secrets::{self, Secret, Source},
+    secrets::{self, Secret, SecretSource},
     state::{self, host::HostKey},
 };
 
@@ -26,7 +26,7 @@ pub struct Options {
     /// A minisign secret key; none: that which this host keeps.
     pub key: Option<PathBuf>,
     /// Its password; none: it is asked for if it needs one.
-    pub password: Option<Source>,
+    pub password: Option<SecretSource>,
 }
 
 /// What signs on this host, and where it remembers things.
@@ -193,7 +193,7 @@ fn has_password(text: &str) -> Option<bool> {
 }
 
 fn password(sign: &Options, path: &Path, observer: &dyn Observer) -> Result<Secret, Failure> {
-    let given = sign.password.as_ref().map(Source::get).transpose()?;
+    let given = sign.password.as_ref().map(SecretSource::get).transpose()?;
     if let Some(given) = given.flatten() {
         return Ok(given);
     }

@@ -12,7 +12,7 @@ use pryv_backup_engine::{
     },
     platform::PlatformMode,
     sealing,
-    secrets::{Keys, New, PrivateKeyFiles, Secret, Source},
+    secrets::{Keys, New, PrivateKeyFiles, Secret, SecretSource},
     signing,
     trust::{Expect, Trust},
 };
@@ -31,18 +31,18 @@ const PASSPHRASE: &str = "PRYV_BACKUP_PASSPHRASE";
 const KEY_PASSPHRASE: &str = "PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE";
 
 /// A variable that is set, as the place of a passphrase.
-fn variable(name: &'static str) -> Option<Source> {
-    std::env::var_os(name).map(|_| Source::Variable(name))
+fn variable(name: &'static str) -> Option<SecretSource> {
+    std::env::var_os(name).map(|_| SecretSource::Variable(name))
 }
 
-fn texts(passphrases: &[String]) -> impl Iterator<Item = Source> {
-    let text = |text: &String| Source::Text(Secret::new(text.clone()));
+fn texts(passphrases: &[String]) -> impl Iterator<Item = SecretSource> {
+    let text = |text: &String| SecretSource::Text(Secret::new(text.clone()));
     passphrases.iter().map(text)
 }
 
 /// What is given, or else the variable, if that is set.
-fn or_variable(given: impl Iterator<Item = Source>, name: &'static str) -> Vec<Source> {
-    let mut given: Vec<Source> = given.collect();
+fn or_variable(given: impl Iterator<Item = SecretSource>, name: &'static str) -> Vec<SecretSource> {
+    let mut given: Vec<SecretSource> = given.collect();
     if given.is_empty() {
         given.extend(variable(name));
     }
@@ -66,7 +66,7 @@ fn private_keys(files: &[PathBuf], passphrases: &[String]) -> PrivateKeyFiles {
 impl KeyArgs {
     /// As the library takes them.
     pub fn options(&self) -> Keys {
-        let files = self.passphrase_file.iter().cloned().map(Source::File);
+        let files = self.passphrase_file.iter().cloned().map(SecretSource::File);
         Keys {
             private: self.private.options(),
             passphrases: or_variable(files.chain(texts(&self.passphrase)), PASSPHRASE),
@@ -112,8 +112,8 @@ fn opening(
 fn new_passphrase(flag: Option<&Option<String>>, file: Option<&PathBuf>) -> Option<New> {
     match (flag, file) {
         (Some(None), _) => Some(New::Asked),
-        (Some(Some(text)), _) => Some(New::From(Source::Text(Secret::new(text.clone())))),
-        (None, file) => file.map(|file| New::From(Source::File(file.clone()))),
+        (Some(Some(text)), _) => Some(New::From(SecretSource::Text(Secret::new(text.clone())))),
+        (None, file) => file.map(|file| New::From(SecretSource::File(file.clone()))),
     }
 }
 
@@ -258,10 +258,10 @@ impl BackupArgs {
     /// Of a restore of the backup in `dir`, as the library takes them.
     pub fn restore_options(&self, dir: &Path) -> restore::Options {
         let how = &self.restoring;
-        let files = self.passphrase_file.iter().cloned().map(Source::File);
+        let files = self.passphrase_file.iter().cloned().map(SecretSource::File);
         // As Pryv's tool has it: what encrypts also decrypts.
         let encrypts = self.encrypt_passphrase.iter().flatten();
-        let encrypts = encrypts.map(|text| Source::Text(Secret::new(text.clone())));
+        let encrypts = encrypts.map(|text| SecretSource::Text(Secret::new(text.clone())));
         let given = files.chain(texts(&how.decrypt_passphrase)).chain(encrypts);
         restore::Options {
             opening: Opening {
@@ -303,7 +303,7 @@ impl SignArgs {
             .sign_key_password_file
             .iter()
             .cloned()
-            .map(Source::File);
+            .map(SecretSource::File);
         signing::Options {
             key: self.sign_key.clone(),
             password: file.chain(variable(PASSWORD)).next(),

@@ -8,7 +8,7 @@ use pryv_backup_engine::{
     archive::read::Archive,
     failure::{FailureKind, with_advice},
     findings::{pinned, sentence},
-    operations::decrypt::Outcome,
+    operations::decrypt::Decrypted,
     text::{count, printable},
 };
 
@@ -113,7 +113,7 @@ fn one(finding: &Finding) {
 }
 
 /// Prints what came of the work and returns the worst problem.
-pub fn summary(archive: &Archive, outcome: &Outcome) -> Option<FailureKind> {
+pub fn summary(archive: &Archive, outcome: &Decrypted) -> Option<FailureKind> {
     archive
         .plan
         .findings

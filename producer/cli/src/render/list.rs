@@ -3,14 +3,14 @@
 use decryptor_wasm::Mode;
 use indicatif::HumanBytes;
 use pryv_backup_engine::{
-    operations::list::Listed,
+    operations::list::ListedArchive,
     text::{count, printable},
 };
 
 use crate::stdio::{answer, note};
 
 /// Shows them.
-pub fn show(all: &[Listed]) {
+pub fn show(all: &[ListedArchive]) {
     for listed in all {
         for line in text(listed) {
             answer!("{}", printable(&line));
@@ -21,7 +21,7 @@ pub fn show(all: &[Listed]) {
     }
 }
 
-fn text(listed: &Listed) -> Vec<String> {
+fn text(listed: &ListedArchive) -> Vec<String> {
     let sealed = match listed.encryption {
         "none" => "not encrypted".to_owned(),
         mode if mode == Mode::Hybrid.name() => match listed.recipients.as_slice() {
@@ -40,7 +40,7 @@ fn text(listed: &Listed) -> Vec<String> {
         ),
     ];
     lines.extend(listed.lines.iter().map(|line| format!("  {line}")));
-    let Some(inside) = &listed.inside else {
+    let Some(contents) = &listed.contents else {
         lines.push(
             "  what is inside shows with its key: --private-key or --passphrase-file".to_owned(),
         );
@@ -48,14 +48,14 @@ fn text(listed: &Listed) -> Vec<String> {
     };
     lines.push(format!(
         "  made {} by {}, {}; engine {}, domain {}",
-        inside.made,
-        inside.by,
-        inside.backup_type.name(),
-        inside.engine,
-        inside.domain
+        contents.made,
+        contents.by,
+        contents.backup_type.name(),
+        contents.engine,
+        contents.domain
     ));
-    lines.push(format!("  {}", inside.signed));
-    for user in &inside.users {
+    lines.push(format!("  {}", contents.signed));
+    for user in &contents.users {
         lines.push(format!(
             "  {}  {}  {}, {}",
             user.username,
@@ -66,8 +66,8 @@ fn text(listed: &Listed) -> Vec<String> {
     }
     lines.push(format!(
         "  {}, {} when it was made",
-        count(inside.users.len() as u64, "user", "users"),
-        count(inside.losses.len() as u64, "loss", "losses")
+        count(contents.users.len() as u64, "user", "users"),
+        count(contents.losses.len() as u64, "loss", "losses")
     ));
     lines
 }

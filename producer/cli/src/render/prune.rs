@@ -1,7 +1,7 @@
 //! What was kept and removed, for people.
 
 use pryv_backup_engine::{
-    operations::prune::{Listed, Pruned},
+    operations::prune::{ListedUnit, Pruned},
     text::printable,
 };
 
@@ -9,7 +9,7 @@ use crate::stdio::{answer, note};
 
 /// Shows it.
 pub fn show(pruned: &Pruned) {
-    let line = |what: &str, listed: &Listed| {
+    let line = |what: &str, listed: &ListedUnit| {
         let why = match listed.why.as_slice() {
             [] => String::new(),
             why => format!(" ({})", why.join(", ")),

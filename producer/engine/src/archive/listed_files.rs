@@ -15,7 +15,7 @@ use decryptor_wasm::{
 
 use super::{
     read::Folder,
-    sums::{self, Line, Lines},
+    sums::{self, SumLine, SumLines},
 };
 use crate::{digest::sha256_hex, files};
 
@@ -74,9 +74,9 @@ pub struct Replacement<'a> {
     /// The files, in any order.
     pub files: &'a [ListedFile<'a>],
     /// Which lines of the sums stay, beside those of `files`.
-    pub keep: &'a dyn Fn(&Line) -> bool,
+    pub keep: &'a dyn Fn(&SumLine) -> bool,
     /// Lines that are added to the sums.
-    pub add: Lines<'a>,
+    pub add: SumLines<'a>,
 }
 
 /// Why files were not replaced.
@@ -96,14 +96,14 @@ impl Replacement<'_> {
     pub fn run(self) -> Result<(), ReplaceError> {
         let replaced = || self.files.iter().filter(|file| file.replace);
         let mut add = Some(self.add);
-        let mut rewrite = |listed: &dyn Fn(&str) -> bool, new: Vec<Line>| {
-            let stays = |line: &Result<Line>| {
+        let mut rewrite = |listed: &dyn Fn(&str) -> bool, new: Vec<SumLine>| {
+            let stays = |line: &Result<SumLine>| {
                 let line = line.as_ref();
                 line.map_or(true, |line| !listed(&line.path) && (self.keep)(line))
             };
-            let old: Lines<'_> = Box::new(self.folder.sums()?.filter(stays));
-            let new: Lines<'_> = Box::new(new.into_iter().map(Ok));
-            let add: Lines<'_> = match add.take() {
+            let old: SumLines<'_> = Box::new(self.folder.sums()?.filter(stays));
+            let new: SumLines<'_> = Box::new(new.into_iter().map(Ok));
+            let add: SumLines<'_> = match add.take() {
                 Some(add) => add,
                 None => none(),
             };
@@ -121,10 +121,10 @@ impl Replacement<'_> {
         for file in replaced() {
             replace_file(self.folder, self.by, file.path, file.bytes)?;
         }
-        let mut new: Vec<Line> = self
+        let mut new: Vec<SumLine> = self
             .files
             .iter()
-            .map(|file| Line::new(file.path, &sha256_hex(file.bytes)))
+            .map(|file| SumLine::new(file.path, &sha256_hex(file.bytes)))
             .collect();
         new.sort();
         rewrite(&|path| self.files.iter().any(|file| file.path == path), new)
@@ -146,7 +146,7 @@ pub fn replace_file(
 
 /// No lines.
 #[must_use]
-pub fn none() -> Lines<'static> {
+pub fn none() -> SumLines<'static> {
     Box::new(std::iter::empty())
 }
 

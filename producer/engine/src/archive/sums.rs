@@ -23,7 +23,7 @@ const FILES: usize = 64;
 
 /// A file, and the hex SHA-256 of what is stored of it. They are in the order of their paths.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Line {
+pub struct SumLine {
     /// From the folder of `SHA256SUMS`.
     pub path: String,
     /// 64 lower-case digits.
@@ -31,12 +31,12 @@ pub struct Line {
 }
 
 /// Lines in their order, from anywhere.
-pub type Lines<'l> = Box<dyn Iterator<Item = Result<Line>> + 'l>;
+pub type SumLines<'l> = Box<dyn Iterator<Item = Result<SumLine>> + 'l>;
 
-impl Line {
+impl SumLine {
     /// Of a file.
     pub fn new(path: &str, sha256: &str) -> Self {
-        Line {
+        SumLine {
             path: path.to_owned(),
             sha256: sha256.to_owned(),
         }
@@ -52,7 +52,7 @@ impl Line {
         match parts.filter(|(sha256, _)| sha256.bytes().all(digit)) {
             None => Err("is no line of it"),
             Some((_, path)) if !is_safe_path(path) => Err("names a path that no backup holds"),
-            Some((sha256, path)) => Ok(Line::new(path, sha256)),
+            Some((sha256, path)) => Ok(SumLine::new(path, sha256)),
         }
     }
 
@@ -62,14 +62,14 @@ impl Line {
     }
 }
 
-impl From<&FileEntry> for Line {
+impl From<&FileEntry> for SumLine {
     fn from(file: &FileEntry) -> Self {
-        Line::new(&file.path, &file.sha256)
+        SumLine::new(&file.path, &file.sha256)
     }
 }
 
 /// Reads lines from a file; refuses what is none, and what is not in its order.
-pub fn read(file: File) -> Lines<'static> {
+pub fn read(file: File) -> SumLines<'static> {
     let mut input = BufReader::new(file);
     let (mut last, mut text, mut ended) = (String::new(), Vec::new(), false);
     Box::new(std::iter::from_fn(move || {
@@ -82,7 +82,7 @@ pub fn read(file: File) -> Lines<'static> {
             .read_until(b'\n', &mut text);
         let line = match read {
             Ok(0) => return None,
-            Ok(_) => Line::parse(&text).and_then(|line| match line.path > last {
+            Ok(_) => SumLine::parse(&text).and_then(|line| match line.path > last {
                 true => Ok(line),
                 false => Err("is there twice, or not in its order"),
             }),
@@ -137,7 +137,7 @@ pub fn texts(file: File) -> impl Iterator<Item = Result<String>> {
 }
 
 /// Lines of several sources, each in its order, in one.
-pub fn merge<'l>(mut sources: Vec<Lines<'l>>) -> Lines<'l> {
+pub fn merge<'l>(mut sources: Vec<SumLines<'l>>) -> SumLines<'l> {
     let mut heads = BinaryHeap::new();
     let mut failure = None;
     for (at, source) in sources.iter_mut().enumerate() {
@@ -166,7 +166,7 @@ pub fn merge<'l>(mut sources: Vec<Lines<'l>>) -> Lines<'l> {
 pub struct Sorter {
     /// Where those go for which there is no room.
     folder: PathBuf,
-    waiting: Vec<Line>,
+    waiting: Vec<SumLine>,
     bytes: usize,
     /// Sorted files; each level is merged of files of the one before.
     levels: Vec<Vec<File>>,
@@ -184,8 +184,8 @@ impl Sorter {
     }
 
     /// Adds a line.
-    pub fn add(&mut self, line: Line) -> Result<()> {
-        self.bytes += size_of::<Line>() + line.path.len() + line.sha256.len();
+    pub fn add(&mut self, line: SumLine) -> Result<()> {
+        self.bytes += size_of::<SumLine>() + line.path.len() + line.sha256.len();
         self.waiting.push(line);
         if self.bytes < AT_ONCE {
             return Ok(());
@@ -207,7 +207,7 @@ impl Sorter {
     }
 
     /// All lines in their order; `see` is shown each.
-    pub fn finish(mut self, see: &mut dyn FnMut(&Line) -> Result<()>) -> Result<File> {
+    pub fn finish(mut self, see: &mut dyn FnMut(&SumLine) -> Result<()>) -> Result<File> {
         let mut files = vec![self.spill()?];
         files.extend(std::mem::take(&mut self.levels).into_iter().flatten());
         let merged = merge(files.into_iter().map(read).collect());
@@ -227,7 +227,7 @@ impl Sorter {
     }
 
     /// A file without a name: it goes with the process, however that ends.
-    fn write(&self, lines: Lines<'_>) -> Result<File> {
+    fn write(&self, lines: SumLines<'_>) -> Result<File> {
         let file = tempfile::tempfile_in(&self.folder).map_err(|e| failed(&e))?;
         let mut out = BufWriter::with_capacity(1 << 18, file);
         for line in lines {
@@ -246,8 +246,8 @@ fn failed(error: &io::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn line(path: &str) -> Line {
-        Line::new(path, &"ab".repeat(32))
+    fn line(path: &str) -> SumLine {
+        SumLine::new(path, &"ab".repeat(32))
     }
 
     fn file(text: &str) -> File {
@@ -308,8 +308,9 @@ mod tests {
 
     #[test]
     fn an_error_of_one_source_ends_all() {
-        let good = || -> Lines<'static> { Box::new([Ok(line("a")), Ok(line("c"))].into_iter()) };
-        let bad: Lines<'static> = Box::new([Ok(line("b")), Err(Error::damaged("x"))].into_iter());
+        let good = || -> SumLines<'static> { Box::new([Ok(line("a")), Ok(line("c"))].into_iter()) };
+        let bad: SumLines<'static> =
+            Box::new([Ok(line("b")), Err(Error::damaged("x"))].into_iter());
         let paths: Vec<_> = merge(vec![good(), bad])
             .map(|line| line.map(|line| line.path).ok())
             .collect();

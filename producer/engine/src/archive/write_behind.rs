@@ -20,10 +20,10 @@ const DEPTH: usize = 4;
 /// A file that is written in order; from some size on, by a thread of its own. Memory: [`DEPTH`] pieces.
 pub struct WriteBehind {
     written: usize,
-    state: State,
+    state: Writing,
 }
 
-enum State {
+enum Writing {
     Direct(Arc<File>),
     Behind {
         file: Arc<File>,
@@ -39,7 +39,7 @@ impl WriteBehind {
     pub fn new(file: File) -> Self {
         WriteBehind {
             written: 0,
-            state: State::Direct(Arc::new(file)),
+            state: Writing::Direct(Arc::new(file)),
         }
     }
 
@@ -50,8 +50,8 @@ impl WriteBehind {
             self.hand_over();
         }
         match &mut self.state {
-            State::Direct(file) => file.as_ref().write_all(piece),
-            State::Behind { full, empty, .. } => {
+            Writing::Direct(file) => file.as_ref().write_all(piece),
+            Writing::Behind { full, empty, .. } => {
                 let mut buffer = empty.try_recv().unwrap_or_default();
                 buffer.clear();
                 buffer.extend_from_slice(piece);
@@ -62,7 +62,7 @@ impl WriteBehind {
                 self.join()?;
                 Err(io::Error::other("the writing thread ended"))
             }
-            State::Failed => Err(io::Error::other("an earlier write failed")),
+            Writing::Failed => Err(io::Error::other("an earlier write failed")),
         }
     }
 
@@ -73,7 +73,7 @@ impl WriteBehind {
 
     /// Where no thread can be had, it goes on without.
     fn hand_over(&mut self) {
-        let State::Direct(file) = &self.state else {
+        let Writing::Direct(file) = &self.state else {
             return;
         };
         let file = file.clone();
@@ -89,7 +89,7 @@ impl WriteBehind {
             Ok(())
         });
         if let Ok(thread) = thread {
-            self.state = State::Behind {
+            self.state = Writing::Behind {
                 file,
                 full,
                 empty,
@@ -99,8 +99,8 @@ impl WriteBehind {
     }
 
     fn join(&mut self) -> io::Result<()> {
-        let file = match std::mem::replace(&mut self.state, State::Failed) {
-            State::Behind {
+        let file = match std::mem::replace(&mut self.state, Writing::Failed) {
+            Writing::Behind {
                 file, full, thread, ..
             } => {
                 drop(full);
@@ -109,8 +109,8 @@ impl WriteBehind {
                     .unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")))?;
                 file
             }
-            State::Direct(file) => file,
-            State::Failed => return Ok(()),
+            Writing::Direct(file) => file,
+            Writing::Failed => return Ok(()),
         };
         // The thread, which had it too, has ended.
         Arc::into_inner(file).map_or(Ok(()), files::close)

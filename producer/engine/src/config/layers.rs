@@ -37,13 +37,13 @@ pub struct Layers {
 }
 
 /// A setting and where it comes from.
-pub struct Found {
+pub struct Setting {
     /// Its value as text.
     pub value: String,
     origin: String,
 }
 
-impl Found {
+impl Setting {
     /// A value that another setting holds.
     pub fn of(value: &str, key: &str) -> Self {
         Self {
@@ -146,8 +146,8 @@ impl Layers {
     }
 
     /// A variable that libpq knows.
-    pub fn variable(&self, name: &str) -> Option<Found> {
-        self.libpq.get(name).map(|value| Found {
+    pub fn variable(&self, name: &str) -> Option<Setting> {
+        self.libpq.get(name).map(|value| Setting {
             value: value.clone(),
             origin: "the environment".to_owned(),
         })
@@ -162,7 +162,7 @@ impl Layers {
     }
 
     /// A setting by its dotted key: the highest source that has one wins, and a null there hides all others.
-    pub fn find(&self, key: &str) -> Result<Option<Found>, ConfigError> {
+    pub fn find(&self, key: &str) -> Result<Option<Setting>, ConfigError> {
         'sources: for (origin, source) in &self.sources {
             let mut value = source;
             for part in key.split('.') {
@@ -181,14 +181,14 @@ impl Layers {
                 Value::String(text) => text.clone(),
                 Value::Bool(_) | Value::Number(_) => value.to_string(),
                 Value::Object(_) | Value::Array(_) => {
-                    let found = Found {
+                    let found = Setting {
                         value: value.to_string(),
                         origin: origin.clone(),
                     };
                     return Err(found.error(key, "text is expected"));
                 }
             };
-            return Ok(Some(Found {
+            return Ok(Some(Setting {
                 value: text,
                 origin: origin.clone(),
             }));
@@ -207,7 +207,7 @@ impl Layers {
     }
 
     /// A setting that must be there.
-    pub fn text(&self, key: &str) -> Result<Found, ConfigError> {
+    pub fn text(&self, key: &str) -> Result<Setting, ConfigError> {
         self.find(key)?.ok_or_else(|| ConfigError::Value {
             key: key.to_owned(),
             value: "null".to_owned(),

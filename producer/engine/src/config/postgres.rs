@@ -1,7 +1,7 @@
 //! How to reach the PostgreSQL server.
 
 use super::ConfigError;
-use super::layers::{Found, Layers};
+use super::layers::{Layers, Setting};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ impl Postgres {
         };
         let setting = |name: &str, given: Option<&String>, variable: &str| {
             if let Some(given) = given {
-                return Ok(Some(Found::of(given, &key("url"))));
+                return Ok(Some(Setting::of(given, &key("url"))));
             }
             let found = layers.find(&key(name))?.filter(|f| !f.value.is_empty());
             Ok(match (found, layers.variable(variable)) {
@@ -189,7 +189,7 @@ impl Postgres {
 }
 
 /// A host or a database is shown in messages: it must not be a whole address, in which there may be a password.
-fn plain(found: Found, key: &str) -> Result<String, ConfigError> {
+fn plain(found: Setting, key: &str) -> Result<String, ConfigError> {
     if found.is_address() {
         let advice = "a whole address belongs into storages.engines.postgresql.url";
         return Err(found.error(key, advice));
@@ -210,7 +210,7 @@ struct Url {
 }
 
 impl Url {
-    fn parse(found: &Found, key: &str) -> Result<Self, ConfigError> {
+    fn parse(found: &Setting, key: &str) -> Result<Self, ConfigError> {
         let mut url = Self::default();
         // Parameters that say how the connection is encrypted go further here than in the library.
         let (base, query) = found.value.split_once('?').unwrap_or((&found.value, ""));
@@ -271,7 +271,7 @@ fn decoded(text: &str) -> String {
 }
 
 impl TlsMode {
-    fn parse(found: &Found, key: &str) -> Result<Self, ConfigError> {
+    fn parse(found: &Setting, key: &str) -> Result<Self, ConfigError> {
         Ok(match found.value.as_str() {
             "disable" => Self::Disable,
             "allow" | "prefer" => Self::Prefer,

@@ -11,7 +11,7 @@ use decryptor_wasm::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::verify::{self, outside::Reads};
+use super::verify::{self, without_key::Reads};
 use crate::{
     archive::read::{Archive, Folder, links, lost_index, mixed_runs},
     failure::{Failure, FailureKind},
@@ -25,9 +25,9 @@ use crate::{
 
 /// What was found in a folder.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ArchiveList {
     /// The archives.
-    pub archives: Vec<Listed>,
+    pub archives: Vec<ListedArchive>,
     /// The worst problem of them.
     pub problem: Option<FailureKind>,
 }
@@ -35,7 +35,7 @@ pub struct Outcome {
 /// An archive, as far as it can be seen.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Listed {
+pub struct ListedArchive {
     /// Its folder.
     pub path: String,
     /// SHA-256 of `manifest.json` as stored.
@@ -59,13 +59,13 @@ pub struct Listed {
     pub warnings: Vec<String>,
     /// What shows with the key.
     #[serde(flatten)]
-    pub inside: Option<Inside>,
+    pub contents: Option<Contents>,
 }
 
 /// What the manifest says.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Inside {
+pub struct Contents {
     /// RFC 3339.
     pub made: String,
     /// The tool that made it.
@@ -88,11 +88,11 @@ pub struct Inside {
 ///
 /// # Errors
 /// When there is none, or the only one cannot be opened.
-pub fn run(options: &Opening, observer: &dyn Observer) -> Result<Outcome, Failure> {
+pub fn run(options: &Opening, observer: &dyn Observer) -> Result<ArchiveList, Failure> {
     let mut secrets = Secrets::new(&options.keys, observer);
     if options.dir.join("manifest.json").exists() || !options.dir.is_dir() {
         let (listed, problem) = look(&options.dir, options, &secrets, observer)?;
-        return Ok(Outcome {
+        return Ok(ArchiveList {
             archives: vec![listed],
             problem,
         });
@@ -129,7 +129,7 @@ pub fn run(options: &Opening, observer: &dyn Observer) -> Result<Outcome, Failur
             }
         }
     }
-    Ok(Outcome {
+    Ok(ArchiveList {
         archives: all,
         problem: worst,
     })
@@ -140,7 +140,7 @@ fn look(
     options: &Opening,
     secrets: &Secrets<'_>,
     observer: &dyn Observer,
-) -> Result<(Listed, Option<FailureKind>), Failure> {
+) -> Result<(ListedArchive, Option<FailureKind>), Failure> {
     let folder = Folder::new(dir);
     let files = folder.list()?;
     if let (Some(lost), false) = (lost_index(&folder)?, options.at == Some(1)) {
@@ -158,7 +158,7 @@ fn look(
         None
     };
     let links = folder.has(CHAIN).then(|| links(&folder)).transpose()?;
-    let mut listed = Listed {
+    let mut listed = ListedArchive {
         path: dir.display().to_string(),
         archive_id: String::new(),
         encryption: envelope.as_ref().map_or("none", |e| e.mode().name()),
@@ -171,14 +171,14 @@ fn look(
         runs: links.iter().flat_map(|l| l.index().runs.clone()).collect(),
         lines: links.iter().flat_map(Links::lines).collect(),
         warnings: Vec::new(),
-        inside: None,
+        contents: None,
     };
     if sealed && !options.keys.given() {
         let tally = Tally::default();
         let expect_id = options.expect.id.as_deref();
         let jobs = threads::count(None);
         let report =
-            verify::outside::verify(&folder, Reads::Clear, expect_id, &demands, jobs, &tally)?;
+            verify::without_key::verify(&folder, Reads::Clear, expect_id, &demands, jobs, &tally)?;
         for damaged in &report.damaged {
             observer.damaged(damaged);
         }
@@ -192,7 +192,7 @@ fn look(
         secrets.unlock(envelope)
     })?;
     listed.archive_id.clone_from(&archive.id);
-    listed.inside = Some(inside(&archive));
+    listed.contents = Some(contents(&archive));
     let odd = archive.plan.findings.iter();
     let odd = odd.filter(|finding| finding.severity == Severity::Warning);
     let odd = odd.filter(|finding| !(finding.is_left_out() || finding.names_signer()));
@@ -204,10 +204,10 @@ fn look(
     Ok((listed, problem))
 }
 
-fn inside(archive: &Archive) -> Inside {
+fn contents(archive: &Archive) -> Contents {
     let manifest: &Manifest = &archive.manifest;
     let by = manifest.producer.as_ref();
-    Inside {
+    Contents {
         made: Timestamp::from_millisecond(manifest.backup_timestamp)
             .map_or_else(|_| "unknown".to_owned(), |time| time.to_string()),
         by: by.map_or_else(

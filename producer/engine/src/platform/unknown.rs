@@ -81,14 +81,14 @@ impl From<Unknown> for Loss {
 
 /// What an export has met on its way.
 #[derive(Default)]
-pub struct Seen {
+pub struct ExportNotes {
     /// What files of many users have in common.
     pub counted: Counted,
     /// Points whose time Pryv's own tool cannot restore.
     fractions: AtomicBool,
 }
 
-impl Seen {
+impl ExportNotes {
     /// Takes note of the time of a point, in nanoseconds.
     pub fn time(&self, nanoseconds: i64) {
         #[allow(clippy::cast_precision_loss)]

@@ -14,7 +14,7 @@ use decryptor_wasm::{
 use zeroize::Zeroizing;
 
 pub use crate::observer::Secret;
-pub use passphrases::{New, Source, read};
+pub use passphrases::{New, SecretSource, read};
 
 use crate::{
     observer::{Level, Observer, Question},
@@ -27,7 +27,7 @@ pub struct PrivateKeyFiles {
     /// Files with private keys; each run of a chain is tried with each.
     pub files: Vec<PathBuf>,
     /// Their passphrases; none: they are asked for.
-    pub passphrases: Vec<Source>,
+    pub passphrases: Vec<SecretSource>,
 }
 
 /// What opens encrypted archives.
@@ -36,7 +36,7 @@ pub struct Keys {
     /// Private keys.
     pub private: PrivateKeyFiles,
     /// Passphrases of backups; none: one is asked for.
-    pub passphrases: Vec<Source>,
+    pub passphrases: Vec<SecretSource>,
 }
 
 impl Keys {
@@ -234,7 +234,7 @@ fn private_key(path: &Path, keys: &PrivateKeyFiles, observer: &dyn Observer) -> 
 }
 
 /// The passphrases that are given.
-fn all(sources: &[Source]) -> Result<Vec<Secret>> {
+fn all(sources: &[SecretSource]) -> Result<Vec<Secret>> {
     let mut found = Vec::new();
     for source in sources {
         found.extend(source.get()?);

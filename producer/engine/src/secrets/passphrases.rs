@@ -15,7 +15,7 @@ const FEW: usize = 12;
 
 /// Where a passphrase is; it is looked for when it is needed.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum SecretSource {
     /// Here.
     Text(Secret),
     /// The first line of a file.
@@ -24,16 +24,16 @@ pub enum Source {
     Variable(&'static str),
 }
 
-impl Source {
+impl SecretSource {
     /// The passphrase. A variable may have been unset since.
     ///
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn get(&self) -> Result<Option<Secret>> {
         match self {
-            Source::Text(text) => Ok(Some(text.clone())),
-            Source::File(path) => of_file(path).map(Some),
-            Source::Variable(name) => of_variable(name),
+            SecretSource::Text(text) => Ok(Some(text.clone())),
+            SecretSource::File(path) => of_file(path).map(Some),
+            SecretSource::Variable(name) => of_variable(name),
         }
     }
 }
@@ -44,7 +44,7 @@ pub enum New {
     /// Whoever runs the operation is asked for it.
     Asked,
     /// From there.
-    From(Source),
+    From(SecretSource),
 }
 
 impl New {

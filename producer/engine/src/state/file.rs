@@ -35,10 +35,10 @@ pub struct State {
 
 /// What is known of a user.
 #[derive(Default)]
-pub struct Known {
+pub struct KnownUser {
     /// The number of the username.
     pub name: u64,
-    /// See [`super::Block`].
+    /// See [`super::UserBlock`].
     pub flags: u8,
     /// How many measurements there are.
     pub measurements: u64,
@@ -105,7 +105,7 @@ impl State {
     }
 
     /// What is known of the user with this number.
-    pub fn user(&self, number: u64) -> io::Result<Option<Known>> {
+    pub fn user(&self, number: u64) -> io::Result<Option<KnownUser>> {
         let Some(at) = self.users.get(&number) else {
             return Ok(None);
         };
@@ -119,7 +119,7 @@ impl State {
     }
 }
 
-impl Known {
+impl KnownUser {
     /// The entries of a kind; none when there never were any.
     pub fn section(&self, kind: u8) -> Option<&Stored> {
         let found = self.sections.iter().find(|(of, _)| *of == kind);
@@ -128,9 +128,9 @@ impl Known {
 }
 
 /// Reads a block, and goes to its end.
-fn block(reader: &mut BufReader<At>, file: &Arc<File>) -> io::Result<(u64, Known)> {
+fn block(reader: &mut BufReader<At>, file: &Arc<File>) -> io::Result<(u64, KnownUser)> {
     let user = number(reader)?;
-    let mut known = Known {
+    let mut known = KnownUser {
         name: number(reader)?,
         flags: byte(reader)?,
         measurements: number(reader)?,

@@ -14,10 +14,10 @@ use decryptor_wasm::chain::ChainKey;
 use serde::{Deserialize, Serialize};
 
 pub use entries::{Collector, Entry, Lookup, Sorted, Stored, Walk};
-pub use file::{Known, State};
+pub use file::{KnownUser, State};
 pub use memory::{Memory, Newest};
-pub use place::{Place, folder, make, may_be_newest, remove_forgotten};
-pub use write::{Block, Pending, StateWriter};
+pub use place::{StateFolder, folder, make, may_be_newest, remove_forgotten};
+pub use write::{Pending, StateWriter, UserBlock};
 
 /// Of the file, and of what is made of a record before it is compared: another one costs a full run.
 const VERSION: u32 = 2;

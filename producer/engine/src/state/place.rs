@@ -28,12 +28,12 @@ const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const PRIVATE: u32 = 0o700;
 
 /// The folder of all states, and this run's hold on that of its chain.
-pub struct Place {
+pub struct StateFolder {
     folder: PathBuf,
     lock: Option<File>,
 }
 
-impl Place {
+impl StateFolder {
     /// The folder of all states, made when it is not there.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Place {
         let at = |e: io::Error| format!("{}: {e}", folder.display());
         make(&folder).map_err(at)?;
         clear(&folder).map_err(at)?;
-        Ok(Place { folder, lock: None })
+        Ok(StateFolder { folder, lock: None })
     }
 
     /// Where something unfinished may lie.

@@ -19,7 +19,7 @@ pub struct StateWriter {
 }
 
 /// What is known of a user after a run.
-pub struct Block {
+pub struct UserBlock {
     /// The number of the user's id.
     pub user: u64,
     /// That of the username.
@@ -54,7 +54,7 @@ impl StateWriter {
     }
 
     /// Begins a user, whose sections are to follow.
-    pub fn user(&mut self, block: &Block) -> io::Result<()> {
+    pub fn user(&mut self, block: &UserBlock) -> io::Result<()> {
         self.out.write_all(&block.user.to_le_bytes())?;
         self.out.write_all(&block.name.to_le_bytes())?;
         self.out.write_all(&[block.flags])?;

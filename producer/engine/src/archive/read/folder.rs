@@ -13,7 +13,7 @@ use decryptor_wasm::{
 };
 use rustix::fs::{Mode, OFlags};
 
-use crate::archive::sums::{self, Lines, SUMS};
+use crate::archive::sums::{self, SUMS, SumLines};
 use crate::{files, threads};
 
 /// Bytes of a small file.
@@ -35,7 +35,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it is not there.
-    pub fn sums(&self) -> Result<Lines<'static>> {
+    pub fn sums(&self) -> Result<SumLines<'static>> {
         Ok(sums::read(self.open(SUMS)?))
     }
 

@@ -15,7 +15,7 @@ pub struct Block {
 }
 
 /// What goes into a file: a gzip member, or the lines themselves in an archive that is not compressed.
-pub struct Content<'a> {
+pub struct RecordBytes<'a> {
     /// As the file takes it.
     pub bytes: &'a [u8],
     /// Bytes of the lines.
@@ -52,7 +52,7 @@ impl Block {
     pub fn take<R>(
         &mut self,
         compress: bool,
-        then: impl FnOnce(Content<'_>) -> Result<R, ArchiveError>,
+        then: impl FnOnce(RecordBytes<'_>) -> Result<R, ArchiveError>,
     ) -> Result<R, ArchiveError> {
         let done = content(compress, &self.lines, self.records, then);
         self.lines.clear();
@@ -81,11 +81,11 @@ pub fn content<R>(
     compress: bool,
     lines: &[u8],
     records: u64,
-    then: impl FnOnce(Content<'_>) -> Result<R, ArchiveError>,
+    then: impl FnOnce(RecordBytes<'_>) -> Result<R, ArchiveError>,
 ) -> Result<R, ArchiveError> {
     let plain = lines.len() as u64;
     if !compress {
-        return then(Content {
+        return then(RecordBytes {
             bytes: lines,
             plain,
             records,
@@ -99,7 +99,7 @@ pub fn content<R>(
         let length = compressor
             .gzip_compress(lines, member)
             .map_err(|e| ArchiveError::Compress(e.to_string()))?;
-        then(Content {
+        then(RecordBytes {
             bytes: &member[..length],
             plain,
             records,

@@ -9,7 +9,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{ArchiveError, records::Place};
+use super::{ArchiveError, records::RecordPlace};
 use crate::limits::PIECE;
 use crate::text::hex;
 use crate::{archive::read::ReadFile, digest, interrupt};
@@ -26,7 +26,7 @@ impl DuplicateAttachments {
     }
 
     /// Path and event of the duplicates whose content differs from the file in the archive. To be called when all files are complete.
-    pub fn different(self, place: Place<'_>) -> Result<Vec<(String, String)>, ArchiveError> {
+    pub fn different(self, place: RecordPlace<'_>) -> Result<Vec<(String, String)>, ArchiveError> {
         let mut different = Vec::new();
         for ((path, digest), event_id) in self.0 {
             if stored(place, &path)? != digest {
@@ -52,7 +52,7 @@ pub fn digest(reader: &mut dyn Read) -> Result<io::Result<(String, u64)>, Archiv
 }
 
 /// Hex SHA-256 of the content of a file of the archive.
-fn stored(place: Place<'_>, path: &str) -> Result<String, ArchiveError> {
+fn stored(place: RecordPlace<'_>, path: &str) -> Result<String, ArchiveError> {
     let disk_path = place.root.join(path);
     let failed = |e| ArchiveError::io(&disk_path, e);
     let mut file = File::open(&disk_path).map_err(failed)?;

@@ -9,14 +9,14 @@ use decryptor_wasm::{
 use super::{
     ArchiveError,
     block::{self, Block},
-    records::{Place, RecordFile},
+    records::{RecordFile, RecordPlace},
     user::REMOVED,
 };
 use crate::platform::{self, IndexSink, Shared, SinkError};
 
 /// Takes what belongs to no user: one file per kind, begun with its first record.
 pub struct IndexWriter<'a> {
-    place: Place<'a>,
+    place: RecordPlace<'a>,
     files: [Option<(RecordFile, Block)>; Shared::ALL.len()],
     /// What names what is gone.
     removed: Option<RecordFile>,
@@ -42,7 +42,7 @@ pub struct IndexDone {
 }
 
 impl<'a> IndexWriter<'a> {
-    pub(super) fn new(place: Place<'a>) -> Self {
+    pub(super) fn new(place: RecordPlace<'a>) -> Self {
         IndexWriter {
             place,
             files: Default::default(),

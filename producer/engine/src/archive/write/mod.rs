@@ -31,18 +31,18 @@ use zeroize::Zeroizing;
 pub use chain::{Chain, Host, Proof};
 pub use companions::{page_sha256, script_sha256};
 pub use index::{IndexDone, IndexWriter};
-pub use sign::{Content, Finished, Signing, Stamp};
+pub use sign::{Finished, SignedContent, Signing, Stamp};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
 pub use user::{UserDone, UserWriter};
 
 pub use destination::Destination;
 
-use self::{file::FileWriter, records::Place};
+use self::{file::FileWriter, records::RecordPlace};
 use super::{
     listed_files::ReplaceError,
     read::ReadError,
-    sums::{Line, Sorter},
+    sums::{Sorter, SumLine},
 };
 use crate::{digest::sha256_hex, random::SystemRandom};
 use crate::{platform::User, progress::Tally};
@@ -326,7 +326,7 @@ impl ArchiveWriter {
             chain: summary.chain,
             removed_users: summary.removed_users,
         };
-        let content = Content {
+        let content = SignedContent {
             bytes: listing.bytes,
             loss_count: stamp.loss_count,
             link: manifest.chain.as_ref(),
@@ -361,15 +361,15 @@ impl ArchiveWriter {
 
     /// Adds a finished file to SHA256SUMS.
     fn sum(&self, file: &FileEntry) -> Result<(), ArchiveError> {
-        Ok(crate::threads::lock(&self.sums).add(Line::from(file))?)
+        Ok(crate::threads::lock(&self.sums).add(SumLine::from(file))?)
     }
 
     fn key(&self) -> Option<&DataKey> {
         self.key.as_ref()
     }
 
-    fn place(&self) -> Place<'_> {
-        Place {
+    fn place(&self) -> RecordPlace<'_> {
+        RecordPlace {
             root: self.destination.staging(),
             compress: self.options.compress,
             key: self.key(),

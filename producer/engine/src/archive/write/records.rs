@@ -6,13 +6,13 @@ use decryptor_wasm::{DataKey, FileEntry};
 
 use super::{
     ArchiveError,
-    block::{self, Content},
+    block::{self, RecordBytes},
     file::FileWriter,
 };
 
 /// Where and how record files are written.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct RecordPlace<'a> {
     /// The folder of the archive.
     pub root: &'a Path,
     /// Whether the files are compressed.
@@ -31,7 +31,7 @@ pub struct RecordFile {
 
 impl RecordFile {
     /// Creates `stem`.jsonl.gz, or `stem`.jsonl without compression.
-    pub fn create(place: Place<'_>, stem: &str) -> Result<Self, ArchiveError> {
+    pub fn create(place: RecordPlace<'_>, stem: &str) -> Result<Self, ArchiveError> {
         let extension = if place.compress { "jsonl.gz" } else { "jsonl" };
         Ok(RecordFile {
             file: FileWriter::create(place.root, &format!("{stem}.{extension}"), place.key)?,
@@ -42,7 +42,7 @@ impl RecordFile {
     }
 
     /// Appends records.
-    pub fn append(&mut self, content: &Content<'_>) -> Result<(), ArchiveError> {
+    pub fn append(&mut self, content: &RecordBytes<'_>) -> Result<(), ArchiveError> {
         self.empty = false;
         self.records += content.records;
         self.file.write(content.bytes)
@@ -80,7 +80,11 @@ impl Chunked {
     }
 
     /// Appends records, opening the next file where needed.
-    pub fn append(&mut self, place: Place<'_>, content: &Content<'_>) -> Result<(), ArchiveError> {
+    pub fn append(
+        &mut self,
+        place: RecordPlace<'_>,
+        content: &RecordBytes<'_>,
+    ) -> Result<(), ArchiveError> {
         let file = match &mut self.current {
             Some(file) => file,
             empty => {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{ArchiveError, ArchiveWriter, Staged, file::FileWriter};
 use crate::threads::lock;
 use crate::{
-    archive::sums::{self, Line, SUMS, Sorter},
+    archive::sums::{self, SUMS, Sorter, SumLine},
     state::host::HostKey,
 };
 
@@ -56,7 +56,7 @@ pub struct Stamp {
 }
 
 /// What is known of an archive when all but its manifest is written.
-pub struct Content<'c> {
+pub struct SignedContent<'c> {
     /// Bytes of its files.
     pub bytes: u64,
     /// How many losses are named.
@@ -82,7 +82,7 @@ impl ArchiveWriter {
     pub fn stage<T: Serialize>(
         self,
         manifest: &T,
-        content: Content<'_>,
+        content: SignedContent<'_>,
     ) -> Result<Staged, ArchiveError> {
         match self.write_end(manifest, &content) {
             Ok((statement, bytes)) => Ok(Staged {
@@ -106,7 +106,7 @@ impl ArchiveWriter {
     fn write_end<T: Serialize>(
         &self,
         manifest: &T,
-        content: &Content<'_>,
+        content: &SignedContent<'_>,
     ) -> Result<(Statement, u64), ArchiveError> {
         let staging = self.destination.staging();
         let mut files = FilesDigest::default();
@@ -137,7 +137,7 @@ impl ArchiveWriter {
         let mut file = FileWriter::create(staging, SIGNATURE, None)?;
         file.write(signed.as_bytes())?;
         let signature = file.finish(None)?;
-        let own = [Line::from(&entry), Line::from(&signature)];
+        let own = [SumLine::from(&entry), SumLine::from(&signature)];
         let mut file = FileWriter::create(staging, SUMS, None)?;
         let at = |e| ArchiveError::io(&staging.join(SUMS), e);
         for line in sums::merge(vec![sums::read(sorted), Box::new(own.into_iter().map(Ok))]) {

@@ -14,11 +14,11 @@ use decryptor_wasm::{
 
 use super::{
     ArchiveError, ArchiveWriter,
-    block::{self, Content},
+    block::{self, RecordBytes},
     duplicate_attachments::{self, DuplicateAttachments},
     file::FileWriter,
     losses::Losses,
-    records::{Chunked, Place, RecordFile},
+    records::{Chunked, RecordFile, RecordPlace},
     user_manifest::UserManifestWriter,
 };
 use crate::limits::PIECE;
@@ -109,7 +109,7 @@ impl<'a> UserWriter<'a> {
         })
     }
 
-    pub(super) fn place(&self) -> Place<'a> {
+    pub(super) fn place(&self) -> RecordPlace<'a> {
         self.archive.place()
     }
 
@@ -117,7 +117,7 @@ impl<'a> UserWriter<'a> {
     pub(super) fn append(
         &self,
         collection: Collection,
-        content: &Content<'_>,
+        content: &RecordBytes<'_>,
     ) -> Result<(), ArchiveError> {
         interrupt::check()?;
         self.archive.tally.add(content.records, content.plain);

@@ -4,7 +4,7 @@
 use decryptor_wasm::FileEntry;
 use serde::Serialize;
 
-use super::{ArchiveError, file::FileWriter, records::Place};
+use super::{ArchiveError, file::FileWriter, records::RecordPlace};
 
 /// A user-manifest in the making.
 pub struct UserManifestWriter {
@@ -16,7 +16,7 @@ pub struct UserManifestWriter {
 
 impl UserManifestWriter {
     /// Begins the user-manifest in `folder`.
-    pub fn create(place: Place<'_>, folder: &str) -> Result<Self, ArchiveError> {
+    pub fn create(place: RecordPlace<'_>, folder: &str) -> Result<Self, ArchiveError> {
         let path = format!("{folder}/user-manifest.json");
         let mut file = FileWriter::create(place.root, &path, place.key)?;
         file.write(b"{\"inventory\":{\"v\":1,\"files\":[\n")?;

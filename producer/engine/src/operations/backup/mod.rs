@@ -157,7 +157,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
 }
 
 /// What the report says.
-struct Told {
+struct ReportedLosses {
     stats: Vec<UserStats>,
     losses: Vec<Loss>,
     accepted: Vec<Loss>,
@@ -272,7 +272,7 @@ impl Prepared<'_> {
         written: Written,
         chain: Option<Link>,
         companions: Vec<Companion>,
-    ) -> (Vec<UserDone>, Summary, Told) {
+    ) -> (Vec<UserDone>, Summary, ReportedLosses) {
         let Written {
             done,
             mut shared,
@@ -290,7 +290,7 @@ impl Prepared<'_> {
         shared.losses.extend(self.nameless.iter().map(left_out));
         let of_users: u64 = done.iter().map(|user| user.loss_count).sum();
         let loss_count = shared.losses.len() as u64 + of_users;
-        let told = Told {
+        let told = ReportedLosses {
             stats: done.iter().map(|user| user.brought.clone()).collect(),
             losses: shared.losses.iter().cloned().chain(losses.users).collect(),
             accepted: accepted.clone(),
@@ -348,7 +348,7 @@ impl Prepared<'_> {
         })
     }
 
-    fn report(&self, told: Told, finished: &Finished) -> Report {
+    fn report(&self, told: ReportedLosses, finished: &Finished) -> Report {
         Report {
             bytes: finished.bytes,
             platform: told.counts,

@@ -21,7 +21,7 @@ use serde_json::json;
 use super::verify;
 use crate::{
     archive::{
-        self, ArchiveError, ArchiveWriter, Content, Finished, Listing, Sealing, UserDone,
+        self, ArchiveError, ArchiveWriter, Finished, Listing, Sealing, SignedContent, UserDone,
         read::{Archive, Folder, GunzipCheck},
     },
     failure::{Failure, FailureKind, with_advice},
@@ -184,7 +184,7 @@ fn copy(
         }
     };
     let stamp = archive.stamp(manifest::losses(source));
-    let content = Content {
+    let content = SignedContent {
         bytes: listing.bytes,
         loss_count: stamp.loss_count,
         link: None,

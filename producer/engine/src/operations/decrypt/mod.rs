@@ -16,9 +16,9 @@ use crate::{
 };
 
 use output::OutputFolder;
-use work::Work;
+use work::FileWork;
 
-pub use work::Outcome;
+pub use work::Decrypted;
 
 /// What is decrypted, and where to.
 #[derive(Debug, Clone, Default)]
@@ -70,10 +70,10 @@ impl<'a> Decryption<'a> {
     ///
     /// # Errors
     /// When something else than damage keeps it from being done.
-    pub fn run(&mut self, observer: &dyn Observer) -> Result<Outcome, Failure> {
+    pub fn run(&mut self, observer: &dyn Observer) -> Result<Decrypted, Failure> {
         self.archive.settle()?;
         let tally = Arc::default();
-        let work = Work::new(&self.archive, self.options, &tally);
+        let work = FileWork::new(&self.archive, self.options, &tally);
         let _shown = observer.working(Step::Work, &tally, goal(&self.archive));
         match &self.options.out {
             None => work.verify(),
@@ -93,21 +93,21 @@ pub fn check(
     archive: &Archive,
     jobs: Option<u16>,
     observer: &dyn Observer,
-) -> Result<Outcome, Failure> {
+) -> Result<Decrypted, Failure> {
     let options = Options {
         jobs,
         ..Options::default()
     };
     let tally: Arc<Tally> = Arc::default();
     let _shown = observer.working(Step::Check, &tally, goal(archive));
-    Work::new(archive, &options, &tally).verify()
+    FileWork::new(archive, &options, &tally).verify()
 }
 
 fn goal(archive: &Archive) -> Goal {
     Goal::Bytes(archive.files().iter().map(|file| file.size).sum())
 }
 
-fn write(work: &Work<'_>, output: OutputFolder) -> Result<Outcome, Failure> {
+fn write(work: &FileWork<'_>, output: OutputFolder) -> Result<Decrypted, Failure> {
     let _guard = interrupt::finish_gracefully();
     let outcome = work.write(&output);
     match outcome {

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What is to be done, and with what.
-pub struct Work<'a> {
+pub struct FileWork<'a> {
     archive: &'a Archive,
     args: &'a Options,
     tally: &'a Tally,
@@ -37,7 +37,7 @@ pub struct Work<'a> {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct Decrypted {
     /// `verified` or `decrypted`.
     pub verb: &'static str,
     /// Files that are good.
@@ -56,16 +56,16 @@ pub struct Outcome {
 
 /// What came of one file.
 #[derive(Default)]
-struct Done {
+struct FileOutcome {
     summary: Option<FileSummary>,
     damage: Option<String>,
     salvaged: Option<String>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> FileWork<'a> {
     /// Work on `archive` as `args` ask.
     pub fn new(archive: &'a Archive, args: &'a Options, tally: &'a Tally) -> Self {
-        Work {
+        FileWork {
             archive,
             args,
             tally,
@@ -73,14 +73,14 @@ impl<'a> Work<'a> {
     }
 
     /// Reads every file and checks all that can be checked, the SHA-256 of the stored bytes included.
-    pub fn verify(&self) -> Result<Outcome, Failure> {
+    pub fn verify(&self) -> Result<Decrypted, Failure> {
         let mut outcome = self.start("verified");
         let shown = |piece: &[u8]| self.shown(piece);
         self.each_file(&mut outcome, &|file| {
             let summary = self.archive.stream(file, true, true, &mut { shown })?;
-            Ok(Done {
+            Ok(FileOutcome {
                 summary: Some(summary),
-                ..Done::default()
+                ..FileOutcome::default()
             })
         })?;
         outcome.files += self.manifests_last().count() as u64;
@@ -88,11 +88,11 @@ impl<'a> Work<'a> {
     }
 
     /// Decrypts every file into the output.
-    pub fn write(&self, output: &OutputFolder) -> Result<Outcome, Failure> {
+    pub fn write(&self, output: &OutputFolder) -> Result<Decrypted, Failure> {
         let mut outcome = self.start("decrypted");
         let files = self.archive.files().iter();
         output.require_distinct(files.map(|file| (file.path.as_str(), self.output_name(file))))?;
-        let stop = |outcome: &Outcome| self.args.strict && !outcome.damaged.is_empty();
+        let stop = |outcome: &Decrypted| self.args.strict && !outcome.damaged.is_empty();
         if !stop(&outcome) {
             self.each_file(&mut outcome, &|file| self.write_file(file, output))?;
         }
@@ -114,12 +114,12 @@ impl<'a> Work<'a> {
         Ok(outcome)
     }
 
-    fn write_file(&self, file: &PlannedFile, output: &OutputFolder) -> Result<Done> {
+    fn write_file(&self, file: &PlannedFile, output: &OutputFolder) -> Result<FileOutcome> {
         if self.archive.encrypted() && !file.encrypted {
             // The decryptor and its instructions are checked, but are no part of the data.
             self.archive
                 .stream::<Error>(file, false, true, &mut |_| Ok(()))?;
-            return Ok(Done::default());
+            return Ok(FileOutcome::default());
         }
         let gunzip = self.args.gunzip && file.gzip;
         let mut out = output.file(self.output_name(file))?;
@@ -144,9 +144,9 @@ impl<'a> Work<'a> {
         match read() {
             Ok(summary) => {
                 out.commit()?;
-                Ok(Done {
+                Ok(FileOutcome {
                     summary: Some(summary),
-                    ..Done::default()
+                    ..FileOutcome::default()
                 })
             }
             Err(error) => self.give_up(error, out, written),
@@ -159,12 +159,12 @@ impl<'a> Work<'a> {
         plain.unwrap_or(&file.path)
     }
 
-    fn give_up(&self, error: Error, out: OutputFile<'_>, written: usize) -> Result<Done> {
+    fn give_up(&self, error: Error, out: OutputFile<'_>, written: usize) -> Result<FileOutcome> {
         if self.args.salvage && written > 0 && error.kind() == ErrorKind::Damaged {
-            return Ok(Done {
+            return Ok(FileOutcome {
                 damage: Some(error.to_string()),
                 salvaged: Some(out.salvage()?),
-                ..Done::default()
+                ..FileOutcome::default()
             });
         }
         out.discard();
@@ -194,28 +194,28 @@ impl<'a> Work<'a> {
             .map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
-    fn start(&self, verb: &'static str) -> Outcome {
+    fn start(&self, verb: &'static str) -> Decrypted {
         let errors = self.archive.plan.findings.iter();
-        Outcome {
+        Decrypted {
             verb,
             damaged: errors
                 .filter(|f| f.severity == Severity::Error)
                 .map(sentence)
                 .collect(),
-            ..Outcome::default()
+            ..Decrypted::default()
         }
     }
 
     /// Gives every file its turn. Damage is noted, in the order of the files; anything else ends the run.
     fn each_file(
         &self,
-        outcome: &mut Outcome,
-        action: &(dyn Fn(&PlannedFile) -> Result<Done> + Sync),
+        outcome: &mut Decrypted,
+        action: &(dyn Fn(&PlannedFile) -> Result<FileOutcome> + Sync),
     ) -> Result<(), Failure> {
         let files = self.archive.files();
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
-        let results: Mutex<Vec<(usize, Done)>> = Mutex::default();
+        let results: Mutex<Vec<(usize, FileOutcome)>> = Mutex::default();
         let failure: Mutex<Option<Error>> = Mutex::default();
         let workers = threads::count(self.args.jobs).min(files.len()).max(1);
         threads::share(workers, || {
@@ -228,9 +228,9 @@ impl<'a> Work<'a> {
                 }
                 let done = match action(file) {
                     Ok(done) => done,
-                    Err(error) if error.kind() == ErrorKind::Damaged => Done {
+                    Err(error) if error.kind() == ErrorKind::Damaged => FileOutcome {
                         damage: Some(error.to_string()),
-                        ..Done::default()
+                        ..FileOutcome::default()
                     },
                     Err(error) => {
                         stop.store(true, Ordering::Relaxed);

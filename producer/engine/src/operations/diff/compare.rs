@@ -23,7 +23,7 @@ pub enum Change {
 }
 
 /// A collection in an archive.
-pub struct Source<'a> {
+pub struct CollectionSource<'a> {
     /// The archive.
     pub archive: &'a Archive,
     /// The user id; empty for what belongs to no user.
@@ -46,7 +46,7 @@ pub fn place(path: &str) -> Option<(String, String)> {
     }
 }
 
-impl Source<'_> {
+impl CollectionSource<'_> {
     fn files(&self) -> impl Iterator<Item = &PlannedFile> {
         self.archive.files().iter().filter(|file| {
             place(&file.path)
@@ -102,15 +102,15 @@ impl Source<'_> {
 
 /// Two sources, beside each other.
 pub struct Compare<'a> {
-    old: Source<'a>,
-    new: Source<'a>,
+    old: CollectionSource<'a>,
+    new: CollectionSource<'a>,
     /// Nobody can make records whose numbers meet: the key is new each time.
     key: RandomState,
 }
 
 impl<'a> Compare<'a> {
     /// Not yet compared.
-    pub fn new(old: Source<'a>, new: Source<'a>) -> Self {
+    pub fn new(old: CollectionSource<'a>, new: CollectionSource<'a>) -> Self {
         Self {
             old,
             new,

@@ -10,7 +10,7 @@ use std::{
 
 use serde::Serialize;
 
-use self::compare::{Compare, Source};
+use self::compare::{CollectionSource, Compare};
 use crate::{
     archive::read::{Archive, Choice, Folder},
     failure::{Failure, FailureKind},
@@ -106,7 +106,7 @@ pub fn run(
     for place in places(&old).union(&places(&new)) {
         let (user, collection) = place;
         let mut counts = Counts::default();
-        let source = |archive| Source {
+        let source = |archive| CollectionSource {
             archive,
             user,
             collection,

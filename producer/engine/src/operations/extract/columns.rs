@@ -4,7 +4,7 @@ use decryptor_wasm::integrity::Record;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// A string.
     Text,
     /// Seconds, counts.
@@ -17,47 +17,47 @@ pub enum Kind {
 
 /// A column.
 #[derive(Debug)]
-pub struct Column {
+pub struct OutputColumn {
     /// Its name, that of the member.
     pub name: &'static str,
     /// The other name of the member in archives of some platforms.
     also: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
-const fn column(name: &'static str, kind: Kind) -> Column {
-    Column {
+const fn column(name: &'static str, kind: ColumnKind) -> OutputColumn {
+    OutputColumn {
         name,
         also: "",
         kind,
     }
 }
 
-const fn text(name: &'static str) -> Column {
-    column(name, Kind::Text)
+const fn text(name: &'static str) -> OutputColumn {
+    column(name, ColumnKind::Text)
 }
 
-const fn number(name: &'static str) -> Column {
-    column(name, Kind::Number)
+const fn number(name: &'static str) -> OutputColumn {
+    column(name, ColumnKind::Number)
 }
 
-const fn bool(name: &'static str) -> Column {
-    column(name, Kind::Bool)
+const fn bool(name: &'static str) -> OutputColumn {
+    column(name, ColumnKind::Bool)
 }
 
-const fn json(name: &'static str) -> Column {
-    column(name, Kind::Json)
+const fn json(name: &'static str) -> OutputColumn {
+    column(name, ColumnKind::Json)
 }
 
-const fn also(column: Column, also: &'static str) -> Column {
-    Column { also, ..column }
+const fn also(column: OutputColumn, also: &'static str) -> OutputColumn {
+    OutputColumn { also, ..column }
 }
 
 /// The last column: an object of all other members.
 pub const OTHER: &str = "other";
 
-const EVENTS: &[Column] = &[
+const EVENTS: &[OutputColumn] = &[
     text("id"),
     text("headId"),
     json("streamIds"),
@@ -77,7 +77,7 @@ const EVENTS: &[Column] = &[
     text("integrity"),
 ];
 
-const STREAMS: &[Column] = &[
+const STREAMS: &[OutputColumn] = &[
     text("id"),
     text("name"),
     text("parentId"),
@@ -90,7 +90,7 @@ const STREAMS: &[Column] = &[
     text("modifiedBy"),
 ];
 
-const ACCESSES: &[Column] = &[
+const ACCESSES: &[OutputColumn] = &[
     text("id"),
     text("headId"),
     text("type"),
@@ -109,7 +109,7 @@ const ACCESSES: &[Column] = &[
     text("integrity"),
 ];
 
-const WEBHOOKS: &[Column] = &[
+const WEBHOOKS: &[OutputColumn] = &[
     text("id"),
     text("accessId"),
     text("url"),
@@ -126,7 +126,7 @@ const WEBHOOKS: &[Column] = &[
 ];
 
 /// Names in snake case are those of an audit store in PostgreSQL.
-const AUDIT: &[Column] = &[
+const AUDIT: &[OutputColumn] = &[
     text("eventid"),
     also(json("streamIds"), "stream_ids"),
     number("time"),
@@ -141,37 +141,37 @@ const AUDIT: &[Column] = &[
     also(text("modifiedBy"), "modified_by"),
 ];
 
-const SERIES: &[Column] = &[
+const SERIES: &[OutputColumn] = &[
     text("namespace"),
     text("measurement"),
     number("time"),
     json("value"),
 ];
 
-const PROFILE: &[Column] = &[text("id"), json("data")];
-const ACCOUNT: &[Column] = &[
+const PROFILE: &[OutputColumn] = &[text("id"), json("data")];
+const ACCOUNT: &[OutputColumn] = &[
     json("passwords"),
     json("storeKeyValues"),
     json("accountFields"),
 ];
-const INDEX: &[Column] = &[
+const INDEX: &[OutputColumn] = &[
     bool("isUnique"),
     text("field"),
     text("username"),
     text("value"),
 ];
-const KEYS: &[Column] = &[text("key"), json("value")];
-const ALIASES: &[Column] = &[text("alias"), text("userId")];
-const EPHEMERAL: &[Column] = &[
+const KEYS: &[OutputColumn] = &[text("key"), json("value")];
+const ALIASES: &[OutputColumn] = &[text("alias"), text("userId")];
+const EPHEMERAL: &[OutputColumn] = &[
     text("id"),
     text("username"),
     json("data"),
     number("expires"),
 ];
-const SERVERS: &[Column] = &[text("username"), text("server")];
+const SERVERS: &[OutputColumn] = &[text("username"), text("server")];
 
 /// The columns of each collection.
-const ALL: [(&str, &[Column]); 14] = [
+const ALL: [(&str, &[OutputColumn]); 14] = [
     ("events", EVENTS),
     ("streams", STREAMS),
     ("accesses", ACCESSES),
@@ -189,7 +189,7 @@ const ALL: [(&str, &[Column]); 14] = [
 ];
 
 /// The columns of a collection; none when there is no such collection.
-pub fn of(collection: &str) -> Option<&'static [Column]> {
+pub fn of(collection: &str) -> Option<&'static [OutputColumn]> {
     let found = ALL.iter().find(|(name, _)| *name == collection);
     found.map(|(_, columns)| *columns)
 }
@@ -199,7 +199,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|(name, _)| *name)
 }
 
-impl Column {
+impl OutputColumn {
     /// The JSON text of what a record has for it; none of null.
     pub fn of<'r>(&self, record: &Record<'r>) -> Option<&'r str> {
         record.get(self.name).or_else(|| match self.also {
@@ -214,7 +214,7 @@ impl Column {
 }
 
 /// The members that have no column, as a JSON object; none when there are none.
-pub fn others(columns: &[Column], record: &Record<'_>) -> Option<String> {
+pub fn others(columns: &[OutputColumn], record: &Record<'_>) -> Option<String> {
     let mut object = String::new();
     for (name, value) in record.members() {
         if value == "null" || columns.iter().any(|column| column.is(name)) {

@@ -4,20 +4,20 @@ use std::io::{self, Write};
 
 use decryptor_wasm::integrity::{Record, unquote};
 
-use super::columns::{Column, OTHER, others};
+use super::columns::{OTHER, OutputColumn, others};
 
 /// What makes a spreadsheet take a text for a formula, in ASCII and in the full-width forms of Asian keyboards.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
 /// Writes the names of the columns.
-pub fn header(columns: &[Column], out: &mut dyn Write) -> io::Result<()> {
+pub fn header(columns: &[OutputColumn], out: &mut dyn Write) -> io::Result<()> {
     let names = columns.iter().map(|column| column.name);
     let names: Vec<&str> = names.chain([OTHER]).collect();
     write!(out, "{}\r\n", names.join(","))
 }
 
 /// Writes a record as a row.
-pub fn row(columns: &[Column], record: &Record<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn row(columns: &[OutputColumn], record: &Record<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut row = String::new();
     for column in columns {
         if let Some(value) = column.of(record) {

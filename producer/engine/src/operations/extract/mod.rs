@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::{
-    columns::Column,
+    columns::OutputColumn,
     filter::Filter,
     output::{Output, refused},
     parquet::Rows,
@@ -197,7 +197,7 @@ fn write(
     archive: &Archive,
     files: &[&PlannedFile],
     filter: &Filter,
-    columns: &'static [Column],
+    columns: &'static [OutputColumn],
     options: &Options,
     output: &mut Output<'_>,
 ) -> Result<u64, CopyError> {

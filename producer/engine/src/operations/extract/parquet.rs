@@ -14,7 +14,7 @@ use parquet::{
     schema::types::{Type, TypePtr},
 };
 
-use super::columns::{Column, Kind, OTHER, others};
+use super::columns::{ColumnKind, OTHER, OutputColumn, others};
 use crate::archive::read::CopyError;
 
 /// Bytes of values that make a row group: what is held in memory.
@@ -22,7 +22,7 @@ const GROUP: usize = 16 * 1024 * 1024;
 
 /// The values of one column, and which rows have one.
 struct Values {
-    kind: Kind,
+    kind: ColumnKind,
     texts: Vec<ByteArray>,
     numbers: Vec<f64>,
     truths: Vec<bool>,
@@ -31,7 +31,7 @@ struct Values {
 
 /// Takes records as rows.
 pub struct Rows<W: Write + Send> {
-    columns: &'static [Column],
+    columns: &'static [OutputColumn],
     values: Vec<Values>,
     bytes: usize,
     file: SerializedFileWriter<W>,
@@ -39,10 +39,10 @@ pub struct Rows<W: Write + Send> {
 
 impl<W: Write + Send> Rows<W> {
     /// Begins a file.
-    pub fn new(columns: &'static [Column], out: W) -> Result<Self, CopyError> {
+    pub fn new(columns: &'static [OutputColumn], out: W) -> Result<Self, CopyError> {
         let mut fields = Vec::new();
         let mut values = Vec::new();
-        let other = (OTHER, Kind::Json);
+        let other = (OTHER, ColumnKind::Json);
         for (name, kind) in columns.iter().map(|c| (c.name, c.kind)).chain([other]) {
             fields.push(field(name, kind).map_err(failed)?);
             values.push(Values::of(kind));
@@ -107,15 +107,17 @@ impl<W: Write + Send> Rows<W> {
             };
             let present = Some(values.present.as_slice());
             match values.kind {
-                Kind::Number => {
+                ColumnKind::Number => {
                     column
                         .typed::<DoubleType>()
                         .write_batch(&values.numbers, present, None)
                 }
-                Kind::Bool => column
-                    .typed::<BoolType>()
-                    .write_batch(&values.truths, present, None),
-                Kind::Text | Kind::Json => {
+                ColumnKind::Bool => {
+                    column
+                        .typed::<BoolType>()
+                        .write_batch(&values.truths, present, None)
+                }
+                ColumnKind::Text | ColumnKind::Json => {
                     column
                         .typed::<ByteArrayType>()
                         .write_batch(&values.texts, present, None)
@@ -130,7 +132,7 @@ impl<W: Write + Send> Rows<W> {
 }
 
 impl Values {
-    fn of(kind: Kind) -> Self {
+    fn of(kind: ColumnKind) -> Self {
         Values {
             kind,
             texts: Vec::new(),
@@ -148,24 +150,24 @@ impl Values {
         };
         let is_text = json.starts_with('"');
         let fits = match self.kind {
-            Kind::Json => {
+            ColumnKind::Json => {
                 self.texts.push(ByteArray::from(json.as_bytes().to_vec()));
                 true
             }
-            Kind::Text if is_text => {
+            ColumnKind::Text if is_text => {
                 let text = unquote(json).into_owned();
                 self.texts.push(ByteArray::from(text.into_bytes()));
                 true
             }
-            Kind::Text => false,
-            Kind::Number => match json.parse::<f64>() {
+            ColumnKind::Text => false,
+            ColumnKind::Number => match json.parse::<f64>() {
                 Ok(number) if number.is_finite() => {
                     self.numbers.push(number);
                     true
                 }
                 _ => false,
             },
-            Kind::Bool => match json {
+            ColumnKind::Bool => match json {
                 "true" | "1" => {
                     self.truths.push(true);
                     true
@@ -182,22 +184,22 @@ impl Values {
     }
 }
 
-fn field(name: &str, kind: Kind) -> Result<TypePtr, ParquetError> {
+fn field(name: &str, kind: ColumnKind) -> Result<TypePtr, ParquetError> {
     let physical = match kind {
-        Kind::Number => Physical::DOUBLE,
-        Kind::Bool => Physical::BOOLEAN,
-        Kind::Text | Kind::Json => Physical::BYTE_ARRAY,
+        ColumnKind::Number => Physical::DOUBLE,
+        ColumnKind::Bool => Physical::BOOLEAN,
+        ColumnKind::Text | ColumnKind::Json => Physical::BYTE_ARRAY,
     };
     let mut builder =
         Type::primitive_type_builder(name, physical).with_repetition(Repetition::OPTIONAL);
     builder = match kind {
-        Kind::Text => builder
+        ColumnKind::Text => builder
             .with_converted_type(ConvertedType::UTF8)
             .with_logical_type(Some(LogicalType::String)),
-        Kind::Json => builder
+        ColumnKind::Json => builder
             .with_converted_type(ConvertedType::JSON)
             .with_logical_type(Some(LogicalType::Json)),
-        Kind::Number | Kind::Bool => builder,
+        ColumnKind::Number | ColumnKind::Bool => builder,
     };
     builder.build().map(Arc::new)
 }

@@ -14,7 +14,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use self::unit::{Judge, Unit, Units};
+use self::unit::{Checker, Unit, Units};
 use crate::{
     failure::{Failure, FailureKind},
     folders::lock,
@@ -26,7 +26,7 @@ use crate::{
     trust::Trust,
 };
 
-pub use self::{keep::Keep, unit::Source};
+pub use self::{keep::Keep, unit::BackupSource};
 
 /// Which backups are removed.
 #[derive(Debug, Clone, Default)]
@@ -55,9 +55,9 @@ pub struct Pruned {
     /// Nothing was removed.
     pub dry_run: bool,
     /// Backups that stay.
-    pub kept: Vec<Listed>,
+    pub kept: Vec<ListedUnit>,
     /// Backups that are gone.
-    pub removed: Vec<Listed>,
+    pub removed: Vec<ListedUnit>,
     /// Backups that are not known to be good: they fill no rule, and are left alone.
     pub unproven: Vec<Other>,
     /// What is no backup.
@@ -72,13 +72,13 @@ pub struct Pruned {
 /// A good backup.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Listed {
+pub struct ListedUnit {
     /// Its folder.
     pub path: PathBuf,
     /// SHA-256 of `manifest.json` as stored.
     pub archive_id: String,
     /// The platform, or the user of it.
-    pub source: Source,
+    pub source: BackupSource,
     /// RFC 3339; of a chain, that of its newest run.
     pub time: String,
     /// How many losses it names.
@@ -96,9 +96,9 @@ pub struct Other {
     pub why: String,
 }
 
-impl Listed {
+impl ListedUnit {
     fn of(unit: &Unit, why: Vec<&'static str>) -> Self {
-        Listed {
+        ListedUnit {
             path: unit.path.clone(),
             archive_id: unit.id.clone(),
             source: unit.source.clone(),
@@ -126,7 +126,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pruned, Failure
     }
     let now = Timestamp::now();
     let _graceful = interrupt::finish_gracefully();
-    let mut judge = Judge {
+    let mut checker = Checker {
         demands: &demands,
         state: state::folder(options.trust.state_dir.as_deref()).ok(),
         secrets: given.then(|| Secrets::new(&options.keys, observer)),
@@ -134,7 +134,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pruned, Failure
         jobs: threads::count(options.jobs),
         latest: now + ALLOWED_AHEAD,
     };
-    let units = unit::find(&options.dir, &mut judge)?;
+    let units = unit::find(&options.dir, &mut checker)?;
     if units.good.is_empty() && units.unproven.is_empty() && units.doomed.is_empty() {
         return Err(Failure::usage(format!(
             "{} holds no backup: give the folder in which backups lie",
@@ -190,7 +190,7 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
         }
     }
     // What is of another platform, or of one user only, does not take anybody's place.
-    let mut sources: BTreeMap<&Source, Vec<&Unit>> = BTreeMap::new();
+    let mut sources: BTreeMap<&BackupSource, Vec<&Unit>> = BTreeMap::new();
     for unit in &units.good {
         sources.entry(&unit.source).or_default().push(unit);
     }
@@ -203,7 +203,7 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
                 why.push("last good");
             }
             if !why.is_empty() {
-                let mut kept = Listed::of(unit, why);
+                let mut kept = ListedUnit::of(unit, why);
                 // One that cannot have its name back is good under the other.
                 if let (false, Ok(own)) = (options.dry_run, unit::keep(&unit.path)) {
                     kept.path = own;
@@ -216,7 +216,7 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
                 forget(options, unit)?;
             }
             if options.dry_run || pruned.remove(&unit.path) {
-                pruned.removed.push(Listed::of(unit, why));
+                pruned.removed.push(ListedUnit::of(unit, why));
             }
         }
     }

@@ -32,7 +32,7 @@ pub const DOOMED: &str = ".pryv-backup-pruned-";
 /// What backups are of: the rules count each by itself. What nobody signed never stands beside what was signed, whatever it says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
-pub enum Source {
+pub enum BackupSource {
     /// A platform, or one user of it, as it was signed.
     Signed(String),
     /// As a backup of Pryv's own tool names it.
@@ -48,7 +48,7 @@ pub struct Unit {
     /// SHA-256 of `manifest.json` as stored; of a chain, that of its newest run.
     pub id: String,
     /// Of what it is.
-    pub source: Source,
+    pub source: BackupSource,
     /// How many losses it names.
     pub losses: u64,
     /// The id of its first run, which all copies of a chain share.
@@ -72,7 +72,7 @@ pub struct Units {
 }
 
 /// How backups are judged.
-pub struct Judge<'a> {
+pub struct Checker<'a> {
     /// What is asked of each.
     pub demands: &'a Demands,
     /// Where this host remembers the newest run of each chain.
@@ -88,21 +88,21 @@ pub struct Judge<'a> {
 }
 
 /// What a folder is.
-enum Found {
+enum Candidate {
     Good(Unit),
     Unproven(String),
     Other(String),
     Doomed,
 }
 
-impl Found {
+impl Candidate {
     fn unproven(why: impl fmt::Display) -> Self {
-        Found::Unproven(why.to_string())
+        Candidate::Unproven(why.to_string())
     }
 }
 
 /// Looks at every entry of `dir`, and reads every backup.
-pub fn find(dir: &Path, judge: &mut Judge<'_>) -> Result<Units, Failure> {
+pub fn find(dir: &Path, checker: &mut Checker<'_>) -> Result<Units, Failure> {
     let failed = |e: io::Error| Failure::failed(format!("{}: {e}", dir.display()));
     let mut units = Units::default();
     let mut entries: Vec<_> = fs::read_dir(dir)
@@ -116,14 +116,14 @@ pub fn find(dir: &Path, judge: &mut Judge<'_>) -> Result<Units, Failure> {
         if !entry.file_type().map_err(failed)?.is_dir() {
             continue;
         }
-        if let Some(secrets) = &mut judge.secrets {
+        if let Some(secrets) = &mut checker.secrets {
             secrets.forget_asked();
         }
-        match judge.look(&path) {
-            Found::Good(unit) => units.good.push(unit),
-            Found::Unproven(why) => units.unproven.push((path, why)),
-            Found::Other(why) => units.others.push((path, why)),
-            Found::Doomed => units.doomed.push(path),
+        match checker.look(&path) {
+            Candidate::Good(unit) => units.good.push(unit),
+            Candidate::Unproven(why) => units.unproven.push((path, why)),
+            Candidate::Other(why) => units.others.push((path, why)),
+            Candidate::Doomed => units.doomed.push(path),
         }
     }
     units.drop_copies();
@@ -138,7 +138,7 @@ impl Units {
         self.good.sort_by_key(longest);
         let mut seen: HashMap<String, (String, PathBuf)> = HashMap::new();
         // What was consolidated is as old, to the millisecond, as what it was made of.
-        let mut moments: HashMap<(Source, Timestamp), PathBuf> = HashMap::new();
+        let mut moments: HashMap<(BackupSource, Timestamp), PathBuf> = HashMap::new();
         let mut good = Vec::new();
         for unit in std::mem::take(&mut self.good) {
             let moment = (unit.source.clone(), unit.time);
@@ -162,12 +162,12 @@ impl Units {
     }
 }
 
-impl Judge<'_> {
-    fn look(&self, path: &Path) -> Found {
+impl Checker<'_> {
+    fn look(&self, path: &Path) -> Candidate {
         let folder = Folder::new(path);
         let listing = match folder.list() {
             Ok(listing) => listing,
-            Err(error) => return Found::unproven(error),
+            Err(error) => return Candidate::unproven(error),
         };
         let has = |name: &str| listing.iter().any(|(known, _)| known == name);
         let chain = has(CHAIN);
@@ -181,28 +181,28 @@ impl Judge<'_> {
         // One that still has its manifest may be the last good one by now.
         if name.starts_with(DOOMED) && !is_there(&path.join(MANIFEST)) {
             return match strange(true) {
-                Some(found) => Found::Unproven(stray(found)),
-                None => Found::Doomed,
+                Some(found) => Candidate::Unproven(stray(found)),
+                None => Candidate::Doomed,
             };
         }
         if !has(MANIFEST) {
             return match has(SIGNATURE) || has(ENVELOPE) {
-                true => Found::unproven("manifest.json is missing: it was removed, or lost"),
-                false => Found::Other(
+                true => Candidate::unproven("manifest.json is missing: it was removed, or lost"),
+                false => Candidate::Other(
                     "no backup (it has no manifest.json), or one that was not finished".to_owned(),
                 ),
             };
         }
         if let Some(found) = strange(chain) {
-            return Found::Unproven(stray(found));
+            return Candidate::Unproven(stray(found));
         }
         let lock = match chain.then(|| super::lock(path, "a backup")).transpose() {
             Ok(lock) => lock,
-            Err(failure) => return Found::Unproven(failure.message().to_owned()),
+            Err(failure) => return Candidate::Unproven(failure.message().to_owned()),
         };
         match self.prove(&folder, lock) {
-            Ok(unit) => Found::Good(unit),
-            Err(why) => Found::Unproven(why),
+            Ok(unit) => Candidate::Good(unit),
+            Err(why) => Candidate::Unproven(why),
         }
     }
 
@@ -225,7 +225,7 @@ impl Judge<'_> {
             path: folder.path().to_owned(),
             time,
             id: statement.id.clone(),
-            source: Source::Signed(statement.source.clone()),
+            source: BackupSource::Signed(statement.source.clone()),
             losses: statement.losses,
             base: statement.base.clone(),
             runs: proven.runs(),
@@ -247,7 +247,7 @@ impl Judge<'_> {
                 time: said.time,
                 base: said.id.clone(),
                 id: said.id,
-                source: Source::Pryv(said.source),
+                source: BackupSource::Pryv(said.source),
                 losses: said.losses,
                 runs: 1,
                 _lock: None,

@@ -12,7 +12,7 @@ use crate::{
     archive::{
         listed_files::{self, ListedFile, Replacement, Replacer},
         read::Folder,
-        sums::{Line, SUMS},
+        sums::{SUMS, SumLine},
     },
     digest::sha256_hex,
     failure::Failure,
@@ -21,7 +21,7 @@ use crate::{
 const BY: Replacer = Replacer::Rekey;
 
 /// A file as it is to be.
-pub struct Target {
+pub struct ReplacedFile {
     /// From the root.
     path: String,
     bytes: Vec<u8>,
@@ -32,9 +32,9 @@ pub struct Target {
 }
 
 /// What `SHA256SUMS` lists of the files that may change; none in archives of Pryv's own tool.
-pub struct Sums(Option<BTreeMap<String, String>>);
+pub struct ListedFiles(Option<BTreeMap<String, String>>);
 
-impl Target {
+impl ReplacedFile {
     /// The envelope of a run.
     pub fn envelope(folder: &Folder, run: u32, new: &Envelope, changed: bool) -> Result<Self> {
         let path = match Index::path(run) {
@@ -46,7 +46,7 @@ impl Target {
         } else {
             folder.read(&path)?
         };
-        Ok(Target {
+        Ok(ReplacedFile {
             path,
             bytes,
             changed,
@@ -55,7 +55,7 @@ impl Target {
     }
 
     /// The list of runs. One that was replaced is not made good by this.
-    pub fn index(folder: &Folder, old: &Index, new: &Index, sums: &Sums) -> Result<Self> {
+    pub fn index(folder: &Folder, old: &Index, new: &Index, sums: &ListedFiles) -> Result<Self> {
         let stored = folder.read(CHAIN)?;
         if sums.other(CHAIN, &stored) {
             return Err(Error::damaged(format!(
@@ -63,7 +63,7 @@ impl Target {
             )));
         }
         let changed = old != new;
-        Ok(Target {
+        Ok(ReplacedFile {
             path: CHAIN.to_owned(),
             bytes: if changed { new.to_json()? } else { stored },
             changed,
@@ -77,24 +77,24 @@ impl Target {
     }
 }
 
-impl Sums {
+impl ListedFiles {
     /// Reads them.
     ///
     /// # Errors
     /// When they are damaged.
     pub fn read(folder: &Folder) -> Result<Self> {
         if !folder.has(SUMS) {
-            return Ok(Sums(None));
+            return Ok(ListedFiles(None));
         }
         let mut listed = BTreeMap::new();
         for line in folder.sums()? {
-            let Line { path, sha256 } = line?;
+            let SumLine { path, sha256 } = line?;
             let within = run_of(&path).map(|(_, within)| within);
             if path == CHAIN || within == Some(ENVELOPE) {
                 listed.insert(path, sha256);
             }
         }
-        Ok(Sums(Some(listed)))
+        Ok(ListedFiles(Some(listed)))
     }
 
     /// The digest that they list of a file.
@@ -110,7 +110,7 @@ impl Sums {
     }
 
     /// Whether a run that was killed has left out one of the files.
-    pub fn lacks(&self, targets: &[Target]) -> bool {
+    pub fn lacks(&self, targets: &[ReplacedFile]) -> bool {
         let mut targets = targets.iter();
         self.0.is_some() && targets.any(|target| self.lists(&target.path).is_none())
     }
@@ -127,7 +127,11 @@ pub fn remove_leftovers(dir: &Path, listing: &[(String, u64)]) -> Result<(), Fai
 }
 
 /// Replaces the files that change, and completes the sums.
-pub fn replace(folder: &Folder, targets: &[Target], listed: &Sums) -> Result<(), Failure> {
+pub fn replace(
+    folder: &Folder,
+    targets: &[ReplacedFile],
+    listed: &ListedFiles,
+) -> Result<(), Failure> {
     if listed.0.is_none() {
         for target in targets.iter().filter(|target| target.changed) {
             listed_files::replace_file(folder, BY, &target.path, &target.bytes)?;

@@ -12,7 +12,7 @@ use decryptor_wasm::{
 };
 use serde::Serialize;
 
-use self::files::{Sums, Target};
+use self::files::{ListedFiles, ReplacedFile};
 use crate::{
     archive::{
         read::{Folder, ReadFile, links, lost_index, mixed_runs, require_manifest},
@@ -109,12 +109,12 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
         None => sha256_hex(&folder.read("manifest.json")?),
     };
     require_id(&id, options.expect.id.as_deref())?;
-    let sums = Sums::read(&folder)?;
+    let sums = ListedFiles::read(&folder)?;
     let add = options.add.iter();
     let add = add
         .map(|path| public_key(path, observer))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut work = Work {
+    let mut work = RecipientChange {
         options,
         observer,
         add,
@@ -129,7 +129,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     let recipients = fingerprints(envelope);
     let mut targets = Vec::new();
     for (run, (envelope, changed)) in &envelopes {
-        targets.push(Target::envelope(&folder, *run, envelope, *changed)?);
+        targets.push(ReplacedFile::envelope(&folder, *run, envelope, *changed)?);
     }
     if let Some(index) = index {
         let mut new = index.clone();
@@ -138,9 +138,9 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
                 entry.recipients = fingerprints(envelope);
             }
         }
-        targets.push(Target::index(&folder, &index, &new, &sums)?);
+        targets.push(ReplacedFile::index(&folder, &index, &new, &sums)?);
     }
-    let interrupted = sums.lacks(&targets) || targets.iter().any(Target::is_stale_index);
+    let interrupted = sums.lacks(&targets) || targets.iter().any(ReplacedFile::is_stale_index);
     if !interrupted {
         work.all_known()?;
     }
@@ -168,7 +168,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     Ok(done)
 }
 
-struct Work<'a> {
+struct RecipientChange<'a> {
     options: &'a Options,
     observer: &'a dyn Observer,
     add: Vec<PublicKey>,
@@ -181,14 +181,14 @@ struct Work<'a> {
 type Envelopes = Vec<(u32, (Envelope, bool))>;
 
 /// A run that the key opened.
-struct Opened {
+struct OpenedRun {
     manifest: Manifest,
     signed: Option<Signed>,
     envelope: Envelope,
     changed: bool,
 }
 
-impl Work<'_> {
+impl RecipientChange<'_> {
     /// Those of the runs that the key opens, in order, and what is said of the others. `links`: of a chain, all runs. What no reader would
     /// take is refused.
     fn envelopes(
@@ -239,7 +239,7 @@ impl Work<'_> {
     }
 
     /// Opens an archive, or a run of a chain, and makes its envelope for the recipients that it is to have.
-    fn envelope(&mut self, folder: &Folder) -> Result<Opened, Failure> {
+    fn envelope(&mut self, folder: &Folder) -> Result<OpenedRun, Failure> {
         if !folder.has(ENVELOPE) {
             return Err(not_encrypted(&folder.path().display().to_string()));
         }
@@ -271,7 +271,7 @@ impl Work<'_> {
             &mut SystemRandom,
         )?;
         let changed = fingerprints(&new) != fingerprints(&envelope);
-        Ok(Opened {
+        Ok(OpenedRun {
             manifest: parsed,
             signed,
             envelope: if changed { new } else { envelope },

@@ -14,10 +14,10 @@ use crate::{platform::write::RestoreError, progress::Tally};
 
 /// What the events of a user list, by the id of the file.
 #[derive(Default)]
-pub struct Attachments(HashMap<String, Vec<Listed>>);
+pub struct Attachments(HashMap<String, Vec<ListedAttachment>>);
 
 /// An attachment as an event lists it.
-pub struct Listed {
+pub struct ListedAttachment {
     /// The event, or the one that it is a version of: its folder is where the file lies.
     pub event_id: String,
     size: Option<u64>,
@@ -59,7 +59,7 @@ impl Attachments {
         let optional = event.head_id.is_some() || event.deleted.is_some();
         let event_id = event.head_id.unwrap_or(event.id);
         for file in event.attachments.into_iter().flatten() {
-            self.0.entry(file.id).or_default().push(Listed {
+            self.0.entry(file.id).or_default().push(ListedAttachment {
                 event_id: event_id.clone(),
                 size: file.size.and_then(|size| size.as_u64()),
                 integrity: file.integrity,
@@ -70,7 +70,7 @@ impl Attachments {
     }
 
     /// The events to which a file belongs, each once; none when nobody lists it.
-    pub fn take(&mut self, id: &str) -> Option<Vec<Listed>> {
+    pub fn take(&mut self, id: &str) -> Option<Vec<ListedAttachment>> {
         let mut listed = self.0.remove(id)?;
         // A version repeats what its event lists or listed.
         if listed.iter().any(|one| !one.optional) {
@@ -114,7 +114,7 @@ impl<'a, R> Digested<'a, R> {
     }
 
     /// What to say when there were other bytes than a live event says.
-    pub fn other_size(&self, id: &str, listed: &Listed) -> Option<String> {
+    pub fn other_size(&self, id: &str, listed: &ListedAttachment) -> Option<String> {
         let due = listed
             .size
             .filter(|size| *size != self.size && !listed.optional)?;
@@ -126,10 +126,10 @@ impl<'a, R> Digested<'a, R> {
 
     /// Compares what has passed with what the event says, and counts. `proven` says that the inventory shows it to be as it was
     /// backed up.
-    pub fn judge(
+    pub fn check_hash(
         self,
         id: &str,
-        listed: &Listed,
+        listed: &ListedAttachment,
         proven: bool,
         seen: &mut Integrity,
     ) -> Result<(), RestoreError> {

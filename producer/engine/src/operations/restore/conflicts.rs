@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     lines,
-    selection::{Chosen, Conflict, Wanted},
+    selection::{Conflict, SelectedUser, Selection},
     unique,
 };
 use crate::{
@@ -26,9 +26,9 @@ const NAMED: usize = 10;
 pub fn find(
     writer: &dyn PlatformWriter,
     archive: &Archive,
-    wanted: &Wanted,
+    selection: &Selection,
     there: &[User],
-    begun: &HashSet<String>,
+    restored_before: &HashSet<String>,
     overwrite: bool,
     config: &Config,
 ) -> Result<BTreeMap<String, Conflict>, RestoreError> {
@@ -36,7 +36,7 @@ pub fn find(
     let by_id: HashMap<&str, &User> = there.iter().map(|u| (u.user_id.as_str(), u)).collect();
     let aliases = writer.aliases()?;
     let mut found = BTreeMap::new();
-    for user in &wanted.users {
+    for user in &selection.users {
         let User {
             user_id, username, ..
         } = &user.target;
@@ -52,7 +52,7 @@ pub fn find(
             (Some(_), Some(_)) if !overwrite => Some(Conflict {
                 what: format!("{username:?} is there already; pass --overwrite to replace it"),
                 merely_there: true,
-                begun: begun.contains(user_id),
+                restored_before: restored_before.contains(user_id),
             }),
             _ => aliases
                 .get(username)
@@ -69,11 +69,11 @@ pub fn find(
         let owner = aliases.get(alias).map(String::as_str);
         owner.or_else(|| by_name.get(alias).map(|user| user.user_id.as_str()))
     };
-    other_names(archive, wanted, &owner_of, &mut found)?;
+    other_names(archive, selection, &owner_of, &mut found)?;
     if !writer.takes_versions() {
-        versions(archive, wanted, &mut found)?;
+        versions(archive, selection, &mut found)?;
     }
-    unique::find(writer, archive, wanted, overwrite, config, &mut found)?;
+    unique::find(writer, archive, selection, overwrite, config, &mut found)?;
     Ok(found)
 }
 
@@ -103,7 +103,7 @@ pub fn refuse(found: &BTreeMap<String, Conflict>) -> Result<(), Failure> {
 /// Users who have versions of accesses, which the platform would take for accesses.
 fn versions(
     archive: &Archive,
-    wanted: &Wanted,
+    selection: &Selection,
     found: &mut BTreeMap<String, Conflict>,
 ) -> Result<(), RestoreError> {
     #[derive(Deserialize)]
@@ -111,7 +111,7 @@ fn versions(
     struct Access {
         head_id: Option<String>,
     }
-    for user in &wanted.users {
+    for user in &selection.users {
         let id = &user.source.user_id;
         let mut has = false;
         for file in lines::files(archive, id, Collection::Accesses) {
@@ -137,7 +137,7 @@ fn versions(
 /// Aliases that lead to somebody else on the platform.
 fn other_names<'p>(
     archive: &Archive,
-    wanted: &Wanted,
+    selection: &Selection,
     owner_of: &dyn Fn(&str) -> Option<&'p str>,
     found: &mut BTreeMap<String, Conflict>,
 ) -> Result<(), RestoreError> {
@@ -147,13 +147,13 @@ fn other_names<'p>(
         alias: String,
         user_id: String,
     }
-    let users: HashMap<&str, &Chosen> = wanted
+    let users: HashMap<&str, &SelectedUser> = selection
         .users
         .iter()
         .map(|user| (user.source.user_id.as_str(), user))
         .collect();
     // As they will be called.
-    let names: HashMap<&str, &str> = wanted
+    let names: HashMap<&str, &str> = selection
         .users
         .iter()
         .map(|user| (user.target.username.as_str(), user.source.user_id.as_str()))

@@ -1,9 +1,9 @@
 //! `restore`: an archive in, its users on the platform, each whole or as before.
 
 mod account;
-mod after;
 mod attachments;
 mod conflicts;
+mod disposal;
 mod integrity;
 mod lines;
 mod names;
@@ -28,10 +28,10 @@ use std::{
 use decryptor_wasm::plan::Severity;
 
 use self::{
-    after::After,
+    disposal::Disposal,
     obstacles::Coming,
     report::{Outcome, Report, Restored},
-    selection::Wanted,
+    selection::Selection,
 };
 use crate::{
     archive::read::Archive,
@@ -121,7 +121,7 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     open::check_options(how)?;
     let dir = how.opening.dir.as_path();
     let archive = open::open(how, observer)?;
-    let after = After::plan(dir, how)?;
+    let disposal = Disposal::plan(dir, how)?;
     let _graceful = interrupt::finish_gracefully();
     open::verify(&archive, how, observer)?;
     let mut report = empty_report(&archive, how);
@@ -131,9 +131,9 @@ pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     }
     restore_into_platform(&archive, how, observer, &mut report)?;
     if !how.dry_run && report.complete() {
-        after
+        disposal
             .iter()
-            .for_each(|after| after.run(&archive, &mut report));
+            .for_each(|disposal| disposal.run(&archive, &mut report));
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
@@ -167,21 +167,21 @@ fn restore_into_platform(
         }
     }
     let there = writer.users()?;
-    let wanted = Wanted::of(archive, &how.remap_user, &there)?;
-    let begun = writer.restored_users()?;
+    let selection = Selection::of(archive, &how.remap_user, &there)?;
+    let restored_before = writer.restored_users()?;
     let found = conflicts::find(
         writer,
         archive,
-        &wanted,
+        &selection,
         &there,
-        &begun,
+        &restored_before,
         how.overwrite,
         &config,
     )?;
     let coming = Coming {
         writer,
         archive,
-        wanted: &wanted,
+        selection: &selection,
         found: &found,
         there: &there,
     };
@@ -191,20 +191,28 @@ fn restore_into_platform(
     }
     let users = users::Users {
         writer,
-        from: user::Source {
+        from: user::RestoreSource {
             archive,
             options: how,
             known: &config.account_fields,
-            bearers: &wanted.bearers,
+            owners: &selection.owners,
             tally: &Arc::default(),
         },
-        wanted: &wanted,
+        selection: &selection,
         found: &found,
         stopped: !how.skip_conflicts && conflicts::any(&found),
     };
     let mut done = restore_users(&users, observer)?;
     if !how.dry_run {
-        restore_shared(writer, archive, how, &config, &begun, &mut done, report)?;
+        restore_shared(
+            writer,
+            archive,
+            how,
+            &config,
+            &restored_before,
+            &mut done,
+            report,
+        )?;
     }
     report.users = done.into_iter().map(|done| done.report).collect();
     Ok(())
@@ -214,11 +222,11 @@ fn restore_into_platform(
 fn restore_users(
     users: &users::Users<'_>,
     observer: &dyn Observer,
-) -> Result<Vec<user::Done>, Failure> {
-    let wanted = users.wanted;
+) -> Result<Vec<user::RestoredUser>, Failure> {
+    let selection = users.selection;
     let goal = Goal::Users {
-        users: wanted.users.len() as u64,
-        records: Some(wanted.records()).filter(|count| *count > 0),
+        users: selection.users.len() as u64,
+        records: Some(selection.records()).filter(|count| *count > 0),
     };
     let shown = observer.working(Step::Work, users.from.tally, goal);
     let done = users.restore()?;
@@ -227,7 +235,7 @@ fn restore_users(
         let stand = done.iter().filter(|one| one.stands()).count();
         failure.saying(format!(
             "interrupted: {stand} of {} users are restored, the others are as before; run the same restore again to go on",
-            wanted.users.len()
+            selection.users.len()
         ))
     })?;
     Ok(done)
@@ -281,8 +289,8 @@ fn restore_shared(
     archive: &Archive,
     how: &Options,
     config: &Config,
-    begun: &HashSet<String>,
-    done: &mut [user::Done],
+    restored_before: &HashSet<String>,
+    done: &mut [user::RestoredUser],
     report: &mut Report,
 ) -> Result<(), Failure> {
     let manner = shared::How {
@@ -291,7 +299,7 @@ fn restore_shared(
         everybody: how.user.is_none(),
     };
     let mut told = shared::restore(writer, archive, done, config, manner, report);
-    if done.iter().any(user::Done::stands) {
+    if done.iter().any(user::RestoredUser::stands) {
         report.next = next::steps(&archive.manifest.core_version, told.cores);
     }
     for one in done.iter_mut() {
@@ -307,7 +315,7 @@ fn restore_shared(
         .iter()
         .filter(|one| one.stands())
         .map(|one| one.report.user_id.clone())
-        .filter(|id| !how.skip_platform || !begun.contains(id))
+        .filter(|id| !how.skip_platform || !restored_before.contains(id))
         .collect();
     // The users are committed, whatever became of the rest: so the report names them.
     if let Err(error) = told.outcome.and_then(|()| writer.ended(&ended)) {
@@ -339,7 +347,7 @@ fn left_out(archive: &Archive) -> Vec<String> {
 }
 
 impl Restored {
-    fn of(user: &selection::Chosen, outcome: Outcome) -> Self {
+    fn of(user: &selection::SelectedUser, outcome: Outcome) -> Self {
         Self {
             user_id: user.target.user_id.clone(),
             username: user.target.username.clone(),

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{account, user::Done};
+use super::{account, user::RestoredUser};
 use crate::platform::Collection;
 
-impl Done {
+impl RestoredUser {
     /// Takes from a record what all users share.
     pub fn learn(&mut self, collection: Collection, line: &[u8]) {
         match collection {

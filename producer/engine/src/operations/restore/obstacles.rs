@@ -9,7 +9,7 @@ use std::{
 use super::{
     Options, lines,
     report::Report,
-    selection::{Conflict, Wanted},
+    selection::{Conflict, Selection},
     user::ORDER,
 };
 use crate::limits::INFLATION;
@@ -30,7 +30,7 @@ pub struct Coming<'a> {
     /// Where everybody comes from.
     pub archive: &'a Archive,
     /// Who is to come.
-    pub wanted: &'a Wanted,
+    pub selection: &'a Selection,
     /// Those of them who cannot.
     pub found: &'a BTreeMap<String, Conflict>,
     /// Who is there.
@@ -93,7 +93,7 @@ impl Coming<'_> {
             .map(|user| user.user_id.as_str())
             .collect();
         let (mut all, mut largest) = (Room::default(), Room::default());
-        for user in &self.wanted.users {
+        for user in &self.selection.users {
             if self.found.contains_key(&user.source.user_id) {
                 continue;
             }

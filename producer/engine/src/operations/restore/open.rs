@@ -46,18 +46,18 @@ pub fn open(how: &Options, observer: &dyn Observer) -> Result<Archive, Failure> 
 }
 
 /// Leaves the other users out; what belongs to no user may hold something of this one.
-fn only(archive: &mut Archive, wanted: &str) -> Result<(), Failure> {
+fn only(archive: &mut Archive, name: &str) -> Result<(), Failure> {
     let plan = &mut archive.plan;
     plan.users
-        .retain(|user| user.user_id == wanted || user.username == wanted);
+        .retain(|user| user.user_id == name || user.username == name);
     if plan.users.len() > 1 {
         return Err(Failure::usage(format!(
-            "--user {wanted:?} is the id of one user and the name of another; give the other's id or name"
+            "--user {name:?} is the id of one user and the name of another; give the other's id or name"
         )));
     }
     let Some(user) = plan.users.first() else {
         return Err(Failure::usage(format!(
-            "no user {wanted:?} in this backup (neither a user id nor a username)"
+            "no user {name:?} in this backup (neither a user id nor a username)"
         )));
     };
     let id = user.user_id.clone();

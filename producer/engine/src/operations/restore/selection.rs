@@ -5,18 +5,18 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::{archive::read::Archive, failure::Failure, platform::User};
 
 /// The users of an archive that are to be restored.
-pub struct Wanted {
+pub struct Selection {
     /// In the order of the archive.
-    pub users: Vec<Chosen>,
+    pub users: Vec<SelectedUser>,
     /// Whose each name is, in the archive or on the platform: by name, the ids of those who bear it or did.
-    pub bearers: Bearers,
+    pub owners: UsernameOwners,
 }
 
-/// See [`Wanted::bearers`].
+/// See [`Selection::owners`].
 #[derive(Default)]
-pub struct Bearers(HashMap<String, BTreeSet<String>>);
+pub struct UsernameOwners(HashMap<String, BTreeSet<String>>);
 
-impl Bearers {
+impl UsernameOwners {
     /// Whether somebody else than the user with this id bears a name, or did.
     pub fn others(&self, name: &str, id: &str) -> bool {
         let ids = self.0.get(name);
@@ -32,7 +32,7 @@ impl Bearers {
 }
 
 /// A user as the archive calls it, and as the platform will.
-pub struct Chosen {
+pub struct SelectedUser {
     /// In the archive.
     pub source: User,
     /// On the platform.
@@ -48,7 +48,7 @@ pub struct Conflict {
     /// Nobody else is in the way: the user itself is there, and `--overwrite` was not given.
     pub merely_there: bool,
     /// The user is there because an earlier run of this restore, which was stopped, has made it stand.
-    pub begun: bool,
+    pub restored_before: bool,
 }
 
 impl Conflict {
@@ -56,12 +56,12 @@ impl Conflict {
         Self {
             what,
             merely_there: false,
-            begun: false,
+            restored_before: false,
         }
     }
 }
 
-impl Wanted {
+impl Selection {
     /// How many records they have, as the archive tells it; series and accounts left out.
     pub fn records(&self) -> u64 {
         // The numbers are what anybody may have written there.
@@ -96,7 +96,7 @@ impl Wanted {
                 .iter()
                 .find(|(old, _)| *old == source.username || *old == source.user_id);
             let username = new.map_or(&source.username, |(_, new)| new).clone();
-            Chosen {
+            SelectedUser {
                 target: User {
                     user_id: source.user_id.clone(),
                     username,
@@ -106,7 +106,7 @@ impl Wanted {
                 stats: entry.stats.clone(),
             }
         });
-        let mut users: Vec<Chosen> = users.collect();
+        let mut users: Vec<SelectedUser> = users.collect();
         for (old, _) in renamed {
             if !users
                 .iter()
@@ -143,14 +143,14 @@ impl Wanted {
                 )));
             }
         }
-        let mut bearers = Bearers::default();
+        let mut owners = UsernameOwners::default();
         let sources = users.iter().map(|user| &user.source);
         for user in sources.chain(there) {
-            bearers.add([&user.username], &user.user_id);
-            bearers.add(&user.other_names, &user.user_id);
+            owners.add([&user.username], &user.user_id);
+            owners.add(&user.other_names, &user.user_id);
         }
         for user in &users {
-            bearers.add([&user.target.username], &user.source.user_id);
+            owners.add([&user.target.username], &user.source.user_id);
         }
         let there: HashMap<&str, &User> = there.iter().map(|u| (u.user_id.as_str(), u)).collect();
         for user in &mut users {
@@ -159,9 +159,9 @@ impl Wanted {
             if let Some(there) = there.get(id.as_str()) {
                 names.extend(there.other_names.iter().cloned());
             }
-            names.retain(|name| !bearers.others(name, id) && *name != user.target.username);
+            names.retain(|name| !owners.others(name, id) && *name != user.target.username);
             user.target.other_names = names.into_iter().collect();
         }
-        Ok(Self { users, bearers })
+        Ok(Self { users, owners })
     }
 }

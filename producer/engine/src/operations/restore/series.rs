@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     lines,
-    selection::{Bearers, Chosen},
+    selection::{SelectedUser, UsernameOwners},
 };
 use crate::platform::write::RestoreError;
 
@@ -24,8 +24,8 @@ struct Line<'a> {
 /// else bears, or did, the series would be theirs. Any other name in the user's own file is one that the user had.
 pub fn named(
     lines: &[u8],
-    user: &Chosen,
-    bearers: &Bearers,
+    user: &SelectedUser,
+    owners: &UsernameOwners,
 ) -> Result<(Vec<u8>, u64), RestoreError> {
     let bad = |what: String| RestoreError::Record {
         collection: "series",
@@ -49,7 +49,7 @@ pub fn named(
         let namespace = match name {
             _ if named == *id => named,
             Some(name) if name == user.source.username => format!("user.{}", user.target.username),
-            Some(name) if bearers.others(name, id) => {
+            Some(name) if owners.others(name, id) => {
                 left_out += 1;
                 continue;
             }

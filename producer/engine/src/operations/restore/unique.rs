@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     account, lines,
-    selection::{Chosen, Conflict, Wanted},
+    selection::{Conflict, SelectedUser, Selection},
     shared::{Entry, is_token, stored_key, uncut, unique_key},
 };
 use crate::{
@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// A value that is to be somebody's: its key, whose, and of which field.
-type Claim<'a> = (String, &'a Chosen, String);
+type Claim<'a> = (String, &'a SelectedUser, String);
 
 /// Finds them, by the keys that will be written: those of the archive's entries, and those that come from the accounts because it has
 /// no entry.
 pub fn find(
     writer: &dyn PlatformWriter,
     archive: &Archive,
-    wanted: &Wanted,
+    selection: &Selection,
     overwrite: bool,
     config: &Config,
     found: &mut BTreeMap<String, Conflict>,
@@ -32,16 +32,16 @@ pub fn find(
     let Some(mut shared) = writer.shared()? else {
         return Ok(());
     };
-    let claims = claims(archive, wanted, config)?;
+    let claims = claims(archive, selection, config)?;
     let keys: Vec<String> = claims.iter().map(|(key, _, _)| key.clone()).collect();
     let holders = shared.values(&keys)?;
-    let names = |user: &Chosen| {
+    let names = |user: &SelectedUser| {
         let name = &user.target.username;
         [Some(name.clone()), config.pii.username(name)]
     };
     // What users have who are to be replaced is the archive's to give away.
     let replaced: HashSet<String> = match overwrite {
-        true => wanted.users.iter().flat_map(names).flatten().collect(),
+        true => selection.users.iter().flat_map(names).flatten().collect(),
         false => HashSet::new(),
     };
     for ((_, user, field), holder) in claims.into_iter().zip(holders) {
@@ -62,16 +62,16 @@ pub fn find(
 
 fn claims<'w>(
     archive: &Archive,
-    wanted: &'w Wanted,
+    selection: &'w Selection,
     config: &Config,
 ) -> Result<Vec<Claim<'w>>, RestoreError> {
-    let mut by_name: HashMap<String, &Chosen> = HashMap::new();
-    for user in &wanted.users {
+    let mut by_name: HashMap<String, &SelectedUser> = HashMap::new();
+    for user in &selection.users {
         let name = &user.source.username;
         by_name.extend(config.pii.username(name).map(|token| (token, user)));
         by_name.insert(name.clone(), user);
     }
-    let mut entries: Vec<(&Chosen, Entry)> = Vec::new();
+    let mut entries: Vec<(&SelectedUser, Entry)> = Vec::new();
     // Whether there are entries, and whether they tell whose they are.
     let (mut listed, mut readable) = (false, true);
     for file in archive.files() {
@@ -104,7 +104,7 @@ fn claims<'w>(
         .collect();
     let mut claims = Vec::new();
     let mut accounts: HashMap<&str, BTreeMap<String, String>> = HashMap::new();
-    for user in &wanted.users {
+    for user in &selection.users {
         let id = user.source.user_id.as_str();
         let untold = unique.iter().filter(|field| !told.contains(&(id, **field)));
         // A backup of ours has every entry that there was.

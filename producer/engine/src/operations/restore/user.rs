@@ -10,7 +10,7 @@ use super::{
     integrity::{Sum, check_hash},
     lines,
     report::{Integrity, Outcome, Restored},
-    selection::{Bearers, Chosen},
+    selection::{SelectedUser, UsernameOwners},
     series,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub const ORDER: [Collection; 8] = [
 ];
 
 /// A user that was dealt with.
-pub struct Done {
+pub struct RestoredUser {
     /// What became of it.
     pub report: Restored,
     /// The name in the archive.
@@ -53,16 +53,16 @@ pub struct Done {
     pub other_names: Vec<String>,
 }
 
-impl Done {
+impl RestoredUser {
     /// One with which nothing was done.
-    pub fn without(user: &Chosen, outcome: Outcome, reason: &str) -> Self {
+    pub fn without(user: &SelectedUser, outcome: Outcome, reason: &str) -> Self {
         let mut done = Self::new(user, outcome);
         done.report.reason = Some(reason.to_owned());
         done
     }
 
     /// One with which nothing was done yet.
-    pub fn dry(user: &Chosen, archive: &Archive) -> Self {
+    pub fn dry(user: &SelectedUser, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::WouldBeRestored);
         let stats = &user.stats;
         done.report.records = BTreeMap::from([
@@ -85,7 +85,7 @@ impl Done {
     }
 
     /// One that could not be restored.
-    pub fn failed(user: &Chosen, error: &RestoreError) -> Self {
+    pub fn failed(user: &SelectedUser, error: &RestoreError) -> Self {
         let mut done = Self::new(user, Outcome::Failed);
         done.end_with(error);
         done
@@ -102,7 +102,7 @@ impl Done {
     }
 
     /// One that an earlier run of this restore has made to stand; what all users share is still to be told of it.
-    pub fn standing(user: &Chosen, archive: &Archive) -> Self {
+    pub fn standing(user: &SelectedUser, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::Restored);
         done.report.reason = Some(
             "it stood already, of an earlier run that was stopped; whether that one left anything out is not known: \
@@ -131,7 +131,7 @@ impl Done {
         done
     }
 
-    fn new(user: &Chosen, outcome: Outcome) -> Self {
+    fn new(user: &SelectedUser, outcome: Outcome) -> Self {
         let ours = |name: &&String| user.target.other_names.contains(name);
         Self {
             report: Restored::of(user, outcome),
@@ -158,7 +158,7 @@ impl Done {
 
 /// Where users come from, and how.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct RestoreSource<'a> {
     /// The archive.
     pub archive: &'a Archive,
     /// As the operator wants it.
@@ -166,7 +166,7 @@ pub struct Source<'a> {
     /// The fields that an account has.
     pub known: &'a [AccountField],
     /// Whose each name is.
-    pub bearers: &'a Bearers,
+    pub owners: &'a UsernameOwners,
     /// Counts what passes.
     pub tally: &'a Arc<Tally>,
 }
@@ -174,21 +174,21 @@ pub struct Source<'a> {
 /// A user whose records are with its group.
 pub struct Filled<'a> {
     /// What is told of it when the group stands.
-    pub done: Done,
-    user: &'a Chosen,
+    pub done: RestoredUser,
+    user: &'a SelectedUser,
     events: Sum,
     accesses: Sum,
 }
 
-impl<'a> Source<'a> {
+impl<'a> RestoreSource<'a> {
     /// Hands a user over to a group.
     pub fn fill(
         self,
         group: &mut dyn GroupWriter,
-        user: &'a Chosen,
+        user: &'a SelectedUser,
     ) -> Result<Filled<'a>, RestoreError> {
-        let mut done = Done::new(user, Outcome::Restored);
-        let seen = Work { user, from: self }.run(group.user(&user.target)?, &mut done)?;
+        let mut done = RestoredUser::new(user, Outcome::Restored);
+        let seen = UserRestore { user, from: self }.run(group.user(&user.target)?, &mut done)?;
         if self.options.verifies() {
             done.report.integrity = Some(seen.integrity);
         }
@@ -235,14 +235,14 @@ impl<'a> Source<'a> {
     }
 }
 
-struct Work<'a> {
-    user: &'a Chosen,
-    from: Source<'a>,
+struct UserRestore<'a> {
+    user: &'a SelectedUser,
+    from: RestoreSource<'a>,
 }
 
 /// What was seen of the records on their way.
 #[derive(Default)]
-struct Seen {
+struct RecordsSeen {
     attachments: Attachments,
     events: Sum,
     accesses: Sum,
@@ -252,13 +252,13 @@ struct Seen {
     foreign_series: u64,
 }
 
-impl Work<'_> {
+impl UserRestore<'_> {
     fn run(
         &self,
         mut target: Box<dyn UserWriter + '_>,
-        done: &mut Done,
-    ) -> Result<Seen, RestoreError> {
-        let mut seen = Seen::default();
+        done: &mut RestoredUser,
+    ) -> Result<RecordsSeen, RestoreError> {
+        let mut seen = RecordsSeen::default();
         let (archive, id) = (self.from.archive, &self.user.source.user_id);
         target.stream_paths(archive.stream_paths(id));
         for collection in ORDER {
@@ -291,8 +291,8 @@ impl Work<'_> {
         &self,
         collection: Collection,
         target: &mut dyn UserWriter,
-        seen: &mut Seen,
-        done: &mut Done,
+        seen: &mut RecordsSeen,
+        done: &mut RestoredUser,
     ) -> Result<(), RestoreError> {
         let mut count = 0;
         for file in lines::files(self.from.archive, &self.user.source.user_id, collection) {
@@ -311,7 +311,7 @@ impl Work<'_> {
                         target.records(collection, &lines)
                     }
                     Collection::Series => {
-                        let (lines, others) = series::named(lines, self.user, self.from.bearers)?;
+                        let (lines, others) = series::named(lines, self.user, self.from.owners)?;
                         seen.foreign_series += others;
                         target.records(collection, &lines)
                     }
@@ -332,8 +332,8 @@ impl Work<'_> {
         &self,
         collection: Collection,
         line: &[u8],
-        seen: &mut Seen,
-        done: &mut Done,
+        seen: &mut RecordsSeen,
+        done: &mut RestoredUser,
     ) -> Result<(), RestoreError> {
         let how = self.from.options;
         let (kind, sum) = match collection {
@@ -367,8 +367,8 @@ impl Work<'_> {
     fn attachments(
         &self,
         target: &mut dyn UserWriter,
-        seen: &mut Seen,
-        done: &mut Done,
+        seen: &mut RecordsSeen,
+        done: &mut RestoredUser,
     ) -> Result<(), RestoreError> {
         let verify = self.from.options.verifies();
         let mut count = 0;
@@ -388,7 +388,7 @@ impl Work<'_> {
                 let mut content = Digested::new(content, verify, self.from.tally);
                 target.attachment(&one.event_id, id, &mut content)?;
                 done.report.losses.extend(content.other_size(id, one));
-                content.judge(id, one, self.proven(), &mut seen.integrity)?;
+                content.check_hash(id, one, self.proven(), &mut seen.integrity)?;
                 count += 1;
             }
         }

@@ -11,8 +11,8 @@ use std::{
 
 use super::{
     report::Outcome,
-    selection::{Chosen, Conflict, Wanted},
-    user::{Done, Source},
+    selection::{Conflict, SelectedUser, Selection},
+    user::{RestoreSource, RestoredUser},
 };
 use crate::limits::LIKELY_INFLATION;
 use crate::threads;
@@ -30,9 +30,9 @@ pub struct Users<'a> {
     /// The platform.
     pub writer: &'a dyn PlatformWriter,
     /// Where they come from.
-    pub from: Source<'a>,
+    pub from: RestoreSource<'a>,
     /// Everybody of the archive.
-    pub wanted: &'a Wanted,
+    pub selection: &'a Selection,
     /// Those who cannot be restored, by user id.
     pub found: &'a BTreeMap<String, Conflict>,
     /// Somebody clashes, and the others are not to be restored then.
@@ -40,14 +40,14 @@ pub struct Users<'a> {
 }
 
 /// A user to be restored, and its place in the archive.
-type Numbered<'a> = (usize, &'a Chosen);
+type Numbered<'a> = (usize, &'a SelectedUser);
 
 impl<'a> Users<'a> {
     /// Restores them; tells of each, in the order of the archive.
-    pub fn restore(&self) -> Result<Vec<Done>, Failure> {
-        let all = Mutex::new(Vec::with_capacity(self.wanted.users.len()));
+    pub fn restore(&self) -> Result<Vec<RestoredUser>, Failure> {
+        let all = Mutex::new(Vec::with_capacity(self.selection.users.len()));
         let mut left: Vec<Numbered<'a>> = Vec::new();
-        for (at, user) in self.wanted.users.iter().enumerate() {
+        for (at, user) in self.selection.users.iter().enumerate() {
             match self.without(user) {
                 Some(done) => self.add(&all, vec![(at, done)]),
                 None => left.push((at, user)),
@@ -64,23 +64,27 @@ impl<'a> Users<'a> {
     }
 
     /// One with whom nothing is to be done.
-    fn without(&self, user: &Chosen) -> Option<Done> {
+    fn without(&self, user: &SelectedUser) -> Option<RestoredUser> {
         let dry = self.from.options.dry_run;
         match self.found.get(&user.source.user_id) {
-            Some(conflict) if conflict.begun && !dry => {
-                Some(Done::standing(user, self.from.archive))
+            Some(conflict) if conflict.restored_before && !dry => {
+                Some(RestoredUser::standing(user, self.from.archive))
             }
-            Some(conflict) => Some(Done::without(user, Outcome::Skipped, &conflict.what)),
-            None if dry && self.stopped => Some(Done::without(
+            Some(conflict) => Some(RestoredUser::without(
+                user,
+                Outcome::Skipped,
+                &conflict.what,
+            )),
+            None if dry && self.stopped => Some(RestoredUser::without(
                 user,
                 Outcome::Skipped,
                 "nobody is restored while others clash; pass --skip-conflicts",
             )),
-            None => dry.then(|| Done::dry(user, self.from.archive)),
+            None => dry.then(|| RestoredUser::dry(user, self.from.archive)),
         }
     }
 
-    fn add(&self, all: &Mutex<Vec<(usize, Done)>>, done: Vec<(usize, Done)>) {
+    fn add(&self, all: &Mutex<Vec<(usize, RestoredUser)>>, done: Vec<(usize, RestoredUser)>) {
         for _ in &done {
             self.from.tally.user();
         }
@@ -90,7 +94,7 @@ impl<'a> Users<'a> {
     }
 
     /// Everybody in one group; whether that came to an end.
-    fn at_once(&self, users: &[Numbered<'a>], all: &Mutex<Vec<(usize, Done)>>) -> bool {
+    fn at_once(&self, users: &[Numbered<'a>], all: &Mutex<Vec<(usize, RestoredUser)>>) -> bool {
         let targets: Vec<_> = users.iter().map(|(_, user)| &user.target).collect();
         let replace = self.from.options.overwrite;
         let bytes = users.iter().map(|(_, user)| self.records(user)).sum();
@@ -106,7 +110,7 @@ impl<'a> Users<'a> {
         }
     }
 
-    fn in_groups(&self, users: &[Numbered<'a>], all: &Mutex<Vec<(usize, Done)>>) {
+    fn in_groups(&self, users: &[Numbered<'a>], all: &Mutex<Vec<(usize, RestoredUser)>>) {
         let groups = self.groups(users);
         let next = AtomicUsize::new(0);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -138,11 +142,13 @@ impl<'a> Users<'a> {
         groups
     }
 
-    fn group(&self, users: &[Numbered<'a>], all: &Mutex<Vec<(usize, Done)>>) {
+    fn group(&self, users: &[Numbered<'a>], all: &Mutex<Vec<(usize, RestoredUser)>>) {
         let outcome = self.begin(users);
         match (outcome, users) {
             (Ok(done), _) => self.add(all, done),
-            (Err(error), [(at, user)]) => self.add(all, vec![(*at, Done::failed(user, &error))]),
+            (Err(error), [(at, user)]) => {
+                self.add(all, vec![(*at, RestoredUser::failed(user, &error))])
+            }
             (Err(_), users) => {
                 for user in users.chunks(1) {
                     if interrupt::check().is_ok() {
@@ -153,7 +159,7 @@ impl<'a> Users<'a> {
         }
     }
 
-    fn begin(&self, users: &[Numbered<'a>]) -> Result<Vec<(usize, Done)>, RestoreError> {
+    fn begin(&self, users: &[Numbered<'a>]) -> Result<Vec<(usize, RestoredUser)>, RestoreError> {
         let targets: Vec<_> = users.iter().map(|(_, user)| &user.target).collect();
         let replace = self.from.options.overwrite;
         self.together(self.writer.begin(&targets, replace)?, users)
@@ -164,7 +170,7 @@ impl<'a> Users<'a> {
         &self,
         mut group: Box<dyn GroupWriter + '_>,
         users: &[Numbered<'a>],
-    ) -> Result<Vec<(usize, Done)>, RestoreError> {
+    ) -> Result<Vec<(usize, RestoredUser)>, RestoreError> {
         let mut filled = Vec::with_capacity(users.len());
         for (_, user) in users {
             interrupt::check()?;
@@ -193,13 +199,13 @@ impl<'a> Users<'a> {
     }
 
     /// Stored bytes of a user.
-    fn stored(&self, user: &Chosen) -> u64 {
+    fn stored(&self, user: &SelectedUser) -> u64 {
         let files = self.from.archive.files_of(&user.source.user_id).iter();
         files.map(|file| file.size).sum()
     }
 
     /// Bytes of its records, about.
-    fn records(&self, user: &Chosen) -> u64 {
+    fn records(&self, user: &SelectedUser) -> u64 {
         let files = self.from.archive.files_of(&user.source.user_id).iter();
         let records = files.filter(|file| file.jsonl);
         records

@@ -7,7 +7,7 @@ use decryptor_wasm::{
     signature::{Demands, require_id},
 };
 
-use super::{inside, report::Report, sums};
+use super::{report::Report, sums, with_key};
 use crate::{
     archive::read::{Archive, Choice, Folder, links},
     findings::sentence,
@@ -27,7 +27,7 @@ pub fn verify(
     let id = links.run(at).map(|run| run.archive_id.clone());
     let id = id.unwrap_or_default();
     require_id(&id, choice.expect_id)?;
-    let mut found = Found {
+    let mut found = ChainResults {
         all: Report::of_chain(id),
         signer: None,
         interrupted: None,
@@ -85,7 +85,7 @@ fn state(
     all: &mut Report,
 ) -> Result<()> {
     let state = Archive::open(folder.clone(), choice, reading.unlock)?;
-    let state = inside::verify(&state, reading.jobs, &Tally::default())?;
+    let state = with_key::verify(&state, reading.jobs, &Tally::default())?;
     all.damaged.extend(state.damaged);
     // The runs' own are there already.
     let new = |problem: &String| !all.problems.contains(problem);
@@ -107,7 +107,7 @@ struct Reading<'r> {
     tally: &'r Tally,
 }
 
-struct Found {
+struct ChainResults {
     all: Report,
     /// Who signed the first run that was opened: the one whose state is asked for.
     signer: Option<Finding>,
@@ -115,7 +115,7 @@ struct Found {
     interrupted: Option<String>,
 }
 
-impl Found {
+impl ChainResults {
     /// Reads a run by itself.
     fn run(&mut self, reading: &Reading<'_>, links: &mut Links, run: u32) -> Result<()> {
         let of_run = |sentence: String| match Index::path(run).as_str() {
@@ -148,7 +148,7 @@ impl Found {
                 Said::Otherwise(what) => self.all.damaged.push(what),
             }
         }
-        let one = inside::verify(&archive, reading.jobs, reading.tally)?;
+        let one = with_key::verify(&archive, reading.jobs, reading.tally)?;
         self.all.add_run(one, of_run);
         Ok(())
     }

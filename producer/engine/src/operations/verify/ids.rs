@@ -41,7 +41,7 @@ impl Ids {
 }
 
 /// What an attachment turned out to be.
-pub struct Content {
+pub struct AttachmentContent {
     /// Bytes.
     pub size: u64,
     /// Their digest.
@@ -54,7 +54,7 @@ pub struct Attachment<'a> {
     /// The file.
     pub file: &'a PlannedFile,
     listed: AtomicBool,
-    content: OnceLock<Content>,
+    content: OnceLock<AttachmentContent>,
 }
 
 /// The attachments of a user, by their ids.
@@ -101,13 +101,13 @@ impl Attachment<'_> {
     }
 
     /// It was read.
-    pub fn read(&self, content: Content) {
+    pub fn read(&self, content: AttachmentContent) {
         // A file is read once.
         let _ = self.content.set(content);
     }
 
     /// What it is, if it could be read.
-    pub fn content(&self) -> Option<&Content> {
+    pub fn content(&self) -> Option<&AttachmentContent> {
         self.content.get()
     }
 }

@@ -2,13 +2,13 @@
 
 mod chain;
 mod ids;
-mod inside;
-pub mod outside;
 pub mod report;
 mod seen;
 mod signature;
 pub mod sums;
 mod user;
+mod with_key;
+pub mod without_key;
 
 use std::{path::Path, sync::Arc, time::Instant};
 
@@ -18,7 +18,7 @@ use decryptor_wasm::{
     signature::{Demands, Signer},
 };
 
-use self::{outside::Reads, report::Report};
+use self::{report::Report, without_key::Reads};
 use crate::{
     archive::read::{Archive, Choice, Folder, mixed_runs, require_manifest},
     failure::Failure,
@@ -65,7 +65,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
         let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
         let _shown = observer.working(Step::Work, &tally, goal);
         let expect_id = opening.expect.id.as_deref();
-        outside::verify(&folder, Reads::All, expect_id, &demands, threads, &tally)?
+        without_key::verify(&folder, Reads::All, expect_id, &demands, threads, &tally)?
     } else {
         drop(listing);
         let secrets = Secrets::new(&opening.keys, observer);
@@ -111,7 +111,7 @@ pub fn made(
 /// # Errors
 /// What is damaged.
 pub fn undamaged(archive: &Archive, threads: usize) -> Result<(), String> {
-    match inside::verify(archive, threads, &Tally::default()) {
+    match with_key::verify(archive, threads, &Tally::default()) {
         Err(error) => Err(error.to_string()),
         Ok(report) if !report.damaged.is_empty() => Err(report.damaged.join("; ")),
         Ok(_) => Ok(()),
@@ -146,5 +146,5 @@ fn opened(archive: &Archive, threads: usize, observer: &dyn Observer) -> Result<
     let tally = Arc::default();
     let goal = Goal::Bytes(archive.files().iter().map(|file| file.size).sum());
     let _shown = observer.working(Step::Work, &tally, goal);
-    Ok(inside::verify(archive, threads, &tally)?)
+    Ok(with_key::verify(archive, threads, &tally)?)
 }

@@ -66,7 +66,7 @@ impl Report {
             opened: true,
             compared: archive.plan.inventoried,
             sealed: archive.encrypted(),
-            ..Report::outside(archive.id.clone())
+            ..Report::without_key(archive.id.clone())
         };
         report.signed_by(archive.signed.as_ref(), pinned(archive));
         report
@@ -78,12 +78,12 @@ impl Report {
             opened: true,
             compared: true,
             runs: Some(0),
-            ..Report::outside(archive_id)
+            ..Report::without_key(archive_id)
         }
     }
 
     /// Of one that stays closed.
-    pub fn outside(archive_id: String) -> Self {
+    pub fn without_key(archive_id: String) -> Self {
         Report {
             event: "report",
             archive_id,

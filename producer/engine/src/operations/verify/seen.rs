@@ -38,7 +38,7 @@ pub enum Remark {
 
 impl Remark {
     /// In words, before the number and the ids.
-    pub fn words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Remark::StaleEvent => "events that do not match their integrity hash",
             Remark::StaleAccess => "accesses that do not match their integrity hash",
@@ -110,14 +110,14 @@ pub struct Hashes {
 
 /// What was seen.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct RecordChecks {
     /// Of events and accesses.
     pub hashes: Hashes,
     /// What is to be said.
     pub remarks: BTreeMap<Remark, Named>,
 }
 
-impl Seen {
+impl RecordChecks {
     /// Takes note of something.
     pub fn remark(&mut self, what: Remark, id: &str) {
         let named = self.remarks.entry(what).or_default();
@@ -155,7 +155,7 @@ impl Seen {
     }
 
     /// Adds what was seen elsewhere.
-    pub fn merge(&mut self, other: Seen) {
+    pub fn merge(&mut self, other: RecordChecks) {
         self.hashes.matching += other.hashes.matching;
         self.hashes.rounded += other.hashes.rounded;
         self.hashes.unhashed += other.hashes.unhashed;

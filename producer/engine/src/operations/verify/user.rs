@@ -18,8 +18,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    ids::{Attachments, Content, Ids, id},
-    seen::{Remark, Seen},
+    ids::{AttachmentContent, Attachments, Ids, id},
+    seen::{RecordChecks, Remark},
     sums::unhex,
 };
 use crate::archive::read::{Archive, Line, Told};
@@ -53,7 +53,7 @@ pub struct User<'a> {
     attachments: Attachments<'a>,
     counts: [AtomicU64; COUNTED.len()],
     accounts: AtomicU64,
-    seen: Mutex<Seen>,
+    seen: Mutex<RecordChecks>,
     /// Which files are being read.
     pub stage: AtomicUsize,
     /// How many of them are not read yet.
@@ -61,13 +61,13 @@ pub struct User<'a> {
 }
 
 /// What came of a user.
-pub struct Outcome {
+pub struct UserOutcome {
     /// What the manifest counts and was not found.
     pub contradictions: Vec<String>,
     /// What was found and the manifest does not count, where no inventory says that it belongs there.
     pub surplus: Vec<String>,
     /// What was seen of the records.
-    pub seen: Seen,
+    pub seen: RecordChecks,
 }
 
 /// Called with the bytes of each piece that was read.
@@ -108,7 +108,7 @@ impl<'a> User<'a> {
         shown: Shown<'_>,
     ) -> Result<(u64, u64)> {
         let collection = collection(file);
-        let mut seen = Seen::default();
+        let mut seen = RecordChecks::default();
         let (bytes, records) = match collection {
             "attachments" => (self.attachment(archive, file, shown)?, 1),
             "streams" => self.streams(archive, file, &mut seen, shown)?,
@@ -172,7 +172,7 @@ impl<'a> User<'a> {
         })?;
         let sha256 = digest.map(|digest| digest.finalize().into()).or(listed);
         if let (Some(attachment), Some(sha256)) = (self.attachments.get(id(file)), sha256) {
-            attachment.read(Content {
+            attachment.read(AttachmentContent {
                 size: summary.output_size,
                 sha256,
             });
@@ -185,7 +185,7 @@ impl<'a> User<'a> {
         &self,
         archive: &Archive,
         file: &PlannedFile,
-        seen: &mut Seen,
+        seen: &mut RecordChecks,
         shown: Shown<'_>,
     ) -> Result<(u64, u64)> {
         let mut ids = Ids::default();
@@ -219,7 +219,7 @@ impl<'a> User<'a> {
         Ok(read)
     }
 
-    fn event(&self, record: &Record<'_>, seen: &mut Seen) -> Result<()> {
+    fn event(&self, record: &Record<'_>, seen: &mut RecordChecks) -> Result<()> {
         seen.hash(Hashed::Event, record)?;
         if let (Some(known), Some(list)) = (self.streams.get(), record.get("streamIds")) {
             let ids: Vec<Cow<'_, str>> = strings(list);
@@ -240,7 +240,7 @@ impl<'a> User<'a> {
     }
 
     /// Holds the files that an event lists against those that are there.
-    fn listed(&self, record: &Record<'_>, list: &str, seen: &mut Seen) {
+    fn listed(&self, record: &Record<'_>, list: &str, seen: &mut RecordChecks) {
         #[derive(Deserialize)]
         struct Listed<'l> {
             #[serde(borrow)]
@@ -283,10 +283,10 @@ impl<'a> User<'a> {
 
     /// To be called when all files are read. `sound`: nothing of the user is missing
     /// or damaged, so that numbers must agree.
-    pub fn finish(&self, sound: bool, inventoried: bool) -> Outcome {
+    pub fn finish(&self, intact: bool, inventoried: bool) -> UserOutcome {
         let mut seen = std::mem::take(&mut *self.lock());
         let (mut contradictions, mut surplus) = (Vec::new(), Vec::new());
-        if sound && !self.partial {
+        if intact && !self.partial {
             let s = &self.entry.stats;
             let stats = [
                 s.streams,
@@ -326,14 +326,14 @@ impl<'a> User<'a> {
                 seen.remark(Remark::NoAccount, &self.entry.user_id);
             }
         }
-        Outcome {
+        UserOutcome {
             contradictions,
             surplus,
             seen,
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, RecordChecks> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

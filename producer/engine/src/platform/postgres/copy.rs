@@ -32,7 +32,7 @@ pub struct Copy {
     stream: Pin<Box<CopyOutStream>>,
     address: String,
     waiting: VecDeque<Piece>,
-    begun: bool,
+    started: bool,
     ended: bool,
     /// The server has said that nothing more comes.
     done: bool,
@@ -52,7 +52,7 @@ impl Copy {
             stream: Box::pin(stream),
             address: address.to_owned(),
             waiting: VecDeque::new(),
-            begun: false,
+            started: false,
             ended: false,
             done: false,
         }
@@ -70,9 +70,9 @@ impl Copy {
             return Err(self.malformed("it ends too early"));
         };
         let bytes: &[u8] = &data;
-        let start = if self.begun { 0 } else { header(bytes) };
-        let header_fits = self.begun || start > 0;
-        self.begun = true;
+        let start = if self.started { 0 } else { header(bytes) };
+        let header_fits = self.started || start > 0;
+        self.started = true;
         match row.parse(bytes, start).filter(|_| header_fits) {
             None => Err(self.malformed("a row is malformed")),
             Some(Parsed::End) => {

@@ -4,14 +4,14 @@
 use super::account::{self, Account, Shapes};
 use super::connection::{Connection, Server, copies, literal};
 use super::copy::{Copy, Row};
-use super::series::{self, Line};
+use super::series::{self, SeriesLine};
 use super::shape::Shape;
 use super::since::Since;
 use super::stored;
 use super::tables::Tables;
 use super::work::{Bundle, Feed, Open};
 use super::{Engines, TABLES, files};
-use crate::platform::unknown::Seen;
+use crate::platform::unknown::ExportNotes;
 use crate::platform::{Collection, ExportError, PlatformError, Target, User};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Plan<'p> {
     /// The users, unless they are all.
     pub chosen: Option<Vec<&'p str>>,
     /// What is met on the way.
-    pub seen: &'p Seen,
+    pub seen: &'p ExportNotes,
     /// Whether the database has a table of aliases.
     pub aliases: bool,
     /// Whether there are names that several users bore.
@@ -353,11 +353,11 @@ fn account(
 fn points(
     table: &mut Ordered,
     user: &User,
-    seen: &Seen,
+    seen: &ExportNotes,
     bundle: &mut Bundle<'_, '_>,
 ) -> Result<(), ExportError> {
-    let mut line = Line::default();
-    let write = |line: &mut Line, bundle: &mut Bundle<'_, '_>| {
+    let mut line = SeriesLine::default();
+    let write = |line: &mut SeriesLine, bundle: &mut Bundle<'_, '_>| {
         let name = || "a series".to_owned();
         bundle
             .record(

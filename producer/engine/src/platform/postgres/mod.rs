@@ -203,7 +203,7 @@ impl PostgresPlatform {
                     .attachment(&file, Some(content.len() as u64), &mut content.as_slice())
                     .map_err(ExportError::Sink)?,
                 Piece::Stream(file, parts) => {
-                    let mut content = stored::Content::new(parts);
+                    let mut content = stored::ContentParts::new(parts);
                     sink.attachment(&file, None, &mut content)
                         .map_err(ExportError::Sink)?;
                     content.drain();

@@ -5,7 +5,7 @@ use super::names;
 use super::values::{fixed, json_text, push_string};
 use crate::platform::json::{self, Fields};
 use crate::platform::sqlite::series::{BYTES_PER_LINE, POINTS_PER_LINE};
-use crate::platform::unknown::Seen;
+use crate::platform::unknown::ExportNotes;
 
 /// The namespaces of users, and whose they are; `several` are those of names that more than one user bore.
 fn owners(aliases: bool) -> String {
@@ -64,14 +64,14 @@ pub fn without_owner(aliases: bool) -> String {
 
 /// A line that grows point by point.
 #[derive(Default)]
-pub struct Line {
+pub struct SeriesLine {
     namespace: Vec<u8>,
     measurement: Vec<u8>,
     points: Vec<u8>,
     count: usize,
 }
 
-impl Line {
+impl SeriesLine {
     /// Whether the point of this row belongs to another line, so that this one has to be written first.
     pub fn ends_before(&self, row: &Row) -> bool {
         self.count == POINTS_PER_LINE
@@ -90,7 +90,7 @@ impl Line {
     ///
     /// # Errors
     /// A sentence, when the row is malformed.
-    pub fn add(&mut self, row: &Row, seen: &Seen) -> Result<(), String> {
+    pub fn add(&mut self, row: &Row, seen: &ExportNotes) -> Result<(), String> {
         if self.count == 0 {
             self.namespace = row.get(1).unwrap_or_default().to_vec();
             self.measurement = row.get(2).unwrap_or_default().to_vec();
@@ -139,10 +139,10 @@ impl Line {
         out.extend_from_slice(&self.points);
         out.extend_from_slice(b"]}");
         let names = [&self.measurement, &self.namespace];
-        let sound = names.iter().all(|n| std::str::from_utf8(n).is_ok());
+        let valid = names.iter().all(|n| std::str::from_utf8(n).is_ok());
         self.points.clear();
         self.count = 0;
-        if sound {
+        if valid {
             Ok(())
         } else {
             Err("its name is not UTF-8".to_owned())

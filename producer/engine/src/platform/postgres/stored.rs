@@ -98,14 +98,14 @@ pub fn hand_over(
 }
 
 /// The content of a file that is on its way.
-pub struct Content {
+pub struct ContentParts {
     parts: Receiver<Part>,
     current: Vec<u8>,
     at: usize,
     ended: bool,
 }
 
-impl Content {
+impl ContentParts {
     /// Nothing was taken yet.
     pub fn new(parts: Receiver<Part>) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Content {
     }
 }
 
-impl Content {
+impl ContentParts {
     /// Takes the rest, so that whoever sends it need not wait.
     pub fn drain(&mut self) {
         while !self.ended {
@@ -129,7 +129,7 @@ impl Content {
     }
 }
 
-impl Read for Content {
+impl Read for ContentParts {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         while self.at == self.current.len() && !self.ended {
             match self.parts.recv() {

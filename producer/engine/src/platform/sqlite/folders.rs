@@ -52,7 +52,7 @@ pub struct Held {
 pub type Now<'a> = &'a dyn Fn() -> Result<Vec<User>, PlatformError>;
 
 /// What a folder or file is, by where it lies.
-enum Place {
+enum FolderKind {
     Owner,
     /// What all users share.
     Shared,
@@ -104,13 +104,13 @@ impl SqlitePlatform {
         let mut owners = Vec::new();
         level(&self.users_dir, 0, &mut |entry, place| {
             match place {
-                Place::Owner => {
+                FolderKind::Owner => {
                     self.owner(&entry.path)?;
                     owners.push(entry);
                 }
-                Place::Shared => self.strays(&entry.path, &[SHARED])?,
-                Place::Known => {}
-                Place::Stray => stray(&entry, &self.seen.counted)?,
+                FolderKind::Shared => self.strays(&entry.path, &[SHARED])?,
+                FolderKind::Known => {}
+                FolderKind::Stray => stray(&entry, &self.seen.counted)?,
             }
             Ok(())
         })?;
@@ -135,7 +135,7 @@ impl SqlitePlatform {
     ) -> Result<(), ExportError> {
         let mut owners = Vec::new();
         level(&self.users_dir, 0, &mut |entry, place| {
-            if matches!(place, Place::Owner) && entry.path.join(AUDIT).exists() {
+            if matches!(place, FolderKind::Owner) && entry.path.join(AUDIT).exists() {
                 owners.push(entry);
             }
             Ok(())
@@ -186,7 +186,7 @@ impl SqlitePlatform {
 fn level(
     folder: &Path,
     depth: usize,
-    visit: &mut dyn FnMut(Entry, Place) -> Result<(), PlatformError>,
+    visit: &mut dyn FnMut(Entry, FolderKind) -> Result<(), PlatformError>,
 ) -> Result<(), PlatformError> {
     for entry in entries(folder)? {
         let letter = entry.kind.is_dir() && entry.name.chars().count() == 1;
@@ -195,10 +195,10 @@ fn level(
             continue;
         }
         let place = match depth {
-            DEPTH if entry.kind.is_dir() => Place::Owner,
-            0 if entry.name == "_shared" => Place::Shared,
-            0 if BESIDE.iter().any(|known| is(&entry.name, known)) => Place::Known,
-            _ => Place::Stray,
+            DEPTH if entry.kind.is_dir() => FolderKind::Owner,
+            0 if entry.name == "_shared" => FolderKind::Shared,
+            0 if BESIDE.iter().any(|known| is(&entry.name, known)) => FolderKind::Known,
+            _ => FolderKind::Stray,
         };
         visit(entry, place)?;
     }

@@ -17,7 +17,7 @@ mod unknown;
 mod username_owners;
 pub(super) mod write;
 
-use super::unknown::Seen;
+use super::unknown::ExportNotes;
 use super::user_folder::folder;
 use super::{
     Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User,
@@ -43,7 +43,7 @@ pub struct SqlitePlatform {
     /// The users at the beginning, and when that was: who comes later is of the next backup.
     beginning: Mutex<Option<Arc<Beginning>>>,
     /// What an export has met.
-    pub(super) seen: Seen,
+    pub(super) seen: ExportNotes,
 }
 
 /// See [`SqlitePlatform::beginning`].
@@ -66,7 +66,7 @@ impl SqlitePlatform {
             users_dir,
             index,
             beginning: Mutex::default(),
-            seen: Seen::default(),
+            seen: ExportNotes::default(),
         }
     }
 

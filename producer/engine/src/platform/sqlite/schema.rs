@@ -135,7 +135,7 @@ pub const SERIES: &str = "
 pub type Tables = BTreeMap<String, Vec<String>>;
 
 /// What each kind of file holds.
-pub static KNOWN: LazyLock<Known> = LazyLock::new(|| Known {
+pub static KNOWN: LazyLock<KnownTables> = LazyLock::new(|| KnownTables {
     index: made(INDEX),
     shared: made(SHARED),
     base: made(BASE),
@@ -146,7 +146,7 @@ pub static KNOWN: LazyLock<Known> = LazyLock::new(|| Known {
 
 /// See [`KNOWN`].
 #[allow(missing_docs)]
-pub struct Known {
+pub struct KnownTables {
     pub index: Tables,
     pub shared: Tables,
     pub base: Tables,

@@ -4,7 +4,7 @@ use super::file::SqliteFile;
 use super::reading::{Reading, each_row, malformed};
 use super::{Whose, without_owner};
 use crate::platform::json::{self, Fields, Object};
-use crate::platform::unknown::Seen;
+use crate::platform::unknown::ExportNotes;
 use crate::platform::{Collection, ExportError, PlatformError};
 use rusqlite::types::ValueRef;
 
@@ -18,7 +18,7 @@ pub fn export(
     file: &SqliteFile,
     namespace: &str,
     whose: &dyn Fn(&str) -> Result<Whose, PlatformError>,
-    seen: &Seen,
+    seen: &ExportNotes,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     file.must_have("series_data")?;
@@ -121,7 +121,7 @@ pub fn whole(number: f64) -> Option<i64> {
     (-LIMIT..LIMIT).contains(&number).then_some(number as i64)
 }
 
-fn point(time: ValueRef<'_>, fields: &str, seen: &Seen) -> Result<Vec<u8>, String> {
+fn point(time: ValueRef<'_>, fields: &str, seen: &ExportNotes) -> Result<Vec<u8>, String> {
     let nanoseconds = match time {
         ValueRef::Integer(ns) => ns,
         // What restores of Pryv left: a product of doubles, a fraction of a nanosecond off.

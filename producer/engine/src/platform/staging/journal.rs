@@ -170,14 +170,14 @@ impl Journal {
 
     /// What a restore knows nothing of stays where it was.
     fn keep(&self) -> Result<(), RestoreError> {
-        for former in entries(&self.staged)? {
-            let name = former.file_name();
+        for previous in entries(&self.staged)? {
+            let name = previous.file_name();
             let number = name.and_then(OsStr::to_str).and_then(names::number);
             let owner = number.and_then(|number| self.owners.get(number));
             let Some(place) = owner.and_then(|owner| folder(&self.base, owner)) else {
                 continue;
             };
-            for path in entries(&former)? {
+            for path in entries(&previous)? {
                 let Some(name) = path.file_name() else {
                     continue;
                 };

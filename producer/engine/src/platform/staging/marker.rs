@@ -12,14 +12,14 @@ const NAME: &str = "audit-db-version-1.0.0.txt";
 /// As Pryv.io writes it.
 const CONTENT: &str = "DO NOT DELETE THIS FILE - IT IS USED TO DETECT MIGRATION SUCCESS";
 /// What a user's audit trail was called.
-const FORMER: &str = "audit.sqlite";
+const PREVIOUS: &str = "audit.sqlite";
 /// Folders between that of all users and the files of one.
 const DEPTH: usize = 4;
 
 /// Leaves it, unless some user has an audit trail of the former version, which Pryv.io is then to migrate.
 pub fn leave(base: &Path) -> Result<(), RestoreError> {
     let path = base.join(NAME);
-    if fs::symlink_metadata(&path).is_ok() || is_former(base, DEPTH)? {
+    if fs::symlink_metadata(&path).is_ok() || is_previous(base, DEPTH)? {
         return Ok(());
     }
     owner::make_file(base, &path)?;
@@ -29,9 +29,9 @@ pub fn leave(base: &Path) -> Result<(), RestoreError> {
     stored.map_err(|e| refused(&path, e))
 }
 
-fn is_former(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
+fn is_previous(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
     if depth == 0 {
-        return Ok(fs::symlink_metadata(folder.join(FORMER)).is_ok());
+        return Ok(fs::symlink_metadata(folder.join(PREVIOUS)).is_ok());
     }
     let names = match files::names(folder) {
         // Other users come and go meanwhile.
@@ -44,7 +44,7 @@ fn is_former(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
             continue;
         }
         let path = folder.join(name);
-        if path.is_dir() && is_former(&path, depth - 1)? {
+        if path.is_dir() && is_previous(&path, depth - 1)? {
             return Ok(true);
         }
     }

@@ -11,9 +11,9 @@ pub const LOCK: &str = "lock";
 const FILES: &str = "files-";
 const JOURNAL: &str = "journal-";
 const NEW: &str = "new-";
-const BEGUN: &str = "begun-";
+const RESTORED: &str = "begun-";
 /// Between the number of a folder and that of what it took the place of in two steps.
-const FORMER: &str = ".former-";
+const PREVIOUS: &str = ".former-";
 
 /// The files of a user.
 pub fn files(root: &Path, user_id: &str) -> PathBuf {
@@ -33,12 +33,12 @@ pub fn new_journal(root: &Path, user_id: &str) -> PathBuf {
 /// The list of an archive's users who stand, under its name now and under the one that earlier versions gave it.
 pub fn restored_users(root: &Path, archive_id: &str) -> [PathBuf; 2] {
     let id: String = archive_id.chars().take(32).collect();
-    [format!("{BEGUN}{id}"), format!("{id}.begun")].map(|name| root.join(name))
+    [format!("{RESTORED}{id}"), format!("{id}.begun")].map(|name| root.join(name))
 }
 
 /// Whether a file is such a list.
-pub fn is_begun(name: &str) -> bool {
-    name.starts_with(BEGUN) || name.ends_with(".begun")
+pub fn is_restored_list(name: &str) -> bool {
+    name.starts_with(RESTORED) || name.ends_with(".begun")
 }
 
 /// Whether a file may be a journal.
@@ -74,17 +74,17 @@ pub fn is_left(root: &Path, name: &str) -> bool {
 
 /// What a numbered folder took the place of, or is: by its name, the number.
 pub fn number(name: &str) -> Option<usize> {
-    let (number, rest) = name.split_once(FORMER).unwrap_or((name, "0"));
+    let (number, rest) = name.split_once(PREVIOUS).unwrap_or((name, "0"));
     rest.parse::<usize>().ok()?;
     number.parse().ok()
 }
 
 /// A name that nothing has, for what a numbered folder takes the place of.
-pub fn former(numbered: &Path) -> PathBuf {
+pub fn previous(numbered: &Path) -> PathBuf {
     let mut count = 0;
     loop {
         let mut name = numbered.as_os_str().to_owned();
-        name.push(format!("{FORMER}{count}"));
+        name.push(format!("{PREVIOUS}{count}"));
         let path = PathBuf::from(name);
         if fs::symlink_metadata(&path).is_err() {
             return path;

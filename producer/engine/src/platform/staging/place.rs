@@ -75,8 +75,8 @@ pub fn put(new: &Path, place: &Path) -> Result<(), RestoreError> {
 
 /// Whoever finds nothing in the place knows from the journal that the second step is still to be done.
 fn in_two_steps(new: &Path, place: &Path) -> Result<(), RestoreError> {
-    let former = names::former(new);
-    match fs::rename(place, &former) {
+    let previous = names::previous(new);
+    match fs::rename(place, &previous) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         other => {
             other.map_err(|e| refused(place, e))?;

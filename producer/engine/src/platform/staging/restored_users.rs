@@ -20,7 +20,7 @@ use crate::threads::lock;
 pub struct RestoredUsers {
     path: PathBuf,
     /// The name that an earlier version gave it.
-    former: PathBuf,
+    previous: PathBuf,
     file: Mutex<Option<File>>,
 }
 
@@ -37,10 +37,10 @@ pub struct Entry {
 
 impl RestoredUsers {
     pub(super) fn new(root: &Path, archive_id: &str) -> Self {
-        let [path, former] = names::restored_users(root, archive_id);
+        let [path, previous] = names::restored_users(root, archive_id);
         Self {
             path,
-            former,
+            previous,
             file: Mutex::default(),
         }
     }
@@ -90,7 +90,7 @@ impl RestoredUsers {
     /// When it cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, RestoreError> {
         let mut all = Vec::new();
-        for path in [&self.former, &self.path] {
+        for path in [&self.previous, &self.path] {
             let text = match fs::read_to_string(path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 other => other.map_err(|e| refused(path, e))?,
@@ -110,8 +110,11 @@ impl RestoredUsers {
         };
         entries.flatten().any(|entry| {
             let path = entry.path();
-            let is_list = entry.file_name().to_str().is_some_and(names::is_begun);
-            is_list && path != self.path && path != self.former
+            let is_list = entry
+                .file_name()
+                .to_str()
+                .is_some_and(names::is_restored_list);
+            is_list && path != self.path && path != self.previous
         })
     }
 
@@ -131,7 +134,7 @@ impl RestoredUsers {
         };
         if left.is_empty() {
             remove(&self.path)?;
-            return remove(&self.former);
+            return remove(&self.previous);
         }
         let mut lines = Vec::new();
         for entry in &left {
@@ -143,6 +146,6 @@ impl RestoredUsers {
         file.write_all(&lines).map_err(failed)?;
         files::store(file).map_err(failed)?;
         fs::rename(&aside, &self.path).map_err(failed)?;
-        remove(&self.former)
+        remove(&self.previous)
     }
 }

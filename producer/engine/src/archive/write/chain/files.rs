@@ -9,7 +9,7 @@ use super::{ArchiveError, Chain};
 use crate::{
     archive::{
         listed_files::{ListedFile, Replacement, Replacer, none},
-        sums::{Line, Lines},
+        sums::{SumLine, SumLines},
     },
     digest::sha256_hex,
 };
@@ -40,13 +40,13 @@ impl Chain {
     }
 
     /// Whether a line of the sums is of a run that is not named.
-    fn is_strange(&self, line: &Line) -> bool {
+    fn is_strange(&self, line: &SumLine) -> bool {
         let path = &line.path;
         path.starts_with("increments/") && run_of(path).is_none_or(|(run, _)| run >= self.next())
     }
 
     /// Replaces the list of runs by the runs that are known now. `new`: the sums of a run, in its folder.
-    pub(super) fn put_index(&self, new: Lines<'_>) -> Result<(), ArchiveError> {
+    pub(super) fn put_index(&self, new: SumLines<'_>) -> Result<(), ArchiveError> {
         let index = Index::new(self.runs.clone()).to_json()?;
         self.replace_index(&index, true, new)
     }
@@ -60,7 +60,7 @@ impl Chain {
         &self,
         index: &[u8],
         replace: bool,
-        add: Lines<'_>,
+        add: SumLines<'_>,
     ) -> Result<(), ArchiveError> {
         let replacement = Replacement {
             folder: &self.at(),

@@ -25,7 +25,7 @@ use super::{
 use crate::archive::{
     listed_files::{Replacer, none},
     read::Folder,
-    sums::{self, Line},
+    sums::{self, SumLine},
     verify_sums,
 };
 use crate::{digest::sha256_hex, files::write as write_file};
@@ -122,7 +122,7 @@ impl Chain {
     ///
     /// # Errors
     /// When one is not what the sums list.
-    pub fn newest_is_sound(&self, jobs: usize) -> Result<(), ArchiveError> {
+    pub fn check_newest(&self, jobs: usize) -> Result<(), ArchiveError> {
         let Some(newest) = self.newest().map(|newest| newest.run) else {
             return Ok(());
         };
@@ -139,10 +139,10 @@ impl Chain {
             let due = lines.next().map(|line| &line.sha256);
             match found {
                 Some(found) if Some(&found) == due => Ok(()),
-                Some(_) => Err(unsound(&format!(
+                Some(_) => Err(previous_run_damaged(&format!(
                     "{path} is not the file that {SUMS} lists"
                 ))),
-                None => Err(unsound(&format!("{path} is missing"))),
+                None => Err(previous_run_damaged(&format!("{path} is missing"))),
             }
         };
         Ok(verify_sums::hash(&self.at(), paths, jobs, &mut compare)?)
@@ -203,7 +203,7 @@ impl Chain {
         sync(&self.folder)?;
         let own = own.map(|line| {
             let line = line?;
-            Ok(Line::new(&format!("{path}/{}", line.path), &line.sha256))
+            Ok(SumLine::new(&format!("{path}/{}", line.path), &line.sha256))
         });
         self.put_index(Box::new(own))?;
         // It is named now; should this fail, the next run does it.
@@ -350,7 +350,7 @@ fn absent(path: &Path) -> Result<(), ArchiveError> {
     }
 }
 
-fn unsound(what: &str) -> Error {
+fn previous_run_damaged(what: &str) -> Error {
     Error::damaged(format!(
         "the run before is damaged: {what}; nothing was added to this chain: use another copy of it, or begin a new one"
     ))

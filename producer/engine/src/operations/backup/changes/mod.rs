@@ -24,7 +24,7 @@ use crate::threads::lock;
 use crate::{
     archive::ArchiveWriter,
     platform::{Collection, Loss, Mark, Need, SinkError, Target, User, UserTarget},
-    state::{Known, State, StateWriter},
+    state::{KnownUser, State, StateWriter},
 };
 
 /// The collections of records, each of which is a section of a user's block.
@@ -117,7 +117,7 @@ impl<'a> Changes<'a> {
     }
 
     /// What is known of a user, none of whom may have been known before.
-    fn known(&self, number: u64) -> io::Result<Option<Known>> {
+    fn known(&self, number: u64) -> io::Result<Option<KnownUser>> {
         self.state.map_or(Ok(None), |state| state.user(number))
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     archive::{ArchiveError, IndexDone, IndexWriter},
     platform::{IndexSink, Loss, Shared, SinkError},
-    state::{Block, Collector, Entry, Known, Lookup, Sorted, StateWriter},
+    state::{Collector, Entry, KnownUser, Lookup, Sorted, StateWriter, UserBlock},
 };
 
 /// The section of the audit trails of users who are no more.
@@ -24,7 +24,7 @@ const KINDS: usize = KEPT + 1;
 pub struct SharedChanges<'c, 'a> {
     changes: &'c Changes<'a>,
     writer: IndexWriter<'a>,
-    known: Option<Known>,
+    known: Option<KnownUser>,
     lookups: [Option<Lookup>; KINDS],
     found: [Collector; KINDS],
     /// There was no place to look for them: those of the run before stay.
@@ -83,15 +83,15 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
     pub fn finish(mut self) -> Result<IndexDone, SinkError> {
         let changes = self.changes;
         if changes.notes() {
-            changes.spare(self.settle())?;
+            changes.spare(self.write_state())?;
         }
         Ok(self.writer.finish()?)
     }
 
-    fn settle(&mut self) -> Result<(), SinkError> {
+    fn write_state(&mut self) -> Result<(), SinkError> {
         let changes = self.changes;
         let failed = |e| changes.failed(&e);
-        let block = Block {
+        let block = UserBlock {
             user: shared_number(self.key()),
             name: 0,
             flags: 0,
@@ -140,7 +140,7 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
     fn remember(
         &self,
         out: &mut StateWriter,
-        block: &Block,
+        block: &UserBlock,
         sections: &[Section],
     ) -> std::io::Result<()> {
         out.user(block)?;

@@ -18,7 +18,7 @@ use crate::threads::lock;
 use crate::{
     archive::{ArchiveError, UserWriter},
     platform::{Collection, SinkError, User, UserSink},
-    state::{Block, Collector, Entry, Known, Lookup, Sorted, StateWriter, Stored},
+    state::{Collector, Entry, KnownUser, Lookup, Sorted, StateWriter, Stored, UserBlock},
 };
 
 /// A user that is being exported.
@@ -26,14 +26,14 @@ pub struct OpenUser<'a> {
     changes: &'a Changes<'a>,
     user: &'a User,
     /// What the run before has left, when that counts.
-    known: Option<Known>,
+    known: Option<KnownUser>,
     lookups: [OnceLock<Option<Lookup>>; SECTIONS],
     writer: OnceLock<UserWriter<'a>>,
-    found: Mutex<Found>,
+    found: Mutex<Collected>,
 }
 
 #[derive(Default)]
-struct Found {
+struct Collected {
     sections: [Collector; SECTIONS],
     measurements: Collector,
     /// What is not found in them is not gone.
@@ -149,7 +149,7 @@ impl<'a> OpenUser<'a> {
     fn note(
         &self,
         entries: &mut Vec<Entry>,
-        place: impl Fn(&mut Found) -> &mut Collector,
+        place: impl Fn(&mut Collected) -> &mut Collector,
     ) -> Result<(), SinkError> {
         if !self.changes.notes() {
             entries.clear();
@@ -264,7 +264,7 @@ impl<'a> OpenUser<'a> {
     }
 
     /// Names what is gone and notes what is there; the numbers of all that the user has.
-    fn settle(&self, found: Found) -> Result<UserStats, SinkError> {
+    fn write_state(&self, found: Collected) -> Result<UserStats, SinkError> {
         let failed = |e: io::Error| self.changes.failed(&e);
         let mut measurements = 0;
         let folder = &self.changes.folder;
@@ -308,7 +308,7 @@ impl<'a> OpenUser<'a> {
         if found.lost_attachments {
             flags |= LOST_ATTACHMENTS;
         }
-        let block = Block {
+        let block = UserBlock {
             user: self.changes.user(self.user),
             name: self.name(),
             flags,
@@ -324,7 +324,7 @@ impl<'a> OpenUser<'a> {
     fn remember(
         &self,
         out: &mut StateWriter,
-        block: &Block,
+        block: &UserBlock,
         sections: &[Section],
     ) -> io::Result<()> {
         out.user(block)?;
@@ -352,7 +352,7 @@ impl OpenUser<'_> {
         let mut found = std::mem::take(&mut *lock(&self.found));
         let stream_paths = std::mem::take(&mut found.stream_paths);
         let noted = match self.changes.notes() {
-            true => self.changes.spare(self.settle(found))?,
+            true => self.changes.spare(self.write_state(found))?,
             false => None,
         };
         let known = self.known.as_ref();

@@ -4,7 +4,7 @@ use std::io;
 
 use decryptor_wasm::chain::IndexRun;
 
-use super::{Run, fits};
+use super::{Run, preconditions};
 use crate::{
     archive::Finished,
     failure::Failure,
@@ -22,7 +22,7 @@ pub(super) type Noted = Result<StateWriter, String>;
 impl Run<'_> {
     /// What this host remembers of the newest run; otherwise why a full run is needed.
     pub(super) fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
-        fits::refuse_narrower(self.prepared, &self.chain)?;
+        preconditions::refuse_narrower(self.prepared, &self.chain)?;
         let base = self.base(&newest.archive_id).to_owned();
         let Ok(place) = &mut self.place else {
             return Ok(Err("this host remembers nothing".to_owned()));
@@ -34,7 +34,7 @@ impl Run<'_> {
         };
         let header = &state.header;
         if self.only(&header.key) != header.user {
-            return Err(fits::other_user(self.prepared));
+            return Err(preconditions::other_user(self.prepared));
         }
         let covers = self.covers();
         let other = header.covers.iter().find(|of| !covers.contains(of));
@@ -45,7 +45,7 @@ impl Run<'_> {
         if let Some(what) = self.mark.too_far(header.transaction) {
             return Ok(Err(what));
         }
-        if let Some(what) = fits::sealed_otherwise(self.prepared, &self.chain)? {
+        if let Some(what) = preconditions::sealed_otherwise(self.prepared, &self.chain)? {
             return Ok(Err(what.to_owned()));
         }
         Ok(Ok(state))
@@ -89,7 +89,7 @@ impl Run<'_> {
     }
 
     /// The run is committed.
-    pub(super) fn settle(&mut self, base: &str) {
+    pub(super) fn commit_state(&mut self, base: &str) {
         let Ok(place) = &mut self.place else { return };
         if let Err(error) = place.commit(base) {
             let folder = place.folder().display();

@@ -1,8 +1,8 @@
 //! A run. The first into a folder is full; with `--incremental` the others bring what has changed, and stand beside it.
 
-mod fits;
 mod keep;
 mod own;
+mod preconditions;
 
 use std::{
     collections::HashSet,
@@ -16,10 +16,10 @@ use decryptor_wasm::{
     manifest::Companion,
 };
 
-pub use self::fits::refuse;
 use self::keep::Noted;
+pub use self::preconditions::refuse;
 use super::{
-    ChainReport, Prepared, Report, Told, Written,
+    ChainReport, Prepared, Report, ReportedLosses, Written,
     changes::{Changes, SharedChanges, shared_number, user_number},
     collect::Collector,
     defect, jobs,
@@ -30,13 +30,13 @@ use crate::{
     observer::Level,
     platform::{ExportError, Mark, PlatformMode, Shared},
     random::SystemRandom,
-    state::{Header, Memory, Place, State},
+    state::{Header, Memory, State, StateFolder},
 };
 use decryptor_wasm::RandomSource;
 
 /// What one attempt comes to.
 enum Attempt {
-    Done(Box<(Finished, Told, Vec<String>)>),
+    Done(Box<(Finished, ReportedLosses, Vec<String>)>),
     /// The changes could not be told from what was known.
     Misfit(String),
 }
@@ -46,7 +46,7 @@ struct Run<'p> {
     prepared: &'p Prepared<'p>,
     chain: Chain,
     /// Where this host remembers what the run held; otherwise why it does not: then only a run by itself goes on.
-    place: Result<Place, String>,
+    place: Result<StateFolder, String>,
     /// Whether another run has to find what this one held.
     needed: bool,
     memory: Memory,
@@ -59,7 +59,7 @@ struct Run<'p> {
 pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let chain = Chain::alone(prepared.output)?;
     let folder = prepared.home.folder.clone();
-    let place = folder.clone().and_then(Place::open);
+    let place = folder.clone().and_then(StateFolder::open);
     let mark = prepared.platform.mark().map_err(|e| e.to_string());
     let (place, mark) = match (place, mark) {
         (Ok(place), Ok(mark)) => (Ok(place), mark),
@@ -91,11 +91,11 @@ pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
 
 /// Adds a run to the chain, or begins one.
 pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
-    let state_dir = fits::state_dir(prepared)?;
-    let newest = fits::newest(prepared, &state_dir)?;
+    let state_dir = preconditions::state_dir(prepared)?;
+    let newest = preconditions::newest(prepared, &state_dir)?;
     let (chain, leftover) = Chain::open(prepared.output, newest.as_deref())?;
     prepared.say_leftover(leftover);
-    fits::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
+    preconditions::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
     let proof = own::prove(prepared, &chain)?;
     for run in &proof.strangers {
         let text = format!(
@@ -107,7 +107,7 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let mut run = Run {
         prepared,
         memory: Memory::new(&state_dir),
-        place: Ok(Place::open(state_dir).map_err(Failure::failed)?),
+        place: Ok(StateFolder::open(state_dir).map_err(Failure::failed)?),
         needed: true,
         mark: prepared.platform.mark()?,
         chain,
@@ -119,14 +119,14 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     if let Some(newest) = &newest {
         let foreign = proof.foreign.map(|foreign| run.foreign(foreign));
         why = why.or(foreign.transpose()?);
-        run.chain.newest_is_sound(jobs(prepared.options))?;
+        run.chain.check_newest(jobs(prepared.options))?;
         if why.is_none() {
             match run.known(newest)? {
                 Ok(known) => state = Some(known),
                 Err(what) => why = Some(what),
             }
         } else {
-            fits::refuse_narrower(prepared, &run.chain)?;
+            preconditions::refuse_narrower(prepared, &run.chain)?;
         }
     }
     let (finished, told, removed) = loop {
@@ -261,7 +261,7 @@ impl Run<'_> {
             archive,
             prepared.options.name_users.then_some(prepared.observer),
         );
-        let folder = self.place.as_ref().map(Place::folder);
+        let folder = self.place.as_ref().map(StateFolder::folder);
         let folder = folder.map_err(String::as_str);
         let changes = Changes::new(&collector, key, state, &self.mark, folder, self.needed)
             .map_err(|e| (ExportError::Sink(e).into(), None))?;
@@ -337,7 +337,7 @@ impl Run<'_> {
             return Err(failure);
         }
         let finished = self.chain.commit(staged, backup_type)?;
-        self.settle(&base);
+        self.commit_state(&base);
         Ok(Attempt::Done(Box::new((finished, told, removed))))
     }
 

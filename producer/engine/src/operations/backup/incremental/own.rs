@@ -6,7 +6,7 @@ use super::{super::Prepared, Run};
 use crate::{
     archive::{Chain, Host, Proof},
     failure::Failure,
-    state::{Newest, Place},
+    state::{Newest, StateFolder},
 };
 
 /// Holds the chain against what this host, or whom the operator expects, has signed.
@@ -50,7 +50,7 @@ impl Run<'_> {
     /// Why a full run is needed after one that somebody else signed.
     pub(super) fn foreign(&self, run: u32) -> Result<String, Failure> {
         let signer = self.prepared.home.key.signer();
-        let knows = |place: &Place| place.knows(self.base(""), signer.as_str());
+        let knows = |place: &StateFolder| place.knows(self.base(""), signer.as_str());
         if self.place.as_ref().is_ok_and(knows) {
             return Err(Error::damaged(format!(
                 "run {run} in {} is signed by another key than the runs that this host made there: somebody put it in; nothing was added to this chain: use another copy of it, or begin a new one",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use serde::Deserialize;
 
-use super::{Standing, Work};
+use super::{SharedRestore, Standing};
 use crate::{
     operations::restore::lines,
     pii::Pii,
@@ -37,7 +37,7 @@ pub enum IndexedAccess {
     Untold,
 }
 
-impl Work<'_> {
+impl SharedRestore<'_> {
     /// Entries name their users as the archived platform did when the access was made; here they may be called otherwise, or be hashed.
     pub(super) fn about_access(&mut self, key: &str, value: &str) -> IndexedAccess {
         let Some(id) = key.strip_prefix(PREFIX) else {

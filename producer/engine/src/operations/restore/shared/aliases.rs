@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
-use super::Work;
+use super::SharedRestore;
 use crate::platform::{Shared, write::RestoreError};
 
 /// The field of the unique values that aliases are.
 const FIELD: &str = "alias";
 
-impl Work<'_> {
+impl SharedRestore<'_> {
     /// Aliases: as the archive lists them, and as the accesses of the users name them.
     pub(super) fn aliases(&mut self) -> Result<(), RestoreError> {
         #[derive(Deserialize)]
@@ -76,14 +76,14 @@ impl Work<'_> {
         }
         // Those that a replaced user has no longer, where the archive lists the aliases.
         if self.how.overwrite && self.has(Shared::Aliases.stem()) {
-            let former = there
+            let previous_keys = there
                 .into_iter()
                 .filter(|(_, owner)| self.ids.contains(owner.as_str()));
-            let former: Vec<String> = former
+            let previous_keys: Vec<String> = previous_keys
                 .filter(|one| !aliases.contains(one))
                 .map(|(alias, _)| alias)
                 .collect();
-            self.shared.remove_aliases(&former)?;
+            self.shared.remove_aliases(&previous_keys)?;
         }
         if !self.how.skip_platform {
             self.claim(&aliases, &led)?;

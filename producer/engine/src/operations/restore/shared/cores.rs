@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::Work;
+use super::SharedRestore;
 use crate::platform::write::RestoreError;
 
 const INFO: &str = "core-info/";
 
-impl Work<'_> {
+impl SharedRestore<'_> {
     /// The users are on the core that is restored into: where the platform does not know it, on the only one that is available.
     /// Archives of version 1 of Pryv.io say on which server each was; what counts is where it is now.
     pub(super) fn cores(&mut self) -> Result<(), RestoreError> {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Standing, Work};
+use super::{SharedRestore, Standing};
 use crate::{
     archive::read::Archive,
     config::Config,
-    operations::restore::selection::Chosen,
+    operations::restore::selection::SelectedUser,
     pii::Pii,
     platform::{Shared, write::RestoreError},
 };
@@ -71,7 +71,7 @@ impl Entry {
 }
 
 /// The key of an entry with a unique value: hashed where the platform hashes and the archive does not.
-pub fn stored_key(entry: &Entry, owner: &str, user: &Chosen, config: &Config) -> String {
+pub fn stored_key(entry: &Entry, owner: &str, user: &SelectedUser, config: &Config) -> String {
     let text = entry.text();
     match owner == user.source.username {
         true => unique_key(&entry.field, &text, config),
@@ -92,7 +92,7 @@ pub fn is_token(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-impl Work<'_> {
+impl SharedRestore<'_> {
     /// Those that name nobody who was restored are left out; where the archive has none of a user, or names users by tokens of
     /// another key, the account's own fields tell the values.
     pub(super) fn index(&mut self) -> Result<(), RestoreError> {

@@ -2,10 +2,10 @@
 
 use decryptor_wasm::layout::REMOVED_USERS;
 
-use super::Work;
+use super::SharedRestore;
 use crate::{operations::restore::lines, platform::write::RestoreError};
 
-impl Work<'_> {
+impl SharedRestore<'_> {
     /// The audit trails of users who were deleted have no place: a platform has them only where it deleted the users itself.
     pub(super) fn kept_audit(&mut self) -> Result<(), RestoreError> {
         if !self.how.everybody {

@@ -1,7 +1,7 @@
 //! Entries of the platform's own database that are of no account: invitations, mail templates, whose an access is, …
 
 use super::{
-    BATCH, UNIQUE, Work,
+    BATCH, SharedRestore, UNIQUE,
     accesses::{IndexedAccess, KEYS, Stored},
 };
 use crate::platform::write::RestoreError;
@@ -11,7 +11,7 @@ const OF_USERS: [&str; 2] = [UNIQUE, "user-indexed/"];
 /// Keys that say what this platform is, not what the archived one was.
 const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
 
-impl Work<'_> {
+impl SharedRestore<'_> {
     /// Everything else. What the platform has already is its own, unless it is to be replaced.
     pub(super) fn keys(&mut self) -> Result<(), RestoreError> {
         let mut all: Vec<Stored> = Vec::new();

@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use self::index::{Entry, is_token, stored_key, uncut, unique_key};
-use super::{lines, report::Report, user::Done};
+use super::{lines, report::Report, user::RestoredUser};
 use crate::{
     archive::read::Archive,
     config::Config,
@@ -34,7 +34,7 @@ const UNIQUE: &str = "user-unique/";
 /// A user that now stands.
 #[derive(Clone)]
 struct Standing<'a> {
-    done: &'a Done,
+    done: &'a RestoredUser,
     /// What stands for it in the platform's own database.
     token: String,
 }
@@ -51,7 +51,7 @@ pub struct How {
 }
 
 /// What became of it.
-pub struct Told {
+pub struct SharedOutcome {
     /// Whether it came to its end.
     pub outcome: Result<(), RestoreError>,
     /// What users did not get, by user id.
@@ -64,12 +64,12 @@ pub struct Told {
 pub fn restore(
     writer: &dyn PlatformWriter,
     archive: &Archive,
-    done: &[Done],
+    done: &[RestoredUser],
     config: &Config,
     how: How,
     report: &mut Report,
-) -> Told {
-    let mut told = Told {
+) -> SharedOutcome {
+    let mut told = SharedOutcome {
         outcome: Ok(()),
         losses: BTreeMap::new(),
         cores: 0,
@@ -82,17 +82,17 @@ pub fn restore(
             return told;
         }
     };
-    let mut work = Work {
+    let mut work = SharedRestore {
         shared: shared.as_mut(),
         archive,
         config,
         how,
-        all_stand: how.everybody && done.iter().all(Done::stands),
+        all_stand: how.everybody && done.iter().all(RestoredUser::stands),
         standing: HashMap::new(),
         tokens: HashMap::new(),
         ids: HashSet::new(),
         waiting: Vec::new(),
-        former: HashSet::new(),
+        previous_keys: HashSet::new(),
         unknown: BTreeMap::new(),
         hashed: HashSet::new(),
         written: 0,
@@ -127,9 +127,9 @@ pub fn restore(
 }
 
 /// What is done with a line.
-type Take<'t, 'a> = dyn FnMut(&mut Work<'a>, &[u8]) -> Result<(), RestoreError> + 't;
+type Take<'t, 'a> = dyn FnMut(&mut SharedRestore<'a>, &[u8]) -> Result<(), RestoreError> + 't;
 
-struct Work<'a> {
+struct SharedRestore<'a> {
     shared: &'a mut dyn SharedWriter,
     archive: &'a Archive,
     config: &'a Config,
@@ -143,7 +143,7 @@ struct Work<'a> {
     ids: HashSet<&'a str>,
     waiting: Vec<(String, String)>,
     /// Keys of values that users had who were replaced; those that they have no longer are removed.
-    former: HashSet<String>,
+    previous_keys: HashSet<String>,
     /// Entries of the archive by field whose owner has a token of another key.
     unknown: BTreeMap<String, u64>,
     /// The fields of such entries, of whomever they are.
@@ -166,7 +166,7 @@ struct Work<'a> {
     aliases: BTreeSet<(String, String)>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> SharedRestore<'a> {
     fn run(&mut self) -> Result<(), RestoreError> {
         let platform = !self.how.skip_platform;
         if platform {
@@ -180,7 +180,7 @@ impl<'a> Work<'a> {
             self.keys()?;
             self.locate_accesses()?;
             self.flush()?;
-            self.remove_former()?;
+            self.remove_previous_keys()?;
         }
         for kind in [Shared::Sessions, Shared::PasswordResets] {
             self.lines_of(kind)?;
@@ -204,24 +204,24 @@ impl<'a> Work<'a> {
         }
         let tokens: Vec<String> = self.tokens.keys().cloned().collect();
         for tokens in tokens.chunks(MANY) {
-            self.former.extend(self.shared.owned(tokens)?);
+            self.previous_keys.extend(self.shared.owned(tokens)?);
         }
         Ok(())
     }
 
     /// What they have no longer. Where entries of the archive are hashed with a key that this platform does not have, nobody knows
     /// which those are.
-    fn remove_former(&mut self) -> Result<(), RestoreError> {
-        let former: Vec<String> = self.former.drain().collect();
+    fn remove_previous_keys(&mut self) -> Result<(), RestoreError> {
+        let previous_keys: Vec<String> = self.previous_keys.drain().collect();
         if !self.unknown.is_empty() {
             return Ok(());
         }
-        former
+        previous_keys
             .chunks(BATCH)
             .try_for_each(|keys| self.shared.remove(keys))
     }
 
-    fn stand(&mut self, done: &'a Done) {
+    fn stand(&mut self, done: &'a RestoredUser) {
         self.ids.insert(&done.report.user_id);
         // Without the key of the tokens the platform's own database was found to be left alone.
         let token = self.config.pii.username(&done.report.username);
@@ -288,7 +288,7 @@ impl<'a> Work<'a> {
             *self.lost.entry(what.to_owned()).or_default() += 1;
             return Ok(());
         }
-        self.former.remove(&key);
+        self.previous_keys.remove(&key);
         self.waiting.push((key, value));
         if self.waiting.len() < BATCH {
             return Ok(());

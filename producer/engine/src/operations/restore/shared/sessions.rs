@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::Work;
+use super::SharedRestore;
 use crate::platform::{Shared, write::RestoreError};
 
-impl Work<'_> {
+impl SharedRestore<'_> {
     /// Sessions and password resets of the users that were restored under their own names.
     pub(super) fn lines_of(&mut self, kind: Shared) -> Result<(), RestoreError> {
         #[derive(Deserialize)]

@@ -34,12 +34,12 @@ impl Age {
             Ok::<_, PlatformError>(!found.is_empty())
         };
         // The first indexes take a version for a second access with the same token.
-        let sound = "SELECT (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('accesses') AND attname = 'head_id') = 1 \
+        let valid = "SELECT (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('accesses') AND attname = 'head_id') = 1 \
                      AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass('accesses') AND indisunique AND NOT indisprimary \
                      AND pg_get_indexdef(indexrelid) NOT LIKE '%head_id%')";
         Ok(Self {
             version: migration(connection)?,
-            versions: one(sound)? == "t",
+            versions: one(valid)? == "t",
             aliases: there("alias_index")?,
         })
     }

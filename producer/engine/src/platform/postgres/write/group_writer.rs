@@ -34,7 +34,7 @@ impl GroupWriter for PostgresGroup<'_> {
         collection: Collection,
         take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
     ) -> Result<(), RestoreError> {
-        if !self.platform.inside(collection) {
+        if !self.platform.in_database(collection) {
             let files = self.files.iter_mut().find(|(id, _)| *id == user.user_id);
             return files.map_or(Ok(()), |(_, files)| files.read_back(collection, take));
         }

@@ -217,7 +217,7 @@ impl<'a> PostgresWriter<'a> {
     }
 
     /// Whether a collection is in the database.
-    pub(super) fn inside(&self, collection: Collection) -> bool {
+    pub(super) fn in_database(&self, collection: Collection) -> bool {
         match collection {
             Collection::Audit => self.engines.audit,
             Collection::Series => self.engines.series,
@@ -308,7 +308,7 @@ impl PlatformWriter for PostgresWriter<'_> {
 
     fn keeps_in_files(&self, what: Option<Collection>) -> bool {
         match what {
-            Some(collection) => !self.inside(collection),
+            Some(collection) => !self.in_database(collection),
             None => !self.engines.files,
         }
     }

@@ -30,7 +30,7 @@ impl PostgresUser<'_, '_> {
                 }
                 let id = files::id(&fields, "id");
                 let was = self.stream_paths.remove(&id);
-                let was = was.filter(|path| deleted && sound(path) && !taken.contains(path));
+                let was = was.filter(|path| deleted && valid(path) && !taken.contains(path));
                 let path = match was {
                     Some(path) => path,
                     None => self
@@ -47,6 +47,6 @@ impl PostgresUser<'_, '_> {
 }
 
 /// Whether a path of a deleted stream can be stored.
-fn sound(path: &str) -> bool {
+fn valid(path: &str) -> bool {
     path.len() <= MAX_STREAM_PATH_POSTGRES && !path.contains('\0')
 }

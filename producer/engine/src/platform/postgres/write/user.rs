@@ -245,7 +245,7 @@ impl UserWriter for PostgresUser<'_, '_> {
     }
 
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
-        if !self.group.platform.inside(collection) {
+        if !self.group.platform.in_database(collection) {
             return self.files.records(collection, lines);
         }
         if collection != Collection::Streams && !self.streams.is_empty() {

@@ -9,12 +9,12 @@ pub fn nanoseconds(text: &str) -> Option<i64> {
     let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let mut parts = seconds.splitn(3, ':').map(digits);
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
-    let sound = (1..=12).contains(&month)
+    let valid = (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && hour < 24
         && minute < 60
         && second < 61;
-    if !sound || fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    if !valid || fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     // More digits than that are exact only when they say nothing.

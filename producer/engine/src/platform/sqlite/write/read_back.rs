@@ -6,7 +6,7 @@ use super::user::SqliteUser;
 use crate::platform::sqlite::{
     Whose, account, base, events, file::SqliteFile, reading::Reading, series,
 };
-use crate::platform::unknown::Seen;
+use crate::platform::unknown::ExportNotes;
 use crate::platform::write::RestoreError;
 use crate::platform::{Attachment, Collection, ExportError, Loss, SinkError, UserSink};
 
@@ -53,7 +53,7 @@ impl SqliteUser {
                         &file,
                         &namespace,
                         &|_| Ok(Whose::Mine),
-                        &Seen::default(),
+                        &ExportNotes::default(),
                         reading,
                     )
                 }),

@@ -15,7 +15,7 @@ use decryptor_wasm::{
 
 use super::{
     report::Report,
-    seen::Seen,
+    seen::RecordChecks,
     sums,
     user::{User, collection, nobody},
 };
@@ -35,7 +35,7 @@ enum Task<'a> {
     File(Option<Arc<User<'a>>>, &'a PlannedFile),
 }
 
-struct Work<'a> {
+struct Verification<'a> {
     archive: &'a Archive,
     tally: &'a Tally,
     users: HashMap<&'a str, &'a UserEntry>,
@@ -43,15 +43,15 @@ struct Work<'a> {
     wrong: BTreeSet<&'a str>,
     /// Sentences with the paths that they are about.
     damaged: Mutex<Vec<(String, String)>>,
-    found: Mutex<Found>,
+    found: Mutex<Results>,
     files: AtomicU64,
     bytes: AtomicU64,
     records: AtomicU64,
 }
 
 #[derive(Default)]
-struct Found {
-    seen: Seen,
+struct Results {
+    seen: RecordChecks,
     problems: Vec<String>,
     warnings: Vec<String>,
     notes: Vec<String>,
@@ -63,7 +63,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
         let of = archive.plan.findings.iter();
         of.filter(move |finding| finding.severity == severity)
     };
-    let work = Work {
+    let work = Verification {
         archive,
         tally,
         users: archive
@@ -129,7 +129,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     Ok(report)
 }
 
-impl<'a> Work<'a> {
+impl<'a> Verification<'a> {
     fn task(&self, task: Task<'a>, brought: &mut Vec<Task<'a>>) -> Result<()> {
         match task {
             Task::Group(files) => {
@@ -209,10 +209,10 @@ impl<'a> Work<'a> {
             let rest = path.strip_prefix(folder.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let sound = !self.wrong.iter().any(|path| within(path))
+        let intact = !self.wrong.iter().any(|path| within(path))
             && !lock(&self.damaged).iter().any(|(path, _)| within(path));
         let inventoried = self.archive.plan.inventoried;
-        let outcome = user.finish(sound, inventoried);
+        let outcome = user.finish(intact, inventoried);
         for contradiction in outcome.contradictions {
             self.damage(&folder, contradiction);
         }
@@ -228,7 +228,7 @@ impl<'a> Work<'a> {
             if named.ids.len() < usize::try_from(named.count).unwrap_or(usize::MAX) {
                 ids += ", …";
             }
-            let line = format!("{name}: {}: {} ({ids})", what.words(), named.count);
+            let line = format!("{name}: {}: {} ({ids})", what.describe(), named.count);
             if what.is_problem(inventoried) {
                 found.problems.push(line);
             } else if what.is_note() {
@@ -237,9 +237,9 @@ impl<'a> Work<'a> {
                 found.warnings.push(line);
             }
         }
-        found.seen.merge(Seen {
+        found.seen.merge(RecordChecks {
             hashes: seen.hashes,
-            ..Seen::default()
+            ..RecordChecks::default()
         });
     }
 

@@ -37,7 +37,7 @@ use crate::{
 const HEADER: usize = 4096 + 12;
 
 /// What there is to compare with.
-struct Outside<'a> {
+struct StoredFiles<'a> {
     folder: &'a Folder,
     /// It holds a chain of runs.
     chain: bool,
@@ -76,7 +76,7 @@ pub fn verify(
     let envelopes = envelopes
         .map(|(path, _)| Envelope::parse(&folder.read(path)?).map_err(|e| e.within(path)))
         .collect::<Result<Vec<_>>>()?;
-    let mut report = Report::outside(id);
+    let mut report = Report::without_key(id);
     report
         .damaged
         .extend(lost_index(folder)?.map(|lost| lost.to_string()));
@@ -110,7 +110,7 @@ pub fn verify(
             }
         }
     }
-    let work = Outside {
+    let work = StoredFiles {
         folder,
         chain,
         tally,
@@ -196,7 +196,7 @@ fn kind(path: &str, chain: bool) -> PathKind {
     }
 }
 
-impl Outside<'_> {
+impl StoredFiles<'_> {
     /// Whether a file is sealed: a chain may have begun without encryption.
     fn sealed(&self, path: &str) -> bool {
         let envelope = match run_of(path) {

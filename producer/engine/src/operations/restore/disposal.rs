@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What is to be done with the archive, known to be possible as far as that can be known before.
-pub struct After {
+pub struct Disposal {
     /// The folder itself.
     dir: PathBuf,
     /// What led there, when the operator named a link.
@@ -36,7 +36,7 @@ pub struct After {
     _lock: fs::File,
 }
 
-impl After {
+impl Disposal {
     /// Looks, before anything is written, whether what the flags ask for can be done.
     pub fn plan(dir: &Path, how: &Options) -> Result<Option<Self>, Failure> {
         if !how.disposes() {
