@@ -256,7 +256,7 @@ mod tests {
         "null",
     ];
 
-    /// Whatever is accepted is what `serde_json` accepts; and of what is not damaged nothing is turned away.
+    /// Everything that is accepted here `serde_json` accepts too; and nothing is refused that is not damaged.
     #[test]
     fn accepts_what_is_json() {
         let mut random = 88_172_645_463_325_252_u64;

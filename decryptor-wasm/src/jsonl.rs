@@ -20,16 +20,21 @@ impl LineChecker {
             if self.partial.is_empty() {
                 self.line(line)?;
             } else {
-                self.partial.extend_from_slice(line);
+                self.keep(line)?;
                 let whole = std::mem::take(&mut self.partial);
                 self.line(&whole)?;
             }
             rest = after;
         }
-        if self.partial.len() + rest.len() > MAX_LINE {
+        self.keep(rest)
+    }
+
+    /// Adds to the line whose end is not there yet.
+    fn keep(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.partial.len() + bytes.len() > MAX_LINE {
             return Err(Error::of(Code::LineTooLong).with(Field::Number, self.records + 1));
         }
-        self.partial.extend_from_slice(rest);
+        self.partial.extend_from_slice(bytes);
         Ok(())
     }
 

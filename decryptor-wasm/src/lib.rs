@@ -21,6 +21,7 @@ mod keys;
 pub mod layout;
 pub mod limits;
 pub mod manifest;
+mod object;
 pub mod open;
 pub mod plan;
 pub mod reader;

@@ -1,11 +1,9 @@
 //! One stored file, from its bytes on disk to the bytes that the caller wants.
 
 use base64ct::{Base64, Encoding};
-use serde::Serialize;
 
 use crate::{
-    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip, integrity::Record,
-    jsonl::LineChecker,
+    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip, jsonl::LineChecker,
 };
 
 /// Size of the buffer that stored bytes are read into.
@@ -14,7 +12,7 @@ pub const BUFFER: usize = 4 * 1024 * 1024;
 // Bytes of the length before a frame.
 const LENGTH_PREFIX: usize = 4;
 
-/// What a [`FileReader`] is to do beside opening.
+/// The tasks of a [`FileReader`] beside opening.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadOptions {
     /// Put out the inflated bytes instead of the gzip bytes.
@@ -25,9 +23,8 @@ pub struct ReadOptions {
     pub buffer: usize,
 }
 
-/// What was seen of a file.
-#[derive(Debug, Clone, Default, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
+/// The result of reading a file to its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileSummary {
     /// Bytes as stored.
     pub stored_size: u64,
@@ -41,25 +38,6 @@ pub struct FileSummary {
     pub chunk: Option<usize>,
     /// JSON lines, when they were counted.
     pub records: Option<u64>,
-}
-
-impl FileSummary {
-    /// Reads one that was written as JSON.
-    ///
-    /// # Errors
-    /// When it is no JSON object.
-    pub fn parse(json: &[u8]) -> Result<Self> {
-        let written = Record::parse(json)?;
-        let number = |name: &str| written.number(name);
-        Ok(FileSummary {
-            stored_size: number("storedSize").unwrap_or_default(),
-            content_size: number("contentSize").unwrap_or_default(),
-            output_size: number("outputSize").unwrap_or_default(),
-            salt: written.text("salt"),
-            chunk: number("chunk").map(|chunk| chunk as usize),
-            records: number("records"),
-        })
-    }
 }
 
 /// Opens one file in place: the caller reads stored bytes into [`FileReader::input`], calls [`FileReader::process`], and takes

@@ -34,19 +34,20 @@ export class Archive {
    * @param {{ opened: import('./opening.js').Opened, keys: Map<number, DataKey> }} parts
    */
   constructor (source, engine, { opened, keys }) {
-    const told = JSON.parse(opened.told());
+    /** @type {import('./types.js').Facts} */
+    const facts = JSON.parse(opened.facts());
     /** @type {import('./types.js').Plan} */
     const plan = JSON.parse(opened.plan());
     /** @type {string} Hex SHA-256 of manifest.json as stored. */
-    this.id = told.id;
+    this.id = facts.id;
     /** @type {string|undefined} The public key of whoever signed it; undefined for an archive that nobody signs. `findings` say whether that is who is expected. */
-    this.signer = told.signer ?? undefined;
+    this.signer = facts.signer ?? undefined;
     /** `encryption.json` as it was when the archive was opened; undefined when it is not encrypted. */
     this.sealing = opened.envelope();
     /** @type {boolean} */
-    this.encrypted = told.encrypted;
+    this.encrypted = facts.encrypted;
     /** @type {boolean} Whether this is what was decrypted of an archive: its inventory counts with the content then. */
-    this.opened = told.decrypted;
+    this.opened = facts.decrypted;
     /** @type {import('./types.js').EngineChoice} */
     this.engine = engine === undefined ? 'wasm' : 'host';
     /** Whether the archive lists its files, so that a missing, cut, swapped or added one is noticed. */
@@ -58,9 +59,9 @@ export class Archive {
     this.manifests = new Map(opened.manifestPaths().map((path) => [path, Buffer.from(opened.manifest(path) ?? [])]));
     this.manifest = JSON.parse(String(this.manifests.get('manifest.json')));
     /** @type {string} What is to be said of an archive that holds no state by itself; empty for one that does. */
-    this.caution = told.caution === null ? '' : told.caution.join('');
+    this.caution = facts.caution === null ? '' : facts.caution.join('');
     /** @type {{ run: number, headline: string, lines: string[] }|undefined} Of a chain: whose state this is, and a line for each run. */
-    this.chain = told.chain ?? undefined;
+    this.chain = facts.chain ?? undefined;
     this.#opened = opened;
     /** @type {import('./files.js').Access<Source>} */
     this.access = { source, keys, engine, decrypted: this.opened, state: this.chain === undefined ? undefined : opened };

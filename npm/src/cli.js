@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { openArchive } from './archive.js';
 import { HELP, parseArgs } from './args.js';
 import { DecryptError, exitCodeOf, kindOf, withAdvice } from './errors.js';
-import { perform } from './job.js';
+import { checkOrDecrypt } from './run-threads.js';
 import { progress } from './progress.js';
 import { askHidden } from './prompt.js';
 import { findingsOf, printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
@@ -36,7 +36,7 @@ export async function run (args, env, script) {
       process.stdout.write(`${version()}\n`);
       return 0;
     }
-    return await work(options, env, script);
+    return await openAndDecrypt(options, env, script);
   } catch (error) {
     process.stderr.write(`${kindOf(error) === 'interrupted' ? '' : 'error: '}${printable(withAdvice(error))}\n`);
     return exitCodeOf(error);
@@ -48,7 +48,7 @@ export async function run (args, env, script) {
  * @param {NodeJS.ProcessEnv} env
  * @param {string} script
  */
-async function work (options, env, script) {
+async function openAndDecrypt (options, env, script) {
   const dir = options.dir ?? defaultFolder();
   if (options.out !== undefined) {
     refuseInside(dir, options.out);
@@ -82,7 +82,7 @@ async function work (options, env, script) {
       return printFindings(findingsOf(archive));
     }
     const shown = progress(archive);
-    const outcome = await perform(archive, { options, folder: dir, secrets, script, shown });
+    const outcome = await checkOrDecrypt(archive, { options, folder: dir, secrets, script, shown });
     shown.end();
     return printSummary(archive, outcome);
   } finally {
@@ -103,7 +103,7 @@ function givenSecrets (options, env) {
 }
 
 /**
- * Whose archives are taken, and in which shape.
+ * The demands on an archive that the options make: its signer, its age, and whether it is encrypted.
  * @param {import('./args.js').Options} options
  * @param {NodeJS.ProcessEnv} env
  * @returns {import('./opening.js').Trust}
@@ -124,7 +124,7 @@ function defaultFolder () {
 }
 
 /**
- * What would be made above the output would lie on another disk than the one that is meant.
+ * Refuses an output whose parent folder is missing: it would lie on another disk than the one that is meant.
  * @param {string} out
  */
 function requireParent (out) {

@@ -36,7 +36,7 @@ export function loadCore () {
 }
 
 /**
- * What the core was at work on when it stopped cannot be freed, and that must not hide why it stopped.
+ * Lets `free` never throw: an object that the core was using when it stopped cannot be freed, and that must not hide why it stopped.
  * @param {{ free (): void }} prototype
  */
 function neverThrow (prototype) {
@@ -67,7 +67,7 @@ export function fillRandom (into) {
 }
 
 /**
- * What opens the frames: node:crypto, or undefined for the core itself. With `auto` the host's must pass a self test
+ * Chooses the cipher for frames: node:crypto, or undefined for the core's own. With `auto` the host's must pass a self test
  * against the core's, or it is not used; with `host` failing it is an error.
  * @param {EngineChoice} choice
  */

@@ -1,9 +1,9 @@
-/** What kind of thing went wrong; decides the exit code. */
+/** The kind of an error; it decides the exit code. */
 /** @typedef {'usage'|'key'|'damaged'|'unsupported'|'failed'|'interrupted'} ErrorKind */
 
 /**
- * What an error says of itself for programs (docs/errors.md): its code, and what it is about. `advice` goes on where the message ends, for
- * those who have command-line flags.
+ * The data of an error for programs (docs/errors.md): its code, and the things that it concerns. `advice` continues the message for users of the
+ * command line.
  * @typedef {{ code?: string, advice?: string, path?: string, run?: number, other?: number, state?: number, instead?: number, user?: string,
  *   key?: string, found?: string|number, expected?: string|number, number?: number, limit?: number, detail?: string }} About
  */
@@ -22,7 +22,7 @@ export class DecryptError extends Error {
   constructor (kind, message, about = {}) {
     super(message);
     this.kind = kind;
-    /** What went wrong; of an error that has no code of its own, its kind. */
+    /** A stable name for programs; of an error that has no code of its own, its kind. */
     this.code = about.code ?? kind;
     Object.assign(this, { detail: message }, about);
   }
@@ -49,7 +49,7 @@ export function exitCodeOf (error) {
   return EXIT_CODES[kindOf(error)];
 }
 
-/** What to do when the core gets no memory: beside what it uses, Node.js reserves some ten gigabytes of address space for it. */
+/** Advice for a core that gets no memory: beside what it uses, Node.js reserves some ten gigabytes of address space for it. */
 export const MORE_MEMORY = 'raise the limit of this process (ulimit -v, a container), or run the script as ' +
   '`node --disable-wasm-trap-handler decrypt-backup.mjs` (Node.js 20.15 or later), which needs less of it';
 
@@ -75,12 +75,12 @@ export function withAdvice (error) {
 
 /**
  * @param {unknown} error
- * @returns {About} what it says of itself beside its kind and message
+ * @returns {About} its data beside kind and message
  */
 export function aboutOf (error) {
   /** @type {any} */
   const about = {};
-  // What the system throws has a code and a path too, of another kind.
+  // Errors of the system have a code and a path too, of another kind.
   if (/** @type {any} */ (error)?.kind === undefined) return about;
   for (const name of ABOUT) {
     const value = /** @type {any} */ (error)[name];
@@ -90,7 +90,7 @@ export function aboutOf (error) {
 }
 
 /**
- * What an error is, as it can cross to another thread.
+ * A copy of an error that can cross to another thread.
  * @param {unknown} error
  * @returns {{ kind: ErrorKind, message: string, about: About }}
  */

@@ -1,4 +1,4 @@
-// Reads the files of an opened archive, wherever the core runs; what stands of a chain's files the core says.
+// Reads the files of an opened archive, wherever the core runs; the core says which part of a chain's files still counts.
 import { kindOf, withPath } from './errors.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -10,7 +10,7 @@ import { kindOf, withPath } from './errors.js';
  */
 
 /**
- * What it takes to read an archive's files: where they are, the keys by their runs (none: not encrypted), who does the AES, and
+ * The means to read an archive's files: their place, the keys by their runs (none: not encrypted), the engine for AES, and
  * whether this is what was decrypted of an archive. `state`: of the state of a chain, what was opened.
  * @template Source
  * @typedef {{ source: Source, keys: Map<number, DataKey>, engine: any, decrypted: boolean,
@@ -33,7 +33,7 @@ export async function * streamFile (host, access, file, { gunzip, hash = false }
   const { source, keys, engine, decrypted } = access;
   const inflate = file.gzip && gunzip;
   try {
-    const { summary, sha256 } = yield * host.pump(source, file.path, {
+    const { summary, sha256 } = yield * host.readStored(source, file.path, {
       key: file.encrypted ? keys.get(1) : undefined,
       gunzip: inflate,
       lines: file.jsonl && (inflate || !file.gzip),
@@ -41,7 +41,7 @@ export async function * streamFile (host, access, file, { gunzip, hash = false }
       engine,
       size: file.size,
     });
-    host.core.judge(JSON.stringify(file.expected), JSON.stringify(summary), sha256, decrypted);
+    host.core.judge(JSON.stringify(file.expected), summary, sha256, decrypted);
     return summary;
   } catch (error) {
     throw withPath(file.path, error);
@@ -62,23 +62,23 @@ async function * streamState (host, { source, keys, engine, state }, path, hash)
   if (reading === undefined) throw new Error(`${path} is not a file of this state`);
   try {
     for (let next = reading.next(); next !== undefined; next = reading.next()) {
-      const { run, path, encrypted, sifted, ...how } = JSON.parse(next);
+      const { run, path, size, encrypted, gunzip, lines, hash, sifted } = next;
       try {
-        const pieces = host.pump(source, path, { key: encrypted ? keys.get(run) : undefined, engine, ...how });
+        const pieces = host.readStored(source, path, { key: encrypted ? keys.get(run) : undefined, engine, size, gunzip, lines, hash });
         const { summary, sha256 } = yield * (sifted ? siftedBy(reading, pieces) : pieces);
-        reading.end(JSON.stringify(summary), sha256);
+        reading.end(summary, sha256);
       } catch (error) {
         throw /** @type {any} */ (error)?.kind === undefined ? error : reading.failed(error);
       }
     }
-    return JSON.parse(reading.summary());
+    return reading.summary();
   } finally {
     reading.free();
   }
 }
 
 /**
- * What stands of a file.
+ * The part of a file's content that still counts at the run that is asked for.
  * @template T
  * @param {import('../../.build/wasm/decryptor_wasm.js').Reading} reading
  * @param {AsyncGenerator<Uint8Array, T, void>} pieces

@@ -1,6 +1,6 @@
-// What is said may reach nobody: whoever listened is gone, or a disk behind it is full. Node.js would end with a stack trace.
+// Standard output may reach nobody: the reader is gone, or a disk behind it is full. Node.js would end with a stack trace.
 
-/** Lets the work go on when its output cannot be written, and says so in the end, unless the reader has simply seen enough. */
+/** Lets the command go on when its output cannot be written, and says so in the end, unless the reader has simply seen enough. */
 export function watchOutput () {
   /** @type {NodeJS.ErrnoException|undefined} */
   let lost;

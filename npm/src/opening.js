@@ -8,7 +8,7 @@
 /** @typedef {import('./types.js').Summary} Summary */
 
 /**
- * What is asked of an archive, beside its being whole.
+ * The demands on an archive, beside that it is whole.
  * @typedef {object} Trust
  * @property {string[]} [signers] who may have signed it, each the line of a public key or the text of a minisign `.pub` file; an archive of
  *   anybody else is refused. Default: anybody
@@ -21,7 +21,7 @@
  */
 
 /**
- * Which archive: beside the trust, one user only, the id that it must have, and of a chain the run whose state is wanted.
+ * The demands, and a choice: one user only, the id that it must have, and of a chain the run whose state is wanted.
  * @typedef {Trust & { user?: string, expectId?: string, at?: number }} Request
  */
 
@@ -32,18 +32,18 @@
  */
 
 /**
- * What the host lends: the core, how it reads a file piece by piece, and bytes as a source that has one file.
+ * The host of the core: the core itself, `readStored`, which reads a file piece by piece, and `memory`, which makes a source of bytes.
  * @template Source
  * @typedef {object} Host
  * @property {Pick<Core, 'Opening'|'errorOf'|'judge'|'look'>} core
  * @property {(source: Source, path: string, options: ReadOptions) =>
- *   AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} pump
+ *   AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} readStored
  * @property {(bytes: Uint8Array) => Source} memory
  */
 
 /** Errors of these kinds are the core's to judge. */
 const KINDS = ['usage', 'key', 'damaged', 'unsupported', 'failed'];
-/** What is looked at without a key has no more bytes. */
+/** Files that are looked at without a key have no more bytes. */
 const MOST = 64 * 1024 * 1024;
 const AS_STORED = { key: undefined, gunzip: false, lines: false, engine: undefined };
 
@@ -54,7 +54,7 @@ const AS_STORED = { key: undefined, gunzip: false, lines: false, engine: undefin
  * @param {Source} source
  * @param {Request} request
  * @param {{ engine: any, unlock: ((envelope: Envelope) => DataKey|Promise<DataKey>)|undefined }} means
- * @returns {Promise<{ opened: Opened, keys: Map<number, DataKey> }>} what is open, and the keys of its runs
+ * @returns {Promise<{ opened: Opened, keys: Map<number, DataKey> }>} the opened archive, and the keys of its runs
  */
 export async function open (host, source, request, { engine, unlock }) {
   const opening = new host.core.Opening(JSON.stringify({ ...request, name: source.name, now: Date.now() }));
@@ -77,7 +77,7 @@ export async function open (host, source, request, { engine, unlock }) {
 }
 
 /**
- * What can be seen of an archive without a key: `{mode, runs}`.
+ * Looks at an archive without a key.
  * @template {{ name: string, list (): any }} Source
  * @param {Host<Source>} host
  * @param {Source} source
@@ -86,9 +86,9 @@ export async function look (host, source) {
   /** @type {Array<[string, number]>} */
   const listing = await source.list();
   const read = async (/** @type {string} */ name) => listing.some(([path]) => path === name)
-    ? (await whole(host.pump(source, name, { ...AS_STORED, hash: false }), MOST)).content
+    ? (await whole(host.readStored(source, name, { ...AS_STORED, hash: false }), MOST)).content
     : undefined;
-  return JSON.parse(host.core.look(source.name, JSON.stringify(listing), await read('encryption.json'), await read('chain.json')));
+  return JSON.parse(host.core.look(source.name, ...columns(listing), await read('encryption.json'), await read('chain.json')));
 }
 
 /**
@@ -115,7 +115,7 @@ async function drive (host, opening, source, engine, unlock, keys) {
   async function meet (need) {
     const { what, path, run, most, size } = need;
     if (what === 'listing') {
-      opening.give(need, undefined, JSON.stringify(await source.list()), undefined);
+      opening.giveListing(need, ...columns(await source.list()));
     } else if (what === 'key') {
       const envelope = /** @type {Envelope} */ (need.envelope());
       try {
@@ -124,18 +124,27 @@ async function drive (host, opening, source, engine, unlock, keys) {
         envelope.free();
       }
     } else if (what === 'pieces') {
-      for await (const piece of host.pump(source, path, { ...AS_STORED, hash: false })) opening.piece(piece.slice());
-      opening.give(need, undefined, '', undefined);
+      for await (const piece of host.readStored(source, path, { ...AS_STORED, hash: false })) opening.piece(piece.slice());
+      opening.give(need, undefined, undefined, undefined);
     } else if (what === 'digest') {
-      const { sha256 } = await end(host.pump(source, path, { ...AS_STORED, hash: true }));
-      opening.give(need, undefined, '', sha256);
+      const { sha256 } = await end(host.readStored(source, path, { ...AS_STORED, hash: true }));
+      opening.give(need, undefined, undefined, sha256);
     } else {
       const stored = need.stored();
       const options = what === 'stored' ? { ...AS_STORED, hash: false } : { ...AS_STORED, key: keys.get(run), engine, hash: stored === undefined, size };
-      const { content, summary, sha256 } = await whole(host.pump(stored === undefined ? source : host.memory(stored), path, options), most);
-      opening.give(need, content, summary === undefined ? '' : JSON.stringify(summary), sha256);
+      const { content, summary, sha256 } = await whole(host.readStored(stored === undefined ? source : host.memory(stored), path, options), most);
+      opening.give(need, content, summary, sha256);
     }
   }
+}
+
+/**
+ * A listing as the core takes it.
+ * @param {Array<[string, number]>} listing
+ * @returns {[string[], Float64Array]}
+ */
+function columns (listing) {
+  return [listing.map(([path]) => path), Float64Array.from(listing, ([, size]) => size)];
 }
 
 /**
@@ -177,7 +186,7 @@ function joined (parts, length) {
 }
 
 /**
- * What a generator returns; what it yields is left.
+ * Runs a generator to its end and returns what it returns; the values that it yields are dropped.
  * @template T
  * @param {AsyncGenerator<unknown, T, void>} pieces
  */

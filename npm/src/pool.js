@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { DecryptError, messageOf } from './errors.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
-/** @typedef {import('./process.js').Done} Done */
+/** @typedef {import('./decrypt-file.js').Done} Done */
 
 // A worker needs a while to start and to open the key. With less to decrypt than so many bytes one thread is done sooner;
 // inflating a stored byte takes as long as decrypting so many.
@@ -55,14 +55,14 @@ export class Pool {
       new Worker(script, { workerData: task, argv: [], env: {}, execArgv: [] }));
   }
 
-  /** @returns {import('./work.js').Crew} */
+  /** @returns {import('./decrypt-files.js').Crew} */
   get crew () {
     return async (files, settle) => {
       let next = 0;
       await Promise.all(this.workers.map(async (worker) => {
         while (next < files.length) {
           const index = next++;
-          if (!settle(index, await this.#process(worker, files[index]))) next = files.length;
+          if (!settle(index, await this.#runFile(worker, files[index]))) next = files.length;
         }
       }));
     };
@@ -78,7 +78,7 @@ export class Pool {
    * @param {PlannedFile} file
    * @returns {Promise<Done>}
    */
-  #process (worker, file) {
+  #runFile (worker, file) {
     return new Promise((resolve, reject) => {
       const failed = (/** @type {string} */ why) => {
         reject(new DecryptError('failed', `${file.path}: a worker thread ended (${why})`, { path: file.path, advice: ': try --jobs 1' }));

@@ -1,7 +1,7 @@
 const INTERVAL_MS = 200;
 
 /**
- * A line on stderr that says how far the work is; nothing when stderr is no terminal.
+ * A line of progress on stderr; nothing when stderr is no terminal.
  * @param {{ files: unknown[] }} archive
  */
 export function progress (archive) {

@@ -4,7 +4,7 @@
 /** The codes of the findings that say who signed an archive. */
 const SIGNER_CODES = ['signer', 'pinned-signer', 'unsigned'];
 
-// What comes from an archive may hold terminal control sequences.
+// Text from an archive may hold terminal control sequences.
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** @param {string} text */
@@ -18,7 +18,7 @@ const say = (line) => process.stdout.write(printable(line) + '\n');
 const warn = (line) => process.stderr.write(printable(line) + '\n');
 
 /**
- * What can and cannot be said of this archive, before anything is done with it.
+ * Prints the guarantees that this archive gives and those that it cannot give, before anything is done with it.
  * @param {Archive} archive
  */
 export function printGuarantees (archive) {
@@ -59,7 +59,7 @@ function count (number, what) {
 }
 
 /**
- * What is wrong, or worth a look, and was not said with the guarantees.
+ * The findings that were not printed with the guarantees.
  * @param {Archive} archive
  */
 export function findingsOf ({ findings }) {
@@ -101,7 +101,7 @@ function isPinned ({ findings }) {
 }
 
 /**
- * What may be claimed of an archive in which no damage was found.
+ * The claim that can be made of an archive in which no damage was found.
  * @param {Archive} archive
  */
 function verdictOf (archive) {
@@ -111,7 +111,7 @@ function verdictOf (archive) {
 
 /**
  * @param {Archive} archive
- * @param {import('./work.js').Outcome} outcome
+ * @param {import('./decrypt-files.js').Outcome} outcome
  * @returns {number} the exit code
  */
 export function printSummary (archive, outcome) {

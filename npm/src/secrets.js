@@ -5,7 +5,7 @@ import { DecryptError, aboutOf, kindOf, messageOf } from './errors.js';
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Envelope} Envelope */
 
 /**
- * What the holder of the key gives: one of each, or several, since who can open a chain may have changed on the way. `ask` is called
+ * The secrets that the holder of the key gives: one of each, or several, since a chain may have changed its recipients on the way. `ask` is called
  * for a secret that is needed and missing; it gives undefined when nobody can be asked. Passphrases may be given as a function,
  * which is called when the first of them is needed.
  * @typedef {{ privateKey?: Uint8Array|Uint8Array[], privateKeyPassphrase?: Lazy<string|string[]|undefined>,
@@ -18,7 +18,7 @@ import { DecryptError, aboutOf, kindOf, messageOf } from './errors.js';
  */
 
 /**
- * What opens an envelope, nothing missing.
+ * The secret that opens an envelope, with its own passphrase where it has one.
  * @typedef {{ passphrase: string } | { privateKey: Uint8Array, privateKeyPassphrase: string|undefined }} Chosen
  */
 
@@ -118,7 +118,7 @@ async function opening (envelope, chosen) {
   const key = openEnvelope(envelope, chosen);
   const { form } = key;
   if (form === undefined || !('passphrase' in chosen)) return { key, chosen };
-  // Whoever opens it again does so in the form that is known to fit.
+  // The next attempt takes the form that is known to fit.
   return { key, chosen: { passphrase: chosen.passphrase.normalize(form) } };
 }
 

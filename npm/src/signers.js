@@ -60,7 +60,7 @@ function ofMachine (path) {
 }
 
 /**
- * What is in a regular file; of a pipe, nobody may ever write into it.
+ * The content of a regular file; a pipe is refused, since nobody may ever write into it.
  * @param {string} path
  */
 function readRegular (path) {

@@ -1,31 +1,13 @@
-// The shapes that cross the border to the core as JSON.
+// The values that cross the border to the core have their types there; sources of files have theirs here.
 
-/**
- * One file as the inventory lists it (docs/format.md).
- * @typedef {{ path: string, size: number, sha256: string, salt?: string, contentSize?: number, contentSha256?: string,
- *   records?: number }} FileEntry
- */
-
-/**
- * A file to process.
- * @typedef {{ path: string, user: string|null, jsonl: boolean, gzip: boolean, encrypted: boolean,
- *   size: number, expected: FileEntry|null }} PlannedFile
- */
-
-/**
- * Something to tell about the archive as a whole or about one path of it.
- * @typedef {{ severity: 'error'|'warning'|'note', code: string, path: string, message: string }} Finding
- */
-
-/** @typedef {{ userId: string, username: string, stats: Record<string, number> }} UserInfo */
-
-/** @typedef {{ inventoried: boolean, files: PlannedFile[], findings: Finding[], users: UserInfo[] }} Plan */
-
-/**
- * What reading one file to its end has shown.
- * @typedef {{ storedSize: number, contentSize: number, outputSize: number, salt: string|null,
- *   records: number|null }} Summary
- */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').FileEntry} FileEntry */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').PlannedFile} PlannedFile */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Finding} Finding */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').UserInfo} UserInfo */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Plan} Plan */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Facts} Facts */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Sight} Sight */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Summary} Summary */
 
 /**
  * An open file of a source. `read` fills `into` from its start and returns how many bytes it wrote, 0 at the end.
@@ -34,7 +16,7 @@
  */
 
 /**
- * Where an archive's files come from. `open` gives either a synchronous file (fastest) or an async iterable of chunks.
+ * The place that an archive's files come from. `open` gives either a synchronous file (fastest) or an async iterable of chunks.
  * @typedef {{ name: string, list (): Promise<Array<[string, number]>>,
  *   open (path: string): Promise<SyncFile | AsyncIterable<Uint8Array>> }} Source
  */

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Envelope, chooseEngine } from './core.js';
 import { plainOf } from './errors.js';
-import { processFile } from './process.js';
+import { decryptFile } from './decrypt-file.js';
 import { openEnvelope } from './secrets.js';
 import { folderSource } from './source.js';
 import { Staging } from './staging.js';
@@ -9,7 +9,7 @@ import { Staging } from './staging.js';
 /** @typedef {import('./files.js').Access<import('./types.js').Source>} Access */
 
 /**
- * What a worker is given: the archive's folder, its envelope and the secrets that open it (undefined: it is not
+ * The data that a worker gets: the archive's folder, its envelope and the secrets that open it (undefined: it is not
  * encrypted), and the task. The envelope is the one that was read when the archive was opened: who replaces the file
  * after that would give the worker a key of their own, and files to go with it.
  * @typedef {{ folder: string, envelope: Uint8Array|undefined, secrets: import('./secrets.js').Chosen|undefined, opened: boolean,
@@ -17,8 +17,8 @@ import { Staging } from './staging.js';
  */
 
 /**
- * What a worker says: bytes it has put out since it last said so, and when a file is done what came of it.
- * @typedef {{ bytes: number, done?: import('./process.js').Done }} Report
+ * A message from a worker: the bytes that it has put out since its last message, and the outcome of a file that is done.
+ * @typedef {{ bytes: number, done?: import('./decrypt-file.js').Done }} Report
  */
 
 const INTERVAL_MS = 200;
@@ -36,7 +36,7 @@ export async function serve () {
     bytes += more;
     if (Date.now() - last > INTERVAL_MS) report();
   };
-  const report = (/** @type {import('./process.js').Done|undefined} */ done = undefined) => {
+  const report = (/** @type {import('./decrypt-file.js').Done|undefined} */ done = undefined) => {
     port.postMessage({ bytes, done });
     bytes = 0;
     last = Date.now();
@@ -46,7 +46,7 @@ export async function serve () {
   port.on('message', async (/** @type {import('./types.js').PlannedFile} */ file) => {
     try {
       access ??= makeAccess();
-      report(await processFile(access, file, task, shown));
+      report(await decryptFile(access, file, task, shown));
     } catch (error) {
       report({ failure: plainOf(error) });
     }

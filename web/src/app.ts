@@ -61,7 +61,7 @@ export class App {
       this.#header, this.#spoken, this.#aside, this.#main, h('footer', { class: 'foot' }));
     addEventListener('pagehide', () => this.lock());
     addEventListener('beforeunload', (event) => { if (this.#writing > 0) event.preventDefault(); });
-    // What misses its place is not opened in place of the page.
+    // A file that is dropped beside the place for it must not replace the page.
     for (const type of ['dragover', 'drop']) addEventListener(type, (event) => event.preventDefault());
     await this.#startWorker();
     this.home();
@@ -90,7 +90,7 @@ export class App {
   /** Draws the current screen. */
   render (): void {
     if (this.#view !== undefined) this.#view.scroll = scrollY;
-    // What lies over the screen before is not of this one.
+    // Dialogs over the screen before do not belong to this one.
     for (const dialog of document.querySelectorAll('dialog')) dialog.remove();
     const view = this.#trail.view();
     if (view === undefined) return;
@@ -160,10 +160,10 @@ export class App {
   }
 
   /** While it runs, the browser asks before it leaves the page. */
-  async writing<T> (work: () => Promise<T>): Promise<T> {
+  async writing<T> (action: () => Promise<T>): Promise<T> {
     this.#writing++;
     try {
-      return await work();
+      return await action();
     } finally {
       this.#writing--;
     }

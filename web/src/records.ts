@@ -9,7 +9,7 @@ export const RUNNING = 16;
 
 export type Kind = 'events' | 'audit';
 
-/** Which rows are wanted; times in seconds. */
+/** The rows that are wanted; times in seconds. */
 export interface Filter {
   streams?: string[]
   types?: string[]
@@ -25,7 +25,7 @@ export interface Filter {
 /** One line of a table. */
 export interface Row { row: number, time: number, type: string, streams: string[], flags: number, text: string }
 
-/** What an index holds, once it is built. */
+/** The facts of an index, once it is built. */
 export interface IndexInfo {
   total: number
   /** Without trashed, deleted and earlier versions. */

@@ -2,8 +2,8 @@
 
 import type { About } from '../../npm/src/errors.js';
 
-/** What a running call may use. */
-export interface Job {
+/** The means of a call that runs in the worker. */
+export interface Call {
   /** Sends something to the caller; resolves when the caller keeps up. */
   emit (value: unknown, transfer?: Transferable[]): Promise<void>;
   /** Buffers that were emitted and came back, to be filled again. */
@@ -12,7 +12,7 @@ export interface Job {
   signal: AbortSignal;
 }
 
-export type Handler = (argument: any, job: Job) => unknown;
+export type Handler = (argument: any, call: Call) => unknown;
 
 /** How an error crosses: its kind decides what the page offers; `choice`: the reader has to say which run of a chain is the right one. */
 export interface Failure { kind: string, message: string, about?: About }
@@ -22,12 +22,12 @@ const WINDOW = 4;
 
 /** The worker's side. */
 export function serve (handlers: Record<string, Handler>, failureOf: (error: unknown) => Failure): void {
-  const jobs = new Map<number, { controller: AbortController, open: number, wake: () => void, spare: ArrayBuffer[] }>();
+  const calls = new Map<number, { controller: AbortController, open: number, wake: () => void, spare: ArrayBuffer[] }>();
   self.addEventListener('message', async ({ data }: MessageEvent) => {
     const { id, name, argument, cancel, ack, back } = data;
-    if (cancel === true) return jobs.get(id)?.controller.abort();
+    if (cancel === true) return calls.get(id)?.controller.abort();
     if (ack === true) {
-      const state = jobs.get(id);
+      const state = calls.get(id);
       if (state !== undefined) {
         if (back !== undefined) state.spare.push(back);
         state.open--;
@@ -36,7 +36,7 @@ export function serve (handlers: Record<string, Handler>, failureOf: (error: unk
       return;
     }
     const state = { controller: new AbortController(), open: 0, wake: () => {}, spare: [] };
-    jobs.set(id, state);
+    calls.set(id, state);
     const { signal } = state.controller;
     signal.addEventListener('abort', () => state.wake());
     const emit = async (value: unknown, transfer: Transferable[] = []) => {
@@ -50,7 +50,7 @@ export function serve (handlers: Record<string, Handler>, failureOf: (error: unk
     } catch (error) {
       postMessage({ id, failure: signal.aborted ? { kind: 'interrupted', message: 'interrupted' } : failureOf(error) });
     } finally {
-      jobs.delete(id);
+      calls.delete(id);
     }
   });
 }

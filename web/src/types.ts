@@ -1,53 +1,14 @@
-// The shapes that cross between the core, the worker and the page.
+// The values that cross between the core, the worker and the page. Those of the core have their types there.
+import type { Finding, Mode, PlannedFile, Run, UserInfo } from '../../.build/wasm/decryptor_wasm.js';
 
-/** One file as the inventory lists it (docs/format.md). */
-export interface FileEntry {
-  path: string
-  size: number
-  sha256: string
-  salt?: string
-  contentSize?: number
-  contentSha256?: string
-  records?: number
-}
+export type { Facts, FileEntry, Finding, Plan, PlannedFile, Run, Sight, Summary, UserInfo } from '../../.build/wasm/decryptor_wasm.js';
 
-/** A file to process. */
-export interface PlannedFile {
-  path: string
-  user: string | null
-  jsonl: boolean
-  gzip: boolean
-  encrypted: boolean
-  size: number
-  expected: FileEntry | null
-}
-
-/** Something to tell about the archive as a whole or about one path of it. */
-export interface Finding { severity: 'error' | 'warning' | 'note', code: string, path: string, message: string }
-
-export interface UserInfo { userId: string, username: string, stats: Record<string, number> }
-
-export interface Plan { inventoried: boolean, files: PlannedFile[], findings: Finding[], users: UserInfo[] }
-
-/** What reading one file to its end has shown. */
-export interface Summary {
-  storedSize: number
-  contentSize: number
-  outputSize: number
-  salt: string | null
-  records: number | null
-}
-
-/** A run of a chain, as its index lists it. */
-export interface Run { run: number, archiveId: string, kind: string, made: number | null, mode: Chosen['mode'] }
-
-/** What was chosen, before a key is asked for. */
+/** A backup that was chosen, before a key is asked for. */
 export interface Chosen {
   name: string
   files: number
   bytes: number
-  /** null: not encrypted */
-  mode: 'hybrid' | 'symmetric' | 'symmetric-pbkdf2' | null
+  mode: Mode
   /** The runs of a chain; none for a backup by itself. */
   runs: Run[]
 }
@@ -60,7 +21,7 @@ export interface ArchiveInfo {
   inventoried: boolean
   engine: 'host' | 'wasm'
   made: number | null
-  /** Who signed it, whether that is who was expected, and which platform it says that it is of; null: nobody did. */
+  /** The signer, whether it is an expected one, and the platform that the archive says it is of; null: nobody signed it. */
   signature: { signer: string, expected: boolean, source: string } | null
   producer: string
   domain: string
@@ -76,7 +37,7 @@ export interface ArchiveInfo {
   chain: { run: number, runs: Run[] } | null
 }
 
-/** What came of reading files: `damaged` names every affected file in a sentence each. */
+/** The outcome of reading files: `damaged` names every affected file in a sentence each. */
 export interface Outcome {
   files: number
   bytes: number

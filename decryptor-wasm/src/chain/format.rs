@@ -12,6 +12,7 @@ const VERSION: u32 = 1;
 
 /// `chain.json`: the runs in order, for programs without a key. It proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Index {
     /// Always 1.
     pub v: u32,
@@ -21,7 +22,7 @@ pub struct Index {
 
 /// A run in `chain.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct IndexRun {
     /// Counted from 1.
     pub run: u32,
@@ -41,6 +42,8 @@ pub struct IndexRun {
     #[serde(default)]
     pub recipients: Vec<String>,
 }
+
+crate::object::objects!(Index, IndexRun, Removed);
 
 impl Index {
     /// Of these runs.
@@ -82,6 +85,7 @@ impl Index {
 
 /// A line of `removed.jsonl.gz`: records that earlier runs have and the platform has no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Removed {
     /// `events`, `platform/keys` and the like.
     pub collection: String,

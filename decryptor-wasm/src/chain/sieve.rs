@@ -22,7 +22,7 @@ impl Cutter {
             if self.partial.is_empty() {
                 self.line(line, take)?;
             } else {
-                self.partial.extend_from_slice(line);
+                self.keep(line)?;
                 let mut whole = std::mem::take(&mut self.partial);
                 self.line(&whole, take)?;
                 whole.clear();
@@ -30,10 +30,15 @@ impl Cutter {
             }
             rest = after;
         }
-        if self.partial.len() + rest.len() > MAX_LINE {
+        self.keep(rest)
+    }
+
+    /// Adds to the line whose end is not there yet.
+    fn keep(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.partial.len() + bytes.len() > MAX_LINE {
             return Err(Error::of(Code::LineTooLong).with(Field::Number, self.lines + 1));
         }
-        self.partial.extend_from_slice(rest);
+        self.partial.extend_from_slice(bytes);
         Ok(())
     }
 

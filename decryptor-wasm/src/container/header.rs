@@ -15,7 +15,7 @@ pub const CHUNK: usize = 65536;
 /// Bytes of the salt from which a file's key is derived.
 pub const SALT_LEN: usize = 16;
 
-/// What the header of a sealed file says.
+/// The header of a sealed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// Salt of the file key.

@@ -40,6 +40,8 @@ pub enum Kdf {
     Pbkdf2,
 }
 
+crate::object::objects!(EnvelopeJson, Recipient);
+
 impl Mode {
     /// The name in the file.
     pub fn name(self) -> &'static str {
@@ -56,12 +58,12 @@ impl Mode {
 pub struct Envelope {
     mode: Mode,
     json: EnvelopeJson,
-    /// What shows whether a key is the right one, where there is no key check.
+    /// The first frame of the manifest, which shows whether a key is the right one where there is no key check.
     proof: Option<FirstFrame>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 struct EnvelopeJson {
     v: u32,
     alg: String,
@@ -87,14 +89,32 @@ struct EnvelopeJson {
     recipients: Option<Vec<Recipient>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_check: Option<String>,
-    /// What other versions add stays when an envelope is changed.
-    #[serde(flatten)]
+    /// Members that other versions add stay when an envelope is changed.
+    #[serde(flatten, skip_deserializing)]
     other: Map<String, Value>,
 }
 
+/// The names of [`EnvelopeJson`].
+const MEMBERS: [&str; 14] = [
+    "v",
+    "alg",
+    "chunk",
+    "mode",
+    "wrap",
+    "wrappedKey",
+    "kdf",
+    "salt",
+    "N",
+    "r",
+    "p",
+    "iterations",
+    "recipients",
+    "keyCheck",
+];
+
 /// One recipient of a hybrid archive.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct Recipient {
     /// Hex SHA-256 of the recipient's SubjectPublicKeyInfo.
     pub fingerprint: String,
@@ -110,8 +130,12 @@ impl Envelope {
         if bytes.len() > MAX_ENVELOPE {
             return Err(wrong(Code::EnvelopeTooLarge));
         }
-        let json: EnvelopeJson = serde_json::from_slice(bytes)
-            .map_err(|e| wrong(Code::EnvelopeUnreadable).because(&e))?;
+        let unreadable = |e: serde_json::Error| wrong(Code::EnvelopeUnreadable).because(&e);
+        // In two steps: reading a flattened value makes the WASM larger than both.
+        let mut json: EnvelopeJson = serde_json::from_slice(bytes).map_err(unreadable)?;
+        json.other = serde_json::from_slice(bytes).map_err(unreadable)?;
+        json.other
+            .retain(|name, _| !MEMBERS.contains(&name.as_str()));
         let mode = [Mode::Hybrid, Mode::Symmetric, Mode::SymmetricPbkdf2]
             .into_iter()
             .find(|mode| mode.name() == json.mode)

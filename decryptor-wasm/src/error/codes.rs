@@ -50,6 +50,7 @@ codes! {
     UnreadableFile "unreadable-file" Failed "cannot read {path}: {detail}";
     UnwritableFile "unwritable-file" Failed "cannot write {path}: {detail}";
     BecameShorter "became-shorter" Damaged "became shorter while it was read";
+    BecameOther "became-other" Damaged "{path} changed while it was read: open the backup again when nothing writes to it, or use another copy";
     FileTooLarge "file-too-large" Damaged "{path} is larger than any such file ({limit} bytes): it was replaced; use another copy of the backup";
     OtherArchive "other-archive" Damaged "this is not the archive that you expect: its id is {found}, not {expected}";
     NoSuchUser "no-such-user" Usage "no user {user:?} in this archive" + "; --list shows its users";

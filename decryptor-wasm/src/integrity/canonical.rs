@@ -19,7 +19,7 @@ pub(super) struct Canonical {
     pub(super) lacks: Option<&'static str>,
 }
 
-/// What stands behind a name.
+/// The value behind a name.
 enum Part<'a> {
     /// A value as it is in the record.
     Value(&'a str),
@@ -120,7 +120,7 @@ pub(super) fn duration(members: &Members<'_>, rounding: Option<usize>) -> Option
     };
     let whole = end - time;
     Some(Duration::Seconds(match rounding {
-        // What has no decimals has none to be rounded.
+        // A number without decimals needs no rounding.
         Some(decimals) if whole.fract() != 0.0 => {
             format!("{whole:.decimals$}").parse().unwrap_or(f64::NAN)
         }
@@ -128,8 +128,8 @@ pub(super) fn duration(members: &Members<'_>, rounding: Option<usize>) -> Option
     }))
 }
 
-/// What follows from other members: the duration, and the streams of an event that names only one. False when what names one stream
-/// and what names several are not of one mind.
+/// Derives members from others: the duration, and the streams of an event that names only one. False when the member for one stream and the
+/// one for several contradict each other.
 fn derived<'a>(
     members: &Members<'a>,
     duration: Option<Duration>,

@@ -79,7 +79,7 @@ pub(super) fn get<'a>(members: &Members<'a>, name: &str) -> Option<&'a str> {
         .filter(|value| *value != "null")
 }
 
-/// What a member says that is a string.
+/// The text of a member that is a string.
 pub(super) fn string<'a>(members: &Members<'a>, name: &str) -> Option<Cow<'a, str>> {
     get(members, name)
         .filter(|value| value.starts_with('"'))

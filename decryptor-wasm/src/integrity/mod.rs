@@ -19,7 +19,7 @@ use self::{
 };
 use crate::{Code, Result};
 
-/// What is hashed.
+/// The kind of record that is hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hashed {
     /// An event, a version of one, or what is left of a deleted one.
@@ -28,7 +28,7 @@ pub enum Hashed {
     Access,
 }
 
-/// What the stored hash says of a record.
+/// The result of comparing a record with its stored hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The record is what was hashed.
@@ -148,7 +148,7 @@ impl<'a> Record<'a> {
         string(&self.0, name)
     }
 
-    /// What a member says that is a string, as a text of its own.
+    /// The text of a member that is a string.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.string(name).map(Cow::into_owned)
     }

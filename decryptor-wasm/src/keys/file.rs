@@ -1,4 +1,4 @@
-//! What a key file holds: PEM wherever it stands in a text, or DER.
+//! Reads key files: PEM wherever it stands in a text, or DER.
 
 use base64ct::{Base64, Encoding};
 use rsa::pkcs8::der::{Decode, Reader, SliceReader, Tag, Tagged, asn1::AnyRef};
@@ -22,11 +22,11 @@ pub(super) enum KeyFile {
 
 /// A block of PEM.
 pub(super) struct Block {
-    /// What it says that it is.
+    /// The kind that its label names.
     pub label: String,
     /// How old versions of openssl encrypted it (`DEK-Info`).
     pub dek_info: Option<String>,
-    /// What is in it; none where it is cut or was changed.
+    /// Its bytes; none where it is cut or was changed.
     pub content: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -85,7 +85,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split(['\r', '\n'])
 }
 
-/// What a piece of DER is, by its outermost elements.
+/// The kind of a piece of DER, by its outermost elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// PKCS#8: a private key, not encrypted.

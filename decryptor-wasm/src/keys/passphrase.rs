@@ -39,7 +39,7 @@ impl Spelling {
         }
     }
 
-    /// What is to be said when a passphrase opened in this spelling; nothing where it is the one that was given.
+    /// A note for the reader on the spelling in which the passphrase opened; none where it is the one that was given.
     pub fn note(self) -> Option<String> {
         let form = self.form()?;
         Some(format!(

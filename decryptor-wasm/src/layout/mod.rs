@@ -1,4 +1,4 @@
-//! Which paths an archive may hold, and what each one is.
+//! The paths that an archive may hold, and the kind of each.
 
 mod runs;
 
@@ -22,7 +22,7 @@ pub const ENVELOPE: &str = "encryption.json";
 /// The list of digests that `sha256sum -c` reads.
 pub const SUMS: &str = "SHA256SUMS";
 
-/// What a path of an archive is.
+/// The kind of a path of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathKind {
     /// `manifest.json`.
@@ -87,7 +87,7 @@ const USER_COLLECTIONS: [&str; 6] = [
 ];
 
 impl PathKind {
-    /// What `path` (relative, with `/`) is.
+    /// The kind of `path` (relative, with `/`).
     pub fn of(path: &str) -> PathKind {
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {

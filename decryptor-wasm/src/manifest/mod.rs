@@ -1,21 +1,21 @@
 //! `manifest.json` and `user-manifest.json`: what an archive says of itself, and the inventory that makes it tamper-evident.
 
 mod plain;
-
-use std::collections::BTreeMap;
+mod user;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Code, Error, Field, Result, container::MAGIC, record_number::ChainKey};
 
 pub use plain::plain_manifest;
+pub use user::UserManifest;
 
 /// The only format version there is.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// `manifest.json`: written last, so its presence says that the archive is complete. Unknown keys are tolerated.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Manifest {
     /// Always [`FORMAT_VERSION`].
     pub format_version: u32,
@@ -56,19 +56,19 @@ pub struct Manifest {
     /// Users whom the run before had and the platform has no longer, by their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed_users: Vec<String>,
-    /// What could not be read when the archive was made, platform-wide and per user.
+    /// The losses, platform-wide and per user: data that could not be read when the archive was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Loss>,
-    /// What was left out and is no loss, because whoever made the archive knows of it.
+    /// Data that was left out and is no loss, because the operator knows of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_losses: Vec<Loss>,
     /// When the backup was made, in milliseconds since 1970; of a copy, when what it was copied from was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<i64>,
-    /// Who signed the run; see [`crate::signature::Signer`].
+    /// The signer of the run; see [`crate::signature::Signer`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<String>,
-    /// Which platform the run is of: 32 hex digits.
+    /// The platform that the run is of: 32 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// How many losses this manifest and those of the users name or count.
@@ -89,9 +89,26 @@ pub enum BackupType {
     /// Everything.
     #[default]
     Full,
-    /// What has changed since the run before it.
+    /// The changes since the run before it.
     Incremental,
 }
+
+crate::object::objects!(
+    Manifest,
+    Companion,
+    Link,
+    PlatformConfig,
+    Producer,
+    PlatformSection,
+    Engines,
+    Loss,
+    GoneAttachment,
+    UserEntry,
+    UserStats,
+    Chunks,
+    Inventory,
+    FileEntry
+);
 
 impl BackupType {
     /// The word for it in JSON and in what is signed.
@@ -120,6 +137,7 @@ impl From<BackupType> for &'static str {
 
 /// A decryptor or a document at the root of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Companion {
     /// Its name.
     pub path: String,
@@ -129,6 +147,7 @@ pub struct Companion {
 
 /// `manifest.chain`, in every run but the first: its place in the chain, sealed with the rest of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Link {
     /// Counted from 1.
     pub run: u32,
@@ -136,7 +155,7 @@ pub struct Link {
     pub parent: String,
     /// The archive id of the first.
     pub base: String,
-    /// What the numbers of tombstones are made with: that of the run before, unless this one is full.
+    /// The key for the numbers of tombstones: that of the run before, unless this one is full.
     pub key: ChainKey,
 }
 
@@ -146,6 +165,7 @@ fn yes() -> bool {
 
 /// `manifest.config`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct PlatformConfig {
     /// `postgresql` or `sqlite`.
     #[serde(default)]
@@ -157,6 +177,7 @@ pub struct PlatformConfig {
 
 /// `manifest.producer`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Producer {
     /// Name of the tool.
     pub name: String,
@@ -166,14 +187,14 @@ pub struct Producer {
 
 /// `manifest.platform`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct PlatformSection {
     /// `full`, `pryv` (the entries that Pryv's own tool exports) or `none`.
     pub mode: String,
     /// How users are named in those entries: `cleartext` or `hashed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pii_mode: Option<String>,
-    /// What the platform kept things in.
+    /// The engines in which the platform kept its data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engines: Option<Engines>,
     /// The number of the last migration of Pryv's that the database has seen.
@@ -183,6 +204,7 @@ pub struct PlatformSection {
 
 /// `manifest.platform.engines`: the names of Pryv's storage engines.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Engines {
     /// Streams, accesses, profile, webhooks, events, accounts.
     pub base: String,
@@ -198,7 +220,7 @@ pub struct Engines {
 
 /// Something that could not be read when the archive was made.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Loss {
     /// The user concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,7 +237,7 @@ pub struct Loss {
 
 /// An attachment that an event lists and that was deleted with it while the backup was made.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct GoneAttachment {
     /// The event.
     pub event_id: String,
@@ -225,7 +247,7 @@ pub struct GoneAttachment {
 
 /// The keys of a user that `manifest.users[]` and `user-manifest.json` share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct UserEntry {
     /// Pryv's user id, the name of the folder under `users/`.
     pub user_id: String,
@@ -255,7 +277,7 @@ fn is_false(value: &bool) -> bool {
 
 /// Numbers of records per collection; series counts measurements, attachments counts files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(default)]
+#[serde(remote = "Self", default)]
 pub struct UserStats {
     #[allow(missing_docs)]
     pub streams: u64,
@@ -277,6 +299,7 @@ pub struct UserStats {
 
 /// Chunk file names, without folder.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Chunks {
     /// Files in `events/`.
     #[serde(default)]
@@ -286,29 +309,9 @@ pub struct Chunks {
     pub audit: Option<Vec<String>>,
 }
 
-/// `users/<userId>/user-manifest.json`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UserManifest {
-    /// The keys shared with `manifest.users[]`.
-    #[serde(flatten)]
-    pub entry: UserEntry,
-    /// Where deleted streams were, by their ids: their records do not tell.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub stream_paths: BTreeMap<String, String>,
-    /// What could not be read of this user.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub losses: Vec<Loss>,
-    /// Attachments that went with their events after the instant of the backup and before they could be read: no loss.
-    #[serde(rename = "goneAttachments", skip_serializing_if = "Vec::is_empty")]
-    pub gone_attachments: Vec<GoneAttachment>,
-    /// The user's files, this one excepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub inventory: Option<Inventory>,
-}
-
 /// A list of files, each bound by size and digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Inventory {
     /// Always 1.
     pub v: u32,
@@ -318,7 +321,7 @@ pub struct Inventory {
 
 /// One file of an inventory.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct FileEntry {
     /// From the archive's root, with `/`.
     pub path: String,
@@ -352,39 +355,6 @@ impl Manifest {
                 .with(Field::Found, manifest.format_version));
         }
         Ok(manifest)
-    }
-}
-
-impl UserManifest {
-    /// Reads a decrypted `user-manifest.json`; `path` names it in errors.
-    pub fn parse(json: &[u8], path: &str) -> Result<Self> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Own {
-            #[serde(default)]
-            stream_paths: BTreeMap<String, String>,
-            #[serde(default)]
-            losses: Vec<Loss>,
-            #[serde(default, rename = "goneAttachments")]
-            gone_attachments: Vec<GoneAttachment>,
-            #[serde(default)]
-            inventory: Option<Inventory>,
-        }
-        // In two steps: reading a flattened value makes the WASM larger than both.
-        let entry: UserEntry = parse(json, path)?;
-        let Own {
-            stream_paths,
-            losses,
-            gone_attachments,
-            inventory,
-        } = parse(json, path)?;
-        Ok(UserManifest {
-            entry,
-            stream_paths,
-            losses,
-            gone_attachments,
-            inventory,
-        })
     }
 }
 

@@ -48,6 +48,76 @@ pub enum Need {
     },
 }
 
+impl Need {
+    /// Its kind: `listing`, `stored`, `digest`, `pieces`, `content` or `key`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Need::Listing => "listing",
+            Need::Stored { .. } => "stored",
+            Need::Digest { .. } => "digest",
+            Need::Pieces { .. } => "pieces",
+            Need::Content(_) => "content",
+            Need::Key { .. } => "key",
+        }
+    }
+
+    /// The file that is needed; empty for what is no file.
+    pub fn path(&self) -> &str {
+        match self {
+            Need::Stored { path, .. } | Need::Digest { path } | Need::Pieces { path } => path,
+            Need::Content(sealed) => &sealed.path,
+            Need::Listing | Need::Key { .. } => "",
+        }
+    }
+
+    /// The run whose key is needed, or opens the file; 0 where it does not matter.
+    pub fn run(&self) -> u32 {
+        match self {
+            Need::Content(sealed) => sealed.run,
+            Need::Key { run, .. } => *run,
+            _ => 0,
+        }
+    }
+
+    /// Stored bytes, as listed; 0 where they do not matter.
+    pub fn size(&self) -> u64 {
+        match self {
+            Need::Content(sealed) => sealed.size,
+            _ => 0,
+        }
+    }
+
+    /// A file of more bytes is [`Answer::TooLong`].
+    pub fn most(&self) -> u64 {
+        match self {
+            Need::Stored { most, .. } => *most,
+            Need::Content(sealed) => sealed.most,
+            _ => 0,
+        }
+    }
+
+    /// The answer, for a driver that has read the file: its `bytes`, none where there are too many, and of a content what was seen of it.
+    /// `sha256`: of the stored bytes.
+    pub fn answer(
+        &self,
+        bytes: Option<Vec<u8>>,
+        summary: FileSummary,
+        sha256: Option<String>,
+    ) -> Answer {
+        match (self, bytes) {
+            (Need::Stored { .. }, Some(bytes)) => Answer::Stored(bytes),
+            (Need::Content(_), Some(bytes)) => Answer::Content {
+                bytes,
+                summary,
+                sha256,
+            },
+            (Need::Digest { .. }, _) => Answer::Digest(sha256.unwrap_or_default()),
+            (Need::Pieces { .. }, _) => Answer::End,
+            _ => Answer::TooLong,
+        }
+    }
+}
+
 /// A manifest whose content is needed: decrypted where there is a key, not inflated, and with the SHA-256 of the stored bytes.
 #[derive(Clone)]
 pub struct Sealed {

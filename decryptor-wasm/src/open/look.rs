@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{listing::check_listing, run::require_manifest};
-use crate::{Envelope, Result, chain::Index};
+use crate::{Code, Envelope, Error, Result, chain::Index};
 
 /// See the module.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +24,16 @@ pub struct LookedRun {
     /// Milliseconds since 1970.
     made: i64,
     mode: Option<String>,
+}
+
+impl Looked {
+    /// The same as JSON.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn to_json(&self) -> Result<String> {
+        to_json(self)
+    }
 }
 
 /// Looks at what lies in `name`: the files there, and what `encryption.json` and `chain.json` hold, as far as they are there.
@@ -72,4 +82,8 @@ pub(super) fn looked(index: &Index) -> Vec<LookedRun> {
         });
     }
     runs
+}
+
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::of(Code::Failed).because(&e))
 }

@@ -7,9 +7,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::look::{LookedRun, looked};
+use super::look::{LookedRun, looked, to_json};
 use crate::{
-    Code, DataKey, Error, Manifest, Result, UserEntry,
+    DataKey, Manifest, Result, UserEntry,
     chain::{ChainKey, Changes, Fold, Links, StateFile, caution, run_of},
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile},
@@ -182,8 +182,4 @@ impl OpenedArchive {
             .extend(findings.filter(|finding| all || tells(finding)));
         to_json(&own)
     }
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::of(Code::Failed).because(&e))
 }

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, PoisonError};
 
-use serde::Serialize;
-
 use super::{OpenedArchive, StateOfChain, desk::misplaced, run::folder_of};
 use crate::{
     Code, Error, Result,
@@ -44,7 +42,7 @@ struct Making {
 }
 
 /// A file of a run that is to be read next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The run.
     pub run: u32,

@@ -28,23 +28,29 @@ pub(super) struct Place<'p> {
     folder: String,
     /// Its files, by their paths within that folder.
     listing: Listing,
-    /// The id that it must have.
-    id: Option<&'p str>,
+    /// The id that the reader expects.
+    expected: Option<&'p str>,
+    /// The id that its manifest had when it was read before.
+    seen: Option<&'p str>,
 }
 
 impl<'p> Place<'p> {
     /// An archive by itself.
-    pub(super) fn alone(listing: Listing, id: Option<&'p str>) -> Self {
-        Place::of(1, listing, id)
+    pub(super) fn alone(listing: Listing, expected: Option<&'p str>) -> Self {
+        Place {
+            expected,
+            ..Place::of(1, listing, None)
+        }
     }
 
     /// A run of a chain.
-    pub(super) fn of(run: u32, listing: Listing, id: Option<&'p str>) -> Self {
+    pub(super) fn of(run: u32, listing: Listing, seen: Option<&'p str>) -> Self {
         Place {
             run,
             folder: folder_of(run),
             listing,
-            id,
+            expected: None,
+            seen,
         }
     }
 
@@ -87,7 +93,10 @@ pub(super) async fn open_run(
     let path = place.path("manifest.json");
     let stored = Arc::new(bytes(side.stored(&path).await, &path)?);
     let id = hex(&Sha256::digest(stored.as_slice()));
-    require_id(&id, place.id)?;
+    require_id(&id, place.expected)?;
+    if place.seen.is_some_and(|seen| seen != id) {
+        return Err(Error::of(Code::BecameOther).at(&path));
+    }
     let sealing = match has(listing, "encryption.json") {
         true => {
             let path = place.path("encryption.json");

@@ -1,4 +1,4 @@
-//! What whoever opens an archive asks of it, beside its being whole. All readers ask in the same way.
+//! The demands on an archive of those who open it, beside that it is whole. All readers ask in the same way.
 
 use super::{Signed, Signer, Statement};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     finding::{Finding, PINNED, Severity},
 };
 
-/// What is asked of an archive.
+/// The demands on an archive.
 #[derive(Debug, Clone, Default)]
 pub struct Demands {
     /// Pinned signers: an archive of anybody else is refused. Empty: nobody is pinned.

@@ -67,7 +67,7 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// What a signature that was tried against a key comes to.
+/// The result of trying a signature against a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tried {
     /// It holds: this was signed.
@@ -90,7 +90,7 @@ pub fn try_signature(signer: &Signer, stored: &[u8], minisig: &[u8]) -> Tried {
     }
 }
 
-/// What a signature states, believed by nobody yet; none when it is no signature of a run.
+/// The statement of a signature, which is not checked yet; none when it is no signature of a run.
 pub fn unproven(minisig: &[u8]) -> Option<Statement> {
     parse(minisig).map(|(_, statement)| statement)
 }
@@ -114,9 +114,9 @@ fn parse(minisig: &[u8]) -> Option<(Minisig, Statement)> {
 /// A run whose signature holds under the key that its own manifest names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
-    /// Who signed it.
+    /// The key that signed it.
     pub signer: Signer,
-    /// What was signed.
+    /// The statement that was signed.
     pub statement: Statement,
 }
 

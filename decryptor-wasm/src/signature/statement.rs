@@ -1,4 +1,4 @@
-//! What the signature of a run states: the trusted comment of its minisign file.
+//! The statement that the signature of a run makes: the trusted comment of its minisign file.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct Statement {
     pub kind: BackupType,
     /// When the run was made, in milliseconds since 1970.
     pub created: i64,
-    /// Which platform it is of: 32 hex digits that mean something to the host alone.
+    /// The platform that it is of: 32 hex digits that mean something to the host alone.
     pub source: String,
     /// How many losses the run names.
     pub losses: u64,
@@ -34,7 +34,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// What is to be signed for `manifest`, stored as `stored`, with files of that digest.
+    /// The statement to sign for `manifest`, stored as `stored`, with files of that digest.
     ///
     /// # Errors
     /// When the manifest lacks what every signed one has.

@@ -5,26 +5,26 @@ use wasm_bindgen::{JsCast, prelude::*};
 
 use super::keys::DataKey;
 use crate::{
-    Code, FileKey,
+    Code, Error, FileEntry, FileKey, Result,
     aead::{Aead, RustAead},
-    reader::{self, ReadOptions},
+    reader::{self, FileSummary, ReadOptions},
 };
 
-/// Either implementation of the cipher.
+/// The cipher: of the core, or of the host.
 enum Engine {
     Rust(Box<RustAead>),
     Host(Function),
 }
 
 impl Engine {
-    fn new(key: &FileKey, host: Option<&Function>) -> crate::Result<Engine> {
+    fn new(key: &FileKey, host: Option<&Function>) -> Result<Engine> {
         let Some(host) = host else {
             return Ok(Engine::Rust(Box::new(RustAead::new(key))));
         };
-        host.call1(&JsValue::NULL, &Uint8Array::from(key.as_bytes().as_slice()))
-            .ok()
-            .and_then(|open| open.dyn_into().ok())
-            .map(Engine::Host)
+        let key = Uint8Array::from(key.as_bytes().as_slice());
+        let open = host.call1(&JsValue::NULL, &key).ok();
+        let open = open.and_then(|open| open.dyn_into().ok());
+        open.map(Engine::Host)
             .ok_or_else(|| Code::HostCipher.into())
     }
 }
@@ -33,15 +33,17 @@ impl Aead for Engine {
     fn open_in_place(&mut self, index: u64, frame: &mut [u8]) -> bool {
         match self {
             Engine::Rust(aead) => aead.open_in_place(index, frame),
-            // The host opens the frame where it lies in WASM memory; a throw counts as a refusal.
-            Engine::Host(open) => open
-                .call3(
+            // The host opens the frame where it lies in WASM memory; if it throws, it refuses.
+            Engine::Host(open) => {
+                let (at, length) = (frame.as_mut_ptr() as u32, frame.len() as u32);
+                open.call3(
                     &JsValue::NULL,
                     &(index as f64).into(),
-                    &(frame.as_mut_ptr() as u32).into(),
-                    &(frame.len() as u32).into(),
+                    &at.into(),
+                    &length.into(),
                 )
-                .is_ok_and(|opened| opened.is_truthy()),
+                .is_ok_and(|opened| opened.is_truthy())
+            }
         }
     }
 }
@@ -64,23 +66,21 @@ impl FileReader {
         open: Option<Function>,
         buffer: Option<u32>,
     ) -> FileReader {
-        let reader = reader::FileReader::sealed(
-            key.0.clone(),
-            options(gunzip, lines, buffer),
-            move |file_key| Engine::new(file_key, open.as_ref()),
-        );
-        FileReader {
-            reader,
-            output: std::ptr::null(),
-        }
+        let cipher = move |key: &FileKey| Engine::new(key, open.as_ref());
+        let options = options(gunzip, lines, buffer);
+        FileReader::of(reader::FileReader::sealed(key.0.clone(), options, cipher))
     }
 
     /// A reader of a file that is not sealed.
     pub fn cleartext(gunzip: bool, lines: bool, buffer: Option<u32>) -> FileReader {
-        FileReader {
-            reader: reader::FileReader::cleartext(options(gunzip, lines, buffer)),
-            output: std::ptr::null(),
-        }
+        FileReader::of(reader::FileReader::cleartext(options(
+            gunzip, lines, buffer,
+        )))
+    }
+
+    fn of(reader: reader::FileReader<Engine>) -> FileReader {
+        let output = std::ptr::null();
+        FileReader { reader, output }
     }
 
     /// Where the next stored bytes go.
@@ -96,12 +96,12 @@ impl FileReader {
     }
 
     /// `n` stored bytes were put at `inputPtr`.
-    pub fn process(&mut self, n: u32) -> Result<(), JsValue> {
-        Ok(self.reader.process(n as usize)?)
+    pub fn process(&mut self, n: u32) -> Result<()> {
+        self.reader.process(n as usize)
     }
 
     /// The next frame, of `length` bytes, was opened ahead by the host, or refused; see `FileReader::frame_opened` of the core.
-    pub fn frame(&mut self, length: u32, authentic: bool) -> Result<u32, JsValue> {
+    pub fn frame(&mut self, length: u32, authentic: bool) -> Result<u32> {
         Ok(self.reader.frame_opened(length as usize, authentic)? as u32)
     }
 
@@ -113,7 +113,7 @@ impl FileReader {
 
     /// Makes the next output bytes available at `outputPtr` and returns how many; 0: more input is needed.
     #[wasm_bindgen(js_name = takeOutput)]
-    pub fn take_output(&mut self) -> Result<u32, JsValue> {
+    pub fn take_output(&mut self) -> Result<u32> {
         let bytes = self.reader.output()?;
         self.output = bytes.as_ptr();
         Ok(bytes.len() as u32)
@@ -125,17 +125,62 @@ impl FileReader {
         self.output as u32
     }
 
-    /// The end of the file: a summary as JSON.
-    pub fn finish(&mut self) -> Result<String, JsValue> {
-        let summary = self.reader.finish()?;
-        super::archive::to_json(&summary)
+    /// The end of the file.
+    pub fn finish(&mut self) -> Result<Summary> {
+        Ok(Summary(self.reader.finish()?))
     }
 }
 
+/// The result of reading a file to its end.
+#[wasm_bindgen]
+pub struct Summary(pub(super) FileSummary);
+
+getters! { Summary(summary):
+    /// Bytes as stored.
+    storedSize: f64 = summary.0.stored_size as f64;
+    /// Bytes after opening, before inflating.
+    contentSize: f64 = summary.0.content_size as f64;
+    /// Bytes put out.
+    outputSize: f64 = summary.0.output_size as f64;
+    /// JSON lines, when they were counted.
+    records: Option<f64> = summary.0.records.map(|records| records as f64);
+}
+
 fn options(gunzip: bool, lines: bool, buffer: Option<u32>) -> ReadOptions {
+    let buffer = buffer.unwrap_or(0) as usize;
     ReadOptions {
         gunzip,
         lines,
-        buffer: buffer.unwrap_or(0) as usize,
+        buffer,
     }
+}
+
+/// Compares a summary of a file with its entry in the inventory, if it has one (JSON of `FileEntry`, or `null`); throws unless they agree.
+/// `decrypted`: the archive was decrypted before.
+#[wasm_bindgen]
+pub fn judge(
+    expected: &str,
+    found: &Summary,
+    sha256: Option<String>,
+    decrypted: bool,
+) -> Result<()> {
+    let expected: Option<FileEntry> = serde_json::from_slice(expected.as_bytes())
+        .map_err(|e| Error::of(Code::Failed).because(&e))?;
+    match expected {
+        Some(expected) => crate::plan::judge(&expected, &found.0, sha256.as_deref(), decrypted),
+        None => Ok(()),
+    }
+}
+
+/// A manifest for a tree whose record files were inflated.
+#[wasm_bindgen(js_name = plainManifest)]
+pub fn plain_manifest(json: &[u8]) -> Result<Vec<u8>> {
+    crate::plain_manifest(json)
+}
+
+/// Two of these files, or two folders above them, that would be one on disk; see `collision` of the core.
+#[wasm_bindgen]
+pub fn collision(from: Vec<String>, to: Vec<String>, caseless: bool) -> Option<Vec<String>> {
+    let files = from.iter().map(String::as_str);
+    crate::layout::collision(files.zip(to.iter().map(String::as_str)), caseless).map(Into::into)
 }

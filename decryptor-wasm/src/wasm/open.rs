@@ -1,85 +1,51 @@
-//! The walk over an archive; see `open` of the core.
+//! The walk over an archive, and what it opens; see `open` of the core.
 
 use std::sync::Arc;
 
 use wasm_bindgen::prelude::*;
 
 use super::{
-    archive::{from_json, to_json},
     error::returned,
+    file::Summary,
     keys::{DataKey, Envelope},
 };
 use crate::{
+    Result,
     open::{self, Answer, OpenedArchive, Request},
-    reader::FileSummary,
 };
 
-/// Something that the walk needs.
-#[wasm_bindgen(getter_with_clone)]
-pub struct Need {
+/// Something that the walk needs; see `Need` of the core.
+#[wasm_bindgen]
+pub struct Need(open::Need, u32);
+
+getters! { Need(need):
     /// `listing`, `stored`, `digest`, `pieces`, `content` or `key`.
-    #[wasm_bindgen(readonly)]
-    pub what: String,
+    what: String = need.0.name().to_owned();
     /// The file, from the root.
-    #[wasm_bindgen(readonly)]
-    pub path: String,
-    /// Whose key is needed, or opens the file.
-    #[wasm_bindgen(readonly)]
-    pub run: u32,
+    path: String = need.0.path().to_owned();
+    /// The run whose key is needed, or opens the file.
+    run: u32 = need.0.run();
     /// Stored bytes, as listed.
-    #[wasm_bindgen(readonly)]
-    pub size: f64,
+    size: f64 = need.0.size() as f64;
     /// A file of more bytes is too long.
-    #[wasm_bindgen(readonly)]
-    pub most: f64,
-    number: u32,
-    need: open::Need,
+    most: f64 = need.0.most() as f64;
 }
 
 #[wasm_bindgen]
 impl Need {
     /// The stored bytes whose content is needed, where they were read before.
     pub fn stored(&self) -> Option<Vec<u8>> {
-        match &self.need {
-            open::Need::Content(sealed) => sealed.stored.as_ref().map(|bytes| bytes.to_vec()),
+        match &self.0 {
+            open::Need::Content(sealed) => Some(sealed.stored.as_ref()?.to_vec()),
             _ => None,
         }
     }
 
-    /// What a key is to be had from.
+    /// The envelope that the key is had from.
     pub fn envelope(&self) -> Option<Envelope> {
-        match &self.need {
+        match &self.0 {
             open::Need::Key { envelope, .. } => Some(Envelope(Arc::clone(envelope))),
             _ => None,
-        }
-    }
-}
-
-impl Need {
-    fn new((number, need): (u32, open::Need)) -> Need {
-        use open::Need as N;
-        let (what, path, run, size, most) = match &need {
-            N::Listing => ("listing", "", 0, 0, 0),
-            N::Stored { path, most } => ("stored", path.as_str(), 0, *most, *most),
-            N::Digest { path } => ("digest", path.as_str(), 0, 0, 0),
-            N::Pieces { path } => ("pieces", path.as_str(), 0, 0, 0),
-            N::Content(file) => (
-                "content",
-                file.path.as_str(),
-                file.run,
-                file.size,
-                file.most,
-            ),
-            N::Key { run, .. } => ("key", "", *run, 0, 0),
-        };
-        Need {
-            what: what.to_owned(),
-            path: path.to_owned(),
-            run,
-            size: size as f64,
-            most: most as f64,
-            number,
-            need,
         }
     }
 }
@@ -92,72 +58,77 @@ pub struct Opening(open::Opening);
 impl Opening {
     /// `request`: see `Request::parse` of the core.
     #[wasm_bindgen(constructor)]
-    pub fn new(request: &str) -> Result<Opening, JsValue> {
+    pub fn new(request: &str) -> Result<Opening> {
         let request = Request::parse(request.as_bytes())?;
         Ok(Opening(open::Opening::new(request)))
     }
 
-    /// What is needed next; undefined when everything that was handed out is to be answered first, or it is done. Throws why it cannot
-    /// be opened.
-    pub fn next(&mut self) -> Result<Option<Need>, JsValue> {
-        Ok(self.0.next_need()?.map(Need::new))
+    /// The next need; undefined when everything that was handed out is to be answered first, or it is done. Throws why it cannot be
+    /// opened.
+    pub fn next(&mut self) -> Result<Option<Need>> {
+        Ok(self.0.next_need()?.map(|(number, need)| Need(need, number)))
     }
 
     /// The next bytes of `pieces`; throws what is to be given for an answer.
-    pub fn piece(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
-        Ok(self.0.piece(bytes)?)
+    pub fn piece(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.piece(bytes)
     }
 
-    /// Answers: `bytes` of what is stored or the content, undefined where they are too many; `text`: the listing as `[[path, size], …]`
-    /// or the summary of a content; `sha256` of the stored bytes.
-    pub fn give(&mut self, need: Need, bytes: Option<Vec<u8>>, text: &str, sha256: Option<String>) {
-        let answer = match (need.need, bytes) {
-            (open::Need::Listing, _) => from_json(text).map(Answer::Listing),
-            (open::Need::Stored { .. }, Some(bytes)) => Ok(Answer::Stored(bytes)),
-            (open::Need::Content(_), Some(bytes)) => {
-                let summary = FileSummary::parse(text.as_bytes());
-                summary.map(|summary| Answer::Content {
-                    bytes,
-                    summary,
-                    sha256,
-                })
-            }
-            (open::Need::Digest { .. }, _) => Ok(Answer::Digest(sha256.unwrap_or_default())),
-            (open::Need::Pieces { .. }, _) => Ok(Answer::End),
-            _ => Ok(Answer::TooLong),
-        };
-        self.0.give(need.number, answer);
+    /// Answers with what was read: `bytes`, undefined where they are too many; the `summary` of a content, and the SHA-256 of the stored
+    /// bytes.
+    pub fn give(
+        &mut self,
+        need: Need,
+        bytes: Option<Vec<u8>>,
+        summary: Option<Summary>,
+        sha256: Option<String>,
+    ) {
+        let summary = summary.map(|summary| summary.0).unwrap_or_default();
+        let answer = need.0.answer(bytes, summary, sha256);
+        self.0.give(need.1, Ok(answer));
+    }
+
+    /// Answers with a listing: paths, and the size of each.
+    #[wasm_bindgen(js_name = giveListing)]
+    pub fn give_listing(&mut self, need: Need, paths: Vec<String>, sizes: &[f64]) {
+        let answer = Answer::Listing(listing(paths, sizes));
+        self.0.give(need.1, Ok(answer));
     }
 
     /// Answers with a key.
     #[wasm_bindgen(js_name = giveKey)]
     pub fn give_key(&mut self, need: Need, key: &DataKey) {
-        self.0.give(need.number, Ok(Answer::Key(key.0.clone())));
+        self.0.give(need.1, Ok(Answer::Key(key.0.clone())));
     }
 
     /// Says why a need cannot be met.
     pub fn refuse(&mut self, need: Need, error: &JsValue) {
-        self.0.give(need.number, Err(returned(error)));
+        self.0.give(need.1, Err(returned(error)));
     }
 
-    /// What was opened.
-    pub fn opened(&mut self) -> Result<Opened, JsValue> {
+    /// The opened archive.
+    pub fn opened(&mut self) -> Result<Opened> {
         Ok(Opened(self.0.finish()?))
     }
 }
 
-/// What can be seen without a key: `{mode, runs}`. `listing`: `[[path, size], …]`; `envelope` and `index`: what `encryption.json` and
-/// `chain.json` hold. Throws when it is no backup.
+fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
+    let sizes = sizes.iter().map(|size| *size as u64);
+    crate::gather(paths.into_iter().zip(sizes))
+}
+
+/// The archive called `name` as it is seen without a key: JSON of `Sight`. `envelope` and `index`: what `encryption.json` and `chain.json`
+/// hold. Throws when it is no backup.
 #[wasm_bindgen]
 pub fn look(
     name: &str,
-    listing: &str,
+    paths: Vec<String>,
+    sizes: &[f64],
     envelope: Option<Vec<u8>>,
     index: Option<Vec<u8>>,
-) -> Result<String, JsValue> {
-    let listing: Vec<(String, u64)> = from_json(listing)?;
-    let looked = open::look(name, &listing, envelope.as_deref(), index.as_deref())?;
-    to_json(&looked)
+) -> Result<String> {
+    let listing = listing(paths, sizes);
+    open::look(name, &listing, envelope.as_deref(), index.as_deref())?.to_json()
 }
 
 /// An opened archive.
@@ -166,14 +137,14 @@ pub struct Opened(OpenedArchive);
 
 #[wasm_bindgen]
 impl Opened {
-    /// All that is to be said of it but the plan; see `OpenedArchive::told` of the core.
-    pub fn told(&self) -> Result<String, JsValue> {
-        Ok(self.0.told()?)
+    /// The facts about it: JSON of `Facts`.
+    pub fn facts(&self) -> Result<String> {
+        self.0.told()
     }
 
-    /// The plan, or what of it is of one user, as JSON.
-    pub fn plan(&self, user: Option<String>) -> Result<String, JsValue> {
-        Ok(self.0.plan_json(user.as_deref())?)
+    /// The plan, or what of it is of one user: JSON of `Plan`.
+    pub fn plan(&self, user: Option<String>) -> Result<String> {
+        self.0.plan_json(user.as_deref())
     }
 
     /// The paths of the manifests that could be read.
@@ -215,29 +186,28 @@ pub struct Reading(open::Reading);
 
 #[wasm_bindgen]
 impl Reading {
-    /// The file of a run to read next: `{run, path, size, encrypted, gunzip, lines, hash, sifted}`; undefined at the end.
-    pub fn next(&mut self) -> Result<Option<String>, JsValue> {
-        self.0.next_step()?.as_ref().map(to_json).transpose()
+    /// The file of a run to read next; undefined at the end.
+    pub fn next(&mut self) -> Result<Option<Step>> {
+        Ok(self.0.next_step()?.map(Step))
     }
 
-    /// The next bytes of its content; what of them stands.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, JsValue> {
+    /// The next bytes of its content; returns what is left of them.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         self.0.push(bytes, &mut out)?;
         Ok(out)
     }
 
-    /// The end of its content; what is left of it.
-    pub fn rest(&mut self) -> Result<Vec<u8>, JsValue> {
+    /// The end of its content; returns what is left of the last line.
+    pub fn rest(&mut self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         self.0.rest(&mut out)?;
         Ok(out)
     }
 
     /// The end of the file; throws when it is not the one that the inventory lists.
-    pub fn end(&mut self, summary: &str, sha256: Option<String>) -> Result<(), JsValue> {
-        let summary = FileSummary::parse(summary.as_bytes())?;
-        Ok(self.0.end(summary, sha256.as_deref())?)
+    pub fn end(&mut self, summary: Summary, sha256: Option<String>) -> Result<()> {
+        self.0.end(summary.0, sha256.as_deref())
     }
 
     /// The error to throw for one that came of reading it.
@@ -245,10 +215,33 @@ impl Reading {
         self.0.failed(returned(error)).into()
     }
 
-    /// What was seen of the whole, when there is no next file.
-    pub fn summary(&self) -> Result<String, JsValue> {
-        to_json(self.0.summary())
+    /// The summary of the whole, when there is no next file.
+    pub fn summary(&self) -> Summary {
+        Summary(self.0.summary().clone())
     }
+}
+
+/// A file of a run that is to be read next.
+#[wasm_bindgen]
+pub struct Step(open::Step);
+
+getters! { Step(step):
+    /// The run.
+    run: u32 = step.0.run;
+    /// From the root of the chain.
+    path: String = step.0.path.clone();
+    /// Stored bytes, as listed.
+    size: f64 = step.0.size as f64;
+    /// Whether it opens with the key of the run.
+    encrypted: bool = step.0.encrypted;
+    /// Whether its content is to be inflated.
+    gunzip: bool = step.0.gunzip;
+    /// Whether its lines are to be checked and counted while it is read.
+    lines: bool = step.0.lines;
+    /// Whether the SHA-256 of its stored bytes is needed.
+    hash: bool = step.0.hash;
+    /// Whether the content goes through `push`; else it is put out as it is.
+    sifted: bool = step.0.sifted;
 }
 
 /// The search for attachments of events that are gone; see `Orphans` of the core.
@@ -263,17 +256,17 @@ impl Orphans {
     }
 
     /// The next bytes of its content.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
-        Ok(self.0.push(bytes)?)
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.push(bytes)
     }
 
-    /// The end of it.
-    pub fn end(&mut self) -> Result<(), JsValue> {
-        Ok(self.0.end()?)
+    /// The end of its content.
+    pub fn end(&mut self) -> Result<()> {
+        self.0.end()
     }
 
     /// It cannot be read; throws unless the search can go on.
-    pub fn failed(&mut self, error: &JsValue) -> Result<(), JsValue> {
-        Ok(self.0.failed(returned(error))?)
+    pub fn failed(&mut self, error: &JsValue) -> Result<()> {
+        self.0.failed(returned(error))
     }
 }

@@ -1,4 +1,4 @@
-// What this page is, how to check that it is genuine, and which cipher it uses.
+// Explains this page, how to check that it is genuine, and which cipher it uses.
 import type { App, View } from '../app.js';
 import { t } from '../texts/index.js';
 import { h } from '../ui/dom.js';

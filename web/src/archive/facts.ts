@@ -6,7 +6,7 @@ import { shownText } from '../ui/shown.js';
 import type { Run } from '../types.js';
 import { runLine } from './runs.js';
 
-/** What the archive says of itself, name and value. */
+/** The facts that the archive states about itself, name and value. */
 export function factRows (app: App): Array<[string, Child]> {
   const info = app.opened?.info;
   if (info === undefined) return [];

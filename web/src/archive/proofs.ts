@@ -1,4 +1,4 @@
-// What the check has shown, line by line, and what no check can show.
+// The results of the check, line by line, and the limits of any check.
 import type { App } from '../app.js';
 import type { Key } from '../texts/index.js';
 import type { UserInfo } from '../types.js';
@@ -12,7 +12,7 @@ export interface Proof { name: 'blocks' | 'structure' | 'complete' | 'signature'
 // Errors that say nothing about the files that are there and belong there.
 const OF_THE_LIST = new Set(['missing', 'foreign', 'unknown', 'unsafe-path', 'stray', 'uncommitted']);
 
-/** What is checked, and with which result; of one user, of that user's files. */
+/** The checks and their results, of the archive or of one user's files. */
 export function proofsOf (app: App, user?: UserInfo): Proof[] {
   const { opened } = app;
   if (opened === undefined) return [];
@@ -39,7 +39,7 @@ export function proofText ({ name, result }: Proof): Key {
   return result === 'failed' ? `proof.${name}.no` : `proof.${name}.open`;
 }
 
-/** What cannot be proven of this archive, as keys of sentences. */
+/** The claims that cannot be proven of this archive, as keys of sentences. */
 export function limitsOf (app: App): Key[] {
   const { opened } = app;
   if (opened === undefined) return [];

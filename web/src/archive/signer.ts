@@ -1,4 +1,4 @@
-// Who signed the backup.
+// The signer of the backup.
 import { t } from '../texts/index.js';
 import type { ArchiveInfo } from '../types.js';
 import { h } from '../ui/dom.js';

@@ -30,7 +30,7 @@ export function listedFindings (app: App, user?: UserInfo): Finding[] {
   return findingsOf(app, user).filter(({ code }) => code !== 'no-inventory' && !SIGNER_CODES.has(code));
 }
 
-/** What may be claimed, of the archive or of one user in it. */
+/** The claim that can be made of the archive, or of one user in it. */
 export function verdictOf (app: App, user?: UserInfo): Verdict {
   const { opened } = app;
   if (opened === undefined || opened.verification.state === 'running') return 'running';

@@ -1,4 +1,4 @@
-// What the reader expects of a backup, before it opens: its id, who signed it, and that it is encrypted.
+// The expectations of a reader before a backup opens: its id, its signer, and that it is encrypted.
 import { t } from '../texts/index.js';
 import { freshId, h, put } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
@@ -8,7 +8,7 @@ type Field = typeof FIELDS[number];
 
 const RIGHT: Record<Field, RegExp> = { expect: /^[0-9a-f]{64}$/i, signer: /^RW[Q-T][0-9A-Za-z+/]{53}$/ };
 
-/** What was typed and ticked so far. */
+/** The input so far. */
 export class Expected {
   typed: Record<Field, string> = { expect: '', signer: '' };
   wrong: Field | undefined;
@@ -58,13 +58,13 @@ export function expectedFields (expected: Expected, asked: boolean): HTMLElement
   }));
 }
 
-/** What is meant by what was typed: of a whole file with a signer's key, the key. */
+/** The signer's key in what was typed, which may be a whole file with a key. */
 function valueOf (name: Field, typed: string): string {
   const text = typed.trim();
   return name === 'signer' && text.startsWith('untrusted comment:') ? text.slice(-56) : text;
 }
 
-/** What it means that a backup is not encrypted, to be confirmed. */
+/** Explains that a backup is not encrypted, and asks for confirmation. */
 export function cleartextNotice (expected: Expected): HTMLElement {
   const [id, why] = [freshId(), freshId()];
   const error = h('p', { class: 'field-error', role: 'alert' }, expected.unconfirmed && t('open.cleartext.first'));

@@ -26,7 +26,7 @@ export async function pickFolder (found: Found): Promise<Choice | undefined> {
 
 export const canPickFolder = (): boolean => 'showDirectoryPicker' in window;
 
-/** What was dropped: a folder, or a packed file. */
+/** Reads what was dropped: a folder, or a packed file. */
 export async function fromDrop (data: DataTransfer, found: Found): Promise<Choice> {
   const items = [...data.items].filter(({ kind }) => kind === 'file');
   // Both must be asked for before anything is awaited.

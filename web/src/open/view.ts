@@ -13,7 +13,7 @@ import { Expected, cleartextNotice, expectedFields } from './expected.js';
 import { canPickFolder, fromDrop, fromInput, pickFolder, type Found } from './folder.js';
 import { knownProblem } from './problems.js';
 
-/** What was given so far; it lives as long as the first screen does. */
+/** The input so far; it lives as long as the first screen does. */
 export class OpenState {
   chosen: Chosen | undefined;
   /** Of a chain: the run whose state is wanted; the newest unless given. */

@@ -1,4 +1,4 @@
-// What was seen and done, as data: for the file of a data protection officer, and for programs.
+// The evidence as data: everything that was seen and done, for the file of a data protection officer, and for programs.
 import type { App } from '../app.js';
 import { limitsOf, proofsOf, type Proof, type Result } from '../archive/proofs.js';
 import { concerns, findingsOf, isLeftOut, sentenceOf, verdictOf, type Verdict } from '../archive/verdict.js';

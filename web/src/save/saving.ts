@@ -11,7 +11,7 @@ import { bytes, number } from '../ui/format.js';
 import { icon } from '../ui/icons.js';
 import { Task } from '../ui/task.js';
 
-/** What was saved during this visit, for the evidence report; `complete` unless it was stopped or failed. */
+/** The files that were saved during this visit, for the evidence report; `complete` unless it was stopped or failed. */
 export interface SavedThing { what: string, where: string, at: number, user?: string, complete: boolean, files: ExportedFile[] }
 
 /** Where a save goes: what the worker is asked for, and what is done with its messages. */

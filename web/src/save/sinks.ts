@@ -83,7 +83,7 @@ export class FolderSink {
   /** Of the file that is being written. */
   #stream: FileSystemWritableFileStream | undefined;
   #discard: (() => Promise<void>) | undefined;
-  /** What is there and whole. */
+  /** The files that are written and whole. */
   readonly written: ExportedFile[] = [];
 
   /** `caseless`: the disk takes `A` and `a` for the same. */

@@ -65,7 +65,7 @@ export class Trail {
     this.shown();
   }
 
-  /** What lies beneath stays as it was; what lies above is made again when it is wanted, and keeps no memory. */
+  /** Screens beneath stay as they were; screens above are made again when they are wanted, and keep no memory. */
   #to (n: number): void {
     if (this.#steps.length === 0) return;
     this.#at = Math.min(Math.max(0, Number.isInteger(n) ? n : 0), this.#steps.length - 1);

@@ -1,4 +1,4 @@
-// Who may or might have used the account, in words.
+// The people and apps that could use the account, in words.
 import { maybe, t } from '../texts/index.js';
 import { alien, h, named, type Child } from '../ui/dom.js';
 import { dateTime, number } from '../ui/format.js';

@@ -21,7 +21,7 @@ export class LineChart {
   readonly element: HTMLElement;
   #plot = h('div', { class: 'plot', tabindex: '0', role: 'group', 'aria-label': t('charts.plot'), onkeydown: (event: KeyboardEvent) => this.#key(event), onfocus: () => { if (this.#point === -1) this.#look(Math.floor((this.#line?.times.length ?? 0) / 2)); } });
   #status = h('p', { class: 'small', role: 'status' });
-  /** What is drawn, and the point in it that is looked at. */
+  /** The line that is drawn, and the point in it that is looked at. */
   #line: Line | undefined;
   #scale: Scale | undefined;
   #point = -1;

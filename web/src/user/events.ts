@@ -15,7 +15,7 @@ import type { LookedAt } from './user.js';
 
 const MOST_OPTIONS = 2000;
 
-/** What is asked for: it outlives a panel that is drawn anew. */
+/** The filter that is set: it outlives a panel that is drawn anew. */
 export interface Question { filter: Filter, stream: string, text: string }
 
 export const everything = (): Question => ({ filter: { newestFirst: true }, stream: '', text: '' });
@@ -183,7 +183,7 @@ export class EventsPanel {
     }
   }
 
-  /** What is saved is what was found: not before it is. */
+  /** Saving writes the records that were found, so it waits for them. */
   #exportable (yes: boolean): void {
     for (const button of this.#exports.querySelectorAll('button')) button.disabled = !yes;
   }

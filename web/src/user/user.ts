@@ -1,4 +1,4 @@
-// What the views of one user share.
+// The data that the views of one user share.
 import type { App, Opened } from '../app.js';
 import type { Filter, IndexInfo, Kind, UserData } from '../records.js';
 import type { UserInfo } from '../types.js';
@@ -50,7 +50,7 @@ export class LookedAt {
     return all;
   }
 
-  /** Which stream each is in, as the tree shows them. */
+  /** The parent of each stream, as the tree shows them. */
   parents (): Map<string, string> {
     const parents = new Map<string, string>();
     for (const [parent, children] of this.children) {

@@ -19,7 +19,7 @@ import { LookedAt } from './user.js';
 
 interface Panel { key: Key, make: () => HTMLElement }
 
-/** What a user's view holds on to while it is drawn anew in another language. */
+/** The state of a user's view that outlives a change of language. */
 interface Kept { tab: number, questions: Record<Kind, Question>, looked?: LookedAt, error?: CallError, task: Task }
 
 export function userView (app: App, user: UserInfo): View {

@@ -1,16 +1,16 @@
 import { DecryptError } from '../../../npm/src/errors.js';
 import { dropOrphans, streamFile, type Access } from '../../../npm/src/files.js';
 import { look, open, type Host, type Opened, type Request } from '../../../npm/src/opening.js';
-import type { ArchiveInfo, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
+import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
 import { Opening, errorOf, judge, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
-import { pump } from './pump.js';
+import { readStored } from './read-stored.js';
 import type { Source } from './source/source.js';
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
 const HOST: Host<Source> = {
   core: { Opening, errorOf, judge, look: lookWithoutKey },
-  pump,
+  readStored,
   memory: (bytes) => ({ name: 'memory', list: () => [], read: () => (async function * () { yield bytes; })() }),
 };
 
@@ -28,22 +28,22 @@ export class Archive {
   readonly chain: { run: number, runs: Run[] } | undefined;
   readonly #access: Access<Source>;
   readonly #opened: Opened;
-  /** What the page has to say beside what the core says. */
+  /** Findings of the page itself, beside those of the core. */
   readonly #findings: Finding[] = [];
   #settled: Promise<void> | undefined;
 
   constructor (readonly source: Source, readonly engine: Engine, { opened, keys }: { opened: Opened, keys: Map<number, DataKey> }) {
-    const told = JSON.parse(opened.told());
-    this.id = told.id;
-    this.encrypted = told.encrypted;
-    this.signer = told.signer ?? undefined;
-    this.chain = told.chain ?? undefined;
+    const facts: Facts = JSON.parse(opened.facts());
+    this.id = facts.id;
+    this.encrypted = facts.encrypted;
+    this.signer = facts.signer ?? undefined;
+    this.chain = facts.chain ?? undefined;
     this.manifests = new Map(opened.manifestPaths().map((path) => [path, opened.manifest(path) ?? new Uint8Array()]));
     this.manifest = JSON.parse(new TextDecoder().decode(this.manifests.get('manifest.json')));
     this.#opened = opened;
-    this.#access = { source, keys, engine, decrypted: told.decrypted, state: this.chain === undefined ? undefined : opened };
+    this.#access = { source, keys, engine, decrypted: facts.decrypted, state: this.chain === undefined ? undefined : opened };
     // The advice that follows it is for a command line: which run of the chain is chosen from a list here.
-    if (told.caution !== null) this.#findings.push({ severity: 'warning', code: 'caution', path: '', message: told.caution[0] });
+    if (facts.caution !== null) this.#findings.push({ severity: 'warning', code: 'caution', path: '', message: facts.caution[0] });
     const note = [...keys.values()][0]?.note;
     if (note !== undefined) this.#findings.push({ severity: 'note', code: 'spelling', path: '', message: note });
     this.plan = this.planOf();
@@ -115,7 +115,7 @@ export async function openArchive (source: Source, { engine, unlock, ...request 
   return new Archive(source, engine, await open(HOST, source, request, { engine, unlock }));
 }
 
-/** What can be seen of what was chosen, without a key. */
+/** Looks at the chosen files without a key. */
 export async function lookAt (source: Source): Promise<{ mode: Run['mode'], runs: Run[] }> {
   return look(HOST, source);
 }

@@ -38,7 +38,7 @@ export function fillRandom (into: Uint8Array): void {
   crypto.getRandomValues(into as Uint8Array<ArrayBuffer>);
 }
 
-/** What the self tests have shown. */
+/** The results of the self tests. */
 export interface EngineReport { engine: Engine, core: boolean, host: boolean }
 
 /** Tests both ciphers; the browser's is used when it passes and the core's own is not asked for. */

@@ -7,7 +7,7 @@ const HEADER_START = 12;
 // Beyond these no file of the format goes: such a file is handed to the core as it is, which says what is wrong with it.
 const LONGEST_HEADER = 65536;
 const LONGEST_FRAME = 1 << 24;
-// So many bytes of frames are being opened while the core works on those before.
+// This many bytes of frames are opened while the core inflates those before.
 const IN_FLIGHT = 3 * 1024 * 1024;
 
 /** A frame as it was found: its length, and what was in it unless it is not authentic. */
@@ -27,7 +27,7 @@ export class FramesAhead {
     return () => false;
   };
 
-  /** What the core is to be told of these bytes, in order. */
+  /** The steps that the core is told of these bytes, in order. */
   async * steps (blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Step> {
     let rest: Uint8Array = new Uint8Array();
     let key: CryptoKey | undefined;
@@ -78,7 +78,7 @@ export class FramesAhead {
   #openAll (key: CryptoKey, frames: Uint8Array[]): Promise<Frame[]> {
     const first = this.#next;
     this.#next += frames.length;
-    // What is to be opened is copied by the browser before `decrypt` returns: the block may be used again then.
+    // The browser copies the frame before `decrypt` returns: the block may be used again then.
     return Promise.all(frames.map(async (frame, i) => {
       const { length } = frame;
       const iv = new Uint8Array(12);

@@ -1,11 +1,11 @@
 import { plainOf } from '../../../npm/src/errors.js';
-import { serve, type Job } from '../rpc.js';
+import { serve, type Call } from '../rpc.js';
 import { chooseEngine, coreVersion, loadCore, privateKeyNeedsPassphrase } from './core.js';
 import { folderOutput } from './output/folder.js';
 import { ZipWriter } from './output/zip.js';
 import { Session, isChoice, type Choice, type Secrets } from './session.js';
 import { UserSession } from './user.js';
-import { save, verify, type SaveOptions } from './work.js';
+import { save, verify, type SaveOptions } from './save.js';
 import type { Filter, Kind } from '../records.js';
 
 const session = new Session();
@@ -32,30 +32,30 @@ serve({
     user = undefined;
     return (await session.at(run, expectId)).info();
   },
-  verify: ({ user }: { user?: string }, job: Job) => verify(session.archive, user, job),
-  async saveZip (options: SaveOptions, job: Job) {
-    const zip = new ZipWriter(job);
-    const outcome = await save(session.archive, zip, options, job);
+  verify: ({ user }: { user?: string }, call: Call) => verify(session.archive, user, call),
+  async saveZip (options: SaveOptions, call: Call) {
+    const zip = new ZipWriter(call);
+    const outcome = await save(session.archive, zip, options, call);
     await zip.finish();
     return outcome;
   },
-  saveFolder: (options: SaveOptions, job: Job) => save(session.archive, folderOutput(job), options, job),
+  saveFolder: (options: SaveOptions, call: Call) => save(session.archive, folderOutput(call), options, call),
   // Letting go of the last user frees what was indexed of it.
-  'user.open': ({ userId }: { userId: string }, job: Job) => {
+  'user.open': ({ userId }: { userId: string }, call: Call) => {
     user = new UserSession(session.archive, userId);
-    return user.data(job);
+    return user.data(call);
   },
   'user.close': () => { user = undefined; },
-  'user.index': ({ kind, expected }: { kind: Kind, expected: number }, job: Job) => looking().index(kind, expected, job),
+  'user.index': ({ kind, expected }: { kind: Kind, expected: number }, call: Call) => looking().index(kind, expected, call),
   'user.query': ({ kind, filter }: { kind: Kind, filter: Filter }) => looking().query(kind, filter),
-  'user.search': ({ kind, filter, text }: { kind: Kind, filter: Filter, text: string }, job: Job) => looking().search(kind, filter, text, job),
+  'user.search': ({ kind, filter, text }: { kind: Kind, filter: Filter, text: string }, call: Call) => looking().search(kind, filter, text, call),
   'user.countsBelow': ({ parents }: { parents: Map<string, string> }) => looking().countsBelow(parents),
   'user.rows': ({ kind, from, to }: { kind: Kind, from: number, to: number }) => looking().rows(kind, from, to),
   'user.record': ({ kind, row }: { kind: Kind, row: number }) => looking().record(kind, row),
   'user.timeline': ({ kind, filter, steps }: { kind: Kind, filter: Filter, steps: number }) => looking().timeline(kind, filter, steps),
   'user.numeric': ({ stream, type, steps, from, to }) => looking().numeric(stream, type, steps, from, to),
-  'user.series': (_: unknown, job: Job) => looking().series(job),
-  'user.seriesLine': ({ number, field, steps, from, to }, job: Job) => looking().seriesLine(number, field, steps, from, to, job),
-  'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'csv;' | 'json' }, job: Job) => looking().export(kind, as, job),
-  'user.attachment': ({ fileId }: { fileId: string }, job: Job) => looking().attachment(fileId, job),
+  'user.series': (_: unknown, call: Call) => looking().series(call),
+  'user.seriesLine': ({ number, field, steps, from, to }, call: Call) => looking().seriesLine(number, field, steps, from, to, call),
+  'user.export': ({ kind, as }: { kind: Kind, as: 'csv' | 'csv;' | 'json' }, call: Call) => looking().export(kind, as, call),
+  'user.attachment': ({ fileId }: { fileId: string }, call: Call) => looking().attachment(fileId, call),
 }, (error) => ({ ...plainOf(error), ...(isChoice(error) && { kind: 'choice' }) }));

@@ -1,4 +1,4 @@
-// What the worker holds between calls: the chosen files, and the archive once it is open.
+// The state of the worker between calls: the chosen files, and the archive once it is open.
 import { DecryptError, aboutOf } from '../../../npm/src/errors.js';
 import type { Chosen } from '../types.js';
 import { lookAt, openArchive, type Archive } from './archive.js';
@@ -21,7 +21,7 @@ export class Session {
   engine: Engine = 'wasm';
   #source: Source | undefined;
   #archive: Archive | undefined;
-  /** What opened a chain: other runs of it are opened with the same. */
+  /** The secrets that opened a chain: other runs of it are opened with the same. */
   #secrets: Secrets | undefined;
 
   get archive (): Archive {

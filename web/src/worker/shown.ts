@@ -1,4 +1,4 @@
-import type { Job } from '../rpc.js';
+import type { Call } from '../rpc.js';
 import type { PlannedFile } from '../types.js';
 
 const EVERY_MS = 100;
@@ -9,7 +9,7 @@ export class Shown {
   #told = 0;
   #guessed = 0;
 
-  constructor (readonly total: number, private readonly job: Job) {}
+  constructor (readonly total: number, private readonly call: Call) {}
 
   /** So much is done for certain. */
   at (done: number, path: string): void {
@@ -24,13 +24,13 @@ export class Shown {
     this.done = before + Math.min(file.size, this.#guessed);
     this.#tell(file.path);
     this.done = before;
-    this.job.signal.throwIfAborted();
+    this.call.signal.throwIfAborted();
   }
 
   #tell (path: string): void {
     const now = performance.now();
     if (now - this.#told < EVERY_MS && this.done < this.total) return;
     this.#told = now;
-    void this.job.emit({ progress: { done: this.done, total: this.total, path } }).catch(() => {});
+    void this.call.emit({ progress: { done: this.done, total: this.total, path } }).catch(() => {});
   }
 }

@@ -1,6 +1,6 @@
-// What the worker holds of the user that is being looked at.
+// The state of the worker for the user whose data is shown.
 import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
-import type { Job } from '../rpc.js';
+import type { Call } from '../rpc.js';
 import type { Filter, IndexInfo, Kind, Line, QueryResult, Row, SeriesInfo, Timeline, UserData } from '../records.js';
 import type { PlannedFile } from '../types.js';
 import type { Archive } from './archive.js';
@@ -11,14 +11,14 @@ import { RecordIndex, parsed } from './index/records.js';
 import { listSeries, readSeries } from './index/series.js';
 import { Gather } from './output/gather.js';
 import { csv, json } from './output/table.js';
-import { knownDigest } from './work.js';
+import { knownDigest } from './save.js';
 
 // A sealed file is its header, and frames of 64 KiB with a length and a tag each.
 const HEADER = 67;
 const FRAME = 65536;
 const AROUND_FRAME = 20;
 
-/** What a sealed file of this size holds, were it whole. */
+/** Bytes of content in a sealed file of this size, if it is whole. */
 function contentSizeOf (stored: number): number {
   const frames = Math.max(0, stored - HEADER);
   return frames - AROUND_FRAME * Math.ceil(frames / (FRAME + AROUND_FRAME));
@@ -38,7 +38,7 @@ export class UserSession {
   constructor (private readonly archive: Archive, private readonly userId: string) {}
 
   /** Everything that is small. */
-  async data (job: Job): Promise<UserData> {
+  async data (call: Call): Promise<UserData> {
     await this.archive.settle();
     const problems: string[] = [];
     const lines = async (name: string) => {
@@ -57,7 +57,7 @@ export class UserSession {
           problems.push(messageOf(error));
         }
         if (rest.trim() !== '') found.push(rest);
-        job.signal.throwIfAborted();
+        call.signal.throwIfAborted();
       }
       return found;
     };
@@ -76,11 +76,11 @@ export class UserSession {
     };
   }
 
-  async index (kind: Kind, expected: number, job: Job): Promise<IndexInfo> {
+  async index (kind: Kind, expected: number, call: Call): Promise<IndexInfo> {
     let looking = this.#looking.get(kind);
     if (looking === undefined) {
       const index = new RecordIndex(kind === 'events' ? fromEvent : fromAudit, expected);
-      await index.build(this.archive, this.#files(`${kind}/`), job);
+      await index.build(this.archive, this.#files(`${kind}/`), call);
       looking = { index, wanted: new Uint8Array(), rows: new Uint32Array() };
       this.#looking.set(kind, looking);
     }
@@ -101,14 +101,14 @@ export class UserSession {
   }
 
   /** Narrows what the filter wants to lines with the text. */
-  async search (kind: Kind, filter: Filter, text: string, job: Job): Promise<QueryResult> {
+  async search (kind: Kind, filter: Filter, text: string, call: Call): Promise<QueryResult> {
     const started = performance.now();
     const looking = this.#of(kind);
     const take = (hits: Uint8Array) => {
       looking.wanted = hits;
       looking.rows = rowsOf(looking.index, hits, filter.newestFirst === true);
     };
-    take(await search(looking.index, mask(looking.index, filter), text, job, take));
+    take(await search(looking.index, mask(looking.index, filter), text, call, take));
     return { count: looking.rows.length, ms: performance.now() - started };
   }
 
@@ -125,7 +125,7 @@ export class UserSession {
     return { line, versions: kind === 'events' && typeof id === 'string' ? index.versions(id).filter((version) => version.row !== row) : [] };
   }
 
-  /** What the last question found, over time. */
+  /** The result of the last query, over time. */
   timeline (kind: Kind, filter: Filter, steps: number): Timeline {
     const { index, wanted } = this.#of(kind);
     return timeline(index, wanted, steps, filter.from, filter.to);
@@ -137,8 +137,8 @@ export class UserSession {
     return reduce(this.#line.times, this.#line.values, steps, from, to);
   }
 
-  async series (job: Job): Promise<{ series: SeriesInfo[], problems: string[] }> {
-    const found = await listSeries(this.archive, this.#files('series/'), job);
+  async series (call: Call): Promise<{ series: SeriesInfo[], problems: string[] }> {
+    const found = await listSeries(this.archive, this.#files('series/'), call);
     const index = this.#looking.get('events')?.index;
     for (const one of found.series) {
       const event = index?.versions(one.eventId)?.map(({ line }) => parsed(line)).find(({ headId }) => headId === undefined || headId === null);
@@ -149,16 +149,16 @@ export class UserSession {
     return found;
   }
 
-  async seriesLine (number: number, field: string, steps: number, from: number | undefined, to: number | undefined, job: Job): Promise<Line> {
+  async seriesLine (number: number, field: string, steps: number, from: number | undefined, to: number | undefined, call: Call): Promise<Line> {
     const wanted = this.#series?.[number];
     if (wanted === undefined) throw new DecryptError('usage', 'there is no such series');
     const key = `s${number}\u0000${field}`;
-    if (this.#line?.key !== key) this.#line = { key, ...await readSeries(this.archive, this.#files('series/'), wanted, field, job) };
+    if (this.#line?.key !== key) this.#line = { key, ...await readSeries(this.archive, this.#files('series/'), wanted, field, call) };
     return reduce(this.#line.times, this.#line.values, steps, from, to);
   }
 
-  /** What the last question found, written out; what is sent is hashed. */
-  async export (kind: Kind, as: 'csv' | 'csv;' | 'json', job: Job): Promise<{ records: number, size: number, sha256: string }> {
+  /** Writes out the result of the last query, and hashes it on the way. */
+  async export (kind: Kind, as: 'csv' | 'csv;' | 'json', call: Call): Promise<{ records: number, size: number, sha256: string }> {
     const { index } = this.#of(kind);
     const wanted = this.#of(kind).wanted.slice(); // what was found when it was asked for
     const format = as === 'json' ? json : csv(as === 'csv' ? ',' : ';');
@@ -169,7 +169,7 @@ export class UserSession {
       const bytes = encoder.encode(text);
       size += bytes.length;
       digest.update(bytes);
-      await job.emit({ bytes }, [bytes.buffer]);
+      await call.emit({ bytes }, [bytes.buffer]);
     };
     let text = format.head;
     for (let block = 0; block < index.blocks.blocks; block++) {
@@ -181,7 +181,7 @@ export class UserSession {
       if (text.length > OUT) {
         await send(text);
         text = '';
-        await job.emit({ progress: { done: block + 1, total: index.blocks.blocks, path: '' } });
+        await call.emit({ progress: { done: block + 1, total: index.blocks.blocks, path: '' } });
       }
     }
     await send(text + format.foot);
@@ -191,12 +191,12 @@ export class UserSession {
   }
 
   /** One attachment, piece by piece. */
-  async attachment (fileId: string, job: Job): Promise<{ path: string, size: number, sha256: string }> {
+  async attachment (fileId: string, call: Call): Promise<{ path: string, size: number, sha256: string }> {
     const file = this.archive.file(`users/${this.userId}/attachments/${fileId}`);
     const known = knownDigest(file);
     const digest = known === undefined ? new Sha256() : undefined;
     let size = 0;
-    const gather = new Gather(job, (bytes) => ({ bytes, progressOf: { done: size, total: file.size, path: file.path } }));
+    const gather = new Gather(call, (bytes) => ({ bytes, progressOf: { done: size, total: file.size, path: file.path } }));
     try {
       for await (const view of this.archive.stream(file, { gunzip: false })) {
         const piece = outside(view);

@@ -1,4 +1,4 @@
-// What a record of each kind says, in the terms of the index.
+// Translates a record of each kind into the terms of the index.
 import { ATTACHED, DELETED, HISTORY, RUNNING, TRASHED } from '../../records.js';
 
 export interface Adapted { time: number, type: string, streams: string[], value: number, flags: number, id: string }

@@ -1,5 +1,5 @@
 // Questions to an index: which rows, how many when, which values between two times.
-import type { Job } from '../../rpc.js';
+import type { Call } from '../../rpc.js';
 import { ATTACHED, DELETED, HISTORY, TRASHED, type Filter, type Line, type Timeline } from '../../records.js';
 import { parsed, splitSet, type RecordIndex } from './records.js';
 
@@ -65,7 +65,7 @@ function holds (whole: unknown, text: string): boolean {
 }
 
 /** Wanted rows with a value that holds the text, in any case; `found` is shown the hits as they come. */
-export async function search (index: RecordIndex, wanted: Uint8Array, text: string, job: Job, found: (hits: Uint8Array) => void): Promise<Uint8Array> {
+export async function search (index: RecordIndex, wanted: Uint8Array, text: string, call: Call, found: (hits: Uint8Array) => void): Promise<Uint8Array> {
   const plain = text.toLowerCase();
   // Only a line that holds it somewhere is worth a closer look.
   const needle = JSON.stringify(plain).slice(1, -1);
@@ -84,10 +84,10 @@ export async function search (index: RecordIndex, wanted: Uint8Array, text: stri
     if (performance.now() - told > TURN_MS) {
       if (count > shown) found(hits);
       shown = count;
-      await job.emit({ hits: count });
-      await job.emit({ progress: { done: block + 1, total: index.blocks.blocks, path: '' } });
+      await call.emit({ hits: count });
+      await call.emit({ progress: { done: block + 1, total: index.blocks.blocks, path: '' } });
       await new Promise((resolve) => setTimeout(resolve)); // other questions, and a cancel, get their turn
-      job.signal.throwIfAborted();
+      call.signal.throwIfAborted();
       told = performance.now();
     }
   }
@@ -134,7 +134,7 @@ export function valuesOf (index: RecordIndex, stream: string, type: string): { t
   return { times: Float64Array.from(rows, (row) => index.time[row]), values: Float64Array.from(rows, (row) => index.value[row]) };
 }
 
-/** What is to be drawn between two times in so many steps. */
+/** The points to draw between two times in so many steps. */
 export function reduce (times: Float64Array, values: Float64Array, steps: number, from?: number, to?: number): Line {
   const [first, last] = [from ?? times[0] ?? 0, to ?? times.at(-1) ?? 0];
   // One point beyond either end, so that the line goes on to the border.

@@ -1,6 +1,6 @@
 // An index over the records of one user: columns for what is filtered by, the lines themselves compressed.
 import { messageOf, kindOf } from '../../../../npm/src/errors.js';
-import type { Job } from '../../rpc.js';
+import type { Call } from '../../rpc.js';
 import { DELETED, HISTORY, TRASHED, type IndexInfo, type Row } from '../../records.js';
 import type { PlannedFile } from '../../types.js';
 import type { Archive } from '../archive.js';
@@ -12,7 +12,7 @@ import { Column, Names } from './column.js';
 
 const SEPARATOR = '\u0000';
 const NOT_LIVE = TRASHED | DELETED | HISTORY;
-// What a manifest claims is only a hint for the first allocation.
+// The number in a manifest is only a hint for the first allocation.
 const MOST_EXPECTED = 2_000_000;
 
 export class RecordIndex {
@@ -42,9 +42,9 @@ export class RecordIndex {
   }
 
   /** Reads the files; one that is damaged is named, and what stands before the damage is kept. */
-  async build (archive: Archive, files: PlannedFile[], job: Job): Promise<void> {
+  async build (archive: Archive, files: PlannedFile[], call: Call): Promise<void> {
     const started = performance.now();
-    const shown = new Shown(files.reduce((sum, { size }) => sum + size, 0), job);
+    const shown = new Shown(files.reduce((sum, { size }) => sum + size, 0), call);
     for (const file of files) {
       const before = shown.done;
       try {
@@ -55,7 +55,7 @@ export class RecordIndex {
           this.blocks.push(piece);
         }
       } catch (error) {
-        if (job.signal.aborted || kindOf(error) !== 'damaged') throw error;
+        if (call.signal.aborted || kindOf(error) !== 'damaged') throw error;
         this.problems.push(messageOf(error));
       }
       this.blocks.endOfFile();

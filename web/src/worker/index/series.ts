@@ -1,6 +1,6 @@
 // High-frequency series: what there is of them, and the points of one.
 import { messageOf, kindOf } from '../../../../npm/src/errors.js';
-import type { Job } from '../../rpc.js';
+import type { Call } from '../../rpc.js';
 import type { SeriesInfo } from '../../records.js';
 import type { PlannedFile } from '../../types.js';
 import type { Archive } from '../archive.js';
@@ -13,11 +13,11 @@ const MOST_FIELDS = 100;
 
 interface Series { info: SeriesInfo, fields: Set<string> }
 
-/** What every measurement holds. */
-export async function listSeries (archive: Archive, files: PlannedFile[], job: Job): Promise<{ series: SeriesInfo[], problems: string[] }> {
+/** Lists the measurements and their fields. */
+export async function listSeries (archive: Archive, files: PlannedFile[], call: Call): Promise<{ series: SeriesInfo[], problems: string[] }> {
   const found = new Map<string, Series>();
   const problems: string[] = [];
-  await eachLine(archive, files, job, problems, (line) => {
+  await eachLine(archive, files, call, problems, (line) => {
     const key = `${line.namespace ?? ''}\u0000${line.measurement}`;
     let one = found.get(key);
     if (one === undefined) {
@@ -40,11 +40,11 @@ export async function listSeries (archive: Archive, files: PlannedFile[], job: J
 }
 
 /** The points of one field of one measurement; times in seconds after the event's, or absolute when they are dates. */
-export async function readSeries (archive: Archive, files: PlannedFile[], wanted: SeriesInfo, field: string, job: Job) {
+export async function readSeries (archive: Archive, files: PlannedFile[], wanted: SeriesInfo, field: string, call: Call) {
   const times = new Column(Float64Array, wanted.points);
   const values = new Column(Float64Array, wanted.points);
   const base = wanted.eventTime ?? 0;
-  await eachLine(archive, files, job, [], (line) => {
+  await eachLine(archive, files, call, [], (line) => {
     if (line.measurement !== wanted.measurement || (line.namespace ?? '') !== wanted.namespace) return;
     for (const point of line.points) {
       if (typeof point[field] !== 'number') continue;
@@ -62,8 +62,8 @@ function inOrder (times: Float64Array, values: Float64Array) {
   return { times: Float64Array.from(order, (i) => times[i]), values: Float64Array.from(order, (i) => values[i]) };
 }
 
-async function eachLine (archive: Archive, files: PlannedFile[], job: Job, problems: string[], use: (line: any) => void): Promise<void> {
-  const shown = new Shown(files.reduce((sum, { size }) => sum + size, 0), job);
+async function eachLine (archive: Archive, files: PlannedFile[], call: Call, problems: string[], use: (line: any) => void): Promise<void> {
+  const shown = new Shown(files.reduce((sum, { size }) => sum + size, 0), call);
   const take = (bytes: Uint8Array[]) => {
     const decoder = new TextDecoder();
     const text = bytes.map((part, i) => decoder.decode(part, { stream: i < bytes.length - 1 })).join('');
@@ -93,7 +93,7 @@ async function eachLine (archive: Archive, files: PlannedFile[], job: Job, probl
       }
       if (parts.length > 0) take(parts);
     } catch (error) {
-      if (job.signal.aborted || kindOf(error) !== 'damaged') throw error;
+      if (call.signal.aborted || kindOf(error) !== 'damaged') throw error;
       problems.push(messageOf(error));
     }
     shown.at(before + file.size, file.path);

@@ -1,20 +1,20 @@
-import type { Job } from '../../rpc.js';
-import type { Output } from '../work.js';
+import type { Call } from '../../rpc.js';
+import type { Output } from '../save.js';
 import { Gather } from './gather.js';
 
 /** Sends every file to the page, which writes it into the folder that the user chose. */
-export function folderOutput (job: Job): Output {
-  const gather = new Gather(job, (bytes) => ({ bytes }));
+export function folderOutput (call: Call): Output {
+  const gather = new Gather(call, (bytes) => ({ bytes }));
   return {
-    create: (path) => job.emit({ create: path }),
+    create: (path) => call.emit({ create: path }),
     write: (piece) => gather.put(piece),
     async commit (file) {
       await gather.flush();
-      await job.emit({ commit: file });
+      await call.emit({ commit: file });
     },
     async discard () {
       await gather.flush();
-      await job.emit({ discard: true });
+      await call.emit({ discard: true });
     },
   };
 }

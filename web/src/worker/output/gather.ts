@@ -1,4 +1,4 @@
-import type { Job } from '../../rpc.js';
+import type { Call } from '../../rpc.js';
 
 const SIZE = 4 * 1024 * 1024;
 
@@ -8,12 +8,12 @@ export class Gather {
   #filled = 0;
   #full: Array<Uint8Array<ArrayBuffer>> = [];
 
-  constructor (private readonly job: Job, private readonly wrap: (bytes: Uint8Array<ArrayBuffer>) => unknown) {}
+  constructor (private readonly call: Call, private readonly wrap: (bytes: Uint8Array<ArrayBuffer>) => unknown) {}
 
   /** Takes a copy, at once; resolves when there is room again. */
   async put (bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
-      this.#buffer ??= new Uint8Array(this.job.spare.pop() ?? new ArrayBuffer(SIZE));
+      this.#buffer ??= new Uint8Array(this.call.spare.pop() ?? new ArrayBuffer(SIZE));
       const count = Math.min(SIZE - this.#filled, bytes.length - at);
       this.#buffer.set(at === 0 && count === bytes.length ? bytes : bytes.subarray(at, at + count), this.#filled);
       at += count;
@@ -36,6 +36,6 @@ export class Gather {
   }
 
   async #send (): Promise<void> {
-    for (const bytes of this.#full.splice(0)) await this.job.emit(this.wrap(bytes), [bytes.buffer]);
+    for (const bytes of this.#full.splice(0)) await this.call.emit(this.wrap(bytes), [bytes.buffer]);
   }
 }

@@ -1,7 +1,7 @@
 // A zip written as a stream: entries are stored, their sizes follow them, and ZIP64 is used throughout where it is due.
-import type { Job } from '../../rpc.js';
+import type { Call } from '../../rpc.js';
 import { crc32 } from '../core.js';
-import type { Output } from '../work.js';
+import type { Output } from '../save.js';
 import { Gather } from './gather.js';
 
 const UTF8_AND_DESCRIPTOR = 0x0808;
@@ -20,8 +20,8 @@ export class ZipWriter implements Output {
   #gather: Gather;
   #stamp: [number, number];
 
-  constructor (job: Job, made = new Date()) {
-    this.#gather = new Gather(job, (bytes) => ({ bytes }));
+  constructor (call: Call, made = new Date()) {
+    this.#gather = new Gather(call, (bytes) => ({ bytes }));
     this.#stamp = dosTime(made);
   }
 

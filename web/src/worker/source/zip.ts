@@ -112,7 +112,7 @@ async function * inflated (data: Blob, name: string): AsyncGenerator<Uint8Array>
       yield value;
     }
   } catch {
-    throw new DecryptError('damaged', `${name}: its data in the zip is damaged`, { code: 'packed-cut', path: name });
+    throw new DecryptError('damaged', `${name}: its data in the zip is damaged`, { code: 'packed-cut', path: name, detail: 'its data in the zip is damaged' });
   } finally {
     void reader.cancel().catch(() => {});
   }

@@ -50,7 +50,7 @@ impl Lines {
             if self.partial.is_empty() {
                 self.line(line, take)?;
             } else {
-                self.partial.extend_from_slice(line);
+                self.keep(line)?;
                 let mut whole = std::mem::take(&mut self.partial);
                 self.line(&whole, take)?;
                 whole.clear();
@@ -58,12 +58,15 @@ impl Lines {
             }
             bytes = &bytes[end + 1..];
         }
-        self.partial.extend_from_slice(bytes);
-        if self.partial.len() > MAX_LINE {
-            return Err(Error::of(Code::LineTooLong)
-                .with(Field::Number, self.records + 1)
-                .into());
+        Ok(self.keep(bytes)?)
+    }
+
+    /// Adds to the line whose end is not there yet.
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if self.partial.len() + bytes.len() > MAX_LINE {
+            return Err(Error::of(Code::LineTooLong).with(Field::Number, self.records + 1));
         }
+        self.partial.extend_from_slice(bytes);
         Ok(())
     }
 

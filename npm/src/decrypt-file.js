@@ -9,14 +9,14 @@ import { checkInflation } from './inflation.js';
 /** @typedef {import('./staging.js').Staging} Staging */
 
 /**
- * What to do with files: `staging` takes what is decrypted, without it they are only checked.
+ * The way to treat files: `staging` takes the decrypted ones; without it they are only checked.
  * @typedef {{ staging?: Staging, gunzip: boolean, salvage: boolean }} Task
  */
 
 /**
- * What came of a file: `output` was staged for it, whole when there is no `damage`. `failure` ends the run.
- * @typedef {{ summary?: Summary, output?: string, damage?: string,
- *   failure?: ReturnType<typeof plainOf> }} Done
+ * The outcome of a file, which can cross to another thread: `output` was staged for it, and is whole when there is no `damage`; `counts` are
+ * those of a file that was read to its end. `failure` ends the run.
+ * @typedef {{ counts?: { bytes: number, records: number }, output?: string, damage?: string, failure?: ReturnType<typeof plainOf> }} Done
  */
 
 /**
@@ -36,12 +36,12 @@ export function outputName (file, gunzip) {
  * @param {(bytes: number) => void} shown
  * @returns {Promise<Done>}
  */
-export async function processFile (access, file, task, shown) {
+export async function decryptFile (access, file, task, shown) {
   /** @type {Done} */
   const done = {};
   try {
     if (task.staging === undefined) {
-      done.summary = await drain(streamFile(HOST, access, file, { gunzip: true, hash: true }), ({ length }) => shown(length));
+      done.counts = countsOf(await drain(streamFile(HOST, access, file, { gunzip: true, hash: true }), ({ length }) => shown(length)));
     } else if (access.keys.size > 0 && !file.encrypted) {
       // The decryptor and its instructions are checked, but are no part of the data.
       await drain(streamFile(HOST, access, file, { gunzip: false, hash: true }), () => {});
@@ -71,15 +71,15 @@ async function decrypt (access, file, staging, task, shown, done) {
   const inflation = file.gzip && !gunzip && file.expected === null ? checkInflation(file) : undefined;
   let written = 0;
   try {
-    const summary = await drain(streamFile(HOST, access, file, { gunzip }), (piece) => {
+    const counts = countsOf(await drain(streamFile(HOST, access, file, { gunzip }), (piece) => {
       out.write(piece);
       written += piece.length;
       shown(piece.length);
       inflation?.push(piece);
-    });
+    }));
     inflation?.finish();
     out.close();
-    Object.assign(done, { summary, output });
+    Object.assign(done, { counts, output });
   } catch (error) {
     if (task.salvage && written > 0 && kindOf(error) === 'damaged') {
       out.close();
@@ -91,6 +91,16 @@ async function decrypt (access, file, staging, task, shown, done) {
   } finally {
     inflation?.free();
   }
+}
+
+/**
+ * The numbers of a summary, which is freed.
+ * @param {Summary} summary
+ */
+function countsOf (summary) {
+  const counts = { bytes: summary.outputSize, records: summary.records ?? 0 };
+  summary.free();
+  return counts;
 }
 
 /**

@@ -16,7 +16,7 @@ export interface ReadResult { summary: Summary, sha256: string | undefined }
  * of the stored bytes (undefined unless asked for). Every piece is authentic when it is yielded, but only the end of the
  * file shows that nothing is missing. Use a piece before anything is awaited, or make it `owned`.
  */
-export async function * pump (source: Source, path: string, options: ReadOptions): AsyncGenerator<Uint8Array, ReadResult> {
+export async function * readStored (source: Source, path: string, options: ReadOptions): AsyncGenerator<Uint8Array, ReadResult> {
   const { key, gunzip, lines, engine, size = BLOCK } = options;
   const buffer = Math.min(BLOCK, Math.max(SMALLEST_BLOCK, size));
   const ahead = key !== undefined && engine === 'host' ? new FramesAhead() : undefined;
@@ -27,7 +27,7 @@ export async function * pump (source: Source, path: string, options: ReadOptions
   try {
     const direct = !gunzip && !lines;
     yield * contentOf(reader, ahead, source.read(path), direct, memoryAt, hash === undefined ? undefined : (bytes) => hash.update(bytes));
-    return { summary: JSON.parse(reader.finish()), sha256: hash?.finish() };
+    return { summary: reader.finish(), sha256: hash?.finish() };
   } finally {
     reader.free();
     hash?.free();

@@ -1,11 +1,11 @@
 import { OutputFolder } from './output.js';
 import { Pool, crewSize } from './pool.js';
-import { alone, verifyFiles, writeFiles } from './work.js';
+import { alone, verifyFiles, writeFiles } from './decrypt-files.js';
 
 /** @typedef {import('./archive.js').Archive} Archive */
 
 /**
- * How the work is to be done, and what a worker thread needs to know to take part.
+ * The options, and the data that a worker thread needs to take part.
  * @typedef {{ options: import('./args.js').Options, folder: string, secrets: import('./secrets.js').Chosen|undefined,
  *   script: string, shown: { add (bytes: number): void } }} Means
  */
@@ -18,7 +18,7 @@ const SIGNALS = [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]];
  * @param {Archive} archive
  * @param {Means} means
  */
-export async function perform (archive, means) {
+export async function checkOrDecrypt (archive, means) {
   await archive.settle();
   if (means.options.verify) return withCrew(archive, means, undefined, (crew) => verifyFiles(archive, crew));
   const { out = '', force, strict } = means.options;
@@ -27,12 +27,12 @@ export async function perform (archive, means) {
 }
 
 /**
- * Finds who does the work, and cleans up when it fails or is interrupted.
+ * Starts worker threads where they help, and cleans up when the action fails or is interrupted.
  * @template T
  * @param {Archive} archive
  * @param {Means} means
  * @param {OutputFolder|undefined} output
- * @param {(crew: import('./work.js').Crew) => Promise<T>} action
+ * @param {(crew: import('./decrypt-files.js').Crew) => Promise<T>} action
  * @returns {Promise<T>}
  */
 async function withCrew (archive, { options, folder, secrets, script, shown }, output, action) {

@@ -1,14 +1,14 @@
-//! SHA-256 and CRC-32 piece by piece: a browser has no CRC, and its SHA-256 takes whole buffers only.
+//! Help for browsers, which do these slowly or not at all: SHA-256 and CRC-32 piece by piece, and fast compression (LZ4).
 
-use sha2::{Digest, Sha256 as Hasher};
+use sha2::Digest;
 use wasm_bindgen::prelude::*;
 
-use crate::crc::Crc32;
+use crate::{Code, Error, Result, crc::Crc32, signature::hex};
 
 /// A SHA-256 in the making.
 #[wasm_bindgen]
 #[derive(Default)]
-pub struct Sha256(Hasher);
+pub struct Sha256(sha2::Sha256);
 
 #[wasm_bindgen]
 impl Sha256 {
@@ -25,11 +25,7 @@ impl Sha256 {
 
     /// The digest in hex; a new one begins.
     pub fn finish(&mut self) -> String {
-        self.0
-            .finalize_reset()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&self.0.finalize_reset())
     }
 }
 
@@ -39,4 +35,16 @@ pub fn crc32(bytes: &[u8], crc: u32) -> u32 {
     let mut sum = Crc32::after(crc);
     sum.update(bytes);
     sum.value()
+}
+
+/// The bytes, packed.
+#[wasm_bindgen]
+pub fn pack(bytes: &[u8]) -> Vec<u8> {
+    lz4_flex::compress_prepend_size(bytes)
+}
+
+/// The bytes that were packed.
+#[wasm_bindgen]
+pub fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
+    lz4_flex::decompress_size_prepended(packed).map_err(|e| Error::of(Code::Failed).because(&e))
 }

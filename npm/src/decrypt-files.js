@@ -1,20 +1,20 @@
 import { Archive } from './archive.js';
 import { DecryptError } from './errors.js';
-import { outputName, processFile } from './process.js';
+import { outputName, decryptFile } from './decrypt-file.js';
 import { sentenceOf } from './report.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./output.js').OutputFolder} OutputFolder */
-/** @typedef {import('./process.js').Done} Done */
+/** @typedef {import('./decrypt-file.js').Done} Done */
 
 /**
- * What came of it: `damaged` names every affected file in a sentence each.
+ * The outcome: `damaged` names every affected file in a sentence each.
  * @typedef {{ verb: string, files: number, bytes: number, records: number, damaged: string[], salvaged: string[],
  *   nothingWritten: boolean }} Outcome
  */
 
 /**
- * Who does the files: calls `settle` with what came of each, in any order, until it returns false. A file is begun only
+ * Reads the files, alone or with threads: calls `settle` with the outcome of each, in any order, until it returns false. A file is begun only
  * after all those before it.
  * @typedef {(files: PlannedFile[], settle: (index: number, done: Done) => boolean) => Promise<void>} Crew
  */
@@ -22,14 +22,14 @@ import { sentenceOf } from './report.js';
 /**
  * This thread, one file after the other.
  * @param {Archive} archive
- * @param {import('./process.js').Task} task
+ * @param {import('./decrypt-file.js').Task} task
  * @param {{ add (bytes: number): void }} shown
  * @returns {Crew}
  */
 export function alone (archive, task, shown) {
   return async (files, settle) => {
     for (const [index, file] of files.entries()) {
-      if (!settle(index, await processFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
+      if (!settle(index, await decryptFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
     }
   };
 }
@@ -105,7 +105,7 @@ async function everyFile (archive, crew, outcome, { strict, keep }) {
     // Of a chain, several files of the state may need the one that is damaged.
     if (done.damage !== undefined && !outcome.damaged.includes(done.damage)) outcome.damaged.push(done.damage);
     if (salvaged !== undefined) outcome.salvaged.push(salvaged);
-    if (done.damage === undefined && done.summary !== undefined) count(outcome, done.summary);
+    if (done.damage === undefined && done.counts !== undefined) count(outcome, done.counts);
     if (ends(done)) return;
   }
 }
@@ -135,10 +135,10 @@ function start (archive, verb) {
 
 /**
  * @param {Outcome} outcome
- * @param {import('./types.js').Summary} summary
+ * @param {{ bytes: number, records: number }} counts
  */
-function count (outcome, summary) {
+function count (outcome, { bytes, records }) {
   outcome.files++;
-  outcome.bytes += summary.outputSize;
-  outcome.records += summary.records ?? 0;
+  outcome.bytes += bytes;
+  outcome.records += records;
 }

@@ -1,5 +1,5 @@
 import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
-import type { Job } from '../rpc.js';
+import type { Call } from '../rpc.js';
 import { userOf, type ExportedFile, type Finding, type Outcome, type Plan, type PlannedFile, type Summary } from '../types.js';
 import type { Archive } from './archive.js';
 import { Sha256, collision, outside } from './core.js';
@@ -22,13 +22,13 @@ export interface Output {
  * Reads every file and checks all that can be checked. A sealed file that the inventory lists is bound to it by its salt, its
  * size and the tag of every frame; of any other the SHA-256 is computed.
  */
-export async function verify (archive: Archive, user: string | undefined, job: Job): Promise<Outcome> {
+export async function verify (archive: Archive, user: string | undefined, call: Call): Promise<Outcome> {
   await archive.settle();
   const plan = archive.planOf(user);
   const outcome = start(plan);
-  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), job);
+  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), call);
   for (const file of plan.files) {
-    await settle(outcome, file, job, async () => {
+    await settle(outcome, file, call, async () => {
       const before = shown.done;
       count(outcome, file, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
       shown.at(before + file.size, file.path);
@@ -46,7 +46,7 @@ export async function verify (archive: Archive, user: string | undefined, job: J
 export interface SaveOptions { user?: string, manifest: boolean, caseless?: boolean }
 
 /** Decrypts files into the output, in the order of the producer: the manifests last. */
-export async function save (archive: Archive, output: Output, { user, manifest, caseless = false }: SaveOptions, job: Job): Promise<Outcome> {
+export async function save (archive: Archive, output: Output, { user, manifest, caseless = false }: SaveOptions, call: Call): Promise<Outcome> {
   await archive.settle();
   const plan = archive.planOf(user);
   const paths = plan.files.map(({ path }) => path);
@@ -55,10 +55,10 @@ export async function save (archive: Archive, output: Output, { user, manifest, 
     throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other there: save as a ZIP, or into a folder on a disk that tells upper from lower case`);
   }
   const outcome = start(plan);
-  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), job);
+  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), call);
   for (const file of plan.files) {
     const before = shown.done;
-    await settle(outcome, file, job, () => saveFile(archive, file, output, outcome, (bytes) => shown.guess(before, bytes, file)));
+    await settle(outcome, file, call, () => saveFile(archive, file, output, outcome, (bytes) => shown.guess(before, bytes, file)));
     shown.at(before + file.size, file.path);
   }
   for (const [path, content] of manifestsLast(archive, plan)) {
@@ -123,13 +123,13 @@ function start (plan: Plan): Outcome {
   return { files: 0, bytes: 0, records: 0, damaged: plan.findings.filter(({ severity }) => severity === 'error'), exported: [], ofUser: new Map() };
 }
 
-/** Runs one file's work: damage is noted and the next file gets its turn, anything else ends the run. */
-async function settle (outcome: Outcome, file: PlannedFile, job: Job, action: () => Promise<void>): Promise<void> {
-  job.signal.throwIfAborted();
+/** Reads one file: damage is noted and the next file gets its turn, any other error ends the call. */
+async function settle (outcome: Outcome, file: PlannedFile, call: Call, action: () => Promise<void>): Promise<void> {
+  call.signal.throwIfAborted();
   try {
     await action();
   } catch (error) {
-    if (kindOf(error) !== 'damaged' || job.signal.aborted) throw error;
+    if (kindOf(error) !== 'damaged' || call.signal.aborted) throw error;
     const finding: Finding = { severity: 'error', code: 'damaged', path: file.path, message: messageOf(error) };
     // Of a chain, several files of the state may need the one that is damaged.
     if (!outcome.damaged.some(({ message }) => message === finding.message)) outcome.damaged.push(finding);

@@ -5,7 +5,7 @@ import { FileReader, memoryAt, outputsOf } from './core.js';
 /** @typedef {import('./types.js').Summary} Summary */
 /** @typedef {import('./types.js').SyncFile} SyncFile */
 
-// After so long the event loop gets a turn, for signals and other work of the process. Stored bytes would not tell when:
+// After this time the event loop gets a turn, for signals and other tasks. A count of stored bytes would not do:
 // a few of them may inflate to gigabytes.
 const TURN_MS = 50;
 
@@ -24,7 +24,7 @@ const SMALLEST_BLOCK = 4096;
  * @param {ReadOptions} options
  * @returns {AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>}
  */
-export async function * pump (source, path, options) {
+export async function * readStored (source, path, options) {
   const file = await source.open(path);
   const { key, gunzip, lines, engine, size = BLOCK } = options;
   const buffer = Math.min(BLOCK, Math.max(SMALLEST_BLOCK, size));
@@ -40,7 +40,7 @@ export async function * pump (source, path, options) {
       try {
         reader.process(size);
       } catch (damage) {
-        yield * outputsOf(reader); // what stood before the damage
+        yield * outputsOf(reader); // the content before the damage
         throw damage;
       }
       for (const piece of outputsOf(reader)) {
@@ -48,7 +48,7 @@ export async function * pump (source, path, options) {
         if (Date.now() - turn > TURN_MS) turn = await nextTurn();
       }
     }
-    const summary = JSON.parse(reader.finish());
+    const summary = reader.finish();
     return { summary, sha256: hash?.digest('hex') };
   } finally {
     reader.free();
