@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// What a panic says, in one line.
+/// Reports a panic in one line.
 fn defect(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let payload = panic.payload();

@@ -137,7 +137,7 @@ fn line(done: Counts, goal: Goal, took: Duration, manner: Manner, bar: Option<&P
     }
 }
 
-/// What is done, and how fast.
+/// Amounts that are done, and the speed.
 fn amounts(done: Counts, goal: Goal, seconds: f64) -> String {
     let per_second = |amount: u64| (amount as f64 / seconds) as u64;
     match goal {

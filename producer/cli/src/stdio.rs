@@ -31,7 +31,7 @@ pub fn write_note(text: Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 
-/// What kept an answer from being written, or keeps it from being stored.
+/// The error that kept an answer from being written, or keeps it from being stored.
 pub fn lost() -> Option<io::Error> {
     let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner).take();
     lost.or_else(|| check().err())

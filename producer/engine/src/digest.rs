@@ -15,7 +15,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// SHA-256 of everything that a reader gives, through `buffer`. `seen` is called with the length of each piece and can stop the reading.
 ///
 /// # Errors
-/// What `failed` makes of an error of the reader, or the error of `seen`.
+/// The error of the reader as `failed` makes it, or the error of `seen`.
 pub fn sha256<E>(
     reader: &mut dyn Read,
     buffer: &mut [u8],

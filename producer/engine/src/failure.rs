@@ -55,7 +55,7 @@ impl From<ErrorKind> for FailureKind {
 
 macro_rules! codes {
     ($($code:ident $name:literal $meaning:literal;)*) => {
-        /// What failed beside what the core knows. `docs/errors.md` lists the names.
+        /// Causes of failures that the core does not know. `docs/errors.md` lists the names.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum EngineCode { $(#[doc = $meaning] $code,)* }
@@ -188,13 +188,13 @@ impl Failure {
         self
     }
 
-    /// What it means for the caller.
+    /// Kind of the failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// What happened and what to do.
+    /// One sentence: what happened and what to do.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

@@ -73,7 +73,7 @@ pub fn replace<E: From<io::Error>>(
     fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
     let write = || {
-        // What a run left that was killed.
+        // A run that was killed may have left one.
         match fs::remove_file(aside) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
             _ => {}

@@ -1,4 +1,4 @@
-//! What was found of an archive when it was opened, in words.
+//! Findings about an archive from its opening, in words.
 
 use decryptor_wasm::{
     Error,

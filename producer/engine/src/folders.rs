@@ -26,7 +26,7 @@ pub fn require_parent(folder: &Path, create_parents: bool, option: &str) -> Resu
 /// A usage failure that names `option`.
 pub fn refuse_inside(dir: &Path, out: &Path, option: &str) -> Result<(), Failure> {
     let absolute = |path: &Path| {
-        // What does not exist yet is judged by its nearest folder that does.
+        // A path that does not exist yet is judged by its nearest folder that does.
         let mut known = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut rest = Vec::new();
         loop {

@@ -11,7 +11,7 @@ use crate::progress::{Goal, Tally};
 /// A passphrase or password in memory, which is wiped when it is let go.
 pub type Secret = Zeroizing<String>;
 
-/// What kind of line a [`Notice`] is.
+/// Kind of a [`Notice`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// The text says it all.
@@ -31,9 +31,9 @@ pub enum Level {
 /// One line for people, while an operation is at work. It may hold names from an archive or a platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Notice<'a> {
-    /// What kind of line it is.
+    /// Kind of the line.
     pub level: Level,
-    /// What there is to say.
+    /// Text of the line.
     pub text: &'a str,
     /// Whether it is left out for somebody who wants to hear of errors and losses only.
     pub minor: bool,

@@ -17,9 +17,9 @@ use crate::{
 pub struct Opening {
     /// Its folder.
     pub dir: PathBuf,
-    /// What opens it.
+    /// Secrets that open it.
     pub keys: Keys,
-    /// What is asked of it.
+    /// Conditions that it must meet.
     pub expect: Expect,
     /// Of a chain: the state at this run, counted from 1; none: the newest.
     pub at: Option<u32>,
@@ -28,7 +28,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// What is asked of the archive.
+    /// The conditions that the archive must meet.
     ///
     /// # Errors
     /// When a file of signers cannot be read, or what is asked contradicts itself.

@@ -28,7 +28,7 @@ impl PiiKey {
         (read == BYTES).then_some(Self(key))
     }
 
-    /// What stands for a value of a field. Spaces around it do not count, nor, in e-mail addresses, capitals.
+    /// Token for a value of a field. Spaces around it do not count, nor, in e-mail addresses, capitals.
     #[must_use]
     pub fn token(&self, field: &str, value: &str) -> String {
         let value = value.trim();
@@ -41,7 +41,7 @@ impl PiiKey {
         crate::text::hex(&bytes)
     }
 
-    /// What stands for a username.
+    /// Token for a username.
     #[must_use]
     pub fn username(&self, username: &str) -> String {
         self.token("username", username)
@@ -67,7 +67,7 @@ impl Pii {
         }
     }
 
-    /// What stands for a username there; `None` when the key is missing.
+    /// Token for a username there; `None` when the key is missing.
     #[must_use]
     pub fn username(&self, username: &str) -> Option<String> {
         match self {

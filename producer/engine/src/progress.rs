@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is done so far. Threads add to it; nothing is shown by that.
+/// Amounts done so far. Threads add to them; nothing is shown by that.
 #[derive(Debug, Default)]
 pub struct Tally {
     users: AtomicU64,
@@ -22,7 +22,7 @@ impl Tally {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// What is done by now.
+    /// The amounts at this moment.
     pub fn now(&self) -> Counts {
         Counts {
             users: self.users.load(Ordering::Relaxed),
@@ -32,7 +32,7 @@ impl Tally {
     }
 }
 
-/// What a [`Tally`] holds at a moment.
+/// The amounts of a [`Tally`] at a moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Counts {
     /// Users.

@@ -28,7 +28,7 @@ pub enum SampleError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system answered.
+        /// Error of the system.
         source: io::Error,
     },
     /// SQLite refuses.

@@ -29,7 +29,7 @@ pub struct Options {
     pub password: Option<SecretSource>,
 }
 
-/// What signs on this host, and where it remembers things.
+/// The key that signs on this host, and the folder of its state.
 pub struct Home {
     /// The key.
     pub key: Arc<HostKey>,
@@ -97,7 +97,7 @@ impl Home {
         })
     }
 
-    /// What an archive of that source is signed with.
+    /// Key and source with which an archive is signed.
     pub fn signing(&self, source: String) -> Signing {
         Signing {
             key: self.key.clone(),

@@ -37,7 +37,7 @@ pub struct Expect {
     pub id: Option<String>,
     /// None that is older, in milliseconds.
     pub max_age: Option<i64>,
-    /// Whose.
+    /// Signers and condition of the backups that are taken.
     pub trust: Trust,
 }
 
@@ -101,7 +101,7 @@ impl Trust {
     }
 }
 
-/// What a minisign `.pub` file begins with.
+/// First words of a minisign `.pub` file.
 const COMMENT: &str = "untrusted comment:";
 
 /// The signers in a file, which may be `absent`: a line each, or whole minisign `.pub` files one after the other. Empty lines, and those that begin with `#`, count

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// What the files of a collection looked like when they were last asked about.
+/// Files of a collection when they were last asked about.
 static KNOWN: Mutex<Option<HashMap<&str, Vec<u8>>>> = Mutex::new(None);
 
 /// The collections that were asked about, and those that were read.

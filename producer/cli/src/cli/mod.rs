@@ -110,7 +110,7 @@ pub struct PrivateKeyArgs {
     pub private_key_passphrase: Vec<String>,
 }
 
-/// What opens an encrypted backup.
+/// Secrets that open an encrypted backup.
 #[derive(Debug, Default, Args)]
 pub struct KeyArgs {
     #[command(flatten)]

@@ -40,7 +40,7 @@ fn texts(passphrases: &[String]) -> impl Iterator<Item = SecretSource> {
     passphrases.iter().map(text)
 }
 
-/// What is given, or else the variable, if that is set.
+/// The sources that are given, or else the variable, if that is set.
 fn or_variable(given: impl Iterator<Item = SecretSource>, name: &'static str) -> Vec<SecretSource> {
     let mut given: Vec<SecretSource> = given.collect();
     if given.is_empty() {

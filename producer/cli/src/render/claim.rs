@@ -1,4 +1,4 @@
-//! What may be claimed of an archive.
+//! The claim that an archive allows.
 
 /// What may be claimed of an archive in which no damage was found: whether it has an inventory, is encrypted, and was signed by somebody
 /// who is expected.

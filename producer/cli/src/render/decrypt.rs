@@ -1,4 +1,4 @@
-//! What is said of an archive that is decrypted: the same sentences as `decrypt-backup.mjs`.
+//! Text about an archive that is decrypted: the same sentences as `decrypt-backup.mjs`.
 
 use decryptor_wasm::{
     chain::caution,
@@ -23,7 +23,7 @@ fn warn(line: &str) {
     note!("{}", printable(line));
 }
 
-/// What can and cannot be said of this archive, before anything is done with it.
+/// Says what this archive guarantees and what it does not, before anything is done with it.
 pub fn guarantees(archive: &Archive) {
     say(&format!("archive {}", archive.id));
     if let Some(chain) = &archive.chain {

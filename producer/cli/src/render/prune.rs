@@ -1,4 +1,4 @@
-//! What was kept and removed, for people.
+//! Kept and removed backups, for people.
 
 use pryv_backup_engine::{
     operations::prune::{ListedUnit, Pruned},

@@ -1,4 +1,4 @@
-//! What became of each user of a restore, for people.
+//! The outcome of a restore for each user, for people.
 
 use std::fmt::Write;
 

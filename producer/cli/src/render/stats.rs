@@ -1,4 +1,4 @@
-//! What an archive holds, for people.
+//! Contents of an archive in numbers, for people.
 
 use indicatif::HumanBytes;
 use pryv_backup_engine::{

@@ -1,4 +1,4 @@
-//! What a verification has found, for people.
+//! The outcome of a verification, for people.
 
 use pryv_backup_engine::{
     failure::FailureKind,
@@ -29,7 +29,7 @@ pub fn wrong(report: &Report) -> impl Iterator<Item = String> + use<'_> {
     lines("problem", &report.problems).chain(lines("damaged", &report.damaged))
 }
 
-/// What was read and what came of it, in one line.
+/// Amounts that were read and the result, in one line.
 pub fn summary(report: &Report) -> String {
     let mut done = format!(
         "{} verified, {}",
@@ -70,7 +70,7 @@ pub fn summary(report: &Report) -> String {
     }
 }
 
-/// What may be claimed when nothing was found.
+/// The claim that is allowed when nothing wrong was found.
 fn claim(report: &Report) -> &'static str {
     match (report.compared, report.pinned) {
         _ if report.opened => verdict(report.compared, report.sealed, report.pinned),

@@ -12,7 +12,7 @@ use super::{read::Folder, sha256_hex};
 /// sealed, can be read, is the one that the sums list (`listed`: its digest), and carries the time that was signed (`created`).
 ///
 /// # Errors
-/// What is wrong with it.
+/// The defect of the envelope.
 pub fn check(of_run: &Folder, created: Option<i64>, listed: Option<&str>) -> Result<()> {
     let wrong = |what: &str| Err(Error::damaged(what).at(ENVELOPE));
     let sealed = of_run.read(MANIFEST)?.starts_with(MAGIC);

@@ -42,7 +42,7 @@ impl SumLine {
         }
     }
 
-    /// What is wrong with a line that is none, or that names a path that no archive holds.
+    /// Parses a line; the error says why it is no line, or that it names a path that no archive holds.
     fn parse(text: &[u8]) -> std::result::Result<Self, &'static str> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         let text = text.strip_suffix(b"\n");

@@ -11,7 +11,7 @@ pub struct AccountField {
     pub unique: bool,
     /// The value is in the platform's own database.
     pub indexed: bool,
-    /// What an account has when nothing else is known, as JSON.
+    /// Value of the field when nothing else is known, as JSON.
     pub default: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub struct Config {
     pub core_id: String,
     /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
     pub domain: String,
-    /// What accounts have: Pryv's own fields, and those of `custom.systemStreams.account`.
+    /// Fields of accounts: Pryv's own, and those of `custom.systemStreams.account`.
     pub account_fields: Vec<AccountField>,
     /// Ids of the data stores of `custom.dataStores`, which keep their data by themselves.
     pub data_stores: Vec<String>,
@@ -96,7 +96,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         what: String,
     },
     /// A setting has a value that means nothing.
@@ -108,7 +108,7 @@ pub enum ConfigError {
         value: String,
         /// The file, or `the environment`, that sets it.
         origin: String,
-        /// What to do.
+        /// Advice.
         advice: String,
     },
 }
@@ -198,7 +198,7 @@ impl Config {
     }
 }
 
-/// What data stores are called.
+/// Names of the data stores.
 fn data_stores(all: &[Value]) -> Vec<String> {
     let named = all.iter().enumerate().map(|(at, store)| {
         let id = store["id"].as_str().or_else(|| store["name"].as_str());

@@ -33,7 +33,7 @@ pub struct Postgres {
     pub passwords_ignored: Option<String>,
 }
 
-/// Whose certificates are trusted.
+/// Certificates that are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
     /// Those in this file (PEM). As in libpq, a file that is not there is none.
@@ -197,7 +197,7 @@ fn plain(found: Setting, key: &str) -> Result<String, ConfigError> {
     Ok(found.value)
 }
 
-/// What `storages.engines.postgresql.url` says: `postgres://user:password@host:port/database?sslmode=…`.
+/// Parts of `storages.engines.postgresql.url`: `postgres://user:password@host:port/database?sslmode=…`.
 #[derive(Default)]
 struct Url {
     host: Option<String>,

@@ -1,4 +1,4 @@
-//! What whoever runs a backup or a restore should know of its configuration.
+//! Remarks about a configuration, for whoever runs a backup or a restore.
 
 use super::rqlite_address as address;
 use super::{Config, Engine};
@@ -25,7 +25,7 @@ impl Config {
         })
     }
 
-    /// What goes over a network and is not protected there. `with_index`: the platform's own database is read or written too.
+    /// Connections that go over a network without protection. `with_index`: the platform's own database is read or written too.
     #[must_use]
     pub fn warnings(&self, with_index: bool) -> Vec<String> {
         let mut warnings = Vec::new();

@@ -139,7 +139,7 @@ fn postgres_is_found_with_what_libpq_adds() {
     assert!(!format!("{found:?}").contains("12345"));
     assert_eq!(found.password.as_ref().map(Secret::reveal), Some("12345"));
 
-    // What this system trusts is trusted for names alone.
+    // The certificates of this system are trusted for names alone.
     let system = ("PGSSLROOTCERT", "system");
     let found = load(dir.path(), None, &[system]).unwrap().postgres;
     assert_eq!(
@@ -176,7 +176,7 @@ fn postgres_may_be_given_as_a_url() {
     assert_eq!(found.password.as_ref().map(Secret::reveal), Some("s/ecret"));
     assert_eq!(found.tls, TlsMode::VerifyFull);
     assert_eq!(found.roots, Some(Roots::File(dir.path().join("my ca.pem"))));
-    // What the URL leaves open comes from elsewhere.
+    // Values that the URL leaves open come from elsewhere.
     let found = with("postgresql://db.example", &[("PGUSER", "bob")]).unwrap();
     assert_eq!(found.address(), "db.example:5432/pryv-node");
     assert_eq!((found.user.as_str(), found.password), ("bob", None));

@@ -24,7 +24,7 @@ pub struct Options {
     pub raw: bool,
 }
 
-/// What was printed.
+/// A file that was printed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Printed {

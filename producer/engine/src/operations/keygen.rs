@@ -27,7 +27,7 @@ pub struct Options {
     pub signing: bool,
     /// Bits of an RSA key.
     pub bits: usize,
-    /// What the private key is encrypted with.
+    /// Passphrase that encrypts the private key.
     pub passphrase: Option<New>,
 }
 
@@ -38,11 +38,11 @@ pub struct Pair {
     pub private: PathBuf,
     /// File of the public key.
     pub public: PathBuf,
-    /// What tells it from others.
+    /// Name of the pair.
     pub name: PairName,
 }
 
-/// What tells a pair from others.
+/// Name of a key pair.
 #[derive(Debug, Clone)]
 pub enum PairName {
     /// The fingerprint of a key that opens backups.

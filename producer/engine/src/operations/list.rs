@@ -23,7 +23,7 @@ use crate::{
     threads,
 };
 
-/// What was found in a folder.
+/// Archives in a folder.
 #[derive(Debug)]
 pub struct ArchiveList {
     /// The archives.
@@ -54,15 +54,15 @@ pub struct ListedArchive {
     /// The same in words.
     #[serde(skip)]
     pub lines: Vec<String>,
-    /// What is odd, such as files that nothing lists.
+    /// Odd things, such as files that nothing lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What shows with the key.
+    /// Facts that show with the key.
     #[serde(flatten)]
     pub contents: Option<Contents>,
 }
 
-/// What the manifest says.
+/// Facts from the manifest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contents {
@@ -80,7 +80,7 @@ pub struct Contents {
     pub signed: String,
     /// The users.
     pub users: Vec<UserEntry>,
-    /// What could not be backed up.
+    /// Items that could not be backed up.
     pub losses: Vec<Loss>,
 }
 

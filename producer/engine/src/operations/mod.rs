@@ -1,4 +1,4 @@
-//! What can be done with platforms and archives: one module per operation. Each takes options and an observer, and returns an outcome.
+//! Operations on platforms and archives, one module for each. Each takes options and an observer, and returns an outcome.
 
 pub mod backup;
 pub mod cat;

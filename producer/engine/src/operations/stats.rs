@@ -16,7 +16,7 @@ use crate::{
 /// How many of the largest users are named.
 const LARGEST: usize = 10;
 
-/// What an archive holds.
+/// Contents of an archive in numbers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {

@@ -16,7 +16,7 @@ pub enum PlatformError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// Error of the system.
         source: std::io::Error,
     },
     /// A SQLite file cannot be read.
@@ -26,7 +26,7 @@ pub enum PlatformError {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite answered.
+        /// Error of SQLite.
         source: rusqlite::Error,
     },
     /// A stored record is not what Pryv.io writes.
@@ -34,7 +34,7 @@ pub enum PlatformError {
     Record {
         /// The file that holds it.
         path: PathBuf,
-        /// What is wrong with which record.
+        /// The record and its defect.
         what: String,
     },
     /// A file of the platform was written to while it was read.
@@ -50,7 +50,7 @@ pub enum PlatformError {
     Rqlite {
         /// Its address.
         url: String,
-        /// What happened.
+        /// The event.
         what: String,
         /// The flag that does without it.
         without: &'static str,
@@ -60,9 +60,9 @@ pub enum PlatformError {
     Postgres {
         /// Host, port and database.
         server: String,
-        /// What happened and what to do.
+        /// One sentence: what happened and what to do.
         what: String,
-        /// What the server answered, when it did.
+        /// Answer of the server, when there was one.
         answer: Option<Box<Answer>>,
     },
     /// A signal came.
@@ -77,7 +77,7 @@ pub enum PlatformError {
 }
 
 impl PlatformError {
-    /// What went wrong, for whoever names the file beside it.
+    /// The error without the name of the file, for whoever names it besides.
     pub fn beside(&self, path: &Path) -> String {
         match self {
             PlatformError::Record { path: own, what } if own == path => what.clone(),
@@ -89,7 +89,7 @@ impl PlatformError {
     }
 }
 
-/// What a PostgreSQL server answered to a statement that it did not carry out.
+/// Answer of a PostgreSQL server to a statement that it did not carry out.
 #[derive(Debug)]
 pub struct Answer {
     /// SQLSTATE.
@@ -105,7 +105,7 @@ pub struct Answer {
 }
 
 impl PlatformError {
-    /// What the PostgreSQL server answered.
+    /// Answer of the PostgreSQL server.
     #[must_use]
     pub fn answer(&self) -> Option<&Answer> {
         match self {
@@ -129,7 +129,7 @@ pub enum ExportError {
     User {
         /// The user's name.
         username: String,
-        /// What failed.
+        /// The cause.
         source: Box<ExportError>,
     },
 }

@@ -90,7 +90,7 @@ pub fn hand_over(
 
 /// Whether an entry is one of this user.
 fn belongs(key: &str, value: &str, only: Only<'_>) -> bool {
-    /// What an entry about an access says of its owner.
+    /// The owner that an entry about an access names.
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Access {

@@ -120,7 +120,7 @@ impl Object {
         }
     }
 
-    /// What is lost of it: a sentence for each value.
+    /// Values that were lost: a sentence for each.
     pub fn lost(&self) -> &[String] {
         &self.lost
     }
@@ -153,7 +153,7 @@ pub fn double(value: f64) -> Result<String, String> {
     }
 }
 
-/// What is said of a value that is left out of its record.
+/// The sentence for a value that is left out of its record.
 pub fn lost(name: &str, value: f64) -> String {
     format!(
         "its {name} is {}; the record is in the backup without it",

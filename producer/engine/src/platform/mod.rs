@@ -98,7 +98,7 @@ impl Shared {
     }
 }
 
-/// What does without the platform's own database: of a backup, and of a restore.
+/// Options that leave out the platform's own database: of a backup, and of a restore.
 const WITHOUT: [&str; 2] = ["--platform none", "--skip-platform"];
 
 /// Opens the platform that a configuration describes. Nothing is contacted or read yet.
@@ -114,7 +114,7 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
     Ok(Box::new(sqlite::SqlitePlatform::new(users_dir, index)))
 }
 
-/// What a platform has to know of the restore that it is opened for.
+/// Facts about a restore that a platform has to know when it is opened for it.
 #[derive(Clone, Copy)]
 pub struct Restoring<'a> {
     /// The id of the archive.
@@ -125,7 +125,7 @@ pub struct Restoring<'a> {
     pub skip_platform: bool,
     /// Nothing is to be written.
     pub dry_run: bool,
-    /// What the records of the archive have.
+    /// Facts about the records of the archive.
     pub ask: &'a write::Ask<'a>,
     /// Hears what is waited for.
     pub observer: &'a dyn Observer,
@@ -210,7 +210,7 @@ fn postgres(
     )?))
 }
 
-/// What else is in the database, and where the platform's own one is.
+/// Finds out which engines are in the database, and where the platform's own one is.
 fn postgres_engines(
     config: &Config,
     mode: PlatformMode,
@@ -332,7 +332,7 @@ pub trait Platform: Sync {
         None
     }
 
-    /// What is worth knowing of the export that was made.
+    /// Remarks about the export that was made.
     fn notes(&self) -> Vec<String>;
 
     /// Hands over what belongs to no user, as far as the scope goes. An entry that cannot be read is a loss.

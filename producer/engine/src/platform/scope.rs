@@ -2,7 +2,7 @@
 
 use super::{PlatformMode, User};
 
-/// What of the things that all users share belongs to a backup.
+/// The part of the shared records that belongs to a backup.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     /// How much of the platform's own database.

@@ -1,11 +1,11 @@
-//! What a backup can know of the one before it.
+//! Knowledge of a backup about the previous one.
 
 use super::Collection;
 
 /// Where a platform stands at the instant of its export.
 #[derive(Clone, Debug, Default)]
 pub struct Mark {
-    /// What identifies the stores and the shape of their records: with another text nothing of before can be compared.
+    /// Identity of the stores and the shape of their records: where it differs nothing can be compared.
     pub store: String,
     /// The number of the oldest transaction that is open or to come, where records tell which transaction wrote them.
     pub transaction: Option<u64>,

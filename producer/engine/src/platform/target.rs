@@ -2,7 +2,7 @@
 
 use super::{Collection, Keys, Need, Shared, User};
 
-/// What a sink answers when it cannot take a record: its own error, passed through untouched.
+/// Error of a sink that cannot take a record: its own, passed through untouched.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Something that the platform should have had and that the backup therefore lacks.
@@ -14,7 +14,7 @@ pub struct Loss {
     pub collection: Option<String>,
     /// The file concerned, when there is one.
     pub path: Option<String>,
-    /// What happened, in one line.
+    /// One line that says what happened.
     pub what: String,
 }
 
@@ -188,7 +188,7 @@ pub trait Target: Sync {
     /// Takes note of a loss that concerns no single user.
     fn lose(&self, loss: Loss);
 
-    /// What was written by transactions before this one is known, of users who are not needed whole.
+    /// The transaction since which rows are needed: rows of earlier ones are known, of users who are not needed whole.
     fn since(&self) -> Option<u64> {
         None
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What had to be left out or replaced.
+/// Characters that had to be left out or replaced.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Lost {
     /// The character U+0000, which was left out.

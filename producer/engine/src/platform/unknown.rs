@@ -1,4 +1,4 @@
-//! What is on a platform and not in a backup of it: what this version does not know, and what is nobody's.
+//! Data on a platform that is not in a backup of it: unknown to this version, or of nobody.
 
 use super::Loss;
 use crate::text::count;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Something that is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// What it is called in reports, and by `--accept-loss`.
+    /// Its name in reports, and for `--accept-loss`.
     pub name: String,
     /// One sentence of what it is and how much of it there is.
     pub what: String,
@@ -56,7 +56,7 @@ impl Unknown {
         }
     }
 
-    /// What is there of a user who is not in the index.
+    /// Data of a user who is not in the index.
     pub fn stranger(user_id: &str, rows: u64, files: u64) -> Self {
         let (rows, files) = (count(rows, "row", "rows"), count(files, "file", "files"));
         Self {
@@ -79,10 +79,10 @@ impl From<Unknown> for Loss {
     }
 }
 
-/// What an export has met on its way.
+/// Notes of an export.
 #[derive(Default)]
 pub struct ExportNotes {
-    /// What files of many users have in common.
+    /// Unknown data that files of many users have in common.
     pub counted: Counted,
     /// Points whose time Pryv's own tool cannot restore.
     fractions: AtomicBool,
@@ -112,7 +112,7 @@ impl ExportNotes {
     }
 }
 
-/// What is counted of something.
+/// Unit of a count.
 #[derive(Clone, Copy)]
 pub enum Unit {
     /// Rows of a table.
@@ -133,7 +133,7 @@ fn were(unit: Unit, number: u64) -> String {
     count(number, one, many)
 }
 
-/// What files of many users have in common, by name.
+/// Unknown data that files of many users have in common, by name.
 #[derive(Default)]
 pub struct Counted(Mutex<BTreeMap<String, Sum>>);
 

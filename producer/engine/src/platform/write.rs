@@ -244,7 +244,7 @@ pub struct Room {
 pub struct Obstacle {
     /// How much it speaks against it.
     pub weight: Weight,
-    /// What it is, in one line; and what to do, unless it is a core that runs.
+    /// One line that says what it is; and what to do, unless it is a core that runs.
     pub what: String,
 }
 
@@ -281,7 +281,7 @@ impl Obstacle {
         })
     }
 
-    /// What keeps the restore from being done.
+    /// The obstacle that keeps the restore from being done.
     #[must_use]
     pub fn fatal(what: impl Into<String>) -> Self {
         Self {
@@ -317,7 +317,7 @@ pub type Ask<'a> = dyn Fn(Collection, [&str; 2]) -> Result<Has, RestoreError> + 
 pub struct Unheld {
     /// The collection concerned.
     pub collection: Collection,
-    /// What it is, for example `key "tags"`.
+    /// Its name, for example `key "tags"`.
     pub what: String,
     /// How many records have it.
     pub records: u64,
@@ -334,7 +334,7 @@ pub enum RestoreError {
     Write {
         /// The file.
         path: std::path::PathBuf,
-        /// What the system answered.
+        /// Error of the system.
         source: io::Error,
     },
     /// A record of the archive is not what the format says, or is there twice.
@@ -348,7 +348,7 @@ pub enum RestoreError {
     /// The platform already has what the archive brings.
     #[error("{what}")]
     Conflict {
-        /// What is in the way, and what to do.
+        /// The obstacle, and what to do.
         what: String,
     },
     /// The user is restored, but a later step failed.
@@ -368,7 +368,7 @@ pub enum RestoreError {
 
 const THERE: &str = "something else is there: look what it is, and move it away";
 
-/// What to do about what the system answered.
+/// Advice for an error of the system.
 fn advice(source: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
     match source.kind() {

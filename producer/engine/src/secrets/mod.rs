@@ -1,4 +1,4 @@
-//! What the holder of the key gives: with the options, in the environment, in a file, or when asked.
+//! Secrets that the holder of the key gives: with the options, in the environment, in a file, or when asked.
 
 mod passphrases;
 
@@ -21,7 +21,7 @@ use crate::{
     random::SystemRandom,
 };
 
-/// What opens archives to recipients.
+/// Private keys that open archives to recipients.
 #[derive(Debug, Clone, Default)]
 pub struct PrivateKeyFiles {
     /// Files with private keys; each run of a chain is tried with each.
@@ -30,7 +30,7 @@ pub struct PrivateKeyFiles {
     pub passphrases: Vec<SecretSource>,
 }
 
-/// What opens encrypted archives.
+/// Secrets that open encrypted archives.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
     /// Private keys.
@@ -59,7 +59,7 @@ pub struct Secrets<'a> {
     private: PrivateKeys<'a>,
 }
 
-/// What opened an archive.
+/// The secret that opened an archive.
 pub enum Opener<'s> {
     /// A passphrase.
     Passphrase(&'s str),
@@ -134,7 +134,7 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// What is there, or is had now.
+/// The value that is there, or is made now.
 fn once<T>(place: &OnceCell<T>, get: impl FnOnce() -> Result<T>) -> Result<&T> {
     match place.get() {
         Some(known) => Ok(known),

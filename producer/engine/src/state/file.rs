@@ -26,14 +26,14 @@ const LONGEST: u64 = 64 * 1024;
 
 /// The state of a run.
 pub struct State {
-    /// What it is of.
+    /// Run that it is of.
     pub header: Header,
     file: Arc<File>,
     /// Where the block of each user begins.
     users: HashMap<u64, u64>,
 }
 
-/// What is known of a user.
+/// State of a user.
 #[derive(Default)]
 pub struct KnownUser {
     /// The number of the username.
@@ -104,7 +104,7 @@ impl State {
         })
     }
 
-    /// What is known of the user with this number.
+    /// State of the user with this number.
     pub fn user(&self, number: u64) -> io::Result<Option<KnownUser>> {
         let Some(at) = self.users.get(&number) else {
             return Ok(None);

@@ -39,7 +39,7 @@ const COMMENT: &str = "signature of a run of pryv-backup";
 /// Where the checksum stands in the bytes of a minisign secret key.
 const CHECKSUM: usize = 126;
 
-/// What signs runs.
+/// The key that signs runs.
 pub struct HostKey {
     /// The bytes of a minisign secret key that no password protects any more.
     secret: Zeroizing<Vec<u8>>,
@@ -209,7 +209,7 @@ impl HostKey {
         self.kept
     }
 
-    /// What stands for a platform, or for one user of it, in signatures: 32 hex digits that tell nothing without this host's secret.
+    /// Token for a platform, or for one user of it, in signatures: 32 hex digits that tell nothing without this host's secret.
     pub fn source(&self, domain: &str, core: &str, user_id: &str) -> String {
         let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&*self.source) else {
             return String::new();
@@ -279,7 +279,7 @@ impl HostKey {
     }
 }
 
-/// What others than the owner can do with the key.
+/// Access of others than the owner to the key.
 enum Others {
     Nothing,
     /// With the mode of the file.

@@ -32,7 +32,7 @@ pub struct Newest {
     pub run: u32,
 }
 
-/// What a state folder knows of output folders.
+/// Knowledge of a state folder about output folders.
 pub struct Memory(PathBuf);
 
 impl Memory {

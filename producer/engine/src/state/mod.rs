@@ -30,7 +30,7 @@ pub fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// What a state is of.
+/// Run that a state is of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
@@ -42,11 +42,11 @@ pub struct Header {
     pub archive_id: String,
     /// Who signed it.
     pub signer: String,
-    /// What the numbers are made with.
+    /// Key of the numbers.
     pub key: ChainKey,
     /// The only user of the chain, as a number.
     pub user: Option<String>,
-    /// What the run covered, each with a name for people: the next one is compared with it only where all is the same.
+    /// Options and settings that the run depended on, each with a name for people: the next one is compared with it only where all is the same.
     pub covers: Vec<(String, String)>,
     /// Of a database that numbers its transactions: the oldest one that was open or to come.
     pub transaction: Option<u64>,

@@ -18,7 +18,7 @@ use crate::files;
 const STATE: &str = "state";
 /// That of a run that is about to be committed.
 const NEW: &str = "state.new";
-/// What begins so is of a run that is at work, or that died.
+/// Prefix of the files of a run that is at work, or that died.
 pub const UNFINISHED: &str = ".state-";
 /// How long nobody has written to what a dead run has left.
 const SETTLED: Duration = Duration::from_secs(60);

@@ -18,7 +18,7 @@ pub struct StateWriter {
     out: Hashed,
 }
 
-/// What is known of a user after a run.
+/// State of a user after a run.
 pub struct UserBlock {
     /// The number of the user's id.
     pub user: u64,

@@ -14,7 +14,7 @@ pub struct Block {
     records: u64,
 }
 
-/// What goes into a file: a gzip member, or the lines themselves in an archive that is not compressed.
+/// Bytes for a file of records: a gzip member, or the lines themselves in an archive that is not compressed.
 pub struct RecordBytes<'a> {
     /// As the file takes it.
     pub bytes: &'a [u8],
@@ -43,7 +43,7 @@ impl Block {
         self.lines.is_empty()
     }
 
-    /// Whether it is time to take what is in it.
+    /// Whether the block is large enough to be taken.
     pub fn is_full(&self) -> bool {
         self.lines.len() >= BLOCK
     }

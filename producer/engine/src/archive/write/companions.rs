@@ -1,4 +1,4 @@
-//! What travels in the clear inside every encrypted archive, so that it opens without us.
+//! Files that travel in the clear inside every encrypted archive, so that it opens without this tool.
 
 use decryptor_wasm::{Envelope, Mode};
 

@@ -16,7 +16,7 @@ use crate::files;
 pub const STAGING: &str = ".pryv-backup-partial";
 /// Without it there is no archive.
 const MANIFEST: &str = "manifest.json";
-/// What a run that died while it moved things into place may have left beside it.
+/// Names that a run which died while it moved files into place may have left beside its staging folder.
 const FOLDERS_AND_FILES: [&str; 6] = [
     "users",
     "platform",

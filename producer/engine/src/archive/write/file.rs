@@ -20,7 +20,7 @@ pub struct FileWriter {
     path: String,
     disk_path: PathBuf,
     file: File,
-    /// What is to be written next.
+    /// Bytes that are written next.
     waiting: Vec<u8>,
     sealing: Option<Sealing>,
     stored: Sha256,

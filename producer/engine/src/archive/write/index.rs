@@ -1,4 +1,4 @@
-//! What belongs to no user: the platform's own entries, aliases, sessions.
+//! Records that belong to no user: the platform's own entries, aliases, sessions.
 
 use decryptor_wasm::{
     FileEntry,
@@ -18,7 +18,7 @@ use crate::platform::{self, IndexSink, Shared, SinkError};
 pub struct IndexWriter<'a> {
     place: RecordPlace<'a>,
     files: [Option<(RecordFile, Block)>; Shared::ALL.len()],
-    /// What names what is gone.
+    /// File of the tombstones.
     removed: Option<RecordFile>,
     /// The audit trail of a user who is no more, and the user.
     kept: Option<(String, RecordFile, Block)>,
@@ -28,14 +28,14 @@ pub struct IndexWriter<'a> {
     withheld: u64,
 }
 
-/// What is known when everything that belongs to no user is written.
+/// The shared part of an archive, when it is written.
 pub struct IndexDone {
     pub(super) files: Vec<FileEntry>,
     /// Numbers of records, in the order of [`Shared::ALL`].
     pub counts: [u64; Shared::ALL.len()],
     /// Number of audit records of users who are no more.
     pub kept_audit: u64,
-    /// What could not be read.
+    /// Items that could not be read.
     pub losses: Vec<Loss>,
     /// Secrets that were left out because the archive is not encrypted.
     pub withheld: u64,

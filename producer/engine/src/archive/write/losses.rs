@@ -1,4 +1,4 @@
-//! What could not be read: named, as far as somebody is going to read it, and counted beyond.
+//! Losses: named one by one as far as somebody is going to read them, and counted beyond.
 
 use std::collections::BTreeMap;
 

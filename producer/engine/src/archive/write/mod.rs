@@ -87,7 +87,7 @@ pub enum ArchiveError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// All is in place, but it may not be on the disk.
@@ -104,7 +104,7 @@ pub enum ArchiveError {
     /// There is something else.
     #[error("{0} is not empty; give an empty or new folder")]
     NotEmpty(PathBuf),
-    /// What is there was made by another tool.
+    /// Another tool made the backup that is there.
     #[error(
         "{0} holds a backup of Pryv's own tool, to which no increment can be bound; give an empty or new folder as --output"
     )]
@@ -171,11 +171,11 @@ pub struct ArchiveWriter {
     /// Bytes of what lies in the clear.
     clear: u64,
     instant: f64,
-    /// What was written so far, for whoever shows it.
+    /// Amounts written so far, for whoever shows them.
     pub tally: Arc<Tally>,
 }
 
-/// What is known when all users are written.
+/// Facts for the manifest that are known when all users are written.
 pub struct Summary {
     /// Engine and domain, for the manifest.
     pub config: PlatformConfig,
@@ -185,13 +185,13 @@ pub struct Summary {
     pub release: Option<String>,
     /// Losses that concern no user.
     pub losses: Vec<Loss>,
-    /// What is left out and no loss.
+    /// Items that are left out and are no loss.
     pub accepted_losses: Vec<Loss>,
     /// The place in a chain, of any run but the first.
     pub chain: Option<Link>,
     /// Users who are no more, in an increment.
     pub removed_users: Vec<String>,
-    /// What travels in the clear at the root of the chain, of any run but the first.
+    /// Files that travel in the clear at the root of the chain, of any run but the first.
     pub companions: Vec<Companion>,
     /// The number of all losses, those of the users too.
     pub loss_count: u64,
@@ -199,7 +199,7 @@ pub struct Summary {
 
 impl ArchiveWriter {
     /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
-    /// What the platform stored before `instant`, in seconds since 1970, is in the archive.
+    /// Begins an archive that holds what the platform stored before `instant`, in seconds since 1970.
     pub fn create(
         output: &Path,
         sealing: &Sealing,
@@ -334,12 +334,12 @@ impl ArchiveWriter {
         self.stage(&manifest, content)
     }
 
-    /// Whether it is sealed.
+    /// Whether the archive is sealed.
     pub fn encrypted(&self) -> bool {
         self.key.is_some()
     }
 
-    /// Whether it is a full run or an increment.
+    /// Whether the archive is a full run or an increment.
     pub fn backup_type(&self) -> BackupType {
         self.options.backup_type
     }

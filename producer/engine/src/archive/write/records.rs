@@ -17,7 +17,7 @@ pub struct RecordPlace<'a> {
     pub root: &'a Path,
     /// Whether the files are compressed.
     pub compress: bool,
-    /// What seals them.
+    /// Key that seals the files.
     pub key: Option<&'a DataKey>,
 }
 

@@ -37,11 +37,11 @@ pub struct Finished {
     pub bytes: u64,
     /// Who signed it.
     pub signer: Signer,
-    /// What was signed.
+    /// The statement that was signed.
     pub statement: Statement,
 }
 
-/// What every manifest says of how it was made, and its signature states too.
+/// Facts about the making of an archive, which each manifest holds and its signature states too.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stamp {
@@ -55,7 +55,7 @@ pub struct Stamp {
     pub loss_count: u64,
 }
 
-/// What is known of an archive when all but its manifest is written.
+/// Facts about an archive that are known when all but its manifest is written.
 pub struct SignedContent<'c> {
     /// Bytes of its files.
     pub bytes: u64,
@@ -66,7 +66,7 @@ pub struct SignedContent<'c> {
 }
 
 impl ArchiveWriter {
-    /// What the manifest is to say of how the archive was made.
+    /// Facts about the making of the archive, for the manifest.
     pub fn stamp(&self, loss_count: u64) -> Stamp {
         let signing = &self.options.signing;
         Stamp {
@@ -102,7 +102,7 @@ impl ArchiveWriter {
         }
     }
 
-    /// What was signed, and bytes of all files of the archive.
+    /// Writes the manifest and its signature; returns the signed statement, and the bytes of all files of the archive.
     fn write_end<T: Serialize>(
         &self,
         manifest: &T,

@@ -99,7 +99,7 @@ impl ArchiveWriter {
         })
     }
 
-    /// What the manifest is to list.
+    /// The files and users that the manifest lists.
     pub fn list(&mut self, users: Vec<UserDone>) -> Listing {
         let mut files = std::mem::take(&mut self.shared);
         let mut bytes = self.clear + files.iter().map(|file| file.size).sum::<u64>();
@@ -150,12 +150,12 @@ impl Staged {
         self.destination.staging()
     }
 
-    /// What opens it.
+    /// Key that opens the archive.
     pub fn key(&self) -> Option<&DataKey> {
         self.finished.key.as_ref()
     }
 
-    /// What is known of it.
+    /// Facts about the archive.
     pub fn finished(&self) -> &Finished {
         &self.finished
     }

@@ -28,7 +28,7 @@ use crate::{
     platform::{self, Attachment, Collection, User},
 };
 
-/// What names what is gone since the run before.
+/// Name of the file of tombstones: records that are gone since the previous run.
 pub(super) const REMOVED: &str = "removed";
 
 /// Takes a user's records and attachments, from several threads.
@@ -66,7 +66,7 @@ struct Files {
     stream_paths: BTreeMap<String, String>,
 }
 
-/// What the archive keeps of a finished user.
+/// A finished user in the archive.
 pub struct UserDone {
     /// For `manifest.users`.
     pub entry: UserEntry,
@@ -74,9 +74,9 @@ pub struct UserDone {
     pub manifest_file: FileEntry,
     /// Bytes of the user's files.
     pub bytes: u64,
-    /// What this archive holds, which in an increment is not all that there is.
+    /// Records in this archive, which in an increment are not all records of the user.
     pub brought: UserStats,
-    /// What could not be read.
+    /// Items that could not be read.
     pub losses: Vec<Loss>,
     /// The number of that, also of what is not named each.
     pub loss_count: u64,

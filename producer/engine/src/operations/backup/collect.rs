@@ -1,4 +1,4 @@
-//! What is known of each finished user, and what was lost.
+//! Facts about each finished user, and the losses.
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -22,10 +22,10 @@ pub struct Collector<'a> {
     losses: Mutex<Losses>,
 }
 
-/// What is told in the end of all that could not be read.
+/// Losses for the report, which is written at the end.
 #[derive(Default)]
 pub struct Losses {
-    /// What concerns no single user.
+    /// Losses that concern no single user.
     pub platform: Vec<Loss>,
     /// Of the users, whose own manifests have them too.
     pub users: Vec<Loss>,

@@ -42,7 +42,7 @@ use crate::{
 
 pub use report::{ChainReport, Report};
 
-/// What is backed up, where to, and how.
+/// Source, destination and manner of a backup.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The platform.
@@ -59,7 +59,7 @@ pub struct Options {
     pub chunk_bytes: u64,
     /// The lock.
     pub sealing: sealing::Options,
-    /// What signs it.
+    /// Key that signs the backup.
     pub signing: signing::Options,
     /// Which signers of earlier runs are expected, and where this host keeps its key.
     pub trust: Trust,
@@ -107,7 +107,7 @@ impl Options {
     }
 }
 
-/// What is known before anything is written.
+/// Facts that are known before anything is written.
 struct Prepared<'a> {
     options: &'a Options,
     observer: &'a dyn Observer,
@@ -117,7 +117,7 @@ struct Prepared<'a> {
     mode: PlatformMode,
     platform: Box<dyn Platform>,
     sealing: Sealing,
-    /// What signs.
+    /// Key that signs.
     home: Home,
     /// See [`crate::state::host::HostKey::source`].
     source: String,
@@ -128,7 +128,7 @@ struct Prepared<'a> {
     names: Option<Vec<String>>,
 }
 
-/// What was written of users and of what belongs to none.
+/// Users and shared records that were written.
 struct Written {
     done: Vec<UserDone>,
     shared: IndexDone,
@@ -156,7 +156,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
     }
 }
 
-/// What the report says.
+/// Losses and counts for the report.
 struct ReportedLosses {
     stats: Vec<UserStats>,
     losses: Vec<Loss>,
@@ -266,7 +266,7 @@ impl Prepared<'_> {
         Ok(unknown)
     }
 
-    /// What the manifest and the report say of it all.
+    /// Sums up for the manifest and the report.
     fn sum_up(
         &self,
         written: Written,
@@ -396,7 +396,7 @@ fn lock(options: &Options, observer: &dyn Observer) -> Result<Sealing, Failure> 
     }
 }
 
-/// What signs the run.
+/// Finds the key that signs the run.
 fn home(options: &Options, observer: &dyn Observer) -> Result<Home, Failure> {
     let state_dir = options.trust.state_dir.as_deref();
     if options.dry_run {

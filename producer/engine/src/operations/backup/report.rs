@@ -1,4 +1,4 @@
-//! What a run says when it is over.
+//! Report of a backup.
 
 use std::{path::Path, time::Duration};
 
@@ -44,16 +44,16 @@ pub struct Report {
     pub users: usize,
     /// Sums over the users.
     pub records: UserStats,
-    /// What belongs to no user.
+    /// Counts of the records that belong to no user.
     pub platform: PlatformCounts,
     /// Bytes of all files of the archive.
     pub bytes: u64,
-    /// What could not be read.
+    /// Items that could not be read.
     pub losses: Vec<Loss>,
-    /// What was left out and is no loss, because `--accept-loss` names it.
+    /// Items that were left out and are no loss, because `--accept-loss` names them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accepted_losses: Vec<Loss>,
-    /// What else is worth knowing.
+    /// Other facts worth knowing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The number of losses that are not listed here, but in the users' own manifests.
@@ -64,7 +64,7 @@ pub struct Report {
     /// Of a run with `--incremental`: what it is in its chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chain: Option<ChainReport>,
-    /// What reading it again has shown, when that was asked for.
+    /// Outcome of reading the backup again, when that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<crate::operations::verify::report::Report>,
     /// Whole run.

@@ -72,7 +72,7 @@ pub fn names(config: &Config, mode: PlatformMode, user: &User) -> Result<Vec<Str
     }
 }
 
-/// What of the platform's own database is that user's.
+/// The entries of the platform's own database that are that user's.
 pub fn only<'a>((names, user): (&'a [String], &'a User)) -> Only<'a> {
     Only { user, names }
 }

@@ -1,4 +1,4 @@
-//! What the copy says of itself: what the archive said, and of what it was made.
+//! The manifest of the copy: that of the archive, and from which archive the copy was made.
 
 use decryptor_wasm::{Code, Error};
 use serde::{Deserialize, de::IgnoredAny};
@@ -13,7 +13,7 @@ pub fn losses(source: &Archive) -> u64 {
     named.max(source.manifest.loss_count.unwrap_or_default())
 }
 
-/// What the archive said of itself, with a new inventory.
+/// The manifest of the archive with a new inventory.
 pub fn manifest(
     source: &Archive,
     listing: &Listing,
@@ -43,7 +43,7 @@ pub fn manifest(
     Ok(manifest)
 }
 
-/// What a manifest says beside its inventory, which may be long.
+/// A manifest without its inventory, which may be long.
 pub fn said(source: &Archive, path: &str) -> Result<Map<String, Value>, Error> {
     #[derive(Deserialize)]
     struct Said {

@@ -37,7 +37,7 @@ use crate::{
     threads::{self, lock},
 };
 
-/// What is copied, and how the copy is locked.
+/// The archive to copy, and the lock of the copy.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive.
@@ -48,7 +48,7 @@ pub struct Options {
     pub create_parents: bool,
     /// The new lock; without recipients or a passphrase, that of the archive.
     pub sealing: sealing::Options,
-    /// What signs it.
+    /// Key that signs the copy.
     pub signing: signing::Options,
     /// Users at once; none: one per core.
     pub jobs: Option<u16>,
@@ -74,7 +74,7 @@ pub struct Consolidated {
     pub users: usize,
     /// Bytes of all files of the copy.
     pub bytes: u64,
-    /// What reading it again has shown.
+    /// Outcome of reading the copy again.
     pub verified: verify::report::Report,
 }
 
@@ -135,7 +135,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let of = of.unwrap_or_else(|| home.key.source(&source.manifest.config.domain, "", ""));
     let created = source.manifest.created_at;
     let writing = archive::Options {
-        // What the state of a chain is put together from is compressed.
+        // A copy of the state of a chain is compressed.
         compress: source.manifest.compressed || source.chain.is_some(),
         chunk_bytes: 0,
         created_at: Some(created.unwrap_or(source.manifest.backup_timestamp)),
@@ -168,7 +168,7 @@ fn damaged(what: &str) -> Failure {
     Failure::damaged(format!("{what}: nothing was made of it; use another copy"))
 }
 
-/// What is not verified does not stay.
+/// A copy that cannot be verified is removed.
 fn copy(
     source: &Archive,
     mut archive: ArchiveWriter,

@@ -20,7 +20,7 @@ use work::FileWork;
 
 pub use work::Decrypted;
 
-/// What is decrypted, and where to.
+/// The archive to decrypt, and the destination.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive.

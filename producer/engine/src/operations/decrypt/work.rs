@@ -28,14 +28,14 @@ use crate::{
     threads::{self},
 };
 
-/// What is to be done, and with what.
+/// The files to read, and where to.
 pub struct FileWork<'a> {
     archive: &'a Archive,
     args: &'a Options,
     tally: &'a Tally,
 }
 
-/// What came of it.
+/// Outcome of a decryption.
 #[derive(Debug, Default)]
 pub struct Decrypted {
     /// `verified` or `decrypted`.
@@ -54,7 +54,7 @@ pub struct Decrypted {
     pub nothing_written: bool,
 }
 
-/// What came of one file.
+/// Outcome of one file.
 #[derive(Default)]
 struct FileOutcome {
     summary: Option<FileSummary>,

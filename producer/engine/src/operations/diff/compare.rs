@@ -11,7 +11,7 @@ use crate::{archive::read::Archive, interrupt};
 /// Records of which the numbers are held at once; of more, the files are read several times.
 const AT_ONCE: u64 = 4_000_000;
 
-/// What became of a record.
+/// How a record differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Only the newer archive has it.
@@ -155,7 +155,7 @@ impl<'a> Compare<'a> {
         if old.is_empty() {
             return Ok(());
         }
-        // What is left was not met again; only the archive knows its names.
+        // Records that are left were not met again; only the archive knows their names.
         self.old.each(&mut |record| {
             let left = number(&record.id).and_then(|id| old.remove(&id));
             if left.is_some() {

@@ -22,16 +22,16 @@ use crate::{
 
 pub use compare::Change;
 
-/// What is compared.
+/// The two archives to compare.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Folder of the older archive; of a chain, `DIR@RUN` takes the state at that run.
     pub old: PathBuf,
     /// The same of the newer one.
     pub new: PathBuf,
-    /// What opens them.
+    /// Secrets that open them.
     pub keys: Keys,
-    /// What is asked of both; the id is that of the newer one.
+    /// Conditions that both must meet; the id is that of the newer one.
     pub expect: Expect,
     /// The id of the older one.
     pub expect_old_id: Option<String>,
@@ -48,7 +48,7 @@ pub struct Difference<'a> {
     pub user: &'a str,
     /// The collection.
     pub collection: &'a str,
-    /// What tells the record from others.
+    /// Identity of the record.
     pub id: &'a str,
 }
 

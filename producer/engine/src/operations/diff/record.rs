@@ -1,4 +1,4 @@
-//! What identifies a record, and what is in it, whatever the order of its members.
+//! Identity and content of a record, whatever the order of its members.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ const DEPTH: u32 = 64;
 
 /// A record, or a part of one that has an identity of its own.
 pub struct Record<'a> {
-    /// What it is called.
+    /// Name of the record.
     pub id: Cow<'a, str>,
     content: &'a [u8],
-    /// What of the content counts, if not all.
+    /// The part of the content that counts, if not all of it.
     json: Option<&'a str>,
 }
 

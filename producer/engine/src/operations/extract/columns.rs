@@ -2,7 +2,7 @@
 
 use decryptor_wasm::integrity::Record;
 
-/// What a column holds.
+/// Type of the values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// A string.
@@ -22,7 +22,7 @@ pub struct OutputColumn {
     pub name: &'static str,
     /// The other name of the member in archives of some platforms.
     also: &'static str,
-    /// What it holds.
+    /// Type of its values.
     pub kind: ColumnKind,
 }
 

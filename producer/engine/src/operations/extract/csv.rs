@@ -6,7 +6,7 @@ use decryptor_wasm::integrity::{Record, unquote};
 
 use super::columns::{OTHER, OutputColumn, others};
 
-/// What makes a spreadsheet take a text for a formula, in ASCII and in the full-width forms of Asian keyboards.
+/// First characters by which a spreadsheet takes a text for a formula, in ASCII and in the full-width forms of Asian keyboards.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
 /// Writes the names of the columns.

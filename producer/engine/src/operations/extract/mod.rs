@@ -124,7 +124,7 @@ pub fn run(
     Ok((Some(done), problem))
 }
 
-/// What was written.
+/// Records that were written.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Extracted {
@@ -132,7 +132,7 @@ pub struct Extracted {
     pub archive_id: String,
     /// The collection.
     pub collection: String,
-    /// Whose, as it was asked.
+    /// The user, as it was asked.
     pub user: Option<String>,
     /// Lines or rows.
     pub records: u64,

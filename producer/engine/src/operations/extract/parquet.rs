@@ -63,7 +63,7 @@ impl<W: Write + Send> Rows<W> {
 
     /// Adds a row.
     pub fn add(&mut self, record: &Record<'_>) -> Result<(), CopyError> {
-        // What does not fit its column goes to the last one too, so that nothing is lost.
+        // Values that do not fit their column go to the last one too, so that nothing is lost.
         let mut odd = String::new();
         for (column, values) in self.columns.iter().zip(&mut self.values) {
             let value = column.of(record);

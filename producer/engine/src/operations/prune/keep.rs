@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
-/// What is kept; days, weeks and months are those of UTC.
+/// Rules for what is kept; days, weeks and months are those of UTC.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Keep {
     /// The last so many backups.

@@ -33,11 +33,11 @@ pub use self::{keep::Keep, unit::BackupSource};
 pub struct Options {
     /// Folder in which backups lie, each in a folder of its own.
     pub dir: PathBuf,
-    /// What is kept.
+    /// Rules for what is kept.
     pub keep: Keep,
-    /// What opens backups.
+    /// Secrets that open backups.
     pub keys: Keys,
-    /// Whose backups count.
+    /// Signers whose backups count.
     pub trust: Trust,
     /// Remove nothing.
     pub dry_run: bool,
@@ -48,7 +48,7 @@ pub struct Options {
 /// A clock may be wrong by that.
 const ALLOWED_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-/// What was kept and removed.
+/// Backups that were kept and removed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pruned {
@@ -60,11 +60,11 @@ pub struct Pruned {
     pub removed: Vec<ListedUnit>,
     /// Backups that are not known to be good: they fill no rule, and are left alone.
     pub unproven: Vec<Other>,
-    /// What is no backup.
+    /// Files and folders that are no backups.
     pub left_alone: Vec<Other>,
-    /// What an earlier run had begun to remove.
+    /// Backups that an earlier run had begun to remove.
     pub completed: Vec<PathBuf>,
-    /// What could not be removed.
+    /// Backups that could not be removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Other>,
 }
@@ -189,7 +189,7 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
             pruned.completed.push(path);
         }
     }
-    // What is of another platform, or of one user only, does not take anybody's place.
+    // Backups of another platform, or of one user only, are counted by themselves.
     let mut sources: BTreeMap<&BackupSource, Vec<&Unit>> = BTreeMap::new();
     for unit in &units.good {
         sources.entry(&unit.source).or_default().push(unit);
@@ -234,7 +234,7 @@ impl Pruned {
         }
     }
 
-    /// Whether it is gone; what is not does not keep the others.
+    /// Removes a backup and says whether it is gone; one that is not does not keep the others.
     fn remove(&mut self, path: &Path) -> bool {
         let gone = unit::remove(path);
         if let Err(error) = &gone {

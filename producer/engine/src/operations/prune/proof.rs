@@ -24,7 +24,7 @@ use crate::{
     secrets::Secrets,
 };
 
-/// What expected signers have signed of a backup.
+/// Statements about a backup that expected signers have signed.
 pub struct Proven {
     /// Of its newest run.
     pub signed: Signed,
@@ -79,7 +79,7 @@ fn unexpected() -> Error {
     Error::damaged("it is not signed by a signer whom you expect")
 }
 
-/// What one of the expected signers has signed of a run: of a chain that another host began, that may be the other one.
+/// The statement of a run that one of the expected signers has signed: of a chain that another host began, that may be the other one.
 fn statement(folder: &Folder, run: u32, newest: &Signed, demands: &Demands) -> Result<Statement> {
     let of_run = folder.run(run);
     let minisig = of_run.small(SIGNATURE)?.unwrap_or_default();
@@ -152,7 +152,7 @@ fn opens(folder: Folder, secrets: &Secrets<'_>) -> Result<()> {
 /// Which run is not as it was signed.
 pub fn whole(folder: &Folder, proven: &Proven, jobs: usize) -> Result<()> {
     let listing = folder.list()?;
-    // What a run or a change of recipients left that died is no part of a run.
+    // Files that a dead run or a change of recipients left are no part of a run.
     let signed = listing.iter().filter(|(path, _)| {
         run_of(path).is_some_and(|(run, within)| {
             run as usize <= proven.runs()

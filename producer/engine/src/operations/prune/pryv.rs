@@ -9,7 +9,7 @@ use crate::{
     secrets::Secrets,
 };
 
-/// What a backup says of itself, proven by nobody.
+/// Claims of a backup about itself, proven by nobody.
 pub struct Said {
     /// When it was made.
     pub time: Timestamp,
@@ -21,7 +21,7 @@ pub struct Said {
     pub losses: u64,
 }
 
-/// What a backup says, if it is what is demanded, the secrets open it, and every record of it is whole.
+/// Reads the claims of a backup, if it meets the conditions, the secrets open it, and every record of it is whole.
 pub fn read(
     folder: &Folder,
     demands: &Demands,

@@ -1,4 +1,4 @@
-//! What lies in a folder of backups: each archive is one unit, that is kept or goes as a whole.
+//! Backups in a folder: each archive is one unit, that is kept or goes as a whole.
 
 use std::{
     cmp::Reverse,
@@ -29,7 +29,7 @@ const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 /// In front of the name of an archive that is being removed.
 pub const DOOMED: &str = ".pryv-backup-pruned-";
 
-/// What backups are of: the rules count each by itself. What nobody signed never stands beside what was signed, whatever it says.
+/// Source of backups: the rules count each source by itself. Unsigned backups are never counted with signed ones, whatever they claim.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum BackupSource {
@@ -58,26 +58,26 @@ pub struct Unit {
     _lock: Option<fs::File>,
 }
 
-/// What is in a folder of backups.
+/// Contents of a folder of backups.
 #[derive(Default)]
 pub struct Units {
     /// Newest first.
     pub good: Vec<Unit>,
     /// Backups that are not known to be good, and why.
     pub unproven: Vec<(PathBuf, String)>,
-    /// What is no backup, and why.
+    /// Paths that are no backups, and why.
     pub others: Vec<(PathBuf, String)>,
-    /// What an earlier run had begun to remove.
+    /// Backups that an earlier run had begun to remove.
     pub doomed: Vec<PathBuf>,
 }
 
 /// How backups are judged.
 pub struct Checker<'a> {
-    /// What is asked of each.
+    /// Conditions that each must meet.
     pub demands: &'a Demands,
     /// Where this host remembers the newest run of each chain.
     pub state: Option<PathBuf>,
-    /// What has to open backups that are encrypted, where it is given.
+    /// Secrets that must open the backups that are encrypted, where they are given.
     pub secrets: Option<Secrets<'a>>,
     /// Takes backups of Pryv's own tool that the secrets open.
     pub unsigned: bool,
@@ -87,7 +87,7 @@ pub struct Checker<'a> {
     pub latest: Timestamp,
 }
 
-/// What a folder is.
+/// Kind of a folder.
 enum Candidate {
     Good(Unit),
     Unproven(String),
@@ -137,7 +137,7 @@ impl Units {
         let longest = |unit: &Unit| Reverse((unit.runs, unit.time, unit.path.clone()));
         self.good.sort_by_key(longest);
         let mut seen: HashMap<String, (String, PathBuf)> = HashMap::new();
-        // What was consolidated is as old, to the millisecond, as what it was made of.
+        // A consolidated backup is as old, to the millisecond, as the one that it was made of.
         let mut moments: HashMap<(BackupSource, Timestamp), PathBuf> = HashMap::new();
         let mut good = Vec::new();
         for unit in std::mem::take(&mut self.good) {
@@ -263,7 +263,7 @@ impl Checker<'_> {
     }
 }
 
-/// Whether it is a file that desktops put everywhere.
+/// Whether a path is a file that desktops put everywhere.
 pub fn is_junk(path: &str) -> bool {
     JUNK.contains(&path.rsplit('/').next().unwrap_or_default())
 }

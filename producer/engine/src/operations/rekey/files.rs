@@ -31,7 +31,7 @@ pub struct ReplacedFile {
     stale: bool,
 }
 
-/// What `SHA256SUMS` lists of the files that may change; none in archives of Pryv's own tool.
+/// Digests that `SHA256SUMS` lists of the files that may change; none in archives of Pryv's own tool.
 pub struct ListedFiles(Option<BTreeMap<String, String>>);
 
 impl ReplacedFile {

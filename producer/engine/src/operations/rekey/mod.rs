@@ -33,9 +33,9 @@ use crate::{
 pub struct Options {
     /// Folder of the archive.
     pub dir: PathBuf,
-    /// What opens it.
+    /// Secrets that open it.
     pub keys: PrivateKeyFiles,
-    /// What is asked of it.
+    /// Conditions that it must meet.
     pub expect: Expect,
     /// Files with the public keys of those who can open it too.
     pub add: Vec<PathBuf>,
@@ -43,12 +43,12 @@ pub struct Options {
     pub remove: Vec<String>,
 }
 
-/// What removing a recipient does not do.
+/// Limits of removing a recipient.
 const CANNOT_UNDO: &str = "who was removed can still read every copy of the backup that was made before, and this one too if \
     they opened it or kept its old encryption.json: the data itself is sealed as before. To seal it under a new data key, use \
     `pryv-backup consolidate DIR --into NEW`, then destroy all older copies";
 
-/// What was changed.
+/// Outcome of a change of recipients.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rekeyed {
@@ -68,7 +68,7 @@ pub struct Rekeyed {
     /// Runs that stay as they are, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
-    /// What a removal does not do.
+    /// Limits of the removal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<&'static str>,
 }

@@ -1,4 +1,4 @@
-//! What an account says: its current fields, and those that it has when nothing is known of it.
+//! Fields of an account: the current ones, and the defaults where nothing is known.
 
 use std::{
     collections::BTreeMap,

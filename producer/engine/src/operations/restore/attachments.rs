@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{integrity::note_stale, report::Integrity};
 use crate::{platform::write::RestoreError, progress::Tally};
 
-/// What the events of a user list, by the id of the file.
+/// Attachments that the events of a user list, by the id of the file.
 #[derive(Default)]
 pub struct Attachments(HashMap<String, Vec<ListedAttachment>>);
 
@@ -85,7 +85,7 @@ impl Attachments {
         Some(listed)
     }
 
-    /// What was not taken and should have been there: file and event.
+    /// Attachments that were not taken and should have been there: file and event.
     pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(id, listed)| {
             let one = listed.iter().find(|one| !one.optional)?;
@@ -113,7 +113,7 @@ impl<'a, R> Digested<'a, R> {
         }
     }
 
-    /// What to say when there were other bytes than a live event says.
+    /// The sentence for when there were other bytes than a live event says.
     pub fn other_size(&self, id: &str, listed: &ListedAttachment) -> Option<String> {
         let due = listed
             .size

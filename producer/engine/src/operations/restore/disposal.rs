@@ -1,4 +1,4 @@
-//! What becomes of an archive all of whose users were restored.
+//! Removing or moving an archive all of whose users were restored.
 
 use std::{
     collections::BTreeSet,
@@ -22,11 +22,11 @@ use crate::{
     state::{self, Memory},
 };
 
-/// What is to be done with the archive, known to be possible as far as that can be known before.
+/// The planned removal or move of the archive, known to be possible as far as that can be known before.
 pub struct Disposal {
     /// The folder itself.
     dir: PathBuf,
-    /// What led there, when the operator named a link.
+    /// The link that the operator named instead of the folder.
     link: Option<PathBuf>,
     /// Where it goes; none to be removed.
     to: Option<PathBuf>,
@@ -64,7 +64,7 @@ impl Disposal {
 
     /// Removes or moves it; what comes between is told in the report.
     pub fn run(&self, archive: &Archive, report: &mut Report) {
-        // What was restored is proven; what else lies there may be newer, or all that is left of what somebody changed.
+        // The restored files are proven; others that lie there may be newer, or all that is left of what somebody changed.
         let other = |found: &&Finding| matches!(found.code, "other-signer" | "uncommitted");
         if let Some(other) = archive.plan.findings.iter().find(other) {
             report.archive_failed = Some(format!(
@@ -177,7 +177,7 @@ impl Disposal {
             .copy(&files, &aside)
             .and_then(|()| fs::rename(&aside, to));
         if let Err(error) = copied {
-            // What is only a part of it is of no use to anybody.
+            // A part of it is of no use to anybody.
             let _ = fs::remove_dir_all(&aside);
             return Err(error);
         }

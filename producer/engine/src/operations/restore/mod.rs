@@ -57,7 +57,7 @@ pub enum Strictness {
     Strict,
 }
 
-/// What is restored, where to, and how.
+/// Source, destination and manner of a restore.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The archive.
@@ -324,7 +324,7 @@ fn restore_shared(
     Ok(())
 }
 
-/// What the archive itself makes the operator aware of.
+/// Warnings about the archive itself, for the operator.
 fn warnings(archive: &Archive) -> Vec<String> {
     let findings = archive.plan.findings.iter();
     findings

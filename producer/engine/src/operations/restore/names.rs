@@ -1,4 +1,4 @@
-//! What records tell of their users that concerns all: names, addresses, the current values of accounts.
+//! Facts in the records of a user that concern all users: names, addresses, the current values of accounts.
 
 use serde::Deserialize;
 

@@ -1,6 +1,6 @@
-//! What is to be run on the platform after a restore, by the age of the platform that was backed up.
+//! Commands to run on the platform after a restore, by the age of the platform that was backed up.
 
-/// What the release candidates of version 2.0.0 before these have left behind.
+/// Repairs that platforms need which began with release candidates of version 2.0.0 before these.
 const BEFORE: [(u32, &str); 5] = [
     (
         22,

@@ -1,4 +1,4 @@
-//! What speaks against a restore, before anything is written.
+//! Obstacles to a restore, before anything is written.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What is to come where.
+/// Users and their target platform.
 pub struct Coming<'a> {
     /// The platform.
     pub writer: &'a dyn PlatformWriter,
@@ -85,7 +85,7 @@ impl Coming<'_> {
         )))
     }
 
-    /// What the files of all take. Users who are there have theirs replaced one by one, so that only the largest of them counts.
+    /// The room that the files of all need. Users who are there have theirs replaced one by one, so that only the largest of them counts.
     fn room(&self) -> Room {
         let there: HashSet<&str> = self
             .there

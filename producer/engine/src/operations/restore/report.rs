@@ -1,4 +1,4 @@
-//! What became of each user.
+//! Report of a restore.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct Report {
     /// Who signed the backup, and whether that is somebody who is expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed: Option<String>,
-    /// What the operator should know.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
     /// Files of the archive that this version does not know, and left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -46,7 +46,7 @@ pub struct Report {
     /// Why the archive could not be moved or removed as it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_failed: Option<String>,
-    /// What is to be run on the platform now.
+    /// Commands to run on the platform now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<String>,
     /// Where the archive is now; none when it was removed.
@@ -55,7 +55,7 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// What became of a user.
+/// Outcome of a restore for a user.
 #[derive(Debug, Serialize, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct Restored {
@@ -63,27 +63,27 @@ pub struct Restored {
     pub user_id: String,
     /// As the platform calls it now.
     pub username: String,
-    /// What became of it.
+    /// Kind of the outcome.
     pub outcome: Outcome,
     /// Why, unless it was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Records by collection.
     pub records: BTreeMap<&'static str, u64>,
-    /// What the platform has no place for, or the archive lacks.
+    /// Items for which the platform has no place, or which the archive lacks.
     pub losses: Vec<String>,
-    /// What the archive lacks for a reason.
+    /// Items that the archive lacks for a reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// It stood already, of an earlier run of which nothing else is known.
     #[serde(skip)]
     pub earlier: bool,
-    /// What the hashes said, when they were asked.
+    /// Results of the check of hashes, when that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integrity: Option<Integrity>,
 }
 
-/// What becomes of a user.
+/// Kinds of outcomes for a user.
 #[derive(Debug, Serialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {

@@ -8,7 +8,7 @@ use crate::{archive::read::Archive, failure::Failure, platform::User};
 pub struct Selection {
     /// In the order of the archive.
     pub users: Vec<SelectedUser>,
-    /// Whose each name is, in the archive or on the platform: by name, the ids of those who bear it or did.
+    /// Owners of names in the archive and on the platform: by name, the ids of the users who have it or had it.
     pub owners: UsernameOwners,
 }
 

@@ -39,7 +39,7 @@ pub fn find(
         let name = &user.target.username;
         [Some(name.clone()), config.pii.username(name)]
     };
-    // What users have who are to be replaced is the archive's to give away.
+    // A value of a user who is to be replaced may be given to another one by the archive.
     let replaced: HashSet<String> = match overwrite {
         true => selection.users.iter().flat_map(names).flatten().collect(),
         false => HashSet::new(),

@@ -37,7 +37,7 @@ pub const ORDER: [Collection; 8] = [
 
 /// A user that was dealt with.
 pub struct RestoredUser {
-    /// What became of it.
+    /// Outcome for the report.
     pub report: Restored,
     /// The name in the archive.
     pub source_name: String,
@@ -165,7 +165,7 @@ pub struct RestoreSource<'a> {
     pub options: &'a Options,
     /// The fields that an account has.
     pub known: &'a [AccountField],
-    /// Whose each name is.
+    /// Owners of each name.
     pub owners: &'a UsernameOwners,
     /// Counts what passes.
     pub tally: &'a Arc<Tally>,
@@ -173,7 +173,7 @@ pub struct RestoreSource<'a> {
 
 /// A user whose records are with its group.
 pub struct Filled<'a> {
-    /// What is told of it when the group stands.
+    /// The outcome when the group is committed.
     pub done: RestoredUser,
     user: &'a SelectedUser,
     events: Sum,
@@ -240,7 +240,7 @@ struct UserRestore<'a> {
     from: RestoreSource<'a>,
 }
 
-/// What was seen of the records on their way.
+/// Observations about the records on their way.
 #[derive(Default)]
 struct RecordsSeen {
     attachments: Attachments,

@@ -77,7 +77,7 @@ pub fn verify(
     Ok(all)
 }
 
-/// What the state refers to.
+/// Checks the references within the state.
 fn state(
     folder: &Folder,
     choice: Choice<'_>,
@@ -98,7 +98,7 @@ fn state(
     Ok(())
 }
 
-/// What it takes to read a run.
+/// Everything that is needed to read a run.
 struct Reading<'r> {
     folder: &'r Folder,
     demands: &'r Demands,
@@ -111,7 +111,7 @@ struct ChainResults {
     all: Report,
     /// Who signed the first run that was opened: the one whose state is asked for.
     signer: Option<Finding>,
-    /// What a change of recipients has left behind.
+    /// The remains of a change of recipients that was interrupted.
     interrupted: Option<String>,
 }
 
@@ -162,7 +162,7 @@ pub fn require_choice(links: &Links) -> Result<()> {
     }
 }
 
-/// What a run says of itself in the clear, held against what the list of runs says of it.
+/// Claims of a run in the clear, compared with those of the list of runs.
 enum Said {
     AsListed,
     /// The list was left behind by a change of recipients.

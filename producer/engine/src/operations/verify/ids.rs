@@ -40,7 +40,7 @@ impl Ids {
     }
 }
 
-/// What an attachment turned out to be.
+/// Size and digest of an attachment.
 pub struct AttachmentContent {
     /// Bytes.
     pub size: u64,
@@ -106,7 +106,7 @@ impl Attachment<'_> {
         let _ = self.content.set(content);
     }
 
-    /// What it is, if it could be read.
+    /// Size and digest, if it could be read.
     pub fn content(&self) -> Option<&AttachmentContent> {
         self.content.get()
     }

@@ -29,7 +29,7 @@ use crate::{
     threads,
 };
 
-/// What is verified.
+/// The archive to verify.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive. Of a chain, without a run: the newest state, and all runs.
@@ -109,7 +109,7 @@ pub fn made(
 /// Reads an archive that is open.
 ///
 /// # Errors
-/// What is damaged.
+/// The damage.
 pub fn undamaged(archive: &Archive, threads: usize) -> Result<(), String> {
     match with_key::verify(archive, threads, &Tally::default()) {
         Err(error) => Err(error.to_string()),

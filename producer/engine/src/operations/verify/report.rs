@@ -1,4 +1,4 @@
-//! What can be said of an archive after it was read.
+//! Report of a verification.
 
 use decryptor_wasm::signature::Signed;
 use serde::Serialize;
@@ -38,23 +38,23 @@ pub struct Report {
     /// Records in them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
-    /// What the hashes within events and accesses say.
+    /// Results of the hashes within events and accesses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hashes: Option<Hashes>,
-    /// What is damaged, missing, or was changed.
+    /// Files that are damaged, missing, or were changed.
     pub damaged: Vec<String>,
-    /// What cannot be restored as it was, although the archive is as it was made; or what nobody can tell.
+    /// Things that cannot be restored as they were, although the archive is as it was made; or that nobody can tell.
     pub problems: Vec<String>,
     /// Of these, files that this version does not know.
     #[serde(skip)]
     pub left_out: Vec<String>,
-    /// What is odd.
+    /// Odd things.
     pub warnings: Vec<String>,
-    /// What the archive says of itself.
+    /// Claims of the archive about itself.
     pub notes: Vec<String>,
     /// Whole run.
     pub seconds: f64,
-    /// Whether it is encrypted.
+    /// Whether the archive is encrypted.
     #[serde(skip)]
     pub sealed: bool,
 }

@@ -1,4 +1,4 @@
-//! What was seen of records: counts, what their hashes say, and what is to be remarked.
+//! Observations about records: counts, results of their hashes, and remarks.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ impl Remark {
         }
     }
 
-    /// Whether it is as it should be, and told all the same.
+    /// Whether nothing is wrong and it is told all the same.
     pub fn is_note(self) -> bool {
         self == Remark::GoneAttachment
     }
@@ -93,7 +93,7 @@ pub struct Named {
     pub ids: Vec<String>,
 }
 
-/// What the hashes of records say.
+/// Results of the hashes of records.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Hashes {
     /// Records that match.
@@ -108,12 +108,12 @@ pub struct Hashes {
     pub unknown: u64,
 }
 
-/// What was seen.
+/// Observations about records.
 #[derive(Debug, Default)]
 pub struct RecordChecks {
     /// Of events and accesses.
     pub hashes: Hashes,
-    /// What is to be said.
+    /// Remarks.
     pub remarks: BTreeMap<Remark, Named>,
 }
 

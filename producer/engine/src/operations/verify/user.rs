@@ -36,13 +36,13 @@ const COUNTED: [&str; 8] = [
     "attachments",
 ];
 
-/// What is known of a user while the files are read, by several threads.
+/// A user whose files are read, by several threads.
 pub struct User<'a> {
-    /// What the manifest says.
+    /// The user's entry in the manifest.
     pub entry: &'a UserEntry,
     /// All of the user's files.
     pub files: &'a [PlannedFile],
-    /// What was missing when the backup was made.
+    /// Files that were missing when the backup was made.
     told: Told,
     /// The archive holds what has changed only, so that what its records refer to may lie elsewhere.
     partial: bool,
@@ -60,13 +60,13 @@ pub struct User<'a> {
     pub left: AtomicUsize,
 }
 
-/// What came of a user.
+/// Outcome of a user.
 pub struct UserOutcome {
-    /// What the manifest counts and was not found.
+    /// Numbers in the manifest that do not agree with the files.
     pub contradictions: Vec<String>,
-    /// What was found and the manifest does not count, where no inventory says that it belongs there.
+    /// Files and records that the manifest does not count, where no inventory says that they belong there.
     pub surplus: Vec<String>,
-    /// What was seen of the records.
+    /// Observations about the records.
     pub seen: RecordChecks,
 }
 

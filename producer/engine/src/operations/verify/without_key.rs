@@ -33,10 +33,10 @@ use crate::{
     schedule,
 };
 
-/// What a header has at most, its first 12 bytes included.
+/// Bytes of the longest header, its first 12 bytes included.
 const HEADER: usize = 4096 + 12;
 
-/// What there is to compare with.
+/// Files as they are stored, and the digests to compare them with.
 struct StoredFiles<'a> {
     folder: &'a Folder,
     /// It holds a chain of runs.
@@ -156,7 +156,7 @@ fn newest_id(folder: &Folder) -> Result<String> {
     Ok(newest.map(|run| run.archive_id.clone()).unwrap_or_default())
 }
 
-/// What is listed and not there, and what is there and not listed.
+/// Names paths that are listed and not there, and paths that are there and not listed.
 fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: &mut Report) {
     for path in &sums.missing {
         report
@@ -164,7 +164,7 @@ fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: 
             .push(format!("{path}: listed in {}, but not there", sums::NAME));
     }
     for ((path, _), due) in listing.iter().zip(&sums.due) {
-        // What a run left that was not committed is told of as a whole.
+        // Files of a run that was not committed are reported as a whole.
         let uncommitted = run_of(path).is_some_and(|(run, _)| runs.is_some_and(|runs| run > runs));
         if due.is_some() || uncommitted {
             continue;
@@ -188,7 +188,7 @@ fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: 
     }
 }
 
-/// What a path is, in the run that it belongs to.
+/// Kind of a path in the run that it belongs to.
 fn kind(path: &str, chain: bool) -> PathKind {
     match run_of(path) {
         Some((_, within)) if chain => PathKind::of(within),

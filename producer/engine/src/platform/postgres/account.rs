@@ -34,7 +34,7 @@ const ORDER: [&str; 3] = ["time", "store_id, key", "field, time"];
 pub struct Shapes([Vec<Member>; 3]);
 
 struct Member {
-    /// What to select.
+    /// Expression to select.
     expression: String,
     key: Vec<u8>,
     kind: Kind,

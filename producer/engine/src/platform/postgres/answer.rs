@@ -53,7 +53,7 @@ pub fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
     }
 }
 
-/// What the server or the way to it answered, and what to do.
+/// The answer of the server or of the way to it, and advice.
 pub fn told(source: &tokio_postgres::Error) -> (String, &'static str) {
     if let Some(answer) = source.as_db_error() {
         let what = format!("{} ({})", answer.message(), answer.code().code());
@@ -77,7 +77,7 @@ pub fn told(source: &tokio_postgres::Error) -> (String, &'static str) {
     (what.replace('\n', " "), advice)
 }
 
-/// What is behind an error, one after the other.
+/// Causes of an error, one after the other.
 fn causes(source: &tokio_postgres::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(source.source(), |cause| {
         let cause: &(dyn Error + 'static) = *cause;
@@ -139,7 +139,7 @@ fn advice(state: &SqlState) -> &'static str {
     }
 }
 
-/// What the server answered, when it did.
+/// Answer of the server, when there was one.
 fn answer(source: &tokio_postgres::Error) -> Option<Box<Answer>> {
     let answer = source.as_db_error()?;
     Some(Box::new(Answer {

@@ -30,7 +30,7 @@ pub struct Server {
     config: tokio_postgres::Config,
     /// None where the connection is not to be encrypted.
     tls: Option<MakeRustlsConnect>,
-    /// What to do when a password is asked for that nobody gave.
+    /// Advice when the server asks for a password that nobody gave.
     without_password: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl Server {
         };
         let tls = match mode {
             TlsMode::Disable => None,
-            // What keeps it from being encrypted is no reason not to connect.
+            // Where encryption cannot be set up, the connection is made without.
             TlsMode::Prefer => tls::connector(config).ok(),
             _ => Some(tls::connector(config).map_err(|what| error(&address, what))?),
         };
@@ -93,7 +93,7 @@ impl Server {
         self.connect_on(&self.runtime()?)
     }
 
-    /// What drives connections.
+    /// The runtime that drives connections.
     pub fn runtime(&self) -> Result<Arc<Runtime>, PlatformError> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let failed = |e| error(&self.address, format!("no event loop: {e}"));
@@ -152,7 +152,7 @@ impl Server {
         error(&self.address, what.into())
     }
 
-    /// What it answered, or the way to it, as an error.
+    /// The answer of the server, or of the way to it, as an error.
     pub fn failed(&self, source: &tokio_postgres::Error) -> PlatformError {
         failed(&self.address, source)
     }
@@ -191,7 +191,7 @@ impl Connection {
         &self.client
     }
 
-    /// What drives it, and where it leads.
+    /// The runtime that drives it, and the address that it leads to.
     pub fn place(&self) -> (Arc<Runtime>, String) {
         (self.runtime.clone(), self.address.clone())
     }

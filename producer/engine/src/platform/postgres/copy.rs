@@ -13,7 +13,7 @@ use tokio_postgres::CopyOutStream;
 /// The type of the pieces that arrive, without naming the library that makes them.
 type Piece = <CopyOutStream as TryItem>::Item;
 
-/// What a stream gives when all is well.
+/// The item of a stream without its error.
 trait TryItem {
     type Item;
 }

@@ -21,7 +21,7 @@ const SORTED: &str = "SET LOCAL enable_indexscan = off; SET LOCAL work_mem = '32
 /// Ages of rows are counted from the instant of one process: helpers would have others.
 const ALONE: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
 
-/// What is to be read.
+/// The records to read.
 pub struct Plan<'p> {
     /// Where.
     pub server: &'p Server,
@@ -29,17 +29,17 @@ pub struct Plan<'p> {
     pub snapshot: &'p str,
     /// The columns.
     pub tables: &'p Tables,
-    /// What is in the database.
+    /// Engines whose records are in the database.
     pub engines: Engines,
     /// The users, unless they are all.
     pub chosen: Option<Vec<&'p str>>,
-    /// What is met on the way.
+    /// Notes of the export.
     pub seen: &'p ExportNotes,
     /// Whether the database has a table of aliases.
     pub aliases: bool,
     /// Whether there are names that several users bore.
     pub shared_names: bool,
-    /// What was written before is known.
+    /// The transactions after which everything is read; earlier rows are known.
     pub since: Option<Since>,
     /// Users whose rows of a table are read otherwise.
     pub large: HashMap<&'static str, Vec<&'p str>>,
@@ -77,7 +77,7 @@ impl Plan<'_> {
         self.filter(table, column).replacen(" WHERE ", " AND ", 1)
     }
 
-    /// What to select of a table; `owner` tells whose a row is.
+    /// Expressions to select from a table; `owner` is that of the row's user.
     pub fn select(&self, shape: &Shape, owner: &str) -> String {
         match (&self.since, shape.collection) {
             (Some(since), Collection::Events) => shape.select_if(owner, &since.event()),

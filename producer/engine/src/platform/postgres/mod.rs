@@ -55,7 +55,7 @@ const TABLES: [(&str, Collection); 6] = [
 /// Those in which one user may have millions of rows.
 const LARGE: [(&str, Collection); 2] = [TABLES[4], TABLES[5]];
 
-/// What the database holds besides the base; the rest is in files.
+/// Engines in the database besides the base; the others are in files.
 #[derive(Clone, Copy)]
 pub struct Engines {
     /// The audit trail, else SQLite files.
@@ -84,7 +84,7 @@ pub struct PostgresPlatform {
     engines: Engines,
     index: Index,
     users_dir: PathBuf,
-    /// What is not in the database.
+    /// The engines that are in files.
     files: SqlitePlatform,
     snapshot: Mutex<Option<Snapshot>>,
 }
@@ -181,7 +181,7 @@ impl PostgresPlatform {
         })
     }
 
-    /// What a worker does.
+    /// Does the tasks of a worker.
     fn run(
         &self,
         live: &Live<'_>,
@@ -381,7 +381,7 @@ impl Platform for PostgresPlatform {
 
     fn unknown(&self, scope: &Scope<'_>) -> Result<Vec<Unknown>, PlatformError> {
         if let Some(only) = scope.only {
-            // Whose the rows of what is unknown are, nobody can tell.
+            // Nobody can tell whose the unknown rows are.
             let mut found = self
                 .with_snapshot(|snapshot| unknown::schema(&snapshot.connection, scope.ephemeral))?;
             found.extend(self.files.beside_one(only.user)?);

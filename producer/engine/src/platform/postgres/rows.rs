@@ -1,4 +1,4 @@
-//! What the server answers to a statement: few rows, how many it concerned, or why it was not carried out.
+//! Answers of the server to a statement: few rows, how many it concerned, or why it was not carried out.
 
 use super::answer::wait;
 use super::connection::Connection;

@@ -22,7 +22,7 @@ const OF_ONE: &str = "SELECT owner, s.user_id, s.event_id, s.delta_time, s.field
         SELECT namespace, min(owner) AS owner FROM owners GROUP BY namespace HAVING count(*) = 1 \
         UNION SELECT user_id, user_id FROM users_index) owners ON namespace = s.user_id{filter}";
 
-/// Whose each series is that is kept under a name which several users bore: that of its event, else of who bears the name now.
+/// The owner of each series that is kept under a name which several users had: that of its event, else the user who has the name now.
 const DECIDED: &str = ", decided AS (SELECT m.namespace, m.event_id, coalesce(min(e.user_id), min(u.user_id)) AS owner \
     FROM (SELECT DISTINCT s.user_id AS namespace, s.event_id FROM series_data s JOIN several ON namespace = s.user_id) m \
     LEFT JOIN (SELECT namespace, 'event.' || id AS event_id, user_id FROM owners JOIN several USING (namespace) \
@@ -32,7 +32,7 @@ const DECIDED: &str = ", decided AS (SELECT m.namespace, m.event_id, coalesce(mi
 const OF_SEVERAL: &str = " UNION ALL SELECT owner, s.user_id, s.event_id, s.delta_time, s.fields FROM decided d \
     JOIN series_data s ON s.user_id = d.namespace AND s.event_id = d.event_id{filter}";
 
-/// What to read; `aliases`: there is a table of them; `shared`: there are names that several users bore.
+/// The query for series; `aliases`: there is a table of them; `shared`: there are names that several users had.
 pub fn query(aliases: bool, shared: bool) -> String {
     let (decided, of_several) = if shared {
         (DECIDED, OF_SEVERAL)
@@ -54,7 +54,7 @@ pub fn shared(aliases: bool) -> String {
     )
 }
 
-/// What is kept under such names and nobody's.
+/// The query for series under such names that belong to nobody.
 pub fn without_owner(aliases: bool) -> String {
     format!(
         "{}{DECIDED} SELECT namespace, event_id FROM decided WHERE owner IS NULL LIMIT 1000",

@@ -7,7 +7,7 @@ use crate::platform::{Collection, json};
 
 /// How the rows of a table become records.
 pub struct Shape {
-    /// What they are.
+    /// Collection of the records.
     pub collection: Collection,
     members: Vec<Member>,
     deleted: Option<usize>,
@@ -31,7 +31,7 @@ struct Member {
     further: bool,
 }
 
-/// What becomes of NULL.
+/// Treatment of NULL.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Null {
     Omitted,
@@ -63,7 +63,7 @@ const STREAMS: [&str; 13] = [
 pub struct Listing<'a> {
     /// The event.
     pub event_id: &'a [u8],
-    /// Whether it is deleted.
+    /// Whether the record is deleted.
     pub deleted: bool,
     /// JSON.
     pub text: &'a [u8],
@@ -100,7 +100,7 @@ impl Shape {
         }
     }
 
-    /// What to select: `owner`, which tells whose the row is, then the members.
+    /// Expressions to select: `owner`, which tells whose the row is, then the members.
     pub fn select(&self, owner: &str) -> String {
         let members = self.members.iter().map(|m| m.column.expression.as_str());
         std::iter::once(owner)
@@ -162,7 +162,7 @@ impl Shape {
                     || (member.false_left_out && value == b"\0")
             };
             let mut value = row.get(at).filter(|value| !absent(value));
-            // What is deleted is not to come back as if it were not.
+            // A deleted record must not come back as a live one.
             if let Some(number) = value.and_then(|value| not_finite(member.column.kind, value))
                 && Some(at) != self.deleted
             {
@@ -211,7 +211,7 @@ impl Shape {
         String::from_utf8_lossy(self.key(row)).into_owned()
     }
 
-    /// What identifies the record.
+    /// Identity of the record.
     pub fn key<'a>(&self, row: &'a Row) -> &'a [u8] {
         row.get(self.id).unwrap_or_default()
     }

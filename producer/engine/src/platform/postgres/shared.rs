@@ -1,4 +1,4 @@
-//! What all users share: aliases, sessions and password resets.
+//! Records that all users share: aliases, sessions and password resets.
 
 use super::connection::literal;
 use super::copy::Row;

@@ -7,7 +7,7 @@ use super::connection::literal;
 use crate::platform::{Mark, Need, PlatformError, Target, User};
 use crate::text;
 
-/// What is asked of rows.
+/// Conditions on rows.
 pub struct Since {
     /// The oldest transaction that was open or to come, as rows have it.
     transaction: u32,
@@ -18,7 +18,7 @@ pub struct Since {
 }
 
 impl Since {
-    /// What the target needs, if it does not need everything.
+    /// The conditions that the target needs, if it does not need everything.
     pub fn new(users: &[User], target: &dyn Target) -> Option<Self> {
         let transaction = target.since()?;
         let needing = |need: Need| {

@@ -17,7 +17,7 @@ pub const QUERY: &str = "SELECT user_id, event_id, file_id, seq, data, CASE WHEN
             AND e.attachments @> jsonb_build_array(jsonb_build_object('id', f.file_id)){since}){and} \
     ORDER BY user_id COLLATE \"C\", event_id, file_id, seq";
 
-/// What events list and the database does not have: event and file. Without a file, the list itself is malformed.
+/// Attachments that events list and the database does not have: event and file. Without a file, the list itself is malformed.
 pub const MISSING: &str = "SELECT e.user_id, e.id, a.value ->> 'id' FROM events e CROSS JOIN LATERAL jsonb_array_elements(\
         CASE WHEN jsonb_typeof(e.attachments) = 'array' THEN e.attachments ELSE '[null]' END) a \
     WHERE e.head_id IS NULL AND e.deleted IS NULL AND e.attachments IS NOT NULL AND e.attachments NOT IN ('[]', 'null') \

@@ -15,15 +15,15 @@ pub struct Column {
     pub name: String,
     /// In which form it comes.
     pub kind: Kind,
-    /// What to select.
+    /// Expression to select.
     pub expression: String,
     /// Its type as the server writes it.
     pub of: String,
-    /// What it holds in a row for which no value is given.
+    /// Its value in a row for which none is given.
     pub unset: Unset,
 }
 
-/// What a column holds in a row for which no value is given.
+/// Value of a column in a row for which none is given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unset {
     /// NULL.
@@ -32,7 +32,7 @@ pub enum Unset {
     Default,
     /// Nothing: such a row is refused.
     Refused,
-    /// What the server computes; no other value is wanted.
+    /// The server computes it; no other value is taken.
     Generated,
     /// The next number of a sequence.
     Identity,
@@ -92,7 +92,7 @@ impl Tables {
         )))
     }
 
-    /// What reading them depends on, as text: the same for the same tables.
+    /// Text on which reading the tables depends: the same for the same tables.
     pub fn described(&self) -> String {
         let read = |column: &Column| (column.name.clone(), column.kind, column.expression.clone());
         let tables = self.0.iter();

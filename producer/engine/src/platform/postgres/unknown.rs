@@ -1,4 +1,4 @@
-//! What is in the database and not in a backup: tables and columns that this version does not know, and rows of nobody.
+//! Data in the database that is not in a backup: tables and columns that this version does not know, and rows of nobody.
 
 use super::connection::{Connection, identifier, literal};
 use super::{Engines, PostgresPlatform, Snapshot, names};
@@ -65,7 +65,7 @@ const COLUMN: &str =
     "a column that this version does not know, and for which an archive has no place";
 
 impl PostgresPlatform {
-    /// What the database, and the files beside it, hold besides the known.
+    /// Unknown data in the database, and in the files beside it.
     pub(super) fn besides(
         &self,
         snapshot: &Snapshot,
@@ -139,7 +139,7 @@ fn counted(
         None => (table.to_owned(), TABLE, "*".to_owned()),
     };
     let from = identifier(table);
-    // What is refused would end the transaction.
+    // A refusal would end the transaction.
     let readable = format!(
         "SELECT (has_table_privilege({table}, 'SELECT') AND NOT row_security_active({table}))::text",
         table = literal(&from)

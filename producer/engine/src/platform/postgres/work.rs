@@ -1,4 +1,4 @@
-//! What is on its way to the users' parts of the archive: made by readers, taken by workers.
+//! Records on their way to the users' parts of the archive: made by readers, taken by workers.
 
 use super::versions::{Underway, Versions};
 use crate::limits::BLOCK;
@@ -47,7 +47,7 @@ pub fn release(open: Arc<Open<'_>>) -> Result<(), ExportError> {
     }
 }
 
-/// What is to be done for a user.
+/// A task for a user.
 pub struct Task<'a> {
     /// The user.
     pub open: Arc<Open<'a>>,
@@ -77,11 +77,11 @@ pub enum Piece {
     StreamPath(String, String),
     /// Something that is missing.
     Loss(Loss),
-    /// What is not in the database.
+    /// The stores that are not in the database.
     Stores,
 }
 
-/// What comes of a file that is on its way.
+/// A part of a file that is on its way.
 pub enum Part {
     /// Some of its bytes.
     Bytes(Vec<u8>),
@@ -153,7 +153,7 @@ impl<'a> Queue<'a> {
         self.stopped.store(true, Ordering::SeqCst);
     }
 
-    /// What went wrong first.
+    /// The first error.
     pub fn outcome(self) -> Result<(), ExportError> {
         let failure = lock(&self.failure).take();
         failure.map_or(Ok(()), Err)
@@ -180,7 +180,7 @@ impl<'q, 'a> Feed<'q, 'a> {
     }
 }
 
-/// What one reader collects for one user.
+/// Records that one reader collects for one user.
 pub struct Bundle<'q, 'a> {
     /// The user.
     pub open: Arc<Open<'a>>,

@@ -100,7 +100,7 @@ impl Rqlite {
         }
     }
 
-    /// What the leader answers.
+    /// Asks the leader once.
     fn ask(&self, endpoint: &str, body: &str) -> Result<Answered, PlatformError> {
         let mut target = format!("{}{endpoint}", self.url);
         for _ in 0..=REDIRECTS {

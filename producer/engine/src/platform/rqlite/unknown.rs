@@ -1,4 +1,4 @@
-//! What an rqlite database holds besides the known, and whether its index leads to all of it.
+//! Unknown data in an rqlite database, and whether its index leads to all of it.
 
 use super::{QUERY, Rqlite};
 use crate::platform::{IndexSink, Loss, PlatformError, Unknown};

@@ -41,7 +41,7 @@ pub fn brought_in_order(path: &Path) -> Result<rusqlite::Result<Connection>, Pla
         ),
     };
     let folder = folder.map_err(unmade)?;
-    // What leads there may be a link.
+    // A folder above may be a link.
     let copy = folder.path().canonicalize().map_err(unmade)?.join("copy");
     for (part, there) in PARTS.iter().zip(&before) {
         if there.is_none() {
@@ -84,7 +84,7 @@ mod tests {
     use rusqlite::Connection;
     use std::{fs, path::Path};
 
-    /// What a writer leaves that is killed in the middle: the files as they lie there then.
+    /// Leaves the files of a writer that is killed in the middle.
     fn killed(dir: &Path, mode: &str) -> std::path::PathBuf {
         let live = dir.join("live");
         let writer = Connection::open(&live).unwrap();

@@ -72,7 +72,7 @@ fn record(
 ) -> Result<Object, String> {
     let cell = |i| row.get_ref(i).map_err(|e| e.to_string());
     let id = json::column(cell(0)?)?;
-    // What is deleted is not to come back as if it were not.
+    // A deleted record must not come back as a live one.
     let deleted = json::column(cell(2)?).map_err(|what| format!("deleted: {what}"))?;
     let mut object = Object::new();
     if collection == Collection::Streams && deleted != "null" {

@@ -66,7 +66,7 @@ fn event(row: &Row<'_>, object: &mut Object) -> Result<(), String> {
             }
             _ => {
                 let value = match *name {
-                    // What is deleted is not to come back as if it were not.
+                    // A deleted record must not come back as a live one.
                     "deleted" => json::column(cell).map_err(|what| format!("deleted: {what}"))?,
                     name => object.held(name, cell)?,
                 };

@@ -10,7 +10,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What SQLite keeps beside a file.
+/// Endings of the files that SQLite keeps beside a file.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// An open file: all that is read through it belongs to one moment.
@@ -19,7 +19,7 @@ pub struct SqliteFile {
     pub connection: Connection,
     /// Where the file is, for errors.
     pub path: PathBuf,
-    /// What the file looked like, when nothing but its looks tells whether it was written to meanwhile.
+    /// Stamp of the file, when nothing else tells whether it was written to meanwhile.
     stamp: Option<Stamp>,
 }
 

@@ -1,4 +1,4 @@
-//! What lies in the folder of all users besides the known: files that this version does not know, and what is of nobody.
+//! Unknown contents of the folder of all users: files that this version does not know, and files of nobody.
 
 use super::file::SqliteFile;
 use super::reading::Reading;
@@ -51,10 +51,10 @@ pub struct Held {
 /// Tells the users who are there now.
 pub type Now<'a> = &'a dyn Fn() -> Result<Vec<User>, PlatformError>;
 
-/// What a folder or file is, by where it lies.
+/// Kind of a folder or file, by its place.
 enum FolderKind {
     Owner,
-    /// What all users share.
+    /// Files that all users share.
     Shared,
     Known,
     Stray,
@@ -228,7 +228,7 @@ fn left_series(owner: &Entry) -> Result<Option<Unknown>, PlatformError> {
     Ok((points > 0).then(|| Unknown::series(&owner.name, points)))
 }
 
-/// What is kept of a user who is not in the index.
+/// The files of a user who is not in the index.
 fn stranger(owner: &Entry, held: Held) -> Result<Option<Unknown>, PlatformError> {
     let mut all = 0;
     for name in OF_OWNERS {
@@ -289,7 +289,7 @@ fn files(folder: &Path) -> Result<u64, PlatformError> {
     Ok(all)
 }
 
-/// What lies in a folder that may be absent.
+/// Entries of a folder that may be absent.
 fn entries(folder: &Path) -> Result<Vec<Entry>, PlatformError> {
     let failed = |source| PlatformError::Io {
         path: folder.to_owned(),

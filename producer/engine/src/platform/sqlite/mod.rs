@@ -42,7 +42,7 @@ pub struct SqlitePlatform {
     index: Option<rqlite::Rqlite>,
     /// The users at the beginning, and when that was: who comes later is of the next backup.
     beginning: Mutex<Option<Arc<Beginning>>>,
-    /// What an export has met.
+    /// Notes of the export.
     pub(super) seen: ExportNotes,
 }
 
@@ -182,7 +182,7 @@ impl SqlitePlatform {
             .into_iter()
             .filter(|path| regular::is_there(path))
             .collect();
-        // Whose a series is may change otherwise.
+        // Otherwise the owner of a series may change.
         let alone = !namespaces.iter().any(|name| borne(name).is_some());
         if alone && !files.is_empty() && reading.as_it_was(&files, &[Collection::Series]) {
             return Ok(());

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// The user being read and the sink that takes the records.
 pub struct Reading<'a> {
-    /// Whose records these are.
+    /// Owner of these records.
     pub user: &'a User,
     /// Who takes them.
     pub sink: &'a mut dyn UserSink,

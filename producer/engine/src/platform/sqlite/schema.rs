@@ -134,7 +134,7 @@ pub const SERIES: &str = "
 /// The columns of each table.
 pub type Tables = BTreeMap<String, Vec<String>>;
 
-/// What each kind of file holds.
+/// Tables of each kind of file.
 pub static KNOWN: LazyLock<KnownTables> = LazyLock::new(|| KnownTables {
     index: made(INDEX),
     shared: made(SHARED),
@@ -155,7 +155,7 @@ pub struct KnownTables {
     pub series: Tables,
 }
 
-/// What comes of a schema.
+/// Makes the tables of a schema.
 fn made(schema: &str) -> Tables {
     let made = Connection::open_in_memory().and_then(|connection| {
         connection.execute_batch(schema)?;

@@ -124,7 +124,7 @@ pub fn whole(number: f64) -> Option<i64> {
 fn point(time: ValueRef<'_>, fields: &str, seen: &ExportNotes) -> Result<Vec<u8>, String> {
     let nanoseconds = match time {
         ValueRef::Integer(ns) => ns,
-        // What restores of Pryv left: a product of doubles, a fraction of a nanosecond off.
+        // Restores of Pryv left a product of doubles, a fraction of a nanosecond off.
         ValueRef::Real(ns) => {
             whole(ns).ok_or("its time is beyond all that nanoseconds can be counted to")?
         }

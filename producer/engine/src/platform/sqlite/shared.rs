@@ -1,4 +1,4 @@
-//! What all users share: aliases, sessions and password resets.
+//! Records that all users share: aliases, sessions and password resets.
 
 use super::file::SqliteFile;
 use crate::platform::json;

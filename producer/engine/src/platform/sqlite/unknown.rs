@@ -73,7 +73,7 @@ impl Further {
         Ok(Self(columns))
     }
 
-    /// What to select behind the known columns.
+    /// Columns to select behind the known ones.
     pub fn select(&self) -> String {
         let columns = self
             .0

@@ -18,7 +18,7 @@ pub struct NameOwners {
 /// Which of these users has an event.
 pub type Owner<'a> = &'a dyn Fn(&[String], &str) -> Result<Option<String>, PlatformError>;
 
-/// Whose a series is.
+/// Owner of a series.
 pub enum Whose {
     /// The user's.
     Mine,

@@ -1,4 +1,4 @@
-//! What is decided and not yet done.
+//! Restores that are decided and not yet done.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -168,7 +168,7 @@ impl Journal {
         self.keep()
     }
 
-    /// What a restore knows nothing of stays where it was.
+    /// Files that a restore does not know stay where they were.
     fn keep(&self) -> Result<(), RestoreError> {
         for previous in entries(&self.staged)? {
             let name = previous.file_name();
@@ -231,7 +231,7 @@ fn made_anew(name: &OsStr) -> bool {
     })
 }
 
-/// What lies in a folder, which may be missing.
+/// Entries of a folder, which may be missing.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
     let failed = |e| refused(folder, e);
     match files::names(folder) {

@@ -11,7 +11,7 @@ use crate::platform::write::RestoreError;
 const NAME: &str = "audit-db-version-1.0.0.txt";
 /// As Pryv.io writes it.
 const CONTENT: &str = "DO NOT DELETE THIS FILE - IT IS USED TO DETECT MIGRATION SUCCESS";
-/// What a user's audit trail was called.
+/// Previous name of a user's audit trail.
 const PREVIOUS: &str = "audit.sqlite";
 /// Folders between that of all users and the files of one.
 const DEPTH: usize = 4;
@@ -39,7 +39,7 @@ fn is_previous(folder: &Path, depth: usize) -> Result<bool, RestoreError> {
         other => other.map_err(|e| refused(folder, e))?,
     };
     for name in names {
-        // What lies aside is no user's yet.
+        // The files that lie aside are no user's yet.
         if name == super::NAME {
             continue;
         }

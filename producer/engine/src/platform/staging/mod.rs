@@ -238,7 +238,7 @@ pub struct Staged {
     root: PathBuf,
     journal: PathBuf,
     user: User,
-    /// Whose folder each numbered one becomes.
+    /// Owners of the numbered folders.
     owners: Vec<String>,
     done: bool,
 }
@@ -342,7 +342,7 @@ pub fn decide(mut all: Vec<Staged>, mark: &Mark) -> Result<Vec<Journal>, Restore
     let journals: Vec<Journal> = all.iter().map(|staged| staged.journal(mark)).collect();
     if let Err(error) = Journal::write_all(&journals) {
         for journal in journals {
-            // What cannot be removed now belongs to a transaction that will never be.
+            // A journal that cannot be removed now belongs to a transaction that will never be.
             let _ = journal.undo();
         }
         return Err(error);
@@ -356,7 +356,7 @@ pub fn decide(mut all: Vec<Staged>, mark: &Mark) -> Result<Vec<Journal>, Restore
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.done && !self.owners.is_empty() {
-            // What cannot be removed now is removed by the next run.
+            // Files that cannot be removed now are removed by the next run.
             let _ = fs::remove_dir_all(&self.root);
         }
     }
@@ -386,7 +386,7 @@ fn remove(path: &Path) -> Result<(), RestoreError> {
     }
 }
 
-/// What the system refused.
+/// The error for a refusal of the system.
 pub fn refused(path: &Path, source: io::Error) -> RestoreError {
     RestoreError::Write {
         path: path.to_owned(),

@@ -72,7 +72,7 @@ pub fn is_left(root: &Path, name: &str) -> bool {
     }
 }
 
-/// What a numbered folder took the place of, or is: by its name, the number.
+/// Number of a folder that was made aside, or whose place such a folder took, by its name.
 pub fn number(name: &str) -> Option<usize> {
     let (number, rest) = name.split_once(PREVIOUS).unwrap_or((name, "0"));
     rest.parse::<usize>().ok()?;

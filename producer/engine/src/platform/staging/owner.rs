@@ -1,4 +1,4 @@
-//! Whose the restored files are: the platform runs as an account of its own, and a restore mostly as root.
+//! Owner of the restored files: the platform runs as an account of its own, and a restore mostly as root.
 
 use std::fs;
 use std::io;

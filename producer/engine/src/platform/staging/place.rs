@@ -38,7 +38,7 @@ pub fn check(place: &Path, aside: &Path) -> Result<(), RestoreError> {
         what: format!("{} {what}", place.display()),
     };
     match fs::symlink_metadata(place) {
-        // What it leads to would stay, with all that the user had.
+        // The files that it leads to would stay, with all that the user had.
         Ok(there) if there.is_symlink() => Err(conflict(
             "is a link, and a restore puts a new folder in the place of the old one: put the folder itself there first",
         )),
@@ -86,7 +86,7 @@ fn in_two_steps(new: &Path, place: &Path) -> Result<(), RestoreError> {
     fs::rename(new, place).map_err(|e| refused(place, e))
 }
 
-/// What was renamed in a folder outlives a crash.
+/// Makes the renames in a folder outlive a crash.
 pub fn sync(folder: &Path) -> Result<(), RestoreError> {
     let failed = |e| refused(folder, e);
     File::open(folder)

@@ -249,7 +249,7 @@ impl Chain {
         .into()
     }
 
-    /// What an archive without a list of runs is, if it can be the first of a chain.
+    /// Describes an archive without a list of runs as the first run of a chain, if it can be that.
     fn adopted(&self) -> Result<IndexRun, ArchiveError> {
         let at = self.at();
         let manifest = at.read(MANIFEST)?;
@@ -356,7 +356,7 @@ fn previous_run_damaged(what: &str) -> Error {
     ))
 }
 
-/// What the list says of the run in `folder`, which was signed as `statement`.
+/// Describes the run in `folder`, which was signed as `statement`, for the list of runs.
 fn run(
     folder: &Path,
     statement: &Statement,

@@ -19,18 +19,18 @@ pub struct Host<'h> {
     pub signer: &'h Signer,
     /// Others whom the operator expects.
     pub expected: &'h [Signer],
-    /// What the run is of.
+    /// The platform, or user of it, that the run is of.
     pub source: &'h str,
 }
 
-/// What was proven of a chain.
+/// Facts about a chain that signatures prove.
 #[derive(Debug, Default)]
 pub struct Proof {
     /// The newest run is signed by somebody else, and is this one.
     pub foreign: Option<u32>,
     /// Runs that neither this host nor anybody who is expected has signed.
     pub strangers: Vec<u32>,
-    /// What travels in the clear at the root.
+    /// Files that travel in the clear at the root.
     pub companions: Vec<Companion>,
 }
 
@@ -66,7 +66,7 @@ impl Chain {
                 }
             }
         }
-        // What somebody else made is not built on: own runs after it begin with a full one.
+        // Nothing is built on runs of somebody else: own runs after them begin with a full one.
         let built = |run: &&u32| {
             let increment = statements
                 .get(run)

@@ -1,4 +1,4 @@
-//! What was there in numbers in the run before and is gone altogether: that may be meant, and is told in any case.
+//! Collections of which the previous run had many records and nothing is left: that may be meant, and is reported in any case.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +8,7 @@ use crate::platform::{Collection, Loss, Shared};
 /// As many records of one kind do not go by themselves.
 const MANY: u64 = 1000;
 
-/// What was there and what is, of all users together.
+/// Numbers of records then and now, of all users together.
 #[derive(Default)]
 pub struct Totals {
     had: [AtomicU64; COLLECTIONS.len()],

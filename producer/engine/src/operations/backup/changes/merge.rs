@@ -4,7 +4,7 @@ use std::io;
 
 use crate::state::{Entry, Sorted, Stored};
 
-/// What comes of a number.
+/// Difference between the two lists at a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// It was there, and is not any more.

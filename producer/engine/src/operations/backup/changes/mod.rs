@@ -116,7 +116,7 @@ impl<'a> Changes<'a> {
         user_number(&self.key, &user.user_id)
     }
 
-    /// What is known of a user, none of whom may have been known before.
+    /// Entries that are known of a user, if the user was in the previous run.
     fn known(&self, number: u64) -> io::Result<Option<KnownUser>> {
         self.state.map_or(Ok(None), |state| state.user(number))
     }
@@ -126,7 +126,7 @@ impl<'a> Changes<'a> {
         lock(&self.misfit).take()
     }
 
-    /// What is noted for the next run, when all users are written; otherwise why it could not be kept.
+    /// The state for the next run, when all users are written; otherwise the reason why it could not be kept.
     pub fn into_state(self) -> Result<StateWriter, String> {
         for loss in self.totals.losses() {
             self.collector.lose(loss);

@@ -1,4 +1,4 @@
-//! What identifies a record, and what is in it, as numbers.
+//! Identity and content of a record, as numbers.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::{
     state::Entry,
 };
 
-/// What identifies a line of a collection of users.
+/// Number for the identity of a line of a user's collection.
 pub fn name(key: &ChainKey, collection: Collection, line: &[u8]) -> u64 {
     let name = match collection {
         Collection::Account => None,

@@ -1,4 +1,4 @@
-//! What belongs to no user: the entries that are new or differ, and those that are gone.
+//! Records that belong to no user: the entries that are new or differ, and those that are gone.
 
 use decryptor_wasm::{
     chain::{ChainKey, Removed},
@@ -31,7 +31,7 @@ pub struct SharedChanges<'c, 'a> {
     keeps: [bool; KINDS],
 }
 
-/// What came of a kind.
+/// Outcome of a kind.
 struct Section {
     now: Sorted,
     keeps: bool,

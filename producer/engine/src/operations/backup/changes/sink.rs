@@ -73,7 +73,7 @@ impl<'s, 'a> ChangesSink<'s, 'a> {
     fn takes(&mut self, collection: Collection, line: &[u8]) -> Result<bool, SinkError> {
         let number = record::name(self.open.key(), collection, line);
         if self.open.tells(collection) {
-            // What comes was written since.
+            // Every record that comes was written since then.
             self.note(collection as usize, (number, 1))?;
             return Ok(true);
         }
@@ -234,7 +234,7 @@ impl UserSink for ChangesSink<'_, '_> {
         let key = self.open.key();
         let entry = (number(key, "looks", &names), record::content(key, looks));
         self.found[LOOKS].push(entry);
-        // What cannot be told is read.
+        // If it cannot be compared, it is read.
         let known = matches!(self.open.differs(LOOKS, entry), Ok(false));
         if known {
             self.open.keep(collections);

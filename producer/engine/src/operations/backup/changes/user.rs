@@ -25,7 +25,7 @@ use crate::{
 pub struct OpenUser<'a> {
     changes: &'a Changes<'a>,
     user: &'a User,
-    /// What the run before has left, when that counts.
+    /// Entries of the previous run, when they count.
     known: Option<KnownUser>,
     lookups: [OnceLock<Option<Lookup>>; SECTIONS],
     writer: OnceLock<UserWriter<'a>>,
@@ -36,7 +36,7 @@ pub struct OpenUser<'a> {
 struct Collected {
     sections: [Collector; SECTIONS],
     measurements: Collector,
-    /// What is not found in them is not gone.
+    /// Entries that are not found in these sections are not gone.
     keeps: [bool; SECTIONS],
     lost_attachments: bool,
     /// Where deleted streams were.
@@ -47,10 +47,10 @@ struct Collected {
     whole: bool,
 }
 
-/// What came of a section.
+/// Outcome of a section.
 struct Section {
     now: Sorted,
-    /// What is in neither list any more stays known.
+    /// Entries that are in neither list stay known.
     keeps: bool,
     count: u64,
     gone: u64,
@@ -191,7 +191,7 @@ impl<'a> OpenUser<'a> {
         }
     }
 
-    /// What could not be read is not gone.
+    /// Collections that could not be read: their records are not gone.
     pub fn incomplete(&self, collections: &str) {
         let mut found = lock(&self.found);
         for (section, collection) in COLLECTIONS.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What this host remembers of a run: put aside before the run is committed, and kept with it.
+//! The state that this host keeps of a run: put aside before the run is committed, and kept with it.
 
 use std::io;
 
@@ -12,15 +12,15 @@ use crate::{
     state::{Header, State, StateWriter, remove_forgotten},
 };
 
-/// What to do where the state cannot be kept.
+/// Advice where the state cannot be kept.
 const MAKE_ROOM: &str =
     "; the state of the chain is kept there: make it writable, or give --state-dir DIR";
 
-/// What is noted for the next run, or why nothing can be.
+/// The state for the next run, or the reason why there is none.
 pub(super) type Noted = Result<StateWriter, String>;
 
 impl Run<'_> {
-    /// What this host remembers of the newest run; otherwise why a full run is needed.
+    /// The state that this host keeps of the newest run; otherwise the reason why a full run is needed.
     pub(super) fn known(&mut self, newest: &IndexRun) -> Result<Result<State, String>, Failure> {
         preconditions::refuse_narrower(self.prepared, &self.chain)?;
         let base = self.base(&newest.archive_id).to_owned();
@@ -109,7 +109,7 @@ impl Run<'_> {
                 format!("{folder}: {error}; the next run cannot tell whether this one is gone");
             self.prepared.observer.warn(&text);
         }
-        // What could not be swept now is swept after the next run.
+        // A state that cannot be removed now is removed after the next run.
         let _ = remove_forgotten(place.folder(), &self.memory);
     }
 }

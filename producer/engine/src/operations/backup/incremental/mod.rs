@@ -34,14 +34,14 @@ use crate::{
 };
 use decryptor_wasm::RandomSource;
 
-/// What one attempt comes to.
+/// Outcome of one attempt.
 enum Attempt {
     Done(Box<(Finished, ReportedLosses, Vec<String>)>),
     /// The changes could not be told from what was known.
     Misfit(String),
 }
 
-/// What the attempts of a run share.
+/// Data that the attempts of a run share.
 struct Run<'p> {
     prepared: &'p Prepared<'p>,
     chain: Chain,
@@ -51,7 +51,7 @@ struct Run<'p> {
     needed: bool,
     memory: Memory,
     mark: Mark,
-    /// What travels at the root of the chain.
+    /// Files that travel at the root of the chain.
     companions: Vec<Companion>,
 }
 
@@ -174,7 +174,7 @@ impl Run<'_> {
         Some(format!("{:016x}", number(key, "only", &[&user.user_id])))
     }
 
-    /// What the run covers.
+    /// Options and settings that the run depends on, each with a name for people.
     fn covers(&self) -> Vec<(String, String)> {
         let prepared = self.prepared;
         let engines = prepared.engines();

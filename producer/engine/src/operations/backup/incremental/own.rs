@@ -23,7 +23,7 @@ pub fn prove(prepared: &Prepared<'_>, chain: &Chain) -> Result<Proof, Failure> {
 }
 
 impl Run<'_> {
-    /// What is to be said when the newest run that this host remembers is not there.
+    /// The warning for when the newest run that this host remembers is not there.
     pub(super) fn rolled_back(&self) -> Result<Option<String>, Failure> {
         let output = self.prepared.output;
         let remembered = self.memory.of(output).map_err(|e| self.unkept(&e))?;

@@ -17,7 +17,7 @@ use crate::{
     state::Memory,
 };
 
-/// What a run would refuse at once, without touching anything.
+/// Refuses a run that cannot succeed, without touching anything.
 pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
     let list = prepared.output.join(CHAIN);
     match fs::read(&list) {

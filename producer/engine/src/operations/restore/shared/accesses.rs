@@ -27,7 +27,7 @@ pub struct Stored {
     pub value: String,
 }
 
-/// What becomes of an entry of the archive.
+/// Decision about an entry of the archive.
 pub enum IndexedAccess {
     /// It is no entry about an access, or one of a user who was deleted: as any other.
     Other,
@@ -64,7 +64,7 @@ impl SharedRestore<'_> {
         }
     }
 
-    /// What an access is remembered by: a platform has many.
+    /// Number by which an access is remembered: a platform has many.
     fn number(&self, id: &str) -> u64 {
         self.hasher.hash_one(id)
     }

@@ -23,10 +23,10 @@ pub struct Entry {
     /// Whether the value has one owner.
     #[serde(default)]
     pub is_unique: bool,
-    /// What the value is of.
+    /// Name of the field.
     #[serde(default)]
     pub field: String,
-    /// Whose it is.
+    /// The user who has the value.
     pub username: Option<String>,
     /// The value.
     #[serde(default)]
@@ -141,7 +141,7 @@ impl SharedRestore<'_> {
         self.rebuild(&fields)
     }
 
-    /// What no entry of the archive told.
+    /// Writes the entries that the archive does not hold.
     fn rebuild(&mut self, fields: &BTreeMap<String, bool>) -> Result<(), RestoreError> {
         let mut entries = Vec::new();
         let pending = self.with_pending();

@@ -1,4 +1,4 @@
-//! What the backup keeps of users who were deleted.
+//! Records that the backup keeps of users who were deleted.
 
 use decryptor_wasm::layout::REMOVED_USERS;
 

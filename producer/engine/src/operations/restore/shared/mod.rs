@@ -1,4 +1,4 @@
-//! What belongs to no user: unique and indexed values, other entries of the platform's own database, aliases, sessions.
+//! Records that belong to no user: unique and indexed values, other entries of the platform's own database, aliases, sessions.
 
 mod accesses;
 mod aliases;
@@ -35,7 +35,7 @@ const UNIQUE: &str = "user-unique/";
 #[derive(Clone)]
 struct Standing<'a> {
     done: &'a RestoredUser,
-    /// What stands for it in the platform's own database.
+    /// Token that stands for the user in the platform's own database.
     token: String,
 }
 
@@ -50,11 +50,11 @@ pub struct How {
     pub everybody: bool,
 }
 
-/// What became of it.
+/// Outcome of restoring the shared records.
 pub struct SharedOutcome {
     /// Whether it came to its end.
     pub outcome: Result<(), RestoreError>,
-    /// What users did not get, by user id.
+    /// Items that users did not get, by user id.
     pub losses: BTreeMap<String, Vec<String>>,
     /// How many cores the platform has, as far as it tells.
     pub cores: usize,
@@ -126,7 +126,7 @@ pub fn restore(
     told
 }
 
-/// What is done with a line.
+/// Takes a line.
 type Take<'t, 'a> = dyn FnMut(&mut SharedRestore<'a>, &[u8]) -> Result<(), RestoreError> + 't;
 
 struct SharedRestore<'a> {
@@ -197,7 +197,7 @@ impl<'a> SharedRestore<'a> {
         self.archive.files().iter().any(|file| is(&file.path))
     }
 
-    /// What the users who may have been replaced had, where the archive tells what they have now.
+    /// Notes the entries of users who may have been replaced, where the archive tells which they have now.
     fn owned(&mut self) -> Result<(), RestoreError> {
         if !self.how.overwrite || !self.has(Shared::Index.stem()) {
             return Ok(());
@@ -234,7 +234,7 @@ impl<'a> SharedRestore<'a> {
             let token = token.clone();
             self.standing.insert(name, Standing { done, token });
         }
-        // What was made before a rename still names it so.
+        // Records from before a rename still have the old name.
         for name in &done.other_names {
             for name in [Some(name.clone()), self.config.pii.username(name)] {
                 let token = token.clone();
@@ -327,7 +327,7 @@ impl<'a> SharedRestore<'a> {
             let Some(holder) = holder.filter(|holder| holder != value) else {
                 return true;
             };
-            // What a replaced user had is the archive's to give away.
+            // A value of a user who was replaced may be given to another one by the archive.
             if self.how.overwrite && self.tokens.contains_key(&holder) {
                 return true;
             }

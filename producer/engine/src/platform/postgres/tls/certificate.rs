@@ -121,7 +121,7 @@ impl Certificate {
             && issuer.verifies(&fitting, &self.signed, self.content.signature.raw_bytes())
     }
 
-    /// Whether it is valid at this time.
+    /// Checks that the certificate is valid at this time.
     pub fn check_time(&self, now: UnixTime) -> Result<(), CertificateError> {
         let validity = &self.body().validity;
         if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {

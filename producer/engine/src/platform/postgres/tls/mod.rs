@@ -1,4 +1,4 @@
-//! What an encrypted connection checks, by `sslmode` and `sslrootcert`: as libpq does, so that who connects with `psql` connects here.
+//! Checks of an encrypted connection, by `sslmode` and `sslrootcert`: as libpq does, so that who connects with `psql` connects here.
 
 mod certificate;
 mod identity;

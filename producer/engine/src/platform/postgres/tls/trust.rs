@@ -17,7 +17,7 @@ type Algorithms = [&'static dyn rustls::pki_types::SignatureVerificationAlgorith
 /// The certificates that are trusted.
 #[derive(Debug)]
 pub struct Trust {
-    /// What they come from, for messages.
+    /// Their origin, for messages.
     origin: String,
     certificates: Vec<Certificate>,
 }
@@ -59,7 +59,7 @@ impl Trust {
         Self::of("sslrootcert system".to_owned(), &found.certs)
     }
 
-    /// What cannot be understood is left out, as long as something is left.
+    /// Certificates that cannot be understood are left out, as long as some are left.
     fn of(origin: String, certificates: &[CertificateDer<'_>]) -> Result<Self, String> {
         let parsed = certificates
             .iter()
@@ -109,7 +109,7 @@ impl Trust {
             );
             return Err(other(what).into());
         }
-        // What is trusted and no root may still be a link of the chain.
+        // A trusted certificate that is no root may still be a link of the chain.
         let links = self.certificates.iter().filter(|one| !one.is_root());
         if !server.is_usual() {
             let sent = others.iter().filter_map(|der| Certificate::parse(der).ok());

@@ -7,7 +7,7 @@ use crate::platform::write::Obstacle;
 
 const ADVICE: &str = "start Pryv.io once, or run its bin/migrate.js, before you restore";
 
-/// What a database is ready for.
+/// Features of a database that depend on its age.
 pub struct Age {
     /// The last migration that it has seen.
     version: u32,
@@ -44,7 +44,7 @@ impl Age {
         })
     }
 
-    /// What of it the operator should know.
+    /// Obstacles that follow from the age.
     pub fn obstacles(&self) -> Vec<Obstacle> {
         let mut all = Vec::new();
         if !self.versions {

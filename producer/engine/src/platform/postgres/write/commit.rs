@@ -50,7 +50,7 @@ pub fn commit(
     }
 }
 
-/// What keeps the server from answering, as far as it tells.
+/// The reason why the server does not answer, as far as it tells.
 fn reason(server: &Server) -> &'static str {
     let sql = "SELECT 'standby' FROM pg_stat_activity WHERE application_name = 'pryv-backup' AND usename = current_user \
                AND query LIKE '%COMMIT%' AND wait_event = 'SyncRep'";

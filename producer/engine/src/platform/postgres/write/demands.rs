@@ -1,4 +1,4 @@
-//! What the tables want of rows beyond what Pryv.io wants: columns that somebody added, and triggers.
+//! Demands of the tables on rows beyond those of Pryv.io: columns that somebody added, and triggers.
 
 use super::feed::{Table, table};
 use super::rows::{Layout, Layouts, may_be_left_out};
@@ -12,7 +12,7 @@ use crate::platform::{Collection, PlatformError};
 
 /// Columns that every row is given.
 const ALWAYS: [&str; 4] = ["user_id", "id", "eventid", "path"];
-/// What is written of tables that no [`Table`] stands for.
+/// Columns that are written in tables for which there is no [`Table`].
 const OTHERS: [(&str, &str); 4] = [
     ("sessions", "id, data, expires"),
     ("password_resets", "id, username, expires"),
@@ -28,7 +28,7 @@ pub struct Demands<'a> {
     pub tables: &'a Tables,
     /// Their names.
     pub names: &'a [&'a str],
-    /// What the records of the archive have.
+    /// Facts about the records of the archive.
     pub ask: &'a Ask<'a>,
 }
 

@@ -72,7 +72,7 @@ impl Table {
         }
     }
 
-    /// What its rows are made of.
+    /// Collection of its rows.
     pub fn collection(self) -> &'static str {
         match self {
             Self::EventStreams => "events",
@@ -104,7 +104,7 @@ type Ended = (Connection, Result<(), (Table, Refusal)>);
 
 /// Why rows of a table are not in.
 pub enum Refusal {
-    /// What the server, or the way to it, said.
+    /// Answer of the server, or of the way to it.
     Said(PlatformError),
     /// It took so many of so many rows.
     Short {

@@ -20,7 +20,7 @@ pub struct PostgresGroup<'a> {
     pub(super) feed: Option<Feed>,
     pub(super) bulk: Option<Bulk>,
     pub(super) users: Vec<User>,
-    /// What the platform keeps in files, of those users who have some.
+    /// Records of users that the platform keeps in files.
     pub(super) files: Vec<(String, SqliteUser)>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> PostgresGroup<'a> {
         if replace {
             connection.run(&platform.removal(users))?;
         } else if let Some(removal) = platform.series_removal(users) {
-            // What a user who is no more left under a name that one of these bears now.
+            // A user who is no more may have left series under a name that one of these has now.
             connection.run(&removal)?;
         }
         if let Some(bytes) = bytes {

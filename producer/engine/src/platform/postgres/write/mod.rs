@@ -68,10 +68,10 @@ pub struct PostgresWriter<'a> {
     pub(super) tables: Tables,
     /// How records become rows.
     layouts: Layouts,
-    /// What the tables have against them.
+    /// Objections of the tables.
     demands: Vec<Obstacle>,
     age: Age,
-    /// What tells this server from another that was set up in its place; empty where that may not be asked.
+    /// Identity of this server, to tell it from another that was set up in its place; empty where that may not be asked.
     cluster: String,
     pub(super) from_sqlite: bool,
     idle: Mutex<Vec<Connection>>,
@@ -231,7 +231,7 @@ impl<'a> PostgresWriter<'a> {
         layouts.find(|(of, _)| *of == collection).map(|(_, l)| l)
     }
 
-    /// What takes everything away that is there of some users.
+    /// Statements that remove everything of some users.
     pub(super) fn removal(&self, users: &[&User]) -> String {
         let ids: Vec<String> = users.iter().map(|user| literal(&user.user_id)).collect();
         let ids = ids.join(", ");
@@ -244,7 +244,7 @@ impl<'a> PostgresWriter<'a> {
         statements.join("; ")
     }
 
-    /// What takes the series away that are kept under the ids and the names of some users.
+    /// Statements that remove the series under the ids and the names of some users.
     pub(super) fn series_removal(&self, users: &[&User]) -> Option<String> {
         if !self.engines.series || users.is_empty() {
             return None;

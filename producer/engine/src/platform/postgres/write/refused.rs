@@ -57,7 +57,7 @@ pub fn told(table: Table, refusal: Refusal, tables: &Tables) -> RestoreError {
     }
 }
 
-/// What refused it: the table, the column with its type or the constraint.
+/// The place that refused it: the table, the column with its type or the constraint.
 fn place(table: Table, error: &PlatformError, tables: &Tables) -> String {
     let answer = error.answer();
     let name = answer.and_then(|answer| answer.table.as_deref());

@@ -20,7 +20,7 @@ pub struct Layout {
     columns: Vec<Column>,
     /// The same as records call them.
     names: Vec<String>,
-    /// What each holds when a record says nothing of it.
+    /// Values of the columns for which a record has none.
     unsaid: Vec<Unsaid>,
     /// Members that the server computes.
     generated: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Layout {
 /// How the records of each collection become rows.
 pub type Layouts = Vec<(Collection, Layout)>;
 
-/// What a column holds when a record says nothing of it.
+/// Value of a column for which a record has none.
 enum Unsaid {
     Null,
     /// This, as `COPY` reads it.
@@ -38,7 +38,7 @@ enum Unsaid {
     Live(String),
 }
 
-/// What a record has that a row cannot hold.
+/// Members of a record for which a row has no place.
 #[derive(Default)]
 pub struct Lacking {
     /// Keys without a column.
@@ -47,7 +47,7 @@ pub struct Lacking {
     pub lost: Lost,
 }
 
-/// What Pryv.io leaves at the column's default, and a backup may leave out; of the deleted it holds NULL, but for the first.
+/// Columns that Pryv.io leaves at their default, and a backup may leave out; of the deleted they hold NULL, but for the first.
 const LEFT_OUT: [&str; 5] = [
     "single_activity",
     "trashed",

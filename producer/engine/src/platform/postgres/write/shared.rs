@@ -1,4 +1,4 @@
-//! What belongs to no user, or to all, on its way into the database.
+//! Records that belong to no user, or to all, on their way into the database.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use crate::platform::postgres::{Index, connection::literal};
 use crate::platform::texts::{Lost, storable};
 use crate::platform::write::{PlatformWriter, RestoreError, SharedWriter};
 
-/// What belongs to no user, or to all.
+/// Writes the records that belong to no user, or to all.
 pub struct PostgresShared<'a>(pub(super) &'a PostgresWriter<'a>);
 
 impl SharedWriter for PostgresShared<'_> {

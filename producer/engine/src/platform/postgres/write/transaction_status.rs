@@ -9,7 +9,7 @@ use crate::interrupt;
 use crate::platform::postgres::connection::literal;
 use crate::platform::write::RestoreError;
 
-/// What the server answers about a transaction that it has not had yet.
+/// Answer of the server about a transaction that it has not had yet.
 const IN_THE_FUTURE: SqlState = SqlState::INVALID_PARAMETER_VALUE;
 
 /// The status of a transaction.
@@ -26,7 +26,7 @@ pub enum TransactionStatus {
 }
 
 impl PostgresWriter<'_> {
-    /// What a transaction is known by: its id, and of which server that is.
+    /// Identity of a transaction: its id, and that of the server.
     pub fn mark(&self, id: &str) -> String {
         format!("{id}@{}", self.cluster)
     }
@@ -81,7 +81,7 @@ impl PostgresWriter<'_> {
         Ok(users)
     }
 
-    /// What became of a transaction whose end was begun, and which a server that has lost the connection may not have noticed yet.
+    /// Waits for the outcome of a transaction whose end was begun, and which a server that has lost the connection may not have noticed yet.
     pub fn wait_for_transaction(&self, id: &str) -> Result<TransactionStatus, RestoreError> {
         for _ in 0..50 {
             match self.transaction_status(id)? {

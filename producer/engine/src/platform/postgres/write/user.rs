@@ -24,7 +24,7 @@ const NOBODY: &str = "restore";
 pub struct PostgresUser<'g, 'a> {
     group: &'g mut PostgresGroup<'a>,
     user: User,
-    /// What the platform keeps in files.
+    /// Records that the platform keeps in files.
     files: SqliteUser,
     pub(super) streams: Vec<String>,
     pub(super) tree: Tree,

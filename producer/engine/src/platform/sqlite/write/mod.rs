@@ -25,7 +25,7 @@ use crate::platform::write::{
 };
 use crate::platform::{Collection, Platform, Shared, User, rqlite, running};
 
-/// What all users share, beside the index of them.
+/// File of the records that all users share, beside the index of them.
 const SHARED: &str = "_shared/baseStorage.sqlite";
 
 /// A platform whose base engine is SQLite, as one that takes users.
@@ -280,7 +280,7 @@ impl UserWriter for SqliteBase<'_> {
     }
 }
 
-/// What belongs to no user, or to all: the platform's own database, and what all share of the files.
+/// Writes the records that belong to no user, or to all: the platform's own database, and the shared files.
 struct SqliteShared<'a>(&'a SqliteWriter);
 
 impl SharedWriter for SqliteShared<'_> {

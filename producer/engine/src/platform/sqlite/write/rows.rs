@@ -200,7 +200,7 @@ pub fn nanoseconds(raw: &str) -> Option<i64> {
     (nanoseconds.abs() < 9.2e18).then_some(nanoseconds as i64)
 }
 
-/// What a point of a series holds besides its time. InfluxDB tells of every column that some point has, with nothing in it.
+/// Members of a point of a series besides its time. InfluxDB names every column that some point has, with nothing in it.
 pub fn point(fields: &Fields<'_>) -> String {
     let of_influx = fields.get("time").is_some_and(|time| time.starts_with('"'));
     let mut object = Object::new();

@@ -323,7 +323,7 @@ impl SqliteUser {
         self.staged.is_empty()
     }
 
-    /// What is to be put in place.
+    /// The folders to put in place.
     #[must_use]
     pub fn staged(self) -> Staged {
         self.staged
@@ -370,7 +370,7 @@ impl SqliteUser {
         self.flush_some()
     }
 
-    /// What these files could not hold.
+    /// Items for which these files have no place.
     #[must_use]
     pub fn unheld(&self) -> Vec<Unheld> {
         let unheld = self.unheld.iter();
