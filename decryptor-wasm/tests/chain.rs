@@ -1,9 +1,9 @@
-//! Random histories of a collection: what a fold lets stand of all runs is what there was at the last of them.
+//! Random histories of a collection: what a index lets stand of all runs is what there was at the last of them.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
-use decryptor_wasm::chain::{ChainKey, Fold, Removed, Sieve, number};
+use decryptor_wasm::chain::{ChainKey, ChangeIndex, RecordFilter, Removed, number};
 use proptest::prelude::*;
 
 /// What a record says, by its id.
@@ -43,22 +43,22 @@ proptest! {
         runs.extend(states.windows(2).map(|pair| delta(&pair[0], &pair[1])));
         let mut found = Records::new();
         for pass in 0..passes {
-            let mut fold = Fold::new(key(), "events", pass, passes);
+            let mut index = ChangeIndex::new(key(), "events", pass, passes);
             for (at, (lines, removed)) in runs.iter().enumerate().skip(1) {
                 let run = at as u32 + 1;
                 for line in lines.lines() {
-                    fold.brought(run, line.as_bytes()).unwrap();
+                    index.brought(run, line.as_bytes()).unwrap();
                 }
-                fold.removed(run, removed).unwrap();
+                index.removed(run, removed).unwrap();
             }
-            fold.close();
+            index.close();
             for (at, (lines, _)) in runs.iter().enumerate() {
                 let run = at as u32 + 1;
-                let (mut sieve, mut out) = (Sieve::default(), Vec::new());
+                let (mut sieve, mut out) = (RecordFilter::default(), Vec::new());
                 for piece in lines.as_bytes().chunks(piece) {
-                    sieve.push(&fold, run, piece, &mut out).unwrap();
+                    sieve.push(&index, run, piece, &mut out).unwrap();
                 }
-                let count = sieve.finish(&fold, run, &mut out).unwrap();
+                let count = sieve.finish(&index, run, &mut out).unwrap();
                 prop_assert_eq!(count, lines.lines().count() as u64);
                 for line in std::str::from_utf8(&out).unwrap().lines() {
                     let record: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -5,7 +5,7 @@ use decryptor_wasm::{
     DataKey, Error, FileEntry,
     aead::RustAead,
     container::{CHUNK, Encoder, FrameSealer},
-    plan::judge,
+    plan::check_against_inventory,
     reader::{FileReader, FileSummary, ReadOptions, read_whole},
 };
 
@@ -131,7 +131,9 @@ fn every_cut_of_a_small_file_is_noticed_by_the_inventory_at_last() {
     for cut in 0..=stored.len() {
         let noticed = match open(&stored[..cut], 64) {
             Err(_) => true,
-            Ok((_, summary)) => judge(&expected, &summary, None, false).is_err(),
+            Ok((_, summary)) => {
+                check_against_inventory(&(&expected).into(), &summary, None, false).is_err()
+            }
         };
         assert_eq!(noticed, cut < stored.len(), "cut at {cut}");
     }
@@ -145,7 +147,9 @@ fn another_file_of_the_same_archive_is_not_this_one() {
     encoder.push(b"two", &mut two);
     encoder.finish(&mut two);
     let (_, summary) = open(&two, 0).unwrap();
-    assert!(judge(&entry(&one, b"one"), &summary, None, false).is_err());
+    assert!(
+        check_against_inventory(&(&entry(&one, b"one")).into(), &summary, None, false).is_err()
+    );
 }
 
 #[test]

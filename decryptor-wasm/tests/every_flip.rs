@@ -6,7 +6,7 @@ use decryptor_wasm::{
     DataKey, Error, FileEntry,
     aead::RustAead,
     container::{CHUNK, Encoder, Header, TAG_LEN},
-    plan::judge,
+    plan::{Expected, check_against_inventory},
     reader::{FileReader, FileSummary, ReadOptions, read_whole},
 };
 
@@ -156,10 +156,11 @@ fn flips_and_cuts_of_a_real_file() {
         content_sha256: None,
         records: None,
     };
-    judge(&expected, &summary, None, false).unwrap();
+    let expected = Expected::from(&expected);
+    check_against_inventory(&expected, &summary, None, false).unwrap();
     let noticed = |file: &[u8]| match open(file) {
         Err(_) => true,
-        Ok((_, summary)) => judge(&expected, &summary, None, false).is_err(),
+        Ok((_, summary)) => check_against_inventory(&expected, &summary, None, false).is_err(),
     };
 
     let second = boundaries(&stored, CHUNK)[1];
@@ -184,7 +185,8 @@ fn flips_and_cuts_of_a_real_file() {
         let opened = open(&stored[..cut]);
         let boundary = cut == HEADER || cut == second;
         assert_eq!(opened.is_ok(), boundary, "cut at {cut}");
-        let told = opened.is_ok_and(|(_, cut)| judge(&expected, &cut, None, false).is_err());
+        let told = opened
+            .is_ok_and(|(_, cut)| check_against_inventory(&expected, &cut, None, false).is_err());
         assert_eq!(told, boundary, "cut at {cut}: the inventory's part");
     }
 }

@@ -4,12 +4,13 @@
 
 mod small_archive;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use decryptor_wasm::{
     DataKey, Envelope, Error, Manifest, PrivateKey,
     aead::RustAead,
-    plan::{Severity, Storage, UserManifests, judge, judge_manifest, plan},
+    plan::{
+        ReadManifest, Severity, Storage, UserManifests, check_against_inventory, check_manifest,
+        plan,
+    },
     reader::{FileReader, FileSummary, ReadOptions, read_whole},
 };
 use small_archive::{Counter, Files, archive, sha256};
@@ -45,14 +46,14 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         None => return vec!["manifest.json: missing".into()],
         Some(result) => match result.and_then(|(json, summary)| {
             let manifest = Manifest::parse(&json)?;
-            judge_manifest(&manifest, &summary).map(|()| manifest)
+            check_manifest(&manifest, &summary).map(|()| manifest)
         }) {
             Ok(manifest) => manifest,
             Err(e) => return vec![format!("manifest.json: {e}")],
         },
     };
     let listed = &manifest.inventory.as_ref().unwrap().files;
-    let (mut contents, mut damaged) = (BTreeMap::new(), BTreeSet::new());
+    let mut manifests = UserManifests::default();
     for (path, stored) in files
         .iter()
         .filter(|(path, _)| path.ends_with("/user-manifest.json"))
@@ -60,14 +61,16 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         let content = read(Some(key), stored, false, false).and_then(|(json, summary)| {
             let expected = listed.iter().find(|e| e.path == *path);
             expected
-                .map_or(Ok(()), |e| judge(e, &summary, None, false))
+                .map_or(Ok(()), |e| {
+                    check_against_inventory(&e.into(), &summary, None, false)
+                })
                 .map(|()| json)
         });
         match content {
-            Ok(json) => drop(contents.insert(path.clone(), json)),
+            Ok(json) => manifests.add(path, ReadManifest::parse(&json, path)),
             Err(e) => {
                 found.push(format!("{path}: {e}"));
-                damaged.insert(path.clone());
+                manifests.add(path, ReadManifest::Damaged);
             }
         }
     }
@@ -77,10 +80,7 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         .collect();
     let plan = match plan(
         &manifest,
-        &UserManifests {
-            contents: &contents,
-            damaged: &damaged,
-        },
+        manifests,
         &listing,
         Storage::Sealed { key_check: true },
         None,
@@ -103,8 +103,9 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         let key = file.encrypted.then_some(key);
         let digest = (!file.encrypted).then(|| sha256(stored));
         let verdict = read(key, stored, file.gzip, file.jsonl).and_then(|(_, summary)| {
-            file.expected
-                .map_or(Ok(()), |e| judge(&e, &summary, digest.as_deref(), false))
+            file.expected.map_or(Ok(()), |e| {
+                check_against_inventory(&e, &summary, digest.as_deref(), false)
+            })
         });
         if let Err(e) = verdict {
             found.push(format!("{}: {e}", file.path));

@@ -55,9 +55,11 @@ export class Archive {
     this.files = plan.files;
     this.findings = plan.findings;
     this.users = plan.users;
-    /** The content of manifest.json and of every readable user-manifest.json, by path. */
-    this.manifests = new Map(opened.manifestPaths().map((path) => [path, Buffer.from(opened.manifest(path) ?? [])]));
-    this.manifest = JSON.parse(String(this.manifests.get('manifest.json')));
+    /** The readable user-manifest.json files. */
+    this.manifests = plan.manifests;
+    /** The content of manifest.json. */
+    this.manifestJson = Buffer.from(opened.manifest());
+    this.manifest = JSON.parse(String(this.manifestJson));
     /** @type {string} What is to be said of an archive that holds no state by itself; empty for one that does. */
     this.caution = facts.caution === null ? '' : facts.caution.join('');
     /** @type {{ run: number, headline: string, lines: string[] }|undefined} Of a chain: whose state this is, and a line for each run. */
@@ -127,6 +129,17 @@ export class Archive {
    */
   static plainManifest (content) {
     return plainManifest(content);
+  }
+
+  /**
+   * The whole content of a manifest.
+   * @param {PlannedFile} file
+   */
+  async contentOf (file) {
+    /** @type {Buffer[]} */
+    const pieces = [];
+    for await (const piece of this.stream(file, { gunzip: false, hash: true })) pieces.push(Buffer.from(piece));
+    return Buffer.concat(pieces);
   }
 
   /** Lets go of the keys. */

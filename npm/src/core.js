@@ -7,7 +7,7 @@ import { hostEngine } from './engine.js';
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
 
 export const {
-  Envelope, FileReader, Opening, collision, errorOf, judge, look, passphraseOfFile, plainManifest, privateKeyNeedsPassphrase,
+  Envelope, FileReader, Opening, collision, errorOf, checkAgainstInventory, look, passphraseOfFile, plainManifest, privateKeyNeedsPassphrase,
 } = bindings;
 
 // A sealed file (docs/format.md, "Encrypted file") and the envelope whose passphrase is `self-test`.

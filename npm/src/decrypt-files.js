@@ -42,7 +42,8 @@ export function alone (archive, task, shown) {
 export async function verifyFiles (archive, crew) {
   const outcome = start(archive, 'verified');
   await everyFile(archive, crew, outcome, { strict: false, keep: () => undefined });
-  outcome.files += manifestsLast(archive).length;
+  // The manifests were read when the archive was opened.
+  outcome.files += userManifests(archive).length + 1;
   return outcome;
 }
 
@@ -63,8 +64,11 @@ export async function writeFiles (archive, output, { gunzip, strict }, crew) {
       keep: (path, whole) => whole ? void output.keep(path) : output.salvage(path),
     });
   }
-  for (const [path, content] of manifestsLast(archive)) {
+  // manifest.json comes last, so that it stands for a complete tree.
+  for (const file of [...userManifests(archive), undefined]) {
     if (stopAtDamage()) break;
+    const path = file?.path ?? 'manifest.json';
+    const content = file === undefined ? archive.manifestJson : await archive.contentOf(file);
     const out = output.staging.create(path);
     // Those of a state are plain already.
     out.write(gunzip && archive.chain === undefined ? Archive.plainManifest(content) : content);
@@ -111,16 +115,12 @@ async function everyFile (archive, crew, outcome, { strict, keep }) {
 }
 
 /**
- * The order of the producer: manifest.json last, so that it stands for a complete tree.
+ * The manifests of the users, but for those that something is wrong with.
  * @param {Archive} archive
- * @returns {Array<[string, Buffer]>}
  */
-function manifestsLast (archive) {
-  const users = new Set(archive.users.map(({ userId }) => `users/${userId}/user-manifest.json`));
+function userManifests (archive) {
   const wrong = new Set(archive.findings.filter(({ severity }) => severity === 'error').map(({ path }) => path));
-  const own = [...archive.manifests].filter(([path]) => users.has(path) && !wrong.has(path));
-  const last = /** @type {Buffer} */ (archive.manifests.get('manifest.json'));
-  return [...own, ['manifest.json', last]];
+  return archive.manifests.filter(({ path }) => !wrong.has(path));
 }
 
 /**

@@ -41,7 +41,7 @@ export async function * streamFile (host, access, file, { gunzip, hash = false }
       engine,
       size: file.size,
     });
-    host.core.judge(JSON.stringify(file.expected), summary, sha256, decrypted);
+    host.core.checkAgainstInventory(JSON.stringify(file.expected), summary, sha256, decrypted);
     return summary;
   } catch (error) {
     throw withPath(file.path, error);
@@ -62,10 +62,10 @@ async function * streamState (host, { source, keys, engine, state }, path, hash)
   if (reading === undefined) throw new Error(`${path} is not a file of this state`);
   try {
     for (let next = reading.next(); next !== undefined; next = reading.next()) {
-      const { run, path, size, encrypted, gunzip, lines, hash, sifted } = next;
+      const { run, path, size, encrypted, gunzip, lines, hash, filtered } = next;
       try {
         const pieces = host.readStored(source, path, { key: encrypted ? keys.get(run) : undefined, engine, size, gunzip, lines, hash });
-        const { summary, sha256 } = yield * (sifted ? siftedBy(reading, pieces) : pieces);
+        const { summary, sha256 } = yield * (filtered ? filteredBy(reading, pieces) : pieces);
         reading.end(summary, sha256);
       } catch (error) {
         throw /** @type {any} */ (error)?.kind === undefined ? error : reading.failed(error);
@@ -84,7 +84,7 @@ async function * streamState (host, { source, keys, engine, state }, path, hash)
  * @param {AsyncGenerator<Uint8Array, T, void>} pieces
  * @returns {AsyncGenerator<Uint8Array, T, void>}
  */
-async function * siftedBy (reading, pieces) {
+async function * filteredBy (reading, pieces) {
   try {
     for (;;) {
       const next = await pieces.next();

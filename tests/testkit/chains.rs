@@ -308,7 +308,7 @@ pub fn out(drafts: &[Draft], made: &Made, run: usize) -> Files {
         let json = (first + 1..=run).rev().find_map(said).unwrap();
         files.insert(
             path,
-            state_user_manifest(json, user, &[], &BTreeMap::new()).unwrap(),
+            state_user_manifest(json, &user.chunks, &[], &BTreeMap::new()).unwrap(),
         );
     }
     for (path, bytes) in &last.content {

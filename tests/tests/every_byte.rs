@@ -14,13 +14,11 @@ mod keys;
 use std::{fs, path::Path, process::Command};
 
 use decryptor_wasm::{
-    DataKey, Error, ErrorKind,
-    plan::Severity,
-    signature::{Demands, SIGNATURE},
+    DataKey, Error, ErrorKind, open::Request, plan::Severity, signature::SIGNATURE,
 };
 use draft::Draft;
 use pryv_backup_engine::archive::{
-    read::{Archive, Choice, Folder},
+    read::{Archive, Folder},
     sha256_hex,
 };
 use pryv_backup_tests::command::{run, text};
@@ -31,10 +29,7 @@ const NOT_SEALED: [&str; 2] = ["encryption.json", "SHA256SUMS"];
 
 /// Opens the archive with the key given, and reads everything.
 fn read(folder: &Path, key: &DataKey) -> Result<(), Error> {
-    let demands = Demands::default();
-    let archive = Archive::open(Folder::new(folder), Choice::new(&demands), |_| {
-        Ok(key.clone())
-    })?;
+    let archive = Archive::open(Folder::new(folder), Request::default(), |_| Ok(key.clone()))?;
     if let Some(finding) = archive
         .plan
         .findings

@@ -1,20 +1,20 @@
-//! Which files of later runs say something of a collection.
+//! Finds the files of later runs that change a collection.
 
 use std::collections::BTreeMap;
 
-use super::{Fold, Part};
+use super::{ChangeIndex, FilePart};
 
 /// The record files and tombstones of all runs but the first that a state needs.
 #[derive(Debug, Clone, Default)]
-pub struct Changes {
-    /// Where the parts of a collection are, by user and collection.
+pub struct ChangeFiles {
+    /// The index into `parts`, by user and collection.
     places: BTreeMap<String, u64>,
-    parts: Vec<Vec<Part>>,
+    parts: Vec<Vec<FilePart>>,
 }
 
-impl Changes {
+impl ChangeFiles {
     /// Adds a file; `user` is empty for what belongs to no user.
-    pub(super) fn add(&mut self, user: &str, collection: &str, part: Part) {
+    pub(super) fn add(&mut self, user: &str, collection: &str, part: FilePart) {
         let next = self.parts.len() as u64;
         let place = *self.places.entry(place(user, collection)).or_insert(next);
         if place == next {
@@ -24,7 +24,7 @@ impl Changes {
     }
 
     /// The files that say something of a collection: its own, and (true) those of tombstones.
-    pub fn of(&self, user: &str, collection: &str) -> impl Iterator<Item = (bool, &Part)> {
+    pub fn of(&self, user: &str, collection: &str) -> impl Iterator<Item = (bool, &FilePart)> {
         let removed = if user.is_empty() {
             "platform/removed"
         } else {
@@ -39,10 +39,10 @@ impl Changes {
         brought.chain(of(removed).map(|part| (true, part)))
     }
 
-    /// How often the files of a collection are to be read, so that no more than [`Fold::AT_ONCE`] numbers are held; 0 when no later run
+    /// The number of passes over the files of a collection, so that no more than [`ChangeIndex::AT_ONCE`] numbers are held; 0 when no later run
     /// says anything of it.
     pub fn passes(&self, user: &str, collection: &str) -> u64 {
-        let numbers = |(removed, part): (bool, &Part)| {
+        let numbers = |(removed, part): (bool, &FilePart)| {
             let listed = part.file.expected.as_ref();
             let content = listed.map_or(part.file.size, |entry| entry.content_size);
             let records = listed.and_then(|entry| entry.records);
@@ -54,11 +54,15 @@ impl Changes {
         let changes: Vec<u64> = self.of(user, collection).map(numbers).collect();
         match changes.as_slice() {
             [] => 0,
-            some => some.iter().sum::<u64>().div_ceil(Fold::AT_ONCE).max(1),
+            some => some
+                .iter()
+                .sum::<u64>()
+                .div_ceil(ChangeIndex::AT_ONCE)
+                .max(1),
         }
     }
 
-    /// Whether a collection is none of records.
+    /// True for a collection of tombstones.
     pub(super) fn are_tombstones(collection: &str) -> bool {
         matches!(collection, "removed" | "platform/removed")
     }

@@ -1,4 +1,4 @@
-//! What a chain says of itself: `chain.json`, `manifest.chain`, tombstones.
+//! The data of a chain: `chain.json`, `manifest.chain`, tombstones.
 
 use serde::{Deserialize, Serialize};
 
@@ -122,8 +122,8 @@ impl Removed {
     }
 }
 
-/// Whether a run holds a state by itself.
-pub(super) fn is_full(manifest: &Manifest) -> bool {
+/// True for a run that holds a state by itself.
+pub(crate) fn is_full(manifest: &Manifest) -> bool {
     manifest.backup_type == BackupType::Full
 }
 

@@ -1,8 +1,12 @@
-//! What the state of a chain says of itself: the manifests of its newest runs, without what is true of a run only.
+//! Makes the manifests of a state from those of its newest runs: members that describe a single run are left out.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::{Code, Error, Result, UserEntry, integrity::Record, manifest::Loss};
+use crate::{
+    Code, Error, Result, UserEntry,
+    integrity::Record,
+    manifest::{Chunks, Loss},
+};
 
 /// `manifest.json` of a state; `json` is that of its run. There is no inventory: those of the runs bind their files.
 ///
@@ -38,11 +42,11 @@ pub fn state_manifest(json: &[u8], users: &[UserEntry], losses: &[Loss]) -> Resu
 /// When `json` is no JSON object.
 pub fn state_user_manifest(
     json: &[u8],
-    user: &UserEntry,
+    chunks: &Chunks,
     losses: &[Loss],
     paths: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>> {
-    let mut said = vec![("chunks", text(&user.chunks)?)];
+    let mut said = vec![("chunks", text(chunks)?)];
     if !paths.is_empty() {
         said.push(("streamPaths", text(paths)?));
     }
@@ -108,9 +112,9 @@ mod tests {
             path: Some("p".into()),
             what: "w".into(),
         };
-        let user: UserEntry = serde_json::from_value(json!({"userId": "u"})).unwrap();
+        let chunks = Chunks::default();
         let run = br#"{"userId":"u","inventory":{"v":1,"files":[]}}"#;
-        let json = state_user_manifest(run, &user, &[loss], &BTreeMap::new()).unwrap();
+        let json = state_user_manifest(run, &chunks, &[loss], &BTreeMap::new()).unwrap();
         let state: Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(
             state,

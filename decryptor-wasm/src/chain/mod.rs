@@ -1,13 +1,14 @@
 //! Chains: a full backup and the increments beside it, and the state of the platform that they come to. See `docs/increments.md`.
 
+mod change_index;
 mod changes;
-mod fold;
 mod format;
-mod links;
 mod manifests;
+mod record_filter;
 mod root;
-mod sieve;
+mod run_sequence;
 mod state;
+mod user_manifest;
 mod words;
 
 pub use crate::{
@@ -15,12 +16,14 @@ pub use crate::{
     manifest::Link,
     record_number::{ChainKey, number, numbers},
 };
-pub use changes::Changes;
-pub use fold::Fold;
+pub use change_index::ChangeIndex;
+pub use changes::ChangeFiles;
+pub(crate) use format::is_full;
 pub use format::{Index, IndexRun, Removed};
-pub use links::{Links, StoredRun, UNNAMED};
 pub use manifests::{state_manifest, state_user_manifest};
+pub use record_filter::{LineSplitter, RecordFilter};
 pub use root::{is_companion, root_findings};
-pub use sieve::{Cutter, Sieve};
-pub use state::{Opened, Part, State, StateFile, state};
+pub use run_sequence::{RunSequence, StoredRun, UNNAMED};
+pub use state::{ChainState, FilePart, StateFile, StateRun, state};
+pub use user_manifest::MergedManifest;
 pub use words::caution;

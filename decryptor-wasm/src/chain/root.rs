@@ -1,4 +1,4 @@
-//! What lies in the clear at the root of a chain: each run repeats the digests of the decryptors and documents that travel there.
+//! Checks the files that lie in the clear at the root of a chain: each run repeats the digests of the decryptors and documents there.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ pub fn root_findings<'p>(
     findings
 }
 
-/// Whether a path at the root is that of a decryptor or a document.
+/// True for the path of a decryptor or a document at the root.
 pub fn is_companion(path: &str) -> bool {
     PathKind::of(path) == PathKind::Companion
 }

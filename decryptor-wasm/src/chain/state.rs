@@ -1,30 +1,28 @@
-//! The state of the platform at a run, as one archive: whose records it holds, and in which files of which runs they lie.
+//! Puts the state of the platform at a run together: its users, and the files of the runs that hold their records.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::{Changes, Index, format::is_full, state_manifest, state_user_manifest};
+use super::{ChangeFiles, Index, format::is_full, state_manifest};
 use crate::gather;
 use crate::{
-    Code, Error, Field, Manifest, Result, UserEntry, UserManifest,
+    Code, Error, Field, Manifest, Result, UserEntry,
     layout::PathKind,
     manifest::{Chunks, Loss},
     plan::{Finding, Plan, PlannedFile, Severity},
 };
 
 /// A run that was opened.
-pub struct Opened {
+pub struct StateRun {
     run: u32,
     manifest: Manifest,
     plan: Plan,
-    /// The content of its manifests, by path.
-    manifests: BTreeMap<String, Vec<u8>>,
+    /// The content of its `manifest.json`.
+    manifest_json: Vec<u8>,
 }
 
 /// A file of a run, which holds a part of a file of the state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Part {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
     /// The run.
     pub run: u32,
     /// The file; its path is from the root of the run.
@@ -32,7 +30,7 @@ pub struct Part {
 }
 
 /// A file of the state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateFile {
     /// As in a plain archive; records are not compressed.
     pub path: String,
@@ -40,42 +38,39 @@ pub struct StateFile {
     pub user: Option<String>,
     /// The collection, `platform/keys` for what belongs to no user; none of an attachment.
     pub collection: Option<String>,
-    /// Where its content lies, oldest run first.
-    pub parts: Vec<Part>,
+    /// The files that hold its content, oldest run first.
+    pub parts: Vec<FilePart>,
 }
 
 /// The state of the platform at a run.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct ChainState {
     /// The users, with the numbers of their records and the names of their files.
     pub users: Vec<UserEntry>,
     /// All files, in the order of their paths.
     pub files: Vec<StateFile>,
     /// The files of later runs than the first.
-    pub changes: Changes,
-    /// What is wrong or worth saying of the runs.
+    pub changes: ChangeFiles,
+    /// The findings about the runs.
     pub findings: Vec<Finding>,
-    /// The content of `manifest.json` and of each `user-manifest.json` of the state, by path.
-    pub manifests: BTreeMap<String, Vec<u8>>,
+    /// The manifests of the users, in the order of their paths: the state's own follow from those of the runs.
+    pub manifests: Vec<StateFile>,
+    /// The content of the state's `manifest.json`.
+    pub manifest_json: Vec<u8>,
 }
 
-impl Opened {
-    /// `manifests`: the content of `manifest.json`, and of every `user-manifest.json` that could be read, by path.
-    pub fn new(
-        run: u32,
-        manifest: Manifest,
-        plan: Plan,
-        manifests: BTreeMap<String, Vec<u8>>,
-    ) -> Self {
-        Opened {
+impl StateRun {
+    /// `manifest_json`: the content of `manifest.json`.
+    pub fn new(run: u32, manifest: Manifest, plan: Plan, manifest_json: Vec<u8>) -> Self {
+        StateRun {
             run,
             manifest,
             plan,
-            manifests,
+            manifest_json,
         }
     }
 
-    /// Whether it holds a state by itself.
+    /// True for a run that holds a state by itself.
     pub fn is_full(&self) -> bool {
         is_full(&self.manifest)
     }
@@ -85,12 +80,12 @@ impl Opened {
         self.run
     }
 
-    /// What it says of itself.
+    /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Whether it lists its files.
+    /// True if it has an inventory.
     pub fn is_inventoried(&self) -> bool {
         self.plan.inventoried
     }
@@ -101,8 +96,8 @@ impl Opened {
 ///
 /// # Errors
 /// When there is no such user.
-pub fn state(mut runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
-    let mut work = Work::new(&runs);
+pub fn state(mut runs: Vec<StateRun>, only_user: Option<&str>) -> Result<ChainState> {
+    let mut work = StateBuilder::new(&runs);
     work.choose(only_user)?;
     for run in &mut runs {
         for file in std::mem::take(&mut run.plan.files) {
@@ -112,7 +107,7 @@ pub fn state(mut runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
     let newest = runs.last().map(|run| run.run);
     for run in runs {
         for loss in run.manifest.losses {
-            // What was not known of the platform is told by each run anew.
+            // Each run names the losses of the platform itself anew.
             let of_the_platform = loss.user_id.is_none() && loss.collection.is_none();
             if of_the_platform && Some(run.run) != newest {
                 continue;
@@ -123,34 +118,19 @@ pub fn state(mut runs: Vec<Opened>, only_user: Option<&str>) -> Result<State> {
                 work.losses.push(loss);
             }
         }
-        for (path, json) in run.manifests {
-            match PathKind::of(&path) {
-                PathKind::UserManifest { user } if work.has(&user, run.run) => {
-                    work.said(run.run, user, json);
-                }
-                PathKind::Manifest => work.manifest = json,
-                _ => {}
-            }
+        for file in run.plan.manifests {
+            work.user_manifest(run.run, file);
         }
+        work.manifest = run.manifest_json;
         work.findings(run.run, run.plan.findings, only_user.is_some());
     }
     work.end()
 }
 
-/// What the user manifests of the runs come to.
-#[derive(Default)]
-struct Said {
-    /// The last of them.
-    last: Vec<u8>,
-    losses: Vec<Loss>,
-    /// Where deleted streams were.
-    paths: BTreeMap<String, String>,
-}
-
 /// No place, and no run.
 const GONE: u64 = u64::MAX;
 
-struct Work {
+struct StateBuilder {
     first: u32,
     users: Vec<UserEntry>,
     /// By user id: from which run on the user is the one that stands; [`GONE`] for none.
@@ -158,20 +138,20 @@ struct Work {
     /// Files, and where they are by their paths.
     files: Vec<Option<StateFile>>,
     places: BTreeMap<String, u64>,
-    changes: Changes,
+    changes: ChangeFiles,
     findings: Vec<Finding>,
     /// Numbers of the files of a user's events or audit trail.
     chunks: BTreeMap<String, u64>,
     /// `manifest.json` of the last run.
     manifest: Vec<u8>,
     losses: Vec<Loss>,
-    /// What the user manifests say, and where that is by user id.
-    said: Vec<Said>,
-    speakers: BTreeMap<String, u64>,
+    /// The manifests of the users, and where they are by their paths.
+    user_manifests: Vec<Option<StateFile>>,
+    manifest_places: BTreeMap<String, u64>,
 }
 
-impl Work {
-    fn new(runs: &[Opened]) -> Self {
+impl StateBuilder {
+    fn new(runs: &[StateRun]) -> Self {
         let mut all: Vec<Option<UserEntry>> = Vec::new();
         let mut places: BTreeMap<String, u64> = BTreeMap::new();
         let mut since: BTreeMap<String, u64> = BTreeMap::new();
@@ -196,19 +176,19 @@ impl Work {
                 }
             }
         }
-        Work {
+        StateBuilder {
             first: runs.first().map_or(1, |run| run.run),
             users: all.into_iter().flatten().collect(),
             since,
             files: Vec::new(),
             places: BTreeMap::new(),
-            changes: Changes::default(),
+            changes: ChangeFiles::default(),
             findings: Vec::new(),
             chunks: BTreeMap::new(),
             manifest: Vec::new(),
             losses: Vec::new(),
-            said: Vec::new(),
-            speakers: BTreeMap::new(),
+            user_manifests: Vec::new(),
+            manifest_places: BTreeMap::new(),
         }
     }
 
@@ -231,41 +211,34 @@ impl Work {
         Ok(())
     }
 
-    /// Whether what a run says of a user counts.
+    /// True if the state uses the data of a run about a user.
     fn has(&self, user: &str, run: u32) -> bool {
         self.since
             .get(user)
             .is_some_and(|since| *since <= run.into())
     }
 
-    /// Notes what a run says of a user.
-    fn said(&mut self, run: u32, user: String, json: Vec<u8>) {
-        let UserManifest {
-            stream_paths,
-            losses: mut lost,
-            ..
-        } = match UserManifest::parse(&json, &user) {
-            Ok(manifest) => manifest,
-            // That it is damaged was found when the run was opened.
-            Err(_) => return,
-        };
-        lost.retain(|loss| !self.is_there(loss, run));
-        let next = self.said.len() as u64;
-        let place = *self.speakers.entry(user).or_insert(next);
-        if place == next {
-            self.said.push(Said::default());
-        }
-        let said = &mut self.said[place as usize];
-        said.last = json;
-        said.paths.extend(stream_paths);
-        for loss in lost {
-            if !said.losses.contains(&loss) {
-                said.losses.push(loss);
+    /// Notes where a run has the manifest of a user.
+    fn user_manifest(&mut self, run: u32, file: PlannedFile) {
+        let user = file.user().filter(|user| self.has(user, run));
+        if let Some(user) = user.map(str::to_owned) {
+            let path = file.path.clone();
+            let next = self.user_manifests.len() as u64;
+            let place = *self.manifest_places.entry(path.clone()).or_insert(next);
+            if place == next {
+                self.user_manifests.push(None);
             }
+            let known = self.user_manifests[place as usize].get_or_insert(StateFile {
+                path,
+                user: Some(user),
+                collection: None,
+                parts: Vec::new(),
+            });
+            known.parts.push(FilePart { run, file });
         }
     }
 
-    /// Whether what a run lost is there all the same: an attachment that another run brought.
+    /// True if another run has the attachment that this run lost.
     fn is_there(&self, loss: &Loss, run: u32) -> bool {
         let path = loss.path.as_deref();
         path.is_some_and(|path| self.is_brought(path, run))
@@ -314,7 +287,7 @@ impl Work {
                     path,
                     user,
                     collection: None,
-                    parts: vec![Part { run, file }],
+                    parts: vec![FilePart { run, file }],
                 });
             }
             PathKind::UserRecords { user } if self.has(user, run) => {
@@ -330,13 +303,13 @@ impl Work {
             return;
         };
         if run > self.first {
-            let part = Part {
+            let part = FilePart {
                 run,
                 file: file.clone(),
             };
             self.changes.add(&user, &collection, part);
         }
-        if Changes::are_tombstones(&collection) {
+        if ChangeFiles::are_tombstones(&collection) {
             return;
         }
         let path = self.path(&user, &collection);
@@ -348,10 +321,10 @@ impl Work {
             collection: Some(collection),
             parts: Vec::new(),
         });
-        known.parts.push(Part { run, file });
+        known.parts.push(FilePart { run, file });
     }
 
-    /// Where the file of that path is.
+    /// The index of the file of that path.
     fn place(&mut self, path: &str) -> usize {
         let next = self.files.len() as u64;
         let place = *self.places.entry(path.to_owned()).or_insert(next);
@@ -361,7 +334,7 @@ impl Work {
         place as usize
     }
 
-    /// Where records of a collection lie in the state: what is in numbered files is numbered anew.
+    /// The path of the next file of a collection in the state: numbered files get new numbers.
     fn path(&mut self, user: &str, collection: &str) -> String {
         match collection {
             _ if user.is_empty() => format!("{collection}.jsonl"),
@@ -376,8 +349,7 @@ impl Work {
         }
     }
 
-    fn end(mut self) -> Result<State> {
-        let mut manifests = BTreeMap::new();
+    fn end(mut self) -> Result<ChainState> {
         for user in &mut self.users {
             user.whole = false;
             let names = |kind: &str| -> Vec<String> {
@@ -391,25 +363,24 @@ impl Work {
                 events: names("events"),
                 audit: user.chunks.audit.as_ref().map(|_| names("audit")),
             };
-            if let Some(place) = self.speakers.get(&user.user_id) {
-                let said = &self.said[*place as usize];
-                let path = format!("users/{}/user-manifest.json", user.user_id);
-                let json = state_user_manifest(&said.last, user, &said.losses, &said.paths)?;
-                manifests.insert(path, json);
+        }
+        let manifest_json = state_manifest(&self.manifest, &self.users, &self.losses)?;
+        let in_order = |places: BTreeMap<String, u64>, files: &mut [Option<StateFile>]| {
+            let mut ordered = Vec::with_capacity(files.len());
+            for place in places.into_values() {
+                ordered.extend(files[place as usize].take());
             }
-        }
-        let json = state_manifest(&self.manifest, &self.users, &self.losses)?;
-        manifests.insert("manifest.json".to_owned(), json);
-        let mut files = Vec::with_capacity(self.files.len());
-        for place in self.places.into_values() {
-            files.extend(self.files[place as usize].take());
-        }
-        Ok(State {
+            ordered
+        };
+        let files = in_order(self.places, &mut self.files);
+        let manifests = in_order(self.manifest_places, &mut self.user_manifests);
+        Ok(ChainState {
             users: self.users,
             files,
             changes: self.changes,
             findings: self.findings,
             manifests,
+            manifest_json,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What is said of runs.
+//! Texts about runs.
 
 use super::format::is_full;
 use crate::{Code, Error, Field, Manifest};

@@ -42,6 +42,10 @@ codes! {
     Unsupported "unsupported" Unsupported "{detail}";
     Failed "failed" Failed "{detail}";
 
+    // Mistakes of whoever drives the core.
+    RequestValue "request-value" Usage "{found} is not what it should be";
+    AnswerMisplaced "answer-misplaced" Failed "what was read is not what was asked for: this is a mistake of the program";
+
     // What an archive is.
     FolderEmpty "folder-empty" Usage "{path} is empty: give the folder of the backup";
     NotABackup "not-a-backup" Usage "{path} is not a backup (it has no manifest.json): give the folder of the backup";
@@ -49,9 +53,14 @@ codes! {
     NotAFile "not-a-file" Damaged "{path} is {found}: a backup holds regular files only; remove it or copy the backup again";
     UnreadableFile "unreadable-file" Failed "cannot read {path}: {detail}";
     UnwritableFile "unwritable-file" Failed "cannot write {path}: {detail}";
+    FolderMissing "folder-missing" Usage "{path} does not exist: give the folder of the backup";
+    NotAFolder "not-a-folder" Usage "{path} is not a folder: give the folder of the backup";
+    UnreadableFolder "unreadable-folder" Failed "cannot read the folder {path}: {detail}";
+    NameNotText "name-not-text" Damaged "{path} has a name that is not text: an archive holds none; remove it";
     BecameShorter "became-shorter" Damaged "became shorter while it was read";
     BecameOther "became-other" Damaged "{path} changed while it was read: open the backup again when nothing writes to it, or use another copy";
     FileTooLarge "file-too-large" Damaged "{path} is larger than any such file ({limit} bytes): it was replaced; use another copy of the backup";
+    SumsUnreadable "sums-unreadable" Damaged "holds a line that is no text, or longer than any: the file was changed; use another copy of the backup";
     OtherArchive "other-archive" Damaged "this is not the archive that you expect: its id is {found}, not {expected}";
     NoSuchUser "no-such-user" Usage "no user {user:?} in this archive" + "; --list shows its users";
 
@@ -145,11 +154,13 @@ codes! {
     LineUnreadable "line-unreadable" Damaged "line {number}: {detail}; the file is damaged";
     RecordUnreadable "record-unreadable" Damaged "a record is not [a JSON object ({detail})|UTF-8]";
     ListUnreadable "list-unreadable" Damaged "a list is malformed ({detail})";
+    AttachmentsUnreadable "attachments-unreadable" Damaged "the attachments of an event cannot be read ({detail})";
     TombstoneUnreadable "tombstone-unreadable" Damaged "[{found:?} is no tombstone|a line of tombstones is none ({detail})]";
     PointsUnreadable "points-unreadable" Damaged "the points of a series cannot be read ({detail})";
 
     // Who made it.
     NotASigner "not-a-signer" Usage "not the public key of a signer: it is the line of 56 characters that begins with RW, or the minisign .pub file with it";
+    NotASource "not-a-source" Usage "a source has 32 hex digits, and {found:?} has not";
     NotADuration "not-a-duration" Usage "{found:?} is no length of time: write 30d, 12h, 90m or 2w";
     SignerMissing "signer-missing" Damaged "{path} names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; ask whoever made it for another copy";
     SignerUnreadable "signer-unreadable" Damaged "what it names as its signer is no public key";
@@ -178,6 +189,8 @@ codes! {
     RunAlone "run-alone" Damaged "this is run {run} of a chain, and holds only what changed since run {other}: give the folder of the chain" + ", with --at {run} if it is not the newest";
     ChangesAlone "changes-alone" Damaged "this archive was left by an incremental run of Pryv's own tool: it holds what had changed last, and of what was there before only what that did not overwrite";
     RunMissing "run-missing" Damaged "the run that run {run} of this chain follows is not there; use another copy of it";
+    IncrementsNotAFolder "increments-not-a-folder" Damaged "{path} is not a folder, although the runs of a chain lie there: remove it or copy the backup again";
+    NotInState "not-in-state" Damaged "not a file of this state";
     NoTombstoneKey "no-tombstone-key" Damaged "the newest run has no key for its tombstones";
     TwoSigners "two-signers" Usage "run {run} is signed by {key}, and run {other} by another key: a host has lost its key, or somebody put runs in" + "; say which is yours with --signer KEY, or with --at {run} or --at {other} which state you want";
     Fork "fork" Usage "the runs {run} and {other} follow the same run, and both are signed by [{key}|the same signer, as it seems without the key]: a host was copied, or two copies of this backup were mixed" + "; say with --at {run} or --at {other} which state you want";

@@ -248,12 +248,6 @@ impl Error {
         }
     }
 
-    /// See [`Error::at`].
-    #[must_use]
-    pub fn within(self, path: &str) -> Self {
-        self.at(path)
-    }
-
     /// The same error of a run whose folder its path does not name yet.
     #[must_use]
     pub fn in_run(self, run: u32) -> Self {

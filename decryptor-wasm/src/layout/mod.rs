@@ -169,7 +169,7 @@ fn is_records(name: &str, collection: &str) -> bool {
 
 /// No file of the path's kind that is read in one piece has more bytes: who reads one asks before, since a file of gigabytes costs whoever
 /// stores a backup nothing. A manifest takes 1.2 KB for each user.
-pub(crate) fn most_bytes(path: &str) -> u64 {
+pub fn most_bytes(path: &str) -> u64 {
     const KIB: u64 = 1024;
     let within = run_of(path).map_or(path, |(_, within)| within);
     match PathKind::of(within) {

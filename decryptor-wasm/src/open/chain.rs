@@ -1,40 +1,39 @@
 //! The walk over a chain: from the run that is asked for down to one that is full.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Answer, Need, OpenedArchive, Request, StateOfChain,
-    desk::{Side, bytes, misplaced},
-    listing::{Listing, has},
-    run::{Place, ask_signature, folder_of, open_run, signature},
+    Answer, Need, OpenedArchive, OpenedChain, Request,
+    exchange::{Exchange, bytes, misplaced},
+    kept_indexes::KeptIndexes,
+    listing::Listing,
+    run::{RunFolder, ask_signature, folder_of, open_run, signature},
 };
 use crate::{
-    BackupType, Code, Error, ErrorKind, Field, Manifest, Result,
+    Code, Error, ErrorKind, Field, Manifest, Result,
     chain::{
-        CHAIN, Index, Links, Opened, State, StateFile, StoredRun, UNNAMED, is_companion,
-        root_findings, run_of, state,
+        CHAIN, ChainState, Index, RunSequence, StateFile, StateRun, StoredRun, UNNAMED,
+        is_companion, is_full, root_findings, run_of, state,
     },
-    layout::refuse_long,
+    layout::{PathKind, refuse_long},
     plan::{Finding, Plan, PlannedFile},
     signature::{SIGNATURE, require_id},
 };
 
-/// What lies in a chain's folder: the files of each run, by their paths within its folder, and what is of no run.
+/// The files in the folder of a chain: those of each run, by their paths within its folder, and those of no run.
 #[derive(Default)]
-struct Folders {
+struct ChainListing {
     runs: Vec<(u32, Listing)>,
     strays: Vec<String>,
 }
 
-impl Folders {
+impl ChainListing {
     fn of(listing: Listing) -> Self {
-        let mut folders = Folders::default();
+        let mut folders = ChainListing::default();
         for (path, size) in listing {
             match run_of(&path) {
                 Some((1, within)) if within == CHAIN => {}
+                Some((1, _)) => folders.of_run(1).push((path, size)),
                 Some((run, within)) => {
                     let file = (within.to_owned(), size);
                     folders.of_run(run).push(file);
@@ -43,6 +42,16 @@ impl Folders {
             }
         }
         folders
+    }
+
+    /// The files of the first run that lie at the root beside its data: decryptors, documents, and what is none of the format.
+    fn root(&mut self) -> Listing {
+        let is_at_root =
+            |path: &str| matches!(PathKind::of(path), PathKind::Companion | PathKind::Stray);
+        let files = self.of_run(1).iter();
+        let mut root = Listing::new();
+        root.extend(files.filter(|(path, _)| is_at_root(path)).cloned());
+        root
     }
 
     /// The files of a run.
@@ -60,80 +69,101 @@ impl Folders {
 
 /// Opens the state at a run of a chain.
 pub(super) async fn open(
-    side: &Side,
+    exchange: &Exchange,
     listing: Listing,
     request: &Request,
 ) -> Result<OpenedArchive> {
-    let index = Index::parse(&bytes(side.stored(CHAIN).await, CHAIN)?)?;
-    let mut folders = Folders::of(listing);
-    let mut links = Links::new(index, stored_runs(side, &folders).await?)?;
-    let at = links.choose(request.at)?;
-    let root = folders.of_run(1).clone();
+    let index = Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?)?;
+    let mut sequence = RunSequence::new(index, stored_runs(exchange, &listing).await?)?;
+    let mut folders = ChainListing::of(listing);
+    let at = sequence.choose(request.at)?;
+    let root = folders.root();
     let (mut runs, mut signer) = (Vec::new(), None);
     let mut run = at;
     loop {
-        links.require(run, at)?;
-        let id = links.run(run).map(|listed| listed.archive_id.clone());
+        sequence.require(run, at)?;
+        let id = sequence.run(run).map(|listed| listed.archive_id.clone());
         if let Some(id) = id.as_ref().filter(|_| run == at) {
             require_id(id, request.expect_id.as_deref())?;
         }
         let files = std::mem::take(folders.of_run(run));
-        let place = Place::of(run, files, id.as_deref());
-        let opened = open_run(side, place, request, None).await;
+        let place = RunFolder::of(run, files, id.as_deref());
+        let opened = open_run(exchange, place, request, None).await;
         let opened = opened.map_err(|error| match error.kind() {
-            ErrorKind::Damaged => links.damaged(error, run, at),
-            ErrorKind::Key => links.closed(error, run),
+            ErrorKind::Damaged => sequence.damaged(error, run, at),
+            ErrorKind::Key => sequence.closed(error, run),
             _ => error,
         })?;
         if signer.is_none() {
             let said = request.demands.signed(opened.signed.as_ref());
-            let refused = |error| links.unexpected(error, &request.demands);
+            let refused = |error| sequence.unexpected(error, &request.demands);
             signer = Some(said.map_err(refused)?);
         }
         let expected = &request.demands.signers;
-        links.opened(run, &opened.manifest, opened.signed.as_ref(), expected);
-        links.require(run, at)?;
-        let full = opened.manifest.backup_type == BackupType::Full;
+        sequence.opened(run, &opened.manifest, opened.signed.as_ref(), expected);
+        sequence.require(run, at)?;
+        let full = is_full(&opened.manifest);
         runs.push(opened);
         if full {
             break;
         }
-        run = links
+        run = sequence
             .before(run)
             .ok_or_else(|| Error::of(Code::RunMissing).with(Field::Run, run))?;
     }
-    let root = root_of(side, &root, &folders.strays, &runs).await?;
-    let mut archive = join(links, at, runs, request.user.as_deref())?;
+    let root = root_of(exchange, &root, &folders.strays, &runs).await?;
+    let mut archive = join(sequence, at, runs, request.user.as_deref())?;
     archive.plan.findings.extend(signer);
     archive.plan.findings.extend(root);
     Ok(archive)
 }
 
 /// The runs that have a manifest, as far as they can be seen without a key.
-async fn stored_runs(side: &Side, folders: &Folders) -> Result<Vec<StoredRun>> {
+pub(super) async fn stored_runs(
+    exchange: &Exchange,
+    listing: &[(String, u64)],
+) -> Result<Vec<StoredRun>> {
+    // Whether each of these files is there, by run.
+    const NAMES: [&str; 3] = ["manifest.json", SIGNATURE, UNNAMED];
+    let mut there: Vec<(u32, [bool; 3])> = Vec::new();
+    for (path, _) in listing {
+        let Some((run, within)) = run_of(path) else {
+            continue;
+        };
+        let Some(name) = NAMES.iter().position(|name| *name == within) else {
+            continue;
+        };
+        let at = match there.binary_search_by_key(&run, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(at) => {
+                there.insert(at, (run, [false; 3]));
+                at
+            }
+        };
+        there[at].1[name] = true;
+    }
     let mut stored = Vec::new();
-    for (run, files) in &folders.runs {
-        let run = *run;
-        if !has(files, "manifest.json") {
+    for (run, [has_manifest, is_signed, unnamed]) in there {
+        if !has_manifest {
             continue;
         }
         let manifest = format!("{}manifest.json", folder_of(run));
         stored.push(StoredRun {
             run,
-            manifest: bytes(side.stored(&manifest).await, &manifest)?,
-            signature: match has(files, SIGNATURE) {
-                true => Some(signature(ask_signature(side, run).await)?),
+            manifest: bytes(exchange.stored(&manifest).await, &manifest)?,
+            signature: match is_signed {
+                true => Some(signature(ask_signature(exchange, run).await)?),
                 false => None,
             },
-            unnamed: has(files, UNNAMED),
+            unnamed,
         });
     }
     Ok(stored)
 }
 
-/// What is to be said of the files at the root, which the run that is asked for lists.
+/// Compares the files at the root with those that the requested run lists.
 async fn root_of(
-    side: &Side,
+    exchange: &Exchange,
     root: &[(String, u64)],
     strays: &[String],
     runs: &[OpenedArchive],
@@ -145,7 +175,7 @@ async fn root_of(
     for (path, size) in root.iter().filter(|(path, _)| is_companion(path)) {
         refuse_long(path, *size)?;
         let path = path.clone();
-        let (_, answer) = side.ask(Need::Digest { path: path.clone() }).await;
+        let (_, answer) = exchange.ask(Need::Digest { path: path.clone() }).await;
         match answer? {
             Answer::Digest(sha256) => drop(found.insert(path, sha256)),
             _ => return Err(misplaced()),
@@ -161,7 +191,7 @@ async fn root_of(
 
 /// Makes one archive of the runs that a state needs, newest first.
 fn join(
-    links: Links,
+    sequence: RunSequence,
     at: u32,
     archives: Vec<OpenedArchive>,
     user: Option<&str>,
@@ -177,25 +207,39 @@ fn join(
         let Some(run) = archive.runs.into_iter().next() else {
             continue;
         };
-        let (manifest, plan) = (archive.manifest, archive.plan);
-        opened.push(Opened::new(run.run, manifest, plan, archive.manifests));
+        opened.push(StateRun::new(
+            run.run,
+            archive.manifest,
+            archive.plan,
+            archive.manifest_json,
+        ));
         runs.push(run);
     }
     opened.reverse();
-    let State {
+    let ChainState {
         users,
         files,
         changes,
         mut findings,
         manifests,
+        manifest_json,
     } = state(opened, user)?;
-    findings.extend(links.remarks());
-    let json = manifests.get("manifest.json").map(Vec::as_slice);
-    let manifest = Manifest::parse(json.unwrap_or_default())?;
-    let mut planned = Vec::with_capacity(files.len());
-    for file in &files {
-        planned.push(plan_of(file));
-    }
+    findings.extend(sequence.remarks());
+    let manifest = Manifest::parse(&manifest_json)?;
+    let planned = |files: &[StateFile]| {
+        let mut planned = Vec::with_capacity(files.len());
+        for file in files {
+            planned.push(plan_of(file));
+        }
+        planned
+    };
+    let plan = Plan {
+        inventoried,
+        files: planned(&files),
+        manifests: planned(&manifests),
+        findings,
+        users,
+    };
     let mut decrypted = Vec::new();
     for run in runs.iter().filter(|run| run.decrypted) {
         decrypted.push(run.run);
@@ -203,21 +247,17 @@ fn join(
     Ok(OpenedArchive {
         signed,
         manifest,
-        plan: Plan {
-            inventoried,
-            files: planned,
-            findings,
-            users,
-        },
-        manifests,
-        chain: Some(Arc::new(StateOfChain {
-            links,
+        plan,
+        manifest_json,
+        chain: Some(Arc::new(OpenedChain {
+            sequence,
             run: at,
             files,
+            manifests,
             changes,
             key,
             decrypted,
-            folds: Mutex::default(),
+            kept: KeptIndexes::default(),
         })),
         runs,
     })
@@ -226,12 +266,12 @@ fn join(
 /// A file of the state, as readers of archives know it.
 fn plan_of(file: &StateFile) -> PlannedFile {
     let parts = || file.parts.iter().map(|part| &part.file);
-    let records = file.collection.is_some();
-    let last = parts().next_back().filter(|_| !records);
+    // Of an attachment, every part has the same content.
+    let is_attachment = matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
+    let last = parts().next_back().filter(|_| is_attachment);
     PlannedFile {
         path: file.path.clone(),
-        user: file.user.clone(),
-        jsonl: records,
+        jsonl: file.collection.is_some(),
         gzip: false,
         encrypted: parts().any(|part| part.encrypted),
         size: parts().map(|part| part.size).sum(),

@@ -1,15 +1,15 @@
 //! The files that a driver lists, and the first look at them.
 
-use super::{Answer, desk::misplaced};
+use super::{Answer, exchange::misplaced};
 use crate::{
-    Error, Result,
+    Code, Error, Result,
     layout::{INCREMENTS, PathKind, mixed, refuse_long, run_of},
 };
 
 /// Paths with `/`, and sizes.
 pub(super) type Listing = Vec<(String, u64)>;
 
-/// Whether there is a file of that path.
+/// True if a file of that path is listed.
 pub(super) fn has(listing: &[(String, u64)], path: &str) -> bool {
     listing.iter().any(|(known, _)| known == path)
 }
@@ -33,9 +33,7 @@ pub(super) fn check_listing(listing: &[(String, u64)]) -> Result<()> {
     }
     for (path, size) in listing {
         if path == INCREMENTS {
-            return Err(Error::damaged(format!(
-                "{INCREMENTS} is not a folder, although the runs of a chain lie there: remove it or copy the backup again"
-            )));
+            return Err(Error::of(Code::IncrementsNotAFolder).at(INCREMENTS));
         }
         let within = run_of(path).map_or(path.as_str(), |(_, within)| within);
         if matches!(

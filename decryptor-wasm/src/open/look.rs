@@ -1,4 +1,4 @@
-//! What can be seen of an archive without a key.
+//! Summarizes an archive or a chain as far as that needs no key, for a reader who is about to open it.
 
 use serde::Serialize;
 
@@ -7,17 +7,17 @@ use crate::{Code, Envelope, Error, Result, chain::Index};
 
 /// See the module.
 #[derive(Debug, Clone, Serialize)]
-pub struct Looked {
-    /// How the newest run is locked; none when it is not encrypted.
+pub struct KeylessSummary {
+    /// The mode of the newest run's envelope; none when it is not encrypted.
     pub mode: Option<String>,
     /// The runs of a chain, as its index lists them; none for an archive by itself, or where the index cannot be read: opening it says why.
-    pub runs: Vec<LookedRun>,
+    pub runs: Vec<RunSummary>,
 }
 
 /// A run of a chain.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LookedRun {
+pub struct RunSummary {
     run: u32,
     archive_id: String,
     kind: String,
@@ -26,7 +26,7 @@ pub struct LookedRun {
     mode: Option<String>,
 }
 
-impl Looked {
+impl KeylessSummary {
     /// The same as JSON.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ pub fn look(
     listing: &[(String, u64)],
     envelope: Option<&[u8]>,
     index: Option<&[u8]>,
-) -> Result<Looked> {
+) -> Result<KeylessSummary> {
     require_manifest(name, listing)?;
     check_listing(listing)?;
     let mut mode = None;
@@ -54,7 +54,7 @@ pub fn look(
     }
     let mut runs = Vec::new();
     if let Some(Ok(index)) = index.map(Index::parse) {
-        runs = looked(&index);
+        runs = summaries(&index);
     }
     // Whether a chain is encrypted shows in what is there, not in what its list says.
     for run in &mut runs {
@@ -63,17 +63,17 @@ pub fn look(
             None => None,
         };
     }
-    Ok(Looked {
+    Ok(KeylessSummary {
         mode: runs.last().map_or(mode, |newest| newest.mode.clone()),
         runs,
     })
 }
 
 /// The runs as their list has them.
-pub(super) fn looked(index: &Index) -> Vec<LookedRun> {
+pub(super) fn summaries(index: &Index) -> Vec<RunSummary> {
     let mut runs = Vec::with_capacity(index.runs.len());
     for run in &index.runs {
-        runs.push(LookedRun {
+        runs.push(RunSummary {
             run: run.run,
             archive_id: run.archive_id.clone(),
             kind: run.kind.name().to_owned(),

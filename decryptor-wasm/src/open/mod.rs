@@ -4,28 +4,31 @@
 //! driver lists, reads, asks people for secrets and shows what came of it; it decides nothing else. Needs that are handed out
 //! at the same time do not depend on each other and may be answered in any order.
 //!
-//! The files of a chain's state are read with a [`Reading`]; [`Orphans`] finds the attachments of events that are gone.
+//! The files of a chain's state are read with a [`StateReading`]; [`Orphans`] finds the attachments of events that are gone.
 
 mod chain;
-mod desk;
+mod exchange;
+mod kept_indexes;
 mod listing;
 mod look;
 mod opened;
 mod opening;
 mod orphans;
+mod outline;
 mod reading;
 mod request;
 mod run;
-mod runs;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod users;
+mod walk;
 
-pub use desk::{Answer, Need, Sealed};
-pub use look::{Looked, look};
-pub use opened::{OpenedArchive, OpenedRun, StateOfChain};
+pub use exchange::{Answer, ManifestNeed, Need};
+pub use look::{KeylessSummary, look};
+pub use opened::{OpenedArchive, OpenedChain, OpenedRun};
 pub use opening::Opening;
 pub use orphans::Orphans;
-pub use reading::{Reading, Step};
+pub use outline::Outline;
+pub use reading::{FileStep, StateReading};
 pub use request::Request;

@@ -1,16 +1,16 @@
-//! What the walk comes to.
+//! An opened archive: the result of the walk.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Serialize;
 
-use super::look::{LookedRun, looked, to_json};
+use super::{
+    kept_indexes::KeptIndexes,
+    look::{RunSummary, summaries, to_json},
+};
 use crate::{
     DataKey, Manifest, Result, UserEntry,
-    chain::{ChainKey, Changes, Fold, Links, StateFile, caution, run_of},
+    chain::{ChainKey, ChangeFiles, RunSequence, StateFile, caution, is_full, run_of},
     layout::PathKind,
     plan::{Finding, Plan, PlannedFile},
     signature::Signed,
@@ -22,11 +22,11 @@ pub struct OpenedRun {
     pub run: u32,
     /// Hex SHA-256 of `manifest.json` as stored.
     pub id: String,
-    /// What opens its files; none where it is not encrypted.
+    /// The key of its files; none where it is not encrypted.
     pub key: Option<DataKey>,
     /// `encryption.json` as it was when it was opened.
     pub envelope: Option<Vec<u8>>,
-    /// Whether this is what was decrypted of an archive: its inventory counts with the content then.
+    /// True for files that were decrypted from an encrypted archive: the inventory then describes their content.
     pub decrypted: bool,
 }
 
@@ -34,108 +34,129 @@ pub struct OpenedRun {
 pub struct OpenedArchive {
     /// The runs that it is put together from, the one that was asked for first.
     pub runs: Vec<OpenedRun>,
-    /// Who signed it; none for an archive that nobody signs.
+    /// Its signer and the signed statement; none for an archive that nobody signs.
     pub signed: Option<Signed>,
-    /// What it says of itself.
+    /// Its parsed `manifest.json`.
     pub manifest: Manifest,
-    /// What is to be read, and what is wrong already.
+    /// The content of `manifest.json`.
+    pub manifest_json: Vec<u8>,
+    /// The files to read, and what was found wrong so far.
     pub plan: Plan,
-    /// The content of `manifest.json` and of every readable `user-manifest.json`, by path.
-    pub manifests: BTreeMap<String, Vec<u8>>,
     /// Of a chain.
-    pub chain: Option<Arc<StateOfChain>>,
+    pub chain: Option<Arc<OpenedChain>>,
 }
 
-/// A fold, by user id, collection, and pass.
-type KeptFold = ((String, String, u64), Arc<Fold>);
-
-/// Where the state of a chain lies.
-pub struct StateOfChain {
-    /// What is known of all runs.
-    pub links: Links,
-    /// Whose state it is.
+/// The state of a chain: its runs and the files that it consists of.
+pub struct OpenedChain {
+    /// The runs in their order.
+    pub sequence: RunSequence,
+    /// The run whose state it is.
     pub run: u32,
     /// In the order of their paths.
     pub(super) files: Vec<StateFile>,
-    pub(super) changes: Changes,
-    /// What the numbers of tombstones are made with.
+    /// The manifests of the users, in the order of their paths.
+    pub(super) manifests: Vec<StateFile>,
+    pub(super) changes: ChangeFiles,
+    /// The key for the numbers of tombstones.
     pub(super) key: Option<ChainKey>,
     /// The runs that were decrypted before; see [`OpenedRun::decrypted`].
     pub(super) decrypted: Vec<u32>,
-    /// The last ones, since the files of a collection are read one after the other.
-    pub(super) folds: Mutex<Vec<KeptFold>>,
+    pub(super) kept: KeptIndexes,
 }
 
-/// All that is to be said of an archive.
+/// A summary of an archive for its reader.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct ArchiveSummary<'a> {
     id: &'a str,
     signer: Option<String>,
     encrypted: bool,
     decrypted: bool,
-    /// What is to be said of an archive that holds no state by itself, and the advice that follows it.
+    /// The warning for an archive that holds no state by itself, and the advice that follows it.
     caution: Option<(String, Option<String>)>,
-    chain: Option<ToldChain>,
+    chain: Option<ChainSummary>,
 }
 
-/// What of a plan is of one user, or all of it.
+/// The part of a plan that concerns one user, or all of it.
 #[derive(Serialize)]
 struct PlanOf<'a> {
     inventoried: bool,
     files: Vec<&'a PlannedFile>,
+    manifests: Vec<&'a PlannedFile>,
     findings: Vec<&'a Finding>,
     users: Vec<&'a UserEntry>,
 }
 
 #[derive(Serialize)]
-struct ToldChain {
+struct ChainSummary {
     run: u32,
     headline: String,
     lines: Vec<String>,
-    runs: Vec<LookedRun>,
+    runs: Vec<RunSummary>,
 }
 
 impl OpenedArchive {
-    pub(super) fn alone(
-        run: OpenedRun,
-        signed: Option<Signed>,
-        manifest: Manifest,
-        plan: Plan,
-    ) -> Self {
-        OpenedArchive {
-            runs: vec![run],
-            signed,
-            manifest,
-            plan,
-            manifests: BTreeMap::new(),
-            chain: None,
-        }
-    }
-
     /// The run that was asked for.
     pub fn newest(&self) -> Option<&OpenedRun> {
         self.runs.first()
     }
 
-    /// All that is to be said of it but the plan, as JSON: `{id, signer, encrypted, decrypted, caution, chain: {run, headline, lines, runs}}`.
+    /// The archive id of that run: hex SHA-256 of its `manifest.json` as stored.
+    pub fn id(&self) -> &str {
+        self.newest().map_or("", |run| run.id.as_str())
+    }
+
+    /// True for an encrypted archive.
+    pub fn is_encrypted(&self) -> bool {
+        self.newest().is_some_and(|run| run.key.is_some())
+    }
+
+    /// True for files that were decrypted before, so that the inventory describes their content; false for the state of a chain.
+    pub fn is_decrypted(&self) -> bool {
+        self.chain.is_none() && self.newest().is_some_and(|run| run.decrypted)
+    }
+
+    /// True for an increment that was opened by itself: it holds only what changed since the previous run.
+    pub fn is_increment(&self) -> bool {
+        self.manifest.chain.is_some() && !is_full(&self.manifest)
+    }
+
+    /// The key of a run.
+    pub fn key_of(&self, run: u32) -> Option<&DataKey> {
+        let mut runs = self.runs.iter();
+        runs.find(|one| one.run == run)?.key.as_ref()
+    }
+
+    /// The files to read, in the order of their paths.
+    pub fn files(&self) -> &[PlannedFile] {
+        &self.plan.files
+    }
+
+    /// The files of a user.
+    pub fn files_of(&self, user_id: &str) -> &[PlannedFile] {
+        let folder = format!("users/{user_id}/");
+        let files = self.files();
+        let from = files.partition_point(|file| file.path < folder);
+        let count = files[from..].partition_point(|file| file.path.starts_with(&folder));
+        &files[from..from + count]
+    }
+
+    /// The summary without the plan, as JSON: `{id, signer, encrypted, decrypted, caution, chain: {run, headline, lines, runs}}`.
     ///
     /// # Errors
     /// Never in practice.
-    pub fn told(&self) -> Result<String> {
-        let newest = self.newest();
-        let encrypted = newest.is_some_and(|run| run.key.is_some());
-        let chain = self.chain.as_ref().map(|chain| ToldChain {
+    pub fn summary(&self) -> Result<String> {
+        let chain = self.chain.as_ref().map(|chain| ChainSummary {
             run: chain.run,
-            headline: chain.links.headline(chain.run),
-            lines: chain.links.lines(),
-            runs: looked(chain.links.index()),
+            headline: chain.sequence.headline(chain.run),
+            lines: chain.sequence.lines(),
+            runs: summaries(chain.sequence.index()),
         });
-        to_json(&Told {
-            id: newest.map_or("", |run| run.id.as_str()),
+        to_json(&ArchiveSummary {
+            id: self.id(),
             signer: self.signed.as_ref().map(|signed| signed.signer.to_string()),
-            encrypted,
-            decrypted: chain.is_none() && newest.is_some_and(|run| run.decrypted),
+            encrypted: self.is_encrypted(),
+            decrypted: self.is_decrypted(),
             caution: caution(&self.manifest).map(|caution| (caution.to_string(), caution.advice())),
             chain,
         })
@@ -150,6 +171,7 @@ impl OpenedArchive {
         let mut own = PlanOf {
             inventoried: plan.inventoried,
             files: Vec::new(),
+            manifests: Vec::new(),
             findings: Vec::new(),
             users: Vec::new(),
         };
@@ -161,13 +183,16 @@ impl OpenedArchive {
         for one in &own.users {
             ids.insert(one.user_id.clone());
         }
-        let of_user = |file: &PlannedFile| match &file.user {
+        let of_user = |file: &PlannedFile| match file.user() {
             Some(id) => ids.contains(id),
             None => !file.jsonl,
         };
         let all = user.is_none();
         let files = plan.files.iter();
         own.files.extend(files.filter(|file| all || of_user(file)));
+        let manifests = plan.manifests.iter();
+        own.manifests
+            .extend(manifests.filter(|file| all || of_user(file)));
         let tells = |finding: &Finding| {
             // Of a chain, the folder of the run is in front.
             let within = run_of(&finding.path).map_or("", |(_, within)| within);

@@ -7,28 +7,48 @@ use std::{
 };
 
 use super::{
-    Answer, Need, OpenedArchive, Request,
-    desk::{Side, misplaced},
-    runs,
+    Answer, Need, OpenedArchive, Outline, Request,
+    exchange::{Exchange, misplaced},
+    outline, walk,
 };
 use crate::Result;
 
-/// An archive that is being opened; of a chain, the state at a run. Call [`Opening::next_need`] and answer what it needs until there is
-/// nothing left, then take the end.
-pub struct Opening {
-    side: Side,
-    walk: Pin<Box<dyn Future<Output = Result<OpenedArchive>>>>,
-    end: Option<OpenedArchive>,
+/// A walk over what a driver will list. Call [`Opening::next_need`] and answer what it needs until there is nothing left, then take the
+/// end.
+pub struct Opening<T = OpenedArchive> {
+    exchange: Exchange,
+    walk: Pin<Box<dyn Future<Output = Result<T>>>>,
+    end: Option<T>,
     ended: bool,
 }
 
 impl Opening {
-    /// Opens what a driver will list.
+    /// Opens an archive; of a chain, the state at a run.
     pub fn new(request: Request) -> Self {
-        let side = Side::default();
+        let exchange = Exchange::default();
+        Opening::walk(exchange.clone(), walk::open(exchange, request))
+    }
+
+    /// Opens one run by itself, whatever else of its chain lies there. The signature is checked; the caller asks who made it.
+    pub fn of_run(request: Request) -> Self {
+        let exchange = Exchange::default();
+        Opening::walk(exchange.clone(), walk::open_run_alone(exchange, request))
+    }
+}
+
+impl Opening<Outline> {
+    /// Looks at an archive or a chain as far as that needs no key. `name`: where it lies, for messages.
+    pub fn outline(name: String) -> Self {
+        let exchange = Exchange::default();
+        Opening::walk(exchange.clone(), outline::outline(exchange, name))
+    }
+}
+
+impl<T> Opening<T> {
+    fn walk(exchange: Exchange, walk: impl Future<Output = Result<T>> + 'static) -> Self {
         Opening {
-            walk: Box::pin(runs::open(side.clone(), request)),
-            side,
+            walk: Box::pin(walk),
+            exchange,
             end: None,
             ended: false,
         }
@@ -41,19 +61,19 @@ impl Opening {
     /// Why it cannot be opened.
     pub fn next_need(&mut self) -> Result<Option<(u32, Need)>> {
         // Answers are judged before more is read: whoever stores the archive decides how large they are.
-        if !self.ended && (self.side.waiting() > 0 || !self.side.has_needs()) {
+        if !self.ended && (self.exchange.waiting() > 0 || !self.exchange.has_needs()) {
             let mut context = Context::from_waker(Waker::noop());
             if let Poll::Ready(end) = self.walk.as_mut().poll(&mut context) {
                 self.ended = true;
                 self.end = Some(end?);
             }
         }
-        Ok(self.side.pick())
+        Ok(self.exchange.pick())
     }
 
     /// Answers a need; an error says why the driver cannot, and which kind it is decides what follows.
     pub fn give(&mut self, number: u32, answer: Result<Answer>) {
-        self.side.give(number, answer);
+        self.exchange.give(number, answer);
     }
 
     /// Passes on the next bytes of [`Need::Pieces`].
@@ -61,20 +81,20 @@ impl Opening {
     /// # Errors
     /// When the file cannot be what it should: give that for an answer.
     pub fn piece(&mut self, bytes: &[u8]) -> Result<()> {
-        self.side.piece(bytes)
+        self.exchange.piece(bytes)
     }
 
     /// How many answers are not judged yet.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
-        self.side.waiting()
+        self.exchange.waiting()
     }
 
     /// Takes what was opened.
     ///
     /// # Errors
     /// When it is not open yet.
-    pub fn finish(&mut self) -> Result<OpenedArchive> {
+    pub fn finish(&mut self) -> Result<T> {
         self.end.take().ok_or_else(misplaced)
     }
 }

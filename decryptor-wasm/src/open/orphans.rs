@@ -1,11 +1,16 @@
 //! Which attachments belong to the state of a chain: those that its events list. The runs still have the files of the others.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::value::RawValue;
 
 use super::OpenedArchive;
-use crate::{Error, ErrorKind, Result, chain::Cutter, integrity::Record, layout::PathKind};
+use crate::{
+    Code, Error, ErrorKind, Result, chain::LineSplitter, integrity::Record, layout::PathKind,
+};
 
 /// The search for attachments of events that are gone. For each file that [`Orphans::next_file`] names, pass its content to
 /// [`Orphans::push`] and call [`Orphans::end`]; then [`OpenedArchive::drop_orphans`]. It finds none in an archive by itself.
@@ -13,7 +18,7 @@ pub struct Orphans {
     /// Last first.
     users: Vec<User>,
     now: Option<User>,
-    lines: Cutter,
+    lines: LineSplitter,
     gone: BTreeSet<String>,
 }
 
@@ -23,9 +28,9 @@ struct User {
     id: String,
     /// The files of events that are not read yet.
     events: Vec<String>,
-    /// The paths of all attachments.
-    attachments: Vec<String>,
-    /// Ids that events list.
+    /// The paths of all attachments, by their ids.
+    attachments: BTreeMap<String, String>,
+    /// The ids of those that events list.
     listed: BTreeSet<String>,
 }
 
@@ -40,12 +45,12 @@ impl Orphans {
             .filter(|_| archive.chain.is_some());
         // They are in the order of their paths: those of a user follow each other.
         for file in files {
-            let Some(id) = &file.user else {
+            let Some(user_id) = file.user() else {
                 continue;
             };
-            if users.last().is_none_or(|last| last.id != *id) {
+            if users.last().is_none_or(|last| last.id != user_id) {
                 users.push(User {
-                    id: id.clone(),
+                    id: user_id.to_owned(),
                     ..User::default()
                 });
             }
@@ -54,7 +59,10 @@ impl Orphans {
             };
             let mut parts = file.path.split('/').skip(2);
             match (PathKind::of(&file.path), parts.next()) {
-                (PathKind::Attachment { .. }, ..) => user.attachments.push(file.path.clone()),
+                (PathKind::Attachment { .. }, ..) => {
+                    let (id, path) = (id(&file.path).to_owned(), file.path.clone());
+                    user.attachments.insert(id, path);
+                }
                 (PathKind::UserRecords { .. }, Some("events")) => {
                     user.events.push(file.path.clone());
                 }
@@ -71,7 +79,7 @@ impl Orphans {
         Orphans {
             users,
             now: None,
-            lines: Cutter::default(),
+            lines: LineSplitter::default(),
             gone: BTreeSet::new(),
         }
     }
@@ -81,15 +89,14 @@ impl Orphans {
         loop {
             if let Some(user) = &mut self.now {
                 if let Some(path) = user.events.pop() {
-                    self.lines = Cutter::default();
+                    self.lines = LineSplitter::default();
                     return Some(path);
                 }
-                let listed = &user.listed;
-                let gone = user
-                    .attachments
-                    .drain(..)
-                    .filter(|path| !listed.contains(id(path)));
-                self.gone.extend(gone);
+                for (id, path) in std::mem::take(&mut user.attachments) {
+                    if !user.listed.contains(&id) {
+                        self.gone.insert(path);
+                    }
+                }
             }
             self.now = Some(self.users.pop()?);
         }
@@ -136,7 +143,9 @@ impl User {
     /// An event lists these attachments.
     fn lists(&mut self, line: &[u8]) -> Result<()> {
         for id in listed(line)? {
-            self.listed.insert(id.into_owned());
+            if self.attachments.contains_key(id.as_ref()) {
+                self.listed.insert(id.into_owned());
+            }
         }
         Ok(())
     }
@@ -159,14 +168,12 @@ fn id(path: &str) -> &str {
 /// The ids of the attachments that an event lists.
 fn listed(line: &[u8]) -> Result<Vec<Cow<'_, str>>> {
     const NAME: &[u8] = b"\"attachments\"";
-    if !line.windows(NAME.len()).any(|part| part == NAME) {
+    // Most lines have no byte pair to look at twice.
+    let is_name = |part: &[u8]| part[1] == b'a' && part[2] == b't' && part == NAME;
+    if !line.windows(NAME.len()).any(is_name) {
         return Ok(Vec::new());
     }
-    let wrong = |why: &dyn std::fmt::Display| {
-        Error::damaged(format!(
-            "the attachments of an event cannot be read ({why})"
-        ))
-    };
+    let wrong = |why: &dyn std::fmt::Display| Error::of(Code::AttachmentsUnreadable).because(why);
     let event = Record::parse(line)?;
     let Some(list) = event.get("attachments").filter(|list| *list != "null") else {
         return Ok(Vec::new());

@@ -1,119 +1,139 @@
-//! Reads one file of the state of a chain: its parts, as far as later runs let their records stand.
+//! Reads one file of the state of a chain: the records of its parts that no later run replaces or removes.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use super::{OpenedArchive, StateOfChain, desk::misplaced, run::folder_of};
+use super::{
+    OpenedArchive, OpenedChain, exchange::misplaced, kept_indexes::IndexKey, run::folder_of,
+};
 use crate::{
     Code, Error, Result,
-    chain::{Cutter, Fold, Part, Sieve, StateFile},
-    plan::judge,
+    chain::{ChangeIndex, FilePart, LineSplitter, MergedManifest, RecordFilter, StateFile},
+    gather,
+    plan::{PlannedFile, check_against_inventory},
     reader::FileSummary,
 };
 
-/// Folds that are kept for whoever reads the next file of the same collection: several threads may do so natively.
-const KEPT: usize = if cfg!(target_arch = "wasm32") { 1 } else { 8 };
-
-/// A file of the state that is being read. For each [`Step`], pass the content of that file to [`Reading::push`], then call
-/// [`Reading::rest`] and [`Reading::end`]. What these put out is the content of the file of the state.
-pub struct Reading {
-    chain: Arc<StateOfChain>,
-    /// Which of the state's files.
+/// A file of the state that is being read. For each [`FileStep`], pass the content of that file to [`StateReading::push`], then call
+/// [`StateReading::rest`] and [`StateReading::end`]. What these put out is the content of the file of the state.
+pub struct StateReading {
+    chain: Arc<OpenedChain>,
+    /// The place of the file among those of the state, or among the manifests of the users.
     file: usize,
+    is_manifest: bool,
     hash: bool,
     pass: u64,
     passes: u64,
     /// The next part of the pass.
     part: usize,
-    fold: Option<Arc<Fold>>,
-    /// A fold that is being made.
-    making: Option<Making>,
-    sieve: Sieve,
-    /// Lines of the part that is being read, and what stands of them: bytes, lines.
+    index: Option<Arc<ChangeIndex>>,
+    /// An index that is being made.
+    building: Option<IndexBuild>,
+    filter: RecordFilter,
+    /// Of the manifest of a user.
+    manifest: Option<ManifestMerge>,
+    /// Lines of the part that is being read; bytes and lines of those that are kept.
     seen: (u64, u64, u64),
     all: FileSummary,
 }
 
-/// A fold that is told what later runs say.
-struct Making {
-    fold: Fold,
-    /// How many of the files that say something were read.
+/// An index while the files of later runs are added to it.
+struct IndexBuild {
+    index: ChangeIndex,
+    /// How many of the files of later runs were read.
     at: usize,
-    lines: Cutter,
+    lines: LineSplitter,
 }
 
-/// A file of a run that is to be read next.
+/// The manifest of a user, while those of the runs are read.
+#[derive(Default)]
+struct ManifestMerge {
+    merged: MergedManifest,
+    /// The content of the one that is being read.
+    content: Vec<u8>,
+}
+
+/// A file that is to be read, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct FileStep {
     /// The run.
     pub run: u32,
     /// From the root of the chain.
     pub path: String,
     /// Stored bytes, as listed.
     pub size: u64,
-    /// Whether it opens with the key of the run.
+    /// The file is opened with the key of the run.
     pub encrypted: bool,
-    /// Whether its content is to be inflated.
+    /// Its content is inflated.
     pub gunzip: bool,
-    /// Whether its lines are to be checked and counted while it is read.
+    /// Its lines are checked and counted while it is read.
     pub lines: bool,
-    /// Whether the SHA-256 of its stored bytes is needed.
+    /// The SHA-256 of its stored bytes is computed.
     pub hash: bool,
-    /// Whether the content goes through [`Reading::push`]; else all of it stands, and is put out as it is.
-    pub sifted: bool,
+    /// The content is passed to [`StateReading::push`]; otherwise it is put out as it is.
+    pub filtered: bool,
 }
 
 impl OpenedArchive {
-    /// Begins to read a file of the state of a chain; `hash`: check the SHA-256 of the stored bytes of encrypted files too. None for a
-    /// path that is not one, or an archive by itself.
-    pub fn read(&self, path: &str, hash: bool) -> Option<Reading> {
+    /// Begins to read a file of the state of a chain, be it the manifest of a user; `hash`: check the SHA-256 of the stored bytes of
+    /// encrypted files too. None for a path that is not one, or an archive by itself.
+    pub fn read(&self, path: &str, hash: bool) -> Option<StateReading> {
         let chain = self.chain.as_ref()?;
-        let files = &chain.files;
-        let at = files
-            .binary_search_by(|file| file.path.as_str().cmp(path))
-            .ok()?;
+        let found = find(&chain.files, path);
+        let (files, at, is_manifest) = match found {
+            Some(at) => (&chain.files, at, false),
+            None => (&chain.manifests, find(&chain.manifests, path)?, true),
+        };
         let file = &files[at];
         let user = file.user.as_deref().unwrap_or_default();
         let passes = file
             .collection
             .as_ref()
             .map_or(0, |collection| chain.changes.passes(user, collection));
-        Some(Reading {
+        Some(StateReading {
             part: match file.collection {
                 // An id never gets other content: the last part is the file.
-                None => file.parts.len().saturating_sub(1),
-                Some(_) => 0,
+                None if !is_manifest => file.parts.len().saturating_sub(1),
+                _ => 0,
             },
             chain: chain.clone(),
             file: at,
+            is_manifest,
             hash,
             pass: 0,
             passes,
-            fold: None,
-            making: None,
-            sieve: Sieve::default(),
+            index: None,
+            building: None,
+            filter: RecordFilter::default(),
+            manifest: is_manifest.then(ManifestMerge::default),
             seen: (0, 0, 0),
             all: FileSummary::default(),
         })
     }
 }
 
-impl Reading {
+/// The place of a path among files in the order of their paths.
+fn find(files: &[StateFile], path: &str) -> Option<usize> {
+    let found = files.binary_search_by(|file| file.path.as_str().cmp(path));
+    found.ok()
+}
+
+impl StateReading {
     /// The file to read next; none at the end.
     ///
     /// # Errors
     /// When nothing can be read.
-    pub fn next_step(&mut self) -> Result<Option<Step>> {
+    pub fn next_step(&mut self) -> Result<Option<FileStep>> {
         if self.part >= self.file().parts.len() {
             self.part = 0;
             self.pass += 1;
-            self.fold = None;
+            self.index = None;
         }
         if self.pass >= self.passes.max(1) {
             return Ok(None);
         }
-        if self.passes > 0 && self.fold.is_none() {
-            self.find_fold()?;
-            if self.making.is_some() {
+        if self.passes > 0 && self.index.is_none() {
+            self.find_index()?;
+            if self.building.is_some() {
                 if let Some((_, part)) = self.now() {
                     return Ok(Some(step(part, true, true)));
                 }
@@ -121,47 +141,85 @@ impl Reading {
             }
         }
         self.seen = (0, 0, 0);
-        self.sieve = Sieve::default();
+        self.filter = RecordFilter::default();
         let (_, part) = self.now().ok_or_else(misplaced)?;
-        Ok(Some(step(part, self.hash, self.fold.is_some())))
+        let filtered = self.index.is_some() || self.is_manifest;
+        Ok(Some(step(part, self.hash, filtered)))
     }
 
-    /// The next bytes of the content; what stands of them is appended to `out`.
+    /// The next bytes of the content; the records that are kept are appended to `out`.
     ///
     /// # Errors
     /// When a line is not one of the collection.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let (removed, run) = self.told()?;
-        if let Some(Making { fold, lines, .. }) = &mut self.making {
-            return lines.push(bytes, &mut |line| tell(fold, removed, run, line));
+        if let Some(manifest) = &mut self.manifest {
+            manifest.content.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let (removed, run) = self.current()?;
+        if let Some(IndexBuild { index, lines, .. }) = &mut self.building {
+            return lines.push(bytes, &mut |line| tell(index, removed, run, line));
         }
         let from = out.len();
-        let fold = self.fold.as_ref().ok_or_else(misplaced)?;
-        let sifted = self.sieve.push(fold, run, bytes, out);
+        let index = self.index.as_ref().ok_or_else(misplaced)?;
+        let filtered = self.filter.push(index, run, bytes, out);
         self.count(&out[from..]);
-        sifted
+        filtered
     }
 
-    /// The end of the content; what is left of it is appended to `out`.
+    /// The end of the content; the rest of it is appended to `out`.
     ///
     /// # Errors
-    /// See [`Reading::push`].
+    /// See [`StateReading::push`].
     pub fn rest(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        let (removed, run) = self.told()?;
-        if let Some(Making { fold, lines, .. }) = &mut self.making {
-            self.seen.0 = lines.finish(&mut |line| tell(fold, removed, run, line))?;
+        if self.is_manifest {
+            return self.merge(out);
+        }
+        let (removed, run) = self.current()?;
+        if let Some(IndexBuild { index, lines, .. }) = &mut self.building {
+            self.seen.0 = lines.finish(&mut |line| tell(index, removed, run, line))?;
             return Ok(());
         }
         let from = out.len();
-        let fold = self.fold.as_ref().ok_or_else(misplaced)?;
-        let lines = self.sieve.finish(fold, run, out);
+        let index = self.index.as_ref().ok_or_else(misplaced)?;
+        let lines = self.filter.finish(index, run, out);
         self.count(&out[from..]);
         self.seen.0 = lines?;
         Ok(())
     }
 
-    /// Whether the file that is read is of tombstones, and its run.
-    fn told(&self) -> Result<(bool, u32)> {
+    /// Adds the manifest of a run; after the last one, the manifest of the state is appended to `out`.
+    fn merge(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let (_, run) = self.current()?;
+        let mut merge = self.manifest.take().ok_or_else(misplaced)?;
+        let (file, files) = (self.file(), &self.chain.files);
+        let content = std::mem::take(&mut merge.content);
+        merge.merged.add(content, &file.path, &|loss| {
+            // Another run brought it.
+            let brought = loss.path.as_deref().and_then(|path| find(files, path));
+            let brought = brought.map(|at| &files[at]);
+            let brought = brought.filter(|file| file.collection.is_none());
+            brought.is_some_and(|file| file.parts.iter().all(|part| part.run != run))
+        })?;
+        if self.part + 1 < file.parts.len() {
+            self.manifest = Some(merge);
+            return Ok(());
+        }
+        let user = file.user.as_deref().unwrap_or_default();
+        let content = merge.merged.finish(&|kind| {
+            let folder = format!("users/{user}/{kind}/");
+            let from = files.partition_point(|file| file.path < folder);
+            let own = files[from..].iter();
+            let own = own.map_while(|file| file.path.strip_prefix(&folder));
+            gather(own.map(str::to_owned))
+        })?;
+        self.seen.1 = content.len() as u64;
+        out.extend_from_slice(&content);
+        Ok(())
+    }
+
+    /// The run of the file that is being read; true for a file of tombstones.
+    fn current(&self) -> Result<(bool, u32)> {
         let now = self.now().map(|(removed, part)| (removed, part.run));
         now.ok_or_else(misplaced)
     }
@@ -176,22 +234,25 @@ impl Reading {
     /// # Errors
     /// When it is not the file that the inventory lists.
     pub fn end(&mut self, mut summary: FileSummary, sha256: Option<&str>) -> Result<()> {
-        let sifted = self.making.is_some() || self.fold.is_some();
-        if sifted {
+        let filtered = self.building.is_some() || self.index.is_some();
+        if filtered {
             summary.records = Some(self.seen.0);
         }
         let (_, part) = self.now().ok_or_else(misplaced)?;
         if let Some(expected) = &part.file.expected {
             let decrypted = self.chain.decrypted.contains(&part.run);
-            judge(expected, &summary, sha256, decrypted)?;
+            check_against_inventory(expected, &summary, sha256, decrypted)?;
         }
-        if let Some(making) = &mut self.making {
-            making.at += 1;
+        if let Some(building) = &mut self.building {
+            building.at += 1;
             return Ok(());
         }
-        if sifted {
+        if filtered {
             summary.output_size = self.seen.1;
             summary.records = Some(self.seen.2);
+        }
+        if self.is_manifest {
+            summary.output_size = self.seen.1;
         }
         self.part += 1;
         let all = &mut self.all;
@@ -209,32 +270,35 @@ impl Reading {
         let Some((_, part)) = self.now() else {
             return error;
         };
-        error.within(&part.file.path).in_run(part.run)
+        error.at(&part.file.path).in_run(part.run)
     }
 
-    /// What was seen of the whole, when there is no next step.
+    /// Sizes and number of records of the whole file, when there is no next step.
     pub fn summary(&self) -> &FileSummary {
         &self.all
     }
 
     fn file(&self) -> &StateFile {
-        &self.chain.files[self.file]
+        match self.is_manifest {
+            true => &self.chain.manifests[self.file],
+            false => &self.chain.files[self.file],
+        }
     }
 
     /// The part that is being read, and whether it is of tombstones.
-    fn now(&self) -> Option<(bool, &Part)> {
+    fn now(&self) -> Option<(bool, &FilePart)> {
         let file = self.file();
-        match &self.making {
-            Some(making) => {
+        match &self.building {
+            Some(building) => {
                 let user = file.user.as_deref().unwrap_or_default();
                 let collection = file.collection.as_deref().unwrap_or_default();
-                self.chain.changes.of(user, collection).nth(making.at)
+                self.chain.changes.of(user, collection).nth(building.at)
             }
             None => file.parts.get(self.part).map(|part| (false, part)),
         }
     }
 
-    fn place(&self) -> (String, String, u64) {
+    fn place(&self) -> IndexKey {
         let (file, of) = (self.file(), |text: &Option<String>| text.clone());
         (
             of(&file.user).unwrap_or_default(),
@@ -243,63 +307,76 @@ impl Reading {
         )
     }
 
-    /// Takes a fold that was kept, or begins to make one.
-    fn find_fold(&mut self) -> Result<()> {
-        if self.making.is_some() {
-            return Ok(());
-        }
-        let place = self.place();
-        let kept = self.chain.folds.lock();
-        let kept = kept.unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, fold)) = kept.iter().find(|(known, _)| *known == place) {
-            self.fold = Some(fold.clone());
+    /// Takes a index that was kept, or begins to make one.
+    fn find_index(&mut self) -> Result<()> {
+        if self.building.is_some() {
             return Ok(());
         }
         let key = self.chain.key.clone();
         let key = key.ok_or_else(|| Error::of(Code::NoTombstoneKey))?;
-        self.making = Some(Making {
-            fold: Fold::new(key, &place.1, self.pass, self.passes),
-            at: 0,
-            lines: Cutter::default(),
-        });
+        let place = self.place();
+        self.index = self.chain.kept.get(&place);
+        if self.index.is_none() {
+            self.building = Some(IndexBuild {
+                index: ChangeIndex::new(key, &place.1, self.pass, self.passes),
+                at: 0,
+                lines: LineSplitter::default(),
+            });
+        }
         Ok(())
     }
 
-    /// The fold is made.
+    /// The index is made.
     fn keep(&mut self) {
-        let Some(mut making) = self.making.take() else {
+        let Some(mut building) = self.building.take() else {
             return;
         };
-        making.fold.close();
-        let fold = Arc::new(making.fold);
-        let kept = self.chain.folds.lock();
-        let mut kept = kept.unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.remove(0);
+        building.index.close();
+        let index = Arc::new(building.index);
+        self.chain.kept.keep(self.place(), index.clone());
+        self.index = Some(index);
+    }
+}
+
+impl Drop for StateReading {
+    fn drop(&mut self) {
+        if self.building.is_some() {
+            self.chain.kept.give_up(&self.place());
         }
-        kept.push((self.place(), fold.clone()));
-        drop(kept);
-        self.fold = Some(fold);
     }
 }
 
-fn tell(fold: &mut Fold, removed: bool, run: u32, line: &[u8]) -> Result<()> {
+fn tell(index: &mut ChangeIndex, removed: bool, run: u32, line: &[u8]) -> Result<()> {
     match removed {
-        true => fold.removed(run, line),
-        false => fold.brought(run, line),
+        true => index.removed(run, line),
+        false => index.brought(run, line),
     }
 }
 
-fn step(part: &Part, hash: bool, sifted: bool) -> Step {
-    let file = &part.file;
-    Step {
+impl FileStep {
+    /// Reads a file of an archive by itself: inflated or as it is; `hash`: check the SHA-256 of the stored bytes of an encrypted file too.
+    pub fn of(file: &PlannedFile, gunzip: bool, hash: bool) -> Self {
+        let inflated = file.gzip && gunzip;
+        FileStep {
+            run: 1,
+            path: file.path.clone(),
+            size: file.size,
+            encrypted: file.encrypted,
+            gunzip: inflated,
+            lines: file.jsonl && (inflated || !file.gzip),
+            hash: hash || !file.encrypted,
+            filtered: false,
+        }
+    }
+}
+
+fn step(part: &FilePart, hash: bool, filtered: bool) -> FileStep {
+    let step = FileStep::of(&part.file, true, hash);
+    FileStep {
         run: part.run,
-        path: folder_of(part.run) + &file.path,
-        size: file.size,
-        encrypted: file.encrypted,
-        gunzip: file.gzip,
-        lines: file.jsonl && !sifted,
-        hash: hash || !file.encrypted,
-        sifted,
+        path: folder_of(part.run) + &part.file.path,
+        lines: step.lines && !filtered,
+        filtered,
+        ..step
     }
 }

@@ -1,7 +1,7 @@
-//! What is to be opened, and what is asked of it.
+//! The archive to open, and the demands on it.
 
 use crate::{
-    Code, Error, ErrorKind, Result,
+    Code, Error, Field, Result,
     integrity::Record,
     signature::{Demands, Signer, duration_ms},
 };
@@ -9,7 +9,7 @@ use crate::{
 /// Which archive, and what of it.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// Where it lies, for messages.
+    /// Its folder or file, for messages.
     pub name: String,
     /// Of a chain: the run whose state is wanted, if not the newest.
     pub at: Option<u32>,
@@ -17,11 +17,19 @@ pub struct Request {
     pub user: Option<String>,
     /// The archive's id as noted when it was made; of a chain, that of the run.
     pub expect_id: Option<String>,
-    /// What is asked of it, beside its being whole.
+    /// The demands on it, beside its being whole.
     pub demands: Demands,
 }
 
 impl Request {
+    /// For an archive of which no more is asked than this.
+    pub fn of(demands: Demands) -> Self {
+        Request {
+            demands,
+            ..Request::default()
+        }
+    }
+
     /// Reads a request that is written as JSON: `name`, `at`, `user`, `expectId`, `now` (milliseconds since 1970), `signers`,
     /// `expectSource`, `maxAge` (`30d` and the like), `acceptUnsigned`, `secretGiven`, `allowPlaintext`, `requireEncrypted`.
     ///
@@ -41,8 +49,7 @@ impl Request {
             };
             // What is asked and not understood would be a demand that nobody makes.
             if !is_right {
-                let what = format!("{name} is not what it should be");
-                return Err(Error::new(ErrorKind::Usage, what));
+                return Err(Error::of(Code::RequestValue).with(Field::Found, name));
             }
         }
         let text = |name: &str| written.text(name);
@@ -59,8 +66,7 @@ impl Request {
         if let Some(source) = &mut demands.source {
             let digits = source.bytes().all(|byte| byte.is_ascii_hexdigit());
             if source.len() != 32 || !digits {
-                let what = format!("a source has 32 hex digits, and {source:?} has not");
-                return Err(Error::new(ErrorKind::Usage, what));
+                return Err(Error::of(Code::NotASource).with(Field::Found, source.as_str()));
             }
             source.make_ascii_lowercase();
         }

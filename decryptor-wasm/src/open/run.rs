@@ -1,10 +1,10 @@
-//! What lies in one folder: envelope, key, manifest, signature, the manifests of the users, and the plan of what is to be read.
+//! Opens one run: envelope, key, manifest, signature, the manifests of the users, and the plan of the files to read.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Answer, Need, OpenedArchive, OpenedRun, Request, Sealed,
-    desk::{Answered, Side, bytes, misplaced, too_long},
+    Answer, ManifestNeed, Need, OpenedArchive, OpenedRun, Request,
+    exchange::{Answered, Exchange, bytes, misplaced, too_long},
     listing::{Listing, has},
     users::Users,
 };
@@ -13,7 +13,7 @@ use crate::{
     chain::Index,
     gather,
     layout::most_bytes,
-    plan::{Storage, UserManifests, judge_manifest, plan},
+    plan::{Storage, check_manifest, plan},
     signature::{SIGNATURE, Signed, hex, require_id},
 };
 use sha2::{Digest, Sha256};
@@ -21,10 +21,10 @@ use sha2::{Digest, Sha256};
 /// No signature has as many bytes.
 const SMALL: u64 = 64 * 1024;
 
-/// Where a run lies.
-pub(super) struct Place<'p> {
+/// The folder of a run.
+pub(super) struct RunFolder<'p> {
     run: u32,
-    /// What begins its paths: empty, or `increments/0002/`.
+    /// The prefix of its paths: empty, or `increments/0002/`.
     folder: String,
     /// Its files, by their paths within that folder.
     listing: Listing,
@@ -34,18 +34,18 @@ pub(super) struct Place<'p> {
     seen: Option<&'p str>,
 }
 
-impl<'p> Place<'p> {
+impl<'p> RunFolder<'p> {
     /// An archive by itself.
     pub(super) fn alone(listing: Listing, expected: Option<&'p str>) -> Self {
-        Place {
+        RunFolder {
             expected,
-            ..Place::of(1, listing, None)
+            ..RunFolder::of(1, listing, None)
         }
     }
 
     /// A run of a chain.
     pub(super) fn of(run: u32, listing: Listing, seen: Option<&'p str>) -> Self {
-        Place {
+        RunFolder {
             run,
             folder: folder_of(run),
             listing,
@@ -68,8 +68,8 @@ pub(super) fn folder_of(run: u32) -> String {
 }
 
 /// Asks for the signature of a run.
-pub(super) fn ask_signature(side: &Side, run: u32) -> Answered {
-    side.up_to(&(folder_of(run) + SIGNATURE), SMALL)
+pub(super) fn ask_signature(exchange: &Exchange, run: u32) -> Answered {
+    exchange.up_to(&(folder_of(run) + SIGNATURE), SMALL)
 }
 
 /// The signature of a run: of one that is longer than any, something that is none.
@@ -83,15 +83,15 @@ pub(super) fn signature((_, answer): (u32, Result<Answer>)) -> Result<Vec<u8>> {
 
 /// Opens a run. That its signature holds is checked; who made it, whoever calls this asks.
 pub(super) async fn open_run(
-    side: &Side,
-    place: Place<'_>,
+    exchange: &Exchange,
+    place: RunFolder<'_>,
     request: &Request,
     user: Option<&str>,
 ) -> Result<OpenedArchive> {
     let (run, listing) = (place.run, &place.listing);
     require_manifest(&request.name, listing)?;
     let path = place.path("manifest.json");
-    let stored = Arc::new(bytes(side.stored(&path).await, &path)?);
+    let stored = Arc::new(bytes(exchange.stored(&path).await, &path)?);
     let id = hex(&Sha256::digest(stored.as_slice()));
     require_id(&id, place.expected)?;
     if place.seen.is_some_and(|seen| seen != id) {
@@ -100,7 +100,7 @@ pub(super) async fn open_run(
     let sealing = match has(listing, "encryption.json") {
         true => {
             let path = place.path("encryption.json");
-            Some(bytes(side.stored(&path).await, &path)?)
+            Some(bytes(exchange.stored(&path).await, &path)?)
         }
         false => None,
     };
@@ -116,14 +116,14 @@ pub(super) async fn open_run(
     let key = match &envelope {
         Some(envelope) => {
             let envelope = envelope.clone();
-            match side.ask(Need::Key { run, envelope }).await.1? {
+            match exchange.ask(Need::Key { run, envelope }).await.1? {
                 Answer::Key(key) => Some(key),
                 _ => return Err(misplaced()),
             }
         }
         None => None,
     };
-    let sealed = Sealed {
+    let sealed = ManifestNeed {
         path,
         run,
         key: key.clone(),
@@ -131,24 +131,24 @@ pub(super) async fn open_run(
         most: most_bytes("manifest.json"),
         stored: Some(stored.clone()),
     };
-    let (json, summary) = match side.ask(Need::Content(sealed)).await.1 {
+    let (json, summary) = match exchange.ask(Need::Content(sealed)).await.1 {
         Ok(Answer::Content { bytes, summary, .. }) => (bytes, summary),
         Ok(Answer::TooLong) => return Err(too_long("manifest.json")),
         Ok(_) => return Err(misplaced()),
         Err(error) => {
             return Err(match &envelope {
                 Some(envelope) => envelope.manifest_error(error, &stored),
-                None => error.within("manifest.json"),
+                None => error.at("manifest.json"),
             });
         }
     };
     let manifest = Manifest::parse(&json)?;
-    judge_manifest(&manifest, &summary)?;
+    check_manifest(&manifest, &summary)?;
     if let Some(envelope) = &envelope {
         envelope.agrees_with(&manifest)?;
     }
     let minisig = match has(listing, SIGNATURE) {
-        true => Some(signature(ask_signature(side, run).await)?),
+        true => Some(signature(ask_signature(exchange, run).await)?),
         false => None,
     };
     let signed = Signed::check(&manifest, &stored, minisig.as_deref(), key.is_some())?;
@@ -161,7 +161,7 @@ pub(super) async fn open_run(
         manifest: &manifest,
         decrypted,
     };
-    let found = users.read(side, listing).await?;
+    let found = users.read(exchange, listing).await?;
     let storage = envelope
         .as_ref()
         .map_or(Storage::Cleartext, |envelope| Storage::Sealed {
@@ -169,19 +169,16 @@ pub(super) async fn open_run(
         });
     let mut plan = plan(
         &manifest,
-        &UserManifests {
-            contents: &found.contents,
-            damaged: &found.damaged,
-        },
+        found.manifests,
         listing,
         storage,
         signed.as_ref(),
         user,
     )?;
-    let told: BTreeSet<String> = gather(plan.findings.iter().map(|told| told.path.clone()));
-    let untold = found.findings.into_iter();
-    let untold = untold.filter(|finding| !told.contains(&finding.path));
-    plan.findings.extend(untold);
+    let known: BTreeSet<String> = gather(plan.findings.iter().map(|one| one.path.clone()));
+    let others = found.findings.into_iter();
+    let others = others.filter(|finding| !known.contains(&finding.path));
+    plan.findings.extend(others);
     let opened = OpenedRun {
         run,
         id,
@@ -189,10 +186,14 @@ pub(super) async fn open_run(
         envelope: sealing,
         decrypted,
     };
-    let mut archive = OpenedArchive::alone(opened, signed, manifest, plan);
-    archive.manifests = found.contents;
-    archive.manifests.insert("manifest.json".to_owned(), json);
-    Ok(archive)
+    Ok(OpenedArchive {
+        runs: vec![opened],
+        signed,
+        manifest,
+        manifest_json: json,
+        plan,
+        chain: None,
+    })
 }
 
 /// Says what a folder is instead, when it is no archive or no whole one.

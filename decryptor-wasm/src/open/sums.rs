@@ -1,7 +1,7 @@
-//! What a `SHA256SUMS` tells of runs, read piece by piece.
+//! Finds the lines of `SHA256SUMS` that name runs of a chain; the file is read piece by piece.
 
 use crate::{
-    Error, Result,
+    Code, Error, Result,
     chain::{lost_index, summed},
     limits::MAX_SUM_LINE,
 };
@@ -18,9 +18,14 @@ impl ChainLines {
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            self.partial.extend_from_slice(&rest[..end]);
-            rest = &rest[end + 1..];
-            self.line()?;
+            let (line, after) = (&rest[..end], &rest[end + 1..]);
+            if self.partial.is_empty() {
+                self.line(line)?;
+            } else {
+                self.partial.extend_from_slice(line);
+                self.finish()?;
+            }
+            rest = after;
         }
         if self.partial.len() + rest.len() > MAX_SUM_LINE {
             return Err(no_line());
@@ -31,15 +36,15 @@ impl ChainLines {
 
     /// The end of the file.
     pub(super) fn finish(&mut self) -> Result<()> {
-        self.line()
+        let line = std::mem::take(&mut self.partial);
+        self.line(&line)
     }
 
-    fn line(&mut self) -> Result<()> {
-        let line = std::mem::take(&mut self.partial);
+    fn line(&mut self, line: &[u8]) -> Result<()> {
         if line.len() > MAX_SUM_LINE {
             return Err(no_line());
         }
-        let line = std::str::from_utf8(&line).map_err(|_| no_line())?;
+        let line = std::str::from_utf8(line).map_err(|_| no_line())?;
         if self.lost.is_none() {
             self.lost = lost_index(summed(line).into_iter());
         }
@@ -53,7 +58,5 @@ impl ChainLines {
 }
 
 fn no_line() -> Error {
-    Error::damaged(
-        "SHA256SUMS: holds a line that is no text, or longer than any: the file was changed; use another copy of the backup",
-    )
+    Error::of(Code::SumsUnreadable).at("SHA256SUMS")
 }

@@ -1,24 +1,24 @@
-//! The manifests of the users, as many at once as a driver likes to read side by side.
+//! The manifests of the users, as many at once as a driver likes to read exchange by exchange.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
-    Answer, Need, Sealed,
-    desk::{Side, misplaced, too_long},
+    Answer, ManifestNeed, Need,
+    exchange::{Exchange, misplaced, too_long},
 };
 use crate::{
     DataKey, Error, ErrorKind, FileEntry, Manifest, Result,
     layout::{PathKind, most_bytes, refuse_long},
-    plan::{Finding, Severity, judge},
+    plan::{Finding, ReadManifest, Severity, UserManifests, check_against_inventory},
 };
 
 /// So many are handed out before the first of them is answered, and of so many stored bytes together, but for a single one.
 const AT_ONCE: usize = 1024;
 const BYTES_AT_ONCE: u64 = 16 * 1024 * 1024;
 
-/// Where the manifests lie, and how they are opened.
+/// The run whose user manifests are read.
 pub(super) struct Users<'r> {
-    /// What begins the paths of the run.
+    /// The prefix of the run's paths.
     pub(super) folder: &'r str,
     pub(super) run: u32,
     pub(super) key: Option<&'r DataKey>,
@@ -27,14 +27,12 @@ pub(super) struct Users<'r> {
     pub(super) decrypted: bool,
 }
 
-/// What the manifests come to.
+/// The manifests that were read, and the findings about them.
 #[derive(Default)]
-pub(super) struct UserManifests {
-    /// The content of each, by its path.
-    pub(super) contents: BTreeMap<String, Vec<u8>>,
-    /// The paths of those that are damaged.
-    pub(super) damaged: BTreeSet<String>,
-    /// What is wrong with the others, in the order of the listing.
+pub(super) struct FoundManifests {
+    /// The facts of each manifest.
+    pub(super) manifests: UserManifests,
+    /// The damaged ones, in the order of the listing.
     pub(super) findings: Vec<Finding>,
     places: Vec<usize>,
 }
@@ -43,16 +41,16 @@ impl Users<'_> {
     /// Asks for every manifest, and holds it against the inventory of the archive's own.
     pub(super) async fn read(
         &self,
-        side: &Side,
+        exchange: &Exchange,
         listing: &[(String, u64)],
-    ) -> Result<UserManifests> {
+    ) -> Result<FoundManifests> {
         let listed = self.manifest.inventory.as_ref();
         let listed = listed.map_or(&[][..], |inventory| &inventory.files);
         let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
         for (place, entry) in (0..).zip(listed) {
             expected.insert(&entry.path, place);
         }
-        let mut found = UserManifests::default();
+        let mut found = FoundManifests::default();
         let is_manifest = |path: &str| matches!(PathKind::of(path), PathKind::UserManifest { .. });
         let mut left = (0..listing.len()).filter(|place| is_manifest(&listing[*place].0));
         loop {
@@ -72,20 +70,20 @@ impl Users<'_> {
             // What is put down last is handed out first.
             for (number, place) in asked.iter_mut().rev() {
                 let (path, size) = &listing[*place];
-                *number = side.put(self.need(path, *size));
+                *number = exchange.put(self.need(path, *size));
             }
             if asked.is_empty() && left.clone().next().is_none() {
                 return Ok(found);
             }
             for _ in 0..asked.len() {
-                let (number, answer) = side.answer().await;
+                let (number, answer) = exchange.answer().await;
                 // Their numbers go down.
                 let at = asked.partition_point(|(known, _)| *known > number);
                 let (_, place) = *asked.get(at).ok_or_else(misplaced)?;
                 let path = listing[place].0.as_str();
                 let entry = expected.get(path).and_then(|at| listed.get(*at as usize));
-                match self.judged(answer, path, entry) {
-                    Ok(bytes) => drop(found.contents.insert(path.to_owned(), bytes)),
+                match self.checked(answer, path, entry) {
+                    Ok(manifest) => found.manifests.add(path, manifest),
                     Err(error) => found.note(place, path, error)?,
                 }
             }
@@ -93,7 +91,7 @@ impl Users<'_> {
     }
 
     fn need(&self, path: &str, size: u64) -> Need {
-        Need::Content(Sealed {
+        Need::Content(ManifestNeed {
             path: format!("{}{path}", self.folder),
             run: self.run,
             key: self.key.cloned(),
@@ -103,12 +101,13 @@ impl Users<'_> {
         })
     }
 
-    fn judged(
+    /// Checks a manifest, and keeps of it what the plan needs.
+    fn checked(
         &self,
         answer: Result<Answer>,
         path: &str,
         expected: Option<&FileEntry>,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<ReadManifest> {
         let (bytes, summary, sha256) = match answer? {
             Answer::Content {
                 bytes,
@@ -119,20 +118,25 @@ impl Users<'_> {
             _ => return Err(misplaced()),
         };
         if let Some(expected) = expected {
-            judge(expected, &summary, sha256.as_deref(), self.decrypted)?;
+            check_against_inventory(
+                &expected.into(),
+                &summary,
+                sha256.as_deref(),
+                self.decrypted,
+            )?;
         }
-        Ok(bytes)
+        Ok(ReadManifest::parse(&bytes, path))
     }
 }
 
-impl UserManifests {
+impl FoundManifests {
     /// Notes a manifest that is damaged; any other error ends the walk.
     fn note(&mut self, place: usize, path: &str, error: Error) -> Result<()> {
-        let error = error.within(path);
+        let error = error.at(path);
         if error.kind() != ErrorKind::Damaged {
             return Err(error);
         }
-        self.damaged.insert(path.to_owned());
+        self.manifests.add(path, ReadManifest::Damaged);
         let at = self.places.partition_point(|known| *known < place);
         self.places.insert(at, place);
         self.findings.insert(

@@ -1,29 +1,29 @@
-//! The verdict on an archive's file list: what is to be read, what is missing, what does not belong.
+//! Compares the files of an archive with its manifests: which to read, which are missing, which do not belong.
 
-mod judge;
+mod check;
+mod expected;
 mod planner;
+mod user_manifest;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
-    FileEntry, Manifest, Result, UserEntry,
+    Manifest, Result, UserEntry,
     layout::{CHAIN, PathKind, lost_index, refuse_long},
     signature::Signed,
 };
 
 pub use crate::finding::{Finding, NOT_OURS, Severity};
-pub use judge::{judge, judge_manifest};
+pub use check::{check_against_inventory, check_manifest};
+pub use expected::Expected;
 use planner::Planner;
+pub use user_manifest::{ReadManifest, UserFacts, UserManifests};
 
 /// A file to process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFile {
     /// From the archive's root.
     pub path: String,
-    /// The user whose folder it is in.
-    pub user: Option<String>,
     /// The content is JSON lines.
     pub jsonl: bool,
     /// The content is gzip.
@@ -32,11 +32,33 @@ pub struct PlannedFile {
     pub encrypted: bool,
     /// Stored bytes, as the host listed it.
     pub size: u64,
-    /// What the inventory says of it.
-    pub expected: Option<FileEntry>,
+    /// Its entry in the inventory.
+    pub expected: Option<Expected>,
 }
 
-/// How an archive lies there.
+impl PlannedFile {
+    /// The user whose folder it is in.
+    pub fn user(&self) -> Option<&str> {
+        let (user, _) = self.path.strip_prefix("users/")?.split_once('/')?;
+        Some(user)
+    }
+}
+
+impl Serialize for PlannedFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut file = serializer.serialize_struct("PlannedFile", 7)?;
+        file.serialize_field("path", &self.path)?;
+        file.serialize_field("user", &self.user())?;
+        file.serialize_field("jsonl", &self.jsonl)?;
+        file.serialize_field("gzip", &self.gzip)?;
+        file.serialize_field("encrypted", &self.encrypted)?;
+        file.serialize_field("size", &self.size)?;
+        file.serialize_field("expected", &self.expected)?;
+        file.end()
+    }
+}
+
+/// The form in which an archive is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Readable by anyone.
@@ -48,23 +70,16 @@ pub enum Storage {
     },
 }
 
-/// The `user-manifest.json` of each user's folder.
-#[derive(Debug, Clone, Copy)]
-pub struct UserManifests<'m> {
-    /// The content of each, by path.
-    pub contents: &'m BTreeMap<String, Vec<u8>>,
-    /// The paths of those that could not be opened, which the caller reports.
-    pub damaged: &'m BTreeSet<String>,
-}
-
-/// What [`plan`] makes of an archive.
+/// The files of an archive to read, and the findings; see [`plan`].
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Plan {
-    /// Whether the archive has an inventory, so that missing and swapped files are noticed.
+    /// The archive has an inventory, so that missing and swapped files are noticed.
     pub inventoried: bool,
-    /// The files to process; the manifests, which the host has read already, are not among them.
+    /// The files to process, in the order of their paths; no manifests.
     pub files: Vec<PlannedFile>,
-    /// What is wrong or worth saying.
+    /// The manifests of the users, in the order of their paths, as far as they can be read.
+    pub manifests: Vec<PlannedFile>,
+    /// What is wrong or worth a remark.
     pub findings: Vec<Finding>,
     /// The users concerned.
     pub users: Vec<UserEntry>,
@@ -79,7 +94,7 @@ pub struct Plan {
 /// When this is the first run of a chain whose list of runs was lost, a user id is no folder name, or there is no such user.
 pub fn plan(
     manifest: &Manifest,
-    user_manifests: &UserManifests<'_>,
+    user_manifests: UserManifests,
     listing: &[(String, u64)],
     storage: Storage,
     signed: Option<&Signed>,
@@ -101,20 +116,15 @@ pub fn plan(
     }
     let mut planner = Planner::new(manifest, listing, storage);
     planner.users(manifest, user_manifests, only_user)?;
-    planner.inventory(manifest.inventory.iter().flat_map(|i| &i.files));
+    let listed = manifest.inventory.iter().flat_map(|all| &all.files);
+    for file in listed {
+        planner.expect(file.path.clone(), file.into());
+    }
     planner.guarantees(manifest, storage);
     if let Some(signed) = signed {
-        let digest = match only_user {
-            None => planner.files_digest(),
-            Some(_) => {
-                let mut all = Planner::new(manifest, &[], storage);
-                all.users(manifest, user_manifests, None)?;
-                all.inventory(manifest.inventory.iter().flat_map(|i| &i.files));
-                all.files_digest()
-            }
-        };
+        let digest = planner.files_digest();
         planner.signature(digest.as_deref(), signed);
     }
-    planner.judge(manifest, only_user.is_some());
+    planner.check_listing(manifest, only_user.is_some());
     Ok(planner.plan)
 }

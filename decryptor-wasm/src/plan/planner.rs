@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, NOT_OURS, Plan, PlannedFile, Severity, Storage, UserManifests};
+use super::{
+    Expected, Finding, NOT_OURS, Plan, PlannedFile, Severity, Storage, UserManifests,
+    user_manifest::{ReadManifest, UserFacts},
+};
 use crate::gather;
 use crate::{
-    Code, Error, Field, FileEntry, Manifest, Result, UserEntry, UserManifest,
+    Code, Error, Field, Manifest, Result, UserEntry,
     finding::LEFT_OUT,
     layout::{PathKind, is_safe_name, is_safe_path},
     signature::{FilesDigest, SIGNATURE, Signed},
@@ -15,13 +18,15 @@ pub(super) struct Planner<'a> {
     encrypted: bool,
     pub(super) plan: Plan,
     sizes: BTreeMap<&'a str, u64>,
-    /// What the inventories list, and where that is by path.
-    entries: Vec<FileEntry>,
+    /// The entries of the inventories, and their indexes by path; a planned file takes its entry.
+    entries: Vec<Option<Expected>>,
     expected: BTreeMap<String, u64>,
     /// Files that an archive without an inventory must hold.
     required: BTreeSet<String>,
     /// Users whose own inventory could not be read.
     blind: BTreeSet<String>,
+    /// Users whose manifest could be read.
+    readable: BTreeSet<String>,
 }
 
 impl<'a> Planner<'a> {
@@ -30,22 +35,21 @@ impl<'a> Planner<'a> {
             encrypted: storage != Storage::Cleartext,
             plan: Plan {
                 inventoried: manifest.inventory.is_some(),
-                files: Vec::new(),
-                findings: Vec::new(),
-                users: Vec::new(),
+                ..Plan::default()
             },
             sizes: gather(listing.iter().map(|(path, size)| (path.as_str(), *size))),
             entries: Vec::new(),
             expected: BTreeMap::new(),
             required: BTreeSet::new(),
             blind: BTreeSet::new(),
+            readable: BTreeSet::new(),
         }
     }
 
     pub(super) fn users(
         &mut self,
         manifest: &Manifest,
-        user_manifests: &UserManifests<'_>,
+        mut user_manifests: UserManifests,
         only: Option<&str>,
     ) -> Result<()> {
         for user in &manifest.users {
@@ -54,14 +58,15 @@ impl<'a> Planner<'a> {
                     .at("manifest.json")
                     .with(Field::User, user.user_id.as_str()));
             }
-            if only.is_some_and(|only| only != user.user_id && only != user.username) {
-                continue;
-            }
-            self.plan.users.push(user.clone());
+            let said = self.plan.findings.len();
             let path = format!("users/{}/user-manifest.json", user.user_id);
-            match user_manifests.contents.get(&path) {
-                Some(json) => self.user_manifest(manifest, user, &path, json),
-                None if user_manifests.damaged.contains(&path) => {
+            match user_manifests.at(&path) {
+                Some(ReadManifest::Said(facts)) => self.user_manifest(manifest, user, &path, facts),
+                Some(ReadManifest::Unreadable(why)) => {
+                    self.blind.insert(user.user_id.clone());
+                    self.find(Severity::Error, "user-manifest", &path, why);
+                }
+                Some(ReadManifest::Damaged) => {
                     self.blind.insert(user.user_id.clone());
                 }
                 None => {
@@ -74,6 +79,12 @@ impl<'a> Planner<'a> {
                     );
                 }
             }
+            if only.is_some_and(|only| only != user.user_id && only != user.username) {
+                // Only what was signed of all files needs the others.
+                self.plan.findings.truncate(said);
+                continue;
+            }
+            self.plan.users.push(user.clone());
             if manifest.inventory.is_none() {
                 self.require(manifest, user);
             }
@@ -86,15 +97,15 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn user_manifest(&mut self, manifest: &Manifest, user: &UserEntry, path: &str, json: &[u8]) {
-        let parsed = match UserManifest::parse(json, path) {
-            Ok(parsed) => parsed,
-            Err(e) => {
-                self.blind.insert(user.user_id.clone());
-                return self.find(Severity::Error, "user-manifest", path, &e.to_string());
-            }
-        };
-        if parsed.entry.user_id != user.user_id {
+    fn user_manifest(
+        &mut self,
+        manifest: &Manifest,
+        user: &UserEntry,
+        path: &str,
+        facts: &mut UserFacts,
+    ) {
+        self.readable.insert(user.user_id.clone());
+        if facts.user_id != user.user_id {
             return self.find(
                 Severity::Error,
                 "user-manifest",
@@ -102,7 +113,7 @@ impl<'a> Planner<'a> {
                 "belongs to another user; files were swapped",
             );
         }
-        for loss in &parsed.losses {
+        for loss in &facts.losses {
             let at = loss
                 .path
                 .clone()
@@ -125,23 +136,8 @@ impl<'a> Planner<'a> {
                 ),
             );
         }
-        match parsed.inventory {
-            Some(inventory) => {
-                let folder = format!("users/{}/", user.user_id);
-                let (own, alien): (Vec<_>, Vec<_>) = inventory
-                    .files
-                    .iter()
-                    .partition(|f| f.path.starts_with(&folder));
-                self.inventory(own.into_iter());
-                for file in alien {
-                    self.find(
-                        Severity::Error,
-                        "user-manifest",
-                        path,
-                        &format!("lists {:?}, which is not in its folder", file.path),
-                    );
-                }
-            }
+        match &mut facts.files {
+            Some(files) => self.user_inventory(user, path, std::mem::take(files)),
             None if manifest.inventory.is_some() => {
                 self.blind.insert(user.user_id.clone());
                 self.find(
@@ -155,24 +151,42 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn inventory<'f>(&mut self, files: impl Iterator<Item = &'f FileEntry>) {
-        for file in files {
-            if is_safe_path(&file.path) {
-                let place = self.entries.len() as u64;
-                self.expected.insert(file.path.clone(), place);
-                self.entries.push(file.clone());
+    fn user_inventory(&mut self, user: &UserEntry, path: &str, files: Vec<(String, Expected)>) {
+        let folder = format!("users/{}/", user.user_id);
+        let mut alien = Vec::new();
+        for (file, expected) in files {
+            if file.starts_with(&folder) {
+                self.expect(file, expected);
             } else {
-                self.find(
-                    Severity::Error,
-                    "unsafe-path",
-                    &file.path,
-                    "the inventory names a path that may not be written; it is left out",
-                );
+                alien.push(file);
             }
+        }
+        for file in alien {
+            self.find(
+                Severity::Error,
+                "user-manifest",
+                path,
+                &format!("lists {file:?}, which is not in its folder"),
+            );
         }
     }
 
-    /// What Pryv's own tool always writes for a user.
+    /// An inventory lists a file.
+    pub(super) fn expect(&mut self, path: String, expected: Expected) {
+        if is_safe_path(&path) {
+            self.expected.insert(path, self.entries.len() as u64);
+            self.entries.push(Some(expected));
+        } else {
+            self.find(
+                Severity::Error,
+                "unsafe-path",
+                &path,
+                "the inventory names a path that may not be written; it is left out",
+            );
+        }
+    }
+
+    /// Requires the files that Pryv's own tool always writes for a user.
     fn require(&mut self, manifest: &Manifest, user: &UserEntry) {
         let folder = format!("users/{}", user.user_id);
         let extension = if manifest.compressed {
@@ -237,8 +251,10 @@ impl<'a> Planner<'a> {
     pub(super) fn files_digest(&self) -> Option<String> {
         let mut digest = FilesDigest::default();
         let mut files = self.expected.iter();
-        let ordered = files
-            .try_for_each(|(path, place)| digest.push(path, &self.entries[*place as usize].sha256));
+        let ordered = files.try_for_each(|(path, place)| {
+            let listed = self.entries[*place as usize].as_ref();
+            digest.push(path, &listed.map(Expected::sha256).unwrap_or_default())
+        });
         let whole = self.blind.is_empty() && ordered.is_ok();
         whole.then(|| digest.finish())
     }
@@ -255,11 +271,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn judge(&mut self, manifest: &Manifest, one_user: bool) {
+    pub(super) fn check_listing(&mut self, manifest: &Manifest, one_user: bool) {
         let known: BTreeMap<&str, u64> =
             gather(manifest.users.iter().map(|user| (user.user_id.as_str(), 0)));
         let chosen: BTreeSet<String> = gather(self.plan.users.iter().map(|u| u.user_id.clone()));
         let sizes = std::mem::take(&mut self.sizes);
+        self.plan
+            .files
+            .reserve_exact(sizes.len().saturating_sub(chosen.len()));
         let opened = !self.encrypted && manifest.encrypted == Some(true);
         for (&path, &size) in &sizes {
             let kind = PathKind::of(path);
@@ -296,14 +315,15 @@ impl<'a> Planner<'a> {
                 _ => self.file(path, size, &kind, &known),
             }
         }
-        let due: BTreeSet<String> =
-            gather(self.required.iter().chain(self.expected.keys()).cloned());
+        let not_there = |path: &&String| !sizes.contains_key(path.as_str());
+        let due = self.required.iter().chain(self.expected.keys());
+        let due: BTreeSet<String> = gather(due.filter(not_there).cloned());
         for path in due {
             let skipped = one_user
                 && PathKind::of(&path)
                     .user()
                     .map_or(PathKind::of(&path).is_records(), |u| !chosen.contains(u));
-            if !skipped && !sizes.contains_key(path.as_str()) {
+            if !skipped {
                 let found_elsewhere = match PathKind::of(&path) {
                     // Where the users are read.
                     PathKind::UserManifest { .. } => true,
@@ -324,11 +344,10 @@ impl<'a> Planner<'a> {
     }
 
     fn file(&mut self, path: &str, size: u64, kind: &PathKind, known: &BTreeMap<&str, u64>) {
-        let expected = self.expected.get(path);
-        let expected = expected.map(|place| self.entries[*place as usize].clone());
-        let user = kind.user().map(str::to_owned);
-        let listed = match &user {
-            Some(user) if !known.contains_key(user.as_str()) => false,
+        let place = self.expected.get(path);
+        let expected = place.and_then(|place| self.entries[*place as usize].take());
+        let listed = match kind.user() {
+            Some(user) if !known.contains_key(user) => false,
             Some(user) if self.blind.contains(user) => true,
             _ if self.plan.inventoried => expected.is_some(),
             Some(_) if is_chunk(path) => self.required.contains(path),
@@ -342,18 +361,21 @@ impl<'a> Planner<'a> {
                 "lies where the archive's own files lie, but the manifest does not list it; it was added and is left out",
             );
         }
-        if matches!(kind, PathKind::UserManifest { .. }) {
-            return;
-        }
-        self.plan.files.push(PlannedFile {
+        let planned = PlannedFile {
             path: path.to_owned(),
-            user,
             jsonl: kind.is_records(),
             gzip: kind.is_records() && path.ends_with(".gz"),
             encrypted: self.encrypted && kind.is_sealed(),
             size,
             expected,
-        });
+        };
+        match kind {
+            PathKind::UserManifest { user } if self.readable.contains(user) => {
+                self.plan.manifests.push(planned);
+            }
+            PathKind::UserManifest { .. } => {}
+            _ => self.plan.files.push(planned),
+        }
     }
 
     fn find(&mut self, severity: Severity, code: &'static str, path: &str, message: &str) {

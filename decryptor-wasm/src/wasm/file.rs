@@ -5,8 +5,9 @@ use wasm_bindgen::{JsCast, prelude::*};
 
 use super::keys::DataKey;
 use crate::{
-    Code, Error, FileEntry, FileKey, Result,
+    Code, FileKey, Result,
     aead::{Aead, RustAead},
+    plan::Expected,
     reader::{self, FileSummary, ReadOptions},
 };
 
@@ -157,19 +158,18 @@ fn options(gunzip: bool, lines: bool, buffer: Option<u32>) -> ReadOptions {
 
 /// Compares a summary of a file with its entry in the inventory, if it has one (JSON of `FileEntry`, or `null`); throws unless they agree.
 /// `decrypted`: the archive was decrypted before.
-#[wasm_bindgen]
-pub fn judge(
+#[wasm_bindgen(js_name = checkAgainstInventory)]
+pub fn check_against_inventory(
     expected: &str,
     found: &Summary,
     sha256: Option<String>,
     decrypted: bool,
 ) -> Result<()> {
-    let expected: Option<FileEntry> = serde_json::from_slice(expected.as_bytes())
-        .map_err(|e| Error::of(Code::Failed).because(&e))?;
-    match expected {
-        Some(expected) => crate::plan::judge(&expected, &found.0, sha256.as_deref(), decrypted),
-        None => Ok(()),
+    if expected == "null" {
+        return Ok(());
     }
+    let expected = Expected::parse(expected.as_bytes())?;
+    crate::plan::check_against_inventory(&expected, &found.0, sha256.as_deref(), decrypted)
 }
 
 /// A manifest for a tree whose record files were inflated.

@@ -139,7 +139,7 @@ pub struct Opened(OpenedArchive);
 impl Opened {
     /// The facts about it: JSON of `Facts`.
     pub fn facts(&self) -> Result<String> {
-        self.0.told()
+        self.0.summary()
     }
 
     /// The plan, or what of it is of one user: JSON of `Plan`.
@@ -147,15 +147,9 @@ impl Opened {
         self.0.plan_json(user.as_deref())
     }
 
-    /// The paths of the manifests that could be read.
-    #[wasm_bindgen(js_name = manifestPaths)]
-    pub fn manifest_paths(&self) -> Vec<String> {
-        crate::gather(self.0.manifests.keys().cloned())
-    }
-
-    /// The content of one of them.
-    pub fn manifest(&self, path: &str) -> Option<Vec<u8>> {
-        self.0.manifests.get(path).cloned()
+    /// The content of `manifest.json`.
+    pub fn manifest(&self) -> Vec<u8> {
+        self.0.manifest_json.clone()
     }
 
     /// `encryption.json` as it was when it was opened.
@@ -182,7 +176,7 @@ impl Opened {
 
 /// A file of a state that is being read; see `Reading` of the core.
 #[wasm_bindgen]
-pub struct Reading(open::Reading);
+pub struct Reading(open::StateReading);
 
 #[wasm_bindgen]
 impl Reading {
@@ -223,7 +217,7 @@ impl Reading {
 
 /// A file of a run that is to be read next.
 #[wasm_bindgen]
-pub struct Step(open::Step);
+pub struct Step(open::FileStep);
 
 getters! { Step(step):
     /// The run.
@@ -241,7 +235,7 @@ getters! { Step(step):
     /// Whether the SHA-256 of its stored bytes is needed.
     hash: bool = step.0.hash;
     /// Whether the content goes through `push`; else it is put out as it is.
-    sifted: bool = step.0.sifted;
+    filtered: bool = step.0.filtered;
 }
 
 /// The search for attachments of events that are gone; see `Orphans` of the core.

@@ -1,6 +1,5 @@
-/** A file as an inventory lists it (docs/format.md). */
+/** A file as an inventory lists it (docs/format.md), without its path. */
 export interface FileEntry {
-  path: string;
   size: number;
   sha256: string;
   salt?: string;
@@ -25,7 +24,7 @@ export interface Finding { severity: 'error' | 'warning' | 'note'; code: string;
 
 export interface UserInfo { userId: string; username: string; stats: Record<string, number> }
 
-export interface Plan { inventoried: boolean; files: PlannedFile[]; findings: Finding[]; users: UserInfo[] }
+export interface Plan { inventoried: boolean; files: PlannedFile[]; manifests: PlannedFile[]; findings: Finding[]; users: UserInfo[] }
 
 /** How an archive is locked; null: not at all. */
 export type Mode = 'hybrid' | 'symmetric' | 'symmetric-pbkdf2' | null;

@@ -59,6 +59,6 @@ pub fn companions_hold(source: &Archive, observer: &dyn Observer) -> bool {
         let read = source.stream::<Error>(file, false, false, &mut |_| Ok(()));
         Some((file, read.err()?))
     });
-    let named = wrong.map(|(file, error)| observer.damaged(&error.within(&file.path).to_string()));
+    let named = wrong.map(|(file, error)| observer.damaged(&error.at(&file.path).to_string()));
     named.count() == 0
 }

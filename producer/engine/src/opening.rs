@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use decryptor_wasm::signature::Demands;
+use decryptor_wasm::{open::Request, signature::Demands};
 
 use crate::{
-    archive::read::{Archive, Choice, Folder},
+    archive::read::{Archive, Folder},
     failure::Failure,
     observer::Observer,
     secrets::{Keys, Secrets},
@@ -36,13 +36,13 @@ impl Opening {
         self.expect.demands(self.keys.given(), observer)
     }
 
-    /// Which part of the archive is opened.
-    pub fn choice<'a>(&'a self, demands: &'a Demands) -> Choice<'a> {
-        Choice {
-            user: self.user.as_deref(),
+    /// Which part of the archive is opened, and what is asked of it.
+    pub fn request(&self, demands: Demands) -> Request {
+        Request {
+            user: self.user.clone(),
             at: self.at,
-            expect_id: self.expect.id.as_deref(),
-            demands,
+            expect_id: self.expect.id.clone(),
+            ..Request::of(demands)
         }
     }
 
@@ -55,7 +55,7 @@ impl Opening {
         let secrets = Secrets::new(&self.keys, observer);
         Ok(Archive::open(
             Folder::new(&self.dir),
-            self.choice(&demands),
+            self.request(demands),
             |envelope| secrets.unlock(envelope),
         )?)
     }

@@ -1,6 +1,6 @@
 //! A chain of a platform, and the state that its runs come to, worked out here anew from what each of them holds.
 
-use decryptor_wasm::chain::{ChainKey, Fold, Removed};
+use decryptor_wasm::chain::{ChainKey, ChangeIndex, Removed};
 use pryv_backup_tests::{
     command::{report, run, text},
     folder,
@@ -248,7 +248,7 @@ impl Folding {
         let mut records = Records::new();
         let key = self.key.clone().unwrap_or(ChainKey::from_bytes([0; 16]));
         for (place, lines) in &self.lines {
-            let mut fold = Fold::new(key.clone(), &place.1, 0, 1);
+            let mut fold = ChangeIndex::new(key.clone(), &place.1, 0, 1);
             for (run, line) in lines.iter().filter(|(run, _)| *run > 1) {
                 fold.brought(*run, line.as_bytes()).unwrap();
             }

@@ -2,14 +2,14 @@ import { DecryptError } from '../../../npm/src/errors.js';
 import { dropOrphans, streamFile, type Access } from '../../../npm/src/files.js';
 import { look, open, type Host, type Opened, type Request } from '../../../npm/src/opening.js';
 import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
-import { Opening, errorOf, judge, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
+import { Opening, errorOf, checkAgainstInventory, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './read-stored.js';
 import type { Source } from './source/source.js';
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
 const HOST: Host<Source> = {
-  core: { Opening, errorOf, judge, look: lookWithoutKey },
+  core: { Opening, errorOf, checkAgainstInventory, look: lookWithoutKey },
   readStored,
   memory: (bytes) => ({ name: 'memory', list: () => [], read: () => (async function * () { yield bytes; })() }),
 };
@@ -20,8 +20,8 @@ export class Archive {
   readonly encrypted: boolean;
   readonly plan: Plan;
   readonly manifest: any;
-  /** The content of manifest.json and of every readable user-manifest.json, by path. */
-  readonly manifests: Map<string, Uint8Array>;
+  /** The content of manifest.json. */
+  readonly manifestJson: Uint8Array;
   /** The public key of whoever signed it; undefined for an archive that nobody signs. */
   readonly signer: string | undefined;
   /** Of a chain: whose state it is, and all that there are. */
@@ -38,8 +38,8 @@ export class Archive {
     this.encrypted = facts.encrypted;
     this.signer = facts.signer ?? undefined;
     this.chain = facts.chain ?? undefined;
-    this.manifests = new Map(opened.manifestPaths().map((path) => [path, opened.manifest(path) ?? new Uint8Array()]));
-    this.manifest = JSON.parse(new TextDecoder().decode(this.manifests.get('manifest.json')));
+    this.manifestJson = opened.manifest();
+    this.manifest = JSON.parse(new TextDecoder().decode(this.manifestJson));
     this.#opened = opened;
     this.#access = { source, keys, engine, decrypted: facts.decrypted, state: this.chain === undefined ? undefined : opened };
     // The advice that follows it is for a command line: which run of the chain is chosen from a list here.
@@ -83,6 +83,13 @@ export class Archive {
     return streamFile(HOST, this.#access, file, options);
   }
 
+  /** The whole content of a manifest. */
+  async contentOf (file: PlannedFile): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.stream(file, { gunzip: false, hash: true })) pieces.push(piece.slice());
+    return new Uint8Array(await new Blob(pieces as BlobPart[]).arrayBuffer());
+  }
+
   info (): ArchiveInfo {
     const { manifest } = this;
     const text = (value: unknown) => (typeof value === 'string' ? value : '');
@@ -101,7 +108,7 @@ export class Archive {
       platformEngine: text(manifest.config?.engine),
       backupType: text(manifest.backupType),
       users: this.plan.users,
-      files: this.plan.files.length + this.manifests.size,
+      files: this.plan.files.length + this.plan.manifests.length + 1,
       bytes: this.plan.files.reduce((sum, { size }) => sum + size, 0),
       findings: this.plan.findings,
       hasPlatform: this.plan.files.some(({ path }) => path.startsWith('platform/')),

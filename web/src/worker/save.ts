@@ -34,11 +34,13 @@ export async function verify (archive: Archive, user: string | undefined, call: 
       shown.at(before + file.size, file.path);
     });
   }
-  for (const [path] of manifestsLast(archive, plan)) {
+  // The manifests were read when the archive was opened.
+  for (const { path } of userManifests(plan)) {
     outcome.files++;
     const user = userOf(path);
     if (user !== undefined) tally(outcome, user, 0);
   }
+  outcome.files++;
   return outcome;
 }
 
@@ -61,16 +63,21 @@ export async function save (archive: Archive, output: Output, { user, manifest, 
     await settle(outcome, file, call, () => saveFile(archive, file, output, outcome, (bytes) => shown.guess(before, bytes, file)));
     shown.at(before + file.size, file.path);
   }
-  for (const [path, content] of manifestsLast(archive, plan)) {
-    if (path === 'manifest.json' && !manifest) continue;
-    await output.create(path);
-    await output.write(content);
-    const exported = { path, size: content.length, sha256: digestOf(content) };
-    await output.commit(exported);
-    outcome.files++;
-    outcome.exported.push(exported);
+  for (const file of userManifests(plan)) {
+    await settle(outcome, file, call, async () => saveManifest(file.path, await archive.contentOf(file), output, outcome));
   }
+  // It stands for a complete tree.
+  if (manifest) await saveManifest('manifest.json', archive.manifestJson, output, outcome);
   return outcome;
+}
+
+async function saveManifest (path: string, content: Uint8Array, output: Output, outcome: Outcome) {
+  await output.create(path);
+  await output.write(content);
+  const exported = { path, size: content.length, sha256: digestOf(content) };
+  await output.commit(exported);
+  outcome.files++;
+  outcome.exported.push(exported);
 }
 
 async function saveFile (archive: Archive, file: PlannedFile, output: Output, outcome: Outcome, add: (bytes: number) => void) {
@@ -111,12 +118,10 @@ export function knownDigest (file: PlannedFile): string | undefined {
   return file.encrypted ? file.expected?.contentSha256 : file.expected?.sha256;
 }
 
-/** manifest.json comes last, so that it stands for a complete tree. */
-function manifestsLast (archive: Archive, plan: Plan): Array<[string, Uint8Array]> {
-  const users = new Set(plan.users.map(({ userId }) => `users/${userId}/user-manifest.json`));
+/** The manifests of the users, but for those that something is wrong with. */
+function userManifests (plan: Plan): PlannedFile[] {
   const wrong = new Set(plan.findings.filter(({ severity }) => severity === 'error').map(({ path }) => path));
-  const own = [...archive.manifests].filter(([path]) => users.has(path) && !wrong.has(path));
-  return [...own, ['manifest.json', archive.manifests.get('manifest.json') ?? new Uint8Array()]];
+  return plan.manifests.filter(({ path }) => !wrong.has(path));
 }
 
 function start (plan: Plan): Outcome {

@@ -25,9 +25,9 @@ fn warn(line: &str) {
 
 /// Says what this archive guarantees and what it does not, before anything is done with it.
 pub fn guarantees(archive: &Archive) {
-    say(&format!("archive {}", archive.id));
+    say(&format!("archive {}", archive.id()));
     if let Some(chain) = &archive.chain {
-        say(&chain.links.headline(chain.run));
+        say(&chain.sequence.headline(chain.run));
     }
     for finding in &archive.plan.findings {
         match finding.code {
@@ -40,7 +40,7 @@ pub fn guarantees(archive: &Archive) {
         warn(&format!("warning: {}", with_advice(&caution)));
     }
     if archive.plan.inventoried {
-        if !archive.encrypted() && !pinned(archive) {
+        if !archive.is_encrypted() && !pinned(archive) {
             say(
                 "Not encrypted: damage is found, but whoever changed a file could change the inventory too.",
             );
@@ -48,7 +48,7 @@ pub fn guarantees(archive: &Archive) {
         return;
     }
     warn("This archive has no inventory (Pryv's own tool writes none). What cannot be checked:");
-    warn(if archive.encrypted() {
+    warn(if archive.is_encrypted() {
         "  - a file that is missing, cut at a frame boundary (attachments), swapped with another of the same archive, or stale"
     } else {
         "  - any file: nothing tells whether one was changed, cut, added or removed"
@@ -58,7 +58,7 @@ pub fn guarantees(archive: &Archive) {
 /// The users and what the archive holds of each.
 pub fn users(archive: &Archive) {
     if let Some(chain) = &archive.chain {
-        chain.links.lines().iter().for_each(|line| say(line));
+        chain.sequence.lines().iter().for_each(|line| say(line));
     }
     for user in &archive.plan.users {
         let s = &user.stats;
@@ -149,7 +149,7 @@ pub fn summary(archive: &Archive, outcome: &Decrypted) -> Option<FailureKind> {
         }
         let claim = verdict(
             archive.plan.inventoried,
-            archive.encrypted(),
+            archive.is_encrypted(),
             pinned(archive),
         );
         say(&format!("{done}: {claim}"));

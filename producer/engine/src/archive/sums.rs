@@ -108,34 +108,6 @@ pub fn read(file: File) -> SumLines<'static> {
     }))
 }
 
-/// The text of each line, of `SHA256SUMS` of any tool: not longer than a line can be, and text.
-pub fn texts(file: File) -> impl Iterator<Item = Result<String>> {
-    let mut input = BufReader::new(file);
-    let mut ended = false;
-    std::iter::from_fn(move || {
-        if ended {
-            return None;
-        }
-        let mut text = Vec::new();
-        let line = match (&mut input)
-            .take(MAX_SUM_LINE as u64 + 1)
-            .read_until(b'\n', &mut text)
-        {
-            Ok(0) => return None,
-            Ok(_) if text.len() > MAX_SUM_LINE && !text.ends_with(b"\n") => None,
-            Ok(_) => String::from_utf8(text).ok(),
-            Err(e) => {
-                ended = true;
-                return Some(Err(failed(&e)));
-            }
-        };
-        ended = line.is_none();
-        Some(line.ok_or_else(|| {
-            Error::damaged("holds a line that is no text, or longer than any: the file was changed; use another copy of the backup").at(SUMS)
-        }))
-    })
-}
-
 /// Lines of several sources, each in its order, in one.
 pub fn merge<'l>(mut sources: Vec<SumLines<'l>>) -> SumLines<'l> {
     let mut heads = BinaryHeap::new();

@@ -56,26 +56,20 @@ pub fn run(
         Ok(out.write_all(piece)?)
     };
     let plain = options.path.strip_suffix(".gz").unwrap_or(&options.path);
-    let found = archive
-        .files()
-        .iter()
-        .find(|file| file.path.strip_suffix(".gz").unwrap_or(&file.path) == plain);
-    let (path, outcome) = match (archive.manifests.get(&options.path), found) {
-        (Some(content), _) => (options.path.as_str(), print(content)),
-        (None, Some(file)) => {
+    let mut files = archive.files().iter().chain(&archive.plan.manifests);
+    let found = files.find(|file| file.path.strip_suffix(".gz").unwrap_or(&file.path) == plain);
+    let (path, outcome) = match (options.path.as_str(), found) {
+        ("manifest.json", _) => ("manifest.json", print(&archive.manifest_json)),
+        (_, Some(file)) => {
             let outcome = archive.stream(file, !options.raw, false, &mut print);
             (file.path.as_str(), outcome.map(drop))
         }
-        (None, None) if options.path == "encryption.json" => {
-            let envelope = Folder::new(&options.opening.dir).read(&options.path);
-            (
-                options.path.as_str(),
-                envelope
-                    .map_err(CopyError::from)
-                    .and_then(|bytes| print(&bytes)),
-            )
+        (path @ "encryption.json", None) => {
+            let envelope = Folder::new(&options.opening.dir).read(path);
+            let printed = envelope.map_err(CopyError::from);
+            (path, printed.and_then(|bytes| print(&bytes)))
         }
-        (None, None) => {
+        (_, None) => {
             return Err(Failure::usage(format!(
                 "there is no {:?} in this archive; `pryv-backup decrypt --list` and SHA256SUMS show what there is",
                 options.path
@@ -90,7 +84,7 @@ pub fn run(
     }
     out.flush().map_err(|e| Failure::failed(e.to_string()))?;
     Ok(Some(Printed {
-        archive_id: archive.id.clone(),
+        archive_id: archive.id().to_owned(),
         path: path.to_owned(),
         bytes,
         sha256: hex(&digest.finalize()),

@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{
-    BackupType, Envelope, Manifest, UserEntry,
-    chain::{CHAIN, IndexRun, Links},
-    manifest::Loss,
-    plan::Severity,
+    BackupType, Envelope, Manifest, UserEntry, chain::IndexRun, manifest::Loss, plan::Severity,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::verify::{self, without_key::Reads};
 use crate::{
-    archive::read::{Archive, Folder, links, lost_index, mixed_runs},
+    archive::read::{Archive, Folder, outline},
     failure::{Failure, FailureKind},
     findings::{self, companions_hold, sentence},
     observer::{Level, Observer},
@@ -142,14 +139,12 @@ fn look(
     observer: &dyn Observer,
 ) -> Result<(ListedArchive, Option<FailureKind>), Failure> {
     let folder = Folder::new(dir);
-    let files = folder.list()?;
-    if let (Some(lost), false) = (lost_index(&folder)?, options.at == Some(1)) {
-        return Err(lost.into());
+    let seen = outline(&folder)?;
+    if let (Some(lost), false) = (&seen.lost, options.at == Some(1)) {
+        return Err(lost.clone().into());
     }
-    if let Some(mixed) = mixed_runs(&folder)? {
-        return Err(mixed.into());
-    }
-    let sealed = verify::is_sealed(&files);
+    let files = &seen.listing;
+    let sealed = verify::is_sealed(files);
     let demands = options.demands(observer)?;
     demands.storage(sealed)?;
     let envelope = if files.iter().any(|(path, _)| path == "encryption.json") {
@@ -157,7 +152,7 @@ fn look(
     } else {
         None
     };
-    let links = folder.has(CHAIN).then(|| links(&folder)).transpose()?;
+    let sequence = seen.runs.as_ref();
     let mut listed = ListedArchive {
         path: dir.display().to_string(),
         archive_id: String::new(),
@@ -168,8 +163,11 @@ fn look(
             .collect(),
         files: files.len(),
         bytes: files.iter().map(|(_, size)| size).sum(),
-        runs: links.iter().flat_map(|l| l.index().runs.clone()).collect(),
-        lines: links.iter().flat_map(Links::lines).collect(),
+        runs: sequence
+            .iter()
+            .flat_map(|l| l.index().runs.clone())
+            .collect(),
+        lines: sequence.iter().flat_map(|l| l.lines()).collect(),
         warnings: Vec::new(),
         contents: None,
     };
@@ -177,8 +175,15 @@ fn look(
         let tally = Tally::default();
         let expect_id = options.expect.id.as_deref();
         let jobs = threads::count(None);
-        let report =
-            verify::without_key::verify(&folder, Reads::Clear, expect_id, &demands, jobs, &tally)?;
+        let report = verify::without_key::verify(
+            &folder,
+            seen,
+            Reads::Clear,
+            expect_id,
+            &demands,
+            jobs,
+            &tally,
+        )?;
         for damaged in &report.damaged {
             observer.damaged(damaged);
         }
@@ -188,10 +193,11 @@ fn look(
         listed.warnings = report.warnings;
         return Ok((listed, problem));
     }
-    let archive = Archive::open(folder, options.choice(&demands), |envelope| {
+    drop(seen);
+    let archive = Archive::open(folder, options.request(demands), |envelope| {
         secrets.unlock(envelope)
     })?;
-    listed.archive_id.clone_from(&archive.id);
+    listed.archive_id = archive.id().to_owned();
     listed.contents = Some(contents(&archive));
     let odd = archive.plan.findings.iter();
     let odd = odd.filter(|finding| finding.severity == Severity::Warning);

@@ -66,7 +66,7 @@ pub fn run(
     observer: &dyn Observer,
 ) -> Result<(Stats, Option<FailureKind>), Failure> {
     let mut archive = options.open(observer)?;
-    archive.settle()?;
+    archive.drop_orphans()?;
     let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
     let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();
     for file in archive.files() {
@@ -79,7 +79,7 @@ pub fn run(
         sum.files += 1;
         sum.bytes += file.size;
         sum.records += listed.unwrap_or(u64::from(attachment));
-        if let Some(user) = &file.user {
+        if let Some(user) = file.user() {
             *of_user.entry(user).or_default() += file.size;
         }
     }
@@ -100,7 +100,7 @@ pub fn run(
     largest.sort_by_key(|user| std::cmp::Reverse(user.bytes));
     largest.truncate(LARGEST);
     let stats = Stats {
-        archive_id: archive.id.clone(),
+        archive_id: archive.id().to_owned(),
         users: archive.plan.users.len(),
         bytes: collections.values().map(|sum| sum.bytes).sum(),
         collections,
@@ -136,7 +136,7 @@ fn of_state(
     for file in archive
         .files()
         .iter()
-        .filter(|file| file.jsonl && file.user.is_none())
+        .filter(|file| file.jsonl && file.user().is_none())
     {
         let read = archive.lines::<decryptor_wasm::Error>(file, false, &mut |_| Ok(()))?;
         if let Some(sum) = collections.get_mut(&collection(&file.path, &PathKind::of(&file.path))) {

@@ -8,7 +8,8 @@ use std::{
 use decryptor_wasm::{
     Error,
     aead::RustAead,
-    plan::{PlannedFile, judge},
+    open::{FileStep, StateReading},
+    plan::{PlannedFile, check_against_inventory},
     reader::{FileReader, ReadOptions},
 };
 
@@ -22,6 +23,8 @@ use crate::{interrupt, text::hex};
 pub struct ContentReader<'a> {
     archive: &'a Archive,
     file: &'a PlannedFile,
+    /// Of the state of a chain.
+    reading: Option<StateReading>,
     stored: File,
     reader: Option<FileReader<RustAead>>,
     /// Of a file that lies in the clear.
@@ -37,20 +40,24 @@ impl Archive {
         &'a self,
         file: &'a PlannedFile,
     ) -> decryptor_wasm::Result<ContentReader<'a>> {
-        if let Some(chain) = &self.chain {
-            let (archive, file) = chain.whole(&file.path)?;
-            return archive.content(file);
+        let mut reading = None;
+        let mut step = FileStep::of(file, false, false);
+        if self.chain.is_some() {
+            let mut of_state = self.begin(&file.path, false)?;
+            step = of_state.next_step()?.unwrap_or(step);
+            reading = Some(of_state);
         }
         let options = ReadOptions {
             gunzip: false,
             lines: false,
-            buffer: BLOCK.min(file.size.max(4096) as usize),
+            buffer: BLOCK.min(step.size.max(4096) as usize),
         };
-        let key = self.key.as_ref().filter(|_| file.encrypted);
+        let key = self.key_of(step.run).filter(|_| step.encrypted);
         Ok(ContentReader {
             archive: self,
             file,
-            stored: self.folder.open(&file.path)?,
+            reading,
+            stored: self.folder().open(&step.path)?,
             reader: Some(match key {
                 Some(key) => FileReader::sealed(key.clone(), options, |key| Ok(RustAead::new(key))),
                 None => FileReader::cleartext(options),
@@ -90,9 +97,14 @@ impl ContentReader<'_> {
             return Ok(false);
         };
         let summary = reader.finish()?;
-        if let Some(expected) = &self.file.expected {
-            let sha256 = self.digest.take().map(|digest| hex(&digest.finalize()));
-            judge(expected, &summary, sha256.as_deref(), self.archive.opened())?;
+        let sha256 = self.digest.take().map(|digest| hex(&digest.finalize()));
+        let sha256 = sha256.as_deref();
+        match (&mut self.reading, &self.file.expected) {
+            (Some(reading), _) => reading.end(summary, sha256)?,
+            (None, Some(expected)) => {
+                check_against_inventory(expected, &summary, sha256, self.archive.is_decrypted())?;
+            }
+            (None, None) => {}
         }
         Ok(false)
     }
@@ -101,10 +113,11 @@ impl ContentReader<'_> {
 impl Read for ContentReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.at == self.left.len() {
-            let more = self
-                .more()
-                .map_err(|e| io::Error::other(e.within(&self.file.path)))?;
-            if !more {
+            let more = self.more().map_err(|error| match &self.reading {
+                Some(reading) => reading.failed(error),
+                None => error.at(&self.file.path),
+            });
+            if !more.map_err(io::Error::other)? {
                 return Ok(0);
             }
         }

@@ -13,7 +13,7 @@ pub trait ReadError: From<Error> {
     /// The same error in the file at `path`.
     #[must_use]
     fn in_file(self, path: &str) -> Self {
-        self.map_archive(|error| error.within(path))
+        self.map_archive(|error| error.at(path))
     }
 }
 

@@ -6,11 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::{
-    Code, Error, ErrorKind, Field, Result,
-    chain::{CHAIN, Index, run_of},
-    layout::refuse_long,
-};
+use decryptor_wasm::{Code, Error, Field, Result, chain::Index, layout::most_bytes};
 use rustix::fs::{Mode, OFlags};
 
 use crate::archive::sums::{self, SUMS, SumLines};
@@ -26,8 +22,6 @@ const LEAST: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
-    /// It is that of a chain, of which only the first run counts.
-    first_run: bool,
 }
 
 impl Folder {
@@ -43,7 +37,6 @@ impl Folder {
     pub fn new(path: &Path) -> Self {
         Folder {
             path: path.to_owned(),
-            first_run: false,
         }
     }
 
@@ -51,38 +44,17 @@ impl Folder {
     pub fn run(&self, run: u32) -> Self {
         Folder {
             path: self.path.join(Index::path(run)),
-            first_run: run <= 1,
         }
     }
 
-    /// The runs that have a folder in the chain in this one, in order.
-    pub fn runs(&self) -> Result<Vec<u32>> {
-        let increments = self.path.join("increments");
-        let mut runs = vec![1];
-        let kind = fs::symlink_metadata(&increments).map(|about| about.file_type());
-        if kind.as_ref().is_ok_and(|kind| !kind.is_dir()) {
-            return Err(match kind.is_ok_and(|kind| kind.is_symlink()) {
-                true => not_a_file(&increments, true),
-                false => Error::damaged(format!(
-                    "{} is not a folder, although the runs of a chain lie there: remove it or copy the backup again",
-                    increments.display()
-                )),
-            });
-        }
-        if kind.is_ok() {
-            let failed = |e: io::Error| unreadable("increments", &e);
-            for name in files::names(&increments).map_err(failed)? {
-                let path = format!("increments/{}/", name.to_string_lossy());
-                let run = run_of(&path).map(|(run, _)| run);
-                let folder = increments.join(&name);
-                if run.is_some() && fs::symlink_metadata(&folder).is_ok_and(|of| of.is_symlink()) {
-                    return Err(not_a_file(&folder, true));
-                }
-                runs.extend(run);
-            }
-        }
-        runs.sort_unstable();
-        Ok(runs)
+    /// Refuses what is not there, or is no folder.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn require(&self) -> Result<()> {
+        let read = fs::read_dir(&self.path);
+        read.map(drop)
+            .map_err(|e| unreadable_folder(&self.path, &e))
     }
 
     /// Where it is.
@@ -112,9 +84,6 @@ impl Folder {
             level = std::mem::take(&mut found.folders);
         }
         let mut files = found.files;
-        if self.first_run {
-            files.retain(|(path, _)| path != CHAIN && !path.starts_with("increments/"));
-        }
         files.sort();
         Ok(files)
     }
@@ -158,23 +127,30 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// Refuses a file that is larger than any of its kind.
-    pub fn refuse_long(&self, path: &str) -> Result<()> {
-        let about = fs::symlink_metadata(self.path.join(path)).map_err(|e| unreadable(path, &e))?;
-        refuse_long(path, about.len())
-    }
-
     /// A whole file as it is stored, unless it is larger than any of its kind.
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let most = most_bytes(path);
+        let bytes = self.read_up_to(path, most)?;
+        bytes.ok_or_else(|| {
+            Error::of(Code::FileTooLarge)
+                .at(path)
+                .with(Field::Limit, most)
+        })
+    }
+
+    /// A whole file as it is stored; none where it has more bytes than `most`.
+    pub(super) fn read_up_to(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>> {
         let failed = |e: io::Error| unreadable(path, &e);
         let mut file = self.open(path)?;
         let size = file.metadata().map_err(failed)?.len();
-        refuse_long(path, size)?;
+        if size > most {
+            return Ok(None);
+        }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         // It may grow meanwhile.
         let read = (&mut file).take(size.saturating_add(1));
         { read }.read_to_end(&mut bytes).map_err(failed)?;
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 }
 
@@ -185,12 +161,23 @@ pub(super) fn unreadable(path: &str, error: &io::Error) -> Error {
 
 const NOT_REGULAR: &str = "not a regular file";
 
+/// The error for a folder that the system does not give.
+fn unreadable_folder(folder: &Path, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => on_disk(Code::FolderMissing, folder),
+        io::ErrorKind::NotADirectory => on_disk(Code::NotAFolder, folder),
+        _ => on_disk(Code::UnreadableFolder, folder).because(error),
+    }
+}
+
+fn on_disk(code: Code, path: &Path) -> Error {
+    Error::of(code).at(&path.display().to_string())
+}
+
 /// The error for what an archive cannot hold.
-fn not_a_file(on_disk: &Path, link: bool) -> Error {
+fn not_a_file(path: &Path, link: bool) -> Error {
     let what = if link { "a symbolic link" } else { NOT_REGULAR };
-    Error::of(Code::NotAFile)
-        .with(Field::Path, on_disk.display().to_string())
-        .with(Field::Found, what)
+    on_disk(Code::NotAFile, path).with(Field::Found, what)
 }
 
 /// What lies in folders.
@@ -211,30 +198,11 @@ fn look(folders: &[(PathBuf, String)]) -> Result<Found> {
 }
 
 fn look_into(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
-    let failed = |e: io::Error| {
-        let at = folder.display();
-        match e.kind() {
-            io::ErrorKind::NotFound => Error::new(
-                ErrorKind::Usage,
-                format!("{at} does not exist: give the folder of the backup"),
-            ),
-            io::ErrorKind::NotADirectory => Error::new(
-                ErrorKind::Usage,
-                format!("{at} is not a folder: give the folder of the backup"),
-            ),
-            _ => Error::new(
-                ErrorKind::Failed,
-                format!("cannot read the folder {at}: {e}"),
-            ),
-        }
-    };
+    let failed = |e: io::Error| unreadable_folder(folder, &e);
     for name in files::names(folder).map_err(failed)? {
         let on_disk = folder.join(&name);
         let Ok(name) = name.into_string() else {
-            return Err(Error::damaged(format!(
-                "{} has a name that is not text: an archive holds none; remove it",
-                on_disk.display()
-            )));
+            return Err(self::on_disk(Code::NameNotText, &on_disk));
         };
         let path = format!("{prefix}{name}");
         let metadata = fs::symlink_metadata(&on_disk).map_err(failed)?;

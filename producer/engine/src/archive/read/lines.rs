@@ -1,12 +1,12 @@
 //! The records of one file, one by one.
 
 use decryptor_wasm::{
-    Code, Error, Field, Result, integrity::Record, limits::MAX_LINE, plan::PlannedFile,
-    reader::FileSummary,
+    Code, Error, Field, Result, integrity::Record, limits::MAX_LINE, open::FileStep,
+    plan::PlannedFile, reader::FileSummary,
 };
 use serde::de::IgnoredAny;
 
-use super::{Archive, ReadError, ReadFile, Seen, stream::read_some};
+use super::{Archive, ReadError};
 use crate::interrupt;
 
 /// A record on its way.
@@ -107,51 +107,23 @@ impl Archive {
             interrupt::check()?;
             lines.push(piece, take)
         };
-        if let Some(chain) = &self.chain {
-            let mut summary = chain.stream(&file.path, hash, &mut push)?;
+        if self.chain.is_some() {
+            let mut summary = self.read_state_file(&file.path, hash, &mut push)?;
             let counted = lines.finish(take).map_err(|e| e.in_file(&file.path))?;
             summary.records = Some(counted);
             return Ok(summary);
         }
-        let seen = self.uncounted(file, hash, &mut push)?;
-        let counted = lines.finish(take);
-        self.counted(file, seen, counted)
-    }
-
-    /// Passes on the inflated content of a file of records; its lines are counted by the caller.
-    pub(super) fn uncounted<E: ReadError>(
-        &self,
-        file: &PlannedFile,
-        hash: bool,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<Seen, E> {
-        let reading = ReadFile {
-            key: self.key.as_ref().filter(|_| file.encrypted),
-            gunzip: file.gzip,
+        // They are counted here.
+        let step = FileStep {
             lines: false,
-            hash: hash || !file.encrypted,
-            size: file.size,
+            ..FileStep::of(file, true, hash)
         };
-        let mut read = || {
-            let mut stored = self.folder.open(&file.path)?;
-            reading.run(|into| read_some(&mut stored, into, &file.path), sink)
-        };
-        read().map_err(|error: E| error.in_file(&file.path))
-    }
-
-    /// Judges it, when its lines are counted.
-    pub(super) fn counted<E: ReadError>(
-        &self,
-        file: &PlannedFile,
-        mut seen: Seen,
-        lines: Result<u64, E>,
-    ) -> Result<FileSummary, E> {
-        let judge = || {
-            seen.summary.records = Some(lines?);
-            seen.judge(file.expected.as_ref(), self.opened())?;
+        let read = self.read_stored(&step, &mut push).and_then(|mut seen| {
+            seen.summary.records = Some(lines.finish(take)?);
+            seen.check(file.expected.as_ref(), self.is_decrypted())?;
             Ok(seen.summary)
-        };
-        judge().map_err(|error: E| error.in_file(&file.path))
+        });
+        read.map_err(|error: E| error.in_file(&file.path))
     }
 }
 

@@ -1,21 +1,20 @@
 //! Reading an archive: the files of a folder, the manifests that say what they should be, and the content of each.
 
-mod chain;
 mod content;
+mod drive;
 mod error;
 mod folder;
 mod lines;
+mod losses;
 mod open;
-mod settle;
+mod state;
 mod stream;
-mod told;
 
-pub use chain::{Chain, links, lost_index, mixed_runs};
 pub use content::ContentReader;
 pub use error::{CopyError, ReadError};
 pub use folder::Folder;
 pub use lines::Line;
-pub use open::{Archive, Choice, require_manifest};
+pub use losses::UserLosses;
+pub use open::{Archive, outline};
 pub(super) use stream::read_some;
 pub use stream::{Content, GunzipCheck, ReadFile, Seen};
-pub use told::Told;

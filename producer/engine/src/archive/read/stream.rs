@@ -3,9 +3,10 @@
 use std::{fs::File, io::Read};
 
 use decryptor_wasm::{
-    DataKey, Error, FileEntry, Result,
+    DataKey, Error, Result,
     aead::RustAead,
-    plan::{PlannedFile, judge},
+    open::FileStep,
+    plan::{Expected, PlannedFile, check_against_inventory},
     reader::{FileReader, FileSummary, ReadOptions},
 };
 use sha2::{Digest, Sha256};
@@ -50,14 +51,25 @@ pub struct Content {
 
 impl Seen {
     /// Compares it with the inventory's entry, if there is one.
-    pub fn judge(&self, expected: Option<&FileEntry>, opened: bool) -> Result<()> {
+    pub fn check(&self, expected: Option<&Expected>, opened: bool) -> Result<()> {
         expected.map_or(Ok(()), |expected| {
-            judge(expected, &self.summary, self.sha256.as_deref(), opened)
+            check_against_inventory(expected, &self.summary, self.sha256.as_deref(), opened)
         })
     }
 }
 
 impl<'a> ReadFile<'a> {
+    /// For a step of reading; `key`: that of its run.
+    pub fn of(step: &FileStep, key: Option<&'a DataKey>) -> Self {
+        ReadFile {
+            key: key.filter(|_| step.encrypted),
+            gunzip: step.gunzip,
+            lines: step.lines,
+            hash: step.hash,
+            size: step.size,
+        }
+    }
+
     /// For a manifest: as it is, with its digest.
     pub fn of_manifest(key: Option<&'a DataKey>) -> Self {
         ReadFile {
@@ -176,9 +188,7 @@ impl Archive {
         hash: bool,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<FileSummary, E> {
-        let inflate = file.gzip && gunzip;
-        let lines = file.jsonl && (inflate || !file.gzip);
-        self.read(file, inflate, lines, hash, sink)
+        self.read_file(file, &FileStep::of(file, gunzip, hash), sink)
     }
 
     /// The same for a file that was found to be good before: its records, inflated. Whoever takes them parses them, so whether
@@ -188,34 +198,38 @@ impl Archive {
         file: &PlannedFile,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<FileSummary, E> {
-        self.read(file, file.gzip, false, false, sink)
+        let step = FileStep {
+            lines: false,
+            ..FileStep::of(file, true, false)
+        };
+        self.read_file(file, &step, sink)
     }
 
-    fn read<E: ReadError>(
+    fn read_file<E: ReadError>(
         &self,
         file: &PlannedFile,
-        gunzip: bool,
-        lines: bool,
-        hash: bool,
+        step: &FileStep,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<FileSummary, E> {
-        if let Some(chain) = &self.chain {
-            return chain.stream(&file.path, hash, sink);
+        if self.chain.is_some() {
+            return self.read_state_file(&file.path, step.hash, sink);
         }
-        let reading = ReadFile {
-            key: self.key.as_ref().filter(|_| file.encrypted),
-            gunzip,
-            lines,
-            hash: hash || !file.encrypted,
-            size: file.size,
-        };
-        let mut read = || {
-            let mut stored = self.folder.open(&file.path)?;
-            let seen = reading.run(|into| read_some(&mut stored, into, &file.path), sink)?;
-            seen.judge(file.expected.as_ref(), self.opened())?;
+        let read = self.read_stored(step, sink).and_then(|seen| {
+            seen.check(file.expected.as_ref(), self.is_decrypted())?;
             Ok(seen.summary)
-        };
-        read().map_err(|error: E| error.in_file(&file.path))
+        });
+        read.map_err(|error: E| error.in_file(&file.path))
+    }
+
+    /// Reads a file of the archive, or of a run of the chain.
+    pub(super) fn read_stored<E: ReadError>(
+        &self,
+        step: &FileStep,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Seen, E> {
+        let mut stored = self.folder().open(&step.path)?;
+        let reads = ReadFile::of(step, self.key_of(step.run));
+        reads.run(|into| read_some(&mut stored, into, &step.path), sink)
     }
 }
 

@@ -20,14 +20,14 @@ pub fn manifest(
     encrypted: bool,
     stamp: Stamp,
 ) -> Result<Map<String, Value>, Error> {
-    let mut manifest = said(source, "manifest.json")?;
+    let mut manifest = said(&source.manifest_json, "manifest.json")?;
     let mut say = |name: &str, value| manifest.insert(name.to_owned(), value);
     say(
         "producer",
         json!({ "name": "pryv-backup", "version": env!("CARGO_PKG_VERSION") }),
     );
     say("encrypted", json!(encrypted));
-    say("consolidatedFrom", json!(source.id));
+    say("consolidatedFrom", json!(source.id()));
     if let Some(signed) = &source.signed {
         say("consolidatedFromSigner", json!(signed.signer.as_str()));
     }
@@ -43,8 +43,14 @@ pub fn manifest(
     Ok(manifest)
 }
 
+/// The manifest of a user without its inventory.
+pub fn of_user(source: &Archive, user_id: &str) -> Result<Map<String, Value>, Error> {
+    let json = source.user_manifest(user_id)?.unwrap_or_default();
+    said(&json, &format!("users/{user_id}/user-manifest.json"))
+}
+
 /// A manifest without its inventory, which may be long.
-pub fn said(source: &Archive, path: &str) -> Result<Map<String, Value>, Error> {
+fn said(json: &[u8], path: &str) -> Result<Map<String, Value>, Error> {
     #[derive(Deserialize)]
     struct Said {
         #[serde(rename = "inventory", default)]
@@ -52,8 +58,7 @@ pub fn said(source: &Archive, path: &str) -> Result<Map<String, Value>, Error> {
         #[serde(flatten)]
         rest: Map<String, Value>,
     }
-    let content = source.manifests.get(path).map(Vec::as_slice);
-    serde_json::from_slice::<Said>(content.unwrap_or_default())
+    serde_json::from_slice::<Said>(json)
         .map(|said| said.rest)
         .map_err(|e| Error::of(Code::ManifestUnreadable).at(path).because(&e))
 }

@@ -88,8 +88,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let newest = OnceCell::new();
     let secrets = Secrets::new(&options.opening.keys, observer);
     let demands = options.opening.demands(observer)?;
-    let choice = options.opening.choice(&demands);
-    let mut source = Archive::open(Folder::new(&options.opening.dir), choice, |found| {
+    let request = options.opening.request(demands);
+    let mut source = Archive::open(Folder::new(&options.opening.dir), request, |found| {
         let (key, opener) = secrets.open(found)?;
         // That of the run whose state it is comes first.
         newest.get_or_init(|| (found.clone(), opener));
@@ -101,7 +101,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
             with_advice(&caution)
         )));
     }
-    source.settle()?;
+    source.drop_orphans()?;
     match findings::tell(&source, observer) {
         None if companions_hold(&source, observer) => {}
         Some(FailureKind::Losses) => {
@@ -153,7 +153,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     };
     Ok(Consolidated {
         event: "report",
-        from: source.id,
+        from: source.id().to_owned(),
         archive_id: finished.id,
         signer: finished.signer.to_string(),
         source: of,
@@ -231,7 +231,7 @@ fn fill(
     let shared: Mutex<Vec<FileEntry>> = Mutex::default();
     let writer = &*archive;
     let shown = observer.working(Step::Work, &tally, goal);
-    let groups = source.files().chunk_by(|a, b| a.user == b.user);
+    let groups = source.files().chunk_by(|a, b| a.user() == b.user());
     let threads = threads::count(options.jobs);
     schedule::run(threads, groups, &|files: &[PlannedFile], _| {
         let copied = |file: &PlannedFile| {
@@ -239,7 +239,7 @@ fn fill(
             tally.add(0, file.size);
             Ok(copy)
         };
-        match files.first().and_then(|file| file.user.as_deref()) {
+        match files.first().and_then(|file| file.user()) {
             Some(id) => {
                 let done = user(source, writer, id, files, &copied)?;
                 lock(&users).push(done);
@@ -287,7 +287,7 @@ fn one(
         copy.write(piece)
     })?;
     let counted = match &mut count {
-        Some(count) => count.finish().map_err(|e| e.within(&file.path))?,
+        Some(count) => count.finish().map_err(|e| e.at(&file.path))?,
         None => summary.records,
     };
     copy.finish(listed.or(counted))
@@ -323,7 +323,7 @@ fn user(
         .ok_or_else(|| {
             Error::damaged("belongs to no user of the archive").at(&format!("users/{id}"))
         })?;
-    let mut manifest = manifest::said(source, &format!("users/{id}/user-manifest.json"))?;
+    let mut manifest = manifest::of_user(source, id)?;
     let mut copy = writer.copy_user(id)?;
     let mut entry = entry.clone();
     for file in files {

@@ -71,7 +71,7 @@ impl<'a> Decryption<'a> {
     /// # Errors
     /// When something else than damage keeps it from being done.
     pub fn run(&mut self, observer: &dyn Observer) -> Result<Decrypted, Failure> {
-        self.archive.settle()?;
+        self.archive.drop_orphans()?;
         let tally = Arc::default();
         let work = FileWork::new(&self.archive, self.options, &tally);
         let _shown = observer.working(Step::Work, &tally, goal(&self.archive));

@@ -7,10 +7,8 @@ use std::sync::{
 };
 
 use decryptor_wasm::{
-    Error, ErrorKind, Result,
-    layout::PathKind,
-    plain_manifest,
-    plan::{Finding, PlannedFile, Severity},
+    Error, ErrorKind, Result, plain_manifest,
+    plan::{PlannedFile, Severity},
     reader::FileSummary,
 };
 
@@ -76,14 +74,15 @@ impl<'a> FileWork<'a> {
     pub fn verify(&self) -> Result<Decrypted, Failure> {
         let mut outcome = self.start("verified");
         let shown = |piece: &[u8]| self.shown(piece);
-        self.each_file(&mut outcome, &|file| {
+        self.each_file(self.archive.files().iter(), &mut outcome, &|file| {
             let summary = self.archive.stream(file, true, true, &mut { shown })?;
             Ok(FileOutcome {
                 summary: Some(summary),
                 ..FileOutcome::default()
             })
         })?;
-        outcome.files += self.manifests_last().count() as u64;
+        // They were read when the archive was opened.
+        outcome.files += self.user_manifests().count() as u64 + 1;
         Ok(outcome)
     }
 
@@ -94,28 +93,47 @@ impl<'a> FileWork<'a> {
         output.require_distinct(files.map(|file| (file.path.as_str(), self.output_name(file))))?;
         let stop = |outcome: &Decrypted| self.args.strict && !outcome.damaged.is_empty();
         if !stop(&outcome) {
-            self.each_file(&mut outcome, &|file| self.write_file(file, output))?;
+            let files = self.archive.files().iter();
+            self.each_file(files, &mut outcome, &|file| self.write_file(file, output))?;
         }
-        for (path, content) in self.manifests_last() {
-            if stop(&outcome) {
-                break;
-            }
-            let mut file = output.file(path)?;
-            // Those of a state are plain already.
-            if self.args.gunzip && self.archive.chain.is_none() {
-                file.write(&plain_manifest(content)?)?;
-            } else {
-                file.write(content)?;
-            }
-            file.commit()?;
+        if !stop(&outcome) {
+            self.each_file(self.user_manifests(), &mut outcome, &|file| {
+                let content = self.archive.content_of(file)?;
+                self.write_manifest(&file.path, &content, output)
+            })?;
+        }
+        // The last one, so that it stands for a complete tree.
+        if !stop(&outcome) {
+            let content = &self.archive.manifest_json;
+            self.write_manifest("manifest.json", content, output)?;
             outcome.files += 1;
         }
         outcome.nothing_written = stop(&outcome);
         Ok(outcome)
     }
 
+    fn write_manifest(
+        &self,
+        path: &str,
+        content: &[u8],
+        output: &OutputFolder,
+    ) -> Result<FileOutcome> {
+        let mut file = output.file(path)?;
+        // Those of a state are plain already.
+        if self.args.gunzip && self.archive.chain.is_none() {
+            file.write(&plain_manifest(content)?)?;
+        } else {
+            file.write(content)?;
+        }
+        file.commit()?;
+        Ok(FileOutcome {
+            summary: Some(FileSummary::default()),
+            ..FileOutcome::default()
+        })
+    }
+
     fn write_file(&self, file: &PlannedFile, output: &OutputFolder) -> Result<FileOutcome> {
-        if self.archive.encrypted() && !file.encrypted {
+        if self.archive.is_encrypted() && !file.encrypted {
             // The decryptor and its instructions are checked, but are no part of the data.
             self.archive
                 .stream::<Error>(file, false, true, &mut |_| Ok(()))?;
@@ -132,12 +150,12 @@ impl<'a> FileWork<'a> {
                 out.write(piece)?;
                 written += piece.len();
                 if let Some(check) = &mut inflation {
-                    check.push(piece).map_err(|e| e.within(&file.path))?;
+                    check.push(piece).map_err(|e| e.at(&file.path))?;
                 }
                 self.shown(piece)
             })?;
             if let Some(check) = &mut inflation {
-                check.finish().map_err(|e| e.within(&file.path))?;
+                check.finish().map_err(|e| e.at(&file.path))?;
             }
             Ok(summary)
         };
@@ -176,22 +194,16 @@ impl<'a> FileWork<'a> {
         interrupt::check()
     }
 
-    /// The order of the producer: `manifest.json` last, so that it stands for a complete tree.
-    fn manifests_last(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    /// The manifests of the users, but for those that something is wrong with.
+    fn user_manifests(&self) -> impl Iterator<Item = &PlannedFile> {
         let plan = &self.archive.plan;
-        let users: HashSet<&str> = plan.users.iter().map(|u| u.user_id.as_str()).collect();
-        let chosen = move |path: &str| {
-            let kind = PathKind::of(path);
-            let known = |id| users.contains(id);
-            let wrong = |f: &Finding| f.severity == Severity::Error && f.path == path;
-            kind.user().is_some_and(known) && !plan.findings.iter().any(wrong)
-        };
-        let manifests = &self.archive.manifests;
-        manifests
+        let wrong = plan
+            .findings
             .iter()
-            .filter(move |(path, _)| chosen(path))
-            .chain(manifests.get_key_value("manifest.json"))
-            .map(|(path, content)| (path.as_str(), content.as_slice()))
+            .filter(|f| f.severity == Severity::Error);
+        let wrong: HashSet<&str> = wrong.map(|finding| finding.path.as_str()).collect();
+        let manifests = plan.manifests.iter();
+        manifests.filter(move |file| !wrong.contains(file.path.as_str()))
     }
 
     fn start(&self, verb: &'static str) -> Decrypted {
@@ -207,12 +219,13 @@ impl<'a> FileWork<'a> {
     }
 
     /// Gives every file its turn. Damage is noted, in the order of the files; anything else ends the run.
-    fn each_file(
+    fn each_file<'f>(
         &self,
+        files: impl Iterator<Item = &'f PlannedFile>,
         outcome: &mut Decrypted,
         action: &(dyn Fn(&PlannedFile) -> Result<FileOutcome> + Sync),
     ) -> Result<(), Failure> {
-        let files = self.archive.files();
+        let files: Vec<&PlannedFile> = files.collect();
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         let results: Mutex<Vec<(usize, FileOutcome)>> = Mutex::default();

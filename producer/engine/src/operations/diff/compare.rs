@@ -79,12 +79,10 @@ impl CollectionSource<'_> {
     /// The inventory knows the digest of an attachment; otherwise it is read.
     fn attachment(&self, file: &PlannedFile, take: &mut dyn FnMut(Record<'_>)) -> Result<()> {
         let id = file.path.rsplit('/').next().unwrap_or_default();
-        let listed = file.expected.as_ref().map(|entry| {
-            let sealed = entry.content_sha256.as_ref();
-            sealed.unwrap_or(&entry.sha256).clone()
-        });
+        let expected = file.expected.as_ref();
+        let listed = expected.and_then(|expected| expected.content_digest());
         let digest = match listed {
-            Some(digest) => digest,
+            Some(digest) => crate::text::hex(&digest),
             None => {
                 use sha2::Digest;
                 let mut digest = sha2::Sha256::new();

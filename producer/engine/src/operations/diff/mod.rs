@@ -8,11 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use decryptor_wasm::open::Request;
 use serde::Serialize;
 
 use self::compare::{CollectionSource, Compare};
 use crate::{
-    archive::read::{Archive, Choice, Folder},
+    archive::read::{Archive, Folder},
     failure::{Failure, FailureKind},
     findings,
     observer::Observer,
@@ -97,8 +98,8 @@ pub fn run(
     let new = side(&options.new, new_id, options, &secrets, observer)?;
     let problem = findings::tell(&old, observer).max(findings::tell(&new, observer));
     let mut diff = Diff {
-        old: old.id.clone(),
-        new: new.id.clone(),
+        old: old.id().to_owned(),
+        new: new.id().to_owned(),
         same: true,
         users: BTreeMap::new(),
         names: names(&old, &new),
@@ -149,16 +150,16 @@ fn side(
         _ => dir,
     };
     let demands = options.expect.demands(options.keys.given(), observer)?;
-    let choice = Choice {
-        user: options.user.as_deref(),
+    let request = Request {
+        user: options.user.clone(),
         at: run,
-        expect_id,
-        demands: &demands,
+        expect_id: expect_id.map(str::to_owned),
+        ..Request::of(demands)
     };
-    let mut archive = Archive::open(Folder::new(dir), choice, |envelope| {
+    let mut archive = Archive::open(Folder::new(dir), request, |envelope| {
         secrets.unlock(envelope)
     })?;
-    archive.settle()?;
+    archive.drop_orphans()?;
     Ok(archive)
 }
 

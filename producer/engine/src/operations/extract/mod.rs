@@ -114,7 +114,7 @@ pub fn run(
     };
     let bytes = output.finish()?;
     let done = Extracted {
-        archive_id: archive.id.clone(),
+        archive_id: archive.id().to_owned(),
         collection: collection.to_owned(),
         user: options.opening.user.clone(),
         records,

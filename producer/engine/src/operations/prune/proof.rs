@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use decryptor_wasm::{
     Envelope, Error, Result,
-    chain::{CHAIN, Index, Links, mixed, run_of},
+    chain::{Index, RunSequence, run_of},
     layout::{ENVELOPE, PathKind},
+    open::Request,
     signature::{
         Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, is_signed_path, try_signature,
         unproven,
@@ -16,7 +17,7 @@ use decryptor_wasm::{
 use crate::{
     archive::{
         envelopes,
-        read::{Archive, Choice, Folder, links},
+        read::{Archive, Folder, outline},
         verify_sums,
     },
     digest::sha256_hex,
@@ -48,26 +49,29 @@ impl Proven {
 /// # Errors
 /// Why it is not known to be good.
 pub fn signed(folder: &Folder, demands: &Demands) -> Result<Proven> {
-    let listing = folder.list()?;
-    if let Some(mixed) = mixed(listing.iter().map(|(path, _)| path.as_str())) {
-        return Err(mixed);
+    let seen = outline(folder)?;
+    demands.storage(verify::is_sealed(&seen.listing))?;
+    if let Some(lost) = seen.lost {
+        return Err(lost);
     }
-    demands.storage(verify::is_sealed(&listing))?;
-    let mut links = match folder.has(CHAIN) {
-        true => links(folder)?,
-        false => alone(folder)?,
+    let mut sequence = match seen.runs {
+        Some(runs) => runs,
+        None => alone(folder)?,
     };
-    let newest = links.choose(None)?;
-    let signed = links
+    let newest = sequence.choose(None)?;
+    let signed = sequence
         .signed_by(newest, &demands.signers)
         .ok_or_else(unexpected)?;
     demands.signed(Some(&signed))?;
     // Nothing may speak against any of its runs.
     for run in 1..=newest {
-        links.require(run, newest)?;
+        sequence.require(run, newest)?;
     }
     // Somebody who stores backups can make a run look like one that was not finished.
-    if let Some(left) = links.findings().find(|found| found.code == "uncommitted") {
+    if let Some(left) = sequence
+        .findings()
+        .find(|found| found.code == "uncommitted")
+    {
         return Err(Error::damaged(left.message.as_str()).at(&left.path));
     }
     let statements = (1..=newest).map(|run| statement(folder, run, &signed, demands));
@@ -94,7 +98,7 @@ fn statement(folder: &Folder, run: u32, newest: &Signed, demands: &Demands) -> R
 }
 
 /// An archive that is no chain, as the only run of one.
-fn alone(folder: &Folder) -> Result<Links> {
+fn alone(folder: &Folder) -> Result<RunSequence> {
     let manifest = folder.read("manifest.json")?;
     let signature = folder.small(SIGNATURE)?;
     let statement = signature.as_deref().and_then(unproven);
@@ -106,7 +110,7 @@ fn alone(folder: &Folder) -> Result<Links> {
                 "it is run {run} of a chain, torn from it"
             ))),
         })?;
-    Links::alone(&statement, manifest, signature)
+    RunSequence::alone(&statement, manifest, signature)
 }
 
 /// Whether the envelopes are those that the runs were made with. Without the key only what shows from outside is known. `secrets`: they
@@ -141,9 +145,8 @@ pub fn locked(folder: &Folder, proven: &Proven, secrets: Option<&Secrets<'_>>) -
 
 /// Whether the secrets open the manifest of a run.
 fn opens(folder: Folder, secrets: &Secrets<'_>) -> Result<()> {
-    let demands = Demands::default();
     let unlock = |envelope: &Envelope| secrets.unlock(envelope);
-    Archive::open_one(folder, Choice::new(&demands), &unlock).map(drop)
+    Archive::open_run(folder, Request::default(), unlock).map(drop)
 }
 
 /// Reads every byte of all runs.

@@ -1,10 +1,10 @@
 //! Backups of Pryv's own tool, which nobody signs: what the holder of the key says of them.
 
-use decryptor_wasm::{Envelope, signature::Demands};
+use decryptor_wasm::{Envelope, open::Request, signature::Demands};
 use jiff::Timestamp;
 
 use crate::{
-    archive::read::{Archive, Choice, Folder},
+    archive::read::{Archive, Folder},
     operations::verify,
     secrets::Secrets,
 };
@@ -29,9 +29,9 @@ pub fn read(
     jobs: usize,
 ) -> Result<Said, String> {
     let unlock = |envelope: &Envelope| secrets.unlock(envelope);
-    let archive = Archive::open_expected(folder.clone(), Choice::new(demands), &unlock)
+    let archive = Archive::open(folder.clone(), Request::of(demands.clone()), unlock)
         .map_err(|error| error.to_string())?;
-    if !archive.encrypted() || archive.plan.inventoried {
+    if !archive.is_encrypted() || archive.plan.inventoried {
         return Err("nobody signed it".to_owned());
     }
     verify::undamaged(&archive, jobs)?;
@@ -49,7 +49,7 @@ pub fn read(
     };
     Ok(Said {
         time: time.map_err(|error| error.to_string())?,
-        id: archive.id.clone(),
+        id: archive.id().to_owned(),
         source,
         losses: manifest.losses.len() as u64,
     })

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use decryptor_wasm::{
     Envelope, Error, Manifest, Mode, PublicKey,
-    chain::{CHAIN, Links},
+    chain::RunSequence,
     layout::ENVELOPE,
+    open::Outline,
     signature::{SIGNATURE, Signed, require_id},
 };
 use serde::Serialize;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use self::files::{ListedFiles, ReplacedFile};
 use crate::{
     archive::{
-        read::{Folder, ReadFile, links, lost_index, mixed_runs, require_manifest},
+        read::{Folder, ReadFile, outline},
         sha256_hex,
     },
     failure::{Failure, FailureKind},
@@ -87,22 +88,21 @@ impl Rekeyed {
 /// When no run can be opened, somebody would be left without it, or the folder cannot be written.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failure> {
     let folder = Folder::new(&options.dir);
-    let listing = folder.list()?;
-    require_manifest(&folder, &listing)?;
-    if let Some(lost) = lost_index(&folder)? {
+    folder.require()?;
+    let _lock = lock(&options.dir, "another run")?;
+    let Outline {
+        listing,
+        runs: sequence,
+        lost,
+    } = outline(&folder)?;
+    if let Some(lost) = lost {
         return Err(lost.into());
     }
-    let has = |name: &str| listing.iter().any(|(path, _)| path == name);
-    let chain = has(CHAIN);
-    if !chain && !has(ENVELOPE) {
+    let chain = sequence.is_some();
+    if !chain && !listing.iter().any(|(path, _)| path == ENVELOPE) {
         return Err(not_encrypted(&options.dir.display().to_string()));
     }
-    if let Some(mixed) = mixed_runs(&folder)? {
-        return Err(mixed.into());
-    }
-    let _lock = lock(&options.dir, "another run")?;
-    let links = chain.then(|| links(&folder)).transpose()?;
-    let index = links.as_ref().map(|links| links.index().clone());
+    let index = sequence.as_ref().map(|sequence| sequence.index().clone());
     let newest = index.as_ref().and_then(|index| index.runs.last());
     let id = match newest {
         Some(newest) => newest.archive_id.clone(),
@@ -121,7 +121,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
         private: PrivateKeys::new(&options.keys, observer),
         known: Vec::new(),
     };
-    let (envelopes, left) = work.envelopes(&folder, links)?;
+    let (envelopes, left) = work.envelopes(&folder, sequence)?;
     let Some((newest, (envelope, _))) = envelopes.last() else {
         return Err(Error::key(left.join("; ")).into());
     };
@@ -189,26 +189,26 @@ struct OpenedRun {
 }
 
 impl RecipientChange<'_> {
-    /// Those of the runs that the key opens, in order, and what is said of the others. `links`: of a chain, all runs. What no reader would
+    /// Those of the runs that the key opens, in order, and what is said of the others. `sequence`: of a chain, all runs. What no reader would
     /// take is refused.
     fn envelopes(
         &mut self,
         folder: &Folder,
-        mut links: Option<Links>,
+        mut sequence: Option<RunSequence>,
     ) -> Result<(Envelopes, Vec<String>), Failure> {
         let expect = &self.options.expect;
         let demands = expect.demands(true, self.observer)?;
-        let count = links.as_ref().map_or(1, Links::count);
+        let count = sequence.as_ref().map_or(1, RunSequence::count);
         let (mut envelopes, mut left) = (Vec::new(), Vec::new());
         for run in (1..=count).rev() {
-            let of_run = match links {
+            let of_run = match sequence {
                 Some(_) => folder.run(run),
                 None => folder.clone(),
             };
             let opened = match self.envelope(&of_run) {
                 Ok(opened) => opened,
                 Err(failure)
-                    if links.is_some()
+                    if sequence.is_some()
                         && matches!(failure.kind(), FailureKind::Usage | FailureKind::Key) =>
                 {
                     left.push(format!("run {run}: {}", failure.message()));
@@ -218,19 +218,19 @@ impl RecipientChange<'_> {
             };
             let signed = opened.signed.as_ref();
             if envelopes.is_empty() {
-                match links {
+                match sequence {
                     Some(_) => demands.signed(signed)?,
                     None => demands.alone(signed, None)?,
                 };
             }
-            if let Some(links) = &mut links {
-                links.opened(run, &opened.manifest, signed, &demands.signers);
+            if let Some(sequence) = &mut sequence {
+                sequence.opened(run, &opened.manifest, signed, &demands.signers);
             }
             envelopes.push((run, (opened.envelope, opened.changed)));
         }
-        if let (Some(links), false) = (&links, envelopes.is_empty()) {
+        if let (Some(sequence), false) = (&sequence, envelopes.is_empty()) {
             for run in (1..=count).rev() {
-                links.require(run, count)?;
+                sequence.require(run, count)?;
             }
         }
         envelopes.reverse();

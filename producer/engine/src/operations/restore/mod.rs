@@ -148,7 +148,7 @@ fn restore_into_platform(
 ) -> Result<(), Failure> {
     let config = load_platform(how, observer)?;
     let restoring = Restoring {
-        archive_id: &archive.id,
+        archive_id: archive.id(),
         from_sqlite: archive.manifest.config.engine == "sqlite",
         skip_platform: how.skip_platform,
         dry_run: how.dry_run,
@@ -245,7 +245,7 @@ fn restore_users(
 fn empty_report(archive: &Archive, how: &Options) -> Report {
     Report {
         event: "report",
-        archive_id: archive.id.clone(),
+        archive_id: archive.id().to_owned(),
         dry_run: how.dry_run || how.verify_only,
         verified_only: how.verify_only,
         recovered: Vec::new(),

@@ -47,7 +47,7 @@ pub fn open(how: &Options, observer: &dyn Observer) -> Result<Archive, Failure> 
 
 /// Leaves the other users out; what belongs to no user may hold something of this one.
 fn only(archive: &mut Archive, name: &str) -> Result<(), Failure> {
-    let plan = &mut archive.plan;
+    let plan = archive.plan_mut();
     plan.users
         .retain(|user| user.user_id == name || user.username == name);
     if plan.users.len() > 1 {
@@ -64,6 +64,7 @@ fn only(archive: &mut Archive, name: &str) -> Result<(), Failure> {
     let folder = format!("users/{id}/");
     let other = |path: &str| path.starts_with("users/") && !path.starts_with(&folder);
     plan.files.retain(|file| !other(&file.path));
+    plan.manifests.retain(|file| !other(&file.path));
     plan.findings.retain(|finding| !other(&finding.path));
     Ok(())
 }

@@ -260,7 +260,7 @@ impl UserRestore<'_> {
     ) -> Result<RecordsSeen, RestoreError> {
         let mut seen = RecordsSeen::default();
         let (archive, id) = (self.from.archive, &self.user.source.user_id);
-        target.stream_paths(archive.stream_paths(id));
+        target.stream_paths(archive.stream_paths(id)?);
         for collection in ORDER {
             self.collection(collection, target.as_mut(), &mut seen, done)?;
         }
@@ -392,9 +392,9 @@ impl UserRestore<'_> {
                 count += 1;
             }
         }
-        let told = self.from.archive.told(&self.user.source.user_id);
+        let lacks = self.from.archive.losses_of(&self.user.source.user_id)?;
         for (id, event_id) in seen.attachments.missing() {
-            let (place, why) = match told.is_gone(id) {
+            let (place, why) = match lacks.is_gone(id) {
                 true => (
                     &mut done.report.notes,
                     "; it was deleted with its event while the backup was made",

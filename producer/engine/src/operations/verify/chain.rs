@@ -2,31 +2,33 @@
 
 use decryptor_wasm::{
     DataKey, Envelope, ErrorKind, Result,
-    chain::{CHAIN, Index, IndexRun, Links},
+    chain::{CHAIN, Index, IndexRun, RunSequence},
+    open::Request,
     plan::{Finding, Severity},
     signature::{Demands, require_id},
 };
 
 use super::{report::Report, sums, with_key};
 use crate::{
-    archive::read::{Archive, Choice, Folder, links},
+    archive::read::{Archive, Folder},
     findings::sentence,
     progress::Tally,
 };
 
 /// Reads every run of the chain in `folder`, and what its newest state refers to; or those that the state needs which is asked for.
+/// `sequence`: its runs.
 pub fn verify(
     folder: &Folder,
-    choice: Choice<'_>,
+    mut sequence: RunSequence,
+    request: Request,
     unlock: &dyn Fn(&Envelope) -> Result<DataKey>,
     jobs: usize,
     tally: &Tally,
 ) -> Result<Report> {
-    let mut links = links(folder)?;
-    let at = links.choose(choice.at)?;
-    let id = links.run(at).map(|run| run.archive_id.clone());
+    let at = sequence.choose(request.at)?;
+    let id = sequence.run(at).map(|run| run.archive_id.clone());
     let id = id.unwrap_or_default();
-    require_id(&id, choice.expect_id)?;
+    require_id(&id, request.expect_id.as_deref())?;
     let mut found = ChainResults {
         all: Report::of_chain(id),
         signer: None,
@@ -34,57 +36,52 @@ pub fn verify(
     };
     let reading = Reading {
         folder,
-        demands: choice.demands,
+        demands: &request.demands,
         unlock,
         jobs,
         tally,
     };
     let mut next = Some(at);
     while let Some(run) = next {
-        next = match choice.at {
+        next = match request.at {
             None => {
-                if links.require(run, run).is_ok() {
-                    found.run(&reading, &mut links, run)?;
+                if sequence.require(run, run).is_ok() {
+                    found.run(&reading, &mut sequence, run)?;
                 }
                 run.checked_sub(1).filter(|before| *before > 0)
             }
             Some(_) => {
-                links.require(run, at)?;
-                found.run(&reading, &mut links, run)?;
-                links.require(run, at)?;
-                links.before(run)
+                sequence.require(run, at)?;
+                found.run(&reading, &mut sequence, run)?;
+                sequence.require(run, at)?;
+                sequence.before(run)
             }
         };
     }
     let mut all = found.all;
     all.warnings.extend(found.interrupted);
     all.notes.extend(found.signer.map(|signer| signer.message));
-    if choice.at.is_none() {
-        require_choice(&links)?;
-        let (wrong, odd): (Vec<_>, Vec<_>) = links
+    if request.at.is_none() {
+        require_choice(&sequence)?;
+        let (wrong, odd): (Vec<_>, Vec<_>) = sequence
             .findings()
             .partition(|finding| finding.severity == Severity::Error);
         all.damaged.extend(wrong.into_iter().map(sentence));
         all.warnings.extend(odd.into_iter().map(sentence));
     }
     if all.damaged.is_empty() {
-        let choice = Choice {
-            at: choice.at,
-            ..Choice::new(choice.demands)
+        let request = Request {
+            at: request.at,
+            ..Request::of(request.demands.clone())
         };
-        state(folder, choice, &reading, &mut all)?;
+        state(folder, request, &reading, &mut all)?;
     }
     Ok(all)
 }
 
 /// Checks the references within the state.
-fn state(
-    folder: &Folder,
-    choice: Choice<'_>,
-    reading: &Reading<'_>,
-    all: &mut Report,
-) -> Result<()> {
-    let state = Archive::open(folder.clone(), choice, reading.unlock)?;
+fn state(folder: &Folder, request: Request, reading: &Reading<'_>, all: &mut Report) -> Result<()> {
+    let state = Archive::open(folder.clone(), request, reading.unlock)?;
     let state = with_key::verify(&state, reading.jobs, &Tally::default())?;
     all.damaged.extend(state.damaged);
     // The runs' own are there already.
@@ -117,31 +114,32 @@ struct ChainResults {
 
 impl ChainResults {
     /// Reads a run by itself.
-    fn run(&mut self, reading: &Reading<'_>, links: &mut Links, run: u32) -> Result<()> {
+    fn run(&mut self, reading: &Reading<'_>, sequence: &mut RunSequence, run: u32) -> Result<()> {
         let of_run = |sentence: String| match Index::path(run).as_str() {
             "" => sentence,
             folder => format!("{folder}: {sentence}"),
         };
         let (folder, demands) = (reading.folder, reading.demands);
-        let opened = Archive::open_one(folder.run(run), Choice::new(demands), reading.unlock);
+        let request = Request::of(demands.clone());
+        let opened = Archive::open_run(folder.run(run), request, reading.unlock);
         let archive = match opened {
             Ok(archive) => archive,
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 self.all.damaged.push(error.in_run(run).to_string());
                 return Ok(());
             }
-            Err(error) if error.kind() == ErrorKind::Key => return Err(links.closed(error, run)),
+            Err(error) if error.kind() == ErrorKind::Key => return Err(sequence.closed(error, run)),
             Err(error) => return Err(error),
         };
         let signed = archive.signed.as_ref();
         let pinned = signed.is_some_and(|signed| demands.pins(signed));
         if self.signer.is_none() {
             let said = demands.signed(signed);
-            self.signer = Some(said.map_err(|e| links.unexpected(e, demands))?);
+            self.signer = Some(said.map_err(|e| sequence.unexpected(e, demands))?);
             self.all.signed_by(signed, pinned);
         }
-        links.opened(run, &archive.manifest, signed, &demands.signers);
-        if let Some(listed) = links.run(run) {
+        sequence.opened(run, &archive.manifest, signed, &demands.signers);
+        if let Some(listed) = sequence.run(run) {
             match said(listed, &archive, folder)? {
                 Said::AsListed => {}
                 Said::Interrupted(what) => self.interrupted = Some(what),
@@ -155,8 +153,8 @@ impl ChainResults {
 }
 
 /// An error where which run is the newest is for the reader to say; what is wrong with the runs is told otherwise.
-pub fn require_choice(links: &Links) -> Result<()> {
-    match links.require(links.count(), links.count()) {
+pub fn require_choice(sequence: &RunSequence) -> Result<()> {
+    match sequence.require(sequence.count(), sequence.count()) {
         Err(error) if error.kind() == ErrorKind::Usage => Err(error),
         _ => Ok(()),
     }

@@ -14,13 +14,14 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use decryptor_wasm::{
     DataKey, Envelope, Error,
-    chain::{CHAIN, run_of},
+    chain::run_of,
+    open::{Outline, Request},
     signature::{Demands, Signer},
 };
 
 use self::{report::Report, without_key::Reads};
 use crate::{
-    archive::read::{Archive, Choice, Folder, mixed_runs, require_manifest},
+    archive::read::{Archive, Folder, outline},
     failure::Failure,
     observer::{Observer, Step},
     opening::Opening,
@@ -46,12 +47,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
     let started = Instant::now();
     let opening = &options.opening;
     let folder = Folder::new(&opening.dir);
-    let listing = folder.list()?;
-    require_manifest(&folder, &listing)?;
-    if let Some(mixed) = mixed_runs(&folder)? {
-        return Err(mixed.into());
-    }
-    let sealed = is_sealed(&listing);
+    let seen = outline(&folder)?;
+    let sealed = is_sealed(&seen.listing);
     let demands = opening.demands(observer)?;
     demands.storage(sealed)?;
     let threads = threads::count(options.jobs);
@@ -62,16 +59,22 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
             ));
         }
         let tally = Arc::default();
-        let goal = Goal::Bytes(listing.iter().map(|(_, size)| size).sum());
-        let _shown = observer.working(Step::Work, &tally, goal);
+        let _shown = observer.working(Step::Work, &tally, goal(&seen.listing));
         let expect_id = opening.expect.id.as_deref();
-        without_key::verify(&folder, Reads::All, expect_id, &demands, threads, &tally)?
+        without_key::verify(
+            &folder,
+            seen,
+            Reads::All,
+            expect_id,
+            &demands,
+            threads,
+            &tally,
+        )?
     } else {
-        drop(listing);
         let secrets = Secrets::new(&opening.keys, observer);
         let unlock = |envelope: &Envelope| secrets.unlock(envelope);
-        let choice = opening.choice(&demands);
-        read(&folder, choice, &unlock, threads, observer)?
+        let request = opening.request(demands);
+        read(&folder, seen, request, &unlock, threads, observer)?
     };
     report.close(started.elapsed().as_secs_f64());
     Ok(report)
@@ -96,11 +99,11 @@ pub fn made(
         signers: vec![signer.clone()],
         ..Demands::default()
     };
-    let choice = Choice {
+    let request = Request {
         at: Some(run),
-        ..Choice::new(&demands)
+        ..Request::of(demands)
     };
-    let archive = Archive::open_expected(Folder::new(dir), choice, &unlock)?;
+    let archive = Archive::open(Folder::new(dir), request, unlock)?;
     let mut report = opened(&archive, threads, observer)?;
     report.close(started.elapsed().as_secs_f64());
     Ok(report)
@@ -127,19 +130,28 @@ pub fn is_sealed(listing: &[(String, u64)]) -> bool {
 /// An archive, or all runs of a chain.
 fn read(
     folder: &Folder,
-    choice: Choice<'_>,
+    seen: Outline,
+    request: Request,
     unlock: &dyn Fn(&Envelope) -> Result<DataKey, Error>,
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<Report, Failure> {
-    if folder.has(CHAIN) {
+    let goal = goal(&seen.listing);
+    if let Some(runs) = seen.runs {
+        drop(seen.listing);
         let tally = Arc::default();
-        let goal = Goal::Bytes(folder.list()?.iter().map(|(_, size)| size).sum());
         let _shown = observer.working(Step::Work, &tally, goal);
-        return Ok(chain::verify(folder, choice, unlock, threads, &tally)?);
+        return Ok(chain::verify(
+            folder, runs, request, unlock, threads, &tally,
+        )?);
     }
-    let archive = Archive::open(folder.clone(), choice, unlock)?;
+    drop(seen);
+    let archive = Archive::open(folder.clone(), request, unlock)?;
     opened(&archive, threads, observer)
+}
+
+fn goal(listing: &[(String, u64)]) -> Goal {
+    Goal::Bytes(listing.iter().map(|(_, size)| size).sum())
 }
 
 fn opened(archive: &Archive, threads: usize, observer: &dyn Observer) -> Result<Report, Failure> {

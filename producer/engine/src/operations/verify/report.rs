@@ -65,8 +65,8 @@ impl Report {
         let mut report = Report {
             opened: true,
             compared: archive.plan.inventoried,
-            sealed: archive.encrypted(),
-            ..Report::without_key(archive.id.clone())
+            sealed: archive.is_encrypted(),
+            ..Report::without_key(archive.id().to_owned())
         };
         report.signed_by(archive.signed.as_ref(), pinned(archive));
         report

@@ -2,7 +2,7 @@
 
 use decryptor_wasm::{
     Error, ErrorKind, Result,
-    chain::{Index, Links},
+    chain::{Index, RunSequence},
     signature::{Demands, SIGNATURE, Signed, Statement, Tried, try_signature, unproven},
 };
 
@@ -19,12 +19,12 @@ use crate::archive::{read::Folder, sha256_hex};
 /// When the archive is of somebody else, of another platform or too old, or when only the reader can say which state is the right one.
 pub fn check(
     folder: &Folder,
-    mut links: Option<&mut Links>,
+    mut sequence: Option<&mut RunSequence>,
     sums: Option<&mut Sums>,
     demands: &Demands,
     report: &mut Report,
 ) -> Result<()> {
-    let count = links.as_ref().map_or(1, |links| links.count());
+    let count = sequence.as_ref().map_or(1, |sequence| sequence.count());
     let mut statements = Vec::new();
     for run in 1..=count {
         let minisig = folder.run(run).small(SIGNATURE)?;
@@ -42,16 +42,16 @@ pub fn check(
                 "without the key of the backup, its platform and its age are proven by a signer whom you expect only: give --signer KEY",
             ));
         }
-        if let Some(links) = links {
-            links.require_no_fork()?;
+        if let Some(sequence) = sequence {
+            sequence.require_no_fork()?;
         }
         report.notes.push(
             "who signed this backup shows with its key, or with the signer whom you expect: give --signer KEY".to_owned(),
         );
         return Ok(());
     }
-    let signed = match &mut links {
-        Some(links) => links.signed_by(count, &demands.signers),
+    let signed = match &mut sequence {
+        Some(sequence) => sequence.signed_by(count, &demands.signers),
         None => alone(folder, demands)?,
     };
     let Some(signed) = signed else {
@@ -63,8 +63,8 @@ pub fn check(
         ));
     };
     let said = demands.signed(Some(&signed))?;
-    if let Some(links) = links {
-        require_choice(links)?;
+    if let Some(sequence) = sequence {
+        require_choice(sequence)?;
     }
     report.signed_by(Some(&signed), demands.pins(&signed));
     report.notes.push(said.message);

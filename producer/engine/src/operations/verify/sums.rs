@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use decryptor_wasm::{FileEntry, Result, chain::run_of, signature::FilesDigest};
+use decryptor_wasm::{Result, chain::run_of, signature::FilesDigest};
 
 pub use crate::archive::sums::SUMS as NAME;
 use crate::{
@@ -77,25 +77,25 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     let mut manifest = None;
     let files = archive.files().iter();
-    let mut due = files.filter_map(|file| file.expected.as_ref()).peekable();
+    let listed = files.filter_map(|file| Some((&file.path, file.expected.as_ref()?)));
+    let mut due = listed.peekable();
     for line in archive.folder().sums()? {
         let line = line?;
         if line.path == "manifest.json" {
             manifest = Some(line.sha256);
             continue;
         }
-        let before = |entry: &&FileEntry| entry.path < line.path;
-        while let Some(entry) = due.next_if(before) {
-            wrong.push(entry.path.clone());
+        while let Some((path, _)) = due.next_if(|(path, _)| **path < line.path) {
+            wrong.push(path.clone());
         }
-        if let Some(entry) = due.next_if(|entry| entry.path == line.path)
-            && differ(&entry.sha256, &line.sha256)
+        if let Some((_, expected)) = due.next_if(|(path, _)| **path == line.path)
+            && differ(&expected.sha256(), &line.sha256)
         {
             wrong.push(line.path);
         }
     }
-    wrong.extend(due.map(|entry| entry.path.clone()));
-    if manifest.is_none_or(|listed| differ(&listed, &archive.id)) {
+    wrong.extend(due.map(|(path, _)| path.clone()));
+    if manifest.is_none_or(|listed| differ(&listed, archive.id())) {
         wrong.push("manifest.json".to_owned());
     }
     Ok(match wrong.as_slice() {

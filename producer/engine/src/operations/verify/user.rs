@@ -20,9 +20,8 @@ use sha2::{Digest, Sha256};
 use super::{
     ids::{AttachmentContent, Attachments, Ids, id},
     seen::{RecordChecks, Remark},
-    sums::unhex,
 };
-use crate::archive::read::{Archive, Line, Told};
+use crate::archive::read::{Archive, Line, UserLosses};
 
 /// The collections that a manifest counts.
 const COUNTED: [&str; 8] = [
@@ -42,8 +41,9 @@ pub struct User<'a> {
     pub entry: &'a UserEntry,
     /// All of the user's files.
     pub files: &'a [PlannedFile],
-    /// Files that were missing when the backup was made.
-    told: Told,
+    archive: &'a Archive,
+    /// Files that were missing when the backup was made; few users need them.
+    lacks: OnceLock<UserLosses>,
     /// The archive holds what has changed only, so that what its records refer to may lie elsewhere.
     partial: bool,
     /// It holds attachments of events that are gone.
@@ -81,13 +81,14 @@ pub fn collection(file: &PlannedFile) -> &str {
 
 impl<'a> User<'a> {
     /// Nothing is read yet.
-    pub fn new(archive: &Archive, entry: &'a UserEntry, files: &'a [PlannedFile]) -> Self {
+    pub fn new(archive: &'a Archive, entry: &'a UserEntry, files: &'a [PlannedFile]) -> Self {
         let is_attachment =
             |file: &&PlannedFile| matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
         User {
             entry,
             files,
-            told: archive.told(&entry.user_id),
+            archive,
+            lacks: OnceLock::new(),
             partial: archive.is_increment(),
             surplus: archive.chain.is_some(),
             streams: OnceLock::new(),
@@ -158,10 +159,8 @@ impl<'a> User<'a> {
 
     fn attachment(&self, archive: &Archive, file: &PlannedFile, shown: Shown<'_>) -> Result<u64> {
         // The inventory knows the digest of the content, and that the file is the one that it lists.
-        let listed = file.expected.as_ref().and_then(|entry| {
-            let sealed = entry.content_sha256.as_ref();
-            unhex(sealed.unwrap_or(&entry.sha256))
-        });
+        let expected = file.expected.as_ref();
+        let listed = expected.and_then(|expected| expected.content_digest());
         let mut digest = listed.is_none().then(Sha256::new);
         let summary = archive.stream(file, false, true, &mut |piece| {
             shown(piece.len());
@@ -258,7 +257,7 @@ impl<'a> User<'a> {
         for file in files {
             let Some(attachment_there) = self.attachments.get(&file.id) else {
                 if live && !self.partial {
-                    let what = match self.told.is_gone(&file.id) {
+                    let what = match self.lacks().is_gone(&file.id) {
                         true => Remark::GoneAttachment,
                         false => Remark::MissingAttachment,
                     };
@@ -322,7 +321,7 @@ impl<'a> User<'a> {
             for file in self.attachments.unlisted().filter(|_| !self.surplus) {
                 seen.remark(Remark::UnlistedAttachment, id(file));
             }
-            if self.accounts.load(Ordering::Relaxed) == 0 && self.told.losses.is_empty() {
+            if self.accounts.load(Ordering::Relaxed) == 0 && self.lacks().losses.is_empty() {
                 seen.remark(Remark::NoAccount, &self.entry.user_id);
             }
         }
@@ -331,6 +330,12 @@ impl<'a> User<'a> {
             surplus,
             seen,
         }
+    }
+
+    /// Where the manifest cannot be read any more, what it lacks is taken for a problem.
+    fn lacks(&self) -> &UserLosses {
+        let read = || self.archive.losses_of(&self.entry.user_id);
+        self.lacks.get_or_init(|| read().unwrap_or_default())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, RecordChecks> {

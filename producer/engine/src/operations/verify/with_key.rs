@@ -79,7 +79,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
         bytes: AtomicU64::new(0),
         records: AtomicU64::new(0),
     };
-    let groups = archive.files().chunk_by(|a, b| a.user == b.user);
+    let groups = archive.files().chunk_by(|a, b| a.user() == b.user());
     schedule::run(jobs, groups.map(Task::Group), &|task, brought| {
         work.task(task, brought)
     })?;
@@ -96,7 +96,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     found.warnings.sort();
     found.notes.sort();
     let mut report = Report::of(archive);
-    if archive.plan.inventoried && !archive.opened() && archive.chain.is_none() {
+    if archive.plan.inventoried && !archive.is_decrypted() && archive.chain.is_none() {
         match sums::compare(archive) {
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 damaged.push((sums::NAME.to_owned(), error.to_string()));
@@ -123,7 +123,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
         .chain(found.notes)
         .collect();
     report.hashes = Some(found.seen.hashes);
-    report.files = work.files.into_inner() + archive.manifests.len() as u64;
+    report.files = work.files.into_inner() + archive.plan.manifests.len() as u64 + 1;
     report.bytes = work.bytes.into_inner();
     report.records = Some(work.records.into_inner());
     Ok(report)
@@ -133,7 +133,7 @@ impl<'a> Verification<'a> {
     fn task(&self, task: Task<'a>, brought: &mut Vec<Task<'a>>) -> Result<()> {
         match task {
             Task::Group(files) => {
-                let Some(id) = files.first().and_then(|file| file.user.as_deref()) else {
+                let Some(id) = files.first().and_then(|file| file.user()) else {
                     brought.extend(files.iter().map(|file| Task::File(None, file)));
                     return Ok(());
                 };

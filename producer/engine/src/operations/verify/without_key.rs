@@ -11,9 +11,10 @@ use std::{
 
 use decryptor_wasm::{
     Code, Envelope, Error, ErrorKind, Field, Result,
-    chain::{CHAIN, Index, run_of},
+    chain::{Index, RunSequence, run_of},
     container::{Header, TAG_LEN},
     layout::{PathKind, refuse_long},
+    open::Outline,
     plan::{NOT_OURS, Severity},
     signature::{Demands, require_id},
 };
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::limits::BLOCK;
 use crate::{
-    archive::read::{Folder, links, lost_index},
+    archive::read::Folder,
     digest::{self, sha256_hex},
     findings::sentence,
     interrupt,
@@ -56,30 +57,32 @@ pub enum Reads {
     Clear,
 }
 
-/// Reads the files that belong to the archive.
+/// Reads the files that belong to the archive; `seen`: what there is.
 pub fn verify(
     folder: &Folder,
+    seen: Outline,
     reads: Reads,
     expect_id: Option<&str>,
     demands: &Demands,
     jobs: usize,
     tally: &Tally,
 ) -> Result<Report> {
-    let listing = folder.list()?;
-    let id = newest_id(folder)?;
+    let Outline {
+        listing,
+        runs: mut sequence,
+        lost,
+    } = seen;
+    let id = newest_id(folder, sequence.as_ref())?;
     require_id(&id, expect_id)?;
-    let chain = folder.has(CHAIN);
-    let mut links = chain.then(|| links(folder)).transpose()?;
+    let chain = sequence.is_some();
     let envelopes = listing
         .iter()
         .filter(|(path, _)| matches!(kind(path, chain), PathKind::Envelope));
     let envelopes = envelopes
-        .map(|(path, _)| Envelope::parse(&folder.read(path)?).map_err(|e| e.within(path)))
+        .map(|(path, _)| Envelope::parse(&folder.read(path)?).map_err(|e| e.at(path)))
         .collect::<Result<Vec<_>>>()?;
     let mut report = Report::without_key(id);
-    report
-        .damaged
-        .extend(lost_index(folder)?.map(|lost| lost.to_string()));
+    report.damaged.extend(lost.map(|lost| lost.to_string()));
     let mut sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
         Some(Sums::read(folder, &listing)?)
     } else if envelopes.iter().any(Envelope::has_key_check) {
@@ -97,13 +100,19 @@ pub fn verify(
     };
     report.compared = sums.is_some();
     if let Some(sums) = &sums {
-        let runs = links.as_ref().map(|links| links.count());
+        let runs = sequence.as_ref().map(|sequence| sequence.count());
         strangers(&listing, sums, runs, &mut report);
     }
-    signature::check(folder, links.as_mut(), sums.as_mut(), demands, &mut report)?;
-    if let Some(links) = &links {
-        report.runs = Some(links.count());
-        for finding in links.findings() {
+    signature::check(
+        folder,
+        sequence.as_mut(),
+        sums.as_mut(),
+        demands,
+        &mut report,
+    )?;
+    if let Some(sequence) = &sequence {
+        report.runs = Some(sequence.count());
+        for finding in sequence.findings() {
             match finding.severity {
                 Severity::Error => report.damaged.push(sentence(finding)),
                 _ => report.warnings.push(sentence(finding)),
@@ -147,12 +156,11 @@ pub fn verify(
 }
 
 /// The id of the archive, or of the newest run of a chain.
-fn newest_id(folder: &Folder) -> Result<String> {
-    if !folder.has(CHAIN) {
+fn newest_id(folder: &Folder, runs: Option<&RunSequence>) -> Result<String> {
+    let Some(sequence) = runs else {
         return Ok(sha256_hex(&folder.read("manifest.json")?));
-    }
-    let links = links(folder)?;
-    let newest = links.run(links.count());
+    };
+    let newest = sequence.run(sequence.count());
     Ok(newest.map(|run| run.archive_id.clone()).unwrap_or_default())
 }
 
@@ -216,9 +224,9 @@ impl StoredFiles<'_> {
             }
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-                damaged.push((path.to_owned(), error.within(path).to_string()));
+                damaged.push((path.to_owned(), error.at(path).to_string()));
             }
-            Err(error) => return Err(error.within(path)),
+            Err(error) => return Err(error.at(path)),
         }
         Ok(())
     }

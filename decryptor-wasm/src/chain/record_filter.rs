@@ -1,16 +1,16 @@
-//! The lines of a file of a run, as far as they stand.
+//! Keeps the lines of a run's file that no later run replaces or removes.
 
-use super::Fold;
+use super::ChangeIndex;
 use crate::{Code, Error, Field, Result, limits::MAX_LINE};
 
 /// Cuts bytes into lines and counts them; keeps at most one.
 #[derive(Default)]
-pub struct Cutter {
+pub struct LineSplitter {
     partial: Vec<u8>,
     lines: u64,
 }
 
-impl Cutter {
+impl LineSplitter {
     /// Takes the next bytes of a file.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Cutter {
     /// The end of the file: how many lines it had.
     ///
     /// # Errors
-    /// See [`Cutter::push`].
+    /// See [`LineSplitter::push`].
     pub fn finish(&mut self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
         let last = std::mem::take(&mut self.partial);
         self.line(&last, take)?;
@@ -66,25 +66,31 @@ impl Cutter {
     }
 }
 
-/// Lets through what stands of a file's lines.
+/// Keeps the lines of a file that no later run replaces or removes.
 #[derive(Default)]
-pub struct Sieve(Cutter);
+pub struct RecordFilter(LineSplitter);
 
-impl Sieve {
+impl RecordFilter {
     /// Takes the next bytes of a file of run `run`, and appends to `out` the lines of them that stand.
     ///
     /// # Errors
     /// When a line is not one of the collection; it is named by its number.
-    pub fn push(&mut self, fold: &Fold, run: u32, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        self.0.push(bytes, &mut |line| fold.keep(run, line, out))
+    pub fn push(
+        &mut self,
+        index: &ChangeIndex,
+        run: u32,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.0.push(bytes, &mut |line| index.keep(run, line, out))
     }
 
     /// The end of the file: how many lines it had.
     ///
     /// # Errors
-    /// See [`Sieve::push`].
-    pub fn finish(&mut self, fold: &Fold, run: u32, out: &mut Vec<u8>) -> Result<u64> {
-        self.0.finish(&mut |line| fold.keep(run, line, out))
+    /// See [`RecordFilter::push`].
+    pub fn finish(&mut self, index: &ChangeIndex, run: u32, out: &mut Vec<u8>) -> Result<u64> {
+        self.0.finish(&mut |line| index.keep(run, line, out))
     }
 }
 
@@ -95,26 +101,26 @@ mod tests {
 
     #[test]
     fn pieces_of_any_size_give_the_same_lines() {
-        let mut fold = Fold::new(ChainKey::from_bytes([1; 16]), "events", 0, 1);
-        fold.brought(2, br#"{"id":"b"}"#).unwrap();
-        fold.close();
+        let mut index = ChangeIndex::new(ChainKey::from_bytes([1; 16]), "events", 0, 1);
+        index.brought(2, br#"{"id":"b"}"#).unwrap();
+        index.close();
         let text = b"{\"id\":\"a\"}\r\n\n {\"id\":\"b\"}\n{\"id\":\"c\"}";
         for size in 1..=text.len() {
-            let (mut sieve, mut out) = (Sieve::default(), Vec::new());
+            let (mut filter, mut out) = (RecordFilter::default(), Vec::new());
             for piece in text.chunks(size) {
-                sieve.push(&fold, 1, piece, &mut out).unwrap();
+                filter.push(&index, 1, piece, &mut out).unwrap();
             }
-            assert_eq!(sieve.finish(&fold, 1, &mut out).unwrap(), 3);
+            assert_eq!(filter.finish(&index, 1, &mut out).unwrap(), 3);
             assert_eq!(out, b"{\"id\":\"a\"}\n{\"id\":\"c\"}\n");
         }
     }
 
     #[test]
     fn a_line_that_is_none_is_named() {
-        let fold = Fold::new(ChainKey::from_bytes([1; 16]), "events", 0, 1);
-        let (mut sieve, mut out) = (Sieve::default(), Vec::new());
-        let error = sieve
-            .push(&fold, 1, b"{\"id\":\"a\"}\n[]\n", &mut out)
+        let index = ChangeIndex::new(ChainKey::from_bytes([1; 16]), "events", 0, 1);
+        let (mut filter, mut out) = (RecordFilter::default(), Vec::new());
+        let error = filter
+            .push(&index, 1, b"{\"id\":\"a\"}\n[]\n", &mut out)
             .unwrap_err();
         assert!(error.to_string().starts_with("line 2: "), "{error}");
         assert_eq!(out, b"{\"id\":\"a\"}\n");

@@ -1,7 +1,7 @@
-//! Whether the runs of a chain are the ones that were made, in their order.
+//! Checks that the runs of a chain are the ones that were made, in their order.
 
-mod judge;
-mod listed;
+mod index;
+mod signatures;
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use crate::{
     signature::{Demands, Signed, Signer, Statement, Tried, hex, try_signature},
 };
 
-/// What lies in the folder of a run, read without a key.
+/// A run's files that are read without a key.
 pub struct StoredRun {
     /// Its place, counted from 1.
     pub run: u32,
@@ -21,12 +21,12 @@ pub struct StoredRun {
     pub manifest: Vec<u8>,
     /// `manifest.json.minisig`, if it is there.
     pub signature: Option<Vec<u8>>,
-    /// Whether [`UNNAMED`] is there.
+    /// The file [`UNNAMED`] is there.
     pub unnamed: bool,
 }
 
 impl StoredRun {
-    /// Whether one of these signed it.
+    /// True if one of these signed it.
     fn is_signed_by(&self, signers: &[Signer]) -> bool {
         let minisig = self.signature.as_deref().unwrap_or_default();
         let holds = |signer| try_signature(signer, &self.manifest, minisig);
@@ -34,7 +34,7 @@ impl StoredRun {
         tried.any(|tried| matches!(tried, Tried::Holds(_)))
     }
 
-    /// Whether its manifest is encrypted.
+    /// True if its manifest is encrypted.
     fn is_sealed(&self) -> bool {
         self.manifest.starts_with(MAGIC)
     }
@@ -44,7 +44,7 @@ impl StoredRun {
 pub const UNNAMED: &str = ".unnamed";
 
 /// The runs that `chain.json` names, held against what is there; and against what each says of itself, as far as they are opened.
-pub struct Links {
+pub struct RunSequence {
     index: Index,
     /// Hex SHA-256 of each `manifest.json` that is there, by place.
     ids: Vec<(u32, String)>,
@@ -58,15 +58,15 @@ pub struct Links {
     /// Those of the increments that were opened.
     keys: Vec<(u32, ChainKey)>,
     stored: Vec<StoredRun>,
-    /// What the signer of the run that is asked for has signed, by place.
+    /// The statements that the signer of the requested run has signed, by place.
     statements: Vec<(u32, Statement)>,
-    /// Whether a run was asked for, instead of the newest.
+    /// A run was requested, instead of the newest.
     asked: bool,
     /// Why nobody but the reader can say which state is the right one.
     choice: Option<Error>,
 }
 
-impl Links {
+impl RunSequence {
     /// `stored`: every run whose folder has a `manifest.json`, by place.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Links {
             return Err(Error::of(Code::IndexEmpty).at(CHAIN));
         }
         let id = |run: &StoredRun| (run.run, hex(&Sha256::digest(&run.manifest)));
-        let mut links = Links {
+        let mut sequence = RunSequence {
             index,
             ids: stored.iter().map(id).collect(),
             wrong: Vec::new(),
@@ -89,10 +89,10 @@ impl Links {
             asked: false,
             choice: None,
         };
-        let judged = links.judge_list();
+        let judged = sequence.check_index();
         for (run, (listed, parent)) in (1..).zip(judged) {
             if let Some((code, path, message)) = listed {
-                links.find(run, code, path, message);
+                sequence.find(run, code, path, message);
             } else if let Some((code, message)) = parent {
                 let finding = Finding {
                     severity: Severity::Error,
@@ -100,11 +100,11 @@ impl Links {
                     path: CHAIN.to_owned(),
                     message,
                 };
-                links.listed_parents.push((run, finding));
+                sequence.listed_parents.push((run, finding));
             }
         }
-        links.beyond();
-        Ok(links)
+        sequence.find_unlisted();
+        Ok(sequence)
     }
 
     /// An archive that is no chain, as the only run of one; `statement` is what its signature states, believed by nobody yet.
@@ -132,15 +132,15 @@ impl Links {
             signature,
             unnamed: false,
         };
-        Links::new(Index::new(vec![run]), vec![stored])
+        RunSequence::new(Index::new(vec![run]), vec![stored])
     }
 
-    /// How many runs there are.
+    /// The number of runs.
     pub fn count(&self) -> u32 {
         self.index.runs.len() as u32
     }
 
-    /// What `chain.json` says of a run.
+    /// The entry of a run in `chain.json`.
     pub fn run(&self, run: u32) -> Option<&IndexRun> {
         self.index.runs.get(run.checked_sub(1)? as usize)
     }
@@ -185,7 +185,7 @@ impl Links {
             return self.find(run, "signature", place_of(run), message);
         };
         if self.statements.is_empty() {
-            self.judge(run, signed, expected);
+            self.check_signatures(run, signed, expected);
         }
         let Some(link) = manifest.chain.as_ref().filter(|_| !is_full(manifest)) else {
             return;
@@ -211,7 +211,7 @@ impl Links {
             _ => None,
         };
         let signed = signers.iter().find_map(tried)?;
-        self.judge(at, &signed, signers);
+        self.check_signatures(at, &signed, signers);
         Some(signed)
     }
 
@@ -279,7 +279,7 @@ impl Links {
         })
     }
 
-    /// Whose state it is, in a few words.
+    /// Names the run whose state is read, in a few words.
     pub fn headline(&self, at: u32) -> String {
         let base = self.run(1).map_or("", |run| run.archive_id.as_str());
         format!("run {at} of {} of the chain {base}", self.count())
@@ -335,7 +335,7 @@ impl Links {
     /// An error unless nothing is wrong with a run that the state of `at` needs; it says which states can still be had.
     ///
     /// # Errors
-    /// What is wrong with the run.
+    /// The first finding about a run that the state needs.
     pub fn require(&self, run: u32, at: u32) -> Result<()> {
         if let Some(finding) = self.wrong_with(run) {
             return Err(self.refuse(finding, run, at));

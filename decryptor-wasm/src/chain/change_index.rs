@@ -1,4 +1,4 @@
-//! Which records of earlier runs still stand, by what the later runs say of them.
+//! Tells which records of earlier runs a later run replaced or removed.
 
 use super::{ChainKey, Removed};
 use crate::{
@@ -8,9 +8,9 @@ use crate::{
     record_number::{Measurement, is_kept, numbers, of_record, points},
 };
 
-/// What the increments of a chain say of one collection, of one user or of none: for every record that they bring or remove, the last
-/// run that does. First all is told, then lines of any run are asked about.
-pub struct Fold {
+/// The changes of the increments of a chain to one collection, of one user or of none: for every record that they bring or remove, the
+/// last run that does. First all changes are added, then lines of any run are asked about.
+pub struct ChangeIndex {
     key: ChainKey,
     collection: String,
     pass: u64,
@@ -19,13 +19,13 @@ pub struct Fold {
     last: Vec<(u64, u32)>,
 }
 
-impl Fold {
+impl ChangeIndex {
     /// Numbers that are held at once: of more, the files are read in several passes.
     pub const AT_ONCE: u64 = 2_000_000;
 
-    /// Nothing is told yet. Of `passes`, this one keeps the records whose number leaves `pass` when it is divided.
+    /// An empty index. Of `passes`, this one keeps the records whose number leaves `pass` when it is divided.
     pub fn new(key: ChainKey, collection: &str, pass: u64, passes: u64) -> Self {
-        Fold {
+        ChangeIndex {
             key,
             collection: collection.to_owned(),
             pass,
@@ -73,7 +73,7 @@ impl Fold {
         Ok(())
     }
 
-    /// All is told.
+    /// Ends the adding: the index can be asked from now on.
     pub fn close(&mut self) {
         self.last
             .sort_unstable_by_key(|(number, run)| (*number, std::cmp::Reverse(*run)));
@@ -139,7 +139,7 @@ impl Fold {
         number % self.passes == self.pass
     }
 
-    /// Whether no run after `run` says anything of it.
+    /// True if no run after `run` changes the record.
     fn stands(&self, run: u32, number: u64) -> bool {
         match self.last.binary_search_by_key(&number, |(known, _)| *known) {
             Ok(at) => self.last[at].1 <= run,
@@ -157,9 +157,9 @@ mod tests {
         ChainKey::from_bytes([9; 16])
     }
 
-    fn kept(fold: &Fold, run: u32, line: &str) -> String {
+    fn kept(index: &ChangeIndex, run: u32, line: &str) -> String {
         let mut out = Vec::new();
-        fold.keep(run, line.as_bytes(), &mut out).unwrap();
+        index.keep(run, line.as_bytes(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -176,15 +176,17 @@ mod tests {
         for passes in 1..4 {
             let mut found = String::new();
             for pass in 0..passes {
-                let mut fold = Fold::new(key(), "events", pass, passes);
-                fold.brought(2, br#"{"id":"changed","v":2}"#).unwrap();
-                fold.brought(3, br#"{"id":"changed","v":3}"#).unwrap();
-                fold.removed(2, &tombstones("events", &[&["back"], &["gone"]]))
+                let mut index = ChangeIndex::new(key(), "events", pass, passes);
+                index.brought(2, br#"{"id":"changed","v":2}"#).unwrap();
+                index.brought(3, br#"{"id":"changed","v":3}"#).unwrap();
+                index
+                    .removed(2, &tombstones("events", &[&["back"], &["gone"]]))
                     .unwrap();
-                fold.removed(3, &tombstones("streams", &[&["kept"]]))
+                index
+                    .removed(3, &tombstones("streams", &[&["kept"]]))
                     .unwrap();
-                fold.brought(3, br#"{"id":"back"}"#).unwrap();
-                fold.close();
+                index.brought(3, br#"{"id":"back"}"#).unwrap();
+                index.close();
                 for (run, line) in [
                     (1, r#"{"id":"kept"}"#),
                     (1, r#"{"id":"changed","v":1}"#),
@@ -194,7 +196,7 @@ mod tests {
                     (3, r#"{"id":"changed","v":3}"#),
                     (3, r#"{"id":"back"}"#),
                 ] {
-                    found += &kept(&fold, run, line);
+                    found += &kept(&index, run, line);
                 }
             }
             let mut lines: Vec<&str> = found.lines().collect();
@@ -212,44 +214,46 @@ mod tests {
 
     #[test]
     fn a_record_that_a_run_removes_and_brings_again_stands() {
-        let mut fold = Fold::new(key(), "audit", 0, 1);
-        fold.removed(2, &tombstones("audit", &[&["a"]])).unwrap();
-        fold.brought(2, br#"{"eventid":"a"}"#).unwrap();
-        fold.close();
-        assert_eq!(kept(&fold, 1, r#"{"eventid":"a"}"#), "");
+        let mut index = ChangeIndex::new(key(), "audit", 0, 1);
+        index.removed(2, &tombstones("audit", &[&["a"]])).unwrap();
+        index.brought(2, br#"{"eventid":"a"}"#).unwrap();
+        index.close();
+        assert_eq!(kept(&index, 1, r#"{"eventid":"a"}"#), "");
         assert_eq!(
-            kept(&fold, 2, r#"{"eventid":"a"}"#),
+            kept(&index, 2, r#"{"eventid":"a"}"#),
             "{\"eventid\":\"a\"}\n"
         );
     }
 
     #[test]
     fn points_stand_one_by_one_and_go_with_their_measurement() {
-        let mut fold = Fold::new(key(), "series", 0, 1);
-        fold.brought(
-            2,
-            br#"{"measurement":"m","namespace":"n","points":[{"time":2,"value":20}]}"#,
-        )
-        .unwrap();
-        fold.removed(
-            2,
-            &tombstones("series", &[&["n", "m", "3"], &["n", "whole"]]),
-        )
-        .unwrap();
-        fold.close();
+        let mut index = ChangeIndex::new(key(), "series", 0, 1);
+        index
+            .brought(
+                2,
+                br#"{"measurement":"m","namespace":"n","points":[{"time":2,"value":20}]}"#,
+            )
+            .unwrap();
+        index
+            .removed(
+                2,
+                &tombstones("series", &[&["n", "m", "3"], &["n", "whole"]]),
+            )
+            .unwrap();
+        index.close();
         let line = r#"{"measurement":"m","namespace":"n","points":[{"time":1},{"time":2},{"time":3},{"time":4.5}]}"#;
         assert_eq!(
-            kept(&fold, 1, line),
+            kept(&index, 1, line),
             "{\"measurement\":\"m\",\"namespace\":\"n\",\"points\":[{\"time\":1},{\"time\":4.5}]}\n"
         );
         let whole = line.replace("\"m\"", "\"whole\"");
-        assert_eq!(kept(&fold, 1, &whole), "");
-        assert_eq!(kept(&fold, 2, &whole), whole.clone() + "\n");
+        assert_eq!(kept(&index, 1, &whole), "");
+        assert_eq!(kept(&index, 2, &whole), whole.clone() + "\n");
         let other = line.replace("\"n\"", "\"other\"");
-        assert_eq!(kept(&fold, 1, &other), other.clone() + "\n");
+        assert_eq!(kept(&index, 1, &other), other.clone() + "\n");
         assert_eq!(
             kept(
-                &fold,
+                &index,
                 1,
                 r#"{"measurement":"m","namespace":"n","points":[{"time":3}]}"#
             ),
@@ -259,12 +263,12 @@ mod tests {
 
     #[test]
     fn an_account_has_one_line() {
-        let mut fold = Fold::new(key(), "account", 0, 1);
-        fold.brought(2, br#"{"passwords":[1]}"#).unwrap();
-        fold.close();
-        assert_eq!(kept(&fold, 1, r#"{"passwords":[]}"#), "");
+        let mut index = ChangeIndex::new(key(), "account", 0, 1);
+        index.brought(2, br#"{"passwords":[1]}"#).unwrap();
+        index.close();
+        assert_eq!(kept(&index, 1, r#"{"passwords":[]}"#), "");
         assert_eq!(
-            kept(&fold, 2, r#"{"passwords":[1]}"#),
+            kept(&index, 2, r#"{"passwords":[1]}"#),
             "{\"passwords\":[1]}\n"
         );
     }

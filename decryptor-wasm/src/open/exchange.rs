@@ -1,4 +1,4 @@
-//! Where the walk and its driver meet: needs are put down on one side and picked up on the other, answers go the other way.
+//! Passes needs from the walk to its driver, and answers back.
 
 use std::{
     cell::RefCell,
@@ -10,40 +10,40 @@ use std::{
 
 use super::sums::ChainLines;
 use crate::{
-    DataKey, Envelope, Error, ErrorKind, Result,
+    Code, DataKey, Envelope, Error, Result,
     layout::{most_bytes, refuse_long},
     reader::FileSummary,
 };
 
-/// What the walk needs to go on. Paths are from the root of what was listed.
+/// Something that the walk needs to go on. Paths are relative to the folder that was listed.
 #[derive(Clone)]
 pub enum Need {
     /// Every file with its size in bytes.
     Listing,
     /// A file as it is stored, in one piece.
     Stored {
-        /// Where it lies.
+        /// Its path.
         path: String,
         /// A file of more bytes is [`Answer::TooLong`].
         most: u64,
     },
     /// The SHA-256 of a file as it is stored.
     Digest {
-        /// Where it lies.
+        /// Its path.
         path: String,
     },
     /// The bytes of a file, to be passed on with [`super::Opening::piece`]; then [`Answer::End`].
     Pieces {
-        /// Where it lies.
+        /// Its path.
         path: String,
     },
     /// The content of a manifest.
-    Content(Sealed),
+    Content(ManifestNeed),
     /// The data key of a run.
     Key {
         /// The run, counted from 1.
         run: u32,
-        /// What the key is to be had from.
+        /// The envelope that holds the key.
         envelope: Arc<Envelope>,
     },
 }
@@ -120,8 +120,8 @@ impl Need {
 
 /// A manifest whose content is needed: decrypted where there is a key, not inflated, and with the SHA-256 of the stored bytes.
 #[derive(Clone)]
-pub struct Sealed {
-    /// Where it lies.
+pub struct ManifestNeed {
+    /// Its path.
     pub path: String,
     /// The run that it belongs to.
     pub run: u32,
@@ -135,7 +135,7 @@ pub struct Sealed {
     pub most: u64,
 }
 
-/// What a driver gives.
+/// The driver's answer to a need.
 pub enum Answer {
     /// To [`Need::Listing`]: paths with `/`, and sizes.
     Listing(Vec<(String, u64)>),
@@ -151,7 +151,7 @@ pub enum Answer {
     Content {
         /// The content.
         bytes: Vec<u8>,
-        /// What was seen of the file.
+        /// Sizes, salt and records of the file.
         summary: FileSummary,
         /// Hex SHA-256 of the stored bytes; not needed of what was read before.
         sha256: Option<String>,
@@ -160,28 +160,28 @@ pub enum Answer {
     Key(DataKey),
 }
 
-/// What lies between the walk and its driver.
+/// Needs and answers on their way.
 #[derive(Default)]
-struct Desk {
+struct Waiting {
     last: u32,
     /// The next one last.
     needs: Vec<(u32, Need)>,
     answers: Vec<(u32, Result<Answer>)>,
-    /// What pieces are passed on to.
+    /// Takes the bytes of [`Need::Pieces`].
     pieces: Option<ChainLines>,
 }
 
-/// A side of the desk.
+/// The exchange, as the walk and the driver share it.
 #[derive(Clone, Default)]
-pub(super) struct Side(Rc<RefCell<Desk>>);
+pub(super) struct Exchange(Rc<RefCell<Waiting>>);
 
-impl Side {
+impl Exchange {
     /// The walk needs something, before what it said that it needs; the number comes back with the answer.
     pub(super) fn put(&self, need: Need) -> u32 {
-        let mut desk = self.0.borrow_mut();
-        desk.last += 1;
-        let number = desk.last;
-        desk.needs.push((number, need));
+        let mut exchange = self.0.borrow_mut();
+        exchange.last += 1;
+        let number = exchange.last;
+        exchange.needs.push((number, need));
         number
     }
 
@@ -207,7 +207,7 @@ impl Side {
         self.ask(Need::Stored { path, most })
     }
 
-    /// Asks for the lines of a `SHA256SUMS`; [`Side::lines`] has those that tell of runs.
+    /// Asks for the lines of a `SHA256SUMS`; [`Exchange::lines`] has those that tell of runs.
     pub(super) fn read_lines(&self, path: &str) -> Answered {
         self.0.borrow_mut().pieces = Some(ChainLines::default());
         let path = path.to_owned();
@@ -221,27 +221,27 @@ impl Side {
         Ok(lines)
     }
 
-    /// How many answers are waiting for the walk.
+    /// The number of answers that the walk has not taken.
     pub(super) fn waiting(&self) -> usize {
         self.0.borrow().answers.len()
     }
 
-    /// Whether a need is waiting for the driver.
+    /// True while a need waits for the driver.
     pub(super) fn has_needs(&self) -> bool {
         !self.0.borrow().needs.is_empty()
     }
 
-    /// The driver's side: the next need.
+    /// The driver's exchange: the next need.
     pub(super) fn pick(&self) -> Option<(u32, Need)> {
         self.0.borrow_mut().needs.pop()
     }
 
-    /// The driver's side: an answer.
+    /// The driver's exchange: an answer.
     pub(super) fn give(&self, number: u32, answer: Result<Answer>) {
         self.0.borrow_mut().answers.push((number, answer));
     }
 
-    /// The driver's side: bytes of [`Need::Pieces`].
+    /// The driver's exchange: bytes of [`Need::Pieces`].
     pub(super) fn piece(&self, bytes: &[u8]) -> Result<()> {
         match &mut self.0.borrow_mut().pieces {
             Some(lines) => lines.push(bytes),
@@ -251,7 +251,7 @@ impl Side {
 }
 
 /// An answer that is waited for, and the number of its need.
-pub(super) struct Answered(Side);
+pub(super) struct Answered(Exchange);
 
 impl Future for Answered {
     type Output = (u32, Result<Answer>);
@@ -283,8 +283,5 @@ pub(super) fn too_long(path: &str) -> Error {
 
 /// The error for an answer to another question.
 pub(super) fn misplaced() -> Error {
-    Error::new(
-        ErrorKind::Failed,
-        "what was read is not what was asked for: this is a mistake of the program",
-    )
+    Code::AnswerMisplaced.into()
 }

@@ -1,6 +1,6 @@
-//! Whether the runs of a chain were signed by one signer, each after the one before it.
+//! Checks that the runs of a chain were signed by one signer, each after the previous one.
 
-use super::{Finding, Links, Severity, Signed, Signer, Statement, place_of};
+use super::{Finding, RunSequence, Severity, Signed, Signer, Statement, place_of};
 use crate::gather;
 use crate::{
     BackupType, Code, Error, Field, Result,
@@ -8,10 +8,10 @@ use crate::{
     signature::{SIGNATURE, Tried, try_signature, unproven},
 };
 
-impl Links {
+impl RunSequence {
     /// Tries the signatures of all runs against the signer of the run that is asked for, and holds what was signed against where it
     /// lies.
-    pub(super) fn judge(&mut self, at: u32, signed: &Signed, expected: &[Signer]) {
+    pub(super) fn check_signatures(&mut self, at: u32, signed: &Signed, expected: &[Signer]) {
         let (mut others, mut strangers, mut unsigned) = (Vec::new(), Vec::new(), Vec::new());
         let pinned = expected.contains(&signed.signer);
         for stored in std::mem::take(&mut self.stored) {
@@ -119,7 +119,7 @@ impl Links {
         }
     }
 
-    /// What was signed of a run, held against where it lies.
+    /// Compares what was signed of a run with the place where it lies.
     fn misplaced(&self, run: u32, signed: &Signed, forked: bool) -> Option<(&'static str, String)> {
         let statement = self.statement(run)?;
         if self.id(run) != Some(&statement.id) {
@@ -236,8 +236,8 @@ fn forks(runs: &[(u32, Statement)]) -> Option<(u32, u32)> {
     };
     let of = |at: usize| {
         let (second, statement) = &runs[at];
-        let twin = runs[..at].iter().find(|(_, other)| same(other, statement));
-        twin.map(|(first, _)| (*first, *second))
+        let other = runs[..at].iter().find(|(_, other)| same(other, statement));
+        other.map(|(first, _)| (*first, *second))
     };
     (0..runs.len()).find_map(of)
 }

@@ -1,15 +1,15 @@
-//! Whether `chain.json` lists the runs that are there, in their order. It lies in the clear, so this decides nothing by itself.
+//! Compares `chain.json` with the runs that are there. It lies in the clear, so this decides nothing by itself.
 
 use std::collections::BTreeMap;
 
-use super::{CHAIN, Finding, Index, IndexRun, Links, Severity, StoredRun, place_of};
+use super::{CHAIN, Finding, Index, IndexRun, RunSequence, Severity, StoredRun, place_of};
 
 /// Code, path and message.
 type Listed = Option<(&'static str, String, String)>;
 /// Code and message.
 type Parent = Option<(&'static str, String)>;
 
-/// Where an archive, and a parent, is listed first: a list may be long.
+/// The first place at which each archive and each parent is listed: a list may be long.
 struct Places<'l> {
     archives: BTreeMap<&'l str, u64>,
     /// That of a run without one is empty.
@@ -20,9 +20,9 @@ fn parent_of(run: &IndexRun) -> &str {
     run.parent.as_deref().unwrap_or_default()
 }
 
-impl Links {
+impl RunSequence {
     /// Runs that are there and not listed. One that was finished was listed once: what lists fewer is an older `chain.json`.
-    pub(super) fn beyond(&mut self) {
+    pub(super) fn find_unlisted(&mut self) {
         let count = self.count();
         for stored in self.stored.iter().filter(|stored| stored.run > count) {
             let finding = |severity, code, what: &str| Finding {
@@ -47,8 +47,8 @@ impl Links {
         }
     }
 
-    /// What is wrong with what `chain.json` says of each run, and of its parent.
-    pub(super) fn judge_list(&self) -> Vec<(Listed, Parent)> {
+    /// Checks what `chain.json` says of each run, and of its parent.
+    pub(super) fn check_index(&self) -> Vec<(Listed, Parent)> {
         let mut places = Places {
             archives: BTreeMap::new(),
             parents: BTreeMap::new(),
@@ -58,8 +58,8 @@ impl Links {
             places.archives.insert(&run.archive_id, place as u64);
             places.parents.insert(parent_of(run), place as u64);
         }
-        let judged = 0..self.index.runs.len();
-        judged
+        let places_listed = 0..self.index.runs.len();
+        places_listed
             .map(|place| {
                 (
                     self.listed(place, &places),
@@ -136,14 +136,16 @@ impl Links {
         if entry.parent.as_ref() == before {
             return None;
         }
-        let twin = places.parents.get(parent_of(entry)).map(|at| *at as usize);
-        let twin = twin.filter(|twin| *twin < place).map(|twin| &runs[twin]);
-        Some(match (&entry.parent, twin) {
-            (Some(_), Some(twin)) => (
+        let sibling = places.parents.get(parent_of(entry)).map(|at| *at as usize);
+        let sibling = sibling
+            .filter(|sibling| *sibling < place)
+            .map(|sibling| &runs[sibling]);
+        Some(match (&entry.parent, sibling) {
+            (Some(_), Some(sibling)) => (
                 "replayed",
                 format!(
                     "says that run {run} follows the same run as run {} does; one of them is of another copy of the chain",
-                    twin.run
+                    sibling.run
                 ),
             ),
             (Some(parent), None) if !places.archives.contains_key(parent.as_str()) => (

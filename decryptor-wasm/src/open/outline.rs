@@ -1,0 +1,44 @@
+//! Lists an archive or a chain and its runs, as far as that needs no key.
+
+use super::{
+    Need, chain,
+    exchange::{Exchange, bytes},
+    listing::{check_listing, has, listed},
+    run::require_manifest,
+    walk::find_lost_index,
+};
+use crate::{
+    Error, Result,
+    chain::{Index, RunSequence},
+    layout::CHAIN,
+};
+
+/// See the module.
+pub struct Outline {
+    /// Every file with its size in bytes.
+    pub listing: Vec<(String, u64)>,
+    /// The runs of a chain; none for an archive by itself.
+    pub runs: Option<RunSequence>,
+    /// The error for the first run of a chain whose list of runs is missing: its state would pass for the newest.
+    pub lost: Option<Error>,
+}
+
+/// Walks over what a driver will list.
+pub(super) async fn outline(exchange: Exchange, name: String) -> Result<Outline> {
+    let listing = listed(exchange.ask(Need::Listing).await)?;
+    require_manifest(&name, &listing)?;
+    check_listing(&listing)?;
+    let (mut runs, mut lost) = (None, None);
+    if has(&listing, CHAIN) {
+        let index = Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?)?;
+        let stored = chain::stored_runs(&exchange, &listing).await?;
+        runs = Some(RunSequence::new(index, stored)?);
+    } else {
+        lost = find_lost_index(&exchange, &listing).await?;
+    }
+    Ok(Outline {
+        listing,
+        runs,
+        lost,
+    })
+}

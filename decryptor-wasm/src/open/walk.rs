@@ -1,0 +1,80 @@
+//! Begins the walk: tells an archive by itself from a chain, and opens it.
+
+use super::{
+    Need, OpenedArchive, Request, chain,
+    exchange::Exchange,
+    listing::{Listing, check_listing, has, listed},
+    run::{RunFolder, open_run},
+};
+use crate::{
+    Error, Result,
+    layout::{CHAIN, lost_index, run_of},
+    plan::{Finding, Severity},
+};
+
+const SUMS: &str = "SHA256SUMS";
+
+/// The walk over what a driver will list.
+pub(super) async fn open(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
+    let listing = listed(exchange.ask(Need::Listing).await)?;
+    check_listing(&listing)?;
+    if has(&listing, CHAIN) {
+        chain::open(&exchange, listing, &request).await
+    } else {
+        open_alone(&exchange, listing, &request).await
+    }
+}
+
+/// The walk over one run by itself.
+pub(super) async fn open_run_alone(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
+    let listing = of_first_run(listed(exchange.ask(Need::Listing).await)?);
+    check_listing(&listing)?;
+    let place = RunFolder::alone(listing, request.expect_id.as_deref());
+    open_run(&exchange, place, &request, request.user.as_deref()).await
+}
+
+/// The error for the first run of a chain whose list of runs is missing: the other runs are there, or `SHA256SUMS` names them.
+pub(super) async fn find_lost_index(
+    exchange: &Exchange,
+    listing: &[(String, u64)],
+) -> Result<Option<Error>> {
+    let lost = lost_index(listing.iter().map(|(path, _)| path.as_str()));
+    if lost.is_some() || !has(listing, SUMS) {
+        return Ok(lost);
+    }
+    exchange.read_lines(SUMS).await.1?;
+    Ok(exchange.lines()?.lost())
+}
+
+/// Opens an archive by itself, or the first run of a chain whose list of runs is lost.
+async fn open_alone(
+    exchange: &Exchange,
+    listing: Listing,
+    request: &Request,
+) -> Result<OpenedArchive> {
+    let lost = find_lost_index(exchange, &listing).await?;
+    let listing = match &lost {
+        Some(lost) if request.at != Some(1) => return Err(lost.clone()),
+        Some(_) => of_first_run(listing),
+        None => listing,
+    };
+    let place = RunFolder::alone(listing, request.expect_id.as_deref());
+    let mut opened = open_run(exchange, place, request, request.user.as_deref()).await?;
+    let findings = &mut opened.plan.findings;
+    findings.push(request.demands.alone(opened.signed.as_ref(), request.at)?);
+    if let Some(lost) = lost {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "missing",
+            path: CHAIN.to_owned(),
+            message: lost.to_string(),
+        });
+    }
+    Ok(opened)
+}
+
+/// Keeps only the files of the first run.
+fn of_first_run(mut listing: Listing) -> Listing {
+    listing.retain(|(path, _)| matches!(run_of(path), Some((1, _))));
+    listing
+}

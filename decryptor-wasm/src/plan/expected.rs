@@ -1,0 +1,209 @@
+//! Entries of an inventory in few bytes: there may be millions of files.
+
+use serde::Serialize;
+
+use crate::{FileEntry, Result, integrity::Record};
+
+/// The entry of a file in an inventory, without its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "Written")]
+pub struct Expected {
+    /// Stored bytes.
+    pub size: u64,
+    /// Bytes before sealing (gzip bytes for a compressed file).
+    pub content_size: u64,
+    /// JSON lines; only for record files.
+    pub records: Option<u64>,
+    sha256: Sum,
+    /// Only for sealed files.
+    content_sha256: Option<Sum>,
+    /// Only for sealed files.
+    salt: Option<Salt>,
+}
+
+/// A SHA-256 from its hex digits; none of a text that no digest has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sum(Option<[u8; 32]>);
+
+/// The salt of a file as base64; zeros for a text that no salt has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Salt([u8; 24]);
+
+/// As an inventory spells it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    size: u64,
+    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
+    content_size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
+}
+
+impl Expected {
+    /// Reads what was written as JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let written = Record::parse(json)?;
+        let number = |name: &str| written.number(name);
+        let sum = |name: &str| written.text(name).as_deref().map(Sum::parse);
+        Ok(Expected {
+            size: number("size").unwrap_or_default(),
+            content_size: number("contentSize").unwrap_or_default(),
+            records: number("records"),
+            sha256: sum("sha256").unwrap_or(Sum(None)),
+            content_sha256: sum("contentSha256"),
+            salt: written.text("salt").as_deref().map(Salt::parse),
+        })
+    }
+
+    /// The SHA-256 of the stored bytes as hex digits.
+    pub fn sha256(&self) -> String {
+        self.sha256.hex()
+    }
+
+    /// The SHA-256 of the bytes before sealing, if that is one.
+    pub fn content_digest(&self) -> Option<[u8; 32]> {
+        self.content_sha256.unwrap_or(self.sha256).0
+    }
+
+    /// The bytes that the file should have as it lies there; `decrypted`: it was decrypted before.
+    pub(super) fn size_of(&self, decrypted: bool) -> u64 {
+        match (decrypted, self.content_sha256) {
+            (true, Some(_)) => self.content_size,
+            _ => self.size,
+        }
+    }
+
+    /// True if the file, as it lies there, should have this SHA-256 in hex.
+    pub(super) fn has_digest(&self, sha256: &str, decrypted: bool) -> bool {
+        let due = match (decrypted, self.content_sha256) {
+            (true, Some(content)) => content,
+            _ => self.sha256,
+        };
+        due.0.is_some() && due == Sum::parse(sha256)
+    }
+
+    /// True if this is the salt that is listed; both may be none.
+    pub(super) fn has_salt(&self, salt: Option<&str>) -> bool {
+        salt.map(str::as_bytes) == self.salt.as_ref().map(|salt| salt.0.as_slice())
+    }
+}
+
+impl From<&FileEntry> for Expected {
+    fn from(entry: &FileEntry) -> Self {
+        Expected {
+            size: entry.size,
+            content_size: entry.content_size,
+            records: entry.records,
+            sha256: Sum::parse(&entry.sha256),
+            content_sha256: entry.content_sha256.as_deref().map(Sum::parse),
+            salt: entry.salt.as_deref().map(Salt::parse),
+        }
+    }
+}
+
+impl From<Expected> for Written {
+    fn from(expected: Expected) -> Self {
+        Written {
+            size: expected.size,
+            sha256: expected.sha256.hex(),
+            salt: expected.salt.map(Salt::text),
+            content_size: expected.content_size,
+            content_sha256: expected.content_sha256.map(Sum::hex),
+            records: expected.records,
+        }
+    }
+}
+
+impl Sum {
+    fn parse(text: &str) -> Self {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let bytes = || {
+            let text: &[u8; 64] = text.as_bytes().try_into().ok()?;
+            let mut bytes = [0; 32];
+            for (at, byte) in bytes.iter_mut().enumerate() {
+                *byte = digit(text[2 * at])? << 4 | digit(text[2 * at + 1])?;
+            }
+            Some(bytes)
+        };
+        Sum(bytes())
+    }
+
+    fn hex(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(64);
+        for byte in self.0.iter().flatten() {
+            text.push(DIGITS[usize::from(byte >> 4)].into());
+            text.push(DIGITS[usize::from(byte & 15)].into());
+        }
+        text
+    }
+}
+
+impl Salt {
+    fn parse(text: &str) -> Self {
+        Salt(text.as_bytes().try_into().unwrap_or_default())
+    }
+
+    fn text(self) -> String {
+        std::str::from_utf8(&self.0).unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(sha256: &str, salt: Option<&str>) -> FileEntry {
+        FileEntry {
+            path: "p".into(),
+            size: 3,
+            sha256: sha256.into(),
+            salt: salt.map(str::to_owned),
+            content_size: 2,
+            content_sha256: salt.map(|_| "cd".repeat(32)),
+            records: Some(1),
+        }
+    }
+
+    #[test]
+    fn what_is_listed_is_kept() {
+        let (sha256, salt) = ("0a".repeat(32), "AQIDBAUGBwgJCgsMDQ4PEA==");
+        let sealed = Expected::from(&entry(&sha256, Some(salt)));
+        assert_eq!(sealed.sha256(), sha256);
+        assert!(sealed.has_digest(&sha256, false) && !sealed.has_digest(&sha256, true));
+        assert!(sealed.has_digest(&"cd".repeat(32), true));
+        assert!(sealed.has_salt(Some(salt)) && !sealed.has_salt(None));
+        assert_eq!((sealed.size_of(false), sealed.size_of(true)), (3, 2));
+        let json = serde_json::to_string(&sealed).unwrap();
+        assert_eq!(Expected::parse(json.as_bytes()).unwrap(), sealed);
+        let clear = Expected::from(&entry(&sha256, None));
+        assert!(clear.has_digest(&sha256, true) && clear.has_salt(None));
+        assert_eq!(clear.content_digest(), Some([0x0a; 32]));
+    }
+
+    #[test]
+    fn no_file_has_a_digest_or_a_salt_that_is_none() {
+        for wrong in [
+            String::new(),
+            "0A".repeat(32),
+            "0a".repeat(31),
+            "zz".repeat(32),
+        ] {
+            let expected = Expected::from(&entry(&wrong, Some("AA")));
+            assert!(!expected.has_digest(&wrong, false), "{wrong}");
+            assert!(!expected.has_salt(Some("AA")) && !expected.has_salt(None));
+        }
+    }
+}
