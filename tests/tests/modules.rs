@@ -199,3 +199,31 @@ fn the_engine_knows_neither_the_command_line_nor_standard_output() {
         }
     }
 }
+
+/// Names that several modules define on purpose: operations have options, and reports.
+const SHARED_NAMES: [&str; 2] = ["Options", "Report"];
+
+#[test]
+fn a_public_type_name_means_one_thing_in_a_crate() {
+    for krate in ["decryptor-wasm", "producer/engine", "producer/cli"] {
+        let mut all = Modules::new();
+        modules(&sources(krate), &[], &mut all);
+        let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        // The bindings for JavaScript have the names of the types that they wrap.
+        let own = all
+            .iter()
+            .filter(|(path, _)| path.first().is_none_or(|first| first != "wasm"));
+        for (path, text) in own {
+            for line in text.lines().filter_map(|line| line.strip_prefix("pub ")) {
+                let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                let kind = words.next().unwrap_or_default();
+                if let ("struct" | "enum" | "trait" | "type", Some(name)) = (kind, words.next()) {
+                    places.entry(name).or_default().push(path.join("::"));
+                }
+            }
+        }
+        assert!(places.len() > 10, "{krate}: {places:?}");
+        places.retain(|name, places| places.len() > 1 && !SHARED_NAMES.contains(name));
+        assert!(places.is_empty(), "{krate}: {places:#?}");
+    }
+}

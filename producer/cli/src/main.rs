@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let done = panic::catch_unwind(|| prepare(&cli).and_then(|()| run(&cli)));
     let mut code = match done.unwrap_or_else(|_| {
         Err(Failure::failed(
-            "a defect of pryv-backup ended it (what it is stands above); please report it",
+            "a defect of pryv-backup ended it (see above); please report it",
         ))
     }) {
         Ok(problem) => exit_code(problem),

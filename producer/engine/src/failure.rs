@@ -149,7 +149,7 @@ impl Failure {
             0 => Ok(()),
             signal => Err(Failure::of(
                 FailureKind::Interrupted(signal as u8),
-                "interrupted; what was begun was removed",
+                "interrupted; unfinished files were removed",
             )),
         }
     }

@@ -199,7 +199,7 @@ fn users_of_a_stopped_run_are_not_forgotten() {
         user(&code(&one, 5), "bob00")["reason"]
             .as_str()
             .unwrap()
-            .contains("stood already")
+            .contains("restored by an earlier run")
     );
     assert!(has(&target, "user-core/bob00", "single"));
     assert!(!has(&target, "user-core/alice", "single"));

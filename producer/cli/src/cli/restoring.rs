@@ -25,7 +25,7 @@ pub struct RestoreArgs {
     /// Leave out users who clash with others, and restore the rest.
     #[arg(long, requires = "restore")]
     pub skip_conflicts: bool,
-    /// Check the hashes of events, accesses and attachments before a user is made to stand.
+    /// Check the hashes of events, accesses and attachments before a user is restored.
     #[arg(long, requires = "restore")]
     pub verify_integrity: bool,
     /// Whether a record that never matched its hash, in a backup proven intact, fails its user; strict checks the hashes too.

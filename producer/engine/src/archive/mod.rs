@@ -9,9 +9,9 @@ pub mod write;
 pub mod write_behind;
 
 pub use write::{
-    ArchiveError, ArchiveWriter, Chain, Destination, Finished, Host, IndexDone, IndexWriter,
+    ArchiveError, ArchiveWriter, ChainFolder, Destination, Finished, Host, IndexDone, IndexWriter,
     Listing, Options, Proof, Sealing, SignedContent, Signing, Sink, Staged, Stamp, Summary,
-    UserCopy, UserDone, UserWriter, page_sha256, script_sha256,
+    UserCopy, UserDone, UserFilesWriter, page_sha256, script_sha256,
 };
 
 pub use crate::digest::sha256_hex;

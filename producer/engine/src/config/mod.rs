@@ -10,7 +10,7 @@ pub mod rqlite_address;
 use crate::pii::{Pii, PiiKey};
 pub use account::AccountField;
 use layers::Layers;
-pub use postgres::{Postgres, Roots, Secret, TlsMode};
+pub use postgres::{Password, Postgres, Roots, TlsMode};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! Passwords in the file that libpq reads (PostgreSQL documentation, "The Password File").
 
-use super::Secret;
+use super::Password;
 use super::layers::Layers;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -20,7 +20,7 @@ pub fn find(
     port: u16,
     database: &str,
     user: &str,
-) -> Result<Option<Secret>, String> {
+) -> Result<Option<Password>, String> {
     let path = match layers.variable("PGPASSFILE") {
         Some(found) => PathBuf::from(found.value),
         None => match layers.home() {
@@ -55,7 +55,7 @@ pub fn find(
     };
     let wanted = [host, &port.to_string(), database, user];
     match text.lines().find_map(|line| matching(line, wanted)) {
-        Some(password) => Ok(Some(Secret(password))),
+        Some(password) => Ok(Some(Password(password))),
         None => because(&format!("has no line for {host}:{port}:{database}:{user}")),
     }
 }

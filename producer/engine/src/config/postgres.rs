@@ -20,7 +20,7 @@ pub struct Postgres {
     /// `user`.
     pub user: String,
     /// `password`, else `PGPASSWORD`, else from `.pgpass`; none when empty.
-    pub password: Option<Secret>,
+    pub password: Option<Password>,
     /// `sslmode`, else `PGSSLMODE`, with libpq's meaning. Not a setting of Pryv.io, which knows no TLS here.
     pub tls: TlsMode,
     /// `sslrootcert`, else `PGSSLROOTCERT`, else `~/.postgresql/root.crt`: whose certificates are trusted.
@@ -59,9 +59,9 @@ pub enum TlsMode {
 
 /// A text that is shown nowhere.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub(super) Zeroizing<String>);
+pub struct Password(pub(super) Zeroizing<String>);
 
-impl Secret {
+impl Password {
     /// The text itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -69,7 +69,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(not shown)")
     }
@@ -123,7 +123,7 @@ impl Postgres {
         let password = match url.password {
             Some(password) => Some(password),
             None => setting("password", None, "PGPASSWORD")?
-                .map(|found| Secret(Zeroizing::new(found.value))),
+                .map(|found| Password(Zeroizing::new(found.value))),
         };
         let (password, passwords_ignored) = match password {
             Some(password) => (Some(password), None),
@@ -204,7 +204,7 @@ struct Url {
     port: Option<String>,
     database: Option<String>,
     user: Option<String>,
-    password: Option<Secret>,
+    password: Option<Password>,
     tls: Option<String>,
     files: HashMap<&'static str, String>,
 }
@@ -248,7 +248,7 @@ impl Url {
         url.user = parsed.get_user().map(str::to_owned);
         url.password = parsed
             .get_password()
-            .map(|bytes| Secret(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned())));
+            .map(|bytes| Password(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned())));
         Ok(url)
     }
 }

@@ -137,7 +137,7 @@ fn postgres_is_found_with_what_libpq_adds() {
     assert_eq!((found.port, found.tls), (6000, TlsMode::VerifyFull));
     assert_eq!(found.roots, Some(Roots::File(dir.path().join("ca.pem"))));
     assert!(!format!("{found:?}").contains("12345"));
-    assert_eq!(found.password.as_ref().map(Secret::reveal), Some("12345"));
+    assert_eq!(found.password.as_ref().map(Password::reveal), Some("12345"));
 
     // The certificates of this system are trusted for names alone.
     let system = ("PGSSLROOTCERT", "system");
@@ -173,7 +173,10 @@ fn postgres_may_be_given_as_a_url() {
     .unwrap();
     assert_eq!(found.address(), "db.example:6001/pryv");
     assert_eq!(found.user, "al@ice");
-    assert_eq!(found.password.as_ref().map(Secret::reveal), Some("s/ecret"));
+    assert_eq!(
+        found.password.as_ref().map(Password::reveal),
+        Some("s/ecret")
+    );
     assert_eq!(found.tls, TlsMode::VerifyFull);
     assert_eq!(found.roots, Some(Roots::File(dir.path().join("my ca.pem"))));
     // Values that the URL leaves open come from elsewhere.

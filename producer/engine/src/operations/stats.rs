@@ -27,14 +27,14 @@ pub struct Stats {
     /// As stored.
     pub bytes: u64,
     /// By collection, attachments and what users share included.
-    pub collections: BTreeMap<String, Sum>,
+    pub collections: BTreeMap<String, CollectionTotal>,
     /// The largest users.
     pub largest: Vec<Largest>,
 }
 
 /// Of a collection.
 #[derive(Debug, Default, Serialize)]
-pub struct Sum {
+pub struct CollectionTotal {
     /// How many files.
     pub files: u64,
     /// As far as the archive says; attachments count as one each.
@@ -67,7 +67,7 @@ pub fn run(
 ) -> Result<(Stats, Option<FailureKind>), Failure> {
     let mut archive = options.open(observer)?;
     archive.drop_orphans()?;
-    let mut collections: BTreeMap<String, Sum> = BTreeMap::new();
+    let mut collections: BTreeMap<String, CollectionTotal> = BTreeMap::new();
     let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();
     for file in archive.files() {
         let kind = PathKind::of(&file.path);
@@ -113,7 +113,7 @@ pub fn run(
 /// The inventories of a chain are of its runs: how many records its state has, the users' manifests say.
 fn of_state(
     archive: &Archive,
-    collections: &mut BTreeMap<String, Sum>,
+    collections: &mut BTreeMap<String, CollectionTotal>,
 ) -> Result<(), decryptor_wasm::Error> {
     let sum = |count: fn(&UserStats) -> u64| {
         let users = archive.plan.users.iter();

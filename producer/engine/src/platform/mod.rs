@@ -28,7 +28,7 @@ use crate::threads::lock;
 use crate::{regular, threads};
 pub use error::{Answer, ExportError, PlatformError};
 pub use scope::{Only, Scope};
-pub use since::{Keys, Mark, Need};
+pub use since::{Mark, Need, RecordKeys};
 use staging::Staging;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -379,7 +379,7 @@ fn each_user(
 fn caught<R>(work: impl FnOnce() -> Result<R, ExportError>) -> Result<R, ExportError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(ExportError::Sink(
-            "a defect of pryv-backup ended its work here (what it is stands above); please report it".into(),
+            "a defect of pryv-backup ended its work here (see above); please report it".into(),
         ))
     })
 }

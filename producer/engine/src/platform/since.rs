@@ -50,9 +50,9 @@ pub enum Need {
 
 /// Keys of records, one after another.
 #[derive(Default)]
-pub struct Keys(Vec<u8>);
+pub struct RecordKeys(Vec<u8>);
 
-impl Keys {
+impl RecordKeys {
     /// Adds one.
     pub fn push(&mut self, key: &[u8]) {
         self.0.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn keys_come_back() {
-        let mut keys = Keys::default();
+        let mut keys = RecordKeys::default();
         let all: [&[u8]; 3] = [b"a\nb", b"", b"\0\xff"];
         all.iter().for_each(|key| keys.push(key));
         assert_eq!(keys.iter().collect::<Vec<_>>(), all);

@@ -1,6 +1,6 @@
 //! Where what is read of a platform goes.
 
-use super::{Collection, Keys, Need, Shared, User};
+use super::{Collection, Need, RecordKeys, Shared, User};
 
 /// Error of a sink that cannot take a record: its own, passed through untouched.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
@@ -138,7 +138,7 @@ pub trait UserSink {
     ///
     /// # Errors
     /// As [`Self::record`].
-    fn present(&mut self, _: Collection, _: &Keys) -> Result<(), SinkError> {
+    fn present(&mut self, _: Collection, _: &RecordKeys) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -21,7 +21,7 @@ impl Unknown {
     pub fn rows(name: impl Into<String>, what: &str, rows: u64) -> Self {
         Self {
             name: name.into(),
-            what: format!("{what}; its {} left out", were(Unit::Rows, rows)),
+            what: format!("{what}; its {} left out", were(CountUnit::Rows, rows)),
         }
     }
 
@@ -114,7 +114,7 @@ impl ExportNotes {
 
 /// Unit of a count.
 #[derive(Clone, Copy)]
-pub enum Unit {
+pub enum CountUnit {
     /// Rows of a table.
     Rows,
     /// Bytes of a file.
@@ -124,11 +124,11 @@ pub enum Unit {
 }
 
 /// A number of things that were left out.
-fn were(unit: Unit, number: u64) -> String {
+fn were(unit: CountUnit, number: u64) -> String {
     let (one, many) = match unit {
-        Unit::Rows => ("row was", "rows were"),
-        Unit::Bytes => ("byte was", "bytes were"),
-        Unit::Files => ("file was", "files were"),
+        CountUnit::Rows => ("row was", "rows were"),
+        CountUnit::Bytes => ("byte was", "bytes were"),
+        CountUnit::Files => ("file was", "files were"),
     };
     count(number, one, many)
 }
@@ -140,14 +140,14 @@ pub struct Counted(Mutex<BTreeMap<String, Sum>>);
 /// See [`Counted`].
 struct Sum {
     what: &'static str,
-    unit: Unit,
+    unit: CountUnit,
     number: u64,
     places: u64,
 }
 
 impl Counted {
     /// Adds something of one place, unless there is nothing in it.
-    pub fn add(&self, name: String, what: &'static str, unit: Unit, number: u64) {
+    pub fn add(&self, name: String, what: &'static str, unit: CountUnit, number: u64) {
         if number == 0 {
             return;
         }

@@ -353,12 +353,12 @@ pub enum RestoreError {
     },
     /// The user is restored, but a later step failed.
     #[error(
-        "it stands, but not all of it is in place ({0}); the next restore into this platform finishes it"
+        "the user is restored, but not all of it is in place ({0}); the next restore into this platform finishes it"
     )]
     Unfinished(Box<RestoreError>),
     /// It could not be found out whether the user is restored.
     #[error(
-        "whether it stands could not be found out ({0}); the next restore into this platform finds out"
+        "whether the user is restored could not be found out ({0}); the next restore into this platform finds out"
     )]
     Unknown(Box<RestoreError>),
     /// The archive cannot be read.

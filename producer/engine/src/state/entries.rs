@@ -20,7 +20,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Collects entries in any order.
 #[derive(Default)]
-pub struct Collector {
+pub struct EntryCollector {
     waiting: Vec<Entry>,
     runs: Vec<Stored>,
 }
@@ -48,18 +48,18 @@ pub enum Walk<'a> {
     /// In memory.
     Memory(std::slice::Iter<'a, Entry>),
     /// In a file.
-    File(Reading),
+    File(EntryReader),
 }
 
 /// See [`Walk`].
-pub struct Reading {
+pub struct EntryReader {
     stored: Stored,
     next: u64,
     buffer: Vec<u8>,
     at: usize,
 }
 
-impl Collector {
+impl EntryCollector {
     /// Adds some entries; `folder` is where they go when they become many.
     pub fn add(&mut self, entries: &mut Vec<Entry>, folder: &Path) -> io::Result<()> {
         if self.waiting.is_empty() {
@@ -88,7 +88,7 @@ impl Collector {
             return Ok(Sorted::Memory(self.waiting));
         }
         self.spill(folder)?;
-        let mut readings: Vec<Reading> = self.runs.iter().map(Stored::read).collect();
+        let mut readings: Vec<EntryReader> = self.runs.iter().map(Stored::read).collect();
         let mut heads = BinaryHeap::new();
         for (i, reading) in readings.iter_mut().enumerate() {
             heads.extend(reading.step()?.map(|entry| Reverse((entry, i))));
@@ -173,8 +173,8 @@ impl Stored {
     }
 
     /// Begins to read.
-    pub fn read(&self) -> Reading {
-        Reading {
+    pub fn read(&self) -> EntryReader {
+        EntryReader {
             stored: self.clone(),
             next: 0,
             buffer: Vec::new(),
@@ -191,7 +191,7 @@ impl Stored {
     }
 }
 
-impl Reading {
+impl EntryReader {
     /// The next entry.
     pub fn step(&mut self) -> io::Result<Option<Entry>> {
         if self.at == self.buffer.len() {
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn many_come_back_in_order_and_are_found() {
         let folder = tempfile::tempdir().unwrap();
-        let mut collector = Collector::default();
+        let mut collector = EntryCollector::default();
         let mut all: Vec<Entry> = (0..AT_ONCE as u64 * 2 + 77)
             .map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n))
             .collect();
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn few_stay_in_memory() {
         let folder = tempfile::tempdir().unwrap();
-        let mut collector = Collector::default();
+        let mut collector = EntryCollector::default();
         collector
             .add(&mut vec![(3, 1), (1, 2)], folder.path())
             .unwrap();

@@ -13,7 +13,7 @@ use std::io;
 use decryptor_wasm::chain::ChainKey;
 use serde::{Deserialize, Serialize};
 
-pub use entries::{Collector, Entry, Lookup, Sorted, Stored, Walk};
+pub use entries::{Entry, EntryCollector, Lookup, Sorted, Stored, Walk};
 pub use file::{KnownUser, State};
 pub use memory::{Memory, Newest};
 pub use place::{StateFolder, folder, make, may_be_newest, remove_forgotten};

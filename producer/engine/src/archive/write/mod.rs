@@ -28,13 +28,13 @@ use decryptor_wasm::{
 };
 use zeroize::Zeroizing;
 
-pub use chain::{Chain, Host, Proof};
+pub use chain::{ChainFolder, Host, Proof};
 pub use companions::{page_sha256, script_sha256};
 pub use index::{IndexDone, IndexWriter};
 pub use sign::{Finished, SignedContent, Signing, Stamp};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
-pub use user::{UserDone, UserWriter};
+pub use user::{UserDone, UserFilesWriter};
 
 pub use destination::Destination;
 
@@ -92,7 +92,7 @@ pub enum ArchiveError {
     },
     /// All is in place, but it may not be on the disk.
     #[error(
-        "the backup in {0} stands, but it is not known whether it would outlast a power failure: {1}; verify it"
+        "the backup in {0} is complete, but it is not known whether it would outlast a power failure: {1}; verify it"
     )]
     Unsettled(PathBuf, String),
     /// There is a backup already.
@@ -268,8 +268,8 @@ impl ArchiveWriter {
     }
 
     /// Begins a user's folder.
-    pub fn user<'a>(&'a self, user: &'a User) -> Result<UserWriter<'a>, ArchiveError> {
-        UserWriter::create(self, user)
+    pub fn user<'a>(&'a self, user: &'a User) -> Result<UserFilesWriter<'a>, ArchiveError> {
+        UserFilesWriter::create(self, user)
     }
 
     /// Begins what belongs to no user.

@@ -2,17 +2,17 @@
 
 use std::io::Read;
 
-use super::{ArchiveError, block, block::Block, user::UserWriter};
+use super::{ArchiveError, block, block::Block, user::UserFilesWriter};
 use crate::limits::PIECE;
 use crate::platform::{self, Attachment, Collection, SinkError, UserSink};
 
 /// Collects the records of one thread into blocks, compresses them there, and appends them to the files of the user.
 pub struct Sink<'a> {
-    writer: &'a UserWriter<'a>,
+    writer: &'a UserFilesWriter<'a>,
     blocks: Vec<(Collection, Block)>,
 }
 
-impl UserWriter<'_> {
+impl UserFilesWriter<'_> {
     /// A way in for one thread.
     pub fn sink(&self) -> Sink<'_> {
         Sink::new(self)
@@ -20,7 +20,7 @@ impl UserWriter<'_> {
 }
 
 impl<'a> Sink<'a> {
-    fn new(writer: &'a UserWriter<'a>) -> Self {
+    fn new(writer: &'a UserFilesWriter<'a>) -> Self {
         Sink {
             writer,
             blocks: Vec::new(),
@@ -48,7 +48,7 @@ impl<'a> Sink<'a> {
 }
 
 fn pass_on(
-    writer: &UserWriter<'_>,
+    writer: &UserFilesWriter<'_>,
     collection: Collection,
     block: &mut Block,
 ) -> Result<(), ArchiveError> {

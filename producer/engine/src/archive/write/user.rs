@@ -32,7 +32,7 @@ use crate::{
 pub(super) const REMOVED: &str = "removed";
 
 /// Takes a user's records and attachments, from several threads.
-pub struct UserWriter<'a> {
+pub struct UserFilesWriter<'a> {
     archive: &'a ArchiveWriter,
     user: &'a User,
     folder: String,
@@ -43,7 +43,7 @@ pub struct UserWriter<'a> {
     writing: (Mutex<HashSet<String>>, Condvar),
 }
 
-/// See [`UserWriter::turn`].
+/// See [`UserFilesWriter::turn`].
 struct Turn<'a> {
     writing: &'a (Mutex<HashSet<String>>, Condvar),
     path: &'a str,
@@ -82,7 +82,7 @@ pub struct UserDone {
     pub loss_count: u64,
 }
 
-impl<'a> UserWriter<'a> {
+impl<'a> UserFilesWriter<'a> {
     pub(super) fn create(archive: &'a ArchiveWriter, user: &'a User) -> Result<Self, ArchiveError> {
         if !is_safe_name(&user.user_id) {
             return Err(ArchiveError::UnsafeName(user.user_id.clone()));
@@ -98,7 +98,7 @@ impl<'a> UserWriter<'a> {
             stats: UserStats::default(),
             stream_paths: BTreeMap::new(),
         };
-        Ok(UserWriter {
+        Ok(UserFilesWriter {
             archive,
             user,
             folder,

@@ -7,7 +7,7 @@ use decryptor_wasm::manifest::Loss;
 use crate::limits::MAX_NAMED_LOSSES;
 use crate::threads::lock;
 use crate::{
-    archive::{ArchiveWriter, UserDone, UserWriter},
+    archive::{ArchiveWriter, UserDone, UserFilesWriter},
     observer::{Level, Observer},
     platform::{self, SinkError, Target, User, UserSink, UserTarget},
 };
@@ -19,12 +19,12 @@ pub struct Collector<'a> {
     /// Hears of each user that is done.
     named: Option<&'a dyn Observer>,
     done: Mutex<Vec<UserDone>>,
-    losses: Mutex<Losses>,
+    losses: Mutex<LossSummary>,
 }
 
 /// Losses for the report, which is written at the end.
 #[derive(Default)]
-pub struct Losses {
+pub struct LossSummary {
     /// Losses that concern no single user.
     pub platform: Vec<Loss>,
     /// Of the users, whose own manifests have them too.
@@ -33,7 +33,7 @@ pub struct Losses {
     pub more: u64,
 }
 
-impl Losses {
+impl LossSummary {
     fn of_user(&mut self, losses: Vec<Loss>) {
         let mut losses = losses.into_iter();
         let room = MAX_NAMED_LOSSES.saturating_sub(self.users.len());
@@ -72,7 +72,7 @@ impl<'a> Collector<'a> {
     }
 
     /// The users in the order of the platform, and the losses.
-    pub fn finish(self, users: &[User]) -> (Vec<UserDone>, Losses) {
+    pub fn finish(self, users: &[User]) -> (Vec<UserDone>, LossSummary) {
         let mut done = into_inner(self.done);
         let place: HashMap<&str, usize> = users
             .iter()
@@ -100,7 +100,7 @@ impl Target for Collector<'_> {
 /// A user that is being written.
 struct Open<'a> {
     collector: &'a Collector<'a>,
-    writer: UserWriter<'a>,
+    writer: UserFilesWriter<'a>,
 }
 
 impl UserTarget for Open<'_> {

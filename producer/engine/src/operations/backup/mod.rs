@@ -19,7 +19,7 @@ use decryptor_wasm::{
 };
 
 use self::{
-    collect::Losses,
+    collect::LossSummary,
     report::PlatformCounts,
     users::{chosen, left_out, names, only},
 };
@@ -132,7 +132,7 @@ struct Prepared<'a> {
 struct Written {
     done: Vec<UserDone>,
     shared: IndexDone,
-    losses: Losses,
+    losses: LossSummary,
     unknown: Vec<Unknown>,
 }
 
@@ -371,7 +371,7 @@ impl Prepared<'_> {
 /// A panic that came this far.
 fn defect() -> Failure {
     Failure::failed(
-        "a defect of pryv-backup ended the backup (what it is stands above), which was not made; please report it",
+        "a defect of pryv-backup ended the backup (see above), which was not made; please report it",
     )
 }
 

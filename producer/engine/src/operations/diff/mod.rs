@@ -64,7 +64,7 @@ pub struct Diff {
     /// Whether they have the same records.
     pub same: bool,
     /// User ids; what belongs to no user is under the empty one.
-    pub users: BTreeMap<String, BTreeMap<String, Counts>>,
+    pub users: BTreeMap<String, BTreeMap<String, DiffCounts>>,
     /// Names of the users by id.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
@@ -72,7 +72,7 @@ pub struct Diff {
 
 /// How many records of a collection differ.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
-pub struct Counts {
+pub struct DiffCounts {
     /// Only the newer archive has them.
     pub added: u64,
     /// Both have them, with other content.
@@ -106,7 +106,7 @@ pub fn run(
     };
     for place in places(&old).union(&places(&new)) {
         let (user, collection) = place;
-        let mut counts = Counts::default();
+        let mut counts = DiffCounts::default();
         let source = |archive| CollectionSource {
             archive,
             user,

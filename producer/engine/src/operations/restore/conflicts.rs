@@ -22,7 +22,7 @@ use crate::{
 /// Clashes that are named in one line.
 const NAMED: usize = 10;
 
-/// Everybody who cannot be restored, by user id. `begun` are those whom an earlier run of this restore has made to stand.
+/// Everybody who cannot be restored, by user id. `restored_before` are those whom an earlier run of this restore has restored.
 pub fn find(
     writer: &dyn PlatformWriter,
     archive: &Archive,

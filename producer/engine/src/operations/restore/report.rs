@@ -75,7 +75,7 @@ pub struct Restored {
     /// Items that the archive lacks for a reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// It stood already, of an earlier run of which nothing else is known.
+    /// An earlier run restored it, of which nothing else is known.
     #[serde(skip)]
     pub earlier: bool,
     /// Results of the check of hashes, when that was asked for.

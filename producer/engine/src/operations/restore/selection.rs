@@ -9,14 +9,14 @@ pub struct Selection {
     /// In the order of the archive.
     pub users: Vec<SelectedUser>,
     /// Owners of names in the archive and on the platform: by name, the ids of the users who have it or had it.
-    pub owners: UsernameOwners,
+    pub owners: NameOwners,
 }
 
 /// See [`Selection::owners`].
 #[derive(Default)]
-pub struct UsernameOwners(HashMap<String, BTreeSet<String>>);
+pub struct NameOwners(HashMap<String, BTreeSet<String>>);
 
-impl UsernameOwners {
+impl NameOwners {
     /// Whether somebody else than the user with this id bears a name, or did.
     pub fn others(&self, name: &str, id: &str) -> bool {
         let ids = self.0.get(name);
@@ -47,7 +47,7 @@ pub struct Conflict {
     pub what: String,
     /// Nobody else is in the way: the user itself is there, and `--overwrite` was not given.
     pub merely_there: bool,
-    /// The user is there because an earlier run of this restore, which was stopped, has made it stand.
+    /// The user is there because an earlier run of this restore, which was stopped, has restored it.
     pub restored_before: bool,
 }
 
@@ -143,7 +143,7 @@ impl Selection {
                 )));
             }
         }
-        let mut owners = UsernameOwners::default();
+        let mut owners = NameOwners::default();
         let sources = users.iter().map(|user| &user.source);
         for user in sources.chain(there) {
             owners.add([&user.username], &user.user_id);

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     lines,
-    selection::{SelectedUser, UsernameOwners},
+    selection::{NameOwners, SelectedUser},
 };
 use crate::platform::write::RestoreError;
 
@@ -25,7 +25,7 @@ struct Line<'a> {
 pub fn named(
     lines: &[u8],
     user: &SelectedUser,
-    owners: &UsernameOwners,
+    owners: &NameOwners,
 ) -> Result<(Vec<u8>, u64), RestoreError> {
     let bad = |what: String| RestoreError::Record {
         collection: "series",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{
     account, lines,
     selection::{Conflict, SelectedUser, Selection},
-    shared::{Entry, is_token, stored_key, uncut, unique_key},
+    shared::{IndexEntry, is_token, stored_key, uncut, unique_key},
 };
 use crate::{
     archive::read::Archive,
@@ -71,7 +71,7 @@ fn claims<'w>(
         by_name.extend(config.pii.username(name).map(|token| (token, user)));
         by_name.insert(name.clone(), user);
     }
-    let mut entries: Vec<(&SelectedUser, Entry)> = Vec::new();
+    let mut entries: Vec<(&SelectedUser, IndexEntry)> = Vec::new();
     // Whether there are entries, and whether they tell whose they are.
     let (mut listed, mut readable) = (false, true);
     for file in archive.files() {
@@ -81,7 +81,7 @@ fn claims<'w>(
         listed = true;
         lines::each(archive, file, &mut |lines| {
             for line in lines::split(lines) {
-                let Some(entry) = Entry::read(line).filter(|entry| entry.is_unique) else {
+                let Some(entry) = IndexEntry::read(line).filter(|entry| entry.is_unique) else {
                     continue;
                 };
                 let owner = entry.username.as_deref().unwrap_or_default();

@@ -10,7 +10,7 @@ use super::{
     integrity::{Sum, check_hash},
     lines,
     report::{Integrity, Outcome, Restored},
-    selection::{SelectedUser, UsernameOwners},
+    selection::{NameOwners, SelectedUser},
     series,
 };
 use crate::{
@@ -101,11 +101,11 @@ impl RestoredUser {
         self.report.reason = Some(error.to_string());
     }
 
-    /// One that an earlier run of this restore has made to stand; what all users share is still to be told of it.
+    /// One that an earlier run of this restore has restored; the shared records still need facts about it.
     pub fn standing(user: &SelectedUser, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::Restored);
         done.report.reason = Some(
-            "it stood already, of an earlier run that was stopped; whether that one left anything out is not known: \
+            "it was restored by an earlier run that was stopped; whether that one left anything out is not known: \
              pass --overwrite to restore it once more and be told"
                 .to_owned(),
         );
@@ -150,7 +150,7 @@ impl RestoredUser {
         }
     }
 
-    /// Whether it stands on the platform now.
+    /// Whether it is on the platform now.
     pub fn stands(&self) -> bool {
         matches!(self.report.outcome, Outcome::Restored | Outcome::Unfinished)
     }
@@ -166,7 +166,7 @@ pub struct RestoreSource<'a> {
     /// The fields that an account has.
     pub known: &'a [AccountField],
     /// Owners of each name.
-    pub owners: &'a UsernameOwners,
+    pub owners: &'a NameOwners,
     /// Counts what passes.
     pub tally: &'a Arc<Tally>,
 }

@@ -49,7 +49,7 @@ pub struct AttachmentContent {
 }
 
 /// An attachment that lies in the archive.
-pub struct Attachment<'a> {
+pub struct StoredAttachment<'a> {
     number: u64,
     /// The file.
     pub file: &'a PlannedFile,
@@ -59,17 +59,17 @@ pub struct Attachment<'a> {
 
 /// The attachments of a user, by their ids.
 #[derive(Default)]
-pub struct Attachments<'a> {
+pub struct StoredAttachments<'a> {
     key: RandomState,
-    all: Vec<Attachment<'a>>,
+    all: Vec<StoredAttachment<'a>>,
 }
 
-impl<'a> Attachments<'a> {
+impl<'a> StoredAttachments<'a> {
     /// Those among `files`.
     pub fn of(files: impl Iterator<Item = &'a PlannedFile>) -> Self {
         let key = RandomState::new();
-        let mut all: Vec<Attachment<'a>> = files
-            .map(|file| Attachment {
+        let mut all: Vec<StoredAttachment<'a>> = files
+            .map(|file| StoredAttachment {
                 number: key.hash_one(id(file)),
                 file,
                 listed: AtomicBool::new(false),
@@ -77,11 +77,11 @@ impl<'a> Attachments<'a> {
             })
             .collect();
         all.sort_unstable_by_key(|attachment| attachment.number);
-        Attachments { key, all }
+        StoredAttachments { key, all }
     }
 
     /// The one with that id.
-    pub fn get(&self, id: &str) -> Option<&Attachment<'a>> {
+    pub fn get(&self, id: &str) -> Option<&StoredAttachment<'a>> {
         let number = self.key.hash_one(id);
         let at = self.all.binary_search_by_key(&number, |a| a.number).ok()?;
         self.all.get(at)
@@ -89,12 +89,12 @@ impl<'a> Attachments<'a> {
 
     /// Those that no event lists.
     pub fn unlisted(&self) -> impl Iterator<Item = &'a PlannedFile> {
-        let unlisted = |a: &&Attachment<'a>| !a.listed.load(Ordering::Relaxed);
+        let unlisted = |a: &&StoredAttachment<'a>| !a.listed.load(Ordering::Relaxed);
         self.all.iter().filter(unlisted).map(|a| a.file)
     }
 }
 
-impl Attachment<'_> {
+impl StoredAttachment<'_> {
     /// An event lists it.
     pub fn list(&self) {
         self.listed.store(true, Ordering::Relaxed);

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    ids::{AttachmentContent, Attachments, Ids, id},
+    ids::{AttachmentContent, Ids, StoredAttachments, id},
     seen::{RecordChecks, Remark},
 };
 use crate::archive::read::{Archive, Line, UserLosses};
@@ -36,7 +36,7 @@ const COUNTED: [&str; 8] = [
 ];
 
 /// A user whose files are read, by several threads.
-pub struct User<'a> {
+pub struct VerifiedUser<'a> {
     /// The user's entry in the manifest.
     pub entry: &'a UserEntry,
     /// All of the user's files.
@@ -50,7 +50,7 @@ pub struct User<'a> {
     surplus: bool,
     /// None when they could not be read.
     streams: OnceLock<Ids>,
-    attachments: Attachments<'a>,
+    attachments: StoredAttachments<'a>,
     counts: [AtomicU64; COUNTED.len()],
     accounts: AtomicU64,
     seen: Mutex<RecordChecks>,
@@ -79,12 +79,12 @@ pub fn collection(file: &PlannedFile) -> &str {
     name.split('.').next().unwrap_or_default()
 }
 
-impl<'a> User<'a> {
+impl<'a> VerifiedUser<'a> {
     /// Nothing is read yet.
     pub fn new(archive: &'a Archive, entry: &'a UserEntry, files: &'a [PlannedFile]) -> Self {
         let is_attachment =
             |file: &&PlannedFile| matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
-        User {
+        VerifiedUser {
             entry,
             files,
             archive,
@@ -92,7 +92,7 @@ impl<'a> User<'a> {
             partial: archive.is_increment(),
             surplus: archive.chain.is_some(),
             streams: OnceLock::new(),
-            attachments: Attachments::of(files.iter().filter(is_attachment)),
+            attachments: StoredAttachments::of(files.iter().filter(is_attachment)),
             counts: Default::default(),
             accounts: AtomicU64::new(0),
             seen: Mutex::default(),

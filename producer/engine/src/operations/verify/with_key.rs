@@ -17,7 +17,7 @@ use super::{
     report::Report,
     seen::RecordChecks,
     sums,
-    user::{User, collection, nobody},
+    user::{VerifiedUser, collection, nobody},
 };
 use crate::threads::lock;
 use crate::{archive::read::Archive, findings::sentence, progress::Tally, schedule};
@@ -32,7 +32,7 @@ const STAGES: [fn(&PlannedFile) -> bool; 3] = [
 enum Task<'a> {
     /// The files of one user, or of none.
     Group(&'a [PlannedFile]),
-    File(Option<Arc<User<'a>>>, &'a PlannedFile),
+    File(Option<Arc<VerifiedUser<'a>>>, &'a PlannedFile),
 }
 
 struct Verification<'a> {
@@ -143,7 +143,10 @@ impl<'a> Verification<'a> {
                     }
                     return Ok(());
                 };
-                self.next_stage(&Arc::new(User::new(self.archive, entry, files)), brought);
+                self.next_stage(
+                    &Arc::new(VerifiedUser::new(self.archive, entry, files)),
+                    brought,
+                );
             }
             Task::File(user, file) => {
                 self.file(user.as_deref(), file)?;
@@ -158,7 +161,7 @@ impl<'a> Verification<'a> {
     }
 
     /// Brings the files that come next, or ends the user.
-    fn next_stage(&self, user: &Arc<User<'a>>, brought: &mut Vec<Task<'a>>) {
+    fn next_stage(&self, user: &Arc<VerifiedUser<'a>>, brought: &mut Vec<Task<'a>>) {
         loop {
             let stage = user.stage.fetch_add(1, Ordering::AcqRel);
             let Some(belongs) = STAGES.get(stage) else {
@@ -175,7 +178,7 @@ impl<'a> Verification<'a> {
         }
     }
 
-    fn file(&self, user: Option<&User<'a>>, file: &'a PlannedFile) -> Result<()> {
+    fn file(&self, user: Option<&VerifiedUser<'a>>, file: &'a PlannedFile) -> Result<()> {
         let progress = Progress::new(self.tally, file);
         let shown = |bytes: usize| progress.step(bytes as u64);
         let read = match user {
@@ -203,7 +206,7 @@ impl<'a> Verification<'a> {
         Ok(())
     }
 
-    fn finish(&self, user: &User<'a>) {
+    fn finish(&self, user: &VerifiedUser<'a>) {
         let folder = format!("users/{}", user.entry.user_id);
         let within = |path: &str| {
             let rest = path.strip_prefix(folder.as_str());

@@ -1,14 +1,17 @@
 //! Attachments: those that events list, copied from files, several at once.
 
 use super::connection::{Connection, Server, literal};
-use super::shape::Listing;
+use super::shape::AttachmentListing;
 use super::work::Bundle;
 use crate::platform::{Attachment, ExportError, PlatformError};
 use crate::threads::lock;
 use std::sync::Mutex;
 
 /// Adds the attachments that an event lists; a list that cannot be read is a loss.
-pub fn attach(listing: &Listing<'_>, bundle: &mut Bundle<'_, '_>) -> Result<(), ExportError> {
+pub fn attach(
+    listing: &AttachmentListing<'_>,
+    bundle: &mut Bundle<'_, '_>,
+) -> Result<(), ExportError> {
     let event_id = String::from_utf8_lossy(listing.event_id);
     match Attachment::listed(&event_id, listing.deleted, listing.text) {
         Ok(list) => list.into_iter().try_for_each(|file| bundle.attach(file)),

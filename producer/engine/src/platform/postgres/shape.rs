@@ -60,7 +60,7 @@ const STREAMS: [&str; 13] = [
 ];
 
 /// Attachments that an event lists, as stored.
-pub struct Listing<'a> {
+pub struct AttachmentListing<'a> {
     /// The event.
     pub event_id: &'a [u8],
     /// Whether the record is deleted.
@@ -217,12 +217,12 @@ impl Shape {
     }
 
     /// The attachments that an event lists; history versions only repeat what their event lists or listed.
-    pub fn listing<'a>(&self, row: &'a Row) -> Option<Listing<'a>> {
+    pub fn listing<'a>(&self, row: &'a Row) -> Option<AttachmentListing<'a>> {
         let stored = row.get(self.attachments?)?;
         if self.head.is_some_and(|at| row.get(at).is_some()) {
             return None;
         }
-        Some(Listing {
+        Some(AttachmentListing {
             event_id: row.get(self.id)?,
             deleted: self.deleted.is_some_and(|at| row.get(at).is_some()),
             text: json_text(stored).ok()?,

@@ -74,7 +74,7 @@ impl Since {
 
 /// Where the server stands at the instant of the snapshot. One that only follows another does not show what is open there. The timeline
 /// comes from the log that is being written: what the control file says lags behind a promotion by a checkpoint, and meanwhile the
-/// numbers of transactions that only the former primary had are given out again.
+/// numbers of transactions that only the previous primary had are given out again.
 pub(super) fn mark(snapshot: &Snapshot) -> Result<Mark, PlatformError> {
     let sql = "SELECT pg_is_in_recovery()::text, pg_snapshot_xmin(pg_current_snapshot())::text, \
         pg_snapshot_xmax(pg_current_snapshot())::text, concat_ws(' ', s.system_identifier, \

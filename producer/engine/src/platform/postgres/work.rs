@@ -2,7 +2,9 @@
 
 use super::versions::{Underway, Versions};
 use crate::limits::BLOCK;
-use crate::platform::{Attachment, Collection, ExportError, Keys, Loss, User, UserTarget, caught};
+use crate::platform::{
+    Attachment, Collection, ExportError, Loss, RecordKeys, User, UserTarget, caught,
+};
 use crate::threads::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -64,7 +66,7 @@ pub enum Piece {
     /// Lines, each with its newline.
     Records(Collection, Vec<u8>, u64),
     /// Records that are there, and as they were.
-    Present(Collection, Keys),
+    Present(Collection, RecordKeys),
     /// A record that is there and could not be read, by its key; whether the next run comes to it in any case.
     Unreadable(Collection, Vec<u8>, bool),
     /// Files to copy.
@@ -277,7 +279,7 @@ impl<'q, 'a> Bundle<'q, 'a> {
     pub fn present(&mut self, collection: Collection, key: &[u8]) -> Result<(), ExportError> {
         if !matches!(self.pieces.last(), Some(Piece::Present(of, _)) if *of == collection) {
             self.pieces
-                .push(Piece::Present(collection, Keys::default()));
+                .push(Piece::Present(collection, RecordKeys::default()));
         }
         if let Some(Piece::Present(_, keys)) = self.pieces.last_mut() {
             let before = keys.bytes();

@@ -4,7 +4,7 @@ use super::file::SqliteFile;
 use super::reading::Reading;
 use super::{SqlitePlatform, unknown};
 use crate::files;
-use crate::platform::unknown::{Counted, Unit, Unknown};
+use crate::platform::unknown::{CountUnit, Counted, Unknown};
 use crate::platform::{
     Attachment, Collection, ExportError, IndexSink, Loss, PlatformError, SinkError, User, UserSink,
 };
@@ -249,20 +249,20 @@ fn stranger(owner: &Entry, held: Held) -> Result<Option<Unknown>, PlatformError>
 fn stray(entry: &Entry, counted: &Counted) -> Result<(), PlatformError> {
     let name = entry.name.clone();
     if entry.kind.is_dir() {
-        counted.add(name, FOLDER, Unit::Files, files(&entry.path)?);
+        counted.add(name, FOLDER, CountUnit::Files, files(&entry.path)?);
     } else if entry.kind.is_symlink() {
-        counted.add(name, LINK, Unit::Files, 1);
+        counted.add(name, LINK, CountUnit::Files, 1);
     } else if entry.kind.is_file() {
         let companion = ["-wal", "-shm", "-journal"]
             .iter()
             .any(|ending| name.ends_with(ending));
         let database = SqliteFile::open(&entry.path).and_then(|file| unknown::rows(&file));
         match database {
-            Ok(rows) => counted.add(name, FILE, Unit::Rows, rows),
+            Ok(rows) => counted.add(name, FILE, CountUnit::Rows, rows),
             Err(_) if companion => {}
             Err(_) => {
                 let bytes = std::fs::symlink_metadata(&entry.path).map_or(0, |file| file.len());
-                counted.add(name, FILE, Unit::Bytes, bytes);
+                counted.add(name, FILE, CountUnit::Bytes, bytes);
             }
         }
     }

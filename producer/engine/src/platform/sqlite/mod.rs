@@ -28,13 +28,13 @@ use crate::threads::lock;
 use file::SqliteFile;
 pub(super) use folders::Held;
 use reading::{Reading, if_there, with_file};
-use schema::{KNOWN, Tables};
+use schema::{KNOWN, SchemaTables};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use unknown::Columns;
-pub(super) use username_owners::{NameOwners, Owner, UsernameOwners, Whose, without_owner};
+pub(super) use username_owners::{Owner, UsernameOwners, UsersOfName, Whose, without_owner};
 
 /// A platform whose base engine is SQLite.
 pub struct SqlitePlatform {
@@ -200,7 +200,7 @@ impl SqlitePlatform {
             };
             let of_several = borne(&namespace);
             let whose = |measurement: &str| {
-                let Some(NameOwners { ids, now }) = of_several else {
+                let Some(UsersOfName { ids, now }) = of_several else {
                     return Ok(Whose::Mine);
                 };
                 let event = measurement.strip_prefix("event.");
@@ -228,7 +228,7 @@ impl SqlitePlatform {
     fn look(
         &self,
         file: &SqliteFile,
-        known: &Tables,
+        known: &SchemaTables,
         columns: Columns,
         reading: &mut Reading<'_>,
     ) -> Result<(), PlatformError> {

@@ -132,7 +132,7 @@ pub const SERIES: &str = "
     CREATE INDEX idx_event_delta ON series_data(event_id, delta_time);";
 
 /// The columns of each table.
-pub type Tables = BTreeMap<String, Vec<String>>;
+pub type SchemaTables = BTreeMap<String, Vec<String>>;
 
 /// Tables of each kind of file.
 pub static KNOWN: LazyLock<KnownTables> = LazyLock::new(|| KnownTables {
@@ -147,16 +147,16 @@ pub static KNOWN: LazyLock<KnownTables> = LazyLock::new(|| KnownTables {
 /// See [`KNOWN`].
 #[allow(missing_docs)]
 pub struct KnownTables {
-    pub index: Tables,
-    pub shared: Tables,
-    pub base: Tables,
-    pub account: Tables,
-    pub events: Tables,
-    pub series: Tables,
+    pub index: SchemaTables,
+    pub shared: SchemaTables,
+    pub base: SchemaTables,
+    pub account: SchemaTables,
+    pub events: SchemaTables,
+    pub series: SchemaTables,
 }
 
 /// Makes the tables of a schema.
-fn made(schema: &str) -> Tables {
+fn made(schema: &str) -> SchemaTables {
     let made = Connection::open_in_memory().and_then(|connection| {
         connection.execute_batch(schema)?;
         tables(&connection)
@@ -165,10 +165,10 @@ fn made(schema: &str) -> Tables {
 }
 
 /// The tables of a file, but for those that SQLite and the full-text index keep for themselves.
-pub fn tables(connection: &Connection) -> rusqlite::Result<Tables> {
+pub fn tables(connection: &Connection) -> rusqlite::Result<SchemaTables> {
     let sql = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' \
          AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.name NOT LIKE 'events\\_fts%' ESCAPE '\\'";
-    let mut tables = Tables::new();
+    let mut tables = SchemaTables::new();
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

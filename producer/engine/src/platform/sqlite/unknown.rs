@@ -2,10 +2,10 @@
 //! has no place in an archive is counted.
 
 use super::file::SqliteFile;
-use super::schema::Tables;
+use super::schema::SchemaTables;
 use crate::platform::PlatformError;
 use crate::platform::json;
-use crate::platform::unknown::{Counted, Unit};
+use crate::platform::unknown::{CountUnit, Counted};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -25,7 +25,7 @@ pub enum Columns {
 /// Counts what a file holds besides the known. Whether there is anything.
 pub fn look(
     file: &SqliteFile,
-    known: &Tables,
+    known: &SchemaTables,
     columns: Columns,
     counted: &Counted,
 ) -> Result<bool, PlatformError> {
@@ -38,7 +38,7 @@ pub fn look(
         counted.add(
             format!("{name}/{place}"),
             what,
-            Unit::Rows,
+            CountUnit::Rows,
             rows.unsigned_abs(),
         );
         Ok::<_, rusqlite::Error>(())
@@ -65,7 +65,7 @@ pub struct Further(Vec<String>);
 
 impl Further {
     /// Looks.
-    pub fn of(file: &SqliteFile, known: &Tables, table: &str) -> Result<Self, PlatformError> {
+    pub fn of(file: &SqliteFile, known: &SchemaTables, table: &str) -> Result<Self, PlatformError> {
         let there = super::schema::tables(&file.connection).map_err(|e| file.error(e))?;
         let mut columns = there.get(table).cloned().unwrap_or_default();
         let known = known.get(table);

@@ -4,11 +4,11 @@ use crate::platform::{PlatformError, User};
 use std::collections::HashMap;
 
 /// Names that several users have or had.
-pub type UsernameOwners = HashMap<String, NameOwners>;
+pub type UsernameOwners = HashMap<String, UsersOfName>;
 
 /// Who has or had a name.
 #[derive(Default)]
-pub struct NameOwners {
+pub struct UsersOfName {
     /// All their ids.
     pub ids: Vec<String>,
     /// Somebody has it now.

@@ -29,7 +29,7 @@ const OURS: [&str; 6] = [
 
 /// The decision that restores a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mark {
+pub enum JournalMark {
     /// The journal itself.
     Journal,
     /// A transaction of PostgreSQL, by its id.
@@ -42,7 +42,7 @@ pub struct Journal {
     /// The user.
     pub user: User,
     /// The decision that restores the user.
-    pub mark: Mark,
+    pub mark: JournalMark,
     pub(super) owners: Vec<String>,
     pub(super) base: PathBuf,
     pub(super) staged: PathBuf,
@@ -55,7 +55,7 @@ pub struct Journal {
 struct Stored {
     user_id: String,
     username: String,
-    mark: Mark,
+    mark: JournalMark,
     owners: Vec<String>,
 }
 
@@ -157,7 +157,7 @@ impl Journal {
                 owner::make(parent)?;
             }
             put(&staged, &place)?;
-            // Files that Pryv.io opens in one way, whose former version it would look for.
+            // Files that Pryv.io opens in one way, whose previous version it would look for.
             if ["audit-1.0.0.sqlite", "local-1.0.0.sqlite"]
                 .iter()
                 .any(|name| place.join(name).exists())

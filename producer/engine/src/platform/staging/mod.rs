@@ -11,7 +11,7 @@ pub mod owner;
 mod place;
 mod restored_users;
 
-pub use journal::{Journal, Mark};
+pub use journal::{Journal, JournalMark};
 pub use restored_users::RestoredUsers;
 
 use std::fs::{self, File, OpenOptions};
@@ -91,7 +91,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the id names no folder, or when the place cannot be written.
-    pub fn begin(&self, user: &User) -> Result<Staged, RestoreError> {
+    pub fn begin(&self, user: &User) -> Result<StagedUser, RestoreError> {
         if !is_safe_name(&user.user_id) || folder(&self.base, &user.user_id).is_none() {
             return Err(RestoreError::Conflict {
                 what: format!(
@@ -100,7 +100,7 @@ impl Staging {
                 ),
             });
         }
-        Ok(Staged {
+        Ok(StagedUser {
             base: self.base.clone(),
             journal: names::journal(&self.root, &user.user_id),
             root: names::files(&self.root, &user.user_id),
@@ -233,7 +233,7 @@ impl Drop for Staging {
 }
 
 /// A user whose files are being made aside; dropped without [`Journal::finish`], nothing of it stays.
-pub struct Staged {
+pub struct StagedUser {
     base: PathBuf,
     root: PathBuf,
     journal: PathBuf,
@@ -243,7 +243,7 @@ pub struct Staged {
     done: bool,
 }
 
-impl Staged {
+impl StagedUser {
     /// The folder that becomes that of `owner`, made when it is first asked for.
     ///
     /// # Errors
@@ -320,7 +320,7 @@ impl Staged {
         self.owners.is_empty()
     }
 
-    fn journal(&self, mark: &Mark) -> Journal {
+    fn journal(&self, mark: &JournalMark) -> Journal {
         Journal {
             user: self.user.clone(),
             mark: mark.clone(),
@@ -332,12 +332,12 @@ impl Staged {
     }
 }
 
-/// Decides that the users stand: everything is on the disk, and so are the journals that say what is still to be done.
-/// With [`Mark::Transaction`] they stand only if that transaction does. Without any folder there is nothing to decide.
+/// Decides that the users are restored: everything is on the disk, and so are the journals that say what is still to be done.
+/// With [`JournalMark::Transaction`] they are restored only if that transaction is committed. Without any folder there is nothing to decide.
 ///
 /// # Errors
 /// When the disk refuses; then nothing was decided.
-pub fn decide(mut all: Vec<Staged>, mark: &Mark) -> Result<Vec<Journal>, RestoreError> {
+pub fn decide(mut all: Vec<StagedUser>, mark: &JournalMark) -> Result<Vec<Journal>, RestoreError> {
     all.retain(|staged| !staged.is_empty());
     let journals: Vec<Journal> = all.iter().map(|staged| staged.journal(mark)).collect();
     if let Err(error) = Journal::write_all(&journals) {
@@ -353,7 +353,7 @@ pub fn decide(mut all: Vec<Staged>, mark: &Mark) -> Result<Vec<Journal>, Restore
     Ok(journals)
 }
 
-impl Drop for Staged {
+impl Drop for StagedUser {
     fn drop(&mut self) {
         if !self.done && !self.owners.is_empty() {
             // Files that cannot be removed now are removed by the next run.

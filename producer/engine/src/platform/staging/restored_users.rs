@@ -27,7 +27,7 @@ pub struct RestoredUsers {
 /// A user who was restored, or whose transaction was not committed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct RestoredEntry {
     /// The user.
     pub user_id: String,
     /// The transaction of PostgreSQL that restored the user, if it was committed.
@@ -63,7 +63,7 @@ impl RestoredUsers {
                     .map_err(failed)?,
             ),
         };
-        let entry = Entry {
+        let entry = RestoredEntry {
             user_id: user_id.to_owned(),
             transaction: transaction.map(str::to_owned),
         };
@@ -88,7 +88,7 @@ impl RestoredUsers {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn entries(&self) -> Result<Vec<Entry>, RestoreError> {
+    pub fn entries(&self) -> Result<Vec<RestoredEntry>, RestoreError> {
         let mut all = Vec::new();
         for path in [&self.previous, &self.path] {
             let text = match fs::read_to_string(path) {

@@ -5,7 +5,7 @@ use decryptor_wasm::{
     chain::{CHAIN, Index, run_of},
 };
 
-use super::{ArchiveError, Chain};
+use super::{ArchiveError, ChainFolder};
 use crate::{
     archive::{
         listed_files::{ListedFile, Replacement, Replacer, none},
@@ -14,7 +14,7 @@ use crate::{
     digest::sha256_hex,
 };
 
-impl Chain {
+impl ChainFolder {
     /// Whether the sums list the list of runs as it is, and no run that it does not name.
     pub(super) fn sums_hold(&self) -> Result<bool, ArchiveError> {
         let due = sha256_hex(&self.at().read(CHAIN)?);

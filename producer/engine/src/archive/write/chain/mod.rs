@@ -33,7 +33,7 @@ use crate::{digest::sha256_hex, files::write as write_file};
 const INCREMENTS: &str = "increments";
 
 /// A folder that holds a chain, or is to hold one. Nobody else writes to it while this is there.
-pub struct Chain {
+pub struct ChainFolder {
     folder: PathBuf,
     created: bool,
     /// Whether the runs are named in a list; an archive by itself has none.
@@ -43,7 +43,7 @@ pub struct Chain {
     _lock: File,
 }
 
-impl Chain {
+impl ChainFolder {
     /// Takes hold of a folder, and takes away what a run left there that died (said in the second value), unless it is `newest`, a run
     /// that this host has finished. An archive in it becomes the first run of a chain.
     ///
@@ -52,7 +52,7 @@ impl Chain {
     pub fn open(folder: &Path, newest: Option<&str>) -> Result<(Self, bool), ArchiveError> {
         let (lock, created) = hold(folder)?;
         Folder::new(folder).refuse_links()?;
-        let mut chain = Chain {
+        let mut chain = ChainFolder {
             folder: folder.to_owned(),
             created,
             listed: true,
@@ -93,7 +93,7 @@ impl Chain {
     /// When the system refuses.
     pub fn alone(folder: &Path) -> Result<Self, ArchiveError> {
         let (lock, created) = hold(folder)?;
-        Ok(Chain {
+        Ok(ChainFolder {
             folder: folder.to_owned(),
             created,
             listed: false,

@@ -10,7 +10,7 @@ use decryptor_wasm::{
     signature::{FilesDigest, SIGNATURE, Signer, Statement, Tried, try_signature},
 };
 
-use super::{ArchiveError, Chain};
+use super::{ArchiveError, ChainFolder};
 use crate::archive::{envelopes, sha256_hex, write::companions::companions};
 
 /// The host that is to add a run.
@@ -34,7 +34,7 @@ pub struct Proof {
     pub companions: Vec<Companion>,
 }
 
-impl Chain {
+impl ChainFolder {
     /// Holds the signatures of all runs against what lies there. Nothing is decrypted, and of the files only the lines of the sums are
     /// looked at.
     ///

@@ -6,7 +6,7 @@ use crate::state::{Entry, Sorted, Stored};
 
 /// Difference between the two lists at a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum MergeStep {
     /// It was there, and is not any more.
     Gone(Entry),
     /// It is there, and was.
@@ -22,7 +22,7 @@ pub fn merge<E>(
     old: Option<&Stored>,
     now: &Sorted,
     failed: impl Fn(io::Error) -> E,
-    take: &mut dyn FnMut(Step) -> Result<(), E>,
+    take: &mut dyn FnMut(MergeStep) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut old = old.map(Stored::read);
     let mut step_old = || {
@@ -35,22 +35,22 @@ pub fn merge<E>(
     let mut last = None;
     while let Some(entry) = now.step().map_err(&failed)? {
         if last.replace(entry.0) == Some(entry.0) {
-            take(Step::Again)?;
+            take(MergeStep::Again)?;
             continue;
         }
         while let Some(before) = was.filter(|before| before.0 < entry.0) {
-            take(Step::Gone(before))?;
+            take(MergeStep::Gone(before))?;
             was = step_old()?;
         }
         if was.is_some_and(|before| before.0 == entry.0) {
-            take(Step::Both(entry))?;
+            take(MergeStep::Both(entry))?;
             was = step_old()?;
         } else {
-            take(Step::New(entry))?;
+            take(MergeStep::New(entry))?;
         }
     }
     while let Some(before) = was {
-        take(Step::Gone(before))?;
+        take(MergeStep::Gone(before))?;
         was = step_old()?;
     }
     Ok(())

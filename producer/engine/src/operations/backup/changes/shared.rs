@@ -7,13 +7,13 @@ use decryptor_wasm::{
 
 use super::{
     Changes, emptied,
-    merge::{Step, merge},
+    merge::{MergeStep, merge},
     record, shared_number,
 };
 use crate::{
     archive::{ArchiveError, IndexDone, IndexWriter},
     platform::{IndexSink, Loss, Shared, SinkError},
-    state::{Collector, Entry, KnownUser, Lookup, Sorted, StateWriter, UserBlock},
+    state::{Entry, EntryCollector, KnownUser, Lookup, Sorted, StateWriter, UserBlock},
 };
 
 /// The section of the audit trails of users who are no more.
@@ -26,7 +26,7 @@ pub struct SharedChanges<'c, 'a> {
     writer: IndexWriter<'a>,
     known: Option<KnownUser>,
     lookups: [Option<Lookup>; KINDS],
-    found: [Collector; KINDS],
+    found: [EntryCollector; KINDS],
     /// There was no place to look for them: those of the run before stay.
     keeps: [bool; KINDS],
 }
@@ -108,10 +108,10 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             let (mut gone, mut count, mut again) = (Vec::new(), 0, false);
             merge(before, &now, |e| e, &mut |step| {
                 match step {
-                    Step::Gone(_) if keeps => count += 1,
-                    Step::Gone((number, _)) => gone.push(number),
-                    Step::Both(_) | Step::New(_) => count += 1,
-                    Step::Again => again = true,
+                    MergeStep::Gone(_) if keeps => count += 1,
+                    MergeStep::Gone((number, _)) => gone.push(number),
+                    MergeStep::Both(_) | MergeStep::New(_) => count += 1,
+                    MergeStep::Again => again = true,
                 }
                 Ok(())
             })
@@ -148,9 +148,9 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
             out.section(kind as u8, true, section.count)?;
             let before = self.known.as_ref().and_then(|k| k.section(kind as u8));
             merge(before, &section.now, |e| e, &mut |step| match step {
-                Step::Gone(entry) if section.keeps => out.entry(entry, true),
-                Step::Both(entry) | Step::New(entry) => out.entry(entry, true),
-                Step::Gone(_) | Step::Again => Ok(()),
+                MergeStep::Gone(entry) if section.keeps => out.entry(entry, true),
+                MergeStep::Both(entry) | MergeStep::New(entry) => out.entry(entry, true),
+                MergeStep::Gone(_) | MergeStep::Again => Ok(()),
             })?;
         }
         Ok(())

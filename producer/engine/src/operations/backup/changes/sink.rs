@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Sink},
-    platform::{Attachment, Collection, Keys, Loss, SinkError, UserSink, UserTarget},
+    platform::{Attachment, Collection, Loss, RecordKeys, SinkError, UserSink, UserTarget},
     state::Entry,
 };
 
@@ -203,7 +203,7 @@ impl UserSink for ChangesSink<'_, '_> {
         }
     }
 
-    fn present(&mut self, collection: Collection, keys: &Keys) -> Result<(), SinkError> {
+    fn present(&mut self, collection: Collection, keys: &RecordKeys) -> Result<(), SinkError> {
         for key in keys.iter() {
             let number = number(self.open.key(), collection.name(), &[key]);
             self.note(collection as usize, (number, 0))?;

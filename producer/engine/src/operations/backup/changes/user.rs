@@ -12,13 +12,13 @@ use decryptor_wasm::{
 
 use super::{
     ATTACHMENTS, COLLECTIONS, Changes, LOOKS, LOST_ATTACHMENTS, SECTIONS, WHOLE,
-    merge::{Step, merge},
+    merge::{MergeStep, merge},
 };
 use crate::threads::lock;
 use crate::{
-    archive::{ArchiveError, UserWriter},
+    archive::{ArchiveError, UserFilesWriter},
     platform::{Collection, SinkError, User, UserSink},
-    state::{Collector, Entry, KnownUser, Lookup, Sorted, StateWriter, Stored, UserBlock},
+    state::{Entry, EntryCollector, KnownUser, Lookup, Sorted, StateWriter, Stored, UserBlock},
 };
 
 /// A user that is being exported.
@@ -28,14 +28,14 @@ pub struct OpenUser<'a> {
     /// Entries of the previous run, when they count.
     known: Option<KnownUser>,
     lookups: [OnceLock<Option<Lookup>>; SECTIONS],
-    writer: OnceLock<UserWriter<'a>>,
+    writer: OnceLock<UserFilesWriter<'a>>,
     found: Mutex<Collected>,
 }
 
 #[derive(Default)]
 struct Collected {
-    sections: [Collector; SECTIONS],
-    measurements: Collector,
+    sections: [EntryCollector; SECTIONS],
+    measurements: EntryCollector,
     /// Entries that are not found in these sections are not gone.
     keeps: [bool; SECTIONS],
     lost_attachments: bool,
@@ -88,7 +88,7 @@ impl<'a> OpenUser<'a> {
     }
 
     /// The user's part of the archive, which is made when it is needed.
-    pub fn writer(&self) -> Result<&UserWriter<'a>, ArchiveError> {
+    pub fn writer(&self) -> Result<&UserFilesWriter<'a>, ArchiveError> {
         let _turn = lock(&self.found);
         if let Some(writer) = self.writer.get() {
             return Ok(writer);
@@ -149,7 +149,7 @@ impl<'a> OpenUser<'a> {
     fn note(
         &self,
         entries: &mut Vec<Entry>,
-        place: impl Fn(&mut Collected) -> &mut Collector,
+        place: impl Fn(&mut Collected) -> &mut EntryCollector,
     ) -> Result<(), SinkError> {
         if !self.changes.notes() {
             entries.clear();
@@ -218,17 +218,17 @@ impl<'a> OpenUser<'a> {
         let failed = |e| self.changes.failed(&e);
         merge(self.before(section), &now, failed, &mut |step| {
             match step {
-                Step::Gone(_) if keeps => count += 1,
-                Step::Gone((number, _)) => {
+                MergeStep::Gone(_) if keeps => count += 1,
+                MergeStep::Gone((number, _)) => {
                     lost += 1;
                     gone.push(number);
                 }
-                Step::Both(_) => count += 1,
-                Step::New((_, content)) => {
+                MergeStep::Both(_) => count += 1,
+                MergeStep::New((_, content)) => {
                     count += 1;
                     unknown |= tells && content == 0;
                 }
-                Step::Again => again |= section < ATTACHMENTS,
+                MergeStep::Again => again |= section < ATTACHMENTS,
             }
             if gone.len() == Removed::PER_LINE && section < ATTACHMENTS {
                 self.name_gone(name, &mut gone)?;
@@ -297,7 +297,7 @@ impl<'a> OpenUser<'a> {
             &found.measurements.finish(folder).map_err(failed)?,
             failed,
             &mut |step| {
-                measurements += u64::from(matches!(step, Step::New(_)));
+                measurements += u64::from(matches!(step, MergeStep::New(_)));
                 Ok(())
             },
         )?;
@@ -336,9 +336,9 @@ impl<'a> OpenUser<'a> {
                 &section.now,
                 |e| e,
                 &mut |step| match step {
-                    Step::Gone(entry) if section.keeps => out.entry(entry, !tells),
-                    Step::Both(entry) | Step::New(entry) => out.entry(entry, !tells),
-                    Step::Gone(_) | Step::Again => Ok(()),
+                    MergeStep::Gone(entry) if section.keeps => out.entry(entry, !tells),
+                    MergeStep::Both(entry) | MergeStep::New(entry) => out.entry(entry, !tells),
+                    MergeStep::Gone(_) | MergeStep::Again => Ok(()),
                 },
             )?;
         }

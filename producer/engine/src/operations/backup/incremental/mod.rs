@@ -25,7 +25,7 @@ use super::{
     defect, jobs,
 };
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, Chain, Finished},
+    archive::{ArchiveError, ArchiveWriter, ChainFolder, Finished},
     failure::Failure,
     observer::Level,
     platform::{ExportError, Mark, PlatformMode, Shared},
@@ -44,7 +44,7 @@ enum Attempt {
 /// Data that the attempts of a run share.
 struct Run<'p> {
     prepared: &'p Prepared<'p>,
-    chain: Chain,
+    chain: ChainFolder,
     /// Where this host remembers what the run held; otherwise why it does not: then only a run by itself goes on.
     place: Result<StateFolder, String>,
     /// Whether another run has to find what this one held.
@@ -57,7 +57,7 @@ struct Run<'p> {
 
 /// Makes a full backup by itself. Where what it held can be remembered, a run with `--incremental` can follow it.
 pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
-    let chain = Chain::alone(prepared.output)?;
+    let chain = ChainFolder::alone(prepared.output)?;
     let folder = prepared.home.folder.clone();
     let place = folder.clone().and_then(StateFolder::open);
     let mark = prepared.platform.mark().map_err(|e| e.to_string());
@@ -93,7 +93,7 @@ pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
 pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let state_dir = preconditions::state_dir(prepared)?;
     let newest = preconditions::newest(prepared, &state_dir)?;
-    let (chain, leftover) = Chain::open(prepared.output, newest.as_deref())?;
+    let (chain, leftover) = ChainFolder::open(prepared.output, newest.as_deref())?;
     prepared.say_leftover(leftover);
     preconditions::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
     let proof = own::prove(prepared, &chain)?;

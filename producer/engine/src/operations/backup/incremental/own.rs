@@ -4,13 +4,13 @@ use decryptor_wasm::Error;
 
 use super::{super::Prepared, Run};
 use crate::{
-    archive::{Chain, Host, Proof},
+    archive::{ChainFolder, Host, Proof},
     failure::Failure,
     state::{Newest, StateFolder},
 };
 
 /// Holds the chain against what this host, or whom the operator expects, has signed.
-pub fn prove(prepared: &Prepared<'_>, chain: &Chain) -> Result<Proof, Failure> {
+pub fn prove(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<Proof, Failure> {
     if chain.newest().is_none() {
         return Ok(Proof::default());
     }

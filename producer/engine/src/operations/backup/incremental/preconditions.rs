@@ -12,7 +12,7 @@ use decryptor_wasm::{
 
 use super::super::Prepared;
 use crate::{
-    archive::{ArchiveError, Chain, Sealing},
+    archive::{ArchiveError, ChainFolder, Sealing},
     failure::Failure,
     state::Memory,
 };
@@ -70,7 +70,7 @@ pub fn refuse_mixture(output: &Path, sealing: &Sealing, runs: &[IndexRun]) -> Re
 }
 
 /// A chain of all users does not become one of a single user, whatever this host remembers.
-pub fn refuse_narrower(prepared: &Prepared<'_>, chain: &Chain) -> Result<(), Failure> {
+pub fn refuse_narrower(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<(), Failure> {
     let Some(only) = prepared
         .users
         .first()
@@ -103,7 +103,7 @@ pub fn other_user(prepared: &Prepared<'_>) -> Failure {
     ))
 }
 
-fn envelope(chain: &Chain, run: &IndexRun) -> Result<Envelope, Failure> {
+fn envelope(chain: &ChainFolder, run: &IndexRun) -> Result<Envelope, Failure> {
     let path = chain.place(run).join("encryption.json");
     let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
     Ok(Envelope::parse(&json)?)
@@ -112,7 +112,7 @@ fn envelope(chain: &Chain, run: &IndexRun) -> Result<Envelope, Failure> {
 /// Why whoever can open this run could not open those that it would add to: then it is a full one, which opens by itself.
 pub fn sealed_otherwise(
     prepared: &Prepared<'_>,
-    chain: &Chain,
+    chain: &ChainFolder,
 ) -> Result<Option<&'static str>, Failure> {
     let Some(newest) = chain.newest() else {
         return Ok(None);

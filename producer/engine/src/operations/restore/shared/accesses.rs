@@ -20,7 +20,7 @@ pub const KEYS: &str = Shared::Keys.stem();
 
 /// An entry of the platform's own database that is of no account.
 #[derive(Deserialize)]
-pub struct Stored {
+pub struct StoredAccess {
     /// Its key.
     pub key: String,
     /// Its value.
@@ -141,7 +141,7 @@ impl SharedRestore<'_> {
 
     /// Writes an entry of the archive whose owner its access has told.
     fn give(&mut self, line: &[u8], owners: &HashMap<u64, String>) -> Result<(), RestoreError> {
-        let Ok(Stored { key, value }) = serde_json::from_slice(line) else {
+        let Ok(StoredAccess { key, value }) = serde_json::from_slice(line) else {
             return Ok(());
         };
         let owner = key

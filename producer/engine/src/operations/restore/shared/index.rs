@@ -19,7 +19,7 @@ const EMAIL: &str = "email";
 /// An entry of the platform's own database.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct IndexEntry {
     /// Whether the value has one owner.
     #[serde(default)]
     pub is_unique: bool,
@@ -35,7 +35,7 @@ pub struct Entry {
     pub key: Option<String>,
 }
 
-impl Entry {
+impl IndexEntry {
     /// Reads a line; an entry of version 1 is put in today's form, and one of another kind is none.
     pub fn read(line: &[u8]) -> Option<Self> {
         let mut entry: Self = serde_json::from_slice(line).ok()?;
@@ -71,7 +71,7 @@ impl Entry {
 }
 
 /// The key of an entry with a unique value: hashed where the platform hashes and the archive does not.
-pub fn stored_key(entry: &Entry, owner: &str, user: &SelectedUser, config: &Config) -> String {
+pub fn stored_key(entry: &IndexEntry, owner: &str, user: &SelectedUser, config: &Config) -> String {
     let text = entry.text();
     match owner == user.source.username {
         true => unique_key(&entry.field, &text, config),
@@ -102,7 +102,7 @@ impl SharedRestore<'_> {
             .map(|field| (field.id.clone(), field.unique))
             .collect();
         self.each("platform/platform", &mut |work, line| {
-            let Some(entry) = Entry::read(line) else {
+            let Some(entry) = IndexEntry::read(line) else {
                 work.leave_out("not an entry of a user");
                 return Ok(());
             };
@@ -228,14 +228,14 @@ impl SharedRestore<'_> {
     }
 
     /// Pryv's own tool cuts values at a slash; the account knows the whole.
-    fn uncut(&self, entry: &Entry, standing: &Standing<'_>) -> String {
+    fn uncut(&self, entry: &IndexEntry, standing: &Standing<'_>) -> String {
         let whole = standing.done.fields.get(&entry.field);
         uncut(self.archive, entry, whole)
     }
 }
 
 /// The value of an entry; `whole` is that of the account.
-pub fn uncut(archive: &Archive, entry: &Entry, whole: Option<&String>) -> String {
+pub fn uncut(archive: &Archive, entry: &IndexEntry, whole: Option<&String>) -> String {
     let text = entry.text();
     let cut = |whole: &&String| {
         !archive.plan.inventoried

@@ -2,7 +2,7 @@
 
 use super::{
     BATCH, SharedRestore, UNIQUE,
-    accesses::{IndexedAccess, KEYS, Stored},
+    accesses::{IndexedAccess, KEYS, StoredAccess},
 };
 use crate::platform::write::RestoreError;
 
@@ -14,9 +14,9 @@ const OF_THE_PLATFORM: [&str; 3] = ["core-info/", "migrations/", "user-core/"];
 impl SharedRestore<'_> {
     /// Everything else. What the platform has already is its own, unless it is to be replaced.
     pub(super) fn keys(&mut self) -> Result<(), RestoreError> {
-        let mut all: Vec<Stored> = Vec::new();
+        let mut all: Vec<StoredAccess> = Vec::new();
         self.each(KEYS, &mut |work, line| {
-            let Ok(stored) = serde_json::from_slice::<Stored>(line) else {
+            let Ok(stored) = serde_json::from_slice::<StoredAccess>(line) else {
                 work.leave_out("not an entry of a platform");
                 return Ok(());
             };
@@ -40,7 +40,7 @@ impl SharedRestore<'_> {
                 }
                 IndexedAccess::Other => stored.value,
             };
-            let stored = Stored { value, ..stored };
+            let stored = StoredAccess { value, ..stored };
             all.push(stored);
             if all.len() >= BATCH {
                 work.keep_theirs(all.drain(..).map(|s| (s.key, s.value)).collect())?;

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, Uni
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
-use trust::Trust;
+use trust::TrustedRoots;
 
 /// Makes connections encrypted.
 ///
@@ -21,7 +21,7 @@ use trust::Trust;
 pub fn connector(config: &Postgres) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier {
-        trust: Trust::find(config)?,
+        trust: TrustedRoots::find(config)?,
         host: (config.tls == TlsMode::VerifyFull).then(|| config.host.clone()),
         provider: provider.clone(),
     };
@@ -42,7 +42,7 @@ pub fn connector(config: &Postgres) -> Result<MakeRustlsConnect, String> {
 #[derive(Debug)]
 struct Verifier {
     /// Whom the certificate must come from.
-    trust: Option<Trust>,
+    trust: Option<TrustedRoots>,
     /// Whom it must name.
     host: Option<String>,
     provider: Arc<CryptoProvider>,

@@ -16,13 +16,13 @@ type Algorithms = [&'static dyn rustls::pki_types::SignatureVerificationAlgorith
 
 /// The certificates that are trusted.
 #[derive(Debug)]
-pub struct Trust {
+pub struct TrustedRoots {
     /// Their origin, for messages.
     origin: String,
     certificates: Vec<Certificate>,
 }
 
-impl Trust {
+impl TrustedRoots {
     /// What the configuration trusts; `None` when nothing is to be checked.
     ///
     /// # Errors

@@ -116,16 +116,16 @@ pub enum Refusal {
 }
 
 /// Rows on their way, on a connection that is in a transaction.
-pub struct Feed {
+pub struct RowFeed {
     to: SyncSender<Piece>,
     thread: JoinHandle<Ended>,
     waiting: Vec<Vec<u8>>,
 }
 
-/// The server has refused something; [`Feed::end`] tells what.
+/// The server has refused something; [`RowFeed::end`] tells what.
 pub struct Refused;
 
-impl Feed {
+impl RowFeed {
     /// Begins; `targets` says for each table what a `COPY` goes into, with the columns.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::PostgresWriter;
 use super::bulk::Bulk;
-use super::feed::{Feed, Refused, Table, table};
+use super::feed::{Refused, RowFeed, Table, table};
 use super::refused::told;
 use super::rows::Lacking;
 use crate::platform::json::Fields;
@@ -17,7 +17,7 @@ pub struct PostgresGroup<'a> {
     pub(super) replace: bool,
     /// Taken while rows are on their way.
     pub(super) connection: Option<Connection>,
-    pub(super) feed: Option<Feed>,
+    pub(super) feed: Option<RowFeed>,
     pub(super) bulk: Option<Bulk>,
     pub(super) users: Vec<User>,
     /// Records of users that the platform keeps in files.
@@ -101,7 +101,7 @@ impl<'a> PostgresGroup<'a> {
                     what: "the transaction has ended".to_owned(),
                 })?;
             let targets = Table::ALL.map(|table| self.target(table));
-            self.feed = Some(Feed::begin(connection, targets.into())?);
+            self.feed = Some(RowFeed::begin(connection, targets.into())?);
         }
         match &mut self.feed {
             Some(feed) => Ok(feed.rows(table)),

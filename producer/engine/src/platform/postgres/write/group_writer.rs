@@ -9,7 +9,7 @@ use crate::platform::postgres::connection::literal;
 use crate::platform::postgres::copy::Row;
 use crate::platform::postgres::shape::Shape;
 use crate::platform::sqlite::write::SqliteUser;
-use crate::platform::staging::{Mark, decide};
+use crate::platform::staging::{JournalMark, decide};
 use crate::platform::write::{GroupWriter, RestoreError, UserWriter};
 use crate::platform::{Collection, User};
 
@@ -74,7 +74,7 @@ impl GroupWriter for PostgresGroup<'_> {
         }
         let files = std::mem::take(&mut self.files).into_iter();
         let staged = files.map(|(_, files)| files.staged()).collect();
-        let journals = decide(staged, &Mark::Transaction(xid.clone()))?;
+        let journals = decide(staged, &JournalMark::Transaction(xid.clone()))?;
         if journals.is_empty() {
             // Otherwise what brought the journals to the disk has brought the list too.
             self.platform.staging.restored_users.sync()?;

@@ -31,7 +31,7 @@ use super::tables::Tables;
 use super::{Engines, Index, TABLES};
 use crate::config::Postgres;
 use crate::observer::Observer;
-use crate::platform::staging::{Mark, Staging};
+use crate::platform::staging::{JournalMark, Staging};
 use crate::platform::write::{
     Ask, GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter,
 };
@@ -267,8 +267,8 @@ impl PlatformWriter for PostgresWriter<'_> {
         let mut recovered = Vec::new();
         for journal in self.staging.journals()? {
             let finished = match &journal.mark {
-                Mark::Journal => true,
-                Mark::Transaction(id) => match self.transaction_status(id)? {
+                JournalMark::Journal => true,
+                JournalMark::Transaction(id) => match self.transaction_status(id)? {
                     TransactionStatus::Committed => true,
                     TransactionStatus::Aborted => false,
                     other => {
@@ -277,7 +277,7 @@ impl PlatformWriter for PostgresWriter<'_> {
                                 "is still at work: wait for it, or end its connection".to_owned()
                             }
                             _ => format!(
-                                "is one that the server does not know (any more): look whether the user stands; if it does, restore it again with \
+                                "is one that the server does not know (any more): look whether the user is there; if it is, restore it again with \
                                  --overwrite, in either case after removing {}",
                                 journal.path().display()
                             ),

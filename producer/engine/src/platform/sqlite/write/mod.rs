@@ -18,7 +18,7 @@ use super::file::SqliteFile;
 use super::{SqlitePlatform, schema};
 use crate::platform::json::Fields;
 use crate::platform::sqlite::connect::{use_log, wait_for_others};
-use crate::platform::staging::{Journal, Mark, Staging, decide, owner};
+use crate::platform::staging::{Journal, JournalMark, Staging, decide, owner};
 use crate::platform::write::{
     GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter, Unheld,
     UserWriter,
@@ -245,7 +245,7 @@ impl GroupWriter for SqliteGroup<'_> {
 
     fn commit(self: Box<Self>) -> Result<Vec<Option<RestoreError>>, RestoreError> {
         let files = self.files.map(SqliteUser::staged);
-        let mut journals = decide(files.into_iter().collect(), &Mark::Journal)?.into_iter();
+        let mut journals = decide(files.into_iter().collect(), &JournalMark::Journal)?.into_iter();
         // With the journal the user counts as restored.
         let stand = journals.try_for_each(|journal| self.platform.stand(journal));
         Ok(vec![

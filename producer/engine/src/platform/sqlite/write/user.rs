@@ -11,7 +11,7 @@ use crate::interrupt;
 use crate::limits::MAX_STREAM_PATH_SQLITE;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::schema::{self, ACCOUNT_TABLES, EVENT_COLUMNS};
-use crate::platform::staging::Staged;
+use crate::platform::staging::StagedUser;
 use crate::platform::tree::Tree;
 use crate::platform::write::{RestoreError, Unheld};
 use crate::platform::{Collection, User};
@@ -23,7 +23,7 @@ const NOBODY: &str = "restore";
 pub struct SqliteUser {
     pub(super) user: User,
     from_sqlite: bool,
-    pub(super) staged: Staged,
+    pub(super) staged: StagedUser,
     /// Files that are being written, by namespace for series.
     stores: HashMap<(&'static str, String), Store>,
     /// The lines of the streams, until all are known.
@@ -42,7 +42,7 @@ impl SqliteUser {
     /// When the disk refuses, or when files stand that are not to be replaced.
     pub fn new(
         user: &User,
-        mut staged: Staged,
+        mut staged: StagedUser,
         from_sqlite: bool,
         replace: bool,
     ) -> Result<Self, RestoreError> {
@@ -325,7 +325,7 @@ impl SqliteUser {
 
     /// The folders to put in place.
     #[must_use]
-    pub fn staged(self) -> Staged {
+    pub fn staged(self) -> StagedUser {
         self.staged
     }
 
