@@ -1,6 +1,6 @@
 import { chooseEngine, plainManifest } from './core.js';
 import { DecryptError } from './errors.js';
-import { dropOrphans, streamFile } from './files.js';
+import { dropOrphans as leaveOutOrphans, streamFile } from './files.js';
 import { HOST } from './host.js';
 import { open } from './opening.js';
 
@@ -73,8 +73,8 @@ export class Archive {
    * Leaves out attachments of events that are gone: the state of a chain still has their files. To be called before `files` of a
    * chain are read; an archive by itself is left as it is.
    */
-  async settle () {
-    if (await dropOrphans(HOST, this.access)) this.files = JSON.parse(this.#opened.plan()).files;
+  async dropOrphans () {
+    if (await leaveOutOrphans(HOST, this.access)) this.files = JSON.parse(this.#opened.plan()).files;
   }
 
   /** The users, with the counts that their manifests give for each collection. */

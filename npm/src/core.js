@@ -3,6 +3,7 @@ import wasmBytes from '../../.build/wasm/decryptor_wasm_bg.wasm';
 import { randomFillSync } from 'node:crypto';
 import { DecryptError, MORE_MEMORY } from './errors.js';
 import { hostEngine } from './engine.js';
+import { TEST_ENVELOPE, TEST_FILE, TEST_TEXT } from './self-test.js';
 
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
 
@@ -10,12 +11,6 @@ export const {
   Envelope, FileReader, Opening, collision, errorOf, checkAgainstInventory, look, passphraseOfFile, plainManifest, privateKeyNeedsPassphrase,
 } = bindings;
 
-// A sealed file (docs/format.md, "Encrypted file") and the envelope whose passphrase is `self-test`.
-const TEST_ENVELOPE = '{"v":1,"alg":"AES-256-GCM-CHUNKED","chunk":65536,"mode":"symmetric","kdf":"scrypt",' +
-  '"salt":"AwMDAwMDAwMDAwMDAwMDAw==","N":1024,"r":8,"p":1}';
-const TEST_FILE = 'UFJZVkJLRTEAAAA3eyJ2IjoxLCJzYWx0IjoiQWdJQ0FnSUNBZ0lDQWdJQ0FnSUNBZz09IiwiY2h1bmsiOjY1NTM2fQAAACWL' +
-  'KjCgceqUHZIsWnSTdRiR8CplTRvJkwNJgSZqrBMoB6ct7UUH';
-const TEST_TEXT = 'pryv-backup self test';
 const SMALL_BUFFER = 4096;
 
 /** @type {{ memory: WebAssembly.Memory }|undefined} */

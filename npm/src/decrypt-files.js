@@ -14,9 +14,9 @@ import { sentenceOf } from './report.js';
  */
 
 /**
- * Reads the files, alone or with threads: calls `settle` with the outcome of each, in any order, until it returns false. A file is begun only
+ * Reads the files, alone or with threads: calls `take` with the outcome of each, in any order, until it returns false. A file is begun only
  * after all those before it.
- * @typedef {(files: PlannedFile[], settle: (index: number, done: Done) => boolean) => Promise<void>} Crew
+ * @typedef {(files: PlannedFile[], take: (index: number, done: Done) => boolean) => Promise<void>} Crew
  */
 
 /**
@@ -27,9 +27,9 @@ import { sentenceOf } from './report.js';
  * @returns {Crew}
  */
 export function alone (archive, task, shown) {
-  return async (files, settle) => {
+  return async (files, take) => {
     for (const [index, file] of files.entries()) {
-      if (!settle(index, await decryptFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
+      if (!take(index, await decryptFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
     }
   };
 }

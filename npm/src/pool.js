@@ -57,12 +57,12 @@ export class Pool {
 
   /** @returns {import('./decrypt-files.js').Crew} */
   get crew () {
-    return async (files, settle) => {
+    return async (files, take) => {
       let next = 0;
       await Promise.all(this.workers.map(async (worker) => {
         while (next < files.length) {
           const index = next++;
-          if (!settle(index, await this.#runFile(worker, files[index]))) next = files.length;
+          if (!take(index, await this.#runFile(worker, files[index]))) next = files.length;
         }
       }));
     };

@@ -19,7 +19,7 @@ const SIGNALS = [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]];
  * @param {Means} means
  */
 export async function checkOrDecrypt (archive, means) {
-  await archive.settle();
+  await archive.dropOrphans();
   if (means.options.verify) return withCrew(archive, means, undefined, (crew) => verifyFiles(archive, crew));
   const { out = '', force, strict } = means.options;
   const output = new OutputFolder(out, { force, together: strict });

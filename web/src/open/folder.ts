@@ -62,7 +62,7 @@ class Walk {
   async folder (folder: FileSystemDirectoryHandle, prefix = ''): Promise<Array<[string, File]>> {
     const files: Array<[string, File]> = [];
     let waiting: Array<[string, Promise<File>]> = [];
-    const settle = async () => {
+    const readWaiting = async () => {
       for (const [path, file] of waiting) files.push([path, await file]);
       waiting = [];
     };
@@ -73,10 +73,10 @@ class Walk {
         file.catch(() => {}); // said when its turn comes
         waiting.push([prefix + name, file]);
         this.#one();
-        if (waiting.length === AT_ONCE) await settle();
+        if (waiting.length === AT_ONCE) await readWaiting();
       }
     }
-    await settle();
+    await readWaiting();
     return files;
   }
 

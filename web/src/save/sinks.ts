@@ -116,7 +116,7 @@ export class FolderSink {
       return message.bytes.buffer;
     } else if (message.commit !== undefined) {
       await this.#stream?.close();
-      this.#settled();
+      this.#closed();
       this.written.push(message.commit);
     } else if (message.discard === true) await this.abort();
     return undefined;
@@ -126,10 +126,10 @@ export class FolderSink {
   async abort (): Promise<void> {
     await this.#stream?.abort().catch(() => {});
     await this.#discard?.().catch(() => {});
-    this.#settled();
+    this.#closed();
   }
 
-  #settled (): void {
+  #closed (): void {
     this.#stream = this.#discard = undefined;
   }
 

@@ -30,7 +30,7 @@ export class Archive {
   readonly #opened: Opened;
   /** Findings of the page itself, beside those of the core. */
   readonly #findings: Finding[] = [];
-  #settled: Promise<void> | undefined;
+  #orphansDropped: Promise<void> | undefined;
 
   constructor (readonly source: Source, readonly engine: Engine, { opened, keys }: { opened: Opened, keys: Map<number, DataKey> }) {
     const facts: Facts = JSON.parse(opened.facts());
@@ -67,11 +67,11 @@ export class Archive {
    * Leaves out attachments of events that are gone: the state of a chain still has their files. To be awaited before the files of a
    * chain are counted on; an archive by itself is left as it is.
    */
-  settle (): Promise<void> {
-    this.#settled ??= dropOrphans(HOST, this.#access).then((some) => {
+  dropOrphans (): Promise<void> {
+    this.#orphansDropped ??= dropOrphans(HOST, this.#access).then((some) => {
       if (some) this.plan.files = this.planOf().files;
     });
-    return this.#settled;
+    return this.#orphansDropped;
   }
 
   /**

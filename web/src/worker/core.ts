@@ -1,6 +1,7 @@
 // The core, loaded once, and who does its AES.
 import * as bindings from '../../../.build/wasm/decryptor_wasm.js';
 import { DecryptError } from '../../../npm/src/errors.js';
+import { TEST_ENVELOPE, TEST_FILE, TEST_TEXT } from '../../../npm/src/self-test.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 
@@ -11,12 +12,6 @@ export type DataKey = bindings.DataKey;
 export type OpenEnvelope = bindings.Envelope;
 export type Engine = 'host' | 'wasm';
 
-// A sealed file (docs/format.md, "Encrypted files") and the envelope whose passphrase is `self-test`.
-const TEST_ENVELOPE = '{"v":1,"alg":"AES-256-GCM-CHUNKED","chunk":65536,"mode":"symmetric","kdf":"scrypt",' +
-  '"salt":"AwMDAwMDAwMDAwMDAwMDAw==","N":1024,"r":8,"p":1}';
-const TEST_FILE = 'UFJZVkJLRTEAAAA3eyJ2IjoxLCJzYWx0IjoiQWdJQ0FnSUNBZ0lDQWdJQ0FnSUNBZz09IiwiY2h1bmsiOjY1NTM2fQAAACWL' +
-  'KjCgceqUHZIsWnSTdRiR8CplTRvJkwNJgSZqrBMoB6ct7UUH';
-const TEST_TEXT = 'pryv-backup self test';
 const SMALL_BUFFER = 4096;
 
 let memory: WebAssembly.Memory;

@@ -23,12 +23,12 @@ export interface Output {
  * size and the tag of every frame; of any other the SHA-256 is computed.
  */
 export async function verify (archive: Archive, user: string | undefined, call: Call): Promise<Outcome> {
-  await archive.settle();
+  await archive.dropOrphans();
   const plan = archive.planOf(user);
   const outcome = start(plan);
   const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), call);
   for (const file of plan.files) {
-    await settle(outcome, file, call, async () => {
+    await noteDamage(outcome, file, call, async () => {
       const before = shown.done;
       count(outcome, file, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
       shown.at(before + file.size, file.path);
@@ -49,7 +49,7 @@ export interface SaveOptions { user?: string, manifest: boolean, caseless?: bool
 
 /** Decrypts files into the output, in the order of the producer: the manifests last. */
 export async function save (archive: Archive, output: Output, { user, manifest, caseless = false }: SaveOptions, call: Call): Promise<Outcome> {
-  await archive.settle();
+  await archive.dropOrphans();
   const plan = archive.planOf(user);
   const paths = plan.files.map(({ path }) => path);
   const pair = collision(paths, paths, caseless);
@@ -60,7 +60,7 @@ export async function save (archive: Archive, output: Output, { user, manifest, 
   const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), call);
   for (const file of plan.files) {
     const before = shown.done;
-    await settle(outcome, file, call, () => saveFile(archive, file, output, outcome, (bytes) => shown.guess(before, bytes, file)));
+    await noteDamage(outcome, file, call, () => saveFile(archive, file, output, outcome, (bytes) => shown.guess(before, bytes, file)));
     shown.at(before + file.size, file.path);
   }
   for (const file of userManifests(plan)) {
@@ -129,7 +129,7 @@ function start (plan: Plan): Outcome {
 }
 
 /** Reads one file: damage is noted and the next file gets its turn, any other error ends the call. */
-async function settle (outcome: Outcome, file: PlannedFile, call: Call, action: () => Promise<void>): Promise<void> {
+async function noteDamage (outcome: Outcome, file: PlannedFile, call: Call, action: () => Promise<void>): Promise<void> {
   call.signal.throwIfAborted();
   try {
     await action();

@@ -39,7 +39,7 @@ export class UserSession {
 
   /** Everything that is small. */
   async data (call: Call): Promise<UserData> {
-    await this.archive.settle();
+    await this.archive.dropOrphans();
     const problems: string[] = [];
     const lines = async (name: string) => {
       const found: string[] = [];
