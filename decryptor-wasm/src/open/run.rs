@@ -13,7 +13,7 @@ use crate::{
     chain::Index,
     gather,
     layout::most_bytes,
-    plan::{Storage, check_manifest, plan},
+    plan::{Finding, Storage, check_manifest, plan},
     signature::{SIGNATURE, Signed, hex, require_id},
 };
 use sha2::{Digest, Sha256};
@@ -81,7 +81,7 @@ pub(super) fn signature((_, answer): (u32, Result<Answer>)) -> Result<Vec<u8>> {
     }
 }
 
-/// Opens a run. That its signature holds is checked; who made it, whoever calls this asks.
+/// Opens a run. Its signature is checked; the caller asks who made it.
 pub(super) async fn open_run(
     exchange: &Exchange,
     place: RunFolder<'_>,
@@ -105,14 +105,7 @@ pub(super) async fn open_run(
         false => None,
     };
     request.demands.storage(sealing.is_some())?;
-    let envelope = match &sealing {
-        Some(json) => {
-            let mut envelope = Envelope::parse(json)?;
-            envelope.proven_by(&stored);
-            Some(Arc::new(envelope))
-        }
-        None => None,
-    };
+    let envelope = parse_envelope(sealing.as_deref(), &stored)?;
     let key = match &envelope {
         Some(envelope) => {
             let envelope = envelope.clone();
@@ -131,22 +124,8 @@ pub(super) async fn open_run(
         most: most_bytes("manifest.json"),
         stored: Some(stored.clone()),
     };
-    let (json, summary) = match exchange.ask(Need::Content(sealed)).await.1 {
-        Ok(Answer::Content { bytes, summary, .. }) => (bytes, summary),
-        Ok(Answer::TooLong) => return Err(too_long("manifest.json")),
-        Ok(_) => return Err(misplaced()),
-        Err(error) => {
-            return Err(match &envelope {
-                Some(envelope) => envelope.manifest_error(error, &stored),
-                None => error.at("manifest.json"),
-            });
-        }
-    };
-    let manifest = Manifest::parse(&json)?;
-    check_manifest(&manifest, &summary)?;
-    if let Some(envelope) = &envelope {
-        envelope.agrees_with(&manifest)?;
-    }
+    let (_, answer) = exchange.ask(Need::Content(sealed)).await;
+    let (json, manifest) = read_manifest(answer, envelope.as_deref(), &stored)?;
     let minisig = match has(listing, SIGNATURE) {
         true => Some(signature(ask_signature(exchange, run).await)?),
         false => None,
@@ -162,11 +141,7 @@ pub(super) async fn open_run(
         decrypted,
     };
     let found = users.read(exchange, listing).await?;
-    let storage = envelope
-        .as_ref()
-        .map_or(Storage::Cleartext, |envelope| Storage::Sealed {
-            key_check: envelope.has_key_check(),
-        });
+    let storage = storage_of(envelope.as_deref());
     let mut plan = plan(
         &manifest,
         found.manifests,
@@ -175,10 +150,7 @@ pub(super) async fn open_run(
         signed.as_ref(),
         user,
     )?;
-    let known: BTreeSet<String> = gather(plan.findings.iter().map(|one| one.path.clone()));
-    let others = found.findings.into_iter();
-    let others = others.filter(|finding| !known.contains(&finding.path));
-    plan.findings.extend(others);
+    add_others(&mut plan.findings, found.findings);
     let opened = OpenedRun {
         run,
         id,
@@ -194,6 +166,53 @@ pub(super) async fn open_run(
         plan,
         chain: None,
     })
+}
+
+/// The envelope of an encrypted run; `manifest`: the stored bytes that prove it.
+fn parse_envelope(json: Option<&[u8]>, manifest: &[u8]) -> Result<Option<Arc<Envelope>>> {
+    let Some(json) = json else {
+        return Ok(None);
+    };
+    let mut envelope = Envelope::parse(json)?;
+    envelope.proven_by(manifest);
+    Ok(Some(Arc::new(envelope)))
+}
+
+fn storage_of(envelope: Option<&Envelope>) -> Storage {
+    match envelope {
+        Some(envelope) => Storage::Sealed {
+            key_check: envelope.has_key_check(),
+        },
+        None => Storage::Cleartext,
+    }
+}
+
+/// Takes the content of `manifest.json` from the driver's answer, and checks it; `stored`: its stored bytes.
+fn read_manifest(
+    answer: Result<Answer>,
+    envelope: Option<&Envelope>,
+    stored: &[u8],
+) -> Result<(Vec<u8>, Manifest)> {
+    let (json, summary) = match (answer, envelope) {
+        (Ok(Answer::Content { bytes, summary, .. }), _) => (bytes, summary),
+        (Ok(Answer::TooLong), _) => return Err(too_long("manifest.json")),
+        (Ok(_), _) => return Err(misplaced()),
+        (Err(error), Some(envelope)) => return Err(envelope.manifest_error(error, stored)),
+        (Err(error), None) => return Err(error.at("manifest.json")),
+    };
+    let manifest = Manifest::parse(&json)?;
+    check_manifest(&manifest, &summary)?;
+    if let Some(envelope) = envelope {
+        envelope.agrees_with(&manifest)?;
+    }
+    Ok((json, manifest))
+}
+
+/// Adds findings about files that no finding is about yet.
+fn add_others(findings: &mut Vec<Finding>, others: Vec<Finding>) {
+    let known: BTreeSet<String> = gather(findings.iter().map(|one| one.path.clone()));
+    let others = others.into_iter();
+    findings.extend(others.filter(|finding| !known.contains(&finding.path)));
 }
 
 /// Says what a folder is instead, when it is no archive or no whole one.
