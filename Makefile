@@ -26,10 +26,12 @@ test:             ## every part, whatever another came to, and one summary; PART
 
 nightly: export PRYV_BACKUP_STATE_DIR = /dev/null/state
 nightly: export PRYV_BACKUP_TESTS_NIGHTLY = 1
-nightly: script page ## 200 random histories of chains, and several times as many kills; takes more than an hour
+nightly: script page ## 200 random histories of chains, several times as many kills, and lines of 512 MiB; takes more than an hour
 	cargo build --package pryv-backup
 	CHAIN_HISTORIES=100 cargo test --package pryv-backup-tests --test chain -- model kills
 	cargo test --package pryv-backup-tests --test restore -- kill
+	cargo test --package pryv-backup-tests --test verdicts
+	node --test --test-name-pattern '^line-' tests/browser/testkit.test.mjs
 
 test-browser: script page ## the page in real browsers only
 	@node scripts/test/run.mjs browsers

@@ -37,6 +37,8 @@ programs=()
 for program in strace minisign openssl python3; do
   command -v $program >/dev/null || programs+=($program)
 done
+# A disk that takes A and a for the same.
+command -v lowntfs-3g >/dev/null || programs+=(ntfs-3g)
 [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || programs+=(chromium fonts-dejavu-core)
 [ -n "${FIREFOX:-}" ] || command -v firefox-esr >/dev/null || programs+=(firefox-esr fonts-dejavu-core)
 if [ ${#programs[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -27,8 +27,11 @@ pub use pryv_backup_test_need as need;
 /// How many rounds of something random or repeated a test makes: a few, or with `PRYV_BACKUP_TESTS_NIGHTLY` (`make nightly`) many.
 #[must_use]
 pub fn rounds(few: u32, many: u32) -> u32 {
-    match std::env::var_os("PRYV_BACKUP_TESTS_NIGHTLY") {
-        None => few,
-        Some(_) => many,
-    }
+    if is_nightly() { many } else { few }
+}
+
+/// Whether the tests may take their time; see [`rounds`].
+#[must_use]
+pub fn is_nightly() -> bool {
+    std::env::var_os("PRYV_BACKUP_TESTS_NIGHTLY").is_some()
 }

@@ -30,6 +30,8 @@ pub struct Case {
     forger: Option<&'static str>,
     /// The expected output; `None`: nothing, not even a folder.
     out: Option<Digests>,
+    /// Two files that are one on a disk that takes `A` and `a` for the same, or two spellings of an accent.
+    one_on_disk: Option<[String; 2]>,
     /// Path and target of links among the files.
     links: Vec<(&'static str, &'static str)>,
 }
@@ -50,6 +52,7 @@ impl Case {
             exactly: Vec::new(),
             never: Vec::new(),
             forger: None,
+            one_on_disk: None,
             links: Vec::new(),
         }
     }
@@ -176,6 +179,13 @@ impl Case {
         self
     }
 
+    /// These two are one file on some disks.
+    #[allow(dead_code)]
+    pub fn one_on_disk(mut self, paths: [String; 2]) -> Self {
+        self.one_on_disk = Some(paths);
+        self
+    }
+
     /// A symbolic link among the files.
     pub fn link(mut self, path: &'static str, target: &'static str) -> Self {
         self.links.push((path, target));
@@ -209,6 +219,7 @@ impl Case {
         let case = json!({
             "line": self.line, "args": named(&self.args), "env": env.collect::<std::collections::BTreeMap<_, _>>(),
             "exit": self.exit, "says": says, "exactly": exactly, "never": never, "forger": self.forger, "out": self.out,
+            "oneOnDisk": self.one_on_disk,
         });
         fs::write(
             folder.join("case.json"),

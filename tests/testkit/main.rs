@@ -10,6 +10,7 @@ mod forged;
 mod good;
 mod hostile;
 mod keys;
+mod names;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ fn main() {
         forged::cases(),
         keys::cases(),
         earlier::cases(),
+        names::cases(),
     ]
     .concat();
     for case in &cases {

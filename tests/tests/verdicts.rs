@@ -15,6 +15,7 @@ use std::{
 use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{alone, tool},
+    disk::CaselessDisk,
     folder::tree,
 };
 use serde::Deserialize;
@@ -30,6 +31,8 @@ struct Case {
     exactly: Vec<String>,
     never: Vec<String>,
     out: Option<BTreeMap<String, String>>,
+    #[serde(rename = "oneOnDisk")]
+    one_on_disk: Option<[String; 2]>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -54,9 +57,9 @@ fn decryptor(name: &str) -> Command {
     command
 }
 
-fn verdict(name: &str, case: &Case, folder: &Path, keys: &Path) -> Verdict {
-    let scratch = TempDir::new().unwrap();
-    let out = scratch.path().join("out");
+/// Opens a case; `scratch` is an empty folder.
+fn verdict(name: &str, case: &Case, folder: &Path, keys: &Path, scratch: &Path) -> Verdict {
+    let out = scratch.join("out");
     let mut command = decryptor(name);
     command.arg(folder.join("archive"));
     command.args(
@@ -119,11 +122,19 @@ fn expected(case: &Case, folder: &Path, keys: &Path) -> Vec<String> {
     lines
 }
 
+fn case_of(folder: &Path) -> Case {
+    serde_json::from_slice(&fs::read(folder.join("case.json")).unwrap()).unwrap()
+}
+
 /// The mistakes in one case.
 fn complaints(folder: &Path, keys: &Path) -> Vec<String> {
     let name = folder.file_name().unwrap().to_str().unwrap();
-    let case: Case = serde_json::from_slice(&fs::read(folder.join("case.json")).unwrap()).unwrap();
-    let verdicts = DECRYPTORS.map(|d| (d, verdict(d, &case, folder, keys)));
+    let case = case_of(folder);
+    let verdicts = DECRYPTORS.map(|decryptor| {
+        let scratch = TempDir::new().unwrap();
+        let verdict = verdict(decryptor, &case, folder, keys, scratch.path());
+        (decryptor, verdict)
+    });
     let mut wrong = Vec::new();
     for (decryptor, verdict) in &verdicts {
         let said = verdict.said.join("\n  ");
@@ -192,4 +203,31 @@ fn every_decryptor_gives_the_expected_verdict_in_the_same_words() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn files_that_would_be_one_on_the_disk_are_refused_by_every_decryptor() {
+    let scratch = TempDir::new().unwrap();
+    let Some(disk) = CaselessDisk::mount(scratch.path().join("disk")) else {
+        return;
+    };
+    let (kit, folders) = kit();
+    let keys = kit.path().join("keys");
+    let mut tried = 0;
+    for folder in folders {
+        let case = case_of(&folder);
+        let Some([one, other]) = &case.one_on_disk else {
+            continue;
+        };
+        for decryptor in DECRYPTORS {
+            let verdict = verdict(decryptor, &case, &folder, &keys, &disk.0);
+            let said = verdict.said.join("\n");
+            let refused = format!("error: {one} and {other} would overwrite each other in {{out}}");
+            assert!(said.contains(&refused), "{decryptor}: {said}");
+            assert_eq!(verdict.exit, Some(1), "{decryptor}: {said}");
+            assert_eq!(verdict.out, None, "{decryptor}: {said}");
+        }
+        tried += 1;
+    }
+    assert!(tried >= 3, "only {tried} cases");
 }
