@@ -1,5 +1,6 @@
 //! The command line: one definition per flag; parsing and printing only.
 
+mod backup_options;
 mod moment;
 mod options;
 mod restoring;

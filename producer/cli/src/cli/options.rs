@@ -4,13 +4,8 @@ use std::path::{Path, PathBuf};
 
 use decryptor_wasm::Kdf;
 use pryv_backup_engine::{
-    failure::Failure,
-    installation::Installation,
     opening::Opening,
-    operations::{
-        backup, cat, consolidate, decrypt, diff, extract, keygen, prune, rekey, restore, verify,
-    },
-    platform::PlatformMode,
+    operations::{cat, consolidate, decrypt, diff, extract, keygen, prune, rekey, verify},
     sealing,
     secrets::{Keys, New, PrivateKeyFiles, Secret, SecretSource},
     signing,
@@ -18,30 +13,33 @@ use pryv_backup_engine::{
 };
 
 use super::{
-    BackupArgs, CatArgs, ConsolidateArgs, DecryptArgs, DiffArgs, ExpectArgs, ExtractArgs,
-    FormatArg, IntegrityArg, KdfArg, KeyArgs, KeygenArgs, LookArgs, OpenArgs, PlatformArg,
-    PrivateKeyArgs, PruneArgs, RekeyArgs, SignArgs, TrustArgs, VerifyArgs,
+    CatArgs, ConsolidateArgs, DecryptArgs, DiffArgs, ExpectArgs, ExtractArgs, FormatArg, KdfArg,
+    KeyArgs, KeygenArgs, LookArgs, OpenArgs, PrivateKeyArgs, PruneArgs, RekeyArgs, SignArgs,
+    TrustArgs, VerifyArgs,
 };
 
 /// Where the password of a signing key may stand.
 const PASSWORD: &str = "PRYV_BACKUP_SIGN_KEY_PASSWORD";
 
 /// The variable with the passphrase of a backup.
-const PASSPHRASE: &str = "PRYV_BACKUP_PASSPHRASE";
+pub(super) const PASSPHRASE: &str = "PRYV_BACKUP_PASSPHRASE";
 const KEY_PASSPHRASE: &str = "PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE";
 
 /// A variable that is set, as the place of a passphrase.
-fn variable(name: &'static str) -> Option<SecretSource> {
+pub(super) fn variable(name: &'static str) -> Option<SecretSource> {
     std::env::var_os(name).map(|_| SecretSource::Variable(name))
 }
 
-fn texts(passphrases: &[String]) -> impl Iterator<Item = SecretSource> {
+pub(super) fn texts(passphrases: &[String]) -> impl Iterator<Item = SecretSource> {
     let text = |text: &String| SecretSource::Text(Secret::new(text.clone()));
     passphrases.iter().map(text)
 }
 
 /// The sources that are given, or else the variable, if that is set.
-fn or_variable(given: impl Iterator<Item = SecretSource>, name: &'static str) -> Vec<SecretSource> {
+pub(super) fn or_variable(
+    given: impl Iterator<Item = SecretSource>,
+    name: &'static str,
+) -> Vec<SecretSource> {
     let mut given: Vec<SecretSource> = given.collect();
     if given.is_empty() {
         given.extend(variable(name));
@@ -56,7 +54,7 @@ impl PrivateKeyArgs {
     }
 }
 
-fn private_keys(files: &[PathBuf], passphrases: &[String]) -> PrivateKeyFiles {
+pub(super) fn private_keys(files: &[PathBuf], passphrases: &[String]) -> PrivateKeyFiles {
     PrivateKeyFiles {
         files: files.to_vec(),
         passphrases: or_variable(texts(passphrases), KEY_PASSPHRASE),
@@ -109,7 +107,7 @@ fn opening(
 }
 
 /// A new passphrase: a flag that may be without a value, or a file.
-fn new_passphrase(flag: Option<&Option<String>>, file: Option<&PathBuf>) -> Option<New> {
+pub(super) fn new_passphrase(flag: Option<&Option<String>>, file: Option<&PathBuf>) -> Option<New> {
     match (flag, file) {
         (Some(None), _) => Some(New::Asked),
         (Some(Some(text)), _) => Some(New::From(SecretSource::Text(Secret::new(text.clone())))),
@@ -194,104 +192,6 @@ impl DiffArgs {
             },
             expect_old_id: self.expect_old_id.clone(),
             user: self.user.clone(),
-        }
-    }
-}
-
-impl BackupArgs {
-    fn installation(&self) -> Installation {
-        Installation {
-            root: self.pryv_root.clone(),
-            config: self.config.clone(),
-        }
-    }
-
-    /// Of a backup, as the library takes them.
-    pub fn options(&self) -> Result<backup::Options, Failure> {
-        if let Some(what) = self.restoring.misplaced(self.incremental) {
-            return Err(Failure::usage(what));
-        }
-        let output = self.output.clone().ok_or_else(|| {
-            Failure::usage("nothing to do: give --output DIR for a backup, or see --help")
-        })?;
-        Ok(backup::Options {
-            installation: self.installation(),
-            output,
-            create_parents: self.create_parents,
-            user: self.user.clone(),
-            compress: !self.no_compress,
-            chunk_bytes: self.max_chunk_size * 1024 * 1024,
-            sealing: self.sealing()?,
-            signing: self.sign.options(),
-            trust: self.restoring.expect.trust.options(),
-            platform: match self.platform {
-                PlatformArg::None => PlatformMode::None,
-                PlatformArg::Pryv => PlatformMode::Pryv,
-                PlatformArg::Full => PlatformMode::Full,
-            },
-            jobs: self.jobs,
-            dry_run: self.dry_run,
-            name_users: self.verbose,
-            accept_loss: self.accept_loss.clone(),
-            include_ephemeral: self.include_ephemeral,
-            verify: self.verify,
-            incremental: self.incremental,
-        })
-    }
-
-    /// The lock that is asked for, on the command line or in the environment.
-    fn sealing(&self) -> Result<sealing::Options, Failure> {
-        if self.passphrase_file.len() > 1 {
-            return Err(Failure::usage(
-                "a backup has one passphrase: give --passphrase-file once",
-            ));
-        }
-        let flag = self.encrypt_passphrase.as_ref();
-        let given = new_passphrase(flag, self.passphrase_file.first());
-        Ok(sealing::Options {
-            recipients: self.recipient_pubkey.clone(),
-            passphrase: given.or_else(|| variable(PASSPHRASE).map(New::From)),
-            kdf: self.kdf.option(),
-        })
-    }
-
-    /// Of a restore of the backup in `dir`, as the library takes them.
-    pub fn restore_options(&self, dir: &Path) -> restore::Options {
-        let how = &self.restoring;
-        let files = self.passphrase_file.iter().cloned().map(SecretSource::File);
-        // As Pryv's tool has it: what encrypts also decrypts.
-        let encrypts = self.encrypt_passphrase.iter().flatten();
-        let encrypts = encrypts.map(|text| SecretSource::Text(Secret::new(text.clone())));
-        let given = files.chain(texts(&how.decrypt_passphrase)).chain(encrypts);
-        restore::Options {
-            opening: Opening {
-                dir: dir.to_owned(),
-                keys: Keys {
-                    private: private_keys(&how.private_key, &how.private_key_passphrase),
-                    passphrases: or_variable(given, PASSPHRASE),
-                },
-                expect: how.expect.options(),
-                at: how.at,
-                user: None,
-            },
-            installation: self.installation(),
-            user: self.user.clone(),
-            jobs: self.jobs,
-            dry_run: self.dry_run,
-            overwrite: how.overwrite,
-            skip_conflicts: how.skip_conflicts,
-            verify_integrity: how.verify_integrity,
-            integrity: match how.integrity {
-                IntegrityArg::Normal => restore::Strictness::Normal,
-                IntegrityArg::Strict => restore::Strictness::Strict,
-            },
-            delete_on_success: how.delete_on_success,
-            move_on_success: how.move_on_success.clone(),
-            verify_only: how.verify_only,
-            remap_user: how.remap_user.clone(),
-            skip_platform: how.skip_platform,
-            force: how.force,
-            create_users_dir: how.create_users_dir,
         }
     }
 }

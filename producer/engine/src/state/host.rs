@@ -6,8 +6,8 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
     sync::Once,
 };
 
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::permissions::{Others, others};
 use crate::{observer::Observer, regular, text};
 
 /// Name of the key file.
@@ -74,7 +75,7 @@ impl HostKey {
         let at = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
         let opened = regular::follow(&path).and_then(|file| {
-            let others = others(&file, folder)?;
+            let others = others(&file, folder, KEY)?;
             file.take(LONGEST as u64).read_to_end(&mut bytes)?;
             Ok(others)
         });
@@ -277,29 +278,6 @@ impl HostKey {
         )?;
         public.sync_all()
     }
-}
-
-/// Access of others than the owner to the key.
-enum Others {
-    Nothing,
-    /// With the mode of the file.
-    MayRead(u32),
-    /// To this.
-    MayWrite(PathBuf),
-}
-
-fn others(key: &fs::File, folder: &Path) -> io::Result<Others> {
-    const ALL_WRITE: u32 = 0o002;
-    // In a folder with that bit, files are renamed and removed by their owners only.
-    const STICKY: u32 = 0o1000;
-    let mode = key.metadata()?.permissions().mode();
-    let above = fs::metadata(folder)?.permissions().mode();
-    Ok(match () {
-        () if mode & ALL_WRITE != 0 => Others::MayWrite(folder.join(KEY)),
-        () if above & ALL_WRITE != 0 && above & STICKY == 0 => Others::MayWrite(folder.to_owned()),
-        () if mode & 0o077 != 0 => Others::MayRead(mode & 0o777),
-        () => Others::Nothing,
-    })
 }
 
 /// A secret key in its text form that no password protects.

@@ -5,6 +5,7 @@ mod entries;
 mod file;
 pub mod host;
 mod memory;
+mod permissions;
 mod place;
 mod write;
 

@@ -3,13 +3,11 @@
 mod changes;
 mod collect;
 mod incremental;
+mod options;
 mod report;
 mod users;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
 use decryptor_wasm::{
     BackupType,
@@ -29,83 +27,16 @@ use crate::{
     config::Config,
     failure::Failure,
     folders::require_parent,
-    installation::Installation,
     interrupt,
     observer::{Level, Observer, Question, Step},
     platform::{self, Platform, PlatformMode, Scope, Unknown, User},
     progress::Goal,
-    sealing,
     signing::{self, Home},
     state,
-    trust::Trust,
 };
 
+pub use options::Options;
 pub use report::{ChainReport, Report};
-
-/// Source, destination and manner of a backup.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The platform.
-    pub installation: Installation,
-    /// Folder for the backup: new or empty, or of a chain that of the runs before.
-    pub output: PathBuf,
-    /// Make the folders above it too.
-    pub create_parents: bool,
-    /// Only this user, by id or name.
-    pub user: Option<String>,
-    /// Write records compressed.
-    pub compress: bool,
-    /// Bytes of records per event or audit file.
-    pub chunk_bytes: u64,
-    /// The lock.
-    pub sealing: sealing::Options,
-    /// Key that signs the backup.
-    pub signing: signing::Options,
-    /// Which signers of earlier runs are expected, and where this host keeps its key.
-    pub trust: Trust,
-    /// Which of the platform's own entries are backed up.
-    pub platform: PlatformMode,
-    /// Threads, and connections to the database for large users; none: one per core, at most 8.
-    pub jobs: Option<u16>,
-    /// Write nothing.
-    pub dry_run: bool,
-    /// Name each user as it is done.
-    pub name_users: bool,
-    /// Things that this version does not know and may leave out.
-    pub accept_loss: Vec<String>,
-    /// Sessions and password resets too.
-    pub include_ephemeral: bool,
-    /// Read the backup again when it is made.
-    pub verify: bool,
-    /// Bring only what has changed since the last run in that folder.
-    pub incremental: bool,
-}
-
-impl Options {
-    /// A full backup of everything, compressed and not encrypted, signed by this host.
-    #[must_use]
-    pub fn new(installation: Installation, output: PathBuf) -> Self {
-        Options {
-            installation,
-            output,
-            create_parents: false,
-            user: None,
-            compress: true,
-            chunk_bytes: 50 * 1024 * 1024,
-            sealing: sealing::Options::default(),
-            signing: signing::Options::default(),
-            trust: Trust::default(),
-            platform: PlatformMode::Full,
-            jobs: None,
-            dry_run: false,
-            name_users: false,
-            accept_loss: Vec::new(),
-            include_ephemeral: false,
-            verify: false,
-            incremental: false,
-        }
-    }
-}
 
 /// Facts that are known before anything is written.
 struct Prepared<'a> {

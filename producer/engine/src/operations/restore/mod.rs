@@ -11,6 +11,7 @@ mod next;
 mod obstacles;
 mod open;
 pub mod report;
+mod restored_user;
 mod selection;
 mod series;
 mod shared;
@@ -222,7 +223,7 @@ fn restore_into_platform(
 fn restore_users(
     users: &users::Users<'_>,
     observer: &dyn Observer,
-) -> Result<Vec<user::RestoredUser>, Failure> {
+) -> Result<Vec<restored_user::RestoredUser>, Failure> {
     let selection = users.selection;
     let goal = Goal::Users {
         users: selection.users.len() as u64,
@@ -290,7 +291,7 @@ fn restore_shared(
     how: &Options,
     config: &Config,
     restored_before: &HashSet<String>,
-    done: &mut [user::RestoredUser],
+    done: &mut [restored_user::RestoredUser],
     report: &mut Report,
 ) -> Result<(), Failure> {
     let manner = shared::How {
@@ -299,7 +300,7 @@ fn restore_shared(
         everybody: how.user.is_none(),
     };
     let mut told = shared::restore(writer, archive, done, config, manner, report);
-    if done.iter().any(user::RestoredUser::stands) {
+    if done.iter().any(restored_user::RestoredUser::stands) {
         report.next = next::steps(&archive.manifest.core_version, told.cores);
     }
     for one in done.iter_mut() {

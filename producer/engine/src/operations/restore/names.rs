@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{account, user::RestoredUser};
+use super::{account, restored_user::RestoredUser};
 use crate::platform::Collection;
 
 impl RestoredUser {

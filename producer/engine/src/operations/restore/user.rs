@@ -1,6 +1,6 @@
 //! One user: everything goes aside, is looked at, and then stands.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use decryptor_wasm::integrity::{Hashed, Record};
 
@@ -9,7 +9,8 @@ use super::{
     attachments::{Attachments, Digested},
     integrity::{Sum, check_hash},
     lines,
-    report::{Integrity, Outcome, Restored},
+    report::{Integrity, Outcome},
+    restored_user::RestoredUser,
     selection::{NameOwners, SelectedUser},
     series,
 };
@@ -34,127 +35,6 @@ pub const ORDER: [Collection; 8] = [
     Collection::Audit,
     Collection::Series,
 ];
-
-/// A user that was dealt with.
-pub struct RestoredUser {
-    /// Outcome for the report.
-    pub report: Restored,
-    /// The name in the archive.
-    pub source_name: String,
-    /// The id in the archive.
-    pub source_id: String,
-    /// The current value of each account field, for the platform's own database.
-    pub fields: BTreeMap<String, String>,
-    /// Other names of it, which its accesses have.
-    pub aliases: Vec<String>,
-    /// Its e-mail addresses beside that of the account, and whether each is proven to be its own.
-    pub addresses: Vec<(String, bool)>,
-    /// Other names of it, as the archive says, that are nobody else's.
-    pub other_names: Vec<String>,
-}
-
-impl RestoredUser {
-    /// One with which nothing was done.
-    pub fn without(user: &SelectedUser, outcome: Outcome, reason: &str) -> Self {
-        let mut done = Self::new(user, outcome);
-        done.report.reason = Some(reason.to_owned());
-        done
-    }
-
-    /// One with which nothing was done yet.
-    pub fn dry(user: &SelectedUser, archive: &Archive) -> Self {
-        let mut done = Self::new(user, Outcome::WouldBeRestored);
-        let stats = &user.stats;
-        done.report.records = BTreeMap::from([
-            ("streams", stats.streams),
-            ("accesses", stats.accesses),
-            ("profile", stats.profile),
-            ("webhooks", stats.webhooks),
-            ("events", stats.events),
-            ("audit", stats.audit),
-            ("series", stats.series),
-            (
-                "attachments",
-                match archive.chain {
-                    Some(_) => stats.attachments,
-                    None => lines::attachments(archive, &user.source.user_id).count() as u64,
-                },
-            ),
-        ]);
-        done
-    }
-
-    /// One that could not be restored.
-    pub fn failed(user: &SelectedUser, error: &RestoreError) -> Self {
-        let mut done = Self::new(user, Outcome::Failed);
-        done.end_with(error);
-        done
-    }
-
-    /// Something did not end well.
-    pub fn end_with(&mut self, error: &RestoreError) {
-        self.report.outcome = match error {
-            RestoreError::Unfinished(_) => Outcome::Unfinished,
-            RestoreError::Unknown(_) => Outcome::Unknown,
-            _ => Outcome::Failed,
-        };
-        self.report.reason = Some(error.to_string());
-    }
-
-    /// One that an earlier run of this restore has restored; the shared records still need facts about it.
-    pub fn standing(user: &SelectedUser, archive: &Archive) -> Self {
-        let mut done = Self::new(user, Outcome::Restored);
-        done.report.reason = Some(
-            "it was restored by an earlier run that was stopped; whether that one left anything out is not known: \
-             pass --overwrite to restore it once more and be told"
-                .to_owned(),
-        );
-        done.report.earlier = true;
-        let id = &user.source.user_id;
-        let outcome = [
-            Collection::Account,
-            Collection::Accesses,
-            Collection::Events,
-        ]
-        .into_iter()
-        .try_for_each(|collection| {
-            lines::files(archive, id, collection).try_for_each(|file| {
-                lines::each(archive, file, &mut |lines| {
-                    lines::split(lines).for_each(|line| done.learn(collection, line));
-                    Ok(())
-                })
-            })
-        });
-        if let Err(error) = outcome {
-            done.report.losses.push(error.to_string());
-        }
-        done
-    }
-
-    fn new(user: &SelectedUser, outcome: Outcome) -> Self {
-        let ours = |name: &&String| user.target.other_names.contains(name);
-        Self {
-            report: Restored::of(user, outcome),
-            source_name: user.source.username.clone(),
-            source_id: user.source.user_id.clone(),
-            fields: BTreeMap::new(),
-            aliases: Vec::new(),
-            addresses: Vec::new(),
-            other_names: user
-                .source
-                .other_names
-                .iter()
-                .filter(ours)
-                .cloned()
-                .collect(),
-        }
-    }
-
-    /// Whether it is on the platform now.
-    pub fn stands(&self) -> bool {
-        matches!(self.report.outcome, Outcome::Restored | Outcome::Unfinished)
-    }
-}
 
 /// Where users come from, and how.
 #[derive(Clone, Copy)]

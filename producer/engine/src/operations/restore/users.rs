@@ -11,8 +11,9 @@ use std::{
 
 use super::{
     report::Outcome,
+    restored_user::RestoredUser,
     selection::{Conflict, SelectedUser, Selection},
-    user::{RestoreSource, RestoredUser},
+    user::RestoreSource,
 };
 use crate::limits::LIKELY_INFLATION;
 use crate::threads;

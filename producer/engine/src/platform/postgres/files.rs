@@ -1,8 +1,8 @@
 //! Attachments: those that events list, copied from files, several at once.
 
+use super::bundle::Bundle;
 use super::connection::{Connection, Server, literal};
 use super::shape::AttachmentListing;
-use super::work::Bundle;
 use crate::platform::{Attachment, ExportError, PlatformError};
 use crate::threads::lock;
 use std::sync::Mutex;

@@ -1,11 +1,12 @@
 //! Users that make up a large part of a table: read in the order of the disk, over several connections at once.
 
+use super::bundle::Bundle;
 use super::connection::{Connection, literal};
 use super::copy::Row;
 use super::merge::{Plan, take};
 use super::shape::Shape;
 use super::tables::Column;
-use super::work::{Bundle, Feed, Open};
+use super::work::{Feed, Open};
 use crate::platform::{Collection, ExportError, PlatformError, User};
 use crate::threads;
 use std::collections::HashMap;

@@ -2,6 +2,7 @@
 //! number of users.
 
 use super::account::{self, Account, Shapes};
+use super::bundle::Bundle;
 use super::connection::{Connection, Server, copies, literal};
 use super::copy::{Copy, Row};
 use super::series::{self, SeriesLine};
@@ -9,7 +10,7 @@ use super::shape::Shape;
 use super::since::Since;
 use super::stored;
 use super::tables::Tables;
-use super::work::{Bundle, Feed, Open};
+use super::work::{Feed, Open};
 use super::{Engines, TABLES, files};
 use crate::platform::unknown::ExportNotes;
 use crate::platform::{Collection, ExportError, PlatformError, Target, User};

@@ -1,7 +1,8 @@
 //! Attachments kept in the database, piece by piece: read one after another, written several at once.
 
+use super::bundle::Bundle;
 use super::copy::{Copy, Row};
-use super::work::{Bundle, Part};
+use super::work::Part;
 use crate::platform::{Attachment, ExportError};
 use std::io::Read;
 use std::sync::mpsc::Receiver;

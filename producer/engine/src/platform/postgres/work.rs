@@ -1,7 +1,6 @@
 //! Records on their way to the users' parts of the archive: made by readers, taken by workers.
 
 use super::versions::{Underway, Versions};
-use crate::limits::BLOCK;
 use crate::platform::{
     Attachment, Collection, ExportError, Loss, RecordKeys, User, UserTarget, caught,
 };
@@ -10,21 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-/// Bytes of a loss beside its sentence.
-const LOSS: usize = 200;
-/// Parts of a file that wait.
-const PARTS: usize = 2;
-/// Attachments, and bytes of attachments, that make a task.
-const ATTACHMENTS: (usize, u64) = (64, 4 * 1024 * 1024);
-
 /// A user that is being exported.
 pub struct Open<'a> {
     /// The user.
     pub user: &'a User,
     /// Where it goes.
     pub target: Box<dyn UserTarget + 'a>,
-    complete: AtomicBool,
-    versions: Versions,
+    pub(super) complete: AtomicBool,
+    pub(super) versions: Versions,
 }
 
 impl<'a> Open<'a> {
@@ -56,9 +48,9 @@ pub struct Task<'a> {
     /// In order.
     pub pieces: Vec<Piece>,
     /// It has versions of events.
-    versions: Option<Underway>,
+    pub(super) versions: Option<Underway>,
     /// It has events that may have versions.
-    heads: bool,
+    pub(super) heads: bool,
 }
 
 /// A part of a task.
@@ -173,7 +165,7 @@ impl<'q, 'a> Feed<'q, 'a> {
         self.queue.stopped.load(Ordering::SeqCst)
     }
 
-    fn send(&self, task: Task<'a>) -> Result<(), ExportError> {
+    pub(super) fn send(&self, task: Task<'a>) -> Result<(), ExportError> {
         let stopped = || ExportError::Sink("stopped, because something else failed".into());
         if self.stopped() {
             return Err(stopped());
@@ -182,196 +174,9 @@ impl<'q, 'a> Feed<'q, 'a> {
     }
 }
 
-/// Records that one reader collects for one user.
-pub struct Bundle<'q, 'a> {
-    /// The user.
-    pub open: Arc<Open<'a>>,
-    feed: Feed<'q, 'a>,
-    pieces: Vec<Piece>,
-    bytes: usize,
-    attachments: Vec<Attachment>,
-    attachment_bytes: u64,
-    /// Whether there are versions of events among the records, and events.
-    versions: bool,
-    heads: bool,
-}
-
-impl<'q, 'a> Bundle<'q, 'a> {
-    /// Nothing yet.
-    pub fn new(open: Arc<Open<'a>>, feed: &Feed<'q, 'a>) -> Self {
-        Self {
-            open,
-            feed: feed.clone(),
-            pieces: Vec::new(),
-            bytes: 0,
-            attachments: Vec::new(),
-            attachment_bytes: 0,
-            versions: false,
-            heads: false,
-        }
-    }
-
-    /// The next record is an event, or a version of one.
-    pub fn passes(&mut self, version: bool) {
-        self.versions |= version;
-        self.heads |= !version;
-    }
-
-    /// Adds the record that `write` appends; what it says that is missing there is lost. When it cannot, the record is, and the answer
-    /// is false.
-    pub fn record(
-        &mut self,
-        collection: Collection,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<Vec<String>, String>,
-        name: impl FnOnce() -> String,
-    ) -> Result<bool, ExportError> {
-        if !matches!(self.pieces.last(), Some(Piece::Records(of, _, _)) if *of == collection) {
-            self.pieces.push(Piece::Records(collection, Vec::new(), 0));
-        }
-        let Some(Piece::Records(_, lines, count)) = self.pieces.last_mut() else {
-            return Ok(false);
-        };
-        let before = lines.len();
-        let lost = match write(lines) {
-            Ok(lost) => lost,
-            Err(what) => {
-                lines.truncate(before);
-                let what = format!("{}: {what}; it was left out", name());
-                self.lose(collection.name(), what)?;
-                return Ok(false);
-            }
-        };
-        lines.push(b'\n');
-        *count += 1;
-        self.bytes += lines.len() - before;
-        if !lost.is_empty() {
-            let name = name();
-            for what in lost {
-                self.lose(collection.name(), format!("{name}: {what}"))?;
-            }
-        }
-        if self.bytes >= BLOCK {
-            self.send()?;
-        }
-        Ok(true)
-    }
-
-    /// Adds the key of a record that could not be read; `again`: the next run comes to it in any case.
-    pub fn unreadable(&mut self, collection: Collection, key: &[u8], again: bool) {
-        self.bytes += key.len();
-        self.pieces
-            .push(Piece::Unreadable(collection, key.to_vec(), again));
-    }
-
-    /// Adds where a deleted stream was.
-    pub fn stream_path(&mut self, id: &[u8], path: &[u8]) -> Result<(), ExportError> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        self.bytes += id.len() + path.len();
-        self.pieces.push(Piece::StreamPath(text(id), text(path)));
-        if self.bytes >= BLOCK {
-            self.send()
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Adds a record that is there, and as it was.
-    pub fn present(&mut self, collection: Collection, key: &[u8]) -> Result<(), ExportError> {
-        if !matches!(self.pieces.last(), Some(Piece::Present(of, _)) if *of == collection) {
-            self.pieces
-                .push(Piece::Present(collection, RecordKeys::default()));
-        }
-        if let Some(Piece::Present(_, keys)) = self.pieces.last_mut() {
-            let before = keys.bytes();
-            keys.push(key);
-            self.bytes += keys.bytes() - before;
-        }
-        self.send_much()
-    }
-
-    /// Adds a loss.
-    pub fn lose(&mut self, collection: &str, what: String) -> Result<(), ExportError> {
-        self.bytes += what.len() + LOSS;
-        self.pieces.push(Piece::Loss(Loss {
-            user_id: Some(self.open.user.user_id.clone()),
-            collection: Some(collection.to_owned()),
-            path: None,
-            what,
-        }));
-        self.send_much()
-    }
-
-    /// Adds a whole file that was in the database.
-    pub fn store(&mut self, attachment: Attachment, content: Vec<u8>) -> Result<(), ExportError> {
-        self.bytes += content.len();
-        self.pieces.push(Piece::Stored(attachment, content));
-        self.send_much()
-    }
-
-    /// Begins a file whose content is to be sent the returned way; what was collected goes before it.
-    pub fn stream(&mut self, attachment: Attachment) -> Result<SyncSender<Part>, ExportError> {
-        let (way_in, content) = sync_channel(PARTS);
-        self.pieces.push(Piece::Stream(attachment, content));
-        self.send()?;
-        Ok(way_in)
-    }
-
-    /// Adds a file.
-    pub fn attach(&mut self, attachment: Attachment) -> Result<(), ExportError> {
-        self.attachment_bytes += attachment.size.unwrap_or(0);
-        self.attachments.push(attachment);
-        if self.attachments.len() < ATTACHMENTS.0 && self.attachment_bytes < ATTACHMENTS.1 {
-            return Ok(());
-        }
-        self.attachment_bytes = 0;
-        let files = Piece::Attachments(std::mem::take(&mut self.attachments));
-        self.feed.send(Task {
-            open: self.open.clone(),
-            pieces: vec![files],
-            versions: None,
-            heads: false,
-        })
-    }
-
-    /// Passes on what there is, if it makes a task.
-    fn send_much(&mut self) -> Result<(), ExportError> {
-        match self.bytes {
-            BLOCK.. => self.send(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Passes on what there is.
-    pub fn send(&mut self) -> Result<(), ExportError> {
-        self.bytes = 0;
-        self.attachment_bytes = 0;
-        let mut pieces = std::mem::take(&mut self.pieces);
-        if !self.attachments.is_empty() {
-            pieces.push(Piece::Attachments(std::mem::take(&mut self.attachments)));
-        }
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        let versions = std::mem::take(&mut self.versions);
-        self.feed.send(Task {
-            open: self.open.clone(),
-            pieces,
-            versions: versions.then(|| self.open.versions.begin()),
-            heads: std::mem::take(&mut self.heads),
-        })
-    }
-
-    /// Passes on the rest: the user is complete.
-    pub fn end(mut self) -> Result<(), ExportError> {
-        self.pieces.push(Piece::Stores);
-        self.open.complete.store(true, Ordering::SeqCst);
-        self.send()?;
-        release(self.open)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::bundle::Bundle;
     use super::*;
     use crate::platform::UserSink;
 

@@ -6,6 +6,7 @@ mod attachments;
 mod base;
 mod connect;
 mod events;
+mod export;
 pub(super) mod file;
 mod file_fingerprint;
 mod folders;
@@ -20,17 +21,16 @@ pub(super) mod write;
 use super::unknown::ExportNotes;
 use super::user_folder::folder;
 use super::{
-    Collection, ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User,
-    UserSink, each_user, index, rqlite, user_folder,
+    ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User, each_user,
+    index, rqlite,
 };
-use crate::regular;
 use crate::threads::lock;
 use file::SqliteFile;
 pub(super) use folders::Held;
-use reading::{Reading, if_there, with_file};
-use schema::{KNOWN, SchemaTables};
+use reading::{if_there, with_file};
+use schema::KNOWN;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use unknown::Columns;
@@ -137,198 +137,6 @@ impl SqlitePlatform {
             user.other_names.dedup();
         }
         Ok(users)
-    }
-
-    /// Hands over the audit trail, which begins with the first audited call: a user may have none.
-    pub(super) fn export_audit(&self, reading: &mut Reading<'_>) -> Result<(), ExportError> {
-        let Some(folder) = folder(&self.users_dir, &reading.user.user_id) else {
-            return Ok(());
-        };
-        let path = folder.join("audit-1.0.0.sqlite");
-        if reading.as_it_was(&[&path], &[Collection::Audit]) {
-            return Ok(());
-        }
-        if !regular::is_there(&path) {
-            reading.absent(Collection::Audit, &path, "the file is gone");
-            return Ok(());
-        }
-        let outcome = with_file(&path, |file| {
-            self.look(file, &KNOWN.events, Columns::Travel, reading)?;
-            events::export_audit(file, reading)
-        });
-        reading.survive(Collection::Audit.name(), &path, outcome)
-    }
-
-    /// Hands over the series. A name may have been borne by several users: of what is kept under it, the event tells whose it is,
-    /// and `owner` whose the event is.
-    pub(super) fn export_series(
-        &self,
-        owners: &UsernameOwners,
-        owner: Owner<'_>,
-        reading: &mut Reading<'_>,
-    ) -> Result<(), ExportError> {
-        let user = reading.user;
-        let namespaces: Vec<String> = user.namespaces().collect();
-        let file = |namespace: &String| {
-            folder(&self.users_dir, namespace).map(|f| f.join("series-1.0.0.sqlite"))
-        };
-        let borne = |namespace: &str| {
-            let name = namespace.strip_prefix("user.")?;
-            owners.get(name)
-        };
-        let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
-        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let files: Vec<&Path> = files
-            .into_iter()
-            .filter(|path| regular::is_there(path))
-            .collect();
-        // Otherwise the owner of a series may change.
-        let alone = !namespaces.iter().any(|name| borne(name).is_some());
-        if alone && !files.is_empty() && reading.as_it_was(&files, &[Collection::Series]) {
-            return Ok(());
-        }
-        if files.is_empty() {
-            reading.absent(
-                Collection::Series,
-                &self.users_dir,
-                "no file of series is left",
-            );
-        }
-        for namespace in namespaces {
-            let Some(path) = file(&namespace) else {
-                continue;
-            };
-            let of_several = borne(&namespace);
-            let whose = |measurement: &str| {
-                let Some(UsersOfName { ids, now }) = of_several else {
-                    return Ok(Whose::Mine);
-                };
-                let event = measurement.strip_prefix("event.");
-                let found = event.map_or(Ok(None), |event| owner(ids, event))?;
-                let current = namespace.strip_prefix("user.") == Some(&user.username);
-                Ok(match found {
-                    Some(id) if id == user.user_id => Whose::Mine,
-                    Some(_) => Whose::Others,
-                    None if current => Whose::Mine,
-                    // Told once.
-                    None if !now && ids.first() == Some(&user.user_id) => Whose::Nobody,
-                    None => Whose::Others,
-                })
-            };
-            let outcome = if_there(&path, |file| {
-                self.look(file, &KNOWN.series, Columns::Fixed, reading)?;
-                series::export(file, &namespace, &whose, &self.seen, reading)
-            });
-            reading.survive(Collection::Series.name(), &path, outcome)?;
-        }
-        Ok(())
-    }
-
-    /// Looks for what a file of a user holds besides the known. Where there is anything, the next run is to look again.
-    fn look(
-        &self,
-        file: &SqliteFile,
-        known: &SchemaTables,
-        columns: Columns,
-        reading: &mut Reading<'_>,
-    ) -> Result<(), PlatformError> {
-        if unknown::look(file, known, columns, &self.seen.counted)? {
-            reading.sink.look_again();
-        }
-        Ok(())
-    }
-
-    fn export_user(&self, user: &User, sink: &mut dyn UserSink) -> Result<(), ExportError> {
-        let folder =
-            folder(&self.users_dir, &user.user_id).ok_or_else(|| PlatformError::Record {
-                path: self.users_dir.join("user-index.db"),
-                what: format!(
-                    "user {:?} has the id {:?}, which names no folder",
-                    user.username, user.user_id
-                ),
-            })?;
-        let reading = &mut Reading { user, sink };
-
-        let path = folder.join("baseStorage-1.0.0.sqlite");
-        let collections = [
-            Collection::Streams,
-            Collection::Accesses,
-            Collection::Profile,
-            Collection::Webhooks,
-        ];
-        let mut without = Vec::new();
-        if !reading.as_it_was(&[&path], &collections) {
-            let outcome = with_file(&path, |file| {
-                self.look(file, &KNOWN.base, Columns::Travel, reading)?;
-                without = base::export(file, reading)?;
-                Ok(())
-            });
-            reading.survive("streams, accesses, profile, webhooks", &path, outcome)?;
-        }
-
-        let base = path;
-        let path = folder.join("local-1.0.0.sqlite");
-        if !reading.as_it_was(&[&path], &[Collection::Events]) {
-            let outcome = with_file(&path, |file| {
-                self.look(file, &KNOWN.events, Columns::Travel, reading)?;
-                // Every event is in a stream, and was made with an access.
-                let needed = [Collection::Streams, Collection::Accesses];
-                let needed = without.iter().filter(|of| needed.contains(of));
-                for collection in needed.filter(|_| file.has_rows("events")) {
-                    let name = collection.name();
-                    let what = format!("there is no table {name}, although the user has events");
-                    reading.lose(name, &base, what);
-                }
-                let outcome = events::export(file, reading);
-                reading.survive(Collection::Events.name(), &path, outcome)?;
-                attachments::export(file, &self.users_dir, reading)
-            });
-            reading.survive("events, attachments", &path, outcome)?;
-        }
-
-        let path = folder.join(ACCOUNT);
-        let outcome = with_file(&path, |file| {
-            self.look(file, &KNOWN.account, Columns::Travel, reading)?;
-            account::export(file, reading)
-        });
-        reading.survive(Collection::Account.name(), &path, outcome)?;
-
-        self.export_audit(reading)?;
-        let owner = |ids: &[String], event: &str| {
-            for id in ids {
-                let local =
-                    user_folder::folder(&self.users_dir, id).map(|f| f.join("local-1.0.0.sqlite"));
-                // A user without events has none of this name either.
-                let Some(file) = local.and_then(|path| SqliteFile::open(&path).ok()) else {
-                    continue;
-                };
-                let sql = "SELECT count(*) FROM events WHERE eventid = ?";
-                let found = file
-                    .connection
-                    .query_row(sql, [event], |row| row.get::<_, i64>(0));
-                if found.map_err(|e| file.error(e))? > 0 {
-                    return Ok(Some(id.clone()));
-                }
-            }
-            Ok(None)
-        };
-        self.export_series(&self.beginning()?.owners, &owner, reading)
-    }
-
-    /// Rows of the events and of the audit trail, roughly.
-    fn count(&self, users: &[User]) -> Option<u64> {
-        let mut total = 0;
-        for user in users {
-            let folder = folder(&self.users_dir, &user.user_id)?;
-            for name in ["local-1.0.0.sqlite", "audit-1.0.0.sqlite"] {
-                if let Ok(file) = SqliteFile::open(&folder.join(name)) {
-                    let last = "SELECT coalesce(max(rowid), 0) FROM events";
-                    let last = file.connection.query_row(last, [], |row| row.get(0));
-                    total += last.map_or(0, |last: i64| last.unsigned_abs());
-                }
-            }
-        }
-        Some(total)
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use self::index::{IndexEntry, is_token, stored_key, uncut, unique_key};
-use super::{lines, report::Report, user::RestoredUser};
+use super::{lines, report::Report, restored_user::RestoredUser};
 use crate::{
     archive::read::Archive,
     config::Config,

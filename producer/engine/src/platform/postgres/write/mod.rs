@@ -9,6 +9,7 @@ mod feed;
 mod group;
 mod group_writer;
 mod refused;
+mod removal;
 mod rows;
 mod shared;
 mod streams;
@@ -25,7 +26,7 @@ use self::group::PostgresGroup;
 use self::rows::{Layout, Layouts};
 use self::shared::PostgresShared;
 use self::transaction_status::TransactionStatus;
-use super::connection::{Connection, Server, literal};
+use super::connection::{Connection, Server};
 use super::names;
 use super::tables::Tables;
 use super::{Engines, Index, TABLES};
@@ -229,32 +230,6 @@ impl<'a> PostgresWriter<'a> {
     pub(super) fn layout(&self, collection: Collection) -> Option<&Layout> {
         let mut layouts = self.layouts.iter();
         layouts.find(|(of, _)| *of == collection).map(|(_, l)| l)
-    }
-
-    /// Statements that remove everything of some users.
-    pub(super) fn removal(&self, users: &[&User]) -> String {
-        let ids: Vec<String> = users.iter().map(|user| literal(&user.user_id)).collect();
-        let ids = ids.join(", ");
-        let mut statements = Vec::new();
-        statements.push(format!("DELETE FROM users_index WHERE user_id IN ({ids})"));
-        for table in self.user_tables() {
-            statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
-        }
-        statements.extend(self.series_removal(users));
-        statements.join("; ")
-    }
-
-    /// Statements that remove the series under the ids and the names of some users.
-    pub(super) fn series_removal(&self, users: &[&User]) -> Option<String> {
-        if !self.engines.series || users.is_empty() {
-            return None;
-        }
-        let namespaces = users.iter().flat_map(|user| user.namespaces());
-        let namespaces: Vec<String> = namespaces.map(|name| literal(&name)).collect();
-        Some(format!(
-            "DELETE FROM series_data WHERE user_id IN ({})",
-            namespaces.join(", ")
-        ))
     }
 
     fn pairs(&self, sql: &str) -> Result<Vec<(String, String)>, RestoreError> {

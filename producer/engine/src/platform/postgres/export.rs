@@ -1,0 +1,181 @@
+//! The export of users: readers make records, workers hand them over.
+
+use super::large;
+use super::merge::{self, Merge, Plan};
+use super::series;
+use super::since::Since;
+use super::stored;
+use super::work::{Feed, Open, Piece, Queue};
+use super::{LARGE, PostgresPlatform, Snapshot, files::Live};
+use crate::platform::sqlite::{UsernameOwners, reading::Reading, without_owner};
+use crate::platform::{Collection, ExportError, Loss, Target, User, attachments};
+use crate::threads::refused;
+use std::collections::{HashMap, HashSet};
+use std::thread::Builder;
+
+impl PostgresPlatform {
+    /// Does the tasks of a worker.
+    fn run(
+        &self,
+        live: &Live<'_>,
+        owners: &UsernameOwners,
+        open: &Open<'_>,
+        pieces: Vec<Piece>,
+    ) -> Result<(), ExportError> {
+        let mut sink = open.target.sink();
+        for piece in pieces {
+            match piece {
+                Piece::Records(collection, lines, count) => sink
+                    .records(collection, &lines, count)
+                    .map_err(ExportError::Sink)?,
+                Piece::Loss(loss) => sink.loss(loss),
+                Piece::StreamPath(id, path) => {
+                    sink.stream_path(&id, &path).map_err(ExportError::Sink)?
+                }
+                Piece::Stored(file, content) => sink
+                    .attachment(&file, Some(content.len() as u64), &mut content.as_slice())
+                    .map_err(ExportError::Sink)?,
+                Piece::Stream(file, parts) => {
+                    let mut content = stored::ContentParts::new(parts);
+                    sink.attachment(&file, None, &mut content)
+                        .map_err(ExportError::Sink)?;
+                    content.drain();
+                }
+                Piece::Present(collection, keys) => {
+                    sink.present(collection, &keys).map_err(ExportError::Sink)?
+                }
+                Piece::Unreadable(collection, key, again) => sink
+                    .unreadable(collection, &key, again)
+                    .map_err(ExportError::Sink)?,
+                Piece::Attachments(list) => {
+                    for file in list {
+                        let still = || live.lists(&open.user.user_id, &file);
+                        let sink = sink.as_mut();
+                        attachments::hand_over(&self.users_dir, open.user, &file, &still, sink)?;
+                    }
+                }
+                Piece::Stores => {
+                    let sqlite = &self.files;
+                    let reading = &mut Reading {
+                        user: open.user,
+                        sink: sink.as_mut(),
+                    };
+                    if !self.engines.audit {
+                        sqlite.export_audit(reading)?;
+                    }
+                    if !self.engines.series {
+                        let owner = |ids: &[String], event: &str| live.owner(ids, event);
+                        sqlite.export_series(owners, &owner, reading)?;
+                    }
+                }
+            }
+        }
+        sink.flush().map_err(ExportError::Sink)
+    }
+
+    /// The names that several users bore. What is kept under them and nobody's is a loss.
+    fn owners(
+        &self,
+        snapshot: &Snapshot,
+        target: &dyn Target,
+    ) -> Result<UsernameOwners, ExportError> {
+        let pairs = |sql: &str| snapshot.connection.pairs(sql);
+        let mut owners = UsernameOwners::new();
+        for (name, id) in pairs(&series::shared(snapshot.aliases))? {
+            let by = owners.entry(name.clone()).or_default();
+            by.now |= snapshot.users.iter().any(|user| user.username == name);
+            by.ids.push(id);
+        }
+        if self.engines.series && !owners.is_empty() {
+            for (namespace, measurement) in pairs(&series::without_owner(snapshot.aliases))? {
+                target.lose(Loss {
+                    user_id: None,
+                    collection: Some(Collection::Series.name().to_owned()),
+                    path: Some(format!("series_data: {namespace}")),
+                    what: without_owner(&measurement),
+                });
+            }
+        }
+        Ok(owners)
+    }
+
+    pub(super) fn export(
+        &self,
+        snapshot: &Snapshot,
+        users: &[User],
+        jobs: usize,
+        target: &dyn Target,
+    ) -> Result<(), ExportError> {
+        let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
+        self.look_for_files(snapshot, target)?;
+        let owners = self.owners(snapshot, target)?;
+        let mut plan = Plan {
+            seen: &self.files.seen,
+            aliases: snapshot.aliases,
+            shared_names: !owners.is_empty(),
+            server: &self.server,
+            snapshot: &snapshot.name,
+            tables: &snapshot.tables,
+            engines: self.engines,
+            chosen: (users.len() < snapshot.users.len()).then(|| by_id.keys().copied().collect()),
+            since: Since::new(users, target),
+            large: HashMap::new(),
+            exhausted: HashSet::new(),
+        };
+        let mut early = HashMap::new();
+        for (table, collection) in LARGE {
+            if collection == Collection::Audit && !self.engines.audit {
+                continue;
+            }
+            for id in large::find(&snapshot.connection, table)? {
+                if let Some((id, user)) = by_id.get_key_value(id.as_str()) {
+                    plan.large.entry(table).or_default().push(*id);
+                    if !early.contains_key(id) {
+                        early.insert(*id, merge::begin(user, target)?);
+                    }
+                }
+            }
+            if let Some(ids) = plan.large.get(table)
+                && !large::has_others(&snapshot.connection, table, ids)?
+            {
+                plan.exhausted.insert(table);
+            }
+        }
+        // One more looks at events that may have changed meanwhile.
+        let spare = snapshot.connection.spare()?;
+        let needed = Merge::connections(self.engines) + 1;
+        if spare < needed {
+            return Err(ExportError::Platform(self.server.error(format!(
+                "{needed} connections are needed besides this one, and {spare} are left; \
+                 raise its max_connections (or the user's CONNECTION LIMIT), or stop what else uses it"
+            ))));
+        }
+        let readers = jobs.min(spare - 1);
+        let mut sorted: Vec<&User> = users.iter().collect();
+        sorted.sort_by(|a, b| a.user_id.cmp(&b.user_id));
+
+        let live = Live::new(&self.server);
+        let (queue, sender) = Queue::new(jobs);
+        std::thread::scope(|scope| {
+            for at in 0..jobs {
+                let work = || queue.work(|open, pieces| self.run(&live, &owners, open, pieces));
+                match Builder::new().spawn_scoped(scope, work) {
+                    Err(e) if at == 0 => return queue.fail(self.server.error(refused(&e)).into()),
+                    Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+            let feed = Feed::new(sender, &queue);
+            let read = || {
+                for table in LARGE {
+                    large::read(&plan, table, &early, readers, &feed)?;
+                }
+                Merge::new(&plan)?.run(&plan, &sorted, early, target, &feed)
+            };
+            if let Err(error) = read() {
+                queue.fail(error);
+            }
+        });
+        queue.outcome()
+    }
+}
