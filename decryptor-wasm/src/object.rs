@@ -19,14 +19,17 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for AsObject<D> {
     }
 }
 
-/// Reads and writes structs that are derived with `#[serde(remote = "Self")]`.
+/// Reads and writes structs that are derived with `#[serde(remote = "Self")]`; with `read`, one that is read only.
 macro_rules! objects {
-    ($($type:ty),+ $(,)?) => {$(
+    (read $type:ty) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
                 <$type>::deserialize($crate::object::AsObject(from))
             }
         }
+    };
+    ($($type:ty),+ $(,)?) => {$(
+        $crate::object::objects!(read $type);
 
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {

@@ -129,7 +129,12 @@ impl ChangeIndex {
                 out.extend_from_slice(format!("{name}:{value},").as_bytes());
             }
             out.extend_from_slice(b"\"points\":[");
-            out.extend_from_slice(kept.join(",").as_bytes());
+            for point in kept {
+                out.extend_from_slice(point.as_bytes());
+                out.push(b',');
+            }
+            // Instead of the last comma.
+            out.pop();
             out.extend_from_slice(b"]}\n");
         }
         Ok(())

@@ -25,11 +25,13 @@ pub struct Header {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct HeaderJson {
     v: u32,
     salt: String,
     chunk: usize,
 }
+crate::object::objects!(read HeaderJson);
 
 impl Header {
     /// The header as stored: magic, length, JSON.

@@ -31,7 +31,7 @@ impl Envelope {
             let known = self
                 .recipients()
                 .iter()
-                .map(|r| r.fingerprint.as_str())
+                .map(|r| r.fingerprint.clone())
                 .collect::<Vec<_>>()
                 .join(", ");
             let error = Error::of(Code::WrongPrivateKey).with(Field::Key, fingerprint.as_str());

@@ -32,7 +32,7 @@ impl UserManifest {
     /// Reads a decrypted `user-manifest.json`; `path` names it in errors.
     pub fn parse(json: &[u8], path: &str) -> Result<Self> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
+        #[serde(remote = "Self", rename_all = "camelCase")]
         struct Own {
             #[serde(default)]
             stream_paths: BTreeMap<String, String>,
@@ -43,6 +43,7 @@ impl UserManifest {
             #[serde(default)]
             inventory: Option<Inventory>,
         }
+        crate::object::objects!(read Own);
         // In two steps: reading a flattened value makes the WASM larger than both.
         let entry: UserEntry = parse(json, path)?;
         let Own {
