@@ -64,7 +64,7 @@ export async function save (archive: Archive, output: Output, { user, manifest, 
     shown.at(before + file.size, file.path);
   }
   for (const file of userManifests(plan)) {
-    await settle(outcome, file, call, async () => saveManifest(file.path, await archive.contentOf(file), output, outcome));
+    await noteDamage(outcome, file, call, async () => saveManifest(file.path, await archive.contentOf(file), output, outcome));
   }
   // It stands for a complete tree.
   if (manifest) await saveManifest('manifest.json', archive.manifestJson, output, outcome);
