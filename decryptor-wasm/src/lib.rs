@@ -3,6 +3,7 @@
 //! Pure computation: bytes in, bytes out. Files, clock, network, threads and randomness belong to the caller, so the same
 //! code runs in the native tool, in Node.js and in a browser. The format is described in `docs/format.md`.
 #![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
+#![warn(clippy::too_many_lines)]
 #![cfg_attr(target_arch = "wasm32", deny(unsafe_code))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

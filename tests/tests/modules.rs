@@ -227,3 +227,37 @@ fn a_public_type_name_means_one_thing_in_a_crate() {
         assert!(places.is_empty(), "{krate}: {places:#?}");
     }
 }
+
+/// The sources below a folder with their numbers of lines.
+fn lengths(folder: &Path, found: &mut Vec<(PathBuf, usize)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            lengths(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|end| end == "rs" || end == "js" || end == "ts")
+        {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            found.push((path, lines));
+        }
+    }
+}
+
+#[test]
+fn no_file_has_more_than_400_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    for folder in [
+        "decryptor-wasm/src",
+        "producer/engine/src",
+        "producer/cli/src",
+        "npm/src",
+        "web/src",
+    ] {
+        lengths(&root.join(folder), &mut found);
+    }
+    assert!(found.len() > 300, "{}", found.len());
+    found.retain(|(_, lines)| *lines > 400);
+    assert_eq!(found, []);
+}

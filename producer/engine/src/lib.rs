@@ -70,6 +70,7 @@
 //!
 //! Data flows one way: platform -> records -> archive -> destination. No module imports one that imports it.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(clippy::too_many_lines)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod archive;

@@ -83,21 +83,8 @@ pub fn verify(
         .collect::<Result<Vec<_>>>()?;
     let mut report = Report::without_key(id);
     report.damaged.extend(lost.map(|lost| lost.to_string()));
-    let mut sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
-        Some(Sums::read(folder, &listing)?)
-    } else if envelopes.iter().any(Envelope::has_key_check) {
-        report.damaged.push(format!(
-            "{} is missing, which lies in every archive of this kind; without the key nothing can be compared",
-            sums::NAME
-        ));
-        None
-    } else {
-        report.warnings.push(format!(
-            "this archive has no {} (it was not made by pryv-backup): without its key nothing tells whether a file was changed, added or removed",
-            sums::NAME
-        ));
-        None
-    };
+    let sealed = envelopes.iter().any(Envelope::has_key_check);
+    let mut sums = read_sums(folder, &listing, sealed, &mut report)?;
     report.compared = sums.is_some();
     if let Some(sums) = &sums {
         let runs = sequence.as_ref().map(|sequence| sequence.count());
@@ -153,6 +140,31 @@ pub fn verify(
     report.files = work.files.into_inner();
     report.bytes = work.bytes.into_inner();
     Ok(report)
+}
+
+/// Reads `SHA256SUMS`, and notes where it is missing; `sealed`: whether this is an archive that always has it.
+fn read_sums(
+    folder: &Folder,
+    listing: &[(String, u64)],
+    sealed: bool,
+    report: &mut Report,
+) -> Result<Option<Sums>> {
+    let sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
+        Some(Sums::read(folder, listing)?)
+    } else if sealed {
+        report.damaged.push(format!(
+            "{} is missing, which lies in every archive of this kind; without the key nothing can be compared",
+            sums::NAME
+        ));
+        None
+    } else {
+        report.warnings.push(format!(
+            "this archive has no {} (it was not made by pryv-backup): without its key nothing tells whether a file was changed, added or removed",
+            sums::NAME
+        ));
+        None
+    };
+    Ok(sums)
 }
 
 /// The id of the archive, or of the newest run of a chain.
