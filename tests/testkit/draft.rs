@@ -173,9 +173,14 @@ impl Draft {
                     .collect()
             };
             let username = if id == "u1" { "alice" } else { "zoë-m" };
+            let attachments = format!("{folder}attachments/");
+            let attachments = content
+                .keys()
+                .filter(|path| path.starts_with(&attachments))
+                .count();
             let mut manifest = json!({
                 "userId": id, "username": username, "backupTimestamp": 1_700_000_000_000u64,
-                "stats": {"streams": 1, "accesses": 1, "events": 60, "audit": 1, "attachments": 3},
+                "stats": {"streams": 1, "accesses": 1, "events": 60, "audit": 1, "attachments": attachments},
                 "chunks": {"events": chunks("events"), "audit": chunks("audit")},
             });
             users.push(manifest.clone());

@@ -6,7 +6,8 @@ use pryv_backup_tests::{
     session::Session,
     stage::{Platform, Stage},
 };
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const RUNS: usize = 8;
@@ -191,18 +192,23 @@ fn what_is_committed_is_in_the_next_run() {
     for (n, (state, (committed, storms))) in states.iter().zip(&due).enumerate() {
         assert_eq!(written(state, &user), *committed, "run {}", n + 1);
         let events = &state.records[&(user.clone(), "events".to_owned())];
-        let storm: Vec<&String> = events
+        let storm: HashMap<String, Value> = events
             .iter()
             .filter(|line| line.contains("\"storm\""))
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|mut event| {
+                (
+                    event["id"].as_str().unwrap().to_owned(),
+                    event["content"].take(),
+                )
+            })
             .collect();
         for count in 0..*storms {
-            let whole = format!("\"content\":{count}");
-            let found = storm
-                .iter()
-                .find(|line| line.contains(&format!("\"storm-{count}\"")));
-            assert!(
-                found.is_some_and(|line| line.contains(&whole)),
-                "run {}: storm-{count}: {found:?}",
+            let found = storm.get(&format!("storm-{count}"));
+            assert_eq!(
+                found,
+                Some(&Value::from(count)),
+                "run {}: storm-{count}",
                 n + 1
             );
         }
