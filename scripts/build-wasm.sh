@@ -7,7 +7,7 @@ target=wasm32-unknown-unknown
 crate=${1:-decryptor-wasm}
 out=.build/${2:-wasm}
 name=${crate//-/_}
-build=(build --quiet --profile wasm --package "$crate" --lib --target "$target" --target-dir .build/wasm-target)
+build=(build --profile wasm --package "$crate" --lib --target "$target" --target-dir .build/wasm-target)
 
 # Panic messages hold the paths of sources: without the folder of this machine's packages they are the same everywhere.
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/="
@@ -23,7 +23,7 @@ else
   exit 1
 fi
 
-cargo build --quiet --release --manifest-path tools/bindgen/Cargo.toml --target-dir .build/bindgen-target
+cargo build --release --manifest-path tools/bindgen/Cargo.toml --target-dir .build/bindgen-target
 mkdir -p "$out"
 .build/bindgen-target/release/bindgen ".build/wasm-target/$target/wasm/$name.wasm" "$out"
 gzipped=$(gzip -9c "$out/${name}_bg.wasm" | wc -c)

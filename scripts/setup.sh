@@ -15,6 +15,7 @@ debian_target() { [ -d /usr/lib/rustlib/src/rust/library ] && [ -x /usr/bin/carg
 if ! has_target && ! debian_target; then
   if ! { command -v rustup >/dev/null && timeout 60 rustup target add "$target" >/dev/null 2>&1 && has_target; }; then
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || need "the Rust target $target" "Run 'rustup target add $target'."
+    echo "installing the Rust target $target"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq rustc-web cargo-web rust-web-src rust-web-llvm lld-22 >/dev/null
   fi
@@ -26,6 +27,7 @@ if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && [ "$(id -u)" = 0 ]
     mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
   fi
+  echo "installing PostgreSQL, which the tests start"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold postgresql >/dev/null
 fi
@@ -42,6 +44,7 @@ command -v lowntfs-3g >/dev/null || programs+=(ntfs-3g)
 [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || programs+=(chromium fonts-dejavu-core)
 [ -n "${FIREFOX:-}" ] || command -v firefox-esr >/dev/null || programs+=(firefox-esr fonts-dejavu-core)
 if [ ${#programs[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "installing ${programs[*]}"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${programs[@]}" >/dev/null
 fi
