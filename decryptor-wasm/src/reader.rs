@@ -3,7 +3,8 @@
 use base64ct::{Base64, Encoding};
 
 use crate::{
-    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip, jsonl::LineChecker,
+    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip,
+    jsonl::LineSplitter,
 };
 
 /// Size of the buffer that stored bytes are read into.
@@ -45,7 +46,7 @@ pub struct FileSummary {
 pub struct FileReader<A> {
     decoder: Option<FrameDecoder<A>>,
     gunzip: Option<Gunzip>,
-    lines: Option<LineChecker>,
+    lines: Option<LineSplitter>,
     buffer: Vec<u8>,
     /// Bytes at the front of the buffer that belong before the next input.
     kept: usize,
@@ -77,7 +78,7 @@ impl<A: Aead> FileReader<A> {
         FileReader {
             decoder,
             gunzip: options.gunzip.then(|| Gunzip::new(size)),
-            lines: options.lines.then(LineChecker::default),
+            lines: options.lines.then(LineSplitter::default),
             buffer: vec![0; size],
             kept: 0,
             content: 0..0,
@@ -152,7 +153,7 @@ impl<A: Aead> FileReader<A> {
             },
         };
         if let Some(lines) = &mut self.lines {
-            lines.push(bytes)?;
+            lines.push(bytes, &mut |line| line.check())?;
         }
         self.summary.output_size += bytes.len() as u64;
         Ok(bytes)
@@ -169,7 +170,7 @@ impl<A: Aead> FileReader<A> {
             gunzip.finish()?;
         }
         if let Some(lines) = &mut self.lines {
-            self.summary.records = Some(lines.finish()?);
+            self.summary.records = Some(lines.finish(&mut |line| line.check())?);
         }
         Ok(self.summary.clone())
     }

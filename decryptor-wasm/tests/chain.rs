@@ -1,9 +1,12 @@
-//! Random histories of a collection: what a index lets stand of all runs is what there was at the last of them.
+//! Random histories of a collection: the lines that an index keeps of all runs are those of the last state.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
-use decryptor_wasm::chain::{ChainKey, ChangeIndex, RecordFilter, Removed, number};
+use decryptor_wasm::{
+    chain::{ChainKey, ChangeIndex, Removed, number},
+    jsonl::{Line, LineSplitter},
+};
 use proptest::prelude::*;
 
 /// What a record says, by its id.
@@ -54,17 +57,18 @@ proptest! {
             index.close();
             for (at, (lines, _)) in runs.iter().enumerate() {
                 let run = at as u32 + 1;
-                let (mut sieve, mut out) = (RecordFilter::default(), Vec::new());
+                let (mut splitter, mut out) = (LineSplitter::default(), Vec::new());
+                let mut keep = |line: Line<'_>| index.keep(run, line.text, &mut out);
                 for piece in lines.as_bytes().chunks(piece) {
-                    sieve.push(&index, run, piece, &mut out).unwrap();
+                    splitter.push(piece, &mut keep).unwrap();
                 }
-                let count = sieve.finish(&index, run, &mut out).unwrap();
+                let count = splitter.finish(&mut keep).unwrap();
                 prop_assert_eq!(count, lines.lines().count() as u64);
                 for line in std::str::from_utf8(&out).unwrap().lines() {
                     let record: serde_json::Value = serde_json::from_str(line).unwrap();
                     let id = record["id"].as_str().unwrap()[1..].parse().unwrap();
                     let content = record["content"].as_u64().unwrap() as u8;
-                    prop_assert!(found.insert(id, content).is_none(), "e{} stands twice", id);
+                    prop_assert!(found.insert(id, content).is_none(), "e{} is there twice", id);
                 }
             }
         }

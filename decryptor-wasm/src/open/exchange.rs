@@ -207,18 +207,17 @@ impl Exchange {
         self.ask(Need::Stored { path, most })
     }
 
-    /// Asks for the lines of a `SHA256SUMS`; [`Exchange::lines`] has those that tell of runs.
+    /// Asks for the lines of a `SHA256SUMS`; after the answer, [`Exchange::lost_chain`] says what they show.
     pub(super) fn read_lines(&self, path: &str) -> Answered {
         self.0.borrow_mut().pieces = Some(ChainLines::default());
         let path = path.to_owned();
         self.ask(Need::Pieces { path })
     }
 
-    pub(super) fn lines(&self) -> Result<ChainLines> {
-        let taken = self.0.borrow_mut().pieces.take();
-        let mut lines = taken.unwrap_or_default();
-        lines.finish()?;
-        Ok(lines)
+    /// The error for a first run of a chain whose list of runs is lost, if those lines show one.
+    pub(super) fn lost_chain(&self) -> Result<Option<Error>> {
+        let lines = self.0.borrow_mut().pieces.take();
+        lines.unwrap_or_default().finish()
     }
 
     /// The number of answers that the walk has not taken.

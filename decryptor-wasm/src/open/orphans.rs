@@ -9,7 +9,10 @@ use serde_json::value::RawValue;
 
 use super::OpenedArchive;
 use crate::{
-    Code, Error, ErrorKind, Result, chain::LineSplitter, integrity::Record, layout::PathKind,
+    Code, Error, ErrorKind, Result,
+    integrity::Record,
+    jsonl::{Line, LineSplitter},
+    layout::PathKind,
 };
 
 /// The search for attachments of events that are gone. For each file that [`Orphans::next_file`] names, pass its content to
@@ -141,8 +144,8 @@ impl Orphans {
 
 impl User {
     /// An event lists these attachments.
-    fn lists(&mut self, line: &[u8]) -> Result<()> {
-        for id in listed(line)? {
+    fn lists(&mut self, line: Line<'_>) -> Result<()> {
+        for id in listed(line.text).map_err(|why| line.unreadable(&why))? {
             if self.attachments.contains_key(id.as_ref()) {
                 self.listed.insert(id.into_owned());
             }

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     Code, Error, Result,
-    chain::{ChangeIndex, FilePart, LineSplitter, MergedManifest, RecordFilter, StateFile},
+    chain::{ChangeIndex, FilePart, MergedManifest, StateFile},
     gather,
+    jsonl::{Line, LineSplitter},
     plan::{PlannedFile, check_against_inventory},
     reader::FileSummary,
 };
@@ -28,7 +29,7 @@ pub struct StateReading {
     index: Option<Arc<ChangeIndex>>,
     /// An index that is being made.
     building: Option<IndexBuild>,
-    filter: RecordFilter,
+    lines: LineSplitter,
     /// Of the manifest of a user.
     manifest: Option<ManifestMerge>,
     /// Lines of the part that is being read; bytes and lines of those that are kept.
@@ -41,7 +42,6 @@ struct IndexBuild {
     index: ChangeIndex,
     /// How many of the files of later runs were read.
     at: usize,
-    lines: LineSplitter,
 }
 
 /// The manifest of a user, while those of the runs are read.
@@ -103,7 +103,7 @@ impl OpenedArchive {
             passes,
             index: None,
             building: None,
-            filter: RecordFilter::default(),
+            lines: LineSplitter::default(),
             manifest: is_manifest.then(ManifestMerge::default),
             seen: (0, 0, 0),
             all: FileSummary::default(),
@@ -123,6 +123,7 @@ impl StateReading {
     /// # Errors
     /// When nothing can be read.
     pub fn next_step(&mut self) -> Result<Option<FileStep>> {
+        self.lines = LineSplitter::default();
         if self.part >= self.file().parts.len() {
             self.part = 0;
             self.pass += 1;
@@ -141,7 +142,6 @@ impl StateReading {
             }
         }
         self.seen = (0, 0, 0);
-        self.filter = RecordFilter::default();
         let (_, part) = self.now().ok_or_else(misplaced)?;
         let filtered = self.index.is_some() || self.is_manifest;
         Ok(Some(step(part, self.hash, filtered)))
@@ -157,12 +157,13 @@ impl StateReading {
             return Ok(());
         }
         let (removed, run) = self.current()?;
-        if let Some(IndexBuild { index, lines, .. }) = &mut self.building {
-            return lines.push(bytes, &mut |line| tell(index, removed, run, line));
+        let lines = &mut self.lines;
+        if let Some(IndexBuild { index, .. }) = &mut self.building {
+            return lines.push(bytes, &mut |line| add(index, removed, run, line));
         }
         let from = out.len();
         let index = self.index.as_ref().ok_or_else(misplaced)?;
-        let filtered = self.filter.push(index, run, bytes, out);
+        let filtered = lines.push(bytes, &mut |line| keep(index, run, line, out));
         self.count(&out[from..]);
         filtered
     }
@@ -176,13 +177,14 @@ impl StateReading {
             return self.merge(out);
         }
         let (removed, run) = self.current()?;
-        if let Some(IndexBuild { index, lines, .. }) = &mut self.building {
-            self.seen.0 = lines.finish(&mut |line| tell(index, removed, run, line))?;
+        let lines = &mut self.lines;
+        if let Some(IndexBuild { index, .. }) = &mut self.building {
+            self.seen.0 = lines.finish(&mut |line| add(index, removed, run, line))?;
             return Ok(());
         }
         let from = out.len();
         let index = self.index.as_ref().ok_or_else(misplaced)?;
-        let lines = self.filter.finish(index, run, out);
+        let lines = lines.finish(&mut |line| keep(index, run, line, out));
         self.count(&out[from..]);
         self.seen.0 = lines?;
         Ok(())
@@ -320,7 +322,6 @@ impl StateReading {
             self.building = Some(IndexBuild {
                 index: ChangeIndex::new(key, &place.1, self.pass, self.passes),
                 at: 0,
-                lines: LineSplitter::default(),
             });
         }
         Ok(())
@@ -346,11 +347,19 @@ impl Drop for StateReading {
     }
 }
 
-fn tell(index: &mut ChangeIndex, removed: bool, run: u32, line: &[u8]) -> Result<()> {
-    match removed {
-        true => index.removed(run, line),
-        false => index.brought(run, line),
-    }
+/// Adds a line of a later run to an index.
+fn add(index: &mut ChangeIndex, removed: bool, run: u32, line: Line<'_>) -> Result<()> {
+    let added = match removed {
+        true => index.removed(run, line.text),
+        false => index.brought(run, line.text),
+    };
+    added.map_err(|why| line.unreadable(&why))
+}
+
+/// Appends a line to `out`, unless a later run replaces or removes it.
+fn keep(index: &ChangeIndex, run: u32, line: Line<'_>, out: &mut Vec<u8>) -> Result<()> {
+    let kept = index.keep(run, line.text, out);
+    kept.map_err(|why| line.unreadable(&why))
 }
 
 impl FileStep {

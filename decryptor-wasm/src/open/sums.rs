@@ -3,58 +3,48 @@
 use crate::{
     Code, Error, Result,
     chain::{lost_index, summed},
+    jsonl::{Line, LineSplitter},
     limits::MAX_SUM_LINE,
 };
 
-/// Looks for lines that name the runs of a chain, and keeps at most one line.
-#[derive(Default)]
+/// Looks for lines that name the runs of a chain.
 pub(super) struct ChainLines {
-    partial: Vec<u8>,
+    lines: LineSplitter,
     lost: Option<Error>,
+}
+
+impl Default for ChainLines {
+    fn default() -> Self {
+        ChainLines {
+            lines: LineSplitter::up_to(MAX_SUM_LINE),
+            lost: None,
+        }
+    }
 }
 
 impl ChainLines {
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let (line, after) = (&rest[..end], &rest[end + 1..]);
-            if self.partial.is_empty() {
-                self.line(line)?;
-            } else {
-                self.partial.extend_from_slice(line);
-                self.finish()?;
-            }
-            rest = after;
-        }
-        if self.partial.len() + rest.len() > MAX_SUM_LINE {
-            return Err(no_line());
-        }
-        self.partial.extend_from_slice(rest);
-        Ok(())
+        let ChainLines { lines, lost } = self;
+        let pushed = lines.push(bytes, &mut |line| read(line, lost));
+        pushed.map_err(|_| no_line())
     }
 
-    /// The end of the file.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let line = std::mem::take(&mut self.partial);
-        self.line(&line)
+    /// The error for a first run of a chain whose list of runs is lost, if the lines show one.
+    pub(super) fn finish(mut self) -> Result<Option<Error>> {
+        let ChainLines { lines, lost } = &mut self;
+        let finished = lines.finish(&mut |line| read(line, lost));
+        finished.map_err(|_| no_line())?;
+        Ok(self.lost)
     }
+}
 
-    fn line(&mut self, line: &[u8]) -> Result<()> {
-        if line.len() > MAX_SUM_LINE {
-            return Err(no_line());
-        }
-        let line = std::str::from_utf8(line).map_err(|_| no_line())?;
-        if self.lost.is_none() {
-            self.lost = lost_index(summed(line).into_iter());
-        }
-        Ok(())
+fn read(line: Line<'_>, lost: &mut Option<Error>) -> Result<()> {
+    let line = std::str::from_utf8(line.text).map_err(|_| no_line())?;
+    if lost.is_none() {
+        *lost = lost_index(summed(line).into_iter());
     }
-
-    /// The error for a first run of a chain whose list of runs is lost, if that is what the lines tell.
-    pub(super) fn lost(self) -> Option<Error> {
-        self.lost
-    }
+    Ok(())
 }
 
 fn no_line() -> Error {

@@ -43,7 +43,7 @@ pub(super) async fn find_lost_index(
         return Ok(lost);
     }
     exchange.read_lines(SUMS).await.1?;
-    Ok(exchange.lines()?.lost())
+    exchange.lost_chain()
 }
 
 /// Opens an archive by itself, or the first run of a chain whose list of runs is lost.

@@ -13,7 +13,6 @@ mod stream;
 pub use content::ContentReader;
 pub use error::{CopyError, ReadError};
 pub use folder::Folder;
-pub use lines::Line;
 pub use losses::UserLosses;
 pub use open::{Archive, outline};
 pub(super) use stream::read_some;

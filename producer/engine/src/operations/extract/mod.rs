@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
 };
 
-use decryptor_wasm::{Error, integrity::Record, layout::PathKind, plan::PlannedFile};
+use decryptor_wasm::{Error, integrity::Record, jsonl::Line, layout::PathKind, plan::PlannedFile};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -22,7 +22,7 @@ use self::{
     parquet::Rows,
 };
 use crate::{
-    archive::read::{Archive, CopyError, Line},
+    archive::read::{Archive, CopyError},
     failure::{Failure, FailureKind},
     findings, interrupt,
     observer::Observer,

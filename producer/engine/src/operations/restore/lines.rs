@@ -1,10 +1,14 @@
 //! The records of an archive, as whole lines in pieces of bounded size.
 
-use decryptor_wasm::{Error, layout::PathKind, limits::MAX_LINE, plan::PlannedFile};
+use decryptor_wasm::{
+    jsonl::{Line, LineSplitter},
+    layout::PathKind,
+    plan::PlannedFile,
+};
 
 use crate::limits::PIECE;
 use crate::{
-    archive::read::Archive,
+    archive::read::{Archive, ReadError},
     interrupt,
     platform::{
         Collection,
@@ -87,35 +91,24 @@ pub fn each(
     take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
 ) -> Result<(), RestoreError> {
     let mut lines: Vec<u8> = Vec::new();
-    // The end of the last whole line.
-    let mut ended = 0;
+    let mut gather = |line: Line<'_>| {
+        lines.extend_from_slice(line.text);
+        lines.push(b'\n');
+        if lines.len() >= PIECE {
+            take(&lines)?;
+            lines.clear();
+        }
+        Ok(())
+    };
+    let mut splitter = LineSplitter::default();
     archive.stream_verified::<RestoreError>(file, &mut |piece| {
         interrupt::check()?;
-        // Where nothing was found before, nothing is.
-        let last = memchr::memrchr(b'\n', piece);
-        ended = last.map_or(ended, |at| lines.len() + at + 1);
-        lines.extend_from_slice(piece);
-        if lines.len() < PIECE {
-            return Ok(());
-        }
-        match std::mem::take(&mut ended) {
-            end @ 1.. => {
-                let rest = lines.split_off(end);
-                take(&lines)?;
-                lines = rest;
-                Ok(())
-            }
-            0 if lines.len() > MAX_LINE => {
-                Err(Error::damaged("a line has no end").at(&file.path).into())
-            }
-            0 => Ok(()),
-        }
+        splitter.push(piece, &mut gather)
     })?;
-    if lines.is_empty() {
-        return Ok(());
+    let finished = splitter.finish(&mut gather);
+    finished.map_err(|error| error.in_file(&file.path))?;
+    match lines.is_empty() {
+        true => Ok(()),
+        false => take(&lines),
     }
-    if !lines.ends_with(b"\n") {
-        lines.push(b'\n');
-    }
-    take(&lines)
 }

@@ -11,6 +11,7 @@ use std::{
 use decryptor_wasm::{
     Error, Result, UserEntry,
     integrity::{Hashed, Record, attachment},
+    jsonl::Line,
     layout::PathKind,
     plan::PlannedFile,
 };
@@ -21,7 +22,7 @@ use super::{
     ids::{AttachmentContent, Ids, StoredAttachments, id},
     seen::{RecordChecks, Remark},
 };
-use crate::archive::read::{Archive, Line, UserLosses};
+use crate::archive::read::{Archive, UserLosses};
 
 /// The collections that a manifest counts.
 const COUNTED: [&str; 8] = [
