@@ -200,6 +200,90 @@ fn the_engine_knows_neither_the_command_line_nor_standard_output() {
     }
 }
 
+/// The texts between quotation marks, as they are written, with the number of their line; comments and tests left out.
+fn literals(text: &str) -> Vec<(usize, String)> {
+    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
+    let (mut found, mut rest) = (Vec::new(), text);
+    while let Some(at) = rest.find(['"', '/', '\'']) {
+        let start = &rest[at..];
+        let raw = rest[..at].trim_end_matches('#');
+        let length = if start.starts_with("//") {
+            start.find('\n').unwrap_or(start.len())
+        } else if start.starts_with("'\"'") || start.starts_with("'\\\"'") {
+            start[1..].find('\'').unwrap() + 2
+        } else if !start.starts_with('"') {
+            1
+        } else {
+            let end = match raw.ends_with('r') {
+                true => format!("\"{}", &rest[raw.len()..at]),
+                false => "\"".to_owned(),
+            };
+            let escaped = |at: usize| {
+                let before = start[..at].bytes().rev();
+                !raw.ends_with('r') && before.take_while(|byte| *byte == b'\\').count() % 2 == 1
+            };
+            let mut ends = start.match_indices(&end);
+            let (last, _) = ends.find(|(at, _)| *at > 0 && !escaped(*at)).unwrap();
+            let line = text[..text.len() - start.len()].lines().count();
+            found.push((line, start[1..last].to_owned()));
+            last + end.len()
+        };
+        rest = &start[length..];
+    }
+    found
+}
+
+/// Whether a text names an option of a command line; those of Pryv's own scripts do not count.
+fn names_an_option(text: &str) -> bool {
+    let is_option = |word: &str| {
+        let word = word.trim_start_matches(|c: char| c != '-' && !c.is_alphanumeric());
+        let name = word.strip_prefix("--").unwrap_or_default();
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+    };
+    !text.contains("bin/") && text.split_whitespace().any(is_option)
+}
+
+#[test]
+fn literals_are_read_as_they_are_written() {
+    let text = "let a = \"x\\\" \\\n --y\"; // \"no\"\nlet b = ('\"', 'c', r#\"--z\"#);\n\n#[cfg(test)]\nmod tests {\"no\"}";
+    let found = literals(text);
+    assert_eq!(
+        found,
+        [(1, "x\\\" \\\n --y".to_owned()), (3, "--z".to_owned())]
+    );
+    assert!(found.iter().all(|(_, text)| names_an_option(text)));
+    assert!(names_an_option("write it (--out)") && !names_an_option("-----BEGIN"));
+    assert!(!names_an_option("bin/x.js --dry-run"));
+}
+
+/// The sources in which libraries name options, and why.
+const NAMES_OPTIONS: [&str; 1] = [
+    // The instructions that travel in an archive say how the script is called.
+    "archive/write/companions.rs",
+];
+
+#[test]
+fn libraries_name_no_option_of_a_command_line() {
+    let mut found = Vec::new();
+    for krate in ["producer/engine"] {
+        let mut all = Vec::new();
+        lengths(&sources(krate), &mut all);
+        assert!(all.len() > 70, "{krate}: {}", all.len());
+        for (path, _) in all {
+            let tests = path.file_name().is_some_and(|name| name == "tests.rs");
+            if tests || NAMES_OPTIONS.iter().any(|known| path.ends_with(known)) {
+                continue;
+            }
+            for (line, text) in literals(&fs::read_to_string(&path).unwrap()) {
+                if names_an_option(&text) {
+                    found.push(format!("{}:{line}: {text}", path.display()));
+                }
+            }
+        }
+    }
+    assert_eq!(found, [""; 0]);
+}
+
 /// Names that several modules define on purpose: operations have options, and reports.
 const SHARED_NAMES: [&str; 2] = ["Options", "Report"];
 

@@ -27,7 +27,7 @@ use rustix::{
 };
 
 use cli::{Cli, Command};
-use render::failure::exit_code;
+use render::{advice::say, failure::exit_code};
 use stdio::{answer, note};
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
                 }
                 _ => failure,
             };
-            note!("error: {}", printable(failure.message()));
+            note!("error: {}", printable(&say(failure.sentence())));
             if cli.is_json() {
                 answer!("{}", render::failure::json(&failure));
             }

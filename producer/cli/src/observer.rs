@@ -14,6 +14,7 @@ use pryv_backup_engine::{
 
 use crate::{
     progress::{Goal, Manner, Tally, show},
+    render::advice::words,
     stdio::note,
 };
 
@@ -55,7 +56,8 @@ impl Observer for Terminal {
             Level::Problem => "problem: ",
             Level::Damaged => "damaged: ",
         };
-        note!("{kind}{}", printable(notice.text));
+        let advice = notice.advice.map(words).unwrap_or_default();
+        note!("{kind}{}{}", printable(notice.text), printable(&advice));
     }
 
     fn working(&self, step: Step, tally: &Arc<Tally>, goal: Goal) -> Display {

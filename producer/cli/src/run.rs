@@ -66,7 +66,8 @@ pub fn restore(dir: &Path, args: &BackupArgs) -> Result<Option<FailureKind>, Fai
         quiet: args.quiet,
         ..Terminal::new(work)
     };
-    let report = restore::run(&args.restore_options(dir), &observer)?;
+    let mut report = restore::run(&args.restore_options(dir)?, &observer)?;
+    render::restore::put_in_words(&mut report);
     if args.json {
         render::json(&report)?;
     } else if !args.quiet || report.problem().is_some() {
@@ -177,7 +178,11 @@ pub fn diff(args: &DiffArgs) -> Result<Option<FailureKind>, Failure> {
 }
 
 pub fn rekey(args: &RekeyArgs) -> Result<Option<FailureKind>, Failure> {
-    let rekeyed = rekey::run(&args.options(), &STILL)?;
+    let mut rekeyed = rekey::run(&args.options(), &STILL)?;
+    rekeyed
+        .left
+        .iter_mut()
+        .for_each(render::advice::put_in_words);
     if args.json {
         render::json(&rekeyed)?;
     } else {

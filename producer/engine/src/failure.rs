@@ -3,6 +3,7 @@
 use decryptor_wasm::{Error, ErrorKind, Field, Value};
 
 use crate::{
+    advice::{Advice, Sentence},
     archive::{ArchiveError, listed_files::ReplaceError},
     config::ConfigError,
     interrupt,
@@ -105,7 +106,7 @@ codes! {
 pub struct Failure {
     kind: FailureKind,
     code: &'static str,
-    message: String,
+    sentence: Sentence,
     context: Vec<(Field, Value)>,
 }
 
@@ -115,7 +116,7 @@ impl Failure {
         Failure {
             kind,
             code: kind.name(),
-            message: message.into(),
+            sentence: message.into().into(),
             context: Vec::new(),
         }
     }
@@ -163,11 +164,16 @@ impl Failure {
 
     /// The same failure with another sentence.
     #[must_use]
-    pub fn saying(self, message: impl Into<String>) -> Self {
-        Failure {
-            message: message.into(),
-            ..self
-        }
+    pub fn saying(mut self, message: impl Into<String>) -> Self {
+        self.sentence.text = message.into();
+        self
+    }
+
+    /// The same failure, with what helps; none leaves it as it is.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<Option<Advice>>) -> Self {
+        self.sentence.advice = advice.into().or(self.sentence.advice);
+        self
     }
 
     /// The same failure, for which a signal is to blame.
@@ -183,7 +189,7 @@ impl Failure {
     /// The same failure at work on a user.
     #[must_use]
     pub fn of_user(mut self, username: &str) -> Self {
-        self.message = format!("user {username}: {}", self.message);
+        self.sentence = self.sentence.about(format_args!("user {username}"));
         self.context.push((Field::User, username.into()));
         self
     }
@@ -194,10 +200,16 @@ impl Failure {
         self.kind
     }
 
-    /// One sentence: what happened and what to do.
+    /// One sentence: what happened and, where anybody can do it, what to do.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.sentence.text
+    }
+
+    /// The sentence, and what else helps.
+    #[must_use]
+    pub fn sentence(&self) -> &Sentence {
+        &self.sentence
     }
 
     /// A stable name; `docs/errors.md` lists them.
@@ -215,7 +227,7 @@ impl Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.sentence.text)
     }
 }
 
@@ -229,16 +241,10 @@ impl From<Error> for Failure {
         Failure {
             kind: error.kind().into(),
             code: error.code().name(),
-            message: with_advice(&error),
             context: context.cloned().collect(),
+            sentence: Sentence::new(error.to_string(), Advice::Core(Box::new(error))),
         }
     }
-}
-
-/// The sentence of an error of the core, with the flags that help.
-#[must_use]
-pub fn with_advice(error: &Error) -> String {
-    format!("{error}{}", error.advice().unwrap_or_default())
 }
 
 impl From<ArchiveError> for Failure {
@@ -250,6 +256,9 @@ impl From<ArchiveError> for Failure {
             ArchiveError::NotEmpty(_) => (Usage, EngineCode::OutputNotEmpty),
             ArchiveError::Busy(_) => (Usage, EngineCode::OutputBusy),
             ArchiveError::OtherSource(_) => (Usage, EngineCode::OutputOtherSource),
+            ArchiveError::UnknownCompanions(_) => {
+                return Failure::damaged(error.to_string()).advise(Advice::SignerOrNewFolder);
+            }
             ArchiveError::Foreign(_) => (Usage, EngineCode::OutputForeign),
             ArchiveError::Io { .. } | ArchiveError::Write(_) => {
                 (Failed, EngineCode::OutputUnwritable)
@@ -295,7 +304,7 @@ impl From<PlatformError> for Failure {
             // Whoever ends the process knows the signal.
             PlatformError::Interrupted => return Failure::failed(error.to_string()),
         };
-        Failure::coded(FailureKind::Failed, code, &error)
+        Failure::coded(FailureKind::Failed, code, &error).advise(error.advice())
     }
 }
 
@@ -321,11 +330,13 @@ impl From<RestoreError> for Failure {
             RestoreError::Platform(error) => return error.into(),
             RestoreError::Record { .. } => (Damaged, EngineCode::RestoreRecord),
             RestoreError::Write { .. } => (Failed, EngineCode::RestoreFile),
-            RestoreError::Conflict { .. } => (Failed, EngineCode::RestoreConflict),
+            RestoreError::Conflict { .. } | RestoreError::AlreadyThere { .. } => {
+                (Failed, EngineCode::RestoreConflict)
+            }
             RestoreError::Unfinished(_) => (Failed, EngineCode::RestoreUnfinished),
             RestoreError::Unknown(_) => (Failed, EngineCode::RestoreUnknown),
         };
-        Failure::coded(kind, code, &error)
+        Failure::coded(kind, code, &error).advise(error.advice())
     }
 }
 

@@ -2,20 +2,21 @@
 
 use std::{ffi::OsString, fs::File, path::Path};
 
-use crate::{failure::Failure, files};
+use crate::{advice::Advice, failure::Failure, files};
 
 /// Refuses a new folder above which one is missing, unless those are to be made too.
 ///
 /// # Errors
-/// A usage failure that names `option`.
-pub fn require_parent(folder: &Path, create_parents: bool, option: &str) -> Result<(), Failure> {
+/// A usage failure.
+pub fn require_parent(folder: &Path, create_parents: bool) -> Result<(), Failure> {
     let above = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     match above.parent() {
         Some(parent) if !create_parents && !parent.exists() => Err(Failure::usage(format!(
-            "{option} {}: {} is not there; is a disk not mounted? Make it, or give --create-parents",
+            "{}: {} is not there; is a disk not mounted?",
             folder.display(),
             parent.display()
-        ))),
+        ))
+        .advise(Advice::CreateParents)),
         _ => Ok(()),
     }
 }
@@ -23,8 +24,8 @@ pub fn require_parent(folder: &Path, create_parents: bool, option: &str) -> Resu
 /// Refuses an output inside the backup, which it would change.
 ///
 /// # Errors
-/// A usage failure that names `option`.
-pub fn refuse_inside(dir: &Path, out: &Path, option: &str) -> Result<(), Failure> {
+/// A usage failure.
+pub fn refuse_inside(dir: &Path, out: &Path) -> Result<(), Failure> {
     let absolute = |path: &Path| {
         // A path that does not exist yet is judged by its nearest folder that does.
         let mut known = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -44,7 +45,7 @@ pub fn refuse_inside(dir: &Path, out: &Path, option: &str) -> Result<(), Failure
     };
     if absolute(out).starts_with(absolute(dir)) {
         return Err(Failure::usage(format!(
-            "{option} {} is inside the backup: choose a folder outside it",
+            "{} is inside the backup: choose a folder outside it",
             out.display()
         )));
     }

@@ -27,7 +27,7 @@ impl Installation {
             variables.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let config = Config::load(&self.root, self.config.as_deref(), texts)?;
         if let Some(defaults) = config.defaults(&self.root) {
-            observer.tell_minor(Level::Info, &defaults);
+            observer.tell_minor(Level::Info, defaults);
         }
         for warning in config.warnings(with_index) {
             observer.warn(&warning);

@@ -66,6 +66,7 @@
 //! - [`state`]: what this host keeps between two runs: its key, and numbers of what the last run held.
 //! - [`opening`], [`secrets`], [`trust`], [`findings`]: which archive is opened, with what, and what is to be said of it.
 //! - [`sealing`], [`signing`]: how a new archive is locked, and who signs it.
+//! - [`failure`], [`advice`]: how an operation fails, and what helps.
 //! - [`interrupt`]: signals, for work that is ended in order.
 //!
 //! Data flows one way: platform -> records -> archive -> destination. No module imports one that imports it.
@@ -73,6 +74,7 @@
 #![warn(clippy::too_many_lines)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod advice;
 pub mod archive;
 pub mod config;
 pub mod digest;

@@ -6,7 +6,10 @@ use std::{any::Any, path::Path, sync::Arc};
 use decryptor_wasm::Result;
 use zeroize::Zeroizing;
 
-use crate::progress::{Goal, Tally};
+use crate::{
+    advice::{Advice, Sentence},
+    progress::{Goal, Tally},
+};
 
 /// A passphrase or password in memory, which is wiped when it is let go.
 pub type Secret = Zeroizing<String>;
@@ -35,6 +38,8 @@ pub struct Notice<'a> {
     pub level: Level,
     /// Text of the line.
     pub text: &'a str,
+    /// What helps, where the text does not say it.
+    pub advice: Option<&'a Advice>,
     /// Whether it is left out for somebody who wants to hear of errors and losses only.
     pub minor: bool,
 }
@@ -116,15 +121,28 @@ impl dyn Observer + '_ {
         self.notice(Notice {
             level,
             text,
+            advice: None,
             minor: false,
         });
     }
 
-    /// Tells a line that not everybody wants to hear.
-    pub fn tell_minor(&self, level: Level, text: &str) {
+    /// Tells a line and what helps.
+    pub fn tell_sentence(&self, level: Level, sentence: &Sentence) {
         self.notice(Notice {
             level,
-            text,
+            text: &sentence.text,
+            advice: sentence.advice.as_ref(),
+            minor: false,
+        });
+    }
+
+    /// Tells a line, and what helps, that not everybody wants to hear.
+    pub fn tell_minor(&self, level: Level, sentence: impl Into<Sentence>) {
+        let sentence = sentence.into();
+        self.notice(Notice {
+            level,
+            text: &sentence.text,
+            advice: sentence.advice.as_ref(),
             minor: true,
         });
     }

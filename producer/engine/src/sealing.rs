@@ -58,7 +58,7 @@ pub fn public_key(path: &Path, observer: &dyn Observer) -> Result<PublicKey, Fai
     if certified {
         observer.tell_minor(
             Level::Note,
-            &format!(
+            format!(
                 "{} is a certificate; the public key in it was taken, whose fingerprint is {}",
                 path.display(),
                 key.fingerprint()?

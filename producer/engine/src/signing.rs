@@ -10,15 +10,13 @@ use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::{
+    advice::{Advice, Sentence},
     archive::Signing,
     failure::Failure,
     observer::{Level, Observer, Question},
     secrets::{self, Secret, SecretSource},
     state::{self, host::HostKey},
 };
-
-/// Where the password of a signing key is usually given.
-const PASSWORD: &str = "PRYV_BACKUP_SIGN_KEY_PASSWORD";
 
 /// With what a new backup is signed.
 #[derive(Debug, Clone, Default)]
@@ -116,8 +114,8 @@ impl Home {
                 "this backup is signed by a key that is not kept, so that it can neither be continued nor told from one of somebody else"
             }
         };
-        let text = format!("{why}: {what}; give --state-dir DIR, a folder that this host keeps");
-        observer.tell_minor(Level::Warning, &text);
+        let sentence = Sentence::new(format!("{why}: {what}"), Advice::StateDir);
+        observer.tell_minor(Level::Warning, sentence);
     }
 
     /// With the key that the operator brings, if there is one.
@@ -130,9 +128,7 @@ impl Home {
         let text = std::str::from_utf8(&text).map_err(|_| at("not a minisign secret key"))?;
         let password = match has_password(text) {
             None => {
-                return Err(at(
-                    "not a minisign secret key; `pryv-backup keygen --signing` makes one",
-                ));
+                return Err(at("not a minisign secret key").advise(Advice::MakeSigningKey));
             }
             Some(false) => None,
             Some(true) => Some(password(sign, path, observer)?),
@@ -178,7 +174,7 @@ pub fn refuse_inside(folder: &Path, output: &Path) -> Result<(), Failure> {
         places.map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
     if state.starts_with(&output) {
         return Err(Failure::usage(format!(
-            "--state-dir {} lies in the backup, and would travel with it: give a folder elsewhere on this host",
+            "the state folder {} lies in the backup, and would travel with it: give a folder elsewhere on this host",
             folder.display()
         )));
     }
@@ -199,10 +195,8 @@ fn password(sign: &Options, path: &Path, observer: &dyn Observer) -> Result<Secr
     }
     let asked = observer.ask(Question::SigningKeyPassword(path))?;
     asked.ok_or_else(|| {
-        Failure::key(format!(
-            "{} is protected by a password: give --sign-key-password-file FILE or set {PASSWORD}",
-            path.display()
-        ))
+        Failure::key(format!("{} is protected by a password", path.display()))
+            .advise(Advice::SigningKeyPassword)
     })
 }
 

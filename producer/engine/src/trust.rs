@@ -8,6 +8,7 @@ use std::{
 
 use decryptor_wasm::signature::{Demands, Signer};
 
+use crate::advice::Advice;
 use crate::{failure::Failure, observer::Observer, regular, state};
 
 /// Signers whom all users of this machine expect, one a line.
@@ -64,8 +65,9 @@ impl Trust {
     ) -> Result<Demands, Failure> {
         if self.allow_plaintext && self.require_encrypted {
             return Err(Failure::usage(
-                "--allow-plaintext excludes --require-encrypted and PRYV_BACKUP_REQUIRE_ENCRYPTED",
-            ));
+                "a backup that is not encrypted is both allowed and refused",
+            )
+            .advise(Advice::AllowOrRefusePlaintext));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Demands {
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused_by_the_name_of_the_variable_too() {
+    fn what_contradicts_itself_is_refused() {
         let both = Trust {
             allow_plaintext: true,
             require_encrypted: true,
@@ -167,11 +169,7 @@ mod tests {
             .demands(true, None, &crate::observer::Silent)
             .unwrap_err();
         assert_eq!(failure.kind(), crate::failure::FailureKind::Usage);
-        let variable = "PRYV_BACKUP_REQUIRE_ENCRYPTED";
-        assert!(
-            failure.message().contains(variable),
-            "{}",
-            failure.message()
-        );
+        let advice = failure.sentence().advice.clone();
+        assert_eq!(advice, Some(Advice::AllowOrRefusePlaintext));
     }
 }

@@ -73,14 +73,17 @@ impl BackupArgs {
     }
 
     /// Of a restore of the backup in `dir`, as the library takes them.
-    pub fn restore_options(&self, dir: &Path) -> restore::Options {
+    pub fn restore_options(&self, dir: &Path) -> Result<restore::Options, Failure> {
         let how = &self.restoring;
+        if let Some(what) = how.contradiction() {
+            return Err(Failure::usage(what));
+        }
         let files = self.passphrase_file.iter().cloned().map(SecretSource::File);
         // As Pryv's tool has it: what encrypts also decrypts.
         let encrypts = self.encrypt_passphrase.iter().flatten();
         let encrypts = encrypts.map(|text| SecretSource::Text(Secret::new(text.clone())));
         let given = files.chain(texts(&how.decrypt_passphrase)).chain(encrypts);
-        restore::Options {
+        Ok(restore::Options {
             opening: Opening {
                 dir: dir.to_owned(),
                 keys: Keys {
@@ -109,6 +112,6 @@ impl BackupArgs {
             skip_platform: how.skip_platform,
             force: how.force,
             create_users_dir: how.create_users_dir,
-        }
+        })
     }
 }

@@ -60,6 +60,21 @@ pub struct RestoreArgs {
 }
 
 impl RestoreArgs {
+    /// What is wrong with them where they contradict each other.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let checks = self.verify_integrity || self.integrity == IntegrityArg::Strict;
+        let disposes = self.delete_on_success || self.move_on_success.is_some();
+        match self.verify_only {
+            true if self.skip_conflicts => {
+                Some("--verify-only restores nothing, so nothing can clash")
+            }
+            true if checks || disposes => Some(
+                "--verify-only restores nothing: leave out --delete-on-success and --move-on-success; hashes of records are checked by `pryv-backup verify` with the key",
+            ),
+            _ => None,
+        }
+    }
+
     /// What is wrong with them on a command line without `--restore`: the person wants a restore, and would get a backup. Secrets are
     /// taken beside `--incremental`, where Pryv's own tool needs them.
     pub fn misplaced(&self, incremental: bool) -> Option<String> {

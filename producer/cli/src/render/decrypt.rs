@@ -5,13 +5,15 @@ use decryptor_wasm::{
     plan::{Finding, Severity},
 };
 use pryv_backup_engine::{
+    advice::Advice,
     archive::read::Archive,
-    failure::{FailureKind, with_advice},
+    failure::FailureKind,
     findings::{pinned, sentence},
     operations::decrypt::Decrypted,
     text::{count, printable},
 };
 
+use super::advice::words;
 use super::claim::verdict;
 use crate::stdio::{answer, note};
 
@@ -37,7 +39,8 @@ pub fn guarantees(archive: &Archive) {
         }
     }
     if let Some(caution) = caution(&archive.manifest) {
-        warn(&format!("warning: {}", with_advice(&caution)));
+        let advice = Advice::Core(Box::new(caution.clone()));
+        warn(&format!("warning: {caution}{}", words(&advice)));
     }
     if archive.plan.inventoried {
         if !archive.is_encrypted() && !pinned(archive) {

@@ -4,6 +4,8 @@ use decryptor_wasm::Value;
 use pryv_backup_engine::failure::{Failure, FailureKind};
 use serde_json::json;
 
+use super::advice::say;
+
 /// The exit code of the process for what came of an operation; without a problem 0.
 pub fn exit_code(problem: Option<FailureKind>) -> u8 {
     match problem {
@@ -24,7 +26,7 @@ pub fn json(failure: &Failure) -> serde_json::Value {
         "code": failure.code(),
         "kind": failure.kind().name(),
         "exitCode": exit_code(Some(failure.kind())),
-        "message": failure.message(),
+        "message": say(failure.sentence()),
     });
     for (field, value) in failure.context() {
         json[field.name()] = match value {

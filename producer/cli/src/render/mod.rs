@@ -1,5 +1,6 @@
 //! Outcomes of operations, as text for people; for programs they are one line of JSON.
 
+pub mod advice;
 pub mod backup;
 mod claim;
 pub mod consolidate;

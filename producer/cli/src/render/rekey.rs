@@ -26,7 +26,7 @@ pub fn show(done: &Rekeyed) {
         answer!("  {fingerprint}");
     }
     for run in &done.left {
-        note!("left as it is: {}", printable(run));
+        note!("left as it is: {}", printable(&run.text));
     }
     if let Some(warning) = done.warning {
         note!("warning: {warning}");

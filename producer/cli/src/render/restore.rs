@@ -7,7 +7,20 @@ use pryv_backup_engine::{
     text::{count, printable},
 };
 
-/// The report for people.
+use super::advice;
+
+/// Makes the sentences of a report whole.
+pub fn put_in_words(report: &mut Report) {
+    let reasons = report
+        .users
+        .iter_mut()
+        .filter_map(|user| user.reason.as_mut());
+    reasons
+        .chain(report.platform_failed.as_mut())
+        .for_each(advice::put_in_words);
+}
+
+/// The report for people; its sentences are whole.
 pub fn text(report: &Report) -> String {
     // Writing to a string cannot fail.
     let mut text = String::new();
@@ -40,7 +53,7 @@ pub fn text(report: &Report) -> String {
         }
     }
     if let Some(failure) = &report.platform_failed {
-        let _ = writeln!(text, "platform: FAILED: {}", printable(failure));
+        let _ = writeln!(text, "platform: FAILED: {}", printable(&failure.text));
     }
     for (why, count) in &report.platform_lost {
         let _ = writeln!(text, "platform: {count} entries LOST: {}", printable(why));
@@ -89,7 +102,7 @@ pub fn text(report: &Report) -> String {
 
 fn line(user: &Restored) -> String {
     let name = format!("{} ({})", user.username, user.user_id);
-    let reason = user.reason.as_deref().unwrap_or_default();
+    let reason = user.reason.as_ref().map_or("", |reason| &reason.text);
     let records = || {
         let parts: Vec<String> = user
             .records

@@ -2,13 +2,14 @@
 
 use super::rqlite_address as address;
 use super::{Config, Engine};
+use crate::advice::{Advice, Sentence};
 use std::net::IpAddr;
 use std::path::Path;
 
 impl Config {
     /// Which defaults are used, where nothing was found in `root` or elsewhere that says where the platform is.
     #[must_use]
-    pub fn defaults(&self, root: &Path) -> Option<String> {
+    pub fn defaults(&self, root: &Path) -> Option<Sentence> {
         let engines = format!(
             "PostgreSQL at {} as user {}, series and all records there, audit trail and users' files in {}, the platform's own database in rqlite at {}",
             self.postgres.address(),
@@ -17,11 +18,12 @@ impl Config {
             address::split(&self.rqlite_url).0,
         );
         (!self.found).then(|| {
-            format!(
-                "no configuration of Pryv.io was found ({}, --config, NODE_ENV, variables such as storages__base__engine): \
+            let text = format!(
+                "no configuration of Pryv.io was found ({}, NODE_ENV, variables such as storages__base__engine): \
                  its defaults are used: {engines}",
                 root.join("config").display()
-            )
+            );
+            Sentence::new(text, Advice::Config)
         })
     }
 

@@ -305,7 +305,7 @@ fn defaults_are_named_where_nothing_is_configured() {
         "var-pryv/users",
         "http://localhost:4001",
     ] {
-        assert!(said.contains(part), "{said}");
+        assert!(said.text.contains(part), "{said}");
     }
     assert_eq!(defaults(&[("storages__base__engine", "sqlite")]), None);
     fs::create_dir(dir.path().join("config")).unwrap();

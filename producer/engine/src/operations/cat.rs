@@ -6,6 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    advice::Advice,
     archive::read::{CopyError, Folder},
     failure::Failure,
     observer::Observer,
@@ -70,10 +71,10 @@ pub fn run(
             (path, printed.and_then(|bytes| print(&bytes)))
         }
         (_, None) => {
-            return Err(Failure::usage(format!(
-                "there is no {:?} in this archive; `pryv-backup decrypt --list` and SHA256SUMS show what there is",
-                options.path
-            )));
+            return Err(
+                Failure::usage(format!("there is no {:?} in this archive", options.path))
+                    .advise(Advice::ListFiles),
+            );
         }
     };
     match outcome {

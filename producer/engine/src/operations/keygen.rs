@@ -65,7 +65,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pair, Failure> 
     let public = private.with_file_name(format!("{stem}.{public}"));
     if let Some(existing) = [&private, &public].into_iter().find(|p| p.exists()) {
         return Err(Failure::usage(format!(
-            "{} exists; a key is never overwritten: give another --output",
+            "{} exists; a key is never overwritten: give another file",
             existing.display()
         )));
     }

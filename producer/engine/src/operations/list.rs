@@ -96,7 +96,7 @@ pub fn run(options: &Opening, observer: &dyn Observer) -> Result<ArchiveList, Fa
     }
     if options.expect.id.is_some() {
         return Err(Failure::usage(
-            "--expect-id is of one backup: give its folder, not one with backups in it",
+            "an archive id is that of one backup: give its folder, not one with backups in it",
         ));
     }
     let folders = std::fs::read_dir(&options.dir)
@@ -120,8 +120,8 @@ pub fn run(options: &Opening, observer: &dyn Observer) -> Result<ArchiveList, Fa
                 worst = worst.max(problem);
             }
             Err(failure) => {
-                let text = format!("{}: {}", folder.display(), failure.message());
-                observer.tell(Level::Info, &text);
+                let sentence = failure.sentence().clone().about(folder.display());
+                observer.tell_sentence(Level::Info, &sentence);
                 worst = worst.max(Some(failure.kind()));
             }
         }

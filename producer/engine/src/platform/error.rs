@@ -1,10 +1,14 @@
-//! Why a platform could not be read, or what is read not be taken.
+//! Why a platform could not be read, a record of it not be taken, or a user not be restored.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use tokio_postgres::error::SqlState;
 
 use super::{SinkError, User};
+use crate::advice::{Advice, Sentence};
 
 /// Why a platform could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -44,16 +48,14 @@ pub enum PlatformError {
         path: PathBuf,
     },
     /// The rqlite server does not answer as it should.
-    #[error(
-        "rqlite at {url} (storages.engines.rqlite.url): {what}, or pass {without} to leave the platform's own database out"
-    )]
+    #[error("rqlite at {url} (storages.engines.rqlite.url): {what}")]
     Rqlite {
         /// Its address.
         url: String,
         /// The event.
         what: String,
-        /// The flag that does without it.
-        without: &'static str,
+        /// How to do without it.
+        without: Advice,
     },
     /// The PostgreSQL server does not answer as it should.
     #[error("PostgreSQL at {server} (storages.engines.postgresql): {what}")]
@@ -77,6 +79,15 @@ pub enum PlatformError {
 }
 
 impl PlatformError {
+    /// What helps, where the sentence does not say it.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            PlatformError::Rqlite { without, .. } => Some(without.clone()),
+            _ => None,
+        }
+    }
+
     /// The error without the name of the file, for whoever names it besides.
     pub fn beside(&self, path: &Path) -> String {
         match self {
@@ -142,5 +153,94 @@ impl ExportError {
             username: user.username.clone(),
             source: Box::new(self),
         }
+    }
+}
+
+/// Why a user, or what all users share, could not be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The platform cannot be read or written.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// A file of the platform cannot be written.
+    #[error("cannot write {path}: {source}; {}", advice(.source))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Error of the system.
+        source: io::Error,
+    },
+    /// A record of the archive is not what the format says, or is there twice.
+    #[error("{collection}: {what}")]
+    Record {
+        /// The collection.
+        collection: &'static str,
+        /// Which record, and what is wrong with it.
+        what: String,
+    },
+    /// The platform already has what the archive brings.
+    #[error("{what}")]
+    Conflict {
+        /// The obstacle, and what to do.
+        what: String,
+    },
+    /// The user itself is there, and is not to be replaced.
+    #[error("{what}")]
+    AlreadyThere {
+        /// The user, or what is there of it.
+        what: String,
+    },
+    /// The user is restored, but a later step failed.
+    #[error(
+        "the user is restored, but not all of it is in place ({0}); the next restore into this platform finishes it"
+    )]
+    Unfinished(Box<RestoreError>),
+    /// It could not be found out whether the user is restored.
+    #[error(
+        "whether the user is restored could not be found out ({0}); the next restore into this platform finds out"
+    )]
+    Unknown(Box<RestoreError>),
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Archive(#[from] decryptor_wasm::Error),
+}
+
+impl RestoreError {
+    /// What helps, where the sentence does not say it.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            RestoreError::Platform(error) => error.advice(),
+            RestoreError::AlreadyThere { .. } => Some(Advice::Overwrite),
+            RestoreError::Unfinished(error) | RestoreError::Unknown(error) => error.advice(),
+            RestoreError::Archive(error) => Some(Advice::Core(Box::new(error.clone()))),
+            _ => None,
+        }
+    }
+
+    /// The sentence, and what helps.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        Sentence::new(self.to_string(), self.advice())
+    }
+}
+
+const THERE: &str = "something else is there: look what it is, and move it away";
+
+/// Advice for an error of the system.
+fn advice(source: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match source.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "make room on its disk",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            "check that this user may write there, and restore again"
+        }
+        Kind::AlreadyExists
+        | Kind::IsADirectory
+        | Kind::NotADirectory
+        | Kind::DirectoryNotEmpty => THERE,
+        // A link, where none is followed.
+        _ if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => THERE,
+        _ => "see the system's log, and restore again",
     }
 }

@@ -22,6 +22,7 @@ mod user;
 mod user_folder;
 pub mod write;
 
+use crate::advice::Advice;
 use crate::config::{Config, Engine};
 use crate::observer::Observer;
 use crate::threads::lock;
@@ -98,9 +99,6 @@ impl Shared {
     }
 }
 
-/// Options that leave out the platform's own database: of a backup, and of a restore.
-const WITHOUT: [&str; 2] = ["--platform none", "--skip-platform"];
-
 /// Opens the platform that a configuration describes. Nothing is contacted or read yet.
 ///
 /// # Errors
@@ -110,7 +108,11 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
     if config.base_engine == Engine::Postgresql {
         return postgres(config, mode, users_dir);
     }
-    let index = sqlite_engines(config, mode == PlatformMode::None, WITHOUT[0])?;
+    let index = sqlite_engines(
+        config,
+        mode == PlatformMode::None,
+        Advice::BackUpWithoutIndex,
+    )?;
     Ok(Box::new(sqlite::SqlitePlatform::new(users_dir, index)))
 }
 
@@ -152,7 +154,7 @@ pub fn open_writer<'a>(
         } else {
             PlatformMode::Full
         };
-        let (engines, index) = postgres_engines(config, mode, WITHOUT[1])?;
+        let (engines, index) = postgres_engines(config, mode, Advice::RestoreWithoutIndex)?;
         return Ok(Box::new(postgres::write::PostgresWriter::new(
             &config.postgres,
             engines,
@@ -163,7 +165,7 @@ pub fn open_writer<'a>(
             restoring.observer,
         )?));
     }
-    let index = sqlite_engines(config, skip_platform, WITHOUT[1])?;
+    let index = sqlite_engines(config, skip_platform, Advice::RestoreWithoutIndex)?;
     Ok(Box::new(sqlite::write::SqliteWriter::new(
         &users_dir,
         index,
@@ -176,7 +178,7 @@ pub fn open_writer<'a>(
 fn sqlite_engines(
     config: &Config,
     without_index: bool,
-    without: &'static str,
+    without: Advice,
 ) -> Result<Option<rqlite::Rqlite>, PlatformError> {
     let supported = |kind: &str, engine: Engine, known: Engine| {
         if engine == known {
@@ -201,7 +203,7 @@ fn postgres(
     mode: PlatformMode,
     users_dir: PathBuf,
 ) -> Result<Box<dyn Platform>, PlatformError> {
-    let (engines, index) = postgres_engines(config, mode, WITHOUT[0])?;
+    let (engines, index) = postgres_engines(config, mode, Advice::BackUpWithoutIndex)?;
     Ok(Box::new(postgres::PostgresPlatform::new(
         &config.postgres,
         engines,
@@ -214,7 +216,7 @@ fn postgres(
 fn postgres_engines(
     config: &Config,
     mode: PlatformMode,
-    without: &'static str,
+    without: Advice,
 ) -> Result<(postgres::Engines, postgres::Index), PlatformError> {
     let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
         Engine::Postgresql => Ok(true),
@@ -235,7 +237,7 @@ fn postgres_engines(
     Ok((engines, index))
 }
 
-fn rqlite(config: &Config, without: &'static str) -> Result<rqlite::Rqlite, PlatformError> {
+fn rqlite(config: &Config, without: Advice) -> Result<rqlite::Rqlite, PlatformError> {
     let authorities = config.rqlite_authorities.as_deref();
     rqlite::Rqlite::new(&config.rqlite_url, authorities, without)
 }

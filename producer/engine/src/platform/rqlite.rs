@@ -4,6 +4,7 @@ mod call;
 mod unknown;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, index};
+use crate::advice::Advice;
 use crate::config::rqlite_address as address;
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,20 +28,20 @@ pub struct Rqlite {
     /// User and password, as they are sent.
     credentials: Option<HeaderValue>,
     agent: ureq::Agent,
-    /// The flag that does without it.
-    without: &'static str,
+    /// How to do without it.
+    without: Advice,
 }
 
 impl Rqlite {
     /// The server at `url`, which may hold `user:password@`; not yet contacted. Its certificate must be signed by one of the
-    /// `authorities`, a PEM file, else by a public one. The flag `without` does without the server.
+    /// `authorities`, a PEM file, else by a public one. `without` says how to do without the server.
     ///
     /// # Errors
     /// When the file of the authorities cannot be read.
     pub fn new(
         url: &str,
         authorities: Option<&Path>,
-        without: &'static str,
+        without: Advice,
     ) -> Result<Self, PlatformError> {
         let mut tls = TlsConfig::builder();
         if let Some(path) = authorities {
@@ -196,7 +197,7 @@ impl Rqlite {
         PlatformError::Rqlite {
             url: self.url.clone(),
             what: what.to_owned(),
-            without: self.without,
+            without: self.without.clone(),
         }
     }
 }

@@ -7,10 +7,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    io::{self, Read},
+    io::Read,
 };
 
-use super::{Collection, PlatformError, Shared, User};
+pub use super::error::RestoreError;
+use super::{Collection, Shared, User};
 
 /// A platform that can take users.
 pub trait PlatformWriter: Sync {
@@ -321,67 +322,4 @@ pub struct Unheld {
     pub what: String,
     /// How many records have it.
     pub records: u64,
-}
-
-/// Why a user, or what all users share, could not be restored.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// The platform cannot be read or written.
-    #[error(transparent)]
-    Platform(#[from] PlatformError),
-    /// A file of the platform cannot be written.
-    #[error("cannot write {path}: {source}; {}", advice(.source))]
-    Write {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Error of the system.
-        source: io::Error,
-    },
-    /// A record of the archive is not what the format says, or is there twice.
-    #[error("{collection}: {what}")]
-    Record {
-        /// The collection.
-        collection: &'static str,
-        /// Which record, and what is wrong with it.
-        what: String,
-    },
-    /// The platform already has what the archive brings.
-    #[error("{what}")]
-    Conflict {
-        /// The obstacle, and what to do.
-        what: String,
-    },
-    /// The user is restored, but a later step failed.
-    #[error(
-        "the user is restored, but not all of it is in place ({0}); the next restore into this platform finishes it"
-    )]
-    Unfinished(Box<RestoreError>),
-    /// It could not be found out whether the user is restored.
-    #[error(
-        "whether the user is restored could not be found out ({0}); the next restore into this platform finds out"
-    )]
-    Unknown(Box<RestoreError>),
-    /// The archive cannot be read.
-    #[error(transparent)]
-    Archive(#[from] decryptor_wasm::Error),
-}
-
-const THERE: &str = "something else is there: look what it is, and move it away";
-
-/// Advice for an error of the system.
-fn advice(source: &io::Error) -> &'static str {
-    use io::ErrorKind as Kind;
-    match source.kind() {
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "make room on its disk",
-        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
-            "check that this user may write there, and restore again"
-        }
-        Kind::AlreadyExists
-        | Kind::IsADirectory
-        | Kind::NotADirectory
-        | Kind::DirectoryNotEmpty => THERE,
-        // A link, where none is followed.
-        _ if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => THERE,
-        _ => "see the system's log, and restore again",
-    }
 }

@@ -8,7 +8,11 @@ use std::{
 use decryptor_wasm::{Error, ErrorKind, Result, passphrase_of_file};
 use zeroize::Zeroizing;
 
-use crate::observer::{Level, Observer, Question, Secret};
+use crate::{
+    advice::Advice,
+    failure::Failure,
+    observer::{Level, Observer, Question, Secret},
+};
 
 /// Fewer characters are found by trying.
 const FEW: usize = 12;
@@ -52,14 +56,18 @@ impl New {
     ///
     /// # Errors
     /// When there is none, or it cannot be used.
-    pub fn take(&self, question: Question<'_>, observer: &dyn Observer) -> Result<Option<Secret>> {
+    pub fn take(
+        &self,
+        question: Question<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Secret>, Failure> {
         let source = match self {
             New::Asked => return ask_twice(question, observer).map(Some),
             New::From(source) => source,
         };
         let given = source.get()?;
         if given.as_ref().is_some_and(|text| is_short(text)) {
-            observer.tell_minor(Level::Warning, &format!(
+            observer.tell_minor(Level::Warning, format!(
                 "the passphrase has fewer than {FEW} characters, so that it can be found by trying: take a longer one, or a key pair"
             ));
         }
@@ -91,21 +99,23 @@ fn of_variable(name: &str) -> Result<Option<Secret>> {
 }
 
 /// Asks for a new passphrase, twice.
-fn ask_twice(question: Question<'_>, observer: &dyn Observer) -> Result<Secret> {
-    let usage = |what: &str| Error::new(ErrorKind::Usage, what);
+fn ask_twice(question: Question<'_>, observer: &dyn Observer) -> Result<Secret, Failure> {
     let ask = |question| {
         observer.ask(question)?.ok_or_else(|| {
-            usage("a passphrase is to be asked for, but there is no terminal: use PRYV_BACKUP_PASSPHRASE or --passphrase-file")
+            Failure::usage("a passphrase is to be asked for, but there is no terminal")
+                .advise(Advice::NewPassphrase)
         })
     };
     let first = ask(question)?;
     if is_short(&first) {
-        return Err(usage(
+        return Err(Failure::usage(
             "the passphrase is too short, nothing was written: take 12 characters or more",
         ));
     }
     if *ask(Question::Again)? != *first {
-        return Err(usage("the two passphrases differ; nothing was written"));
+        return Err(Failure::usage(
+            "the two passphrases differ; nothing was written",
+        ));
     }
     Ok(first)
 }

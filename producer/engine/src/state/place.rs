@@ -234,5 +234,5 @@ fn usual() -> Result<PathBuf, String> {
     let home = || set("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let base = set("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
     base.map(|base| base.join("pryv-backup"))
-        .ok_or_else(|| "neither XDG_STATE_HOME nor HOME is set: give --state-dir DIR".to_owned())
+        .ok_or_else(|| "neither XDG_STATE_HOME nor HOME is set".to_owned())
 }

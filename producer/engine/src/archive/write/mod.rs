@@ -106,15 +106,20 @@ pub enum ArchiveError {
     NotEmpty(PathBuf),
     /// Another tool made the backup that is there.
     #[error(
-        "{0} holds a backup of Pryv's own tool, to which no increment can be bound; give an empty or new folder as --output"
+        "{0} holds a backup of Pryv's own tool, to which no increment can be bound; give an empty or new folder"
     )]
     Foreign(PathBuf),
     /// The runs there are of something else.
     #[error(
-        "--user is not what it was in the first run in {0}, or this is another platform (its domain or core.id differs): a chain is of \
-         the whole platform or of one user; give a new folder as --output"
+        "the runs in {0} are of other users, or of another platform (its domain or core.id differs): a chain is of the whole platform or of \
+         one user; give a new folder"
     )]
     OtherSource(PathBuf),
+    /// The first run there is of another host, and the decryptors beside it are not known.
+    #[error(
+        "the first run in {0} is signed by another key than this host's, and the decryptors that lie there are not those of this version"
+    )]
+    UnknownCompanions(PathBuf),
     /// An id of the platform that cannot be a name.
     #[error("{0:?} cannot be a file name; nothing was written for it")]
     UnsafeName(String),

@@ -23,6 +23,7 @@ use self::{
 };
 use super::verify;
 use crate::{
+    advice::Advice,
     archive::{self, ArchiveWriter, Finished, IndexDone, Sealing, Summary, UserDone},
     config::Config,
     failure::Failure,
@@ -99,7 +100,7 @@ struct ReportedLosses {
 
 fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepared<'a>, Failure> {
     let output = options.output.as_path();
-    require_parent(output, options.create_parents, "--output")?;
+    require_parent(output, options.create_parents)?;
     let started = Instant::now();
     let mode = options.platform;
     let config = options
@@ -321,8 +322,9 @@ fn lock(options: &Options, observer: &dyn Observer) -> Result<Sealing, Failure> 
     match asked {
         Some(sealing) => Ok(sealing),
         None if options.trust.require_encrypted => Err(Failure::usage(
-            "the backup would not be encrypted, and --require-encrypted (or PRYV_BACKUP_REQUIRE_ENCRYPTED) asks that it is: give --recipient-pubkey or a passphrase",
-        )),
+            "the backup would not be encrypted, and it is demanded that it is",
+        )
+        .advise(Advice::Encrypt)),
         None => Ok(Sealing::None),
     }
 }

@@ -3,6 +3,7 @@
 use decryptor_wasm::manifest::Loss;
 
 use crate::{
+    advice::Advice,
     config::{Config, Engine},
     failure::Failure,
     platform::{Only, PlatformMode, User},
@@ -67,8 +68,9 @@ pub fn names(config: &Config, mode: PlatformMode, user: &User) -> Result<Vec<Str
         None if mode == PlatformMode::None => Ok(names),
         None => Err(Failure::failed(
             "platform.piiMode is hashed, and platform.piiHmacKey is not set: without it the entries of one user cannot be \
-             told from the others; set it, or pass --platform none",
-        )),
+             told from the others; set it",
+        )
+        .advise(Advice::BackUpWithoutIndex)),
     }
 }
 

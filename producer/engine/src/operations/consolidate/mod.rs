@@ -20,11 +20,12 @@ use serde_json::json;
 
 use super::verify;
 use crate::{
+    advice::{Advice, Sentence},
     archive::{
         self, ArchiveError, ArchiveWriter, Finished, Listing, Sealing, SignedContent, UserDone,
         read::{Archive, Folder, GunzipCheck},
     },
-    failure::{Failure, FailureKind, with_advice},
+    failure::{Failure, FailureKind},
     findings::{self, companions_hold},
     folders::{refuse_inside, require_parent},
     interrupt,
@@ -83,8 +84,8 @@ pub struct Consolidated {
 /// # Errors
 /// When the archive is damaged or cannot be opened, or the copy cannot be made.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, Failure> {
-    refuse_inside(&options.opening.dir, &options.into, "--into")?;
-    require_parent(&options.into, options.create_parents, "--into")?;
+    refuse_inside(&options.opening.dir, &options.into)?;
+    require_parent(&options.into, options.create_parents)?;
     let newest = OnceCell::new();
     let secrets = Secrets::new(&options.opening.keys, observer);
     let demands = options.opening.demands(observer)?;
@@ -96,10 +97,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
         Ok(key)
     })?;
     if let Some(caution) = caution(&source.manifest) {
-        return Err(Failure::usage(format!(
-            "nothing was made: {}",
-            with_advice(&caution)
-        )));
+        let text = format!("nothing was made: {caution}");
+        return Err(Failure::usage(text).advise(Advice::Core(Box::new(caution))));
     }
     source.drop_orphans()?;
     match findings::tell(&source, observer) {
@@ -126,9 +125,11 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let state_dir = options.opening.expect.trust.state_dir.as_deref();
     let home = Home::find(state_dir, &options.signing, observer)?;
     if let (Err(why), None) = (&home.folder, &options.signing.key) {
-        observer.warn(&format!(
-            "{why}: the copy is signed by a key that is not kept, so that nothing tells it from one of somebody else; give --sign-key FILE, or --state-dir DIR of a host that makes backups"
-        ));
+        let text = format!(
+            "{why}: the copy is signed by a key that is not kept, so that nothing tells it from one of somebody else"
+        );
+        let sentence = Sentence::new(text, Advice::SignWithKeptKey);
+        observer.tell_sentence(Level::Warning, &sentence);
     }
     // That of what it is copied from: it is of the same platform.
     let of = source.manifest.source.clone();

@@ -6,6 +6,7 @@ use decryptor_wasm::{Envelope, Kdf, Mode, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::{
+    advice::Advice,
     archive::Sealing,
     failure::Failure,
     secrets::{Opener, Secrets},
@@ -49,8 +50,8 @@ pub fn sealing(
         return Ok(Sealing::Recipients(found));
     }
     Err(Failure::usage(format!(
-        "the copy gets a data key of its own, and a backup does not hold the public keys of those who can open it: give --recipient-pubkey \
-         PEM for each who is to open the copy (or the private keys of all who can now; missing: {})",
+        "the copy gets a data key of its own, and a backup does not hold the public keys of those who can open it (missing: {})",
         unknown.join(", ")
-    )))
+    ))
+    .advise(Advice::RecipientsOfCopy))
 }

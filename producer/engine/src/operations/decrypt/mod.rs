@@ -54,8 +54,8 @@ impl<'a> Decryption<'a> {
     /// When it cannot be opened, or the output is no place for it.
     pub fn open(options: &'a Options, observer: &dyn Observer) -> Result<Self, Failure> {
         if let Some(out) = &options.out {
-            refuse_inside(&options.opening.dir, out, "--out")?;
-            require_parent(out, options.create_parents, "--out")?;
+            refuse_inside(&options.opening.dir, out)?;
+            require_parent(out, options.create_parents)?;
         }
         let archive = options.opening.open(observer)?;
         Ok(Decryption { options, archive })

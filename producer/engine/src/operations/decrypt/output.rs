@@ -9,7 +9,8 @@ use std::{
 
 use decryptor_wasm::{Code, Error, ErrorKind, Result, layout::collision};
 
-use crate::{archive::write_behind::WriteBehind, files, threads::lock};
+use crate::advice::Advice;
+use crate::{archive::write_behind::WriteBehind, failure::Failure, files, threads::lock};
 
 /// Takes decrypted files. Each is made in a staging folder inside and renamed to its place when it is whole and authentic; with
 /// `together`, all are renamed at the end or none.
@@ -31,24 +32,22 @@ pub struct OutputFile<'a> {
 
 impl OutputFolder {
     /// Takes `folder`, which must be new or empty unless `force`.
-    pub fn create(folder: &Path, force: bool, together: bool) -> Result<Self> {
+    pub fn create(folder: &Path, force: bool, together: bool) -> Result<Self, Failure> {
         let failed = |e: io::Error| cannot_write(&folder.display().to_string(), &e);
         let created = !folder.exists();
         if !created && !folder.is_dir() {
-            return Err(Error::new(
-                ErrorKind::Failed,
-                format!("cannot write {}: it is not a folder", folder.display()),
-            ));
+            return Err(Failure::failed(format!(
+                "cannot write {}: it is not a folder",
+                folder.display()
+            )));
         }
         make_private(folder).map_err(failed)?;
         if !force && !files::names(folder).map_err(failed)?.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "{} is not empty: choose another folder, or give --force to write into it",
-                    folder.display()
-                ),
-            ));
+            return Err(Failure::usage(format!(
+                "{} is not empty: choose another folder",
+                folder.display()
+            ))
+            .advise(Advice::WriteIntoFolder));
         }
         let staging = tempfile::Builder::new()
             .prefix(".decrypting-")
@@ -79,7 +78,7 @@ impl OutputFolder {
             Some([one, other]) => Err(Error::new(
                 ErrorKind::Failed,
                 format!(
-                    "{one} and {other} would overwrite each other in {}: decrypt into a folder whose file system tells upper from lower case, or without --gunzip",
+                    "{one} and {other} would overwrite each other in {}: decrypt into a folder whose file system tells upper from lower case, or leave the files compressed",
                     self.root.display()
                 ),
             )),

@@ -22,6 +22,7 @@ use self::{
     parquet::Rows,
 };
 use crate::{
+    advice::Advice,
     archive::read::{Archive, CopyError},
     failure::{Failure, FailureKind},
     findings, interrupt,
@@ -87,9 +88,9 @@ pub fn run(
     let archive = options.opening.open(observer)?;
     let shared = collection.contains('/');
     if !shared && options.opening.user.is_none() && archive.plan.users.len() > 1 {
-        return Err(Failure::usage(
-            "there are several users in this archive: give --user (`pryv-backup list` shows them)",
-        ));
+        return Err(
+            Failure::usage("there are several users in this archive").advise(Advice::OneUser)
+        );
     }
     let problem = findings::tell(&archive, observer);
     let files: Vec<&PlannedFile> = files(&archive, collection).collect();
@@ -145,19 +146,19 @@ pub struct Extracted {
 /// Conditions that records of the collection can meet.
 fn possible(options: &Options) -> Result<(), Failure> {
     let collection = options.collection.as_str();
-    let refuse = |option: &str, of: &str| {
+    let refuse = |by: &str, of: &str| {
         Err(Failure::usage(format!(
-            "{option} is for {of}; {collection} have no such thing"
+            "records of {collection} have no {by}: only these can be chosen by it: {of}"
         )))
     };
     if (options.since.is_some() || options.until.is_some()) && !TIMED.contains(&collection) {
-        return refuse("--since and --until", &TIMED.join(", "));
+        return refuse("time", &TIMED.join(", "));
     }
     if options.stream.is_some() && collection != "events" {
-        return refuse("--stream", "events");
+        return refuse("stream", "events");
     }
     if options.kind.is_some() && !["events", "audit", "accesses"].contains(&collection) {
-        return refuse("--type", "events, audit, accesses");
+        return refuse("type", "events, audit, accesses");
     }
     Ok(())
 }
@@ -187,9 +188,9 @@ fn branch(
     };
     match found {
         Some(branch) => Ok(Some(branch)),
-        None => Err(Failure::usage(format!(
-            "there is no stream {root:?}; `pryv-backup extract --collection streams` shows those of the user"
-        ))),
+        None => {
+            Err(Failure::usage(format!("there is no stream {root:?}")).advise(Advice::ListStreams))
+        }
     }
 }
 

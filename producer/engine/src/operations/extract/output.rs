@@ -70,7 +70,7 @@ impl<'a> Output<'a> {
                 let failed = |e: io::Error| Failure::failed(format!("{}: {e}", place.display()));
                 if place.exists() {
                     return Err(Failure::usage(format!(
-                        "{} exists: give another --out",
+                        "{} exists: give another file",
                         place.display()
                     )));
                 }

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use self::unit::{Checker, Unit, Units};
 use crate::{
+    advice::Advice,
     failure::{Failure, FailureKind},
     folders::lock,
     interrupt,
@@ -121,8 +122,9 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pruned, Failure
     let unsigned = demands.accept_unsigned && given;
     if demands.signers.is_empty() && !unsigned {
         return Err(Failure::usage(
-            "nobody is expected to have signed backups, so none is known to be good: give --signer KEY (the report of a backup prints it)",
-        ));
+            "nobody is expected to have signed backups, so none is known to be good",
+        )
+        .advise(Advice::Signer));
     }
     let now = Timestamp::now();
     let _graceful = interrupt::finish_gracefully();
@@ -156,9 +158,7 @@ fn check(options: &Options) -> Result<(), Failure> {
     let keep = &options.keep;
     let some = keep.last + keep.daily + keep.weekly + keep.monthly > 0;
     if !some && keep.within.is_none() {
-        return Err(Failure::usage(
-            "nothing would be kept: give --keep-last, --keep-within, --keep-daily, --keep-weekly or --keep-monthly",
-        ));
+        return Err(Failure::usage("nothing would be kept").advise(Advice::KeepRules));
     }
     if options.dir.join("manifest.json").exists() {
         return Err(Failure::usage(format!(

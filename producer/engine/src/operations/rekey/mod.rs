@@ -5,7 +5,7 @@ mod files;
 use std::path::PathBuf;
 
 use decryptor_wasm::{
-    Envelope, Error, Manifest, Mode, PublicKey,
+    Envelope, Manifest, Mode, PublicKey,
     chain::RunSequence,
     layout::ENVELOPE,
     open::Outline,
@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use self::files::{ListedFiles, ReplacedFile};
 use crate::{
+    advice::{Advice, Sentence},
     archive::{
         read::{Folder, ReadFile, outline},
         sha256_hex,
@@ -46,8 +47,8 @@ pub struct Options {
 
 /// Limits of removing a recipient.
 const CANNOT_UNDO: &str = "who was removed can still read every copy of the backup that was made before, and this one too if \
-    they opened it or kept its old encryption.json: the data itself is sealed as before. To seal it under a new data key, use \
-    `pryv-backup consolidate DIR --into NEW`, then destroy all older copies";
+    they opened it or kept its old encryption.json: the data itself is sealed as before. To seal it under a new data key, \
+    consolidate it into a new folder, then destroy all older copies";
 
 /// Outcome of a change of recipients.
 #[derive(Debug, Serialize)]
@@ -68,7 +69,7 @@ pub struct Rekeyed {
     pub removed: Vec<String>,
     /// Runs that stay as they are, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<String>,
+    pub left: Vec<Sentence>,
     /// Limits of the removal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<&'static str>,
@@ -123,7 +124,9 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     };
     let (envelopes, left) = work.envelopes(&folder, sequence)?;
     let Some((newest, (envelope, _))) = envelopes.last() else {
-        return Err(Error::key(left.join("; ")).into());
+        let all: Vec<&str> = left.iter().map(|one| one.text.as_str()).collect();
+        let advice = left.iter().find_map(|one| one.advice.clone());
+        return Err(Failure::key(all.join("; ")).advise(advice));
     };
     let manifest = folder.run(*newest).read("manifest.json")?;
     let recipients = fingerprints(envelope);
@@ -195,7 +198,7 @@ impl RecipientChange<'_> {
         &mut self,
         folder: &Folder,
         mut sequence: Option<RunSequence>,
-    ) -> Result<(Envelopes, Vec<String>), Failure> {
+    ) -> Result<(Envelopes, Vec<Sentence>), Failure> {
         let expect = &self.options.expect;
         let demands = expect.demands(true, self.observer)?;
         let count = sequence.as_ref().map_or(1, RunSequence::count);
@@ -211,7 +214,8 @@ impl RecipientChange<'_> {
                     if sequence.is_some()
                         && matches!(failure.kind(), FailureKind::Usage | FailureKind::Key) =>
                 {
-                    left.push(format!("run {run}: {}", failure.message()));
+                    let sentence = failure.sentence().clone();
+                    left.push(sentence.about(format_args!("run {run}")));
                     continue;
                 }
                 Err(failure) => return Err(failure),
@@ -246,9 +250,9 @@ impl RecipientChange<'_> {
         let envelope = Envelope::parse(&folder.read(ENVELOPE)?)?;
         if envelope.mode() != Mode::Hybrid {
             return Err(Failure::usage(
-                "this archive is locked with a passphrase, which its key follows from: `pryv-backup consolidate DIR --into NEW` makes a \
-                 copy with another passphrase, or to recipients",
-            ));
+                "this archive is locked with a passphrase, which its key follows from",
+            )
+            .advise(Advice::CopyWithOtherLock));
         }
         self.known.extend(fingerprints(&envelope));
         let (key, private) = self.private.unlock(&envelope)?;
@@ -299,9 +303,7 @@ impl RecipientChange<'_> {
 }
 
 fn not_encrypted(folder: &str) -> Failure {
-    Failure::usage(format!(
-        "{folder} is not encrypted: `pryv-backup consolidate DIR --into NEW --recipient-pubkey PEM` makes an encrypted copy"
-    ))
+    Failure::usage(format!("{folder} is not encrypted")).advise(Advice::EncryptedCopy)
 }
 
 fn fingerprints(envelope: &Envelope) -> Vec<String> {

@@ -10,6 +10,7 @@ use super::{
     unique,
 };
 use crate::{
+    advice::{Advice, Sentence},
     archive::read::Archive,
     config::Config,
     failure::Failure,
@@ -50,7 +51,7 @@ pub fn find(
                 other.username
             ))),
             (Some(_), Some(_)) if !overwrite => Some(Conflict {
-                what: format!("{username:?} is there already; pass --overwrite to replace it"),
+                what: Sentence::new(format!("{username:?} is there already"), Advice::Overwrite),
                 merely_there: true,
                 restored_before: restored_before.contains(user_id),
             }),
@@ -88,16 +89,19 @@ pub fn refuse(found: &BTreeMap<String, Conflict>) -> Result<(), Failure> {
         return Ok(());
     }
     let clashes = found.values().filter(|conflict| !conflict.merely_there);
-    let mut all: Vec<String> = clashes.map(|conflict| conflict.what.clone()).collect();
+    let mut all: Vec<String> = clashes.map(|conflict| conflict.what.text.clone()).collect();
     let more = all.len().saturating_sub(NAMED);
     all.truncate(NAMED);
     if more > 0 {
-        all.push(format!("and {more} more (--dry-run names them all)"));
+        all.push(format!("and {more} more"));
     }
-    Err(Failure::failed(format!(
-        "nothing was restored: {}; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW",
-        all.join("; ")
-    )))
+    Err(
+        Failure::failed(format!("nothing was restored: {}", all.join("; "))).advise(
+            Advice::SkipOrRename {
+                all_named: more == 0,
+            },
+        ),
+    )
 }
 
 /// Users who have versions of accesses, which the platform would take for accesses.

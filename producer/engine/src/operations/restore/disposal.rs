@@ -37,14 +37,14 @@ pub struct Disposal {
 }
 
 impl Disposal {
-    /// Looks, before anything is written, whether what the flags ask for can be done.
+    /// Looks, before anything is written, whether what is asked for can be done.
     pub fn plan(dir: &Path, how: &Options) -> Result<Option<Self>, Failure> {
         if !how.disposes() {
             return Ok(None);
         }
         if how.opening.at.is_some() {
             return Err(Failure::usage(
-                "--delete-on-success and --move-on-success want the newest state of the backup restored, not another (--at)",
+                "the backup can be removed or moved only when its newest state is restored, and another was asked for",
             ));
         }
         // Without a slash at its end, which would lead through a link.
@@ -216,7 +216,7 @@ impl Disposal {
 fn place(to: &Path, dir: &Path) -> Result<PathBuf, Failure> {
     let usage = |what: &str| {
         Failure::usage(format!(
-            "--move-on-success {}: {what}; nothing was restored",
+            "the backup cannot be moved to {}: {what}; nothing was restored",
             to.display()
         ))
     };

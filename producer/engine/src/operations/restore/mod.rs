@@ -35,6 +35,7 @@ use self::{
     selection::Selection,
 };
 use crate::{
+    advice::Advice,
     archive::read::Archive,
     config::Config,
     failure::Failure,
@@ -119,7 +120,6 @@ impl Options {
 /// When nothing was restored, and why.
 pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     let started = Instant::now();
-    open::check_options(how)?;
     let dir = how.opening.dir.as_path();
     let archive = open::open(how, observer)?;
     let disposal = Disposal::plan(dir, how)?;
@@ -271,15 +271,16 @@ fn load_platform(how: &Options, observer: &dyn Observer) -> Result<Config, Failu
     let config = how.installation.load(!how.skip_platform, observer)?;
     if !how.skip_platform && matches!(config.pii, Pii::Hashed(None)) {
         return Err(Failure::usage(
-            "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it, or pass --skip-platform",
-        ));
+            "nothing was restored: platform.piiMode is hashed, so the names in the platform's own database need platform.piiHmacKey; set it as Pryv.io has it",
+        )
+        .advise(Advice::RestoreWithoutIndex));
     }
     if !config.users_dir.exists() && !how.create_users_dir {
         return Err(Failure::usage(format!(
-            "nothing was restored: there is no folder {} (storages.engines.sqlite.path): correct the configuration, or pass --create-users-dir \
-             if the platform is new",
+            "nothing was restored: there is no folder {} (storages.engines.sqlite.path): correct the configuration",
             config.users_dir.display()
-        )));
+        ))
+        .advise(Advice::CreateUsersDir));
     }
     Ok(config)
 }
@@ -320,7 +321,7 @@ fn restore_shared(
         .collect();
     // The users are committed, whatever became of the rest: so the report names them.
     if let Err(error) = told.outcome.and_then(|()| writer.ended(&ended)) {
-        report.platform_failed = Some(error.to_string());
+        report.platform_failed = Some(error.sentence());
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::limits::INFLATION;
 use crate::{
+    advice::Advice,
     archive::read::Archive,
     config::{Config, Engine},
     failure::Failure,
@@ -80,9 +81,10 @@ impl Coming<'_> {
             ));
             return Ok(());
         }
-        Err(Failure::failed(format!(
-            "nothing was restored: {found}. Stop it; or pass --force, and restart it afterwards"
-        )))
+        Err(
+            Failure::failed(format!("nothing was restored: {found}. Stop it"))
+                .advise(Advice::RestoreBesideCore),
+        )
     }
 
     /// The room that the files of all need. Users who are there have theirs replaced one by one, so that only the largest of them counts.

@@ -4,40 +4,21 @@ use decryptor_wasm::chain::caution;
 
 use super::Options;
 use crate::{
-    archive::read::Archive,
-    failure::{Failure, with_advice},
-    observer::Observer,
+    advice::Advice, archive::read::Archive, failure::Failure, observer::Observer,
     operations::decrypt,
 };
-
-/// Refuses options that contradict each other.
-pub fn check_options(how: &Options) -> Result<(), Failure> {
-    if how.skip_conflicts && how.verify_only {
-        return Err(Failure::usage(
-            "--verify-only restores nothing, so nothing can clash",
-        ));
-    }
-    if how.verify_only && (how.disposes() || how.verifies()) {
-        return Err(Failure::usage(
-            "--verify-only restores nothing: leave out --delete-on-success and --move-on-success; hashes of records are checked by `pryv-backup verify` with the key",
-        ));
-    }
-    Ok(())
-}
 
 /// Opens the backup; of one user only, where one is asked for.
 pub fn open(how: &Options, observer: &dyn Observer) -> Result<Archive, Failure> {
     let mut archive = how.opening.open(observer)?;
     if let Some(caution) = caution(&archive.manifest) {
-        return Err(Failure::usage(format!(
-            "nothing was restored: {}",
-            with_advice(&caution)
-        )));
+        let text = format!("nothing was restored: {caution}");
+        return Err(Failure::usage(text).advise(Advice::Core(Box::new(caution))));
     }
     if let Some(user) = &how.user {
         if how.disposes() && archive.plan.users.len() > 1 {
             return Err(Failure::usage(
-                "--delete-on-success and --move-on-success want all users of the backup restored, not one (--user)",
+                "the backup can be removed or moved only when all its users are restored, and one was asked for",
             ));
         }
         only(&mut archive, user)?;
@@ -52,7 +33,7 @@ fn only(archive: &mut Archive, name: &str) -> Result<(), Failure> {
         .retain(|user| user.user_id == name || user.username == name);
     if plan.users.len() > 1 {
         return Err(Failure::usage(format!(
-            "--user {name:?} is the id of one user and the name of another; give the other's id or name"
+            "{name:?} is the id of one user and the name of another; give the other's id or name"
         )));
     }
     let Some(user) = plan.users.first() else {

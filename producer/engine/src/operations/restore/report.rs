@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::failure::FailureKind;
+use crate::{advice::Sentence, failure::FailureKind};
 
 /// The outcome of a restore.
 #[derive(Debug, Serialize)]
@@ -42,7 +42,7 @@ pub struct Report {
     pub platform_lost: BTreeMap<String, u64>,
     /// Why what all users share could not be written to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform_failed: Option<String>,
+    pub platform_failed: Option<Sentence>,
     /// Why the archive could not be moved or removed as it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_failed: Option<String>,
@@ -67,7 +67,7 @@ pub struct Restored {
     pub outcome: Outcome,
     /// Why, unless it was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Sentence>,
     /// Records by collection.
     pub records: BTreeMap<&'static str, u64>,
     /// Items for which the platform has no place, or which the archive lacks.

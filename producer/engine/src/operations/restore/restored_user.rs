@@ -8,6 +8,7 @@ use super::{
     selection::SelectedUser,
 };
 use crate::{
+    advice::{Advice, Sentence},
     archive::read::Archive,
     platform::{Collection, write::RestoreError},
 };
@@ -32,9 +33,9 @@ pub struct RestoredUser {
 
 impl RestoredUser {
     /// One with which nothing was done.
-    pub fn without(user: &SelectedUser, outcome: Outcome, reason: &str) -> Self {
+    pub fn without(user: &SelectedUser, outcome: Outcome, reason: impl Into<Sentence>) -> Self {
         let mut done = Self::new(user, outcome);
-        done.report.reason = Some(reason.to_owned());
+        done.report.reason = Some(reason.into());
         done
     }
 
@@ -75,17 +76,16 @@ impl RestoredUser {
             RestoreError::Unknown(_) => Outcome::Unknown,
             _ => Outcome::Failed,
         };
-        self.report.reason = Some(error.to_string());
+        self.report.reason = Some(error.sentence());
     }
 
     /// One that an earlier run of this restore has restored; the shared records still need facts about it.
     pub fn standing(user: &SelectedUser, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::Restored);
-        done.report.reason = Some(
-            "it was restored by an earlier run that was stopped; whether that one left anything out is not known: \
-             pass --overwrite to restore it once more and be told"
-                .to_owned(),
-        );
+        done.report.reason = Some(Sentence::new(
+            "it was restored by an earlier run that was stopped; whether that one left anything out is not known",
+            Advice::RestoreOnceMore,
+        ));
         done.report.earlier = true;
         let id = &user.source.user_id;
         let outcome = [

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::advice::{Advice, Sentence};
 use crate::{archive::read::Archive, failure::Failure, platform::User};
 
 /// The users of an archive that are to be restored.
@@ -44,8 +45,8 @@ pub struct SelectedUser {
 /// Why a user cannot be restored.
 pub struct Conflict {
     /// One sentence.
-    pub what: String,
-    /// Nobody else is in the way: the user itself is there, and `--overwrite` was not given.
+    pub what: Sentence,
+    /// Nobody else is in the way: the user itself is there, and is not to be replaced.
     pub merely_there: bool,
     /// The user is there because an earlier run of this restore, which was stopped, has restored it.
     pub restored_before: bool,
@@ -54,7 +55,7 @@ pub struct Conflict {
 impl Conflict {
     pub(super) fn clash(what: String) -> Self {
         Self {
-            what,
+            what: what.into(),
             merely_there: false,
             restored_before: false,
         }
@@ -113,7 +114,7 @@ impl Selection {
                 .any(|u| u.source.username == *old || u.source.user_id == *old)
             {
                 return Err(Failure::usage(format!(
-                    "--remap-user: there is no user {old:?} in this backup"
+                    "there is no user {old:?} in this backup, so none that could get another name"
                 )));
             }
         }
@@ -138,9 +139,10 @@ impl Selection {
             let id = user.source.user_id.as_str();
             if let Some(other) = names.insert(&user.target.username, id) {
                 return Err(Failure::usage(format!(
-                    "the users {other} and {} would both be called {:?}; pass --remap-user OLD=NEW",
+                    "the users {other} and {} would both be called {:?}",
                     user.source.user_id, user.target.username
-                )));
+                ))
+                .advise(Advice::Rename));
             }
         }
         let mut owners = NameOwners::default();

@@ -18,6 +18,7 @@ use super::{
 use crate::limits::LIKELY_INFLATION;
 use crate::threads;
 use crate::{
+    advice::{Advice, Sentence},
     failure::Failure,
     interrupt,
     platform::write::{GroupWriter, PlatformWriter, RestoreError},
@@ -74,12 +75,15 @@ impl<'a> Users<'a> {
             Some(conflict) => Some(RestoredUser::without(
                 user,
                 Outcome::Skipped,
-                &conflict.what,
+                conflict.what.clone(),
             )),
             None if dry && self.stopped => Some(RestoredUser::without(
                 user,
                 Outcome::Skipped,
-                "nobody is restored while others clash; pass --skip-conflicts",
+                Sentence::new(
+                    "nobody is restored while others clash",
+                    Advice::SkipConflicts,
+                ),
             )),
             None => dry.then(|| RestoredUser::dry(user, self.from.archive)),
         }

@@ -55,7 +55,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
     let mut report = if sealed && !opening.keys.given() {
         if opening.at.is_some() {
             return Err(Failure::usage(
-                "--at needs the key of the backup: without it, every run is looked at as it is stored",
+                "a state of a chain can be verified with the key of the backup only: without it, every run is looked at as it is stored",
             ));
         }
         let tally = Arc::default();

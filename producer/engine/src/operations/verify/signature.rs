@@ -1,7 +1,7 @@
 //! Without the key: who signed the runs, as far as signers are expected, and whether `SHA256SUMS` lists the files that were signed.
 
 use decryptor_wasm::{
-    Error, ErrorKind, Result,
+    Result,
     chain::{Index, RunSequence},
     signature::{Demands, SIGNATURE, Signed, Statement, Tried, try_signature, unproven},
 };
@@ -11,7 +11,11 @@ use super::{
     report::Report,
     sums::{self, Sums},
 };
-use crate::archive::{read::Folder, sha256_hex};
+use crate::{
+    advice::Advice,
+    archive::{read::Folder, sha256_hex},
+    failure::Failure,
+};
 
 /// Adds what is found to the report.
 ///
@@ -23,7 +27,7 @@ pub fn check(
     sums: Option<&mut Sums>,
     demands: &Demands,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<(), Failure> {
     let count = sequence.as_ref().map_or(1, |sequence| sequence.count());
     let mut statements = Vec::new();
     for run in 1..=count {
@@ -37,16 +41,16 @@ pub fn check(
     }
     if demands.signers.is_empty() {
         if demands.source.is_some() || demands.max_age.is_some() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "without the key of the backup, its platform and its age are proven by a signer whom you expect only: give --signer KEY",
-            ));
+            return Err(Failure::usage(
+                "without the key of the backup, its platform and its age are proven by a signer whom you expect only",
+            )
+            .advise(Advice::Signer));
         }
         if let Some(sequence) = sequence {
             sequence.require_no_fork()?;
         }
         report.notes.push(
-            "who signed this backup shows with its key, or with the signer whom you expect: give --signer KEY".to_owned(),
+            "who signed this backup shows with its key, or when you name the signer whom you expect".to_owned(),
         );
         return Ok(());
     }
@@ -58,7 +62,7 @@ pub fn check(
         if demands.accept_unsigned && statements.iter().all(Option::is_none) {
             return Ok(());
         }
-        return Err(Error::damaged(
+        return Err(Failure::damaged(
             "this backup is not signed by a signer whom you expect: it may have been replaced",
         ));
     };

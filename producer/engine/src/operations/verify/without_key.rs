@@ -28,6 +28,7 @@ use crate::limits::BLOCK;
 use crate::{
     archive::read::Folder,
     digest::{self, sha256_hex},
+    failure::Failure,
     findings::sentence,
     interrupt,
     progress::Tally,
@@ -66,7 +67,7 @@ pub fn verify(
     demands: &Demands,
     jobs: usize,
     tally: &Tally,
-) -> Result<Report> {
+) -> Result<Report, Failure> {
     let Outline {
         listing,
         runs: mut sequence,

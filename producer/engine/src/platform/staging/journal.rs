@@ -71,7 +71,7 @@ impl Journal {
             RestoreError::Platform(PlatformError::Record {
                 path: path.to_owned(),
                 what: format!(
-                    "the journal of a restore cannot be read ({why}); restore this user again with --overwrite after removing it"
+                    "the journal of a restore cannot be read ({why}); remove it, then restore this user again, in place of what is there"
                 ),
             })
         };

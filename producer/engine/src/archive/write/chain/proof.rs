@@ -193,11 +193,7 @@ impl ChainFolder {
         if found.len() == due.len() && found.iter().all(known) {
             return Ok(());
         }
-        Err(Error::damaged(format!(
-            "the first run in {} is signed by another key than this host's, and the decryptors that lie there are not those of this version: give --signer KEY if you know who signed it, or a new folder as --output",
-            self.folder.display()
-        ))
-        .into())
+        Err(ArchiveError::UnknownCompanions(self.folder.clone()))
     }
 
     pub(super) fn unsigned(&self, run: u32) -> ArchiveError {

@@ -78,7 +78,7 @@ fn loss(collection: &str, what: &str, gone: u64) -> Loss {
         path: None,
         what: format!(
             "{what}, and the run before has {gone}: if nobody removed them, put the platform right; earlier runs of the chain have \
-             them (--at)"
+             them"
         ),
     }
 }

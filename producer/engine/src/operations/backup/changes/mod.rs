@@ -174,7 +174,7 @@ impl<'a> Changes<'a> {
 /// The state cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "what this run is to remember cannot be kept: {0}; make room there, or give another --state-dir"
+    "what this run is to remember cannot be kept: {0}; make room there, or keep it in another folder"
 )]
 struct Unkept(String);
 

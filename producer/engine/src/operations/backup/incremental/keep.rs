@@ -6,15 +6,15 @@ use decryptor_wasm::chain::IndexRun;
 
 use super::{Run, preconditions};
 use crate::{
+    advice::Advice,
     archive::Finished,
     failure::Failure,
     observer::Level,
     state::{Header, State, StateWriter, remove_forgotten},
 };
 
-/// Advice where the state cannot be kept.
-const MAKE_ROOM: &str =
-    "; the state of the chain is kept there: make it writable, or give --state-dir DIR";
+/// Follows the reason why the state cannot be kept.
+const MAKE_WRITABLE: &str = "; the state of the chain is kept there: make it writable";
 
 /// The state for the next run, or the reason why there is none.
 pub(super) type Noted = Result<StateWriter, String>;
@@ -53,17 +53,17 @@ impl Run<'_> {
 
     pub(super) fn unkept(&self, error: &io::Error) -> Failure {
         Failure::failed(format!(
-            "{}: {error}{MAKE_ROOM}",
+            "{}: {error}{MAKE_WRITABLE}",
             self.memory.folder().display()
         ))
+        .advise(Advice::OtherStateDir)
     }
 
     /// Says what a run by itself went without.
     pub(super) fn warn(&self) {
         if let (Err(why), Ok(_)) = (&self.place, &self.prepared.home.folder) {
-            let text =
-                format!("{why}; a run with --incremental into this folder will be a full one");
-            self.prepared.observer.tell_minor(Level::Warning, &text);
+            let text = format!("{why}; an incremental run into this folder will be a full one");
+            self.prepared.observer.tell_minor(Level::Warning, text);
         }
     }
 
@@ -79,7 +79,9 @@ impl Run<'_> {
             (Ok(_), Err(why)) => Err(why.clone()),
         };
         match kept {
-            Err(why) if self.needed => Err(Failure::failed(format!("{why}{MAKE_ROOM}"))),
+            Err(why) if self.needed => {
+                Err(Failure::failed(format!("{why}{MAKE_WRITABLE}")).advise(Advice::OtherStateDir))
+            }
             Err(why) => {
                 self.place = Err(why);
                 Ok(())

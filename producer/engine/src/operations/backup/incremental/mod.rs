@@ -193,9 +193,12 @@ impl Run<'_> {
                 ]
                 .join(" "),
             ),
-            of("--platform", prepared.mode.name().to_owned()),
             of(
-                "--include-ephemeral",
+                "how much of the platform's own database is backed up",
+                prepared.mode.name().to_owned(),
+            ),
+            of(
+                "whether sessions and password resets are backed up",
                 prepared.options.include_ephemeral.to_string(),
             ),
             of(

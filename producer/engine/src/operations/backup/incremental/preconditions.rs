@@ -12,6 +12,7 @@ use decryptor_wasm::{
 
 use super::super::Prepared;
 use crate::{
+    advice::Advice,
     archive::{ArchiveError, ChainFolder, Sealing},
     failure::Failure,
     state::Memory,
@@ -34,8 +35,9 @@ pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
 pub fn state_dir(prepared: &Prepared<'_>) -> Result<PathBuf, Failure> {
     prepared.home.folder.clone().map_err(|why| {
         Failure::failed(format!(
-            "{why}; a chain needs a folder in which this host keeps its key and remembers the last run: make it writable, or give --state-dir DIR"
+            "{why}; a chain needs a folder in which this host keeps its key and remembers the last run: make it writable"
         ))
+        .advise(Advice::OtherStateDir)
     })
 }
 
@@ -57,12 +59,12 @@ pub fn refuse_mixture(output: &Path, sealing: &Sealing, runs: &[IndexRun]) -> Re
     let output = output.display();
     match sealing {
         Sealing::None if sealed => Err(Failure::usage(format!(
-            "the chain in {output} is encrypted, and this run would not be: give --recipient-pubkey or a passphrase, or a new folder as \
-             --output"
-        ))),
+            "the chain in {output} is encrypted, and this run would not be"
+        ))
+        .advise(Advice::EncryptOrNewFolder)),
         Sealing::Recipients(_) | Sealing::Passphrase { .. } if open => {
             Err(Failure::usage(format!(
-                "the chain in {output} is not encrypted, and this run would be: give a new folder as --output"
+                "the chain in {output} is not encrypted, and this run would be: give a new folder"
             )))
         }
         _ => Ok(()),
@@ -97,8 +99,7 @@ pub fn refuse_narrower(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<(
 /// Another user than before, or one instead of all.
 pub fn other_user(prepared: &Prepared<'_>) -> Failure {
     Failure::usage(format!(
-        "--user is not what it was in the first run in {}: a chain is of the whole platform or of one user; give a new folder as \
-         --output",
+        "the runs in {} are of other users: a chain is of the whole platform or of one user; give a new folder",
         prepared.output.display()
     ))
 }

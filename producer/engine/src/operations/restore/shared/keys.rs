@@ -57,9 +57,7 @@ impl SharedRestore<'_> {
             match there {
                 Some(same) if same == value => {}
                 Some(_) if !self.how.overwrite => {
-                    self.leave_out(
-                        "the platform has other entries there; --overwrite replaces them",
-                    );
+                    self.leave_out("the platform has others there, which were not to be replaced");
                 }
                 _ => self.put(key, value)?,
             }

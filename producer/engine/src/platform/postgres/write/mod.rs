@@ -252,8 +252,8 @@ impl PlatformWriter for PostgresWriter<'_> {
                                 "is still at work: wait for it, or end its connection".to_owned()
                             }
                             _ => format!(
-                                "is one that the server does not know (any more): look whether the user is there; if it is, restore it again with \
-                                 --overwrite, in either case after removing {}",
+                                "is one that the server does not know (any more): look whether the user is there; if it is, restore it again in place \
+                                 of what is there, in either case after removing {}",
                                 journal.path().display()
                             ),
                         };

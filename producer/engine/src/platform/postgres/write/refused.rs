@@ -28,10 +28,8 @@ pub fn told(table: Table, refusal: Refusal, tables: &Tables) -> RestoreError {
     };
     let twice = answer.state == SqlState::UNIQUE_VIOLATION;
     if twice && table == Table::Users {
-        return RestoreError::Conflict {
-            what:
-                "the platform has a user of this name or id already; pass --overwrite to replace it"
-                    .to_owned(),
+        return RestoreError::AlreadyThere {
+            what: "the platform has a user of this name or id already".to_owned(),
         };
     }
     // Classes 22, 23 and 54: data that is not valid, constraints, and limits of the server.

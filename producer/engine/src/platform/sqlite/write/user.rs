@@ -47,11 +47,8 @@ impl SqliteUser {
         replace: bool,
     ) -> Result<Self, RestoreError> {
         if !replace && staged.stands(&user.user_id) {
-            return Err(RestoreError::Conflict {
-                what: format!(
-                    "the platform has a folder of user {} already; pass --overwrite to replace it",
-                    user.user_id
-                ),
+            return Err(RestoreError::AlreadyThere {
+                what: format!("the platform has a folder of user {} already", user.user_id),
             });
         }
         // They give way even when the archive has nothing to put in their place.

@@ -1,0 +1,86 @@
+//! What helps, in words: the one table of advice that names options and commands.
+
+use std::borrow::Cow;
+
+use pryv_backup_engine::advice::{Advice, Sentence};
+
+/// The advice as it goes on where its sentence ends.
+pub fn words(advice: &Advice) -> Cow<'static, str> {
+    Cow::Borrowed(match advice {
+        Advice::Core(error) => return error.advice().unwrap_or_default().into(),
+        Advice::StateDir => "; give --state-dir DIR, a folder that this host keeps",
+        Advice::OtherStateDir => ", or give --state-dir DIR",
+        Advice::MakeSigningKey => "; `pryv-backup keygen --signing` makes one",
+        Advice::SigningKeyPassword => {
+            ": give --sign-key-password-file FILE or set PRYV_BACKUP_SIGN_KEY_PASSWORD"
+        }
+        Advice::SignWithKeptKey => {
+            "; give --sign-key FILE, or --state-dir DIR of a host that makes backups"
+        }
+        Advice::Signer => ": give --signer KEY (the report of a backup prints it)",
+        Advice::SignerOrNewFolder => {
+            ": give --signer KEY if you know who signed it, or a new folder as --output"
+        }
+        Advice::NewPassphrase => ": use PRYV_BACKUP_PASSPHRASE or --passphrase-file",
+        Advice::Encrypt => {
+            " (--require-encrypted or PRYV_BACKUP_REQUIRE_ENCRYPTED): give --recipient-pubkey or a passphrase"
+        }
+        Advice::EncryptOrNewFolder => {
+            ": give --recipient-pubkey or a passphrase, or a new folder as --output"
+        }
+        Advice::AllowOrRefusePlaintext => {
+            ": --allow-plaintext excludes --require-encrypted and PRYV_BACKUP_REQUIRE_ENCRYPTED"
+        }
+        Advice::RecipientsOfCopy => {
+            ": give --recipient-pubkey PEM for each who is to open the copy, or the private keys of all who can now"
+        }
+        Advice::CopyWithOtherLock => {
+            ": `pryv-backup consolidate DIR --into NEW` makes a copy with another passphrase, or to recipients"
+        }
+        Advice::EncryptedCopy => {
+            ": `pryv-backup consolidate DIR --into NEW --recipient-pubkey PEM` makes an encrypted copy"
+        }
+        Advice::Config => "; --config FILE names another",
+        Advice::BackUpWithoutIndex => {
+            ", or pass --platform none to leave the platform's own database out"
+        }
+        Advice::RestoreWithoutIndex => {
+            ", or pass --skip-platform to leave the platform's own database out"
+        }
+        Advice::CreateParents => " Make it, or give --create-parents",
+        Advice::CreateUsersDir => ", or pass --create-users-dir if the platform is new",
+        Advice::Overwrite => "; pass --overwrite to replace it",
+        Advice::RestoreOnceMore => ": pass --overwrite to restore it once more and be told",
+        Advice::SkipConflicts => "; pass --skip-conflicts",
+        Advice::SkipOrRename { all_named: true } => {
+            "; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW"
+        }
+        Advice::SkipOrRename { all_named: false } => {
+            " (--dry-run names them all); pass --skip-conflicts to restore the others, or --remap-user OLD=NEW"
+        }
+        Advice::Rename => "; pass --remap-user OLD=NEW",
+        Advice::RestoreBesideCore => "; or pass --force, and restart it afterwards",
+        Advice::OneUser => ": give --user (`pryv-backup list` shows them)",
+        Advice::ListStreams => {
+            "; `pryv-backup extract --collection streams` shows those of the user"
+        }
+        Advice::ListFiles => "; `pryv-backup decrypt --list` and SHA256SUMS show what there is",
+        Advice::KeepRules => {
+            ": give --keep-last, --keep-within, --keep-daily, --keep-weekly or --keep-monthly"
+        }
+        Advice::WriteIntoFolder => ", or give --force to write into it",
+        _ => "",
+    })
+}
+
+/// The whole sentence.
+pub fn say(sentence: &Sentence) -> String {
+    let mut sentence = sentence.clone();
+    put_in_words(&mut sentence);
+    sentence.text
+}
+
+/// Makes a sentence whole, for an outcome that becomes JSON.
+pub fn put_in_words(sentence: &mut Sentence) {
+    sentence.put_in_words(|advice| words(advice).into_owned());
+}
