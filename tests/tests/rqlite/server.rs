@@ -72,15 +72,25 @@ fn errors_of_the_server_are_passed_on() {
     let scratch = Scratch::new(Setup::default());
     let (status, _) = post(&scratch.url, "/db/execute", &json!(["DROP TABLE keyValue"]));
     assert_eq!(status, 200);
+    let queries = |scratch: &Scratch| {
+        let asked = scratch.server.as_ref().unwrap().requests();
+        asked.iter().filter(|one| one.path == "/db/query").count()
+    };
+    let before = queries(&scratch);
     let said = platform.failure("table", &scratch.url);
     assert!(said.contains("no such table: keyValue"), "{said}");
+    let once = queries(&scratch) - before;
 
-    let scratch = Scratch::new(Setup {
-        failure: Some("leadership lost while committing log"),
-        ..Setup::default()
-    });
-    let said = platform.failure("whole", &scratch.url);
-    assert!(said.contains("leadership lost"), "{said}");
+    // An error of the nodes, whatever its words, passes mostly: they are asked again.
+    for failure in ["leadership lost while committing log", "store not ready"] {
+        let scratch = Scratch::new(Setup {
+            failure: Some(failure),
+            ..Setup::default()
+        });
+        let said = platform.failure("whole", &scratch.url);
+        assert!(said.contains(failure), "{said}");
+        assert_eq!(queries(&scratch), once + 4);
+    }
 
     let said = platform.failure("path", &format!("{}/elsewhere", scratch.url));
     assert!(said.contains("404"), "{said}");

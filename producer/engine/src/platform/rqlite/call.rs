@@ -18,24 +18,19 @@ const REDIRECTS: usize = 5;
 const PAUSES: [Duration; 4] = [Duration::from_secs(1); 4];
 /// How long nothing may come until it is checked whether the run was interrupted.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Words of the errors that rqlite gives when its nodes do not agree on a leader. It has no codes for them: they come as the text of an error
-/// in an answer with status 200 or 500, and `/readyz` tells only whether there is a leader at the moment at which it is asked.
-const LEADERLESS: [&str; 5] = [
-    "leader not found",
-    "not leader",
-    "leadership lost",
-    "leadership transfer",
-    "no leader",
-];
 
+/// An answer with status 200, as rqlite 8 to 10 give it.
 #[derive(Deserialize)]
 struct Answer {
     results: Option<Vec<Rows>>,
+    /// Why no statement was carried out: the nodes did not agree (a leader was lost, or is not ready), which mostly passes. That no
+    /// leader is known is told by status 503.
     error: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Rows {
+    /// Why SQLite refused this statement, as it will again.
     error: Option<String>,
     values: Option<Vec<(String, String)>>,
 }
@@ -50,7 +45,11 @@ enum Answered {
 
 impl Answered {
     fn leaderless() -> Self {
-        Self::Later("it has no leader; check that enough of its nodes run".to_owned())
+        Self::disagreeing("it has no leader")
+    }
+
+    fn disagreeing(what: &str) -> Self {
+        Self::Later(format!("{what}; check that enough of its nodes run"))
     }
 }
 
@@ -141,22 +140,15 @@ impl Rqlite {
                 (503, _) => return Ok(Answered::leaderless()),
                 _ => {
                     let text: String = String::from_utf8_lossy(&text).chars().take(200).collect();
-                    return self.refused(format!("it answers {status} {:?}", text.trim()));
+                    let what = format!("it answers {status} {:?}", text.trim());
+                    return match status {
+                        500.. => Ok(Answered::disagreeing(&what)),
+                        _ => Err(self.error(&what)),
+                    };
                 }
             }
         }
         Err(self.error("its nodes redirect to one another; check its leader"))
-    }
-
-    /// An error that it names: one that passes, or not.
-    fn refused(&self, what: String) -> Result<Answered, PlatformError> {
-        let lower = what.to_lowercase();
-        if LEADERLESS.iter().any(|words| lower.contains(words)) {
-            return Ok(Answered::Later(format!(
-                "{what}; check that enough of its nodes run"
-            )));
-        }
-        Err(self.error(&what))
     }
 
     /// Status, place of the leader and body of an answer. Redirects are followed by the caller: HTTP libraries turn
@@ -194,12 +186,16 @@ impl Rqlite {
         let answer: Answer = serde_json::from_slice(text)
             .map_err(|e| self.error(&format!("it gives an unexpected answer: {e}")))?;
         let mut results = answer.results.unwrap_or_default();
-        let refused = results.iter_mut().find_map(|rows| rows.error.take());
-        match (answer.error.or(refused), results.into_iter().next()) {
-            (Some(error), _) => self.refused(format!("it answers {error:?}")),
-            (None, Some(rows)) => Ok(Answered::Rows(rows.values.unwrap_or_default())),
+        if let Some(error) = answer.error {
+            return Ok(Answered::disagreeing(&format!("it answers {error:?}")));
+        }
+        if let Some(error) = results.iter_mut().find_map(|rows| rows.error.take()) {
+            return Err(self.error(&format!("it answers {error:?}")));
+        }
+        match results.into_iter().next() {
+            Some(rows) => Ok(Answered::Rows(rows.values.unwrap_or_default())),
             // No result at all is what it says while there is no leader.
-            (None, None) => Ok(Answered::leaderless()),
+            None => Ok(Answered::leaderless()),
         }
     }
 }
