@@ -36,7 +36,7 @@ impl UserSink for Counted {
         self.bytes += std::io::copy(reader, &mut std::io::sink())?;
         Ok(())
     }
-    fn loss(&mut self, loss: Loss) {
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
         panic!("{loss:?}");
     }
 }

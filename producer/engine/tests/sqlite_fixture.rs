@@ -49,8 +49,9 @@ impl UserSink for Collected {
         );
         Ok(())
     }
-    fn loss(&mut self, loss: Loss) {
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
         self.losses.push(loss);
+        Ok(())
     }
 }
 

@@ -40,7 +40,7 @@ impl UserSink for Seen {
         self.files += 1;
         Ok(())
     }
-    fn loss(&mut self, loss: Loss) {
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
         unreachable!("{loss:?}");
     }
     fn as_it_was(&mut self, collections: &[Collection], looks: &[u8]) -> bool {

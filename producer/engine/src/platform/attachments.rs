@@ -21,8 +21,8 @@ pub fn hand_over(
     let place = folder(users_dir, &user.user_id).filter(|_| plain(event_id) && plain(id));
     let Some(place) = place else {
         let what = "is not that of a file inside its folder; the attachment was left out";
-        sink.loss(file.loss(format!("the name {event_id:?}/{id:?} {what}")));
-        return Ok(());
+        let loss = file.loss(format!("the name {event_id:?}/{id:?} {what}"));
+        return sink.loss(loss).map_err(ExportError::Sink);
     };
     let path = place.join(NAME).join(event_id).join(id);
     let opened = regular::open(&path).and_then(|content| {
@@ -39,13 +39,13 @@ pub fn hand_over(
             sink.gone(file).map_err(ExportError::Sink)
         }
         Err(e) => {
-            sink.loss(Loss {
+            let loss = Loss {
                 path: Some(path.display().to_string()),
                 ..file.loss(format!(
                     "attachment {id} of event {event_id} cannot be read: {e}"
                 ))
-            });
-            Ok(())
+            };
+            sink.loss(loss).map_err(ExportError::Sink)
         }
     }
 }

@@ -105,7 +105,10 @@ pub trait UserSink {
     }
 
     /// Takes note of a loss.
-    fn loss(&mut self, loss: Loss);
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError>;
 
     /// Takes note of where a deleted stream was, which its record does not tell; it comes before or after the record.
     ///

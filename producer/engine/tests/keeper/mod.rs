@@ -28,7 +28,7 @@ impl<S: UserSink + Send> Target for Keeper<S> {
     }
 
     fn lose(&self, loss: Loss) {
-        self.0.lock().unwrap().loss(loss);
+        self.0.lock().unwrap().loss(loss).unwrap();
     }
 }
 
@@ -53,8 +53,8 @@ impl<S: UserSink> UserSink for Sink<'_, S> {
     ) -> Result<(), SinkError> {
         self.0.attachment(file, length, reader)
     }
-    fn loss(&mut self, loss: Loss) {
-        self.0.loss(loss);
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+        self.0.loss(loss)
     }
     fn as_it_was(&mut self, collections: &[Collection], looks: &[u8]) -> bool {
         self.0.as_it_was(collections, looks)

@@ -99,8 +99,9 @@ impl UserSink for Sink<'_> {
         Ok(())
     }
 
-    fn loss(&mut self, loss: platform::Loss) {
+    fn loss(&mut self, loss: platform::Loss) -> Result<(), SinkError> {
         self.writer.lose(loss);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

@@ -28,7 +28,7 @@ impl PostgresPlatform {
                 Piece::Records(collection, lines, count) => sink
                     .records(collection, &lines, count)
                     .map_err(ExportError::Sink)?,
-                Piece::Loss(loss) => sink.loss(loss),
+                Piece::Loss(loss) => sink.loss(loss).map_err(ExportError::Sink)?,
                 Piece::StreamPath(id, path) => {
                     sink.stream_path(&id, &path).map_err(ExportError::Sink)?
                 }

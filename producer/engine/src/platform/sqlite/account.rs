@@ -34,14 +34,14 @@ pub fn export(file: &SqliteFile, reading: &mut Reading<'_>) -> Result<(), Export
             let which = which(row, columns);
             let mut lose = |what: &str| {
                 let what = format!("a row of {table}{which}: {what}");
-                reading.lose(Collection::Account.name(), &file.path, what);
+                reading.lose(Collection::Account.name(), &file.path, what)
             };
             match made {
                 Ok(()) => {
-                    object.lost().iter().for_each(|what| lose(what));
+                    object.lost().iter().try_for_each(|what| lose(what))?;
                     items.push(String::from_utf8_lossy(&object.finish()).into_owned());
                 }
-                Err(what) => lose(&format!("{what}; it was left out")),
+                Err(what) => lose(&format!("{what}; it was left out"))?,
             }
             Ok(())
         })?;

@@ -25,14 +25,13 @@ pub fn export(
             .unwrap_or_default()
             .unwrap_or_default();
         let listed = Attachment::listed(&event_id, deleted, stored.as_bytes());
-        let listed = listed.unwrap_or_else(|e| {
-            reading.lose(
-                NAME,
-                &events.path,
-                format!("the attachments of event {event_id:?} cannot be listed: {e}"),
-            );
-            Vec::new()
-        });
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(e) => {
+                let what = format!("the attachments of event {event_id:?} cannot be listed: {e}");
+                return reading.lose(NAME, &events.path, what);
+            }
+        };
         for file in listed {
             let still = || still_lists(&events.path, &file);
             hand_over(users_dir, reading.user, &file, &still, reading.sink)?;

@@ -25,11 +25,11 @@ pub fn export(
     ];
     // Each is made when its first record comes.
     let mut there = Vec::new();
-    let mut absent = Vec::new();
+    let mut gone = Vec::new();
     for (collection, columns) in tables {
         match file.has_table(collection.name())? {
             true => there.push((collection, columns)),
-            false => absent.push(collection),
+            false => gone.push(collection),
         }
     }
     if there.is_empty() {
@@ -37,10 +37,13 @@ pub fn export(
             .without("streams, accesses, profile or webhooks")
             .into());
     }
-    absent.retain(|collection| {
+    let mut absent = Vec::new();
+    for collection in gone {
         let what = format!("the table {} is gone from the file", collection.name());
-        !reading.absent(*collection, &file.path, &what)
-    });
+        if !reading.absent(collection, &file.path, &what)? {
+            absent.push(collection);
+        }
+    }
     for (collection, columns) in there {
         let table = collection.name();
         let further = Further::of(file, &KNOWN.base, table)?;

@@ -27,7 +27,7 @@ impl SqlitePlatform {
             return Ok(());
         }
         if !regular::is_there(&path) {
-            reading.absent(Collection::Audit, &path, "the file is gone");
+            reading.absent(Collection::Audit, &path, "the file is gone")?;
             return Ok(());
         }
         let outcome = with_file(&path, |file| {
@@ -70,7 +70,7 @@ impl SqlitePlatform {
                 Collection::Series,
                 &self.users_dir,
                 "no file of series is left",
-            );
+            )?;
         }
         for namespace in namespaces {
             let Some(path) = file(&namespace) else {
@@ -159,7 +159,7 @@ impl SqlitePlatform {
                 for collection in needed.filter(|_| file.has_rows("events")) {
                     let name = collection.name();
                     let what = format!("there is no table {name}, although the user has events");
-                    reading.lose(name, &base, what);
+                    reading.lose(name, &base, what)?;
                 }
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;

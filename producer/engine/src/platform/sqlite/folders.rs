@@ -80,8 +80,9 @@ impl UserSink for Kept<'_> {
         Ok(())
     }
 
-    fn loss(&mut self, loss: Loss) {
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
         self.sink.loss(loss);
+        Ok(())
     }
 }
 

@@ -37,13 +37,22 @@ impl Reading<'_> {
     }
 
     /// Notes a loss.
-    pub fn lose(&mut self, collection: &str, path: &Path, what: impl Into<String>) {
-        self.sink.loss(Loss {
+    ///
+    /// # Errors
+    /// That of the sink.
+    pub fn lose(
+        &mut self,
+        collection: &str,
+        path: &Path,
+        what: impl Into<String>,
+    ) -> Result<(), ExportError> {
+        let loss = Loss {
             user_id: Some(self.user.user_id.clone()),
             collection: Some(collection.to_owned()),
             path: Some(path.display().to_string()),
             what: what.into(),
-        });
+        };
+        self.sink.loss(loss).map_err(ExportError::Sink)
     }
 
     /// Turns an unreadable store into a loss, so that the rest of the user is saved; the sink's errors pass.
@@ -58,7 +67,7 @@ impl Reading<'_> {
                 Err(PlatformError::Interrupted.into())
             }
             Err(ExportError::Platform(error)) => {
-                self.lose(collection, path, error.beside(path));
+                self.lose(collection, path, error.beside(path))?;
                 self.sink.incomplete(collection);
                 Ok(())
             }
@@ -68,16 +77,24 @@ impl Reading<'_> {
 
     /// Takes note that what holds the records of a collection is not there, which Pryv.io makes when the first one comes: a loss when
     /// there were some in the run before. Whether it was one.
-    pub fn absent(&mut self, collection: Collection, path: &Path, what: &str) -> bool {
+    ///
+    /// # Errors
+    /// That of the sink.
+    pub fn absent(
+        &mut self,
+        collection: Collection,
+        path: &Path,
+        what: &str,
+    ) -> Result<bool, ExportError> {
         let known = self.sink.absent(collection);
         if known {
             let what = format!(
                 "{what}, and the run before has records of it; they stay as they were: put it back, or remove the state of the chain \
                  for a full run"
             );
-            self.lose(collection.name(), path, what);
+            self.lose(collection.name(), path, what)?;
         }
-        known
+        Ok(known)
     }
 
     /// Hands over one record per row of `sql`, whose first column names the row.
@@ -94,15 +111,15 @@ impl Reading<'_> {
             let id = || row.get::<_, String>(0).unwrap_or_default();
             let mut lose = |what: &str| {
                 let what = format!("record {:?} of {table}: {what}", id());
-                self.lose(collection.name(), &file.path, what);
+                self.lose(collection.name(), &file.path, what)
             };
             match make(row) {
                 Ok(object) => {
-                    object.lost().iter().for_each(|what| lose(what));
+                    object.lost().iter().try_for_each(|what| lose(what))?;
                     self.record(collection, &object.finish())
                 }
                 Err(what) => {
-                    lose(&format!("{what}; it was left out"));
+                    lose(&format!("{what}; it was left out"))?;
                     let noted = self.sink.unreadable(collection, id().as_bytes(), true);
                     noted.map_err(ExportError::Sink)
                 }

@@ -44,7 +44,7 @@ pub fn export(
                     Collection::Series.name(),
                     &file.path,
                     without_owner(&measurement),
-                );
+                )?;
             }
             line.measurement = measurement.into_owned();
         }
@@ -67,7 +67,7 @@ pub fn export(
             }
             Err(what) => {
                 let what = format!("a point of {:?}: {what}; it was left out", line.measurement);
-                reading.lose(Collection::Series.name(), &file.path, what);
+                reading.lose(Collection::Series.name(), &file.path, what)?;
             }
         }
         Ok(())

@@ -25,8 +25,6 @@ pub struct ChangesSink<'s, 'a> {
     found: [Vec<Entry>; SECTIONS],
     measurements: Vec<Entry>,
     lines: Vec<u8>,
-    /// A loss could not be noted.
-    failure: Option<ArchiveError>,
 }
 
 impl UserTarget for OpenUser<'_> {
@@ -47,7 +45,6 @@ impl<'s, 'a> ChangesSink<'s, 'a> {
             found: Default::default(),
             measurements: Vec::new(),
             lines: Vec::new(),
-            failure: None,
         }
     }
 
@@ -163,7 +160,7 @@ impl UserSink for ChangesSink<'_, '_> {
         let entry = (number(self.open.key(), "attachments", &[&file.id]), 0);
         if !self.open.differs(ATTACHMENTS, entry)? {
             if let Some(loss) = length.and_then(|bytes| file.other_size(bytes)) {
-                self.loss(loss);
+                self.loss(loss)?;
             }
             return self.note(ATTACHMENTS, entry);
         }
@@ -192,15 +189,12 @@ impl UserSink for ChangesSink<'_, '_> {
         self.inner()?.gone(file)
     }
 
-    fn loss(&mut self, loss: Loss) {
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
         if loss.collection.as_deref() == Some("attachments") {
             self.open.lost_attachment();
         }
         self.open.lossy();
-        match self.inner() {
-            Ok(inner) => inner.loss(loss),
-            Err(error) => self.failure = Some(error),
-        }
+        self.inner()?.loss(loss)
     }
 
     fn present(&mut self, collection: Collection, keys: &RecordKeys) -> Result<(), SinkError> {
@@ -259,9 +253,6 @@ impl UserSink for ChangesSink<'_, '_> {
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        if let Some(error) = self.failure.take() {
-            return Err(error.into());
-        }
         for (section, found) in self.found.iter_mut().enumerate() {
             self.open.found(section, found)?;
         }

@@ -280,7 +280,7 @@ impl<'a> OpenUser<'a> {
             let (section, again) = self.compare(at, keeps || partly, now)?;
             twice |= again;
             if let Some(loss) = self.changes.totals.add(at, section.gone, section.count) {
-                self.writer()?.sink().loss(loss);
+                self.writer()?.sink().loss(loss)?;
             }
             sections.push(section);
         }

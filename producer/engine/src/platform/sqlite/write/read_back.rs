@@ -105,7 +105,8 @@ impl UserSink for Back<'_> {
         Ok(())
     }
 
-    fn loss(&mut self, loss: Loss) {
+    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
         self.lost.get_or_insert(loss);
+        Ok(())
     }
 }
