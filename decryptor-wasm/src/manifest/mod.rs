@@ -297,6 +297,22 @@ pub struct UserStats {
     pub attachments: u64,
 }
 
+impl UserStats {
+    /// Each number with its name.
+    pub fn by_name(&self) -> [(&'static str, u64); 8] {
+        [
+            ("streams", self.streams),
+            ("accesses", self.accesses),
+            ("profile", self.profile),
+            ("webhooks", self.webhooks),
+            ("events", self.events),
+            ("audit", self.audit),
+            ("series", self.series),
+            ("attachments", self.attachments),
+        ]
+    }
+}
+
 /// Chunk file names, without folder.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(remote = "Self")]

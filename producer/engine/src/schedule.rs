@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::threads::{self, lock};
+use crate::threads::{self, lock, unlocked};
 
 struct Schedule<T, I, E> {
     /// Brought by tasks; done before anything new is begun, so that little is begun and not finished.
@@ -38,11 +38,7 @@ pub fn run<T: Send, I: Iterator<Item = T> + Send, E: Send>(
             news.notify_all();
         }
     });
-    match state
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .failure
-    {
+    match unlocked(state).failure {
         Some(error) => Err(error),
         None => Ok(()),
     }

@@ -37,6 +37,7 @@ pub enum Command {
     /// Open a backup: decrypt, verify or list it. The native twin of decrypt-backup.mjs.
     Decrypt(DecryptArgs),
     /// Check an archive: without its key the files as they lie there, with it every record in them.
+    #[command(mut_arg("at", |at| at.help("Of a chain, with the key: the state at this run, counted from 1, and the runs that it needs (default: the newest, and all runs)")))]
     Verify(VerifyArgs),
     /// Show which archive this is, and with the key, its users; or all archives in a folder.
     List(LookArgs),

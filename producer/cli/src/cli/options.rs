@@ -229,7 +229,7 @@ impl VerifyArgs {
     /// As the library takes them.
     pub fn options(&self) -> verify::Options {
         verify::Options {
-            opening: opening(&self.dir, &self.key, &self.expect, self.at, None),
+            opening: self.open.options(&self.dir, None),
             jobs: self.jobs,
         }
     }

@@ -15,12 +15,7 @@ pub struct VerifyArgs {
     #[arg(default_value = ".")]
     pub dir: PathBuf,
     #[command(flatten)]
-    pub key: KeyArgs,
-    #[command(flatten)]
-    pub expect: ExpectArgs,
-    /// Of a chain, with the key: the state at this run, counted from 1, and the runs that it needs (default: the newest, and all runs).
-    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
-    pub at: Option<u32>,
+    pub open: OpenArgs,
     /// Files at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,

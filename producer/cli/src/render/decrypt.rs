@@ -64,19 +64,13 @@ pub fn users(archive: &Archive) {
         chain.sequence.lines().iter().for_each(|line| say(line));
     }
     for user in &archive.plan.users {
-        let s = &user.stats;
+        let stats = user.stats.by_name();
+        let stats = stats.map(|(name, count)| format!("{name} {count}"));
         say(&format!(
-            "{}  {}  streams {}, accesses {}, profile {}, webhooks {}, events {}, audit {}, series {}, attachments {}",
+            "{}  {}  {}",
             user.username,
             user.user_id,
-            s.streams,
-            s.accesses,
-            s.profile,
-            s.webhooks,
-            s.events,
-            s.audit,
-            s.series,
-            s.attachments
+            stats.join(", ")
         ));
     }
     say(&format!(

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -13,7 +13,7 @@ use decryptor_wasm::{Code, Error, Result};
 use super::read::Folder;
 use crate::limits::PIECE;
 use crate::text::hex;
-use crate::threads::lock;
+use crate::threads::{lock, unlocked};
 use crate::{digest, interrupt};
 
 /// Files whose digests are waited for together.
@@ -57,9 +57,9 @@ fn together(folder: &Folder, paths: &[String], jobs: usize) -> Result<Vec<Option
         }
     };
     crate::threads::share(jobs.min(paths.len()), work);
-    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    match unlocked(failure) {
         Some(error) => Err(error),
-        None => Ok(digests.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        None => Ok(unlocked(digests)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use decryptor_wasm::{UserStats, layout::PathKind};
+use decryptor_wasm::layout::PathKind;
 use serde::Serialize;
 
 use crate::{
@@ -115,21 +115,15 @@ fn of_state(
     archive: &Archive,
     collections: &mut BTreeMap<String, CollectionTotal>,
 ) -> Result<(), decryptor_wasm::Error> {
-    let sum = |count: fn(&UserStats) -> u64| {
-        let users = archive.plan.users.iter();
-        users.map(|user| count(&user.stats)).sum::<u64>()
-    };
-    for (name, records) in [
-        ("streams", sum(|s| s.streams)),
-        ("accesses", sum(|s| s.accesses)),
-        ("profile", sum(|s| s.profile)),
-        ("webhooks", sum(|s| s.webhooks)),
-        ("events", sum(|s| s.events)),
-        ("audit", sum(|s| s.audit)),
-        ("series", sum(|s| s.series)),
-        ("account", archive.plan.users.len() as u64),
-    ] {
-        if let Some(collection) = collections.get_mut(name) {
+    let users = &archive.plan.users;
+    let mut sums = BTreeMap::from([("account", users.len() as u64)]);
+    for (name, records) in users.iter().flat_map(|user| user.stats.by_name()) {
+        *sums.entry(name).or_default() += records;
+    }
+    for (name, records) in sums {
+        // How many attachments there are, the inventories say.
+        let counted = collections.get_mut(name).filter(|_| name != "attachments");
+        if let Some(collection) = counted {
             collection.records = records;
         }
     }

@@ -2,7 +2,7 @@
 //! and whatever else the platform keeps there.
 
 use super::json::Object;
-use super::{ExportError, IndexSink, Loss, Only, PlatformMode, Scope, Shared};
+use super::{ExportError, IndexSink, Loss, Only, PlatformError, PlatformMode, Scope, Shared};
 
 /// The key ranges of a backup, as a primary key answers them ('0' follows '/'): unique values, indexed ones, and then all
 /// that lies around them.
@@ -190,10 +190,10 @@ pub struct Expiring {
 }
 
 /// Hands over an entry: its id, what it is of, and when it expires (milliseconds since 1970).
-pub type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;
+type Take = fn(&str, &str, &str, &Scope<'_>, &mut dyn IndexSink) -> Result<(), ExportError>;
 
 /// The tables of entries that expire, which both engines have.
-pub const EXPIRING: [Expiring; 2] = [
+const EXPIRING: [Expiring; 2] = [
     Expiring {
         table: "sessions",
         kind: Shared::Sessions,
@@ -207,6 +207,24 @@ pub const EXPIRING: [Expiring; 2] = [
         take: password_reset,
     },
 ];
+
+/// Hands over the sessions and password resets in scope: `read` those of a table, where `has` tells that it is there.
+pub fn ephemeral(
+    place: &dyn std::fmt::Display,
+    sink: &mut dyn IndexSink,
+    has: impl Fn(&str) -> Result<bool, PlatformError>,
+    read: impl Fn(&Expiring, &mut dyn IndexSink) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    for expiring in &EXPIRING {
+        match has(expiring.table)? {
+            true => read(expiring, sink)?,
+            false => {
+                absent(expiring.kind, place, expiring.table, sink);
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Hands over a session: who is logged in, until when (milliseconds since 1970).
 fn session(

@@ -270,6 +270,18 @@ pub enum Collection {
 }
 
 impl Collection {
+    /// All of them, in the order in which a platform takes them.
+    pub const ALL: [Self; 8] = [
+        Self::Streams,
+        Self::Accesses,
+        Self::Profile,
+        Self::Webhooks,
+        Self::Events,
+        Self::Account,
+        Self::Audit,
+        Self::Series,
+    ];
+
     /// The name used in paths and in manifests.
     #[must_use]
     pub fn name(self) -> &'static str {

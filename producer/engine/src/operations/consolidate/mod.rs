@@ -6,7 +6,7 @@ mod same;
 use std::{
     cell::OnceCell,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use decryptor_wasm::{
@@ -35,7 +35,7 @@ use crate::{
     schedule, sealing,
     secrets::Secrets,
     signing::{self, Home},
-    threads::{self, lock},
+    threads::{self, lock, unlocked},
 };
 
 /// The archive to copy, and the lock of the copy.
@@ -257,12 +257,12 @@ fn fill(
         Ok::<_, ArchiveError>(())
     })?;
     drop(shown);
-    let mut shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut shared = unlocked(shared);
     shared.sort_by(|a, b| a.path.cmp(&b.path));
     for file in shared {
         archive.add_file(file)?;
     }
-    let mut users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut users = unlocked(users);
     users.sort_by(|a, b| a.entry.user_id.cmp(&b.entry.user_id));
     Ok(archive.list(users))
 }

@@ -10,7 +10,6 @@ use super::{
     Options, lines,
     report::Report,
     selection::{Conflict, Selection},
-    user::ORDER,
 };
 use crate::limits::INFLATION;
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     config::{Config, Engine},
     failure::Failure,
     platform::{
-        User, running,
+        Collection, User, running,
         write::{PlatformWriter, Room, Weight},
     },
 };
@@ -121,7 +120,7 @@ impl Coming<'_> {
             room.least = sizes.sum();
             room.likely = room.least;
         }
-        for collection in ORDER {
+        for collection in Collection::ALL {
             if !self.writer.keeps_in_files(Some(collection)) {
                 continue;
             }

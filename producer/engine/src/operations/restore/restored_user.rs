@@ -42,23 +42,13 @@ impl RestoredUser {
     /// One with which nothing was done yet.
     pub fn dry(user: &SelectedUser, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::WouldBeRestored);
-        let stats = &user.stats;
-        done.report.records = BTreeMap::from([
-            ("streams", stats.streams),
-            ("accesses", stats.accesses),
-            ("profile", stats.profile),
-            ("webhooks", stats.webhooks),
-            ("events", stats.events),
-            ("audit", stats.audit),
-            ("series", stats.series),
-            (
-                "attachments",
-                match archive.chain {
-                    Some(_) => stats.attachments,
-                    None => lines::attachments(archive, &user.source.user_id).count() as u64,
-                },
-            ),
-        ]);
+        done.report.records = BTreeMap::from(user.stats.by_name());
+        if archive.chain.is_none() {
+            let attachments = lines::attachments(archive, &user.source.user_id).count();
+            done.report
+                .records
+                .insert("attachments", attachments as u64);
+        }
         done
     }
 

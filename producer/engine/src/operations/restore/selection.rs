@@ -66,19 +66,9 @@ impl Selection {
     /// How many records they have, as the archive tells it; series and accounts left out.
     pub fn records(&self) -> u64 {
         // The numbers are what anybody may have written there.
-        self.users.iter().fold(0, |sum: u64, user| {
-            let stats = &user.stats;
-            [
-                stats.streams,
-                stats.accesses,
-                stats.profile,
-                stats.webhooks,
-                stats.events,
-                stats.audit,
-            ]
-            .into_iter()
-            .fold(sum, u64::saturating_add)
-        })
+        let stats = self.users.iter().flat_map(|user| user.stats.by_name());
+        let records = stats.filter(|(name, _)| !matches!(*name, "series" | "attachments"));
+        records.fold(0, |sum: u64, (_, count)| sum.saturating_add(count))
     }
 
     /// Everybody whom the archive was opened for.

@@ -24,18 +24,6 @@ use crate::{
     progress::Tally,
 };
 
-/// The order in which a platform takes them.
-pub const ORDER: [Collection; 8] = [
-    Collection::Streams,
-    Collection::Accesses,
-    Collection::Profile,
-    Collection::Webhooks,
-    Collection::Events,
-    Collection::Account,
-    Collection::Audit,
-    Collection::Series,
-];
-
 /// Where users come from, and how.
 #[derive(Clone, Copy)]
 pub struct RestoreSource<'a> {
@@ -141,7 +129,7 @@ impl UserRestore<'_> {
         let mut seen = RecordsSeen::default();
         let (archive, id) = (self.from.archive, &self.user.source.user_id);
         target.stream_paths(archive.stream_paths(id)?);
-        for collection in ORDER {
+        for collection in Collection::ALL {
             self.collection(collection, target.as_mut(), &mut seen, done)?;
         }
         if !seen.account {

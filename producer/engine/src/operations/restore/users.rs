@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -16,7 +16,7 @@ use super::{
     user::RestoreSource,
 };
 use crate::limits::LIKELY_INFLATION;
-use crate::threads;
+use crate::threads::{self, lock, unlocked};
 use crate::{
     advice::{Advice, Sentence},
     failure::Failure,
@@ -60,7 +60,7 @@ impl<'a> Users<'a> {
         if !self.at_once(&left, &all) {
             self.in_groups(&left, &all);
         }
-        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut all = unlocked(all);
         all.sort_by_key(|(at, _)| *at);
         Ok(all.into_iter().map(|(_, done)| done).collect())
     }
@@ -93,9 +93,7 @@ impl<'a> Users<'a> {
         for _ in &done {
             self.from.tally.user();
         }
-        all.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(done);
+        lock(all).extend(done);
     }
 
     /// Everybody in one group; whether that came to an end.

@@ -24,18 +24,6 @@ use super::{
 };
 use crate::archive::read::{Archive, UserLosses};
 
-/// The collections that a manifest counts.
-const COUNTED: [&str; 8] = [
-    "streams",
-    "accesses",
-    "profile",
-    "webhooks",
-    "events",
-    "audit",
-    "series",
-    "attachments",
-];
-
 /// A user whose files are read, by several threads.
 pub struct VerifiedUser<'a> {
     /// The user's entry in the manifest.
@@ -52,7 +40,8 @@ pub struct VerifiedUser<'a> {
     /// None when they could not be read.
     streams: OnceLock<Ids>,
     attachments: StoredAttachments<'a>,
-    counts: [AtomicU64; COUNTED.len()],
+    /// How many records of each collection that a manifest counts, in the order of [`UserStats::by_name`].
+    counts: [AtomicU64; 8],
     accounts: AtomicU64,
     seen: Mutex<RecordChecks>,
     /// Which files are being read.
@@ -128,8 +117,10 @@ impl<'a> VerifiedUser<'a> {
                 (summary.output_size, summary.records.unwrap_or(0))
             }
         };
-        if let Some(at) = COUNTED.iter().position(|name| *name == collection) {
-            self.counts[at].fetch_add(records, Ordering::Relaxed);
+        let stated = self.entry.stats.by_name();
+        let mut counts = stated.iter().zip(&self.counts);
+        if let Some((_, count)) = counts.find(|((name, _), _)| *name == collection) {
+            count.fetch_add(records, Ordering::Relaxed);
         }
         if collection == "account" {
             self.accounts.fetch_add(records, Ordering::Relaxed);
@@ -281,30 +272,19 @@ impl<'a> VerifiedUser<'a> {
         }
     }
 
-    /// To be called when all files are read. `sound`: nothing of the user is missing
+    /// To be called when all files are read. `intact`: nothing of the user is missing
     /// or damaged, so that numbers must agree.
     pub fn finish(&self, intact: bool, inventoried: bool) -> UserOutcome {
         let mut seen = std::mem::take(&mut *self.lock());
         let (mut contradictions, mut surplus) = (Vec::new(), Vec::new());
         if intact && !self.partial {
-            let s = &self.entry.stats;
-            let stats = [
-                s.streams,
-                s.accesses,
-                s.profile,
-                s.webhooks,
-                s.events,
-                s.audit,
-                s.series,
-                s.attachments,
-            ];
-            for ((name, count), due) in COUNTED.iter().zip(&self.counts).zip(stats) {
+            for ((name, due), count) in self.entry.stats.by_name().into_iter().zip(&self.counts) {
                 let count = count.load(Ordering::Relaxed);
                 // Pryv's own tool counts a file for each event that lists it.
-                let repeated = *name == "attachments" && !inventoried && count < due;
+                let repeated = name == "attachments" && !inventoried && count < due;
                 // Of attachments, what events list counts, and whether it is there is asked for each; of a series, what it is called,
                 // whose points may stand in several lines.
-                if matches!(*name, "attachments" | "series") && self.surplus {
+                if matches!(name, "attachments" | "series") && self.surplus {
                     continue;
                 }
                 let line = || {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,7 +19,7 @@ use super::{
     sums,
     user::{VerifiedUser, collection, nobody},
 };
-use crate::threads::lock;
+use crate::threads::{lock, unlocked};
 use crate::{archive::read::Archive, findings::sentence, progress::Tally, schedule};
 
 /// The order in which a user's files are read: events refer to the others.
@@ -83,15 +83,9 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     schedule::run(jobs, groups.map(Task::Group), &|task, brought| {
         work.task(task, brought)
     })?;
-    let mut damaged = work
-        .damaged
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut damaged = unlocked(work.damaged);
     damaged.sort();
-    let mut found = work
-        .found
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut found = unlocked(work.found);
     found.problems.sort();
     found.warnings.sort();
     found.notes.sort();

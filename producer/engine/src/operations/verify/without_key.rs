@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -25,6 +25,7 @@ use super::{
     sums::{self, Sums},
 };
 use crate::limits::BLOCK;
+use crate::threads::{lock, unlocked};
 use crate::{
     archive::read::Folder,
     digest::{self, sha256_hex},
@@ -130,10 +131,7 @@ pub fn verify(
     schedule::run(jobs, files, &|(path, size, due), _| {
         work.file(path, size, due)
     })?;
-    let mut damaged = work
-        .damaged
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut damaged = unlocked(work.damaged);
     damaged.sort();
     report
         .damaged
@@ -236,7 +234,7 @@ impl StoredFiles<'_> {
                 self.bytes.fetch_add(size, Ordering::Relaxed);
             }
             Err(error) if error.kind() == ErrorKind::Damaged => {
-                let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut damaged = lock(&self.damaged);
                 damaged.push((path.to_owned(), error.at(path).to_string()));
             }
             Err(error) => return Err(error.at(path)),

@@ -107,42 +107,44 @@ pub fn ephemeral(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    for index::Expiring {
-        table,
-        kind,
-        column,
-        take,
-    } in index::EXPIRING
-    {
-        if !exists(snapshot, table)? {
-            index::absent(kind, &snapshot.connection.address, table, sink);
-            continue;
-        }
-        // In milliseconds, as the other engine stores it; forever is as far as dates of JavaScript reach.
-        let query = format!(
-            "SELECT id, {column}::text, CASE expires WHEN 'infinity' THEN '8640000000000000' WHEN '-infinity' THEN '0' \
+    let place = &snapshot.connection.address;
+    index::ephemeral(
+        place,
+        sink,
+        |table| exists(snapshot, table),
+        |expiring, sink| {
+            let index::Expiring {
+                table,
+                column,
+                take,
+                ..
+            } = expiring;
+            // In milliseconds, as the other engine stores it; forever is as far as dates of JavaScript reach.
+            let query = format!(
+                "SELECT id, {column}::text, CASE expires WHEN 'infinity' THEN '8640000000000000' WHEN '-infinity' THEN '0' \
                 ELSE round(extract(epoch FROM expires) * 1000)::bigint::text END FROM {table} \
              WHERE {column} IS NOT NULL AND expires IS NOT NULL ORDER BY id COLLATE \"C\""
-        );
-        rows(snapshot, table, &query, sink, |[id, of, expires], sink| {
-            take(id, of, expires, scope, sink)
-        })?;
-        if scope.only.is_some() || !scope.sealed {
-            continue;
-        }
-        let query =
-            format!("SELECT count(*) FROM {table} WHERE {column} IS NULL OR expires IS NULL");
-        let bare = snapshot.connection.rows(&query)?.into_iter().flatten();
-        if let Some(number) = bare.flatten().next().filter(|number| number != "0") {
-            sink.loss(Loss {
-                user_id: None,
-                collection: Some(table.to_owned()),
-                path: None,
-                what: format!("{number} rows without {column} or expires were left out"),
-            });
-        }
-    }
-    Ok(())
+            );
+            rows(snapshot, table, &query, sink, |[id, of, expires], sink| {
+                take(id, of, expires, scope, sink)
+            })?;
+            if scope.only.is_some() || !scope.sealed {
+                return Ok(());
+            }
+            let query =
+                format!("SELECT count(*) FROM {table} WHERE {column} IS NULL OR expires IS NULL");
+            let bare = snapshot.connection.rows(&query)?.into_iter().flatten();
+            if let Some(number) = bare.flatten().next().filter(|number| number != "0") {
+                sink.loss(Loss {
+                    user_id: None,
+                    collection: Some((*table).to_owned()),
+                    path: None,
+                    what: format!("{number} rows without {column} or expires were left out"),
+                });
+            }
+            Ok(())
+        },
+    )
 }
 
 fn exists(snapshot: &Snapshot, table: &str) -> Result<bool, PlatformError> {

@@ -37,36 +37,38 @@ pub fn ephemeral(
     scope: &Scope<'_>,
     sink: &mut dyn IndexSink,
 ) -> Result<(), ExportError> {
-    for index::Expiring {
-        table,
-        kind,
-        column,
-        take,
-    } in index::EXPIRING
-    {
-        if !file.has_table(table)? {
-            index::absent(kind, &file.path.display(), table, sink);
-            continue;
-        }
-        let failed = |e| file.error(e);
-        let sql = format!("SELECT id, {column}, expires FROM {table} ORDER BY id");
-        let mut statement = file.connection.prepare(&sql).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            match entry(row, column) {
-                Ok([id, of, expires]) => take(&id, &of, &expires, scope, sink)?,
-                // Of one user, or without a place for it, nothing of it is told.
-                Err(_) if scope.only.is_some() || !scope.sealed => {}
-                Err(what) => sink.loss(Loss {
-                    user_id: None,
-                    collection: Some(table.to_owned()),
-                    path: Some(file.path.display().to_string()),
-                    what: format!("an entry of {table}: {what}; it was left out"),
-                }),
+    let place = file.path.display();
+    index::ephemeral(
+        &place,
+        sink,
+        |table| file.has_table(table),
+        |expiring, sink| {
+            let index::Expiring {
+                table,
+                column,
+                take,
+                ..
+            } = expiring;
+            let failed = |e| file.error(e);
+            let sql = format!("SELECT id, {column}, expires FROM {table} ORDER BY id");
+            let mut statement = file.connection.prepare(&sql).map_err(failed)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                match entry(row, column) {
+                    Ok([id, of, expires]) => take(&id, &of, &expires, scope, sink)?,
+                    // Of one user, or without a place for it, nothing of it is told.
+                    Err(_) if scope.only.is_some() || !scope.sealed => {}
+                    Err(what) => sink.loss(Loss {
+                        user_id: None,
+                        collection: Some((*table).to_owned()),
+                        path: Some(place.to_string()),
+                        what: format!("an entry of {table}: {what}; it was left out"),
+                    }),
+                }
             }
-        }
-    }
-    Ok(())
+            Ok(())
+        },
+    )
 }
 
 /// A session or a password reset: its id, what it is of, and when it ends.

@@ -28,16 +28,7 @@ use crate::{
 };
 
 /// The collections of records, each of which is a section of a user's block.
-const COLLECTIONS: [Collection; 8] = [
-    Collection::Streams,
-    Collection::Accesses,
-    Collection::Profile,
-    Collection::Webhooks,
-    Collection::Events,
-    Collection::Account,
-    Collection::Audit,
-    Collection::Series,
-];
+const COLLECTIONS: [Collection; 8] = Collection::ALL;
 /// The section of attachments.
 const ATTACHMENTS: usize = COLLECTIONS.len();
 /// The section of what files look like.
