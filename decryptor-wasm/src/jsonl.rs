@@ -85,18 +85,21 @@ impl LineSplitter {
     ) -> Result<(), E> {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let line = &bytes[..end];
+            self.check_length(line)?;
             if self.partial.is_empty() {
                 self.line(line, take)?;
             } else {
-                self.keep(line)?;
                 let mut whole = std::mem::take(&mut self.partial);
+                whole.extend_from_slice(line);
                 self.line(&whole, take)?;
                 whole.clear();
                 self.partial = whole;
             }
             bytes = &bytes[end + 1..];
         }
-        Ok(self.keep(bytes)?)
+        self.check_length(bytes)?;
+        self.partial.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Passes on the last line, if it has no newline, and returns the number of lines.
@@ -107,24 +110,15 @@ impl LineSplitter {
         &mut self,
         take: &mut dyn FnMut(Line<'_>) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let last = std::mem::take(&mut self.partial);
-        self.line(&last, take)?;
+        self.push(b"\n", take)?;
         Ok(self.lines)
     }
 
-    /// Adds to the line whose end is not there yet.
-    fn keep(&mut self, bytes: &[u8]) -> Result<()> {
-        self.check_length(self.partial.len() + bytes.len())?;
-        self.partial.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn line<E: From<Error>>(
+    fn line<E>(
         &mut self,
         line: &[u8],
         take: &mut dyn FnMut(Line<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.check_length(line.len())?;
         let text = line.trim_ascii();
         if text.is_empty() {
             return Ok(());
@@ -134,8 +128,9 @@ impl LineSplitter {
         take(Line { number, text })
     }
 
-    fn check_length(&self, length: usize) -> Result<()> {
-        if length > self.longest {
+    /// Refuses a line that would be too long with these bytes.
+    fn check_length(&self, more: &[u8]) -> Result<()> {
+        if self.partial.len() + more.len() > self.longest {
             return Err(Error::of(Code::LineTooLong).with(Field::Number, self.lines + 1));
         }
         Ok(())

@@ -4,6 +4,8 @@ import { kindOf, withPath } from './errors.js';
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./types.js').Summary} Summary */
 /** @typedef {import('./opening.js').DataKey} DataKey */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Reading} Reading */
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Step} Step */
 /**
  * @template Source
  * @typedef {import('./opening.js').Host<Source>} Host
@@ -30,22 +32,27 @@ import { kindOf, withPath } from './errors.js';
  */
 export async function * streamFile (host, access, file, { gunzip, hash = false }) {
   if (access.state !== undefined) return yield * streamState(host, access, file.path, hash);
-  const { source, keys, engine, decrypted } = access;
-  const inflate = file.gzip && gunzip;
+  const step = host.core.Step.of(JSON.stringify(file), gunzip, hash);
   try {
-    const { summary, sha256 } = yield * host.readStored(source, file.path, {
-      key: file.encrypted ? keys.get(1) : undefined,
-      gunzip: inflate,
-      lines: file.jsonl && (inflate || !file.gzip),
-      hash: hash || !file.encrypted,
-      engine,
-      size: file.size,
-    });
-    host.core.checkAgainstInventory(JSON.stringify(file.expected), summary, sha256, decrypted);
+    const { summary, sha256 } = yield * readStep(host, access, step);
+    step.check(summary, sha256, access.decrypted);
     return summary;
   } catch (error) {
     throw withPath(file.path, error);
+  } finally {
+    step.free();
   }
+}
+
+/**
+ * Reads a file as the core says.
+ * @template Source
+ * @param {Host<Source>} host
+ * @param {Access<Source>} access
+ * @param {Step} step
+ */
+function readStep (host, { source, keys, engine }, { run, path, size, encrypted, gunzip, lines, hash }) {
+  return host.readStored(source, path, { key: encrypted ? keys.get(run) : undefined, engine, size, gunzip, lines, hash });
 }
 
 /**
@@ -57,18 +64,19 @@ export async function * streamFile (host, access, file, { gunzip, hash = false }
  * @param {boolean} hash
  * @returns {AsyncGenerator<Uint8Array, Summary, void>}
  */
-async function * streamState (host, { source, keys, engine, state }, path, hash) {
-  const reading = state?.read(path, hash);
+async function * streamState (host, access, path, hash) {
+  const reading = access.state?.read(path, hash);
   if (reading === undefined) throw new Error(`${path} is not a file of this state`);
   try {
-    for (let next = reading.next(); next !== undefined; next = reading.next()) {
-      const { run, path, size, encrypted, gunzip, lines, hash, filtered } = next;
+    for (let step = reading.next(); step !== undefined; step = reading.next()) {
       try {
-        const pieces = host.readStored(source, path, { key: encrypted ? keys.get(run) : undefined, engine, size, gunzip, lines, hash });
-        const { summary, sha256 } = yield * (filtered ? filteredBy(reading, pieces) : pieces);
+        const pieces = readStep(host, access, step);
+        const { summary, sha256 } = yield * (step.filtered ? filteredBy(reading, pieces) : pieces);
         reading.end(summary, sha256);
       } catch (error) {
         throw /** @type {any} */ (error)?.kind === undefined ? error : reading.failed(error);
+      } finally {
+        step.free();
       }
     }
     return reading.summary();
@@ -80,7 +88,7 @@ async function * streamState (host, { source, keys, engine, state }, path, hash)
 /**
  * The part of a file's content that still counts at the run that is asked for.
  * @template T
- * @param {import('../../.build/wasm/decryptor_wasm.js').Reading} reading
+ * @param {Reading} reading
  * @param {AsyncGenerator<Uint8Array, T, void>} pieces
  * @returns {AsyncGenerator<Uint8Array, T, void>}
  */

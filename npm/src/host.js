@@ -1,9 +1,9 @@
-import { Opening, errorOf, checkAgainstInventory, look as lookWithoutKey } from './core.js';
+import { Opening, Step, errorOf, look as lookWithoutKey } from './core.js';
 import { readStored } from './read-stored.js';
 
 /** How the core's walk over an archive is driven here. @type {import('./opening.js').Host<import('./types.js').Source>} */
 export const HOST = {
-  core: { Opening, errorOf, checkAgainstInventory, look: lookWithoutKey },
+  core: { Opening, Step, errorOf, look: lookWithoutKey },
   readStored,
   memory: (bytes) => ({ name: 'memory', list: async () => [], open: async () => (async function * () { yield bytes; })() }),
 };

@@ -35,7 +35,7 @@
  * The host of the core: the core itself, `readStored`, which reads a file piece by piece, and `memory`, which makes a source of bytes.
  * @template Source
  * @typedef {object} Host
- * @property {Pick<Core, 'Opening'|'errorOf'|'checkAgainstInventory'|'look'>} core
+ * @property {Pick<Core, 'Opening'|'Step'|'errorOf'|'look'>} core
  * @property {(source: Source, path: string, options: ReadOptions) =>
  *   AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} readStored
  * @property {(bytes: Uint8Array) => Source} memory

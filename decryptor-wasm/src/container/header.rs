@@ -1,10 +1,10 @@
 //! Magic, header length and header JSON.
 
 use base64ct::{Base64, Encoding};
-use serde::Deserialize;
 
 use crate::{
     Code, Error, Field, Result,
+    integrity::Record,
     limits::{MAX_CHUNK, MAX_HEADER},
 };
 
@@ -23,15 +23,6 @@ pub struct Header {
     /// Plaintext bytes of a full frame.
     pub chunk: usize,
 }
-
-#[derive(Deserialize)]
-#[serde(remote = "Self")]
-struct HeaderJson {
-    v: u32,
-    salt: String,
-    chunk: usize,
-}
-crate::object::objects!(read HeaderJson);
 
 impl Header {
     /// The header as stored: magic, length, JSON.
@@ -70,20 +61,21 @@ impl Header {
 
     fn from_json(json: &[u8]) -> Result<Header> {
         let unreadable = || Error::of(Code::HeaderUnreadable);
-        let parsed: HeaderJson = serde_json::from_slice(json).map_err(|_| unreadable())?;
-        if parsed.v != 1 {
+        let written = Record::parse(json).map_err(|_| unreadable())?;
+        let number = |name: &str| written.number(name).ok_or_else(unreadable);
+        let (version, chunk) = (number("v")?, number("chunk")?);
+        if version != 1 {
             // The envelope says which version the archive is of: a file that says another is damaged, and the others are not.
-            return Err(Error::of(Code::HeaderVersion).with(Field::Number, parsed.v));
+            return Err(Error::of(Code::HeaderVersion).with(Field::Number, version));
         }
-        if parsed.chunk == 0 || parsed.chunk > MAX_CHUNK {
-            return Err(Error::of(Code::HeaderFrames).with(Field::Number, parsed.chunk));
+        if chunk == 0 || chunk > MAX_CHUNK as u64 {
+            return Err(Error::of(Code::HeaderFrames).with(Field::Number, chunk));
         }
-        let salt = Base64::decode_vec(&parsed.salt).map_err(|_| unreadable())?;
+        let salt = written.text("salt").ok_or_else(unreadable)?;
+        let salt = Base64::decode_vec(&salt).map_err(|_| unreadable())?;
         let salt = <[u8; SALT_LEN]>::try_from(salt).map_err(|_| unreadable())?;
-        let header = Header {
-            salt,
-            chunk: parsed.chunk,
-        };
+        let chunk = chunk as usize;
+        let header = Header { salt, chunk };
         // The header itself carries no tag: holding it to the one spelling that writers use leaves no byte free to change.
         if header.json().as_bytes() != json {
             return Err(unreadable());

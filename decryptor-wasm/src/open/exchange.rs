@@ -96,6 +96,22 @@ impl Need {
         }
     }
 
+    /// The stored bytes of the file, where they were read before.
+    pub fn stored(&self) -> Option<&[u8]> {
+        match self {
+            Need::Content(sealed) => sealed.stored.as_ref().map(|bytes| bytes.as_slice()),
+            _ => None,
+        }
+    }
+
+    /// The envelope that holds the key.
+    pub fn envelope(&self) -> Option<&Arc<Envelope>> {
+        match self {
+            Need::Key { envelope, .. } => Some(envelope),
+            _ => None,
+        }
+    }
+
     /// The answer, for a driver that has read the file: its `bytes`, none where there are too many, and of a content what was seen of it.
     /// `sha256`: of the stored bytes.
     pub fn answer(

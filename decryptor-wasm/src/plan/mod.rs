@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     Manifest, Result, UserEntry,
+    integrity::Record,
     layout::{CHAIN, PathKind, lost_index, refuse_long},
     signature::Signed,
 };
@@ -37,6 +38,27 @@ pub struct PlannedFile {
 }
 
 impl PlannedFile {
+    /// Reads what was written as JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let written = Record::parse(json)?;
+        let is = |name: &str| written.get(name) == Some("true");
+        let expected = written.get("expected");
+        Ok(PlannedFile {
+            path: written.text("path").unwrap_or_default(),
+            jsonl: is("jsonl"),
+            gzip: is("gzip"),
+            encrypted: is("encrypted"),
+            size: written.number("size").unwrap_or_default(),
+            expected: match expected {
+                Some(entry) => Some(Expected::parse(entry.as_bytes())?),
+                None => None,
+            },
+        })
+    }
+
     /// The user whose folder it is in.
     pub fn user(&self) -> Option<&str> {
         let (user, _) = self.path.strip_prefix("users/")?.split_once('/')?;

@@ -7,7 +7,6 @@ use super::keys::DataKey;
 use crate::{
     Code, FileKey, Result,
     aead::{Aead, RustAead},
-    plan::Expected,
     reader::{self, FileSummary, ReadOptions},
 };
 
@@ -74,9 +73,8 @@ impl FileReader {
 
     /// A reader of a file that is not sealed.
     pub fn cleartext(gunzip: bool, lines: bool, buffer: Option<u32>) -> FileReader {
-        FileReader::of(reader::FileReader::cleartext(options(
-            gunzip, lines, buffer,
-        )))
+        let options = options(gunzip, lines, buffer);
+        FileReader::of(reader::FileReader::cleartext(options))
     }
 
     fn of(reader: reader::FileReader<Engine>) -> FileReader {
@@ -154,22 +152,6 @@ fn options(gunzip: bool, lines: bool, buffer: Option<u32>) -> ReadOptions {
         lines,
         buffer,
     }
-}
-
-/// Compares a summary of a file with its entry in the inventory, if it has one (JSON of `FileEntry`, or `null`); throws unless they agree.
-/// `decrypted`: the archive was decrypted before.
-#[wasm_bindgen(js_name = checkAgainstInventory)]
-pub fn check_against_inventory(
-    expected: &str,
-    found: &Summary,
-    sha256: Option<String>,
-    decrypted: bool,
-) -> Result<()> {
-    if expected == "null" {
-        return Ok(());
-    }
-    let expected = Expected::parse(expected.as_bytes())?;
-    crate::plan::check_against_inventory(&expected, &found.0, sha256.as_deref(), decrypted)
 }
 
 /// A manifest for a tree whose record files were inflated.

@@ -1,7 +1,5 @@
 //! The walk over an archive, and what it opens; see `open` of the core.
 
-use std::sync::Arc;
-
 use wasm_bindgen::prelude::*;
 
 use super::{
@@ -11,7 +9,8 @@ use super::{
 };
 use crate::{
     Result,
-    open::{self, Answer, OpenedArchive, Request},
+    open::{self, Answer, FileStep, OpenedArchive, Request},
+    plan::{Expected, PlannedFile, check_against_inventory},
 };
 
 /// Something that the walk needs; see `Need` of the core.
@@ -35,18 +34,12 @@ getters! { Need(need):
 impl Need {
     /// The stored bytes whose content is needed, where they were read before.
     pub fn stored(&self) -> Option<Vec<u8>> {
-        match &self.0 {
-            open::Need::Content(sealed) => Some(sealed.stored.as_ref()?.to_vec()),
-            _ => None,
-        }
+        self.0.stored().map(<[u8]>::to_vec)
     }
 
-    /// The envelope that the key is had from.
+    /// The envelope that holds the key.
     pub fn envelope(&self) -> Option<Envelope> {
-        match &self.0 {
-            open::Need::Key { envelope, .. } => Some(Envelope(Arc::clone(envelope))),
-            _ => None,
-        }
+        self.0.envelope().cloned().map(Envelope)
     }
 }
 
@@ -182,7 +175,7 @@ pub struct Reading(open::StateReading);
 impl Reading {
     /// The file of a run to read next; undefined at the end.
     pub fn next(&mut self) -> Result<Option<Step>> {
-        Ok(self.0.next_step()?.map(Step))
+        Ok(self.0.next_step()?.map(|step| Step(step, None)))
     }
 
     /// The next bytes of its content; returns what is left of them.
@@ -215,9 +208,26 @@ impl Reading {
     }
 }
 
-/// A file of a run that is to be read next.
+/// A file that is to be read, and how.
 #[wasm_bindgen]
-pub struct Step(open::FileStep);
+pub struct Step(open::FileStep, Option<Expected>);
+
+#[wasm_bindgen]
+impl Step {
+    /// How to read a file of an archive by itself (JSON of `PlannedFile`); see `FileStep::of` of the core.
+    pub fn of(file: &str, gunzip: bool, hash: bool) -> Result<Step> {
+        let file = PlannedFile::parse(file.as_bytes())?;
+        Ok(Step(FileStep::of(&file, gunzip, hash), file.expected))
+    }
+
+    /// Throws when what was read is not the file that the inventory lists. `decrypted`: the archive was decrypted before.
+    pub fn check(&self, found: &Summary, sha256: Option<String>, decrypted: bool) -> Result<()> {
+        let Some(expected) = &self.1 else {
+            return Ok(());
+        };
+        check_against_inventory(expected, &found.0, sha256.as_deref(), decrypted)
+    }
+}
 
 getters! { Step(step):
     /// The run.

@@ -2,14 +2,14 @@ import { DecryptError } from '../../../npm/src/errors.js';
 import { dropOrphans, streamFile, type Access } from '../../../npm/src/files.js';
 import { look, open, type Host, type Opened, type Request } from '../../../npm/src/opening.js';
 import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
-import { Opening, errorOf, checkAgainstInventory, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
+import { Opening, Step, errorOf, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './read-stored.js';
 import type { Source } from './source/source.js';
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
 const HOST: Host<Source> = {
-  core: { Opening, errorOf, checkAgainstInventory, look: lookWithoutKey },
+  core: { Opening, Step, errorOf, look: lookWithoutKey },
   readStored,
   memory: (bytes) => ({ name: 'memory', list: () => [], read: () => (async function * () { yield bytes; })() }),
 };
