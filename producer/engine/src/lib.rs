@@ -10,7 +10,7 @@
 //! use pryv_backup_engine::{
 //!     installation::Installation,
 //!     observer::Silent,
-//!     opening::Opening,
+//!     opening::ArchiveOptions,
 //!     operations::{backup, verify},
 //!     platform::PlatformMode,
 //!     sample::create_sample_platform,
@@ -42,14 +42,14 @@
 //! )?;
 //! assert_eq!((made.users, made.losses.len()), (3, 0));
 //!
-//! let opening = Opening {
+//! let opening = ArchiveOptions {
 //!     dir: folder.path().join("backup"),
 //!     expect: Expect {
 //!         id: Some(made.archive_id),
 //!         trust,
 //!         ..Expect::default()
 //!     },
-//!     ..Opening::default()
+//!     ..ArchiveOptions::default()
 //! };
 //! let verified = verify::run(&verify::Options { opening, jobs: None }, &Silent)?;
 //! assert_eq!(verified.verdict, "good");

@@ -14,7 +14,7 @@ use crate::{
 
 /// Which archive is opened, and with what.
 #[derive(Debug, Clone, Default)]
-pub struct Opening {
+pub struct ArchiveOptions {
     /// Its folder.
     pub dir: PathBuf,
     /// Secrets that open it.
@@ -27,7 +27,7 @@ pub struct Opening {
     pub user: Option<String>,
 }
 
-impl Opening {
+impl ArchiveOptions {
     /// The conditions that the archive must meet.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ mod keeper;
 
 use pryv_backup_engine::config::Config;
 use pryv_backup_engine::platform::{
-    Attachment, Collection, Loss, PlatformMode, SinkError, UserSink, open,
+    Attachment, Collection, PlatformLoss, PlatformMode, SinkError, UserSink, open,
 };
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -36,7 +36,7 @@ impl UserSink for Counted {
         self.bytes += std::io::copy(reader, &mut std::io::sink())?;
         Ok(())
     }
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError> {
         panic!("{loss:?}");
     }
 }

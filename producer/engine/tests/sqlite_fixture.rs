@@ -7,7 +7,7 @@ mod keeper;
 
 use pryv_backup_engine::config::Config;
 use pryv_backup_engine::platform::{
-    Attachment, Collection, Loss, Platform, PlatformMode, SinkError, User, UserSink, open,
+    Attachment, Collection, Platform, PlatformLoss, PlatformMode, SinkError, User, UserSink, open,
 };
 use pryv_backup_test_need as need;
 use serde_json::Value;
@@ -21,7 +21,7 @@ struct Collected {
     lines: HashMap<Collection, Vec<Value>>,
     raw: Vec<String>,
     files: BTreeMap<String, Vec<u8>>,
-    losses: Vec<Loss>,
+    losses: Vec<PlatformLoss>,
 }
 
 impl UserSink for Collected {
@@ -49,7 +49,7 @@ impl UserSink for Collected {
         );
         Ok(())
     }
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError> {
         self.losses.push(loss);
         Ok(())
     }

@@ -6,7 +6,7 @@ mod keeper;
 
 use pryv_backup_engine::config::Config;
 use pryv_backup_engine::platform::{
-    Attachment, Collection, Loss, PlatformMode, SinkError, UserSink, open,
+    Attachment, Collection, PlatformLoss, PlatformMode, SinkError, UserSink, open,
 };
 use pryv_backup_engine::sample::create_sample_platform;
 use std::collections::{BTreeSet, HashMap};
@@ -40,7 +40,7 @@ impl UserSink for Seen {
         self.files += 1;
         Ok(())
     }
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError> {
         unreachable!("{loss:?}");
     }
     fn as_it_was(&mut self, collections: &[Collection], looks: &[u8]) -> bool {

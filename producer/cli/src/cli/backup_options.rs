@@ -5,7 +5,7 @@ use std::path::Path;
 use pryv_backup_engine::{
     failure::Failure,
     installation::Installation,
-    opening::Opening,
+    opening::ArchiveOptions,
     operations::{backup, restore},
     platform::PlatformMode,
     sealing,
@@ -84,7 +84,7 @@ impl BackupArgs {
         let encrypts = encrypts.map(|text| SecretSource::Text(Secret::new(text.clone())));
         let given = files.chain(texts(&how.decrypt_passphrase)).chain(encrypts);
         Ok(restore::Options {
-            opening: Opening {
+            opening: ArchiveOptions {
                 dir: dir.to_owned(),
                 keys: Keys {
                     private: private_keys(&how.private_key, &how.private_key_passphrase),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use decryptor_wasm::Kdf;
 use pryv_backup_engine::{
-    opening::Opening,
+    opening::ArchiveOptions,
     operations::{cat, consolidate, decrypt, diff, extract, keygen, prune, rekey, verify},
     sealing,
     secrets::{Keys, New, PrivateKeyFiles, Secret, SecretSource},
@@ -85,7 +85,7 @@ impl ExpectArgs {
 
 impl OpenArgs {
     /// As the library takes them, of the backup in `dir`.
-    fn options(&self, dir: &Path, user: Option<&String>) -> Opening {
+    fn options(&self, dir: &Path, user: Option<&String>) -> ArchiveOptions {
         opening(dir, &self.key, &self.expect, self.at, user)
     }
 }
@@ -96,8 +96,8 @@ fn opening(
     expect: &ExpectArgs,
     at: Option<u32>,
     user: Option<&String>,
-) -> Opening {
-    Opening {
+) -> ArchiveOptions {
+    ArchiveOptions {
         dir: dir.to_owned(),
         keys: key.options(),
         expect: expect.options(),
@@ -162,7 +162,7 @@ impl DecryptArgs {
 
 impl LookArgs {
     /// As the library takes them.
-    pub fn options(&self) -> Opening {
+    pub fn options(&self) -> ArchiveOptions {
         self.open.options(&self.dir, self.user.as_ref())
     }
 }

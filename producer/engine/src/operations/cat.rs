@@ -10,7 +10,7 @@ use crate::{
     archive::read::{CopyError, Folder},
     failure::Failure,
     observer::Observer,
-    opening::Opening,
+    opening::ArchiveOptions,
     text::hex,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive.
-    pub opening: Opening,
+    pub opening: ArchiveOptions,
     /// Path in the archive, with or without `.gz`.
     pub path: String,
     /// Leave records compressed.

@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, FailureKind},
     findings::{self, companions_hold, sentence},
     observer::{Level, Observer},
-    opening::Opening,
+    opening::ArchiveOptions,
     progress::Tally,
     secrets::Secrets,
     threads,
@@ -85,7 +85,7 @@ pub struct Contents {
 ///
 /// # Errors
 /// When there is none, or the only one cannot be opened.
-pub fn run(options: &Opening, observer: &dyn Observer) -> Result<ArchiveList, Failure> {
+pub fn run(options: &ArchiveOptions, observer: &dyn Observer) -> Result<ArchiveList, Failure> {
     let mut secrets = Secrets::new(&options.keys, observer);
     if options.dir.join("manifest.json").exists() || !options.dir.is_dir() {
         let (listed, problem) = look(&options.dir, options, &secrets, observer)?;
@@ -134,7 +134,7 @@ pub fn run(options: &Opening, observer: &dyn Observer) -> Result<ArchiveList, Fa
 
 fn look(
     dir: &Path,
-    options: &Opening,
+    options: &ArchiveOptions,
     secrets: &Secrets<'_>,
     observer: &dyn Observer,
 ) -> Result<(ListedArchive, Option<FailureKind>), Failure> {

@@ -10,7 +10,7 @@ use crate::{
     failure::{Failure, FailureKind},
     findings,
     observer::Observer,
-    opening::Opening,
+    opening::ArchiveOptions,
 };
 
 /// How many of the largest users are named.
@@ -62,7 +62,7 @@ pub struct Largest {
 /// # Errors
 /// When the archive cannot be opened or read.
 pub fn run(
-    options: &Opening,
+    options: &ArchiveOptions,
     observer: &dyn Observer,
 ) -> Result<(Stats, Option<FailureKind>), Failure> {
     let mut archive = options.open(observer)?;

@@ -1,7 +1,7 @@
 //! Attachments kept as files: `attachments/<eventId>/<fileId>` in the folder of the user.
 
 use super::user_folder::{folder, plain};
-use super::{Attachment, ExportError, Loss, PlatformError, User, UserSink};
+use super::{Attachment, ExportError, PlatformError, PlatformLoss, User, UserSink};
 use crate::regular;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub fn hand_over(
             sink.gone(file).map_err(ExportError::Sink)
         }
         Err(e) => {
-            let loss = Loss {
+            let loss = PlatformLoss {
                 path: Some(path.display().to_string()),
                 ..file.loss(format!(
                     "attachment {id} of event {event_id} cannot be read: {e}"

@@ -65,7 +65,7 @@ pub enum PlatformError {
         /// One sentence: what happened and what to do.
         what: String,
         /// Answer of the server, when there was one.
-        answer: Option<Box<Answer>>,
+        answer: Option<Box<ServerError>>,
     },
     /// A signal came.
     #[error("interrupted")]
@@ -102,7 +102,7 @@ impl PlatformError {
 
 /// Answer of a PostgreSQL server to a statement that it did not carry out.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ServerError {
     /// SQLSTATE.
     pub state: SqlState,
     /// The table concerned.
@@ -118,7 +118,7 @@ pub struct Answer {
 impl PlatformError {
     /// Answer of the PostgreSQL server.
     #[must_use]
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&ServerError> {
         match self {
             Self::Postgres { answer, .. } => answer.as_deref(),
             _ => None,

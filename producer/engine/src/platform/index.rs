@@ -2,7 +2,9 @@
 //! and whatever else the platform keeps there.
 
 use super::json::Object;
-use super::{ExportError, IndexSink, Loss, Only, PlatformError, PlatformMode, Scope, Shared};
+use super::{
+    ExportError, IndexSink, Only, PlatformError, PlatformLoss, PlatformMode, Scope, Shared,
+};
 
 /// The key ranges of a backup, as a primary key answers them ('0' follows '/'): unique values, indexed ones, and then all
 /// that lies around them.
@@ -77,7 +79,7 @@ pub fn hand_over(
     match entry(key, value) {
         Some(line) => sink.record(Shared::Index, &line).map_err(ExportError::Sink),
         None => {
-            sink.loss(Loss {
+            sink.loss(PlatformLoss {
                 user_id: None,
                 collection: Some("platform".to_owned()),
                 path: Some(place.to_owned()),
@@ -143,7 +145,7 @@ pub fn absent(
 ) -> bool {
     let known = sink.absent(kind);
     if known {
-        sink.loss(Loss {
+        sink.loss(PlatformLoss {
             user_id: None,
             collection: Some("platform".to_owned()),
             path: Some(place.to_string()),

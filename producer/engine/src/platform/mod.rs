@@ -27,14 +27,14 @@ use crate::config::{Config, Engine};
 use crate::observer::Observer;
 use crate::threads::lock;
 use crate::{regular, threads};
-pub use error::{Answer, ExportError, PlatformError};
+pub use error::{ExportError, PlatformError, ServerError};
 pub use scope::{Only, Scope};
-pub use since::{Mark, Need, RecordKeys};
+pub use since::{ExportExtent, Mark, RecordKeys};
 use staging::Staging;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-pub use target::{Attachment, IndexSink, Loss, SinkError, Target, UserSink, UserTarget};
+pub use target::{Attachment, IndexSink, PlatformLoss, SinkError, Target, UserSink, UserTarget};
 pub use unknown::Unknown;
 pub use user::User;
 
@@ -217,22 +217,22 @@ fn postgres_engines(
     config: &Config,
     mode: PlatformMode,
     without: Advice,
-) -> Result<(postgres::Engines, postgres::Index), PlatformError> {
+) -> Result<(postgres::DatabaseEngines, postgres::IndexPlace), PlatformError> {
     let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
         Engine::Postgresql => Ok(true),
         _ if engine == outside => Ok(false),
         _ => Err(unsupported(kind, engine)),
     };
-    let engines = postgres::Engines {
+    let engines = postgres::DatabaseEngines {
         audit: inside("audit", config.audit_engine, Engine::Sqlite)?,
         series: inside("series", config.series_engine, Engine::Sqlite)?,
         files: inside("file", config.file_engine, Engine::Filesystem)?,
         audited: config.audit_active,
     };
     let index = match mode {
-        PlatformMode::None => postgres::Index::None,
-        _ if config.platform_engine == Engine::Postgresql => postgres::Index::Postgres,
-        _ => postgres::Index::Rqlite(rqlite(config, without)?),
+        PlatformMode::None => postgres::IndexPlace::None,
+        _ if config.platform_engine == Engine::Postgresql => postgres::IndexPlace::Postgres,
+        _ => postgres::IndexPlace::Rqlite(rqlite(config, without)?),
     };
     Ok((engines, index))
 }

@@ -39,7 +39,7 @@ impl Mark {
 
 /// How much of a user an export is to bring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Need {
+pub enum ExportExtent {
     /// Everything.
     Whole,
     /// Of what tells its transaction, the changes; for the rest, that it is there.

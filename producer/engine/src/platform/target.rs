@@ -1,13 +1,13 @@
 //! Where what is read of a platform goes.
 
-use super::{Collection, Need, RecordKeys, Shared, User};
+use super::{Collection, ExportExtent, RecordKeys, Shared, User};
 
 /// Error of a sink that cannot take a record: its own, passed through untouched.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Something that the platform should have had and that the backup therefore lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
+pub struct PlatformLoss {
     /// The user concerned, when there is one.
     pub user_id: Option<String>,
     /// The collection concerned (`attachments` included), when there is one.
@@ -55,7 +55,7 @@ impl Attachment {
 
     /// The loss when there are other bytes than the event says, which is known of a live event only.
     #[must_use]
-    pub fn other_size(&self, bytes: u64) -> Option<Loss> {
+    pub fn other_size(&self, bytes: u64) -> Option<PlatformLoss> {
         let due = self.size.filter(|size| *size != bytes && !self.deleted)?;
         Some(self.loss(format!(
             "attachment {} of event {} has {bytes} bytes, and its event says {due}; it is in the backup as it is",
@@ -65,8 +65,8 @@ impl Attachment {
 
     /// A loss of it.
     #[must_use]
-    pub fn loss(&self, what: String) -> Loss {
-        Loss {
+    pub fn loss(&self, what: String) -> PlatformLoss {
+        PlatformLoss {
             user_id: None,
             collection: Some("attachments".to_owned()),
             path: None,
@@ -108,7 +108,7 @@ pub trait UserSink {
     ///
     /// # Errors
     /// As [`Self::record`].
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError>;
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError>;
 
     /// Takes note of where a deleted stream was, which its record does not tell; it comes before or after the record.
     ///
@@ -189,7 +189,7 @@ pub trait Target: Sync {
     fn begin<'a>(&'a self, user: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError>;
 
     /// Takes note of a loss that concerns no single user.
-    fn lose(&self, loss: Loss);
+    fn lose(&self, loss: PlatformLoss);
 
     /// The transaction since which rows are needed: rows of earlier ones are known, of users who are not needed whole.
     fn since(&self) -> Option<u64> {
@@ -197,8 +197,8 @@ pub trait Target: Sync {
     }
 
     /// How much is needed of a user.
-    fn need(&self, _: &User) -> Need {
-        Need::Whole
+    fn need(&self, _: &User) -> ExportExtent {
+        ExportExtent::Whole
     }
 }
 
@@ -237,5 +237,5 @@ pub trait IndexSink {
     fn withheld(&mut self);
 
     /// Takes note of a loss.
-    fn loss(&mut self, loss: Loss);
+    fn loss(&mut self, loss: PlatformLoss);
 }

@@ -1,6 +1,6 @@
 //! Data on a platform that is not in a backup of it: unknown to this version, or of nobody.
 
-use super::Loss;
+use super::PlatformLoss;
 use crate::text::count;
 use crate::threads::lock;
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl Unknown {
     }
 }
 
-impl From<Unknown> for Loss {
+impl From<Unknown> for PlatformLoss {
     fn from(unknown: Unknown) -> Self {
         Self {
             user_id: None,

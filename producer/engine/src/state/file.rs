@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Header, Stored, VERSION};
+use super::{StateHeader, Stored, VERSION};
 use crate::digest;
 use crate::limits::PIECE;
 
@@ -27,7 +27,7 @@ const LONGEST: u64 = 64 * 1024;
 /// The state of a run.
 pub struct State {
     /// Run that it is of.
-    pub header: Header,
+    pub header: StateHeader,
     file: Arc<File>,
     /// Where the block of each user begins.
     users: HashMap<u64, u64>,
@@ -83,9 +83,9 @@ impl State {
         if sha256(&file, end + 4).map_err(said)?.as_slice() != digest {
             return Err(damaged());
         }
-        let header: Header = serde_json::from_slice(&json)
+        let header: StateHeader = serde_json::from_slice(&json)
             .ok()
-            .filter(|header: &Header| header.v == VERSION)
+            .filter(|header: &StateHeader| header.v == VERSION)
             .ok_or("it is of another version of pryv-backup")?;
         let mut users = HashMap::new();
         let mut at = MAGIC.len() as u64;

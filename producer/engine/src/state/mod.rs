@@ -34,7 +34,7 @@ pub fn is_absent(error: &io::Error) -> bool {
 /// Run that a state is of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Header {
+pub struct StateHeader {
     /// Version of the file.
     pub v: u32,
     /// Archive id of the first run of the chain.
@@ -53,10 +53,10 @@ pub struct Header {
     pub transaction: Option<u64>,
 }
 
-impl Header {
+impl StateHeader {
     /// Of a run.
     pub fn new(base: &str, archive_id: &str, signer: &str, key: &ChainKey) -> Self {
-        Header {
+        StateHeader {
             v: VERSION,
             base: base.to_owned(),
             archive_id: archive_id.to_owned(),

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::files;
 
-use super::{Entry, Header, entries::put, file::MAGIC, place::UNFINISHED};
+use super::{Entry, StateHeader, entries::put, file::MAGIC, place::UNFINISHED};
 
 /// A state in the making.
 pub struct StateWriter {
@@ -74,7 +74,7 @@ impl StateWriter {
     }
 
     /// Ends it.
-    pub fn finish(mut self, header: &Header) -> io::Result<Pending> {
+    pub fn finish(mut self, header: &StateHeader) -> io::Result<Pending> {
         let json = serde_json::to_vec(header)?;
         self.out.write_all(&json)?;
         self.out.write_all(&(json.len() as u32).to_le_bytes())?;

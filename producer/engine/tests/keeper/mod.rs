@@ -1,7 +1,7 @@
 //! A target that keeps what the export of one user brings.
 
 use pryv_backup_engine::platform::{
-    Attachment, Collection, Loss, Platform, SinkError, Target, User, UserSink, UserTarget,
+    Attachment, Collection, Platform, PlatformLoss, SinkError, Target, User, UserSink, UserTarget,
 };
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard};
@@ -27,7 +27,7 @@ impl<S: UserSink + Send> Target for Keeper<S> {
         Ok(Box::new(Open(self)))
     }
 
-    fn lose(&self, loss: Loss) {
+    fn lose(&self, loss: PlatformLoss) {
         self.0.lock().unwrap().loss(loss).unwrap();
     }
 }
@@ -53,7 +53,7 @@ impl<S: UserSink> UserSink for Sink<'_, S> {
     ) -> Result<(), SinkError> {
         self.0.attachment(file, length, reader)
     }
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError> {
         self.0.loss(loss)
     }
     fn as_it_was(&mut self, collections: &[Collection], looks: &[u8]) -> bool {

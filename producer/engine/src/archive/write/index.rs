@@ -141,7 +141,7 @@ impl IndexSink for IndexWriter<'_> {
 
     fn kept_audit(&mut self, user_id: &str, line: &[u8]) -> Result<(), SinkError> {
         if !is_safe_name(user_id) {
-            self.loss(platform::Loss {
+            self.loss(platform::PlatformLoss {
                 user_id: Some(user_id.to_owned()),
                 collection: Some("audit".to_owned()),
                 path: None,
@@ -168,13 +168,13 @@ impl IndexSink for IndexWriter<'_> {
         self.withheld += 1;
     }
 
-    fn loss(&mut self, loss: platform::Loss) {
+    fn loss(&mut self, loss: platform::PlatformLoss) {
         self.losses.push(loss.into());
     }
 }
 
-impl From<platform::Loss> for Loss {
-    fn from(loss: platform::Loss) -> Self {
+impl From<platform::PlatformLoss> for Loss {
+    fn from(loss: platform::PlatformLoss) -> Self {
         Loss {
             user_id: loss.user_id,
             collection: loss.collection,

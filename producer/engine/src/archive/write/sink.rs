@@ -99,7 +99,7 @@ impl UserSink for Sink<'_> {
         Ok(())
     }
 
-    fn loss(&mut self, loss: platform::Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: platform::PlatformLoss) -> Result<(), SinkError> {
         self.writer.lose(loss);
         Ok(())
     }

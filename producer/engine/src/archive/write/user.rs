@@ -252,7 +252,7 @@ impl<'a> UserFilesWriter<'a> {
     }
 
     fn lose_attachment(&self, path: Option<String>, what: String) {
-        self.lose(platform::Loss {
+        self.lose(platform::PlatformLoss {
             user_id: None,
             collection: Some("attachments".to_owned()),
             path,
@@ -267,7 +267,7 @@ impl<'a> UserFilesWriter<'a> {
     }
 
     /// Takes note of a loss.
-    pub(super) fn lose(&self, loss: platform::Loss) {
+    pub(super) fn lose(&self, loss: platform::PlatformLoss) {
         let mut loss = Loss::from(loss);
         loss.user_id.get_or_insert(self.user.user_id.clone());
         lock(&self.losses).add(loss);

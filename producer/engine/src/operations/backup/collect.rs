@@ -92,7 +92,7 @@ impl Target for Collector<'_> {
         }))
     }
 
-    fn lose(&self, loss: platform::Loss) {
+    fn lose(&self, loss: platform::PlatformLoss) {
         lock(&self.losses).platform.push(loss.into());
     }
 }

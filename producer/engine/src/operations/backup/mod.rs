@@ -214,7 +214,7 @@ impl Prepared<'_> {
         let (accepted, unknown): (Vec<_>, Vec<_>) = unknown
             .into_iter()
             .partition(|unknown| self.options.accept_loss.contains(&unknown.name));
-        let of = |unknown: Unknown| Loss::from(platform::Loss::from(unknown));
+        let of = |unknown: Unknown| Loss::from(platform::PlatformLoss::from(unknown));
         let accepted: Vec<Loss> = accepted.into_iter().map(of).collect();
         shared.losses.extend(unknown.into_iter().map(of));
         let mut platform = losses.platform;

@@ -30,7 +30,7 @@ use crate::{
     folders::{refuse_inside, require_parent},
     interrupt,
     observer::{Level, Observer, Question, Step},
-    opening::Opening,
+    opening::ArchiveOptions,
     progress::{Goal, Tally},
     schedule, sealing,
     secrets::Secrets,
@@ -42,7 +42,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive.
-    pub opening: Opening,
+    pub opening: ArchiveOptions,
     /// Folder for the new archive; new or empty.
     pub into: PathBuf,
     /// Make the folders above it too.

@@ -11,7 +11,7 @@ use crate::{
     folders::{refuse_inside, require_parent},
     interrupt,
     observer::{Observer, Step},
-    opening::Opening,
+    opening::ArchiveOptions,
     progress::{Goal, Tally},
 };
 
@@ -24,7 +24,7 @@ pub use work::Decrypted;
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive.
-    pub opening: Opening,
+    pub opening: ArchiveOptions,
     /// The folder that is written to; none: files are only checked.
     pub out: Option<PathBuf>,
     /// Make the folders above it too.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use decryptor_wasm::{Error, Result, layout::PathKind, plan::PlannedFile};
 
-use super::record::{Record, records};
+use super::record::{ComparedRecord, records};
 use crate::{archive::read::Archive, interrupt};
 
 /// Records of which the numbers are held at once; of more, the files are read several times.
@@ -63,7 +63,7 @@ impl CollectionSource<'_> {
     }
 
     /// Hands over what there is, piece by piece.
-    fn each(&self, take: &mut dyn FnMut(Record<'_>)) -> Result<()> {
+    fn each(&self, take: &mut dyn FnMut(ComparedRecord<'_>)) -> Result<()> {
         for file in self.files() {
             if self.collection == "attachments" {
                 self.attachment(file, take)?;
@@ -77,7 +77,11 @@ impl CollectionSource<'_> {
     }
 
     /// The inventory knows the digest of an attachment; otherwise it is read.
-    fn attachment(&self, file: &PlannedFile, take: &mut dyn FnMut(Record<'_>)) -> Result<()> {
+    fn attachment(
+        &self,
+        file: &PlannedFile,
+        take: &mut dyn FnMut(ComparedRecord<'_>),
+    ) -> Result<()> {
         let id = file.path.rsplit('/').next().unwrap_or_default();
         let expected = file.expected.as_ref();
         let listed = expected.and_then(|expected| expected.content_digest());
@@ -93,7 +97,7 @@ impl CollectionSource<'_> {
                 crate::text::hex(&digest.finalize())
             }
         };
-        take(Record::of(id, digest.as_bytes()));
+        take(ComparedRecord::of(id, digest.as_bytes()));
         Ok(())
     }
 }

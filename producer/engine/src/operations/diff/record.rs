@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 const DEPTH: u32 = 64;
 
 /// A record, or a part of one that has an identity of its own.
-pub struct Record<'a> {
+pub struct ComparedRecord<'a> {
     /// Name of the record.
     pub id: Cow<'a, str>,
     content: &'a [u8],
@@ -18,7 +18,7 @@ pub struct Record<'a> {
     json: Option<&'a str>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> ComparedRecord<'a> {
     /// A record whose content is compared byte by byte.
     pub fn of(id: &'a str, content: &'a [u8]) -> Self {
         Self {
@@ -48,7 +48,7 @@ type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 pub fn records(
     collection: &str,
     line: &[u8],
-    take: &mut dyn FnMut(Record<'_>),
+    take: &mut dyn FnMut(ComparedRecord<'_>),
 ) -> Result<(), String> {
     let text = std::str::from_utf8(line).map_err(|e| e.to_string())?;
     let text = text.trim_end_matches('\r');
@@ -68,8 +68,8 @@ fn members(text: &str) -> Result<Members<'_>, String> {
     serde_json::from_str(text).map_err(|e| format!("a line is not a JSON object: {e}"))
 }
 
-fn json<'a>(id: String, text: &'a str) -> Record<'a> {
-    Record {
+fn json<'a>(id: String, text: &'a str) -> ComparedRecord<'a> {
+    ComparedRecord {
         id: Cow::Owned(id),
         content: b"",
         json: Some(text),
@@ -106,7 +106,7 @@ fn shown(value: &RawValue) -> String {
 }
 
 /// Passwords, key-values and fields, each on its own.
-fn account(members: &Members<'_>, take: &mut dyn FnMut(Record<'_>)) -> Result<(), String> {
+fn account(members: &Members<'_>, take: &mut dyn FnMut(ComparedRecord<'_>)) -> Result<(), String> {
     for (list, names) in [
         ("passwords", &["time"][..]),
         ("storeKeyValues", &["storeId", "key"]),
@@ -127,7 +127,7 @@ fn account(members: &Members<'_>, take: &mut dyn FnMut(Record<'_>)) -> Result<()
 }
 
 /// Every point on its own, since a series may be spread over lines in any way.
-fn series(members: &Members<'_>, take: &mut dyn FnMut(Record<'_>)) -> Result<(), String> {
+fn series(members: &Members<'_>, take: &mut dyn FnMut(ComparedRecord<'_>)) -> Result<(), String> {
     let name = |name: &str| members.get(name).map(|v| shown(v)).unwrap_or_default();
     let of = format!("{}/{}", name("namespace"), name("measurement"));
     let points = members.get("points").map_or("[]", |points| points.get());

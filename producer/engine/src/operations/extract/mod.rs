@@ -27,7 +27,7 @@ use crate::{
     failure::{Failure, FailureKind},
     findings, interrupt,
     observer::Observer,
-    opening::Opening,
+    opening::ArchiveOptions,
 };
 
 /// How records are written.
@@ -46,7 +46,7 @@ pub enum Format {
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive, and whose records; needed where there are several users.
-    pub opening: Opening,
+    pub opening: ArchiveOptions,
     /// `events`, …, or `platform/keys` and the like.
     pub collection: String,
     /// From this moment on, in seconds since 1970.

@@ -43,7 +43,7 @@ use crate::{
     installation::Installation,
     interrupt,
     observer::{Observer, Step},
-    opening::Opening,
+    opening::ArchiveOptions,
     pii::Pii,
     platform::{self, Restoring, write::PlatformWriter},
     progress::Goal,
@@ -63,7 +63,7 @@ pub enum Strictness {
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The archive.
-    pub opening: Opening,
+    pub opening: ArchiveOptions,
     /// The platform.
     pub installation: Installation,
     /// Only this user, by id or name.

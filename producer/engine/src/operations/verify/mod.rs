@@ -24,7 +24,7 @@ use crate::{
     archive::read::{Archive, Folder, outline},
     failure::Failure,
     observer::{Observer, Step},
-    opening::Opening,
+    opening::ArchiveOptions,
     progress::{Goal, Tally},
     secrets::Secrets,
     threads,
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The archive. Of a chain, without a run: the newest state, and all runs.
-    pub opening: Opening,
+    pub opening: ArchiveOptions,
     /// Files at once; none: one per core.
     pub jobs: Option<u16>,
 }

@@ -1,7 +1,7 @@
 //! Waiting for what the server answers, and what is said when it answers with an error, or not at all.
 
 use crate::interrupt;
-use crate::platform::{Answer, PlatformError};
+use crate::platform::{PlatformError, ServerError};
 use std::error::Error;
 use std::io;
 use std::pin::pin;
@@ -140,9 +140,9 @@ fn advice(state: &SqlState) -> &'static str {
 }
 
 /// Answer of the server, when there was one.
-fn answer(source: &tokio_postgres::Error) -> Option<Box<Answer>> {
+fn answer(source: &tokio_postgres::Error) -> Option<Box<ServerError>> {
     let answer = source.as_db_error()?;
-    Some(Box::new(Answer {
+    Some(Box::new(ServerError {
         state: answer.code().clone(),
         table: answer.table().map(str::to_owned),
         column: answer.column().map(str::to_owned),

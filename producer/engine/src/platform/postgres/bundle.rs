@@ -2,7 +2,7 @@
 
 use super::work::{Feed, Open, Part, Piece, Task, release};
 use crate::limits::BLOCK;
-use crate::platform::{Attachment, Collection, ExportError, Loss, RecordKeys};
+use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, RecordKeys};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -124,7 +124,7 @@ impl<'q, 'a> Bundle<'q, 'a> {
     /// Adds a loss.
     pub fn lose(&mut self, collection: &str, what: String) -> Result<(), ExportError> {
         self.bytes += what.len() + LOSS;
-        self.pieces.push(Piece::Loss(Loss {
+        self.pieces.push(Piece::Loss(PlatformLoss {
             user_id: Some(self.open.user.user_id.clone()),
             collection: Some(collection.to_owned()),
             path: None,

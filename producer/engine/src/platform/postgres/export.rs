@@ -1,14 +1,14 @@
 //! The export of users: readers make records, workers hand them over.
 
 use super::large;
-use super::merge::{self, Merge, Plan};
+use super::merge::{self, Merge, MergePlan};
 use super::series;
 use super::since::Since;
 use super::stored;
 use super::work::{Feed, Open, Piece, Queue};
 use super::{LARGE, PostgresPlatform, Snapshot, files::Live};
 use crate::platform::sqlite::{UsernameOwners, reading::Reading, without_owner};
-use crate::platform::{Collection, ExportError, Loss, Target, User, attachments};
+use crate::platform::{Collection, ExportError, PlatformLoss, Target, User, attachments};
 use crate::threads::refused;
 use std::collections::{HashMap, HashSet};
 use std::thread::Builder;
@@ -88,7 +88,7 @@ impl PostgresPlatform {
         }
         if self.engines.series && !owners.is_empty() {
             for (namespace, measurement) in pairs(&series::without_owner(snapshot.aliases))? {
-                target.lose(Loss {
+                target.lose(PlatformLoss {
                     user_id: None,
                     collection: Some(Collection::Series.name().to_owned()),
                     path: Some(format!("series_data: {namespace}")),
@@ -109,7 +109,7 @@ impl PostgresPlatform {
         let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
         self.look_for_files(snapshot, target)?;
         let owners = self.owners(snapshot, target)?;
-        let mut plan = Plan {
+        let mut plan = MergePlan {
             seen: &self.files.seen,
             aliases: snapshot.aliases,
             shared_names: !owners.is_empty(),

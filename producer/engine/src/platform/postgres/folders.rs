@@ -1,7 +1,9 @@
 //! The users' folders, beside the database: whether they are where the configuration says.
 
-use super::{Engines, PostgresPlatform, Snapshot};
-use crate::platform::{Collection, ExportError, Loss, PlatformError, Target, User, user_folder};
+use super::{DatabaseEngines, PostgresPlatform, Snapshot};
+use crate::platform::{
+    Collection, ExportError, PlatformError, PlatformLoss, Target, User, user_folder,
+};
 
 impl PostgresPlatform {
     /// A wrong folder must not pass for one in which nobody has anything.
@@ -10,7 +12,7 @@ impl PostgresPlatform {
         snapshot: &Snapshot,
         target: &dyn Target,
     ) -> Result<(), ExportError> {
-        let Engines {
+        let DatabaseEngines {
             audit,
             series,
             files,
@@ -27,7 +29,7 @@ impl PostgresPlatform {
             }));
         }
         let lose = |collection: Collection, what: &str| {
-            target.lose(Loss {
+            target.lose(PlatformLoss {
                 user_id: None,
                 collection: Some(collection.name().to_owned()),
                 path: Some(self.users_dir.display().to_string()),

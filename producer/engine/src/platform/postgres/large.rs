@@ -3,7 +3,7 @@
 use super::bundle::Bundle;
 use super::connection::{Connection, literal};
 use super::copy::Row;
-use super::merge::{Plan, take};
+use super::merge::{MergePlan, take};
 use super::shape::Shape;
 use super::tables::Column;
 use super::work::{Feed, Open};
@@ -70,7 +70,7 @@ fn number(rows: &[Vec<Option<String>>], column: usize) -> f64 {
 
 /// Reads what a table holds of large users, with `jobs` connections; versions of events before the events.
 pub fn read<'a>(
-    plan: &Plan<'_>,
+    plan: &MergePlan<'_>,
     (table, collection): (&'static str, Collection),
     early: &HashMap<&'a str, Arc<Open<'a>>>,
     jobs: usize,
@@ -88,7 +88,7 @@ pub fn read<'a>(
 
 /// Reads the rows that meet a further condition.
 fn pass<'a>(
-    plan: &Plan<'_>,
+    plan: &MergePlan<'_>,
     (table, collection): (&'static str, Collection),
     which: &str,
     early: &HashMap<&'a str, Arc<Open<'a>>>,

@@ -11,7 +11,7 @@ use super::since::Since;
 use super::stored;
 use super::tables::Tables;
 use super::work::{Feed, Open};
-use super::{Engines, TABLES, files};
+use super::{DatabaseEngines, TABLES, files};
 use crate::platform::unknown::ExportNotes;
 use crate::platform::{Collection, ExportError, PlatformError, Target, User};
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,7 @@ const SORTED: &str = "SET LOCAL enable_indexscan = off; SET LOCAL work_mem = '32
 const ALONE: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
 
 /// The records to read.
-pub struct Plan<'p> {
+pub struct MergePlan<'p> {
     /// Where.
     pub server: &'p Server,
     /// As of when.
@@ -31,7 +31,7 @@ pub struct Plan<'p> {
     /// The columns.
     pub tables: &'p Tables,
     /// Engines whose records are in the database.
-    pub engines: Engines,
+    pub engines: DatabaseEngines,
     /// The users, unless they are all.
     pub chosen: Option<Vec<&'p str>>,
     /// Notes of the export.
@@ -48,7 +48,7 @@ pub struct Plan<'p> {
     pub exhausted: HashSet<&'static str>,
 }
 
-impl Plan<'_> {
+impl MergePlan<'_> {
     /// The condition on a table, whose column `column` says whose a row is.
     fn filter(&self, table: &str, column: &str) -> String {
         if self.exhausted.contains(table) {
@@ -158,7 +158,7 @@ pub struct Merge {
 
 impl Merge {
     /// How many connections it needs at once.
-    pub fn connections(engines: Engines) -> usize {
+    pub fn connections(engines: DatabaseEngines) -> usize {
         let of = |there: bool| usize::from(there);
         TABLES.len() - of(!engines.audit)
             + account::TABLES.len()
@@ -167,7 +167,7 @@ impl Merge {
     }
 
     /// Begins to read.
-    pub fn new(plan: &Plan<'_>) -> Result<Self, PlatformError> {
+    pub fn new(plan: &MergePlan<'_>) -> Result<Self, PlatformError> {
         let mut shapes = Vec::new();
         let mut queries = Vec::new();
         for (table, collection) in TABLES {
@@ -239,7 +239,7 @@ impl Merge {
     /// Reads to the end. `users` are ordered by id; `opened` are those of which a part was read before.
     pub fn run<'a>(
         mut self,
-        plan: &Plan<'_>,
+        plan: &MergePlan<'_>,
         users: &[&'a User],
         mut opened: HashMap<&str, Arc<Open<'a>>>,
         target: &'a dyn Target,
@@ -257,7 +257,7 @@ impl Merge {
 
     fn user<'a>(
         &mut self,
-        plan: &Plan<'_>,
+        plan: &MergePlan<'_>,
         early: Arc<Open<'a>>,
         feed: &Feed<'_, 'a>,
     ) -> Result<(), ExportError> {
@@ -296,7 +296,7 @@ pub fn begin<'a>(user: &'a User, target: &'a dyn Target) -> Result<Arc<Open<'a>>
 
 /// A row as a record, with the attachments that it lists, where they are files; or as one that is as it was.
 pub fn take(
-    plan: &Plan<'_>,
+    plan: &MergePlan<'_>,
     shape: &Shape,
     row: &mut Row,
     bundle: &mut Bundle<'_, '_>,

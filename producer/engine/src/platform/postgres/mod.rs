@@ -52,7 +52,7 @@ const LARGE: [(&str, Collection); 2] = [TABLES[4], TABLES[5]];
 
 /// Engines in the database besides the base; the others are in files.
 #[derive(Clone, Copy)]
-pub struct Engines {
+pub struct DatabaseEngines {
     /// The audit trail, else SQLite files.
     pub audit: bool,
     /// High-frequency series, else SQLite files.
@@ -64,7 +64,7 @@ pub struct Engines {
 }
 
 /// Where the platform index is.
-pub enum Index {
+pub enum IndexPlace {
     /// Left out of the backup.
     None,
     /// In the table `platform_kv`.
@@ -76,8 +76,8 @@ pub enum Index {
 /// A platform whose base engine is PostgreSQL.
 pub struct PostgresPlatform {
     server: Server,
-    engines: Engines,
-    index: Index,
+    engines: DatabaseEngines,
+    index: IndexPlace,
     users_dir: PathBuf,
     /// The engines that are in files.
     files: SqlitePlatform,
@@ -102,8 +102,8 @@ impl PostgresPlatform {
     /// A platform in a database, with its files in `users_dir`. Nothing is contacted yet.
     pub fn new(
         config: &Postgres,
-        engines: Engines,
-        index: Index,
+        engines: DatabaseEngines,
+        index: IndexPlace,
         users_dir: PathBuf,
     ) -> Result<Self, PlatformError> {
         Ok(Self {
@@ -142,7 +142,7 @@ impl PostgresPlatform {
         if self.engines.files {
             names.push("attachment_files");
         }
-        if matches!(self.index, Index::Postgres) {
+        if matches!(self.index, IndexPlace::Postgres) {
             names.push("platform_kv");
         }
         let tables = Tables::read(&connection, &names)?;
@@ -218,7 +218,7 @@ impl Platform for PostgresPlatform {
             return Ok(found);
         }
         let mut found = self.with_snapshot(|snapshot| self.besides(snapshot, scope.ephemeral))?;
-        if let Index::Rqlite(index) = &self.index {
+        if let IndexPlace::Rqlite(index) = &self.index {
             found.extend(index.unknown()?);
         }
         Ok(found)
@@ -239,9 +239,9 @@ impl Platform for PostgresPlatform {
         sink: &mut dyn IndexSink,
     ) -> Result<(), ExportError> {
         match &self.index {
-            Index::None => {}
-            Index::Rqlite(index) => index.export(scope, sink)?,
-            Index::Postgres => self.with_snapshot(|snapshot| {
+            IndexPlace::None => {}
+            IndexPlace::Rqlite(index) => index.export(scope, sink)?,
+            IndexPlace::Postgres => self.with_snapshot(|snapshot| {
                 let place = format!("{} (platform_kv)", self.server.address);
                 for (start, end) in index::ranges(scope) {
                     shared::rows(

@@ -5,7 +5,7 @@ use super::copy::Row;
 use super::shape::Shape;
 use super::{Snapshot, unknown};
 use crate::platform::{
-    Collection, ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index,
+    Collection, ExportError, IndexSink, PlatformError, PlatformLoss, Scope, Shared, index,
 };
 
 /// Hands over the rows of a query on a table, of `N` texts each, as of the snapshot. One that is not UTF-8 is a loss.
@@ -25,7 +25,7 @@ pub fn rows<const N: usize>(
         if (0..N).all(is_text) {
             take(std::array::from_fn(|i| texts[i].as_ref()), sink)?;
         } else {
-            sink.loss(Loss {
+            sink.loss(PlatformLoss {
                 user_id: None,
                 collection: Some("platform".to_owned()),
                 path: Some(table.to_owned()),
@@ -50,7 +50,7 @@ pub fn kept_audit(snapshot: &Snapshot, sink: &mut dyn IndexSink) -> Result<(), E
         while copy.next(&mut row)? {
             line.clear();
             let mut lose = |what: &str| {
-                sink.loss(Loss {
+                sink.loss(PlatformLoss {
                     user_id: Some(user_id.clone()),
                     collection: Some(Collection::Audit.name().to_owned()),
                     path: None,
@@ -80,7 +80,7 @@ pub fn aliases(
         let place = &snapshot.connection.address;
         let known = index::absent(Shared::Aliases, place, "alias_index", sink);
         if !known && unknown::migration(&snapshot.connection)? >= unknown::WITH_ALIASES {
-            sink.loss(Loss {
+            sink.loss(PlatformLoss {
                 user_id: None,
                 collection: Some("platform".to_owned()),
                 path: Some(place.clone()),
@@ -135,7 +135,7 @@ pub fn ephemeral(
                 format!("SELECT count(*) FROM {table} WHERE {column} IS NULL OR expires IS NULL");
             let bare = snapshot.connection.rows(&query)?.into_iter().flatten();
             if let Some(number) = bare.flatten().next().filter(|number| number != "0") {
-                sink.loss(Loss {
+                sink.loss(PlatformLoss {
                     user_id: None,
                     collection: Some((*table).to_owned()),
                     path: None,

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::Snapshot;
 use super::connection::literal;
-use crate::platform::{Mark, Need, PlatformError, Target, User};
+use crate::platform::{ExportExtent, Mark, PlatformError, Target, User};
 use crate::text;
 
 /// Conditions on rows.
@@ -21,7 +21,7 @@ impl Since {
     /// The conditions that the target needs, if it does not need everything.
     pub fn new(users: &[User], target: &dyn Target) -> Option<Self> {
         let transaction = target.since()?;
-        let needing = |need: Need| {
+        let needing = |need: ExportExtent| {
             let of = users.iter().filter(|user| target.need(user) == need);
             let ids: Vec<String> = of.map(|user| literal(&user.user_id)).collect();
             (!ids.is_empty()).then(|| format!("ARRAY[{}]", ids.join(", ")))
@@ -29,8 +29,8 @@ impl Since {
         Some(Since {
             // Rows have the lower half only.
             transaction: (transaction & u64::from(u32::MAX)) as u32,
-            whole: needing(Need::Whole),
-            attachments: needing(Need::ChangesAndAttachments),
+            whole: needing(ExportExtent::Whole),
+            attachments: needing(ExportExtent::ChangesAndAttachments),
         })
     }
 

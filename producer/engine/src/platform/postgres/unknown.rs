@@ -1,7 +1,7 @@
 //! Data in the database that is not in a backup: tables and columns that this version does not know, and rows of nobody.
 
 use super::connection::{Connection, identifier, literal};
-use super::{Engines, PostgresPlatform, Snapshot, names};
+use super::{DatabaseEngines, PostgresPlatform, Snapshot, names};
 use crate::platform::sqlite::Held;
 use crate::platform::unknown::Unknown;
 use crate::platform::{PlatformError, User};
@@ -181,7 +181,10 @@ pub fn audited_strangers(connection: &Connection) -> Result<Vec<String>, Platfor
 }
 
 /// Rows of users who are not in the index; the audit trail of such users is in the backup.
-pub fn strangers(connection: &Connection, engines: Engines) -> Result<Vec<Unknown>, PlatformError> {
+pub fn strangers(
+    connection: &Connection,
+    engines: DatabaseEngines,
+) -> Result<Vec<Unknown>, PlatformError> {
     let mut tables: Vec<&str> = TRAVEL
         .into_iter()
         .filter(|t| *t != "audit_events")

@@ -2,7 +2,7 @@
 
 use super::versions::{Underway, Versions};
 use crate::platform::{
-    Attachment, Collection, ExportError, Loss, RecordKeys, User, UserTarget, caught,
+    Attachment, Collection, ExportError, PlatformLoss, RecordKeys, User, UserTarget, caught,
 };
 use crate::threads::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +70,7 @@ pub enum Piece {
     /// Where a deleted stream was: its id, and its path.
     StreamPath(String, String),
     /// Something that is missing.
-    Loss(Loss),
+    Loss(PlatformLoss),
     /// The stores that are not in the database.
     Stores,
 }

@@ -1,7 +1,7 @@
 //! Unknown data in an rqlite database, and whether its index leads to all of it.
 
 use super::{QUERY, Rqlite};
-use crate::platform::{IndexSink, Loss, PlatformError, Unknown};
+use crate::platform::{IndexSink, PlatformError, PlatformLoss, Unknown};
 use crate::text::count;
 
 /// The table that Pryv.io keeps its entries in.
@@ -68,7 +68,7 @@ impl Rqlite {
     pub(super) fn check_index(&self, sink: &mut dyn IndexSink) -> Result<(), PlatformError> {
         let lost = self.unindexed()?;
         if lost > 0 {
-            sink.loss(Loss {
+            sink.loss(PlatformLoss {
                 user_id: None,
                 collection: Some("platform".to_owned()),
                 path: Some(self.url.clone()),

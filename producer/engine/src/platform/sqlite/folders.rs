@@ -6,7 +6,8 @@ use super::{SqlitePlatform, unknown};
 use crate::files;
 use crate::platform::unknown::{CountUnit, Counted, Unknown};
 use crate::platform::{
-    Attachment, Collection, ExportError, IndexSink, Loss, PlatformError, SinkError, User, UserSink,
+    Attachment, Collection, ExportError, IndexSink, PlatformError, PlatformLoss, SinkError, User,
+    UserSink,
 };
 use std::collections::HashSet;
 use std::fs::FileType;
@@ -80,7 +81,7 @@ impl UserSink for Kept<'_> {
         Ok(())
     }
 
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError> {
         self.sink.loss(loss);
         Ok(())
     }

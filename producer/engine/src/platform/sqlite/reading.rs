@@ -3,7 +3,7 @@
 use super::file::SqliteFile;
 use super::file_fingerprint::fingerprint;
 use crate::platform::json::Object;
-use crate::platform::{Collection, ExportError, Loss, PlatformError, User, UserSink};
+use crate::platform::{Collection, ExportError, PlatformError, PlatformLoss, User, UserSink};
 use crate::regular;
 use rusqlite::Row;
 use std::path::Path;
@@ -46,7 +46,7 @@ impl Reading<'_> {
         path: &Path,
         what: impl Into<String>,
     ) -> Result<(), ExportError> {
-        let loss = Loss {
+        let loss = PlatformLoss {
             user_id: Some(self.user.user_id.clone()),
             collection: Some(collection.to_owned()),
             path: Some(path.display().to_string()),

@@ -2,7 +2,7 @@
 
 use super::file::SqliteFile;
 use crate::platform::json;
-use crate::platform::{ExportError, IndexSink, Loss, PlatformError, Scope, Shared, index};
+use crate::platform::{ExportError, IndexSink, PlatformError, PlatformLoss, Scope, Shared, index};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -58,7 +58,7 @@ pub fn ephemeral(
                     Ok([id, of, expires]) => take(&id, &of, &expires, scope, sink)?,
                     // Of one user, or without a place for it, nothing of it is told.
                     Err(_) if scope.only.is_some() || !scope.sealed => {}
-                    Err(what) => sink.loss(Loss {
+                    Err(what) => sink.loss(PlatformLoss {
                         user_id: None,
                         collection: Some((*table).to_owned()),
                         path: Some(place.to_string()),

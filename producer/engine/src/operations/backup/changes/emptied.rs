@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::COLLECTIONS;
-use crate::platform::{Collection, Loss, Shared};
+use crate::platform::{Collection, PlatformLoss, Shared};
 
 /// As many records of one kind do not go by themselves.
 const MANY: u64 = 1000;
@@ -19,7 +19,7 @@ pub struct Totals {
 
 impl Totals {
     /// Adds what is known of a user; the loss if all of many records are gone.
-    pub fn add(&self, section: usize, gone: u64, now: u64) -> Option<Loss> {
+    pub fn add(&self, section: usize, gone: u64, now: u64) -> Option<PlatformLoss> {
         let collection = COLLECTIONS.get(section)?;
         self.had[section].fetch_add(gone + now, Ordering::Relaxed);
         self.has[section].fetch_add(now, Ordering::Relaxed);
@@ -35,7 +35,7 @@ impl Totals {
     }
 
     /// The losses of users of whom each had few.
-    pub fn losses(&self) -> impl Iterator<Item = Loss> {
+    pub fn losses(&self) -> impl Iterator<Item = PlatformLoss> {
         let of = |counts: &[AtomicU64], at: usize| counts[at].load(Ordering::Relaxed);
         COLLECTIONS
             .iter()
@@ -52,7 +52,7 @@ impl Totals {
 }
 
 /// The loss if all entries of a kind are gone that a platform is never without, or many.
-pub fn shared(kind: Shared, gone: u64) -> Option<Loss> {
+pub fn shared(kind: Shared, gone: u64) -> Option<PlatformLoss> {
     let least = match kind {
         Shared::Index | Shared::Keys => 1,
         Shared::Aliases => MANY,
@@ -71,8 +71,8 @@ fn named(collection: Collection) -> &'static str {
     }
 }
 
-fn loss(collection: &str, what: &str, gone: u64) -> Loss {
-    Loss {
+fn loss(collection: &str, what: &str, gone: u64) -> PlatformLoss {
+    PlatformLoss {
         user_id: None,
         collection: Some(collection.to_owned()),
         path: None,

@@ -23,7 +23,7 @@ use super::collect::Collector;
 use crate::threads::lock;
 use crate::{
     archive::ArchiveWriter,
-    platform::{Collection, Loss, Mark, Need, SinkError, Target, User, UserTarget},
+    platform::{Collection, ExportExtent, Mark, PlatformLoss, SinkError, Target, User, UserTarget},
     state::{KnownUser, State, StateWriter},
 };
 
@@ -185,7 +185,7 @@ impl Target for Changes<'_> {
         Ok(Box::new(open))
     }
 
-    fn lose(&self, loss: Loss) {
+    fn lose(&self, loss: PlatformLoss) {
         self.collector.lose(loss);
     }
 
@@ -193,13 +193,15 @@ impl Target for Changes<'_> {
         self.state.and_then(|state| state.header.transaction)
     }
 
-    fn need(&self, user: &User) -> Need {
+    fn need(&self, user: &User) -> ExportExtent {
         // One that cannot be read now fails when it is begun.
         match self.known(self.user(user)) {
-            Ok(Some(known)) if known.flags & WHOLE != 0 => Need::Whole,
-            Ok(Some(known)) if known.flags & LOST_ATTACHMENTS != 0 => Need::ChangesAndAttachments,
-            Ok(Some(_)) => Need::Changes,
-            _ => Need::Whole,
+            Ok(Some(known)) if known.flags & WHOLE != 0 => ExportExtent::Whole,
+            Ok(Some(known)) if known.flags & LOST_ATTACHMENTS != 0 => {
+                ExportExtent::ChangesAndAttachments
+            }
+            Ok(Some(_)) => ExportExtent::Changes,
+            _ => ExportExtent::Whole,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, IndexDone, IndexWriter},
-    platform::{IndexSink, Loss, Shared, SinkError},
+    platform::{IndexSink, PlatformLoss, Shared, SinkError},
     state::{Entry, EntryCollector, KnownUser, Lookup, Sorted, StateWriter, UserBlock},
 };
 
@@ -183,7 +183,7 @@ impl IndexSink for SharedChanges<'_, '_> {
         self.writer.withheld();
     }
 
-    fn loss(&mut self, loss: Loss) {
+    fn loss(&mut self, loss: PlatformLoss) {
         self.writer.loss(loss);
     }
 }

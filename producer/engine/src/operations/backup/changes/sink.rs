@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Sink},
-    platform::{Attachment, Collection, Loss, RecordKeys, SinkError, UserSink, UserTarget},
+    platform::{Attachment, Collection, PlatformLoss, RecordKeys, SinkError, UserSink, UserTarget},
     state::Entry,
 };
 
@@ -189,7 +189,7 @@ impl UserSink for ChangesSink<'_, '_> {
         self.inner()?.gone(file)
     }
 
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError> {
         if loss.collection.as_deref() == Some("attachments") {
             self.open.lost_attachment();
         }

@@ -10,7 +10,7 @@ use crate::{
     archive::Finished,
     failure::Failure,
     observer::Level,
-    state::{Header, State, StateWriter, remove_forgotten},
+    state::{State, StateHeader, StateWriter, remove_forgotten},
 };
 
 /// Follows the reason why the state cannot be kept.
@@ -68,7 +68,7 @@ impl Run<'_> {
     }
 
     /// Puts what the next run is to know aside, until this one is committed.
-    pub(super) fn propose(&mut self, noted: Noted, header: &Header) -> Result<(), Failure> {
+    pub(super) fn propose(&mut self, noted: Noted, header: &StateHeader) -> Result<(), Failure> {
         let kept = match (noted, &mut self.place) {
             (Ok(noted), Ok(place)) => {
                 let noted = noted.finish(header);

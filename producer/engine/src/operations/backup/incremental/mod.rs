@@ -30,7 +30,7 @@ use crate::{
     observer::Level,
     platform::{ExportError, Mark, PlatformMode, Shared},
     random::SystemRandom,
-    state::{Header, Memory, State, StateFolder},
+    state::{Memory, State, StateFolder, StateHeader},
 };
 use decryptor_wasm::RandomSource;
 
@@ -325,11 +325,11 @@ impl Run<'_> {
         let staged = archive.complete(users, summary)?;
         let id = staged.finished().id.clone();
         let base = self.base(&id).to_owned();
-        let header = Header {
+        let header = StateHeader {
             user: self.only(key),
             covers: self.covers(),
             transaction: self.mark.transaction,
-            ..Header::new(&base, &id, self.prepared.home.key.signer().as_str(), key)
+            ..StateHeader::new(&base, &id, self.prepared.home.key.signer().as_str(), key)
         };
         if let Err(error) = self.propose(noted, &header) {
             staged.abandon();

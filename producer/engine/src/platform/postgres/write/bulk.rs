@@ -17,14 +17,14 @@ const MEMORY: u64 = 256 << 20;
 
 /// The tables of a platform without their indexes.
 pub struct Bulk {
-    indexes: Vec<Index>,
+    indexes: Vec<TableIndex>,
     /// Tables that nobody else can see rows of: nothing is left to do about theirs when they are in.
     pub fresh: Vec<String>,
 }
 
 /// An index that was dropped: its name and that of its table, what makes it, and the constraint that it stands for.
 #[derive(PartialEq, Eq, Debug)]
-struct Index {
+struct TableIndex {
     name: String,
     table: String,
     definition: String,
@@ -75,7 +75,7 @@ impl Bulk {
             return Ok(None);
         }
         let indexes = read(connection, &list)?;
-        let mut statements: Vec<String> = indexes.iter().map(Index::drop).collect();
+        let mut statements: Vec<String> = indexes.iter().map(TableIndex::drop).collect();
         if !fresh.is_empty() {
             // Without what an earlier attempt may have left in their files.
             statements.push(format!("TRUNCATE {}", fresh.join(", ")));
@@ -107,7 +107,7 @@ impl Bulk {
     }
 }
 
-impl Index {
+impl TableIndex {
     fn drop(&self) -> String {
         match &self.constraint {
             Some((name, _)) => format!("ALTER TABLE {} DROP CONSTRAINT {name}", self.table),
@@ -130,7 +130,7 @@ impl Index {
 
 /// The indexes that can be made again exactly as they are. Those about which something is said elsewhere (a comment, a tablespace,
 /// a foreign key, a replica identity, …) are left in place.
-fn read(connection: &Connection, tables: &str) -> Result<Vec<Index>, PlatformError> {
+fn read(connection: &Connection, tables: &str) -> Result<Vec<TableIndex>, PlatformError> {
     let rows = connection.rows(&format!(
         "SELECT i.indexrelid::regclass, i.indrelid::regclass, pg_get_indexdef(i.indexrelid), quote_ident(k.conname), \
            pg_get_constraintdef(k.oid) \
@@ -149,7 +149,7 @@ fn read(connection: &Connection, tables: &str) -> Result<Vec<Index>, PlatformErr
     let indexes = rows.into_iter().filter_map(|row| {
         let mut texts = row.into_iter();
         let mut next = || texts.next().flatten();
-        Some(Index {
+        Some(TableIndex {
             name: next()?,
             table: next()?,
             definition: next()?,

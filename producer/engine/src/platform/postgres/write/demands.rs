@@ -1,4 +1,4 @@
-//! Demands of the tables on rows beyond those of Pryv.io: columns that somebody added, and triggers.
+//! Checks the demands of the tables on rows beyond those of Pryv.io: columns that somebody added, and triggers.
 
 use super::feed::{Table, table};
 use super::rows::{Layout, Layouts, may_be_left_out};
@@ -21,7 +21,7 @@ const OTHERS: [(&str, &str); 4] = [
 ];
 
 /// The tables of a database, and who knows what is to come into them.
-pub struct Demands<'a> {
+pub struct TableDemands<'a> {
     /// A connection.
     pub connection: &'a Connection,
     /// Their columns.
@@ -32,7 +32,7 @@ pub struct Demands<'a> {
     pub ask: &'a Ask<'a>,
 }
 
-impl Demands<'_> {
+impl TableDemands<'_> {
     /// How records become rows, and what stands in their way.
     pub fn look(&self) -> Result<(Layouts, Vec<Obstacle>), RestoreError> {
         let (mut layouts, mut obstacles) = (Vec::new(), self.fixed());

@@ -21,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use self::age::Age;
-use self::demands::Demands;
+use self::demands::TableDemands;
 use self::group::PostgresGroup;
 use self::rows::{Layout, Layouts};
 use self::shared::PostgresShared;
@@ -29,7 +29,7 @@ use self::transaction_status::TransactionStatus;
 use super::connection::{Connection, Server};
 use super::names;
 use super::tables::Tables;
-use super::{Engines, Index, TABLES};
+use super::{DatabaseEngines, IndexPlace, TABLES};
 use crate::config::Postgres;
 use crate::observer::Observer;
 use crate::platform::staging::{JournalMark, Staging};
@@ -63,8 +63,8 @@ fn takes_writes(connection: &Connection) -> Result<(), PlatformError> {
 pub struct PostgresWriter<'a> {
     observer: &'a dyn Observer,
     server: Server,
-    pub(super) engines: Engines,
-    index: Index,
+    pub(super) engines: DatabaseEngines,
+    index: IndexPlace,
     pub(super) staging: Staging,
     pub(super) tables: Tables,
     /// How records become rows.
@@ -85,8 +85,8 @@ impl<'a> PostgresWriter<'a> {
     /// When the server cannot be reached or is not that of a platform, or when another restore is at work there.
     pub fn new(
         config: &Postgres,
-        engines: Engines,
-        index: Index,
+        engines: DatabaseEngines,
+        index: IndexPlace,
         staging: impl FnOnce() -> Result<Staging, RestoreError>,
         from_sqlite: bool,
         ask: &Ask<'_>,
@@ -111,14 +111,14 @@ impl<'a> PostgresWriter<'a> {
         if engines.files {
             names.push("attachment_files");
         }
-        if matches!(index, Index::Postgres) {
+        if matches!(index, IndexPlace::Postgres) {
             names.push("platform_kv");
         }
         if age.aliases {
             names.push("alias_index");
         }
         let tables = Tables::read(&connection, &names)?;
-        let demands = Demands {
+        let demands = TableDemands {
             connection: &connection,
             tables: &tables,
             names: &names,

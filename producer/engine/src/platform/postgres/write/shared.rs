@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{PostgresWriter, rows};
 use crate::platform::Shared;
 use crate::platform::json::Fields;
-use crate::platform::postgres::{Index, connection::literal};
+use crate::platform::postgres::{IndexPlace, connection::literal};
 use crate::platform::texts::{Lost, storable};
 use crate::platform::write::{PlatformWriter, RestoreError, SharedWriter};
 
@@ -15,10 +15,10 @@ pub struct PostgresShared<'a>(pub(super) &'a PostgresWriter<'a>);
 impl SharedWriter for PostgresShared<'_> {
     fn values(&mut self, keys: &[String]) -> Result<Vec<Option<String>>, RestoreError> {
         match &self.0.index {
-            Index::None => Ok(vec![None; keys.len()]),
-            Index::Rqlite(index) => Ok(index.values(keys)?),
-            Index::Postgres if keys.is_empty() => Ok(Vec::new()),
-            Index::Postgres => {
+            IndexPlace::None => Ok(vec![None; keys.len()]),
+            IndexPlace::Rqlite(index) => Ok(index.values(keys)?),
+            IndexPlace::Postgres if keys.is_empty() => Ok(Vec::new()),
+            IndexPlace::Postgres => {
                 let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
                 let sql = format!(
                     "SELECT key, value FROM platform_kv WHERE key IN ({})",
@@ -32,9 +32,9 @@ impl SharedWriter for PostgresShared<'_> {
 
     fn beginning(&mut self, prefix: &str) -> Result<Vec<(String, String)>, RestoreError> {
         match &self.0.index {
-            Index::None => Ok(Vec::new()),
-            Index::Rqlite(index) => Ok(index.beginning(prefix)?),
-            Index::Postgres => self.0.pairs(&format!(
+            IndexPlace::None => Ok(Vec::new()),
+            IndexPlace::Rqlite(index) => Ok(index.beginning(prefix)?),
+            IndexPlace::Postgres => self.0.pairs(&format!(
                 "SELECT key, value FROM platform_kv WHERE starts_with(key, {}) ORDER BY key COLLATE \"C\"",
                 literal(prefix)
             )),
@@ -43,9 +43,9 @@ impl SharedWriter for PostgresShared<'_> {
 
     fn put(&mut self, entries: &[(String, String)]) -> Result<(), RestoreError> {
         match &self.0.index {
-            Index::None => Ok(()),
-            Index::Rqlite(index) => Ok(index.put(entries)?),
-            Index::Postgres => {
+            IndexPlace::None => Ok(()),
+            IndexPlace::Rqlite(index) => Ok(index.put(entries)?),
+            IndexPlace::Postgres => {
                 // No statement may have the same key twice; the last one counts.
                 let rows: BTreeMap<&str, &str> = entries
                     .iter()
@@ -69,9 +69,9 @@ impl SharedWriter for PostgresShared<'_> {
 
     fn owned(&mut self, tokens: &[String]) -> Result<Vec<String>, RestoreError> {
         match &self.0.index {
-            Index::None => Ok(Vec::new()),
-            Index::Rqlite(index) => Ok(index.owned(tokens)?),
-            Index::Postgres => {
+            IndexPlace::None => Ok(Vec::new()),
+            IndexPlace::Rqlite(index) => Ok(index.owned(tokens)?),
+            IndexPlace::Postgres => {
                 let list: Vec<String> = tokens.iter().map(|token| literal(token)).collect();
                 let list = format!("ARRAY[{}]::text[]", list.join(", "));
                 let keys = self.0.pairs(&format!(
@@ -85,10 +85,10 @@ impl SharedWriter for PostgresShared<'_> {
 
     fn remove(&mut self, keys: &[String]) -> Result<(), RestoreError> {
         match &self.0.index {
-            Index::None => Ok(()),
-            Index::Rqlite(index) => Ok(index.remove(keys)?),
-            Index::Postgres if keys.is_empty() => Ok(()),
-            Index::Postgres => {
+            IndexPlace::None => Ok(()),
+            IndexPlace::Rqlite(index) => Ok(index.remove(keys)?),
+            IndexPlace::Postgres if keys.is_empty() => Ok(()),
+            IndexPlace::Postgres => {
                 let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
                 let sql = format!("DELETE FROM platform_kv WHERE key IN ({})", list.join(", "));
                 self.0.durably(&[(sql, None)])
@@ -97,7 +97,7 @@ impl SharedWriter for PostgresShared<'_> {
     }
 
     fn takes_nul(&self) -> bool {
-        !matches!(self.0.index, Index::Postgres)
+        !matches!(self.0.index, IndexPlace::Postgres)
     }
 
     fn aliases(&mut self) -> Result<Option<HashMap<String, String>>, RestoreError> {

@@ -8,7 +8,7 @@ use crate::platform::sqlite::{
 };
 use crate::platform::unknown::ExportNotes;
 use crate::platform::write::RestoreError;
-use crate::platform::{Attachment, Collection, ExportError, Loss, SinkError, UserSink};
+use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, SinkError, UserSink};
 
 impl SqliteUser {
     /// Reads a collection back.
@@ -85,7 +85,7 @@ struct Back<'a> {
     collection: Collection,
     take: &'a mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
     /// The first record that could not be read.
-    lost: Option<Loss>,
+    lost: Option<PlatformLoss>,
 }
 
 impl UserSink for Back<'_> {
@@ -105,7 +105,7 @@ impl UserSink for Back<'_> {
         Ok(())
     }
 
-    fn loss(&mut self, loss: Loss) -> Result<(), SinkError> {
+    fn loss(&mut self, loss: PlatformLoss) -> Result<(), SinkError> {
         self.lost.get_or_insert(loss);
         Ok(())
     }
