@@ -1,7 +1,7 @@
 //! The codes of errors: for each a stable name, its kind, and what is said of it. `docs/errors.md` lists them.
 //!
-//! A sentence says what happened and, where anybody can do it, what to do; [`super::describe`] says how its gaps are filled. The text
-//! after `+` is the advice of those who have command-line flags: it follows the sentence, and no sentence names a flag.
+//! A sentence says what happened and, where anybody can do it, what to do; [`super::describe`] says how its gaps are filled. No sentence
+//! names an option of a command line: that is left to [`super::advice`].
 
 use super::ErrorKind;
 
@@ -10,13 +10,10 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) kind: ErrorKind,
     pub(super) sentence: &'static str,
-    pub(super) advice: Option<&'static str>,
 }
 
 macro_rules! codes {
-    (@advice) => { None };
-    (@advice $advice:literal) => { Some($advice) };
-    ($($code:ident $name:literal $kind:ident $sentence:literal $(+ $advice:literal)?;)*) => {
+    ($($code:ident $name:literal $kind:ident $sentence:literal;)*) => {
         /// What went wrong. Names are stable; new ones may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
@@ -29,7 +26,6 @@ macro_rules! codes {
             name: $name,
             kind: ErrorKind::$kind,
             sentence: $sentence,
-            advice: codes!(@advice $($advice)?),
         },)*];
     };
 }
@@ -62,27 +58,27 @@ codes! {
     FileTooLarge "file-too-large" Damaged "{path} is larger than any such file ({limit} bytes): it was replaced; use another copy of the backup";
     SumsUnreadable "sums-unreadable" Damaged "holds a line that is no text, or longer than any: the file was changed; use another copy of the backup";
     OtherArchive "other-archive" Damaged "this is not the archive that you expect: its id is {found}, not {expected}";
-    NoSuchUser "no-such-user" Usage "no user {user:?} in this archive" + "; --list shows its users";
+    NoSuchUser "no-such-user" Usage "no user {user:?} in this archive";
 
     // Whether it may be encrypted, and which key opens it.
     EncryptionRequired "encryption-required" Damaged "this backup is not encrypted, and an encrypted one is required: it may have been replaced";
-    NotEncrypted "not-encrypted" Damaged "this backup is not encrypted, though you gave a key: it may have been replaced" + "; --allow-plaintext opens it all the same";
+    NotEncrypted "not-encrypted" Damaged "this backup is not encrypted, though you gave a key: it may have been replaced";
     KeyNeeded "key-needed" Key "this archive is encrypted: a key is needed";
-    PrivateKeyNeeded "private-key-needed" Key "a private key is needed" + ": give --private-key FILE";
-    PassphraseNeeded "passphrase-needed" Key "a passphrase is needed" + ": give --passphrase-file FILE or set PRYV_BACKUP_PASSPHRASE";
-    OpensWithPrivateKey "opens-with-private-key" Key "this backup opens with a private key, not with a passphrase" + ": give --private-key FILE";
-    OpensWithPassphrase "opens-with-passphrase" Key "this backup opens with a passphrase, not with a private key" + ": give --passphrase-file or PRYV_BACKUP_PASSPHRASE";
+    PrivateKeyNeeded "private-key-needed" Key "a private key is needed";
+    PassphraseNeeded "passphrase-needed" Key "a passphrase is needed";
+    OpensWithPrivateKey "opens-with-private-key" Key "this backup opens with a private key, not with a passphrase";
+    OpensWithPassphrase "opens-with-passphrase" Key "this backup opens with a passphrase, not with a private key";
     WrongPrivateKey "wrong-private-key" Key "wrong private key: the archive was not made for the key {key}[ (it opens with: {expected})]";
     WrongPassphrase "wrong-passphrase" Key "wrong passphrase for this archive: give it exactly as it was when the backup was made";
     WrongPassphraseOrDamage "wrong-passphrase-or-damage" Key "the passphrase is wrong, or manifest.json is damaged (this archive has no key check to tell which): try the right passphrase, then another copy of the backup";
     LockedWithPassphrase "locked-with-passphrase" Key "this archive is locked with a passphrase, not with a key: give the passphrase";
-    LockedToKey "locked-to-key" Key "this archive is locked to a recipient's key" + ": give --private-key with the private key file";
+    LockedToKey "locked-to-key" Key "this archive is locked to a recipient's key";
     NoneOpens "none-opens" Key "none of the {number} {found} opens it: {detail}";
 
     // Files of keys and passphrases.
     PassphraseNotText "passphrase-not-text" Usage "this is no text in UTF-8 or UTF-16; the passphrase is to be its first line";
     PassphraseEmpty "passphrase-empty" Usage "the passphrase is empty; it is to be the first line of this file";
-    PrivateKeyLocked "private-key-locked" Key "the private key is protected by a passphrase" + ": give --private-key-passphrase or set PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE";
+    PrivateKeyLocked "private-key-locked" Key "the private key is protected by a passphrase";
     PrivateKeyPassphrase "private-key-passphrase" Key "wrong passphrase for the private key (or the key file is damaged)";
     PrivateKeyCut "private-key-cut" Key "the private key file is not readable; it is cut or was changed";
     PrivateKeyCost "private-key-cost" Key "the private key file asks for an absurd amount of work; it is damaged or hostile";
@@ -104,7 +100,7 @@ codes! {
     KeyNotWritten "key-not-written" Failed "the key could not be written[ ({detail})]";
     KeyNotWrapped "key-not-wrapped" Failed "the data key could not be wrapped for a recipient";
     NoRandomness "no-randomness" Failed "the host gave no random bytes";
-    HostCipher "host-cipher" Failed "the host's cipher cannot be used" + "; try --engine wasm";
+    HostCipher "host-cipher" Failed "the host's cipher cannot be used";
 
     // `encryption.json`.
     EnvelopeMissing "envelope-missing" Damaged "{path} is missing, and without it the sealed files cannot be opened; use another copy of the backup";
@@ -173,27 +169,27 @@ codes! {
     OtherSource "other-source" Damaged "this backup is of another platform than the one that you expect: its source is {found}, not {expected}";
     TooOld "too-old" Damaged "this backup is too old: it was made {found} ago, and may be {expected} old at most; a newer one may have been taken away";
     Unproven "unproven" Damaged "nobody signed this backup, so neither its platform nor its age is proven";
-    Unsigned "unsigned" Damaged "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it" + "; --accept-unsigned opens it all the same";
+    Unsigned "unsigned" Damaged "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it";
 
     // Chains of runs.
     IndexUnreadable "index-unreadable" Damaged "not the list of runs it should be ({detail}); the file is damaged or was replaced";
     IndexEmpty "index-empty" Damaged "lists no run; the file is damaged or was replaced";
     IndexVersion "index-version" Unsupported "version {found} is not known to this version; use the decryptor that came with the archive";
-    IndexMissing "index-missing" Damaged "{path} is missing, so the runs after the first cannot be read: use another copy of the backup" + "; --at 1 opens the first";
+    IndexMissing "index-missing" Damaged "{path} is missing, so the runs after the first cannot be read: use another copy of the backup";
     MixedEncryption "mixed-encryption" Damaged "[{path} is not encrypted, though other runs are|the first run is not encrypted, though a later one is]: a backup is encrypted as a whole or not at all, so somebody without the key put this in; nothing was read, use another copy";
     NoSuchRun "no-such-run" Usage "there is no run {run} in this chain: it has [the runs 1 to {limit}|one run]";
     NotAChain "not-a-chain" Usage "this is no chain of runs (it has no chain.json), so there is no run {run} in it";
-    TornRun "torn-run" Damaged "this is run {run} of a chain, without the runs beside it: use the whole folder of the chain" + ", or --at {run} for what this run alone holds";
-    RunWrong "run-wrong" Damaged "{detail}[; the state of run {state} needs run {run}]; use another copy of the backup" + "[, or --at {instead} for the state before]";
-    RunUnlisted "run-unlisted" Damaged "{detail}; use another copy of the backup" + ", or --at {instead} for the state of run {instead}";
-    RunAlone "run-alone" Damaged "this is run {run} of a chain, and holds only what changed since run {other}: give the folder of the chain" + ", with --at {run} if it is not the newest";
+    TornRun "torn-run" Damaged "this is run {run} of a chain, without the runs beside it: use the whole folder of the chain";
+    RunWrong "run-wrong" Damaged "{detail}[; the state of run {state} needs run {run}]; use another copy of the backup";
+    RunUnlisted "run-unlisted" Damaged "{detail}; use another copy of the backup";
+    RunAlone "run-alone" Damaged "this is run {run} of a chain, and holds only what changed since run {other}: give the folder of the chain";
     ChangesAlone "changes-alone" Damaged "this archive was left by an incremental run of Pryv's own tool: it holds what had changed last, and of what was there before only what that did not overwrite";
     RunMissing "run-missing" Damaged "the run that run {run} of this chain follows is not there; use another copy of it";
     IncrementsNotAFolder "increments-not-a-folder" Damaged "{path} is not a folder, although the runs of a chain lie there: remove it or copy the backup again";
     NotInState "not-in-state" Damaged "not a file of this state";
     NoTombstoneKey "no-tombstone-key" Damaged "the newest run has no key for its tombstones";
-    TwoSigners "two-signers" Usage "run {run} is signed by {key}, and run {other} by another key: a host has lost its key, or somebody put runs in" + "; say which is yours with --signer KEY, or with --at {run} or --at {other} which state you want";
-    Fork "fork" Usage "the runs {run} and {other} follow the same run, and both are signed by [{key}|the same signer, as it seems without the key]: a host was copied, or two copies of this backup were mixed" + "; say with --at {run} or --at {other} which state you want";
+    TwoSigners "two-signers" Usage "run {run} is signed by {key}, and run {other} by another key: a host has lost its key, or somebody put runs in";
+    Fork "fork" Usage "the runs {run} and {other} follow the same run, and both are signed by [{key}|the same signer, as it seems without the key]: a host was copied, or two copies of this backup were mixed";
 }
 
 impl Code {
@@ -225,6 +221,7 @@ impl Code {
 
 #[cfg(test)]
 mod tests {
+    use super::super::advice;
     use super::*;
 
     #[test]
@@ -236,8 +233,11 @@ mod tests {
         let listed: Vec<&str> = tables.lines().filter(|l| l.starts_with("| `")).collect();
         let due = Code::all().iter().map(|code| {
             let row = code.row();
-            let advice = row.advice.map(|advice| format!(" **+** {advice}"));
-            let said = format!("{}{}", row.sentence, advice.unwrap_or_default());
+            let advice = match advice::of(*code) {
+                "" => String::new(),
+                advice => format!(" **+** {advice}"),
+            };
+            let said = format!("{}{advice}", row.sentence);
             let said = said.replace('|', "\\|");
             format!("| `{}` | {} | {said} |", code.name(), code.kind().name())
         });

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Error, ErrorKind, Field, Value};
+use super::{Error, ErrorKind, Field, Value, advice};
 
 impl Error {
     /// What is said of it without its advice.
@@ -26,11 +26,11 @@ impl Error {
     /// What those who have command-line flags can do beside; it goes on where the sentence ends.
     #[must_use]
     pub fn advice(&self) -> Option<String> {
-        let own = self.code.row().advice.unwrap_or_default();
+        let own = advice::of(self.code);
         let mut out = String::new();
         self.fill(own, &mut out);
         if !own.contains("{instead}") {
-            self.fill("[; --at {instead} for the state before]", &mut out);
+            self.fill(advice::INSTEAD, &mut out);
         }
         (!out.is_empty()).then_some(out)
     }
@@ -142,7 +142,7 @@ mod tests {
                 !flagged || commands.iter().any(|c| row.sentence.contains(c)),
                 "{code:?}"
             );
-            for text in [row.sentence, row.advice.unwrap_or_default()] {
+            for text in [row.sentence, advice::of(*code)] {
                 for gap in text.split('{').skip(1) {
                     let name = gap.split_once('}').unwrap().0;
                     let name = name.strip_suffix(":?").unwrap_or(name);

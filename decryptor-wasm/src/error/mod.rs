@@ -1,5 +1,6 @@
 //! One error type for the whole core: a code, and what it is about. `docs/errors.md` lists the codes.
 
+mod advice;
 mod codes;
 mod describe;
 
