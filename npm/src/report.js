@@ -106,7 +106,7 @@ function isPinned ({ findings }) {
  */
 function verdictOf (archive) {
   if (!archive.inventoried) return 'no damage found, as far as it can be checked without an inventory';
-  return archive.encrypted && !isPinned(archive) ? 'all good (origin not proven: an archive can be made without the private key)' : 'all good';
+  return archive.encrypted && !isPinned(archive) ? 'all good (who made it was not checked: give --signer KEY)' : 'all good';
 }
 
 /**

@@ -64,7 +64,7 @@ test('who signed is said, and is refused where somebody else is expected', async
   await agreed(folder, [...key, '--signer', 'RWnothing'], { exit: 2, says: 'not the public key of a signer', library: { privateKey, signers: ['RWnothing'] } });
   const proven = decrypt([folder, '--verify', ...key, '--signer', signer]).stdout;
   assert.match(proven, /: all good\n$/);
-  assert.match(decrypt([folder, '--verify', ...key]).stdout, /: all good \(origin not proven: an archive can be made without the private key\)\n$/);
+  assert.match(decrypt([folder, '--verify', ...key]).stdout, /: all good \(who made it was not checked: give --signer KEY\)\n$/);
   const file = `${folder}.pub`;
   writeFileSync(file, `untrusted comment: minisign public key\n${signer}\n`);
   await agreed(folder, [...key, '--signer', file], { exit: 0, says: 'as expected', library: { privateKey, signers: [readFileSync(file, 'utf8')] } });

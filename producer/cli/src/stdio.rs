@@ -1,4 +1,4 @@
-//! What is said on standard output and standard error. Whoever listened may be gone, or a disk behind it full: that must
+//! Writes to standard output and standard error. Whoever listened may be gone, or a disk behind it full: that must
 //! neither end the work nor go unnoticed, and `println!` would panic.
 
 use std::{

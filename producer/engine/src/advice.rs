@@ -1,14 +1,14 @@
-//! What to do about a failure or a finding, as a value: the library knows no command line, so whoever runs an operation puts it in words.
+//! Advice about a failure or a finding, as a value: the library knows no command line, so whoever runs an operation puts it in words.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// What helps. It follows the sentence that says what happened.
+/// Something that helps. It follows the sentence that says what happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
-    /// What the core's error itself advises.
+    /// The advice of an error of the core.
     Core(Box<decryptor_wasm::Error>),
     /// Keep the state in another folder, which can be written.
     StateDir,
@@ -78,9 +78,9 @@ pub enum Advice {
 /// A sentence for people, and what helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
-    /// What happened, in one line.
+    /// The event, in one line.
     pub text: String,
-    /// What to do, where the text does not say it.
+    /// Advice, where the text does not say it.
     pub advice: Option<Advice>,
 }
 

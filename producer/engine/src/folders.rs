@@ -27,7 +27,7 @@ pub fn require_parent(folder: &Path, create_parents: bool) -> Result<(), Failure
 /// A usage failure.
 pub fn refuse_inside(dir: &Path, out: &Path) -> Result<(), Failure> {
     let absolute = |path: &Path| {
-        // A path that does not exist yet is judged by its nearest folder that does.
+        // A path that does not exist yet is known by its nearest folder that does.
         let mut known = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut rest = Vec::new();
         loop {

@@ -42,7 +42,7 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a terminal that closes is to end the process: not under `nohup`. Where the system does not say, the default stands.
+/// Whether a terminal that closes is to end the process: not under `nohup`. Where the system does not say, the default holds.
 fn hangup_counts() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status

@@ -1,4 +1,4 @@
-//! Names and values of users in the platform's own database, as they stand there in the hashed mode (`platform.piiMode`):
+//! Names and values of users in the platform's own database, as they are stored there in the hashed mode (`platform.piiMode`):
 //! HMAC-SHA256 in lower-case hex instead of the text.
 
 use base64ct::{Base64, Encoding};

@@ -43,7 +43,7 @@ pub struct Expect {
 }
 
 impl Expect {
-    /// What is asked of an archive; `secret_given`: something is there to open it with.
+    /// Makes the demands on an archive; `secret_given`: something is there to open it with.
     ///
     /// # Errors
     /// When a file of signers cannot be read, or what is asked contradicts itself.
@@ -53,7 +53,7 @@ impl Expect {
 }
 
 impl Trust {
-    /// What is asked of an archive; `secret_given`: something is there to open it with. `max_age`: in milliseconds.
+    /// Makes the demands on an archive; `secret_given`: something is there to open it with. `max_age`: in milliseconds.
     ///
     /// # Errors
     /// When a file of signers cannot be read, or what is asked contradicts itself.

@@ -32,26 +32,26 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a key pair for encrypted backups, or one to sign backups with.
+    /// Make a key pair that encrypts backups, or one that signs them.
     Keygen(KeygenArgs),
-    /// Open a backup: decrypt, verify or list it. The native twin of decrypt-backup.mjs.
+    /// Decrypt, verify or list a backup, as decrypt-backup.mjs does.
     Decrypt(DecryptArgs),
-    /// Check an archive: without its key the files as they lie there, with it every record in them.
-    #[command(mut_arg("at", |at| at.help("Of a chain, with the key: the state at this run, counted from 1, and the runs that it needs (default: the newest, and all runs)")))]
+    /// Check an archive: without its key the files as they are stored, with it every record in them.
+    #[command(mut_arg("at", |at| at.help("Of a chain, with the key, check the state at this run, counted from 1, and the runs that it needs (default: the newest, and all runs)")))]
     Verify(VerifyArgs),
-    /// Show which archive this is, and with the key, its users; or all archives in a folder.
+    /// Show what an archive is and, with its key, its users; or show all archives in a folder.
     List(LookArgs),
-    /// Count what an archive holds, and what takes its space.
+    /// Count what an archive holds, and show what takes its space.
     Stats(LookArgs),
     /// Print one file of an archive, decrypted and decompressed.
     Cat(CatArgs),
-    /// Write the records of a collection that are wanted, as JSON lines, CSV or Parquet.
+    /// Write chosen records of a collection as JSON lines, CSV or Parquet.
     Extract(ExtractArgs),
     /// Compare two archives, record by record.
     Diff(DiffArgs),
-    /// Let other people open an archive, or some no longer: wraps its key anew, and leaves what it holds as it is.
+    /// Change who can open an archive: its key is wrapped anew, and what it holds stays as it is.
     Rekey(RekeyArgs),
-    /// Copy an archive into a new one, sealed anew, for the same people or for others.
+    /// Copy an archive into a new one, encrypted anew for the same people or for others.
     Consolidate(ConsolidateArgs),
     /// Remove old backups from a folder of backups.
     Prune(PruneArgs),
@@ -107,7 +107,7 @@ pub struct PrivateKeyArgs {
     /// Private key (PEM or DER); may be given several times: each run of a chain is tried with each.
     #[arg(long, value_name = "FILE")]
     pub private_key: Vec<PathBuf>,
-    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
+    /// Passphrase of the private key; safer: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
     #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase)]
     pub private_key_passphrase: Vec<String>,
 }
@@ -117,10 +117,10 @@ pub struct PrivateKeyArgs {
 pub struct KeyArgs {
     #[command(flatten)]
     pub private: PrivateKeyArgs,
-    /// Passphrase of the backup, also several times; better: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
+    /// Passphrase of the backup; may be given several times; safer: PRYV_BACKUP_PASSPHRASE, or wait to be asked.
     #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, conflicts_with = "passphrase_file")]
     pub passphrase: Vec<String>,
-    /// The same, from a file.
+    /// File with the passphrase of the backup.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Vec<PathBuf>,
 }
@@ -128,10 +128,10 @@ pub struct KeyArgs {
 /// Which archive is meant.
 #[derive(Debug, Default, Args)]
 pub struct ExpectArgs {
-    /// Refuse any archive but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
+    /// Accept no archive but the one with this id (SHA-256 of manifest.json as stored; of a chain, that of the run).
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_id: Option<String>,
-    /// Refuse a backup that is older: 30d, 12h, 2w.
+    /// Refuse a backup that is older than this: 30d, 12h, 2w.
     #[arg(long, value_name = "TIME", value_parser = trust::age)]
     pub max_age: Option<i64>,
     #[command(flatten)]
@@ -145,7 +145,7 @@ pub struct OpenArgs {
     pub key: KeyArgs,
     #[command(flatten)]
     pub expect: ExpectArgs,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    /// Of a chain, take the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
 }
@@ -182,10 +182,10 @@ pub struct DecryptArgs {
     /// Write nothing at all if anything is damaged.
     #[arg(long, conflicts_with = "salvage")]
     pub strict: bool,
-    /// Keep what stands before the damage, in FILE.salvaged.
+    /// Of a damaged file, keep what comes before the damage, as FILE.salvaged.
     #[arg(long)]
     pub salvage: bool,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    /// Of a chain, take the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
     #[command(flatten)]
@@ -205,7 +205,7 @@ pub struct LookArgs {
     /// Only this user (user id or username).
     #[arg(long, short = 'u')]
     pub user: Option<String>,
-    /// As one JSON object.
+    /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
 }
@@ -221,7 +221,7 @@ pub struct CatArgs {
     /// Leave records compressed.
     #[arg(long)]
     pub raw: bool,
-    /// What the file is, as one JSON object on standard error when it has been printed.
+    /// Say what the file is, as one JSON object on standard error after it has been printed.
     #[arg(long)]
     pub json: bool,
 }
@@ -234,13 +234,13 @@ pub struct DiffArgs {
     pub new: PathBuf,
     #[command(flatten)]
     pub key: KeyArgs,
-    /// Refuse any newer backup but this one (SHA-256 of manifest.json as stored; of a chain, that of the run).
+    /// Accept no newer backup but the one with this id (SHA-256 of manifest.json as stored; of a chain, that of the run).
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_id: Option<String>,
     /// The same for the older one.
     #[arg(long, value_name = "ID", value_parser = archive_id)]
     pub expect_old_id: Option<String>,
-    /// Refuse a backup that is older: 30d, 12h, 2w.
+    /// Refuse a backup that is older than this: 30d, 12h, 2w.
     #[arg(long, value_name = "TIME", value_parser = trust::age)]
     pub max_age: Option<i64>,
     #[command(flatten)]
@@ -251,7 +251,7 @@ pub struct DiffArgs {
     /// Name every record that differs.
     #[arg(long, short = 'v')]
     pub verbose: bool,
-    /// As one JSON object.
+    /// Print one JSON object.
     #[arg(long, conflicts_with = "verbose")]
     pub json: bool,
 }
@@ -298,28 +298,28 @@ pub struct BackupArgs {
     /// Write plain .jsonl files instead of .jsonl.gz.
     #[arg(long)]
     pub no_compress: bool,
-    /// Megabytes of records per event or audit file.
+    /// Megabytes of records in a file of events or of the audit trail.
     #[arg(long, visible_alias = "target-file-size", value_name = "MB", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=400))]
     pub max_chunk_size: u64,
     /// Encrypt to the holder of this public key (PEM); may be given several times.
     #[arg(long, value_name = "PEM", conflicts_with_all = ["encrypt_passphrase", "passphrase_file"])]
     pub recipient_pubkey: Vec<PathBuf>,
-    /// Encrypt with a passphrase: asked for when none is given here; or PRYV_BACKUP_PASSPHRASE, or --passphrase-file.
+    /// Encrypt with a passphrase, which is asked for when none is given here; or set PRYV_BACKUP_PASSPHRASE, or give --passphrase-file.
     #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, conflicts_with = "passphrase_file")]
     pub encrypt_passphrase: Option<Option<String>>,
     /// Encrypt with the passphrase in this file.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Vec<PathBuf>,
-    /// How a passphrase becomes a key.
+    /// Function that makes a key of a passphrase.
     #[arg(long, value_enum, default_value_t = KdfArg::Scrypt)]
     pub kdf: KdfArg,
-    /// The platform's own entries: all of them (secrets only into encrypted backups), as Pryv's backup has them, or none.
+    /// What to take of the platform's own database: all of it (secrets into encrypted backups only), what Pryv's own backup takes, or nothing.
     #[arg(long, value_enum, default_value_t = PlatformArg::Full)]
     pub platform: PlatformArg,
     /// Folder of the Pryv.io installation.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub pryv_root: PathBuf,
-    /// Configuration file.
+    /// Configuration file (default: those that Pryv.io itself would read).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Threads, and connections to the database for large users (default: one per core, at most 8).
@@ -328,7 +328,7 @@ pub struct BackupArgs {
     /// Say what would be backed up, write nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Progress and report as JSON objects on standard output, one a line; the report is the last.
+    /// Print progress and report as JSON objects on standard output, one a line; the report comes last.
     #[arg(long)]
     pub json: bool,
     /// Print errors and losses only.
@@ -337,16 +337,16 @@ pub struct BackupArgs {
     /// Name each user as it is done.
     #[arg(long, short = 'v', conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Something that a backup says it left out, because this version does not know it, is no loss (may be given several times).
+    /// Count this as no loss: the name, as a backup reports it, of something that it left out because this version does not know it; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub accept_loss: Vec<String>,
-    /// Sessions and password resets too; into encrypted backups only.
+    /// Back up sessions and password resets too; into encrypted backups only.
     #[arg(long)]
     pub include_ephemeral: bool,
     /// Read the backup again when it is made, and check every record; needs no private key.
     #[arg(long, conflicts_with = "restore")]
     pub verify: bool,
-    /// Bring only what has changed since the last run in that folder, which stays as it is; the first run is a full one.
+    /// Back up only what has changed since the last run in that folder, which stays as it is; the first run is a full one.
     #[arg(long, conflicts_with = "restore")]
     pub incremental: bool,
     #[command(flatten)]

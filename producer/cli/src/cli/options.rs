@@ -18,7 +18,7 @@ use super::{
     TrustArgs, VerifyArgs,
 };
 
-/// Where the password of a signing key may stand.
+/// The variable that may hold the password of a signing key.
 const PASSWORD: &str = "PRYV_BACKUP_SIGN_KEY_PASSWORD";
 
 /// The variable with the passphrase of a backup.

@@ -13,28 +13,28 @@ pub struct RestoreArgs {
     /// Private key (PEM or DER) that opens the backup; may be given several times: each run of a chain is tried with each.
     #[arg(long, value_name = "FILE", requires = "restore")]
     pub private_key: Vec<PathBuf>,
-    /// Its passphrase; better: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
+    /// Passphrase of the private key; safer: PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE, or wait to be asked.
     #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, requires = "restore")]
     pub private_key_passphrase: Vec<String>,
-    /// Passphrase of the backup; better: PRYV_BACKUP_PASSPHRASE, --passphrase-file, or wait to be asked.
+    /// Passphrase of the backup; safer: PRYV_BACKUP_PASSPHRASE, --passphrase-file, or wait to be asked.
     #[arg(long, value_name = "PASSPHRASE", value_parser = passphrase, requires = "restore")]
     pub decrypt_passphrase: Vec<String>,
-    /// Replace users that are there.
+    /// Replace users who are on the platform already.
     #[arg(long, requires = "restore")]
     pub overwrite: bool,
-    /// Leave out users who clash with others, and restore the rest.
+    /// Leave out users who clash with others of the platform, and restore the rest.
     #[arg(long, requires = "restore")]
     pub skip_conflicts: bool,
     /// Check the hashes of events, accesses and attachments before a user is restored.
     #[arg(long, requires = "restore")]
     pub verify_integrity: bool,
-    /// Whether a record that never matched its hash, in a backup proven intact, fails its user; strict checks the hashes too.
+    /// With strict, a record whose hash was wrong before it was backed up fails its user, and hashes are checked as with --verify-integrity.
     #[arg(long, value_enum, default_value_t = IntegrityArg::Normal, requires = "restore")]
     pub integrity: IntegrityArg,
-    /// Remove the backup when every user of it was restored, and the platform gave back what it holds.
+    /// Remove the backup when all its users are restored and the platform gives back what it holds.
     #[arg(long, requires = "restore", conflicts_with = "move_on_success")]
     pub delete_on_success: bool,
-    /// Move the backup there when every user of it was restored, and the platform gave back what it holds.
+    /// Move the backup to this path when all its users are restored and the platform gives back what it holds.
     #[arg(long, value_name = "PATH", requires = "restore")]
     pub move_on_success: Option<PathBuf>,
     /// Verify the backup, restore nothing.
@@ -52,7 +52,7 @@ pub struct RestoreArgs {
     /// Make the folder of the users' files, where there is none yet.
     #[arg(long, requires = "restore")]
     pub create_users_dir: bool,
-    /// Of a chain: the state at this run, counted from 1 (default: the newest).
+    /// Of a chain, take the state at this run, counted from 1 (default: the newest).
     #[arg(long, value_name = "RUN", requires = "restore", value_parser = clap::value_parser!(u32).range(1..))]
     pub at: Option<u32>,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub struct RestoreArgs {
 }
 
 impl RestoreArgs {
-    /// What is wrong with them where they contradict each other.
+    /// Tells where they contradict each other.
     pub fn contradiction(&self) -> Option<&'static str> {
         let checks = self.verify_integrity || self.integrity == IntegrityArg::Strict;
         let disposes = self.delete_on_success || self.move_on_success.is_some();
@@ -75,7 +75,7 @@ impl RestoreArgs {
         }
     }
 
-    /// What is wrong with them on a command line without `--restore`: the person wants a restore, and would get a backup. Secrets are
+    /// Tells which of them are on a command line without `--restore`: the person wants a restore, and would get a backup. Secrets are
     /// taken beside `--incremental`, where Pryv's own tool needs them.
     pub fn misplaced(&self, incremental: bool) -> Option<String> {
         let secrets = [

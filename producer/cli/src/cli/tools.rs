@@ -19,10 +19,10 @@ pub struct VerifyArgs {
     /// Files at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
-    /// Progress and report as JSON objects on standard output, one a line; the report is the last.
+    /// Print progress and report as JSON objects on standard output, one a line; the report comes last.
     #[arg(long)]
     pub json: bool,
-    /// Say something only if something is wrong.
+    /// Print only what is wrong.
     #[arg(long, short = 'q')]
     pub quiet: bool,
 }
@@ -33,31 +33,31 @@ pub struct ExtractArgs {
     pub dir: PathBuf,
     #[command(flatten)]
     pub open: OpenArgs,
-    /// Whose (user id or username); needed where there are several users.
+    /// Only this user (user id or username); needed if there are several users.
     #[arg(long, short = 'u')]
     pub user: Option<String>,
-    /// events, streams, accesses, profile, webhooks, account, audit, series; or platform/keys and the like.
+    /// Collection: events, streams, accesses, profile, webhooks, account, audit, series; or platform/keys and the like.
     #[arg(long, short = 'c', default_value = "events")]
     pub collection: String,
-    /// From this moment on: a year, a date, date and time (UTC unless it says otherwise), or @seconds since 1970.
+    /// Records from this moment on: a year, a date, date and time (UTC unless it says otherwise), or @seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     pub since: Option<f64>,
-    /// Before this moment.
+    /// Records before this moment.
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     pub until: Option<f64>,
-    /// In this stream or one below it.
+    /// Records in this stream or one below it.
     #[arg(long, value_name = "ID")]
     pub stream: Option<String>,
-    /// Of this type; `mass/*` takes all that begin so.
+    /// Records of this type; `mass/*` takes all types that begin so.
     #[arg(long, value_name = "TYPE")]
     pub r#type: Option<String>,
-    /// How they are written.
+    /// Format of the output.
     #[arg(long, short = 'f', value_enum, default_value_t = FormatArg::Jsonl)]
     pub format: FormatArg,
-    /// New file for them (default: standard output).
+    /// New file for the records (default: standard output).
     #[arg(long, short = 'o', value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// What was written, as one JSON object on standard output (without --out, on standard error).
+    /// Say what was written, as one JSON object on standard output (without --out, on standard error).
     #[arg(long)]
     pub json: bool,
 }
@@ -84,7 +84,7 @@ pub struct RekeyArgs {
     /// Take the recipient with this fingerprint off the list; may be given several times.
     #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
     pub remove_recipient: Vec<String>,
-    /// As one JSON object.
+    /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
 }
@@ -115,7 +115,7 @@ pub struct ConsolidateArgs {
     /// Encrypt with the new passphrase in this file.
     #[arg(long, value_name = "FILE")]
     pub encrypt_passphrase_file: Option<PathBuf>,
-    /// How a new passphrase becomes a key.
+    /// Function that makes a key of a new passphrase.
     #[arg(long, value_enum, default_value_t = KdfArg::Scrypt)]
     pub kdf: KdfArg,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub struct ConsolidateArgs {
     /// Users at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
-    /// Progress and report as JSON objects on standard output, one a line; the report is the last.
+    /// Print progress and report as JSON objects on standard output, one a line; the report comes last.
     #[arg(long)]
     pub json: bool,
 }
@@ -144,21 +144,21 @@ pub struct PruneArgs {
     /// Files that are verified at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
-    /// As one JSON object.
+    /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
 }
 
-/// What is kept; days, weeks and months are those of UTC.
+/// Rules for what is kept; days, weeks and months are those of UTC.
 #[derive(Debug, Args)]
 pub struct KeepArgs {
-    /// The last N backups.
+    /// Keep the last N backups.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_last: u32,
-    /// All backups that are not older: 30d, 12h, 2w.
+    /// Keep all backups that are not older than this: 30d, 12h, 2w.
     #[arg(long, value_name = "TIME", value_parser = age)]
     pub keep_within: Option<i64>,
-    /// The last backup of each of the last N days that have one.
+    /// Keep the last backup of each of the last N days that have one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_daily: u32,
     /// The same for weeks.

@@ -8,7 +8,7 @@ use decryptor_wasm::signature::{Signer, duration_ms};
 /// Where this host remembers things.
 #[derive(Debug, Default, Args)]
 pub struct StateArgs {
-    /// Where this host keeps the key with which it signs, and remembers what the last run held, as keyed numbers (default:
+    /// Folder in which this host keeps the key that signs its backups, and remembers what the last run held, as keyed numbers (default:
     /// /var/lib/pryv-backup, without root $XDG_STATE_HOME/pryv-backup).
     #[arg(long, value_name = "DIR", env = "PRYV_BACKUP_STATE_DIR", help_heading = None::<&'static str>)]
     pub state_dir: Option<PathBuf>,
@@ -17,11 +17,11 @@ pub struct StateArgs {
 /// With what a new backup is signed.
 #[derive(Debug, Default, Args)]
 pub struct SignArgs {
-    /// Sign with this minisign secret key instead of the one that this host keeps. Its password, if it has one, is asked for; or
-    /// PRYV_BACKUP_SIGN_KEY_PASSWORD, or --sign-key-password-file.
+    /// Sign with this minisign secret key instead of the one that this host keeps. If it has a password, set
+    /// PRYV_BACKUP_SIGN_KEY_PASSWORD, give --sign-key-password-file, or wait to be asked.
     #[arg(long, value_name = "FILE")]
     pub sign_key: Option<PathBuf>,
-    /// The password of that key, from a file.
+    /// File with the password of that key.
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     pub sign_key_password_file: Option<PathBuf>,
 }
@@ -29,20 +29,20 @@ pub struct SignArgs {
 /// Whose backups are taken, and in which shape.
 #[derive(Debug, Default, Args)]
 pub struct TrustArgs {
-    /// Take backups of this signer only (the public key that the report of a backup prints, or a file with it); may be given several
-    /// times. Default: those in /etc/pryv-backup/signers, and this host itself if it makes backups.
+    /// Accept only backups that were signed with this key (the public key that the report of a backup prints, or a file with it); may be
+    /// given several times. Default: the keys in /etc/pryv-backup/signers, and that of this host if it makes backups.
     #[arg(long, value_name = "KEY", env = "PRYV_BACKUP_SIGNER", value_delimiter = ',', value_parser = signer)]
     pub signer: Vec<Signer>,
-    /// Take backups of this platform only (the source that the report of a backup prints).
+    /// Accept only backups of this platform (the source that the report of a backup prints).
     #[arg(long, value_name = "SOURCE", value_parser = source)]
     pub expect_source: Option<String>,
-    /// Take a backup that nobody signed although a signer is expected: of Pryv's own tool, or one that was decrypted before.
+    /// Accept a backup that nobody signed although a signer is expected: one of Pryv's own tool, or one that was decrypted before.
     #[arg(long)]
     pub accept_unsigned: bool,
-    /// Take a backup that is not encrypted although a key or passphrase is given.
+    /// Accept a backup that is not encrypted although a key or passphrase is given.
     #[arg(long)]
     pub allow_plaintext: bool,
-    /// Refuse a backup that is not encrypted, be it made or opened.
+    /// Refuse to make or open a backup that is not encrypted.
     #[arg(long, env = "PRYV_BACKUP_REQUIRE_ENCRYPTED", value_parser = clap::builder::FalseyValueParser::new(), help_heading = None::<&'static str>)]
     pub require_encrypted: bool,
     #[command(flatten)]

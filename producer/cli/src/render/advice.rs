@@ -1,4 +1,4 @@
-//! What helps, in words: the one table of advice that names options and commands.
+//! Puts advice in words: the one table of advice that names options and commands.
 
 use std::borrow::Cow;
 

@@ -76,7 +76,7 @@ fn claim(report: &Report) -> &'static str {
         _ if report.opened => verdict(report.compared, report.sealed, report.pinned),
         (true, true) => "all are the files that were signed (what is in them shows with the key)",
         (true, false) => {
-            "all are as SHA256SUMS lists them (its own origin is not proven; compare the archive id with the one that was noted, and verify with the key)"
+            "all are as SHA256SUMS lists them (who made that list is not known: compare the archive id with the one that was noted, or verify with the key)"
         }
         (false, _) => "no damage found, as far as it can be checked without the key",
     }

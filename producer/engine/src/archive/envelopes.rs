@@ -1,4 +1,4 @@
-//! Envelopes, as far as they can be judged without the key. Nobody signs them, since recipients may change.
+//! Envelopes, as far as they can be checked without the key. Nobody signs them, since recipients may change.
 
 use decryptor_wasm::{
     Envelope, Error, Result,

@@ -79,7 +79,7 @@ pub enum PlatformError {
 }
 
 impl PlatformError {
-    /// What helps, where the sentence does not say it.
+    /// Advises, where the sentence does not say it.
     #[must_use]
     pub fn advice(&self) -> Option<Advice> {
         match self {
@@ -206,7 +206,7 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// What helps, where the sentence does not say it.
+    /// Advises, where the sentence does not say it.
     #[must_use]
     pub fn advice(&self) -> Option<Advice> {
         match self {

@@ -35,7 +35,7 @@ impl<'a> Fields<'a> {
 /// Members that a record has at most, mostly.
 const USUAL: usize = 24;
 
-/// Whether two raw keys are one. Nearly all differ in their length or their first letter, which stands behind the quote.
+/// Whether two raw keys are one. Nearly all differ in their length or their first letter, which follows the quote.
 fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.as_bytes().get(1) == b.as_bytes().get(1) && a == b
 }

@@ -312,7 +312,7 @@ pub trait Platform: Sync {
     /// When the platform cannot be reached.
     fn instant(&self) -> Result<f64, PlatformError>;
 
-    /// Where the platform stands at that instant.
+    /// How far the platform is at that instant.
     ///
     /// # Errors
     /// When the platform cannot be reached.
@@ -334,7 +334,7 @@ pub trait Platform: Sync {
         target: &dyn Target,
     ) -> Result<(), ExportError>;
 
-    /// What is there and left out, because this version does not know it or because it is nobody's; to be asked after
+    /// Lists what is there and left out, because this version does not know it or because it is nobody's; to be asked after
     /// [`Self::export_all`]. Of a backup of one user, only what concerns it.
     ///
     /// # Errors

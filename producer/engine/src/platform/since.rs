@@ -2,7 +2,7 @@
 
 use super::Collection;
 
-/// Where a platform stands at the instant of its export.
+/// How far a platform is at the instant of its export.
 #[derive(Clone, Debug, Default)]
 pub struct Mark {
     /// Identity of the stores and the shape of their records: where it differs nothing can be compared.

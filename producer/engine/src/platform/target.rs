@@ -32,7 +32,7 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// What an event lists, as it is stored.
+    /// Reads the list of attachments of an event, as it is stored.
     ///
     /// # Errors
     /// When that is no such list.

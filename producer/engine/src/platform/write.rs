@@ -22,7 +22,7 @@ pub trait PlatformWriter: Sync {
     /// When a store cannot be reached, or when a run is still at work on this platform.
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError>;
 
-    /// What speaks against a restore into this platform, before anything is written: a schema that is missing or older than the
+    /// Looks for what speaks against a restore into this platform, before anything is written: a schema that is missing or older than the
     /// records need, indexes of an unmigrated database, too little disk for `room`, a Pryv.io core that seems to be running.
     ///
     /// # Errors
@@ -51,12 +51,12 @@ pub trait PlatformWriter: Sync {
     /// When the index cannot be read.
     fn aliases(&self) -> Result<HashMap<String, String>, RestoreError>;
 
-    /// How many users may stand together: more than one where that is faster.
+    /// How many users may be committed together: more than one where that is faster.
     fn together(&self) -> usize {
         1
     }
 
-    /// Begins users who will stand together. With `replace`, everything that the platform holds of these user ids gives way on
+    /// Begins users who will be committed together. With `replace`, everything that the platform holds of these user ids gives way on
     /// commit; without it, a user that is there is an error.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ pub trait PlatformWriter: Sync {
         replace: bool,
     ) -> Result<Box<dyn GroupWriter + 'a>, RestoreError>;
 
-    /// As [`Self::begin`], for more users than otherwise stand together, on a platform that is made ready for this much (about so
+    /// As [`Self::begin`], for more users than are otherwise committed together, on a platform that is made ready for this much (about so
     /// many `bytes` of records): there is none where that would not be faster, or where others are at work.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ pub trait PlatformWriter: Sync {
     /// When it cannot be read.
     fn restored_users(&self) -> Result<HashSet<String>, RestoreError>;
 
-    /// What all users share was told of these: user ids.
+    /// Notes that what all users share has been written for these user ids.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -101,7 +101,7 @@ pub trait PlatformWriter: Sync {
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError>;
 }
 
-/// Users on their way in, who will stand together.
+/// Users on their way in, who will be committed together.
 pub trait GroupWriter {
     /// The next user.
     ///
@@ -109,7 +109,7 @@ pub trait GroupWriter {
     /// When a store cannot take the user.
     fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError>;
 
-    /// Ends the records of all users: what is still held back is written. After it [`Self::read_back`] gives what will stand on the
+    /// Ends the records of all users: what is still held back is written. After it [`Self::read_back`] gives what will be on the
     /// platform.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ pub trait GroupWriter {
         take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
     ) -> Result<(), RestoreError>;
 
-    /// Makes the users stand, durably; tells of each, in their order, whether something is still to be done.
+    /// Commits the users, durably; tells of each, in their order, whether something is still to be done.
     ///
     /// # Errors
     /// When a store refuses: all users are as before, unless it is [`RestoreError::Unknown`].

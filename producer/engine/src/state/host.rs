@@ -37,7 +37,7 @@ static WARNED: Once = Once::new();
 /// Says in a signature what it is; nobody reads it from there.
 const COMMENT: &str = "signature of a run of pryv-backup";
 
-/// Where the checksum stands in the bytes of a minisign secret key.
+/// Where the checksum is in the bytes of a minisign secret key.
 const CHECKSUM: usize = 126;
 
 /// The key that signs runs.

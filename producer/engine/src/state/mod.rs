@@ -1,4 +1,4 @@
-//! What the producing host remembers of the newest run of a chain: keyed numbers, no id, no name, no content. With them a run tells
+//! The memory of the producing host about the newest run of a chain: keyed numbers, no id, no name, no content. With them a run tells
 //! what has changed since, without any secret; without them it brings everything. See `docs/increments.md`.
 
 mod entries;

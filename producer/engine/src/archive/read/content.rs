@@ -29,7 +29,7 @@ pub struct ContentReader<'a> {
     reader: Option<FileReader<RustAead>>,
     /// Of a file that lies in the clear.
     digest: Option<Sha256>,
-    /// What was opened and not yet handed over.
+    /// Bytes that were opened and not yet handed over.
     left: Vec<u8>,
     at: usize,
 }

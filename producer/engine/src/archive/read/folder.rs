@@ -25,7 +25,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// What `SHA256SUMS` lists.
+    /// Reads the list of `SHA256SUMS`.
     ///
     /// # Errors
     /// When it is not there.
@@ -180,7 +180,7 @@ fn not_a_file(path: &Path, link: bool) -> Error {
     on_disk(Code::NotAFile, path).with(Field::Found, what)
 }
 
-/// What lies in folders.
+/// Files and folders that were found.
 #[derive(Default)]
 struct Found {
     /// Paths within the archive, and sizes in bytes.

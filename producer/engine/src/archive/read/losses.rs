@@ -1,4 +1,4 @@
-//! What an archive says of a user that it lacks.
+//! Things of a user that an archive lacks, as it says itself.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use super::Archive;
 /// See the module.
 #[derive(Default)]
 pub struct UserLosses {
-    /// What could not be read when the backup was made.
+    /// Losses from when the backup was made.
     pub losses: Vec<Loss>,
     gone: HashSet<String>,
 }

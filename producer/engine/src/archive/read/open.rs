@@ -52,7 +52,7 @@ impl Archive {
         &self.folder
     }
 
-    /// What is to be read, for whoever wants less of it.
+    /// The plan of what is to be read, for whoever wants less of it.
     pub fn plan_mut(&mut self) -> &mut Plan {
         &mut self.opened.plan
     }

@@ -33,7 +33,7 @@ pub struct ReadFile<'a> {
     pub size: u64,
 }
 
-/// What reading one file to its end has shown.
+/// Facts from reading one file to its end.
 pub struct Seen {
     /// Sizes, salt and records.
     pub summary: FileSummary,
@@ -45,7 +45,7 @@ pub struct Seen {
 pub struct Content {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// What was seen on the way.
+    /// Facts seen on the way.
     pub seen: Seen,
 }
 
@@ -82,7 +82,7 @@ impl<'a> ReadFile<'a> {
     }
 
     /// Passes the content of `stored` to `sink` piece by piece. Every piece is authentic when it is passed, but only the end shows
-    /// that nothing is missing. An error of the archive comes after what stood before it was passed on.
+    /// that nothing is missing. An error of the archive comes after what lies before it was passed on.
     pub fn run<E: From<Error>>(
         self,
         mut stored: impl FnMut(&mut [u8]) -> Result<usize>,
@@ -179,7 +179,7 @@ impl GunzipCheck {
 }
 
 impl Archive {
-    /// Passes the content of a planned file to `sink`, decrypted, and inflated if asked, and judges it at the end. `hash` checks the
+    /// Passes the content of a planned file to `sink`, decrypted, and inflated if asked, and checks it at the end. `hash` checks the
     /// digest of the stored bytes too, which is always done for a file that is not sealed. Errors name the file.
     pub fn stream<E: ReadError>(
         &self,

@@ -261,7 +261,7 @@ impl ArchiveWriter {
         let envelope_file = self.write_clear("encryption.json", &envelope.to_json()?)?;
         self.clear += envelope_file.size;
         self.key = Some(key);
-        // Of a chain they stand once, at its root.
+        // A chain has them once, at its root.
         if self.destination.is_beside() {
             return Ok(());
         }

@@ -342,7 +342,7 @@ fn user(
 }
 
 /// Corrects what is said of a user by a file of the copy: those of a state are compressed there, and the points of a series may
-/// have come to stand in more lines.
+/// have come to be in more lines.
 fn named(entry: &mut UserEntry, file: &FileEntry) {
     let Some(name) = file.path.rsplit('/').next() else {
         return;

@@ -35,7 +35,7 @@ pub struct Options {
     pub gunzip: bool,
     /// Write nothing at all if anything is damaged.
     pub strict: bool,
-    /// Keep what stands before a damage, in `FILE.salvaged`.
+    /// Keep what comes before a damage, in `FILE.salvaged`.
     pub salvage: bool,
     /// Files at once; none: one per core.
     pub jobs: Option<u16>,

@@ -170,7 +170,7 @@ impl OutputFile<'_> {
         self.folder.publish(&self.staged, &self.path)
     }
 
-    /// The file is damaged: keep what stood before the damage under a name that says so, which is returned.
+    /// The file is damaged: keep what came before the damage under a name that says so, which is returned.
     pub fn salvage(self) -> Result<String> {
         self.file
             .finish()

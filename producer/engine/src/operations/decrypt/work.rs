@@ -46,7 +46,7 @@ pub struct Decrypted {
     pub records: u64,
     /// A sentence for every affected file.
     pub damaged: Vec<String>,
-    /// Files that hold what stood before a damage.
+    /// Files that hold what came before a damage.
     pub salvaged: Vec<String>,
     /// `--strict`, and something is damaged.
     pub nothing_written: bool,

@@ -110,7 +110,7 @@ impl ListedUnit {
     }
 }
 
-/// Judges, decides and removes.
+/// Verifies the backups, decides which are kept, and removes the others.
 ///
 /// # Errors
 /// When there is no good backup, or what is asked would keep none.

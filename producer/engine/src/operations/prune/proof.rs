@@ -44,7 +44,7 @@ impl Proven {
     }
 }
 
-/// What was signed of what lies in a folder, if it is what is demanded, and expected signers signed all its runs.
+/// Finds the statements that were signed for a folder: expected signers must have signed all its runs, and they must meet the demands.
 ///
 /// # Errors
 /// Why it is not known to be good.

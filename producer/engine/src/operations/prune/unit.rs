@@ -71,7 +71,7 @@ pub struct Units {
     pub doomed: Vec<PathBuf>,
 }
 
-/// How backups are judged.
+/// Checks backups.
 pub struct Checker<'a> {
     /// Conditions that each must meet.
     pub demands: &'a Demands,

@@ -103,7 +103,7 @@ pub struct Digested<'a, R> {
 }
 
 impl<'a, R> Digested<'a, R> {
-    /// Not yet read; `verify` says whether it will be judged.
+    /// Not yet read; `verify` says whether it will be checked.
     pub fn new(content: R, verify: bool, tally: &'a Tally) -> Self {
         Self {
             content,

@@ -233,9 +233,9 @@ fn restore_users(
     let done = users.restore()?;
     drop(shown);
     Failure::unless_interrupted().map_err(|failure| {
-        let stand = done.iter().filter(|one| one.stands()).count();
+        let restored = done.iter().filter(|one| one.is_restored()).count();
         failure.saying(format!(
-            "interrupted: {stand} of {} users are restored, the others are as before; run the same restore again to go on",
+            "interrupted: {restored} of {} users are restored, the others are as before; run the same restore again to go on",
             selection.users.len()
         ))
     })?;
@@ -301,7 +301,7 @@ fn restore_shared(
         everybody: how.user.is_none(),
     };
     let mut told = shared::restore(writer, archive, done, config, manner, report);
-    if done.iter().any(restored_user::RestoredUser::stands) {
+    if done.iter().any(restored_user::RestoredUser::is_restored) {
         report.next = next::steps(&archive.manifest.core_version, told.cores);
     }
     for one in done.iter_mut() {
@@ -315,7 +315,7 @@ fn restore_shared(
     // committed without their shared entries.
     let ended: HashSet<String> = done
         .iter()
-        .filter(|one| one.stands())
+        .filter(|one| one.is_restored())
         .map(|one| one.report.user_id.clone())
         .filter(|id| !how.skip_platform || !restored_before.contains(id))
         .collect();

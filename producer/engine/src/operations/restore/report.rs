@@ -19,9 +19,9 @@ pub struct Report {
     /// Nothing but the backup was looked at.
     #[serde(skip)]
     pub verified_only: bool,
-    /// Users whom an earlier run had decided to make stand, and who were put in place.
+    /// Users whom an earlier run had committed, and whose files were put in place now.
     pub recovered: Vec<String>,
-    /// Users whom an earlier run had not come to decide about: they are as before it.
+    /// Users whom an earlier run had not committed: they are as before it.
     pub undone: Vec<String>,
     /// Who signed the backup, and whether that is somebody who is expected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,17 +87,17 @@ pub struct Restored {
 #[derive(Debug, Serialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// It stands as the archive has it.
+    /// It is on the platform as the archive has it.
     Restored,
-    /// It would.
+    /// It would be restored.
     WouldBeRestored,
     /// It was left as it was.
     Skipped,
     /// It could not be restored, and is as before.
     Failed,
-    /// It stands, but not all of it is in place; the next run finishes it.
+    /// It is restored, but not all of it is in place; the next run finishes it.
     Unfinished,
-    /// Nobody answered whether it stands.
+    /// It is not known whether it is restored, since nobody answered.
     Unknown,
 }
 
@@ -131,7 +131,7 @@ impl Report {
         (!self.users.iter().all(whole) || !after).then_some(FailureKind::Losses)
     }
 
-    /// Whether every user stands as the archive has it.
+    /// Whether every user is restored as the archive has it.
     pub fn complete(&self) -> bool {
         self.shared_is_whole()
             && self.left_out.is_empty()

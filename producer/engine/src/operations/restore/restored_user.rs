@@ -70,7 +70,7 @@ impl RestoredUser {
     }
 
     /// One that an earlier run of this restore has restored; the shared records still need facts about it.
-    pub fn standing(user: &SelectedUser, archive: &Archive) -> Self {
+    pub fn restored_before(user: &SelectedUser, archive: &Archive) -> Self {
         let mut done = Self::new(user, Outcome::Restored);
         done.report.reason = Some(Sentence::new(
             "it was restored by an earlier run that was stopped; whether that one left anything out is not known",
@@ -118,7 +118,7 @@ impl RestoredUser {
     }
 
     /// Whether it is on the platform now.
-    pub fn stands(&self) -> bool {
+    pub fn is_restored(&self) -> bool {
         matches!(self.report.outcome, Outcome::Restored | Outcome::Unfinished)
     }
 }

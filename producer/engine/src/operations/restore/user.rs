@@ -1,4 +1,4 @@
-//! One user: everything goes aside, is looked at, and then stands.
+//! One user: everything is written aside, checked, and then committed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! All users, in groups that stand together: everybody at once where the platform is made ready for that, else some at a time,
+//! All users, in groups that are restored together: everybody at once where the platform is made ready for that, else some at a time,
 //! several groups side by side. What fails together is done again apart, so whatever is wrong with a user costs that user alone.
 
 use std::{
@@ -70,7 +70,7 @@ impl<'a> Users<'a> {
         let dry = self.from.options.dry_run;
         match self.found.get(&user.source.user_id) {
             Some(conflict) if conflict.restored_before && !dry => {
-                Some(RestoredUser::standing(user, self.from.archive))
+                Some(RestoredUser::restored_before(user, self.from.archive))
             }
             Some(conflict) => Some(RestoredUser::without(
                 user,
@@ -168,7 +168,7 @@ impl<'a> Users<'a> {
         self.together(self.writer.begin(&targets, replace)?, users)
     }
 
-    /// Restores users who stand together. After an error all of them are as before, and may be tried apart.
+    /// Restores users who are committed together. After an error all of them are as before, and may be tried apart.
     fn together(
         &self,
         mut group: Box<dyn GroupWriter + '_>,

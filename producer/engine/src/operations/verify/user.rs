@@ -283,7 +283,7 @@ impl<'a> VerifiedUser<'a> {
                 // Pryv's own tool counts a file for each event that lists it.
                 let repeated = name == "attachments" && !inventoried && count < due;
                 // Of attachments, what events list counts, and whether it is there is asked for each; of a series, what it is called,
-                // whose points may stand in several lines.
+                // whose points may be in several lines.
                 if matches!(name, "attachments" | "series") && self.surplus {
                     continue;
                 }

@@ -72,7 +72,7 @@ impl Since {
     }
 }
 
-/// Where the server stands at the instant of the snapshot. One that only follows another does not show what is open there. The timeline
+/// How far the server is at the instant of the snapshot. One that only follows another does not show what is open there. The timeline
 /// comes from the log that is being written: what the control file says lags behind a promotion by a checkpoint, and meanwhile the
 /// numbers of transactions that only the previous primary had are given out again.
 pub(super) fn mark(snapshot: &Snapshot) -> Result<Mark, PlatformError> {

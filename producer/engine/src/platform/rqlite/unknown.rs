@@ -8,7 +8,7 @@ use crate::text::count;
 const TABLE: &str = "keyValue";
 
 impl Rqlite {
-    /// What its database holds besides the known.
+    /// Lists what its database holds besides the known.
     ///
     /// # Errors
     /// When the server does not answer or has no leader.

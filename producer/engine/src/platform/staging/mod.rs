@@ -165,7 +165,7 @@ impl Staging {
         Ok(removed)
     }
 
-    /// What speaks against writing this much here.
+    /// Tells what speaks against writing this much here.
     ///
     /// # Errors
     /// When the system does not say.
@@ -272,7 +272,7 @@ impl StagedUser {
 
     /// Whether the platform has a folder of this owner.
     #[must_use]
-    pub fn stands(&self, owner: &str) -> bool {
+    pub fn has_folder(&self, owner: &str) -> bool {
         folder(&self.base, owner).is_some_and(|path| fs::symlink_metadata(path).is_ok())
     }
 

@@ -30,7 +30,7 @@ pub fn new_journal(root: &Path, user_id: &str) -> PathBuf {
     root.join(format!("{NEW}{user_id}"))
 }
 
-/// The list of an archive's users who stand, under its name now and under the one that earlier versions gave it.
+/// The list of an archive's users who are restored, under its name now and under the one that earlier versions gave it.
 pub fn restored_users(root: &Path, archive_id: &str) -> [PathBuf; 2] {
     let id: String = archive_id.chars().take(32).collect();
     [format!("{RESTORED}{id}"), format!("{id}.begun")].map(|name| root.join(name))

@@ -118,7 +118,7 @@ impl RestoredUsers {
         })
     }
 
-    /// What all users share was told of these: they are on the list no longer.
+    /// Takes users off the list for whom what all users share has been written.
     ///
     /// # Errors
     /// When the disk refuses.

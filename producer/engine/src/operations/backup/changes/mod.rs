@@ -1,4 +1,4 @@
-//! What a run of a chain finds, held against what the run before has left: only what is new or differs goes into the archive, what
+//! Compares what a run of a chain finds with what the run before has left: only what is new or differs goes into the archive, what
 //! is gone is named there, and what is there now is noted for the next run.
 
 mod emptied;

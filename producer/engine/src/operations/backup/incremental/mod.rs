@@ -1,4 +1,4 @@
-//! A run. The first into a folder is full; with `--incremental` the others bring what has changed, and stand beside it.
+//! Runs into one folder. The first is full; incremental ones bring what has changed since, and lie beside it.
 
 mod keep;
 mod own;

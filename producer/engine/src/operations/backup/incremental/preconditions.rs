@@ -51,8 +51,8 @@ pub fn newest(prepared: &Prepared<'_>, state: &Path) -> Result<Option<String>, F
     Ok(newest.map(|newest| newest.archive_id))
 }
 
-/// What was not meant to be readable must not come to lie open beside it; and what opens sealed runs stands at the root of a chain that
-/// was sealed from the beginning.
+/// Refuses a chain of encrypted and plain runs: the plain ones would show what the others hide, and the decryptors lie at the root of a
+/// chain that was encrypted from the beginning only.
 pub fn refuse_mixture(output: &Path, sealing: &Sealing, runs: &[IndexRun]) -> Result<(), Failure> {
     let sealed = runs.iter().any(|run| run.mode.is_some());
     let open = runs.iter().any(|run| run.mode.is_none());

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use serde::Deserialize;
 
-use super::{SharedRestore, Standing};
+use super::{RestoredOwner, SharedRestore};
 use crate::{
     operations::restore::lines,
     pii::Pii,
@@ -52,9 +52,9 @@ impl SharedRestore<'_> {
             return IndexedAccess::Other;
         }
         match names.iter().flatten().find_map(|name| self.owner(name)) {
-            Some(standing) => {
+            Some(restored) => {
                 self.located.insert(self.number(id));
-                IndexedAccess::Owned(self.renamed(entry, value, &standing))
+                IndexedAccess::Owned(self.renamed(entry, value, &restored))
             }
             None => {
                 let hashed = names[1].is_some();
@@ -69,7 +69,12 @@ impl SharedRestore<'_> {
         self.hasher.hash_one(id)
     }
 
-    fn renamed(&self, mut entry: Map<String, Value>, value: &str, owner: &Standing<'_>) -> String {
+    fn renamed(
+        &self,
+        mut entry: Map<String, Value>,
+        value: &str,
+        owner: &RestoredOwner<'_>,
+    ) -> String {
         let (name, other) = self.owner_key();
         if entry.get(name).and_then(Value::as_str) == Some(&owner.token) {
             return value.to_owned();
@@ -90,7 +95,7 @@ impl SharedRestore<'_> {
     /// Accesses about which the archive has no entry (Pryv's own tool backs none up), or one that does not tell whose it is: the
     /// accesses themselves tell.
     pub(super) fn locate_accesses(&mut self) -> Result<(), RestoreError> {
-        let mut users: Vec<Standing<'_>> = self.standing.values().cloned().collect();
+        let mut users: Vec<RestoredOwner<'_>> = self.restored.values().cloned().collect();
         users.sort_by(|a, b| a.done.report.user_id.cmp(&b.done.report.user_id));
         users.dedup_by(|a, b| a.done.report.user_id == b.done.report.user_id);
         let archive = self.archive;
@@ -107,7 +112,7 @@ impl SharedRestore<'_> {
             self.each(KEYS, &mut |work, line| work.give(line, &owners))?;
         }
         for hashed in std::mem::take(&mut self.unlocated).into_values() {
-            if hashed && self.all_stand {
+            if hashed && self.all_restored {
                 let what = "they are about accesses that are gone, and whose those were is hashed with a key that this platform does not have \
                     (platform.piiHmacKey)";
                 *self.lost.entry(what.to_owned()).or_default() += 1;
@@ -122,7 +127,7 @@ impl SharedRestore<'_> {
     fn locate(
         &mut self,
         line: &[u8],
-        owner: &Standing<'_>,
+        owner: &RestoredOwner<'_>,
         owners: &mut HashMap<u64, String>,
     ) -> Result<(), RestoreError> {
         let Some((id, value)) = self.entry_of(line, owner) else {
@@ -147,7 +152,7 @@ impl SharedRestore<'_> {
         let owner = key
             .strip_prefix(PREFIX)
             .and_then(|id| owners.get(&self.number(id)))
-            .and_then(|name| self.standing.get(name))
+            .and_then(|name| self.restored.get(name))
             .cloned();
         match (owner, serde_json::from_str(&value)) {
             (Some(owner), Ok(Value::Object(entry))) => {
@@ -159,7 +164,7 @@ impl SharedRestore<'_> {
     }
 
     /// The id and the entry of an access that is there or was deleted; versions have none.
-    fn entry_of(&self, line: &[u8], owner: &Standing<'_>) -> Option<(String, String)> {
+    fn entry_of(&self, line: &[u8], owner: &RestoredOwner<'_>) -> Option<(String, String)> {
         let access = Fields::parse(std::str::from_utf8(line).ok()?).ok()?;
         let get = |name: &str| access.get(name).filter(|raw| *raw != "null");
         if get("headId").is_some() {

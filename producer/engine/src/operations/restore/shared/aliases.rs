@@ -29,7 +29,7 @@ impl SharedRestore<'_> {
             }
             Ok(())
         })?;
-        let of_accesses = self.standing.values().flat_map(|one| {
+        let of_accesses = self.restored.values().flat_map(|one| {
             let id = &one.done.report.user_id;
             one.done
                 .aliases
@@ -39,7 +39,7 @@ impl SharedRestore<'_> {
         self.aliases.extend(of_accesses);
         // Without an alias no series that is kept under an earlier name would be found again.
         if !self.has(Shared::Aliases.stem()) {
-            let earlier = self.standing.values().flat_map(|one| {
+            let earlier = self.restored.values().flat_map(|one| {
                 let names = one.done.other_names.iter().cloned();
                 names.map(|name| (name, one.done.report.user_id.clone()))
             });
@@ -123,7 +123,7 @@ impl SharedRestore<'_> {
     /// Entries of the archive may call users by any name that they have or had.
     fn name_after(&mut self, aliases: &BTreeSet<(String, String)>) {
         let names: HashMap<&str, &str> = self
-            .standing
+            .restored
             .values()
             .map(|one| {
                 (
@@ -154,7 +154,7 @@ impl SharedRestore<'_> {
             return Ok(());
         }
         for (alias, _) in aliases.iter().filter(|(alias, _)| led.contains(&alias)) {
-            let Some(owner) = self.names.get(alias).and_then(|now| self.standing.get(now)) else {
+            let Some(owner) = self.names.get(alias).and_then(|now| self.restored.get(now)) else {
                 continue;
             };
             let told = format!("{}/{FIELD}", owner.done.source_name);

@@ -19,7 +19,7 @@ impl SharedRestore<'_> {
         }
         self.each("register/servers", &mut |work, line| {
             match serde_json::from_slice::<Mapping>(line) {
-                Ok(mapping) if work.standing.contains_key(&mapping.username) => {}
+                Ok(mapping) if work.restored.contains_key(&mapping.username) => {}
                 Ok(_) => work.leave_out("of users that were not restored"),
                 Err(_) => work.leave_out("not the server of a user"),
             }
@@ -36,7 +36,7 @@ impl SharedRestore<'_> {
             return Ok(());
         };
         let mut names: BTreeSet<String> = self
-            .standing
+            .restored
             .values()
             .map(|one| one.token.clone())
             .collect();

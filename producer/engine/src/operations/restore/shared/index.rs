@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{SharedRestore, Standing};
+use super::{RestoredOwner, SharedRestore};
 use crate::{
     archive::read::Archive,
     config::Config,
@@ -110,32 +110,32 @@ impl SharedRestore<'_> {
             if entry.is_unique || !fields.contains_key(&entry.field) {
                 fields.insert(entry.field.clone(), entry.is_unique);
             }
-            let Some(standing) = work.standing.get(&owner).cloned() else {
+            let Some(restored) = work.restored.get(&owner).cloned() else {
                 if is_token(&owner) {
                     work.hashed.insert(entry.field.clone());
                 }
-                if work.all_stand && is_token(&owner) {
+                if work.all_restored && is_token(&owner) {
                     *work.unknown.entry(entry.field).or_default() += 1;
                 } else {
                     work.leave_out("of users that were not restored");
                 }
                 return Ok(());
             };
-            let done = standing.done;
+            let done = restored.done;
             work.indexed
                 .insert(format!("{}/{}", done.source_name, entry.field));
             let in_clear = owner == done.source_name || done.other_names.contains(&owner);
             if !in_clear && entry.is_unique {
                 // It is hashed, with the key of this platform.
                 let key = format!("user-unique/{}/{}", entry.field, entry.text());
-                return work.put(key, standing.token);
+                return work.put(key, restored.token);
             }
-            let text = work.uncut(&entry, &standing);
+            let text = work.uncut(&entry, &restored);
             if entry.field == "alias" && entry.is_unique {
                 let user_id = done.report.user_id.clone();
                 work.aliases.insert((text.clone(), user_id));
             }
-            let (key, value) = work.entry(&entry.field, entry.is_unique, &text, &standing.token);
+            let (key, value) = work.entry(&entry.field, entry.is_unique, &text, &restored.token);
             work.put(key, value)
         })?;
         self.rebuild(&fields)
@@ -146,8 +146,8 @@ impl SharedRestore<'_> {
         let mut entries = Vec::new();
         let pending = self.with_pending();
         let listed = self.has(Shared::Index.stem());
-        for (name, standing) in &self.standing {
-            let done = standing.done;
+        for (name, restored) in &self.restored {
+            let done = restored.done;
             if *name != done.source_name {
                 continue;
             }
@@ -169,7 +169,7 @@ impl SharedRestore<'_> {
                     values.dedup();
                 }
                 for value in values.into_iter().filter(|value| !value.is_empty()) {
-                    let (key, value) = self.entry(field, *unique, value, &standing.token);
+                    let (key, value) = self.entry(field, *unique, value, &restored.token);
                     entries.push((field, key, value));
                 }
             }
@@ -184,7 +184,7 @@ impl SharedRestore<'_> {
     /// Whether addresses that nobody has proven yet have entries too, as until version 2.0.0-rc.46 of Pryv.io: the archive then has
     /// one for each address.
     fn with_pending(&self) -> bool {
-        let users = self.standing.iter();
+        let users = self.restored.iter();
         let users = users.filter(|(name, one)| **name == one.done.source_name);
         let all = users.map(|(_, one)| {
             let mut all: BTreeSet<&String> = one.done.addresses.iter().map(|(a, _)| a).collect();
@@ -228,8 +228,8 @@ impl SharedRestore<'_> {
     }
 
     /// Pryv's own tool cuts values at a slash; the account knows the whole.
-    fn uncut(&self, entry: &IndexEntry, standing: &Standing<'_>) -> String {
-        let whole = standing.done.fields.get(&entry.field);
+    fn uncut(&self, entry: &IndexEntry, restored: &RestoredOwner<'_>) -> String {
+        let whole = restored.done.fields.get(&entry.field);
         uncut(self.archive, entry, whole)
     }
 }

@@ -31,9 +31,9 @@ const MANY: usize = 5000;
 /// Keys of unique values: field, value.
 const UNIQUE: &str = "user-unique/";
 
-/// A user that now stands.
+/// A user that was restored, as entries of the archive name it.
 #[derive(Clone)]
-struct Standing<'a> {
+struct RestoredOwner<'a> {
     done: &'a RestoredUser,
     /// Token that stands for the user in the platform's own database.
     token: String,
@@ -87,8 +87,8 @@ pub fn restore(
         archive,
         config,
         how,
-        all_stand: how.everybody && done.iter().all(RestoredUser::stands),
-        standing: HashMap::new(),
+        all_restored: how.everybody && done.iter().all(RestoredUser::is_restored),
+        restored: HashMap::new(),
         tokens: HashMap::new(),
         ids: HashSet::new(),
         waiting: Vec::new(),
@@ -107,8 +107,8 @@ pub fn restore(
         names: HashMap::new(),
         aliases: BTreeSet::new(),
     };
-    for one in done.iter().filter(|one| one.stands()) {
-        work.stand(one);
+    for one in done.iter().filter(|one| one.is_restored()) {
+        work.add_restored(one);
     }
     // A run that restored nobody changes nothing.
     if work.ids.is_empty() && !done.is_empty() {
@@ -117,7 +117,7 @@ pub fn restore(
     told.outcome = work.run();
     told.losses = work.losses;
     told.cores = work.cores;
-    // Of what failed nobody knows how much stands.
+    // Of what failed nobody knows how much is written.
     if told.outcome.is_ok() {
         report.platform += work.written;
     }
@@ -135,9 +135,9 @@ struct SharedRestore<'a> {
     config: &'a Config,
     how: How,
     /// Nobody of the archive was left out.
-    all_stand: bool,
+    all_restored: bool,
     /// By the name, and by the token, that the archive has for them.
-    standing: HashMap<String, Standing<'a>>,
+    restored: HashMap<String, RestoredOwner<'a>>,
     /// Their user ids, by the token that stands for them here.
     tokens: HashMap<String, &'a str>,
     ids: HashSet<&'a str>,
@@ -209,7 +209,7 @@ impl<'a> SharedRestore<'a> {
         Ok(())
     }
 
-    /// What they have no longer. Where entries of the archive are hashed with a key that this platform does not have, nobody knows
+    /// Removes the keys that they have no longer. Where entries of the archive are hashed with a key that this platform does not have, nobody knows
     /// which those are.
     fn remove_previous_keys(&mut self) -> Result<(), RestoreError> {
         let previous_keys: Vec<String> = self.previous_keys.drain().collect();
@@ -221,7 +221,7 @@ impl<'a> SharedRestore<'a> {
             .try_for_each(|keys| self.shared.remove(keys))
     }
 
-    fn stand(&mut self, done: &'a RestoredUser) {
+    fn add_restored(&mut self, done: &'a RestoredUser) {
         self.ids.insert(&done.report.user_id);
         // Without the key of the tokens the platform's own database was found to be left alone.
         let token = self.config.pii.username(&done.report.username);
@@ -232,25 +232,25 @@ impl<'a> SharedRestore<'a> {
         ];
         for name in names.into_iter().flatten() {
             let token = token.clone();
-            self.standing.insert(name, Standing { done, token });
+            self.restored.insert(name, RestoredOwner { done, token });
         }
         // Records from before a rename still have the old name.
         for name in &done.other_names {
             for name in [Some(name.clone()), self.config.pii.username(name)] {
                 let token = token.clone();
-                let standing = name.map(|name| self.standing.entry(name));
-                standing.map(|place| place.or_insert(Standing { done, token }));
+                let restored = name.map(|name| self.restored.entry(name));
+                restored.map(|place| place.or_insert(RestoredOwner { done, token }));
             }
         }
         self.tokens.insert(token, &done.report.user_id);
     }
 
     /// The user who has this name, or that of this token, in the archive; a name that it gave up is still its own.
-    fn owner(&self, name: &str) -> Option<Standing<'a>> {
-        let now = self.standing.get(name);
+    fn owner(&self, name: &str) -> Option<RestoredOwner<'a>> {
+        let now = self.restored.get(name);
         let found = now.or_else(|| {
             let now = self.names.get(name)?;
-            self.standing.get(now)
+            self.restored.get(now)
         });
         found.cloned()
     }

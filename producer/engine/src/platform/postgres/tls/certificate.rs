@@ -12,7 +12,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
 use x509_cert::{TbsCertificate, Version};
 
-/// The extensions that are understood here; any other that is critical makes a certificate one that cannot be judged.
+/// The extensions that are understood here; any other that is critical makes a certificate one that cannot be checked.
 const KNOWN: [ObjectIdentifier; 4] = [
     BasicConstraints::OID,
     KeyUsage::OID,
@@ -75,7 +75,7 @@ impl Certificate {
         self.body().subject == self.body().issuer
     }
 
-    /// Whether the library that judges chains takes it for a server's: it knows version 3 only, and there no authority.
+    /// Whether the library that checks chains takes it for a server's: it knows version 3 only, and there no authority.
     pub fn is_usual(&self) -> bool {
         self.body().version == Version::V3
             && matches!(

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// What the configuration names, if it is there. As libpq does: without a certificate the server decides.
+/// Reads the certificate that the configuration names, if there is one. As libpq does: without a certificate the server decides.
 ///
 /// # Errors
 /// A sentence, when certificate or key cannot be used.

@@ -23,7 +23,7 @@ pub struct TrustedRoots {
 }
 
 impl TrustedRoots {
-    /// What the configuration trusts; `None` when nothing is to be checked.
+    /// Reads what the configuration trusts; `None` when nothing is to be checked.
     ///
     /// # Errors
     /// A sentence, when the certificates cannot be read, or are needed and not there.
@@ -76,7 +76,7 @@ impl TrustedRoots {
         })
     }
 
-    /// Judges a server's certificate, which came with others.
+    /// Checks a server's certificate, which came with others.
     pub fn check(
         &self,
         der: &CertificateDer<'_>,

@@ -33,7 +33,7 @@ pub struct TableDemands<'a> {
 }
 
 impl TableDemands<'_> {
-    /// How records become rows, and what stands in their way.
+    /// How records become rows, and what keeps them from it.
     pub fn look(&self) -> Result<(Layouts, Vec<Obstacle>), RestoreError> {
         let (mut layouts, mut obstacles) = (Vec::new(), self.fixed());
         for (name, collection) in TABLES {

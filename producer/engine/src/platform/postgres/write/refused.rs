@@ -78,7 +78,7 @@ fn place(table: Table, error: &PlatformError, tables: &Tables) -> String {
     }
 }
 
-/// Whether a `COPY` was at this column, which stands before the value: `COPY events, line 1, column x: "value"`, in any language.
+/// Whether a `COPY` was at this column, which is named before the value: `COPY events, line 1, column x: "value"`, in any language.
 fn at(context: &str, column: &str) -> bool {
     let mut places = context.lines().filter_map(|line| line.split_once(':'));
     places.any(|(before, _)| before.split_whitespace().next_back() == Some(column))
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_column_is_what_stands_before_the_value() {
+    fn the_column_is_named_before_the_value() {
         let json = "JSON data, line 1: x\nCOPY events, line 1, column content: x";
         for (context, column, is) in [
             ("COPY events, line 1, column x: \"a: b\"", "x", true),

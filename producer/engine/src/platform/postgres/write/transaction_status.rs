@@ -60,7 +60,7 @@ impl PostgresWriter<'_> {
     /// The users on the list of the restored ones, by transactions of these statuses.
     pub fn listed(&self, statuses: &[TransactionStatus]) -> Result<HashSet<String>, RestoreError> {
         let mut users = HashSet::new();
-        // Many stand by the same one.
+        // Many users are of the same one.
         let mut known: HashMap<String, TransactionStatus> = HashMap::new();
         for entry in self.staging.restored_users.entries()? {
             let status = match entry.transaction {

@@ -55,8 +55,8 @@ impl SqliteWriter {
         }
     }
 
-    /// Does what a journal has decided.
-    pub(super) fn stand(&self, journal: Journal) -> Result<(), RestoreError> {
+    /// Puts a user in place whom a journal says to be committed.
+    pub(super) fn finish(&self, journal: Journal) -> Result<(), RestoreError> {
         journal.place()?;
         let (path, index) = self.open_index()?;
         let User {
@@ -138,7 +138,7 @@ impl PlatformWriter for SqliteWriter {
                 user: journal.user.clone(),
                 finished: true,
             });
-            self.stand(journal)?;
+            self.finish(journal)?;
         }
         self.staging.remove_unfinished()?;
         Ok(recovered)
@@ -248,9 +248,11 @@ impl GroupWriter for SqliteGroup<'_> {
         let files = self.files.map(SqliteUser::staged);
         let mut journals = decide(files.into_iter().collect(), &JournalMark::Journal)?.into_iter();
         // With the journal the user counts as restored.
-        let stand = journals.try_for_each(|journal| self.platform.stand(journal));
+        let finished = journals.try_for_each(|journal| self.platform.finish(journal));
         Ok(vec![
-            stand.err().map(|e| RestoreError::Unfinished(Box::new(e))),
+            finished
+                .err()
+                .map(|e| RestoreError::Unfinished(Box::new(e))),
         ])
     }
 }

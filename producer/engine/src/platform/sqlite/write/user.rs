@@ -39,21 +39,21 @@ impl SqliteUser {
     /// A user whose files are made in `staged`; `from_sqlite` says that the archive comes from this engine.
     ///
     /// # Errors
-    /// When the disk refuses, or when files stand that are not to be replaced.
+    /// When the disk refuses, or when files are there that are not to be replaced.
     pub fn new(
         user: &User,
         mut staged: StagedUser,
         from_sqlite: bool,
         replace: bool,
     ) -> Result<Self, RestoreError> {
-        if !replace && staged.stands(&user.user_id) {
+        if !replace && staged.has_folder(&user.user_id) {
             return Err(RestoreError::AlreadyThere {
                 what: format!("the platform has a folder of user {} already", user.user_id),
             });
         }
         // They give way even when the archive has nothing to put in their place.
         for owner in user.namespaces() {
-            if staged.stands(&owner) {
+            if staged.has_folder(&owner) {
                 staged.folder(&owner)?;
             }
         }
