@@ -80,7 +80,7 @@ pub enum Advice {
 pub struct Sentence {
     /// The event, in one line.
     pub text: String,
-    /// Advice, where the text does not say it.
+    /// Advice, where the text gives none.
     pub advice: Option<Advice>,
 }
 

@@ -10,7 +10,7 @@ use crate::{
     platform::{ExportError, PlatformError, write::RestoreError},
 };
 
-/// How an operation failed, or in an outcome what kept it from being complete; the worse come later.
+/// How an operation failed, or in an outcome what kept it from being complete. In rising order of gravity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum FailureKind {

@@ -38,7 +38,7 @@ pub struct Notice<'a> {
     pub level: Level,
     /// Text of the line.
     pub text: &'a str,
-    /// Advice, where the text does not say it.
+    /// Advice, where the text gives none.
     pub advice: Option<&'a Advice>,
     /// Whether it is left out for somebody who wants to hear of errors and losses only.
     pub minor: bool,

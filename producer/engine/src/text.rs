@@ -1,4 +1,4 @@
-//! Words and lines that are shown.
+//! Texts that are shown: numbers with their nouns, and lines without control characters.
 
 /// A number of things, in words that fit one and many.
 pub fn count(number: u64, one: &str, many: &str) -> String {

@@ -48,7 +48,7 @@ pub fn fields(custom: &[Value]) -> Vec<AccountField> {
     all
 }
 
-/// Only what has nothing below it holds values.
+/// Only fields without fields below them hold values.
 fn leaves(stream: &Value, all: &mut Vec<AccountField>) {
     let children = stream["children"].as_array();
     if let Some(children) = children.filter(|children| !children.is_empty()) {

@@ -1,4 +1,4 @@
-//! `cat`: one file of an archive, as plain as it gets.
+//! `cat`: one file of an archive, decrypted and decompressed.
 
 use std::io::{ErrorKind, Write};
 

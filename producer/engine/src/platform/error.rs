@@ -79,7 +79,7 @@ pub enum PlatformError {
 }
 
 impl PlatformError {
-    /// Advises, where the sentence does not say it.
+    /// Advice, where the sentence gives none.
     #[must_use]
     pub fn advice(&self) -> Option<Advice> {
         match self {
@@ -206,7 +206,7 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// Advises, where the sentence does not say it.
+    /// Advice, where the sentence gives none.
     #[must_use]
     pub fn advice(&self) -> Option<Advice> {
         match self {

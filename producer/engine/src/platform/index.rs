@@ -135,8 +135,8 @@ fn entry(key: &str, stored: &str) -> Option<Vec<u8>> {
     Some(object.finish())
 }
 
-/// Takes note that a table of things that all users share is not there, as in old platforms: a loss when the run before has some of it,
-/// which is the answer.
+/// Takes note that a table which all users share is not there, as in old platforms. Returns whether the run before has entries of it: then
+/// it is a loss.
 pub fn absent(
     kind: Shared,
     place: &dyn std::fmt::Display,

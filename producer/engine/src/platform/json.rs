@@ -32,7 +32,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Members that a record has at most, mostly.
+/// How many members nearly every record has at most.
 const USUAL: usize = 24;
 
 /// Whether two raw keys are one. Nearly all differ in their length or their first letter, which follows the quote.

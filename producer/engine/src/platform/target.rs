@@ -1,4 +1,4 @@
-//! Where what is read of a platform goes.
+//! Targets of an export: where the records and files of a platform go.
 
 use super::{Collection, ExportExtent, RecordKeys, Shared, User};
 
@@ -75,7 +75,7 @@ impl Attachment {
     }
 }
 
-/// Takes what reading a user gives.
+/// Takes the records and attachments of a user.
 pub trait UserSink {
     /// Takes one record: a complete JSON object, without newline.
     ///
@@ -204,7 +204,7 @@ pub trait Target: Sync {
 
 /// Where one user goes; several threads may bring what belongs to it, each through a sink of its own.
 pub trait UserTarget: Send + Sync {
-    /// A way in.
+    /// A sink for one thread.
     fn sink(&self) -> Box<dyn UserSink + '_>;
 
     /// Ends the user, whose sinks are all flushed.

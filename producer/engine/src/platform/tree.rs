@@ -7,9 +7,10 @@ use std::collections::HashMap;
 pub struct Tree {
     numbers: HashMap<String, usize>,
     streams: Vec<Stream>,
-    /// Counts the ways that were gone.
-    ways: usize,
-    way: Vec<usize>,
+    /// How many walks to a root were made.
+    walks: usize,
+    /// The streams of the last walk.
+    walk: Vec<usize>,
 }
 
 struct Stream {
@@ -17,8 +18,8 @@ struct Stream {
     /// There is a record of it.
     known: bool,
     parent: Option<usize>,
-    /// The last way that came through here.
-    way: usize,
+    /// The last walk that came through here.
+    walk: usize,
 }
 
 impl Tree {
@@ -39,13 +40,13 @@ impl Tree {
             id: id.clone(),
             known: false,
             parent: None,
-            way: 0,
+            walk: 0,
         });
         self.numbers.insert(id, number);
         number
     }
 
-    /// The ids from the root down, each with a slash. A parent that is missing, or its own ancestor, ends the way.
+    /// The ids from the root down, each with a slash. A parent that is missing, or its own ancestor, ends the path.
     ///
     /// # Errors
     /// A sentence, when that has more than `longest` bytes.
@@ -53,27 +54,27 @@ impl Tree {
         let Some(number) = self.numbers.get(id) else {
             return Ok(format!("{id}/"));
         };
-        self.ways += 1;
-        self.way.clear();
+        self.walks += 1;
+        self.walk.clear();
         let mut length = 0;
         let mut next = Some(*number);
         while let Some(at) = next {
             let stream = &mut self.streams[at];
-            stream.way = self.ways;
+            stream.walk = self.walks;
             length += stream.id.len() + 1;
             if length > longest {
                 return Err(format!(
                     "stream {id:?} lies too deep: the ids of all that it lies in have more than {longest} bytes, which the platform does not hold"
                 ));
             }
-            self.way.push(at);
+            self.walk.push(at);
             next = stream.parent.filter(|parent| {
                 let parent = &self.streams[*parent];
-                parent.known && parent.way != self.ways
+                parent.known && parent.walk != self.walks
             });
         }
         let mut path = String::with_capacity(length);
-        for at in self.way.iter().rev() {
+        for at in self.walk.iter().rev() {
             path += &self.streams[*at].id;
             path.push('/');
         }

@@ -222,7 +222,7 @@ pub trait SharedWriter {
     fn short_lived(&mut self, kind: Shared, lines: &[u8]) -> Result<(), RestoreError>;
 }
 
-/// Something that a recovery has settled.
+/// A user of an earlier run whom a recovery has finished or undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The user concerned.
@@ -231,12 +231,12 @@ pub struct Recovered {
     pub finished: bool,
 }
 
-/// Bytes that files take which are to come.
+/// Bytes that the files to come will take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// With less it cannot be.
+    /// With less the restore cannot be done.
     pub least: u64,
-    /// About.
+    /// An estimate.
     pub likely: u64,
 }
 

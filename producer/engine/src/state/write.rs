@@ -24,7 +24,7 @@ pub struct UserBlock {
     pub user: u64,
     /// That of the username.
     pub name: u64,
-    /// Of the caller.
+    /// Flags of the caller.
     pub flags: u8,
     /// How many measurements there are.
     pub measurements: u64,

@@ -61,7 +61,7 @@ struct FileOutcome {
 }
 
 impl<'a> FileWork<'a> {
-    /// Work on `archive` as `args` ask.
+    /// Work on `archive` as the options ask.
     pub fn new(archive: &'a Archive, args: &'a Options, tally: &'a Tally) -> Self {
         FileWork {
             archive,
@@ -271,7 +271,7 @@ impl<'a> FileWork<'a> {
             outcome.damaged.extend(damage);
             outcome.salvaged.extend(done.salvaged);
             if last {
-                // Which later files were damaged too depends on who was how fast.
+                // Which later files are known to be damaged too depends on which thread was faster.
                 break;
             }
             if let Some(summary) = done.summary {

@@ -25,7 +25,7 @@ pub struct ReplacedFile {
     /// From the root.
     path: String,
     bytes: Vec<u8>,
-    /// It is not yet.
+    /// Whether the file is still otherwise.
     changed: bool,
     /// The list of runs does not say what the envelopes say now.
     stale: bool,

@@ -62,7 +62,7 @@ impl Disposal {
         }))
     }
 
-    /// Removes or moves it; what comes between is told in the report.
+    /// Removes or moves it; what keeps it from that is told in the report.
     pub fn run(&self, archive: &Archive, report: &mut Report) {
         // The restored files are proven; others that lie there may be newer, or all that is left of what somebody changed.
         let other = |found: &&Finding| matches!(found.code, "other-signer" | "uncommitted");

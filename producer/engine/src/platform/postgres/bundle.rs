@@ -9,9 +9,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// Bytes of a loss beside its sentence.
 const LOSS: usize = 200;
-/// Parts of a file that wait.
+/// How many parts of a file may wait.
 const PARTS: usize = 2;
-/// Attachments, and bytes of attachments, that make a task.
+/// How many attachments, and how many bytes of them, make a task.
 const ATTACHMENTS: (usize, u64) = (64, 4 * 1024 * 1024);
 
 /// Records that one reader collects for one user.

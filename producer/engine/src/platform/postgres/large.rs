@@ -111,7 +111,7 @@ fn pass<'a>(
     }
     drop(leader);
     let shape = Shape::new(collection, plan.tables.columns(table));
-    // Of one alone it goes without saying whose a row is, a million times.
+    // With one user alone, the column that says whose a row is would say the same a million times.
     let owner = if ids.len() == 1 { "NULL" } else { "user_id" };
     let query = format!(
         "SELECT {} FROM {table} WHERE user_id = ANY(ARRAY[{}]){which}",

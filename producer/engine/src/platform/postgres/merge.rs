@@ -24,9 +24,9 @@ const ALONE: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
 
 /// The records to read.
 pub struct MergePlan<'p> {
-    /// Where.
+    /// The server to read from.
     pub server: &'p Server,
-    /// As of when.
+    /// The snapshot that fixes the instant.
     pub snapshot: &'p str,
     /// The columns.
     pub tables: &'p Tables,

@@ -209,7 +209,7 @@ pub fn strangers(
         .collect())
 }
 
-/// Points under names that nobody bears or bore.
+/// Points under names that no user has or had.
 pub fn series(connection: &Connection, aliases: bool) -> Result<Vec<Unknown>, PlatformError> {
     let nobodys = format!(
         "NOT EXISTS (SELECT FROM ({}) names WHERE owners.id IN ('user.' || name, owner))",

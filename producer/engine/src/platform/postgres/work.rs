@@ -57,7 +57,7 @@ pub struct Task<'a> {
 pub enum Piece {
     /// Lines, each with its newline.
     Records(Collection, Vec<u8>, u64),
-    /// Records that are there, and as they were.
+    /// Records that are there and have not changed.
     Present(Collection, RecordKeys),
     /// A record that is there and could not be read, by its key; whether the next run comes to it in any case.
     Unreadable(Collection, Vec<u8>, bool),
@@ -79,7 +79,7 @@ pub enum Piece {
 pub enum Part {
     /// Some of its bytes.
     Bytes(Vec<u8>),
-    /// It cannot be read on: a sentence.
+    /// The rest cannot be read, and why.
     Broken(String),
     /// All of it has come. Without this the file is cut off.
     End,

@@ -15,9 +15,9 @@ use crate::platform::user_folder::folder;
 use crate::platform::write::RestoreError;
 use crate::platform::{PlatformError, User};
 
-/// Lies in a new folder until all are in place, so that it is known from the one that it takes the place of.
+/// Name of a file that lies in a new folder until all are in place: it tells the new folder from the one that it replaces.
 const MARKER: &str = ".pryv-backup-restored";
-/// Begin the names of what a restore makes anew; anything else in a user's folder stays.
+/// How the names of files begin that a restore makes anew; any other file in a user's folder stays.
 const OURS: [&str; 6] = [
     "account-1.0.0.sqlite",
     "baseStorage-1.0.0.sqlite",

@@ -16,7 +16,7 @@ const PREVIOUS: &str = "audit.sqlite";
 /// Folders between that of all users and the files of one.
 const DEPTH: usize = 4;
 
-/// Leaves it, unless some user has an audit trail of the previous version, which Pryv.io is then to migrate.
+/// Writes it, unless some user has an audit trail of the previous version, which Pryv.io is then to migrate.
 pub fn leave(base: &Path) -> Result<(), RestoreError> {
     let path = base.join(NAME);
     if fs::symlink_metadata(&path).is_ok() || is_previous(base, DEPTH)? {

@@ -1,4 +1,4 @@
-//! How what lies aside is called. Each kind has a beginning of its own, so that whatever a user is called its names are no others.
+//! Names of the files that lie aside. Those of each kind begin in their own way, so that they never meet, whatever a user is called.
 //!
 //! Earlier versions named them by endings: the folder `<userId>`, its journal `<userId>.json`, made as `<userId>.tmp`, and the list
 //! `<archive>.begun`. What such a run left is understood.
@@ -12,7 +12,7 @@ const FILES: &str = "files-";
 const JOURNAL: &str = "journal-";
 const NEW: &str = "new-";
 const RESTORED: &str = "begun-";
-/// Between the number of a folder and that of what it took the place of in two steps.
+/// In the name of a folder that was replaced in two steps: between the number of the new one and its own.
 const PREVIOUS: &str = ".former-";
 
 /// The files of a user.

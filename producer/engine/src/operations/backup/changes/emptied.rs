@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::COLLECTIONS;
 use crate::platform::{Collection, PlatformLoss, Shared};
 
-/// As many records of one kind do not go by themselves.
+/// When so many records of one kind are gone, it is reported.
 const MANY: u64 = 1000;
 
 /// Numbers of records then and now, of all users together.
@@ -13,7 +13,7 @@ const MANY: u64 = 1000;
 pub struct Totals {
     had: [AtomicU64; COLLECTIONS.len()],
     has: [AtomicU64; COLLECTIONS.len()],
-    /// Some user was told of.
+    /// A user was reported already.
     told: [AtomicU64; COLLECTIONS.len()],
 }
 

@@ -13,7 +13,7 @@ pub enum MergeStep {
     Both(Entry),
     /// It is there, and was not.
     New(Entry),
-    /// It is there once more.
+    /// It is there twice.
     Again,
 }
 

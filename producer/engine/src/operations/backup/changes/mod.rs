@@ -59,7 +59,7 @@ pub struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// A run; what is noted for the next one, and what becomes many meanwhile, goes into `folder`, or nowhere, which is said why.
+    /// A run. Notes for the next one, and entries that become many meanwhile, go into `folder`; its error says why there is no place for them.
     /// `needed`: the run fails where the state cannot be kept.
     ///
     /// # Errors

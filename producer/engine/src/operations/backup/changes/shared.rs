@@ -65,7 +65,7 @@ impl<'c, 'a> SharedChanges<'c, 'a> {
         &self.changes.key
     }
 
-    /// A file that is there were it to stay empty: in a full backup.
+    /// Begins a file that is there even if it stays empty: in a full backup.
     ///
     /// # Errors
     /// When it cannot be made.

@@ -1,4 +1,4 @@
-//! A way in for one thread: what is as it was stays outside.
+//! The sink of one thread: records that have not changed do not go into the archive.
 
 use std::io::{self, Read};
 

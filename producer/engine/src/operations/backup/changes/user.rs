@@ -204,7 +204,7 @@ impl<'a> OpenUser<'a> {
         self.known.as_ref()?.section(section as u8)
     }
 
-    /// Holds what was found against what is known; names what is gone. Whether a number stands for two records.
+    /// Compares what was found with what is known, and names what is gone. Returns whether two records have the same number.
     fn compare(
         &self,
         section: usize,

@@ -59,7 +59,7 @@ impl Run<'_> {
         .advise(Advice::OtherStateDir)
     }
 
-    /// Says what a run by itself went without.
+    /// Warns when nothing could be remembered, so that the next run cannot be an increment.
     pub(super) fn warn(&self) {
         if let (Err(why), Ok(_)) = (&self.place, &self.prepared.home.folder) {
             let text = format!("{why}; an incremental run into this folder will be a full one");
@@ -100,7 +100,7 @@ impl Run<'_> {
         }
     }
 
-    /// So that the next run notices when this one is gone.
+    /// Takes note of this run, so that the next one notices when it is gone.
     pub(super) fn remember(&self, finished: &Finished) {
         let Ok(place) = &self.place else { return };
         let (base, run) = (&finished.statement.base, finished.statement.run);

@@ -9,7 +9,7 @@ use crate::{
     state::{Newest, StateFolder},
 };
 
-/// Holds the chain against what this host, or whom the operator expects, has signed.
+/// Checks that this host, or a signer whom the operator expects, has signed the chain.
 pub fn prove(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<Proof, Failure> {
     if chain.newest().is_none() {
         return Ok(Proof::default());

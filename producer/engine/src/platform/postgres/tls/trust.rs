@@ -9,7 +9,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 use std::path::Path;
 
-/// Authorities above a certificate; more are none that anybody has.
+/// Authorities above a certificate, at most: nobody has longer chains.
 const LONGEST: usize = 10;
 
 type Algorithms = [&'static dyn rustls::pki_types::SignatureVerificationAlgorithm];

@@ -41,7 +41,7 @@ impl CopyIn {
         wait(&self.runtime, &self.address, sent)
     }
 
-    /// Ends it; only now the server says whether it takes all. How many rows were sent, and how many it took.
+    /// Ends it: only now the server says whether it takes all. Returns how many rows were sent, and how many it took.
     pub fn finish(mut self) -> Result<(u64, u64), PlatformError> {
         let taken = wait(&self.runtime, &self.address, self.sink.as_mut().finish())?;
         Ok((self.rows, taken))

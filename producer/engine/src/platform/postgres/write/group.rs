@@ -130,7 +130,7 @@ impl<'a> PostgresGroup<'a> {
         format!("COPY {name} ({columns}) FROM STDIN{frozen}")
     }
 
-    /// A row, or some, were appended.
+    /// Takes note that rows were appended.
     pub(super) fn pass(&mut self, table: Table) -> Result<(), RestoreError> {
         match self.feed.as_mut().map(|feed| feed.pass(table)) {
             Some(Err(Refused)) => self.take_back(false),

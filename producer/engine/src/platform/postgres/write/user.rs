@@ -17,7 +17,7 @@ use crate::platform::tree::Tree;
 use crate::platform::write::{RestoreError, Unheld, UserWriter};
 use crate::platform::{Collection, User};
 
-/// Who set what nobody knows who set.
+/// The author of a record whose author is not known.
 const NOBODY: &str = "restore";
 
 /// A user whose records are coming.
@@ -231,7 +231,7 @@ pub(super) fn malformed(collection: Collection, what: String) -> RestoreError {
     }
 }
 
-/// A text that may hold the character that no text of the server can; its record was noted already.
+/// Appends a text without U+0000, which no text of the server can hold; that the record loses it was noted already.
 fn text(text: &str, row: &mut Vec<u8>) {
     match text.contains('\0') {
         true => field(Some(&text.replace('\0', "")), row),

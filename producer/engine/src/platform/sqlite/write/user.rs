@@ -16,7 +16,7 @@ use crate::platform::tree::Tree;
 use crate::platform::write::{RestoreError, Unheld};
 use crate::platform::{Collection, User};
 
-/// Who set what nobody knows who set.
+/// The author of a record whose author is not known.
 const NOBODY: &str = "restore";
 
 /// A user whose files lie aside.
