@@ -164,7 +164,7 @@ impl Failure {
 
     /// The same failure with another sentence.
     #[must_use]
-    pub fn saying(mut self, message: impl Into<String>) -> Self {
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.sentence.text = message.into();
         self
     }

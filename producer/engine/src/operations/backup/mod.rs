@@ -158,11 +158,11 @@ impl Prepared<'_> {
         }
     }
 
-    fn say_leftover(&self, leftover: bool) {
+    fn tell_of_leftover(&self, leftover: bool) {
         if leftover {
             let output = self.output.display();
             let text = format!("{output}: an earlier run did not finish; what it left was removed");
-            self.observer.tell_minor(Level::Info, &text);
+            self.observer.tell_minor(Level::Info, text);
         }
     }
 
@@ -276,7 +276,7 @@ impl Prepared<'_> {
         again.map(Some).map_err(|failure| {
             let what = failure.message();
             let what = format!("the backup was made, but could not be verified: {what}");
-            failure.saying(what)
+            failure.with_message(what)
         })
     }
 

@@ -234,7 +234,7 @@ fn restore_users(
     drop(shown);
     Failure::unless_interrupted().map_err(|failure| {
         let restored = done.iter().filter(|one| one.is_restored()).count();
-        failure.saying(format!(
+        failure.with_message(format!(
             "interrupted: {restored} of {} users are restored, the others are as before; run the same restore again to go on",
             selection.users.len()
         ))
@@ -300,16 +300,16 @@ fn restore_shared(
         skip_platform: how.skip_platform,
         everybody: how.user.is_none(),
     };
-    let mut told = shared::restore(writer, archive, done, config, manner, report);
+    let mut outcome = shared::restore(writer, archive, done, config, manner, report);
     if done.iter().any(restored_user::RestoredUser::is_restored) {
-        report.next = next::steps(&archive.manifest.core_version, told.cores);
+        report.next = next::steps(&archive.manifest.core_version, outcome.cores);
     }
     for one in done.iter_mut() {
-        let lost = told.losses.remove(&one.report.user_id);
+        let lost = outcome.losses.remove(&one.report.user_id);
         one.report.losses.extend(lost.unwrap_or_default());
     }
     Failure::unless_interrupted().map_err(|failure| {
-        failure.saying("interrupted: the users are restored, but the entries that all users share are not yet; run the same restore again to go on")
+        failure.with_message("interrupted: the users are restored, but the entries that all users share are not yet; run the same restore again to go on")
     })?;
     // The next run looks again at users of whom it is not known whether they were committed, and at those that an earlier run
     // committed without their shared entries.
@@ -320,7 +320,7 @@ fn restore_shared(
         .filter(|id| !how.skip_platform || !restored_before.contains(id))
         .collect();
     // The users are committed, whatever became of the rest: so the report names them.
-    if let Err(error) = told.outcome.and_then(|()| writer.ended(&ended)) {
+    if let Err(error) = outcome.result.and_then(|()| writer.ended(&ended)) {
         report.platform_failed = Some(error.sentence());
     }
     Ok(())

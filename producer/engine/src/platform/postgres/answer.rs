@@ -45,7 +45,7 @@ pub fn error(address: &str, what: String) -> PlatformError {
 }
 
 pub fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
-    let (what, advice) = told(source);
+    let (what, advice) = describe(source);
     PlatformError::Postgres {
         server: address.to_owned(),
         what: format!("{what}; {advice}"),
@@ -54,7 +54,7 @@ pub fn failed(address: &str, source: &tokio_postgres::Error) -> PlatformError {
 }
 
 /// The answer of the server or of the way to it, and advice.
-pub fn told(source: &tokio_postgres::Error) -> (String, &'static str) {
+pub fn describe(source: &tokio_postgres::Error) -> (String, &'static str) {
     if let Some(answer) = source.as_db_error() {
         let what = format!("{} ({})", answer.message(), answer.code().code());
         return (what.replace('\n', " "), advice(answer.code()));

@@ -1,6 +1,6 @@
 //! Connections to the server, for threads that wait for its answers.
 
-use super::answer::{error, failed, refuses_tls, told, wait, wait_for, wants_password};
+use super::answer::{describe, error, failed, refuses_tls, wait, wait_for, wants_password};
 use super::copy::Copy;
 use super::locate::located;
 use super::tls;
@@ -104,7 +104,7 @@ impl Server {
     pub fn connect_on(&self, runtime: &Arc<Runtime>) -> Result<Connection, PlatformError> {
         let config = located(&self.config, |what| self.error(what))?;
         let client = wait_for(runtime, self.open(&config))?.map_err(|e| {
-            let (mut what, advice) = told(&e);
+            let (mut what, advice) = describe(&e);
             if let (Some(why), true) = (&self.without_password, wants_password(&e)) {
                 what = format!("{what}: {why}");
             }

@@ -94,7 +94,7 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let state_dir = preconditions::state_dir(prepared)?;
     let newest = preconditions::newest(prepared, &state_dir)?;
     let (chain, leftover) = ChainFolder::open(prepared.output, newest.as_deref())?;
-    prepared.say_leftover(leftover);
+    prepared.tell_of_leftover(leftover);
     preconditions::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
     let proof = own::prove(prepared, &chain)?;
     for run in &proof.strangers {
@@ -229,7 +229,7 @@ impl Run<'_> {
             None => Vec::new(),
         };
         let (destination, leftover) = self.chain.destination()?;
-        prepared.say_leftover(leftover);
+        prepared.tell_of_leftover(leftover);
         let archive = ArchiveWriter::create_in(
             destination,
             &prepared.sealing,

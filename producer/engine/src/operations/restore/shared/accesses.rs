@@ -109,7 +109,7 @@ impl SharedRestore<'_> {
             }
         }
         if !owners.is_empty() {
-            self.each(KEYS, &mut |work, line| work.give(line, &owners))?;
+            self.each(KEYS, &mut |work, line| work.put_owned(line, &owners))?;
         }
         for hashed in std::mem::take(&mut self.unlocated).into_values() {
             if hashed && self.all_restored {
@@ -144,8 +144,12 @@ impl SharedRestore<'_> {
         self.put(format!("{PREFIX}{id}"), value)
     }
 
-    /// Writes an entry of the archive whose owner its access has told.
-    fn give(&mut self, line: &[u8], owners: &HashMap<u64, String>) -> Result<(), RestoreError> {
+    /// Writes an entry of the archive whose owner its access names.
+    fn put_owned(
+        &mut self,
+        line: &[u8],
+        owners: &HashMap<u64, String>,
+    ) -> Result<(), RestoreError> {
         let Ok(StoredAccess { key, value }) = serde_json::from_slice(line) else {
             return Ok(());
         };

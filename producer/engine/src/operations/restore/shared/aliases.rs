@@ -162,7 +162,7 @@ impl SharedRestore<'_> {
                 continue;
             }
             let (key, value) = self.entry(FIELD, true, alias, &owner.token);
-            self.told(FIELD);
+            self.count_known(FIELD);
             self.put(key, value)?;
         }
         Ok(())

@@ -175,7 +175,7 @@ impl SharedRestore<'_> {
             }
         }
         for (field, key, value) in entries {
-            self.told(field);
+            self.count_known(field);
             self.put(key, value)?;
         }
         Ok(())
@@ -196,14 +196,14 @@ impl SharedRestore<'_> {
             .is_some_and(|count| *count >= all.sum())
     }
 
-    /// One of the entries is told otherwise whose owner has a token of another key.
-    pub(super) fn told(&mut self, field: &str) {
+    /// Counts one entry less as unknown: something else names its owner, whose token is of another key.
+    pub(super) fn count_known(&mut self, field: &str) {
         if let Some(unknown) = self.unknown.get_mut(field) {
             *unknown = unknown.saturating_sub(1);
         }
     }
 
-    /// Those that nothing else told.
+    /// Notes as lost the entries whose owner nothing names.
     pub(super) fn lose_unknown(&mut self) {
         self.unknown.retain(|_, count| *count > 0);
         for (field, count) in &self.unknown {

@@ -53,7 +53,7 @@ pub struct How {
 /// Outcome of restoring the shared records.
 pub struct SharedOutcome {
     /// Whether it came to its end.
-    pub outcome: Result<(), RestoreError>,
+    pub result: Result<(), RestoreError>,
     /// Items that users did not get, by user id.
     pub losses: BTreeMap<String, Vec<String>>,
     /// How many cores the platform has, as far as it tells.
@@ -69,17 +69,17 @@ pub fn restore(
     how: How,
     report: &mut Report,
 ) -> SharedOutcome {
-    let mut told = SharedOutcome {
-        outcome: Ok(()),
+    let mut outcome = SharedOutcome {
+        result: Ok(()),
         losses: BTreeMap::new(),
         cores: 0,
     };
     let mut shared = match writer.shared() {
         Ok(Some(shared)) => shared,
-        Ok(None) => return told,
+        Ok(None) => return outcome,
         Err(error) => {
-            told.outcome = Err(error);
-            return told;
+            outcome.result = Err(error);
+            return outcome;
         }
     };
     let mut work = SharedRestore {
@@ -112,18 +112,18 @@ pub fn restore(
     }
     // A run that restored nobody changes nothing.
     if work.ids.is_empty() && !done.is_empty() {
-        return told;
+        return outcome;
     }
-    told.outcome = work.run();
-    told.losses = work.losses;
-    told.cores = work.cores;
+    outcome.result = work.run();
+    outcome.losses = work.losses;
+    outcome.cores = work.cores;
     // Of what failed nobody knows how much is written.
-    if told.outcome.is_ok() {
+    if outcome.result.is_ok() {
         report.platform += work.written;
     }
     report.platform_left_out = work.left_out;
     report.platform_lost = work.lost;
-    told
+    outcome
 }
 
 /// Takes a line.

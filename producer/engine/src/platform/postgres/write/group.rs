@@ -3,7 +3,7 @@
 use super::PostgresWriter;
 use super::bulk::Bulk;
 use super::feed::{Refused, RowFeed, Table, table};
-use super::refused::told;
+use super::refused::explain;
 use super::rows::Lacking;
 use crate::platform::json::Fields;
 use crate::platform::postgres::connection::Connection;
@@ -145,7 +145,7 @@ impl<'a> PostgresGroup<'a> {
         };
         let (connection, outcome) = if all { feed.end()? } else { feed.stop()? };
         self.connection = Some(connection);
-        outcome.map_err(|(table, refusal)| told(table, refusal, &self.platform.tables))
+        outcome.map_err(|(table, refusal)| explain(table, refusal, &self.platform.tables))
     }
 
     /// A user is complete.

@@ -9,7 +9,7 @@ use crate::platform::postgres::tables::{Column, Tables};
 use crate::platform::write::RestoreError;
 
 /// The error of a user whose rows the server did not take.
-pub fn told(table: Table, refusal: Refusal, tables: &Tables) -> RestoreError {
+pub fn explain(table: Table, refusal: Refusal, tables: &Tables) -> RestoreError {
     let error = match refusal {
         Refusal::Short { sent, taken } => {
             return RestoreError::Conflict {
