@@ -48,6 +48,7 @@ export function chromium () {
 export async function closeBrowser () {
   await (await browser)?.close();
   browser = undefined;
+  free.clear();
 }
 
 /**
@@ -57,22 +58,59 @@ export async function closeBrowser () {
  */
 export async function openPage ({ pickers = false, url = pathToFileURL(page).href, ...options } = {}) {
   const context = await (await chromium()).newContext({ locale: 'en-GB', timezoneId: 'UTC', acceptDownloads: true, ...options });
-  /** @type {string[]} */
-  const requests = [];
-  /** @type {string[]} */
-  const complaints = [];
-  context.on('request', (request) => requests.push(request.url()));
   const tab = await context.newPage();
-  tab.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text()); });
-  tab.on('pageerror', (error) => complaints.push(String(error)));
   if (!pickers) {
     await tab.addInitScript(() => {
       for (const name of ['showDirectoryPicker', 'showSaveFilePicker', 'showOpenFilePicker']) Reflect.deleteProperty(window, name);
     });
   }
+  return { ...await visit(tab, url), context, close: () => context.close() };
+}
+
+/**
+ * Opens the page in a tab; `leave` ends it and all that it does.
+ * @param {import('playwright-core').Page} tab
+ * @param {string} url
+ */
+async function visit (tab, url) {
+  /** @type {string[]} */
+  const requests = [];
+  /** @type {string[]} */
+  const complaints = [];
+  const onRequest = (/** @type {import('playwright-core').Request} */ request) => { requests.push(request.url()); };
+  const onMessage = (/** @type {import('playwright-core').ConsoleMessage} */ message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  };
+  const onError = (/** @type {Error} */ error) => { complaints.push(String(error)); };
+  tab.context().on('request', onRequest);
+  tab.on('console', onMessage).on('pageerror', onError);
   await tab.goto(url);
   await tab.waitForSelector('h1');
-  return { tab, context, requests, complaints, close: () => context.close() };
+  const leave = async () => {
+    tab.context().off('request', onRequest);
+    tab.off('console', onMessage).off('pageerror', onError);
+    await tab.goto('about:blank');
+  };
+  return { tab, requests, complaints, leave };
+}
+
+/** Tabs whose tests have ended, by the options of their contexts. @type {Map<string, import('playwright-core').Page[]>} */
+const free = new Map();
+
+/**
+ * The same in a tab whose test has ended, where there is one: a new tab costs more than the page and most tests of it, and the page keeps
+ * nothing from one load to the next. Not for a test that changes its tab (routes, permissions, sizes).
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ */
+export async function openPageAgain (options = {}) {
+  const kind = JSON.stringify(options);
+  const left = free.get(kind)?.pop();
+  const { tab, requests, complaints, leave } = left === undefined ? await openPage(options) : await visit(left, pathToFileURL(page).href);
+  const close = async () => {
+    await leave();
+    free.set(kind, [...free.get(kind) ?? [], tab]);
+  };
+  return { tab, requests, complaints, close };
 }
 
 /**

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { closeBrowser, download, evidenceOf, inBrowser, open, openPage, repository, unzip, verdict } from './browser.mjs';
+import { closeBrowser, download, evidenceOf, inBrowser, open, openPageAgain, repository, unzip, verdict } from './browser.mjs';
 
 /**
  * Messages that the page does not have: options that only a command has (it does not cut a save short, and does not keep half a file), and
@@ -52,7 +52,7 @@ function impossible (name, due) {
 const OTHERWISE = {
   // A file that is not there cannot be chosen: without a key the backup cannot be asked to open.
   'missing-key-file': async (due) => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     const error = await open(tab, { folder: join(kit, 'missing-key-file', 'archive') });
     assert.equal(EXIT[/** @type {keyof EXIT} */ (error?.kind)], due.exit);
     assert.equal(await tab.locator('.key-card button[type=submit]').count(), 0);
@@ -60,7 +60,7 @@ const OTHERWISE = {
   },
   // Runs and users are chosen from lists.
   'chain-no-such-run': async (due) => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     await tab.setInputFiles('[data-input=folder]', join(kit, 'chain-no-such-run', 'archive'));
     await tab.waitForSelector('.key-card [data-runs]');
     assert.deepEqual(await tab.locator('[data-runs] option').evaluateAll((all) => all.map((one) => /** @type {HTMLOptionElement} */ (one).value)), ['3', '2', '1']);
@@ -68,7 +68,7 @@ const OTHERWISE = {
     await close();
   },
   'unknown-user': async (due) => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     await open(tab, { folder: join(kit, 'unknown-user', 'archive'), privateKey: keyOf(due) });
     await verdict(tab);
     assert.ok(await tab.locator('tr[data-user]').count() > 0);
@@ -79,7 +79,7 @@ const OTHERWISE = {
   ...Object.fromEntries(['link', 'forged-link-to-a-run', 'forged-link-to-a-user', 'forged-link-to-runs'].map((name) => [name, (/** @type {any} */ due) => linked(name, due)])),
   // The page saves files compressed as they are: the two keep their names.
   'two-files-one-name': async (due) => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     await open(tab, { folder: join(kit, 'two-files-one-name', 'archive'), privateKey: keyOf(due) });
     await verdict(tab);
     const files = Object.keys(await saved(tab, 'two-files-one-name', undefined));
@@ -92,7 +92,7 @@ const OTHERWISE = {
 async function linked (name, due) {
   const packed = join(scratch, `${name}.tar`);
   execFileSync('tar', ['-cf', packed, '-C', join(kit, name), 'archive']);
-  const { tab, close } = await openPage();
+  const { tab, close } = await openPageAgain();
   const error = await open(tab, { packed });
   assert.equal(EXIT[/** @type {keyof EXIT} */ (error?.kind)], due.exit);
   for (const text of due.says) assert.ok(error?.message.includes(text), error?.message);
@@ -146,7 +146,7 @@ function withoutOptions (text) {
 async function runs () {
   const due = (/** @type {string} */ name) => JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
   const privateKey = due('chain').args[due('chain').args.indexOf('--private-key') + 1].replace('{keys}', join(kit, 'keys'));
-  const { tab, complaints, close } = await openPage({ viewport: { width: 360, height: 800 } });
+  const { tab, complaints, close } = await openPageAgain({ viewport: { width: 360, height: 800 } });
   const fits = async () => assert.equal(await tab.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'wider than the window');
   await tab.setInputFiles('[data-input=folder]', join(kit, 'chain', 'archive'));
   await tab.waitForSelector('.key-card [data-runs]');
@@ -175,7 +175,7 @@ async function runs () {
 }
 
 async function untouched () {
-  const { tab, close } = await openPage();
+  const { tab, close } = await openPageAgain();
   await open(tab, { folder: join(kit, 'flipped-bit', 'archive'), privateKey: keyOf(JSON.parse(readFileSync(join(kit, 'flipped-bit', 'case.json'), 'utf8'))) });
   assert.equal(await verdict(tab), 'bad');
   const whole = await evidenceOf(tab, mkdtempSync(join(scratch, 'report-')));
@@ -202,7 +202,7 @@ async function inWords (locale) {
     'key-locked-wrong': 'key-passphrase', 'key-locked': 'key-locked', 'public-key': 'key-public', 'certificate': 'key-public', 'key-cut': 'key-unreadable', 'wrong-key': 'key-other', 'wrong-passphrase': 'passphrase', 'expect-another': 'other-archive',
     'not-an-archive': 'no-backup', 'missing-manifest': 'unfinished', 'chain-missing': 'run', 'chain-index-and-runs-lost': 'index-lost', 'damaged-manifest': 'manifest', 'damaged-envelope': 'envelope', 'pryv-passphrase-damaged-manifest': 'passphrase-or-damage',
   })) {
-    const { tab, close } = await openPage({ locale });
+    const { tab, close } = await openPageAgain({ locale });
     await open(tab, given(name, JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'))));
     assert.equal(await tab.getAttribute('.notice.error', 'data-problem'), problem, name);
     const [headline, advice] = [await tab.innerText('.notice.error strong'), await tab.innerText('.notice.error p >> nth=0')];
@@ -236,7 +236,7 @@ function given (name, due) {
 /** @param {string} name @param {any} due */
 async function run (name, due) {
   const { user, ...what } = given(name, due);
-  const { tab, complaints, close } = await openPage();
+  const { tab, complaints, close } = await openPageAgain();
   try {
     const error = await open(tab, what);
     let said = '';
