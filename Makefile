@@ -1,19 +1,22 @@
 .PHONY: setup wasm script build demo test nightly lint bench page test-browser
 
 setup:            ## install what is missing
-	@scripts/setup.sh
+	@scripts/alive.sh setup scripts/setup.sh
 
 wasm: setup       ## the core for JavaScript, in .build/wasm
-	@scripts/build-wasm.sh
+	@scripts/alive.sh 'the core' scripts/build-wasm.sh
 
-script: wasm      ## npm/dist/decrypt-backup.mjs, which travels in every encrypted archive
-	cd npm && npm ci --silent --no-audit --no-fund && npm run --silent build
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 
-page: wasm        ## web/dist/decrypt-backup.html, which travels there too
-	cd web && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
+script: wasm npm/node_modules/.package-lock.json ## npm/dist/decrypt-backup.mjs, which travels in every encrypted archive
+	cd npm && npm run --silent build
+
+page: wasm web/node_modules/.package-lock.json ## web/dist/decrypt-backup.html, which travels there too
+	cd web && npm run --silent check && npm run --silent build
 
 build: script page ## target/release/pryv-backup
-	cargo build --release --package pryv-backup
+	scripts/alive.sh pryv-backup cargo build --release --package pryv-backup
 
 demo: build       ## from nothing to a decrypted backup, in .build/demo
 	scripts/demo.sh

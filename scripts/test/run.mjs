@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { CargoOutput } from './cargo.mjs';
@@ -13,20 +13,27 @@ import { cut, print } from './summary.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
 const logs = join(root, '.build/test');
+/** The test kit, made once for all tests. */
+const kit = join(logs, 'kit');
+/** What builds the tests of Rust with all that they run, and makes the kit. */
+const programs = ['cargo test --workspace --no-run', `'${resolve(root, process.env.CARGO_TARGET_DIR ?? 'target', 'debug/testkit')}' '${kit}'`];
 
-/** Each part in its order; one that builds something comes before those that use it. @type {Record<string, (log: string) => Promise<Result>>} */
+/** Each part in its order. What `build` builds is for all; after it, those of OF_RUST run beside the others. @type {Record<string, (log: string) => Promise<Result>>} */
 const PARTS = {
-  build: commands('make --no-print-directory script page', 'scripts/build-wasm.sh pryv-backup-vectors wasm-vectors'),
+  build: commands('make --no-print-directory script page', 'scripts/build-wasm.sh pryv-backup-vectors wasm-vectors', ...programs),
+  rust: cargo('cargo test --workspace --no-fail-fast'),
+  'wasm-vectors': nodeTests('tests/wasm'),
+  browsers: nodeTests('tests/browser'),
+  npm: nodeTests('npm/test'),
+  'independent-reader': nodeTests('tests/independent-reader'),
+  runner: nodeTests('scripts/test'),
   lint: commands('cargo fmt --check', 'cargo clippy --quiet --workspace --all-targets -- -D warnings', 'scripts/deny.sh',
     'npm --prefix npm run --silent lint', 'npm --prefix npm run --silent check',
     'npm/node_modules/.bin/eslint --config npm/eslint.config.mjs scripts tests/bench tests/independent-reader tests/need tests/wasm'),
-  rust: cargo('cargo test --workspace --no-fail-fast'),
-  npm: nodeTests('npm/test'),
-  'independent-reader': nodeTests('tests/independent-reader'),
-  'wasm-vectors': nodeTests('tests/wasm'),
-  browsers: nodeTests('tests/browser'),
-  runner: nodeTests('scripts/test'),
 };
+
+/** The vectors are written by tests of Rust. */
+const OF_RUST = ['rust', 'wasm-vectors'];
 
 /** Commands, each of which is a test. @param {string[]} lines */
 function commands (...lines) {
@@ -51,16 +58,21 @@ function commands (...lines) {
 /** @param {string} line */
 function cargo (line) {
   return async (/** @type {string} */ log) => {
+    if (!existsSync(kit)) for (const program of programs) await shell(program, log, () => {});
     const output = new CargoOutput((text) => console.log(`  ${text}`));
     const code = await shell(line, log, (one) => output.line(one));
     return output.end(code);
   };
 }
 
-/** Test files that run side by side: one on each core. Node.js by itself leaves a core idle; before 20.10 it has no option for it. */
+/** Parts that run now. */
+let running = 0;
+
+/** Test files that run side by side: one on each core of this part. Node.js by itself leaves a core idle; before 20.10 it has no option for it. */
 function concurrency () {
   const [major, minor] = process.versions.node.split('.').map(Number);
-  return major > 20 || (major === 20 && minor >= 10) ? [`--test-concurrency=${availableParallelism()}`] : [];
+  const cores = Math.max(1, Math.floor(availableParallelism() / running));
+  return major > 20 || (major === 20 && minor >= 10) ? [`--test-concurrency=${cores}`] : [];
 }
 
 /** The test files of a folder. @param {string} folder */
@@ -97,7 +109,7 @@ async function shell (line, log, each) {
   const file = createWriteStream(log, { flags: 'a' });
   file.write(`$ ${line}\n`);
   // Tests sign with keys that are not kept and pin nobody, whoever runs them: below a file there is no folder.
-  const env = { ...process.env, PRYV_BACKUP_STATE_DIR: '/dev/null/state' };
+  const env = { ...process.env, PRYV_BACKUP_STATE_DIR: '/dev/null/state', ...existsSync(join(kit, 'keys')) ? { TESTKIT: kit } : {} };
   const child = spawn('sh', ['-c', `exec 2>&1; ${line}`], { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.on('close', resolve));
   for await (const one of createInterface({ input: child.stdout, crlfDelay: Infinity })) {
@@ -109,6 +121,29 @@ async function shell (line, log, each) {
   return code;
 }
 
+/**
+ * Runs parts one after the other.
+ * @param {string[]} parts
+ */
+async function inTurn (parts) {
+  const done = [];
+  for (const part of parts) {
+    console.log(`== ${part}`);
+    const started = Date.now();
+    const elapsed = () => (Date.now() - started) / 1000;
+    // A sign of life, since most of what is printed goes to the log only.
+    const sign = setInterval(() => console.log(`  ${part}: ${elapsed().toFixed()} s`), 60_000);
+    running += 1;
+    const result = await PARTS[part](join(logs, `${part}.log`));
+    running -= 1;
+    clearInterval(sign);
+    const seconds = elapsed();
+    console.log(`== ${part}: ${result.passed} passed, ${result.failed.length} failed, ${result.skipped.length} skipped in ${seconds.toFixed()} s`);
+    done.push({ part, seconds, ...result });
+  }
+  return done;
+}
+
 async function main () {
   const asked = process.argv.slice(2);
   const unknown = asked.filter((name) => !(name in PARTS));
@@ -118,20 +153,16 @@ async function main () {
   }
   rmSync(logs, { recursive: true, force: true });
   mkdirSync(logs, { recursive: true });
-  const done = [];
-  for (const part of asked.length > 0 ? asked : Object.keys(PARTS)) {
-    console.log(`== ${part}`);
-    const started = Date.now();
-    const elapsed = () => (Date.now() - started) / 1000;
-    // A sign of life, since most of what is printed goes to the log only.
-    const sign = setInterval(() => console.log(`  ${part}: ${elapsed().toFixed()} s`), 60_000);
-    const result = await PARTS[part](join(logs, `${part}.log`));
-    clearInterval(sign);
-    const seconds = elapsed();
-    console.log(`== ${part}: ${result.passed} passed, ${result.failed.length} failed, ${result.skipped.length} skipped in ${seconds.toFixed()} s`);
-    done.push({ part, seconds, ...result });
-  }
-  print(done, relative(process.cwd(), logs));
+  const started = Date.now();
+  const parts = asked.length > 0 ? asked : Object.keys(PARTS);
+  // Without a build before them, parts may build what those after them use.
+  const build = parts[0] === 'build' ? 1 : parts.length;
+  const done = await inTurn(parts.slice(0, build));
+  const rest = parts.slice(build);
+  const beside = [rest.filter((part) => OF_RUST.includes(part)), rest.filter((part) => !OF_RUST.includes(part))];
+  done.push(...(await Promise.all(beside.map(inTurn))).flat());
+  rmSync(kit, { recursive: true, force: true });
+  print(done, (Date.now() - started) / 1000, relative(process.cwd(), logs));
   return done.some(({ failed }) => failed.length > 0) ? 1 : 0;
 }
 

@@ -77,7 +77,7 @@ test('the names and reasons of failures are the last that is printed', () => {
   /** @type {string[]} */
   const lines = [];
   const failed = [{ name: 'a::b', output: ['', "thread 'b' panicked at x:", 'because'] }];
-  print([{ part: 'rust', seconds: 61.4, passed: 3, failed, skipped: [{ name: 'c', reason: 'needs root' }] }], 'logs', (line) => lines.push(line));
+  print([{ part: 'rust', seconds: 61.4, passed: 3, failed, skipped: [{ name: 'c', reason: 'needs root' }] }], 65, 'logs', (line) => lines.push(line));
   assert.equal(lines.at(-1), '\nfailed:\n  rust: a::b: because');
   assert.match(lines.join('\n'), /==== rust: a::b\n[^]*skipped:\n {2}rust: c: needs root\n[^]*rust +3 +1 +1 +61\n/);
 });

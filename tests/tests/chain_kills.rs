@@ -16,7 +16,7 @@ use pryv_backup_tests::{
     command::{STEPS, killed_at, run, text, tool},
     disk::SmallDisk,
     folder::{copy, tree},
-    need, sampled, sign,
+    kit, need, sampled, sign,
 };
 use tempfile::TempDir;
 
@@ -33,8 +33,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let made = run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(dir.path()));
-        assert!(made.status.success(), "{}", text(&made));
+        kit::make(env!("CARGO_BIN_EXE_testkit"), dir.path());
         let chain = tree(&dir.path().join("chain/archive"));
         Stage { dir, chain }
     }

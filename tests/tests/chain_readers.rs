@@ -10,6 +10,7 @@ use std::{
 use pryv_backup_tests::{
     command::{run, text, tool},
     folder::{copy, tree},
+    kit,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,8 +21,7 @@ struct Kit(TempDir);
 impl Kit {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let made = run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(dir.path().join("kit")));
-        assert!(made.status.success(), "{}", text(&made));
+        kit::make(env!("CARGO_BIN_EXE_testkit"), &dir.path().join("kit"));
         Kit(dir)
     }
 

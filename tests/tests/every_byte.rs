@@ -21,7 +21,10 @@ use pryv_backup_engine::archive::{
     read::{Archive, Folder},
     sha256_hex,
 };
-use pryv_backup_tests::command::{run, text};
+use pryv_backup_tests::{
+    command::{run, text},
+    kit,
+};
 use tempfile::TempDir;
 
 /// Without a tag of their own: the first is guarded by its key check, both by SHA256SUMS, whose own change shows in itself.
@@ -112,11 +115,7 @@ fn the_sums_cover_what_carries_no_tag() {
 #[test]
 fn changes_are_noticed_by_web_assembly_too() {
     let kit = TempDir::new().unwrap();
-    assert!(
-        run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(kit.path()))
-            .status
-            .success()
-    );
+    kit::make(env!("CARGO_BIN_EXE_testkit"), kit.path());
     for engine in ["wasm", "host"] {
         let output = run(Command::new("node")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/flips.mjs"))

@@ -18,6 +18,7 @@ use pryv_backup_tests::{
     chain::{Draft, Lock, State, make},
     command::{report, run, text, tool},
     folder::tree,
+    kit,
     plain::Plain,
     rich, sign,
     stage::{Platform, Stage},
@@ -47,8 +48,7 @@ impl Kit {
     /// The cases that somebody forged, and those good ones of which they were made.
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let made = run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(dir.path()));
-        assert!(made.status.success(), "{}", text(&made));
+        kit::make(env!("CARGO_BIN_EXE_testkit"), dir.path());
         let keys = dir.path().join("keys");
         let mut cases = Vec::new();
         for entry in fs::read_dir(dir.path()).unwrap() {

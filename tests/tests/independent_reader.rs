@@ -11,7 +11,7 @@ use std::{
 use pryv_backup_tests::{
     command::{run, text, tool},
     folder::tree,
-    sign,
+    kit, sign,
 };
 use tempfile::TempDir;
 
@@ -129,11 +129,7 @@ fn it_reads_what_we_write() {
 #[test]
 fn it_refuses_what_was_damaged() {
     let kit = TempDir::new().unwrap();
-    assert!(
-        run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(kit.path()))
-            .status
-            .success()
-    );
+    kit::make(env!("CARGO_BIN_EXE_testkit"), kit.path());
     let key = kit.path().join("keys/alice.pem");
     let secret = ["--private-key", key.to_str().unwrap()];
     for (name, code) in [

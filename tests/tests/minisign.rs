@@ -9,7 +9,7 @@ use decryptor_wasm::{
 };
 use pryv_backup_tests::{
     command::{run, text},
-    need,
+    kit, need,
     sampled::Stage,
     sign,
 };
@@ -30,8 +30,7 @@ fn minisign_verifies_the_archives_of_the_kit() {
         return;
     }
     let kit = TempDir::new().unwrap();
-    let made = run(Command::new(env!("CARGO_BIN_EXE_testkit")).arg(kit.path()));
-    assert!(made.status.success(), "{}", text(&made));
+    kit::make(env!("CARGO_BIN_EXE_testkit"), kit.path());
     let [host, mallory] = [sign::host(), sign::mallory()].map(|key| key.signer().as_str());
     for (archive, signer, holds) in [
         ("hybrid/archive", host, true),

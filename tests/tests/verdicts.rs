@@ -17,6 +17,7 @@ use pryv_backup_tests::{
     command::{alone, tool},
     disk::CaselessDisk,
     folder::tree,
+    kit,
 };
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -93,15 +94,7 @@ fn verdict(name: &str, case: &Case, folder: &Path, keys: &Path, scratch: &Path) 
 
 fn kit() -> (TempDir, Vec<PathBuf>) {
     let kit = TempDir::new().unwrap();
-    let made = Command::new(env!("CARGO_BIN_EXE_testkit"))
-        .arg(kit.path())
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    kit::make(env!("CARGO_BIN_EXE_testkit"), kit.path());
     let folders = fs::read_dir(kit.path()).unwrap().map(|e| e.unwrap().path());
     let cases: Vec<_> = folders.filter(|f| f.join("case.json").exists()).collect();
     assert!(cases.len() > 60, "only {} cases", cases.len());

@@ -13,7 +13,7 @@ use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, text, tool},
     folder::tree,
-    need,
+    kit, need,
     sampled::Stage,
 };
 use serde::Deserialize;
@@ -29,8 +29,7 @@ struct Case {
 /// The test kit: folders of cases, each with an archive and how it is opened.
 fn kit() -> (TempDir, Vec<(PathBuf, Case)>) {
     let kit = TempDir::new().unwrap();
-    let mut make = Command::new(env!("CARGO_BIN_EXE_testkit"));
-    assert!(make.arg(kit.path()).output().unwrap().status.success());
+    kit::make(env!("CARGO_BIN_EXE_testkit"), kit.path());
     let folders = fs::read_dir(kit.path()).unwrap().map(|e| e.unwrap().path());
     // Chains have tests of their own.
     let chain = |folder: &Path| {

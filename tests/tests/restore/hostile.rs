@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::shared::targets;
 use pryv_backup_tests::{
     command::{report, run, text},
-    folder,
+    folder, kit,
     stage::{Platform, Stage},
 };
 use serde_json::{Value, json};
@@ -378,10 +378,7 @@ fn escapes_that_steer_a_terminal() {
 fn what_the_decryptors_refuse_is_not_restored() {
     let Some(stage) = Stage::new() else { return };
     let kit = stage.at("kit");
-    let made = Command::new(env!("CARGO_BIN_EXE_testkit"))
-        .arg(&kit)
-        .status();
-    assert!(made.unwrap().success());
+    kit::make(env!("CARGO_BIN_EXE_testkit"), &kit);
     let keys = kit.join("keys");
     let target = stage.sqlite();
     let mut refused = 0;
