@@ -105,7 +105,7 @@ fn what_makes_no_sense_is_refused() {
             "--since",
             "@1",
         ],
-        "--since",
+        "have no time",
     );
     refused(
         &[
@@ -116,7 +116,7 @@ fn what_makes_no_sense_is_refused() {
             "--stream",
             "diary",
         ],
-        "--stream",
+        "have no stream",
     );
     for moment in ["yesterday", "20990101", "1780000000000", "-3000"] {
         refused(&["--user", "alice", "--since", moment], "a year (2026)");
