@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, test } from 'node:test';
-import { KEY_PASSPHRASE, PASSPHRASE, archive, closeBrowser, download, key, open, openPage, repository, unzip, verdict, withFixtures } from './browser.mjs';
+import { KEY_PASSPHRASE, PASSPHRASE, archive, closeBrowser, download, key, open, openPageAgain, repository, unzip, verdict, withFixtures } from './browser.mjs';
 
 const script = join(repository, 'npm/dist/decrypt-backup.mjs');
 const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-page-'));
@@ -31,7 +31,7 @@ const CASES = [
 
 for (const [name, given, args] of CASES) {
   test(`${name}: the ZIP holds what decrypt-backup.mjs writes, byte for byte`, withFixtures, async () => {
-    const { tab, requests, complaints, close } = await openPage();
+    const { tab, requests, complaints, close } = await openPageAgain();
     assert.equal(await open(tab, { folder: archive(name), ...given }), undefined);
     assert.equal(await verdict(tab), 'partly', 'an archive without inventory cannot be called complete');
     await tab.click('text=Save everything');
@@ -63,7 +63,7 @@ const REFUSED = [
 
 for (const [what, given, kind, sentence] of REFUSED) {
   test(`${what} is refused in a sentence`, withFixtures, async () => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     const error = await open(tab, given);
     assert.equal(error?.kind, kind);
     assert.match(error?.message ?? '', sentence);
@@ -74,7 +74,7 @@ for (const [what, given, kind, sentence] of REFUSED) {
 
 for (const name of ['recipient.key.enc.pem', 'recipient.key.enc-pkcs1.pem']) {
   test(`${name} opens with its passphrase`, withFixtures, async () => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     assert.equal(await open(tab, { folder: archive('small-hybrid-nocompress'), privateKey: key(name), passphrase: KEY_PASSPHRASE }), undefined);
     assert.equal(await verdict(tab), 'partly');
     await close();
@@ -82,13 +82,13 @@ for (const name of ['recipient.key.enc.pem', 'recipient.key.enc-pkcs1.pem']) {
 }
 
 test('a pasted key opens', withFixtures, async () => {
-  const { tab, close } = await openPage();
+  const { tab, close } = await openPageAgain();
   assert.equal(await open(tab, { folder: archive('small-hybrid-nocompress'), keyText: readFileSync(key('recipient.key.pem'), 'utf8') }), undefined);
   await close();
 });
 
 test('Lock forgets the archive and the key', withFixtures, async () => {
-  const { tab, close } = await openPage();
+  const { tab, close } = await openPageAgain();
   await open(tab, { folder: archive('small-hybrid-nocompress'), ...RSA });
   const workers = tab.workers().length;
   await tab.click('text=Lock');

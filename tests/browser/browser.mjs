@@ -68,7 +68,7 @@ export async function openPage ({ pickers = false, url = pathToFileURL(page).hre
 }
 
 /**
- * Opens the page in a tab; `leave` ends it and all that it does.
+ * Opens the page in a tab, in the place of whatever is there; after `leave` nothing more is written down.
  * @param {import('playwright-core').Page} tab
  * @param {string} url
  */
@@ -86,10 +86,9 @@ async function visit (tab, url) {
   tab.on('console', onMessage).on('pageerror', onError);
   await tab.goto(url);
   await tab.waitForSelector('h1');
-  const leave = async () => {
+  const leave = () => {
     tab.context().off('request', onRequest);
     tab.off('console', onMessage).off('pageerror', onError);
-    await tab.goto('about:blank');
   };
   return { tab, requests, complaints, leave };
 }
@@ -107,7 +106,7 @@ export async function openPageAgain (options = {}) {
   const left = free.get(kind)?.pop();
   const { tab, requests, complaints, leave } = left === undefined ? await openPage(options) : await visit(left, pathToFileURL(page).href);
   const close = async () => {
-    await leave();
+    leave();
     free.set(kind, [...free.get(kind) ?? [], tab]);
   };
   return { tab, requests, complaints, close };

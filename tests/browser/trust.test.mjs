@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { closeBrowser, evidenceOf, errorOf, inBrowser, open, openPage, require, shoot, verdict } from './browser.mjs';
+import { closeBrowser, evidenceOf, errorOf, inBrowser, open, openPageAgain, require, shoot, verdict } from './browser.mjs';
 import { Draft, SOURCE, chained } from './draft.mjs';
 import { SigningKey } from './minisign.mjs';
 
@@ -39,7 +39,7 @@ const problem = (tab) => tab.getAttribute('.notice.error', 'data-problem');
 
 describe('the signer', () => {
   test('that is compared with nothing is said to be so, in the verdict, the report and its data', inBrowser, async () => {
-    const { tab, complaints, close } = await openPage();
+    const { tab, complaints, close } = await openPageAgain();
     assert.equal(await open(tab, { folder: sealed.folder, privateKey: sealed.privateKey }), undefined);
     assert.equal(await verdict(tab), 'good');
     assert.equal(await tab.getAttribute('[data-signed]', 'data-signed'), 'unknown');
@@ -59,7 +59,7 @@ describe('the signer', () => {
   });
 
   test('that is expected is said to be so, and anybody else is refused', inBrowser, async () => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     const refused = await open(tab, { folder: sealed.folder, privateKey: sealed.privateKey, signer: theirs.signer });
     assert.equal(refused?.kind, 'damaged');
     assert.equal(await problem(tab), 'other-signer');
@@ -80,7 +80,7 @@ describe('the signer', () => {
   });
 
   test('that is none is said to be none', inBrowser, async () => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     await tab.setInputFiles('[data-input=folder]', sealed.folder);
     await tab.waitForSelector('.key-card');
     await tab.setInputFiles('[data-input=key]', sealed.privateKey);
@@ -102,7 +102,7 @@ describe('the signer', () => {
       const folder = join(scratch, name);
       cpSync(sealed.folder, folder, { recursive: true });
       change(folder);
-      const { tab, close } = await openPage();
+      const { tab, close } = await openPageAgain();
       const error = await open(tab, { folder, privateKey: sealed.privateKey });
       assert.equal(error?.kind, 'damaged', name);
       assert.equal(await problem(tab), 'signature', name);
@@ -113,7 +113,7 @@ describe('the signer', () => {
 
 describe('a backup that is not encrypted', () => {
   test('opens when the reader has confirmed it, and not before', inBrowser, async () => {
-    const { tab, complaints, close } = await openPage();
+    const { tab, complaints, close } = await openPageAgain();
     await tab.setInputFiles('[data-input=folder]', clear.folder);
     await tab.waitForSelector('[data-cleartext]');
     assert.match(await tab.innerText('[data-cleartext]'), /not encrypted: anybody who had it in hands can have read it\. Whether it was changed, only its signer shows.*may have been replaced/s);
@@ -134,7 +134,7 @@ describe('a backup that is not encrypted', () => {
   });
 
   test('is asked about again when it is another one', inBrowser, async () => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     await tab.setInputFiles('[data-input=folder]', clear.folder);
     await tab.check('[name=cleartext]');
     await tab.setInputFiles('[data-input=folder]', sealed.folder);
@@ -146,7 +146,7 @@ describe('a backup that is not encrypted', () => {
   });
 
   test('and is signed by whom the reader expects is as good as its signature', inBrowser, async () => {
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     await open(tab, { folder: clear.folder, signer: ours.signer });
     assert.equal(await verdict(tab), 'good');
     assert.match(await tab.innerText('.verdict'), /exactly what was signed when the backup was made/);
@@ -161,7 +161,7 @@ describe('a backup that is not encrypted', () => {
     rmSync(join(folder, 'manifest.json.minisig'));
     const { inventory: _, ...manifest } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
     writeFileSync(join(folder, 'manifest.json'), JSON.stringify(manifest));
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     const refused = await open(tab, { folder, signer: ours.signer });
     assert.equal(refused?.kind, 'damaged');
     assert.equal(await problem(tab), 'unsigned');
@@ -177,7 +177,7 @@ describe('a backup that is not encrypted', () => {
     const folder = join(scratch, 'mixed');
     cpSync(sealed.folder, folder, { recursive: true });
     cpSync(clear.folder, join(folder, 'increments/0002'), { recursive: true });
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     const error = await open(tab, { folder });
     assert.equal(error?.kind, 'damaged');
     assert.equal(await problem(tab), 'mixed');
@@ -195,7 +195,7 @@ describe('a chain of which readers do not choose the state', () => {
   for (const [name, why, runs] of CHAINS) {
     test(`lets it be chosen: ${why}`, inBrowser, async () => {
       const { folder, privateKey } = chained(join(scratch, name), runs);
-      const { tab, complaints, close } = await openPage({ viewport: { width: 360, height: 800 } });
+      const { tab, complaints, close } = await openPageAgain({ viewport: { width: 360, height: 800 } });
       const asked = await open(tab, { folder, privateKey });
       assert.equal(asked?.kind, 'choice');
       assert.equal(await problem(tab), name);
@@ -219,7 +219,7 @@ describe('a chain of which readers do not choose the state', () => {
 
   test('opens at once for who knows the signer', inBrowser, async () => {
     const { folder, privateKey } = chained(join(scratch, 'known'), [{ signing: ours }, { signing: theirs }]);
-    const { tab, close } = await openPage();
+    const { tab, close } = await openPageAgain();
     assert.equal(await open(tab, { folder, privateKey, signer: theirs.signer }), undefined);
     assert.match(await tab.innerText('.facts'), /run 2 of 2/);
     await tab.click('.lock');
@@ -237,7 +237,7 @@ describe('a chain of which readers do not choose the state', () => {
 for (const locale of ['fr', 'de']) {
   test(`all of it is said in the language of the reader: ${locale}`, inBrowser, async () => {
     const { folder, privateKey } = chained(join(scratch, `chain-${locale}`), [{ signing: ours }, { signing: theirs }]);
-    const { tab, close } = await openPage({ locale });
+    const { tab, close } = await openPageAgain({ locale });
     const own = async (/** @type {string} */ selector) => assert.doesNotMatch(await tab.innerText(selector), /\{|\b(the|is|of)\b|(signer|open|problem)\.\w/i, selector);
     await tab.setInputFiles('[data-input=folder]', clear.folder);
     await tab.waitForSelector('[data-cleartext]');
