@@ -7,7 +7,7 @@ wasm: setup       ## the core for JavaScript, in .build/wasm
 	@scripts/alive.sh 'the core' scripts/build-wasm.sh
 
 %/node_modules/.package-lock.json: %/package-lock.json
-	cd $* && npm ci --no-audit --no-fund
+	scripts/alive.sh 'packages of $*' npm --prefix $* ci --loglevel=error --no-audit --no-fund
 
 script: wasm npm/node_modules/.package-lock.json ## npm/dist/decrypt-backup.mjs, which travels in every encrypted archive
 	cd npm && npm run --silent build
@@ -29,7 +29,7 @@ test:             ## every part, whatever another came to, and one summary; PART
 
 nightly: export PRYV_BACKUP_STATE_DIR = /dev/null/state
 nightly: export PRYV_BACKUP_TESTS_NIGHTLY = 1
-nightly: script page ## 200 random histories of chains, several times as many kills, and lines of 512 MiB; takes more than an hour
+nightly: script page ## 200 random histories of chains, several times as many kills, the whole test kit in every reader, lines of 512 MiB; takes more than an hour
 	cargo build --package pryv-backup
 	CHAIN_HISTORIES=100 cargo test --package pryv-backup-tests --test chain -- model kills
 	cargo test --package pryv-backup-tests --test restore -- kill
