@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// Code of the finding that somebody who is expected signed an archive.
 pub const PINNED: &str = "pinned-signer";
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -19,7 +19,7 @@ pub enum Severity {
 /// One thing to say of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// Stable name for programs: `missing`, `foreign`, `stray`, `unknown`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
     /// `accepted-loss`, `user-manifest`, `signature`, `signer`, `pinned-signer`, `unsigned`.
@@ -42,7 +42,7 @@ impl Finding {
     }
 }
 
-/// What is said of a file that nothing lists and no archive has.
+/// The message about a file that nothing lists and no archive has.
 pub const NOT_OURS: &str = "does not belong to the archive; it is left alone";
 /// See [`Finding::is_left_out`].
 pub(crate) const LEFT_OUT: &str = "unknown";

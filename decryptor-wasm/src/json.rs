@@ -1,5 +1,5 @@
-//! Where JSON values end (RFC 8259). What is accepted here is JSON; what is not accepted may still be, and is for `serde_json` to judge
-//! and to explain. Bytes within strings are not looked at: whether they are UTF-8 is for the caller to know.
+//! Finds the ends of JSON values (RFC 8259). Text that is accepted here is JSON. Text that is refused may be JSON all the same, nested deeper
+//! than this module follows: `serde_json` decides and explains. The caller checks that strings are UTF-8.
 
 use crate::limits::MAX_DEPTH;
 
@@ -199,7 +199,7 @@ fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Whether a text is visible ASCII without quotes and backslashes, so that it stands in a string as it is.
+/// Whether a text is visible ASCII without quotes and backslashes, so that a string holds it unchanged.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
     let (words, rest) = text.as_bytes().as_chunks::<8>();

@@ -40,6 +40,6 @@ pub const MAX_DEPTH: u32 = 250;
 /// Values within values that the hash of a record covers: of deeper ones only the kind counts. Less than [`MAX_DEPTH`].
 pub const MAX_HASHED_DEPTH: u32 = 200;
 
-/// How many times larger records are than their gzip form, mostly; for the size of buffers and estimates, where too much is better than
+/// The usual ratio of the size of records to that of their gzip form, for the size of buffers and estimates, where too much is better than
 /// too little.
 pub const INFLATION: usize = 8;

@@ -1,4 +1,4 @@
-//! Numbers that stand for records: keyed hashes of what identifies each.
+//! Identifies records by numbers: keyed hashes of what identifies each.
 
 use std::{borrow::Cow, fmt, hash::Hasher};
 
@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 
 use crate::{Code, Error, Result, integrity::Record, layout::REMOVED_USERS};
 
-/// What the numbers of a chain are made with: whoever does not know it cannot tell a record from its number.
+/// The key for the numbers of a chain: without it nobody can tell which record a number belongs to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ChainKey([u8; 16]);
 
@@ -113,7 +113,7 @@ pub(crate) fn is_kept(collection: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// What a string says, or a value as it is written.
+/// The text of a string, or any other value as it is written.
 fn member<'a>(record: &Record<'a>, name: &str) -> Option<Cow<'a, str>> {
     record
         .string(name)
@@ -130,7 +130,7 @@ fn entry(record: &Record<'_>) -> Option<String> {
     })
 }
 
-/// What identifies a measurement.
+/// Identifies a measurement.
 pub(crate) struct Measurement<'a> {
     namespace: Cow<'a, str>,
     name: Cow<'a, str>,

@@ -1,6 +1,6 @@
 //! Texts that look the same. The tables of Unicode are large: in JavaScript the host has them.
 
-/// How letters are put together.
+/// A Unicode normalization form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// NFC.

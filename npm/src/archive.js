@@ -9,7 +9,7 @@ import { open } from './opening.js';
 /** @typedef {import('./opening.js').DataKey} DataKey */
 
 /**
- * How to open an archive, and what is asked of it. Without `secretGiven` a secret is taken to be given where `unlock` is.
+ * Says how to open an archive, and which demands it must meet. Without `secretGiven` a secret is taken to be given where `unlock` is.
  * @typedef {import('./opening.js').Trust & OpenChoice} OpenOptions
  */
 

@@ -147,7 +147,7 @@ function refuseInside (dir, out) {
 }
 
 /**
- * A path without symbolic links; what does not exist yet is judged by its nearest folder that does.
+ * A path without symbolic links; of a path that does not exist yet, the nearest folder that exists is resolved.
  * @param {string} path absolute
  * @returns {string}
  */

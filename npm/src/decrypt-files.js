@@ -64,7 +64,7 @@ export async function writeFiles (archive, output, { gunzip, strict }, crew) {
       keep: (path, whole) => whole ? void output.keep(path) : output.salvage(path),
     });
   }
-  // manifest.json comes last, so that it stands for a complete tree.
+  // manifest.json comes last: where it is, the tree is complete.
   for (const file of [...userManifests(archive), undefined]) {
     if (stopAtDamage()) break;
     const path = file?.path ?? 'manifest.json';

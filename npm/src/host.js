@@ -1,7 +1,7 @@
 import { Opening, Step, errorOf, look as lookWithoutKey } from './core.js';
 import { readStored } from './read-stored.js';
 
-/** How the core's walk over an archive is driven here. @type {import('./opening.js').Host<import('./types.js').Source>} */
+/** Drives the core's walk over an archive in Node.js. @type {import('./opening.js').Host<import('./types.js').Source>} */
 export const HOST = {
   core: { Opening, Step, errorOf, look: lookWithoutKey },
   readStored,

@@ -26,7 +26,7 @@
  */
 
 /**
- * How a file is read: with which key (undefined: it is not encrypted), whether to inflate it, to check that it is JSON lines, and to hash
+ * Says how a file is read: with which key (undefined: it is not encrypted), whether to inflate it, to check that it is JSON lines, and to hash
  * the stored bytes. `size`: its stored bytes where they are known.
  * @typedef {{ key: DataKey|undefined, gunzip: boolean, lines: boolean, hash: boolean, engine: any, size?: number }} ReadOptions
  */
@@ -41,7 +41,7 @@
  * @property {(bytes: Uint8Array) => Source} memory
  */
 
-/** Errors of these kinds are the core's to judge. */
+/** The core decides what follows from errors of these kinds. */
 const KINDS = ['usage', 'key', 'damaged', 'unsupported', 'failed'];
 /** Files that are looked at without a key have no more bytes. */
 const MOST = 64 * 1024 * 1024;

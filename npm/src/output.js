@@ -52,7 +52,7 @@ export class OutputFolder {
   }
 
   /**
-   * A staged file is damaged: keeps what stood before the damage under a name that says so, which is returned.
+   * Keeps the part of a staged file before its damage under a name that says so, which is returned.
    * @param {string} path
    */
   salvage (path) {

@@ -15,7 +15,7 @@ const INFLATION = 12;
 const MOST = 8;
 
 /**
- * How many workers to put on the files; 0: this thread alone.
+ * The number of worker threads for the files; 0: this thread alone.
  * @param {number|undefined} jobs as asked for
  * @param {PlannedFile[]} files
  * @param {string} script that a worker would run

@@ -197,7 +197,7 @@ test('the time in encryption.json is that of the manifest', async (t) => {
   const { folder, privateKey } = made(t);
   const place = join(folder, 'encryption.json');
   writeFileSync(place, JSON.stringify({ ...JSON.parse(readFileSync(place, 'utf8')), createdAt: 1 }));
-  await agreed(folder, ['--private-key', privateKey], { exit: 4, says: 'encryption.json: says otherwise than the manifest when the backup was made', library: { privateKey } });
+  await agreed(folder, ['--private-key', privateKey], { exit: 4, says: 'encryption.json: gives another time of the backup than the manifest', library: { privateKey } });
 });
 
 test('a chain whose runs have different signers, or of which two follow one run, is for its reader to judge', async (t) => {

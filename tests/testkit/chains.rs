@@ -557,7 +557,7 @@ pub fn cases() -> Vec<Case> {
         broken("chain-index-damaged", "the index is none", |made| {
             made.files.insert("chain.json".into(), b"{\"v\":1".to_vec());
             made.sum();
-        }, "chain.json: not the list of runs it should be"),
+        }, "chain.json: cannot be read as a list of runs"),
         broken("chain-index-of-the-future", "an index of another version", |made| {
             made.files.insert("chain.json".into(), b"{\"v\":2,\"runs\":[]}".to_vec());
             made.sum();

@@ -347,7 +347,7 @@ pub fn cases() -> Vec<Case> {
                     let deep = m.seal(("{\"users\":".to_owned() + &"[".repeat(100_000)).as_bytes());
                     m.files.insert("manifest.json".into(), deep);
                 },
-                &["manifest.json: not the manifest it should be"],
+                &["manifest.json: cannot be read as a manifest"],
             )
             .nothing(),
         made(

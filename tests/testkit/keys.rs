@@ -232,11 +232,11 @@ fn forms_of_passphrases() -> Vec<Case> {
         of_file("passphrase-file-empty", "the file is said to be empty", "empty.txt")
             .exit(2)
             .nothing()
-            .exactly(&["error: the passphrase file {keys}/empty.txt: the passphrase is empty; it is to be the first line of this file"]),
+            .exactly(&["error: the passphrase file {keys}/empty.txt: the passphrase is empty; write it in the first line of this file"]),
         of_file("passphrase-file-latin", "the file is said to be no text", "latin.txt")
             .exit(2)
             .nothing()
-            .exactly(&["error: the passphrase file {keys}/latin.txt: this is no text in UTF-8 or UTF-16; the passphrase is to be its first line"]),
+            .exactly(&["error: the passphrase file {keys}/latin.txt: this file is not text in UTF-8 or UTF-16; write the passphrase in its first line"]),
         good("passphrase-variable-empty", "the variable is said to be empty", "correct horse")
             .env("PRYV_BACKUP_PASSPHRASE", "")
             .exit(2)

@@ -14,7 +14,7 @@ export interface Call {
 
 export type Handler = (argument: any, call: Call) => unknown;
 
-/** How an error crosses: its kind decides what the page offers; `choice`: the reader has to say which run of a chain is the right one. */
+/** An error on its way between the threads: its kind decides what the page offers; `choice`: the reader has to say which run of a chain is the right one. */
 export interface Failure { kind: string, message: string, about?: About }
 
 /** More than this many emitted values unanswered, and the worker waits. */

@@ -44,7 +44,7 @@ export interface Outcome {
   records: number
   damaged: Finding[]
   exported: ExportedFile[]
-  /** How much of it is of which user, by id. */
+  /** The share of each user, by id. */
   ofUser: Map<string, { files: number, records: number }>
 }
 

@@ -53,7 +53,7 @@ impl ChangeIndex {
     /// When it is none.
     pub fn removed(&mut self, run: u32, line: &[u8]) -> Result<()> {
         let record = Record::parse(line)?;
-        // Whose the records are is in their numbers.
+        // The numbers of the records tell whose they are.
         let collection = match is_kept(&self.collection) {
             true => REMOVED_USERS,
             false => self.collection.as_str(),
@@ -73,7 +73,7 @@ impl ChangeIndex {
         Ok(())
     }
 
-    /// Ends the adding: the index can be asked from now on.
+    /// Ends the adding; from now on the index can be asked.
     pub fn close(&mut self) {
         self.last
             .sort_unstable_by_key(|(number, run)| (*number, std::cmp::Reverse(*run)));
@@ -81,7 +81,7 @@ impl ChangeIndex {
         self.last.shrink_to_fit();
     }
 
-    /// Appends the line of run `run` with a newline, as far as it stands: of a series, the points that do.
+    /// Appends the line of run `run` with a newline, unless a later run replaces or removes it; of a series, the points that none does.
     ///
     /// # Errors
     /// When it is not a line of the collection.
@@ -91,7 +91,7 @@ impl ChangeIndex {
             return self.keep_points(run, line, &record, out);
         }
         let number = of_record(&self.key, &self.collection, &record, line);
-        if self.mine(number) && self.stands(run, number) {
+        if self.mine(number) && self.is_current(run, number) {
             out.extend_from_slice(line);
             out.push(b'\n');
         }
@@ -106,14 +106,14 @@ impl ChangeIndex {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let measurement = Measurement::of(record);
-        if !self.stands(run, measurement.number(&self.key)) {
+        if !self.is_current(run, measurement.number(&self.key)) {
             return Ok(());
         }
         let all = points(record)?;
         let mut kept = Vec::with_capacity(all.len());
         for point in &all {
             let number = measurement.point(&self.key, point)?;
-            if self.mine(number) && self.stands(run, number) {
+            if self.mine(number) && self.is_current(run, number) {
                 kept.push(point.get());
             }
         }
@@ -145,7 +145,7 @@ impl ChangeIndex {
     }
 
     /// True if no run after `run` changes the record.
-    fn stands(&self, run: u32, number: u64) -> bool {
+    fn is_current(&self, run: u32, number: u64) -> bool {
         match self.last.binary_search_by_key(&number, |(known, _)| *known) {
             Ok(at) => self.last[at].1 <= run,
             Err(_) => true,
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_a_run_removes_and_brings_again_stands() {
+    fn a_record_that_a_run_removes_and_brings_again_is_kept() {
         let mut index = ChangeIndex::new(key(), "audit", 0, 1);
         index.removed(2, &tombstones("audit", &[&["a"]])).unwrap();
         index.brought(2, br#"{"eventid":"a"}"#).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn points_stand_one_by_one_and_go_with_their_measurement() {
+    fn points_are_kept_one_by_one_and_go_with_their_measurement() {
         let mut index = ChangeIndex::new(key(), "series", 0, 1);
         index
             .brought(

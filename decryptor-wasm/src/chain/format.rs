@@ -94,7 +94,7 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// At most so many ids stand in a line.
+    /// The largest number of ids in a line.
     pub const PER_LINE: usize = 10_000;
 
     /// A line.

@@ -2,13 +2,13 @@
 
 mod change_index;
 mod changes;
+mod describe;
 mod format;
 mod manifests;
 mod root;
 mod run_sequence;
 mod state;
 mod user_manifest;
-mod words;
 
 pub use crate::{
     layout::{CHAIN, lost_index, mixed, run_of, summed},
@@ -17,6 +17,7 @@ pub use crate::{
 };
 pub use change_index::ChangeIndex;
 pub use changes::ChangeFiles;
+pub use describe::caution;
 pub(crate) use format::is_full;
 pub use format::{Index, IndexRun, Removed};
 pub use manifests::{state_manifest, state_user_manifest};
@@ -24,4 +25,3 @@ pub use root::{is_companion, root_findings};
 pub use run_sequence::{RunSequence, StoredRun, UNNAMED};
 pub use state::{ChainState, FilePart, StateFile, StateRun, state};
 pub use user_manifest::MergedManifest;
-pub use words::caution;

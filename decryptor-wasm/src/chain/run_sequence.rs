@@ -5,7 +5,7 @@ mod signatures;
 
 use sha2::{Digest, Sha256};
 
-use super::{CHAIN, ChainKey, Index, IndexRun, format::is_full, words::moment};
+use super::{CHAIN, ChainKey, Index, IndexRun, describe::moment, format::is_full};
 use crate::{
     BackupType, Code, Error, Field, Manifest, Result,
     container::MAGIC,
@@ -89,8 +89,8 @@ impl RunSequence {
             asked: false,
             choice: None,
         };
-        let judged = sequence.check_index();
-        for (run, (listed, parent)) in (1..).zip(judged) {
+        let checked = sequence.check_index();
+        for (run, (listed, parent)) in (1..).zip(checked) {
             if let Some((code, path, message)) = listed {
                 sequence.find(run, code, path, message);
             } else if let Some((code, message)) = parent {

@@ -133,7 +133,7 @@ const GONE: u64 = u64::MAX;
 struct StateBuilder {
     first: u32,
     users: Vec<UserEntry>,
-    /// By user id: from which run on the user is the one that stands; [`GONE`] for none.
+    /// By user id: the run since which the user exists without a break; [`GONE`] if there is none.
     since: BTreeMap<String, u64>,
     /// Files, and where they are by their paths.
     files: Vec<Option<StateFile>>,
@@ -258,7 +258,7 @@ impl StateBuilder {
                 Some(user) => one_user && !self.has(user, run),
                 None => one_user && kind.is_records(),
             };
-            // What was lost of somebody who is gone, or in a full that came after, is no matter of this state.
+            // Losses of users who are gone, or in a later full run, do not concern this state.
             let gone = finding.severity == Severity::Note
                 && kind.user().is_some_and(|user| !self.has(user, run));
             let repaired = finding.code == "loss" && self.is_brought(&finding.path, run);

@@ -49,7 +49,7 @@ impl<A: Aead> FrameDecoder<A> {
     }
 
     /// Opens every whole frame in `buffer` and packs the plaintext at its front. Returns the plaintext's length and, when a frame
-    /// failed, the error: what stands before it is authentic.
+    /// failed, the error; the plaintext before it is authentic.
     pub fn open_in_place(&mut self, buffer: &mut [u8]) -> (usize, Result<()>) {
         let mut at = 0;
         let mut out = 0;

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 const POLYNOMIAL: u32 = 0xedb8_8320;
 const WORD: usize = 8;
 
-/// What a byte adds to the CRC, by how many bytes follow it. Made when it is first used: it would be a part of the program else.
+/// The share of each byte in the CRC, by the number of bytes that follow it. The table is made at its first use, so that the program does not
+/// contain it.
 static TABLES: LazyLock<[[u32; 256]; WORD]> = LazyLock::new(|| {
     let mut tables = [[0u32; 256]; WORD];
     for (byte, sum) in (0..).zip(&mut tables[0]) {
@@ -62,7 +63,7 @@ pub(super) fn crc32(bytes: &[u8], crc: u32) -> u32 {
     let (gone, rest) = bytes.split_at(steps * STEP * WORD);
     let mut window = [0u64; WINDOW];
     let mut at = REACH;
-    // What the CRC was is added to the first bytes.
+    // The CRC so far is added to the first bytes.
     let mut first = u64::from(!crc);
     for step in gone.chunks_exact(STEP * WORD) {
         if at == WINDOW {
@@ -88,7 +89,7 @@ pub(super) fn crc32(bytes: &[u8], crc: u32) -> u32 {
         window[at] ^= std::mem::take(&mut first);
         at += STEP;
     }
-    // What was taken away last reaches into the rest, which is long enough for it.
+    // The bytes that were removed last change the rest, which is long enough for that.
     let mut last = [0u8; (REACH + STEP + 1) * WORD];
     let last = &mut last[..rest.len()];
     last.copy_from_slice(rest);

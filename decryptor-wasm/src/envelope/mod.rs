@@ -1,4 +1,4 @@
-//! `encryption.json`: how the data key of an archive is had (docs/format.md, "Envelope").
+//! `encryption.json`: how to get the data key of an archive (docs/format.md, "Envelope").
 
 mod change;
 mod unlock;
@@ -19,7 +19,7 @@ const WRAP: &str = "RSA-OAEP-SHA256";
 const SCRYPT: (u64, u32, u32) = (16384, 8, 5);
 const PBKDF2_ITERATIONS: u32 = 600_000;
 
-/// How an archive is locked.
+/// The way in which an archive is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// To the public keys of recipients.
@@ -30,7 +30,7 @@ pub enum Mode {
     SymmetricPbkdf2,
 }
 
-/// How a passphrase becomes a key.
+/// The function that makes a key of a passphrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kdf {
     /// scrypt (RFC 7914): what Pryv's own tool reads.
@@ -169,7 +169,7 @@ impl Envelope {
         }
     }
 
-    /// How the archive is locked.
+    /// The way in which the archive is locked.
     pub fn mode(&self) -> Mode {
         self.mode
     }

@@ -1,11 +1,11 @@
-//! The codes of errors: for each a stable name, its kind, and what is said of it. `docs/errors.md` lists them.
+//! The codes of errors: for each a stable name, its kind, and its sentence. `docs/errors.md` lists them.
 //!
 //! A sentence says what happened and, where anybody can do it, what to do; [`super::describe`] says how its gaps are filled. No sentence
 //! names an option of a command line: that is left to [`super::advice`].
 
 use super::ErrorKind;
 
-/// What is known of a code.
+/// The properties of a code.
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) kind: ErrorKind,
@@ -14,7 +14,7 @@ pub(super) struct Row {
 
 macro_rules! codes {
     ($($code:ident $name:literal $kind:ident $sentence:literal;)*) => {
-        /// What went wrong. Names are stable; new ones may be added.
+        /// Says what went wrong. Names are stable; new ones may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Code {
@@ -39,10 +39,10 @@ codes! {
     Failed "failed" Failed "{detail}";
 
     // Mistakes of whoever drives the core.
-    RequestValue "request-value" Usage "{found} is not what it should be";
-    AnswerMisplaced "answer-misplaced" Failed "what was read is not what was asked for: this is a mistake of the program";
+    RequestValue "request-value" Usage "the value of {found} is not valid";
+    AnswerMisplaced "answer-misplaced" Failed "an answer does not fit its question: this is a mistake of the program";
 
-    // What an archive is.
+    // Files of an archive.
     FolderEmpty "folder-empty" Usage "{path} is empty: give the folder of the backup";
     NotABackup "not-a-backup" Usage "{path} is not a backup (it has no manifest.json): give the folder of the backup";
     Unfinished "unfinished" Damaged "{path} has no manifest.json: the backup was not finished, or the file was removed; use another copy";
@@ -56,7 +56,7 @@ codes! {
     BecameShorter "became-shorter" Damaged "became shorter while it was read";
     BecameOther "became-other" Damaged "{path} changed while it was read: open the backup again when nothing writes to it, or use another copy";
     FileTooLarge "file-too-large" Damaged "{path} is larger than any such file ({limit} bytes): it was replaced; use another copy of the backup";
-    SumsUnreadable "sums-unreadable" Damaged "holds a line that is no text, or longer than any: the file was changed; use another copy of the backup";
+    SumsUnreadable "sums-unreadable" Damaged "holds a line that is too long or not text: the file was changed; use another copy of the backup";
     OtherArchive "other-archive" Damaged "this is not the archive that you expect: its id is {found}, not {expected}";
     NoSuchUser "no-such-user" Usage "no user {user:?} in this archive";
 
@@ -76,8 +76,8 @@ codes! {
     NoneOpens "none-opens" Key "none of the {number} {found} opens it: {detail}";
 
     // Files of keys and passphrases.
-    PassphraseNotText "passphrase-not-text" Usage "this is no text in UTF-8 or UTF-16; the passphrase is to be its first line";
-    PassphraseEmpty "passphrase-empty" Usage "the passphrase is empty; it is to be the first line of this file";
+    PassphraseNotText "passphrase-not-text" Usage "this file is not text in UTF-8 or UTF-16; write the passphrase in its first line";
+    PassphraseEmpty "passphrase-empty" Usage "the passphrase is empty; write it in the first line of this file";
     PrivateKeyLocked "private-key-locked" Key "the private key is protected by a passphrase";
     PrivateKeyPassphrase "private-key-passphrase" Key "wrong passphrase for the private key (or the key file is damaged)";
     PrivateKeyCut "private-key-cut" Key "the private key file is not readable; it is cut or was changed";
@@ -110,7 +110,7 @@ codes! {
     EnvelopeMode "envelope-mode" Unsupported "mode {found:?} is not known to this version; use the decryptor that came with the archive";
     EnvelopeVersion "envelope-version" Unsupported "{found} version {number} is not known to this version";
     EnvelopeBounds "envelope-bounds" Damaged "the {found} is out of bounds; the file is damaged or hostile";
-    EnvelopeChanged "envelope-changed" Damaged "says otherwise than the manifest when the backup was made; the file was changed";
+    EnvelopeChanged "envelope-changed" Damaged "gives another time of the backup than the manifest; the file was changed";
     WrappedKeyUnreadable "wrapped-key-unreadable" Damaged "the wrapped key cannot be read; the file is damaged";
     WrappedKeyBroken "wrapped-key-broken" Damaged "the archive names this key as a recipient, but its wrapped key does not open; the file is damaged";
     WrappedKeyForeign "wrapped-key-foreign" Damaged "the wrapped key is not the key of this archive; the file was changed";
@@ -119,7 +119,7 @@ codes! {
     TooManyRecipients "too-many-recipients" Usage "an archive has at most {limit} recipients";
 
     // Manifests.
-    ManifestUnreadable "manifest-unreadable" Damaged "not the manifest it should be ({detail}); the file is damaged or was replaced";
+    ManifestUnreadable "manifest-unreadable" Damaged "cannot be read as a manifest ({detail}); the file is damaged or was replaced";
     ManifestVersion "manifest-version" Unsupported "format version {found} is not known to this version; use the decryptor that came with the archive";
     ManifestHeader "manifest-header" Damaged "its header was changed; use another copy of the backup";
     ManifestUser "manifest-user" Damaged "{path} names a user id that is no folder name ({user:?}); nothing was read";
@@ -129,7 +129,7 @@ codes! {
     FileSwapped "file-swapped" Damaged "is not the file that the inventory lists under this name; it was swapped or replaced";
     DigestDiffers "digest-differs" Damaged "is not the file that [{found}|the inventory] lists (its SHA-256 differs); it was changed or replaced";
     RecordsDiffer "records-differ" Damaged "holds {found} records, the inventory says {expected}";
-    ListedTwice "listed-twice" Damaged "{path:?} is listed twice, or not in its order";
+    ListedTwice "listed-twice" Damaged "{path:?} is listed twice or out of order";
 
     // Frames, gzip and lines.
     NotSealed "not-sealed" Damaged "not an encrypted backup file (it does not begin with PRYVBKE1); it was replaced or damaged";
@@ -141,7 +141,7 @@ codes! {
     FrameCut "frame-cut" Damaged "the file ends inside frame {number}; it was cut short";
     FrameForged "frame-forged" Damaged "frame {number} fails its authentication; the file is damaged or was tampered with";
     FrameLength "frame-length" Damaged "frame {number} has an impossible length; the file is damaged or was tampered with";
-    GzipMissing "gzip-missing" Damaged "not gzip data where gzip was due; the file is damaged or was replaced";
+    GzipMissing "gzip-missing" Damaged "not gzip data; the file is damaged or was replaced";
     GzipBroken "gzip-broken" Damaged "its gzip data cannot be inflated; the file is damaged";
     GzipCut "gzip-cut" Damaged "its gzip data ends too early; the file was cut short";
     GzipChecksum "gzip-checksum" Damaged "its gzip checksum does not match; the file is damaged";
@@ -151,28 +151,28 @@ codes! {
     RecordUnreadable "record-unreadable" Damaged "a record is not [a JSON object ({detail})|UTF-8]";
     ListUnreadable "list-unreadable" Damaged "a list is malformed ({detail})";
     AttachmentsUnreadable "attachments-unreadable" Damaged "the attachments of an event cannot be read ({detail})";
-    TombstoneUnreadable "tombstone-unreadable" Damaged "[{found:?} is no tombstone|a line of tombstones is none ({detail})]";
+    TombstoneUnreadable "tombstone-unreadable" Damaged "[{found:?} is no tombstone|a line of tombstones cannot be read ({detail})]";
     PointsUnreadable "points-unreadable" Damaged "the points of a series cannot be read ({detail})";
 
-    // Who made it.
+    // Signatures and demands.
     NotASigner "not-a-signer" Usage "not the public key of a signer: it is the line of 56 characters that begins with RW, or the minisign .pub file with it";
     NotASource "not-a-source" Usage "a source has 32 hex digits, and {found:?} has not";
     NotADuration "not-a-duration" Usage "{found:?} is no length of time: write 30d, 12h, 90m or 2w";
     SignerMissing "signer-missing" Damaged "{path} names no signer, although every backup of this kind is signed: it was changed, or made before there were signatures; ask whoever made it for another copy";
-    SignerUnreadable "signer-unreadable" Damaged "what it names as its signer is no public key";
+    SignerUnreadable "signer-unreadable" Damaged "the signer that it names is not a public key";
     StatementLacks "statement-lacks" Damaged "{path} lacks {found:?}, which every signed backup has";
     SignatureMissing "signature-missing" Damaged "{path} is missing, although every backup of this kind is signed: it was removed, or the backup was not finished; use another copy";
     SignatureForeign "signature-foreign" Damaged "{path} was made by another key than the signer that manifest.json names: the backup was changed; use another copy";
-    SignatureBroken "signature-broken" Damaged "{path} does not hold for manifest.json: one of the two was changed; use another copy";
+    SignatureBroken "signature-broken" Damaged "{path} is not the signature of manifest.json: one of the two was changed; use another copy";
     SignatureDiffers "signature-differs" Damaged "{path} states another {found} than manifest.json: one of the two is of another backup; use another copy";
     OtherSigner "other-signer" Damaged "this backup is signed by {key}, which is not the signer that you expect: it may have been replaced; compare that key with what was noted when the backup was made";
     OtherSource "other-source" Damaged "this backup is of another platform than the one that you expect: its source is {found}, not {expected}";
-    TooOld "too-old" Damaged "this backup is too old: it was made {found} ago, and may be {expected} old at most; a newer one may have been taken away";
+    TooOld "too-old" Damaged "this backup is too old: it was made {found} ago, and may be {expected} old at most; somebody may have removed a newer one";
     Unproven "unproven" Damaged "nobody signed this backup, so neither its platform nor its age is proven";
     Unsigned "unsigned" Damaged "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it";
 
     // Chains of runs.
-    IndexUnreadable "index-unreadable" Damaged "not the list of runs it should be ({detail}); the file is damaged or was replaced";
+    IndexUnreadable "index-unreadable" Damaged "cannot be read as a list of runs ({detail}); the file is damaged or was replaced";
     IndexEmpty "index-empty" Damaged "lists no run; the file is damaged or was replaced";
     IndexVersion "index-version" Unsupported "version {found} is not known to this version; use the decryptor that came with the archive";
     IndexMissing "index-missing" Damaged "{path} is missing, so the runs after the first cannot be read: use another copy of the backup";
@@ -183,8 +183,8 @@ codes! {
     RunWrong "run-wrong" Damaged "{detail}[; the state of run {state} needs run {run}]; use another copy of the backup";
     RunUnlisted "run-unlisted" Damaged "{detail}; use another copy of the backup";
     RunAlone "run-alone" Damaged "this is run {run} of a chain, and holds only what changed since run {other}: give the folder of the chain";
-    ChangesAlone "changes-alone" Damaged "this archive was left by an incremental run of Pryv's own tool: it holds what had changed last, and of what was there before only what that did not overwrite";
-    RunMissing "run-missing" Damaged "the run that run {run} of this chain follows is not there; use another copy of it";
+    ChangesAlone "changes-alone" Damaged "this archive was left by an incremental run of Pryv's own tool: it holds the last changes, and of the data before them only what they did not overwrite";
+    RunMissing "run-missing" Damaged "the run before run {run} of this chain is missing; use another copy of the chain";
     IncrementsNotAFolder "increments-not-a-folder" Damaged "{path} is not a folder, although the runs of a chain lie there: remove it or copy the backup again";
     NotInState "not-in-state" Damaged "not a file of this state";
     NoTombstoneKey "no-tombstone-key" Damaged "the newest run has no key for its tombstones";
@@ -209,7 +209,7 @@ impl Code {
         self.row().name
     }
 
-    /// What it means for the caller.
+    /// Its meaning for the caller.
     pub fn kind(self) -> ErrorKind {
         self.row().kind
     }

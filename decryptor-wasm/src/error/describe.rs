@@ -1,4 +1,4 @@
-//! From a code and its context to a sentence.
+//! Makes a sentence of a code and its context.
 //!
 //! Gaps of a sentence: `{path}` is the value of that field, `{path:?}` the same in quotes with what is not printable escaped. `[…]` is
 //! left out where a gap in it has no value; `[…|…]` is the first of the two whose gaps all have one.
@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use super::{Error, ErrorKind, Field, Value, advice};
 
 impl Error {
-    /// What is said of it without its advice.
+    /// Appends the sentence, without the advice.
     pub(super) fn describe(&self, out: &mut String) {
         let sentence = self.code.row().sentence;
         if self.code.kind() == ErrorKind::Key {
@@ -23,7 +23,7 @@ impl Error {
         }
     }
 
-    /// What those who have command-line flags can do beside; it goes on where the sentence ends.
+    /// The advice for users of the command line; it continues the sentence.
     #[must_use]
     pub fn advice(&self) -> Option<String> {
         let own = advice::of(self.code);

@@ -1,4 +1,4 @@
-//! One error type for the whole core: a code, and what it is about. `docs/errors.md` lists the codes.
+//! One error type for the whole core: a code and its context. `docs/errors.md` lists the codes.
 
 mod advice;
 mod codes;
@@ -6,7 +6,7 @@ mod describe;
 
 pub use codes::Code;
 
-/// What an error means for the caller; each kind has its own exit code.
+/// Says what an error means for the caller; each kind has its own exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -33,7 +33,7 @@ impl ErrorKind {
         }
     }
 
-    /// The code of an error of which no more is known than this.
+    /// The code of an error of this kind without a code of its own.
     pub fn code(self) -> Code {
         match self {
             ErrorKind::Usage => Code::Usage,
@@ -52,7 +52,7 @@ impl ErrorKind {
 
 macro_rules! fields {
     ($($(#[doc = $doc:literal])* $field:ident $name:literal;)*) => {
-        /// What an error can say of itself beside its code.
+        /// Names a value that belongs to an error.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Field { $($(#[doc = $doc])* $field,)* }
@@ -85,15 +85,15 @@ fields! {
     User "user";
     /// The fingerprint of a recipient's key, or the public key of a signer.
     Key "key";
-    /// What was found.
+    /// The value that was found.
     Found "found";
-    /// What should have been there.
+    /// The value that was expected.
     Expected "expected";
-    /// Which one, or how many.
+    /// The number of the frame, line or version concerned, or a count.
     Number "number";
-    /// How many there can be at most.
+    /// The largest number that is allowed.
     Limit "limit";
-    /// What a parser or the system said, in English; not stable.
+    /// The message of a parser or of the system, in English; not stable.
     Detail "detail";
 }
 
@@ -163,7 +163,7 @@ impl From<Code> for Error {
 }
 
 impl Error {
-    /// An error of which nothing but its code is known yet.
+    /// An error without context.
     pub fn of(code: Code) -> Self {
         Error {
             code,
@@ -171,7 +171,7 @@ impl Error {
         }
     }
 
-    /// An error of whoever drives the core: its kind, and a sentence that nobody decides by.
+    /// An error of the caller of the core: its kind, and a sentence. Code must not decide by that sentence.
     pub fn new(kind: ErrorKind, sentence: impl Into<String>) -> Self {
         Error::of(kind.code()).with(Field::Detail, sentence.into())
     }
@@ -203,23 +203,23 @@ impl Error {
         self
     }
 
-    /// The same error with what a parser or the system said.
+    /// The same error with the message of a parser or of the system.
     #[must_use]
     pub fn because(self, why: &dyn std::fmt::Display) -> Self {
         self.set(Field::Detail, Value::Text(why.to_string()))
     }
 
-    /// What went wrong.
+    /// The code.
     pub fn code(&self) -> Code {
         self.code
     }
 
-    /// What the error means for the caller.
+    /// The meaning of the error for the caller.
     pub fn kind(&self) -> ErrorKind {
         self.code.kind()
     }
 
-    /// All that it says of itself beside its code.
+    /// The context: its values by their fields.
     pub fn context(&self) -> &[(Field, Value)] {
         &self.context
     }

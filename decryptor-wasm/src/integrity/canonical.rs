@@ -98,7 +98,7 @@ fn replaced(members: &Members<'_>, duration: &str) -> bool {
     members.iter().any(|(name, _)| name == "endTime") || duration.parse() == Ok(0.0)
 }
 
-/// How long an event with an end time is.
+/// The duration of an event with an end time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Duration {
     /// It has no time, so that nobody can say.

@@ -1,4 +1,4 @@
-//! Reads key files: PEM wherever it stands in a text, or DER.
+//! Reads key files: PEM anywhere in a text, or DER.
 
 use base64ct::{Base64, Encoding};
 use rsa::pkcs8::der::{Decode, Reader, SliceReader, Tag, Tagged, asn1::AnyRef};
@@ -24,7 +24,7 @@ pub(super) enum KeyFile {
 pub(super) struct Block {
     /// The kind that its label names.
     pub label: String,
-    /// How old versions of openssl encrypted it (`DEK-Info`).
+    /// The cipher of old versions of openssl (`DEK-Info`).
     pub dek_info: Option<String>,
     /// Its bytes; none where it is cut or was changed.
     pub content: Option<Zeroizing<Vec<u8>>>,

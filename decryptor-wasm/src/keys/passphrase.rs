@@ -18,7 +18,7 @@ pub fn passphrase_of_file(file: &[u8], name: &str) -> Result<Zeroizing<String>> 
     }
 }
 
-/// How the letters of a passphrase are put together: keyboards, editors and file systems differ in that, and nobody sees it.
+/// The Unicode form of a passphrase: keyboards, editors and file systems use different ones, which look the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
     /// As it was given.

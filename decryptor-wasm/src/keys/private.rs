@@ -143,7 +143,7 @@ impl Form {
         }
     }
 
-    /// The first block that is a private key of RSA counts, wherever it stands.
+    /// The first block that is a private key of RSA counts, wherever it is.
     fn of_pem(mut blocks: Vec<Block>) -> Result<Form> {
         let ours = ["PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
         let found = blocks.iter().position(|b| ours.contains(&b.label.as_str()));

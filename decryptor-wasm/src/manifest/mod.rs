@@ -47,7 +47,7 @@ pub struct Manifest {
     /// Whether the archive was sealed when it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<bool>,
-    /// How the platform database was treated.
+    /// The way in which the platform database was treated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<PlatformSection>,
     /// Its place in a chain, of every run but the first.
@@ -71,7 +71,7 @@ pub struct Manifest {
     /// The platform that the run is of: 32 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// How many losses this manifest and those of the users name or count.
+    /// The number of losses that this manifest and those of the users name or count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_count: Option<u64>,
     /// Of every run of a chain but the first: what travels in the clear at the root of the chain.
@@ -82,7 +82,7 @@ pub struct Manifest {
     pub inventory: Option<Inventory>,
 }
 
-/// How much of a platform a run holds: `full` or `incremental` in JSON. A reader takes any other word for `full`.
+/// The part of a platform that a run holds: `full` or `incremental` in JSON. A reader takes any other word for `full`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "&'static str")]
 pub enum BackupType {
@@ -191,7 +191,7 @@ pub struct Producer {
 pub struct PlatformSection {
     /// `full`, `pryv` (the entries that Pryv's own tool exports) or `none`.
     pub mode: String,
-    /// How users are named in those entries: `cleartext` or `hashed`.
+    /// The form in which those entries name users: `cleartext` or `hashed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pii_mode: Option<String>,
     /// The engines in which the platform kept its data.

@@ -58,9 +58,9 @@ impl<T> Opening<T> {
     /// archive is open.
     ///
     /// # Errors
-    /// Why it cannot be opened.
+    /// When it cannot be opened.
     pub fn next_need(&mut self) -> Result<Option<(u32, Need)>> {
-        // Answers are judged before more is read: whoever stores the archive decides how large they are.
+        // The walk takes an answer before more is read: whoever stores the archive decides how large answers are.
         if !self.ended && (self.exchange.waiting() > 0 || !self.exchange.has_needs()) {
             let mut context = Context::from_waker(Waker::noop());
             if let Poll::Ready(end) = self.walk.as_mut().poll(&mut context) {
@@ -84,7 +84,7 @@ impl<T> Opening<T> {
         self.exchange.piece(bytes)
     }
 
-    /// How many answers are not judged yet.
+    /// The number of answers that the walk has not taken.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.exchange.waiting()

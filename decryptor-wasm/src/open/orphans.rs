@@ -1,4 +1,4 @@
-//! Which attachments belong to the state of a chain: those that its events list. The runs still have the files of the others.
+//! Finds attachments that no event of the state of a chain lists any longer: the runs still have their files.
 
 use std::{
     borrow::Cow,
@@ -127,7 +127,7 @@ impl Orphans {
         self.lines.finish(&mut |line| user.lists(line)).map(drop)
     }
 
-    /// That file cannot be read. Where it is damaged, whoever reads the records will say so; which attachments they list, nobody knows.
+    /// That file cannot be read. Damage is reported when the records are read; until then nobody knows which attachments they list.
     ///
     /// # Errors
     /// The error, when it is another.

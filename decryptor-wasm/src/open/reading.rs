@@ -40,7 +40,7 @@ pub struct StateReading {
 /// An index while the files of later runs are added to it.
 struct IndexBuild {
     index: ChangeIndex,
-    /// How many of the files of later runs were read.
+    /// The number of files of later runs that were read.
     at: usize,
 }
 
@@ -309,7 +309,7 @@ impl StateReading {
         )
     }
 
-    /// Takes a index that was kept, or begins to make one.
+    /// Takes an index that was kept, or begins to make one.
     fn find_index(&mut self) -> Result<()> {
         if self.building.is_some() {
             return Ok(());
@@ -327,7 +327,7 @@ impl StateReading {
         Ok(())
     }
 
-    /// The index is made.
+    /// Keeps the index, which is complete.
     fn keep(&mut self) {
         let Some(mut building) = self.building.take() else {
             return;

@@ -6,7 +6,7 @@ use crate::{
     signature::{Demands, Signer, duration_ms},
 };
 
-/// Which archive, and what of it.
+/// Selects an archive and a part of it.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Its folder or file, for messages.
@@ -47,7 +47,7 @@ impl Request {
                 "at" => value != "null",
                 _ => true,
             };
-            // What is asked and not understood would be a demand that nobody makes.
+            // A demand that is not understood must not be dropped silently.
             if !is_right {
                 return Err(Error::of(Code::RequestValue).with(Field::Found, name));
             }

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 struct Folder(BTreeMap<String, Vec<u8>>);
 
 impl Folder {
-    /// What Pryv's own tool writes of so many users.
+    /// An archive of Pryv's own tool with so many users.
     fn of_users(count: usize) -> Self {
         let mut folder = Folder::default();
         let user = |n: usize| json!({"userId": format!("u{n:06}"), "username": format!("name{n}")});

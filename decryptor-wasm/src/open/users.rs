@@ -67,7 +67,7 @@ impl Users<'_> {
                     Err(error) => found.note(place, path, error)?,
                 }
             }
-            // What is put down last is handed out first.
+            // The last one that is put is handed out first.
             for (number, place) in asked.iter_mut().rev() {
                 let (path, size) = &listing[*place];
                 *number = exchange.put(self.need(path, *size));

@@ -101,7 +101,7 @@ pub struct Plan {
     pub files: Vec<PlannedFile>,
     /// The manifests of the users, in the order of their paths, as far as they can be read.
     pub manifests: Vec<PlannedFile>,
-    /// What is wrong or worth a remark.
+    /// Errors, warnings and notes.
     pub findings: Vec<Finding>,
     /// The users concerned.
     pub users: Vec<UserEntry>,

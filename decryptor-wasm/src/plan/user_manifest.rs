@@ -1,4 +1,4 @@
-//! The manifests of the users, each judged when it was read: of its content, only what the plan needs is kept.
+//! The manifests of the users, each checked when it was read. Only the part that the plan needs is kept.
 
 use std::collections::BTreeMap;
 

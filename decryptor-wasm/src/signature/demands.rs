@@ -13,7 +13,7 @@ pub struct Demands {
     pub signers: Vec<Signer>,
     /// The platform that it must be of: 32 hex digits, as the report of a backup prints them.
     pub source: Option<String>,
-    /// How old it may be, in milliseconds.
+    /// The age that it may have at most, in milliseconds.
     pub max_age: Option<i64>,
     /// The moment of the reader's clock, in milliseconds since 1970.
     pub now: i64,

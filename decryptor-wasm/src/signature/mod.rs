@@ -1,7 +1,7 @@
 //! Signatures of runs: who made an archive, and that its parts belong together (docs/format.md, "Signatures").
 //!
 //! `manifest.json.minisig` is a prehashed minisign signature of `manifest.json` as stored. Its trusted comment is a [`Statement`].
-//! The signer's public key stands inside the manifest, because anybody can sign sealed bytes again with a key of his own.
+//! The signer's public key is inside the manifest, because anybody can sign sealed bytes again with a key of his own.
 
 mod demands;
 mod digest;
@@ -20,7 +20,7 @@ pub(crate) use digest::hex;
 pub use digest::{FilesDigest, is_signed_path};
 pub use statement::Statement;
 
-/// How the first line of a signature begins; nobody signs what follows there.
+/// The start of the first line of a signature; the rest of that line is not signed.
 const UNTRUSTED: &[u8] = b"untrusted comment: ";
 /// Bytes of a minisign public key: `Ed`, the id of the key, the Ed25519 key.
 const SIGNER: usize = 42;

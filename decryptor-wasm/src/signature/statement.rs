@@ -27,7 +27,7 @@ pub struct Statement {
     pub created: i64,
     /// The platform that it is of: 32 hex digits that mean something to the host alone.
     pub source: String,
-    /// How many losses the run names.
+    /// The number of losses that the run names.
     pub losses: u64,
     /// Hex digest of all its files; see [`super::FilesDigest`].
     pub files: String,

@@ -88,7 +88,7 @@ impl FileReader {
         self.reader.input().as_mut_ptr() as u32
     }
 
-    /// How many bytes fit there.
+    /// The number of bytes that fit there.
     #[wasm_bindgen(getter, js_name = inputCapacity)]
     pub fn input_capacity(&mut self) -> u32 {
         self.reader.input().len() as u32

@@ -214,7 +214,7 @@ pub struct Step(open::FileStep, Option<Expected>);
 
 #[wasm_bindgen]
 impl Step {
-    /// How to read a file of an archive by itself (JSON of `PlannedFile`); see `FileStep::of` of the core.
+    /// Says how to read a file of an archive by itself (JSON of `PlannedFile`); see `FileStep::of` of the core.
     pub fn of(file: &str, gunzip: bool, hash: bool) -> Result<Step> {
         let file = PlannedFile::parse(file.as_bytes())?;
         Ok(Step(FileStep::of(&file, gunzip, hash), file.expected))

@@ -26,7 +26,7 @@ export interface UserInfo { userId: string; username: string; stats: Record<stri
 
 export interface Plan { inventoried: boolean; files: PlannedFile[]; manifests: PlannedFile[]; findings: Finding[]; users: UserInfo[] }
 
-/** How an archive is locked; null: not at all. */
+/** The way in which an archive is locked; null: not at all. */
 export type Mode = 'hybrid' | 'symmetric' | 'symmetric-pbkdf2' | null;
 
 /** A run of a chain, as its index lists it. `made`: milliseconds since 1970. */

@@ -56,7 +56,7 @@ fn archives() -> Vec<Case> {
             let mut envelope: Value = serde_json::from_slice(&files["encryption.json"]).unwrap();
             envelope["createdAt"] = json!(1_900_000_000_000u64);
             files.insert("encryption.json".into(), pretty(&envelope));
-        }, "encryption.json: says otherwise than the manifest when the backup was made; the file was changed"),
+        }, "encryption.json: gives another time of the backup than the manifest; the file was changed"),
         changed("forged-sums-out-of-the-folder", "a line of the sums that leads out of the archive is none of it", |files| {
             let sums = files.get_mut("SHA256SUMS").unwrap();
             sums.extend(format!("{}  increments/0004/../../../../dev/zero\n", "0".repeat(64)).bytes());

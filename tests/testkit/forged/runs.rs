@@ -208,14 +208,14 @@ fn taken_out() -> Vec<Case> {
             "whoever knows how old it may be sees it",
         )
         .also(&["--max-age", "2w"])
-        .says("a newer one may have been taken away"),
+        .says("somebody may have removed a newer one"),
         renamed(
             "forged-rollback-too-old-pinned",
             "no older state is offered to him: those before are older still",
         )
         .also(&PIN)
         .also(&["--max-age", "2w"])
-        .says("a newer one may have been taken away")
+        .says("somebody may have removed a newer one")
         .never("--at"),
         renamed(
             "forged-rollback-other-source-pinned",

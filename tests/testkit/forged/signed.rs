@@ -228,11 +228,11 @@ fn statements() -> Vec<Case> {
         wrong("forged-manifest-signer-is-none", "a manifest whose signer is no key", Draft {
             manifest: |m| m["signer"] = json!("nobody"),
             ..real()
-        }, "what it names as its signer is no public key"),
+        }, "the signer that it names is not a public key"),
         wrong("forged-manifest-signer-spelled", "a manifest that names the key of its signer in two lines", Draft {
             manifest: |m| m["signer"] = json!(format!("of the host\n{}", sign::host().signer())),
             ..real()
-        }, "what it names as its signer is no public key"),
+        }, "the signer that it names is not a public key"),
         wrong("forged-manifest-without-losses", "a manifest that does not count its losses", Draft {
             manifest: |m| drop(m.as_object_mut().unwrap().remove("lossCount")),
             ..real()

@@ -10,7 +10,7 @@ import { SIGNER_CODES, signedBy, signerLine } from './signer.js';
 
 export type Verdict = 'running' | 'good' | 'partly' | 'bad' | 'stopped';
 
-/** Whether a path concerns a user: their own, or what the whole archive stands on. */
+/** Whether a path concerns a user: their own, or one that the whole archive depends on. */
 export function concerns (path: string, user: UserInfo | undefined): boolean {
   const of = userOf(path);
   return user === undefined || of === user.userId || (of === undefined && !/^(increments\/\d+\/)?platform\//.test(path));

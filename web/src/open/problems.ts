@@ -47,7 +47,7 @@ const OF_FILE = {
 
 export type Problem = typeof OF_CODE[keyof typeof OF_CODE] | typeof OF_FILE[keyof typeof OF_FILE] | 'run';
 
-/** The problem that an error stands for, if it is one of those that readers meet. */
+/** The problem behind an error, if it is one of those that readers meet. */
 export function knownProblem (kind: string, { code = '', path = '', instead, found }: About): { name: Problem, gaps: Record<string, string> } | undefined {
   if (kind === 'unsupported') return undefined; // a newer version is the advice, whatever it is about
   if (code in OF_CODE) return { name: OF_CODE[code as keyof typeof OF_CODE], gaps: {} };

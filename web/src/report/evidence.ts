@@ -72,7 +72,7 @@ export function evidence (app: App, user?: UserInfo) {
       recordsChecked: counts?.records ?? 0,
       checked: proofsOf(app, user).map((proof) => ({ what: CHECKED[proof.name], result: RESULT[proof.result] })),
       notProven: limitsOf(app).map((key) => NOT_PROVEN[key] ?? key),
-      // Of a report about one user: how the archive as a whole stands, without naming anybody else.
+      // In a report about one user: the verdict on the whole archive, without naming anybody else.
       ...(user === undefined ? {} : { wholeArchive: { verdict: verdictOf(app), errors: findingsOf(app).filter(({ severity }) => severity === 'error').length } }),
     },
     findings: findingsOf(app, user).map((finding) => ({ severity: finding.severity, code: finding.code, path: finding.path, sentence: sentenceOf(finding) })),

@@ -116,7 +116,7 @@ export class Saving {
   }
 }
 
-/** How a save ended early, and what is on the disk now. */
+/** Says how a save ended early, and what is on the disk now. */
 function ended (error: unknown, target: Target | undefined): Child {
   const left = target === undefined ? undefined
     : target.written.length > 0 ? t('save.left', { n: target.written.length, where: target.name })

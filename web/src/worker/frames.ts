@@ -1,10 +1,10 @@
-// AES-256-GCM by WebCrypto: whole frames are opened ahead, many at once, and told to the core one by one. The core stays the
-// judge: it reads the header, derives the key, counts the frames and decides whether one of this length may come here.
+// AES-256-GCM by WebCrypto: whole frames are opened ahead, many at once, and told to the core one by one. The core still
+// decides: it reads the header, derives the key, counts the frames and checks their lengths.
 
 const TAG = 16;
 const PREFIX = 4;
 const HEADER_START = 12;
-// Beyond these no file of the format goes: such a file is handed to the core as it is, which says what is wrong with it.
+// No file of the format exceeds these limits. A file that does goes to the core as it is, which says what is wrong with it.
 const LONGEST_HEADER = 65536;
 const LONGEST_FRAME = 1 << 24;
 // This many bytes of frames are opened while the core inflates those before.

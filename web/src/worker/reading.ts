@@ -6,8 +6,8 @@ import type { FramesAhead } from './frames.js';
 export type View = (ptr: number, length: number) => Uint8Array;
 
 /**
- * The content piece by piece, each to be used before anything is awaited and before the next is asked for. On damage what
- * stands before it comes first.
+ * The content piece by piece, each to be used before anything is awaited and before the next is asked for. On damage, the
+ * content before it comes first.
  * @param stored is shown the stored bytes
  */
 export async function * contentOf (reader: FileReader, ahead: FramesAhead | undefined, blocks: AsyncIterable<Uint8Array>, direct: boolean, view: View, stored?: (bytes: Uint8Array) => void): AsyncGenerator<Uint8Array> {

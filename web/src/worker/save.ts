@@ -66,7 +66,7 @@ export async function save (archive: Archive, output: Output, { user, manifest, 
   for (const file of userManifests(plan)) {
     await noteDamage(outcome, file, call, async () => saveManifest(file.path, await archive.contentOf(file), output, outcome));
   }
-  // It stands for a complete tree.
+  // Where it is, the tree is complete.
   if (manifest) await saveManifest('manifest.json', archive.manifestJson, output, outcome);
   return outcome;
 }

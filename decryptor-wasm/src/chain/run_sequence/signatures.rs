@@ -58,7 +58,7 @@ impl RunSequence {
                 self.find(run, code, place_of(run), message);
             }
         }
-        // Which key made a signature is said by the signature itself: of a key that nobody knows, that proves nothing.
+        // The signature itself names its key. If nobody knows that key, the name proves nothing.
         strangers.retain(|run| !needed.contains(run));
         for run in strangers {
             self.others.push(Finding {

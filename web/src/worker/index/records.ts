@@ -25,7 +25,7 @@ export class RecordIndex {
   /** Rows by time. */
   order: Uint32Array = new Uint32Array();
   readonly types = new Names();
-  /** Each number stands for the streams of a record, joined. */
+  /** Gives a number to the joined streams of a record. */
   readonly sets = new Names();
   readonly problems: string[] = [];
   seconds = 0;
@@ -41,7 +41,7 @@ export class RecordIndex {
     this.blocks = new Blocks((line) => this.#add(line));
   }
 
-  /** Reads the files; one that is damaged is named, and what stands before the damage is kept. */
+  /** Reads the files; one that is damaged is named, and the records before the damage are kept. */
   async build (archive: Archive, files: PlannedFile[], call: Call): Promise<void> {
     const started = performance.now();
     const shown = new Shown(files.reduce((sum, { size }) => sum + size, 0), call);
@@ -154,7 +154,7 @@ export class RecordIndex {
     };
   }
 
-  /** How many live records are in each stream or below it, each counted once; `parents` says which stream is in which. */
+  /** Counts the live records in each stream or below it, each once; `parents` says which stream is in which. */
   countsBelow (parents: Map<string, string>): Array<[string, number]> {
     const setCounts = this.#setCounts();
     const above = new Map<string, string[]>();

@@ -34,7 +34,7 @@ export function csv (separator: ',' | ';'): TableFormat {
 }
 
 /**
- * A cell; `written` is how the value stands in the record, so that numbers keep their digits. A spreadsheet takes a text that begins
+ * A cell; `written` is the value as the record has it, so that numbers keep their digits. A spreadsheet takes a text that begins
  * like a formula for one: an apostrophe before it makes it a text (numbers are left alone).
  */
 function cell (value: unknown, written: string | undefined): string {

@@ -1,4 +1,4 @@
-//! Texts about runs.
+//! Describes runs in words.
 
 use super::format::is_full;
 use crate::{Code, Error, Field, Manifest};
