@@ -9,8 +9,12 @@ out=.build/${2:-wasm}
 name=${crate//-/_}
 build=(build --profile wasm --package "$crate" --lib --target "$target" --target-dir .build/wasm-target)
 
-# Panic messages hold the paths of sources: without the folder of this machine's packages they are the same everywhere.
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/="
+# Panic messages hold the paths of sources: without the folder of this machine's packages they are the same everywhere, and shorter.
+cargo fetch --quiet
+for packages in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+  remap="${remap:-} --remap-path-prefix=$packages="
+done
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${remap:-}"
 
 echo "building $crate for WASM; the first time this takes some minutes"
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }

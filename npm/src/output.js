@@ -39,7 +39,7 @@ export class OutputFolder {
     const pair = collision(files.map(([from]) => from), files.map(([, to]) => to), caseless);
     if (pair === undefined) return;
     throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other in ${this.root}: ` +
-      'decrypt into a folder whose file system tells upper from lower case, or without --gunzip');
+      'decrypt into a folder whose file system tells upper from lower case, or leave the files compressed');
   }
 
   /**

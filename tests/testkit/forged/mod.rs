@@ -28,7 +28,7 @@ const UNPINNED: &str =
 const BY_HOST: &str = "signed by {signer}, which is not pinned";
 const BY_MALLORY: &str = "signed by {mallory}, which is not pinned";
 const NOT_HOLDS: &str = "manifest.json.minisig is not the signature of manifest.json";
-const NOT_HOLDS_FOR: &str = "manifest.json.minisig does not hold for";
+const NOT_HOLDS_FOR: &str = "manifest.json.minisig is not the signature of";
 const OTHER_KEY: &str =
     "manifest.json.minisig was made by another key than the signer that manifest.json names";
 const NOT_ENCRYPTED: &str =

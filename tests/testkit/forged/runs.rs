@@ -241,7 +241,7 @@ fn taken_out() -> Vec<Case> {
             "forged-signature-of-another-run",
             "a run has the signature of a run of another chain",
             of_another,
-            "increments/0002: manifest.json.minisig does not hold for run 2",
+            "increments/0002: manifest.json.minisig is not the signature of run 2",
         ),
         refused(
             "forged-signature-of-a-run-missing",

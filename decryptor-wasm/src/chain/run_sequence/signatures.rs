@@ -34,7 +34,9 @@ impl RunSequence {
         for (run, there) in unsigned {
             let message = match there {
                 true => {
-                    format!("{SIGNATURE} does not hold for run {run}: one of the two was changed")
+                    format!(
+                        "{SIGNATURE} is not the signature of run {run}: one of the two was changed"
+                    )
                 }
                 false => format!(
                     "{SIGNATURE} is missing, although every run is signed: it was removed, or the run was not finished"
