@@ -17,7 +17,7 @@ use pryv_backup_tests::{
     command::{alone, tool},
     disk::CaselessDisk,
     folder::tree,
-    kit,
+    is_nightly, kit,
 };
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -44,6 +44,17 @@ struct Verdict {
 }
 
 const DECRYPTORS: [&str; 3] = ["native", "host", "wasm"];
+
+/// Cases about manifests, chains and signatures, which `host` and `wasm` read by the same code: they differ in ciphers and keys only. `wasm`
+/// opens these at night.
+const ALIKE: [&str; 4] = ["chain-", "forged-", "signed-", "unsigned-"];
+
+fn decryptors(case: &str) -> &'static [&'static str] {
+    if !is_nightly() && ALIKE.iter().any(|start| case.starts_with(start)) {
+        return &DECRYPTORS[..2];
+    }
+    &DECRYPTORS
+}
 
 fn decryptor(name: &str) -> Command {
     if name == "native" {
@@ -98,6 +109,9 @@ fn kit() -> (TempDir, Vec<PathBuf>) {
     let folders = fs::read_dir(kit.path()).unwrap().map(|e| e.unwrap().path());
     let cases: Vec<_> = folders.filter(|f| f.join("case.json").exists()).collect();
     assert!(cases.len() > 60, "only {} cases", cases.len());
+    let names = cases.iter().filter_map(|f| f.file_name()?.to_str());
+    let by_wasm = names.filter(|name| decryptors(name).len() == DECRYPTORS.len());
+    assert!(by_wasm.count() > 100, "few cases for wasm");
     (kit, cases)
 }
 
@@ -123,11 +137,12 @@ fn case_of(folder: &Path) -> Case {
 fn complaints(folder: &Path, keys: &Path) -> Vec<String> {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let case = case_of(folder);
-    let verdicts = DECRYPTORS.map(|decryptor| {
+    let verdicts = decryptors(name).iter().map(|decryptor| {
         let scratch = TempDir::new().unwrap();
         let verdict = verdict(decryptor, &case, folder, keys, scratch.path());
         (decryptor, verdict)
     });
+    let verdicts: Vec<_> = verdicts.collect();
     let mut wrong = Vec::new();
     for (decryptor, verdict) in &verdicts {
         let said = verdict.said.join("\n  ");

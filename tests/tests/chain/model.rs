@@ -8,8 +8,8 @@ use pryv_backup_tests::{
 };
 use std::path::Path;
 
-/// How many histories of each engine; `CHAIN_HISTORIES` names another number.
-const HISTORIES: u64 = 4;
+/// How many histories of each engine; `CHAIN_HISTORIES` names another number, as `make nightly` does.
+const HISTORIES: u64 = 2;
 const RUNS: usize = 6;
 
 /// The exit code and the report of a restore into an empty platform, and the rows there after it.
