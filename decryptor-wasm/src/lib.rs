@@ -29,6 +29,7 @@ pub mod reader;
 pub mod record_number;
 pub mod signature;
 mod unicode;
+pub mod volume;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 

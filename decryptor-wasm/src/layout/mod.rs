@@ -8,6 +8,7 @@ use crate::{
     Code, Error, Field, Result,
     limits::{MAX_ENVELOPE, MAX_PATH},
     unicode,
+    volume::{VOLUMES, is_volume_file},
 };
 
 pub use runs::{CHAIN, INCREMENTS, lost_index, mixed, run_folder, run_of, summed};
@@ -35,6 +36,8 @@ pub enum PathKind {
     Sums,
     /// `chain.json`.
     Chain,
+    /// A volume, the list of volumes, or the unpacked index of one; see [`crate::volume`].
+    Volume,
     /// Instructions and decryptors that travel in the clear.
     Companion,
     /// JSON lines that belong to no user: `platform/…`, `register/…`, and to none that is there any more: `removed-users/…`.
@@ -96,6 +99,7 @@ impl PathKind {
             [ENVELOPE] => PathKind::Envelope,
             [SUMS] => PathKind::Sums,
             [CHAIN] => PathKind::Chain,
+            [name] if is_volume_file(name) => PathKind::Volume,
             [name] if COMPANIONS.contains(name) => PathKind::Companion,
             ["platform", name] if SHARED.iter().any(|kind| is_records(name, kind)) => {
                 PathKind::SharedRecords
@@ -146,14 +150,20 @@ impl PathKind {
 
     /// Whether the file is sealed in an encrypted archive.
     pub fn is_sealed(&self) -> bool {
-        !matches!(
+        *self == PathKind::Manifest || !(self.is_separate() || *self == PathKind::Stray)
+    }
+
+    /// Whether the file is always one of its own, in no volume.
+    pub fn is_separate(&self) -> bool {
+        matches!(
             self,
-            PathKind::Envelope
+            PathKind::Manifest
+                | PathKind::Envelope
                 | PathKind::Signature
                 | PathKind::Sums
                 | PathKind::Chain
+                | PathKind::Volume
                 | PathKind::Companion
-                | PathKind::Stray
         )
     }
 }
@@ -177,6 +187,7 @@ pub fn most_bytes(path: &str) -> u64 {
         PathKind::Envelope => MAX_ENVELOPE as u64,
         PathKind::Companion => 16 * KIB * KIB,
         PathKind::Chain => 64 * KIB * KIB,
+        PathKind::Volume if within == VOLUMES => 16 * KIB * KIB,
         _ => 512 * KIB * KIB,
     }
 }

@@ -11,15 +11,20 @@ use std::{
 use super::sums::ChainLines;
 use crate::{
     Code, DataKey, Envelope, Error, Result,
+    finding::Finding,
     layout::{most_bytes, refuse_long},
     reader::FileSummary,
+    volume::Members,
 };
 
 /// Something that the walk needs to go on. Paths are relative to the folder that was listed.
 #[derive(Clone)]
 pub enum Need {
-    /// Every file with its size in bytes.
-    Listing,
+    /// Every file with its size in bytes, the members of volumes among them.
+    Listing {
+        /// The volumes are to be read through, because something is missing that an index may hide.
+        scan: bool,
+    },
     /// A file as it is stored, in one piece.
     Stored {
         /// Its path.
@@ -52,7 +57,7 @@ impl Need {
     /// Its kind: `listing`, `stored`, `digest`, `pieces`, `content` or `key`.
     pub fn name(&self) -> &'static str {
         match self {
-            Need::Listing => "listing",
+            Need::Listing { .. } => "listing",
             Need::Stored { .. } => "stored",
             Need::Digest { .. } => "digest",
             Need::Pieces { .. } => "pieces",
@@ -66,7 +71,7 @@ impl Need {
         match self {
             Need::Stored { path, .. } | Need::Digest { path } | Need::Pieces { path } => path,
             Need::Content(sealed) => &sealed.path,
-            Need::Listing | Need::Key { .. } => "",
+            Need::Listing { .. } | Need::Key { .. } => "",
         }
     }
 
@@ -112,6 +117,11 @@ impl Need {
         }
     }
 
+    /// Whether it is a listing for which the volumes are read through.
+    pub fn scan(&self) -> bool {
+        matches!(self, Need::Listing { scan: true })
+    }
+
     /// The answer, for a driver that has read the file: its `bytes`, none where there are too many, and of a content what was seen of it.
     /// `sha256`: of the stored bytes.
     pub fn answer(
@@ -153,8 +163,8 @@ pub struct ManifestNeed {
 
 /// The driver's answer to a need.
 pub enum Answer {
-    /// To [`Need::Listing`]: paths with `/`, and sizes.
-    Listing(Vec<(String, u64)>),
+    /// To [`Need::Listing`].
+    Listing(Listed),
     /// To [`Need::Stored`].
     Stored(Vec<u8>),
     /// To [`Need::Stored`] and [`Need::Content`]: there are more bytes than were asked for.
@@ -176,6 +186,27 @@ pub enum Answer {
     Key(DataKey),
 }
 
+/// The files of a folder.
+#[derive(Default)]
+pub struct Listed {
+    /// Paths with `/`, and sizes.
+    pub files: Vec<(String, u64)>,
+    /// What is wrong with the volumes among them.
+    pub findings: Vec<Finding>,
+    /// See [`Members::indexed`](crate::volume::Members::indexed).
+    pub indexed: bool,
+}
+
+impl From<Members> for Listed {
+    fn from(members: Members) -> Self {
+        Listed {
+            files: members.files,
+            findings: members.findings,
+            indexed: members.indexed,
+        }
+    }
+}
+
 /// Needs and answers on their way.
 #[derive(Default)]
 struct Waiting {
@@ -185,6 +216,8 @@ struct Waiting {
     answers: Vec<(u32, Result<Answer>)>,
     /// Takes the bytes of [`Need::Pieces`].
     pieces: Option<ChainLines>,
+    /// The keys so far, by the envelopes that they were had from: nobody is asked twice.
+    keys: Vec<(Vec<u8>, DataKey)>,
 }
 
 /// The exchange, as the walk and the driver share it.
@@ -234,6 +267,33 @@ impl Exchange {
     pub(super) fn lost_chain(&self) -> Result<Option<Error>> {
         let lines = self.0.borrow_mut().pieces.take();
         lines.unwrap_or_default().finish()
+    }
+
+    /// The data key of a run, whose `encryption.json` is `json`.
+    pub(super) async fn key(
+        &self,
+        run: u32,
+        envelope: Arc<Envelope>,
+        json: &[u8],
+    ) -> Result<DataKey> {
+        let of = |(known, _): &&(Vec<u8>, DataKey)| known == json;
+        let known = self
+            .0
+            .borrow()
+            .keys
+            .iter()
+            .find(of)
+            .map(|(_, key)| key.clone());
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        match self.ask(Need::Key { run, envelope }).await.1? {
+            Answer::Key(key) => {
+                self.0.borrow_mut().keys.push((json.to_vec(), key.clone()));
+                Ok(key)
+            }
+            _ => Err(misplaced()),
+        }
     }
 
     /// The number of answers that the walk has not taken.

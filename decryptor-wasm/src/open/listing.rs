@@ -1,6 +1,9 @@
 //! The files that a driver lists, and the first look at them.
 
-use super::{Answer, exchange::misplaced};
+use super::{
+    Answer, Need,
+    exchange::{Exchange, Listed, misplaced},
+};
 use crate::{
     Code, Error, Result,
     layout::{INCREMENTS, PathKind, mixed, refuse_long, run_of},
@@ -14,10 +17,10 @@ pub(super) fn has(listing: &[(String, u64)], path: &str) -> bool {
     listing.iter().any(|(known, _)| known == path)
 }
 
-/// The files in the answer to [`Need::Listing`](super::Need::Listing).
-pub(super) fn listed((_, answer): (u32, Result<Answer>)) -> Result<Listing> {
-    match answer? {
-        Answer::Listing(listing) => Ok(listing),
+/// Asks for all files; with `scan`, the volumes are read through for that.
+pub(super) async fn list(exchange: &Exchange, scan: bool) -> Result<Listed> {
+    match exchange.ask(Need::Listing { scan }).await.1? {
+        Answer::Listing(listed) => Ok(listed),
         _ => Err(misplaced()),
     }
 }

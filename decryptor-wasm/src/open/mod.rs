@@ -24,7 +24,7 @@ mod tests;
 mod users;
 mod walk;
 
-pub use exchange::{Answer, ManifestNeed, Need};
+pub use exchange::{Answer, Listed, ManifestNeed, Need};
 pub use look::{KeylessSummary, look};
 pub use opened::{OpenedArchive, OpenedChain, OpenedRun};
 pub use opening::Opening;

@@ -1,15 +1,16 @@
 //! Lists an archive or a chain and its runs, as far as that needs no key.
 
 use super::{
-    Need, chain,
+    Listed, chain,
     exchange::{Exchange, bytes},
-    listing::{check_listing, has, listed},
+    listing::{check_listing, has, list},
     run::require_manifest,
     walk::find_lost_index,
 };
 use crate::{
     Error, Result,
     chain::{Index, RunSequence},
+    finding::Finding,
     layout::CHAIN,
 };
 
@@ -17,6 +18,8 @@ use crate::{
 pub struct Outline {
     /// Every file with its size in bytes.
     pub listing: Vec<(String, u64)>,
+    /// What is wrong with the volumes.
+    pub findings: Vec<Finding>,
     /// The runs of a chain; none for an archive by itself.
     pub runs: Option<RunSequence>,
     /// The error for the first run of a chain whose list of runs is missing: its state would pass for the newest.
@@ -25,7 +28,11 @@ pub struct Outline {
 
 /// Walks over what a driver will list.
 pub(super) async fn outline(exchange: Exchange, name: String) -> Result<Outline> {
-    let listing = listed(exchange.ask(Need::Listing).await)?;
+    let Listed {
+        files: listing,
+        findings,
+        ..
+    } = list(&exchange, false).await?;
     require_manifest(&name, &listing)?;
     check_listing(&listing)?;
     let (mut runs, mut lost) = (None, None);
@@ -38,6 +45,7 @@ pub(super) async fn outline(exchange: Exchange, name: String) -> Result<Outline>
     }
     Ok(Outline {
         listing,
+        findings,
         runs,
         lost,
     })

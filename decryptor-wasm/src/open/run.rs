@@ -106,15 +106,9 @@ pub(super) async fn open_run(
     };
     request.demands.storage(sealing.is_some())?;
     let envelope = parse_envelope(sealing.as_deref(), &stored)?;
-    let key = match &envelope {
-        Some(envelope) => {
-            let envelope = envelope.clone();
-            match exchange.ask(Need::Key { run, envelope }).await.1? {
-                Answer::Key(key) => Some(key),
-                _ => return Err(misplaced()),
-            }
-        }
-        None => None,
+    let key = match (&envelope, &sealing) {
+        (Some(envelope), Some(json)) => Some(exchange.key(run, envelope.clone(), json).await?),
+        _ => None,
     };
     let sealed = ManifestNeed {
         path,

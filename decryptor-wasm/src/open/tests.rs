@@ -62,12 +62,14 @@ impl Folder {
             self.0.get(path).ok_or_else(missing)
         };
         Ok(match need {
-            Need::Listing => Answer::Listing(
-                self.0
-                    .iter()
-                    .map(|(path, content)| (path.clone(), content.len() as u64))
-                    .collect(),
-            ),
+            Need::Listing { .. } => {
+                let files = self.0.iter();
+                let files = files.map(|(path, content)| (path.clone(), content.len() as u64));
+                Answer::Listing(Listed {
+                    files: files.collect(),
+                    ..Listed::default()
+                })
+            }
             Need::Stored { path, most } => match file(path)? {
                 long if long.len() as u64 > *most => Answer::TooLong,
                 bytes => Answer::Stored(bytes.clone()),

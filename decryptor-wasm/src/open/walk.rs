@@ -1,13 +1,13 @@
 //! Begins the walk: tells an archive by itself from a chain, and opens it.
 
 use super::{
-    Need, OpenedArchive, Request, chain,
-    exchange::Exchange,
-    listing::{Listing, check_listing, has, listed},
+    OpenedArchive, Request, chain,
+    exchange::{Exchange, Listed},
+    listing::{Listing, check_listing, has, list},
     run::{RunFolder, open_run},
 };
 use crate::{
-    Error, Result,
+    Error, ErrorKind, Result,
     layout::{CHAIN, lost_index, run_of},
     plan::{Finding, Severity},
 };
@@ -16,21 +16,74 @@ const SUMS: &str = "SHA256SUMS";
 
 /// The walk over what a driver will list.
 pub(super) async fn open(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
-    let listing = listed(exchange.ask(Need::Listing).await)?;
-    check_listing(&listing)?;
-    if has(&listing, CHAIN) {
-        chain::open(&exchange, listing, &request).await
-    } else {
-        open_alone(&exchange, listing, &request).await
+    let listed = list(&exchange, false).await?;
+    let indexed = listed.indexed;
+    let opened = open_listed(&exchange, listed, &request).await;
+    if !indexed || is_whole(&opened) {
+        return opened;
     }
+    open_listed(&exchange, list(&exchange, true).await?, &request).await
 }
 
 /// The walk over one run by itself.
 pub(super) async fn open_run_alone(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
-    let listing = of_first_run(listed(exchange.ask(Need::Listing).await)?);
+    let listed = list(&exchange, false).await?;
+    let indexed = listed.indexed;
+    let opened = open_first(&exchange, listed, &request).await;
+    if !indexed || is_whole(&opened) {
+        return opened;
+    }
+    open_first(&exchange, list(&exchange, true).await?, &request).await
+}
+
+/// Whether nothing is amiss for which an index of a volume may be to blame.
+fn is_whole(opened: &Result<OpenedArchive>) -> bool {
+    match opened {
+        Ok(opened) => {
+            let mut findings = opened.plan.findings.iter();
+            findings.all(|finding| finding.severity != Severity::Error)
+        }
+        Err(error) => error.kind() != ErrorKind::Damaged,
+    }
+}
+
+async fn open_listed(
+    exchange: &Exchange,
+    listed: Listed,
+    request: &Request,
+) -> Result<OpenedArchive> {
+    let Listed {
+        files, findings, ..
+    } = listed;
+    check_listing(&files)?;
+    let mut opened = if has(&files, CHAIN) {
+        chain::open(exchange, files, request).await?
+    } else {
+        open_alone(exchange, files, request).await?
+    };
+    add_findings(&mut opened, findings);
+    Ok(opened)
+}
+
+async fn open_first(
+    exchange: &Exchange,
+    listed: Listed,
+    request: &Request,
+) -> Result<OpenedArchive> {
+    let listing = of_first_run(listed.files);
     check_listing(&listing)?;
     let place = RunFolder::alone(listing, request.expect_id.as_deref());
-    open_run(&exchange, place, &request, request.user.as_deref()).await
+    let mut opened = open_run(exchange, place, request, request.user.as_deref()).await?;
+    add_findings(&mut opened, listed.findings);
+    Ok(opened)
+}
+
+/// Adds what is wrong with the volumes of the runs that were opened.
+fn add_findings(opened: &mut OpenedArchive, mut findings: Vec<Finding>) {
+    let runs = &opened.runs;
+    let is_opened = |number| runs.iter().any(|run| run.run == number);
+    findings.retain(|finding| run_of(&finding.path).is_none_or(|(run, _)| is_opened(run)));
+    opened.plan.findings.append(&mut findings);
 }
 
 /// The error for the first run of a chain whose list of runs is missing: the other runs are there, or `SHA256SUMS` names them.

@@ -293,6 +293,7 @@ impl<'a> Planner<'a> {
                 PathKind::Manifest
                 | PathKind::Envelope
                 | PathKind::Sums
+                | PathKind::Volume
                 | PathKind::Chain => {}
                 PathKind::Signature if self.plan.inventoried => {}
                 PathKind::Stray if self.expected.contains_key(path) => self.find(

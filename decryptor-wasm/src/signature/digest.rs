@@ -2,16 +2,13 @@
 
 use sha2::{Digest, Sha256};
 
-use super::SIGNATURE;
-use crate::{Code, Error, Result, layout::CHAIN};
+use crate::{Code, Error, Result, layout::PathKind};
 
 /// Whether a path, from the folder of its run, counts in the digest. `manifest.json` and its signature state it, recipients may change
-/// (`encryption.json`), and the two lists grow.
+/// (`encryption.json`), the two lists grow, and whether there are volumes does not matter.
 pub fn is_signed_path(path: &str) -> bool {
-    !matches!(
-        path,
-        "manifest.json" | SIGNATURE | "encryption.json" | "SHA256SUMS" | CHAIN
-    )
+    let kind = PathKind::of(path);
+    !kind.is_separate() || kind == PathKind::Companion
 }
 
 /// SHA-256 of the lines `<sha256>  <path>\n` of all files of a run for which [`is_signed_path`] holds, in the order of the bytes of their

@@ -84,8 +84,12 @@ impl Opening {
     /// Answers with a listing: paths, and the size of each.
     #[wasm_bindgen(js_name = giveListing)]
     pub fn give_listing(&mut self, need: Need, paths: Vec<String>, sizes: &[f64]) {
-        let answer = Answer::Listing(listing(paths, sizes));
-        self.0.give(need.1, Ok(answer));
+        let files = listing(paths, sizes);
+        let listed = Listed {
+            files,
+            ..Listed::default()
+        };
+        self.0.give(need.1, Ok(Answer::Listing(listed)));
     }
 
     /// Answers with a key.

@@ -36,6 +36,7 @@ impl BackupArgs {
             output,
             create_parents: self.create_parents,
             user: self.user.clone(),
+            layout: self.layout.layout(),
             compress: !self.no_compress,
             chunk_bytes: self.max_chunk_size * 1024 * 1024,
             sealing: self.sealing()?,

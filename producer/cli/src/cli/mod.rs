@@ -1,6 +1,7 @@
 //! The command line: one definition per flag; parsing and printing only.
 
 mod backup_options;
+mod layout;
 mod moment;
 mod options;
 mod restoring;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use layout::LayoutArgs;
 pub use restoring::{IntegrityArg, RestoreArgs};
 pub use tools::{ConsolidateArgs, ExtractArgs, FormatArg, PruneArgs, RekeyArgs, VerifyArgs};
 pub use trust::{SignArgs, TrustArgs};
@@ -301,6 +303,8 @@ pub struct BackupArgs {
     /// Megabytes of records in a file of events or of the audit trail.
     #[arg(long, visible_alias = "target-file-size", value_name = "MB", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=400))]
     pub max_chunk_size: u64,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
     /// Encrypt to the holder of this public key (PEM); may be given several times.
     #[arg(long, value_name = "PEM", conflicts_with_all = ["encrypt_passphrase", "passphrase_file"])]
     pub recipient_pubkey: Vec<PathBuf>,

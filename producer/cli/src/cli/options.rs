@@ -276,6 +276,7 @@ impl ConsolidateArgs {
             opening: self.open.options(&self.dir, None),
             into: self.into.clone(),
             create_parents: self.create_parents,
+            layout: self.layout.layout(),
             sealing: sealing::Options {
                 recipients: self.recipient_pubkey.clone(),
                 passphrase: new_passphrase(self.encrypt_passphrase.as_ref(), file),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{
-    ExpectArgs, KdfArg, KeyArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs, archive_id,
-    moment::moment, passphrase, trust::age,
+    ExpectArgs, KdfArg, KeyArgs, LayoutArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs,
+    archive_id, moment::moment, passphrase, trust::age,
 };
 
 #[derive(Debug, Args)]
@@ -99,6 +99,8 @@ pub struct ConsolidateArgs {
     /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
     #[arg(long)]
     pub create_parents: bool,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
     #[command(flatten)]
     pub open: OpenArgs,
     /// Encrypt to the holder of this public key (PEM), and no longer to those who can open it now; may be given several times.

@@ -1,14 +1,15 @@
 //! Digests of the stored files, which need no key.
 
-use std::{
-    fs, io,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use decryptor_wasm::{Code, Error, Result};
+use decryptor_wasm::{
+    Code, Error, Result,
+    layout::{PathKind, run_of},
+    signature::{FilesDigest, is_signed_path},
+};
 
 use super::read::Folder;
 use crate::limits::PIECE;
@@ -38,6 +39,30 @@ pub fn hash(
     Ok(())
 }
 
+/// The digest of all files of a run as its signature states it; `listing`: every file in the order of the paths.
+pub fn files_digest(
+    folder: &Folder,
+    listing: &[(String, u64)],
+    run: u32,
+    jobs: usize,
+) -> Result<String> {
+    // Files that a killed run or a change of recipients left are no part of a run.
+    let is_of_run = |path: &str| {
+        run_of(path).is_some_and(|(of, within)| {
+            of == run && is_signed_path(within) && PathKind::of(within) != PathKind::Stray
+        })
+    };
+    let paths = listing.iter().filter(|(path, _)| is_of_run(path));
+    let paths = paths.map(|(path, _)| Ok(path.clone()));
+    let mut digest = FilesDigest::default();
+    hash(folder, paths, jobs, &mut |path, sum| {
+        let within = run_of(path).map_or(path, |(_, within)| within);
+        // One that is gone meanwhile is missing in the digest.
+        sum.map_or(Ok(()), |sum| digest.push(within, &sum))
+    })?;
+    Ok(digest.finish())
+}
+
 fn together(folder: &Folder, paths: &[String], jobs: usize) -> Result<Vec<Option<String>>> {
     let next = AtomicUsize::new(0);
     let digests: Mutex<Vec<Option<String>>> = Mutex::new(vec![None; paths.len()]);
@@ -65,11 +90,9 @@ fn together(folder: &Folder, paths: &[String], jobs: usize) -> Result<Vec<Option
 
 /// Hex SHA-256 of a regular file; none when it is not there.
 fn sha256(folder: &Folder, path: &str, buffer: &mut [u8]) -> Result<Option<String>> {
-    match fs::symlink_metadata(folder.path().join(path)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        _ => {}
-    }
-    let mut file = folder.open(path)?;
+    let Some(mut file) = folder.find(path)? else {
+        return Ok(None);
+    };
     let failed = |e| Error::of(Code::UnreadableFile).at(path).because(&e);
     let digest = digest::sha256(&mut file, buffer, failed, &mut |_| interrupt::check())?;
     Ok(Some(hex(&digest)))

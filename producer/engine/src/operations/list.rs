@@ -161,8 +161,8 @@ fn look(
             .iter()
             .flat_map(|e| e.recipients().iter().map(|r| r.fingerprint.clone()))
             .collect(),
-        files: files.len(),
-        bytes: files.iter().map(|(_, size)| size).sum(),
+        files: verify::files_of(files).count(),
+        bytes: verify::files_of(files).map(|(_, size)| size).sum(),
         runs: sequence
             .iter()
             .flat_map(|l| l.index().runs.clone())

@@ -1,9 +1,6 @@
 //! The content of one file, for whoever wants to read it piece by piece.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-};
+use std::io::{self, Read};
 
 use decryptor_wasm::{
     Error,
@@ -15,7 +12,7 @@ use decryptor_wasm::{
 
 use sha2::{Digest, Sha256};
 
-use super::{Archive, stream::BLOCK};
+use super::{Archive, stored_file::StoredFile, stream::BLOCK};
 use crate::{interrupt, text::hex};
 
 /// A planned file as plain bytes. The end comes only after all of it was found to be as it should; an error of the archive is
@@ -25,7 +22,7 @@ pub struct ContentReader<'a> {
     file: &'a PlannedFile,
     /// Of the state of a chain.
     reading: Option<StateReading>,
-    stored: File,
+    stored: StoredFile,
     reader: Option<FileReader<RustAead>>,
     /// Of a file that lies in the clear.
     digest: Option<Sha256>,

@@ -31,7 +31,7 @@ pub(super) fn drive<T>(
                     continue;
                 }
                 Need::Key { envelope, .. } => unlock(&envelope).map(Answer::Key),
-                Need::Listing => folder.list().map(Answer::Listing),
+                Need::Listing { scan } => folder.list(scan).map(Answer::Listing),
                 Need::Stored { path, most } => stored(folder, &path, most),
                 Need::Digest { path } => digest(folder, &path).map(Answer::Digest),
                 Need::Pieces { path } => {

@@ -4,11 +4,18 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
-use decryptor_wasm::{Code, Error, Field, Result, chain::Index, layout::most_bytes};
+use decryptor_wasm::{
+    Code, Error, Field, Result,
+    chain::Index,
+    layout::{PathKind, most_bytes, run_of},
+    open::Listed,
+};
 use rustix::fs::{Mode, OFlags};
 
+use super::{stored_file::StoredFile, volumes::Volumes};
 use crate::archive::sums::{self, SUMS, SumLines};
 use crate::{files, threads};
 
@@ -19,9 +26,11 @@ const LEAST: usize = 64;
 
 /// The folder of an archive on this machine. Symbolic links are refused: an archive holds none, and one could make a file outside
 /// the folder look like a part of it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Folder {
     path: PathBuf,
+    /// None before the folder was listed.
+    volumes: Arc<Mutex<Option<Arc<Volumes>>>>,
 }
 
 impl Folder {
@@ -30,21 +39,20 @@ impl Folder {
     /// # Errors
     /// When it is not there.
     pub fn sums(&self) -> Result<SumLines<'static>> {
-        Ok(sums::read(self.open(SUMS)?))
+        Ok(sums::read(self.open_separate(SUMS)?))
     }
 
     /// The folder at `path`; nothing is read yet.
     pub fn new(path: &Path) -> Self {
         Folder {
             path: path.to_owned(),
+            volumes: Arc::default(),
         }
     }
 
     /// The folder of a run of the chain in this one.
     pub fn run(&self, run: u32) -> Self {
-        Folder {
-            path: self.path.join(Index::path(run)),
-        }
+        Folder::new(&self.path.join(Index::path(run)))
     }
 
     /// Refuses what is not there, or is no folder.
@@ -67,8 +75,16 @@ impl Folder {
         self.path.join(path).is_file()
     }
 
-    /// Every file with its size in bytes, sorted by path.
-    pub fn list(&self) -> Result<Vec<(String, u64)>> {
+    /// Every file with its size in bytes, sorted by path, the members of volumes among them. With `scan`, the volumes are read through.
+    pub fn list(&self, scan: bool) -> Result<Listed> {
+        let stored = self.list_stored()?;
+        let (volumes, listed) = Volumes::read(self, stored, scan)?;
+        *threads::lock(&self.volumes) = Some(Arc::new(volumes));
+        Ok(listed)
+    }
+
+    /// Every file with its size in bytes, sorted by path, as they lie in the folder.
+    pub fn list_stored(&self) -> Result<Vec<(String, u64)>> {
         let mut found = Found::default();
         let mut level = vec![(self.path.clone(), String::new())];
         // Folders of one level are looked into side by side: there may be several for each user.
@@ -99,8 +115,48 @@ impl Folder {
         Ok(())
     }
 
-    /// Opens one of its files.
-    pub fn open(&self, path: &str) -> Result<File> {
+    /// Opens one of its files, or a member of one of its volumes.
+    pub fn open(&self, path: &str) -> Result<StoredFile> {
+        let within = run_of(path).map_or(path, |(_, within)| within);
+        if !PathKind::of(within).is_separate()
+            && let Some(member) = self.volumes()?.open(self, path)?
+        {
+            return Ok(member);
+        }
+        let file = self.open_separate(path)?;
+        let size = file.metadata().map_err(|e| unreadable(path, &e))?.len();
+        Ok(StoredFile::new(Arc::new(file), 0, size))
+    }
+
+    /// Opens a file, if it is there.
+    pub fn find(&self, path: &str) -> Result<Option<StoredFile>> {
+        match fs::symlink_metadata(self.path.join(path)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match self.volumes()?.has(path) {
+                true => self.open(path).map(Some),
+                false => Ok(None),
+            },
+            _ => self.open(path).map(Some),
+        }
+    }
+
+    /// The volumes in it.
+    fn volumes(&self) -> Result<Arc<Volumes>> {
+        if let Some(known) = &*threads::lock(&self.volumes) {
+            return Ok(known.clone());
+        }
+        self.list(false)?;
+        let known = threads::lock(&self.volumes).clone();
+        Ok(known.unwrap_or_default())
+    }
+
+    /// Reads the volumes through.
+    pub(super) fn scan(&self) -> Result<Arc<Volumes>> {
+        self.list(true)?;
+        self.volumes()
+    }
+
+    /// Opens a file that is in no volume.
+    pub(super) fn open_separate(&self, path: &str) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(self.path.join(path), flags, Mode::empty())
             .map(File::from)
@@ -142,7 +198,7 @@ impl Folder {
     pub(super) fn read_up_to(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>> {
         let failed = |e: io::Error| unreadable(path, &e);
         let mut file = self.open(path)?;
-        let size = file.metadata().map_err(failed)?.len();
+        let size = file.size();
         if size > most {
             return Ok(None);
         }

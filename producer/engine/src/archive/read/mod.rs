@@ -8,12 +8,15 @@ mod lines;
 mod losses;
 mod open;
 mod state;
+mod stored_file;
 mod stream;
+mod volumes;
 
 pub use content::ContentReader;
 pub use error::{CopyError, ReadError};
 pub use folder::Folder;
 pub use losses::UserLosses;
 pub use open::{Archive, outline};
+pub use stored_file::StoredFile;
 pub(super) use stream::read_some;
 pub use stream::{Content, GunzipCheck, ReadFile, Seen};

@@ -1,6 +1,6 @@
 //! The content of one file, in constant memory.
 
-use std::{fs::File, io::Read};
+use std::io::Read;
 
 use decryptor_wasm::{
     DataKey, Error, Result,
@@ -233,7 +233,11 @@ impl Archive {
     }
 }
 
-pub(in crate::archive) fn read_some(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
+pub(in crate::archive) fn read_some(
+    file: &mut impl Read,
+    into: &mut [u8],
+    path: &str,
+) -> Result<usize> {
     loop {
         match file.read(into) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}

@@ -1,12 +1,16 @@
 //! The folder of an archive: everything is written aside, made durable at once, and moved into place, the manifest last.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::signature::SIGNATURE;
+use decryptor_wasm::{
+    layout::{PathKind, REMOVED_USERS},
+    signature::SIGNATURE,
+};
 use rustix::fs::syncfs;
 
 use super::{ArchiveError, companions};
@@ -17,9 +21,11 @@ pub const STAGING: &str = ".pryv-backup-partial";
 /// Without it there is no archive.
 const MANIFEST: &str = "manifest.json";
 /// Names that a run which died while it moved files into place may have left beside its staging folder.
-const FOLDERS_AND_FILES: [&str; 6] = [
+const FOLDERS_AND_FILES: [&str; 8] = [
     "users",
     "platform",
+    "register",
+    REMOVED_USERS,
     STAGING,
     "encryption.json",
     "SHA256SUMS",
@@ -121,8 +127,8 @@ impl Destination {
     pub fn abandon(self) {
         // Best effort, the staging folder last: whatever cannot be removed now is recognised by the next run.
         if !self.beside && !self.output.join(MANIFEST).exists() {
-            for name in FOLDERS_AND_FILES.iter().chain(&companions::NAMES) {
-                if *name != STAGING {
+            for name in files::names(&self.output).unwrap_or_default() {
+                if name != STAGING && is_ours(&name) {
                     let _ = remove(&self.output.join(name));
                 }
             }
@@ -132,6 +138,15 @@ impl Destination {
             let _ = fs::remove_dir(&self.output);
         }
     }
+}
+
+/// Whether a run writes files or folders of that name.
+fn is_ours(name: &OsStr) -> bool {
+    let mut known = FOLDERS_AND_FILES.iter().chain(&companions::NAMES);
+    known.any(|known| name == *known)
+        || name
+            .to_str()
+            .is_some_and(|name| PathKind::of(name) == PathKind::Volume)
 }
 
 /// Makes the folder if it is not there (said in the second value), and takes hold of it.
@@ -170,13 +185,7 @@ fn clear(output: &Path) -> Result<bool, ArchiveError> {
     let found: Vec<PathBuf> = names.iter().map(|name| output.join(name)).collect();
     // Without the staging folder nothing here is known to be ours.
     let leftover = output.join(STAGING).is_dir();
-    let ours = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default();
-        FOLDERS_AND_FILES
-            .iter()
-            .chain(&companions::NAMES)
-            .any(|known| name == *known)
-    };
+    let ours = |path: &PathBuf| path.file_name().is_some_and(is_ours);
     let clearable = found.is_empty() || (leftover && found.iter().all(ours));
     if !clearable {
         return Err(ArchiveError::NotEmpty(output.to_owned()));

@@ -1,31 +1,49 @@
-//! One file of an archive on its way to disk: sealed where the archive is, digested as it passes.
+//! One file of an archive on its way to its place: sealed where the archive is, digested as it passes.
 
 use std::{
     fs::File,
     io::{self, ErrorKind, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use base64ct::{Base64, Encoding};
-use decryptor_wasm::{DataKey, FileEntry, container::Encoder};
+use decryptor_wasm::{DataKey, FileEntry, container::Encoder, layout::PathKind};
 use sha2::{Digest, Sha256};
 
-use super::ArchiveError;
+use super::{
+    ArchiveError,
+    volumes::{MemberWriter, Volumes},
+};
 use crate::files;
 use crate::limits::PIECE;
 use crate::text::hex;
 
+/// Where the files of an archive are written.
+pub struct Storage {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// For the files that may lie in volumes; none where all are separate.
+    pub volumes: Option<Arc<Volumes>>,
+}
+
 /// Takes the content of one file and stores it.
 pub struct FileWriter {
     path: String,
-    disk_path: PathBuf,
-    file: File,
+    place: Place,
     /// Bytes that are written next.
     waiting: Vec<u8>,
     sealing: Option<Sealing>,
     stored: Sha256,
     stored_size: u64,
     content_size: u64,
+}
+
+enum Place {
+    /// A separate file.
+    Separate { disk_path: PathBuf, file: File },
+    /// In a volume.
+    Member(MemberWriter),
 }
 
 struct Sealing {
@@ -35,19 +53,17 @@ struct Sealing {
 }
 
 impl FileWriter {
-    /// Creates `path` (relative, with `/`) under `root`, sealed with `key` if there is one.
-    pub fn create(root: &Path, path: &str, key: Option<&DataKey>) -> Result<Self, ArchiveError> {
-        let disk_path = root.join(path);
-        let at = |source| ArchiveError::io(&disk_path, source);
-        let mut file = File::create_new(&disk_path);
-        // The first file of a folder makes it.
-        if let (Err(e), Some(parent)) = (&file, disk_path.parent())
-            && e.kind() == ErrorKind::NotFound
-        {
-            std::fs::create_dir_all(parent).map_err(at)?;
-            file = File::create_new(&disk_path);
-        }
-        let file = file.map_err(at)?;
+    /// Creates `path` (relative, with `/`) in `storage`, sealed with `key` if there is one.
+    pub fn create(
+        storage: &Storage,
+        path: &str,
+        key: Option<&DataKey>,
+    ) -> Result<Self, ArchiveError> {
+        let volumes = storage.volumes.as_ref();
+        let place = match volumes.filter(|_| !PathKind::of(path).is_separate()) {
+            Some(volumes) => Place::Member(volumes.member(path)),
+            None => create(storage.folder.join(path))?,
+        };
         let sealing = key
             .map(|key| {
                 let mut salt = [0; 16];
@@ -61,8 +77,7 @@ impl FileWriter {
             .transpose()?;
         Ok(FileWriter {
             path: path.to_owned(),
-            disk_path,
-            file,
+            place,
             waiting: Vec::new(),
             sealing,
             stored: Sha256::new(),
@@ -96,8 +111,12 @@ impl FileWriter {
             content_sha256 = Some(hex(&sealing.content.finalize()));
         }
         self.store()?;
-        let at = |source| ArchiveError::io(&self.disk_path, source);
-        files::close(self.file).map_err(at)?;
+        match self.place {
+            Place::Separate { disk_path, file } => {
+                files::close(file).map_err(|e| ArchiveError::io(&disk_path, e))?;
+            }
+            Place::Member(member) => member.finish()?,
+        }
         Ok(FileEntry {
             path: self.path,
             size: self.stored_size,
@@ -111,19 +130,42 @@ impl FileWriter {
 
     /// Gives the file up and removes what was written of it.
     pub fn abandon(self) -> Result<(), ArchiveError> {
-        drop(self.file);
-        std::fs::remove_file(&self.disk_path).map_err(|e| ArchiveError::io(&self.disk_path, e))
+        match self.place {
+            Place::Separate { disk_path, file } => {
+                drop(file);
+                std::fs::remove_file(&disk_path).map_err(|e| ArchiveError::io(&disk_path, e))
+            }
+            Place::Member(member) => member.abandon(),
+        }
     }
 
     fn store(&mut self) -> Result<(), ArchiveError> {
         self.stored.update(&self.waiting);
         self.stored_size += self.waiting.len() as u64;
-        self.file
-            .write_all(&self.waiting)
-            .map_err(|e| ArchiveError::io(&self.disk_path, e))?;
+        match &mut self.place {
+            Place::Separate { disk_path, file } => {
+                let written = file.write_all(&self.waiting);
+                written.map_err(|e| ArchiveError::io(disk_path, e))?;
+            }
+            Place::Member(member) => member.write(&self.waiting)?,
+        }
         self.waiting.clear();
         Ok(())
     }
+}
+
+fn create(disk_path: PathBuf) -> Result<Place, ArchiveError> {
+    let at = |source| ArchiveError::io(&disk_path, source);
+    let mut file = File::create_new(&disk_path);
+    // The first file of a folder makes it.
+    if let (Err(e), Some(parent)) = (&file, disk_path.parent())
+        && e.kind() == ErrorKind::NotFound
+    {
+        std::fs::create_dir_all(parent).map_err(at)?;
+        file = File::create_new(&disk_path);
+    }
+    let file = file.map_err(at)?;
+    Ok(Place::Separate { disk_path, file })
 }
 
 /// For serialisers.

@@ -5,6 +5,7 @@ mod chain;
 mod companions;
 mod destination;
 mod duplicate_attachments;
+mod error;
 pub mod file;
 mod index;
 mod losses;
@@ -14,22 +15,24 @@ mod sink;
 mod staged;
 mod user;
 mod user_manifest;
+mod volumes;
 
 use std::{
-    io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
 use decryptor_wasm::{
-    BackupType, DataKey, Envelope, Error, FileEntry, Kdf, Manifest, PublicKey,
+    BackupType, DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
     chain::Link,
+    layout::PathKind,
     manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
 };
 use zeroize::Zeroizing;
 
 pub use chain::{ChainFolder, Host, Proof};
 pub use companions::{page_sha256, script_sha256};
+pub use error::ArchiveError;
 pub use index::{IndexDone, IndexWriter};
 pub use sign::{Finished, SignedContent, Signing, Stamp};
 pub use sink::Sink;
@@ -38,12 +41,12 @@ pub use user::{UserDone, UserFilesWriter};
 
 pub use destination::Destination;
 
-use self::{file::FileWriter, records::RecordPlace};
-use super::{
-    listed_files::ReplaceError,
-    read::ReadError,
-    sums::{Sorter, SumLine},
+use self::{
+    file::{FileWriter, Storage},
+    records::RecordPlace,
+    volumes::Volumes,
 };
+use super::sums::{Sorter, SumLine};
 use crate::{digest::sha256_hex, random::SystemRandom};
 use crate::{platform::User, progress::Tally};
 
@@ -65,8 +68,20 @@ pub enum Sealing {
     },
 }
 
+/// How the files of an archive lie in its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Each by itself, as Pryv's own tool has them.
+    #[default]
+    Files,
+    /// In volumes, which take no further file when they have so many bytes.
+    Volumes(u64),
+}
+
 /// How an archive is written.
 pub struct Options {
+    /// How its files lie in its folder.
+    pub layout: Layout,
     /// gzip the record files.
     pub compress: bool,
     /// Plain bytes after which an event or audit file ends.
@@ -79,100 +94,17 @@ pub struct Options {
     pub signing: Signing,
 }
 
-/// Why an archive could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
-    /// The destination refused.
-    #[error("{path}: {source}; the backup was not made")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// Error of the system.
-        source: io::Error,
-    },
-    /// All is in place, but it may not be on the disk.
-    #[error(
-        "the backup in {0} is complete, but it is not known whether it would outlast a power failure: {1}; verify it"
-    )]
-    Unsettled(PathBuf, String),
-    /// There is a backup already.
-    #[error("{0} already holds a backup; give an empty or new folder")]
-    Exists(PathBuf),
-    /// Another run is at work there.
-    #[error("another backup is being written to {0}; wait for it, or give another folder")]
-    Busy(PathBuf),
-    /// There is something else.
-    #[error("{0} is not empty; give an empty or new folder")]
-    NotEmpty(PathBuf),
-    /// Another tool made the backup that is there.
-    #[error(
-        "{0} holds a backup of Pryv's own tool, to which no increment can be bound; give an empty or new folder"
-    )]
-    Foreign(PathBuf),
-    /// The runs there are of something else.
-    #[error(
-        "the runs in {0} are of other users, or of another platform (its domain or core.id differs): a chain is of the whole platform or of \
-         one user; give a new folder"
-    )]
-    OtherSource(PathBuf),
-    /// The first run there is of another host, and the decryptors beside it are not known.
-    #[error(
-        "the first run in {0} is signed by another key than this host's, and the decryptors that lie there are not those of this version"
-    )]
-    UnknownCompanions(PathBuf),
-    /// An id of the platform that cannot be a name.
-    #[error("{0:?} cannot be a file name; nothing was written for it")]
-    UnsafeName(String),
-    /// No randomness.
-    #[error("the system gave no random bytes: {0}")]
-    Random(String),
-    /// Compression failed.
-    #[error("compression failed: {0}")]
-    Compress(String),
-    /// The system refused while something was written of which the path is known elsewhere.
-    #[error("{0}; the backup was not made")]
-    Write(#[from] io::Error),
-    /// The core refused.
-    #[error(transparent)]
-    Core(#[from] decryptor_wasm::Error),
-}
-
-impl From<ReplaceError> for ArchiveError {
-    fn from(error: ReplaceError) -> Self {
-        match error {
-            ReplaceError::Io(path, source) => ArchiveError::Io { path, source },
-            ReplaceError::Core(error) => error.into(),
-        }
-    }
-}
-
-impl ReadError for ArchiveError {
-    fn map_archive(self, change: impl FnOnce(Error) -> Error) -> Self {
-        match self {
-            ArchiveError::Core(error) => ArchiveError::Core(change(error)),
-            other => other,
-        }
-    }
-}
-
-impl ArchiveError {
-    /// The system refused something at `path`.
-    pub fn io(path: &Path, source: io::Error) -> Self {
-        ArchiveError::Io {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
 /// An archive that is being written.
 pub struct ArchiveWriter {
     destination: Destination,
+    storage: Storage,
     options: Options,
     key: Option<DataKey>,
     shared: Vec<FileEntry>,
     /// A line for each file as it is finished: of all of them there is no room for a list.
     sums: Mutex<Sorter>,
+    /// The lines of the files beside the volumes, where there are volumes.
+    beside: Mutex<Vec<SumLine>>,
     /// Bytes of what lies in the clear.
     clear: u64,
     instant: f64,
@@ -223,12 +155,19 @@ impl ArchiveWriter {
         instant: f64,
     ) -> Result<Self, ArchiveError> {
         let sums = Mutex::new(Sorter::new(destination.staging().to_owned()));
+        let folder = destination.staging().to_owned();
+        let volumes = match options.layout {
+            Layout::Files => None,
+            Layout::Volumes(size) => Some(Arc::new(Volumes::new(&folder, size))),
+        };
         let mut writer = ArchiveWriter {
             destination,
+            storage: Storage { folder, volumes },
             options,
             key: None,
             shared: Vec::new(),
             sums,
+            beside: Mutex::default(),
             clear: 0,
             instant,
             tally: Arc::default(),
@@ -364,8 +303,11 @@ impl ArchiveWriter {
         self.options.created_at.unwrap_or_else(|| self.timestamp())
     }
 
-    /// Adds a finished file to SHA256SUMS.
+    /// Adds a finished file to the files that are signed, and to SHA256SUMS.
     fn sum(&self, file: &FileEntry) -> Result<(), ArchiveError> {
+        if self.storage.volumes.is_some() && PathKind::of(&file.path).is_separate() {
+            crate::threads::lock(&self.beside).push(SumLine::from(file));
+        }
         Ok(crate::threads::lock(&self.sums).add(SumLine::from(file))?)
     }
 
@@ -375,14 +317,14 @@ impl ArchiveWriter {
 
     fn place(&self) -> RecordPlace<'_> {
         RecordPlace {
-            root: self.destination.staging(),
+            storage: &self.storage,
             compress: self.options.compress,
             key: self.key(),
         }
     }
 
     fn write_clear(&self, path: &str, bytes: &[u8]) -> Result<FileEntry, ArchiveError> {
-        let mut file = FileWriter::create(self.destination.staging(), path, None)?;
+        let mut file = FileWriter::create(&self.storage, path, None)?;
         file.write(bytes)?;
         let entry = file.finish(None)?;
         self.sum(&entry)?;

@@ -1,20 +1,18 @@
 //! Record files: JSON lines, compressed block by block.
 
-use std::path::Path;
-
 use decryptor_wasm::{DataKey, FileEntry};
 
 use super::{
     ArchiveError,
     block::{self, RecordBytes},
-    file::FileWriter,
+    file::{FileWriter, Storage},
 };
 
 /// Where and how record files are written.
 #[derive(Clone, Copy)]
 pub struct RecordPlace<'a> {
-    /// The folder of the archive.
-    pub root: &'a Path,
+    /// Where the files of the archive go.
+    pub storage: &'a Storage,
     /// Whether the files are compressed.
     pub compress: bool,
     /// Key that seals the files.
@@ -34,7 +32,7 @@ impl RecordFile {
     pub fn create(place: RecordPlace<'_>, stem: &str) -> Result<Self, ArchiveError> {
         let extension = if place.compress { "jsonl.gz" } else { "jsonl" };
         Ok(RecordFile {
-            file: FileWriter::create(place.root, &format!("{stem}.{extension}"), place.key)?,
+            file: FileWriter::create(place.storage, &format!("{stem}.{extension}"), place.key)?,
             compress: place.compress,
             records: 0,
             empty: true,
@@ -46,6 +44,16 @@ impl RecordFile {
         self.empty = false;
         self.records += content.records;
         self.file.write(content.bytes)
+    }
+
+    /// Whether there is no record in it.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    /// Gives the file up.
+    pub fn abandon(self) -> Result<(), ArchiveError> {
+        self.file.abandon()
     }
 
     /// Ends the file. Without any record its content is the gzip form of nothing, as Pryv's own tool writes it.

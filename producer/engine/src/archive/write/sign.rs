@@ -109,6 +109,8 @@ impl ArchiveWriter {
         content: &SignedContent<'_>,
     ) -> Result<(Statement, u64), ArchiveError> {
         let staging = self.destination.staging();
+        let volumes = self.storage.volumes.as_ref();
+        let volumes = volumes.map(|volumes| volumes.end()).transpose()?;
         let mut files = FilesDigest::default();
         let sums = std::mem::replace(&mut *lock(&self.sums), Sorter::new(staging.to_owned()));
         let sorted = sums.finish(&mut |line| files.push(&line.path, &line.sha256))?;
@@ -134,13 +136,24 @@ impl ArchiveWriter {
         let stored = File::open(&place).map_err(|e| ArchiveError::io(&place, e))?;
         let signed = self.options.signing.key.sign(stored, &statement);
         let signed = signed.map_err(|what| Error::new(ErrorKind::Failed, what))?;
-        let mut file = FileWriter::create(staging, SIGNATURE, None)?;
+        let mut file = FileWriter::create(&self.storage, SIGNATURE, None)?;
         file.write(signed.as_bytes())?;
         let signature = file.finish(None)?;
-        let own = [SumLine::from(&entry), SumLine::from(&signature)];
-        let mut file = FileWriter::create(staging, SUMS, None)?;
+        let mut own = vec![SumLine::from(&entry), SumLine::from(&signature)];
+        let lines = match volumes {
+            Some(volumes) => {
+                own.extend(volumes);
+                own.append(&mut lock(&self.beside));
+                own.sort();
+                Vec::new()
+            }
+            None => vec![sums::read(sorted)],
+        };
+        let mut lines = lines;
+        lines.push(Box::new(own.into_iter().map(Ok)));
+        let mut file = FileWriter::create(&self.storage, SUMS, None)?;
         let at = |e| ArchiveError::io(&staging.join(SUMS), e);
-        for line in sums::merge(vec![sums::read(sorted), Box::new(own.into_iter().map(Ok))]) {
+        for line in sums::merge(lines) {
             line?.write(&mut file).map_err(at)?;
         }
         let sums = file.finish(None)?;

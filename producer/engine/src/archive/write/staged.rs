@@ -50,6 +50,16 @@ impl RecordCopy {
         self.flush()
     }
 
+    /// Whether there is no line in it.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.file.is_empty()
+    }
+
+    /// Gives the file up.
+    pub fn abandon(self) -> Result<(), ArchiveError> {
+        self.file.abandon()
+    }
+
     /// Ends the file.
     pub fn finish(mut self) -> Result<FileEntry, ArchiveError> {
         if !self.lines.is_empty() {
@@ -81,7 +91,7 @@ impl ArchiveWriter {
 
     /// Begins a file that is filled with what another archive holds.
     pub fn file(&self, path: &str) -> Result<FileWriter, ArchiveError> {
-        FileWriter::create(self.destination.staging(), path, self.key())
+        FileWriter::create(&self.storage, path, self.key())
     }
 
     /// Adds such a file that belongs to no user.

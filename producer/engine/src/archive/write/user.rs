@@ -7,7 +7,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    BackupType, FileEntry, UserManifest,
+    FileEntry, UserManifest,
     layout::is_safe_name,
     manifest::{Chunks, GoneAttachment, Loss, UserEntry, UserStats},
 };
@@ -182,21 +182,17 @@ impl<'a> UserFilesWriter<'a> {
         }
         let _turn = self.turn(&path);
         let unreadable = |e| format!("the attachment could not be read for event {event_id}: {e}");
-        let place = self.place();
-        let mut file = match FileWriter::create(place.root, &path, place.key) {
-            Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
-                match duplicate_attachments::digest(reader)? {
-                    Ok((digest, bytes)) => {
-                        lock(&self.files).duplicates.add(&path, digest, event_id);
-                        if let Some(loss) = attachment.other_size(bytes) {
-                            self.lose(loss);
-                        }
+        let Some(mut file) = self.create_attachment(&path)? else {
+            match duplicate_attachments::digest(reader)? {
+                Ok((digest, bytes)) => {
+                    lock(&self.files).duplicates.add(&path, digest, event_id);
+                    if let Some(loss) = attachment.other_size(bytes) {
+                        self.lose(loss);
                     }
-                    Err(e) => self.lose_attachment(Some(path.clone()), unreadable(e)),
                 }
-                return Ok(());
+                Err(e) => self.lose_attachment(Some(path.clone()), unreadable(e)),
             }
-            other => other?,
+            return Ok(());
         };
         let mut buffer = vec![0; PIECE];
         loop {
@@ -221,7 +217,24 @@ impl<'a> UserFilesWriter<'a> {
         }
         let mut files = lock(&self.files);
         files.stats.attachments += 1;
+        if self.place().storage.volumes.is_some() {
+            files.duplicates.store(&entry);
+        }
         self.list(&mut files, &entry)
+    }
+
+    /// Begins the file of an attachment; none where there is one at its path.
+    fn create_attachment(&self, path: &str) -> Result<Option<FileWriter>, ArchiveError> {
+        if lock(&self.files).duplicates.has(path) {
+            return Ok(None);
+        }
+        let place = self.place();
+        match FileWriter::create(place.storage, path, place.key) {
+            Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                Ok(None)
+            }
+            file => file.map(Some),
+        }
     }
 
     /// Waits until nobody writes to `path`.
@@ -287,18 +300,6 @@ impl<'a> UserFilesWriter<'a> {
     pub fn finish(self, stats: Option<UserStats>, whole: bool) -> Result<UserDone, ArchiveError> {
         let mut guard = lock(&self.files);
         let all = &mut *guard;
-        // These exist even without a record.
-        let always = [
-            Collection::Streams,
-            Collection::Accesses,
-            Collection::Profile,
-            Collection::Webhooks,
-        ];
-        if self.archive.options.backup_type == BackupType::Full {
-            for collection in always {
-                self.file(all, collection.name())?;
-            }
-        }
         let mut ended = Vec::new();
         for file in std::mem::take(&mut all.single).into_values() {
             ended.push(file.finish()?);

@@ -18,7 +18,7 @@ impl UserManifestWriter {
     /// Begins the user-manifest in `folder`.
     pub fn create(place: RecordPlace<'_>, folder: &str) -> Result<Self, ArchiveError> {
         let path = format!("{folder}/user-manifest.json");
-        let mut file = FileWriter::create(place.root, &path, place.key)?;
+        let mut file = FileWriter::create(place.storage, &path, place.key)?;
         file.write(b"{\"inventory\":{\"v\":1,\"files\":[\n")?;
         Ok(UserManifestWriter {
             file,

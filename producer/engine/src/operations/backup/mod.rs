@@ -141,6 +141,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
 impl Prepared<'_> {
     fn writing(&self, backup_type: BackupType) -> archive::Options {
         archive::Options {
+            layout: self.options.layout,
             compress: self.options.compress,
             chunk_bytes: self.options.chunk_bytes,
             created_at: None,

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::{installation::Installation, platform::PlatformMode, sealing, signing, trust::Trust};
+use crate::{
+    archive::write::Layout, installation::Installation, platform::PlatformMode, sealing, signing,
+    trust::Trust,
+};
 
 /// Source, destination and manner of a backup.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ pub struct Options {
     pub create_parents: bool,
     /// Only this user, by id or name.
     pub user: Option<String>,
+    /// How the files lie in that folder.
+    pub layout: Layout,
     /// Write records compressed.
     pub compress: bool,
     /// Bytes of records per event or audit file.
@@ -52,6 +57,7 @@ impl Options {
             output,
             create_parents: false,
             user: None,
+            layout: Layout::default(),
             compress: true,
             chunk_bytes: 50 * 1024 * 1024,
             sealing: sealing::Options::default(),

@@ -24,6 +24,7 @@ use crate::{
     archive::{
         self, ArchiveError, ArchiveWriter, Finished, Listing, Sealing, SignedContent, UserDone,
         read::{Archive, Folder, GunzipCheck},
+        write::Layout,
     },
     failure::{Failure, FailureKind},
     findings::{self, companions_hold},
@@ -31,6 +32,7 @@ use crate::{
     interrupt,
     observer::{Level, Observer, Question, Step},
     opening::ArchiveOptions,
+    platform::Shared,
     progress::{Goal, Tally},
     schedule, sealing,
     secrets::Secrets,
@@ -47,6 +49,8 @@ pub struct Options {
     pub into: PathBuf,
     /// Make the folders above it too.
     pub create_parents: bool,
+    /// How the files lie in that folder.
+    pub layout: Layout,
     /// The new lock; without recipients or a passphrase, that of the archive.
     pub sealing: sealing::Options,
     /// Key that signs the copy.
@@ -136,6 +140,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let of = of.unwrap_or_else(|| home.key.source(&source.manifest.config.domain, "", ""));
     let created = source.manifest.created_at;
     let writing = archive::Options {
+        layout: options.layout,
         // A copy of the state of a chain is compressed.
         compress: source.manifest.compressed || source.chain.is_some(),
         chunk_bytes: 0,
@@ -238,7 +243,7 @@ fn fill(
         let copied = |file: &PlannedFile| {
             let copy = one(source, writer, file)?;
             tally.add(0, file.size);
-            Ok(copy)
+            Ok::<_, ArchiveError>(copy)
         };
         match files.first().and_then(|file| file.user()) {
             Some(id) => {
@@ -250,7 +255,7 @@ fn fill(
                 let ours = |file: &&PlannedFile| !is_companion(&file.path);
                 for file in files.iter().filter(ours) {
                     let copy = copied(file)?;
-                    lock(&shared).push(copy);
+                    lock(&shared).extend(copy);
                 }
             }
         }
@@ -267,12 +272,12 @@ fn fill(
     Ok(archive.list(users))
 }
 
-/// The content of a file as it is, compressed or not.
+/// The content of a file as it is, compressed or not; none of a file of the state that holds no record any more.
 fn one(
     source: &Archive,
     writer: &ArchiveWriter,
     file: &PlannedFile,
-) -> Result<FileEntry, ArchiveError> {
+) -> Result<Option<FileEntry>, ArchiveError> {
     if source.chain.is_some() && file.jsonl {
         return folded(source, writer, file);
     }
@@ -291,7 +296,7 @@ fn one(
         Some(count) => count.finish().map_err(|e| e.at(&file.path))?,
         None => summary.records,
     };
-    copy.finish(listed.or(counted))
+    copy.finish(listed.or(counted)).map(Some)
 }
 
 /// Records of the state of a chain.
@@ -299,14 +304,18 @@ fn folded(
     source: &Archive,
     writer: &ArchiveWriter,
     file: &PlannedFile,
-) -> Result<FileEntry, ArchiveError> {
+) -> Result<Option<FileEntry>, ArchiveError> {
     let stem = file.path.strip_suffix(".jsonl").unwrap_or(&file.path);
     let mut copy = writer.records(stem)?;
     source.stream::<ArchiveError>(file, false, true, &mut |piece| {
         interrupt::check()?;
         copy.write(piece)
     })?;
-    copy.finish()
+    // That the platform's own entries were asked for shows by their file.
+    match copy.is_empty() && stem != Shared::Index.stem() {
+        true => copy.abandon().map(|()| None),
+        false => copy.finish().map(Some),
+    }
 }
 
 fn user(
@@ -314,7 +323,7 @@ fn user(
     writer: &ArchiveWriter,
     id: &str,
     files: &[PlannedFile],
-    copied: &dyn Fn(&PlannedFile) -> Result<FileEntry, ArchiveError>,
+    copied: &dyn Fn(&PlannedFile) -> Result<Option<FileEntry>, ArchiveError>,
 ) -> Result<UserDone, ArchiveError> {
     let entry: &UserEntry = source
         .plan
@@ -328,7 +337,10 @@ fn user(
     let mut copy = writer.copy_user(id)?;
     let mut entry = entry.clone();
     for file in files {
-        let done = copied(file)?;
+        let Some(done) = copied(file)? else {
+            forget(&mut entry, file);
+            continue;
+        };
         if source.chain.is_some() {
             named(&mut entry, &done);
         }
@@ -339,6 +351,15 @@ fn user(
         manifest.insert("stats".to_owned(), json!(entry.stats));
     }
     copy.finish(entry, &manifest)
+}
+
+/// Removes a file that the copy does not have from what is said of a user.
+fn forget(entry: &mut UserEntry, file: &PlannedFile) {
+    let name = file.path.rsplit('/').next();
+    let chunks = &mut entry.chunks;
+    for names in std::iter::once(&mut chunks.events).chain(&mut chunks.audit) {
+        names.retain(|known| Some(known.as_str()) != name);
+    }
 }
 
 /// Corrects what is said of a user by a file of the copy: those of a state are compressed there, and the points of a series may

@@ -6,12 +6,9 @@ use std::collections::BTreeMap;
 use decryptor_wasm::{
     Envelope, Error, Result,
     chain::{Index, RunSequence, run_of},
-    layout::{ENVELOPE, PathKind},
+    layout::ENVELOPE,
     open::Request,
-    signature::{
-        Demands, FilesDigest, SIGNATURE, Signed, Statement, Tried, is_signed_path, try_signature,
-        unproven,
-    },
+    signature::{Demands, SIGNATURE, Signed, Statement, Tried, try_signature, unproven},
 };
 
 use crate::{
@@ -154,32 +151,9 @@ fn opens(folder: Folder, secrets: &Secrets<'_>) -> Result<()> {
 /// # Errors
 /// Which run is not as it was signed.
 pub fn whole(folder: &Folder, proven: &Proven, jobs: usize) -> Result<()> {
-    let listing = folder.list()?;
-    // Files that a dead run or a change of recipients left are no part of a run.
-    let signed = listing.iter().filter(|(path, _)| {
-        run_of(path).is_some_and(|(run, within)| {
-            run as usize <= proven.runs()
-                && is_signed_path(within)
-                && PathKind::of(within) != PathKind::Stray
-        })
-    });
-    let paths = signed.map(|(path, _)| Ok(path.clone()));
-    let mut sums = BTreeMap::new();
-    verify_sums::hash(folder, paths, jobs, &mut |path, sum| {
-        // One that is gone meanwhile is missing in the digest of its run.
-        sums.extend(sum.map(|sum| (path.to_owned(), sum)));
-        Ok(())
-    })?;
+    let listing = folder.list(false)?.files;
     for (run, statement) in proven.each() {
-        let mut digest = FilesDigest::default();
-        for (path, sum) in &sums {
-            if let Some((of, within)) = run_of(path)
-                && of == run
-            {
-                digest.push(within, sum)?;
-            }
-        }
-        if statement.files != digest.finish() {
+        if statement.files != verify_sums::files_digest(folder, &listing, run, jobs)? {
             let place = match Index::path(run) {
                 place if place.is_empty() => "its files".to_owned(),
                 place => format!("the files in {place}"),

@@ -165,7 +165,7 @@ impl Units {
 impl Checker<'_> {
     fn look(&self, path: &Path) -> Candidate {
         let folder = Folder::new(path);
-        let listing = match folder.list() {
+        let listing = match folder.list_stored() {
             Ok(listing) => listing,
             Err(error) => return Candidate::unproven(error),
         };

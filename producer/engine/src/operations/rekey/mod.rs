@@ -95,6 +95,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
         listing,
         runs: sequence,
         lost,
+        ..
     } = outline(&folder)?;
     if let Some(lost) = lost {
         return Err(lost.into());

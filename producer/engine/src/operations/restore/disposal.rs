@@ -97,7 +97,8 @@ impl Disposal {
 
     /// Takes away what is the archive's, and the folder if nothing else is in it.
     fn remove(&self, base: Option<&str>, report: &mut Report) -> io::Result<()> {
-        let listing = Folder::new(&self.dir).list().map_err(io::Error::other)?;
+        let listing = Folder::new(&self.dir);
+        let listing = listing.list_stored().map_err(io::Error::other)?;
         let own = |path: &String| {
             run_of(path).is_some_and(|(_, path)| !matches!(PathKind::of(path), PathKind::Stray))
         };
@@ -168,7 +169,8 @@ impl Disposal {
                 return self.dir.parent().map_or(Ok(()), sync);
             }
         }
-        let listing = Folder::new(&self.dir).list().map_err(io::Error::other)?;
+        let listing = Folder::new(&self.dir);
+        let listing = listing.list_stored().map_err(io::Error::other)?;
         let files: Vec<String> = listing.into_iter().map(|(path, _)| path).collect();
         // Under another name until it is whole.
         let aside = partial(to);

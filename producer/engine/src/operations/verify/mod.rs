@@ -15,6 +15,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 use decryptor_wasm::{
     DataKey, Envelope, Error,
     chain::run_of,
+    layout::PathKind,
     open::{Outline, Request},
     signature::{Demands, Signer},
 };
@@ -127,6 +128,16 @@ pub fn is_sealed(listing: &[(String, u64)]) -> bool {
     listing.iter().any(envelope)
 }
 
+/// The files of an archive, without the volumes that they lie in.
+pub fn files_of(listing: &[(String, u64)]) -> impl Iterator<Item = &(String, u64)> {
+    listing.iter().filter(|(path, _)| !is_volume(path))
+}
+
+/// Whether a path is of a volume, or of what belongs to volumes.
+fn is_volume(path: &str) -> bool {
+    run_of(path).is_some_and(|(_, within)| PathKind::of(within) == PathKind::Volume)
+}
+
 /// An archive, or all runs of a chain.
 fn read(
     folder: &Folder,
@@ -151,7 +162,7 @@ fn read(
 }
 
 fn goal(listing: &[(String, u64)]) -> Goal {
-    Goal::Bytes(listing.iter().map(|(_, size)| size).sum())
+    Goal::Bytes(files_of(listing).map(|(_, size)| size).sum())
 }
 
 fn opened(archive: &Archive, threads: usize, observer: &dyn Observer) -> Result<Report, Failure> {

@@ -1,10 +1,17 @@
 //! Report of a verification.
 
-use decryptor_wasm::signature::Signed;
+use decryptor_wasm::{
+    plan::{Finding, Severity},
+    signature::Signed,
+};
 use serde::Serialize;
 
 use super::seen::Hashes;
-use crate::{archive::read::Archive, failure::FailureKind, findings::pinned};
+use crate::{
+    archive::read::Archive,
+    failure::FailureKind,
+    findings::{pinned, sentence},
+};
 
 /// The outcome of a verification.
 #[derive(Debug, Serialize)]
@@ -79,6 +86,16 @@ impl Report {
             compared: true,
             runs: Some(0),
             ..Report::without_key(archive_id)
+        }
+    }
+
+    /// Adds findings.
+    pub fn take<'f>(&mut self, findings: impl IntoIterator<Item = &'f Finding>) {
+        for finding in findings {
+            match finding.severity {
+                Severity::Error => self.damaged.push(sentence(finding)),
+                _ => self.warnings.push(sentence(finding)),
+            }
         }
     }
 

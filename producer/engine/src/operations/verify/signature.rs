@@ -6,11 +6,7 @@ use decryptor_wasm::{
     signature::{Demands, SIGNATURE, Signed, Statement, Tried, try_signature, unproven},
 };
 
-use super::{
-    chain::require_choice,
-    report::Report,
-    sums::{self, Sums},
-};
+use super::{chain::require_choice, report::Report, sums};
 use crate::{
     advice::Advice,
     archive::{read::Folder, sha256_hex},
@@ -24,21 +20,11 @@ use crate::{
 pub fn check(
     folder: &Folder,
     mut sequence: Option<&mut RunSequence>,
-    sums: Option<&mut Sums>,
+    statements: &[Option<Statement>],
     demands: &Demands,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let count = sequence.as_ref().map_or(1, |sequence| sequence.count());
-    let mut statements = Vec::new();
-    for run in 1..=count {
-        let minisig = folder.run(run).small(SIGNATURE)?;
-        statements.push(minisig.as_deref().and_then(unproven));
-    }
-    if let Some(sums) = sums {
-        for (run, statement) in (1..).zip(&statements) {
-            files(run, statement.as_ref(), sums, report);
-        }
-    }
     if demands.signers.is_empty() {
         if demands.source.is_some() || demands.max_age.is_some() {
             return Err(Failure::usage(
@@ -94,8 +80,26 @@ fn alone(folder: &Folder, demands: &Demands) -> Result<Option<Signed>> {
     )
 }
 
-/// Whether the sums list the files of a run that were signed.
-fn files(run: u32, statement: Option<&Statement>, sums: &mut Sums, report: &mut Report) {
+/// The signed statements of the runs, in their order; whether they hold is asked elsewhere.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn statements(folder: &Folder, runs: u32) -> Result<Vec<Option<Statement>>> {
+    let statement = |run| {
+        let minisig = folder.run(run).small(SIGNATURE)?;
+        Ok(minisig.as_deref().and_then(unproven))
+    };
+    (1..=runs).map(statement).collect()
+}
+
+/// Whether `digest` is that of the files of a run that were signed; `listed`: it is of those that `SHA256SUMS` lists.
+pub fn files(
+    run: u32,
+    statement: Option<&Statement>,
+    digest: &str,
+    listed: bool,
+    report: &mut Report,
+) {
     let place = match Index::path(run).as_str() {
         "" => SIGNATURE.to_owned(),
         path => format!("{path}/{SIGNATURE}"),
@@ -106,10 +110,16 @@ fn files(run: u32, statement: Option<&Statement>, sums: &mut Sums, report: &mut 
         ));
         return;
     };
-    if sums.digest_of(run) != statement.files {
-        report.damaged.push(format!(
+    if digest == statement.files {
+        return;
+    }
+    report.damaged.push(match listed {
+        true => format!(
             "{}: lists other files of run {run} than those that were signed; one of the two was changed",
             sums::NAME
-        ));
-    }
+        ),
+        false => format!(
+            "the files in the volumes of run {run} are not those that were signed: one was changed, added or removed"
+        ),
+    });
 }

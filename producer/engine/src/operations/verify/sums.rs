@@ -74,8 +74,8 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let differ = |a: &str, b: &str| !a.eq_ignore_ascii_case(b);
-    let mut wrong = Vec::new();
-    let mut manifest = None;
+    let (mut wrong, mut unlisted) = (Vec::new(), Vec::new());
+    let (mut manifest, mut volumes) = (None, false);
     let files = archive.files().iter();
     let listed = files.filter_map(|file| Some((&file.path, file.expected.as_ref()?)));
     let mut due = listed.peekable();
@@ -85,8 +85,9 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
             manifest = Some(line.sha256);
             continue;
         }
+        volumes |= super::is_volume(&line.path);
         while let Some((path, _)) = due.next_if(|(path, _)| **path < line.path) {
-            wrong.push(path.clone());
+            unlisted.push(path.clone());
         }
         if let Some((_, expected)) = due.next_if(|(path, _)| **path == line.path)
             && differ(&expected.sha256(), &line.sha256)
@@ -94,7 +95,11 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
             wrong.push(line.path);
         }
     }
-    wrong.extend(due.map(|(path, _)| path.clone()));
+    unlisted.extend(due.map(|(path, _)| path.clone()));
+    // Of volumes, only the files beside them are listed.
+    if !volumes {
+        wrong.append(&mut unlisted);
+    }
     if manifest.is_none_or(|listed| differ(&listed, archive.id())) {
         wrong.push("manifest.json".to_owned());
     }

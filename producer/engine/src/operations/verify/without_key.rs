@@ -1,7 +1,7 @@
 //! Without the key: whether every file is the one that `SHA256SUMS` lists, and looks like what it should be.
 
 use std::{
-    fs::File,
+    collections::BTreeSet,
     io::{Read, Seek, SeekFrom},
     sync::{
         Mutex,
@@ -15,8 +15,8 @@ use decryptor_wasm::{
     container::{Header, TAG_LEN},
     layout::{PathKind, refuse_long},
     open::Outline,
-    plan::{NOT_OURS, Severity},
-    signature::{Demands, require_id},
+    plan::NOT_OURS,
+    signature::{Demands, FilesDigest, is_signed_path, require_id},
 };
 
 use super::{
@@ -27,13 +27,14 @@ use super::{
 use crate::limits::BLOCK;
 use crate::threads::{lock, unlocked};
 use crate::{
-    archive::read::Folder,
+    archive::read::{Folder, StoredFile},
     digest::{self, sha256_hex},
     failure::Failure,
-    findings::sentence,
     interrupt,
     progress::Tally,
     schedule,
+    text::hex,
+    threads::lock,
 };
 
 /// Bytes of the longest header, its first 12 bytes included.
@@ -45,6 +46,9 @@ struct StoredFiles<'a> {
     /// It holds a chain of runs.
     chain: bool,
     tally: &'a Tally,
+    with_volumes: &'a BTreeSet<u32>,
+    /// Of the files whose digests no sums list.
+    digests: Mutex<Vec<(String, [u8; 32])>>,
     damaged: Mutex<Vec<(String, String)>>,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -71,6 +75,7 @@ pub fn verify(
 ) -> Result<Report, Failure> {
     let Outline {
         listing,
+        findings,
         runs: mut sequence,
         lost,
     } = seen;
@@ -85,33 +90,36 @@ pub fn verify(
         .collect::<Result<Vec<_>>>()?;
     let mut report = Report::without_key(id);
     report.damaged.extend(lost.map(|lost| lost.to_string()));
+    report.take(&findings);
     let sealed = envelopes.iter().any(Envelope::has_key_check);
     let mut sums = read_sums(folder, &listing, sealed, &mut report)?;
     report.compared = sums.is_some();
+    let with_volumes = runs_with_volumes(&listing);
     if let Some(sums) = &sums {
         let runs = sequence.as_ref().map(|sequence| sequence.count());
-        strangers(&listing, sums, runs, &mut report);
+        strangers(&listing, sums, runs, &with_volumes, &mut report);
     }
-    signature::check(
-        folder,
-        sequence.as_mut(),
-        sums.as_mut(),
-        demands,
-        &mut report,
-    )?;
-    if let Some(sequence) = &sequence {
-        report.runs = Some(sequence.count());
-        for finding in sequence.findings() {
-            match finding.severity {
-                Severity::Error => report.damaged.push(sentence(finding)),
-                _ => report.warnings.push(sentence(finding)),
+    let count = sequence.as_ref().map_or(1, |sequence| sequence.count());
+    let statements = signature::statements(folder, count)?;
+    if let Some(sums) = &mut sums {
+        for (run, statement) in (1..).zip(&statements) {
+            if !with_volumes.contains(&run) {
+                let digest = sums.digest_of(run);
+                signature::files(run, statement.as_ref(), &digest, true, &mut report);
             }
         }
+    }
+    signature::check(folder, sequence.as_mut(), &statements, demands, &mut report)?;
+    if let Some(sequence) = &sequence {
+        report.runs = Some(sequence.count());
+        report.take(sequence.findings());
     }
     let work = StoredFiles {
         folder,
         chain,
         tally,
+        with_volumes: &with_volumes,
+        digests: Mutex::default(),
         damaged: Mutex::default(),
         files: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
@@ -120,10 +128,17 @@ pub fn verify(
         due.is_some()
             || !matches!(
                 kind(path, chain),
-                PathKind::Stray | PathKind::Sums | PathKind::Chain | PathKind::Signature
+                PathKind::Stray
+                    | PathKind::Sums
+                    | PathKind::Chain
+                    | PathKind::Signature
+                    | PathKind::Volume
             )
     };
-    let read = |path: &str| reads == Reads::All || !kind(path, chain).is_sealed();
+    let read = |path: &str| {
+        let kind = kind(path, chain);
+        reads == Reads::All || !(kind.is_sealed() || kind == PathKind::Volume)
+    };
     let due = |at: usize| sums.as_ref().and_then(|sums| sums.due.get(at)?.as_ref());
     let files = listing.iter().enumerate();
     let files = files.map(|(at, (path, size))| (path, *size, due(at)));
@@ -131,6 +146,17 @@ pub fn verify(
     schedule::run(jobs, files, &|(path, size, due), _| {
         work.file(path, size, due)
     })?;
+    if reads == Reads::All {
+        let mut digests = lock(&work.digests);
+        digests.sort_unstable();
+        for run in &with_volumes {
+            let Some(statement) = statements.get(*run as usize - 1) else {
+                continue;
+            };
+            let digest = digest_of(*run, &digests)?;
+            signature::files(*run, statement.as_ref(), &digest, false, &mut report);
+        }
+    }
     let mut damaged = unlocked(work.damaged);
     damaged.sort();
     report
@@ -175,9 +201,42 @@ fn newest_id(folder: &Folder, runs: Option<&RunSequence>) -> Result<String> {
     Ok(newest.map(|run| run.archive_id.clone()).unwrap_or_default())
 }
 
+/// The runs whose files are, or were, in volumes: the sums do not list them, only the signature does.
+fn runs_with_volumes(listing: &[(String, u64)]) -> BTreeSet<u32> {
+    let volumes = listing.iter().filter_map(|(path, _)| {
+        let (run, within) = run_of(path)?;
+        (PathKind::of(within) == PathKind::Volume).then_some(run)
+    });
+    volumes.collect()
+}
+
+/// The digest of the files of a run, of which every file's digest is known.
+fn digest_of(run: u32, digests: &[(String, [u8; 32])]) -> Result<String> {
+    let mut digest = FilesDigest::default();
+    for (path, sum) in digests {
+        if let Some((of, within)) = run_of(path)
+            && of == run
+        {
+            digest.push(within, &hex(sum))?;
+        }
+    }
+    Ok(digest.finish())
+}
+
 /// Names paths that are listed and not there, and paths that are there and not listed.
-fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: &mut Report) {
+fn strangers(
+    listing: &[(String, u64)],
+    sums: &Sums,
+    runs: Option<u32>,
+    with_volumes: &BTreeSet<u32>,
+    report: &mut Report,
+) {
+    let in_volumes = |path: &str| run_of(path).is_some_and(|(run, _)| with_volumes.contains(&run));
     for path in &sums.missing {
+        // What is wrong with volumes was said, and of unpacked ones nothing is.
+        if in_volumes(path) && kind(path, runs.is_some()) == PathKind::Volume {
+            continue;
+        }
         report
             .damaged
             .push(format!("{path}: listed in {}, but not there", sums::NAME));
@@ -190,6 +249,8 @@ fn strangers(listing: &[(String, u64)], sums: &Sums, runs: Option<u32>, report: 
         }
         match kind(path, runs.is_some()) {
             PathKind::Sums => {}
+            kind if in_volumes(path) && kind.is_sealed() && kind != PathKind::Manifest => {}
+            PathKind::Volume if path.ends_with(".index") => {}
             PathKind::Chain => report.warnings.push(format!(
                 "{path}: not listed in {}: a run was interrupted; the next one completes it",
                 sums::NAME
@@ -229,6 +290,7 @@ impl StoredFiles<'_> {
 
     fn file(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
         match self.look(path, size, due) {
+            Ok(()) if kind(path, self.chain) == PathKind::Volume => {}
             Ok(()) => {
                 self.files.fetch_add(1, Ordering::Relaxed);
                 self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -250,14 +312,22 @@ impl StoredFiles<'_> {
             refuse_long(path, size)?;
         }
         let mut file = self.folder.open(path)?;
-        if let Some(due) = due {
+        let of_volumes = run_of(path).is_some_and(|(run, within)| {
+            self.with_volumes.contains(&run)
+                && is_signed_path(within)
+                && PathKind::of(within) != PathKind::Stray
+        });
+        if due.is_some() || of_volumes {
             let mut buffer = vec![0; BLOCK.min(size.max(4096) as usize)];
             let failed = |e| Error::of(Code::UnreadableFile).at(path).because(&e);
             let digest = digest::sha256(&mut file, &mut buffer, failed, &mut |n| {
                 self.tally.add(0, n as u64);
                 interrupt::check()
             })?;
-            if digest != *due {
+            if of_volumes {
+                lock(&self.digests).push((path.to_owned(), digest));
+            }
+            if due.is_some_and(|due| digest != *due) {
                 return Err(Error::of(Code::DigestDiffers).with(Field::Found, sums::NAME));
             }
         } else {
@@ -271,8 +341,8 @@ impl StoredFiles<'_> {
 }
 
 /// Whether the frames of a sealed file fit together; what is in them shows with the key only.
-fn frames(file: &mut File, size: u64, path: &str) -> Result<()> {
-    let seek = |file: &mut File, at: u64| {
+fn frames(file: &mut StoredFile, size: u64, path: &str) -> Result<()> {
+    let seek = |file: &mut StoredFile, at: u64| {
         file.seek(SeekFrom::Start(at))
             .map_err(|e| Error::of(Code::UnreadableFile).at(path).because(&e))
     };
@@ -305,7 +375,7 @@ fn frames(file: &mut File, size: u64, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn read(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
+fn read(file: &mut StoredFile, into: &mut [u8], path: &str) -> Result<usize> {
     loop {
         match file.read(into) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
@@ -316,7 +386,7 @@ fn read(file: &mut File, into: &mut [u8], path: &str) -> Result<usize> {
     }
 }
 
-fn read_whole(file: &mut File, into: &mut [u8], path: &str) -> Result<()> {
+fn read_whole(file: &mut StoredFile, into: &mut [u8], path: &str) -> Result<()> {
     let mut done = 0;
     while done < into.len() {
         match read(file, &mut into[done..], path)? {

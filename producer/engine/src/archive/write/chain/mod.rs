@@ -13,7 +13,7 @@ use std::{
 use decryptor_wasm::{
     BackupType, Envelope, Error, Manifest,
     chain::{CHAIN, Index, IndexRun, UNNAMED, run_of},
-    layout::{ENVELOPE, MANIFEST, SUMS},
+    layout::{ENVELOPE, MANIFEST, PathKind, SUMS},
     signature::{SIGNATURE, Statement, unproven},
 };
 
@@ -126,11 +126,15 @@ impl ChainFolder {
         let Some(newest) = self.newest().map(|newest| newest.run) else {
             return Ok(());
         };
-        let mut due = Vec::new();
+        let (mut due, mut with_volumes) = (Vec::new(), false);
         for line in self.at().sums()? {
             let line = line?;
-            if line.path != CHAIN && run_of(&line.path).is_some_and(|(run, _)| run == newest) {
-                due.push(line);
+            match run_of(&line.path) {
+                Some((run, within)) if run == newest && line.path != CHAIN => {
+                    with_volumes |= PathKind::of(within) == PathKind::Volume;
+                    due.push(line);
+                }
+                _ => {}
             }
         }
         let mut lines = due.iter();
@@ -145,7 +149,27 @@ impl ChainFolder {
                 None => Err(previous_run_damaged(&format!("{path} is missing"))),
             }
         };
-        Ok(verify_sums::hash(&self.at(), paths, jobs, &mut compare)?)
+        verify_sums::hash(&self.at(), paths, jobs, &mut compare)?;
+        match with_volumes {
+            true => self.check_members(newest, jobs),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads the members of the volumes of a run: they are to be those that were signed.
+    fn check_members(&self, run: u32, jobs: usize) -> Result<(), ArchiveError> {
+        let signature = self.at().run(run).small(SIGNATURE)?;
+        let statement = signature.as_deref().and_then(unproven);
+        let statement = statement.ok_or_else(|| self.unsigned(run))?;
+        let listing = self.at();
+        let files = listing.list(false)?.files;
+        if verify_sums::files_digest(&listing, &files, run, jobs)? != statement.files {
+            return Err(previous_run_damaged(
+                "the files in its volumes are not those that were signed",
+            )
+            .into());
+        }
+        Ok(())
     }
 
     /// The number of the next run.

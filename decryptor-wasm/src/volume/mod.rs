@@ -1,0 +1,19 @@
+//! Volumes: an archive's files as members of a few tar files, so that it is copied with few requests. See `docs/format.md`, "Volumes".
+//!
+//! A volume is a plain POSIX tar file: `tar -x` of all volumes gives the archive as separate files. Readers accept one form of it
+//! only: regular files, each with the header that [`header`] makes of its path and size, no other bytes between them.
+
+mod index;
+mod list;
+mod members;
+mod reading;
+mod tar;
+#[cfg(test)]
+mod tests;
+
+pub use index::{Index, Member, TAIL};
+pub(crate) use list::is_volume_file;
+pub use list::{VOLUMES, Volume, VolumeList, index_name, volume_name};
+pub use members::{Members, Place};
+pub use reading::{Range, VolumeReading};
+pub use tar::{BLOCK, END, HEADER_MOST, Header, header, padding, read_header};

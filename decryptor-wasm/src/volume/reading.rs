@@ -1,0 +1,342 @@
+//! Finds the members of volumes: by their indexes where those hold, and header by header where they do not.
+
+use super::{
+    BLOCK, END, HEADER_MOST, Index, Member, Members, TAIL, VOLUMES, VolumeList, index_name,
+    list::number_of, members::Place, padding, read_header,
+};
+use crate::{
+    Code, Error,
+    layout::{PathKind, most_bytes, run_of},
+};
+
+/// Bytes that are asked for at once while a volume is read through.
+const WINDOW: u64 = 64 * 1024;
+
+/// A part of a stored file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// The file, from the folder that was listed; empty for a single tar file.
+    pub path: String,
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes; the file may have fewer.
+    pub length: u64,
+}
+
+/// Finds the members of the volumes in a folder. Give it the bytes of each [`VolumeReading::next_range`] until there is none.
+pub struct VolumeReading {
+    members: Members,
+    found: Vec<(String, Place)>,
+    volumes: Vec<Volume>,
+    /// The lists of volumes, by the folders of their runs.
+    lists: Vec<String>,
+    scan: bool,
+    step: Step,
+}
+
+/// A volume that is there.
+struct Volume {
+    /// The prefix of its run: empty, or `increments/0002/`.
+    folder: String,
+    number: u32,
+    path: String,
+    size: u64,
+    /// Where its index begins, as its run's list says.
+    index: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Reads the list of this number.
+    List(usize),
+    /// Looks for the index from the end of a volume.
+    Tail(usize),
+    /// Reads an index.
+    Index(usize, u64),
+    /// Reads through a volume.
+    Scan {
+        volume: usize,
+        at: u64,
+        lost: bool,
+    },
+    Done,
+}
+
+impl VolumeReading {
+    /// Of the volumes in a folder; `files`: every file in it with its size in bytes. With `scan`, no index is believed.
+    pub fn new(mut files: Vec<(String, u64)>, scan: bool) -> Self {
+        files.sort();
+        let (mut volumes, mut lists) = (Vec::new(), Vec::new());
+        for (path, size) in &files {
+            let Some((_, within)) = run_of(path) else {
+                continue;
+            };
+            let folder = &path[..path.len() - within.len()];
+            if within == VOLUMES {
+                lists.push(folder.to_owned());
+            }
+            if let Some(number) = number_of(within, ".tar") {
+                volumes.push(Volume {
+                    folder: folder.to_owned(),
+                    number,
+                    path: path.clone(),
+                    size: *size,
+                    index: None,
+                });
+            }
+        }
+        VolumeReading::of(files, volumes, lists, scan)
+    }
+
+    /// Of a single tar file of `size` bytes, which holds a whole archive.
+    pub fn of_tar(size: u64, scan: bool) -> Self {
+        let volume = Volume {
+            folder: String::new(),
+            number: 1,
+            path: String::new(),
+            size,
+            index: None,
+        };
+        VolumeReading::of(Vec::new(), vec![volume], Vec::new(), scan)
+    }
+
+    fn of(files: Vec<(String, u64)>, volumes: Vec<Volume>, lists: Vec<String>, scan: bool) -> Self {
+        let mut reading = VolumeReading {
+            members: Members {
+                files,
+                volumes: volumes.iter().map(|volume| volume.path.clone()).collect(),
+                ..Members::default()
+            },
+            found: Vec::new(),
+            volumes,
+            lists,
+            scan,
+            step: Step::List(0),
+        };
+        reading.begin_list(0);
+        reading
+    }
+
+    /// The bytes that are needed next; none when all members are known.
+    pub fn next_range(&self) -> Option<Range> {
+        let range = |volume: usize, offset: u64, length: u64| Range {
+            path: self.volumes[volume].path.clone(),
+            offset,
+            length,
+        };
+        Some(match self.step {
+            Step::List(list) => Range {
+                path: format!("{}{VOLUMES}", self.lists[list]),
+                offset: 0,
+                length: most_bytes(VOLUMES),
+            },
+            Step::Tail(volume) => {
+                let offset = self.volumes[volume].size.saturating_sub(TAIL);
+                range(volume, offset, TAIL)
+            }
+            Step::Index(volume, at) => range(volume, at, self.volumes[volume].size - at),
+            Step::Scan { volume, at, .. } => range(volume, at, WINDOW),
+            Step::Done => return None,
+        })
+    }
+
+    /// Takes the bytes of the range that was asked for.
+    pub fn give(&mut self, bytes: &[u8]) {
+        match self.step {
+            Step::List(list) => {
+                self.take_list(list, bytes);
+                self.begin_list(list + 1);
+            }
+            Step::Tail(volume) => match Index::find(bytes, self.volumes[volume].number) {
+                Some(at) => self.begin_index(volume, at),
+                None => self.no_index(volume, &Error::of(Code::VolumeIndexLost)),
+            },
+            Step::Index(volume, at) => match Index::read(bytes, at, self.volumes[volume].number) {
+                Ok(members) => {
+                    self.members.indexed = true;
+                    for member in members {
+                        self.add(volume, member);
+                    }
+                    self.begin_volume(volume + 1);
+                }
+                Err(error) => self.no_index(volume, &error),
+            },
+            Step::Scan { volume, at, lost } => self.scan(volume, at, lost, bytes),
+            Step::Done => {}
+        }
+    }
+
+    /// The members, when all are known.
+    pub fn finish(mut self) -> Members {
+        let found = std::mem::take(&mut self.found);
+        if self.members.has_volumes() {
+            self.members.arrange(found);
+        }
+        self.members
+    }
+
+    fn begin_list(&mut self, list: usize) {
+        if list < self.lists.len() {
+            self.step = Step::List(list);
+            return;
+        }
+        let mut without = Vec::new();
+        for volume in &self.volumes {
+            if !volume.path.is_empty()
+                && !self.lists.contains(&volume.folder)
+                && !without.contains(&volume.folder)
+            {
+                without.push(volume.folder.clone());
+            }
+        }
+        for folder in without {
+            self.find(
+                &format!("{folder}{VOLUMES}"),
+                &Error::of(Code::VolumesMissing),
+            );
+        }
+        self.begin_volume(0);
+    }
+
+    /// Learns from a list where the indexes are, and which volumes are missing.
+    fn take_list(&mut self, list: usize, bytes: &[u8]) {
+        let folder = self.lists[list].clone();
+        let listed = match VolumeList::parse(bytes) {
+            Ok(listed) => listed.volumes,
+            Err(error) => return self.find(&format!("{folder}{VOLUMES}"), &error),
+        };
+        for (number, volume) in (1..).zip(listed) {
+            let path = format!("{folder}{}", volume.name);
+            let there = self.volumes.iter_mut().find(|there| there.path == path);
+            match there {
+                Some(there) => {
+                    there.index = Some(volume.index).filter(|_| there.size == volume.size)
+                }
+                // Whoever unpacked the volumes has the index of each as a file.
+                None => {
+                    let unpacked = format!("{folder}{}", index_name(number));
+                    let known = |(path, _): &(String, u64)| path.as_str().cmp(&unpacked);
+                    if self.members.files.binary_search_by(known).is_err() {
+                        self.find(&path, &Error::of(Code::VolumeMissing));
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_volume(&mut self, volume: usize) {
+        let Some(next) = self.volumes.get(volume) else {
+            self.step = Step::Done;
+            return;
+        };
+        match next.index {
+            _ if self.scan => self.begin_scan(volume),
+            Some(at) => self.begin_index(volume, at),
+            None => self.step = Step::Tail(volume),
+        }
+    }
+
+    fn begin_index(&mut self, volume: usize, at: u64) {
+        let size = self.volumes[volume].size;
+        self.step = Step::Index(volume, at);
+        if at >= size || size - at > most_bytes(&index_name(1)) {
+            self.no_index(volume, &Error::of(Code::VolumeIndexLost));
+        }
+    }
+
+    fn no_index(&mut self, volume: usize, error: &Error) {
+        let path = self.volumes[volume].path.clone();
+        self.find(&path, error);
+        self.begin_scan(volume);
+    }
+
+    fn begin_scan(&mut self, volume: usize) {
+        let (at, lost) = (0, false);
+        self.step = Step::Scan { volume, at, lost };
+    }
+
+    /// Reads the headers in a window of a volume. `lost`: what lies at `at` is no header, and the next one is looked for.
+    fn scan(&mut self, volume: usize, from: u64, mut lost: bool, bytes: &[u8]) {
+        let (size, number) = (self.volumes[volume].size, self.volumes[volume].number);
+        let path = self.volumes[volume].path.clone();
+        let mut at = from;
+        loop {
+            let window = usize::try_from(at - from)
+                .ok()
+                .and_then(|skip| bytes.get(skip..))
+                .unwrap_or_default();
+            let last = from + bytes.len() as u64 >= size || bytes.is_empty();
+            if window.len() < HEADER_MOST && !last {
+                self.step = Step::Scan { volume, at, lost };
+                return;
+            }
+            if window.is_empty() {
+                if !lost {
+                    self.find(&path, &Error::of(Code::VolumeCut));
+                }
+                return self.begin_volume(volume + 1);
+            }
+            match read_header(window) {
+                Ok(Some(header)) => {
+                    lost = false;
+                    let content = at + header.length as u64;
+                    if header.path != index_name(number) {
+                        let there = size.saturating_sub(content);
+                        self.add(
+                            volume,
+                            Member {
+                                path: header.path,
+                                offset: at,
+                                size: header.size,
+                            },
+                        );
+                        if there < header.size {
+                            self.find(&path, &Error::of(Code::VolumeCut));
+                            return self.begin_volume(volume + 1);
+                        }
+                    }
+                    at = content
+                        .saturating_add(header.size)
+                        .saturating_add(padding(header.size) as u64);
+                }
+                Ok(None) => {
+                    if at + END.len() as u64 != size {
+                        self.find(&path, &Error::of(Code::VolumeLonger));
+                    }
+                    return self.begin_volume(volume + 1);
+                }
+                Err(error) => {
+                    if !lost {
+                        self.find(&path, &error);
+                    }
+                    lost = true;
+                    at += BLOCK as u64;
+                }
+            }
+        }
+    }
+
+    /// Adds a member, if a volume may hold it.
+    fn add(&mut self, volume: usize, member: Member) {
+        let Volume { folder, path, .. } = &self.volumes[volume];
+        let kind = PathKind::of(&member.path);
+        let foreign = match path.is_empty() {
+            true => kind == PathKind::Volume,
+            false => kind.is_separate() || run_of(&member.path).is_none_or(|(run, _)| run > 1),
+        };
+        let path = format!("{folder}{}", member.path);
+        if foreign {
+            return self.find(&path, &Error::of(Code::VolumeForeign));
+        }
+        let place = Place {
+            volume,
+            offset: member.offset,
+            size: member.size,
+        };
+        self.found.push((path, place));
+    }
+
+    fn find(&mut self, path: &str, error: &Error) {
+        self.members.damaged(path, error);
+    }
+}

@@ -1,0 +1,119 @@
+//! The volumes in a folder: which members they have, and how these are read.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::unix::fs::FileExt,
+    sync::{Arc, Mutex},
+};
+
+use decryptor_wasm::{
+    Code, Error, Result,
+    open::Listed,
+    volume::{Members, Place, VolumeReading},
+};
+
+use super::{Folder, folder::unreadable, stored_file::StoredFile};
+use crate::{interrupt, threads::lock};
+
+/// The volumes of a folder that was listed.
+#[derive(Default)]
+pub(super) struct Volumes {
+    members: Members,
+    /// Those that are open, by their numbers in `members`.
+    open: Mutex<HashMap<usize, Arc<File>>>,
+}
+
+impl Volumes {
+    /// Finds the members; `stored`: every file of the folder.
+    pub(super) fn read(
+        folder: &Folder,
+        stored: Vec<(String, u64)>,
+        scan: bool,
+    ) -> Result<(Self, Listed)> {
+        let mut reading = VolumeReading::new(stored, scan);
+        let mut open: Option<(String, File)> = None;
+        while let Some(range) = reading.next_range() {
+            interrupt::check()?;
+            if open.as_ref().is_none_or(|(path, _)| *path != range.path) {
+                let file = folder.open_separate(&range.path)?;
+                open = Some((range.path.clone(), file));
+            }
+            let Some((path, file)) = &open else { continue };
+            reading.give(&read_range(file, path, range.offset, range.length)?);
+        }
+        let mut members = reading.finish();
+        let listed = Listed {
+            files: std::mem::take(&mut members.files),
+            findings: std::mem::take(&mut members.findings),
+            indexed: members.indexed,
+        };
+        let open = Mutex::default();
+        Ok((Volumes { members, open }, listed))
+    }
+
+    /// Whether a file is a member.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.members.place(path).is_some()
+    }
+
+    /// Opens a member; none for a file that is in no volume.
+    pub(super) fn open(&self, folder: &Folder, path: &str) -> Result<Option<StoredFile>> {
+        let Some(place) = self.members.place(path) else {
+            return Ok(None);
+        };
+        if let Some(member) = self.member(folder, path, place)? {
+            return Ok(Some(member));
+        }
+        // The index does not hold.
+        if self.members.indexed {
+            let scanned = folder.scan()?;
+            if let Some(place) = scanned.members.place(path)
+                && let Some(member) = scanned.member(folder, path, place)?
+            {
+                return Ok(Some(member));
+            }
+        }
+        Err(Error::of(Code::VolumeMember).at(path))
+    }
+
+    /// The content of the member at a place; none where another file lies.
+    fn member(&self, folder: &Folder, path: &str, place: Place) -> Result<Option<StoredFile>> {
+        let volume = self.members.volume(place);
+        let known = lock(&self.open).get(&place.volume).cloned();
+        let file = match known {
+            Some(file) => file,
+            None => {
+                let file = Arc::new(folder.open_separate(volume)?);
+                lock(&self.open).insert(place.volume, file.clone());
+                file
+            }
+        };
+        let header = self.members.header(path, place);
+        let length = header.len() as u64;
+        if read_range(&file, volume, place.offset, length)? != header {
+            return Ok(None);
+        }
+        let start = place.offset + length;
+        Ok(Some(StoredFile::new(file, start, place.size)))
+    }
+}
+
+/// Bytes of a file; fewer at its end.
+fn read_range(file: &File, path: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
+    let failed = |e: std::io::Error| unreadable(path, &e);
+    let there = file.metadata().map_err(failed)?.len();
+    let length = length.min(there.saturating_sub(offset));
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.read_at(&mut bytes[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(failed(e)),
+        }
+    }
+    bytes.truncate(done);
+    Ok(bytes)
+}

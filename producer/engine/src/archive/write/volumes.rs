@@ -1,0 +1,389 @@
+//! The volumes of an archive that is being written: each thread fills one of its own, and files follow one another in it.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Read, Seek, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread::{self, ThreadId},
+};
+
+use decryptor_wasm::volume::{
+    END, Index, Member, VOLUMES, Volume, VolumeList, header, index_name, padding, volume_name,
+};
+use sha2::{Digest, Sha256};
+
+use super::ArchiveError;
+use crate::{
+    archive::sums::SumLine, digest::sha256_hex, files, limits::PIECE, text::hex, threads::lock,
+};
+
+/// Bytes of a file that wait in memory for its end. A header states the size: of a larger file it is written when the size is known.
+const WAITING: usize = 4 * 1024 * 1024;
+
+/// The volumes of an archive.
+pub struct Volumes {
+    folder: PathBuf,
+    /// Bytes after which a volume takes no further file.
+    size: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Number of the newest volume.
+    newest: u32,
+    idle: Vec<OpenVolume>,
+    ended: Vec<(Volume, SumLine)>,
+}
+
+/// A volume that files are added to.
+struct OpenVolume {
+    number: u32,
+    /// Who had it last: a user's files follow one another when a thread goes on with its volume.
+    thread: ThreadId,
+    path: PathBuf,
+    file: File,
+    digest: Sha256,
+    /// Bytes so far, those that wait among them.
+    size: u64,
+    /// Bytes that are written next.
+    waiting: Vec<u8>,
+    /// The lines of the index, in a file without a name.
+    index: BufWriter<File>,
+    members: u64,
+}
+
+/// A file on its way into a volume.
+pub struct MemberWriter {
+    volumes: Arc<Volumes>,
+    path: String,
+    state: Writing,
+}
+
+enum Writing {
+    /// Its end is waited for.
+    Waiting(Vec<u8>),
+    /// It has a volume for itself until it ends.
+    Streaming { volume: Box<OpenVolume>, size: u64 },
+}
+
+impl Volumes {
+    /// In `folder`; a volume takes no further file when it has `size` bytes.
+    pub fn new(folder: &Path, size: u64) -> Self {
+        Volumes {
+            folder: folder.to_owned(),
+            size,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Begins a file.
+    pub fn member(self: &Arc<Self>, path: &str) -> MemberWriter {
+        MemberWriter {
+            volumes: self.clone(),
+            path: path.to_owned(),
+            state: Writing::Waiting(Vec::new()),
+        }
+    }
+
+    /// Ends all volumes and writes their list. Returns a line for each of these files, in the order of the names, and the bytes that they
+    /// have beside the files in them.
+    pub fn end(&self) -> Result<Vec<SumLine>, ArchiveError> {
+        let mut state = lock(&self.state);
+        for volume in std::mem::take(&mut state.idle) {
+            let ended = volume.end(&self.folder)?;
+            state.ended.push(ended);
+        }
+        let mut ended = std::mem::take(&mut state.ended);
+        ended.sort_by(|a, b| {
+            a.0.name
+                .len()
+                .cmp(&b.0.name.len())
+                .then(a.0.name.cmp(&b.0.name))
+        });
+        let (volumes, mut lines): (Vec<Volume>, Vec<SumLine>) = ended.into_iter().unzip();
+        let list = VolumeList::new(volumes).to_json()?;
+        let path = self.folder.join(VOLUMES);
+        files::write(&path, &list).map_err(|e| ArchiveError::io(&path, e))?;
+        lines.push(SumLine::new(VOLUMES, &sha256_hex(&list)));
+        lines.sort();
+        Ok(lines)
+    }
+
+    /// A volume that nobody is writing to: if possible that of the calling thread.
+    fn take(&self) -> Result<OpenVolume, ArchiveError> {
+        let thread = thread::current().id();
+        let mut state = lock(&self.state);
+        let own = state.idle.iter().position(|volume| volume.thread == thread);
+        let any = state.idle.len().checked_sub(1);
+        if let Some(at) = own.or(any) {
+            return Ok(state.idle.swap_remove(at));
+        }
+        state.newest += 1;
+        let number = state.newest;
+        drop(state);
+        OpenVolume::create(&self.folder, number)
+    }
+
+    fn give_back(&self, mut volume: OpenVolume) -> Result<(), ArchiveError> {
+        if volume.size < self.size {
+            volume.thread = thread::current().id();
+            lock(&self.state).idle.push(volume);
+            return Ok(());
+        }
+        let ended = volume.end(&self.folder)?;
+        lock(&self.state).ended.push(ended);
+        Ok(())
+    }
+}
+
+impl OpenVolume {
+    fn create(folder: &Path, number: u32) -> Result<Self, ArchiveError> {
+        let path = folder.join(volume_name(number));
+        let at = |e| ArchiveError::io(&path, e);
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(at)?;
+        let index = tempfile::tempfile_in(folder).map_err(at)?;
+        Ok(OpenVolume {
+            number,
+            thread: thread::current().id(),
+            file,
+            digest: Sha256::new(),
+            size: 0,
+            waiting: Vec::new(),
+            index: BufWriter::new(index),
+            members: 0,
+            path,
+        })
+    }
+
+    /// Adds a file.
+    fn add(&mut self, path: &str, content: &[u8]) -> Result<(), ArchiveError> {
+        let size = content.len() as u64;
+        self.note(path, size)?;
+        self.write(&header(path, size))?;
+        self.write(content)?;
+        self.write(&vec![0; padding(size)])
+    }
+
+    /// A line of the index, for the file that follows.
+    fn note(&mut self, path: &str, size: u64) -> Result<(), ArchiveError> {
+        self.members += 1;
+        let line = Index::line(&Member {
+            path: path.to_owned(),
+            offset: self.size,
+            size,
+        });
+        let written = self.index.write_all(line.as_bytes());
+        written.map_err(|e| self.failed(e))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.digest.update(bytes);
+        self.waiting.extend_from_slice(bytes);
+        self.size += bytes.len() as u64;
+        match self.waiting.len() < PIECE {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), ArchiveError> {
+        let at = self.size - self.waiting.len() as u64;
+        let written = self.file.write_all_at(&self.waiting, at);
+        written.map_err(|e| self.failed(e))?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Writes `bytes` behind the end, where the content of a file comes to lie that is added when its size is known.
+    fn write_ahead(&self, path: &str, offset: u64, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let at = self.size + header(path, 0).len() as u64 + offset;
+        let written = self.file.write_all_at(bytes, at);
+        written.map_err(|e| self.failed(e))
+    }
+
+    /// Adds the file whose content was written ahead.
+    fn add_written(&mut self, path: &str, size: u64) -> Result<(), ArchiveError> {
+        self.note(path, size)?;
+        self.write(&header(path, size))?;
+        self.flush()?;
+        let mut piece = vec![0; PIECE];
+        let end = self.size + size;
+        while self.size < end {
+            let most = piece.len().min((end - self.size) as usize);
+            let read = self.file.read_exact_at(&mut piece[..most], self.size);
+            read.map_err(|e| self.failed(e))?;
+            self.digest.update(&piece[..most]);
+            self.size += most as u64;
+        }
+        self.write(&vec![0; padding(size)])
+    }
+
+    /// Writes the index and the end mark.
+    fn end(mut self, folder: &Path) -> Result<(Volume, SumLine), ArchiveError> {
+        let index = self.size;
+        let last = Index::last_line(index, self.number);
+        let lines = self.index.stream_position();
+        let lines = lines.map_err(|e| self.failed(e))?;
+        let size = lines + last.len() as u64;
+        self.write(&header(&index_name(self.number), size))?;
+        let empty = tempfile::tempfile_in(folder).map_err(|e| self.failed(e))?;
+        let written = std::mem::replace(&mut self.index, BufWriter::new(empty)).into_inner();
+        let mut written = written.map_err(|e| self.failed(e.into_error()))?;
+        written.rewind().map_err(|e| self.failed(e))?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            match written.read(&mut piece).map_err(|e| self.failed(e))? {
+                0 => break,
+                n => self.write(&piece[..n])?,
+            }
+        }
+        self.write(last.as_bytes())?;
+        self.write(&vec![0; padding(size)])?;
+        self.write(&END)?;
+        self.flush()?;
+        let name = volume_name(self.number);
+        let sum = SumLine::new(&name, &hex(&self.digest.finalize()));
+        files::close(self.file).map_err(|e| ArchiveError::io(&self.path, e))?;
+        let volume = Volume {
+            name,
+            size: self.size,
+            index,
+            members: self.members,
+        };
+        Ok((volume, sum))
+    }
+
+    fn failed(&self, error: io::Error) -> ArchiveError {
+        ArchiveError::io(&self.path, error)
+    }
+}
+
+impl MemberWriter {
+    /// Appends content.
+    pub fn write(&mut self, content: &[u8]) -> Result<(), ArchiveError> {
+        if let Writing::Waiting(waiting) = &mut self.state {
+            if waiting.len() + content.len() <= WAITING {
+                waiting.extend_from_slice(content);
+                return Ok(());
+            }
+            let mut volume = Box::new(self.volumes.take()?);
+            volume.flush()?;
+            volume.write_ahead(&self.path, 0, waiting)?;
+            let size = waiting.len() as u64;
+            self.state = Writing::Streaming { volume, size };
+        }
+        if let Writing::Streaming { volume, size } = &mut self.state {
+            volume.write_ahead(&self.path, *size, content)?;
+            *size += content.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Ends the file.
+    pub fn finish(self) -> Result<(), ArchiveError> {
+        let volume = match self.state {
+            Writing::Waiting(content) => {
+                let mut volume = self.volumes.take()?;
+                volume.add(&self.path, &content)?;
+                volume
+            }
+            Writing::Streaming { mut volume, size } => {
+                volume.add_written(&self.path, size)?;
+                *volume
+            }
+        };
+        self.volumes.give_back(volume)
+    }
+
+    /// Gives the file up.
+    pub fn abandon(self) -> Result<(), ArchiveError> {
+        match self.state {
+            Writing::Waiting(_) => Ok(()),
+            Writing::Streaming { volume, .. } => {
+                let cut = volume.file.set_len(volume.size);
+                cut.map_err(|e| volume.failed(e))?;
+                self.volumes.give_back(*volume)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use decryptor_wasm::volume::VolumeReading;
+
+    use super::*;
+
+    fn write(volumes: &Arc<Volumes>, path: &str, size: usize) {
+        let mut member = volumes.member(path);
+        let byte = path.len() as u8;
+        for piece in vec![byte; size].chunks(700_000) {
+            member.write(piece).unwrap();
+        }
+        member.finish().unwrap();
+    }
+
+    #[test]
+    fn files_of_every_size_are_found_where_the_index_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let volumes = Arc::new(Volumes::new(folder.path(), 12 << 20));
+        let long = format!("users/u/attachments/{}", "y".repeat(150));
+        let sizes = [
+            ("users/u/streams.jsonl", 0),
+            ("users/u/accesses.jsonl", 513),
+            ("users/u/attachments/large", WAITING + 1),
+            ("users/u/attachments/exact", WAITING),
+            (&long, 2 * WAITING),
+            ("users/u/profile.jsonl", 1),
+        ];
+        for (path, size) in sizes {
+            write(&volumes, path, size);
+        }
+        let mut given_up = volumes.member("users/u/attachments/gone");
+        given_up.write(&vec![1; WAITING + 1]).unwrap();
+        given_up.abandon().unwrap();
+        write(&volumes, "users/u/webhooks.jsonl", 5);
+        let lines = volumes.end().unwrap();
+        let names: Vec<&str> = lines.iter().map(|line| line.path.as_str()).collect();
+        assert_eq!(names, ["volume-0001.tar", "volume-0002.tar", VOLUMES]);
+        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+        for line in &lines {
+            assert_eq!(sha256_hex(&read(&line.path)), line.sha256, "{}", line.path);
+        }
+        let listing = lines
+            .iter()
+            .map(|line| (line.path.clone(), read(&line.path).len() as u64));
+        let listing: Vec<_> = listing.collect();
+        for scan in [false, true] {
+            let mut reading = VolumeReading::new(listing.clone(), scan);
+            while let Some(range) = reading.next_range() {
+                let bytes = read(&range.path);
+                let from = range.offset as usize;
+                let to = bytes.len().min(from.saturating_add(range.length as usize));
+                reading.give(&bytes[from..to]);
+            }
+            let members = reading.finish();
+            assert!(members.findings.is_empty(), "{:?}", members.findings);
+            assert_eq!(members.files.len(), lines.len() + sizes.len() + 1);
+            for (path, size) in sizes {
+                let place = members.place(path).unwrap();
+                let bytes = read(members.volume(place));
+                let head = members.header(path, place);
+                assert_eq!(bytes[place.offset as usize..][..head.len()], head);
+                let content = &bytes[place.offset as usize + head.len()..][..size];
+                assert!(
+                    content.iter().all(|byte| *byte == path.len() as u8),
+                    "{path}"
+                );
+                assert_eq!(place.size, size as u64);
+            }
+        }
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 3);
+    }
+}
