@@ -3,6 +3,7 @@ import { DecryptError } from './errors.js';
 import { dropOrphans as leaveOutOrphans, streamFile } from './files.js';
 import { HOST } from './host.js';
 import { open } from './opening.js';
+import { withVolumes } from './volumes.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -159,5 +160,6 @@ export class Archive {
 export async function openArchive (source, { engine: choice = 'auto', unlock, ...request } = {}) {
   const engine = chooseEngine(choice);
   const means = { engine, unlock };
-  return new Archive(source, engine, await open(HOST, source, { secretGiven: unlock !== undefined, ...request }, means));
+  const stored = withVolumes(HOST.core, source);
+  return new Archive(stored, engine, await open(HOST, stored, { secretGiven: unlock !== undefined, ...request }, means));
 }

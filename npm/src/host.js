@@ -1,9 +1,9 @@
-import { Opening, Step, errorOf, look as lookWithoutKey } from './core.js';
+import { Opening, Step, VolumeReading, errorOf, look as lookWithoutKey } from './core.js';
 import { readStored } from './read-stored.js';
 
 /** Drives the core's walk over an archive in Node.js. @type {import('./opening.js').Host<import('./types.js').Source>} */
 export const HOST = {
-  core: { Opening, Step, errorOf, look: lookWithoutKey },
+  core: { Opening, Step, VolumeReading, errorOf, look: lookWithoutKey },
   readStored,
   memory: (bytes) => ({ name: 'memory', list: async () => [], open: async () => (async function * () { yield bytes; })() }),
 };

@@ -1,4 +1,6 @@
 // Drives the core's walk over an archive, wherever the core runs: reads what it needs, and asks for the keys.
+import { columns } from './volumes.js';
+
 /** @typedef {typeof import('../../.build/wasm/decryptor_wasm.js')} Core */
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').DataKey} DataKey */
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').Envelope} Envelope */
@@ -35,7 +37,7 @@
  * The host of the core: the core itself, `readStored`, which reads a file piece by piece, and `memory`, which makes a source of bytes.
  * @template Source
  * @typedef {object} Host
- * @property {Pick<Core, 'Opening'|'Step'|'errorOf'|'look'>} core
+ * @property {Pick<Core, 'Opening'|'Step'|'VolumeReading'|'errorOf'|'look'>} core
  * @property {(source: Source, path: string, options: ReadOptions) =>
  *   AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} readStored
  * @property {(bytes: Uint8Array) => Source} memory
@@ -51,7 +53,7 @@ const AS_STORED = { key: undefined, gunzip: false, lines: false, engine: undefin
  * Opens an archive, or the state of a chain.
  * @template {{ name: string, list (): any }} Source
  * @param {Host<Source>} host
- * @param {Source} source
+ * @param {Source & import('./volumes.js').WithVolumes} source
  * @param {Request} request
  * @param {{ engine: any, unlock: ((envelope: Envelope) => DataKey|Promise<DataKey>)|undefined }} means
  * @returns {Promise<{ opened: Opened, keys: Map<number, DataKey> }>} the opened archive, and the keys of its runs
@@ -96,7 +98,7 @@ export async function look (host, source) {
  * @template {{ name: string, list (): any }} Source
  * @param {Host<Source>} host
  * @param {Opening} opening
- * @param {Source} source
+ * @param {Source & import('./volumes.js').WithVolumes} source
  * @param {any} engine
  * @param {(run: number, envelope: Envelope) => Promise<DataKey>} unlock
  * @param {Map<number, DataKey>} keys
@@ -115,7 +117,7 @@ async function drive (host, opening, source, engine, unlock, keys) {
   async function meet (need) {
     const { what, path, run, most, size } = need;
     if (what === 'listing') {
-      opening.giveListing(need, ...columns(await source.list()));
+      opening.giveMembers(need, await source.members(need.scan));
     } else if (what === 'key') {
       const envelope = /** @type {Envelope} */ (need.envelope());
       try {
@@ -136,15 +138,6 @@ async function drive (host, opening, source, engine, unlock, keys) {
       opening.give(need, content, summary, sha256);
     }
   }
-}
-
-/**
- * A listing as the core takes it.
- * @param {Array<[string, number]>} listing
- * @returns {[string[], Float64Array]}
- */
-function columns (listing) {
-  return [listing.map(([path]) => path), Float64Array.from(listing, ([, size]) => size)];
 }
 
 /**

@@ -25,7 +25,7 @@ const SMALLEST_BLOCK = 4096;
  * @returns {AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>}
  */
 export async function * readStored (source, path, options) {
-  const file = await source.open(path);
+  const file = await fileOf(source, path);
   const { key, gunzip, lines, engine, size = BLOCK } = options;
   const buffer = Math.min(BLOCK, Math.max(SMALLEST_BLOCK, size));
   const reader = key === undefined
@@ -57,6 +57,20 @@ export async function * readStored (source, path, options) {
 }
 
 /**
+ * A file by itself, or a member of a volume.
+ * @param {Source & { find? (path: string): Promise<import('./volumes.js').Found|undefined> }} source
+ * @param {string} path
+ * @returns {Promise<import('./types.js').SyncFile | AsyncIterable<Uint8Array> | Iterable<Uint8Array>>}
+ */
+async function fileOf (source, path) {
+  const found = await source.find?.(path);
+  if (found === undefined) return source.open(path);
+  if (found.rest === undefined) return [found.start];
+  const { path: volume, offset, length } = found.rest;
+  return source.open(volume, offset - found.start.length, length + found.start.length);
+}
+
+/**
  * Reads straight into the core's input buffer; yields the number of bytes put there.
  * @param {SyncFile} file
  * @param {import('../../.build/wasm/decryptor_wasm.js').FileReader} reader
@@ -77,7 +91,7 @@ async function nextTurn () {
 
 /**
  * The same for a source that gives chunks of its own.
- * @param {AsyncIterable<Uint8Array>} chunks
+ * @param {AsyncIterable<Uint8Array>|Iterable<Uint8Array>} chunks
  * @param {import('../../.build/wasm/decryptor_wasm.js').FileReader} reader
  */
 async function * copyBlocks (chunks, reader) {

@@ -25,8 +25,16 @@ export function folderSource (root) {
       await walk(root, '', found);
       return found.sort((a, b) => (a[0] < b[0] ? -1 : 1));
     },
-    async open (path) {
-      return openFile(join(root, ...path.split('/')), path);
+    async open (path, offset, length) {
+      return openFile(join(root, ...path.split('/')), path, offset, length);
+    },
+    async part (path, offset, length) {
+      const file = openFile(join(root, ...path.split('/')), path, offset, length);
+      try {
+        return wholeOf(file, Math.min(length, file.size));
+      } finally {
+        file.close();
+      }
     },
   };
 }
@@ -77,21 +85,46 @@ async function readFolder (folder) {
 }
 
 /**
+ * All that a file gives, at most `size` bytes.
+ * @param {SyncFile} file
+ * @param {number} size
+ */
+function wholeOf (file, size) {
+  const bytes = Buffer.allocUnsafe(size);
+  let filled = 0;
+  while (filled < size) {
+    const read = file.read(bytes.subarray(filled));
+    if (read === 0) break;
+    filled += read;
+  }
+  return bytes.subarray(0, filled);
+}
+
+/**
+ * Opens a file, or a part of it. `size`: the bytes of the file from `offset` on.
  * @param {string} onDisk
  * @param {string} path in the archive, for messages
- * @returns {SyncFile}
+ * @param {number} [offset]
+ * @param {number} [length]
+ * @returns {SyncFile & { size: number }}
  */
-function openFile (onDisk, path) {
+function openFile (onDisk, path, offset = 0, length = Infinity) {
   try {
     const fd = openSync(onDisk, constants.O_RDONLY | NO_FOLLOW);
-    if (!fstatSync(fd).isFile()) {
+    const found = fstatSync(fd);
+    if (!found.isFile()) {
       closeSync(fd);
       throw errorOf('not-a-file', { path, found: 'not a regular file' });
     }
+    let at = offset;
+    const end = offset + length;
     return {
+      size: Math.max(0, found.size - offset),
       read (into) {
         try {
-          return readSync(fd, into, 0, into.length, null);
+          const read = readSync(fd, into, 0, Math.min(into.length, end - at), at);
+          at += read;
+          return read;
         } catch (error) {
           throw failedToRead(path, error);
         }

@@ -22,6 +22,7 @@ pub mod session;
 pub mod sign;
 pub mod stage;
 pub mod terminal;
+pub mod volumes;
 
 pub use pryv_backup_test_need as need;
 

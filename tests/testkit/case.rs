@@ -143,6 +143,11 @@ impl Case {
         self
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
     /// The same archive as another case.
     pub fn called(self, name: &'static str, line: &'static str) -> Self {
         Case { name, line, ..self }

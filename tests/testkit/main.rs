@@ -11,6 +11,7 @@ mod good;
 mod hostile;
 mod keys;
 mod names;
+mod volumes;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ fn main() {
         keys::cases(),
         earlier::cases(),
         names::cases(),
+        volumes::cases(),
     ]
     .concat();
     for case in &cases {

@@ -1,6 +1,7 @@
 //! The paths that an archive may hold, and the kind of each.
 
 mod runs;
+mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,10 @@ use crate::{
     Code, Error, Field, Result,
     limits::{MAX_ENVELOPE, MAX_PATH},
     unicode,
-    volume::{VOLUMES, is_volume_file},
 };
+
+use volumes::is_volume_file;
+pub use volumes::{VOLUMES, index_name, number_of, volume_name};
 
 pub use runs::{CHAIN, INCREMENTS, lost_index, mixed, run_folder, run_of, summed};
 

@@ -11,10 +11,9 @@ use std::{
 use super::sums::ChainLines;
 use crate::{
     Code, DataKey, Envelope, Error, Result,
-    finding::Finding,
     layout::{most_bytes, refuse_long},
     reader::FileSummary,
-    volume::Members,
+    volume::Listed,
 };
 
 /// Something that the walk needs to go on. Paths are relative to the folder that was listed.
@@ -184,27 +183,6 @@ pub enum Answer {
     },
     /// To [`Need::Key`].
     Key(DataKey),
-}
-
-/// The files of a folder.
-#[derive(Default)]
-pub struct Listed {
-    /// Paths with `/`, and sizes.
-    pub files: Vec<(String, u64)>,
-    /// What is wrong with the volumes among them.
-    pub findings: Vec<Finding>,
-    /// See [`Members::indexed`](crate::volume::Members::indexed).
-    pub indexed: bool,
-}
-
-impl From<Members> for Listed {
-    fn from(members: Members) -> Self {
-        Listed {
-            files: members.files,
-            findings: members.findings,
-            indexed: members.indexed,
-        }
-    }
 }
 
 /// Needs and answers on their way.

@@ -1,8 +1,8 @@
 //! The files that a driver lists, and the first look at them.
 
 use super::{
-    Answer, Need,
-    exchange::{Exchange, Listed, misplaced},
+    Answer, Listed, Need,
+    exchange::{Exchange, misplaced},
 };
 use crate::{
     Code, Error, Result,

@@ -24,7 +24,8 @@ mod tests;
 mod users;
 mod walk;
 
-pub use exchange::{Answer, Listed, ManifestNeed, Need};
+pub use crate::volume::Listed;
+pub use exchange::{Answer, ManifestNeed, Need};
 pub use look::{KeylessSummary, look};
 pub use opened::{OpenedArchive, OpenedChain, OpenedRun};
 pub use opening::Opening;

@@ -1,8 +1,8 @@
 //! Begins the walk: tells an archive by itself from a chain, and opens it.
 
 use super::{
-    OpenedArchive, Request, chain,
-    exchange::{Exchange, Listed},
+    Listed, OpenedArchive, Request, chain,
+    exchange::Exchange,
     listing::{Listing, check_listing, has, list},
     run::{RunFolder, open_run},
 };
@@ -16,24 +16,29 @@ const SUMS: &str = "SHA256SUMS";
 
 /// The walk over what a driver will list.
 pub(super) async fn open(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
-    let listed = list(&exchange, false).await?;
-    let indexed = listed.indexed;
-    let opened = open_listed(&exchange, listed, &request).await;
-    if !indexed || is_whole(&opened) {
-        return opened;
+    let mut scan = false;
+    loop {
+        let listed = list(&exchange, scan).await?;
+        scan = listed.indexed;
+        // In one place: the code of all that is awaited comes with each.
+        let opened = open_listed(&exchange, listed, &request).await;
+        if !scan || is_whole(&opened) {
+            return opened;
+        }
     }
-    open_listed(&exchange, list(&exchange, true).await?, &request).await
 }
 
 /// The walk over one run by itself.
 pub(super) async fn open_run_alone(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
-    let listed = list(&exchange, false).await?;
-    let indexed = listed.indexed;
-    let opened = open_first(&exchange, listed, &request).await;
-    if !indexed || is_whole(&opened) {
-        return opened;
+    let mut scan = false;
+    loop {
+        let listed = list(&exchange, scan).await?;
+        scan = listed.indexed;
+        let opened = open_first(&exchange, listed, &request).await;
+        if !scan || is_whole(&opened) {
+            return opened;
+        }
     }
-    open_first(&exchange, list(&exchange, true).await?, &request).await
 }
 
 /// Whether nothing is amiss for which an index of a volume may be to blame.

@@ -1,7 +1,10 @@
 //! The index at the end of a volume: where its members are. It is a hint; the header at a place says which file lies there.
 
-use super::{BLOCK, END, HEADER_MOST, header, index_name, padding, read_header};
-use crate::{Code, Error, Field, Result, layout::is_safe_path};
+use super::{BLOCK, END, HEADER_MOST, header, padding, read_header};
+use crate::{
+    Code, Error, Field, Result,
+    layout::{index_name, is_safe_path},
+};
 
 /// Bytes at the end of a volume that hold the last line of its index whole.
 pub const TAIL: u64 = 4 * BLOCK as u64;

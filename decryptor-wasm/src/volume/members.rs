@@ -23,6 +23,17 @@ pub struct Members {
     pub(super) places: Vec<(String, Place)>,
 }
 
+/// The files of a folder, as the walk over an archive takes them.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Paths with `/`, and sizes.
+    pub files: Vec<(String, u64)>,
+    /// What is wrong with the volumes among them.
+    pub findings: Vec<Finding>,
+    /// See [`Members::indexed`].
+    pub indexed: bool,
+}
+
 /// The place of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -56,57 +67,55 @@ impl Members {
         header(within, place.size)
     }
 
+    /// Takes out the files and findings, for the walk over them; the places stay.
+    pub fn take_listed(&mut self) -> Listed {
+        Listed {
+            files: std::mem::take(&mut self.files),
+            findings: std::mem::take(&mut self.findings),
+            indexed: self.indexed,
+        }
+    }
+
     /// Whether any file is in a volume.
     pub fn has_volumes(&self) -> bool {
         !self.volumes.is_empty()
     }
 
-    /// Brings the files into their order, and names those that are there more than once.
+    /// Brings the files into their order, and names those that are there more than once. `found`: in the order of the volumes, and of the
+    /// members in each.
     pub(super) fn arrange(&mut self, found: Vec<(String, Place)>) {
-        self.places = found;
-        // Of several, the first one stays.
-        self.places
-            .sort_by(|a, b| (&a.0, a.1.volume, a.1.offset).cmp(&(&b.0, b.1.volume, b.1.offset)));
-        let mut doubled = Vec::new();
-        self.places.dedup_by(|later, first| {
-            let same = later.0 == first.0;
-            if same {
-                doubled.push(first.0.clone());
-            }
-            same
-        });
-        doubled.dedup();
-        for path in doubled {
-            self.damaged(&path, &Error::of(Code::VolumeDoubled));
+        let mut order = Vec::with_capacity(found.len());
+        let mut places = Vec::with_capacity(found.len());
+        for (at, (path, place)) in (0..).zip(found) {
+            order.push((path, at));
+            places.push(place);
         }
-        let places = &self.places;
-        let member = |path: &str| {
-            places
-                .binary_search_by(|(known, _)| known.as_str().cmp(path))
-                .is_ok()
-        };
-        let mut beside = Vec::new();
-        self.files.retain(|(path, _)| {
-            let is_member = member(path);
-            if is_member {
-                beside.push(path.clone());
+        sort(&mut order);
+        let mut separate = std::mem::take(&mut self.files).into_iter().peekable();
+        for (path, at) in order {
+            // Of several, the first one stays.
+            if self.places.last().is_some_and(|(last, _)| *last == path) {
+                self.damaged(&path, &Error::of(Code::VolumeDoubled));
+                continue;
             }
-            !is_member
-        });
-        for path in beside {
-            self.findings.push(Finding {
-                severity: Severity::Warning,
-                code: "volume-beside",
-                path,
-                message: "lies beside the volumes too; the one in its volume is read".to_owned(),
-            });
+            while let Some(file) = separate.next_if(|(other, _)| *other <= path) {
+                if file.0 == path {
+                    self.findings.push(Finding {
+                        severity: Severity::Warning,
+                        code: "volume-beside",
+                        path: path.clone(),
+                        message: "lies beside the volumes too; the one in its volume is read"
+                            .to_owned(),
+                    });
+                } else {
+                    self.files.push(file);
+                }
+            }
+            let place = places[at as usize];
+            self.files.push((path.clone(), place.size));
+            self.places.push((path, place));
         }
-        self.files.extend(
-            self.places
-                .iter()
-                .map(|(path, place)| (path.clone(), place.size)),
-        );
-        self.files.sort();
+        self.files.extend(separate);
     }
 
     /// Takes note of damage of the file at `path`.
@@ -118,4 +127,9 @@ impl Members {
             message: error.to_string(),
         });
     }
+}
+
+/// Sorts by path, then number. In one place: code to sort comes with each call.
+pub(super) fn sort(files: &mut [(String, u64)]) {
+    files.sort_unstable();
 }

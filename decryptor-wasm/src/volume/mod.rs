@@ -11,9 +11,9 @@ mod tar;
 #[cfg(test)]
 mod tests;
 
+pub use crate::layout::{VOLUMES, index_name, volume_name};
 pub use index::{Index, Member, TAIL};
-pub(crate) use list::is_volume_file;
-pub use list::{VOLUMES, Volume, VolumeList, index_name, volume_name};
-pub use members::{Members, Place};
+pub use list::{Volume, VolumeList};
+pub use members::{Listed, Members, Place};
 pub use reading::{Range, VolumeReading};
 pub use tar::{BLOCK, END, HEADER_MOST, Header, header, padding, read_header};

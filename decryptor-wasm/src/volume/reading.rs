@@ -1,12 +1,13 @@
 //! Finds the members of volumes: by their indexes where those hold, and header by header where they do not.
 
 use super::{
-    BLOCK, END, HEADER_MOST, Index, Member, Members, TAIL, VOLUMES, VolumeList, index_name,
-    list::number_of, members::Place, padding, read_header,
+    BLOCK, END, HEADER_MOST, Index, Member, Members, TAIL, VolumeList,
+    members::{Place, sort},
+    padding, read_header,
 };
 use crate::{
     Code, Error,
-    layout::{PathKind, most_bytes, run_of},
+    layout::{PathKind, VOLUMES, index_name, most_bytes, number_of, run_of},
 };
 
 /// Bytes that are asked for at once while a volume is read through.
@@ -65,7 +66,7 @@ enum Step {
 impl VolumeReading {
     /// Of the volumes in a folder; `files`: every file in it with its size in bytes. With `scan`, no index is believed.
     pub fn new(mut files: Vec<(String, u64)>, scan: bool) -> Self {
-        files.sort();
+        sort(&mut files);
         let (mut volumes, mut lists) = (Vec::new(), Vec::new());
         for (path, size) in &files {
             let Some((_, within)) = run_of(path) else {
@@ -257,7 +258,7 @@ impl VolumeReading {
 
     /// Reads the headers in a window of a volume. `lost`: what lies at `at` is no header, and the next one is looked for.
     fn scan(&mut self, volume: usize, from: u64, mut lost: bool, bytes: &[u8]) {
-        let (size, number) = (self.volumes[volume].size, self.volumes[volume].number);
+        let size = self.volumes[volume].size;
         let path = self.volumes[volume].path.clone();
         let mut at = from;
         loop {
@@ -280,7 +281,7 @@ impl VolumeReading {
                 Ok(Some(header)) => {
                     lost = false;
                     let content = at + header.length as u64;
-                    if header.path != index_name(number) {
+                    if number_of(&header.path, ".index").is_none() {
                         let there = size.saturating_sub(content);
                         self.add(
                             volume,

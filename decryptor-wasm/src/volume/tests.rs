@@ -221,7 +221,7 @@ fn damage_is_named_and_members_are_found_all_the_same() {
                 let first = f[1].1.clone();
                 f[1].1 = std::mem::replace(&mut f[2].1, first);
             }),
-            "volume-index-lost",
+            "volume-index",
             whole,
         ),
         (

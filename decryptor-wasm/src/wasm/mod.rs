@@ -17,6 +17,7 @@ mod error;
 mod file;
 mod keys;
 mod open;
+mod volumes;
 
 use wasm_bindgen::prelude::*;
 

@@ -6,6 +6,7 @@ use super::{
     error::returned,
     file::Summary,
     keys::{DataKey, Envelope},
+    volumes::Members,
 };
 use crate::{
     Result,
@@ -26,6 +27,8 @@ getters! { Need(need):
     run: u32 = need.0.run();
     /// Stored bytes, as listed.
     size: f64 = need.0.size() as f64;
+    /// Of a listing: the volumes are to be read through.
+    scan: bool = need.0.scan();
     /// A file of more bytes is too long.
     most: f64 = need.0.most() as f64;
 }
@@ -81,14 +84,10 @@ impl Opening {
         self.0.give(need.1, Ok(answer));
     }
 
-    /// Answers with a listing: paths, and the size of each.
-    #[wasm_bindgen(js_name = giveListing)]
-    pub fn give_listing(&mut self, need: Need, paths: Vec<String>, sizes: &[f64]) {
-        let files = listing(paths, sizes);
-        let listed = Listed {
-            files,
-            ..Listed::default()
-        };
+    /// Answers with the files, which `members` has no longer then.
+    #[wasm_bindgen(js_name = giveMembers)]
+    pub fn give_members(&mut self, need: Need, members: &mut Members) {
+        let listed = members.0.take_listed();
         self.0.give(need.1, Ok(Answer::Listing(listed)));
     }
 
@@ -109,7 +108,7 @@ impl Opening {
     }
 }
 
-fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
+pub(super) fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
     let sizes = sizes.iter().map(|size| *size as u64);
     crate::gather(paths.into_iter().zip(sizes))
 }

@@ -1,15 +1,16 @@
 import { DecryptError } from '../../../npm/src/errors.js';
 import { dropOrphans, streamFile, type Access } from '../../../npm/src/files.js';
+import { withVolumes } from '../../../npm/src/volumes.js';
 import { look, open, type Host, type Opened, type Request } from '../../../npm/src/opening.js';
 import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
-import { Opening, Step, errorOf, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
+import { Opening, Step, VolumeReading, errorOf, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './read-stored.js';
-import type { Source } from './source/source.js';
+import { partOf, type Source } from './source/source.js';
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
 const HOST: Host<Source> = {
-  core: { Opening, Step, errorOf, look: lookWithoutKey },
+  core: { Opening, Step, VolumeReading, errorOf, look: lookWithoutKey },
   readStored,
   memory: (bytes) => ({ name: 'memory', list: () => [], read: () => (async function * () { yield bytes; })() }),
 };
@@ -119,7 +120,10 @@ export class Archive {
 
 /** Opens an archive; of a chain, the state at a run. */
 export async function openArchive (source: Source, { engine, unlock, ...request }: Request & { engine: Engine, unlock: Unlock }): Promise<Archive> {
-  return new Archive(source, engine, await open(HOST, source, request, { engine, unlock }));
+  const stored = withVolumes(HOST.core, Object.assign(Object.create(source) as Source, {
+    part: (path: string, offset: number, length: number) => partOf(source, path, offset, length),
+  }));
+  return new Archive(stored, engine, await open(HOST, stored, request, { engine, unlock }));
 }
 
 /** Looks at the chosen files without a key. */

@@ -1,4 +1,5 @@
 import type { ReadOptions } from '../../../npm/src/opening.js';
+import type { Found } from '../../../npm/src/volumes.js';
 import { FileReader, Sha256, memoryAt } from './core.js';
 import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
@@ -8,6 +9,14 @@ import type { Summary } from '../types.js';
 // A small file gets a buffer of its own size, for making one costs time too.
 const BLOCK = 4 * 1024 * 1024;
 const SMALLEST_BLOCK = 4096;
+
+/** A file by itself, or a member of a volume. */
+async function * bytesOf (source: Source & { find? (path: string): Promise<Found | undefined> }, path: string): AsyncGenerator<Uint8Array> {
+  const found = await source.find?.(path);
+  if (found === undefined) return yield * source.read(path);
+  if (found.start.length > 0) yield found.start;
+  if (found.rest !== undefined) yield * source.read(found.rest.path, found.rest.offset, found.rest.length);
+}
 
 export interface ReadResult { summary: Summary, sha256: string | undefined }
 
@@ -26,7 +35,7 @@ export async function * readStored (source: Source, path: string, options: ReadO
   const hash = options.hash ? new Sha256() : undefined;
   try {
     const direct = !gunzip && !lines;
-    yield * contentOf(reader, ahead, source.read(path), direct, memoryAt, hash === undefined ? undefined : (bytes) => hash.update(bytes));
+    yield * contentOf(reader, ahead, bytesOf(source, path), direct, memoryAt, hash === undefined ? undefined : (bytes) => hash.update(bytes));
     return { summary: reader.finish(), sha256: hash?.finish() };
   } finally {
     reader.free();

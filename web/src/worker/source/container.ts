@@ -6,7 +6,7 @@ import { readTar } from './tar.js';
 import { readZip } from './zip.js';
 
 /** One packed file. */
-export interface Entry { size: number, read (): AsyncIterable<Uint8Array> }
+export interface Entry { size: number, read (offset?: number, length?: number): AsyncIterable<Uint8Array> }
 
 /** Opens a .zip or .tar by what is in it, not by its name. */
 export async function containerSource (file: File): Promise<Source> {
@@ -16,10 +16,10 @@ export async function containerSource (file: File): Promise<Source> {
   return {
     name: file.name,
     list: () => [...inside].map(([path, { size }]): [string, number] => [path, size]).sort((a, b) => (a[0] < b[0] ? -1 : 1)),
-    read (path) {
+    read (path, offset, length) {
       const entry = inside.get(path);
       if (entry === undefined) throw errorOf('unreadable-file', { path, detail: 'it is not there' });
-      return entry.read();
+      return entry.read(offset, length);
     },
   };
 }

@@ -5,8 +5,26 @@ import { blocksOf } from './blocks.js';
 export interface Source {
   name: string
   list (): Array<[string, number]>
-  /** The bytes of a file, block by block, each good until the next is asked for. */
-  read (path: string): AsyncIterable<Uint8Array>
+  /** The bytes of a file, or of a part of it, block by block, each good until the next is asked for. */
+  read (path: string, offset?: number, length?: number): AsyncIterable<Uint8Array>
+}
+
+/** The bytes of a small part of a file; fewer where the file ends. */
+export async function partOf (source: Source, path: string, offset: number, length: number): Promise<Uint8Array> {
+  const blocks: Uint8Array[] = [];
+  for await (const block of source.read(path, offset, length)) blocks.push(block.slice());
+  return blocks.length === 1 ? blocks[0] as Uint8Array : new Uint8Array(await new Blob(blocks as BlobPart[]).arrayBuffer());
+}
+
+/** A part of bytes that come in blocks. */
+export async function * partOfBlocks (blocks: AsyncIterable<Uint8Array>, offset = 0, length = Infinity): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for await (const block of blocks) {
+    const part = block.subarray(Math.max(0, offset - at), Math.max(0, offset + length - at));
+    at += block.length;
+    if (part.length > 0) yield part;
+    if (at >= offset + length) return;
+  }
 }
 
 /** A source over blobs by path. */
@@ -14,12 +32,16 @@ export function blobSource (name: string, blobs: Map<string, Blob>): Source {
   return {
     name,
     list: () => sorted([...blobs].map(([path, blob]) => [path, blob.size])),
-    read (path) {
+    read (path, offset, length) {
       const blob = blobs.get(path);
       if (blob === undefined) throw errorOf('unreadable-file', { path, detail: 'it is not there' });
-      return blocksOf(blob, path);
+      return blocksOf(offset === undefined ? blob : partOfBlob(blob, offset, length), path);
     },
   };
+}
+
+export function partOfBlob (blob: Blob, offset: number, length = Infinity): Blob {
+  return blob.slice(offset, Math.min(blob.size, offset + length));
 }
 
 export function sorted (listing: Array<[string, number]>): Array<[string, number]> {

@@ -2,6 +2,7 @@ import { DecryptError } from '../../../../npm/src/errors.js';
 import { errorOf } from '../core.js';
 import type { Entry } from './container.js';
 import { blocksOf } from './blocks.js';
+import { partOfBlob } from './source.js';
 
 const RECORD = 512;
 
@@ -28,7 +29,10 @@ export async function readTar (file: File): Promise<Map<string, Entry>> {
       longName = longSize = undefined;
       if (type === '0') {
         const data = file.slice(start, start + size);
-        entries.set(name.replace(/^(\.\/)+/, ''), { size, read: () => blocksOf(data, name) });
+        entries.set(name.replace(/^(\.\/)+/, ''), {
+          size,
+          read: (offset = 0, length = Infinity) => blocksOf(partOfBlob(data, offset, length), name),
+        });
       } else if (type === '1' || type === '2') {
         throw errorOf('not-a-file', { path: name, found: `a ${type === '2' ? 'symbolic' : 'hard'} link` });
       }

@@ -2,6 +2,7 @@ import { DecryptError } from '../../../../npm/src/errors.js';
 import { errorOf } from '../core.js';
 import type { Entry } from './container.js';
 import { blocksOf } from './blocks.js';
+import { partOfBlob, partOfBlocks } from './source.js';
 
 const END = 0x06054b50;
 const END_64_LOCATOR = 0x07064b50;
@@ -38,12 +39,12 @@ export async function readZip (file: File): Promise<Map<string, Entry>> {
     }
     entries.set(name, {
       size: sizes.plain,
-      async * read () {
+      async * read (offset = 0, length = Infinity) {
         const head = await bytes(sizes.offset, sizes.offset + 30);
         if (head.byteLength < 30 || head.getUint32(0, true) !== LOCAL) throw damaged('is damaged');
         const from = sizes.offset + 30 + head.getUint16(26, true) + head.getUint16(28, true);
         const data = file.slice(from, from + sizes.packed);
-        yield * method === 0 ? blocksOf(data, name) : inflated(data, name);
+        yield * method === 0 ? blocksOf(partOfBlob(data, offset, length), name) : partOfBlocks(inflated(data, name), offset, length);
       },
     });
   }

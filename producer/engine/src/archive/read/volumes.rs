@@ -43,11 +43,7 @@ impl Volumes {
             reading.give(&read_range(file, path, range.offset, range.length)?);
         }
         let mut members = reading.finish();
-        let listed = Listed {
-            files: std::mem::take(&mut members.files),
-            findings: std::mem::take(&mut members.findings),
-            indexed: members.indexed,
-        };
+        let listed = members.take_listed();
         let open = Mutex::default();
         Ok((Volumes { members, open }, listed))
     }

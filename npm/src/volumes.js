@@ -1,0 +1,98 @@
+// The files of an archive that lie in volumes, wherever the core runs.
+import { DecryptError } from './errors.js';
+
+/** @typedef {import('../../.build/wasm/decryptor_wasm.js').Members} Members */
+/** @typedef {Pick<typeof import('../../.build/wasm/decryptor_wasm.js'), 'VolumeReading'|'errorOf'>} Core */
+
+/**
+ * Where the bytes of a member are: `start` is the beginning of its content, and what follows it, if anything does, is that part of a stored
+ * file.
+ * @typedef {{ start: Uint8Array, rest: { path: string, offset: number, length: number }|undefined }} Found
+ */
+
+/**
+ * A source that may hold volumes. `part` gives a part of a stored file, which may end earlier.
+ * @typedef {{ name: string, list (): any, part? (path: string, offset: number, length: number): Promise<Uint8Array> }} Stored
+ */
+
+/**
+ * A source that knows the members of its volumes.
+ * @typedef {{ members (scan?: boolean): Promise<Members>, find (path: string): Promise<Found|undefined> }} WithVolumes
+ */
+
+/** Bytes that are read along with a header: most files have no more. */
+const ALONG = 64 * 1024;
+
+/**
+ * The same source, which knows the members of its volumes: `members` finds all files, and `find` says where the bytes of a member are.
+ * @template {Stored} Source
+ * @param {Core} core
+ * @param {Source} source
+ * @returns {Source & WithVolumes}
+ */
+export function withVolumes (core, source) {
+  /** @type {Members|undefined} */
+  let known;
+
+  /** @param {string} path @param {number} offset @param {number} length */
+  async function part (path, offset, length) {
+    if (source.part === undefined) throw new DecryptError('usage', `${source.name} holds volumes, which this source cannot read in parts`);
+    return source.part(path, offset, length);
+  }
+
+  /** All files. `scan`: no index is believed, the volumes are read through. */
+  async function members (scan = false) {
+    /** @type {Array<[string, number]>} */
+    const listing = await source.list();
+    const reading = new core.VolumeReading(...columns(listing), scan);
+    for (let range = reading.next(); range !== undefined; range = reading.next()) {
+      reading.give(await part(range.path, range.offset, range.length));
+      range.free();
+    }
+    known?.free();
+    known = reading.finish();
+    return known;
+  }
+
+  /**
+   * The bytes of a member; undefined for a separate file.
+   * @param {string} path
+   * @returns {Promise<Found|undefined>}
+   */
+  async function find (path) {
+    const all = known ?? await members();
+    const place = all.place(path);
+    if (place === undefined) return undefined;
+    const found = await at(place) ?? (all.indexed() ? await at((await members(true)).place(path)) : undefined);
+    if (found === undefined) throw core.errorOf('volume-member', { path });
+    return found;
+  }
+
+  /**
+   * The bytes at a place; undefined where another file lies.
+   * @param {import('../../.build/wasm/decryptor_wasm.js').Place|undefined} place
+   * @returns {Promise<Found|undefined>}
+   */
+  async function at (place) {
+    if (place === undefined) return undefined;
+    const { volume, offset, size, header } = place;
+    place.free();
+    const bytes = await part(volume, offset, header.length + Math.min(size, ALONG));
+    if (header.some((byte, i) => bytes[i] !== byte)) return undefined;
+    const start = bytes.subarray(header.length);
+    const left = size - start.length;
+    const rest = { path: volume, offset: offset + header.length + start.length, length: left };
+    return { start, rest: left > 0 ? rest : undefined };
+  }
+
+  return Object.assign(/** @type {Source} */ (Object.create(source)), { members, find });
+}
+
+/**
+ * A listing as the core takes it.
+ * @param {Array<[string, number]>} listing
+ * @returns {[string[], Float64Array]}
+ */
+export function columns (listing) {
+  return [listing.map(([path]) => path), Float64Array.from(listing, ([, size]) => size)];
+}

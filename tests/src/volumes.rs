@@ -1,0 +1,86 @@
+//! Archives in volumes, made of archives in files.
+
+use std::collections::BTreeMap;
+
+use decryptor_wasm::{
+    layout::{PathKind, run_of},
+    volume::{
+        END, Index, Member, VOLUMES, Volume, VolumeList, header, index_name, padding, volume_name,
+    },
+};
+use pryv_backup_engine::archive::sha256_hex;
+
+use crate::chain::Files;
+
+/// A volume with these files.
+#[must_use]
+pub fn volume<'f>(number: u32, files: impl Iterator<Item = (&'f str, &'f [u8])>) -> Vec<u8> {
+    let (mut bytes, mut index) = (Vec::new(), String::new());
+    let add = |bytes: &mut Vec<u8>, path: &str, content: &[u8]| {
+        let size = content.len() as u64;
+        bytes.extend(header(path, size));
+        bytes.extend(content);
+        bytes.resize(bytes.len() + padding(size), 0);
+    };
+    for (path, content) in files {
+        let (offset, size) = (bytes.len() as u64, content.len() as u64);
+        let path = path.to_owned();
+        add(&mut bytes, &path, content);
+        index += &Index::line(&Member { path, offset, size });
+    }
+    index += &Index::last_line(bytes.len() as u64, number);
+    add(&mut bytes, &index_name(number), index.as_bytes());
+    bytes.extend(END);
+    bytes
+}
+
+/// Where the index of a volume begins.
+///
+/// # Panics
+/// When it has none.
+#[must_use]
+pub fn index_of(volume: &[u8], number: u32) -> usize {
+    usize::try_from(Index::find(volume, number).unwrap()).unwrap()
+}
+
+/// The same archive, or chain, in two volumes for each run.
+///
+/// # Panics
+/// Never.
+#[must_use]
+pub fn in_volumes(files: &Files) -> Files {
+    let mut out = Files::new();
+    let mut members: BTreeMap<String, Vec<(&str, &[u8])>> = BTreeMap::new();
+    for (path, bytes) in files {
+        match run_of(path) {
+            Some((_, within)) if !PathKind::of(within).is_separate() => {
+                let folder = &path[..path.len() - within.len()];
+                let of_run = members.entry(folder.to_owned()).or_default();
+                of_run.push((within, bytes));
+            }
+            _ if path == "SHA256SUMS" => {}
+            _ => drop(out.insert(path.clone(), bytes.clone())),
+        }
+    }
+    for (folder, members) in members {
+        let mut list = Vec::new();
+        for (number, half) in (1..).zip(members.chunks(members.len().div_ceil(2))) {
+            let bytes = volume(number, half.iter().copied());
+            list.push(Volume {
+                name: volume_name(number),
+                size: bytes.len() as u64,
+                index: index_of(&bytes, number) as u64,
+                members: half.len() as u64,
+            });
+            out.insert(format!("{folder}{}", volume_name(number)), bytes);
+        }
+        let list = VolumeList::new(list).to_json().unwrap();
+        out.insert(format!("{folder}{VOLUMES}"), list);
+    }
+    if files.contains_key("SHA256SUMS") {
+        let line = |(path, bytes): (&String, &Vec<u8>)| format!("{}  {path}\n", sha256_hex(bytes));
+        let sums: String = out.iter().map(line).collect();
+        out.insert("SHA256SUMS".into(), sums.into_bytes());
+    }
+    out
+}
