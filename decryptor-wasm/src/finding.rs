@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::Error;
+
 /// Code of the finding that somebody who is expected signed an archive.
 pub const PINNED: &str = "pinned-signer";
 /// The severity of a finding.
@@ -31,6 +33,16 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Damage of the file at `path`.
+    pub(crate) fn damage(path: &str, error: &Error) -> Self {
+        Finding {
+            severity: Severity::Error,
+            code: error.code().name(),
+            path: path.to_owned(),
+            message: error.to_string(),
+        }
+    }
+
     /// Whether it is of a file that belongs to the archive and is left out, because this version does not know what it is.
     pub fn is_left_out(&self) -> bool {
         self.code == LEFT_OUT

@@ -7,22 +7,24 @@ use super::{
     run::{RunFolder, open_run},
 };
 use crate::{
-    Error, ErrorKind, Result,
-    layout::{CHAIN, lost_index, run_of},
+    Code, Error, ErrorKind, Result,
+    layout::{CHAIN, VOLUMES, lost_index, run_of},
     plan::{Finding, Severity},
+    signature::hex,
 };
+
+use sha2::{Digest, Sha256};
 
 const SUMS: &str = "SHA256SUMS";
 
 /// The walk over what a driver will list.
 pub(super) async fn open(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
-    let mut scan = false;
+    let mut indexes = Indexes::default();
     loop {
-        let listed = list(&exchange, scan).await?;
-        scan = listed.indexed;
+        let listed = indexes.list(&exchange).await?;
         // In one place: the code of all that is awaited comes with each.
         let opened = open_listed(&exchange, listed, &request).await;
-        if !scan || is_whole(&opened) {
+        if indexes.hold(&opened) {
             return opened;
         }
     }
@@ -30,26 +32,65 @@ pub(super) async fn open(exchange: Exchange, request: Request) -> Result<OpenedA
 
 /// The walk over one run by itself.
 pub(super) async fn open_run_alone(exchange: Exchange, request: Request) -> Result<OpenedArchive> {
-    let mut scan = false;
+    let mut indexes = Indexes::default();
     loop {
-        let listed = list(&exchange, scan).await?;
-        scan = listed.indexed;
+        let listed = indexes.list(&exchange).await?;
         let opened = open_first(&exchange, listed, &request).await;
-        if !scan || is_whole(&opened) {
+        if indexes.hold(&opened) {
             return opened;
         }
     }
 }
 
-/// Whether nothing is amiss for which an index of a volume may be to blame.
-fn is_whole(opened: &Result<OpenedArchive>) -> bool {
-    match opened {
-        Ok(opened) => {
-            let mut findings = opened.plan.findings.iter();
-            findings.all(|finding| finding.severity != Severity::Error)
+/// Whether the indexes of volumes can be believed. Where something is amiss for which one may be to blame, the volumes are read through.
+#[derive(Default)]
+struct Indexes {
+    /// Indexes were believed, and this is the SHA-256 of the listing that they gave.
+    believed: Option<String>,
+    /// What was found wrong with the volumes then.
+    findings: Vec<Finding>,
+}
+
+impl Indexes {
+    async fn list(&mut self, exchange: &Exchange) -> Result<Listed> {
+        let before = self.believed.take();
+        let mut listed = list(exchange, before.is_some()).await?;
+        if let Some(before) = &before {
+            if *before != digest(&listed.files) {
+                let error = Error::of(Code::VolumeIndexes);
+                listed.findings.push(Finding::damage(VOLUMES, &error));
+            }
+            let known = std::mem::take(&mut self.findings).into_iter();
+            for finding in known.filter(|finding| finding.code.starts_with("volume-index")) {
+                listed.findings.push(finding);
+            }
         }
-        Err(error) => error.kind() != ErrorKind::Damaged,
+        if listed.indexed {
+            self.believed = Some(digest(&listed.files));
+            self.findings.clone_from(&listed.findings);
+        }
+        Ok(listed)
     }
+
+    fn hold(&self, opened: &Result<OpenedArchive>) -> bool {
+        let whole = match opened {
+            Ok(opened) => {
+                let mut findings = opened.plan.findings.iter();
+                findings.all(|finding| finding.severity != Severity::Error)
+            }
+            Err(error) => error.kind() != ErrorKind::Damaged,
+        };
+        whole || self.believed.is_none()
+    }
+}
+
+fn digest(files: &[(String, u64)]) -> String {
+    let mut digest = Sha256::new();
+    for (path, size) in files {
+        digest.update(path.as_bytes());
+        digest.update(size.to_be_bytes());
+    }
+    hex(&digest.finalize())
 }
 
 async fn open_listed(

@@ -120,12 +120,7 @@ impl Members {
 
     /// Takes note of damage of the file at `path`.
     pub(super) fn damaged(&mut self, path: &str, error: &Error) {
-        self.findings.push(Finding {
-            severity: Severity::Error,
-            code: error.code().name(),
-            path: path.to_owned(),
-            message: error.to_string(),
-        });
+        self.findings.push(Finding::damage(path, error));
     }
 }
 

@@ -34,7 +34,6 @@ use crate::{
     progress::Tally,
     schedule,
     text::hex,
-    threads::lock,
 };
 
 /// Bytes of the longest header, its first 12 bytes included.
