@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use decryptor_wasm::{
     layout::{PathKind, run_of},
     volume::{
-        END, Index, Member, VOLUMES, Volume, VolumeList, header, index_name, padding, volume_name,
+        END, Member, VOLUMES, Volume, VolumeIndex, VolumeList, header, index_name, padding,
+        volume_name,
     },
 };
 use pryv_backup_engine::archive::sha256_hex;
@@ -26,9 +27,9 @@ pub fn volume<'f>(number: u32, files: impl Iterator<Item = (&'f str, &'f [u8])>)
         let (offset, size) = (bytes.len() as u64, content.len() as u64);
         let path = path.to_owned();
         add(&mut bytes, &path, content);
-        index += &Index::line(&Member { path, offset, size });
+        index += &VolumeIndex::line(&Member { path, offset, size });
     }
-    index += &Index::last_line(bytes.len() as u64, number);
+    index += &VolumeIndex::last_line(bytes.len() as u64, number);
     add(&mut bytes, &index_name(number), index.as_bytes());
     bytes.extend(END);
     bytes
@@ -40,7 +41,7 @@ pub fn volume<'f>(number: u32, files: impl Iterator<Item = (&'f str, &'f [u8])>)
 /// When it has none.
 #[must_use]
 pub fn index_of(volume: &[u8], number: u32) -> usize {
-    usize::try_from(Index::find(volume, number).unwrap()).unwrap()
+    usize::try_from(VolumeIndex::find(volume, number).unwrap()).unwrap()
 }
 
 /// The same archive, or chain, in two volumes for each run.
@@ -58,10 +59,10 @@ pub fn in_volumes(files: &Files) -> Files {
                 let of_run = members.entry(folder.to_owned()).or_default();
                 of_run.push((within, bytes));
             }
-            _ if path == "SHA256SUMS" => {}
             _ => drop(out.insert(path.clone(), bytes.clone())),
         }
     }
+    let mut made = Files::new();
     for (folder, members) in members {
         let mut list = Vec::new();
         for (number, half) in (1..).zip(members.chunks(members.len().div_ceil(2))) {
@@ -72,15 +73,31 @@ pub fn in_volumes(files: &Files) -> Files {
                 index: index_of(&bytes, number) as u64,
                 members: half.len() as u64,
             });
-            out.insert(format!("{folder}{}", volume_name(number)), bytes);
+            made.insert(format!("{folder}{}", volume_name(number)), bytes);
         }
         let list = VolumeList::new(list).to_json().unwrap();
-        out.insert(format!("{folder}{VOLUMES}"), list);
+        made.insert(format!("{folder}{VOLUMES}"), list);
     }
-    if files.contains_key("SHA256SUMS") {
-        let line = |(path, bytes): (&String, &Vec<u8>)| format!("{}  {path}\n", sha256_hex(bytes));
-        let sums: String = out.iter().map(line).collect();
-        out.insert("SHA256SUMS".into(), sums.into_bytes());
+    if let Some(sums) = out.get_mut("SHA256SUMS") {
+        let text = String::from_utf8_lossy(sums).into_owned();
+        // Of files that are in volumes now, the lines go.
+        let stays = |line: &&str| {
+            let path = line.get(66..).unwrap_or_default();
+            !files.contains_key(path)
+                || PathKind::of(run_of(path).map_or(path, |(_, within)| within)).is_separate()
+        };
+        let new = made
+            .iter()
+            .map(|(path, bytes)| format!("{}  {path}", sha256_hex(bytes)));
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(stays)
+            .map(str::to_owned)
+            .chain(new)
+            .collect();
+        lines.sort_by(|a, b| a.get(66..).cmp(&b.get(66..)));
+        *sums = (lines.join("\n") + "\n").into_bytes();
     }
+    out.extend(made);
     out
 }

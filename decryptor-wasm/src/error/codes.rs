@@ -171,18 +171,21 @@ codes! {
     Unproven "unproven" Damaged "nobody signed this backup, so neither its platform nor its age is proven";
     Unsigned "unsigned" Damaged "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it";
 
-    // Chains of runs.
+    // Volumes.
     VolumesMissing "volumes-missing" Damaged "missing, although there are volumes: it was removed";
     VolumesUnreadable "volumes-unreadable" Damaged "not the list of volumes it should be ({detail}); the file is damaged or was replaced";
     VolumesVersion "volumes-version" Unsupported "version {found} is not known to this version; use the decryptor that came with the archive";
     VolumeMissing "volume-missing" Damaged "this volume is missing: put the files of the backup into one folder again, or use another copy";
     VolumeIndexLost "volume-index-lost" Damaged "its index is not where it should be; the volume was cut, extended or replaced";
     VolumeIndex "volume-index" Damaged "its index cannot be read (line {number}); the volume is damaged or was changed";
+    VolumeIndexes "volume-indexes" Damaged "an index names other files than there are in its volume; it was changed";
     VolumeMember "volume-member" Damaged "a file in the volume does not begin as it should; the volume is damaged or was changed";
     VolumeCut "volume-cut" Damaged "the volume ends too early; it was cut short";
     VolumeLonger "volume-longer" Damaged "something follows the end of the volume; it was extended or changed";
     VolumeForeign "volume-foreign" Damaged "lies in a volume, where no such file belongs; it was added and is left aside";
     VolumeDoubled "volume-doubled" Damaged "lies in the volumes more than once; the first one is read";
+
+    // Chains of runs.
     IndexUnreadable "index-unreadable" Damaged "cannot be read as a list of runs ({detail}); the file is damaged or was replaced";
     IndexEmpty "index-empty" Damaged "lists no run; the file is damaged or was replaced";
     IndexVersion "index-version" Unsupported "version {found} is not known to this version; use the decryptor that came with the archive";

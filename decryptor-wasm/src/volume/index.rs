@@ -29,9 +29,9 @@ impl Member {
 
 /// Reads and writes the index of a volume. A line for each member holds offset, size and path with a space between them, in the order of
 /// the volume; the last line holds the offset and the path of the index itself, so that it is found from the end of the volume.
-pub struct Index;
+pub struct VolumeIndex;
 
-impl Index {
+impl VolumeIndex {
     /// The line of a member.
     pub fn line(member: &Member) -> String {
         format!("{} {} {}\n", member.offset, member.size, member.path)
@@ -55,7 +55,7 @@ impl Index {
     /// Reads the end of volume `number` from the header of its index on, which is at `offset`.
     ///
     /// # Errors
-    /// When that is not the index of this volume, or see [`Index::parse`].
+    /// When that is not the index of this volume, or see [`VolumeIndex::parse`].
     pub fn read(bytes: &[u8], offset: u64, number: u32) -> Result<Vec<Member>> {
         let header = read_header(bytes)?.filter(|header| header.path == index_name(number));
         let header = header.ok_or_else(|| unreadable(0))?;
@@ -67,9 +67,9 @@ impl Index {
         let ended = rest.split_at_checked(padding(header.size));
         let ended = ended.filter(|(zeros, end)| zeros.iter().all(|b| *b == 0) && *end == END);
         ended.ok_or_else(|| unreadable(0))?;
-        let last = Index::last_line(offset, number);
+        let last = VolumeIndex::last_line(offset, number);
         let lines = text.strip_suffix(last.as_bytes());
-        Index::parse(lines.ok_or_else(|| unreadable(0))?, offset)
+        VolumeIndex::parse(lines.ok_or_else(|| unreadable(0))?, offset)
     }
 
     /// Reads the lines of the members of a volume whose index begins at `end`.
@@ -142,9 +142,9 @@ mod tests {
             ("users/ü/events/events-0001.jsonl.gz", 513),
             ("b c", 1),
         ]);
-        let text: String = members.iter().map(Index::line).collect();
-        assert_eq!(Index::parse(text.as_bytes(), end).unwrap(), members);
-        assert!(Index::parse(b"", 0).unwrap().is_empty());
+        let text: String = members.iter().map(VolumeIndex::line).collect();
+        assert_eq!(VolumeIndex::parse(text.as_bytes(), end).unwrap(), members);
+        assert!(VolumeIndex::parse(b"", 0).unwrap().is_empty());
     }
 
     #[test]
@@ -160,32 +160,32 @@ mod tests {
             ("0 1\n", 1024),
             ("\n", 0),
         ] {
-            let error = Index::parse(text.as_bytes(), end).unwrap_err();
+            let error = VolumeIndex::parse(text.as_bytes(), end).unwrap_err();
             assert_eq!(error.code(), Code::VolumeIndex, "{text:?}");
         }
-        assert!(Index::parse(b"0 1 a\n", 1024).is_ok());
+        assert!(VolumeIndex::parse(b"0 1 a\n", 1024).is_ok());
     }
 
     #[test]
     fn the_index_is_found_from_the_end() {
         let (members, end) = members(&[("a", 7), ("b", 1000)]);
-        let mut text: String = members.iter().map(Index::line).collect();
-        text += &Index::last_line(end, 3);
+        let mut text: String = members.iter().map(VolumeIndex::line).collect();
+        text += &VolumeIndex::last_line(end, 3);
         let mut volume = vec![7; end as usize];
         volume.extend(header(&index_name(3), text.len() as u64));
         volume.extend(text.as_bytes());
         volume.resize(volume.len() + padding(text.len() as u64), 0);
         volume.extend(END);
         let tail = &volume[volume.len().saturating_sub(TAIL as usize)..];
-        assert_eq!(Index::find(tail, 3), Some(end));
-        assert_eq!(Index::find(tail, 2), None);
+        assert_eq!(VolumeIndex::find(tail, 3), Some(end));
+        assert_eq!(VolumeIndex::find(tail, 2), None);
         let from = &volume[end as usize..];
-        assert_eq!(Index::read(from, end, 3).unwrap(), members);
-        assert!(Index::read(from, end, 2).is_err());
+        assert_eq!(VolumeIndex::read(from, end, 3).unwrap(), members);
+        assert!(VolumeIndex::read(from, end, 2).is_err());
         for at in 0..from.len() {
             let mut bad = from.to_vec();
             bad[at] ^= 1;
-            let read = Index::read(&bad, end, 3);
+            let read = VolumeIndex::read(&bad, end, 3);
             assert!(read.is_err() || read.unwrap() != members, "byte {at}");
         }
     }

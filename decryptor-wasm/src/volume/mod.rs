@@ -12,8 +12,8 @@ mod tar;
 mod tests;
 
 pub use crate::layout::{VOLUMES, index_name, volume_name};
-pub use index::{Index, Member, TAIL};
+pub use index::{Member, TAIL, VolumeIndex};
 pub use list::{Volume, VolumeList};
 pub use members::{Listed, Members, Place};
 pub use reading::{Range, VolumeReading};
-pub use tar::{BLOCK, END, HEADER_MOST, Header, header, padding, read_header};
+pub use tar::{BLOCK, END, HEADER_MOST, MemberHeader, header, padding, read_header};

@@ -1,7 +1,7 @@
 //! Finds the members of volumes: by their indexes where those hold, and header by header where they do not.
 
 use super::{
-    BLOCK, END, HEADER_MOST, Index, Member, Members, TAIL, VolumeList,
+    BLOCK, END, HEADER_MOST, Member, Members, TAIL, VolumeIndex, VolumeList,
     members::{Place, sort},
     padding, read_header,
 };
@@ -148,20 +148,22 @@ impl VolumeReading {
                 self.take_list(list, bytes);
                 self.begin_list(list + 1);
             }
-            Step::Tail(volume) => match Index::find(bytes, self.volumes[volume].number) {
+            Step::Tail(volume) => match VolumeIndex::find(bytes, self.volumes[volume].number) {
                 Some(at) => self.begin_index(volume, at),
                 None => self.no_index(volume, &Error::of(Code::VolumeIndexLost)),
             },
-            Step::Index(volume, at) => match Index::read(bytes, at, self.volumes[volume].number) {
-                Ok(members) => {
-                    self.members.indexed = true;
-                    for member in members {
-                        self.add(volume, member);
+            Step::Index(volume, at) => {
+                match VolumeIndex::read(bytes, at, self.volumes[volume].number) {
+                    Ok(members) => {
+                        self.members.indexed = true;
+                        for member in members {
+                            self.add(volume, member);
+                        }
+                        self.begin_volume(volume + 1);
                     }
-                    self.begin_volume(volume + 1);
+                    Err(error) => self.no_index(volume, &error),
                 }
-                Err(error) => self.no_index(volume, &error),
-            },
+            }
             Step::Scan { volume, at, lost } => self.scan(volume, at, lost, bytes),
             Step::Done => {}
         }

@@ -17,7 +17,7 @@ const PAX_NAME: &[u8] = b"pax-path";
 
 /// The beginning of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
+pub struct MemberHeader {
     /// From the archive's root.
     pub path: String,
     /// Bytes of its content.
@@ -51,7 +51,7 @@ pub fn header(path: &str, size: u64) -> Vec<u8> {
 ///
 /// # Errors
 /// When it is not what [`header`] makes of its path and size, or the path is not safe.
-pub fn read_header(bytes: &[u8]) -> Result<Option<Header>> {
+pub fn read_header(bytes: &[u8]) -> Result<Option<MemberHeader>> {
     if bytes.starts_with(&END) {
         return Ok(None);
     }
@@ -78,7 +78,7 @@ pub fn read_header(bytes: &[u8]) -> Result<Option<Header>> {
     if !is_safe_path(path) || !bytes.starts_with(&canonical) {
         return Err(no_header());
     }
-    Ok(Some(Header {
+    Ok(Some(MemberHeader {
         path: path.to_owned(),
         size,
         length: canonical.len(),

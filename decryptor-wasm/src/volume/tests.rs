@@ -12,9 +12,9 @@ fn volume(number: u32, paths: &[&str]) -> Vec<u8> {
         bytes.extend(header(&path, size));
         bytes.extend(path.as_bytes());
         bytes.resize(bytes.len() + padding(size), 0);
-        index += &Index::line(&Member { path, offset, size });
+        index += &VolumeIndex::line(&Member { path, offset, size });
     }
-    index += &Index::last_line(bytes.len() as u64, number);
+    index += &VolumeIndex::last_line(bytes.len() as u64, number);
     bytes.extend(header(&index_name(number), index.len() as u64));
     bytes.extend(index.as_bytes());
     bytes.resize(bytes.len() + padding(index.len() as u64), 0);
@@ -26,7 +26,7 @@ fn listed(number: u32, bytes: &[u8]) -> Volume {
     Volume {
         name: volume_name(number),
         size: bytes.len() as u64,
-        index: Index::find(bytes, number).unwrap(),
+        index: VolumeIndex::find(bytes, number).unwrap(),
         members: 0,
     }
 }
@@ -159,7 +159,7 @@ fn a_single_tar_file_is_a_volume_of_all() {
 #[test]
 fn damage_is_named_and_members_are_found_all_the_same() {
     let whole = members(&folder(), false).files.len();
-    let index_at = |bytes: &[u8], number| Index::find(bytes, number).unwrap() as usize;
+    let index_at = |bytes: &[u8], number| VolumeIndex::find(bytes, number).unwrap() as usize;
     // What is changed, what is said of it, and how many files are found.
     type Change = Box<dyn Fn(&mut Files)>;
     let cases: Vec<(&str, Change, &str, usize)> = vec![

@@ -6,7 +6,7 @@ use super::{
     error::returned,
     file::Summary,
     keys::{DataKey, Envelope},
-    volumes::Members,
+    volumes::{Members, listing},
 };
 use crate::{
     Result,
@@ -106,11 +106,6 @@ impl Opening {
     pub fn opened(&mut self) -> Result<Opened> {
         Ok(Opened(self.0.finish()?))
     }
-}
-
-pub(super) fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
-    let sizes = sizes.iter().map(|size| *size as u64);
-    crate::gather(paths.into_iter().zip(sizes))
 }
 
 /// The archive called `name` as it is seen without a key: JSON of `Sight`. `envelope` and `index`: what `encryption.json` and `chain.json`

@@ -2,7 +2,6 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::open::listing;
 use crate::volume;
 
 /// A part of a stored file.
@@ -93,4 +92,10 @@ impl Members {
             header: self.0.header(path, place),
         })
     }
+}
+
+/// A listing as the core takes it.
+pub(super) fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
+    let sizes = sizes.iter().map(|size| *size as u64);
+    crate::gather(paths.into_iter().zip(sizes))
 }

@@ -106,6 +106,7 @@ fn run(cli: &Cli) -> Result<Option<FailureKind>, Failure> {
         Some(Command::Extract(args)) => run::extract(args),
         Some(Command::Diff(args)) => run::diff(args),
         Some(Command::Prune(args)) => run::prune(args),
+        Some(Command::Copy(args)) => run::copy(args),
         Some(Command::Consolidate(args)) => run::consolidate(args),
         Some(Command::Rekey(args)) => run::rekey(args),
         Some(Command::Sample { dir }) => run::sample(dir),

@@ -8,16 +8,16 @@ use std::{
 use pryv_backup_engine::{
     failure::{Failure, FailureKind},
     operations::{
-        backup, cat, consolidate, decrypt, diff, extract, keygen, list, prune, rekey, restore,
-        stats, verify,
+        backup, cat, consolidate, copy, decrypt, diff, extract, keygen, list, prune, rekey,
+        restore, stats, verify,
     },
     sample::create_sample_platform,
 };
 
 use crate::{
     cli::{
-        BackupArgs, CatArgs, ConsolidateArgs, DecryptArgs, DiffArgs, ExtractArgs, KeygenArgs,
-        LookArgs, PruneArgs, RekeyArgs, VerifyArgs,
+        BackupArgs, CatArgs, ConsolidateArgs, CopyArgs, DecryptArgs, DiffArgs, ExtractArgs,
+        KeygenArgs, LookArgs, PruneArgs, RekeyArgs, VerifyArgs,
     },
     observer::Terminal,
     progress::Manner,
@@ -199,6 +199,20 @@ pub fn prune(args: &PruneArgs) -> Result<Option<FailureKind>, Failure> {
         render::prune::show(&pruned);
     }
     Ok(pruned.problem())
+}
+
+pub fn copy(args: &CopyArgs) -> Result<Option<FailureKind>, Failure> {
+    let observer = Terminal::new(match args.json {
+        true => Manner::Events,
+        false => Manner::for_people(),
+    });
+    let copied = copy::run(&args.options(), &observer)?;
+    if args.json {
+        render::json(&copied)?;
+    } else {
+        render::copy::show(&copied);
+    }
+    Ok(None)
 }
 
 pub fn consolidate(args: &ConsolidateArgs) -> Result<Option<FailureKind>, Failure> {

@@ -1,7 +1,9 @@
 //! The flags for how the files of a backup lie in its folder.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
-use pryv_backup_engine::archive::write::Layout;
+use pryv_backup_engine::{archive::write::ArchiveLayout, operations::copy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayoutArg {
@@ -20,10 +22,52 @@ pub struct LayoutArgs {
 }
 
 impl LayoutArgs {
-    pub fn layout(&self) -> Layout {
-        match self.layout {
-            LayoutArg::Files => Layout::Files,
-            LayoutArg::Volumes => Layout::Volumes(self.volume_size),
+    pub fn layout(&self) -> ArchiveLayout {
+        self.layout.of(self.volume_size)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// Folder of the backup.
+    pub from: PathBuf,
+    /// Folder for the copy; new or empty.
+    pub to: PathBuf,
+    /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
+    #[arg(long)]
+    pub create_parents: bool,
+    /// Every file by itself, or in a few tar files that are quickly copied (default: as the backup has them).
+    #[arg(long, value_enum)]
+    pub layout: Option<LayoutArg>,
+    /// Size of a tar file of `--layout volumes`: bytes, or a number with K, M or G. It ends with the file that reaches it.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    pub volume_size: u64,
+    /// Files at once (default: one per core).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Progress and report as JSON objects on standard output, one a line; the report is the last.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CopyArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> copy::Options {
+        copy::Options {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            create_parents: self.create_parents,
+            layout: self.layout.map(|layout| layout.of(self.volume_size)),
+            jobs: self.jobs,
+        }
+    }
+}
+
+impl LayoutArg {
+    fn of(self, volume_size: u64) -> ArchiveLayout {
+        match self {
+            LayoutArg::Files => ArchiveLayout::Files,
+            LayoutArg::Volumes => ArchiveLayout::Volumes(volume_size),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use layout::LayoutArgs;
+pub use layout::{CopyArgs, LayoutArgs};
 pub use restoring::{IntegrityArg, RestoreArgs};
 pub use tools::{ConsolidateArgs, ExtractArgs, FormatArg, PruneArgs, RekeyArgs, VerifyArgs};
 pub use trust::{SignArgs, TrustArgs};
@@ -53,6 +53,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Change who can open an archive: its key is wrapped anew, and what it holds stays as it is.
     Rekey(RekeyArgs),
+    /// Make a second copy of an archive, without its key: the same files and id, also in another layout.
+    Copy(CopyArgs),
     /// Copy an archive into a new one, encrypted anew for the same people or for others.
     Consolidate(ConsolidateArgs),
     /// Remove old backups from a folder of backups.
@@ -76,6 +78,7 @@ impl Cli {
             // Otherwise records are answered.
             Some(Command::Extract(args)) => args.json && args.out.is_some(),
             Some(Command::Rekey(args)) => args.json,
+            Some(Command::Copy(args)) => args.json,
             Some(Command::Consolidate(args)) => args.json,
             Some(Command::Prune(args)) => args.json,
             _ => false,

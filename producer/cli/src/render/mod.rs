@@ -4,6 +4,7 @@ pub mod advice;
 pub mod backup;
 mod claim;
 pub mod consolidate;
+pub mod copy;
 pub mod decrypt;
 pub mod diff;
 pub mod failure;

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cat;
 pub mod consolidate;
+pub mod copy;
 pub mod decrypt;
 pub mod diff;
 pub mod extract;

@@ -1,6 +1,8 @@
 //! Errors that pass through a reader.
 
-use decryptor_wasm::Error;
+use std::io;
+
+use decryptor_wasm::{Code, Error};
 
 use crate::platform::write::RestoreError;
 
@@ -60,4 +62,9 @@ impl ReadError for CopyError {
             other => other,
         }
     }
+}
+
+/// The error for a file that the system does not give.
+pub(super) fn unreadable(path: &str, error: &io::Error) -> Error {
+    Error::of(Code::UnreadableFile).at(path).because(error)
 }

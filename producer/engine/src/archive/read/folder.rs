@@ -15,7 +15,7 @@ use decryptor_wasm::{
 };
 use rustix::fs::{Mode, OFlags};
 
-use super::{stored_file::StoredFile, volumes::Volumes};
+use super::{error::unreadable, stored_file::StoredFile, volumes::Volumes};
 use crate::archive::sums::{self, SUMS, SumLines};
 use crate::{files, threads};
 
@@ -78,7 +78,8 @@ impl Folder {
     /// Every file with its size in bytes, sorted by path, the members of volumes among them. With `scan`, the volumes are read through.
     pub fn list(&self, scan: bool) -> Result<Listed> {
         let stored = self.list_stored()?;
-        let (volumes, listed) = Volumes::read(self, stored, scan)?;
+        let open = |path: &str| self.open_separate(path);
+        let (volumes, listed) = Volumes::read(&open, stored, scan)?;
         *threads::lock(&self.volumes) = Some(Arc::new(volumes));
         Ok(listed)
     }
@@ -119,7 +120,7 @@ impl Folder {
     pub fn open(&self, path: &str) -> Result<StoredFile> {
         let within = run_of(path).map_or(path, |(_, within)| within);
         if !PathKind::of(within).is_separate()
-            && let Some(member) = self.volumes()?.open(self, path)?
+            && let Some(member) = self.member(path)?
         {
             return Ok(member);
         }
@@ -139,6 +140,26 @@ impl Folder {
         }
     }
 
+    /// Opens a member of a volume; none for a separate file.
+    fn member(&self, path: &str) -> Result<Option<StoredFile>> {
+        let volumes = self.volumes()?;
+        if !volumes.has(path) {
+            return Ok(None);
+        }
+        let open = |path: &str| self.open_separate(path);
+        if let Some(member) = volumes.open(&open, path)? {
+            return Ok(Some(member));
+        }
+        // An index is wrong, or the volume is damaged there.
+        if volumes.are_indexed() {
+            self.list(true)?;
+            if let Some(member) = self.volumes()?.open(&open, path)? {
+                return Ok(Some(member));
+            }
+        }
+        Err(Error::of(Code::VolumeMember).at(path))
+    }
+
     /// The volumes in it.
     fn volumes(&self) -> Result<Arc<Volumes>> {
         if let Some(known) = &*threads::lock(&self.volumes) {
@@ -149,14 +170,8 @@ impl Folder {
         Ok(known.unwrap_or_default())
     }
 
-    /// Reads the volumes through.
-    pub(super) fn scan(&self) -> Result<Arc<Volumes>> {
-        self.list(true)?;
-        self.volumes()
-    }
-
     /// Opens a file that is in no volume.
-    pub(super) fn open_separate(&self, path: &str) -> Result<File> {
+    fn open_separate(&self, path: &str) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(self.path.join(path), flags, Mode::empty())
             .map(File::from)
@@ -208,11 +223,6 @@ impl Folder {
         { read }.read_to_end(&mut bytes).map_err(failed)?;
         Ok(Some(bytes))
     }
-}
-
-/// The error for a file that the system does not give.
-pub(super) fn unreadable(path: &str, error: &io::Error) -> Error {
-    Error::of(Code::UnreadableFile).at(path).because(error)
 }
 
 const NOT_REGULAR: &str = "not a regular file";

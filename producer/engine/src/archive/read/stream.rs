@@ -11,7 +11,7 @@ use decryptor_wasm::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Archive, ReadError, folder::unreadable};
+use super::{Archive, ReadError, error::unreadable};
 use crate::text::hex;
 
 /// Bytes read at once.

@@ -8,12 +8,12 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Code, Error, Result,
+    Result,
     open::Listed,
     volume::{Members, Place, VolumeReading},
 };
 
-use super::{Folder, folder::unreadable, stored_file::StoredFile};
+use super::{error::unreadable, stored_file::StoredFile};
 use crate::{interrupt, threads::lock};
 
 /// The volumes of a folder that was listed.
@@ -27,7 +27,7 @@ pub(super) struct Volumes {
 impl Volumes {
     /// Finds the members; `stored`: every file of the folder.
     pub(super) fn read(
-        folder: &Folder,
+        open_file: &dyn Fn(&str) -> Result<File>,
         stored: Vec<(String, u64)>,
         scan: bool,
     ) -> Result<(Self, Listed)> {
@@ -36,7 +36,7 @@ impl Volumes {
         while let Some(range) = reading.next_range() {
             interrupt::check()?;
             if open.as_ref().is_none_or(|(path, _)| *path != range.path) {
-                let file = folder.open_separate(&range.path)?;
+                let file = open_file(&range.path)?;
                 open = Some((range.path.clone(), file));
             }
             let Some((path, file)) = &open else { continue };
@@ -53,34 +53,36 @@ impl Volumes {
         self.members.place(path).is_some()
     }
 
-    /// Opens a member; none for a file that is in no volume.
-    pub(super) fn open(&self, folder: &Folder, path: &str) -> Result<Option<StoredFile>> {
-        let Some(place) = self.members.place(path) else {
-            return Ok(None);
-        };
-        if let Some(member) = self.member(folder, path, place)? {
-            return Ok(Some(member));
+    /// Whether members are known from indexes, which anyone may have changed.
+    pub(super) fn are_indexed(&self) -> bool {
+        self.members.indexed
+    }
+
+    /// Opens a member; none where another file lies in its place. `open_file` opens a volume.
+    pub(super) fn open(
+        &self,
+        open_file: &dyn Fn(&str) -> Result<File>,
+        path: &str,
+    ) -> Result<Option<StoredFile>> {
+        match self.members.place(path) {
+            Some(place) => self.member(open_file, path, place),
+            None => Ok(None),
         }
-        // The index does not hold.
-        if self.members.indexed {
-            let scanned = folder.scan()?;
-            if let Some(place) = scanned.members.place(path)
-                && let Some(member) = scanned.member(folder, path, place)?
-            {
-                return Ok(Some(member));
-            }
-        }
-        Err(Error::of(Code::VolumeMember).at(path))
     }
 
     /// The content of the member at a place; none where another file lies.
-    fn member(&self, folder: &Folder, path: &str, place: Place) -> Result<Option<StoredFile>> {
+    fn member(
+        &self,
+        open_file: &dyn Fn(&str) -> Result<File>,
+        path: &str,
+        place: Place,
+    ) -> Result<Option<StoredFile>> {
         let volume = self.members.volume(place);
         let known = lock(&self.open).get(&place.volume).cloned();
         let file = match known {
             Some(file) => file,
             None => {
-                let file = Arc::new(folder.open_separate(volume)?);
+                let file = Arc::new(open_file(volume)?);
                 lock(&self.open).insert(place.volume, file.clone());
                 file
             }

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, ErrorKind, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -13,18 +13,32 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ArchiveError,
-    volumes::{MemberWriter, Volumes},
+    volumes::{ArchiveLayout, MemberWriter, Volumes},
 };
 use crate::files;
 use crate::limits::PIECE;
 use crate::text::hex;
 
 /// Where the files of an archive are written.
-pub struct Storage {
+pub struct FileStorage {
     /// Its folder.
     pub folder: PathBuf,
     /// For the files that may lie in volumes; none where all are separate.
     pub volumes: Option<Arc<Volumes>>,
+}
+
+impl FileStorage {
+    /// In `folder`, which is there.
+    pub fn new(folder: &Path, layout: ArchiveLayout) -> Self {
+        let volumes = match layout {
+            ArchiveLayout::Files => None,
+            ArchiveLayout::Volumes(size) => Some(Arc::new(Volumes::new(folder, size))),
+        };
+        FileStorage {
+            folder: folder.to_owned(),
+            volumes,
+        }
+    }
 }
 
 /// Takes the content of one file and stores it.
@@ -55,7 +69,7 @@ struct Sealing {
 impl FileWriter {
     /// Creates `path` (relative, with `/`) in `storage`, sealed with `key` if there is one.
     pub fn create(
-        storage: &Storage,
+        storage: &FileStorage,
         path: &str,
         key: Option<&DataKey>,
     ) -> Result<Self, ArchiveError> {

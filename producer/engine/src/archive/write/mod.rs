@@ -42,13 +42,13 @@ pub use user::{UserDone, UserFilesWriter};
 pub use destination::Destination;
 
 use self::{
-    file::{FileWriter, Storage},
+    file::{FileStorage, FileWriter},
     records::RecordPlace,
-    volumes::Volumes,
 };
 use super::sums::{Sorter, SumLine};
 use crate::{digest::sha256_hex, random::SystemRandom};
 use crate::{platform::User, progress::Tally};
+pub use volumes::ArchiveLayout;
 
 /// The storage version that Pryv's own tool wrote into its manifests before it wrote its release.
 const CORE_VERSION: &str = "1.9.3";
@@ -68,20 +68,10 @@ pub enum Sealing {
     },
 }
 
-/// How the files of an archive lie in its folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
-    /// Each by itself, as Pryv's own tool has them.
-    #[default]
-    Files,
-    /// In volumes, which take no further file when they have so many bytes.
-    Volumes(u64),
-}
-
 /// How an archive is written.
 pub struct Options {
     /// How its files lie in its folder.
-    pub layout: Layout,
+    pub layout: ArchiveLayout,
     /// gzip the record files.
     pub compress: bool,
     /// Plain bytes after which an event or audit file ends.
@@ -97,7 +87,7 @@ pub struct Options {
 /// An archive that is being written.
 pub struct ArchiveWriter {
     destination: Destination,
-    storage: Storage,
+    storage: FileStorage,
     options: Options,
     key: Option<DataKey>,
     shared: Vec<FileEntry>,
@@ -155,14 +145,10 @@ impl ArchiveWriter {
         instant: f64,
     ) -> Result<Self, ArchiveError> {
         let sums = Mutex::new(Sorter::new(destination.staging().to_owned()));
-        let folder = destination.staging().to_owned();
-        let volumes = match options.layout {
-            Layout::Files => None,
-            Layout::Volumes(size) => Some(Arc::new(Volumes::new(&folder, size))),
-        };
+        let storage = FileStorage::new(destination.staging(), options.layout);
         let mut writer = ArchiveWriter {
             destination,
-            storage: Storage { folder, volumes },
+            storage,
             options,
             key: None,
             shared: Vec::new(),

@@ -5,14 +5,14 @@ use decryptor_wasm::{DataKey, FileEntry};
 use super::{
     ArchiveError,
     block::{self, RecordBytes},
-    file::{FileWriter, Storage},
+    file::{FileStorage, FileWriter},
 };
 
 /// Where and how record files are written.
 #[derive(Clone, Copy)]
 pub struct RecordPlace<'a> {
     /// Where the files of the archive go.
-    pub storage: &'a Storage,
+    pub storage: &'a FileStorage,
     /// Whether the files are compressed.
     pub compress: bool,
     /// Key that seals the files.

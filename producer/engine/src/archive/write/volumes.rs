@@ -10,7 +10,7 @@ use std::{
 };
 
 use decryptor_wasm::volume::{
-    END, Index, Member, VOLUMES, Volume, VolumeList, header, index_name, padding, volume_name,
+    END, Member, VOLUMES, Volume, VolumeIndex, VolumeList, header, index_name, padding, volume_name,
 };
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,16 @@ use crate::{
 
 /// Bytes of a file that wait in memory for its end. A header states the size: of a larger file it is written when the size is known.
 const WAITING: usize = 4 * 1024 * 1024;
+
+/// How the files of an archive lie in its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ArchiveLayout {
+    /// Each by itself, as Pryv's own tool has them.
+    #[default]
+    Files,
+    /// In volumes, which take no further file when they have so many bytes.
+    Volumes(u64),
+}
 
 /// The volumes of an archive.
 pub struct Volumes {
@@ -172,7 +182,7 @@ impl OpenVolume {
     /// A line of the index, for the file that follows.
     fn note(&mut self, path: &str, size: u64) -> Result<(), ArchiveError> {
         self.members += 1;
-        let line = Index::line(&Member {
+        let line = VolumeIndex::line(&Member {
             path: path.to_owned(),
             offset: self.size,
             size,
@@ -226,7 +236,7 @@ impl OpenVolume {
     /// Writes the index and the end mark.
     fn end(mut self, folder: &Path) -> Result<(Volume, SumLine), ArchiveError> {
         let index = self.size;
-        let last = Index::last_line(index, self.number);
+        let last = VolumeIndex::last_line(index, self.number);
         let lines = self.index.stream_position();
         let lines = lines.map_err(|e| self.failed(e))?;
         let size = lines + last.len() as u64;

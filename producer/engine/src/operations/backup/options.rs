@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    archive::write::Layout, installation::Installation, platform::PlatformMode, sealing, signing,
-    trust::Trust,
+    archive::write::ArchiveLayout, installation::Installation, platform::PlatformMode, sealing,
+    signing, trust::Trust,
 };
 
 /// Source, destination and manner of a backup.
@@ -19,7 +19,7 @@ pub struct Options {
     /// Only this user, by id or name.
     pub user: Option<String>,
     /// How the files lie in that folder.
-    pub layout: Layout,
+    pub layout: ArchiveLayout,
     /// Write records compressed.
     pub compress: bool,
     /// Bytes of records per event or audit file.
@@ -57,7 +57,7 @@ impl Options {
             output,
             create_parents: false,
             user: None,
-            layout: Layout::default(),
+            layout: ArchiveLayout::default(),
             compress: true,
             chunk_bytes: 50 * 1024 * 1024,
             sealing: sealing::Options::default(),

@@ -24,7 +24,7 @@ use crate::{
     archive::{
         self, ArchiveError, ArchiveWriter, Finished, Listing, Sealing, SignedContent, UserDone,
         read::{Archive, Folder, GunzipCheck},
-        write::Layout,
+        write::ArchiveLayout,
     },
     failure::{Failure, FailureKind},
     findings::{self, companions_hold},
@@ -50,7 +50,7 @@ pub struct Options {
     /// Make the folders above it too.
     pub create_parents: bool,
     /// How the files lie in that folder.
-    pub layout: Layout,
+    pub layout: ArchiveLayout,
     /// The new lock; without recipients or a passphrase, that of the archive.
     pub sealing: sealing::Options,
     /// Key that signs the copy.

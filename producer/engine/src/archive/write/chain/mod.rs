@@ -13,7 +13,7 @@ use std::{
 use decryptor_wasm::{
     BackupType, Envelope, Error, Manifest,
     chain::{CHAIN, Index, IndexRun, UNNAMED, run_of},
-    layout::{ENVELOPE, MANIFEST, PathKind, SUMS},
+    layout::{ENVELOPE, MANIFEST, SUMS},
     signature::{SIGNATURE, Statement, unproven},
 };
 
@@ -26,7 +26,6 @@ use crate::archive::{
     listed_files::{Replacer, none},
     read::Folder,
     sums::{self, SumLine},
-    verify_sums,
 };
 use crate::{digest::sha256_hex, files::write as write_file};
 
@@ -116,60 +115,6 @@ impl ChainFolder {
     /// The newest run.
     pub fn newest(&self) -> Option<&IndexRun> {
         self.runs.last()
-    }
-
-    /// Reads the files of the newest run, so that nothing is built on a broken one. That needs no key.
-    ///
-    /// # Errors
-    /// When one is not what the sums list.
-    pub fn check_newest(&self, jobs: usize) -> Result<(), ArchiveError> {
-        let Some(newest) = self.newest().map(|newest| newest.run) else {
-            return Ok(());
-        };
-        let (mut due, mut with_volumes) = (Vec::new(), false);
-        for line in self.at().sums()? {
-            let line = line?;
-            match run_of(&line.path) {
-                Some((run, within)) if run == newest && line.path != CHAIN => {
-                    with_volumes |= PathKind::of(within) == PathKind::Volume;
-                    due.push(line);
-                }
-                _ => {}
-            }
-        }
-        let mut lines = due.iter();
-        let paths = due.iter().map(|line| Ok(line.path.clone()));
-        let mut compare = |path: &str, found: Option<String>| {
-            let due = lines.next().map(|line| &line.sha256);
-            match found {
-                Some(found) if Some(&found) == due => Ok(()),
-                Some(_) => Err(previous_run_damaged(&format!(
-                    "{path} is not the file that {SUMS} lists"
-                ))),
-                None => Err(previous_run_damaged(&format!("{path} is missing"))),
-            }
-        };
-        verify_sums::hash(&self.at(), paths, jobs, &mut compare)?;
-        match with_volumes {
-            true => self.check_members(newest, jobs),
-            false => Ok(()),
-        }
-    }
-
-    /// Reads the members of the volumes of a run: they are to be those that were signed.
-    fn check_members(&self, run: u32, jobs: usize) -> Result<(), ArchiveError> {
-        let signature = self.at().run(run).small(SIGNATURE)?;
-        let statement = signature.as_deref().and_then(unproven);
-        let statement = statement.ok_or_else(|| self.unsigned(run))?;
-        let listing = self.at();
-        let files = listing.list(false)?.files;
-        if verify_sums::files_digest(&listing, &files, run, jobs)? != statement.files {
-            return Err(previous_run_damaged(
-                "the files in its volumes are not those that were signed",
-            )
-            .into());
-        }
-        Ok(())
     }
 
     /// The number of the next run.
@@ -372,12 +317,6 @@ fn absent(path: &Path) -> Result<(), ArchiveError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(path, e)),
         _ => Ok(()),
     }
-}
-
-fn previous_run_damaged(what: &str) -> Error {
-    Error::damaged(format!(
-        "the run before is damaged: {what}; nothing was added to this chain: use another copy of it, or begin a new one"
-    ))
 }
 
 /// Describes the run in `folder`, which was signed as `statement`, for the list of runs.

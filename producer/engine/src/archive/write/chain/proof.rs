@@ -7,11 +7,11 @@ use decryptor_wasm::{
     chain::{CHAIN, IndexRun, is_companion, run_of},
     layout::{ENVELOPE, MANIFEST, PathKind, SUMS},
     manifest::Companion,
-    signature::{FilesDigest, SIGNATURE, Signer, Statement, Tried, try_signature},
+    signature::{FilesDigest, SIGNATURE, Signer, Statement, Tried, try_signature, unproven},
 };
 
 use super::{ArchiveError, ChainFolder};
-use crate::archive::{envelopes, sha256_hex, write::companions::companions};
+use crate::archive::{envelopes, sha256_hex, verify_sums, write::companions::companions};
 
 /// The host that is to add a run.
 pub struct Host<'h> {
@@ -216,4 +216,64 @@ impl ChainFolder {
         ))
         .into()
     }
+
+    /// Reads the files of the newest run, so that nothing is built on a broken one. That needs no key.
+    ///
+    /// # Errors
+    /// When one is not what the sums list.
+    pub fn check_newest(&self, jobs: usize) -> Result<(), ArchiveError> {
+        let Some(newest) = self.newest().map(|newest| newest.run) else {
+            return Ok(());
+        };
+        let (mut due, mut with_volumes) = (Vec::new(), false);
+        for line in self.at().sums()? {
+            let line = line?;
+            match run_of(&line.path) {
+                Some((run, within)) if run == newest && line.path != CHAIN => {
+                    with_volumes |= PathKind::of(within) == PathKind::Volume;
+                    due.push(line);
+                }
+                _ => {}
+            }
+        }
+        let mut lines = due.iter();
+        let paths = due.iter().map(|line| Ok(line.path.clone()));
+        let mut compare = |path: &str, found: Option<String>| {
+            let due = lines.next().map(|line| &line.sha256);
+            match found {
+                Some(found) if Some(&found) == due => Ok(()),
+                Some(_) => Err(previous_run_damaged(&format!(
+                    "{path} is not the file that {SUMS} lists"
+                ))),
+                None => Err(previous_run_damaged(&format!("{path} is missing"))),
+            }
+        };
+        verify_sums::hash(&self.at(), paths, jobs, &mut compare)?;
+        match with_volumes {
+            true => self.check_members(newest, jobs),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads the members of the volumes of a run: they are to be those that were signed.
+    fn check_members(&self, run: u32, jobs: usize) -> Result<(), ArchiveError> {
+        let signature = self.at().run(run).small(SIGNATURE)?;
+        let statement = signature.as_deref().and_then(unproven);
+        let statement = statement.ok_or_else(|| self.unsigned(run))?;
+        let listing = self.at();
+        let files = listing.list(false)?.files;
+        if verify_sums::files_digest(&listing, &files, run, jobs)? != statement.files {
+            return Err(previous_run_damaged(
+                "the files in its volumes are not those that were signed",
+            )
+            .into());
+        }
+        Ok(())
+    }
+}
+
+fn previous_run_damaged(what: &str) -> Error {
+    Error::damaged(format!(
+        "the run before is damaged: {what}; nothing was added to this chain: use another copy of it, or begin a new one"
+    ))
 }
