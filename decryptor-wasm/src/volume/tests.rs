@@ -157,6 +157,7 @@ fn a_single_tar_file_is_a_volume_of_all() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table of cases.
 fn damage_is_named_and_members_are_found_all_the_same() {
     let whole = members(&folder(), false).files.len();
     let index_at = |bytes: &[u8], number| VolumeIndex::find(bytes, number).unwrap() as usize;

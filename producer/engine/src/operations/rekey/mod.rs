@@ -8,7 +8,6 @@ use decryptor_wasm::{
     Envelope, Manifest, Mode, PublicKey,
     chain::RunSequence,
     layout::ENVELOPE,
-    open::Outline,
     signature::{SIGNATURE, Signed, require_id},
 };
 use serde::Serialize;
@@ -91,15 +90,11 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     let folder = Folder::new(&options.dir);
     folder.require()?;
     let _lock = lock(&options.dir, "another run")?;
-    let Outline {
-        listing,
-        runs: sequence,
-        lost,
-        ..
-    } = outline(&folder)?;
-    if let Some(lost) = lost {
+    let seen = outline(&folder)?;
+    if let Some(lost) = seen.lost {
         return Err(lost.into());
     }
+    let (listing, sequence) = (seen.listing, seen.runs);
     let chain = sequence.is_some();
     if !chain && !listing.iter().any(|(path, _)| path == ENVELOPE) {
         return Err(not_encrypted(&options.dir.display().to_string()));

@@ -1,6 +1,7 @@
 //! `verify`: whether an archive is as it was made. Without its key that is asked of the files, with it of every record in them.
 
 mod chain;
+mod frames;
 mod ids;
 pub mod report;
 mod seen;

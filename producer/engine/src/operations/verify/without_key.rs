@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    io::{Read, Seek, SeekFrom},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -12,14 +11,14 @@ use std::{
 use decryptor_wasm::{
     Code, Envelope, Error, ErrorKind, Field, Result,
     chain::{Index, RunSequence, run_of},
-    container::{Header, TAG_LEN},
     layout::{PathKind, refuse_long},
     open::Outline,
     plan::NOT_OURS,
-    signature::{Demands, FilesDigest, is_signed_path, require_id},
+    signature::{Demands, FilesDigest, Statement, is_signed_path, require_id},
 };
 
 use super::{
+    frames,
     report::Report,
     signature,
     sums::{self, Sums},
@@ -27,7 +26,7 @@ use super::{
 use crate::limits::BLOCK;
 use crate::threads::{lock, unlocked};
 use crate::{
-    archive::read::{Folder, StoredFile},
+    archive::read::Folder,
     digest::{self, sha256_hex},
     failure::Failure,
     interrupt,
@@ -35,9 +34,6 @@ use crate::{
     schedule,
     text::hex,
 };
-
-/// Bytes of the longest header, its first 12 bytes included.
-const HEADER: usize = 4096 + 12;
 
 /// Files as they are stored, and the digests to compare them with.
 struct StoredFiles<'a> {
@@ -100,14 +96,7 @@ pub fn verify(
     }
     let count = sequence.as_ref().map_or(1, |sequence| sequence.count());
     let statements = signature::statements(folder, count)?;
-    if let Some(sums) = &mut sums {
-        for (run, statement) in (1..).zip(&statements) {
-            if !with_volumes.contains(&run) {
-                let digest = sums.digest_of(run);
-                signature::files(run, statement.as_ref(), &digest, true, &mut report);
-            }
-        }
-    }
+    check_listed(sums.as_mut(), &statements, &with_volumes, &mut report);
     signature::check(folder, sequence.as_mut(), &statements, demands, &mut report)?;
     if let Some(sequence) = &sequence {
         report.runs = Some(sequence.count());
@@ -146,21 +135,13 @@ pub fn verify(
         work.file(path, size, due)
     })?;
     if reads == Reads::All {
-        let mut digests = lock(&work.digests);
-        digests.sort_unstable();
-        for run in &with_volumes {
-            let Some(statement) = statements.get(*run as usize - 1) else {
-                continue;
-            };
-            let digest = digest_of(*run, &digests)?;
-            signature::files(*run, statement.as_ref(), &digest, false, &mut report);
-        }
+        let digests = unlocked(work.digests);
+        check_members(digests, &statements, &with_volumes, &mut report)?;
     }
     let mut damaged = unlocked(work.damaged);
     damaged.sort();
-    report
-        .damaged
-        .extend(damaged.into_iter().map(|(_, sentence)| sentence));
+    let damaged = damaged.into_iter().map(|(_, sentence)| sentence);
+    report.damaged.extend(damaged);
     report.files = work.files.into_inner();
     report.bytes = work.bytes.into_inner();
     Ok(report)
@@ -207,6 +188,39 @@ fn runs_with_volumes(listing: &[(String, u64)]) -> BTreeSet<u32> {
         (PathKind::of(within) == PathKind::Volume).then_some(run)
     });
     volumes.collect()
+}
+
+/// Whether `SHA256SUMS` lists the files that were signed, of the runs without volumes.
+fn check_listed(
+    sums: Option<&mut Sums>,
+    statements: &[Option<Statement>],
+    with_volumes: &BTreeSet<u32>,
+    report: &mut Report,
+) {
+    let Some(sums) = sums else { return };
+    for (run, statement) in (1..).zip(statements) {
+        if !with_volumes.contains(&run) {
+            let digest = sums.digest_of(run);
+            signature::files(run, statement.as_ref(), &digest, true, report);
+        }
+    }
+}
+
+/// Whether the files in volumes, whose digests these are, are those that were signed.
+fn check_members(
+    mut digests: Vec<(String, [u8; 32])>,
+    statements: &[Option<Statement>],
+    with_volumes: &BTreeSet<u32>,
+    report: &mut Report,
+) -> Result<()> {
+    digests.sort_unstable();
+    for run in with_volumes {
+        if let Some(statement) = statements.get(*run as usize - 1) {
+            let digest = digest_of(*run, &digests)?;
+            signature::files(*run, statement.as_ref(), &digest, false, report);
+        }
+    }
+    Ok(())
 }
 
 /// The digest of the files of a run, of which every file's digest is known.
@@ -333,65 +347,8 @@ impl StoredFiles<'_> {
             self.tally.add(0, size);
         }
         if self.sealed(path) {
-            frames(&mut file, size, path)?;
+            frames::check(&mut file, size, path)?;
         }
         Ok(())
     }
-}
-
-/// Whether the frames of a sealed file fit together; what is in them shows with the key only.
-fn frames(file: &mut StoredFile, size: u64, path: &str) -> Result<()> {
-    let seek = |file: &mut StoredFile, at: u64| {
-        file.seek(SeekFrom::Start(at))
-            .map_err(|e| Error::of(Code::UnreadableFile).at(path).because(&e))
-    };
-    seek(file, 0)?;
-    let mut start = vec![0; HEADER.min(size as usize)];
-    read_whole(file, &mut start, path)?;
-    let Some((header, length)) = Header::read(&start)? else {
-        return Err(Code::HeaderCut.into());
-    };
-    let (mut at, mut index, mut short) = (length as u64, 0_u64, false);
-    while at < size {
-        let wrong = |code| Err(Error::of(code).with(Field::Number, index));
-        if size - at < 4 {
-            return wrong(Code::FrameCut);
-        }
-        seek(file, at)?;
-        let mut prefix = [0; 4];
-        read_whole(file, &mut prefix, path)?;
-        let frame = u32::from_be_bytes(prefix) as usize;
-        if frame <= TAG_LEN || frame > header.chunk + TAG_LEN || short {
-            return wrong(Code::FrameLength);
-        }
-        short = frame < header.chunk + TAG_LEN;
-        at += 4 + frame as u64;
-        if at > size {
-            return wrong(Code::FrameCut);
-        }
-        index += 1;
-    }
-    Ok(())
-}
-
-fn read(file: &mut StoredFile, into: &mut [u8], path: &str) -> Result<usize> {
-    loop {
-        match file.read(into) {
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            read => {
-                return read.map_err(|e| Error::of(Code::UnreadableFile).at(path).because(&e));
-            }
-        }
-    }
-}
-
-fn read_whole(file: &mut StoredFile, into: &mut [u8], path: &str) -> Result<()> {
-    let mut done = 0;
-    while done < into.len() {
-        match read(file, &mut into[done..], path)? {
-            0 => return Err(Code::BecameShorter.into()),
-            n => done += n,
-        }
-    }
-    Ok(())
 }
