@@ -138,7 +138,12 @@ fn copies_have_the_same_id_in_either_layout() {
     assert!(tree(&stage.at("files")) == tree(&stage.at("again")));
     // Without a layout each run keeps its own.
     let _ = stage.good(&["copy", "chain", "same"]);
-    let names = |folder: &str| tree(&stage.at(folder)).into_keys().collect::<Vec<_>>();
+    // How many volumes there are depends on the threads.
+    let names = |folder: &str| {
+        let mut names: Vec<String> = tree(&stage.at(folder)).into_keys().collect();
+        names.retain(|name| !name.ends_with("volume-0002.tar"));
+        names
+    };
     assert_eq!(names("chain"), names("same"));
 }
 
