@@ -24,7 +24,8 @@ pub struct Finding {
     /// The severity.
     pub severity: Severity,
     /// Stable name for programs: `missing`, `foreign`, `stray`, `unknown`, `unsafe-path`, `no-inventory`, `no-key-check`, `loss`,
-    /// `accepted-loss`, `user-manifest`, `signature`, `signer`, `pinned-signer`, `unsigned`.
+    /// `accepted-loss`, `user-manifest`, `signature`, `signer`, `pinned-signer`, `unsigned`, `uncommitted`, `volume-beside`; or the name of a
+    /// [`crate::Code`].
     pub code: &'static str,
     /// The file concerned, or empty.
     pub path: String,

@@ -31,8 +31,10 @@ const ALONG = 64 * 1024;
  * @returns {Source & WithVolumes}
  */
 export function withVolumes (core, source) {
-  /** @type {Members|undefined} */
+  /** @type {Promise<Members>|undefined} */
   let known;
+  /** The members as the volumes themselves tell, where an index was found to be wrong. @type {Promise<Members>|undefined} */
+  let scanned;
 
   /** @param {string} path @param {number} offset @param {number} length */
   async function part (path, offset, length) {
@@ -40,8 +42,8 @@ export function withVolumes (core, source) {
     return source.part(path, offset, length);
   }
 
-  /** All files. `scan`: no index is believed, the volumes are read through. */
-  async function members (scan = false) {
+  /** @param {boolean} scan */
+  async function read (scan) {
     /** @type {Array<[string, number]>} */
     const listing = await source.list();
     const reading = new core.VolumeReading(...columns(listing), scan);
@@ -49,9 +51,12 @@ export function withVolumes (core, source) {
       reading.give(await part(range.path, range.offset, range.length));
       range.free();
     }
-    known?.free();
-    known = reading.finish();
-    return known;
+    return reading.finish();
+  }
+
+  /** All files. `scan`: no index is believed, the volumes are read through. */
+  function members (scan = false) {
+    return (known = read(scan));
   }
 
   /**
@@ -60,10 +65,15 @@ export function withVolumes (core, source) {
    * @returns {Promise<Found|undefined>}
    */
   async function find (path) {
-    const all = known ?? await members();
+    const all = await (known ?? members());
     const place = all.place(path);
     if (place === undefined) return undefined;
-    const found = await at(place) ?? (all.indexed() ? await at((await members(true)).place(path)) : undefined);
+    let found = await at(place);
+    if (found === undefined && all.indexed()) {
+      // For all who find that the index is wrong, the volumes are read through once.
+      scanned ??= members(true);
+      found = await at((await scanned).place(path));
+    }
     if (found === undefined) throw core.errorOf('volume-member', { path });
     return found;
   }

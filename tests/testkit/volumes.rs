@@ -88,7 +88,7 @@ pub fn cases() -> Vec<Case> {
             "volumes-header",
             "the file whose header is damaged is named, the others come out",
             |f| set(f, SECOND, |b| b[100] ^= 1),
-            &["does not begin as it should"],
+            &["the header of a file in this volume is damaged"],
         )
         .without(&gone[..1]),
         damaged(
@@ -117,7 +117,7 @@ pub fn cases() -> Vec<Case> {
                     b[at + found + 9] = b'x';
                 });
             },
-            &["volumes.json: an index names other files"],
+            &["volumes.json: the index of a volume does not list"],
         ),
         damaged(
             "volumes-no-index",
@@ -160,7 +160,7 @@ pub fn cases() -> Vec<Case> {
             "volumes-no-list",
             "a missing list hides nothing",
             |f| drop(f.remove(LIST)),
-            &["volumes.json: missing"],
+            &["volumes.json: is missing"],
         ),
         damaged(
             "volumes-list-unreadable",
@@ -240,7 +240,7 @@ pub fn cases() -> Vec<Case> {
                 bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
                 f.insert("volume-0003.tar".to_owned(), bytes);
             },
-            &["volume-0003.tar: a file in the volume does not begin as it should"],
+            &["volume-0003.tar: the header of a file in this volume is damaged"],
         ),
         damaged(
             "volumes-added",
@@ -252,7 +252,29 @@ pub fn cases() -> Vec<Case> {
             &["users/u1/attachments/more: "],
         ),
     ];
-    cases.extend(chains::cases().into_iter().filter_map(in_volumes_too));
+    let chains = chains::cases();
+    let full = chains
+        .iter()
+        .find(|case| case.name() == "chain-full-between");
+    cases.extend(full.cloned().map(|full| {
+        full.called(
+            "volumes-chain-index",
+            "an index of a later run that was changed is named, and hides nothing",
+        )
+        .damaged(
+            |made| {
+                made.files = in_volumes(&made.files);
+                set(&mut made.files, "increments/0003/volume-0001.tar", |b| {
+                    let at = index_of(b, 1);
+                    let end = b"jsonl.gz\n";
+                    let found = b[at..].windows(end.len()).position(|text| text == end);
+                    b[at + found.unwrap() + 7] = b'x';
+                });
+            },
+            &["increments/0003/volumes.json: the index of a volume does not list"],
+        )
+    }));
+    cases.extend(chains.into_iter().filter_map(in_volumes_too));
     cases
 }
 

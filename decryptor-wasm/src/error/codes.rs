@@ -172,14 +172,14 @@ codes! {
     Unsigned "unsigned" Damaged "nobody signed this backup, and a signer is expected: it may have been replaced, or Pryv's own tool made it";
 
     // Volumes.
-    VolumesMissing "volumes-missing" Damaged "missing, although there are volumes: it was removed";
+    VolumesMissing "volumes-missing" Damaged "is missing, but its volumes are there: it was removed; the volumes were read through";
     VolumesUnreadable "volumes-unreadable" Damaged "not the list of volumes it should be ({detail}); the file is damaged or was replaced";
     VolumesVersion "volumes-version" Unsupported "version {found} is not known to this version; use the decryptor that came with the archive";
     VolumeMissing "volume-missing" Damaged "this volume is missing: put the files of the backup into one folder again, or use another copy";
     VolumeIndexLost "volume-index-lost" Damaged "its index is not where it should be; the volume was cut, extended or replaced";
     VolumeIndex "volume-index" Damaged "its index cannot be read (line {number}); the volume is damaged or was changed";
-    VolumeIndexes "volume-indexes" Damaged "an index names other files than there are in its volume; it was changed";
-    VolumeMember "volume-member" Damaged "a file in the volume does not begin as it should; the volume is damaged or was changed";
+    VolumeIndexes "volume-indexes" Damaged "the index of a volume does not list the files that the volume holds; it was changed";
+    VolumeMember "volume-member" Damaged "the header of a file in this volume is damaged; the volume is damaged or was changed";
     VolumeCut "volume-cut" Damaged "the volume ends too early; it was cut short";
     VolumeLonger "volume-longer" Damaged "something follows the end of the volume; it was extended or changed";
     VolumeForeign "volume-foreign" Damaged "lies in a volume, where no such file belongs; it was added and is left aside";

@@ -4,7 +4,7 @@ use super::{
     Listed, OpenedArchive, Request, chain,
     exchange::Exchange,
     listing::{Listing, check_listing, has, list},
-    run::{RunFolder, open_run},
+    run::{RunFolder, folder_of, open_run},
 };
 use crate::{
     Code, Error, ErrorKind, Result,
@@ -22,7 +22,7 @@ pub(super) async fn open(exchange: Exchange, request: Request) -> Result<OpenedA
     let mut indexes = Indexes::default();
     loop {
         let listed = indexes.list(&exchange).await?;
-        // In one place: the code of all that is awaited comes with each.
+        // Called in one place: each further call would add its code to the WASM file again.
         let opened = open_listed(&exchange, listed, &request).await;
         if indexes.hold(&opened) {
             return opened;
@@ -45,8 +45,8 @@ pub(super) async fn open_run_alone(exchange: Exchange, request: Request) -> Resu
 /// Whether the indexes of volumes can be believed. Where something is amiss for which one may be to blame, the volumes are read through.
 #[derive(Default)]
 struct Indexes {
-    /// Indexes were believed, and this is the SHA-256 of the listing that they gave.
-    believed: Option<String>,
+    /// Indexes were believed: the SHA-256 of the listing that they gave of each run.
+    believed: Option<Vec<(u32, String)>>,
     /// What was found wrong with the volumes then.
     findings: Vec<Finding>,
 }
@@ -56,9 +56,13 @@ impl Indexes {
         let before = self.believed.take();
         let mut listed = list(exchange, before.is_some()).await?;
         if let Some(before) = &before {
-            if *before != digest(&listed.files) {
-                let error = Error::of(Code::VolumeIndexes);
-                listed.findings.push(Finding::damage(VOLUMES, &error));
+            for (run, digest) in digests(&listed.files) {
+                let known = before.iter().find(|(known, _)| *known == run);
+                if known.is_some_and(|(_, known)| *known != digest) {
+                    let path = folder_of(run) + VOLUMES;
+                    let error = Error::of(Code::VolumeIndexes);
+                    listed.findings.push(Finding::damage(&path, &error));
+                }
             }
             let known = std::mem::take(&mut self.findings).into_iter();
             for finding in known.filter(|finding| finding.code.starts_with("volume-index")) {
@@ -66,7 +70,7 @@ impl Indexes {
             }
         }
         if listed.indexed {
-            self.believed = Some(digest(&listed.files));
+            self.believed = Some(digests(&listed.files));
             self.findings.clone_from(&listed.findings);
         }
         Ok(listed)
@@ -84,13 +88,26 @@ impl Indexes {
     }
 }
 
-fn digest(files: &[(String, u64)]) -> String {
-    let mut digest = Sha256::new();
+/// The SHA-256 of the listing of each run.
+fn digests(files: &[(String, u64)]) -> Vec<(u32, String)> {
+    let mut runs: Vec<(u32, Sha256)> = Vec::new();
     for (path, size) in files {
-        digest.update(path.as_bytes());
-        digest.update(size.to_be_bytes());
+        let Some((run, within)) = run_of(path) else {
+            continue;
+        };
+        // Those of a run follow one another, mostly.
+        let at = match runs.iter().rposition(|(known, _)| *known == run) {
+            Some(at) => at,
+            None => {
+                runs.push((run, Sha256::new()));
+                runs.len() - 1
+            }
+        };
+        runs[at].1.update(within.as_bytes());
+        runs[at].1.update(size.to_be_bytes());
     }
-    hex(&digest.finalize())
+    let digests = runs.into_iter();
+    crate::gather(digests.map(|(run, digest)| (run, hex(&digest.finalize()))))
 }
 
 async fn open_listed(

@@ -63,7 +63,7 @@ impl VolumeList {
         let mut volumes = Vec::new();
         for (number, item) in (1..).zip(items) {
             let impossible = || {
-                let what = format!("volume {number} cannot be as it is listed");
+                let what = format!("the entry of volume {number} is invalid");
                 unreadable().because(&what)
             };
             let item = item.map_err(|_| impossible())?;

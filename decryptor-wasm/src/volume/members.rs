@@ -14,8 +14,7 @@ pub struct Members {
     pub files: Vec<(String, u64)>,
     /// What is wrong with the volumes.
     pub findings: Vec<Finding>,
-    /// Whether members are known from indexes, which anyone may have changed: before a file is said to be missing, the volumes are to be
-    /// read through.
+    /// Whether members are known from indexes, which anyone may have changed. Read the volumes through before you report a file as missing.
     pub indexed: bool,
     /// Paths of the volumes.
     pub(super) volumes: Vec<String>,
@@ -124,7 +123,7 @@ impl Members {
     }
 }
 
-/// Sorts by path, then number. In one place: code to sort comes with each call.
+/// Sorts by path, then number. Called from here only: each further call would add its code to the WASM file again.
 pub(super) fn sort(files: &mut [(String, u64)]) {
     files.sort_unstable();
 }

@@ -6,7 +6,8 @@ use super::{
     padding, read_header,
 };
 use crate::{
-    Code, Error,
+    Code, Error, ErrorKind,
+    finding::{Finding, Severity},
     layout::{PathKind, VOLUMES, index_name, most_bytes, number_of, run_of},
 };
 
@@ -58,7 +59,7 @@ enum Step {
     Scan {
         volume: usize,
         at: u64,
-        lost: bool,
+        searching: bool,
     },
     Done,
 }
@@ -164,7 +165,11 @@ impl VolumeReading {
                     Err(error) => self.no_index(volume, &error),
                 }
             }
-            Step::Scan { volume, at, lost } => self.scan(volume, at, lost, bytes),
+            Step::Scan {
+                volume,
+                at,
+                searching,
+            } => self.scan(volume, at, searching, bytes),
             Step::Done => {}
         }
     }
@@ -206,7 +211,13 @@ impl VolumeReading {
         let folder = self.lists[list].clone();
         let listed = match VolumeList::parse(bytes) {
             Ok(listed) => listed.volumes,
-            Err(error) => return self.find(&format!("{folder}{VOLUMES}"), &error),
+            Err(error) => {
+                let mut finding = Finding::damage(&format!("{folder}{VOLUMES}"), &error);
+                if error.kind() == ErrorKind::Unsupported {
+                    finding.severity = Severity::Warning;
+                }
+                return self.members.findings.push(finding);
+            }
         };
         for (number, volume) in (1..).zip(listed) {
             let path = format!("{folder}{}", volume.name);
@@ -254,12 +265,16 @@ impl VolumeReading {
     }
 
     fn begin_scan(&mut self, volume: usize) {
-        let (at, lost) = (0, false);
-        self.step = Step::Scan { volume, at, lost };
+        let (at, searching) = (0, false);
+        self.step = Step::Scan {
+            volume,
+            at,
+            searching,
+        };
     }
 
-    /// Reads the headers in a window of a volume. `lost`: what lies at `at` is no header, and the next one is looked for.
-    fn scan(&mut self, volume: usize, from: u64, mut lost: bool, bytes: &[u8]) {
+    /// Reads the headers in a window of a volume. `searching`: there is no header at `from`, and the next one is looked for.
+    fn scan(&mut self, volume: usize, from: u64, mut searching: bool, bytes: &[u8]) {
         let size = self.volumes[volume].size;
         let path = self.volumes[volume].path.clone();
         let mut at = from;
@@ -268,20 +283,26 @@ impl VolumeReading {
                 .ok()
                 .and_then(|skip| bytes.get(skip..))
                 .unwrap_or_default();
-            let last = from + bytes.len() as u64 >= size || bytes.is_empty();
+            // There may be less than was listed.
+            let last = (bytes.len() as u64) < WINDOW.min(size.saturating_sub(from))
+                || from + bytes.len() as u64 >= size;
             if window.len() < HEADER_MOST && !last {
-                self.step = Step::Scan { volume, at, lost };
+                self.step = Step::Scan {
+                    volume,
+                    at,
+                    searching,
+                };
                 return;
             }
             if window.is_empty() {
-                if !lost {
+                if !searching {
                     self.find(&path, &Error::of(Code::VolumeCut));
                 }
                 return self.begin_volume(volume + 1);
             }
             match read_header(window) {
                 Ok(Some(header)) => {
-                    lost = false;
+                    searching = false;
                     let content = at + header.length as u64;
                     if number_of(&header.path, ".index").is_none() {
                         let there = size.saturating_sub(content);
@@ -309,10 +330,10 @@ impl VolumeReading {
                     return self.begin_volume(volume + 1);
                 }
                 Err(error) => {
-                    if !lost {
+                    if !searching {
                         self.find(&path, &error);
                     }
-                    lost = true;
+                    searching = true;
                     at += BLOCK as u64;
                 }
             }

@@ -256,6 +256,22 @@ fn damage_is_named_and_members_are_found_all_the_same() {
 }
 
 #[test]
+fn a_volume_that_became_shorter_ends_there() {
+    let files = folder();
+    let longer = |(path, bytes): &(String, Vec<u8>)| (path.clone(), bytes.len() as u64 + 5000);
+    for scan in [false, true] {
+        let reading = VolumeReading::new(files.iter().map(longer).collect(), scan);
+        let found = read(reading, &files);
+        assert_eq!(found.files.len(), 4 + 5, "{:?}", found.findings);
+        let cut = wrong(&found);
+        let cut = cut
+            .iter()
+            .any(|(code, _)| *code == "volume-longer" || *code == "volume-cut");
+        assert!(cut, "{:?}", found.findings);
+    }
+}
+
+#[test]
 fn a_damaged_header_costs_its_file_alone() {
     let mut files = folder();
     set(&mut files, "volume-0001.tar", |b| b[0] ^= 1);

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use pryv_backup_engine::{archive::write::ArchiveLayout, operations::copy};
+use pryv_backup_engine::{archive::write::ArchiveLayout, operations::copy, trust::Trust};
+
+use super::trust::{SignerArgs, StateArgs};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayoutArg {
@@ -16,14 +18,14 @@ pub struct LayoutArgs {
     /// Every file by itself, as Pryv's own tool reads it, or in a few tar files that are quickly copied.
     #[arg(long, value_enum, default_value_t = LayoutArg::Files)]
     pub layout: LayoutArg,
-    /// Size of a tar file of `--layout volumes`: bytes, or a number with K, M or G. It ends with the file that reaches it.
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
-    pub volume_size: u64,
+    /// Size of a tar file of `--layout volumes`: bytes, or a number with K, M or G (default: 1G). It ends with the file that reaches it.
+    #[arg(long, value_name = "SIZE", requires = "layout", value_parser = size)]
+    pub volume_size: Option<u64>,
 }
 
 impl LayoutArgs {
     pub fn layout(&self) -> ArchiveLayout {
-        self.layout.of(self.volume_size)
+        self.layout.of(volume_size(self.volume_size))
     }
 }
 
@@ -39,9 +41,13 @@ pub struct CopyArgs {
     /// Every file by itself, or in a few tar files that are quickly copied (default: as the backup has them).
     #[arg(long, value_enum)]
     pub layout: Option<LayoutArg>,
-    /// Size of a tar file of `--layout volumes`: bytes, or a number with K, M or G. It ends with the file that reaches it.
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
-    pub volume_size: u64,
+    /// Size of a tar file, where there are any: bytes, or a number with K, M or G (default: 1G). It ends with the file that reaches it.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub volume_size: Option<u64>,
+    #[command(flatten)]
+    pub signers: SignerArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
     /// Files at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
@@ -57,7 +63,15 @@ impl CopyArgs {
             from: self.from.clone(),
             to: self.to.clone(),
             create_parents: self.create_parents,
-            layout: self.layout.map(|layout| layout.of(self.volume_size)),
+            layout: self
+                .layout
+                .map(|layout| layout.of(volume_size(self.volume_size))),
+            volume_size: volume_size(self.volume_size),
+            trust: Trust {
+                signers: self.signers.signer.clone(),
+                state_dir: self.state.state_dir.clone(),
+                ..Trust::default()
+            },
             jobs: self.jobs,
         }
     }
@@ -70,6 +84,10 @@ impl LayoutArg {
             LayoutArg::Volumes => ArchiveLayout::Volumes(volume_size),
         }
     }
+}
+
+fn volume_size(given: Option<u64>) -> u64 {
+    given.unwrap_or(ArchiveLayout::VOLUME_SIZE)
 }
 
 /// Bytes: `1048576`, `1024K`, `1M`.

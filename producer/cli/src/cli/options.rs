@@ -215,7 +215,7 @@ impl TrustArgs {
     /// As the library takes them.
     pub fn options(&self) -> Trust {
         Trust {
-            signers: self.signer.clone(),
+            signers: self.signers.signer.clone(),
             source: self.expect_source.clone(),
             accept_unsigned: self.accept_unsigned,
             allow_plaintext: self.allow_plaintext,

@@ -26,13 +26,20 @@ pub struct SignArgs {
     pub sign_key_password_file: Option<PathBuf>,
 }
 
-/// Whose backups are taken, and in which shape.
+/// Whose backups are taken.
 #[derive(Debug, Default, Args)]
-pub struct TrustArgs {
+pub struct SignerArgs {
     /// Accept only backups that were signed with this key (the public key that the report of a backup prints, or a file with it); may be
     /// given several times. Default: the keys in /etc/pryv-backup/signers, and that of this host if it makes backups.
     #[arg(long, value_name = "KEY", env = "PRYV_BACKUP_SIGNER", value_delimiter = ',', value_parser = signer)]
     pub signer: Vec<Signer>,
+}
+
+/// Whose backups are taken, and in which shape.
+#[derive(Debug, Default, Args)]
+pub struct TrustArgs {
+    #[command(flatten)]
+    pub signers: SignerArgs,
     /// Accept only backups of this platform (the source that the report of a backup prints).
     #[arg(long, value_name = "SOURCE", value_parser = source)]
     pub expect_source: Option<String>,

@@ -1,5 +1,5 @@
-//! `copy`: a second copy of a backup, in the layout of the first or in the other one. It needs no key: the files stay as they are, and the
-//! signature tells whether they are those that were made.
+//! `copy`: a second copy of a backup, in the layout of the first or in the other one. It needs no key: the files stay as they are, and they
+//! have to be those that the signature states. Whether the signature is that of the host shows where its signer is expected.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,14 @@ use decryptor_wasm::{
     Error,
     chain::{CHAIN, Index, RunSequence, run_of},
     layout::{ENVELOPE, MANIFEST, PathKind, SIGNATURE},
-    plan::Severity,
-    signature::{FilesDigest, Statement, is_signed_path, unproven},
+    open::Listed,
+    plan::{NOT_OURS, Severity},
+    signature::{FilesDigest, Signer, Statement, Tried, is_signed_path, try_signature, unproven},
 };
 use serde::Serialize;
 
 use crate::{
+    advice::Advice,
     archive::{
         ArchiveError, Destination, envelopes,
         read::{Folder, outline},
@@ -32,20 +34,18 @@ use crate::{
     failure::Failure,
     files,
     findings::sentence,
-    folders::{refuse_inside, require_parent},
+    folders::{self, refuse_inside, require_parent},
     interrupt,
     limits::PIECE,
     observer::{Observer, Step},
     progress::{Goal, Tally},
     schedule,
     threads::{self, lock, unlocked},
+    trust::Trust,
 };
 
-/// Bytes of a volume where nothing else is said.
-pub const VOLUME_SIZE: u64 = 1 << 30;
-
 /// The backup to copy.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Its folder.
     pub from: PathBuf,
@@ -55,6 +55,10 @@ pub struct Options {
     pub create_parents: bool,
     /// How the files lie in the copy; none: as each run has them.
     pub layout: Option<ArchiveLayout>,
+    /// Bytes of a volume, where there are volumes.
+    pub volume_size: u64,
+    /// Which signers are expected.
+    pub trust: Trust,
     /// Files at once; none: one per core.
     pub jobs: Option<u16>,
 }
@@ -75,13 +79,18 @@ pub struct Copied {
     pub bytes: u64,
     /// Folder of the copy.
     pub output: String,
+    /// Who signed it, as far as a signer is expected; none: nobody said who it is to be.
+    pub signer: Option<String>,
+    /// What is wrong with the source and is not in the copy.
+    pub warnings: Vec<String>,
 }
 
 /// A backup that is copied.
 struct Work<'w> {
     source: Folder,
-    /// The digest of each run's envelope, and of the list of runs, in `SHA256SUMS`.
+    /// What `SHA256SUMS` says of `chain.json` and of each `encryption.json`.
     listed: BTreeMap<String, String>,
+    signers: Vec<Signer>,
     staging: &'w Path,
     options: &'w Options,
     tally: Arc<Tally>,
@@ -97,6 +106,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
     require_parent(&options.to, options.create_parents)?;
     let source = Folder::new(&options.from);
     source.require()?;
+    let _lock = folders::lock(&options.from, "another run")?;
+    let signers = options.trust.pinned(observer)?;
     let seen = outline(&source)?;
     if let Some(lost) = seen.lost {
         return Err(lost.into());
@@ -109,7 +120,17 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
         }
     }
     // An index that hides a file would hide it from the copy too.
-    let listing = source.list(true)?.files;
+    let Listed {
+        files: listing,
+        findings,
+        ..
+    } = source.list(true)?;
+    let mut warnings: Vec<String> = findings.iter().map(sentence).collect();
+    let strays = listing
+        .iter()
+        .filter(|(path, _)| kind(path) == PathKind::Stray);
+    warnings.extend(strays.map(|(path, _)| format!("{path}: {NOT_OURS}")));
+    let listed = listed(&source)?;
     let (destination, _) = Destination::prepare(&options.to)?;
     let _graceful = interrupt::finish_gracefully();
     let tally: Arc<Tally> = Arc::default();
@@ -117,8 +138,9 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
     let goal = Goal::Bytes(content.map(|(_, size)| size).sum());
     let shown = observer.working(Step::Work, &tally, goal);
     let work = Work {
-        listed: listed(&source)?,
+        listed,
         source,
+        signers,
         staging: destination.staging(),
         options,
         tally: tally.clone(),
@@ -129,6 +151,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
             files: 0,
             bytes: 0,
             output: options.to.display().to_string(),
+            signer: None,
+            warnings,
         }),
     };
     let copied = work.all(&listing, sequence.is_some());
@@ -143,9 +167,14 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
     Ok(unlocked(done))
 }
 
+/// Kind of a path in its run.
+fn kind(path: &str) -> PathKind {
+    run_of(path).map_or(PathKind::Stray, |(_, within)| PathKind::of(within))
+}
+
 /// Whether a path is of a volume, or of what belongs to volumes.
 fn is_volume(path: &str) -> bool {
-    run_of(path).is_some_and(|(_, within)| PathKind::of(within) == PathKind::Volume)
+    kind(path) == PathKind::Volume
 }
 
 fn damaged(what: &str) -> Failure {
@@ -172,8 +201,15 @@ impl Work<'_> {
     fn all(&self, listing: &[(String, u64)], is_chain: bool) -> Result<(), Failure> {
         let runs = lock(&self.done).runs;
         let mut lines = Vec::new();
+        let mut of_runs: BTreeMap<u32, Vec<&(String, u64)>> = BTreeMap::new();
+        for file in listing {
+            if let Some((run, _)) = run_of(&file.0) {
+                of_runs.entry(run).or_default().push(file);
+            }
+        }
         for run in 1..=runs {
-            lines.extend(self.run(run, listing)?);
+            let files = of_runs.remove(&run).unwrap_or_default();
+            lines.extend(self.run(run, &files)?);
         }
         if is_chain {
             let bytes = self.source.read(CHAIN)?;
@@ -200,30 +236,26 @@ impl Work<'_> {
     }
 
     /// Copies a run; returns what the sums list of it.
-    fn run(&self, run: u32, listing: &[(String, u64)]) -> Result<Vec<SumLine>, Failure> {
+    fn run(&self, run: u32, listing: &[&(String, u64)]) -> Result<Vec<SumLine>, Failure> {
         let of_run = self.source.run(run);
         let statement = self.statement(&of_run, run)?;
         let prefix = match Index::path(run) {
             path if path.is_empty() => path,
             path => path + "/",
         };
-        let lock_line = self.listed.get(&format!("{prefix}{ENVELOPE}"));
+        let envelope_sum = self.listed.get(&format!("{prefix}{ENVELOPE}"));
         envelopes::check(
             &of_run,
             Some(statement.created),
-            lock_line.map(String::as_str),
+            envelope_sum.map(String::as_str),
         )
         .map_err(|error| damaged(&error.in_run(run).to_string()))?;
-        let of_run = |(path, _): &&(String, u64)| run_of(path).is_some_and(|(of, _)| of == run);
-        let storage = self.storage(run, listing.iter().filter(of_run))?;
+        let storage = self.storage(run, listing)?;
         let sorter = Mutex::new(Sorter::new(storage.folder.clone()));
         let beside = Mutex::new(Vec::new());
         schedule::run(
             threads::count(self.options.jobs),
-            listing
-                .iter()
-                .filter(of_run)
-                .filter(|(path, _)| is_copied(path)),
+            listing.iter().filter(|(path, _)| is_copied(path)),
             &|(path, _), _| {
                 let within = &path[prefix.len()..];
                 let line = self.file(path, within, &storage)?;
@@ -249,10 +281,10 @@ impl Work<'_> {
         }
         let mut lines = unlocked(beside);
         if let Some(volumes) = &storage.volumes {
-            let ended = volumes.end()?.into_iter();
-            lines.extend(
-                ended.map(|line| SumLine::new(&format!("{prefix}{}", line.path), &line.sha256)),
-            );
+            let (ended, _) = volumes.end()?;
+            let of_root =
+                |line: SumLine| SumLine::new(&format!("{prefix}{}", line.path), &line.sha256);
+            lines.extend(ended.into_iter().map(of_root));
         }
         lock(&self.done).archive_id = statement.id;
         Ok(lines)
@@ -263,33 +295,42 @@ impl Work<'_> {
         let minisig = of_run.small(SIGNATURE)?;
         let Some(statement) = minisig.as_deref().and_then(unproven) else {
             return Err(Failure::usage(format!(
-                "run {run} of {} is not signed, so that nothing tells whether a copy of it is whole: copy it with another program",
+                "run {run} of {} is not signed, so a copy cannot be checked: copy the folder with another program, and verify it with the key",
                 self.options.from.display()
             )));
         };
-        if statement.id != sha256_hex(&of_run.read(MANIFEST)?) {
+        let manifest = of_run.read(MANIFEST)?;
+        if statement.id != sha256_hex(&manifest) {
             return Err(damaged(&format!(
                 "manifest.json of run {run} is not the one that was signed"
             )));
         }
+        if self.signers.is_empty() {
+            return Ok(statement);
+        }
+        let minisig = minisig.unwrap_or_default();
+        let holds = |signer: &&Signer| {
+            matches!(try_signature(signer, &manifest, &minisig), Tried::Holds(_))
+        };
+        let Some(signer) = self.signers.iter().find(holds) else {
+            return Err(damaged(&format!(
+                "run {run} is not signed by a signer whom you expect; it may have been replaced"
+            ))
+            .advise(Advice::Signer));
+        };
+        lock(&self.done).signer = Some(signer.to_string());
         Ok(statement)
     }
 
     /// Where the files of a run go.
-    fn storage<'l>(
-        &self,
-        run: u32,
-        mut listing: impl Iterator<Item = &'l (String, u64)>,
-    ) -> Result<FileStorage, Failure> {
+    fn storage(&self, run: u32, listing: &[&(String, u64)]) -> Result<FileStorage, Failure> {
         let folder = self.staging.join(Index::path(run));
         fs::create_dir_all(&folder).map_err(|e| ArchiveError::io(&folder, e))?;
-        let layout =
-            self.options
-                .layout
-                .unwrap_or_else(|| match listing.any(|(path, _)| is_volume(path)) {
-                    true => ArchiveLayout::Volumes(VOLUME_SIZE),
-                    false => ArchiveLayout::Files,
-                });
+        let has_volumes = listing.iter().any(|(path, _)| is_volume(path));
+        let layout = self.options.layout.unwrap_or(match has_volumes {
+            true => ArchiveLayout::Volumes(self.options.volume_size),
+            false => ArchiveLayout::Files,
+        });
         Ok(FileStorage::new(&folder, layout))
     }
 
@@ -318,12 +359,11 @@ impl Work<'_> {
     }
 }
 
-/// Whether a file of a run is copied: the sums, the list of runs and what belongs to volumes are made anew, and what is no part of the
-/// archive is left.
+/// Whether a file of a run is copied: the sums, the list of runs and what belongs to volumes are made anew. Files that do not belong to the
+/// archive are not copied.
 fn is_copied(path: &str) -> bool {
-    let within = run_of(path).map_or(path, |(_, within)| within);
     !matches!(
-        PathKind::of(within),
+        kind(path),
         PathKind::Sums | PathKind::Chain | PathKind::Volume | PathKind::Stray
     )
 }

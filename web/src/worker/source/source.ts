@@ -16,17 +16,6 @@ export async function partOf (source: Source, path: string, offset: number, leng
   return blocks.length === 1 ? blocks[0] as Uint8Array : new Uint8Array(await new Blob(blocks as BlobPart[]).arrayBuffer());
 }
 
-/** A part of bytes that come in blocks. */
-export async function * partOfBlocks (blocks: AsyncIterable<Uint8Array>, offset = 0, length = Infinity): AsyncGenerator<Uint8Array> {
-  let at = 0;
-  for await (const block of blocks) {
-    const part = block.subarray(Math.max(0, offset - at), Math.max(0, offset + length - at));
-    at += block.length;
-    if (part.length > 0) yield part;
-    if (at >= offset + length) return;
-  }
-}
-
 /** A source over blobs by path. */
 export function blobSource (name: string, blobs: Map<string, Blob>): Source {
   return {

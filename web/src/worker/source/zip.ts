@@ -2,7 +2,7 @@ import { DecryptError } from '../../../../npm/src/errors.js';
 import { errorOf } from '../core.js';
 import type { Entry } from './container.js';
 import { blocksOf } from './blocks.js';
-import { partOfBlob, partOfBlocks } from './source.js';
+import { partOfBlob } from './source.js';
 
 const END = 0x06054b50;
 const END_64_LOCATOR = 0x07064b50;
@@ -37,6 +37,8 @@ export async function readZip (file: File): Promise<Map<string, Entry>> {
     if ((mode & 0o170000) === SYMBOLIC_LINK) {
       throw errorOf('not-a-file', { path: name, found: 'a symbolic link' });
     }
+    // Of a volume many parts are read: it is inflated once.
+    let whole: Promise<Blob> | undefined;
     entries.set(name, {
       size: sizes.plain,
       async * read (offset = 0, length = Infinity) {
@@ -44,7 +46,9 @@ export async function readZip (file: File): Promise<Map<string, Entry>> {
         if (head.byteLength < 30 || head.getUint32(0, true) !== LOCAL) throw damaged('is damaged');
         const from = sizes.offset + 30 + head.getUint16(26, true) + head.getUint16(28, true);
         const data = file.slice(from, from + sizes.packed);
-        yield * method === 0 ? blocksOf(partOfBlob(data, offset, length), name) : partOfBlocks(inflated(data, name), offset, length);
+        if (method === 0) yield * blocksOf(partOfBlob(data, offset, length), name);
+        else if (length === Infinity && offset === 0) yield * inflated(data, name);
+        else yield * blocksOf(partOfBlob(await (whole ??= wholeOf(data, name)), offset, length), name);
       },
     });
   }
@@ -102,6 +106,12 @@ function sizesOf (directory: DataView, at: number, extra: number, extraLength: n
     e += 4 + length;
   }
   return found;
+}
+
+async function wholeOf (data: Blob, name: string): Promise<Blob> {
+  const blocks: Blob[] = [];
+  for await (const block of inflated(data, name)) blocks.push(new Blob([block as BlobPart]));
+  return new Blob(blocks);
 }
 
 async function * inflated (data: Blob, name: string): AsyncGenerator<Uint8Array> {

@@ -31,6 +31,8 @@ pub struct Folder {
     path: PathBuf,
     /// None before the folder was listed.
     volumes: Arc<Mutex<Option<Arc<Volumes>>>>,
+    /// Held while the volumes are read through.
+    scanning: Arc<Mutex<()>>,
 }
 
 impl Folder {
@@ -47,6 +49,7 @@ impl Folder {
         Folder {
             path: path.to_owned(),
             volumes: Arc::default(),
+            scanning: Arc::default(),
         }
     }
 
@@ -152,7 +155,10 @@ impl Folder {
         }
         // An index is wrong, or the volume is damaged there.
         if volumes.are_indexed() {
-            self.list(true)?;
+            let _one_at_a_time = threads::lock(&self.scanning);
+            if self.volumes()?.are_indexed() {
+                self.list(true)?;
+            }
             if let Some(member) = self.volumes()?.open(&open, path)? {
                 return Ok(Some(member));
             }

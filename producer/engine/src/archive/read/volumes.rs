@@ -1,7 +1,6 @@
 //! The volumes in a folder: which members they have, and how these are read.
 
 use std::{
-    collections::HashMap,
     fs::File,
     os::unix::fs::FileExt,
     sync::{Arc, Mutex},
@@ -20,9 +19,12 @@ use crate::{interrupt, threads::lock};
 #[derive(Default)]
 pub(super) struct Volumes {
     members: Members,
-    /// Those that are open, by their numbers in `members`.
-    open: Mutex<HashMap<usize, Arc<File>>>,
+    /// Those that are open, by their numbers in `members`; the one that was opened last is the last.
+    open: Mutex<Vec<(usize, Arc<File>)>>,
 }
+
+/// Volumes that are open at once: a process may open some hundreds of files.
+const OPEN: usize = 64;
 
 impl Volumes {
     /// Finds the members; `stored`: every file of the folder.
@@ -78,12 +80,19 @@ impl Volumes {
         place: Place,
     ) -> Result<Option<StoredFile>> {
         let volume = self.members.volume(place);
-        let known = lock(&self.open).get(&place.volume).cloned();
+        let known = lock(&self.open)
+            .iter()
+            .find(|(known, _)| *known == place.volume)
+            .map(|(_, file)| file.clone());
         let file = match known {
             Some(file) => file,
             None => {
                 let file = Arc::new(open_file(volume)?);
-                lock(&self.open).insert(place.volume, file.clone());
+                let mut open = lock(&self.open);
+                if open.len() >= OPEN {
+                    open.remove(0);
+                }
+                open.push((place.volume, file.clone()));
                 file
             }
         };

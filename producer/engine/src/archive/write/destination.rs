@@ -8,7 +8,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    layout::{PathKind, REMOVED_USERS},
+    layout::{CHAIN, INCREMENTS, PathKind, REMOVED_USERS},
     signature::SIGNATURE,
 };
 use rustix::fs::syncfs;
@@ -21,7 +21,9 @@ pub const STAGING: &str = ".pryv-backup-partial";
 /// Without it there is no archive.
 const MANIFEST: &str = "manifest.json";
 /// Names that a run which died while it moved files into place may have left beside its staging folder.
-const FOLDERS_AND_FILES: [&str; 8] = [
+const FOLDERS_AND_FILES: [&str; 10] = [
+    CHAIN,
+    INCREMENTS,
     "users",
     "platform",
     "register",

@@ -58,7 +58,7 @@ impl DuplicateAttachments {
     }
 }
 
-/// 16 bytes that no other text has.
+/// The first 16 bytes of its SHA-256, to save memory.
 fn short(text: &str) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&Sha256::digest(text)[..16]);

@@ -140,8 +140,10 @@ impl ArchiveWriter {
         file.write(signed.as_bytes())?;
         let signature = file.finish(None)?;
         let mut own = vec![SumLine::from(&entry), SumLine::from(&signature)];
-        let lines = match volumes {
-            Some(volumes) => {
+        let mut more = 0;
+        let mut lines = match volumes {
+            Some((volumes, beside)) => {
+                more = beside;
                 own.extend(volumes);
                 own.append(&mut lock(&self.beside));
                 own.sort();
@@ -149,7 +151,6 @@ impl ArchiveWriter {
             }
             None => vec![sums::read(sorted)],
         };
-        let mut lines = lines;
         lines.push(Box::new(own.into_iter().map(Ok)));
         let mut file = FileWriter::create(&self.storage, SUMS, None)?;
         let at = |e| ArchiveError::io(&staging.join(SUMS), e);
@@ -157,7 +158,7 @@ impl ArchiveWriter {
             line?.write(&mut file).map_err(at)?;
         }
         let sums = file.finish(None)?;
-        let bytes = content.bytes + entry.size + signature.size + sums.size;
+        let bytes = content.bytes + more + entry.size + signature.size + sums.size;
         Ok((statement, bytes))
     }
 }

@@ -45,6 +45,8 @@ struct State {
     /// Number of the newest volume.
     newest: u32,
     idle: Vec<OpenVolume>,
+    /// Bytes of the files in all volumes.
+    content: u64,
     ended: Vec<(Volume, SumLine)>,
 }
 
@@ -79,6 +81,11 @@ enum Writing {
     Streaming { volume: Box<OpenVolume>, size: u64 },
 }
 
+impl ArchiveLayout {
+    /// Bytes of a volume where nothing else is said.
+    pub const VOLUME_SIZE: u64 = 1 << 30;
+}
+
 impl Volumes {
     /// In `folder`; a volume takes no further file when it has `size` bytes.
     pub fn new(folder: &Path, size: u64) -> Self {
@@ -100,7 +107,7 @@ impl Volumes {
 
     /// Ends all volumes and writes their list. Returns a line for each of these files, in the order of the names, and the bytes that they
     /// have beside the files in them.
-    pub fn end(&self) -> Result<Vec<SumLine>, ArchiveError> {
+    pub fn end(&self) -> Result<(Vec<SumLine>, u64), ArchiveError> {
         let mut state = lock(&self.state);
         for volume in std::mem::take(&mut state.idle) {
             let ended = volume.end(&self.folder)?;
@@ -114,12 +121,14 @@ impl Volumes {
                 .then(a.0.name.cmp(&b.0.name))
         });
         let (volumes, mut lines): (Vec<Volume>, Vec<SumLine>) = ended.into_iter().unzip();
+        let bytes: u64 = volumes.iter().map(|volume| volume.size).sum();
         let list = VolumeList::new(volumes).to_json()?;
+        let beside = bytes.saturating_sub(state.content) + list.len() as u64;
         let path = self.folder.join(VOLUMES);
         files::write(&path, &list).map_err(|e| ArchiveError::io(&path, e))?;
         lines.push(SumLine::new(VOLUMES, &sha256_hex(&list)));
         lines.sort();
-        Ok(lines)
+        Ok((lines, beside))
     }
 
     /// A volume that nobody is writing to: if possible that of the calling thread.
@@ -296,17 +305,18 @@ impl MemberWriter {
 
     /// Ends the file.
     pub fn finish(self) -> Result<(), ArchiveError> {
-        let volume = match self.state {
+        let (volume, size) = match self.state {
             Writing::Waiting(content) => {
                 let mut volume = self.volumes.take()?;
                 volume.add(&self.path, &content)?;
-                volume
+                (volume, content.len() as u64)
             }
             Writing::Streaming { mut volume, size } => {
                 volume.add_written(&self.path, size)?;
-                *volume
+                (*volume, size)
             }
         };
+        lock(&self.volumes.state).content += size;
         self.volumes.give_back(volume)
     }
 
@@ -358,7 +368,7 @@ mod tests {
         given_up.write(&vec![1; WAITING + 1]).unwrap();
         given_up.abandon().unwrap();
         write(&volumes, "users/u/webhooks.jsonl", 5);
-        let lines = volumes.end().unwrap();
+        let (lines, beside) = volumes.end().unwrap();
         let names: Vec<&str> = lines.iter().map(|line| line.path.as_str()).collect();
         assert_eq!(names, ["volume-0001.tar", "volume-0002.tar", VOLUMES]);
         let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
@@ -393,6 +403,9 @@ mod tests {
                 assert_eq!(place.size, size as u64);
             }
         }
+        let bytes: u64 = listing.iter().map(|(_, size)| size).sum();
+        let content: u64 = sizes.iter().map(|(_, size)| *size as u64).sum();
+        assert_eq!(bytes, content + 5 + beside);
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(left.len(), 3);
     }

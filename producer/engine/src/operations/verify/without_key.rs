@@ -246,7 +246,7 @@ fn strangers(
 ) {
     let in_volumes = |path: &str| run_of(path).is_some_and(|(run, _)| with_volumes.contains(&run));
     for path in &sums.missing {
-        // What is wrong with volumes was said, and of unpacked ones nothing is.
+        // Damage of volumes is reported already; unpacked volumes are no damage.
         if in_volumes(path) && kind(path, runs.is_some()) == PathKind::Volume {
             continue;
         }
