@@ -35,6 +35,8 @@ export function withVolumes (core, source) {
   let known;
   /** The members as the volumes themselves tell, where an index was found to be wrong. @type {Promise<Members>|undefined} */
   let scanned;
+  /** Paths of the stored files. @type {Set<string>} */
+  let stored = new Set();
 
   /** @param {string} path @param {number} offset @param {number} length */
   async function part (path, offset, length) {
@@ -46,6 +48,7 @@ export function withVolumes (core, source) {
   async function read (scan) {
     /** @type {Array<[string, number]>} */
     const listing = await source.list();
+    stored = new Set(listing.map(([path]) => path));
     const reading = new core.VolumeReading(...columns(listing), scan);
     for (let range = reading.next(); range !== undefined; range = reading.next()) {
       reading.give(await part(range.path, range.offset, range.length));
@@ -67,7 +70,11 @@ export function withVolumes (core, source) {
   async function find (path) {
     const all = await (known ?? members());
     const place = all.place(path);
-    if (place === undefined) return undefined;
+    if (place === undefined) {
+      // An index had named it, and the volumes do not hold it.
+      if (scanned !== undefined && !stored.has(path)) throw core.errorOf('volume-member', { path });
+      return undefined;
+    }
     let found = await at(place);
     if (found === undefined && all.indexed()) {
       // For all who find that the index is wrong, the volumes are read through once.

@@ -122,10 +122,13 @@ impl Folder {
     /// Opens one of its files, or a member of one of its volumes.
     pub fn open(&self, path: &str) -> Result<StoredFile> {
         let within = run_of(path).map_or(path, |(_, within)| within);
-        if !PathKind::of(within).is_separate()
-            && let Some(member) = self.member(path)?
-        {
-            return Ok(member);
+        if !PathKind::of(within).is_separate() {
+            if let Some(member) = self.member(path)? {
+                return Ok(member);
+            }
+            if self.is_gone(path) {
+                return Err(Error::of(Code::VolumeMember).at(path));
+            }
         }
         let file = self.open_separate(path)?;
         let size = file.metadata().map_err(|e| unreadable(path, &e))?.len();
@@ -141,6 +144,12 @@ impl Folder {
             },
             _ => self.open(path).map(Some),
         }
+    }
+
+    /// Whether an index had named a file that neither a volume holds nor the folder.
+    fn is_gone(&self, path: &str) -> bool {
+        let volumes = threads::lock(&self.volumes).clone();
+        volumes.is_some_and(|volumes| volumes.are_scanned()) && !self.path.join(path).exists()
     }
 
     /// Opens a member of a volume; none for a separate file.

@@ -55,6 +55,11 @@ impl Volumes {
         self.members.place(path).is_some()
     }
 
+    /// Whether there are volumes, and they were read through.
+    pub(super) fn are_scanned(&self) -> bool {
+        self.members.has_volumes() && !self.members.indexed
+    }
+
     /// Whether members are known from indexes, which anyone may have changed.
     pub(super) fn are_indexed(&self) -> bool {
         self.members.indexed
