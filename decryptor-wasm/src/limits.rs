@@ -7,6 +7,9 @@ pub const MAX_LINE: usize = 512 * 1024 * 1024;
 /// Bytes of a path in an archive: longer than any that a writer makes, and short enough for all file systems.
 pub const MAX_PATH: usize = 1024;
 
+/// Bytes of a file in a volume: the sizes of all files can be added up.
+pub const MAX_MEMBER: u64 = 1 << 48;
+
 /// Bytes of a line of `SHA256SUMS` without its end: a digest, two spaces, a path.
 pub const MAX_SUM_LINE: usize = 64 + 2 + MAX_PATH;
 

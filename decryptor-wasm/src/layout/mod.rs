@@ -190,7 +190,8 @@ pub fn most_bytes(path: &str) -> u64 {
         PathKind::Envelope => MAX_ENVELOPE as u64,
         PathKind::Companion => 16 * KIB * KIB,
         PathKind::Chain => 64 * KIB * KIB,
-        PathKind::Volume if within == VOLUMES => 16 * KIB * KIB,
+        PathKind::Volume if within == VOLUMES => 64 * KIB * KIB,
+        PathKind::Volume => 128 * KIB * KIB,
         _ => 512 * KIB * KIB,
     }
 }

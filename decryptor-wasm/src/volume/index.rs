@@ -4,6 +4,7 @@ use super::{BLOCK, END, HEADER_MOST, header, padding, read_header};
 use crate::{
     Code, Error, Field, Result,
     layout::{index_name, is_safe_path},
+    limits::MAX_MEMBER,
 };
 
 /// Bytes at the end of a volume that hold the last line of its index whole.
@@ -109,7 +110,8 @@ fn parse_line(line: &str) -> Option<Member> {
         size: decimal(size)?,
     };
     let most = u64::MAX - 2 * HEADER_MOST as u64;
-    (is_safe_path(path) && member.offset < most).then_some(member)
+    let possible = is_safe_path(path) && member.offset < most && member.size <= MAX_MEMBER;
+    possible.then_some(member)
 }
 
 fn unreadable(line: u64) -> Error {

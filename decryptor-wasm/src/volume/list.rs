@@ -3,12 +3,7 @@
 use serde::Serialize;
 
 use super::BLOCK;
-use crate::{
-    Code, Error, Field, Result,
-    integrity::Record,
-    json,
-    layout::{VOLUMES, volume_name},
-};
+use crate::{Code, Error, Field, Result, integrity::Record, json, layout::volume_name};
 
 /// The only version of the list.
 const VERSION: u32 = 1;
@@ -49,14 +44,12 @@ impl VolumeList {
     /// # Errors
     /// When it cannot be read, is of another version, or its volumes are not numbered from 1.
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let unreadable = || Error::of(Code::VolumesUnreadable).at(VOLUMES);
+        let unreadable = || Error::of(Code::VolumesUnreadable);
         // By hand: code that is derived for it would be a twentieth of the WASM file.
         let list = Record::parse(json).map_err(|e| unreadable().because(&e))?;
         let version = list.number("v").unwrap_or_default();
         if version != u64::from(VERSION) {
-            return Err(Error::of(Code::VolumesVersion)
-                .at(VOLUMES)
-                .with(Field::Found, version));
+            return Err(Error::of(Code::VolumesVersion).with(Field::Found, version));
         }
         let items = json::items(list.get("volumes").unwrap_or_default());
         let items = items.ok_or_else(|| unreadable().because(&"no list"))?;

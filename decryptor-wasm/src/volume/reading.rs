@@ -226,16 +226,27 @@ impl VolumeReading {
                 Some(there) => {
                     there.index = Some(volume.index).filter(|_| there.size == volume.size)
                 }
-                // Whoever unpacked the volumes has the index of each as a file.
+                // Whoever unpacked the volumes has the index of each as a file, and the files.
                 None => {
                     let unpacked = format!("{folder}{}", index_name(number));
                     let known = |(path, _): &(String, u64)| path.as_str().cmp(&unpacked);
-                    if self.members.files.binary_search_by(known).is_err() {
+                    let there = self.members.files.binary_search_by(known).is_ok();
+                    if !(there && self.has_separate(&folder)) {
                         self.find(&path, &Error::of(Code::VolumeMissing));
                     }
                 }
             }
         }
+    }
+
+    /// Whether files of a run that volumes can hold lie in its folder.
+    fn has_separate(&self, folder: &str) -> bool {
+        let mut files = self.members.files.iter();
+        files.any(|(path, _)| {
+            let within = path.strip_prefix(folder).unwrap_or_default();
+            let kind = PathKind::of(within);
+            !kind.is_separate() && kind != PathKind::Stray
+        })
     }
 
     fn begin_volume(&mut self, volume: usize) {
@@ -330,7 +341,11 @@ impl VolumeReading {
                     return self.begin_volume(volume + 1);
                 }
                 Err(error) => {
-                    if !searching {
+                    // One is named of each volume.
+                    let named = self.members.findings.last();
+                    let named = named
+                        .is_some_and(|last| last.path == path && last.code == error.code().name());
+                    if !searching && !named {
                         self.find(&path, &error);
                     }
                     searching = true;

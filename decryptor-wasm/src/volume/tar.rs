@@ -1,6 +1,6 @@
 //! The header of a member, in its one canonical form.
 
-use crate::{Code, Error, Result, layout::is_safe_path};
+use crate::{Code, Error, Result, layout::is_safe_path, limits::MAX_MEMBER};
 
 /// Tar counts in blocks of this many bytes.
 pub const BLOCK: usize = 512;
@@ -75,7 +75,7 @@ pub fn read_header(bytes: &[u8]) -> Result<Option<MemberHeader>> {
     };
     let size = read_size(own).ok_or_else(no_header)?;
     let canonical = header(path, size);
-    if !is_safe_path(path) || !bytes.starts_with(&canonical) {
+    if !is_safe_path(path) || size > MAX_MEMBER || !bytes.starts_with(&canonical) {
         return Err(no_header());
     }
     Ok(Some(MemberHeader {

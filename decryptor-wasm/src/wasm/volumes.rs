@@ -29,12 +29,6 @@ impl VolumeReading {
         VolumeReading(volume::VolumeReading::new(listing(paths, sizes), scan))
     }
 
-    /// Of a single tar file.
-    #[wasm_bindgen(js_name = ofTar)]
-    pub fn of_tar(size: f64, scan: bool) -> Self {
-        VolumeReading(volume::VolumeReading::of_tar(size as u64, scan))
-    }
-
     /// The next range; undefined when all members are known.
     pub fn next(&self) -> Option<Range> {
         self.0.next_range().map(Range)

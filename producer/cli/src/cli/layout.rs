@@ -90,6 +90,9 @@ fn volume_size(given: Option<u64>) -> u64 {
     given.unwrap_or(ArchiveLayout::VOLUME_SIZE)
 }
 
+/// Smaller volumes would be so many that their list becomes too long.
+const LEAST: u64 = 64 * 1024;
+
 /// Bytes: `1048576`, `1024K`, `1M`.
 fn size(text: &str) -> Result<u64, String> {
     let (digits, shift) = match text.as_bytes().last() {
@@ -99,9 +102,12 @@ fn size(text: &str) -> Result<u64, String> {
         _ => (text, 0),
     };
     let number: Option<u64> = digits.parse().ok().filter(|number| *number > 0);
-    number
-        .and_then(|number| number.checked_mul(1 << shift))
-        .ok_or_else(|| "give a number of bytes, or one with K, M or G: 500M".to_owned())
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    match bytes {
+        Some(bytes) if bytes >= LEAST => Ok(bytes),
+        Some(_) => Err("a volume has 64K or more".to_owned()),
+        None => Err("give a number of bytes, or one with K, M or G: 500M".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -110,10 +116,15 @@ mod tests {
 
     #[test]
     fn sizes_are_read() {
-        for (text, bytes) in [("1", 1), ("10k", 10_240), ("3M", 3 << 20), ("1G", 1 << 30)] {
+        for (text, bytes) in [
+            ("65536", 65_536),
+            ("100k", 102_400),
+            ("3M", 3 << 20),
+            ("1G", 1 << 30),
+        ] {
             assert_eq!(size(text), Ok(bytes));
         }
-        for bad in ["", "G", "0", "-1", "1T", "1.5G", "99999999999G"] {
+        for bad in ["", "G", "0", "63K", "-1", "1T", "1.5G", "99999999999G"] {
             assert!(size(bad).is_err(), "{bad}");
         }
     }

@@ -28,7 +28,8 @@ impl StoredFile {
     }
 
     /// How many bytes it has.
-    pub(super) fn size(&self) -> u64 {
+    #[must_use]
+    pub fn size(&self) -> u64 {
         self.size
     }
 }

@@ -154,6 +154,11 @@ impl ChainFolder {
             digests.entry(run).or_default().push(within, &line.sha256)?;
             if PathKind::of(within) == PathKind::Volume {
                 with_volumes.insert(run);
+                // Unpacked volumes have left their indexes.
+                let unpacked = line.path.replace(".tar", ".index");
+                if !self.at().has(&line.path) && !self.at().has(&unpacked) {
+                    return Err(self.wrong(run, &format!("lacks {}", line.path)));
+                }
             }
             if within == ENVELOPE {
                 locks.insert(run, line.sha256.clone());
