@@ -377,7 +377,7 @@ fn the_first_line_of_a_file_is_the_passphrase() {
         (&b""[..], "f: the passphrase is empty"),
         (b"\nsecond", "f: the passphrase is empty"),
         (b"\xef\xbb\xbf\r\n", "f: the passphrase is empty"),
-        (b"caf\xe9\n", "f: this is no text"),
+        (b"caf\xe9\n", "f: this file is not text"),
     ] {
         let error = passphrase_of_file(file, "f").err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Usage);

@@ -74,7 +74,8 @@ impl Stage {
         command.args(["--private-key", &self.key(&format!("{who}.pem"))]);
         succeeds(command.arg("--out").arg(out.path()));
         let mut files = tree(out.path());
-        files.retain(|path, _| !path.ends_with("manifest.json"));
+        // A collection without records need not have a file.
+        files.retain(|path, bytes| !path.ends_with("manifest.json") && !bytes.is_empty());
         files
     }
 }
