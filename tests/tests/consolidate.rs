@@ -245,7 +245,7 @@ fn who_signs_the_copy_and_of_what_it_is_is_said() {
     let said = text(&into("new", "nowhere"));
     let unkept = "the copy is signed by a key that is not kept";
     assert!(said.contains(unkept) && said.contains(&source), "{said}");
-    assert!(!said.contains("not proven"), "{said}");
+    assert!(!said.contains("not checked"), "{said}");
     let full = into("new", "nowhere");
     assert_eq!(full.status.code(), Some(2), "{}", text(&full));
     assert!(!text(&full).contains("--output"), "{}", text(&full));

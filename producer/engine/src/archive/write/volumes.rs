@@ -19,6 +19,9 @@ use crate::{
     archive::sums::SumLine, digest::sha256_hex, files, limits::PIECE, text::hex, threads::lock,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes of a file that wait in memory for its end. A header states the size: of a larger file it is written when the size is known.
 const WAITING: usize = 4 * 1024 * 1024;
 
@@ -330,83 +333,5 @@ impl MemberWriter {
                 self.volumes.give_back(*volume)
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use decryptor_wasm::volume::VolumeReading;
-
-    use super::*;
-
-    fn write(volumes: &Arc<Volumes>, path: &str, size: usize) {
-        let mut member = volumes.member(path);
-        let byte = path.len() as u8;
-        for piece in vec![byte; size].chunks(700_000) {
-            member.write(piece).unwrap();
-        }
-        member.finish().unwrap();
-    }
-
-    #[test]
-    fn files_of_every_size_are_found_where_the_index_says() {
-        let folder = tempfile::tempdir().unwrap();
-        let volumes = Arc::new(Volumes::new(folder.path(), 12 << 20));
-        let long = format!("users/u/attachments/{}", "y".repeat(150));
-        let sizes = [
-            ("users/u/streams.jsonl", 0),
-            ("users/u/accesses.jsonl", 513),
-            ("users/u/attachments/large", WAITING + 1),
-            ("users/u/attachments/exact", WAITING),
-            (&long, 2 * WAITING),
-            ("users/u/profile.jsonl", 1),
-        ];
-        for (path, size) in sizes {
-            write(&volumes, path, size);
-        }
-        let mut given_up = volumes.member("users/u/attachments/gone");
-        given_up.write(&vec![1; WAITING + 1]).unwrap();
-        given_up.abandon().unwrap();
-        write(&volumes, "users/u/webhooks.jsonl", 5);
-        let (lines, beside) = volumes.end().unwrap();
-        let names: Vec<&str> = lines.iter().map(|line| line.path.as_str()).collect();
-        assert_eq!(names, ["volume-0001.tar", "volume-0002.tar", VOLUMES]);
-        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
-        for line in &lines {
-            assert_eq!(sha256_hex(&read(&line.path)), line.sha256, "{}", line.path);
-        }
-        let listing = lines
-            .iter()
-            .map(|line| (line.path.clone(), read(&line.path).len() as u64));
-        let listing: Vec<_> = listing.collect();
-        for scan in [false, true] {
-            let mut reading = VolumeReading::new(listing.clone(), scan);
-            while let Some(range) = reading.next_range() {
-                let bytes = read(&range.path);
-                let from = range.offset as usize;
-                let to = bytes.len().min(from.saturating_add(range.length as usize));
-                reading.give(&bytes[from..to]);
-            }
-            let members = reading.finish();
-            assert!(members.findings.is_empty(), "{:?}", members.findings);
-            assert_eq!(members.files.len(), lines.len() + sizes.len() + 1);
-            for (path, size) in sizes {
-                let place = members.place(path).unwrap();
-                let bytes = read(members.volume(place));
-                let head = members.header(path, place);
-                assert_eq!(bytes[place.offset as usize..][..head.len()], head);
-                let content = &bytes[place.offset as usize + head.len()..][..size];
-                assert!(
-                    content.iter().all(|byte| *byte == path.len() as u8),
-                    "{path}"
-                );
-                assert_eq!(place.size, size as u64);
-            }
-        }
-        let bytes: u64 = listing.iter().map(|(_, size)| size).sum();
-        let content: u64 = sizes.iter().map(|(_, size)| *size as u64).sum();
-        assert_eq!(bytes, content + 5 + beside);
-        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-        assert_eq!(left.len(), 3);
     }
 }
