@@ -76,7 +76,7 @@ fn a_backup_is_not_made_with_a_passphrase_that_cannot_be_used() {
     );
     refused(
         &mut backup(&stage, "out", &["--passphrase-file", "latin"]),
-        "no text",
+        "not text",
     );
     for how in [
         &[][..],
