@@ -151,6 +151,10 @@ fn without_the_key_the_files_are_held_against_their_sums() {
             // Of a later version.
             continue;
         }
+        // What a run left that was not finished is left alone, listed or not.
+        if name.to_string_lossy().contains("uncommitted") {
+            continue;
+        }
         let due = if holds { 0 } else { 4 };
         // An envelope that cannot be one is told, listed or not.
         // The signature tells more than the sums, above all about forged archives.
