@@ -173,6 +173,10 @@ fn nothing_damaged_is_copied() {
     damage("gone", &|folder| {
         fs::remove_file(folder.join("volume-0001.tar")).unwrap();
     });
+    // Where nobody is expected, a copy claims no more than what the signature file states.
+    let unknown = stage.good(&["copy", "good", "unknown", "--state-dir", "none"]);
+    assert!(unknown.contains("who made that is not known"), "{unknown}");
+    assert!(!unknown.contains("files that were signed"), "{unknown}");
     fs::remove_file(stage.at("good/manifest.json.minisig")).unwrap();
     let unsigned = stage.run(&["copy", "good", "copy"]);
     assert_eq!(unsigned.status.code(), Some(2), "{}", text(&unsigned));

@@ -4,7 +4,7 @@ use pryv_backup_engine::{operations::copy::Copied, text::count};
 
 use crate::stdio::{answer, note};
 
-/// Shows what was copied, and that it is whole.
+/// Shows what was copied, and what the copy is known to be.
 pub fn show(done: &Copied) {
     answer!("archive {}", done.archive_id);
     let runs = match done.runs {
@@ -14,12 +14,17 @@ pub fn show(done: &Copied) {
     for warning in &done.warnings {
         note!("warning: {warning}");
     }
-    match &done.signer {
-        Some(signer) => answer!("signed by {signer}, as expected"),
-        None => answer!("who signed it was not checked: give --signer KEY"),
-    }
+    let known = match &done.signer {
+        Some(signer) => {
+            answer!("signed by {signer}, as expected");
+            "all are the files that were signed"
+        }
+        None => {
+            "all are as manifest.json.minisig states them (who made that is not known: give --signer KEY)"
+        }
+    };
     answer!(
-        "{runs}{} copied to {}, {} bytes: all are the files that were signed",
+        "{runs}{} copied to {}, {} bytes: {known}",
         count(done.files, "file", "files"),
         done.output,
         done.bytes
