@@ -13,7 +13,7 @@ use crate::archive::{listed_files::ReplaceError, read::ReadError};
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The destination refused.
-    #[error("{path}: {source}; the backup was not made")]
+    #[error("{path}: {source}; nothing was made")]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub enum ArchiveError {
     #[error("compression failed: {0}")]
     Compress(String),
     /// The system refused while something was written of which the path is known elsewhere.
-    #[error("{0}; the backup was not made")]
+    #[error("{0}; nothing was made")]
     Write(#[from] io::Error),
     /// The core refused.
     #[error(transparent)]
