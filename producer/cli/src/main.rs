@@ -32,7 +32,8 @@ use stdio::{answer, note};
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(defect));
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.reach_stores();
     let done = panic::catch_unwind(|| prepare(&cli).and_then(|()| run(&cli)));
     let mut code = match done.unwrap_or_else(|_| {
         Err(Failure::failed(

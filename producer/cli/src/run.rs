@@ -12,6 +12,7 @@ use pryv_backup_engine::{
         restore, stats, verify,
     },
     sample::create_sample_platform,
+    storage::Location,
 };
 
 use crate::{
@@ -56,7 +57,7 @@ pub fn backup(args: &BackupArgs) -> Result<Option<FailureKind>, Failure> {
     Ok(report.problem())
 }
 
-pub fn restore(dir: &Path, args: &BackupArgs) -> Result<Option<FailureKind>, Failure> {
+pub fn restore(dir: &Location, args: &BackupArgs) -> Result<Option<FailureKind>, Failure> {
     let work = match args {
         _ if args.json => Manner::Events,
         _ if args.quiet => Manner::Silent,
@@ -206,7 +207,7 @@ pub fn copy(args: &CopyArgs) -> Result<Option<FailureKind>, Failure> {
         true => Manner::Events,
         false => Manner::for_people(),
     });
-    let copied = copy::run(&args.options(), &observer)?;
+    let copied = copy::run(&args.options()?, &observer)?;
     if args.json {
         render::json(&copied)?;
     } else {

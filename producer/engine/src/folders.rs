@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, fs::File, path::Path};
 
-use crate::{advice::Advice, failure::Failure, files};
+use crate::{advice::Advice, failure::Failure, files, storage::Location};
 
 /// Refuses a new folder above which one is missing, unless those are to be made too.
 ///
@@ -25,7 +25,10 @@ pub fn require_parent(folder: &Path, create_parents: bool) -> Result<(), Failure
 ///
 /// # Errors
 /// A usage failure.
-pub fn refuse_inside(dir: &Path, out: &Path) -> Result<(), Failure> {
+pub fn refuse_inside(dir: &Location, out: &Path) -> Result<(), Failure> {
+    let Some(dir) = dir.folder() else {
+        return Ok(());
+    };
     let absolute = |path: &Path| {
         // A path that does not exist yet is known by its nearest folder that does.
         let mut known = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

@@ -43,7 +43,7 @@
 //! assert_eq!((made.users, made.losses.len()), (3, 0));
 //!
 //! let opening = ArchiveOptions {
-//!     dir: folder.path().join("backup"),
+//!     dir: folder.path().join("backup").into(),
 //!     expect: Expect {
 //!         id: Some(made.archive_id),
 //!         trust,
@@ -99,6 +99,7 @@ pub mod sealing;
 pub mod secrets;
 pub mod signing;
 pub mod state;
+pub mod storage;
 pub mod text;
 pub mod threads;
 pub mod trust;

@@ -1,7 +1,5 @@
 //! Opening an archive that is only read.
 
-use std::path::PathBuf;
-
 use decryptor_wasm::{open::Request, signature::Demands};
 
 use crate::{
@@ -9,14 +7,15 @@ use crate::{
     failure::Failure,
     observer::Observer,
     secrets::{Keys, Secrets},
+    storage::Location,
     trust::Expect,
 };
 
 /// Which archive is opened, and with what.
 #[derive(Debug, Clone, Default)]
 pub struct ArchiveOptions {
-    /// Its folder.
-    pub dir: PathBuf,
+    /// Where it is.
+    pub dir: Location,
     /// Secrets that open it.
     pub keys: Keys,
     /// Conditions that it must meet.
@@ -54,7 +53,7 @@ impl ArchiveOptions {
         let demands = self.demands(observer)?;
         let secrets = Secrets::new(&self.keys, observer);
         Ok(Archive::open(
-            Folder::new(&self.dir),
+            Folder::at(&self.dir)?,
             self.request(demands),
             |envelope| secrets.unlock(envelope),
         )?)

@@ -1,7 +1,5 @@
 //! The flags of a backup and of a restore, as the library takes them.
 
-use std::path::Path;
-
 use pryv_backup_engine::{
     failure::Failure,
     installation::Installation,
@@ -10,6 +8,7 @@ use pryv_backup_engine::{
     platform::PlatformMode,
     sealing,
     secrets::{Keys, New, Secret, SecretSource},
+    storage::Location,
 };
 
 use super::options::{PASSPHRASE, new_passphrase, or_variable, private_keys, texts, variable};
@@ -74,7 +73,7 @@ impl BackupArgs {
     }
 
     /// Of a restore of the backup in `dir`, as the library takes them.
-    pub fn restore_options(&self, dir: &Path) -> Result<restore::Options, Failure> {
+    pub fn restore_options(&self, dir: &Location) -> Result<restore::Options, Failure> {
         let how = &self.restoring;
         if let Some(what) = how.contradiction() {
             return Err(Failure::usage(what));
@@ -86,7 +85,7 @@ impl BackupArgs {
         let given = files.chain(texts(&how.decrypt_passphrase)).chain(encrypts);
         Ok(restore::Options {
             opening: ArchiveOptions {
-                dir: dir.to_owned(),
+                dir: dir.clone(),
                 keys: Keys {
                     private: private_keys(&how.private_key, &how.private_key_passphrase),
                     passphrases: or_variable(given, PASSPHRASE),

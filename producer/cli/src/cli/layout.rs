@@ -1,11 +1,15 @@
 //! The flags for how the files of a backup lie in its folder.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
-use pryv_backup_engine::{archive::write::ArchiveLayout, operations::copy, trust::Trust};
+use pryv_backup_engine::{
+    archive::write::ArchiveLayout, failure::Failure, operations::copy, storage::Location,
+    trust::Trust,
+};
 
-use super::trust::{SignerArgs, StateArgs};
+use super::{
+    location,
+    trust::{SignerArgs, StateArgs},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayoutArg {
@@ -31,10 +35,12 @@ impl LayoutArgs {
 
 #[derive(Debug, Args)]
 pub struct CopyArgs {
-    /// Folder of the backup.
-    pub from: PathBuf,
-    /// Folder for the copy; new or empty.
-    pub to: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    #[arg(value_parser = location())]
+    pub from: Location,
+    /// Folder for the copy, or s3://BUCKET/PREFIX; new or empty.
+    #[arg(value_parser = location())]
+    pub to: Location,
     /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
     #[arg(long)]
     pub create_parents: bool,
@@ -58,10 +64,10 @@ pub struct CopyArgs {
 
 impl CopyArgs {
     /// As the library takes them.
-    pub fn options(&self) -> copy::Options {
-        copy::Options {
+    pub fn options(&self) -> Result<copy::Options, Failure> {
+        Ok(copy::Options {
             from: self.from.clone(),
-            to: self.to.clone(),
+            to: self.to.require_folder()?.to_owned(),
             create_parents: self.create_parents,
             layout: self
                 .layout
@@ -73,7 +79,7 @@ impl CopyArgs {
                 ..Trust::default()
             },
             jobs: self.jobs,
-        }
+        })
     }
 }
 
@@ -95,6 +101,14 @@ const LEAST: u64 = 64 * 1024;
 
 /// Bytes: `1048576`, `1024K`, `1M`.
 fn size(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        bytes if bytes >= LEAST => Ok(bytes),
+        _ => Err("a volume has 64K or more".to_owned()),
+    }
+}
+
+/// The same of any size but 0.
+pub fn bytes(text: &str) -> Result<u64, String> {
     let (digits, shift) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
         Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
@@ -104,8 +118,7 @@ fn size(text: &str) -> Result<u64, String> {
     let number: Option<u64> = digits.parse().ok().filter(|number| *number > 0);
     let bytes = number.and_then(|number| number.checked_mul(1 << shift));
     match bytes {
-        Some(bytes) if bytes >= LEAST => Ok(bytes),
-        Some(_) => Err("a volume has 64K or more".to_owned()),
+        Some(bytes) => Ok(bytes),
         None => Err("give a number of bytes, or one with K, M or G: 500M".to_owned()),
     }
 }

@@ -5,15 +5,19 @@ mod layout;
 mod moment;
 mod options;
 mod restoring;
+mod store;
 mod tools;
 mod trust;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pryv_backup_engine::storage::Location;
 
 pub use layout::{CopyArgs, LayoutArgs};
 pub use restoring::{IntegrityArg, RestoreArgs};
+pub use store::StoreArgs;
+use store::location;
 pub use tools::{ConsolidateArgs, ExtractArgs, FormatArg, PruneArgs, RekeyArgs, VerifyArgs};
 pub use trust::{SignArgs, TrustArgs};
 
@@ -30,6 +34,8 @@ pub struct Cli {
     pub command: Option<Command>,
     #[command(flatten)]
     pub backup: BackupArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,9 +164,9 @@ pub struct OpenArgs {
 #[derive(Debug, Default, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["out", "list", "verify"]))]
 pub struct DecryptArgs {
-    /// Folder of the backup.
-    #[arg(default_value = ".")]
-    pub dir: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    #[arg(default_value = ".", value_parser = location())]
+    pub dir: Location,
     /// Write the decrypted files to this folder.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -202,9 +208,9 @@ pub struct DecryptArgs {
 
 #[derive(Debug, Args)]
 pub struct LookArgs {
-    /// Folder of the backup.
-    #[arg(default_value = ".")]
-    pub dir: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    #[arg(default_value = ".", value_parser = location())]
+    pub dir: Location,
     #[command(flatten)]
     pub open: OpenArgs,
     /// Only this user (user id or username).
@@ -217,8 +223,9 @@ pub struct LookArgs {
 
 #[derive(Debug, Args)]
 pub struct CatArgs {
-    /// Folder of the backup.
-    pub dir: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    #[arg(value_parser = location())]
+    pub dir: Location,
     /// Path in the archive, with or without `.gz`.
     pub path: String,
     #[command(flatten)]
@@ -234,9 +241,11 @@ pub struct CatArgs {
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// Folder of the older backup; of a chain, DIR@RUN takes the state at that run.
-    pub old: PathBuf,
+    #[arg(value_parser = location())]
+    pub old: Location,
     /// Folder of the newer backup; of a chain, DIR@RUN takes the state at that run.
-    pub new: PathBuf,
+    #[arg(value_parser = location())]
+    pub new: Location,
     #[command(flatten)]
     pub key: KeyArgs,
     /// Accept no newer backup but the one with this id (SHA-256 of manifest.json as stored; of a chain, that of the run).
@@ -292,8 +301,8 @@ pub enum PlatformArg {
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// Folder for the backup; new or empty, or with --incremental that of the runs before.
-    #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "restore")]
-    pub output: Option<PathBuf>,
+    #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "restore", value_parser = location())]
+    pub output: Option<Location>,
     /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
     #[arg(long, requires = "output")]
     pub create_parents: bool,
@@ -359,8 +368,8 @@ pub struct BackupArgs {
     #[command(flatten)]
     pub sign: SignArgs,
     /// Restore the backup in this folder into the platform.
-    #[arg(long, short = 'r', value_name = "DIR")]
-    pub restore: Option<PathBuf>,
+    #[arg(long, short = 'r', value_name = "DIR", value_parser = location())]
+    pub restore: Option<Location>,
     #[command(flatten)]
     pub restoring: RestoreArgs,
 }

@@ -1,6 +1,6 @@
 //! The flags, as the library takes them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use decryptor_wasm::Kdf;
 use pryv_backup_engine::{
@@ -9,6 +9,7 @@ use pryv_backup_engine::{
     sealing,
     secrets::{Keys, New, PrivateKeyFiles, Secret, SecretSource},
     signing,
+    storage::Location,
     trust::{Expect, Trust},
 };
 
@@ -85,20 +86,20 @@ impl ExpectArgs {
 
 impl OpenArgs {
     /// As the library takes them, of the backup in `dir`.
-    fn options(&self, dir: &Path, user: Option<&String>) -> ArchiveOptions {
+    fn options(&self, dir: &Location, user: Option<&String>) -> ArchiveOptions {
         opening(dir, &self.key, &self.expect, self.at, user)
     }
 }
 
 fn opening(
-    dir: &Path,
+    dir: &Location,
     key: &KeyArgs,
     expect: &ExpectArgs,
     at: Option<u32>,
     user: Option<&String>,
 ) -> ArchiveOptions {
     ArchiveOptions {
-        dir: dir.to_owned(),
+        dir: dir.clone(),
         keys: key.options(),
         expect: expect.options(),
         at,

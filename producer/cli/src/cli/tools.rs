@@ -4,16 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use pryv_backup_engine::storage::Location;
+
 use super::{
     ExpectArgs, KdfArg, KeyArgs, LayoutArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs,
-    archive_id, moment::moment, passphrase, trust::age,
+    archive_id, location, moment::moment, passphrase, trust::age,
 };
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Folder of the backup.
-    #[arg(default_value = ".")]
-    pub dir: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    #[arg(default_value = ".", value_parser = location())]
+    pub dir: Location,
     #[command(flatten)]
     pub open: OpenArgs,
     /// Files at once (default: one per core).
@@ -29,8 +31,9 @@ pub struct VerifyArgs {
 
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
-    /// Folder of the backup.
-    pub dir: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    #[arg(value_parser = location())]
+    pub dir: Location,
     #[command(flatten)]
     pub open: OpenArgs,
     /// Only this user (user id or username); needed if there are several users.
@@ -91,8 +94,9 @@ pub struct RekeyArgs {
 
 #[derive(Debug, Args)]
 pub struct ConsolidateArgs {
-    /// Folder of the backup.
-    pub dir: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    #[arg(value_parser = location())]
+    pub dir: Location,
     /// Folder for the new archive; new or empty.
     #[arg(long, value_name = "NEW")]
     pub into: PathBuf,

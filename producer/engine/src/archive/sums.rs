@@ -69,7 +69,7 @@ impl From<&FileEntry> for SumLine {
 }
 
 /// Reads lines from a file; refuses what is none, and what is not in its order.
-pub fn read(file: File) -> SumLines<'static> {
+pub fn read(file: impl Read + 'static) -> SumLines<'static> {
     let mut input = BufReader::new(file);
     let (mut last, mut text, mut ended) = (String::new(), Vec::new(), false);
     Box::new(std::iter::from_fn(move || {

@@ -6,12 +6,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    advice::Advice,
-    archive::read::{CopyError, Folder},
-    failure::Failure,
-    observer::Observer,
-    opening::ArchiveOptions,
-    text::hex,
+    advice::Advice, archive::read::CopyError, failure::Failure, observer::Observer,
+    opening::ArchiveOptions, text::hex,
 };
 
 /// Which file.
@@ -66,7 +62,7 @@ pub fn run(
             (file.path.as_str(), outcome.map(drop))
         }
         (path @ "encryption.json", None) => {
-            let envelope = Folder::new(&options.opening.dir).read(path);
+            let envelope = archive.folder().read(path);
             let printed = envelope.map_err(CopyError::from);
             (path, printed.and_then(|bytes| print(&bytes)))
         }

@@ -40,6 +40,7 @@ use crate::{
     observer::{Observer, Step},
     progress::{Goal, Tally},
     schedule,
+    storage::Location,
     threads::{self, lock, unlocked},
     trust::Trust,
 };
@@ -48,7 +49,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Its folder.
-    pub from: PathBuf,
+    pub from: Location,
     /// Folder for the copy; new or empty.
     pub to: PathBuf,
     /// Make the folders above it too.
@@ -104,9 +105,10 @@ struct Work<'w> {
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure> {
     refuse_inside(&options.from, &options.to)?;
     require_parent(&options.to, options.create_parents)?;
-    let source = Folder::new(&options.from);
+    let source = Folder::at(&options.from)?;
     source.require()?;
-    let _lock = folders::lock(&options.from, "another run")?;
+    let at = options.from.folder();
+    let _lock = at.map(|at| folders::lock(at, "another run")).transpose()?;
     let signers = options.trust.pinned(observer)?;
     let seen = outline(&source)?;
     if let Some(lost) = seen.lost {
@@ -296,7 +298,7 @@ impl Work<'_> {
         let Some(statement) = minisig.as_deref().and_then(unproven) else {
             return Err(Failure::usage(format!(
                 "run {run} of {} is not signed, so a copy cannot be checked: copy the folder with another program, and verify it with the key",
-                self.options.from.display()
+                self.options.from
             )));
         };
         let manifest = of_run.read(MANIFEST)?;
@@ -341,9 +343,9 @@ impl Work<'_> {
         let mut bytes = 0;
         loop {
             interrupt::check()?;
-            let n = from.read(&mut piece).map_err(|e| {
-                Failure::failed(format!("{}: {e}", self.options.from.join(path).display()))
-            })?;
+            let n = from
+                .read(&mut piece)
+                .map_err(|e| Failure::failed(format!("{}/{path}: {e}", self.options.from)))?;
             if n == 0 {
                 break;
             }

@@ -1,6 +1,6 @@
 //! `list`: which archives these are. What is inside a sealed one shows with its key only.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use decryptor_wasm::{
     BackupType, Envelope, Manifest, UserEntry, chain::IndexRun, manifest::Loss, plan::Severity,
@@ -17,6 +17,7 @@ use crate::{
     opening::ArchiveOptions,
     progress::Tally,
     secrets::Secrets,
+    storage::Location,
     threads,
 };
 
@@ -87,34 +88,43 @@ pub struct Contents {
 /// When there is none, or the only one cannot be opened.
 pub fn run(options: &ArchiveOptions, observer: &dyn Observer) -> Result<ArchiveList, Failure> {
     let mut secrets = Secrets::new(&options.keys, observer);
-    if options.dir.join("manifest.json").exists() || !options.dir.is_dir() {
+    let Some(dir) = options
+        .dir
+        .folder()
+        .filter(|dir| !dir.join("manifest.json").exists() && dir.is_dir())
+    else {
         let (listed, problem) = look(&options.dir, options, &secrets, observer)?;
         return Ok(ArchiveList {
             archives: vec![listed],
             problem,
         });
-    }
+    };
     if options.expect.id.is_some() {
         return Err(Failure::usage(
             "an archive id is that of one backup: give its folder, not one with backups in it",
         ));
     }
-    let folders = std::fs::read_dir(&options.dir)
+    let folders = std::fs::read_dir(dir)
         .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
-        .map_err(|e| Failure::failed(format!("{}: {e}", options.dir.display())));
+        .map_err(|e| Failure::failed(format!("{}: {e}", dir.display())));
     let mut folders: Vec<PathBuf> = folders?;
     folders.retain(|path| path.join("manifest.json").exists());
     folders.sort();
     if folders.is_empty() {
         return Err(Failure::usage(format!(
             "{} holds no archive: give the folder of a backup, or one with backups in it",
-            options.dir.display()
+            dir.display()
         )));
     }
     let (mut all, mut worst) = (Vec::new(), None);
     for folder in &folders {
         secrets.forget_asked();
-        match look(folder, options, &secrets, observer) {
+        match look(
+            &Location::from(folder.as_path()),
+            options,
+            &secrets,
+            observer,
+        ) {
             Ok((listed, problem)) => {
                 all.push(listed);
                 worst = worst.max(problem);
@@ -133,12 +143,12 @@ pub fn run(options: &ArchiveOptions, observer: &dyn Observer) -> Result<ArchiveL
 }
 
 fn look(
-    dir: &Path,
+    dir: &Location,
     options: &ArchiveOptions,
     secrets: &Secrets<'_>,
     observer: &dyn Observer,
 ) -> Result<(ListedArchive, Option<FailureKind>), Failure> {
-    let folder = Folder::new(dir);
+    let folder = Folder::at(dir)?;
     let seen = outline(&folder)?;
     if let (Some(lost), false) = (&seen.lost, options.at == Some(1)) {
         return Err(lost.clone().into());
@@ -154,7 +164,7 @@ fn look(
     };
     let sequence = seen.runs.as_ref();
     let mut listed = ListedArchive {
-        path: dir.display().to_string(),
+        path: dir.to_string(),
         archive_id: String::new(),
         encryption: envelope.as_ref().map_or("none", |e| e.mode().name()),
         recipients: envelope

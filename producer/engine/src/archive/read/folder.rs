@@ -8,27 +8,34 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Code, Error, Field, Result,
+    Code, Error, ErrorKind, Field, Result,
     chain::Index,
     layout::{PathKind, most_bytes, run_of},
     open::Listed,
 };
 use rustix::fs::{Mode, OFlags};
 
-use super::{error::unreadable, stored_file::StoredFile, volumes::Volumes};
-use crate::archive::sums::{self, SUMS, SumLines};
-use crate::{files, threads};
+use super::{error::unreadable, objects::Objects, stored_file::StoredFile, volumes::Volumes};
+use crate::archive::sums::{self, SUMS, SumLine, SumLines};
+use crate::{
+    files,
+    storage::{Location, ReadAt, Store},
+    threads,
+};
 
 /// Bytes of a small file.
 const SMALL: u64 = 64 * 1024;
 /// Folders for which a thread of its own is worth it.
 const LEAST: usize = 64;
 
-/// The folder of an archive on this machine. Symbolic links are refused: an archive holds none, and one could make a file outside
-/// the folder look like a part of it.
+/// The folder of an archive: on this machine, or a prefix of an object store. Symbolic links are refused: an archive holds none, and one
+/// could make a file outside the folder look like a part of it.
 #[derive(Clone)]
 pub struct Folder {
+    /// On disk, where it is; otherwise for messages.
     path: PathBuf,
+    /// None on disk.
+    objects: Option<Objects>,
     /// None before the folder was listed.
     volumes: Arc<Mutex<Option<Arc<Volumes>>>>,
     /// Held while the volumes are read through.
@@ -36,26 +43,73 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Reads the list of `SHA256SUMS`.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub fn sums(&self) -> Result<SumLines<'static>> {
-        Ok(sums::read(self.open_separate(SUMS)?))
-    }
-
     /// The folder at `path`; nothing is read yet.
     pub fn new(path: &Path) -> Self {
         Folder {
             path: path.to_owned(),
+            objects: None,
             volumes: Arc::default(),
             scanning: Arc::default(),
         }
     }
 
+    /// The folder at a location; nothing is read yet.
+    ///
+    /// # Errors
+    /// When an object store cannot be reached in the way that was given.
+    pub fn at(location: &Location) -> Result<Self> {
+        match location {
+            Location::Folder(path) => Ok(Folder::new(path)),
+            Location::Store(address) => {
+                let store = Store::open(address)
+                    .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
+                Ok(Folder::of_store(store))
+            }
+        }
+    }
+
+    /// The objects of a store as a folder; they are listed when the first is read.
+    pub fn of_store(store: Store) -> Self {
+        Folder {
+            objects: Some(Objects::new(store.clone())),
+            ..Folder::new(Path::new(&store.address().to_string()))
+        }
+    }
+
     /// The folder of a run of the chain in this one.
     pub fn run(&self, run: u32) -> Self {
-        Folder::new(&self.path.join(Index::path(run)))
+        let folder = Index::path(run);
+        Folder {
+            objects: self.objects.as_ref().map(|objects| objects.below(&folder)),
+            ..Folder::new(&self.path.join(folder))
+        }
+    }
+
+    /// Reads the list of `SHA256SUMS`; in a store, where each run has its own, those of all runs.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn sums(&self) -> Result<SumLines<'static>> {
+        let own = sums::read(self.open_stored(SUMS)?);
+        let Some(objects) = &self.objects else {
+            return Ok(own);
+        };
+        let mut all = vec![own];
+        for (path, _) in objects.list()? {
+            let Some((run, SUMS)) = run_of(&path).filter(|(run, _)| *run > 1) else {
+                continue;
+            };
+            let of_run = sums::read(self.open_stored(&path)?);
+            let folder = Index::path(run);
+            all.push(Box::new(of_run.map(move |line| {
+                let line = line?;
+                Ok(SumLine::new(
+                    &format!("{folder}/{}", line.path),
+                    &line.sha256,
+                ))
+            })));
+        }
+        Ok(sums::merge(all))
     }
 
     /// Refuses what is not there, or is no folder.
@@ -63,6 +117,12 @@ impl Folder {
     /// # Errors
     /// When it cannot be read.
     pub fn require(&self) -> Result<()> {
+        if let Some(objects) = &self.objects {
+            return match objects.list()?.is_empty() {
+                true => Err(on_disk(Code::FolderMissing, &self.path)),
+                false => Ok(()),
+            };
+        }
         let read = fs::read_dir(&self.path);
         read.map(drop)
             .map_err(|e| unreadable_folder(&self.path, &e))
@@ -75,7 +135,10 @@ impl Folder {
 
     /// Whether there is a file of that name.
     pub fn has(&self, path: &str) -> bool {
-        self.path.join(path).is_file()
+        match &self.objects {
+            Some(objects) => objects.size(path).is_ok_and(|size| size.is_some()),
+            None => self.path.join(path).is_file(),
+        }
     }
 
     /// Every file with its size in bytes, sorted by path, the members of volumes among them. With `scan`, the volumes are read through.
@@ -89,6 +152,9 @@ impl Folder {
 
     /// Every file with its size in bytes, sorted by path, as they lie in the folder.
     pub fn list_stored(&self) -> Result<Vec<(String, u64)>> {
+        if let Some(objects) = &self.objects {
+            return objects.list();
+        }
         let mut found = Found::default();
         let mut level = vec![(self.path.clone(), String::new())];
         // Folders of one level are looked into side by side: there may be several for each user.
@@ -110,6 +176,9 @@ impl Folder {
 
     /// Refuses symbolic links, and whatever else an archive cannot hold, anywhere in it.
     pub fn refuse_links(&self) -> Result<()> {
+        if self.objects.is_some() {
+            return Ok(());
+        }
         let mut folders = vec![(self.path.clone(), String::new())];
         while let Some(folder) = folders.pop() {
             let mut found = Found::default();
@@ -130,26 +199,38 @@ impl Folder {
                 return Err(Error::of(Code::VolumeMember).at(path));
             }
         }
+        self.open_stored(path)
+    }
+
+    /// Opens a file that is in no volume, to be read from its begin.
+    fn open_stored(&self, path: &str) -> Result<StoredFile> {
         let file = self.open_separate(path)?;
-        let size = file.metadata().map_err(|e| unreadable(path, &e))?.len();
-        Ok(StoredFile::new(Arc::new(file), 0, size))
+        let size = file.size().map_err(|e| unreadable(path, &e))?;
+        Ok(StoredFile::new(file, 0, size))
     }
 
     /// Opens a file, if it is there.
     pub fn find(&self, path: &str) -> Result<Option<StoredFile>> {
-        match fs::symlink_metadata(self.path.join(path)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => match self.volumes()?.has(path) {
-                true => self.open(path).map(Some),
-                false => Ok(None),
-            },
-            _ => self.open(path).map(Some),
+        if self.is_stored(path)? || self.volumes()?.has(path) {
+            return self.open(path).map(Some);
         }
+        Ok(None)
+    }
+
+    /// Whether there is something of that name that is in no volume.
+    fn is_stored(&self, path: &str) -> Result<bool> {
+        if let Some(objects) = &self.objects {
+            return Ok(objects.size(path)?.is_some());
+        }
+        let there = fs::symlink_metadata(self.path.join(path));
+        Ok(there.map_or_else(|e| e.kind() != io::ErrorKind::NotFound, |_| true))
     }
 
     /// Whether an index had named a file that neither a volume holds nor the folder.
     fn is_gone(&self, path: &str) -> bool {
         let volumes = threads::lock(&self.volumes).clone();
-        volumes.is_some_and(|volumes| volumes.are_scanned()) && !self.path.join(path).exists()
+        let scanned = volumes.is_some_and(|volumes| volumes.are_scanned());
+        scanned && !self.is_stored(path).unwrap_or(true)
     }
 
     /// Opens a member of a volume; none for a separate file.
@@ -186,13 +267,16 @@ impl Folder {
     }
 
     /// Opens a file that is in no volume.
-    fn open_separate(&self, path: &str) -> Result<File> {
+    fn open_separate(&self, path: &str) -> Result<Arc<dyn ReadAt>> {
+        if let Some(objects) = &self.objects {
+            return objects.open(path);
+        }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(self.path.join(path), flags, Mode::empty())
             .map(File::from)
             .map_err(|e| unreadable(path, &e.into()))?;
         match file.metadata() {
-            Ok(metadata) if metadata.is_file() => Ok(file),
+            Ok(metadata) if metadata.is_file() => Ok(Arc::new(file)),
             Ok(_) => Err(Error::of(Code::NotAFile)
                 .at(path)
                 .with(Field::Found, NOT_REGULAR)),

@@ -6,6 +6,7 @@ mod error;
 mod folder;
 mod lines;
 mod losses;
+mod objects;
 mod open;
 mod state;
 mod stored_file;

@@ -1,15 +1,15 @@
 //! One file of an archive as it is stored.
 
 use std::{
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
     sync::Arc,
 };
 
+use crate::storage::ReadAt;
+
 /// A separate file, or a member of a volume, of which several may be read at the same time.
 pub struct StoredFile {
-    file: Arc<File>,
+    file: Arc<dyn ReadAt>,
     /// Where it begins in `file`.
     start: u64,
     size: u64,
@@ -18,7 +18,7 @@ pub struct StoredFile {
 
 impl StoredFile {
     /// The `size` bytes of `file` from `start` on.
-    pub(super) fn new(file: Arc<File>, start: u64, size: u64) -> Self {
+    pub(super) fn new(file: Arc<dyn ReadAt>, start: u64, size: u64) -> Self {
         StoredFile {
             file,
             start,

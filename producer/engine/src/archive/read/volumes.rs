@@ -1,10 +1,6 @@
 //! The volumes in a folder: which members they have, and how these are read.
 
-use std::{
-    fs::File,
-    os::unix::fs::FileExt,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use decryptor_wasm::{
     Result,
@@ -13,15 +9,18 @@ use decryptor_wasm::{
 };
 
 use super::{error::unreadable, stored_file::StoredFile};
-use crate::{interrupt, threads::lock};
+use crate::{interrupt, storage::ReadAt, threads::lock};
 
 /// The volumes of a folder that was listed.
 #[derive(Default)]
 pub(super) struct Volumes {
     members: Members,
     /// Those that are open, by their numbers in `members`; the one that was opened last is the last.
-    open: Mutex<Vec<(usize, Arc<File>)>>,
+    open: Mutex<Vec<(usize, Arc<dyn ReadAt>)>>,
 }
+
+/// Opens a file that is in no volume.
+pub(super) type OpenFile<'o> = &'o dyn Fn(&str) -> Result<Arc<dyn ReadAt>>;
 
 /// Volumes that are open at once: a process may open some hundreds of files.
 const OPEN: usize = 64;
@@ -29,12 +28,12 @@ const OPEN: usize = 64;
 impl Volumes {
     /// Finds the members; `stored`: every file of the folder.
     pub(super) fn read(
-        open_file: &dyn Fn(&str) -> Result<File>,
+        open_file: OpenFile<'_>,
         stored: Vec<(String, u64)>,
         scan: bool,
     ) -> Result<(Self, Listed)> {
         let mut reading = VolumeReading::new(stored, scan);
-        let mut open: Option<(String, File)> = None;
+        let mut open: Option<(String, Arc<dyn ReadAt>)> = None;
         while let Some(range) = reading.next_range() {
             interrupt::check()?;
             if open.as_ref().is_none_or(|(path, _)| *path != range.path) {
@@ -42,7 +41,7 @@ impl Volumes {
                 open = Some((range.path.clone(), file));
             }
             let Some((path, file)) = &open else { continue };
-            reading.give(&read_range(file, path, range.offset, range.length)?);
+            reading.give(&read_range(&**file, path, range.offset, range.length)?);
         }
         let mut members = reading.finish();
         let listed = members.take_listed();
@@ -66,11 +65,7 @@ impl Volumes {
     }
 
     /// Opens a member; none where another file lies in its place. `open_file` opens a volume.
-    pub(super) fn open(
-        &self,
-        open_file: &dyn Fn(&str) -> Result<File>,
-        path: &str,
-    ) -> Result<Option<StoredFile>> {
+    pub(super) fn open(&self, open_file: OpenFile<'_>, path: &str) -> Result<Option<StoredFile>> {
         match self.members.place(path) {
             Some(place) => self.member(open_file, path, place),
             None => Ok(None),
@@ -80,7 +75,7 @@ impl Volumes {
     /// The content of the member at a place; none where another file lies.
     fn member(
         &self,
-        open_file: &dyn Fn(&str) -> Result<File>,
+        open_file: OpenFile<'_>,
         path: &str,
         place: Place,
     ) -> Result<Option<StoredFile>> {
@@ -92,7 +87,7 @@ impl Volumes {
         let file = match known {
             Some(file) => file,
             None => {
-                let file = Arc::new(open_file(volume)?);
+                let file = open_file(volume)?;
                 let mut open = lock(&self.open);
                 if open.len() >= OPEN {
                     open.remove(0);
@@ -103,7 +98,7 @@ impl Volumes {
         };
         let header = self.members.header(path, place);
         let length = header.len() as u64;
-        if read_range(&file, volume, place.offset, length)? != header {
+        if read_range(&*file, volume, place.offset, length)? != header {
             return Ok(None);
         }
         let start = place.offset + length;
@@ -112,9 +107,9 @@ impl Volumes {
 }
 
 /// Bytes of a file; fewer at its end.
-fn read_range(file: &File, path: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
+fn read_range(file: &dyn ReadAt, path: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
     let failed = |e: std::io::Error| unreadable(path, &e);
-    let there = file.metadata().map_err(failed)?.len();
+    let there = file.size().map_err(failed)?;
     let length = length.min(there.saturating_sub(offset));
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     let mut done = 0;

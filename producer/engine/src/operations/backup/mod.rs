@@ -24,7 +24,7 @@ use self::{
 use super::verify;
 use crate::{
     advice::Advice,
-    archive::{self, ArchiveWriter, Finished, IndexDone, Sealing, Summary, UserDone},
+    archive::{self, ArchiveWriter, Finished, IndexDone, Sealing, Summary, UserDone, read::Folder},
     config::Config,
     failure::Failure,
     folders::require_parent,
@@ -99,7 +99,7 @@ struct ReportedLosses {
 }
 
 fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepared<'a>, Failure> {
-    let output = options.output.as_path();
+    let output = options.output.require_folder()?;
     require_parent(output, options.create_parents)?;
     let started = Instant::now();
     let mode = options.platform;
@@ -267,7 +267,7 @@ impl Prepared<'_> {
         }
         let key = finished.key.clone();
         let again = verify::made(
-            folder,
+            Folder::new(folder),
             key,
             &finished.signer,
             finished.statement.run,
@@ -335,9 +335,14 @@ fn home(options: &Options, observer: &dyn Observer) -> Result<Home, Failure> {
     let state_dir = options.trust.state_dir.as_deref();
     if options.dry_run {
         if let Ok(folder) = state::folder(state_dir) {
-            signing::refuse_inside(&folder, &options.output)?;
+            signing::refuse_inside(&folder, options.output.require_folder()?)?;
         }
         return Home::none();
     }
-    Home::open(state_dir, &options.signing, &options.output, observer)
+    Home::open(
+        state_dir,
+        &options.signing,
+        options.output.require_folder()?,
+        observer,
+    )
 }

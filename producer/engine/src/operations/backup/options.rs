@@ -1,10 +1,8 @@
 //! The options of a backup.
 
-use std::path::PathBuf;
-
 use crate::{
     archive::write::ArchiveLayout, installation::Installation, platform::PlatformMode, sealing,
-    signing, trust::Trust,
+    signing, storage::Location, trust::Trust,
 };
 
 /// Source, destination and manner of a backup.
@@ -13,7 +11,7 @@ pub struct Options {
     /// The platform.
     pub installation: Installation,
     /// Folder for the backup: new or empty, or of a chain that of the runs before.
-    pub output: PathBuf,
+    pub output: Location,
     /// Make the folders above it too.
     pub create_parents: bool,
     /// Only this user, by id or name.
@@ -51,10 +49,10 @@ pub struct Options {
 impl Options {
     /// A full backup of everything, compressed and not encrypted, signed by this host.
     #[must_use]
-    pub fn new(installation: Installation, output: PathBuf) -> Self {
+    pub fn new(installation: Installation, output: impl Into<Location>) -> Self {
         Options {
             installation,
-            output,
+            output: output.into(),
             create_parents: false,
             user: None,
             layout: ArchiveLayout::default(),

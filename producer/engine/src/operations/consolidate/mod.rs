@@ -94,7 +94,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let secrets = Secrets::new(&options.opening.keys, observer);
     let demands = options.opening.demands(observer)?;
     let request = options.opening.request(demands);
-    let mut source = Archive::open(Folder::new(&options.opening.dir), request, |found| {
+    let mut source = Archive::open(Folder::at(&options.opening.dir)?, request, |found| {
         let (key, opener) = secrets.open(found)?;
         // That of the run whose state it is comes first.
         newest.get_or_init(|| (found.clone(), opener));
@@ -198,7 +198,7 @@ fn copy(
     let manifest = manifest::manifest(source, &listing, archive.encrypted(), stamp)?;
     let staged = archive.stage(&manifest, content)?;
     let again = verify::made(
-        staged.folder(),
+        Folder::new(staged.folder()),
         staged.key().cloned(),
         signer,
         1,

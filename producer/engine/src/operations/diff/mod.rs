@@ -3,10 +3,7 @@
 mod compare;
 mod record;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use decryptor_wasm::open::Request;
 use serde::Serialize;
@@ -18,6 +15,7 @@ use crate::{
     findings,
     observer::Observer,
     secrets::{Keys, Secrets},
+    storage::Location,
     trust::Expect,
 };
 
@@ -27,9 +25,9 @@ pub use compare::Change;
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Folder of the older archive; of a chain, `DIR@RUN` takes the state at that run.
-    pub old: PathBuf,
+    pub old: Location,
     /// The same of the newer one.
-    pub new: PathBuf,
+    pub new: Location,
     /// Secrets that open them.
     pub keys: Keys,
     /// Conditions that both must meet; the id is that of the newer one.
@@ -136,17 +134,19 @@ pub fn run(
 
 /// Opens one side: a folder, or the state of a chain as `DIR@RUN`.
 fn side(
-    dir: &Path,
+    dir: &Location,
     expect_id: Option<&str>,
     options: &Options,
     secrets: &Secrets<'_>,
     observer: &dyn Observer,
 ) -> Result<Archive, Failure> {
-    let text = dir.to_str().filter(|_| !dir.exists());
+    let text = dir.to_string();
+    let is_there = dir.folder().is_some_and(std::path::Path::exists);
+    let text = Some(text.as_str()).filter(|_| !is_there);
     let parts = text.and_then(|text| text.rsplit_once('@'));
     let run = parts.and_then(|(_, run)| run.parse().ok().filter(|run| *run > 0));
     let dir = match (parts, run) {
-        (Some((dir, _)), Some(_)) => Path::new(dir),
+        (Some((before, _)), Some(_)) => &dir.named(before).map_err(Failure::usage)?,
         _ => dir,
     };
     let demands = options.expect.demands(options.keys.given(), observer)?;
@@ -156,7 +156,7 @@ fn side(
         expect_id: expect_id.map(str::to_owned),
         ..Request::of(demands)
     };
-    let mut archive = Archive::open(Folder::new(dir), request, |envelope| {
+    let mut archive = Archive::open(Folder::at(dir)?, request, |envelope| {
         secrets.unlock(envelope)
     })?;
     archive.drop_orphans()?;

@@ -38,10 +38,15 @@ pub struct Disposal {
 
 impl Disposal {
     /// Looks, before anything is written, whether what is asked for can be done.
-    pub fn plan(dir: &Path, how: &Options) -> Result<Option<Self>, Failure> {
+    pub fn plan(how: &Options) -> Result<Option<Self>, Failure> {
         if !how.disposes() {
             return Ok(None);
         }
+        let Some(dir) = how.opening.dir.folder() else {
+            return Err(Failure::usage(
+                "only a backup in a folder is removed or moved after a restore: in an object store, prune removes it",
+            ));
+        };
         if how.opening.at.is_some() {
             return Err(Failure::usage(
                 "the backup can be removed or moved only when its newest state is restored, and another was asked for",

@@ -120,9 +120,8 @@ impl Options {
 /// When nothing was restored, and why.
 pub fn run(how: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     let started = Instant::now();
-    let dir = how.opening.dir.as_path();
     let archive = open::open(how, observer)?;
-    let disposal = Disposal::plan(dir, how)?;
+    let disposal = Disposal::plan(how)?;
     let _graceful = interrupt::finish_gracefully();
     open::verify(&archive, how, observer)?;
     let mut report = empty_report(&archive, how);
@@ -261,7 +260,7 @@ fn empty_report(archive: &Archive, how: &Options) -> Report {
         platform_failed: None,
         archive_failed: None,
         next: Vec::new(),
-        archive: Some(how.opening.dir.display().to_string()),
+        archive: Some(how.opening.dir.to_string()),
         seconds: 0.0,
     }
 }

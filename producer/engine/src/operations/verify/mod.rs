@@ -11,7 +11,7 @@ mod user;
 mod with_key;
 pub mod without_key;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use decryptor_wasm::{
     DataKey, Envelope, Error,
@@ -48,7 +48,7 @@ pub struct Options {
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     let started = Instant::now();
     let opening = &options.opening;
-    let folder = Folder::new(&opening.dir);
+    let folder = Folder::at(&opening.dir)?;
     let seen = outline(&folder)?;
     let sealed = is_sealed(&seen.listing);
     let demands = opening.demands(observer)?;
@@ -85,7 +85,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
 /// Verifies an archive that was just made, with the key that it was made with; `signer`: who signed it, `run`: its number in
 /// its chain, by which a run may be read without those beside it.
 pub fn made(
-    dir: &Path,
+    folder: Folder,
     key: Option<DataKey>,
     signer: &Signer,
     run: u32,
@@ -105,7 +105,7 @@ pub fn made(
         at: Some(run),
         ..Request::of(demands)
     };
-    let archive = Archive::open(Folder::new(dir), request, unlock)?;
+    let archive = Archive::open(folder, request, unlock)?;
     let mut report = opened(&archive, threads, observer)?;
     report.close(started.elapsed().as_secs_f64());
     Ok(report)

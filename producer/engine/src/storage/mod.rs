@@ -1,0 +1,208 @@
+//! Where an archive lies: a folder of this machine, or a prefix in a bucket of an object store.
+
+mod object;
+mod store;
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use crate::failure::Failure;
+
+pub use object::ObjectFile;
+pub use store::{Store, StoreError, StoreErrorKind, StoreOptions, StoredObject, Upload};
+
+/// Before the bucket and prefix of an address.
+const SCHEME: &str = "s3://";
+
+/// Where an archive lies, or is to lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A folder.
+    Folder(PathBuf),
+    /// A prefix in a bucket.
+    Store(StoreAddress),
+}
+
+/// A prefix in a bucket: `s3://bucket/prefix`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreAddress {
+    /// The bucket.
+    pub bucket: String,
+    /// Without `/` at its begin and end; empty for the whole bucket.
+    pub prefix: String,
+    /// How the store is reached.
+    pub options: StoreOptions,
+}
+
+impl Location {
+    /// The folder; none for an object store.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Location::Folder(path) => Some(path),
+            Location::Store(_) => None,
+        }
+    }
+
+    /// The folder, for what cannot be done in an object store.
+    ///
+    /// # Errors
+    /// A usage failure, for an object store.
+    pub fn require_folder(&self) -> Result<&Path, Failure> {
+        let folder = self.folder();
+        folder.ok_or_else(|| {
+            Failure::usage(format!(
+                "{self}: this cannot be done in an object store: give a folder"
+            ))
+        })
+    }
+
+    /// The place of another name, which is reached in the same way.
+    ///
+    /// # Errors
+    /// When it is no name of a place.
+    pub fn named(&self, name: &str) -> Result<Self, String> {
+        let mut other: Location = name.parse()?;
+        if let Location::Store(address) = self {
+            other.reach(&address.options);
+        }
+        Ok(other)
+    }
+
+    /// The same place, of an object store that is reached in this way.
+    pub fn reach(&mut self, options: &StoreOptions) {
+        if let Location::Store(address) = self {
+            address.options = options.clone();
+        }
+    }
+}
+
+impl StoreAddress {
+    /// The prefix `name` below this one.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        let prefix = match self.prefix.is_empty() {
+            true => name.to_owned(),
+            false => format!("{}/{name}", self.prefix),
+        };
+        StoreAddress {
+            prefix,
+            ..self.clone()
+        }
+    }
+}
+
+impl Default for Location {
+    fn default() -> Self {
+        Location::Folder(PathBuf::from("."))
+    }
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Location::Folder(path)
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Location::Folder(path.to_owned())
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Folder(path) => path.display().fmt(f),
+            Location::Store(address) => address.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for StoreAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StoreAddress { bucket, prefix, .. } = self;
+        match prefix.is_empty() {
+            true => write!(f, "{SCHEME}{bucket}"),
+            false => write!(f, "{SCHEME}{bucket}/{prefix}"),
+        }
+    }
+}
+
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(rest) = text.strip_prefix(SCHEME) else {
+            return match text.is_empty() {
+                true => Err("give a folder, or s3://BUCKET/PREFIX".to_owned()),
+                false => Ok(Location::Folder(PathBuf::from(text))),
+            };
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_of_bucket = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if bucket.is_empty() || !bucket.chars().all(is_of_bucket) {
+            return Err("the name of a bucket is missing: s3://BUCKET/PREFIX".to_owned());
+        }
+        let prefix = prefix.trim_matches('/');
+        if !prefix.is_empty() && !decryptor_wasm::layout::is_safe_path(prefix) {
+            return Err("the prefix holds a character that not every system can write".to_owned());
+        }
+        Ok(Location::Store(StoreAddress {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            options: StoreOptions::default(),
+        }))
+    }
+}
+
+/// Bytes that are read by their place: of a file on disk, or of an object in a store.
+pub trait ReadAt: Send + Sync {
+    /// Reads bytes from `offset` on into `buffer`; returns how many, 0 at the end.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// How many bytes there are.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    fn size(&self) -> io::Result<u64>;
+}
+
+impl ReadAt for std::fs::File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_and_shown() {
+        for (text, shown) in [
+            ("backup", "backup"),
+            ("/a/b", "/a/b"),
+            ("s3://bucket/a/b/", "s3://bucket/a/b"),
+            ("s3://bucket", "s3://bucket"),
+            ("s3://bucket/", "s3://bucket"),
+        ] {
+            let place: Location = text.parse().unwrap();
+            assert_eq!(place.to_string(), shown);
+            assert_eq!(place.folder().is_none(), text.starts_with("s3:"), "{text}");
+        }
+        for bad in ["", "s3://", "s3:///x", "s3://b/../x", "s3://b u/x"] {
+            assert!(bad.parse::<Location>().is_err(), "{bad}");
+        }
+    }
+}
