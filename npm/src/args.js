@@ -1,8 +1,9 @@
 import { DecryptError } from './errors.js';
 
-export const HELP = `Usage: node decrypt-backup.mjs [DIR] [options]
+export const HELP = `Usage: node decrypt-backup.mjs [BACKUP] [options]
 
-Opens a Pryv.io backup. DIR is the backup's folder (default: the current folder, else the one this script is in).
+Opens a Pryv.io backup. BACKUP is its folder, or the tar file that it was written to (default: the current folder, else the one this
+script is in).
 
 What to do (default: decrypt into --out):
   --out DIR                     write the decrypted files there
@@ -102,7 +103,7 @@ export function parseArgs (args) {
     const arg = args[i];
     if (flags && arg === '--') { flags = false; continue; }
     if (!flags || !arg.startsWith('-')) {
-      if (options.dir !== undefined) throw usage(`one folder only: ${options.dir} or ${arg}`);
+      if (options.dir !== undefined) throw usage(`one backup only: ${options.dir} or ${arg}`);
       options.dir = arg;
       continue;
     }

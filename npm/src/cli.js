@@ -10,7 +10,7 @@ import { askHidden } from './prompt.js';
 import { findingsOf, printFindings, printGuarantees, printSummary, printUsers, printable } from './report.js';
 import { openerWith, passphraseOfVariable, readPassphraseFile, readSecretFile } from './secrets.js';
 import { expectedSigners } from './signers.js';
-import { folderSource } from './source.js';
+import { diskSource } from './source.js';
 
 /** Put in by the build. */
 /* global PACKAGE_VERSION */
@@ -60,7 +60,7 @@ async function openAndDecrypt (options, env, script) {
   const open = openerWith({ ...given, ask: askHidden });
   /** @type {Set<string>} */
   const notes = new Set();
-  const archive = await openArchive(folderSource(dir), {
+  const archive = await openArchive(diskSource(dir), {
     engine: options.engine,
     user: options.user,
     at: options.at,

@@ -9,6 +9,7 @@ import { TEST_ENVELOPE, TEST_FILE, TEST_TEXT } from './self-test.js';
 
 export const {
   Envelope, FileReader, Opening, Step, VolumeReading, collision, errorOf, look, passphraseOfFile, plainManifest, privateKeyNeedsPassphrase,
+  requireTar,
 } = bindings;
 
 const SMALL_BUFFER = 4096;

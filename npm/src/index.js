@@ -1,4 +1,4 @@
 export { Archive, openArchive } from './archive.js';
-export { folderSource } from './source.js';
+export { diskSource, folderSource } from './source.js';
 export { unlockWith } from './secrets.js';
 export { DecryptError, exitCodeOf } from './errors.js';

@@ -1,5 +1,4 @@
 // Drives the core's walk over an archive, wherever the core runs: reads what it needs, and asks for the keys.
-import { columns } from './volumes.js';
 
 /** @typedef {typeof import('../../.build/wasm/decryptor_wasm.js')} Core */
 /** @typedef {import('../../.build/wasm/decryptor_wasm.js').DataKey} DataKey */
@@ -82,15 +81,14 @@ export async function open (host, source, request, { engine, unlock }) {
  * Looks at an archive without a key.
  * @template {{ name: string, list (): any }} Source
  * @param {Host<Source>} host
- * @param {Source} source
+ * @param {Source & import('./volumes.js').WithVolumes} source
  */
 export async function look (host, source) {
-  /** @type {Array<[string, number]>} */
-  const listing = await source.list();
-  const read = async (/** @type {string} */ name) => listing.some(([path]) => path === name)
+  const members = await source.members();
+  const read = async (/** @type {string} */ name) => members.has(name)
     ? (await whole(host.readStored(source, name, { ...AS_STORED, hash: false }), MOST)).content
     : undefined;
-  return JSON.parse(host.core.look(source.name, ...columns(listing), await read('encryption.json'), await read('chain.json')));
+  return JSON.parse(host.core.look(source.name, members, await read('encryption.json'), await read('chain.json')));
 }
 
 /**

@@ -1,14 +1,46 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorOf } from './core.js';
+import { errorOf, requireTar } from './core.js';
 import { DecryptError } from './errors.js';
 
 /** @typedef {import('./types.js').Source} Source */
 /** @typedef {import('./types.js').SyncFile} SyncFile */
 
+/** Bytes at both ends of a file that tell what it is. */
+const LOOK = 4096;
+
 // Absent on Windows, where links need a privilege to be made.
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
+
+/**
+ * A backup on this machine: in a folder, or in a single tar file.
+ * @param {string} path
+ * @returns {Source}
+ */
+export function diskSource (path) {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true ? tarSource(path) : folderSource(path);
+}
+
+/**
+ * A backup in a single tar file of this machine.
+ * @param {string} path
+ * @returns {Source}
+ */
+function tarSource (path) {
+  const { size } = statSync(path);
+  const part = (/** @type {number} */ offset, /** @type {number} */ length) => partOf(path, path, offset, length);
+  return {
+    name: path,
+    tar: size,
+    async list () {
+      requireTar(path, part(0, LOOK), part(Math.max(0, size - LOOK), LOOK));
+      return [['', size]];
+    },
+    async open (_, offset, length) { return openFile(path, path, offset, length); },
+    async part (_, offset, length) { return part(offset, length); },
+  };
+}
 
 /**
  * A backup in a folder of this machine. Symbolic links are refused: a backup holds none, and one
@@ -29,12 +61,7 @@ export function folderSource (root) {
       return openFile(join(root, ...path.split('/')), path, offset, length);
     },
     async part (path, offset, length) {
-      const file = openFile(join(root, ...path.split('/')), path, offset, length);
-      try {
-        return wholeOf(file, Math.min(length, file.size));
-      } finally {
-        file.close();
-      }
+      return partOf(join(root, ...path.split('/')), path, offset, length);
     },
   };
 }
@@ -78,9 +105,25 @@ async function readFolder (folder) {
     return await readdir(folder, { withFileTypes: true, encoding: 'buffer' });
   } catch (error) {
     const code = /** @type {any} */ (error).code;
-    if (code === 'ENOENT') throw new DecryptError('usage', `${folder} does not exist: give the folder of the backup`);
-    if (code === 'ENOTDIR') throw new DecryptError('usage', `${folder} is not a folder: give the folder of the backup`);
+    if (code === 'ENOENT') throw errorOf('folder-missing', { path: folder });
+    if (code === 'ENOTDIR') throw errorOf('not-a-folder', { path: folder });
     throw new DecryptError('failed', `cannot read the folder ${folder}: ${/** @type {any} */ (error).message}`);
+  }
+}
+
+/**
+ * The bytes of a small part of a file; fewer where it ends.
+ * @param {string} onDisk
+ * @param {string} path in the archive, for messages
+ * @param {number} offset
+ * @param {number} length
+ */
+function partOf (onDisk, path, offset, length) {
+  const file = openFile(onDisk, path, offset, length);
+  try {
+    return wholeOf(file, Math.min(length, file.size));
+  } finally {
+    file.close();
   }
 }
 

@@ -18,8 +18,8 @@
 /**
  * The place that an archive's files come from. `open` gives either a synchronous file (fastest) or an async iterable of chunks; of a part of
  * a stored file where `offset` and `length` are given. `part` gives the bytes of a small part, fewer where the file ends. An archive in volumes
- * needs both.
- * @typedef {{ name: string, list (): Promise<Array<[string, number]>>,
+ * needs both. `tar`: all of it is in a single tar file of so many bytes, whose path is empty.
+ * @typedef {{ name: string, tar?: number, list (): Promise<Array<[string, number]>>,
  *   open (path: string, offset?: number, length?: number): Promise<SyncFile | AsyncIterable<Uint8Array>>,
  *   part? (path: string, offset: number, length: number): Promise<Uint8Array> }} Source
  */

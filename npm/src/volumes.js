@@ -11,8 +11,9 @@ import { DecryptError } from './errors.js';
  */
 
 /**
- * A source that may hold volumes. `part` gives a part of a stored file, which may end earlier.
- * @typedef {{ name: string, list (): any, part? (path: string, offset: number, length: number): Promise<Uint8Array> }} Stored
+ * A source that may hold volumes, or is a single tar file of `tar` bytes, whose path is empty. `part` gives a part of a stored file, which may
+ * end earlier.
+ * @typedef {{ name: string, tar?: number, list (): any, part? (path: string, offset: number, length: number): Promise<Uint8Array> }} Stored
  */
 
 /**
@@ -49,7 +50,9 @@ export function withVolumes (core, source) {
     /** @type {Array<[string, number]>} */
     const listing = await source.list();
     stored = new Set(listing.map(([path]) => path));
-    const reading = new core.VolumeReading(...columns(listing), scan);
+    const reading = source.tar === undefined
+      ? new core.VolumeReading(listing.map(([path]) => path), Float64Array.from(listing, ([, size]) => size), scan)
+      : core.VolumeReading.ofTar(source.name, source.tar, scan);
     for (let range = reading.next(); range !== undefined; range = reading.next()) {
       reading.give(await part(range.path, range.offset, range.length));
       range.free();
@@ -71,8 +74,8 @@ export function withVolumes (core, source) {
     const all = await (known ?? members());
     const place = all.place(path);
     if (place === undefined) {
-      // An index had named it, and the volumes do not hold it.
-      if (scanned !== undefined && !stored.has(path)) throw core.errorOf('volume-member', { path });
+      // An index had named it, and the volumes do not hold it; or there is nothing but volumes.
+      if (source.tar !== undefined || (scanned !== undefined && !stored.has(path))) throw core.errorOf('volume-member', { path });
       return undefined;
     }
     let found = await at(place);
@@ -103,13 +106,4 @@ export function withVolumes (core, source) {
   }
 
   return Object.assign(/** @type {Source} */ (Object.create(source)), { members, find });
-}
-
-/**
- * A listing as the core takes it.
- * @param {Array<[string, number]>} listing
- * @returns {[string[], Float64Array]}
- */
-export function columns (listing) {
-  return [listing.map(([path]) => path), Float64Array.from(listing, ([, size]) => size)];
 }

@@ -4,7 +4,7 @@ import { plainOf } from './errors.js';
 import { decryptFile } from './decrypt-file.js';
 import { openEnvelope } from './secrets.js';
 import { HOST } from './host.js';
-import { folderSource } from './source.js';
+import { diskSource } from './source.js';
 import { Staging } from './staging.js';
 import { withVolumes } from './volumes.js';
 
@@ -31,7 +31,7 @@ export async function serve () {
   /** @type {WorkerTask} */
   const { folder, envelope, secrets, opened, engine: choice, staging, gunzip, salvage } = workerData;
   const task = { staging: staging === undefined ? undefined : new Staging(staging), gunzip, salvage };
-  const source = withVolumes(HOST.core, folderSource(folder));
+  const source = withVolumes(HOST.core, diskSource(folder));
   let bytes = 0;
   let last = Date.now();
   const shown = (/** @type {number} */ more) => {

@@ -7,6 +7,7 @@ mod index;
 mod list;
 mod members;
 mod reading;
+mod single;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,5 @@ pub use index::{Member, TAIL, VolumeIndex};
 pub use list::{Volume, VolumeList};
 pub use members::{Listed, Members, Place};
 pub use reading::{Range, VolumeReading};
+pub use single::{LOOK, require_tar};
 pub use tar::{BLOCK, END, HEADER_MOST, MemberHeader, header, padding, read_header};

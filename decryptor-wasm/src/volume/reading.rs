@@ -32,6 +32,8 @@ pub struct VolumeReading {
     volumes: Vec<Volume>,
     /// The lists of volumes, by the folders of their runs.
     lists: Vec<String>,
+    /// What a single tar file is called where something is wrong with it.
+    tar: String,
     scan: bool,
     step: Step,
 }
@@ -90,8 +92,8 @@ impl VolumeReading {
         VolumeReading::of(files, volumes, lists, scan)
     }
 
-    /// Of a single tar file of `size` bytes, which holds a whole archive.
-    pub fn of_tar(size: u64, scan: bool) -> Self {
+    /// Of a single tar file of `size` bytes, which holds a whole archive; `name`: what it is called where something is wrong with it.
+    pub fn of_tar(name: &str, size: u64, scan: bool) -> Self {
         let volume = Volume {
             folder: String::new(),
             number: 1,
@@ -99,7 +101,9 @@ impl VolumeReading {
             size,
             index: None,
         };
-        VolumeReading::of(Vec::new(), vec![volume], Vec::new(), scan)
+        let mut reading = VolumeReading::of(Vec::new(), vec![volume], Vec::new(), scan);
+        name.clone_into(&mut reading.tar);
+        reading
     }
 
     fn of(files: Vec<(String, u64)>, volumes: Vec<Volume>, lists: Vec<String>, scan: bool) -> Self {
@@ -112,6 +116,7 @@ impl VolumeReading {
             found: Vec::new(),
             volumes,
             lists,
+            tar: String::new(),
             scan,
             step: Step::List(0),
         };
@@ -269,8 +274,16 @@ impl VolumeReading {
         }
     }
 
+    /// What a volume is called.
+    fn name(&self, volume: usize) -> String {
+        match self.volumes[volume].path.as_str() {
+            "" => self.tar.clone(),
+            path => path.to_owned(),
+        }
+    }
+
     fn no_index(&mut self, volume: usize, error: &Error) {
-        let path = self.volumes[volume].path.clone();
+        let path = self.name(volume);
         self.find(&path, error);
         self.begin_scan(volume);
     }
@@ -287,7 +300,7 @@ impl VolumeReading {
     /// Reads the headers in a window of a volume. `searching`: there is no header at `from`, and the next one is looked for.
     fn scan(&mut self, volume: usize, from: u64, mut searching: bool, bytes: &[u8]) {
         let size = self.volumes[volume].size;
-        let path = self.volumes[volume].path.clone();
+        let path = self.name(volume);
         let mut at = from;
         loop {
             let window = usize::try_from(at - from)

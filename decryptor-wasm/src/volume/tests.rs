@@ -1,7 +1,7 @@
 //! Volumes that are whole, and volumes that somebody changed.
 
 use super::{members::Members, *};
-use crate::finding::Severity;
+use crate::{Code, finding::Severity};
 
 /// A volume of these files; each holds its own path.
 fn volume(number: u32, paths: &[&str]) -> Vec<u8> {
@@ -148,11 +148,44 @@ fn a_single_tar_file_is_a_volume_of_all() {
     );
     let files = vec![(String::new(), tar)];
     for scan in [false, true] {
-        let found = read(VolumeReading::of_tar(files[0].1.len() as u64, scan), &files);
+        let size = files[0].1.len() as u64;
+        let found = read(VolumeReading::of_tar("x.tar", size, scan), &files);
         assert!(found.findings.is_empty(), "{:?}", found.findings);
         assert_eq!((found.files.len(), found.indexed), (3, !scan));
         let place = found.place("manifest.json").unwrap();
         assert_eq!(found.volume(place), "");
+    }
+    let cut = vec![(String::new(), files[0].1[..700].to_vec())];
+    let found = read(VolumeReading::of_tar("x.tar", 700, false), &cut);
+    let named = |code| {
+        let mut findings = found.findings.iter();
+        findings.any(|finding| (finding.path.as_str(), finding.code) == ("x.tar", code))
+    };
+    assert!(
+        named("volume-index-lost") && named("volume-member"),
+        "{:?}",
+        found.findings
+    );
+    assert_eq!(found.files.len(), 1);
+}
+
+#[test]
+fn a_single_tar_file_is_told_from_others() {
+    let tar = volume(1, &["encryption.json", "manifest.json"]);
+    let (mut no_head, mut other) = (tar.clone(), [0; 512]);
+    no_head[0] ^= 1;
+    other[257..262].copy_from_slice(b"ustar");
+    for bytes in [&tar, &no_head, &tar[..1024].to_vec()] {
+        require_tar("x", bytes, bytes).unwrap();
+    }
+    for (bytes, code) in [
+        (&other[..], Code::OtherTar),
+        (b"\x1f\x8b\x08", Code::Compressed),
+        (b"text", Code::NotAFolder),
+        (b"", Code::NotAFolder),
+        (&END, Code::NotAFolder),
+    ] {
+        assert_eq!(require_tar("x", bytes, bytes).unwrap_err().code(), code);
     }
 }
 

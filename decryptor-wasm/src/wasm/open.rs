@@ -6,7 +6,7 @@ use super::{
     error::returned,
     file::Summary,
     keys::{DataKey, Envelope},
-    volumes::{Members, listing},
+    volumes::Members,
 };
 use crate::{
     Result,
@@ -113,13 +113,12 @@ impl Opening {
 #[wasm_bindgen]
 pub fn look(
     name: &str,
-    paths: Vec<String>,
-    sizes: &[f64],
+    members: &Members,
     envelope: Option<Vec<u8>>,
     index: Option<Vec<u8>>,
 ) -> Result<String> {
-    let listing = listing(paths, sizes);
-    open::look(name, &listing, envelope.as_deref(), index.as_deref())?.to_json()
+    let listing = &members.0.files;
+    open::look(name, listing, envelope.as_deref(), index.as_deref())?.to_json()
 }
 
 /// An opened archive.

@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::*;
 
-use crate::volume;
+use crate::{Result, volume};
 
 /// A part of a stored file.
 #[wasm_bindgen]
@@ -27,6 +27,12 @@ impl VolumeReading {
     #[wasm_bindgen(constructor)]
     pub fn new(paths: Vec<String>, sizes: &[f64], scan: bool) -> Self {
         VolumeReading(volume::VolumeReading::new(listing(paths, sizes), scan))
+    }
+
+    /// Of a single tar file that holds a whole archive.
+    #[wasm_bindgen(js_name = ofTar)]
+    pub fn of_tar(name: &str, size: f64, scan: bool) -> Self {
+        VolumeReading(volume::VolumeReading::of_tar(name, size as u64, scan))
     }
 
     /// The next range; undefined when all members are known.
@@ -76,6 +82,12 @@ impl Members {
         self.0.indexed
     }
 
+    /// Whether there is a file of that path.
+    pub fn has(&self, path: &str) -> bool {
+        let known = |(known, _): &(String, u64)| known.as_str().cmp(path);
+        self.0.files.binary_search_by(known).is_ok()
+    }
+
     /// The place of a file; undefined for a separate one.
     pub fn place(&self, path: &str) -> Option<Place> {
         let place = self.0.place(path)?;
@@ -88,8 +100,14 @@ impl Members {
     }
 }
 
+/// Throws for a file that is no single tar file of an archive; `head` and `tail`: its first and last 4096 bytes, or all of it.
+#[wasm_bindgen(js_name = requireTar)]
+pub fn require_tar(path: &str, head: &[u8], tail: &[u8]) -> Result<()> {
+    volume::require_tar(path, head, tail)
+}
+
 /// A listing as the core takes it.
-pub(super) fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
+fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
     let sizes = sizes.iter().map(|size| *size as u64);
     crate::gather(paths.into_iter().zip(sizes))
 }

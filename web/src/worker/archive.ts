@@ -1,11 +1,14 @@
 import { DecryptError } from '../../../npm/src/errors.js';
 import { dropOrphans, streamFile, type Access } from '../../../npm/src/files.js';
-import { withVolumes } from '../../../npm/src/volumes.js';
+import { withVolumes, type WithVolumes } from '../../../npm/src/volumes.js';
 import { look, open, type Host, type Opened, type Request } from '../../../npm/src/opening.js';
 import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
 import { Opening, Step, VolumeReading, errorOf, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './read-stored.js';
 import { partOf, type Source } from './source/source.js';
+
+/** A source that knows the members of its volumes. */
+export type Stored = Source & WithVolumes;
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
@@ -118,15 +121,19 @@ export class Archive {
   }
 }
 
-/** Opens an archive; of a chain, the state at a run. */
-export async function openArchive (source: Source, { engine, unlock, ...request }: Request & { engine: Engine, unlock: Unlock }): Promise<Archive> {
-  const stored = withVolumes(HOST.core, Object.assign(Object.create(source) as Source, {
+/** The same source, which knows the members of its volumes. */
+export function stored (source: Source): Stored {
+  return withVolumes(HOST.core, Object.assign(Object.create(source) as Source, {
     part: (path: string, offset: number, length: number) => partOf(source, path, offset, length),
   }));
-  return new Archive(stored, engine, await open(HOST, stored, request, { engine, unlock }));
+}
+
+/** Opens an archive; of a chain, the state at a run. */
+export async function openArchive (source: Stored, { engine, unlock, ...request }: Request & { engine: Engine, unlock: Unlock }): Promise<Archive> {
+  return new Archive(source, engine, await open(HOST, source, request, { engine, unlock }));
 }
 
 /** Looks at the chosen files without a key. */
-export async function lookAt (source: Source): Promise<{ mode: Run['mode'], runs: Run[] }> {
+export async function lookAt (source: Stored): Promise<{ mode: Run['mode'], runs: Run[] }> {
   return look(HOST, source);
 }

@@ -1,9 +1,9 @@
 // The state of the worker between calls: the chosen files, and the archive once it is open.
 import { DecryptError, aboutOf } from '../../../npm/src/errors.js';
 import type { Chosen } from '../types.js';
-import { lookAt, openArchive, type Archive } from './archive.js';
+import { lookAt, openArchive, stored, type Archive, type Stored } from './archive.js';
 import { errorOf, fillRandom, privateKeyNeedsPassphrase, type Engine, type OpenEnvelope } from './core.js';
-import { containerSource } from './source/container.js';
+import { fileSource } from './source/container.js';
 import { blobSource, rootOf, type Source } from './source/source.js';
 
 export type Choice = { name: string, files: Array<[string, File]> } | { file: File };
@@ -19,7 +19,7 @@ export interface Secrets {
 
 export class Session {
   engine: Engine = 'wasm';
-  #source: Source | undefined;
+  #source: Stored | undefined;
   #archive: Archive | undefined;
   /** The secrets that opened a chain: other runs of it are opened with the same. */
   #secrets: Secrets | undefined;
@@ -31,7 +31,7 @@ export class Session {
 
   /** Takes what the user chose and says which key it needs. */
   async choose (choice: Choice): Promise<Chosen> {
-    const source = 'file' in choice ? await containerSource(choice.file) : folderSource(choice);
+    const source = stored('file' in choice ? await fileSource(choice.file) : folderSource(choice));
     const looked = await lookAt(source);
     this.#source = source;
     this.#secrets = undefined;

@@ -4,6 +4,8 @@ import { blocksOf } from './blocks.js';
 /** Where an archive's files come from. */
 export interface Source {
   name: string
+  /** All of it is in a single tar file of so many bytes, whose path is empty. */
+  tar?: number
   list (): Array<[string, number]>
   /** The bytes of a file, or of a part of it, block by block, each good until the next is asked for. */
   read (path: string, offset?: number, length?: number): AsyncIterable<Uint8Array>
