@@ -38,7 +38,8 @@ pub struct CopyArgs {
     /// Folder of the backup, or s3://BUCKET/PREFIX.
     #[arg(value_parser = location())]
     pub from: Location,
-    /// Folder for the copy, or s3://BUCKET/PREFIX; new or empty.
+    /// Folder for the copy, or s3://BUCKET/PREFIX: new, empty, with a copy that was interrupted, which is continued, or with an older copy
+    /// of the same chain, which gets the runs that it lacks.
     #[arg(value_parser = location())]
     pub to: Location,
     /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.

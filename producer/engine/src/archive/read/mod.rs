@@ -12,6 +12,7 @@ mod state;
 mod stored_file;
 mod stream;
 mod volumes;
+mod whole_volume;
 
 pub use content::ContentReader;
 pub use error::{CopyError, ReadError};
@@ -21,3 +22,4 @@ pub use open::{Archive, outline};
 pub use stored_file::StoredFile;
 pub(super) use stream::read_some;
 pub use stream::{Content, GunzipCheck, ReadFile, Seen};
+pub use whole_volume::{MemberDigest, WholeVolume};

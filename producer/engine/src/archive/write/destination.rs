@@ -14,7 +14,7 @@ use decryptor_wasm::{
 use rustix::fs::syncfs;
 
 use super::{ArchiveError, companions};
-use crate::files;
+use crate::{files, regular};
 
 /// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
 pub const STAGING: &str = ".pryv-backup-partial";
@@ -84,6 +84,30 @@ impl Destination {
             staging,
             beside: true,
             _lock: None,
+        })
+    }
+
+    /// Prepares `output` as [`Destination::prepare`] does, but keeps what a run that died left there: all of it is in the staging folder then.
+    pub fn resume(output: &Path) -> Result<Self, ArchiveError> {
+        let (lock, created) = hold(output)?;
+        let found = refuse_other(output)?;
+        let staging = output.join(STAGING);
+        make(&staging)?;
+        for path in found.into_iter().filter(|path| *path != staging) {
+            // It died while it moved its files into place.
+            let back = staging.join(path.file_name().unwrap_or_default());
+            let moved = match regular::is_there(&back) {
+                true => remove(&path),
+                false => fs::rename(&path, &back),
+            };
+            moved.map_err(|e| ArchiveError::io(&path, e))?;
+        }
+        Ok(Destination {
+            output: output.to_owned(),
+            created,
+            staging,
+            beside: false,
+            _lock: Some(lock),
         })
     }
 
@@ -178,22 +202,36 @@ pub fn sync(folder: &Path) -> Result<(), ArchiveError> {
     syncfs(file).map_err(|e| ArchiveError::io(folder, e.into()))
 }
 
+/// Makes a folder, unless it is there.
+pub fn make(folder: &Path) -> Result<(), ArchiveError> {
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(ArchiveError::io(folder, e)),
+        _ => Ok(()),
+    }
+}
+
 /// Removes what a run that died left behind; true when there was something. Anything else is left alone, and refused.
 fn clear(output: &Path) -> Result<bool, ArchiveError> {
+    let found = refuse_other(output)?;
+    for path in &found {
+        remove(path).map_err(|e| ArchiveError::io(path, e))?;
+    }
+    Ok(!found.is_empty())
+}
+
+/// Files and folders that a run that died has left in `output`. Anything else there is refused.
+fn refuse_other(output: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
     if output.join(MANIFEST).exists() {
         return Err(ArchiveError::Exists(output.to_owned()));
     }
     let names = files::names(output).map_err(|e| ArchiveError::io(output, e))?;
     let found: Vec<PathBuf> = names.iter().map(|name| output.join(name)).collect();
     // Without the staging folder nothing here is known to be ours.
-    let leftover = output.join(STAGING).is_dir();
+    let leftover = fs::symlink_metadata(output.join(STAGING)).is_ok_and(|found| found.is_dir());
     let ours = |path: &PathBuf| path.file_name().is_some_and(is_ours);
     let clearable = found.is_empty() || (leftover && found.iter().all(ours));
     if !clearable {
         return Err(ArchiveError::NotEmpty(output.to_owned()));
     }
-    for path in found {
-        remove(&path).map_err(|e| ArchiveError::io(&path, e))?;
-    }
-    Ok(leftover)
+    Ok(found)
 }

@@ -15,6 +15,7 @@ use super::{
     ArchiveError,
     volumes::{ArchiveLayout, MemberWriter, Volumes},
 };
+use crate::archive::read::WholeVolume;
 use crate::files;
 use crate::limits::PIECE;
 use crate::text::hex;
@@ -30,9 +31,14 @@ pub struct FileStorage {
 impl FileStorage {
     /// In `folder`, which is there.
     pub fn new(folder: &Path, layout: ArchiveLayout) -> Self {
+        FileStorage::beside(folder, layout, Vec::new())
+    }
+
+    /// In `folder`, where these volumes lie already.
+    pub fn beside(folder: &Path, layout: ArchiveLayout, kept: Vec<WholeVolume>) -> Self {
         let volumes = match layout {
             ArchiveLayout::Files => None,
-            ArchiveLayout::Volumes(size) => Some(Arc::new(Volumes::new(folder, size))),
+            ArchiveLayout::Volumes(size) => Some(Arc::new(Volumes::new(folder, size).beside(kept))),
         };
         FileStorage {
             folder: folder.to_owned(),

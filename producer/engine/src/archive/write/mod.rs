@@ -39,7 +39,7 @@ pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
 pub use user::{UserDone, UserFilesWriter};
 
-pub use destination::Destination;
+pub use destination::{Destination, STAGING, remove};
 
 use self::{
     file::{FileStorage, FileWriter},

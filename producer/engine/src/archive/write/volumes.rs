@@ -1,6 +1,7 @@
 //! The volumes of an archive that is being written: each thread fills one of its own, and files follow one another in it.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, BufWriter, Read, Seek, Write},
     os::unix::fs::FileExt,
@@ -9,14 +10,23 @@ use std::{
     thread::{self, ThreadId},
 };
 
-use decryptor_wasm::volume::{
-    END, Member, VOLUMES, Volume, VolumeIndex, VolumeList, header, index_name, padding, volume_name,
+use decryptor_wasm::{
+    layout::number_of,
+    volume::{
+        END, Member, VOLUMES, Volume, VolumeIndex, VolumeList, header, index_name, padding,
+        volume_name,
+    },
 };
 use sha2::{Digest, Sha256};
 
 use super::ArchiveError;
 use crate::{
-    archive::sums::SumLine, digest::sha256_hex, files, limits::PIECE, text::hex, threads::lock,
+    archive::{read::WholeVolume, sums::SumLine},
+    digest::sha256_hex,
+    files,
+    limits::PIECE,
+    text::hex,
+    threads::lock,
 };
 
 #[cfg(test)]
@@ -45,8 +55,8 @@ pub struct Volumes {
 
 #[derive(Default)]
 struct State {
-    /// Number of the newest volume.
-    newest: u32,
+    /// Numbers of the volumes.
+    taken: BTreeSet<u32>,
     idle: Vec<OpenVolume>,
     /// Bytes of the files in all volumes.
     content: u64,
@@ -99,6 +109,19 @@ impl Volumes {
         }
     }
 
+    /// Goes on where `kept` lie in the folder already.
+    pub fn beside(self, kept: Vec<WholeVolume>) -> Self {
+        let mut state = lock(&self.state);
+        for volume in kept {
+            state.taken.extend(number_of(&volume.volume.name, ".tar"));
+            let sizes = volume.members.iter().map(|member| member.size);
+            state.content += sizes.sum::<u64>();
+            state.ended.push((volume.volume, volume.sum));
+        }
+        drop(state);
+        self
+    }
+
     /// Begins a file.
     pub fn member(self: &Arc<Self>, path: &str) -> MemberWriter {
         MemberWriter {
@@ -115,6 +138,15 @@ impl Volumes {
         for volume in std::mem::take(&mut state.idle) {
             let ended = volume.end(&self.folder)?;
             state.ended.push(ended);
+        }
+        // Volumes are counted without a gap: where one is kept, those before it may have got no file.
+        let last = state.taken.last().copied().unwrap_or(0);
+        for number in 1..last {
+            if state.taken.contains(&number) {
+                continue;
+            }
+            let empty = OpenVolume::create(&self.folder, number)?.end(&self.folder)?;
+            state.ended.push(empty);
         }
         let mut ended = std::mem::take(&mut state.ended);
         ended.sort_by(|a, b| {
@@ -143,8 +175,8 @@ impl Volumes {
         if let Some(at) = own.or(any) {
             return Ok(state.idle.swap_remove(at));
         }
-        state.newest += 1;
-        let number = state.newest;
+        let number = state.free();
+        state.taken.insert(number);
         drop(state);
         OpenVolume::create(&self.folder, number)
     }
@@ -158,6 +190,16 @@ impl Volumes {
         let ended = volume.end(&self.folder)?;
         lock(&self.state).ended.push(ended);
         Ok(())
+    }
+}
+
+impl State {
+    /// The lowest number that no volume has.
+    fn free(&self) -> u32 {
+        let mut taken = self.taken.iter();
+        (1..)
+            .find(|number| taken.next() != Some(number))
+            .unwrap_or(1)
     }
 }
 

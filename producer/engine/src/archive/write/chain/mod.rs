@@ -42,6 +42,13 @@ pub struct ChainFolder {
     _lock: File,
 }
 
+/// Whether files of a run that died are removed, or of use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leftovers {
+    Remove,
+    Keep,
+}
+
 impl ChainFolder {
     /// Takes hold of a folder, and takes away what a run left there that died (said in the second value), unless it is `newest`, a run
     /// that this host has finished. An archive in it becomes the first run of a chain.
@@ -49,6 +56,22 @@ impl ChainFolder {
     /// # Errors
     /// When the folder holds something else, or its list of runs does not fit what is there.
     pub fn open(folder: &Path, newest: Option<&str>) -> Result<(Self, bool), ArchiveError> {
+        ChainFolder::open_for(folder, newest, Leftovers::Remove)
+    }
+
+    /// The same for a run that goes on with what is left of one that died: that is in [`ChainFolder::staging`] then.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn resume(folder: &Path) -> Result<Self, ArchiveError> {
+        ChainFolder::open_for(folder, None, Leftovers::Keep).map(|(chain, _)| chain)
+    }
+
+    fn open_for(
+        folder: &Path,
+        newest: Option<&str>,
+        leftovers: Leftovers,
+    ) -> Result<(Self, bool), ArchiveError> {
         let (lock, created) = hold(folder)?;
         Folder::new(folder).refuse_links()?;
         let mut chain = ChainFolder {
@@ -67,12 +90,14 @@ impl ChainFolder {
         for name in [CHAIN, SUMS] {
             absent(&folder.join(Replacer::Backup.temporary(name)))?;
         }
-        let staged = folder.join(STAGING);
+        let staged = chain.staging();
         let mut leftover = staged.exists();
-        absent(&staged)?;
+        if leftovers == Leftovers::Remove {
+            absent(&staged)?;
+        }
         if folder.join(CHAIN).exists() {
             chain.runs = Index::parse(&chain.at().read(CHAIN)?)?.runs;
-            leftover |= chain.take_away(newest)?;
+            leftover |= chain.take_away(newest, leftovers)?;
         } else {
             let first = chain.adopted()?;
             chain.refuse_lost()?;
@@ -132,6 +157,11 @@ impl ChainFolder {
         self.folder.join(&run.path)
     }
 
+    /// Where the files of the next run are written that is not the first.
+    pub fn staging(&self) -> PathBuf {
+        self.folder.join(STAGING)
+    }
+
     /// Moves a run into its place and names it: from then on it is a part of the chain.
     ///
     /// # Errors
@@ -144,9 +174,8 @@ impl ChainFolder {
             kind,
             self.newest(),
         )?;
-        let path = made.path.clone();
-        self.runs.push(made);
-        if path.is_empty() {
+        if made.path.is_empty() {
+            self.runs.push(made);
             let finished = staged.publish()?;
             if self.listed {
                 self.put_index(none())?;
@@ -154,9 +183,20 @@ impl ChainFolder {
             return Ok(finished);
         }
         let (staging, finished) = staged.part();
-        let at = |e| ArchiveError::io(&staging, e);
+        self.append(&staging, made)?;
+        Ok(finished)
+    }
+
+    /// The same for any run but the first, which is whole in `staging`, its own sums among its files.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn append(&mut self, staging: &Path, made: IndexRun) -> Result<(), ArchiveError> {
+        let path = made.path.clone();
+        self.runs.push(made);
+        let at = |e| ArchiveError::io(staging, e);
         write_file(&staging.join(UNNAMED), &[]).map_err(at)?;
-        sync(&staging)?;
+        sync(staging)?;
         let target = self.folder.join(&path);
         let own = sums::read(File::open(staging.join(SUMS)).map_err(at)?);
         fs::remove_file(staging.join(SUMS)).map_err(at)?;
@@ -168,7 +208,7 @@ impl ChainFolder {
             _ => {}
         }
         let unnamed = target.join(UNNAMED);
-        fs::rename(&staging, &target).map_err(|e| ArchiveError::io(&target, e))?;
+        fs::rename(staging, &target).map_err(|e| ArchiveError::io(&target, e))?;
         sync(&self.folder)?;
         let own = own.map(|line| {
             let line = line?;
@@ -177,7 +217,7 @@ impl ChainFolder {
         self.put_index(Box::new(own))?;
         // It is named now; should this fail, the next run does it.
         let _ = fs::remove_file(unnamed);
-        Ok(finished)
+        Ok(())
     }
 
     /// The folders of runs that are not named.
@@ -282,7 +322,7 @@ impl ChainFolder {
     }
 
     /// Takes away what a run left that was not committed, and completes the sums of one that was.
-    fn take_away(&self, newest: Option<&str>) -> Result<bool, ArchiveError> {
+    fn take_away(&self, newest: Option<&str>, leftovers: Leftovers) -> Result<bool, ArchiveError> {
         let doomed = self.unlisted()?;
         let holds = self.sums_hold()?;
         // One run at a time can have died. More are those of a longer chain, whose list of runs was lost.
@@ -303,10 +343,13 @@ impl ChainFolder {
             self.complete_sums()?;
         }
         for path in &doomed {
-            let aside = self.folder.join(STAGING);
+            let aside = self.staging();
             let at = |e| ArchiveError::io(&aside, e);
+            absent(&aside)?;
             fs::rename(self.folder.join(path), &aside).map_err(at)?;
-            remove(&aside).map_err(at)?;
+            if leftovers == Leftovers::Remove {
+                remove(&aside).map_err(at)?;
+            }
         }
         Ok(!doomed.is_empty())
     }

@@ -3,6 +3,7 @@
 use decryptor_wasm::volume::VolumeReading;
 
 use super::*;
+use crate::archive::read::Folder;
 
 fn write(volumes: &Arc<Volumes>, path: &str, size: usize) {
     let mut member = volumes.member(path);
@@ -73,4 +74,47 @@ fn files_of_every_size_are_found_where_the_index_says() {
     assert_eq!(bytes, content + 5 + beside);
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 3);
+}
+
+#[test]
+fn volumes_that_lie_there_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let volumes = Arc::new(Volumes::new(folder.path(), 1 << 20));
+    for n in 0..3 {
+        write(&volumes, &format!("users/u/attachments/{n}"), 1 << 20);
+    }
+    volumes.end().unwrap();
+    let at = Folder::new(folder.path());
+    let read = |number| {
+        let file = at.open(&volume_name(number)).unwrap();
+        WholeVolume::read(file, number, &mut |_| {}).unwrap()
+    };
+    let third = read(3).unwrap();
+    assert_eq!(third.members[0].path, "users/u/attachments/2");
+    let place = folder.path().join(volume_name(1));
+    let good = std::fs::read(&place).unwrap();
+    for at in (0..good.len()).step_by(700) {
+        let mut bad = good.clone();
+        // The content shows in its digest.
+        if !(512..512 + (1 << 20)).contains(&at) {
+            bad[at] ^= 1;
+            std::fs::write(&place, &bad).unwrap();
+            assert!(read(1).is_none(), "byte {at}");
+        }
+        std::fs::write(&place, &good[..at]).unwrap();
+        assert!(read(1).is_none(), "cut at {at}");
+    }
+    for number in [1, 2] {
+        std::fs::remove_file(folder.path().join(volume_name(number))).unwrap();
+    }
+    // The files of two volumes find room in one.
+    let volumes = Arc::new(Volumes::new(folder.path(), 1 << 22).beside(vec![third]));
+    write(&volumes, "users/u/attachments/0", 7);
+    write(&volumes, "users/u/attachments/1", 7);
+    let (lines, _) = volumes.end().unwrap();
+    assert_eq!(lines.len(), 4);
+    let sizes: Vec<_> = (1..4).map(|n| read(n).unwrap().volume.members).collect();
+    assert_eq!(sizes, [2, 0, 1]);
+    let listed = Folder::new(folder.path()).list(false).unwrap();
+    assert!(listed.findings.is_empty() && listed.files.len() == 7);
 }
