@@ -12,6 +12,7 @@ pub mod folder;
 pub mod kit;
 pub mod measure;
 pub mod normal;
+pub mod object_store;
 pub mod plain;
 pub mod postgres;
 pub mod proxy;

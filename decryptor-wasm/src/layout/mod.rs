@@ -14,7 +14,9 @@ use crate::{
 use volumes::is_volume_file;
 pub use volumes::{VOLUMES, index_name, number_of, volume_name};
 
-pub use runs::{CHAIN, INCREMENTS, lost_index, mixed, run_folder, run_of, summed};
+pub use runs::{
+    CHAIN, INCREMENTS, RUN, claim_name, claim_of, lost_index, mixed, run_folder, run_of, summed,
+};
 
 /// Name of the signature, beside `manifest.json`.
 pub const SIGNATURE: &str = "manifest.json.minisig";
@@ -37,7 +39,7 @@ pub enum PathKind {
     Envelope,
     /// `SHA256SUMS`.
     Sums,
-    /// `chain.json`.
+    /// `chain.json`; in an object store what a run says of its place in the chain, and the claims of attempts to write it.
     Chain,
     /// A volume, the list of volumes, or the unpacked index of one; see [`crate::volume`].
     Volume,
@@ -101,7 +103,8 @@ impl PathKind {
             [SIGNATURE] => PathKind::Signature,
             [ENVELOPE] => PathKind::Envelope,
             [SUMS] => PathKind::Sums,
-            [CHAIN] => PathKind::Chain,
+            [CHAIN | RUN] => PathKind::Chain,
+            [name] if claim_of(name).is_some() => PathKind::Chain,
             [name] if is_volume_file(name) => PathKind::Volume,
             [name] if COMPANIONS.contains(name) => PathKind::Companion,
             ["platform", name] if SHARED.iter().any(|kind| is_records(name, kind)) => {

@@ -4,6 +4,8 @@ use crate::{Code, Error};
 
 /// Name of the list of runs, at the root of a chain.
 pub const CHAIN: &str = "chain.json";
+/// Name of what a run in an object store says of itself, as an entry of [`CHAIN`]: nothing is ever written anew there.
+pub const RUN: &str = "run.json";
 /// The folder of the runs after the first.
 pub const INCREMENTS: &str = "increments";
 /// The folder of a run: empty for the first, `increments/0002` for the second.
@@ -13,6 +15,17 @@ pub fn run_folder(run: u32) -> String {
     } else {
         format!("{INCREMENTS}/{run:04}")
     }
+}
+
+/// The name under which the attempt of that number to write a run takes its place in an object store: `claim-0001`.
+pub fn claim_name(attempt: u32) -> String {
+    format!("claim-{attempt:04}")
+}
+
+/// The number of the attempt that a name claims a run for.
+pub fn claim_of(name: &str) -> Option<u32> {
+    let attempt = name.strip_prefix("claim-")?.parse().ok()?;
+    (claim_name(attempt) == name).then_some(attempt)
 }
 
 /// The run in whose folder a path of a chain lies, and the path within that folder: `increments/0002/users/…` is of run 2. None for
@@ -81,6 +94,8 @@ mod tests {
             Some((2, "manifest.json"))
         );
         assert_eq!(run_of("increments/12345/a/b"), Some((12_345, "a/b")));
+        assert_eq!(claim_of(&claim_name(7)), Some(7));
+        assert_eq!(claim_of("claim-7"), None);
         for none in [
             "increments/0001/x",
             "increments/2/x",

@@ -6,7 +6,7 @@ use super::{
     Answer, Need, OpenedArchive, OpenedChain, Request,
     exchange::{Exchange, bytes, misplaced},
     kept_indexes::KeptIndexes,
-    listing::Listing,
+    listing::{Listing, has},
     run::{RunFolder, ask_signature, folder_of, open_run, signature},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         CHAIN, ChainState, Index, RunSequence, StateFile, StateRun, StoredRun, UNNAMED,
         is_companion, is_full, root_findings, run_of, state,
     },
-    layout::{PathKind, refuse_long},
+    layout::{PathKind, RUN, refuse_long},
     plan::{Finding, Plan, PlannedFile},
     signature::{SIGNATURE, require_id},
 };
@@ -32,7 +32,7 @@ impl ChainListing {
         let mut folders = ChainListing::default();
         for (path, size) in listing {
             match run_of(&path) {
-                Some((1, within)) if within == CHAIN => {}
+                Some((_, within)) if PathKind::of(within) == PathKind::Chain => {}
                 Some((1, _)) => folders.of_run(1).push((path, size)),
                 Some((run, within)) => {
                     let file = (within.to_owned(), size);
@@ -67,13 +67,36 @@ impl ChainListing {
     }
 }
 
+/// The list of the runs of a chain: `chain.json`, or where each run lists itself, as in an object store, what they say. None for an archive
+/// by itself, and for a chain that has lost its list.
+pub(super) async fn index(exchange: &Exchange, listing: &[(String, u64)]) -> Result<Option<Index>> {
+    if has(listing, CHAIN) {
+        return Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?).map(Some);
+    }
+    let runs = runs_there(listing);
+    let mut finished = Vec::new();
+    for run in runs.iter().filter(|run| run.is_finished()) {
+        finished.push(run.run);
+    }
+    if !(finished.first() == Some(&1) && finished.len() > 1) {
+        return Ok(None);
+    }
+    let mut listed = Vec::new();
+    for run in finished {
+        let path = folder_of(run) + RUN;
+        let mut of_run = Index::parse(&bytes(exchange.stored(&path).await, &path)?)?;
+        listed.append(&mut of_run.runs);
+    }
+    Ok(Some(Index::new(listed)))
+}
+
 /// Opens the state at a run of a chain.
 pub(super) async fn open(
     exchange: &Exchange,
+    index: Index,
     listing: Listing,
     request: &Request,
 ) -> Result<OpenedArchive> {
-    let index = Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?)?;
     let mut sequence = RunSequence::new(index, stored_runs(exchange, &listing).await?)?;
     let mut folders = ChainListing::of(listing);
     let at = sequence.choose(request.at)?;
@@ -118,14 +141,24 @@ pub(super) async fn open(
     Ok(archive)
 }
 
-/// The runs that have a manifest, as far as they can be seen without a key.
-pub(super) async fn stored_runs(
-    exchange: &Exchange,
-    listing: &[(String, u64)],
-) -> Result<Vec<StoredRun>> {
-    // Whether each of these files is there, by run.
-    const NAMES: [&str; 3] = ["manifest.json", SIGNATURE, UNNAMED];
-    let mut there: Vec<(u32, [bool; 3])> = Vec::new();
+/// A run, and which of [`NAMES`] lie in its folder.
+struct RunThere {
+    run: u32,
+    has: [bool; 4],
+}
+
+const NAMES: [&str; 4] = ["manifest.json", SIGNATURE, UNNAMED, RUN];
+
+impl RunThere {
+    /// Whether a run that lists itself was written to its end.
+    fn is_finished(&self) -> bool {
+        let [has_manifest, is_signed, _, lists_itself] = self.has;
+        has_manifest && is_signed && lists_itself
+    }
+}
+
+fn runs_there(listing: &[(String, u64)]) -> Vec<RunThere> {
+    let mut there: Vec<RunThere> = Vec::new();
     for (path, _) in listing {
         let Some((run, within)) = run_of(path) else {
             continue;
@@ -133,20 +166,33 @@ pub(super) async fn stored_runs(
         let Some(name) = NAMES.iter().position(|name| *name == within) else {
             continue;
         };
-        let at = match there.binary_search_by_key(&run, |(known, _)| *known) {
+        let at = match there.binary_search_by_key(&run, |known| known.run) {
             Ok(at) => at,
             Err(at) => {
-                there.insert(at, (run, [false; 3]));
+                let has = [false; 4];
+                there.insert(at, RunThere { run, has });
                 at
             }
         };
-        there[at].1[name] = true;
+        there[at].has[name] = true;
     }
+    there
+}
+
+/// The runs that have a manifest, as far as they can be seen without a key.
+pub(super) async fn stored_runs(
+    exchange: &Exchange,
+    listing: &[(String, u64)],
+) -> Result<Vec<StoredRun>> {
+    let lists_itself = !has(listing, CHAIN);
     let mut stored = Vec::new();
-    for (run, [has_manifest, is_signed, unnamed]) in there {
+    for there in runs_there(listing) {
+        let run = there.run;
+        let [has_manifest, is_signed, unnamed, _] = there.has;
         if !has_manifest {
             continue;
         }
+        let unnamed = unnamed || (lists_itself && !there.is_finished());
         let manifest = format!("{}manifest.json", folder_of(run));
         stored.push(StoredRun {
             run,

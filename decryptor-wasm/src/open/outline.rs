@@ -2,17 +2,12 @@
 
 use super::{
     Listed, chain,
-    exchange::{Exchange, bytes},
-    listing::{check_listing, has, list},
+    exchange::Exchange,
+    listing::{check_listing, list},
     run::require_manifest,
     walk::find_lost_index,
 };
-use crate::{
-    Error, Result,
-    chain::{Index, RunSequence},
-    finding::Finding,
-    layout::CHAIN,
-};
+use crate::{Error, Result, chain::RunSequence, finding::Finding};
 
 /// See the module.
 pub struct Outline {
@@ -36,8 +31,7 @@ pub(super) async fn outline(exchange: Exchange, name: String) -> Result<Outline>
     require_manifest(&name, &listing)?;
     check_listing(&listing)?;
     let (mut runs, mut lost) = (None, None);
-    if has(&listing, CHAIN) {
-        let index = Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?)?;
+    if let Some(index) = chain::index(&exchange, &listing).await? {
         let stored = chain::stored_runs(&exchange, &listing).await?;
         runs = Some(RunSequence::new(index, stored)?);
     } else {

@@ -119,10 +119,9 @@ async fn open_listed(
         files, findings, ..
     } = listed;
     check_listing(&files)?;
-    let mut opened = if has(&files, CHAIN) {
-        chain::open(exchange, files, request).await?
-    } else {
-        open_alone(exchange, files, request).await?
+    let mut opened = match chain::index(exchange, &files).await? {
+        Some(index) => chain::open(exchange, index, files, request).await?,
+        None => open_alone(exchange, files, request).await?,
     };
     add_findings(&mut opened, findings);
     Ok(opened)

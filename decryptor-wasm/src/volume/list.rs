@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::BLOCK;
-use crate::{Code, Error, Field, Result, integrity::Record, json, layout::volume_name};
+use crate::{Code, Error, Field, Result, integrity::Record, json, layout::number_of};
 
 /// The only version of the list.
 const VERSION: u32 = 1;
@@ -13,7 +13,7 @@ const VERSION: u32 = 1;
 pub struct VolumeList {
     /// Always 1.
     pub v: u32,
-    /// The first is `volume-0001.tar`.
+    /// Numbered one after the other; the first is mostly `volume-0001.tar`.
     pub volumes: Vec<Volume>,
 }
 
@@ -42,7 +42,7 @@ impl VolumeList {
     /// Reads `volumes.json`.
     ///
     /// # Errors
-    /// When it cannot be read, is of another version, or its volumes are not numbered from 1.
+    /// When it cannot be read, is of another version, or its volumes are not numbered one after the other.
     pub fn parse(json: &[u8]) -> Result<Self> {
         let unreadable = || Error::of(Code::VolumesUnreadable);
         // By hand: code that is derived for it would be a twentieth of the WASM file.
@@ -53,25 +53,28 @@ impl VolumeList {
         }
         let items = json::items(list.get("volumes").unwrap_or_default());
         let items = items.ok_or_else(|| unreadable().because(&"no list"))?;
-        let mut volumes = Vec::new();
-        for (number, item) in (1..).zip(items) {
+        let (mut volumes, mut due) = (Vec::new(), None);
+        for (place, item) in (1..).zip(items) {
             let impossible = || {
-                let what = format!("the entry of volume {number} is invalid");
+                let what = format!("the entry of volume {place} is invalid");
                 unreadable().because(&what)
             };
             let item = item.map_err(|_| impossible())?;
             let item = Record::parse(item.as_bytes()).map_err(|_| impossible())?;
-            let number_of = |name| item.number(name).ok_or_else(impossible);
+            let amount = |name| item.number(name).ok_or_else(impossible);
+            let name = item.text("name").unwrap_or_default();
+            let number = number_of(&name, ".tar").ok_or_else(impossible)?;
             let volume = Volume {
-                name: volume_name(number),
-                size: number_of("size")?,
-                index: number_of("index")?,
-                members: number_of("members")?,
+                name,
+                size: amount("size")?,
+                index: amount("index")?,
+                members: amount("members")?,
             };
             let fits = volume.index.is_multiple_of(BLOCK as u64) && volume.index < volume.size;
-            if !fits || item.text("name").as_deref() != Some(&volume.name) {
+            if !fits || due.is_some_and(|due| due != number) {
                 return Err(impossible());
             }
+            due = Some(number.saturating_add(1));
             volumes.push(volume);
         }
         Ok(VolumeList::new(volumes))
@@ -92,6 +95,7 @@ impl VolumeList {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::volume_name;
 
     #[test]
     fn a_list_reads_as_it_was_written() {
@@ -107,7 +111,7 @@ mod tests {
         ]);
         assert_eq!(VolumeList::parse(&list.to_json().unwrap()).unwrap(), list);
         for bad in [
-            volume("volume-0002.tar", 4096, 1024),
+            volume("volume-002.tar", 4096, 1024),
             volume("volume-0001.tar", 1024, 1024),
             volume("volume-0001.tar", 4096, 1000),
         ] {
@@ -115,6 +119,12 @@ mod tests {
             let error = VolumeList::parse(&list).unwrap_err();
             assert_eq!(error.code(), Code::VolumesUnreadable);
         }
+        let from = |first: u32, second: u32| {
+            let list = [first, second].map(|number| volume(&volume_name(number), 2560, 512));
+            VolumeList::parse(&VolumeList::new(list.to_vec()).to_json().unwrap())
+        };
+        assert!(from(20_001, 20_002).is_ok());
+        assert!(from(1, 3).is_err());
         let error = VolumeList::parse(br#"{"v":2,"volumes":[]}"#).unwrap_err();
         assert_eq!(error.code(), Code::VolumesVersion);
     }

@@ -1,5 +1,7 @@
 //! Finds the members of volumes: by their indexes where those hold, and header by header where they do not.
 
+use std::collections::BTreeSet;
+
 use super::{
     BLOCK, END, HEADER_MOST, Member, Members, TAIL, VolumeIndex, VolumeList,
     members::{Place, sort},
@@ -29,6 +31,8 @@ pub struct Range {
 pub struct VolumeReading {
     members: Members,
     found: Vec<(String, Place)>,
+    /// The same in volumes that no list names.
+    found_left: Vec<(String, Place)>,
     volumes: Vec<Volume>,
     /// The lists of volumes, by the folders of their runs.
     lists: Vec<String>,
@@ -47,6 +51,8 @@ struct Volume {
     size: u64,
     /// Where its index begins, as its run's list says.
     index: Option<u64>,
+    /// Its run has a list that does not name it: an attempt to write the run left it. It is read only where something is amiss.
+    left: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +92,7 @@ impl VolumeReading {
                     path: path.clone(),
                     size: *size,
                     index: None,
+                    left: false,
                 });
             }
         }
@@ -100,6 +107,7 @@ impl VolumeReading {
             path: String::new(),
             size,
             index: None,
+            left: false,
         };
         let mut reading = VolumeReading::of(Vec::new(), vec![volume], Vec::new(), scan);
         name.clone_into(&mut reading.tar);
@@ -114,6 +122,7 @@ impl VolumeReading {
                 ..Members::default()
             },
             found: Vec::new(),
+            found_left: Vec::new(),
             volumes,
             lists,
             tar: String::new(),
@@ -181,7 +190,12 @@ impl VolumeReading {
 
     /// The members, when all are known.
     pub fn finish(mut self) -> Members {
-        let found = std::mem::take(&mut self.found);
+        let mut found = std::mem::take(&mut self.found);
+        let left = std::mem::take(&mut self.found_left);
+        if !left.is_empty() {
+            let known: BTreeSet<String> = found.iter().map(|(path, _)| path.clone()).collect();
+            found.extend(left.into_iter().filter(|(path, _)| !known.contains(path)));
+        }
         if self.members.has_volumes() {
             self.members.arrange(found);
         }
@@ -201,6 +215,14 @@ impl VolumeReading {
             {
                 without.push(volume.folder.clone());
             }
+        }
+        for volume in self.volumes.iter().filter(|volume| volume.left) {
+            self.members.findings.push(Finding {
+                severity: Severity::Warning,
+                code: "volume-left",
+                path: volume.path.clone(),
+                message: "volumes.json does not name it: a run that was not finished left it, or somebody put it there".to_owned(),
+            });
         }
         for folder in without {
             self.find(
@@ -224,15 +246,20 @@ impl VolumeReading {
                 return self.members.findings.push(finding);
             }
         };
-        for (number, volume) in (1..).zip(listed) {
+        for there in &mut self.volumes {
+            there.left |= there.folder == folder;
+        }
+        for volume in listed {
             let path = format!("{folder}{}", volume.name);
             let there = self.volumes.iter_mut().find(|there| there.path == path);
             match there {
                 Some(there) => {
+                    there.left = false;
                     there.index = Some(volume.index).filter(|_| there.size == volume.size)
                 }
                 // Whoever unpacked the volumes has the index of each as a file, and the files.
                 None => {
+                    let number = number_of(&volume.name, ".tar").unwrap_or_default();
                     let unpacked = format!("{folder}{}", index_name(number));
                     let known = |(path, _): &(String, u64)| path.as_str().cmp(&unpacked);
                     let there = self.members.files.binary_search_by(known).is_ok();
@@ -255,6 +282,14 @@ impl VolumeReading {
     }
 
     fn begin_volume(&mut self, volume: usize) {
+        let mut rest = self.volumes.iter().skip(volume);
+        let skipped = match self.scan {
+            true => 0,
+            false => rest.by_ref().take_while(|volume| volume.left).count(),
+        };
+        // A list may be wrong as an index may.
+        self.members.indexed |= skipped > 0;
+        let volume = volume + skipped;
         let Some(next) = self.volumes.get(volume) else {
             self.step = Step::Done;
             return;
@@ -385,10 +420,17 @@ impl VolumeReading {
             offset: member.offset,
             size: member.size,
         };
-        self.found.push((path, place));
+        match self.volumes[volume].left {
+            true => self.found_left.push((path, place)),
+            false => self.found.push((path, place)),
+        }
     }
 
     fn find(&mut self, path: &str, error: &Error) {
-        self.members.damaged(path, error);
+        let left = |volume: &&Volume| volume.left && volume.path == path;
+        // What an attempt left proves nothing.
+        if self.volumes.iter().find(left).is_none() {
+            self.members.damaged(path, error);
+        }
     }
 }

@@ -69,6 +69,8 @@ pub enum Advice {
     ListStreams,
     /// Show the files of the archive.
     ListFiles,
+    /// Say that nobody else writes to that place.
+    SingleWriter,
     /// Say which backups are kept.
     KeepRules,
     /// Write into the folder all the same.

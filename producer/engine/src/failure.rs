@@ -76,6 +76,10 @@ macro_rules! codes {
 
 codes! {
     OutputUnwritable "output-unwritable" "The system refused to write the backup.";
+    OutputLost "output-lost" "Another run to the same place in an object store was finished first.";
+    OutputBegun "output-begun" "Another host has begun to finish a run in an object store, and did not end it.";
+    StoreFailed "store-failed" "An object store refused or failed.";
+    StoreUnfit "store-unfit" "An object store cannot keep two runs from overwriting each other.";
     OutputUnsettled "output-unsettled" "The backup is made, but it may not outlast a power failure.";
     OutputExists "output-exists" "The folder holds a backup already.";
     OutputBusy "output-busy" "Another backup is being written there.";
@@ -262,6 +266,15 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Foreign(_) => (Usage, EngineCode::OutputForeign),
             ArchiveError::Io { .. } | ArchiveError::Write(_) => {
                 (Failed, EngineCode::OutputUnwritable)
+            }
+            ArchiveError::Lost(_) | ArchiveError::Taken(_) => (Failed, EngineCode::OutputLost),
+            ArchiveError::Begun(_) => (Failed, EngineCode::OutputBegun),
+            ArchiveError::Store(_) | ArchiveError::Unfinished(_) => {
+                (Failed, EngineCode::StoreFailed)
+            }
+            ArchiveError::Unconditional(_) => {
+                return Failure::coded(Usage, EngineCode::StoreUnfit, &error)
+                    .advise(Advice::SingleWriter);
             }
             ArchiveError::Unsettled(..) => (Failed, EngineCode::OutputUnsettled),
             ArchiveError::UnsafeName(_) => (Failed, EngineCode::UnsafeName),

@@ -16,6 +16,7 @@ use crate::{
     observer::{Level, Observer, Question},
     secrets::{self, Secret, SecretSource},
     state::{self, host::HostKey},
+    storage::Location,
 };
 
 /// With what a new backup is signed.
@@ -43,7 +44,7 @@ impl Home {
     pub fn open(
         state_dir: Option<&Path>,
         sign: &Options,
-        output: &Path,
+        output: &Location,
         observer: &dyn Observer,
     ) -> Result<Self, Failure> {
         let folder = state::folder(state_dir);
@@ -160,7 +161,10 @@ fn kept(folder: PathBuf, observer: &dyn Observer) -> Result<Kept, String> {
 ///
 /// # Errors
 /// When it is there.
-pub fn refuse_inside(folder: &Path, output: &Path) -> Result<(), Failure> {
+pub fn refuse_inside(folder: &Path, output: &Location) -> Result<(), Failure> {
+    let Some(output) = output.folder() else {
+        return Ok(());
+    };
     // As far as it is there: the rest is made.
     let real = |path: &Path| -> io::Result<PathBuf> {
         let path = std::path::absolute(path)?;

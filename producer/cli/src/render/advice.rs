@@ -8,6 +8,7 @@ use pryv_backup_engine::advice::{Advice, Sentence};
 pub fn words(advice: &Advice) -> Cow<'static, str> {
     Cow::Borrowed(match advice {
         Advice::Core(error) => return error.advice().unwrap_or_default().into(),
+        Advice::SingleWriter => "; pass --single-writer if nobody else writes there",
         Advice::StateDir => "; give --state-dir DIR, a folder that this host keeps",
         Advice::OtherStateDir => ", or give --state-dir DIR",
         Advice::MakeSigningKey => "; `pryv-backup keygen --signing` makes one",

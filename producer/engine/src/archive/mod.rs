@@ -10,8 +10,8 @@ pub mod write_behind;
 
 pub use write::{
     ArchiveError, ArchiveWriter, ChainFolder, Destination, Finished, Host, IndexDone, IndexWriter,
-    Listing, Options, Proof, Sealing, SignedContent, Signing, Sink, Staged, Stamp, Summary,
-    UserCopy, UserDone, UserFilesWriter, page_sha256, script_sha256,
+    Leftover, Listing, Options, Proof, Sealing, SignedContent, Signing, Sink, Staged, Stamp,
+    Summary, UserCopy, UserDone, UserFilesWriter, page_sha256, script_sha256,
 };
 
 pub use crate::digest::sha256_hex;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{is_absent, make, place::drop_state};
+use crate::storage::Location;
 
 /// Where they are, in the state folder: a file for each output folder.
 const FOLDER: &str = "outputs";
@@ -50,7 +51,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the system refuses, or the file is damaged.
-    pub fn of(&self, output: &Path) -> io::Result<Option<Newest>> {
+    pub fn of(&self, output: &Location) -> io::Result<Option<Newest>> {
         self.read(&self.place(output)?)
     }
 
@@ -58,11 +59,11 @@ impl Memory {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn put(&self, output: &Path, base: &str, archive_id: &str, run: u32) -> io::Result<()> {
+    pub fn put(&self, output: &Location, base: &str, archive_id: &str, run: u32) -> io::Result<()> {
         make(&self.0)?;
         let newest = Newest {
             v: VERSION,
-            output: fs::canonicalize(output)?,
+            output: identity(output)?,
             base: base.to_owned(),
             archive_id: archive_id.to_owned(),
             run,
@@ -79,7 +80,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn forget(&self, output: &Path, base: &str) -> io::Result<()> {
+    pub fn forget(&self, output: &Location, base: &str) -> io::Result<()> {
         let place = self.place(output)?;
         if self.read(&place)?.is_none_or(|newest| newest.base != base) {
             return Ok(());
@@ -98,14 +99,17 @@ impl Memory {
         let mut bases = HashSet::new();
         for entry in fs::read_dir(&self.0)? {
             let newest = self.read(&entry?.path()).ok().flatten();
-            let there = newest.filter(|newest| newest.output.join("manifest.json").exists());
+            let there = newest.filter(|newest| {
+                // An object store is not asked for that.
+                is_in_store(&newest.output) || newest.output.join("manifest.json").exists()
+            });
             bases.extend(there.map(|newest| newest.base));
         }
         Ok(bases)
     }
 
-    fn place(&self, output: &Path) -> io::Result<PathBuf> {
-        Ok(self.0.join(name(&fs::canonicalize(output)?)))
+    fn place(&self, output: &Location) -> io::Result<PathBuf> {
+        Ok(self.0.join(name(&identity(output)?)))
     }
 
     fn read(&self, place: &Path) -> io::Result<Option<Newest>> {
@@ -116,6 +120,20 @@ impl Memory {
         let newest: Newest = serde_json::from_slice(&json)?;
         Ok(Some(newest).filter(|newest| newest.v == VERSION))
     }
+}
+
+/// A folder as the system knows it; the address of a place in an object store.
+fn identity(output: &Location) -> io::Result<PathBuf> {
+    match output {
+        Location::Folder(folder) => fs::canonicalize(folder),
+        Location::Store(address) => Ok(PathBuf::from(address.to_string())),
+    }
+}
+
+fn is_in_store(output: &Path) -> bool {
+    let text = output.to_str().unwrap_or_default();
+    text.parse::<Location>()
+        .is_ok_and(|place| place.folder().is_none())
 }
 
 /// The name of the file of an output folder.

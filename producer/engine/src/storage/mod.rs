@@ -12,7 +12,7 @@ use std::{
 use crate::failure::Failure;
 
 pub use object::ObjectFile;
-pub use store::{Store, StoreError, StoreErrorKind, StoreOptions, StoredObject, Upload};
+pub use store::{Store, StoreError, StoreErrorKind, StoreObject, StoreOptions, Upload};
 
 /// Before the bucket and prefix of an address.
 const SCHEME: &str = "s3://";

@@ -67,7 +67,7 @@ struct Inner {
 
 /// An object in a store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StoredObject {
+pub struct StoreObject {
     /// Where it is, below the prefix.
     pub key: String,
     /// Its bytes.
@@ -241,13 +241,13 @@ impl Store {
     ///
     /// # Errors
     /// When the store does not say.
-    pub fn list(&self) -> Result<Vec<StoredObject>, StoreError> {
+    pub fn list(&self) -> Result<Vec<StoreObject>, StoreError> {
         let found = self.wait(async {
             let mut lister = self.0.operator.lister_with("").recursive(true).await?;
             let mut found = Vec::new();
             while let Some(entry) = lister.try_next().await? {
                 if entry.metadata().is_file() {
-                    found.push(StoredObject {
+                    found.push(StoreObject {
                         key: entry.path().to_owned(),
                         size: entry.metadata().content_length(),
                     });
@@ -321,6 +321,7 @@ impl Store {
             writer: begun.map_err(|error| self.failed(key, &error))?,
             store: self.clone(),
             key: key.to_owned(),
+            finished: false,
         })
     }
 
@@ -417,11 +418,12 @@ fn tls(options: &StoreOptions) -> Result<ClientConfig, String> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// An object on its way into the store. Nobody sees it before it is finished.
+/// An object on its way into the store. Nobody sees it before it is finished; one that goes away before that is given up.
 pub struct Upload {
     writer: Writer,
     store: Store,
     key: String,
+    finished: bool,
 }
 
 impl Upload {
@@ -440,14 +442,18 @@ impl Upload {
     /// # Errors
     /// [`StoreErrorKind::Exists`] where somebody else made one meanwhile, and whatever the store fails with.
     pub fn finish(mut self) -> Result<(), StoreError> {
+        self.finished = true;
         let closed = self.store.wait(self.writer.close());
         let closed = closed.map(drop);
         closed.map_err(|error| self.store.failed(&self.key, &error))
     }
+}
 
-    /// Gives it up.
-    pub fn abandon(mut self) {
-        // Best effort: the next run ends uploads that were left.
-        let _ = self.store.wait(self.writer.abort());
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Best effort: the next run ends uploads that were left.
+            let _ = self.store.wait(self.writer.abort());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! An archive's folder.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use std::{
 use decryptor_wasm::{
     Code, Error, ErrorKind, Field, Result,
     chain::Index,
-    layout::{PathKind, most_bytes, run_of},
+    layout::{PathKind, VOLUMES, most_bytes, run_of},
     open::Listed,
 };
 use rustix::fs::{Mode, OFlags};
@@ -131,6 +132,30 @@ impl Folder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The ids of the users who have a folder in it.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn users(&self) -> Result<BTreeSet<String>> {
+        let mut users = BTreeSet::new();
+        if self.objects.is_none() {
+            let folder = self.path.join("users");
+            match files::names(&folder) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                names => {
+                    let names = names.map_err(|e| unreadable_folder(&folder, &e))?;
+                    users.extend(names.into_iter().filter_map(|name| name.into_string().ok()));
+                }
+            }
+        }
+        if self.has(VOLUMES) {
+            for (path, _) in self.list(false)?.files {
+                users.extend(PathKind::of(&path).user().map(str::to_owned));
+            }
+        }
+        Ok(users)
     }
 
     /// Whether there is a file of that name.

@@ -13,7 +13,9 @@ use decryptor_wasm::{
 };
 use rustix::fs::syncfs;
 
-use super::{ArchiveError, companions};
+use super::{
+    ArchiveError, companions, file::FileStorage, store_run::StoreRun, volumes::ArchiveLayout,
+};
 use crate::{files, regular};
 
 /// Where a run writes before its archive is whole. A run that died leaves it, and the next run to that path removes it.
@@ -42,6 +44,8 @@ pub struct Destination {
     staging: PathBuf,
     /// Whether another archive is in the folder, which is left alone.
     beside: bool,
+    /// In an object store; then `staging` is on this host, for what is put there at the end.
+    store: Option<StoreRun>,
     /// Held until the end: the lock goes with the process, however that ends. None when somebody else holds it for this run.
     _lock: Option<File>,
 }
@@ -83,6 +87,7 @@ impl Destination {
             created: false,
             staging,
             beside: true,
+            store: None,
             _lock: None,
         })
     }
@@ -107,8 +112,29 @@ impl Destination {
             created,
             staging,
             beside: false,
+            store: None,
             _lock: Some(lock),
         })
+    }
+
+    /// For a run in an object store.
+    pub fn in_store(run: StoreRun, output: &Path) -> Self {
+        Destination {
+            output: output.to_owned(),
+            created: false,
+            staging: run.staging(),
+            beside: run.number() > 1,
+            store: Some(run),
+            _lock: None,
+        }
+    }
+
+    /// Where its files are written.
+    pub fn storage(&self, layout: ArchiveLayout) -> FileStorage {
+        match &self.store {
+            Some(run) => run.storage(layout),
+            None => FileStorage::new(&self.staging, layout),
+        }
     }
 
     /// Whether another archive is in the folder.
@@ -123,9 +149,14 @@ impl Destination {
 
     /// Waits until all of it is on the disk, and moves it into place. When that cannot be done, nothing of it stays.
     pub fn publish(self) -> Result<(), ArchiveError> {
-        let published = self.place();
-        if published.is_err() {
-            self.abandon();
+        let published = match &self.store {
+            Some(run) => run.publish(),
+            None => self.place(),
+        };
+        match &published {
+            // The next run ends it.
+            Ok(()) | Err(ArchiveError::Unfinished(_)) => {}
+            Err(_) => self.abandon(),
         }
         published
     }
@@ -151,6 +182,9 @@ impl Destination {
 
     /// Removes what was written, unless the archive is complete.
     pub fn abandon(self) {
+        if let Some(run) = &self.store {
+            return run.abandon();
+        }
         // Best effort, the staging folder last: whatever cannot be removed now is recognised by the next run.
         if !self.beside && !self.output.join(MANIFEST).exists() {
             for name in files::names(&self.output).unwrap_or_default() {

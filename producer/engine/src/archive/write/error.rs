@@ -7,7 +7,10 @@ use std::{
 
 use decryptor_wasm::Error;
 
-use crate::archive::{listed_files::ReplaceError, read::ReadError};
+use crate::{
+    archive::{listed_files::ReplaceError, read::ReadError},
+    storage::StoreError,
+};
 
 /// Why an archive could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,28 @@ pub enum ArchiveError {
         "the first run in {0} is signed by another key than this host's, and the decryptors that lie there are not those of this version"
     )]
     UnknownCompanions(PathBuf),
+    /// Two runs at a time, in an object store.
+    #[error("another run to {0} was finished first, so this one was not made; run it again")]
+    Lost(String),
+    /// An object that nobody but this run makes.
+    #[error("{0}: there is another one already; somebody put it there: give another prefix")]
+    Taken(String),
+    /// A run of another host, or of one that lost its state, that was not finished.
+    #[error(
+        "{0}: another host has begun to finish this run and did not end it: run the backup there again, or give another prefix"
+    )]
+    Begun(String),
+    /// A store that would let two runs overwrite each other.
+    #[error(
+        "{0}: the store knows no conditional writes, so that two runs could overwrite each other"
+    )]
+    Unconditional(String),
+    /// The last files could not be put into a store.
+    #[error("{0}; the backup is nearly complete: run it again, which finishes it")]
+    Unfinished(StoreError),
+    /// An object store refused.
+    #[error("{0}; nothing was made")]
+    Store(#[from] StoreError),
     /// An id of the platform that cannot be a name.
     #[error("{0:?} cannot be a file name; nothing was written for it")]
     UnsafeName(String),

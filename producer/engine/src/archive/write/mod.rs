@@ -13,6 +13,7 @@ mod records;
 mod sign;
 mod sink;
 mod staged;
+mod store_run;
 mod user;
 mod user_manifest;
 mod volumes;
@@ -30,7 +31,7 @@ use decryptor_wasm::{
 };
 use zeroize::Zeroizing;
 
-pub use chain::{ChainFolder, Host, Proof};
+pub use chain::{ChainFolder, Host, Leftover, Proof};
 pub use companions::{page_sha256, script_sha256};
 pub use error::ArchiveError;
 pub use index::{IndexDone, IndexWriter};
@@ -145,7 +146,7 @@ impl ArchiveWriter {
         instant: f64,
     ) -> Result<Self, ArchiveError> {
         let sums = Mutex::new(Sorter::new(destination.staging().to_owned()));
-        let storage = FileStorage::new(destination.staging(), options.layout);
+        let storage = destination.storage(options.layout);
         let mut writer = ArchiveWriter {
             destination,
             storage,

@@ -45,9 +45,24 @@ pub enum ArchiveLayout {
     Volumes(u64),
 }
 
+/// A volume that is written from its begin to its end: an object on its way into a store, or a pipe.
+pub trait VolumeStream: Send {
+    /// Appends bytes.
+    fn write(&mut self, bytes: Vec<u8>) -> io::Result<()>;
+
+    /// Ends it. One that goes away without that was given up.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// Begins the volume of a name.
+pub type BeginStream = Box<dyn Fn(&str) -> io::Result<Box<dyn VolumeStream>> + Send + Sync>;
+
 /// The volumes of an archive.
 pub struct Volumes {
+    /// The folder they are written to; of streams, the one for what waits.
     folder: PathBuf,
+    /// Of volumes that are no files on disk.
+    streams: Option<BeginStream>,
     /// Bytes after which a volume takes no further file.
     size: u64,
     state: Mutex<State>,
@@ -55,6 +70,8 @@ pub struct Volumes {
 
 #[derive(Default)]
 struct State {
+    /// The lowest number that one may have.
+    first: u32,
     /// Numbers of the volumes.
     taken: BTreeSet<u32>,
     idle: Vec<OpenVolume>,
@@ -69,7 +86,7 @@ struct OpenVolume {
     /// Who had it last: a user's files follow one another when a thread goes on with its volume.
     thread: ThreadId,
     path: PathBuf,
-    file: File,
+    output: Output,
     digest: Sha256,
     /// Bytes so far, those that wait among them.
     size: u64,
@@ -78,6 +95,16 @@ struct OpenVolume {
     /// The lines of the index, in a file without a name.
     index: BufWriter<File>,
     members: u64,
+}
+
+/// Where the bytes of a volume go.
+enum Output {
+    File(File),
+    Stream {
+        stream: Box<dyn VolumeStream>,
+        /// The content of a file whose size is not known yet, in a file without a name.
+        spool: Option<File>,
+    },
 }
 
 /// A file on its way into a volume.
@@ -104,6 +131,7 @@ impl Volumes {
     pub fn new(folder: &Path, size: u64) -> Self {
         Volumes {
             folder: folder.to_owned(),
+            streams: None,
             size,
             state: Mutex::default(),
         }
@@ -120,6 +148,19 @@ impl Volumes {
         }
         drop(state);
         self
+    }
+
+    /// As streams; `first`: the number of the first; `folder`: on disk, for what waits.
+    pub fn of_streams(folder: &Path, size: u64, first: u32, streams: BeginStream) -> Self {
+        let state = State {
+            first,
+            ..State::default()
+        };
+        Volumes {
+            streams: Some(streams),
+            state: Mutex::new(state),
+            ..Volumes::new(folder, size)
+        }
     }
 
     /// Begins a file.
@@ -145,7 +186,7 @@ impl Volumes {
             if state.taken.contains(&number) {
                 continue;
             }
-            let empty = OpenVolume::create(&self.folder, number)?.end(&self.folder)?;
+            let empty = OpenVolume::create(self, number)?.end(&self.folder)?;
             state.ended.push(empty);
         }
         let mut ended = std::mem::take(&mut state.ended);
@@ -178,7 +219,7 @@ impl Volumes {
         let number = state.free();
         state.taken.insert(number);
         drop(state);
-        OpenVolume::create(&self.folder, number)
+        OpenVolume::create(self, number)
     }
 
     fn give_back(&self, mut volume: OpenVolume) -> Result<(), ArchiveError> {
@@ -197,24 +238,33 @@ impl State {
     /// The lowest number that no volume has.
     fn free(&self) -> u32 {
         let mut taken = self.taken.iter();
-        (1..)
+        (self.first.max(1)..)
             .find(|number| taken.next() != Some(number))
             .unwrap_or(1)
     }
 }
 
 impl OpenVolume {
-    fn create(folder: &Path, number: u32) -> Result<Self, ArchiveError> {
-        let path = folder.join(volume_name(number));
+    fn create(volumes: &Volumes, number: u32) -> Result<Self, ArchiveError> {
+        let (folder, name) = (&volumes.folder, volume_name(number));
+        let path = folder.join(&name);
         let at = |e| ArchiveError::io(&path, e);
-        let mut options = File::options();
-        let file = options.read(true).write(true).create_new(true).open(&path);
-        let file = file.map_err(at)?;
+        let output = match &volumes.streams {
+            Some(begin) => Output::Stream {
+                stream: begin(&name)?,
+                spool: None,
+            },
+            None => {
+                let mut options = File::options();
+                let file = options.read(true).write(true).create_new(true).open(&path);
+                Output::File(file.map_err(at)?)
+            }
+        };
         let index = tempfile::tempfile_in(folder).map_err(at)?;
         Ok(OpenVolume {
             number,
             thread: thread::current().id(),
-            file,
+            output,
             digest: Sha256::new(),
             size: 0,
             waiting: Vec::new(),
@@ -256,18 +306,36 @@ impl OpenVolume {
     }
 
     fn flush(&mut self) -> Result<(), ArchiveError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
         let at = self.size - self.waiting.len() as u64;
-        let written = self.file.write_all_at(&self.waiting, at);
-        written.map_err(|e| self.failed(e))?;
-        self.waiting.clear();
+        match &mut self.output {
+            Output::File(file) => {
+                let written = file.write_all_at(&self.waiting, at);
+                written.map_err(|e| ArchiveError::io(&self.path, e))?;
+                self.waiting.clear();
+            }
+            Output::Stream { stream, .. } => stream.write(std::mem::take(&mut self.waiting))?,
+        }
         Ok(())
     }
 
     /// Writes `bytes` behind the end, where the content of a file comes to lie that is added when its size is known.
-    fn write_ahead(&self, path: &str, offset: u64, bytes: &[u8]) -> Result<(), ArchiveError> {
+    fn write_ahead(&mut self, path: &str, offset: u64, bytes: &[u8]) -> Result<(), ArchiveError> {
         let at = self.size + header(path, 0).len() as u64 + offset;
-        let written = self.file.write_all_at(bytes, at);
-        written.map_err(|e| self.failed(e))
+        let written = match &mut self.output {
+            Output::File(file) => file.write_all_at(bytes, at),
+            Output::Stream { spool, .. } => {
+                let folder = self.path.parent().unwrap_or(Path::new("."));
+                let spool = match spool.take() {
+                    Some(there) => Ok(spool.insert(there)),
+                    None => tempfile::tempfile_in(folder).map(|made| spool.insert(made)),
+                };
+                spool.and_then(|spool| spool.write_all_at(bytes, offset))
+            }
+        };
+        written.map_err(|e| ArchiveError::io(&self.path, e))
     }
 
     /// Adds the file whose content was written ahead.
@@ -276,15 +344,42 @@ impl OpenVolume {
         self.write(&header(path, size))?;
         self.flush()?;
         let mut piece = vec![0; PIECE];
-        let end = self.size + size;
+        let (begin, end) = (self.size, self.size + size);
         while self.size < end {
             let most = piece.len().min((end - self.size) as usize);
-            let read = self.file.read_exact_at(&mut piece[..most], self.size);
+            let piece = &mut piece[..most];
+            let (read, streams) = match &self.output {
+                Output::File(file) => (file.read_exact_at(piece, self.size), false),
+                Output::Stream { spool, .. } => {
+                    let spool = spool.as_ref().ok_or(io::ErrorKind::NotFound);
+                    let at = self.size - begin;
+                    let read = spool.map_err(io::Error::from);
+                    (read.and_then(|spool| spool.read_exact_at(piece, at)), true)
+                }
+            };
             read.map_err(|e| self.failed(e))?;
-            self.digest.update(&piece[..most]);
-            self.size += most as u64;
+            if streams {
+                self.write(piece)?;
+            } else {
+                self.digest.update(&*piece);
+                self.size += most as u64;
+            }
+        }
+        if let Output::Stream { spool, .. } = &mut self.output {
+            *spool = None;
         }
         self.write(&vec![0; padding(size)])
+    }
+
+    /// Forgets what was written ahead of the end.
+    fn drop_ahead(&mut self) -> Result<(), ArchiveError> {
+        match &mut self.output {
+            Output::File(file) => file.set_len(self.size).map_err(|e| self.failed(e)),
+            Output::Stream { spool, .. } => {
+                *spool = None;
+                Ok(())
+            }
+        }
     }
 
     /// Writes the index and the end mark.
@@ -312,7 +407,12 @@ impl OpenVolume {
         self.flush()?;
         let name = volume_name(self.number);
         let sum = SumLine::new(&name, &hex(&self.digest.finalize()));
-        files::close(self.file).map_err(|e| ArchiveError::io(&self.path, e))?;
+        match self.output {
+            Output::File(file) => {
+                files::close(file).map_err(|e| ArchiveError::io(&self.path, e))?;
+            }
+            Output::Stream { stream, .. } => stream.finish()?,
+        }
         let volume = Volume {
             name,
             size: self.size,
@@ -369,9 +469,8 @@ impl MemberWriter {
     pub fn abandon(self) -> Result<(), ArchiveError> {
         match self.state {
             Writing::Waiting(_) => Ok(()),
-            Writing::Streaming { volume, .. } => {
-                let cut = volume.file.set_len(volume.size);
-                cut.map_err(|e| volume.failed(e))?;
+            Writing::Streaming { mut volume, .. } => {
+                volume.drop_ahead()?;
                 self.volumes.give_back(*volume)
             }
         }

@@ -7,7 +7,7 @@ mod options;
 mod report;
 mod users;
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use decryptor_wasm::{
     BackupType,
@@ -24,7 +24,10 @@ use self::{
 use super::verify;
 use crate::{
     advice::Advice,
-    archive::{self, ArchiveWriter, Finished, IndexDone, Sealing, Summary, UserDone, read::Folder},
+    archive::{
+        self, ArchiveWriter, Finished, IndexDone, Leftover, Sealing, Summary, UserDone,
+        read::Folder,
+    },
     config::Config,
     failure::Failure,
     folders::require_parent,
@@ -34,6 +37,7 @@ use crate::{
     progress::Goal,
     signing::{self, Home},
     state,
+    storage::Location,
 };
 
 pub use options::Options;
@@ -43,7 +47,7 @@ pub use report::{ChainReport, Report};
 struct Prepared<'a> {
     options: &'a Options,
     observer: &'a dyn Observer,
-    output: &'a Path,
+    output: &'a Location,
     started: Instant,
     config: Config,
     mode: PlatformMode,
@@ -99,8 +103,10 @@ struct ReportedLosses {
 }
 
 fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepared<'a>, Failure> {
-    let output = options.output.require_folder()?;
-    require_parent(output, options.create_parents)?;
+    let output = &options.output;
+    if let Some(folder) = output.folder() {
+        require_parent(folder, options.create_parents)?;
+    }
     let started = Instant::now();
     let mode = options.platform;
     let config = options
@@ -159,12 +165,15 @@ impl Prepared<'_> {
         }
     }
 
-    fn tell_of_leftover(&self, leftover: bool) {
-        if leftover {
-            let output = self.output.display();
-            let text = format!("{output}: an earlier run did not finish; what it left was removed");
-            self.observer.tell_minor(Level::Info, text);
-        }
+    fn tell_of_leftover(&self, leftover: Leftover) {
+        let became = match leftover {
+            Leftover::None => return,
+            Leftover::Removed => "what it left was removed",
+            Leftover::Finished => "it was finished now",
+        };
+        let output = self.output;
+        let text = format!("{output}: an earlier run did not finish; {became}");
+        self.observer.tell_minor(Level::Info, text);
     }
 
     fn engines(&self) -> Engines {
@@ -259,7 +268,7 @@ impl Prepared<'_> {
     /// Reads again what was made, if that was asked for.
     fn verified(
         &self,
-        folder: &Path,
+        folder: Folder,
         finished: &Finished,
     ) -> Result<Option<verify::report::Report>, Failure> {
         if !self.options.verify {
@@ -267,7 +276,7 @@ impl Prepared<'_> {
         }
         let key = finished.key.clone();
         let again = verify::made(
-            Folder::new(folder),
+            folder,
             key,
             &finished.signer,
             finished.statement.run,
@@ -335,14 +344,9 @@ fn home(options: &Options, observer: &dyn Observer) -> Result<Home, Failure> {
     let state_dir = options.trust.state_dir.as_deref();
     if options.dry_run {
         if let Ok(folder) = state::folder(state_dir) {
-            signing::refuse_inside(&folder, options.output.require_folder()?)?;
+            signing::refuse_inside(&folder, &options.output)?;
         }
         return Home::none();
     }
-    Home::open(
-        state_dir,
-        &options.signing,
-        options.output.require_folder()?,
-        observer,
-    )
+    Home::open(state_dir, &options.signing, &options.output, observer)
 }

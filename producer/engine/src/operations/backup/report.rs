@@ -1,6 +1,8 @@
 //! Report of a backup.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
+
+use crate::storage::Location;
 
 use decryptor_wasm::{
     BackupType,
@@ -130,7 +132,7 @@ impl PlatformCounts {
 impl Report {
     /// Of a finished backup.
     pub fn done(
-        output: &Path,
+        output: &Location,
         finished: &Finished,
         stats: &[UserStats],
         losses: Vec<Loss>,
@@ -150,7 +152,7 @@ impl Report {
         }
         Report {
             event: "report",
-            output: output.display().to_string(),
+            output: output.to_string(),
             archive_id: finished.id.clone(),
             page_sha256: (!matches!(sealing, Sealing::None)).then(page_sha256),
             script_sha256: (!matches!(sealing, Sealing::None)).then(script_sha256),

@@ -252,6 +252,6 @@ fn forget(options: &Options, unit: &Unit) -> Result<(), Failure> {
     let Ok(state) = state::folder(options.trust.state_dir.as_deref()) else {
         return Ok(());
     };
-    let forgotten = Memory::new(&state).forget(&unit.path, &unit.base);
+    let forgotten = Memory::new(&state).forget(&unit.path.as_path().into(), &unit.base);
     forgotten.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))
 }

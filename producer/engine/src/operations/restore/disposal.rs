@@ -111,7 +111,7 @@ impl Disposal {
             listing.into_iter().map(|(path, _)| path).partition(own);
         report.archive = None;
         if let (Some(state), Some(base)) = (&self.state, base) {
-            Memory::new(state).forget(&self.dir, base)?;
+            Memory::new(state).forget(&self.dir.as_path().into(), base)?;
         }
         self.clear(&own, others, report)
     }

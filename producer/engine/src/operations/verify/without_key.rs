@@ -11,7 +11,7 @@ use std::{
 use decryptor_wasm::{
     Code, Envelope, Error, ErrorKind, Field, Result,
     chain::{Index, RunSequence, run_of},
-    layout::{PathKind, refuse_long},
+    layout::{CHAIN, PathKind, refuse_long},
     open::Outline,
     plan::NOT_OURS,
     signature::{Demands, FilesDigest, Statement, is_signed_path, require_id},
@@ -271,6 +271,7 @@ fn strangers(
             PathKind::Sums => {}
             kind if in_volumes(path) && kind.is_sealed() && kind != PathKind::Manifest => {}
             PathKind::Volume if path.ends_with(".index") => {}
+            PathKind::Chain if path != CHAIN => {}
             PathKind::Chain => report.warnings.push(format!(
                 "{path}: not listed in {}: a run was interrupted; the next one completes it",
                 sums::NAME

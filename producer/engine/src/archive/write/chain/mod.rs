@@ -3,6 +3,7 @@
 
 mod files;
 mod proof;
+mod stored;
 
 use std::{
     fs::{self, File},
@@ -13,11 +14,12 @@ use std::{
 use decryptor_wasm::{
     BackupType, Envelope, Error, Manifest,
     chain::{CHAIN, Index, IndexRun, UNNAMED, run_of},
-    layout::{ENVELOPE, MANIFEST, SUMS},
+    layout::{ENVELOPE, MANIFEST, RUN, SUMS},
     signature::{SIGNATURE, Statement, unproven},
 };
 
 pub use self::proof::{Host, Proof};
+use self::stored::StoredChain;
 use super::{
     ArchiveError, Finished, Staged,
     destination::{Destination, STAGING, hold, remove, sync},
@@ -27,9 +29,29 @@ use crate::archive::{
     read::Folder,
     sums::{self, SumLine},
 };
-use crate::{digest::sha256_hex, files::write as write_file};
+use crate::{digest::sha256_hex, files::write as write_file, storage::Location};
 
 const INCREMENTS: &str = "increments";
+
+/// What became of a run that had died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// There was none.
+    None,
+    /// What it left was removed.
+    Removed,
+    /// It was finished.
+    Finished,
+}
+
+impl Leftover {
+    fn removed(was_there: bool) -> Self {
+        match was_there {
+            true => Leftover::Removed,
+            false => Leftover::None,
+        }
+    }
+}
 
 /// A folder that holds a chain, or is to hold one. Nobody else writes to it while this is there.
 pub struct ChainFolder {
@@ -39,7 +61,10 @@ pub struct ChainFolder {
     listed: bool,
     /// The runs so far, from the first.
     pub runs: Vec<IndexRun>,
-    _lock: File,
+    /// Of a chain on disk.
+    _lock: Option<File>,
+    /// Of a chain in an object store.
+    stored: Option<StoredChain>,
 }
 
 /// Whether files of a run that died are removed, or of use.
@@ -55,19 +80,36 @@ impl ChainFolder {
     ///
     /// # Errors
     /// When the folder holds something else, or its list of runs does not fit what is there.
-    pub fn open(folder: &Path, newest: Option<&str>) -> Result<(Self, bool), ArchiveError> {
-        ChainFolder::open_for(folder, newest, Leftovers::Remove)
+    pub fn open(
+        location: &Location,
+        newest: Option<&str>,
+        state: Option<&Path>,
+    ) -> Result<(Self, Leftover), ArchiveError> {
+        match location {
+            Location::Folder(folder) => {
+                let (chain, leftover) = ChainFolder::on_disk(folder, newest, Leftovers::Remove)?;
+                Ok((chain, Leftover::removed(leftover)))
+            }
+            Location::Store(address) => {
+                let (mut chain, leftover) = ChainFolder::in_store(address, state)?;
+                chain.list_stored()?;
+                if !chain.runs.is_empty() {
+                    chain.check()?;
+                }
+                Ok((chain, leftover))
+            }
+        }
     }
 
-    /// The same for a run that goes on with what is left of one that died: that is in [`ChainFolder::staging`] then.
+    /// The same for a folder, and a run that goes on with what is left of one that died: that is in [`ChainFolder::staging`] then.
     ///
     /// # Errors
     /// The same.
     pub fn resume(folder: &Path) -> Result<Self, ArchiveError> {
-        ChainFolder::open_for(folder, None, Leftovers::Keep).map(|(chain, _)| chain)
+        ChainFolder::on_disk(folder, None, Leftovers::Keep).map(|(chain, _)| chain)
     }
 
-    fn open_for(
+    fn on_disk(
         folder: &Path,
         newest: Option<&str>,
         leftovers: Leftovers,
@@ -79,7 +121,8 @@ impl ChainFolder {
             created,
             listed: true,
             runs: Vec::new(),
-            _lock: lock,
+            _lock: Some(lock),
+            stored: None,
         };
         if !folder.join(MANIFEST).exists() {
             if folder.join(CHAIN).exists() || !chain.unlisted()?.is_empty() {
@@ -106,7 +149,7 @@ impl ChainFolder {
         }
         chain.check()?;
         if let Some(newest) = chain.newest() {
-            absent(&chain.place(newest).join(UNNAMED))?;
+            absent(&folder.join(&newest.path).join(UNNAMED))?;
         }
         Ok((chain, leftover))
     }
@@ -115,15 +158,32 @@ impl ChainFolder {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn alone(folder: &Path) -> Result<Self, ArchiveError> {
-        let (lock, created) = hold(folder)?;
-        Ok(ChainFolder {
-            folder: folder.to_owned(),
-            created,
-            listed: false,
-            runs: Vec::new(),
-            _lock: lock,
-        })
+    pub fn alone(
+        location: &Location,
+        state: Option<&Path>,
+    ) -> Result<(Self, Leftover), ArchiveError> {
+        match location {
+            Location::Folder(folder) => {
+                let (lock, created) = hold(folder)?;
+                let chain = ChainFolder {
+                    folder: folder.to_owned(),
+                    created,
+                    listed: false,
+                    runs: Vec::new(),
+                    _lock: Some(lock),
+                    stored: None,
+                };
+                Ok((chain, Leftover::None))
+            }
+            Location::Store(address) => {
+                let (mut chain, leftover) = ChainFolder::in_store(address, state)?;
+                chain.list_stored()?;
+                match chain.runs.is_empty() {
+                    true => Ok((chain, leftover)),
+                    false => Err(ArchiveError::Exists(chain.folder)),
+                }
+            }
+        }
     }
 
     /// Where the next run is to be written; and whether a run that died had left something there.
@@ -131,6 +191,10 @@ impl ChainFolder {
     /// # Errors
     /// When the system refuses.
     pub fn destination(&self) -> Result<(Destination, bool), ArchiveError> {
+        if let Some(StoredChain { store, work, .. }) = &self.stored {
+            let run = work.begin(store, self.next())?;
+            return Ok((Destination::in_store(run, &self.folder), false));
+        }
         if self.runs.is_empty() {
             return Destination::of_chain(&self.folder, self.created);
         }
@@ -149,12 +213,20 @@ impl ChainFolder {
 
     /// The folder, for reading: no link is followed there.
     fn at(&self) -> Folder {
-        Folder::new(&self.folder)
+        match &self.stored {
+            Some(stored) => stored.folder.clone(),
+            None => Folder::new(&self.folder),
+        }
     }
 
-    /// Where a run is.
-    pub fn place(&self, run: &IndexRun) -> PathBuf {
-        self.folder.join(&run.path)
+    /// The folder of a run.
+    pub fn run(&self, run: &IndexRun) -> Folder {
+        let at = match &self.stored {
+            // This run may have been finished after the first look.
+            Some(stored) => Folder::of_store(stored.store.clone()),
+            None => self.at(),
+        };
+        at.run(run.run)
     }
 
     /// Where the files of the next run are written that is not the first.
@@ -168,12 +240,19 @@ impl ChainFolder {
     /// When the system refuses. What is there then is taken away by the next run, or completed.
     pub fn commit(&mut self, staged: Staged, kind: BackupType) -> Result<Finished, ArchiveError> {
         let made = run(
-            staged.folder(),
+            &Folder::new(staged.folder()),
             &staged.finished().statement,
             self.next(),
             kind,
             self.newest(),
         )?;
+        if self.stored.is_some() {
+            let place = staged.folder().join(RUN);
+            let listed = Index::new(vec![made.clone()]).to_json()?;
+            write_file(&place, &listed).map_err(|e| ArchiveError::io(&place, e))?;
+            self.runs.push(made);
+            return staged.publish();
+        }
         if made.path.is_empty() {
             self.runs.push(made);
             let finished = staged.publish()?;
@@ -276,7 +355,7 @@ impl ChainFolder {
         let statement = statement.ok_or_else(|| self.unsigned(1))?;
         let id = sha256_hex(&manifest);
         run(
-            &self.folder,
+            &at,
             &Statement { id, ..statement },
             1,
             BackupType::Full,
@@ -364,13 +443,12 @@ fn absent(path: &Path) -> Result<(), ArchiveError> {
 
 /// Describes the run in `folder`, which was signed as `statement`, for the list of runs.
 fn run(
-    folder: &Path,
+    folder: &Folder,
     statement: &Statement,
     number: u32,
     kind: BackupType,
     before: Option<&IndexRun>,
 ) -> Result<IndexRun, ArchiveError> {
-    let folder = Folder::new(folder);
     let envelope = match folder.has(ENVELOPE) {
         true => Some(Envelope::parse(&folder.read(ENVELOPE)?)?),
         false => None,

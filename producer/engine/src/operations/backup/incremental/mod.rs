@@ -6,7 +6,6 @@ mod preconditions;
 
 use std::{
     collections::HashSet,
-    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -25,7 +24,7 @@ use super::{
     defect, jobs,
 };
 use crate::{
-    archive::{ArchiveError, ArchiveWriter, ChainFolder, Finished},
+    archive::{ArchiveWriter, ChainFolder, Finished, Leftover, read::Folder},
     failure::Failure,
     observer::Level,
     platform::{ExportError, Mark, PlatformMode, Shared},
@@ -57,8 +56,10 @@ struct Run<'p> {
 
 /// Makes a full backup by itself. Where what it held can be remembered, a run with `--incremental` can follow it.
 pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
-    let chain = ChainFolder::alone(prepared.output)?;
     let folder = prepared.home.folder.clone();
+    let state = folder.as_deref().ok();
+    let (chain, leftover) = ChainFolder::alone(prepared.output, state)?;
+    prepared.tell_of_leftover(leftover);
     let place = folder.clone().and_then(StateFolder::open);
     let mark = prepared.platform.mark().map_err(|e| e.to_string());
     let (place, mark) = match (place, mark) {
@@ -82,7 +83,7 @@ pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     prepared.home.warn(signing, prepared.observer);
     run.warn();
     run.remember(&finished);
-    let verified = prepared.verified(prepared.output, &finished)?;
+    let verified = prepared.verified(Folder::at(prepared.output)?, &finished)?;
     Ok(Report {
         verified,
         ..prepared.report(told, &finished)
@@ -93,14 +94,15 @@ pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
 pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let state_dir = preconditions::state_dir(prepared)?;
     let newest = preconditions::newest(prepared, &state_dir)?;
-    let (chain, leftover) = ChainFolder::open(prepared.output, newest.as_deref())?;
+    let (chain, leftover) =
+        ChainFolder::open(prepared.output, newest.as_deref(), Some(&state_dir))?;
     prepared.tell_of_leftover(leftover);
     preconditions::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
     let proof = own::prove(prepared, &chain)?;
     for run in &proof.strangers {
         let text = format!(
             "{}: run {run} is signed neither by this host nor by a signer who is expected: nothing is built on it",
-            prepared.output.display()
+            prepared.output
         );
         prepared.observer.tell_minor(Level::Warning, &text);
     }
@@ -140,9 +142,8 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     };
     run.remember(&finished);
     let made = run.chain.newest().cloned();
-    let folder = made.as_ref().map(|made| run.chain.place(made));
-    let verified = match &folder {
-        Some(folder) => prepared.verified(folder, &finished)?,
+    let verified = match &made {
+        Some(made) => prepared.verified(run.chain.run(made), &finished)?,
         None => None,
     };
     Ok(Report {
@@ -229,7 +230,10 @@ impl Run<'_> {
             None => Vec::new(),
         };
         let (destination, leftover) = self.chain.destination()?;
-        prepared.tell_of_leftover(leftover);
+        prepared.tell_of_leftover(match leftover {
+            true => Leftover::Removed,
+            false => Leftover::None,
+        });
         let archive = ArchiveWriter::create_in(
             destination,
             &prepared.sealing,
@@ -361,17 +365,9 @@ impl Run<'_> {
             if gone.is_empty() {
                 break;
             }
-            let folder = self.chain.place(run).join("users");
-            let failed = |e| Failure::from(ArchiveError::io(&folder, e));
-            let entries = match fs::read_dir(&folder) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries.map_err(failed)?,
-            };
-            for entry in entries {
-                let name = entry.map_err(failed)?.file_name();
-                let Some(id) = name.to_str() else { continue };
-                if gone.remove(&user_number(key, id)) {
-                    removed.push(id.to_owned());
+            for id in self.chain.run(run).users()? {
+                if gone.remove(&user_number(key, &id)) {
+                    removed.push(id);
                 }
             }
         }

@@ -43,7 +43,7 @@ impl Run<'_> {
         };
         Ok(Some(format!(
             "run {run} (archive {archive_id}), which this host made last in {}, {what}: an older copy was put there, or somebody removed it",
-            output.display()
+            output
         )))
     }
 
@@ -54,7 +54,7 @@ impl Run<'_> {
         if self.place.as_ref().is_ok_and(knows) {
             return Err(Error::damaged(format!(
                 "run {run} in {} is signed by another key than the runs that this host made there: somebody put it in; nothing was added to this chain: use another copy of it, or begin a new one",
-                self.prepared.output.display()
+                self.prepared.output
             ))
             .into());
         }

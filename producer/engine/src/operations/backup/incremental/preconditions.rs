@@ -8,6 +8,7 @@ use std::{
 use decryptor_wasm::{
     BackupType, Envelope, ErrorKind, Mode,
     chain::{CHAIN, Index, IndexRun},
+    layout::ENVELOPE,
 };
 
 use super::super::Prepared;
@@ -16,11 +17,15 @@ use crate::{
     archive::{ArchiveError, ChainFolder, Sealing},
     failure::Failure,
     state::Memory,
+    storage::Location,
 };
 
 /// Refuses a run that cannot succeed, without touching anything.
 pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
-    let list = prepared.output.join(CHAIN);
+    let Some(folder) = prepared.output.folder() else {
+        return Ok(());
+    };
+    let list = folder.join(CHAIN);
     match fs::read(&list) {
         Ok(json) => {
             let index = Index::parse(&json)?;
@@ -43,7 +48,11 @@ pub fn state_dir(prepared: &Prepared<'_>) -> Result<PathBuf, Failure> {
 
 /// The id of the run that this host has made last in the output folder, if it has made one there.
 pub fn newest(prepared: &Prepared<'_>, state: &Path) -> Result<Option<String>, Failure> {
-    if !prepared.output.exists() {
+    if prepared
+        .output
+        .folder()
+        .is_some_and(|folder| !folder.exists())
+    {
         return Ok(None);
     }
     let newest = Memory::new(state).of(prepared.output);
@@ -53,10 +62,13 @@ pub fn newest(prepared: &Prepared<'_>, state: &Path) -> Result<Option<String>, F
 
 /// Refuses a chain of encrypted and plain runs: the plain ones would show what the others hide, and the decryptors lie at the root of a
 /// chain that was encrypted from the beginning only.
-pub fn refuse_mixture(output: &Path, sealing: &Sealing, runs: &[IndexRun]) -> Result<(), Failure> {
+pub fn refuse_mixture(
+    output: &Location,
+    sealing: &Sealing,
+    runs: &[IndexRun],
+) -> Result<(), Failure> {
     let sealed = runs.iter().any(|run| run.mode.is_some());
     let open = runs.iter().any(|run| run.mode.is_none());
-    let output = output.display();
     match sealing {
         Sealing::None if sealed => Err(Failure::usage(format!(
             "the chain in {output} is encrypted, and this run would not be"
@@ -81,16 +93,9 @@ pub fn refuse_narrower(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<(
         return Ok(());
     };
     for run in &chain.runs {
-        let folder = chain.place(run).join("users");
-        let failed = |e| Failure::from(ArchiveError::io(&folder, e));
-        let entries = match fs::read_dir(&folder) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries.map_err(failed)?,
-        };
-        for entry in entries {
-            if entry.map_err(failed)?.file_name() != only.user_id.as_str() {
-                return Err(other_user(prepared));
-            }
+        let mut users = chain.run(run).users()?.into_iter();
+        if users.any(|user| user != only.user_id) {
+            return Err(other_user(prepared));
         }
     }
     Ok(())
@@ -100,14 +105,12 @@ pub fn refuse_narrower(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<(
 pub fn other_user(prepared: &Prepared<'_>) -> Failure {
     Failure::usage(format!(
         "the runs in {} are of other users: a chain is of the whole platform or of one user; give a new folder",
-        prepared.output.display()
+        prepared.output
     ))
 }
 
 fn envelope(chain: &ChainFolder, run: &IndexRun) -> Result<Envelope, Failure> {
-    let path = chain.place(run).join("encryption.json");
-    let json = fs::read(&path).map_err(|e| ArchiveError::io(&path, e))?;
-    Ok(Envelope::parse(&json)?)
+    Ok(Envelope::parse(&chain.run(run).read(ENVELOPE)?)?)
 }
 
 /// Why whoever can open this run could not open those that it would add to: then it is a full one, which opens by itself.

@@ -1,0 +1,94 @@
+//! A chain in an object store: nothing is overwritten there, and the runs list themselves.
+
+use std::path::{Path, PathBuf};
+
+use decryptor_wasm::{
+    chain::Index,
+    layout::{MANIFEST, PathKind, RUN},
+    signature::SIGNATURE,
+};
+
+use super::{ChainFolder, Leftover};
+use crate::{
+    archive::{
+        read::{Folder, outline},
+        write::{ArchiveError, store_run::StoreWork},
+    },
+    storage::{Store, StoreAddress},
+};
+
+/// A chain in an object store, where the runs list themselves.
+pub(super) struct StoredChain {
+    pub store: Store,
+    pub work: StoreWork,
+    /// As it was before this run.
+    pub folder: Folder,
+}
+
+impl ChainFolder {
+    /// Takes hold of a place in an object store, and finishes what a run there had begun to.
+    pub(super) fn in_store(
+        address: &StoreAddress,
+        state: Option<&Path>,
+    ) -> Result<(Self, Leftover), ArchiveError> {
+        let store = Store::open(address)?;
+        let work = StoreWork::open(&store, state)?;
+        let finished = work.recover(&store)?;
+        let chain = ChainFolder {
+            folder: PathBuf::from(address.to_string()),
+            created: false,
+            listed: true,
+            runs: Vec::new(),
+            _lock: None,
+            stored: Some(StoredChain {
+                folder: Folder::of_store(store.clone()),
+                store,
+                work,
+            }),
+        };
+        let leftover = match finished {
+            true => Leftover::Finished,
+            false => Leftover::None,
+        };
+        Ok((chain, leftover))
+    }
+
+    /// Finds the runs that are in an object store.
+    pub(super) fn list_stored(&mut self) -> Result<(), ArchiveError> {
+        let listing = self.at().list_stored()?;
+        let has = |path: &str| listing.iter().any(|(known, _)| known == path);
+        if has(MANIFEST) && has(SIGNATURE) {
+            let seen = outline(&self.at())?;
+            if let Some(lost) = seen.lost {
+                return Err(lost.into());
+            }
+            match seen.runs {
+                Some(runs) => self.runs.clone_from(&runs.index().runs),
+                None => self.runs.push(self.adopted()?),
+            }
+        } else {
+            self.require_empty(&listing)?;
+        }
+        let next = Index::path(self.next());
+        let begun = match next.is_empty() {
+            true => RUN.to_owned(),
+            false => format!("{next}/{RUN}"),
+        };
+        match has(&begun) {
+            true => Err(ArchiveError::Begun(format!(
+                "{}/{begun}",
+                self.folder.display()
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses a place in a store that holds anything but what attempts at a first run left.
+    fn require_empty(&self, listing: &[(String, u64)]) -> Result<(), ArchiveError> {
+        let left = |path: &str| matches!(PathKind::of(path), PathKind::Chain | PathKind::Volume);
+        match listing.iter().all(|(path, _)| left(path)) {
+            true => Ok(()),
+            false => Err(ArchiveError::NotEmpty(self.folder.clone())),
+        }
+    }
+}
