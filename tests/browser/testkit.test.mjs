@@ -24,6 +24,7 @@ const SAID_AS = new Map([
   ...['this backup is not encrypted, though you gave a key: it may have been replaced', 'this backup is not encrypted, and an encrypted one is required: it may have been replaced', 'and an encrypted one is required']
     .map((text) => /** @type {[string, string]} */ ([text, 'If you expect it to be encrypted, it may have been replaced'])),
   ['no damage found, but 1 file of the archive left out', '1 file of this backup is of a kind that this version does not know'],
+  ['archive is compressed (gzip): unpack it first', 'archive is a compressed .tar.gz: unpack it first'],
   ['archive is empty: give the folder of the backup', 'is empty: give the folder of the backup'],
 ]);
 const IMPOSSIBLE = new Map([
@@ -219,8 +220,9 @@ function given (name, due) {
     return at === -1 ? undefined : due.args[at + 1].replace('{keys}', join(kit, 'keys'));
   };
   const signer = value('--signer') ?? due.env.PRYV_BACKUP_SIGNER;
+  const archive = join(kit, name, 'archive');
   return {
-    folder: join(kit, name, 'archive'),
+    [statSync(archive).isFile() ? 'packed' : 'folder']: archive,
     privateKey: value('--private-key'),
     passphrase: value('--private-key-passphrase') ?? value('--passphrase') ?? due.env.PRYV_BACKUP_PRIVATE_KEY_PASSPHRASE ?? due.env.PRYV_BACKUP_PASSPHRASE,
     expectId: value('--expect-id'),

@@ -44,6 +44,29 @@ pub fn index_of(volume: &[u8], number: u32) -> usize {
     usize::try_from(VolumeIndex::find(volume, number).unwrap()).unwrap()
 }
 
+/// The same archive, or chain, as one tar file, as a backup writes it: the manifest last.
+#[must_use]
+pub fn in_one_tar(files: &Files) -> Vec<u8> {
+    let files = files
+        .iter()
+        .map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+    let mut files: Vec<_> = files.collect();
+    files.sort_by_key(|(path, _)| place_in_tar(path));
+    volume(1, files.into_iter())
+}
+
+/// What comes earlier has a smaller number.
+fn place_in_tar(path: &str) -> u8 {
+    match PathKind::of(path) {
+        PathKind::Envelope => 0,
+        PathKind::Companion => 1,
+        PathKind::Sums => 3,
+        PathKind::Signature => 4,
+        PathKind::Manifest => 5,
+        _ => 2,
+    }
+}
+
 /// The same archive, or chain, in two volumes for each run.
 ///
 /// # Panics

@@ -8,6 +8,9 @@ use serde_json::json;
 
 use crate::draft::{Draft, Files, Made};
 
+/// The path of a file that is the archive itself.
+pub const TAR: &str = "";
+
 /// The hex SHA-256 of files by their paths.
 pub type Digests = BTreeMap<String, String>;
 
@@ -201,8 +204,12 @@ impl Case {
     pub fn write(&self, root: &Path) {
         let folder = root.join(self.name);
         let archive = folder.join("archive");
-        fs::create_dir_all(&archive).unwrap();
-        for (path, bytes) in &self.made.files {
+        let tar = self.made.files.get(TAR);
+        fs::create_dir_all(if tar.is_some() { &folder } else { &archive }).unwrap();
+        if let Some(tar) = tar {
+            fs::write(&archive, tar).unwrap();
+        }
+        for (path, bytes) in self.made.files.iter().filter(|(path, _)| *path != TAR) {
             let place = archive.join(path);
             fs::create_dir_all(place.parent().unwrap()).unwrap();
             fs::write(place, bytes).unwrap();

@@ -11,6 +11,7 @@ mod good;
 mod hostile;
 mod keys;
 mod names;
+mod tars;
 mod volumes;
 
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ fn main() {
         earlier::cases(),
         names::cases(),
         volumes::cases(),
+        tars::cases(),
     ]
     .concat();
     for case in &cases {

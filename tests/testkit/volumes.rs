@@ -18,6 +18,14 @@ fn set(files: &mut Files, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
     change(files.get_mut(path).unwrap());
 }
 
+/// Changes a field of the first header, whose sum is made to fit.
+pub fn make_other(tar: &mut [u8], at: usize, field: &[u8]) {
+    tar[at..at + field.len()].copy_from_slice(field);
+    tar[148..156].fill(b' ');
+    let sum: u32 = tar[..512].iter().map(|byte| u32::from(*byte)).sum();
+    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+}
+
 /// Members of the second volume.
 fn second() -> Vec<String> {
     let made = Draft::new().make();
@@ -229,15 +237,9 @@ pub fn cases() -> Vec<Case> {
             "volumes-link",
             "a link in a volume is no file",
             |f| {
-                let mut bytes = volume(
-                    3,
-                    [("users/u1/attachments/link", b"".as_slice())].into_iter(),
-                );
-                // A symbolic link, with the sum that belongs to it.
-                bytes[156] = b'2';
-                bytes[148..156].fill(b' ');
-                let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
-                bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+                let files = [("users/u1/attachments/link", b"".as_slice())];
+                let mut bytes = volume(3, files.into_iter());
+                make_other(&mut bytes, 156, b"2");
                 f.insert("volume-0003.tar".to_owned(), bytes);
             },
             &["volume-0003.tar: the header of a file in this volume is damaged"],

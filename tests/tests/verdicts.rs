@@ -14,11 +14,12 @@ use std::{
 
 use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
+    chain::Files,
     command::{alone, tool},
     disk::CaselessDisk,
     folder::tree,
     is_nightly, kit,
-    volumes::in_volumes,
+    volumes::{in_one_tar, in_volumes},
 };
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -221,58 +222,75 @@ fn every_decryptor_gives_the_expected_verdict_in_the_same_words() {
     );
 }
 
-/// Cases that are none, or others, in volumes.
-const NOT_IN_VOLUMES: [(&str, &str); 0] = [];
+/// Cases whose archive cannot lie in another way, or is another one then, and why.
+const OTHERS: [(&str, &str); 0] = [];
 
-/// The mistakes of the native command with a case whose archive is in volumes. What is said may be said in other words.
-fn complaints_in_volumes(folder: &Path, keys: &Path) -> Vec<String> {
+/// The mistakes of the native command and of the script with a case whose archive lies in another way. What is said may be said in other words.
+fn complaints_elsewhere(folder: &Path, keys: &Path, lay: impl Fn(&Files, &Path)) -> Vec<String> {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let archive = folder.join("archive");
+    if archive.is_file() || OTHERS.iter().any(|(known, _)| *known == name) {
+        return Vec::new();
+    }
     let all = pryv_backup_tests::folder::files(&archive);
-    // Volumes hold no links.
+    // Tar files of ours hold no links.
     if all.iter().any(|path| path.is_symlink()) {
         return Vec::new();
     }
     let files = tree(&archive);
-    let none = files.keys().any(|path| path.contains("volume"))
-        || NOT_IN_VOLUMES.iter().any(|(known, _)| *known == name);
-    if none {
+    if files.keys().any(|path| path.contains("volume")) {
         return Vec::new();
     }
     let case = case_of(folder);
-    let scratch = TempDir::new().unwrap();
-    let copy = scratch.path().join("case");
-    for (path, bytes) in in_volumes(&files) {
-        let place = copy.join("archive").join(path);
-        fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::write(place, bytes).unwrap();
+    let mut wrong = Vec::new();
+    for decryptor in &decryptors(name)[..2] {
+        let scratch = TempDir::new().unwrap();
+        let copy = scratch.path().join("case");
+        fs::create_dir(&copy).unwrap();
+        lay(&files, &copy.join("archive"));
+        let Verdict { exit, said, out } = verdict(decryptor, &case, &copy, keys, scratch.path());
+        if (exit, &out) == (Some(case.exit), &case.out) {
+            continue;
+        }
+        let (line, said) = (&case.line, said.join("\n  "));
+        let due = case.out.iter().flatten().collect::<BTreeSet<_>>();
+        let found = out.iter().flatten().collect::<BTreeSet<_>>();
+        let differ: Vec<_> = due.symmetric_difference(&found).collect();
+        let due = case.exit;
+        wrong.push(format!(
+            "{name} ({line}), {decryptor}: exit {exit:?}, not {due}; other files: {differ:?}; says:\n  {said}"
+        ));
     }
-    fs::create_dir_all(copy.join("archive")).unwrap();
-    let Verdict { exit, said, out } = verdict("native", &case, &copy, keys, scratch.path());
-    if (exit, &out) == (Some(case.exit), &case.out) {
-        return Vec::new();
-    }
-    let (line, said) = (&case.line, said.join("\n  "));
-    let due = case.out.iter().flatten().collect::<BTreeSet<_>>();
-    let found = out.iter().flatten().collect::<BTreeSet<_>>();
-    let differ: Vec<_> = due.symmetric_difference(&found).collect();
-    let due = case.exit;
-    vec![format!(
-        "{name} ({line}): exit {exit:?}, not {due}; other files: {differ:?}; says:\n  {said}"
-    )]
+    wrong
 }
 
-#[test]
-fn every_archive_has_the_same_verdict_in_volumes() {
+fn every_archive_elsewhere(lay: impl Fn(&Files, &Path) + Sync) {
     let (kit, folders) = kit();
     let keys = kit.path().join("keys");
-    let wrong = on_all_cores(&folders, |folder| complaints_in_volumes(folder, &keys));
+    let wrong = on_all_cores(&folders, |folder| complaints_elsewhere(folder, &keys, &lay));
     assert!(
         wrong.is_empty(),
         "{} wrong:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn every_archive_has_the_same_verdict_in_volumes() {
+    every_archive_elsewhere(|files, archive| {
+        fs::create_dir(archive).unwrap();
+        for (path, bytes) in in_volumes(files) {
+            let place = archive.join(path);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(place, bytes).unwrap();
+        }
+    });
+}
+
+#[test]
+fn every_archive_has_the_same_verdict_as_one_tar() {
+    every_archive_elsewhere(|files, archive| fs::write(archive, in_one_tar(files)).unwrap());
 }
 
 #[test]

@@ -50,7 +50,7 @@ codes! {
     UnreadableFile "unreadable-file" Failed "cannot read {path}: {detail}";
     UnwritableFile "unwritable-file" Failed "cannot write {path}: {detail}";
     FolderMissing "folder-missing" Usage "{path} does not exist: give the folder of the backup";
-    NotAFolder "not-a-folder" Usage "{path} is neither a folder nor a tar file of a backup: give the folder of the backup, or such a file";
+    NotAFolder "not-a-folder" Usage "{path} is not a folder: give the folder of the backup, or the tar file that it was written to";
     OtherTar "other-tar" Usage "{path} is a tar file that another program wrote: unpack it (tar -xf), then give the folder";
     Compressed "compressed" Usage "{path} is compressed ({found}): unpack it first";
     UnreadableFolder "unreadable-folder" Failed "cannot read the folder {path}: {detail}";

@@ -165,6 +165,8 @@ impl VolumeReading {
             }
             Step::Tail(volume) => match VolumeIndex::find(bytes, self.volumes[volume].number) {
                 Some(at) => self.begin_index(volume, at),
+                // That of a large tar file would be too long.
+                None if self.volumes[volume].path.is_empty() => self.begin_scan(volume),
                 None => self.no_index(volume, &Error::of(Code::VolumeIndexLost)),
             },
             Step::Index(volume, at) => {

@@ -33,8 +33,12 @@ use stdio::{answer, note};
 fn main() -> ExitCode {
     panic::set_hook(Box::new(defect));
     let mut cli = Cli::parse();
-    cli.reach_stores();
-    let done = panic::catch_unwind(|| prepare(&cli).and_then(|()| run(&cli)));
+    let reached = cli.reach();
+    let done = panic::catch_unwind(|| {
+        reached?;
+        prepare(&cli)?;
+        run(&cli)
+    });
     let mut code = match done.unwrap_or_else(|_| {
         Err(Failure::failed(
             "a defect of pryv-backup ended it (see above); please report it",

@@ -34,7 +34,9 @@ const STILL: Terminal = Terminal {
 };
 
 pub fn backup(args: &BackupArgs) -> Result<Option<FailureKind>, Failure> {
+    let aside = args.streams();
     let work = match args {
+        _ if args.json && aside => Manner::Silent,
         _ if args.json => Manner::Events,
         _ if args.quiet => Manner::Silent,
         // The names of the users would break the bar.
@@ -46,8 +48,12 @@ pub fn backup(args: &BackupArgs) -> Result<Option<FailureKind>, Failure> {
         ..Terminal::new(work)
     };
     let report = backup::run(&args.options()?, &observer)?;
-    if args.json {
+    if args.json && aside {
+        render::json_aside(&report)?;
+    } else if args.json {
         render::json(&report)?;
+    } else if aside && !args.quiet {
+        stdio::write_note(format_args!("{}", render::backup::text(&report)));
     } else if args.quiet {
         let plain = render::backup::not_encrypted(&report);
         stdio::write_note(format_args!("{plain}{}", render::backup::losses(&report)));

@@ -3,12 +3,13 @@
 
 use std::{
     fmt::Arguments,
-    io::{self, ErrorKind, Write},
+    fs::File,
+    io::{self, ErrorKind, IsTerminal, Seek, Write},
     os::fd::AsFd,
     sync::{Mutex, PoisonError},
 };
 
-use pryv_backup_engine::files;
+use pryv_backup_engine::{failure::Failure, files, storage::Stream};
 
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
@@ -40,6 +41,42 @@ pub fn lost() -> Option<io::Error> {
 /// Standard output may be a file too. It stays open: each way to it that is closed makes the system answer.
 fn check() -> io::Result<()> {
     files::close(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Lets a backup come from standard input. A file that nobody has begun to read is read in place.
+pub fn receive(stream: &Stream) -> Result<(), Failure> {
+    let input = io::stdin();
+    if input.is_terminal() {
+        return Err(Failure::usage(
+            "standard input is a terminal: pipe a backup into it, or give its folder",
+        ));
+    }
+    let own = input.as_fd().try_clone_to_owned();
+    let mut own = File::from(own.map_err(|e| unusable(Stream::INPUT, &e))?);
+    let is_file = own.metadata().is_ok_and(|about| about.is_file());
+    match is_file && own.stream_position().is_ok_and(|at| at == 0) {
+        true => stream.read_in(own),
+        false => stream.read_from(Box::new(own)),
+    }
+    Ok(())
+}
+
+/// Lets a backup go to standard output, on which nothing else is written then.
+pub fn send(stream: &Stream) -> Result<(), Failure> {
+    let output = io::stdout();
+    if output.is_terminal() {
+        return Err(Failure::usage(
+            "standard output is a terminal: send the backup into a pipe or a file, or give a folder",
+        ));
+    }
+    let own = output.as_fd().try_clone_to_owned();
+    let own = own.map_err(|e| unusable(Stream::OUTPUT, &e))?;
+    stream.write_to(Box::new(File::from(own)));
+    Ok(())
+}
+
+fn unusable(name: &str, error: &io::Error) -> Failure {
+    Failure::failed(format!("{name}: {error}"))
 }
 
 /// `println!` for answers.

@@ -22,6 +22,13 @@ impl BackupArgs {
         }
     }
 
+    /// Whether the backup takes standard output.
+    pub fn streams(&self) -> bool {
+        self.output
+            .as_ref()
+            .is_some_and(|output| output.stream().is_some())
+    }
+
     /// Of a backup, as the library takes them.
     pub fn options(&self) -> Result<backup::Options, Failure> {
         if let Some(what) = self.restoring.misplaced(self.incremental) {

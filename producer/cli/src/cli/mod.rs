@@ -77,7 +77,7 @@ impl Cli {
     #[must_use]
     pub fn is_json(&self) -> bool {
         match &self.command {
-            None => self.backup.json,
+            None => self.backup.json && !self.backup.streams(),
             Some(Command::Verify(args)) => args.json,
             Some(Command::List(args) | Command::Stats(args)) => args.json,
             Some(Command::Diff(args)) => args.json,

@@ -6,9 +6,13 @@ use clap::{
     Args, ValueEnum,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use pryv_backup_engine::storage::{Location, StoreOptions};
+use pryv_backup_engine::{
+    failure::Failure,
+    storage::{Location, StoreOptions},
+};
 
 use super::{Cli, Command};
+use crate::stdio;
 
 /// Reads a place: a folder of any name, or `s3://BUCKET/PREFIX`.
 pub fn location() -> impl TypedValueParser<Value = Location> {
@@ -65,11 +69,19 @@ impl StoreArgs {
 }
 
 impl Cli {
-    /// Puts the flags for object stores into the places that were given.
-    pub fn reach_stores(&mut self) {
+    /// Puts the flags for object stores into the places that were given, and standard input and output into those called `-`.
+    ///
+    /// # Errors
+    /// When either is a terminal.
+    pub fn reach(&mut self) -> Result<(), Failure> {
         let options = self.store.options();
         let places: Vec<Option<&mut Location>> = match &mut self.command {
-            None => vec![self.backup.output.as_mut(), self.backup.restore.as_mut()],
+            None => {
+                if let Some(stream) = self.backup.output.as_ref().and_then(Location::stream) {
+                    stdio::send(stream)?;
+                }
+                vec![self.backup.output.as_mut(), self.backup.restore.as_mut()]
+            }
             Some(Command::Decrypt(args)) => vec![Some(&mut args.dir)],
             Some(Command::Verify(args)) => vec![Some(&mut args.dir)],
             Some(Command::List(args) | Command::Stats(args)) => vec![Some(&mut args.dir)],
@@ -82,8 +94,15 @@ impl Cli {
                 Command::Rekey(_) | Command::Prune(_) | Command::Keygen(_) | Command::Sample { .. },
             ) => Vec::new(),
         };
+        let mut received = false;
         for place in places.into_iter().flatten() {
             place.reach(&options);
+            if let Some(stream) = place.stream().filter(|stream| !stream.is_connected())
+                && !std::mem::replace(&mut received, true)
+            {
+                stdio::receive(stream)?;
+            }
         }
+        Ok(())
     }
 }

@@ -43,6 +43,14 @@ fn chain(report: &Report) -> String {
     text
 }
 
+/// Where the backup is.
+fn place(report: &Report) -> String {
+    match report.output.as_str() {
+        "-" => "on standard output".to_owned(),
+        output => format!("in {output}"),
+    }
+}
+
 /// The report for people.
 pub fn text(report: &Report) -> String {
     let plain = not_encrypted(report);
@@ -55,12 +63,12 @@ pub fn text(report: &Report) -> String {
     }
     let (r, p) = (&report.records, &report.platform);
     let mut text = format!(
-        "{plain}backup of {} in {}: {} in {:.1} s, encryption: {}\n\
+        "{plain}backup of {} {}: {} in {:.1} s, encryption: {}\n\
          events {}, streams {}, accesses {}, profile {}, webhooks {}, audit {}, series {}, attachments {}\n\
          platform entries {}, aliases {}, sessions {}, password resets {}\n\
          archive id: {}\n",
         count(report.users as u64, "user", "users"),
-        report.output,
+        place(report),
         HumanBytes(report.bytes),
         report.seconds,
         report.encryption,

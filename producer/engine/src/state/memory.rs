@@ -127,6 +127,7 @@ fn identity(output: &Location) -> io::Result<PathBuf> {
     match output {
         Location::Folder(folder) => fs::canonicalize(folder),
         Location::Store(address) => Ok(PathBuf::from(address.to_string())),
+        Location::Stream(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -1,7 +1,8 @@
-//! Where an archive lies: a folder of this machine, or a prefix in a bucket of an object store.
+//! Where an archive lies: a folder or a tar file of this machine, a stream, or a prefix in a bucket of an object store.
 
 mod object;
 mod store;
+mod stream;
 
 use std::{
     fmt, io,
@@ -13,15 +14,21 @@ use crate::failure::Failure;
 
 pub use object::ObjectFile;
 pub use store::{Store, StoreError, StoreErrorKind, StoreObject, StoreOptions, Upload};
+pub use stream::Stream;
+pub(crate) use stream::large_folder;
 
 /// Before the bucket and prefix of an address.
 const SCHEME: &str = "s3://";
+/// Names a stream.
+const STREAM: &str = "-";
 
 /// Where an archive lies, or is to lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A folder.
+    /// A folder, or a single tar file that is read.
     Folder(PathBuf),
+    /// A single tar file that comes or goes as a stream.
+    Stream(Stream),
     /// A prefix in a bucket.
     Store(StoreAddress),
 }
@@ -38,26 +45,37 @@ pub struct StoreAddress {
 }
 
 impl Location {
-    /// The folder; none for an object store.
+    /// The folder; none for a stream or an object store.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Location::Folder(path) => Some(path),
-            Location::Store(_) => None,
+            Location::Stream(_) | Location::Store(_) => None,
         }
     }
 
-    /// The folder, for what cannot be done in an object store.
+    /// The folder, for what cannot be done elsewhere.
     ///
     /// # Errors
-    /// A usage failure, for an object store.
+    /// A usage failure, for a stream or an object store.
     pub fn require_folder(&self) -> Result<&Path, Failure> {
-        let folder = self.folder();
-        folder.ok_or_else(|| {
-            Failure::usage(format!(
-                "{self}: this cannot be done in an object store: give a folder"
-            ))
-        })
+        let place = match self {
+            Location::Folder(path) => return Ok(path),
+            Location::Stream(_) => "a stream",
+            Location::Store(_) => "an object store",
+        };
+        Err(Failure::usage(format!(
+            "{self}: this cannot be done in {place}: give a folder"
+        )))
+    }
+
+    /// The stream; none for another place.
+    #[must_use]
+    pub fn stream(&self) -> Option<&Stream> {
+        match self {
+            Location::Stream(stream) => Some(stream),
+            Location::Folder(_) | Location::Store(_) => None,
+        }
     }
 
     /// The place of another name, which is reached in the same way.
@@ -117,6 +135,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Folder(path) => path.display().fmt(f),
+            Location::Stream(_) => STREAM.fmt(f),
             Location::Store(address) => address.fmt(f),
         }
     }
@@ -137,9 +156,10 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix(SCHEME) else {
-            return match text.is_empty() {
-                true => Err("give a folder, or s3://BUCKET/PREFIX".to_owned()),
-                false => Ok(Location::Folder(PathBuf::from(text))),
+            return match text {
+                "" => Err("give a folder, or s3://BUCKET/PREFIX".to_owned()),
+                STREAM => Ok(Location::Stream(Stream::default())),
+                path => Ok(Location::Folder(PathBuf::from(path))),
             };
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -196,10 +216,16 @@ mod tests {
             ("s3://bucket/a/b/", "s3://bucket/a/b"),
             ("s3://bucket", "s3://bucket"),
             ("s3://bucket/", "s3://bucket"),
+            ("./-", "./-"),
+            ("-", "-"),
         ] {
             let place: Location = text.parse().unwrap();
             assert_eq!(place.to_string(), shown);
-            assert_eq!(place.folder().is_none(), text.starts_with("s3:"), "{text}");
+            assert_eq!(
+                place.folder().is_none(),
+                text.starts_with("s3:") || text == "-",
+                "{text}"
+            );
         }
         for bad in ["", "s3://", "s3:///x", "s3://b/../x", "s3://b u/x"] {
             assert!(bad.parse::<Location>().is_err(), "{bad}");

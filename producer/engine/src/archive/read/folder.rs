@@ -13,30 +13,39 @@ use decryptor_wasm::{
     chain::Index,
     layout::{PathKind, VOLUMES, most_bytes, run_of},
     open::Listed,
+    volume::VolumeReading,
 };
 use rustix::fs::{Mode, OFlags};
 
-use super::{error::unreadable, objects::Objects, stored_file::StoredFile, volumes::Volumes};
+use super::{
+    disk::{self, NOT_REGULAR, on_disk, unreadable_folder},
+    error::unreadable,
+    objects::Objects,
+    stored_file::StoredFile,
+    tar::Tar,
+    volumes::Volumes,
+};
 use crate::archive::sums::{self, SUMS, SumLine, SumLines};
 use crate::{
+    failure::Failure,
     files,
-    storage::{Location, ReadAt, Store},
+    storage::{Location, ReadAt, Store, Stream},
     threads,
 };
 
 /// Bytes of a small file.
 const SMALL: u64 = 64 * 1024;
-/// Folders for which a thread of its own is worth it.
-const LEAST: usize = 64;
 
-/// The folder of an archive: on this machine, or a prefix of an object store. Symbolic links are refused: an archive holds none, and one
+/// The folder of an archive: on this machine, in a single tar file, or a prefix of an object store. Symbolic links are refused: an archive holds none, and one
 /// could make a file outside the folder look like a part of it.
 #[derive(Clone)]
 pub struct Folder {
     /// On disk, where it is; otherwise for messages.
     path: PathBuf,
-    /// None on disk.
+    /// None where it is none of a store.
     objects: Option<Objects>,
+    /// None where it is in no tar file.
+    tar: Option<Tar>,
     /// None before the folder was listed.
     volumes: Arc<Mutex<Option<Arc<Volumes>>>>,
     /// Held while the volumes are read through.
@@ -49,6 +58,7 @@ impl Folder {
         Folder {
             path: path.to_owned(),
             objects: None,
+            tar: None,
             volumes: Arc::default(),
             scanning: Arc::default(),
         }
@@ -57,10 +67,18 @@ impl Folder {
     /// The folder at a location; nothing is read yet.
     ///
     /// # Errors
-    /// When an object store cannot be reached in the way that was given.
-    pub fn at(location: &Location) -> Result<Self> {
+    /// When an object store cannot be reached in the way that was given, or a file is no archive.
+    pub fn at(location: &Location) -> Result<Self, Failure> {
         match location {
+            Location::Folder(path) if path.is_file() => {
+                let name = path.display().to_string();
+                let file = File::open(path).map_err(|e| unreadable(&name, &e))?;
+                Ok(Folder::of_tar(name, file)?)
+            }
             Location::Folder(path) => Ok(Folder::new(path)),
+            Location::Stream(stream) => {
+                Ok(Folder::of_tar(Stream::INPUT.to_owned(), stream.keep()?)?)
+            }
             Location::Store(address) => {
                 let store = Store::open(address)
                     .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
@@ -77,13 +95,29 @@ impl Folder {
         }
     }
 
+    /// The archive in a single tar file.
+    fn of_tar(name: String, file: File) -> Result<Self> {
+        let path = PathBuf::from(&name);
+        Ok(Folder {
+            tar: Some(Tar::new(name, file)?),
+            ..Folder::new(&path)
+        })
+    }
+
     /// The folder of a run of the chain in this one.
     pub fn run(&self, run: u32) -> Self {
         let folder = Index::path(run);
-        Folder {
+        let mut of_run = Folder {
             objects: self.objects.as_ref().map(|objects| objects.below(&folder)),
+            tar: self.tar.as_ref().map(|tar| tar.below(&folder)),
             ..Folder::new(&self.path.join(folder))
+        };
+        if of_run.tar.is_some() {
+            // Its members are those of the whole.
+            of_run.volumes = self.volumes.clone();
+            of_run.scanning = self.scanning.clone();
         }
+        of_run
     }
 
     /// Reads the list of `SHA256SUMS`; in a store, where each run has its own, those of all runs.
@@ -91,7 +125,7 @@ impl Folder {
     /// # Errors
     /// When it is not there.
     pub fn sums(&self) -> Result<SumLines<'static>> {
-        let own = sums::read(self.open_stored(SUMS)?);
+        let own = sums::read(self.open(SUMS)?);
         let Some(objects) = &self.objects else {
             return Ok(own);
         };
@@ -118,6 +152,9 @@ impl Folder {
     /// # Errors
     /// When it cannot be read.
     pub fn require(&self) -> Result<()> {
+        if self.tar.is_some() {
+            return Ok(());
+        }
         if let Some(objects) = &self.objects {
             return match objects.list()?.is_empty() {
                 true => Err(on_disk(Code::FolderMissing, &self.path)),
@@ -140,7 +177,7 @@ impl Folder {
     /// When it cannot be listed.
     pub fn users(&self) -> Result<BTreeSet<String>> {
         let mut users = BTreeSet::new();
-        if self.objects.is_none() {
+        if self.objects.is_none() && self.tar.is_none() {
             let folder = self.path.join("users");
             match files::names(&folder) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -150,7 +187,7 @@ impl Folder {
                 }
             }
         }
-        if self.has(VOLUMES) {
+        if self.tar.is_some() || self.has(VOLUMES) {
             for (path, _) in self.list(false)?.files {
                 users.extend(PathKind::of(&path).user().map(str::to_owned));
             }
@@ -160,19 +197,26 @@ impl Folder {
 
     /// Whether there is a file of that name.
     pub fn has(&self, path: &str) -> bool {
-        match &self.objects {
-            Some(objects) => objects.size(path).is_ok_and(|size| size.is_some()),
-            None => self.path.join(path).is_file(),
+        match (&self.objects, &self.tar) {
+            (Some(objects), _) => objects.size(path).is_ok_and(|size| size.is_some()),
+            (None, Some(tar)) => self.volumes().is_ok_and(|all| all.has(&tar.path(path))),
+            (None, None) => self.path.join(path).is_file(),
         }
     }
 
     /// Every file with its size in bytes, sorted by path, the members of volumes among them. With `scan`, the volumes are read through.
     pub fn list(&self, scan: bool) -> Result<Listed> {
-        let stored = self.list_stored()?;
+        let reading = match &self.tar {
+            Some(tar) => tar.reading(scan),
+            None => VolumeReading::new(self.list_stored()?, scan),
+        };
         let open = |path: &str| self.open_separate(path);
-        let (volumes, listed) = Volumes::read(&open, stored, scan)?;
+        let (volumes, listed) = Volumes::read(&open, reading)?;
         *threads::lock(&self.volumes) = Some(Arc::new(volumes));
-        Ok(listed)
+        Ok(match &self.tar {
+            Some(tar) => tar.own(listed),
+            None => listed,
+        })
     }
 
     /// Every file with its size in bytes, sorted by path, as they lie in the folder.
@@ -180,41 +224,23 @@ impl Folder {
         if let Some(objects) = &self.objects {
             return objects.list();
         }
-        let mut found = Found::default();
-        let mut level = vec![(self.path.clone(), String::new())];
-        // Folders of one level are looked into side by side: there may be several for each user.
-        while !level.is_empty() {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            let share = level.len().div_ceil(cores).max(LEAST);
-            let shares: Vec<&[_]> = level.chunks(share).collect();
-            for looked in threads::map(&shares, |share| look(share)) {
-                let looked = looked?;
-                found.files.extend(looked.files);
-                found.folders.extend(looked.folders);
-            }
-            level = std::mem::take(&mut found.folders);
-        }
-        let mut files = found.files;
-        files.sort();
-        Ok(files)
+        disk::list(&self.path)
     }
 
     /// Refuses symbolic links, and whatever else an archive cannot hold, anywhere in it.
     pub fn refuse_links(&self) -> Result<()> {
-        if self.objects.is_some() {
+        if self.objects.is_some() || self.tar.is_some() {
             return Ok(());
         }
-        let mut folders = vec![(self.path.clone(), String::new())];
-        while let Some(folder) = folders.pop() {
-            let mut found = Found::default();
-            look_into(&folder.0, &folder.1, &mut found)?;
-            folders.append(&mut found.folders);
-        }
-        Ok(())
+        disk::refuse_links(&self.path)
     }
 
     /// Opens one of its files, or a member of one of its volumes.
     pub fn open(&self, path: &str) -> Result<StoredFile> {
+        if let Some(tar) = &self.tar {
+            let missing = || unreadable(path, &io::ErrorKind::NotFound.into());
+            return self.member(&tar.path(path))?.ok_or_else(missing);
+        }
         let within = run_of(path).map_or(path, |(_, within)| within);
         if !PathKind::of(within).is_separate() {
             if let Some(member) = self.member(path)? {
@@ -236,10 +262,11 @@ impl Folder {
 
     /// Opens a file, if it is there.
     pub fn find(&self, path: &str) -> Result<Option<StoredFile>> {
-        if self.is_stored(path)? || self.volumes()?.has(path) {
-            return self.open(path).map(Some);
-        }
-        Ok(None)
+        let there = match &self.tar {
+            Some(tar) => self.volumes()?.has(&tar.path(path)),
+            None => self.is_stored(path)? || self.volumes()?.has(path),
+        };
+        there.then(|| self.open(path)).transpose()
     }
 
     /// Whether there is something of that name that is in no volume.
@@ -293,6 +320,9 @@ impl Folder {
 
     /// Opens a file that is in no volume.
     fn open_separate(&self, path: &str) -> Result<Arc<dyn ReadAt>> {
+        if let Some(tar) = &self.tar {
+            return Ok(tar.file.clone());
+        }
         if let Some(objects) = &self.objects {
             return objects.open(path);
         }
@@ -347,63 +377,4 @@ impl Folder {
         { read }.read_to_end(&mut bytes).map_err(failed)?;
         Ok(Some(bytes))
     }
-}
-
-const NOT_REGULAR: &str = "not a regular file";
-
-/// The error for a folder that the system does not give.
-fn unreadable_folder(folder: &Path, error: &io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => on_disk(Code::FolderMissing, folder),
-        io::ErrorKind::NotADirectory => on_disk(Code::NotAFolder, folder),
-        _ => on_disk(Code::UnreadableFolder, folder).because(error),
-    }
-}
-
-fn on_disk(code: Code, path: &Path) -> Error {
-    Error::of(code).at(&path.display().to_string())
-}
-
-/// The error for what an archive cannot hold.
-fn not_a_file(path: &Path, link: bool) -> Error {
-    let what = if link { "a symbolic link" } else { NOT_REGULAR };
-    on_disk(Code::NotAFile, path).with(Field::Found, what)
-}
-
-/// Files and folders that were found.
-#[derive(Default)]
-struct Found {
-    /// Paths within the archive, and sizes in bytes.
-    files: Vec<(String, u64)>,
-    /// Where they are, and what begins the paths of what lies in them.
-    folders: Vec<(PathBuf, String)>,
-}
-
-fn look(folders: &[(PathBuf, String)]) -> Result<Found> {
-    let mut found = Found::default();
-    for (folder, prefix) in folders {
-        look_into(folder, prefix, &mut found)?;
-    }
-    Ok(found)
-}
-
-fn look_into(folder: &Path, prefix: &str, found: &mut Found) -> Result<()> {
-    let failed = |e: io::Error| unreadable_folder(folder, &e);
-    for name in files::names(folder).map_err(failed)? {
-        let on_disk = folder.join(&name);
-        let Ok(name) = name.into_string() else {
-            return Err(self::on_disk(Code::NameNotText, &on_disk));
-        };
-        let path = format!("{prefix}{name}");
-        let metadata = fs::symlink_metadata(&on_disk).map_err(failed)?;
-        let kind = metadata.file_type();
-        if kind.is_dir() {
-            found.folders.push((on_disk, format!("{path}/")));
-        } else if kind.is_file() {
-            found.files.push((path, metadata.len()));
-        } else {
-            return Err(not_a_file(&on_disk, kind.is_symlink()));
-        }
-    }
-    Ok(())
 }

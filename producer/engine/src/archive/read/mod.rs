@@ -1,6 +1,7 @@
 //! Reading an archive: the files of a folder, the manifests that say what they should be, and the content of each.
 
 mod content;
+mod disk;
 mod drive;
 mod error;
 mod folder;
@@ -11,6 +12,7 @@ mod open;
 mod state;
 mod stored_file;
 mod stream;
+mod tar;
 mod volumes;
 mod whole_volume;
 

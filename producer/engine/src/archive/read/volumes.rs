@@ -26,13 +26,11 @@ pub(super) type OpenFile<'o> = &'o dyn Fn(&str) -> Result<Arc<dyn ReadAt>>;
 const OPEN: usize = 64;
 
 impl Volumes {
-    /// Finds the members; `stored`: every file of the folder.
+    /// Finds the members.
     pub(super) fn read(
         open_file: OpenFile<'_>,
-        stored: Vec<(String, u64)>,
-        scan: bool,
+        mut reading: VolumeReading,
     ) -> Result<(Self, Listed)> {
-        let mut reading = VolumeReading::new(stored, scan);
         let mut open: Option<(String, Arc<dyn ReadAt>)> = None;
         while let Some(range) = reading.next_range() {
             interrupt::check()?;
@@ -107,7 +105,12 @@ impl Volumes {
 }
 
 /// Bytes of a file; fewer at its end.
-fn read_range(file: &dyn ReadAt, path: &str, offset: u64, length: u64) -> Result<Vec<u8>> {
+pub(super) fn read_range(
+    file: &dyn ReadAt,
+    path: &str,
+    offset: u64,
+    length: u64,
+) -> Result<Vec<u8>> {
     let failed = |e: std::io::Error| unreadable(path, &e);
     let there = file.size().map_err(failed)?;
     let length = length.min(there.saturating_sub(offset));

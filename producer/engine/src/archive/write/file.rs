@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ArchiveError,
+    tar::{TarMember, TarWriter},
     volumes::{ArchiveLayout, MemberWriter, Volumes},
 };
 use crate::archive::read::WholeVolume;
@@ -26,6 +27,8 @@ pub struct FileStorage {
     pub folder: PathBuf,
     /// For the files that may lie in volumes; none where all are separate.
     pub volumes: Option<Arc<Volumes>>,
+    /// Where all files go into a single tar file.
+    pub tar: Option<Arc<TarWriter>>,
 }
 
 impl FileStorage {
@@ -43,7 +46,16 @@ impl FileStorage {
         FileStorage {
             folder: folder.to_owned(),
             volumes,
+            tar: None,
         }
+    }
+
+    /// Into a single tar file; what it needs for a while, in `folder`.
+    pub fn in_tar(folder: &Path, out: Box<dyn Write + Send>) -> Result<Self, ArchiveError> {
+        Ok(FileStorage {
+            tar: Some(Arc::new(TarWriter::new(folder, out)?)),
+            ..FileStorage::new(folder, ArchiveLayout::Files)
+        })
     }
 }
 
@@ -64,6 +76,8 @@ enum Place {
     Separate { disk_path: PathBuf, file: File },
     /// In a volume.
     Member(MemberWriter),
+    /// In a single tar file.
+    Tar(TarMember),
 }
 
 struct Sealing {
@@ -80,9 +94,12 @@ impl FileWriter {
         key: Option<&DataKey>,
     ) -> Result<Self, ArchiveError> {
         let volumes = storage.volumes.as_ref();
-        let place = match volumes.filter(|_| !PathKind::of(path).is_separate()) {
-            Some(volumes) => Place::Member(volumes.member(path)),
-            None => create(storage.folder.join(path))?,
+        let volumes = volumes.filter(|_| !PathKind::of(path).is_separate());
+        let tar = storage.tar.as_ref().filter(|_| !TarWriter::is_last(path));
+        let place = match (volumes, tar) {
+            (Some(volumes), _) => Place::Member(volumes.member(path)),
+            (None, Some(tar)) => Place::Tar(tar.member(path)),
+            (None, None) => create(storage.folder.join(path))?,
         };
         let sealing = key
             .map(|key| {
@@ -136,6 +153,7 @@ impl FileWriter {
                 files::close(file).map_err(|e| ArchiveError::io(&disk_path, e))?;
             }
             Place::Member(member) => member.finish()?,
+            Place::Tar(member) => member.finish()?,
         }
         Ok(FileEntry {
             path: self.path,
@@ -156,6 +174,7 @@ impl FileWriter {
                 std::fs::remove_file(&disk_path).map_err(|e| ArchiveError::io(&disk_path, e))
             }
             Place::Member(member) => member.abandon(),
+            Place::Tar(_) => Ok(()),
         }
     }
 
@@ -168,6 +187,7 @@ impl FileWriter {
                 written.map_err(|e| ArchiveError::io(disk_path, e))?;
             }
             Place::Member(member) => member.write(&self.waiting)?,
+            Place::Tar(member) => member.write(&self.waiting)?,
         }
         self.waiting.clear();
         Ok(())

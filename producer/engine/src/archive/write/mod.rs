@@ -14,6 +14,7 @@ mod sign;
 mod sink;
 mod staged;
 mod store_run;
+mod tar;
 mod user;
 mod user_manifest;
 mod volumes;
@@ -47,7 +48,7 @@ use self::{
     records::RecordPlace,
 };
 use super::sums::{Sorter, SumLine};
-use crate::{digest::sha256_hex, random::SystemRandom};
+use crate::{digest::sha256_hex, random::SystemRandom, storage::Stream};
 use crate::{platform::User, progress::Tally};
 pub use volumes::ArchiveLayout;
 
@@ -73,6 +74,8 @@ pub enum Sealing {
 pub struct Options {
     /// How its files lie in its folder.
     pub layout: ArchiveLayout,
+    /// Where it goes as a single tar file; none: into its folder.
+    pub stream: Option<Stream>,
     /// gzip the record files.
     pub compress: bool,
     /// Plain bytes after which an event or audit file ends.
@@ -146,7 +149,10 @@ impl ArchiveWriter {
         instant: f64,
     ) -> Result<Self, ArchiveError> {
         let sums = Mutex::new(Sorter::new(destination.staging().to_owned()));
-        let storage = destination.storage(options.layout);
+        let storage = match options.stream.as_ref().and_then(Stream::output) {
+            None => destination.storage(options.layout),
+            Some(out) => FileStorage::in_tar(destination.staging(), out)?,
+        };
         let mut writer = ArchiveWriter {
             destination,
             storage,

@@ -87,6 +87,7 @@ impl ArchiveWriter {
         match self.write_end(manifest, &content) {
             Ok((statement, bytes)) => Ok(Staged {
                 destination: self.destination,
+                tar: self.storage.tar,
                 finished: Finished {
                     id: statement.id.clone(),
                     key: self.key,

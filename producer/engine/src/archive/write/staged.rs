@@ -1,13 +1,16 @@
 //! An archive that is filled from another one, and any archive between its last byte and its place.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use decryptor_wasm::{DataKey, FileEntry, Inventory, UserEntry};
 use serde::Serialize;
 
 use super::{
     ArchiveError, ArchiveWriter, Finished, UserDone, block, destination::Destination,
-    file::FileWriter, records::RecordFile, user_manifest::UserManifestWriter,
+    file::FileWriter, records::RecordFile, tar::TarWriter, user_manifest::UserManifestWriter,
 };
 use crate::limits::BLOCK;
 
@@ -24,6 +27,8 @@ pub struct Listing {
 /// An archive that is whole and not yet in its place.
 pub struct Staged {
     pub(super) destination: Destination,
+    /// Where it goes as a single tar file, which is ended then.
+    pub(super) tar: Option<Arc<TarWriter>>,
     pub(super) finished: Finished,
 }
 
@@ -175,9 +180,16 @@ impl Staged {
         (self.destination.staging().to_owned(), self.finished)
     }
 
-    /// Waits until all of it is on the disk, and moves it into place.
+    /// Waits until all of it is on the disk, and moves it into place; or sends the end of a stream.
     pub fn publish(self) -> Result<Finished, ArchiveError> {
-        self.destination.publish()?;
+        match self.tar {
+            None => self.destination.publish()?,
+            Some(tar) => {
+                let ended = tar.end(self.destination.staging());
+                self.destination.abandon();
+                ended?;
+            }
+        }
         Ok(self.finished)
     }
 

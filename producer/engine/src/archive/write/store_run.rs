@@ -189,6 +189,7 @@ impl StoreRun {
         FileStorage {
             folder: self.staging(),
             volumes: Some(volumes.into()),
+            tar: None,
         }
     }
 

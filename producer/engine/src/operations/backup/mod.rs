@@ -26,7 +26,7 @@ use crate::{
     advice::Advice,
     archive::{
         self, ArchiveWriter, Finished, IndexDone, Leftover, Sealing, Summary, UserDone,
-        read::Folder,
+        read::Folder, write::ArchiveLayout,
     },
     config::Config,
     failure::Failure,
@@ -37,8 +37,9 @@ use crate::{
     progress::Goal,
     signing::{self, Home},
     state,
-    storage::Location,
+    storage::{Location, large_folder},
 };
+use tempfile::TempDir;
 
 pub use options::Options;
 pub use report::{ChainReport, Report};
@@ -47,7 +48,10 @@ pub use report::{ChainReport, Report};
 struct Prepared<'a> {
     options: &'a Options,
     observer: &'a dyn Observer,
-    output: &'a Location,
+    /// Where it is written; of a stream, a folder for what has to wait.
+    output: Location,
+    /// Goes away with that folder.
+    _waiting: Option<TempDir>,
     started: Instant,
     config: Config,
     mode: PlatformMode,
@@ -103,10 +107,7 @@ struct ReportedLosses {
 }
 
 fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepared<'a>, Failure> {
-    let output = &options.output;
-    if let Some(folder) = output.folder() {
-        require_parent(folder, options.create_parents)?;
-    }
+    let (output, waiting) = place(options)?;
     let started = Instant::now();
     let mode = options.platform;
     let config = options
@@ -115,7 +116,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
     let platform = platform::open(&config, mode)?;
     // Before the platform's instant is fixed, because somebody may be asked, and take their time.
     let sealing = lock(options, observer)?;
-    let home = home(options, observer)?;
+    let home = home(options, &output, observer)?;
     let users = chosen(platform.users()?, options.user.as_deref(), &config)?;
     let (users, nameless): (Vec<User>, Vec<User>) = users
         .into_iter()
@@ -131,6 +132,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
         options,
         observer,
         output,
+        _waiting: waiting,
         started,
         config,
         mode,
@@ -144,10 +146,49 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
     })
 }
 
+/// Where it is written, and of a stream what removes the folder there.
+fn place(options: &Options) -> Result<(Location, Option<TempDir>), Failure> {
+    if options.output.stream().is_none() {
+        if let Some(folder) = options.output.folder() {
+            require_parent(folder, options.create_parents)?;
+        }
+        return Ok((options.output.clone(), None));
+    }
+    let refused = [
+        (
+            options.incremental,
+            "an increment follows the runs in a folder: a stream holds a full backup",
+        ),
+        (
+            options.verify,
+            "a stream cannot be read again: verify it where it goes",
+        ),
+        (
+            options.layout != ArchiveLayout::Files,
+            "a stream is one tar file, and has no other layout",
+        ),
+    ];
+    if let Some((_, why)) = refused.iter().find(|(given, _)| *given) {
+        return Err(Failure::usage(*why));
+    }
+    let large = large_folder();
+    let waiting = tempfile::Builder::new()
+        .prefix("pryv-backup-")
+        .tempdir_in(&large);
+    let waiting = waiting.map_err(|e| {
+        Failure::failed(format!(
+            "{}: {e}; files wait there until their size is known: set TMPDIR to another folder",
+            large.display()
+        ))
+    })?;
+    Ok((waiting.path().into(), Some(waiting)))
+}
+
 impl Prepared<'_> {
     fn writing(&self, backup_type: BackupType) -> archive::Options {
         archive::Options {
             layout: self.options.layout,
+            stream: self.options.output.stream().cloned(),
             compress: self.options.compress,
             chunk_bytes: self.options.chunk_bytes,
             created_at: None,
@@ -171,7 +212,7 @@ impl Prepared<'_> {
             Leftover::Removed => "what it left was removed",
             Leftover::Finished => "it was finished now",
         };
-        let output = self.output;
+        let output = &self.output;
         let text = format!("{output}: an earlier run did not finish; {became}");
         self.observer.tell_minor(Level::Info, text);
     }
@@ -299,7 +340,7 @@ impl Prepared<'_> {
             notes: self.platform.notes(),
             more_losses: told.more,
             ..Report::done(
-                self.output,
+                &self.options.output,
                 finished,
                 &told.stats,
                 told.losses,
@@ -340,13 +381,13 @@ fn lock(options: &Options, observer: &dyn Observer) -> Result<Sealing, Failure> 
 }
 
 /// Finds the key that signs the run.
-fn home(options: &Options, observer: &dyn Observer) -> Result<Home, Failure> {
+fn home(options: &Options, output: &Location, observer: &dyn Observer) -> Result<Home, Failure> {
     let state_dir = options.trust.state_dir.as_deref();
     if options.dry_run {
         if let Ok(folder) = state::folder(state_dir) {
-            signing::refuse_inside(&folder, &options.output)?;
+            signing::refuse_inside(&folder, output)?;
         }
         return Home::none();
     }
-    Home::open(state_dir, &options.signing, &options.output, observer)
+    Home::open(state_dir, &options.signing, output, observer)
 }

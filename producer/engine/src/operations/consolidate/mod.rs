@@ -141,6 +141,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let created = source.manifest.created_at;
     let writing = archive::Options {
         layout: options.layout,
+        stream: None,
         // A copy of the state of a chain is compressed.
         compress: source.manifest.compressed || source.chain.is_some(),
         chunk_bytes: 0,

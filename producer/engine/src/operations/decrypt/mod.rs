@@ -33,12 +33,18 @@ pub struct Options {
     pub force: bool,
     /// Write records inflated.
     pub gunzip: bool,
-    /// Write nothing at all if anything is damaged.
+    /// Write nothing at all if anything is damaged. So it is of a stream, unless what comes before a damage is to be kept.
     pub strict: bool,
     /// Keep what comes before a damage, in `FILE.salvaged`.
     pub salvage: bool,
     /// Files at once; none: one per core.
     pub jobs: Option<u16>,
+}
+
+impl Options {
+    fn is_strict(&self) -> bool {
+        self.strict || (self.opening.dir.stream().is_some() && !self.salvage)
+    }
 }
 
 /// An archive that is open, to be looked at before anything is done with it.
@@ -78,7 +84,8 @@ impl<'a> Decryption<'a> {
         match &self.options.out {
             None => work.verify(),
             Some(out) => {
-                let output = OutputFolder::create(out, self.options.force, self.options.strict)?;
+                let output =
+                    OutputFolder::create(out, self.options.force, self.options.is_strict())?;
                 write(&work, output)
             }
         }

@@ -48,7 +48,7 @@ pub struct Decrypted {
     pub damaged: Vec<String>,
     /// Files that hold what came before a damage.
     pub salvaged: Vec<String>,
-    /// `--strict`, and something is damaged.
+    /// Nothing is to be written if anything is damaged, and something is.
     pub nothing_written: bool,
 }
 
@@ -91,7 +91,7 @@ impl<'a> FileWork<'a> {
         let mut outcome = self.start("decrypted");
         let files = self.archive.files().iter();
         output.require_distinct(files.map(|file| (file.path.as_str(), self.output_name(file))))?;
-        let stop = |outcome: &Decrypted| self.args.strict && !outcome.damaged.is_empty();
+        let stop = |outcome: &Decrypted| self.args.is_strict() && !outcome.damaged.is_empty();
         if !stop(&outcome) {
             let files = self.archive.files().iter();
             self.each_file(files, &mut outcome, &|file| self.write_file(file, output))?;
@@ -251,7 +251,7 @@ impl<'a> FileWork<'a> {
                         break;
                     }
                 };
-                if self.args.strict && done.damage.is_some() {
+                if self.args.is_strict() && done.damage.is_some() {
                     stop.store(true, Ordering::Relaxed);
                 }
                 lock(&results).push((index, done));
@@ -264,7 +264,7 @@ impl<'a> FileWork<'a> {
         let mut results = std::mem::take(&mut *lock(&results));
         results.sort_by_key(|(index, _)| *index);
         for (_, done) in results {
-            let last = self.args.strict && done.damage.is_some();
+            let last = self.args.is_strict() && done.damage.is_some();
             // Of a chain, several files of the state may need the one that is damaged.
             let new = |damage: &String| !outcome.damaged.contains(damage);
             let damage = done.damage.filter(new);

@@ -42,9 +42,10 @@ impl Disposal {
         if !how.disposes() {
             return Ok(None);
         }
-        let Some(dir) = how.opening.dir.folder() else {
+        let dir = how.opening.dir.folder().filter(|dir| !dir.is_file());
+        let Some(dir) = dir else {
             return Err(Failure::usage(
-                "only a backup in a folder is removed or moved after a restore: in an object store, prune removes it",
+                "only a backup in a folder is removed or moved after a restore: a tar file is removed by rm, and prune removes what is in an object store",
             ));
         };
         if how.opening.at.is_some() {

@@ -98,6 +98,7 @@ impl ChainFolder {
                 }
                 Ok((chain, leftover))
             }
+            Location::Stream(_) => Err(no_place()),
         }
     }
 
@@ -183,6 +184,7 @@ impl ChainFolder {
                     false => Err(ArchiveError::Exists(chain.folder)),
                 }
             }
+            Location::Stream(_) => Err(no_place()),
         }
     }
 
@@ -439,6 +441,11 @@ fn absent(path: &Path) -> Result<(), ArchiveError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(path, e)),
         _ => Ok(()),
     }
+}
+
+/// A stream holds no chain.
+fn no_place() -> ArchiveError {
+    io::Error::from(io::ErrorKind::Unsupported).into()
 }
 
 /// Describes the run in `folder`, which was signed as `statement`, for the list of runs.

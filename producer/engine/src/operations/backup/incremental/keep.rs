@@ -104,7 +104,7 @@ impl Run<'_> {
     pub(super) fn remember(&self, finished: &Finished) {
         let Ok(place) = &self.place else { return };
         let (base, run) = (&finished.statement.base, finished.statement.run);
-        let output = self.prepared.output;
+        let output = &self.prepared.output;
         if let Err(error) = self.memory.put(output, base, &finished.id, run) {
             let folder = self.memory.folder().display();
             let text =

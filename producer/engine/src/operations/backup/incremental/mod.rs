@@ -58,11 +58,13 @@ struct Run<'p> {
 pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let folder = prepared.home.folder.clone();
     let state = folder.as_deref().ok();
-    let (chain, leftover) = ChainFolder::alone(prepared.output, state)?;
+    let (chain, leftover) = ChainFolder::alone(&prepared.output, state)?;
     prepared.tell_of_leftover(leftover);
     let place = folder.clone().and_then(StateFolder::open);
     let mark = prepared.platform.mark().map_err(|e| e.to_string());
+    let streams = prepared.options.output.stream().is_some();
     let (place, mark) = match (place, mark) {
+        _ if streams => (Err("a stream".to_owned()), Mark::default()),
         (Ok(place), Ok(mark)) => (Ok(place), mark),
         (Err(why), _) | (_, Err(why)) => (Err(why), Mark::default()),
     };
@@ -81,9 +83,11 @@ pub fn alone(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     };
     let signing = &prepared.options.signing;
     prepared.home.warn(signing, prepared.observer);
-    run.warn();
+    if !streams {
+        run.warn();
+    }
     run.remember(&finished);
-    let verified = prepared.verified(Folder::at(prepared.output)?, &finished)?;
+    let verified = prepared.verified(Folder::at(&prepared.output)?, &finished)?;
     Ok(Report {
         verified,
         ..prepared.report(told, &finished)
@@ -95,9 +99,9 @@ pub fn run(prepared: &Prepared<'_>) -> Result<Report, Failure> {
     let state_dir = preconditions::state_dir(prepared)?;
     let newest = preconditions::newest(prepared, &state_dir)?;
     let (chain, leftover) =
-        ChainFolder::open(prepared.output, newest.as_deref(), Some(&state_dir))?;
+        ChainFolder::open(&prepared.output, newest.as_deref(), Some(&state_dir))?;
     prepared.tell_of_leftover(leftover);
-    preconditions::refuse_mixture(prepared.output, &prepared.sealing, &chain.runs)?;
+    preconditions::refuse_mixture(&prepared.output, &prepared.sealing, &chain.runs)?;
     let proof = own::prove(prepared, &chain)?;
     for run in &proof.strangers {
         let text = format!(

@@ -25,7 +25,7 @@ pub fn prove(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<Proof, Fail
 impl Run<'_> {
     /// The warning for when the newest run that this host remembers is not there.
     pub(super) fn rolled_back(&self) -> Result<Option<String>, Failure> {
-        let output = self.prepared.output;
+        let output = &self.prepared.output;
         let remembered = self.memory.of(output).map_err(|e| self.unkept(&e))?;
         let Some(Newest {
             archive_id, run, ..

@@ -29,7 +29,7 @@ pub fn refuse(prepared: &Prepared<'_>) -> Result<(), Failure> {
     match fs::read(&list) {
         Ok(json) => {
             let index = Index::parse(&json)?;
-            refuse_mixture(prepared.output, &prepared.sealing, &index.runs)
+            refuse_mixture(&prepared.output, &prepared.sealing, &index.runs)
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(ArchiveError::io(&list, e).into()),
@@ -55,7 +55,7 @@ pub fn newest(prepared: &Prepared<'_>, state: &Path) -> Result<Option<String>, F
     {
         return Ok(None);
     }
-    let newest = Memory::new(state).of(prepared.output);
+    let newest = Memory::new(state).of(&prepared.output);
     let newest = newest.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))?;
     Ok(newest.map(|newest| newest.archive_id))
 }
