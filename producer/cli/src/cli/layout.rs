@@ -35,7 +35,7 @@ impl LayoutArgs {
 
 #[derive(Debug, Args)]
 pub struct CopyArgs {
-    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(value_parser = location())]
     pub from: Location,
     /// Folder for the copy, or s3://BUCKET/PREFIX: new, empty, with a copy that was interrupted, which is continued, or with an older copy

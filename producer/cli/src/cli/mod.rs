@@ -164,7 +164,7 @@ pub struct OpenArgs {
 #[derive(Debug, Default, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["out", "list", "verify"]))]
 pub struct DecryptArgs {
-    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(default_value = ".", value_parser = location())]
     pub dir: Location,
     /// Write the decrypted files to this folder.
@@ -208,7 +208,7 @@ pub struct DecryptArgs {
 
 #[derive(Debug, Args)]
 pub struct LookArgs {
-    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(default_value = ".", value_parser = location())]
     pub dir: Location,
     #[command(flatten)]
@@ -223,7 +223,7 @@ pub struct LookArgs {
 
 #[derive(Debug, Args)]
 pub struct CatArgs {
-    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(value_parser = location())]
     pub dir: Location,
     /// Path in the archive, with or without `.gz`.
@@ -240,10 +240,10 @@ pub struct CatArgs {
 
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Folder of the older backup; of a chain, DIR@RUN takes the state at that run.
+    /// Folder or tar file of the older backup, or `-`; of a chain, DIR@RUN takes the state at that run.
     #[arg(value_parser = location())]
     pub old: Location,
-    /// Folder of the newer backup; of a chain, DIR@RUN takes the state at that run.
+    /// Folder or tar file of the newer backup, or `-`; of a chain, DIR@RUN takes the state at that run.
     #[arg(value_parser = location())]
     pub new: Location,
     #[command(flatten)]
@@ -300,7 +300,7 @@ pub enum PlatformArg {
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// Folder for the backup; new or empty, or with --incremental that of the runs before.
+    /// Folder for the backup; new or empty, or with --incremental that of the runs before; `-` writes one tar file to standard output.
     #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "restore", value_parser = location())]
     pub output: Option<Location>,
     /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
@@ -367,7 +367,7 @@ pub struct BackupArgs {
     pub incremental: bool,
     #[command(flatten)]
     pub sign: SignArgs,
-    /// Restore the backup in this folder into the platform.
+    /// Restore the backup in this folder or tar file, or on standard input (`-`), into the platform.
     #[arg(long, short = 'r', value_name = "DIR", value_parser = location())]
     pub restore: Option<Location>,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use super::{
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(default_value = ".", value_parser = location())]
     pub dir: Location,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct VerifyArgs {
 
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
-    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(value_parser = location())]
     pub dir: Location,
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub struct RekeyArgs {
 
 #[derive(Debug, Args)]
 pub struct ConsolidateArgs {
-    /// Folder of the backup, or s3://BUCKET/PREFIX.
+    /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(value_parser = location())]
     pub dir: Location,
     /// Folder for the new archive; new or empty.
