@@ -151,9 +151,9 @@ mod tests {
     fn the_newest_run_of_each_folder_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::new(&folder.path().join("state"));
-        let at = |name: &str| folder.path().join(name);
+        let at = |name: &str| Location::from(folder.path().join(name));
         for name in ["a", "b", "c"] {
-            fs::create_dir(at(name)).unwrap();
+            fs::create_dir(at(name).folder().unwrap()).unwrap();
         }
         assert_eq!(memory.of(&at("a")).unwrap(), None);
         memory.put(&at("a"), "base", "one", 1).unwrap();
