@@ -23,6 +23,10 @@ import { DecryptError } from './errors.js';
 
 /** Bytes that are read along with a header: most files have no more. */
 const ALONG = 64 * 1024;
+/** Bytes that are read at once: the files of a user, and those of the next, lie side by side. */
+const BLOCK = 1024 * 1024;
+/** Blocks that are kept. */
+const KEPT = 8;
 
 /**
  * The same source, which knows the members of its volumes: `members` finds all files, and `find` says where the bytes of a member are.
@@ -39,14 +43,47 @@ export function withVolumes (core, source) {
   /** Paths of the stored files. @type {Set<string>} */
   let stored = new Set();
 
+  /** The blocks that were read last; the newest is the last. @type {Map<string, Promise<Uint8Array>>} */
+  const blocks = new Map();
+
+  /** @param {string} path @param {number} number */
+  function block (path, number) {
+    const name = `${number} ${path}`;
+    const block = blocks.get(name) ?? read(path, number * BLOCK, BLOCK);
+    block.catch(() => blocks.delete(name));
+    blocks.delete(name);
+    blocks.set(name, block);
+    for (const [oldest] of blocks) {
+      if (blocks.size <= KEPT) break;
+      blocks.delete(oldest);
+    }
+    return block;
+  }
+
   /** @param {string} path @param {number} offset @param {number} length */
   async function part (path, offset, length) {
+    if (length > BLOCK) return read(path, offset, length);
+    const first = Math.floor(offset / BLOCK);
+    const from = offset - first * BLOCK;
+    const start = (await block(path, first)).subarray(from, from + length);
+    const left = length - start.length;
+    // A block that is not full is the last.
+    if (left === 0 || from + start.length < BLOCK) return start;
+    const rest = (await block(path, first + 1)).subarray(0, left);
+    const both = new Uint8Array(start.length + rest.length);
+    both.set(start);
+    both.set(rest, start.length);
+    return both;
+  }
+
+  /** @param {string} path @param {number} offset @param {number} length */
+  async function read (path, offset, length) {
     if (source.part === undefined) throw new DecryptError('usage', `${source.name} holds volumes, which this source cannot read in parts`);
     return source.part(path, offset, length);
   }
 
   /** @param {boolean} scan */
-  async function read (scan) {
+  async function learn (scan) {
     /** @type {Array<[string, number]>} */
     const listing = await source.list();
     stored = new Set(listing.map(([path]) => path));
@@ -62,7 +99,8 @@ export function withVolumes (core, source) {
 
   /** All files. `scan`: no index is believed, the volumes are read through. */
   function members (scan = false) {
-    return (known = read(scan));
+    blocks.clear();
+    return (known = learn(scan));
   }
 
   /**

@@ -21,7 +21,7 @@ test('keys and passphrases may be given several times, other options once', () =
 for (const [args, message] of /** @type {Array<[string[], RegExp]>} */ ([
   [['--nope'], /unknown option --nope/],
   [['--out'], /--out needs a value/],
-  [['a', 'b', '--list'], /one folder only/],
+  [['a', 'b', '--list'], /one backup only/],
   [['--list', '--verify'], /one of --list and --verify/],
   [['a'], /say what to do/],
   [['--list', '--engine', 'gpu'], /--engine is auto, host or wasm/],

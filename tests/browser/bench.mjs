@@ -1,5 +1,6 @@
 // How fast the page decrypts and how much memory it takes: a 1 GiB attachment against decrypt-backup.mjs, and 1,000,000 events of
-// one user: time to index them, to filter them, to search them. Usage: node tests/browser/bench.mjs [GIB] [EVENTS]
+// one user: time to index them, to filter them, to search them. Usage: node tests/browser/bench.mjs [GIB] [EVENTS] [KEY BACKUP...]: how long it
+// takes until the users of each backup, a folder or a tar file, are listed.
 import { spawnSync } from 'node:child_process';
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -19,6 +20,8 @@ process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 await chromium();
 if (gib > 0) await large();
 if (events > 0) await many();
+const [key, ...backups] = process.argv.slice(4);
+for (const backup of backups) await listed(backup, key);
 await closeBrowser();
 
 async function large () {
@@ -189,6 +192,34 @@ async function many () {
   await tab.waitForSelector('[data-points]');
   console.log(`  chart of ${await tab.getAttribute('[data-points]', 'data-points')} values: ${Date.now() - drawn} ms; peak of the renderer ${peak.stop()} MB`);
   await close();
+}
+
+/** @param {string} backup @param {string} privateKey */
+async function listed (backup, privateKey) {
+  const tar = statSync(backup).isFile();
+  const [chosen, listed] = [[], []].map((all) => /** @type {number[]} */ (all));
+  let users = 0;
+  let most = 0;
+  for (let round = 0; round < 3; round++) {
+    const { tab, close } = await openPage();
+    const peak = watch();
+    const since = (/** @type {number} */ start) => (performance.now() - start) / 1000;
+    const choice = performance.now();
+    await tab.setInputFiles(tar ? '[data-input=packed]' : '[data-input=folder]', backup);
+    await tab.waitForSelector('.key-card [data-input=key]', { state: 'attached' });
+    chosen.push(since(choice));
+    await tab.setInputFiles('[data-input=key]', privateKey);
+    await tab.waitForSelector('.key-card button[type=submit]');
+    const started = performance.now();
+    await tab.click('.key-card button[type=submit]');
+    await tab.waitForSelector('tr[data-user]', { timeout: 300_000 });
+    listed.push(since(started));
+    users = await tab.evaluate(() => Number((document.querySelector('main')?.innerText.match(/([\d,. ]+) users/) ?? [])[1]?.replace(/\D/g, '')));
+    most = Math.max(most, peak.stop());
+    await close();
+  }
+  const best = (/** @type {number[]} */ all) => Math.min(...all).toFixed(2);
+  console.log(`${backup}: ${users} users, chosen in ${best(chosen)} s, listed in ${best(listed)} s; peak of the renderer ${most} MB`);
 }
 
 /** The most memory that a renderer held since, in MB (resident). */
