@@ -40,6 +40,13 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     close(file)
 }
 
+/// Whether two paths are of one folder.
+#[must_use]
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(one).is_some() && real(one) == real(other)
+}
+
 /// The names in a folder. The standard library's way to them panics where the system is not content with how a folder is closed.
 pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();

@@ -51,7 +51,7 @@
 //!     },
 //!     ..ArchiveOptions::default()
 //! };
-//! let verified = verify::run(&verify::Options { opening, jobs: None }, &Silent)?;
+//! let verified = verify::run(&verify::Options { opening, ..Default::default() }, &Silent)?;
 //! assert_eq!(verified.verdict, "good");
 //! assert!(verified.pinned);
 //! # Ok(())

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use decryptor_wasm::Kdf;
 use pryv_backup_engine::{
     opening::ArchiveOptions,
-    operations::{cat, consolidate, decrypt, diff, extract, keygen, prune, rekey, verify},
+    operations::{
+        cat, consolidate, decrypt, diff, extract, keygen, prune, rekey, verify,
+        verify::sample::SampleSize,
+    },
     sealing,
     secrets::{Keys, New, PrivateKeyFiles, Secret, SecretSource},
     signing,
@@ -231,6 +234,11 @@ impl VerifyArgs {
     pub fn options(&self) -> verify::Options {
         verify::Options {
             opening: self.open.options(&self.dir, None),
+            repair_from: self.repair_from.clone(),
+            sample: self
+                .sample
+                .map(SampleSize::Part)
+                .or(self.sample_bytes.map(SampleSize::Bytes)),
             jobs: self.jobs,
         }
     }

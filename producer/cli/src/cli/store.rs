@@ -83,7 +83,7 @@ impl Cli {
                 vec![self.backup.output.as_mut(), self.backup.restore.as_mut()]
             }
             Some(Command::Decrypt(args)) => vec![Some(&mut args.dir)],
-            Some(Command::Verify(args)) => vec![Some(&mut args.dir)],
+            Some(Command::Verify(args)) => vec![Some(&mut args.dir), args.repair_from.as_mut()],
             Some(Command::List(args) | Command::Stats(args)) => vec![Some(&mut args.dir)],
             Some(Command::Cat(args)) => vec![Some(&mut args.dir)],
             Some(Command::Extract(args)) => vec![Some(&mut args.dir)],

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use pryv_backup_engine::storage::Location;
+use pryv_backup_engine::{operations::verify::sample, storage::Location};
 
 use super::{
     ExpectArgs, KdfArg, KeyArgs, LayoutArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs,
@@ -18,6 +18,16 @@ pub struct VerifyArgs {
     pub dir: Location,
     #[command(flatten)]
     pub open: OpenArgs,
+    /// Replace files that are damaged or missing by those of this copy of the backup, a folder or s3://BUCKET/PREFIX, whose digests fit, and
+    /// nothing else; then check all.
+    #[arg(long, value_name = "COPY", value_parser = location(), conflicts_with = "at")]
+    pub repair_from: Option<Location>,
+    /// Read this part of the files only, each time another one: ten samples of 10% read all. The state folder remembers which.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with_all = ["at", "repair_from", "sample_bytes"])]
+    pub sample: Option<u32>,
+    /// The same with so many bytes: a number, or one with K, M or G.
+    #[arg(long, value_name = "SIZE", value_parser = super::layout::bytes, conflicts_with_all = ["at", "repair_from"])]
+    pub sample_bytes: Option<u64>,
     /// Files at once (default: one per core).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
@@ -179,4 +189,36 @@ fn fingerprint(text: &str) -> Result<String, String> {
     archive_id(text).map_err(|_| {
         "a fingerprint has 64 hex digits; `pryv-backup list` shows those of an archive".to_owned()
     })
+}
+
+/// `10%` or `0.5%`, in hundredths of a percent.
+fn percent(text: &str) -> Result<u32, String> {
+    let wrong = || "give a share of 0.01% to 100%: 10%".to_owned();
+    let number = text.strip_suffix('%').ok_or_else(wrong)?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 2 {
+        return Err(wrong());
+    }
+    let hundredths = format!("{whole}{part:0<2}").parse().ok();
+    hundredths
+        .filter(|hundredths| (1..=sample::WHOLE).contains(hundredths))
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_read() {
+        for (text, share) in [("10%", 1000), ("0.5%", 50), ("0.01%", 1), ("100%", 10_000)] {
+            assert_eq!(percent(text), Ok(share));
+        }
+        for bad in [
+            "10", "%", "0%", "101%", "1.005%", "-1%", "1e1%", ".5%", "+1%",
+        ] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use pryv_backup_engine::{
     failure::FailureKind,
-    operations::verify::report::Report,
+    operations::verify::{report::Report, sample::Sampled},
     text::{count, printable},
 };
 
@@ -12,6 +12,18 @@ use crate::stdio::{answer, note};
 /// Shows it: what is wrong on standard error.
 pub fn show(report: &Report) {
     answer!("archive {}", report.archive_id);
+    match report.replaced.as_deref() {
+        None => {}
+        Some([]) => answer!("nothing was replaced"),
+        Some(replaced) => {
+            for line in replaced {
+                answer!("{}", printable(line));
+            }
+        }
+    }
+    for line in lines("not replaced", &report.not_replaced) {
+        note!("{line}");
+    }
     let remarks = lines("warning", &report.warnings).chain(lines("note", &report.notes));
     for line in remarks.chain(wrong(report)) {
         note!("{line}");
@@ -29,8 +41,45 @@ pub fn wrong(report: &Report) -> impl Iterator<Item = String> + use<'_> {
     lines("problem", &report.problems).chain(lines("damaged", &report.damaged))
 }
 
+/// The result of a sample, which says nothing of what was not read.
+fn sampled(report: &Report, sample: &Sampled) -> String {
+    let done = format!(
+        "sample: {} of {} read, {} % of the backup",
+        sample.files,
+        count(sample.of_files, "file", "files"),
+        sample.percent
+    );
+    let last = match sample.last {
+        1 if sample.percent >= 100.0 => String::new(),
+        1 => "; nothing is known of the others".to_owned(),
+        last => format!(
+            "; the last {last} samples have read {} % of it",
+            sample.percent_of_last
+        ),
+    };
+    match report.problem() {
+        None => format!("{done}: no damage in these{last}"),
+        Some(FailureKind::Losses) => format!(
+            "{done}: no damage in these, but {}{last}",
+            named(report.problems.len())
+        ),
+        Some(_) => format!(
+            "{done}: {}{last}: use another copy of the backup for what is damaged",
+            named(report.damaged.len() + report.problems.len())
+        ),
+    }
+}
+
+fn named(problems: usize) -> String {
+    let problems = count(problems as u64, "problem", "problems");
+    format!("{problems}, named above")
+}
+
 /// Amounts that were read and the result, in one line.
 pub fn summary(report: &Report) -> String {
+    if let Some(sample) = &report.sample {
+        return sampled(report, sample);
+    }
     let mut done = format!(
         "{} verified, {}",
         count(report.files, "file", "files"),
@@ -53,10 +102,6 @@ pub fn summary(report: &Report) -> String {
             done += &format!(", {} cannot be checked", hashes.unknown);
         }
     }
-    let named = |problems: usize| {
-        let problems = count(problems as u64, "problem", "problems");
-        format!("{problems}, named above")
-    };
     match report.problem() {
         None => format!("{done}: {}", claim(report)),
         Some(FailureKind::Losses) => format!(

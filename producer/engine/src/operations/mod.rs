@@ -11,6 +11,7 @@ pub mod keygen;
 pub mod list;
 pub mod prune;
 pub mod rekey;
+pub mod repair;
 pub mod restore;
 pub mod stats;
 pub mod verify;

@@ -7,6 +7,7 @@ pub mod host;
 mod memory;
 mod permissions;
 mod place;
+mod samples;
 mod write;
 
 use std::io;
@@ -18,6 +19,7 @@ pub use entries::{Entry, EntryCollector, Lookup, Sorted, Stored, Walk};
 pub use file::{KnownUser, State};
 pub use memory::{Memory, Newest};
 pub use place::{StateFolder, folder, make, may_be_newest, remove_forgotten};
+pub use samples::{SampleMemory, Samples};
 pub use write::{Pending, StateWriter, UserBlock};
 
 /// Of the file, and of what is made of a record before it is compared: another one costs a full run.

@@ -269,6 +269,11 @@ impl Folder {
         there.then(|| self.open(path)).transpose()
     }
 
+    /// The volume that a file lies in, as far as its index or headers tell, and where its header begins.
+    pub fn place(&self, path: &str) -> Result<Option<(String, u64)>> {
+        Ok(self.volumes()?.place(path))
+    }
+
     /// Whether there is something of that name that is in no volume.
     fn is_stored(&self, path: &str) -> Result<bool> {
         if let Some(objects) = &self.objects {

@@ -52,6 +52,12 @@ impl Volumes {
         self.members.place(path).is_some()
     }
 
+    /// The volume that a member lies in, and where.
+    pub(super) fn place(&self, path: &str) -> Option<(String, u64)> {
+        let place = self.members.place(path)?;
+        Some((self.members.volume(place).to_owned(), place.offset))
+    }
+
     /// Whether there are volumes, and they were read through.
     pub(super) fn are_scanned(&self) -> bool {
         self.members.has_volumes() && !self.members.indexed

@@ -41,7 +41,7 @@ pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
 pub use user::{UserDone, UserFilesWriter};
 
-pub use destination::{Destination, STAGING, remove};
+pub use destination::{Destination, STAGING, remove, sync};
 
 use self::{
     file::{FileStorage, FileWriter},
@@ -50,7 +50,7 @@ use self::{
 use super::sums::{Sorter, SumLine};
 use crate::{digest::sha256_hex, random::SystemRandom, storage::Stream};
 use crate::{platform::User, progress::Tally};
-pub use volumes::ArchiveLayout;
+pub use volumes::{ArchiveLayout, Volumes};
 
 /// The storage version that Pryv's own tool wrote into its manifests before it wrote its release.
 const CORE_VERSION: &str = "1.9.3";

@@ -137,6 +137,15 @@ impl Volumes {
         }
     }
 
+    /// One volume of that number, whatever is written into it, be it nothing.
+    pub fn one(folder: &Path, number: u32) -> Self {
+        let volumes = Volumes::new(folder, u64::MAX);
+        let mut state = lock(&volumes.state);
+        state.taken.extend((1..number).chain([number + 1]));
+        drop(state);
+        volumes
+    }
+
     /// Goes on where `kept` lie in the folder already.
     pub fn beside(self, kept: Vec<WholeVolume>) -> Self {
         let mut state = lock(&self.state);

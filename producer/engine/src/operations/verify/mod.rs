@@ -4,6 +4,7 @@ mod chain;
 mod frames;
 mod ids;
 pub mod report;
+pub mod sample;
 mod seen;
 mod signature;
 pub mod sums;
@@ -11,7 +12,10 @@ mod user;
 mod with_key;
 pub mod without_key;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use decryptor_wasm::{
     DataKey, Envelope, Error,
@@ -21,14 +25,20 @@ use decryptor_wasm::{
     signature::{Demands, Signer},
 };
 
-use self::{report::Report, without_key::Reads};
+use self::{
+    report::Report,
+    sample::{Sample, SampleSize},
+    without_key::Reads,
+};
 use crate::{
     archive::read::{Archive, Folder, outline},
-    failure::Failure,
-    observer::{Observer, Step},
+    failure::{Failure, FailureKind},
+    observer::{Level, Observer, Step},
     opening::ArchiveOptions,
+    operations::repair,
     progress::{Goal, Tally},
     secrets::Secrets,
+    storage::Location,
     threads,
 };
 
@@ -37,6 +47,10 @@ use crate::{
 pub struct Options {
     /// The archive. Of a chain, without a run: the newest state, and all runs.
     pub opening: ArchiveOptions,
+    /// Another copy of it, whose files take the place of those that are damaged or missing.
+    pub repair_from: Option<Location>,
+    /// How much is read of it, each time another part; none: all.
+    pub sample: Option<SampleSize>,
     /// Files at once; none: one per core.
     pub jobs: Option<u16>,
 }
@@ -46,6 +60,42 @@ pub struct Options {
 /// # Errors
 /// When the archive is not the one that is asked for, or cannot be opened.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
+    let Some(other) = &options.repair_from else {
+        return check(options, observer);
+    };
+    let opening = &options.opening;
+    let secrets = Secrets::new(&opening.keys, observer);
+    let unlock = |envelope: &Envelope| secrets.unlock(envelope);
+    let unlock: repair::Unlock<'_> = opening.keys.given().then_some(&unlock);
+    let demands = opening.demands(observer)?;
+    let jobs = threads::count(options.jobs);
+    let repaired = repair::run(opening, other, &demands, unlock, jobs, observer)?;
+    match check(options, observer) {
+        Ok(mut report) => {
+            report.replaced = Some(repaired.replaced);
+            report.not_replaced = repaired.left;
+            Ok(report)
+        }
+        Err(error) => {
+            for line in &repaired.replaced {
+                observer.tell(Level::Info, line);
+            }
+            for line in &repaired.left {
+                observer.tell(Level::Warning, &format!("not replaced: {line}"));
+            }
+            // What is damaged may look like something that only another version knows.
+            Err(match error.kind() {
+                FailureKind::Failed if !repaired.left.is_empty() => {
+                    error.because_of(FailureKind::Damaged)
+                }
+                _ => error,
+            })
+        }
+    }
+}
+
+/// Reads it, or a part of it.
+fn check(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     let started = Instant::now();
     let opening = &options.opening;
     let folder = Folder::at(&opening.dir)?;
@@ -60,25 +110,62 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
                 "a state of a chain can be verified with the key of the backup only: without it, every run is looked at as it is stored",
             ));
         }
-        let tally = Arc::default();
-        let _shown = observer.working(Step::Work, &tally, goal(&seen.listing));
-        let expect_id = opening.expect.id.as_deref();
-        without_key::verify(
-            &folder,
-            seen,
-            Reads::All,
-            expect_id,
-            &demands,
-            threads,
-            &tally,
-        )?
+        closed(&folder, seen, &demands, options, observer)?
     } else {
         let secrets = Secrets::new(&opening.keys, observer);
         let unlock = |envelope: &Envelope| secrets.unlock(envelope);
         let request = opening.request(demands);
-        read(&folder, seen, request, &unlock, threads, observer)?
+        let chosen = match options.sample {
+            Some(size) => {
+                let id = without_key::newest_id(&folder, seen.runs.as_ref())?;
+                let mut files = seen.listing.clone();
+                files.retain(|(path, _)| sample::is_content(path));
+                Some(Sample::choose(opening, size, &id, true, &files)?)
+            }
+            None => None,
+        };
+        let sample = chosen.as_ref();
+        let mut report = read(&folder, seen, request, &unlock, threads, sample, observer)?;
+        if let Some(chosen) = chosen {
+            let damaged = std::mem::take(&mut report.damaged_paths);
+            report.sample = Some(chosen.finish(damaged)?);
+        }
+        report
     };
     report.close(started.elapsed().as_secs_f64());
+    Ok(report)
+}
+
+/// An archive that stays closed.
+fn closed(
+    folder: &Folder,
+    seen: Outline,
+    demands: &Demands,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Report, Failure> {
+    let opening = &options.opening;
+    let tally = Arc::default();
+    let _shown = observer.working(Step::Work, &tally, goal(&seen.listing));
+    let expect_id = opening.expect.id.as_deref();
+    let threads = threads::count(options.jobs);
+    let chosen = Mutex::new(None);
+    let choose = |id: &str, files: &[(String, u64)]| {
+        let size = options.sample.unwrap_or(SampleSize::Part(sample::WHOLE));
+        let sample = Sample::choose(opening, size, id, false, files)?;
+        let paths = sample.paths().clone();
+        *threads::lock(&chosen) = Some(sample);
+        Ok(paths)
+    };
+    let reads = match options.sample {
+        None => Reads::All,
+        Some(_) => Reads::Sample(&choose),
+    };
+    let mut report = without_key::verify(folder, seen, reads, expect_id, demands, threads, &tally)?;
+    if let Some(sample) = threads::unlocked(chosen) {
+        let damaged = std::mem::take(&mut report.damaged_paths);
+        report.sample = Some(sample.finish(damaged)?);
+    }
     Ok(report)
 }
 
@@ -146,6 +233,7 @@ fn read(
     request: Request,
     unlock: &dyn Fn(&Envelope) -> Result<DataKey, Error>,
     threads: usize,
+    sample: Option<&Sample>,
     observer: &dyn Observer,
 ) -> Result<Report, Failure> {
     let goal = goal(&seen.listing);
@@ -154,12 +242,23 @@ fn read(
         let tally = Arc::default();
         let _shown = observer.working(Step::Work, &tally, goal);
         return Ok(chain::verify(
-            folder, runs, request, unlock, threads, &tally,
+            folder, runs, request, unlock, threads, &tally, sample,
         )?);
     }
     drop(seen);
     let archive = Archive::open(folder.clone(), request, unlock)?;
-    opened(&archive, threads, observer)
+    match sample {
+        Some(sample) => {
+            let has = |path: &str| sample.has(path);
+            Ok(with_key::sample(
+                &archive,
+                &has,
+                threads,
+                &Tally::default(),
+            )?)
+        }
+        None => opened(&archive, threads, observer),
+    }
 }
 
 fn goal(listing: &[(String, u64)]) -> Goal {

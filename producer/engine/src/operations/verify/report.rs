@@ -6,7 +6,7 @@ use decryptor_wasm::{
 };
 use serde::Serialize;
 
-use super::seen::Hashes;
+use super::{sample::Sampled, seen::Hashes};
 use crate::{
     archive::read::Archive,
     failure::FailureKind,
@@ -21,7 +21,7 @@ pub struct Report {
     pub event: &'static str,
     /// SHA-256 of `manifest.json` as stored.
     pub archive_id: String,
-    /// `good`, `problems` or `damaged`.
+    /// `good`, `problems` or `damaged`; of a sample without damage `no-damage-in-sample`.
     pub verdict: &'static str,
     /// Whether what is inside was read; otherwise only the files as they are stored.
     pub opened: bool,
@@ -48,6 +48,12 @@ pub struct Report {
     /// Results of the hashes within events and accesses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hashes: Option<Hashes>,
+    /// Of one that was repaired before: a line for each file that was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Vec<String>>,
+    /// The same for what was not, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_replaced: Vec<String>,
     /// Files that are damaged, missing, or were changed.
     pub damaged: Vec<String>,
     /// Things that cannot be restored as they were, although the archive is as it was made; or that nobody can tell.
@@ -59,6 +65,12 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Claims of the archive about itself.
     pub notes: Vec<String>,
+    /// Of a sample: which part was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sampled>,
+    /// The paths of files that are damaged, of those that were read.
+    #[serde(skip)]
+    pub damaged_paths: Vec<String>,
     /// Whole run.
     pub seconds: f64,
     /// Whether the archive is encrypted.
@@ -115,11 +127,15 @@ impl Report {
             bytes: 0,
             records: None,
             hashes: None,
+            replaced: None,
+            not_replaced: Vec::new(),
             damaged: Vec::new(),
             problems: Vec::new(),
             left_out: Vec::new(),
             warnings: Vec::new(),
             notes: Vec::new(),
+            sample: None,
+            damaged_paths: Vec::new(),
             seconds: 0.0,
             sealed: false,
         }
@@ -129,6 +145,7 @@ impl Report {
     /// all its runs.
     pub fn add_run(&mut self, one: Report, named: impl Fn(String) -> String) {
         let named = |sentences: Vec<String>| sentences.into_iter().map(&named);
+        self.damaged_paths.extend(one.damaged_paths);
         self.damaged.extend(named(one.damaged));
         self.problems.extend(named(one.left_out));
         self.warnings.extend(named(one.warnings));
@@ -152,6 +169,7 @@ impl Report {
     pub fn close(&mut self, seconds: f64) {
         self.seconds = seconds;
         self.verdict = match self.problem() {
+            None if self.sample.is_some() => "no-damage-in-sample",
             None => "good",
             Some(FailureKind::Damaged) => "damaged",
             Some(_) => "problems",

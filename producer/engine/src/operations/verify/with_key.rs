@@ -9,7 +9,8 @@ use std::{
 };
 
 use decryptor_wasm::{
-    ErrorKind, Result, UserEntry,
+    Error, ErrorKind, Result, UserEntry,
+    chain::Index,
     plan::{PlannedFile, Severity},
 };
 
@@ -120,6 +121,49 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     report.files = work.files.into_inner() + archive.plan.manifests.len() as u64 + 1;
     report.bytes = work.bytes.into_inner();
     report.records = Some(work.records.into_inner());
+    Ok(report)
+}
+
+/// Reads some files of an archive, each by itself; `has`: whether one is read, by its path from the root.
+pub fn sample(
+    archive: &Archive,
+    has: &(dyn Fn(&str) -> bool + Sync),
+    jobs: usize,
+    tally: &Tally,
+) -> Result<Report> {
+    let folder = archive.newest().map_or(1, |run| run.run);
+    let root = |path: &str| match Index::path(folder) {
+        folder if folder.is_empty() => path.to_owned(),
+        folder => format!("{folder}/{path}"),
+    };
+    let damaged = Mutex::new(Vec::new());
+    let (files, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+    let chosen = archive.files().iter().filter(|file| has(&root(&file.path)));
+    schedule::run(jobs, chosen, &|file, _| {
+        let read = archive.stream::<Error>(file, true, true, &mut |_| crate::interrupt::check());
+        tally.add(0, file.size);
+        match read {
+            Ok(_) => {
+                files.fetch_add(1, Ordering::Relaxed);
+                bytes.fetch_add(file.size, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                lock(&damaged).push((file.path.clone(), error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    })?;
+    let mut report = Report::of(archive);
+    report.take(&archive.plan.findings);
+    let mut damaged = unlocked(damaged);
+    damaged.sort();
+    for (path, sentence) in damaged {
+        report.damaged_paths.push(root(&path));
+        report.damaged.push(sentence);
+    }
+    report.files = files.into_inner();
+    report.bytes = bytes.into_inner();
     Ok(report)
 }
 

@@ -49,20 +49,26 @@ struct StoredFiles<'a> {
     bytes: AtomicU64,
 }
 
+/// Chooses files of an archive, by its id.
+pub type Choose<'c> =
+    dyn Fn(&str, &[(String, u64)]) -> Result<BTreeSet<String>, Failure> + Sync + 'c;
+
 /// Which files are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
+#[derive(Clone, Copy)]
+pub enum Reads<'r> {
     /// All.
     All,
     /// Those that lie in the clear.
     Clear,
+    /// A part of them, which is chosen from the id of the archive and from the files with their sizes; of what lies in volumes, the volumes.
+    Sample(&'r Choose<'r>),
 }
 
 /// Reads the files that belong to the archive; `seen`: what there is.
 pub fn verify(
     folder: &Folder,
     seen: Outline,
-    reads: Reads,
+    reads: Reads<'_>,
     expect_id: Option<&str>,
     demands: &Demands,
     jobs: usize,
@@ -125,21 +131,39 @@ pub fn verify(
     };
     let read = |path: &str| {
         let kind = kind(path, chain);
-        reads == Reads::All || !(kind.is_sealed() || kind == PathKind::Volume)
+        match reads {
+            Reads::All => true,
+            Reads::Clear => !(kind.is_sealed() || kind == PathKind::Volume),
+            // The digest of a file in a volume is known only when all are read.
+            Reads::Sample(_) => kind == PathKind::Volume || !work.is_member(path),
+        }
     };
     let due = |at: usize| sums.as_ref().and_then(|sums| sums.due.get(at)?.as_ref());
     let files = listing.iter().enumerate();
     let files = files.map(|(at, (path, size))| (path, *size, due(at)));
     let files = files.filter(|(path, _, due)| ours(path, *due) && read(path));
+    let chosen = match reads {
+        Reads::Sample(choose) => {
+            let of = files.clone().map(|(path, size, _)| (path.clone(), size));
+            Some(choose(&report.archive_id, &of.collect::<Vec<_>>())?)
+        }
+        _ => None,
+    };
+    let files = files.filter(|(path, ..)| {
+        let chosen = chosen.as_ref();
+        chosen.is_none_or(|chosen| chosen.contains(*path))
+    });
     schedule::run(jobs, files, &|(path, size, due), _| {
         work.file(path, size, due)
     })?;
-    let digests = (reads == Reads::All).then(|| unlocked(work.digests));
+    let digests = matches!(reads, Reads::All).then(|| unlocked(work.digests));
     check_members(digests, &statements, &with_volumes, &mut report)?;
     let mut damaged = unlocked(work.damaged);
     damaged.sort();
-    let damaged = damaged.into_iter().map(|(_, sentence)| sentence);
-    report.damaged.extend(damaged);
+    for (path, sentence) in damaged {
+        report.damaged_paths.push(path);
+        report.damaged.push(sentence);
+    }
     report.files = work.files.into_inner();
     report.bytes = work.bytes.into_inner();
     Ok(report)
@@ -171,7 +195,7 @@ fn read_sums(
 }
 
 /// The id of the archive, or of the newest run of a chain.
-fn newest_id(folder: &Folder, runs: Option<&RunSequence>) -> Result<String> {
+pub(super) fn newest_id(folder: &Folder, runs: Option<&RunSequence>) -> Result<String> {
     let Some(sequence) = runs else {
         return Ok(sha256_hex(&folder.read("manifest.json")?));
     };
@@ -309,6 +333,20 @@ impl StoredFiles<'_> {
         kind(path, self.chain).is_sealed() && self.folder.has(&envelope)
     }
 
+    /// Whether a file is signed, and of a run with volumes.
+    fn is_of_volumes(&self, path: &str) -> bool {
+        run_of(path).is_some_and(|(run, within)| {
+            self.with_volumes.contains(&run)
+                && is_signed_path(within)
+                && PathKind::of(within) != PathKind::Stray
+        })
+    }
+
+    /// Whether it lies in a volume, as far as its path tells.
+    fn is_member(&self, path: &str) -> bool {
+        self.is_of_volumes(path) && !kind(path, self.chain).is_separate()
+    }
+
     fn file(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
         match self.look(path, size, due) {
             Ok(()) if kind(path, self.chain) == PathKind::Volume => {}
@@ -335,11 +373,7 @@ impl StoredFiles<'_> {
         let mut file = self.folder.open(path)?;
         // An index may have told another one.
         let size = file.size();
-        let of_volumes = run_of(path).is_some_and(|(run, within)| {
-            self.with_volumes.contains(&run)
-                && is_signed_path(within)
-                && PathKind::of(within) != PathKind::Stray
-        });
+        let of_volumes = self.is_of_volumes(path);
         if due.is_some() || of_volumes {
             let mut buffer = vec![0; BLOCK.min(size.max(4096) as usize)];
             let failed = |e| Error::of(Code::UnreadableFile).at(path).because(&e);

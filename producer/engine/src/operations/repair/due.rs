@@ -1,0 +1,218 @@
+//! The digests that the files of a run have to have.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use decryptor_wasm::{
+    DataKey, Error, Inventory, Manifest, UserManifest,
+    chain::run_of,
+    layout::{PathKind, is_safe_path, number_of},
+    signature::{FilesDigest, Signer, is_signed_path},
+};
+
+use super::{Repair, Run, head::holds};
+use crate::{
+    archive::read::{Folder, ReadFile, WholeVolume},
+    digest::{self, sha256_hex},
+    failure::Failure,
+    interrupt,
+    limits::PIECE,
+    operations::verify::sums::unhex,
+    progress::Tally,
+    schedule,
+    text::hex,
+    threads::{lock, unlocked},
+};
+
+/// By the paths from the folder of the run.
+pub(super) type Digests = BTreeMap<String, [u8; 32]>;
+
+/// See the module.
+pub(super) struct Due {
+    pub digests: Digests,
+    /// Whether these are all files that were signed.
+    pub complete: bool,
+}
+
+impl Due {
+    fn all(digests: Digests) -> Option<Self> {
+        Some(Due {
+            digests,
+            complete: true,
+        })
+    }
+}
+
+/// The SHA-256 of a file; none where it is not there or cannot be read.
+pub(super) fn hash(folder: &Folder, path: &str, tally: &Tally) -> Option<[u8; 32]> {
+    let mut file = folder.find(path).ok()??;
+    let failed = |e: std::io::Error| Error::damaged(e.to_string());
+    let mut buffer = vec![0; PIECE.min(usize::try_from(file.size().max(4096)).unwrap_or(PIECE))];
+    let digest = digest::sha256(&mut file, &mut buffer, failed, &mut |n| {
+        tally.add(0, n as u64);
+        interrupt::check()
+    });
+    digest.ok()
+}
+
+/// Opens a manifest.
+pub(super) fn open_manifest(stored: &[u8], key: Option<&DataKey>) -> Option<Manifest> {
+    let content = ReadFile::of_manifest(key).whole(stored).ok()?;
+    Manifest::parse(&content.bytes).ok()
+}
+
+impl Repair<'_> {
+    /// The digests of the files of a run; none where nothing says them.
+    pub(super) fn due(&self, run: &Run, key: Option<&DataKey>) -> Result<Option<Due>, Failure> {
+        if let Some(due) = self.inventoried(run, key) {
+            return Ok(Some(due));
+        }
+        let own = self.sums.as_ref().map(|sums| of_run(run.number, sums));
+        if let Some(digests) = own.filter(|digests| fits(run, digests)) {
+            return Ok(Due::all(digests));
+        }
+        let other = super::lines(&self.other);
+        let other = other.map(|sums| of_run(run.number, &sums));
+        if let Some(digests) = other.filter(|digests| fits(run, digests)) {
+            return Ok(Due::all(digests));
+        }
+        // Of files in volumes, only the digest of all of them is known.
+        let theirs = self.hashed(&run.other, |_| true)?;
+        if fits(run, &theirs) {
+            return Ok(Due::all(theirs));
+        }
+        let whole = self.whole_volumes(run)?;
+        let mut mixed = self.hashed(&run.own, |path| {
+            PathKind::of(path).is_separate() || whole.contains(path)
+        })?;
+        for (path, digest) in theirs {
+            match mixed.get(&path) {
+                Some(_) if whole.contains(&path) => {}
+                _ => drop(mixed.insert(path, digest)),
+            }
+        }
+        interrupt::check()?;
+        Ok(Due::all(mixed).filter(|due| fits(run, &due.digests)))
+    }
+
+    /// Those that the inventories say.
+    fn inventoried(&self, run: &Run, key: Option<&DataKey>) -> Option<Due> {
+        let Run {
+            own, other, head, ..
+        } = run;
+        if key.is_none() && head.manifest.starts_with(decryptor_wasm::container::MAGIC) {
+            return None;
+        }
+        let manifest = open_manifest(&head.manifest, key)?;
+        let signer = Signer::parse(manifest.signer.as_deref()?).ok()?;
+        if !holds(&signer, &head.manifest, &head.signature) {
+            return None;
+        }
+        let mut digests = Digests::new();
+        let mut add = |inventory: &Inventory| {
+            for file in &inventory.files {
+                let digest = unhex(&file.sha256.to_lowercase());
+                if let Some(digest) = digest.filter(|_| is_safe_path(&file.path)) {
+                    digests.insert(file.path.clone(), digest);
+                }
+            }
+        };
+        let inventory = manifest.inventory.as_ref()?;
+        add(inventory);
+        let mut complete = true;
+        for file in &inventory.files {
+            let PathKind::UserManifest { user } = PathKind::of(&file.path) else {
+                continue;
+            };
+            let read = [own, other].into_iter().find_map(|folder| {
+                let found = folder.find(&file.path).ok()??;
+                // One that is longer is another.
+                let fits = found.size() == file.size;
+                let stored = fits.then(|| folder.read(&file.path).ok())??;
+                let fits = sha256_hex(&stored).eq_ignore_ascii_case(&file.sha256);
+                let content = fits.then(|| ReadFile::of_manifest(key).whole(&stored).ok())??;
+                UserManifest::parse(&content.bytes, &user).ok()?.inventory
+            });
+            match read {
+                Some(inventory) => add(&inventory),
+                None => complete = false,
+            }
+        }
+        (!complete || fits(run, &digests)).then_some(Due { digests, complete })
+    }
+
+    /// The digests of the files of a run as they lie in a folder.
+    fn hashed(
+        &self,
+        folder: &Folder,
+        which: impl Fn(&str) -> bool + Sync,
+    ) -> Result<Digests, Failure> {
+        let Ok(listed) = folder.list(false) else {
+            return Ok(Digests::new());
+        };
+        let digests = Mutex::new(Digests::new());
+        let files = listed.files.iter().map(|(path, _)| path);
+        // Below the root lie the other runs too.
+        let of_run = |path: &&String| {
+            run_of(path).is_some_and(|(of, _)| of == 1)
+                && is_signed_path(path)
+                && PathKind::of(path) != PathKind::Stray
+                && which(path)
+        };
+        schedule::run(self.jobs, files.filter(of_run), &|path, _| {
+            if let Some(digest) = hash(folder, path, self.tally) {
+                lock(&digests).insert(path.clone(), digest);
+            }
+            interrupt::check()
+        })?;
+        Ok(unlocked(digests))
+    }
+
+    /// The files in the volumes of a run that are without a fault, and as the sums list them.
+    fn whole_volumes(&self, run: &Run) -> Result<BTreeSet<String>, Failure> {
+        let mut whole = BTreeSet::new();
+        let Some(sums) = &self.sums else {
+            return Ok(whole);
+        };
+        for (path, due) in sums {
+            let Some((_, within)) = run_of(path).filter(|(of, _)| *of == run.number) else {
+                continue;
+            };
+            let Some(number) = number_of(within, ".tar") else {
+                continue;
+            };
+            let Ok(file) = run.own.open(within) else {
+                continue;
+            };
+            let read = WholeVolume::read(file, number, &mut |n| self.tally.add(0, n));
+            interrupt::check()?;
+            if let Ok(Some(volume)) = read
+                && volume.sum.sha256 == *due
+            {
+                whole.extend(volume.members.into_iter().map(|member| member.path));
+            }
+        }
+        Ok(whole)
+    }
+}
+
+/// Whether these are the files that were signed.
+fn fits(run: &Run, digests: &Digests) -> bool {
+    let mut all = FilesDigest::default();
+    let pushed = digests
+        .iter()
+        .all(|(path, digest)| all.push(path, &hex(digest)).is_ok());
+    pushed && all.finish() == run.head.statement.files
+}
+
+/// Those lines of sums that are of the files of a run which are signed.
+fn of_run(run: u32, sums: &BTreeMap<String, String>) -> Digests {
+    let of_run = |(path, sha256): (&String, &String)| {
+        let (_, within) = run_of(path).filter(|(of, _)| *of == run)?;
+        let digest = is_signed_path(within).then(|| unhex(sha256))??;
+        Some((within.to_owned(), digest))
+    };
+    sums.iter().filter_map(of_run).collect()
+}

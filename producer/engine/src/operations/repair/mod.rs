@@ -1,0 +1,290 @@
+//! `verify --repair-from`: files of an archive that are damaged or missing are replaced by those of a copy. A file is taken only where its
+//! digest is the one that was signed, so that it does not matter who has the copy: the sealed inventory says the digests, or without the
+//! key the lists of both sides, where they give the digest of all files that was signed.
+
+mod changes;
+mod due;
+mod envelope;
+mod head;
+mod lists;
+mod volumes;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use decryptor_wasm::{
+    DataKey, Envelope,
+    chain::{CHAIN, Index, UNNAMED, run_of},
+    layout::{MANIFEST, PathKind, number_of},
+    signature::{Demands, SIGNATURE, is_signed_path},
+};
+
+use self::{changes::Changes, due::Due, head::Head};
+use crate::{
+    archive::{
+        read::Folder,
+        sums::{SUMS, SumLine},
+    },
+    digest::sha256_hex,
+    failure::Failure,
+    files, folders, interrupt,
+    observer::{Observer, Step},
+    opening::ArchiveOptions,
+    progress::{Goal, Tally},
+    schedule,
+    storage::Location,
+    threads::{lock, unlocked},
+};
+
+/// Opens an envelope; none where no secret was given.
+pub(super) type Unlock<'u> = Option<&'u dyn Fn(&Envelope) -> decryptor_wasm::Result<DataKey>>;
+
+/// What became of an archive.
+#[derive(Debug, Default)]
+pub struct Repaired {
+    /// A line for each file that was replaced.
+    pub replaced: Vec<String>,
+    /// What could not be done, and why.
+    pub left: Vec<String>,
+}
+
+/// An archive and its copy.
+struct Repair<'r> {
+    own: Folder,
+    other: Folder,
+    /// For people.
+    name: String,
+    demands: &'r Demands,
+    expect_id: Option<&'r str>,
+    /// The lines of the sums of the archive, as far as they can be read.
+    sums: Option<BTreeMap<String, String>>,
+    /// Every file of the archive.
+    listing: BTreeMap<String, u64>,
+    changes: Changes,
+    left: Mutex<Vec<String>>,
+    jobs: usize,
+    tally: &'r Tally,
+}
+
+/// One run of both.
+struct Run {
+    number: u32,
+    own: Folder,
+    other: Folder,
+    head: Head,
+    /// `encryption.json` as it is to be.
+    envelope: Option<Vec<u8>>,
+}
+
+/// Replaces what is damaged or missing in an archive by what `other` has of it.
+///
+/// # Errors
+/// When one of the two cannot be looked at, or the disk refuses. What is there then is no worse than before.
+pub fn run(
+    opening: &ArchiveOptions,
+    other: &Location,
+    demands: &Demands,
+    unlock: Unlock<'_>,
+    jobs: usize,
+    observer: &dyn Observer,
+) -> Result<Repaired, Failure> {
+    let place = opening.dir.require_folder()?;
+    if other
+        .folder()
+        .is_some_and(|other| files::is_same(place, other))
+    {
+        return Err(Failure::usage(format!(
+            "{other} is the backup itself: give another copy of it"
+        )));
+    }
+    let own = Folder::new(place);
+    own.require()?;
+    let _lock = folders::lock(place, "another run")?;
+    own.refuse_links()?;
+    let copy = Folder::at(other)?;
+    copy.require()?;
+    copy.list_stored()?;
+    let listing: BTreeMap<String, u64> = own.list_stored()?.into_iter().collect();
+    let tally = Arc::default();
+    let goal = Goal::Bytes(listing.values().sum());
+    let _shown = observer.working(Step::Check, &tally, goal);
+    let mut repair = Repair {
+        listing,
+        changes: Changes::begin(place)?,
+        sums: lines(&own),
+        own,
+        other: copy,
+        name: other.to_string(),
+        demands,
+        expect_id: opening.expect.id.as_deref(),
+        left: Mutex::default(),
+        jobs,
+        tally: &tally,
+    };
+    let _graceful = interrupt::finish_gracefully();
+    let done = repair.all(unlock);
+    Failure::unless_interrupted()?;
+    done?;
+    let mut left = unlocked(std::mem::take(&mut repair.left));
+    left.sort();
+    Ok(Repaired {
+        replaced: repair.changes.commit()?,
+        left,
+    })
+}
+
+/// The lines of the sums; none where they cannot be read.
+fn lines(folder: &Folder) -> Option<BTreeMap<String, String>> {
+    let line = |line: decryptor_wasm::Result<SumLine>| line.map(|line| (line.path, line.sha256));
+    folder.sums().ok()?.map(line).collect::<Result<_, _>>().ok()
+}
+
+impl Repair<'_> {
+    fn all(&self, unlock: Unlock<'_>) -> Result<(), Failure> {
+        let mut runs = Vec::new();
+        let count = self.count();
+        for number in 1..=count {
+            let (own, other) = (self.own.run(number), self.other.run(number));
+            if let Some(head) = self.head(number, &own, &other, unlock)? {
+                runs.push(Run {
+                    number,
+                    own,
+                    other,
+                    head,
+                    envelope: None,
+                });
+            }
+        }
+        let mut complete = runs.len() == count as usize;
+        let mut sums = self.sums.clone().unwrap_or_default();
+        for run in &mut runs {
+            let (key, envelope) = self.envelope(run, unlock, &mut sums)?;
+            run.envelope = envelope;
+            match self.due(run, key.as_ref())? {
+                Some(due) => {
+                    complete &= due.complete;
+                    self.files(run, &due, &mut sums)?;
+                }
+                None => {
+                    complete = false;
+                    self.leave(format!(
+                        "run {}: neither {SUMS} nor {} tells which files were signed, so none of them was replaced",
+                        run.number, self.name
+                    ));
+                }
+            }
+            sums.insert(path_of(run.number, MANIFEST), run.head.statement.id.clone());
+            let signature = path_of(run.number, SIGNATURE);
+            let sum = sha256_hex(&run.head.signature);
+            match run.head.replaced {
+                true => drop(sums.insert(signature, sum)),
+                // One that differs in its comment is not as it was.
+                false => drop(sums.entry(signature).or_insert(sum)),
+            }
+        }
+        self.lists(&runs, complete, sums)
+    }
+
+    /// How many runs there are, or were.
+    fn count(&self) -> u32 {
+        let listed = self.own.read(CHAIN).ok();
+        let index = listed.and_then(|bytes| Index::parse(&bytes).ok());
+        let index = index.map_or(1, |index| index.runs.len() as u32);
+        let sums = self.sums.iter().flat_map(BTreeMap::keys);
+        let paths = self.listing.keys().chain(sums);
+        let runs: BTreeSet<u32> = paths
+            .filter_map(|path| run_of(path))
+            .filter(|(_, within)| *within == MANIFEST)
+            .map(|(run, _)| run)
+            .collect();
+        let unnamed = |run: &u32| self.listing.contains_key(&path_of(*run, UNNAMED));
+        let (mut count, mut runs) = (index, runs.into_iter().filter(|run| !unnamed(run)));
+        // Hostile numbers must not cost work.
+        while let Some(run) = runs.find(|run| *run > count) {
+            match run == count + 1 {
+                true => count = run,
+                false => break,
+            }
+        }
+        count
+            .min(self.listing.len() as u32 + self.sums.as_ref().map_or(0, |sums| sums.len() as u32))
+    }
+
+    /// Takes note of what could not be done.
+    fn leave(&self, what: String) {
+        lock(&self.left).push(what);
+    }
+
+    /// Replaces the files of a run; `sums` become those of the run as it is then.
+    fn files(
+        &self,
+        run: &Run,
+        due: &Due,
+        sums: &mut BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        let in_volumes = self.in_volumes(run.number);
+        let separate = |path: &&String| !in_volumes || PathKind::of(path).is_separate();
+        let paths = due.digests.iter().filter(|(path, _)| separate(path));
+        schedule::run(self.jobs, paths, &|(path, digest), _| {
+            if due::hash(&run.own, path, self.tally) == Some(*digest) {
+                return Ok::<_, Failure>(());
+            }
+            let full = path_of(run.number, path);
+            let line = format!("{full}: replaced by that of {}", self.name);
+            if due::hash(&run.other, path, self.tally) == Some(*digest)
+                && self.changes.copy(&run.other, path, digest, &full, line)?
+            {
+                return Ok(());
+            }
+            self.leave(format!("{full}: {} has no good one either", self.name));
+            Ok(())
+        })?;
+        for (path, digest) in due.digests.iter().filter(|(path, _)| separate(path)) {
+            sums.insert(path_of(run.number, path), crate::text::hex(digest));
+        }
+        if due.complete && !in_volumes {
+            sums.retain(|path, _| match run_of(path) {
+                Some((of, within)) if of == run.number => {
+                    !is_signed_path(within) || due.digests.contains_key(within)
+                }
+                _ => true,
+            });
+        }
+        match in_volumes {
+            true => self.volumes(run, due, sums),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the files of a run lie, or lay, in volumes.
+    fn in_volumes(&self, run: u32) -> bool {
+        let of_run = |path: &str| {
+            run_of(path)
+                .filter(|(of, _)| *of == run)
+                .map(|(_, within)| within.to_owned())
+        };
+        let mut there = self.listing.keys().filter_map(|path| of_run(path));
+        if there.any(|within| number_of(&within, ".tar").is_some()) {
+            return true;
+        }
+        // All may be lost, or unpacked.
+        let sealed = |within: String| {
+            let kind = PathKind::of(&within);
+            !kind.is_separate() && kind != PathKind::Stray
+        };
+        let listed = self.sums.iter().flat_map(BTreeMap::keys);
+        let mut listed = listed.filter_map(|path| of_run(path));
+        let mut there = self.listing.keys().filter_map(|path| of_run(path));
+        listed.any(|within| number_of(&within, ".tar").is_some()) && !there.any(sealed)
+    }
+}
+
+/// The path of a file of a run from the root.
+fn path_of(run: u32, within: &str) -> String {
+    match Index::path(run) {
+        root if root.is_empty() => within.to_owned(),
+        folder => format!("{folder}/{within}"),
+    }
+}
