@@ -35,6 +35,7 @@ fn commands_print_what_their_transcripts_say() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(file, bytes).unwrap();
+    copy(&stage.at("damaged"), &stage.at("to-heal"));
     fs::create_dir(stage.at("full")).unwrap();
     fs::write(stage.at("full/notes.txt"), "not a backup\n").unwrap();
 

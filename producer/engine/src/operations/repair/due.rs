@@ -14,7 +14,10 @@ use decryptor_wasm::{
 
 use super::{Repair, Run, head::holds};
 use crate::{
-    archive::read::{Folder, ReadFile, WholeVolume},
+    archive::{
+        read::{Folder, ReadFile, WholeVolume},
+        sums::SumLine,
+    },
     digest::{self, sha256_hex},
     failure::Failure,
     interrupt,
@@ -73,9 +76,7 @@ impl Repair<'_> {
         if let Some(digests) = own.filter(|digests| fits(run, digests)) {
             return Ok(Due::all(digests));
         }
-        let other = super::lines(&self.other);
-        let other = other.map(|sums| of_run(run.number, &sums));
-        if let Some(digests) = other.filter(|digests| fits(run, digests)) {
+        if let Some(digests) = listed(run, &self.other) {
             return Ok(Due::all(digests));
         }
         // Of files in volumes, only the digest of all of them is known.
@@ -205,6 +206,29 @@ fn fits(run: &Run, digests: &Digests) -> bool {
         .iter()
         .all(|(path, digest)| all.push(path, &hex(digest)).is_ok());
     pushed && all.finish() == run.head.statement.files
+}
+
+/// What the sums in a folder list of a run, if that was signed: those of somebody else may list anything, and are read twice rather than kept.
+fn listed(run: &Run, folder: &Folder) -> Option<Digests> {
+    let lines = || {
+        let of_run = |line: decryptor_wasm::Result<SumLine>| {
+            let line = line.ok()?;
+            let (_, within) = run_of(&line.path).filter(|(of, _)| *of == run.number)?;
+            is_signed_path(within).then(|| (within.to_owned(), line.sha256))
+        };
+        Some(folder.sums().ok()?.filter_map(of_run))
+    };
+    let mut all = FilesDigest::default();
+    for (path, sha256) in lines()? {
+        all.push(&path, &sha256).ok()?;
+    }
+    if all.finish() != run.head.statement.files {
+        return None;
+    }
+    let digests = lines()?.map(|(path, sha256)| Some((path, unhex(&sha256)?)));
+    digests
+        .collect::<Option<Digests>>()
+        .filter(|digests| fits(run, digests))
 }
 
 /// Those lines of sums that are of the files of a run which are signed.

@@ -51,6 +51,10 @@ impl Repair<'_> {
             return Ok((None, None));
         };
         let bytes = run.other.read(ENVELOPE)?;
+        if Envelope::parse(&bytes)?.created_at() != Some(run.head.statement.created) {
+            self.leave(format!("{path}: that of {} is of another time", self.name));
+            return Ok((None, None));
+        }
         let line = format!("{path}: replaced by that of {}", self.name);
         self.changes.write(&bytes, &path, line)?;
         sums.insert(path, sha256_hex(&bytes));

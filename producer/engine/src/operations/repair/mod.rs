@@ -99,13 +99,19 @@ pub fn run(
             "{other} is the backup itself: give another copy of it"
         )));
     }
+    if place.is_file() {
+        return Err(Failure::usage(format!(
+            "{}: a single tar file cannot be repaired: give the folder of a backup",
+            place.display()
+        )));
+    }
     let own = Folder::new(place);
     own.require()?;
     let _lock = folders::lock(place, "another run")?;
     own.refuse_links()?;
     let copy = Folder::at(other)?;
     copy.require()?;
-    copy.list_stored()?;
+    copy.refuse_links()?;
     let listing: BTreeMap<String, u64> = own.list_stored()?.into_iter().collect();
     let tally = Arc::default();
     let goal = Goal::Bytes(listing.values().sum());
@@ -258,26 +264,24 @@ impl Repair<'_> {
         }
     }
 
-    /// Whether the files of a run lie, or lay, in volumes.
+    /// Whether the files of a run lie, or lay, in volumes. Anybody can put a volume beside files, and volumes may have been unpacked.
     fn in_volumes(&self, run: u32) -> bool {
-        let of_run = |path: &str| {
-            run_of(path)
-                .filter(|(of, _)| *of == run)
-                .map(|(_, within)| within.to_owned())
+        let of_run = |path: &String| {
+            let (_, within) = run_of(path).filter(|(of, _)| *of == run)?;
+            Some((number_of(within, ".tar").is_some(), PathKind::of(within)))
         };
-        let mut there = self.listing.keys().filter_map(|path| of_run(path));
-        if there.any(|within| number_of(&within, ".tar").is_some()) {
-            return true;
+        let (mut there, mut separate) = (false, false);
+        for (volume, kind) in self.listing.keys().filter_map(of_run) {
+            there |= volume;
+            separate |= !kind.is_separate() && kind != PathKind::Stray;
         }
-        // All may be lost, or unpacked.
-        let sealed = |within: String| {
-            let kind = PathKind::of(&within);
-            !kind.is_separate() && kind != PathKind::Stray
-        };
-        let listed = self.sums.iter().flat_map(BTreeMap::keys);
-        let mut listed = listed.filter_map(|path| of_run(path));
-        let mut there = self.listing.keys().filter_map(|path| of_run(path));
-        listed.any(|within| number_of(&within, ".tar").is_some()) && !there.any(sealed)
+        let sums = self.sums.iter().flat_map(BTreeMap::keys);
+        let listed = sums.filter_map(of_run).any(|(volume, _)| volume);
+        match (separate, listed) {
+            (true, false) => false,
+            (true, true) => there,
+            (false, _) => there || listed,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod report;
 pub mod sample;
 mod seen;
 mod signature;
+mod stored_files;
 pub mod sums;
 mod user;
 mod with_key;

@@ -79,6 +79,11 @@ impl Sample {
                     .to_string()
             }
             Location::Store(address) => address.to_string(),
+            Location::Stream(_) => {
+                return Err(Failure::usage(
+                    "a stream is read from its begin to its end: a sample of it would save nothing",
+                ));
+            }
         };
         let memory = samples.of(&place, archive_id, opened);
         let mut memory = memory.map_err(|e| nowhere(&format_args!("{}: {e}", state.display())))?;
