@@ -8,6 +8,19 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
     }
 }
 
+/// 64 hex digits as bytes.
+#[must_use]
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// A line as it may be shown: what comes from an archive or a platform may hold sequences that steer the terminal.
 pub fn printable(text: &str) -> String {
     text.chars()

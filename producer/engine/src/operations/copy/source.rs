@@ -19,8 +19,8 @@ use crate::{
     digest::sha256_hex,
     failure::Failure,
     findings::sentence,
-    operations::verify::sums::{Sums, unhex},
-    text::hex,
+    operations::verify::sums::Sums,
+    text::{hex, unhex},
 };
 
 /// See the module.

@@ -6,13 +6,16 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Error, Inventory, Manifest, UserManifest,
+    DataKey, Error, Inventory, UserManifest,
     chain::run_of,
     layout::{PathKind, is_safe_path, number_of},
     signature::{FilesDigest, Signer, is_signed_path},
 };
 
-use super::{Repair, Run, head::holds};
+use super::{
+    Repair, Run,
+    manifest::{holds, open_manifest},
+};
 use crate::{
     archive::{
         read::{Folder, ReadFile, WholeVolume},
@@ -22,10 +25,9 @@ use crate::{
     failure::Failure,
     interrupt,
     limits::PIECE,
-    operations::verify::sums::unhex,
     progress::Tally,
     schedule,
-    text::hex,
+    text::{hex, unhex},
     threads::{lock, unlocked},
 };
 
@@ -58,12 +60,6 @@ pub(super) fn hash(folder: &Folder, path: &str, tally: &Tally) -> Option<[u8; 32
         interrupt::check()
     });
     digest.ok()
-}
-
-/// Opens a manifest.
-pub(super) fn open_manifest(stored: &[u8], key: Option<&DataKey>) -> Option<Manifest> {
-    let content = ReadFile::of_manifest(key).whole(stored).ok()?;
-    Manifest::parse(&content.bytes).ok()
 }
 
 impl Repair<'_> {

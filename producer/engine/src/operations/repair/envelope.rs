@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use decryptor_wasm::{DataKey, Envelope, container::MAGIC, layout::ENVELOPE};
 
-use super::{Repair, Run, Unlock, due::open_manifest, path_of};
-use crate::{archive::read::Folder, digest::sha256_hex, failure::Failure};
+use super::{Repair, Run, Unlock, manifest::key_of, path_of};
+use crate::{digest::sha256_hex, failure::Failure};
 
 impl Repair<'_> {
     /// Replaces the envelope of a run if it is damaged. Returns the key of the run, if one was given that opens it, and the envelope, if it is good.
@@ -60,22 +60,4 @@ impl Repair<'_> {
         sums.insert(path, sha256_hex(&bytes));
         Ok((Some(key), Some(bytes)))
     }
-}
-
-/// The key of a manifest, by the envelope in a folder: the inner one is none where it is not sealed; the outer one where it cannot be
-/// opened.
-pub(super) fn key_of(
-    folder: &Folder,
-    manifest: &[u8],
-    unlock: Unlock<'_>,
-) -> Option<Option<DataKey>> {
-    if !manifest.starts_with(MAGIC) {
-        return Some(None);
-    }
-    let bytes = folder.has(ENVELOPE).then(|| folder.read(ENVELOPE).ok())??;
-    let envelope = Envelope::parse(&bytes)
-        .ok()
-        .filter(Envelope::has_key_check)?;
-    let key = unlock?(&envelope).ok()?;
-    open_manifest(manifest, Some(&key)).map(|_| Some(key))
 }

@@ -2,10 +2,14 @@
 
 use decryptor_wasm::{
     layout::MANIFEST,
-    signature::{SIGNATURE, Signer, Statement, Tried, try_signature, unproven},
+    signature::{SIGNATURE, Signer, Statement, unproven},
 };
 
-use super::{Repair, Unlock, due::open_manifest, envelope::key_of, path_of};
+use super::{
+    Repair, Unlock,
+    manifest::{holds, key_of, open_manifest},
+    path_of,
+};
 use crate::{archive::read::Folder, digest::sha256_hex, failure::Failure};
 
 /// See the module.
@@ -85,7 +89,7 @@ impl Repair<'_> {
             }));
         }
         self.leave(format!(
-            "run {number}: manifest.json and its signature do not fit each other, and nothing proves that those of {} are the right ones (who signed is known with --signer, or with the key)",
+            "run {number}: manifest.json and its signature do not fit each other, and nothing proves that those of {} are the right ones (that is known with the key, or when you name the signer whom you expect)",
             self.name
         ));
         Ok(None)
@@ -128,9 +132,4 @@ impl Repair<'_> {
         self.demands.signers.is_empty()
             && signer.is_some_and(|signer| holds(&signer, manifest, signature))
     }
-}
-
-/// Whether a signature holds under a key.
-pub(super) fn holds(signer: &Signer, manifest: &[u8], signature: &[u8]) -> bool {
-    matches!(try_signature(signer, manifest, signature), Tried::Holds(_))
 }

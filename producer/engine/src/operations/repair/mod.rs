@@ -7,6 +7,7 @@ mod due;
 mod envelope;
 mod head;
 mod lists;
+mod manifest;
 mod volumes;
 
 use std::{

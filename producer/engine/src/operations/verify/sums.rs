@@ -7,7 +7,7 @@ use decryptor_wasm::{Result, chain::run_of, signature::FilesDigest};
 pub use crate::archive::sums::SUMS as NAME;
 use crate::{
     archive::read::{Archive, Folder},
-    text::count,
+    text::{count, unhex},
 };
 
 /// Its lines, held against the files that are there.
@@ -110,16 +110,4 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
             count(wrong.len() as u64, "file", "files")
         )],
     })
-}
-
-/// 64 hex digits as bytes.
-pub fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
