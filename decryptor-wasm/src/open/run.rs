@@ -12,7 +12,7 @@ use crate::{
     Code, Envelope, Error, Manifest, Result,
     chain::Index,
     gather,
-    layout::most_bytes,
+    layout::{PathKind, most_bytes},
     plan::{Finding, Storage, check_manifest, plan},
     signature::{SIGNATURE, Signed, hex, require_id},
 };
@@ -220,6 +220,13 @@ pub(super) fn require_manifest(name: &str, listing: &[(String, u64)]) -> Result<
     ) {
         (true, _) => return Ok(()),
         (false, true) => Code::Unfinished,
+        (false, false)
+            if listing
+                .iter()
+                .any(|(path, _)| PathKind::of(path).is_sealed()) =>
+        {
+            Code::Unfinished
+        }
         (false, false) if listing.is_empty() => Code::FolderEmpty,
         (false, false) => Code::NotABackup,
     };

@@ -1,6 +1,6 @@
 //! Tells a single tar file that holds a whole archive from other files.
 
-use super::{VolumeIndex, read_header};
+use super::{BLOCK, VolumeIndex, read_header};
 use crate::{Code, Error, Field, Result};
 
 /// Bytes of the beginning, and of the end of a file, that tell what it is.
@@ -27,7 +27,10 @@ pub fn require_tar(path: &str, head: &[u8], tail: &[u8]) -> Result<()> {
     let packed = PACKED.iter().find(|(begin, _)| head.starts_with(begin));
     let error = match packed {
         Some((_, by)) => Error::of(Code::Compressed).with(Field::Found, *by),
-        None if head.get(257..262) == Some(b"ustar") => Error::of(Code::OtherTar),
+        None if head.get(257..262) == Some(b"ustar") => match head.len() < BLOCK {
+            true => Error::of(Code::Unfinished),
+            false => Error::of(Code::OtherTar),
+        },
         None => Error::of(Code::NotAFolder),
     };
     Err(error.at(path))

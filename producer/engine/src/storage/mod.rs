@@ -10,7 +10,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::failure::Failure;
+use decryptor_wasm::{Error, ErrorKind};
 
 pub use object::ObjectFile;
 pub use store::{Store, StoreError, StoreErrorKind, StoreObject, StoreOptions, Upload};
@@ -57,16 +57,15 @@ impl Location {
     /// The folder, for what cannot be done elsewhere.
     ///
     /// # Errors
-    /// A usage failure, for a stream or an object store.
-    pub fn require_folder(&self) -> Result<&Path, Failure> {
+    /// A usage error, for a stream or an object store.
+    pub fn require_folder(&self) -> Result<&Path, Error> {
         let place = match self {
             Location::Folder(path) => return Ok(path),
             Location::Stream(_) => "a stream",
             Location::Store(_) => "an object store",
         };
-        Err(Failure::usage(format!(
-            "{self}: this cannot be done in {place}: give a folder"
-        )))
+        let text = format!("{self}: this cannot be done in {place}: give a folder");
+        Err(Error::new(ErrorKind::Usage, text))
     }
 
     /// The stream; none for another place.

@@ -10,11 +10,11 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Code,
+    Code, Error, ErrorKind, Result,
     volume::{LOOK, require_tar},
 };
 
-use crate::{failure::Failure, limits::PIECE, threads::lock};
+use crate::{limits::PIECE, threads::lock};
 
 /// A stream, which whoever names it connects; it holds one backup.
 #[derive(Clone, Default)]
@@ -61,11 +61,12 @@ impl Stream {
     ///
     /// # Errors
     /// When it was taken before, cannot be read, is no backup, or there is no room for it.
-    pub fn keep(&self) -> Result<File, Failure> {
+    pub fn keep(&self) -> Result<File> {
         match std::mem::take(&mut *lock(&self.0)) {
             Flow::Comes(mut input) => keep(&mut *input, &large_folder()),
             Flow::Kept(file) => Ok(file),
-            Flow::None | Flow::Goes(_) => Err(Failure::usage(
+            Flow::None | Flow::Goes(_) => Err(Error::new(
+                ErrorKind::Usage,
                 "standard input holds one backup: give the folder of the other one",
             )),
         }
@@ -104,13 +105,14 @@ pub(crate) fn large_folder() -> PathBuf {
     }
 }
 
-fn keep(input: &mut dyn Read, folder: &Path) -> Result<File, Failure> {
+fn keep(input: &mut dyn Read, folder: &Path) -> Result<File> {
     let (name, place) = (Stream::INPUT, folder.display());
     let unkept = |size: u64, e: io::Error| {
-        Failure::failed(format!(
+        let text = format!(
             "the backup on {name} is kept in {place} until all of it is there, which fails after {size} bytes: {e}; set TMPDIR to a \
              folder with room for it"
-        ))
+        );
+        Error::new(ErrorKind::Failed, text)
     };
     let mut file = tempfile::tempfile_in(folder).map_err(|e| unkept(0, e))?;
     let mut piece = vec![0; PIECE];
@@ -118,14 +120,19 @@ fn keep(input: &mut dyn Read, folder: &Path) -> Result<File, Failure> {
     loop {
         let read = match input.read(&mut piece) {
             Ok(0) if size == 0 => {
-                return Err(Failure::damaged(format!(
+                return Err(Error::damaged(format!(
                     "{name} is empty: whatever was to send a backup sent nothing"
                 )));
             }
             Ok(0) => return Ok(file),
             Ok(read) => read,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(Failure::failed(format!("{name} cannot be read: {e}"))),
+            Err(e) => {
+                return Err(Error::new(
+                    ErrorKind::Failed,
+                    format!("{name} cannot be read: {e}"),
+                ));
+            }
         };
         if size == 0 && read as u64 >= LOOK {
             refuse_packed(&piece[..read])?;
@@ -137,9 +144,9 @@ fn keep(input: &mut dyn Read, folder: &Path) -> Result<File, Failure> {
 }
 
 /// Refuses at once what will be no backup, however long it is. Of a backup, the beginning may be damaged.
-fn refuse_packed(head: &[u8]) -> Result<(), Failure> {
+fn refuse_packed(head: &[u8]) -> Result<()> {
     match require_tar(Stream::INPUT, head, &[]) {
-        Err(error) if error.code() == Code::Compressed => Err(error.into()),
+        Err(error) if error.code() == Code::Compressed => Err(error),
         _ => Ok(()),
     }
 }
@@ -157,7 +164,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let gone = folder.path().join("gone");
         let said = keep(&mut bytes.as_slice(), &gone).unwrap_err();
-        assert!(said.message().contains("TMPDIR"));
+        assert!(said.to_string().contains("TMPDIR"));
         let packed = [b"\x1f\x8b".as_slice(), &bytes].concat();
         assert!(keep(&mut packed.as_slice(), folder.path()).is_err());
     }

@@ -27,7 +27,6 @@ use super::{
 };
 use crate::archive::sums::{self, SUMS, SumLine, SumLines};
 use crate::{
-    failure::Failure,
     files,
     storage::{Location, ReadAt, Store, Stream},
     threads,
@@ -68,17 +67,15 @@ impl Folder {
     ///
     /// # Errors
     /// When an object store cannot be reached in the way that was given, or a file is no archive.
-    pub fn at(location: &Location) -> Result<Self, Failure> {
+    pub fn at(location: &Location) -> Result<Self> {
         match location {
             Location::Folder(path) if path.is_file() => {
                 let name = path.display().to_string();
                 let file = File::open(path).map_err(|e| unreadable(&name, &e))?;
-                Ok(Folder::of_tar(name, file)?)
+                Folder::of_tar(name, file)
             }
             Location::Folder(path) => Ok(Folder::new(path)),
-            Location::Stream(stream) => {
-                Ok(Folder::of_tar(Stream::INPUT.to_owned(), stream.keep()?)?)
-            }
+            Location::Stream(stream) => Folder::of_tar(Stream::INPUT.to_owned(), stream.keep()?),
             Location::Store(address) => {
                 let store = Store::open(address)
                     .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
