@@ -90,6 +90,24 @@ pub fn cases() -> Vec<Case> {
             &[unfinished],
         )
         .nothing(),
+        Case::good(
+            "tar-cut-cleartext",
+            "nor of one that is not encrypted",
+            &Draft {
+                lock: Lock::None,
+                ..Draft::new()
+            },
+        )
+        .change(one_tar)
+        .args(&[])
+        .damaged(
+            |made| {
+                let tar = made.files.get_mut(TAR).unwrap();
+                tar.truncate(tar.len() / 2);
+            },
+            &[unfinished],
+        )
+        .nothing(),
         damaged(
             "tar-cut-in-the-index",
             "an index that was cut hides nothing",

@@ -87,6 +87,12 @@ impl Rekeyed {
 /// # Errors
 /// When no run can be opened, somebody would be left without it, or the folder cannot be written.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failure> {
+    if options.dir.is_file() || options.dir.as_os_str() == "-" {
+        return Err(Failure::usage(format!(
+            "{}: a tar file is never changed: unpack it (tar -xf), then give the folder",
+            options.dir.display()
+        )));
+    }
     let folder = Folder::new(&options.dir);
     folder.require()?;
     let _lock = lock(&options.dir, "another run")?;
