@@ -2,7 +2,7 @@
 
 mod files;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{
     Envelope, Manifest, Mode, PublicKey,
@@ -82,17 +82,23 @@ impl Rekeyed {
     }
 }
 
+/// Refuses what would have to be written anew as a whole.
+fn refuse_tar(dir: &Path) -> Result<(), Failure> {
+    if !dir.is_file() && dir.as_os_str() != "-" {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{}: a tar file is never changed: unpack it (tar -xf), then give the folder",
+        dir.display()
+    )))
+}
+
 /// Changes the recipients. What a run that was killed has done already is not done again, and the rest is.
 ///
 /// # Errors
 /// When no run can be opened, somebody would be left without it, or the folder cannot be written.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failure> {
-    if options.dir.is_file() || options.dir.as_os_str() == "-" {
-        return Err(Failure::usage(format!(
-            "{}: a tar file is never changed: unpack it (tar -xf), then give the folder",
-            options.dir.display()
-        )));
-    }
+    refuse_tar(&options.dir)?;
     let folder = Folder::new(&options.dir);
     folder.require()?;
     let _lock = lock(&options.dir, "another run")?;
