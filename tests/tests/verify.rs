@@ -139,6 +139,10 @@ fn without_the_key_the_files_are_held_against_their_sums() {
     let (mut good, mut bad) = (0, 0);
     for (folder, _) in &cases {
         let archive = folder.join("archive");
+        // A single tar file has no sums of its own.
+        if archive.is_file() {
+            continue;
+        }
         let links = fs::symlink_metadata(archive.join("users/u1/attachments/linked")).is_ok();
         let whole =
             archive.join("manifest.json").exists() && archive.join("encryption.json").exists();
