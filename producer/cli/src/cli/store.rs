@@ -49,6 +49,9 @@ pub struct StoreArgs {
     /// Bytes that are sent in a second at most: a number, or one with K, M or G.
     #[arg(long, global = true, hide_short_help = true, value_name = "SIZE", value_parser = super::layout::bytes)]
     pub limit_upload: Option<u64>,
+    /// Read what the bucket held at this moment, whatever was overwritten or deleted there after it; the bucket has to keep versions.
+    #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = super::moment::moment)]
+    pub as_of: Option<f64>,
     /// Nobody else writes to that prefix: needed where the store knows no conditional writes.
     #[arg(long, global = true, hide_short_help = true)]
     pub single_writer: bool,
@@ -62,6 +65,7 @@ impl StoreArgs {
             region: self.s3_region.clone(),
             path_style: self.s3_addressing.map(|style| style == AddressingArg::Path),
             ca: self.s3_ca.clone(),
+            as_of: self.as_of.map(|seconds| (seconds * 1000.0) as i64),
             upload_limit: self.limit_upload,
             single_writer: self.single_writer,
         }

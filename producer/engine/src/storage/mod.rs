@@ -2,7 +2,9 @@
 
 mod object;
 mod store;
+mod store_error;
 mod stream;
+mod upload;
 
 use std::{
     fmt, io,
@@ -13,9 +15,11 @@ use std::{
 use decryptor_wasm::{Error, ErrorKind};
 
 pub use object::ObjectFile;
-pub use store::{Store, StoreError, StoreErrorKind, StoreObject, StoreOptions, Upload};
+pub use store::{Store, StoreObject, StoreOptions, StoreVersion};
+pub use store_error::{StoreError, StoreErrorKind};
 pub use stream::Stream;
 pub(crate) use stream::large_folder;
+pub use upload::Upload;
 
 /// Before the bucket and prefix of an address.
 const SCHEME: &str = "s3://";

@@ -1,7 +1,7 @@
 //! A client of an object store. Calls wait for their answers; requests that fail for a while are made again.
 
 use std::{
-    env, fmt, io,
+    env, io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::TryStreamExt;
 use opendal::{
-    ErrorKind, HttpTransporter, OperationContext, Operator, Writer,
+    ErrorKind, HttpTransporter, OperationContext, Operator,
     layers::{RetryLayer, TimeoutLayer},
     services::S3,
 };
@@ -21,7 +21,7 @@ use rustls::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::StoreAddress;
+use super::{StoreAddress, StoreError, StoreErrorKind, Upload};
 use crate::threads::lock;
 
 /// Times that a request is made again.
@@ -50,6 +50,8 @@ pub struct StoreOptions {
     pub ca: Option<PathBuf>,
     /// Bytes that are sent in a second, at most.
     pub upload_limit: Option<u64>,
+    /// Read what was there at this moment, in milliseconds since 1970, whatever was overwritten or deleted after it.
+    pub as_of: Option<i64>,
     /// Nobody else writes below the prefix: a store that knows no conditional writes is taken too.
     pub single_writer: bool,
 }
@@ -74,82 +76,6 @@ pub struct StoreObject {
     pub size: u64,
 }
 
-/// What went wrong with an object store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreErrorKind {
-    /// It cannot be reached in this way: an address, a region or a file that cannot be used.
-    Settings,
-    /// There is no such object, or no such bucket.
-    Missing,
-    /// There is an object already, where there must be none.
-    Exists,
-    /// It refuses: no credentials, wrong or expired ones, or an object that is locked.
-    Denied,
-    /// It cannot do what is asked of it.
-    Unsupported,
-    /// Anything else, after many tries.
-    Failed,
-}
-
-/// An error of an object store.
-#[derive(Debug, Clone)]
-pub struct StoreError {
-    kind: StoreErrorKind,
-    /// The bucket and key.
-    at: String,
-    why: String,
-}
-
-impl StoreError {
-    fn new(kind: StoreErrorKind, at: &str, why: impl fmt::Display) -> Self {
-        StoreError {
-            kind,
-            at: at.to_owned(),
-            why: why.to_string(),
-        }
-    }
-
-    /// The kind of it.
-    #[must_use]
-    pub fn kind(&self) -> StoreErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            StoreErrorKind::Settings => "the store cannot be reached",
-            StoreErrorKind::Missing => "the store has no such bucket or object",
-            StoreErrorKind::Exists => "the store has it already",
-            StoreErrorKind::Denied => {
-                "the store refuses: check credentials, clock, region and locks"
-            }
-            StoreErrorKind::Unsupported => "the store cannot do this",
-            StoreErrorKind::Failed => "the store failed, after several tries",
-        };
-        write!(f, "{}: {what}", self.at)?;
-        match self.why.is_empty() {
-            true => Ok(()),
-            false => write!(f, " ({})", self.why),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
-
-impl From<StoreError> for io::Error {
-    fn from(error: StoreError) -> Self {
-        let kind = match error.kind {
-            StoreErrorKind::Missing => io::ErrorKind::NotFound,
-            StoreErrorKind::Exists => io::ErrorKind::AlreadyExists,
-            StoreErrorKind::Denied => io::ErrorKind::PermissionDenied,
-            _ => io::ErrorKind::Other,
-        };
-        io::Error::new(kind, error)
-    }
-}
-
 /// Runs all requests.
 fn runtime() -> io::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -162,6 +88,23 @@ fn runtime() -> io::Result<&'static Runtime> {
         .enable_all()
         .build()?;
     Ok(RUNTIME.get_or_init(|| made))
+}
+
+/// A version of an object, or the mark of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoreVersion {
+    /// Where it is, below the prefix.
+    pub key: String,
+    /// When it was put, in milliseconds since 1970.
+    pub modified: i64,
+    /// Whether it is the newest.
+    pub current: bool,
+    /// Whether it marks a deletion.
+    pub deleted: bool,
+    /// Its bytes.
+    pub size: u64,
+    /// Its name.
+    pub version: Option<String>,
 }
 
 impl Store {
@@ -260,6 +203,50 @@ impl Store {
         Ok(found)
     }
 
+    /// Every version of every object below the prefix, and every mark of a deletion, of each key the oldest first; none where the store keeps no
+    /// versions, or does not let this client see them.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub fn list_versions(&self) -> Result<Option<Vec<StoreVersion>>, StoreError> {
+        let found = self.wait(async {
+            let lister = self.0.operator.lister_with("").recursive(true);
+            let mut lister = lister.versions(true).deleted(true).await?;
+            let mut found = Vec::new();
+            while let Some(entry) = lister.try_next().await? {
+                let known = entry.metadata();
+                if known.is_file() || known.is_deleted() {
+                    let modified = known.last_modified();
+                    found.push(StoreVersion {
+                        key: entry.path().to_owned(),
+                        modified: modified.map_or(0, |at| at.into_inner().as_millisecond()),
+                        deleted: known.is_deleted(),
+                        // The newest of one moment comes after those before it.
+                        current: known.is_current().unwrap_or(false),
+                        size: known.content_length(),
+                        version: known.version().map(str::to_owned),
+                    });
+                }
+            }
+            Ok(found)
+        });
+        match found {
+            Ok(mut found) => {
+                found.sort();
+                Ok(Some(found))
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Unsupported | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.failed("", &error)),
+        }
+    }
+
     /// Bytes of an object; `version`: none for the newest.
     ///
     /// # Errors
@@ -317,13 +304,8 @@ impl Store {
                 false => write.await,
             }
         });
-        Ok(Upload {
-            writer: begun.map_err(|error| self.failed(key, &error))?,
-            store: self.clone(),
-            key: key.to_owned(),
-            written: 0,
-            finished: false,
-        })
+        let writer = begun.map_err(|error| self.failed(key, &error))?;
+        Ok(Upload::new(self, key, writer))
     }
 
     /// The bytes of an object; none where there is none.
@@ -347,14 +329,17 @@ impl Store {
         deleted.map_err(|error| self.failed(key, &error))
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = opendal::Result<T>>) -> opendal::Result<T> {
+    pub(super) fn wait<T>(
+        &self,
+        answer: impl Future<Output = opendal::Result<T>>,
+    ) -> opendal::Result<T> {
         let runtime = runtime()
             .map_err(|e| opendal::Error::new(ErrorKind::Unexpected, crate::threads::refused(&e)))?;
         runtime.block_on(answer)
     }
 
     /// Waits until so many bytes may be sent.
-    fn slow_down(&self, bytes: usize) {
+    pub(super) fn slow_down(&self, bytes: usize) {
         let Some(limit) = self.0.address.options.upload_limit else {
             return;
         };
@@ -369,39 +354,13 @@ impl Store {
         std::thread::sleep(begin.saturating_duration_since(now));
     }
 
-    fn failed(&self, key: &str, error: &opendal::Error) -> StoreError {
-        let kind = match error.kind() {
-            ErrorKind::NotFound => StoreErrorKind::Missing,
-            ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists | ErrorKind::Conflict => {
-                StoreErrorKind::Exists
-            }
-            ErrorKind::PermissionDenied => StoreErrorKind::Denied,
-            ErrorKind::ConfigInvalid => StoreErrorKind::Settings,
-            ErrorKind::Unsupported => StoreErrorKind::Unsupported,
-            _ => StoreErrorKind::Failed,
-        };
+    pub(super) fn failed(&self, key: &str, error: &opendal::Error) -> StoreError {
         let at = match key.is_empty() {
             true => self.0.address.to_string(),
             false => self.0.address.below(key).to_string(),
         };
-        StoreError::new(kind, &at, reason(error))
+        StoreError::of(&at, error)
     }
-}
-
-/// What the store or the network said, in one line.
-fn reason(error: &opendal::Error) -> String {
-    use std::error::Error;
-    let mut said = vec![error.message().to_owned()];
-    let mut source = error.source();
-    while let Some(below) = source {
-        let text = below.to_string();
-        if !said.contains(&text) {
-            said.push(text);
-        }
-        source = below.source();
-    }
-    let said = said.join(": ");
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The certificates that are trusted.
@@ -429,54 +388,4 @@ fn tls(options: &StoreOptions) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// An object on its way into the store. Nobody sees it before it is finished; one that goes away before that is given up.
-pub struct Upload {
-    writer: Writer,
-    store: Store,
-    key: String,
-    written: u64,
-    finished: bool,
-}
-
-impl Upload {
-    /// Appends bytes.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn write(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.store.slow_down(bytes.len());
-        self.written += bytes.len() as u64;
-        let written = self.store.wait(self.writer.write(bytes));
-        written.map_err(|error| self.store.failed(&self.key, &error))
-    }
-
-    /// Ends the object.
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::Exists`] where somebody else made one meanwhile, and whatever the store fails with.
-    pub fn finish(mut self) -> Result<(), StoreError> {
-        self.finished = true;
-        let closed = self.store.wait(self.writer.close());
-        let Err(error) = closed else {
-            return Ok(());
-        };
-        let error = self.store.failed(&self.key, &error);
-        // Its answer may have been lost: then it is there, and making it again is refused.
-        let lost = matches!(error.kind, StoreErrorKind::Exists | StoreErrorKind::Missing);
-        match lost && self.store.size(&self.key)? == Some(self.written) {
-            true => Ok(()),
-            false => Err(error),
-        }
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if !self.finished {
-            // Best effort: the next run ends uploads that were left.
-            let _ = self.store.wait(self.writer.abort());
-        }
-    }
 }

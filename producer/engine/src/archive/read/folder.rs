@@ -210,6 +210,10 @@ impl Folder {
         let open = |path: &str| self.open_separate(path);
         let (volumes, listed) = Volumes::read(&open, reading)?;
         *threads::lock(&self.volumes) = Some(Arc::new(volumes));
+        let mut listed = listed;
+        if let Some(objects) = &self.objects {
+            listed.findings.extend(objects.findings()?);
+        }
         Ok(match &self.tar {
             Some(tar) => tar.own(listed),
             None => listed,
