@@ -78,7 +78,7 @@ impl ObjectStore {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         // Under load, its parts may miss each other for good.
         let mut started = (0..4).filter_map(|_| Self::try_start(&program));
-        let (port, server, folder) = started.next().expect("the object store does not start");
+        let (port, server, folder) = started.next().unwrap();
         Some(ObjectStore {
             port,
             server: Mutex::new(server),

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Code, Error, ErrorKind,
     finding::{Finding, Severity},
-    layout::{PathKind, VOLUMES, index_name, most_bytes, number_of, run_of},
+    layout::{PathKind, RUN, VOLUMES, index_name, most_bytes, number_of, run_of},
 };
 
 mod scan;
@@ -52,7 +52,7 @@ struct Volume {
     size: u64,
     /// Where its index begins, as its run's list says.
     index: Option<u64>,
-    /// Its run has a list that does not name it: an attempt to write the run left it. It is read only where something is amiss.
+    /// In an object store, a list that does not name it: an attempt to write the run left it. It is read only where something is amiss.
     left: bool,
 }
 
@@ -249,8 +249,13 @@ impl VolumeReading {
                 return self.members.findings.push(finding);
             }
         };
+        // Elsewhere nobody leaves a volume that is not named.
+        let run = format!("{folder}{RUN}");
+        let files = &self.members.files;
+        let known = files.binary_search_by(|(path, _)| path.as_str().cmp(&run));
+        let lists_itself = known.is_ok();
         for there in &mut self.volumes {
-            there.left |= there.folder == folder;
+            there.left |= there.folder == folder && lists_itself;
         }
         for volume in listed {
             let path = format!("{folder}{}", volume.name);

@@ -261,7 +261,7 @@ fn damage_is_named_and_members_are_found_all_the_same() {
                 let again = f[1].1.clone();
                 f.push(("volume-0003.tar".to_owned(), again));
             }),
-            "volume-left",
+            "volume-doubled",
             whole + 1,
         ),
     ];

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Dir, FlockOperation, flock},
+    fs::{Dir, FlockOperation, flock, syncfs},
     io::Errno,
 };
 
@@ -24,6 +24,11 @@ pub fn close(file: File) -> io::Result<()> {
 pub fn store(file: File) -> io::Result<()> {
     file.sync_all()?;
     close(file)
+}
+
+/// Makes the whole file system that holds `folder` durable.
+pub fn sync_all(folder: &Path) -> io::Result<()> {
+    Ok(syncfs(File::open(folder)?)?)
 }
 
 /// Writes a file that holds `bytes`.

@@ -15,7 +15,7 @@ use std::{
 use decryptor_wasm::{Error, ErrorKind};
 
 pub use object::ObjectFile;
-pub use store::{Store, StoreObject, StoreOptions, StoreVersion};
+pub use store::{ObjectStore, StoreObject, StoreOptions, StoreVersion};
 pub use store_error::{StoreError, StoreErrorKind};
 pub use stream::Stream;
 pub(crate) use stream::large_folder;

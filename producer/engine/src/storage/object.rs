@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{ReadAt, Store};
+use super::{ObjectStore, ReadAt};
 use crate::threads::lock;
 
 /// Bytes that are fetched at least.
@@ -19,7 +19,7 @@ const PIECES: usize = 8;
 
 /// An object in a store.
 pub struct ObjectFile {
-    store: Store,
+    store: ObjectStore,
     key: String,
     /// Of a version that is not the newest.
     version: Option<String>,
@@ -41,7 +41,7 @@ impl Piece {
 
 impl ObjectFile {
     /// The object of `size` bytes at `key` below the store's prefix; `version`: none for the newest.
-    pub fn new(store: &Store, key: &str, version: Option<String>, size: u64) -> Self {
+    pub fn new(store: &ObjectStore, key: &str, version: Option<String>, size: u64) -> Self {
         ObjectFile {
             store: store.clone(),
             key: key.to_owned(),

@@ -58,7 +58,7 @@ pub struct StoreOptions {
 
 /// The objects below a prefix.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct ObjectStore(Arc<Inner>);
 
 struct Inner {
     address: StoreAddress,
@@ -107,7 +107,7 @@ pub struct StoreVersion {
     pub version: Option<String>,
 }
 
-impl Store {
+impl ObjectStore {
     /// Prepares a client; nothing is asked yet.
     ///
     /// # Errors
@@ -127,9 +127,7 @@ impl Store {
             (Some(region), _) => region,
             (None, Some(_)) => REGION.to_owned(),
             (None, None) => {
-                return Err(wrong(
-                    "say in which region the bucket is, with --s3-region or AWS_REGION".to_owned(),
-                ));
+                return Err(wrong("its region is not known: set AWS_REGION".to_owned()));
             }
         };
         let in_path = options
@@ -167,7 +165,7 @@ impl Store {
             .with_context(OperationContext::new().with_http_transport(transport))
             .layer(timeout)
             .layer(retry);
-        Ok(Store(Arc::new(Inner {
+        Ok(ObjectStore(Arc::new(Inner {
             address: address.clone(),
             operator,
             pace: Mutex::default(),

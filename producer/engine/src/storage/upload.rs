@@ -2,19 +2,19 @@
 
 use opendal::Writer;
 
-use super::{Store, StoreError, StoreErrorKind};
+use super::{ObjectStore, StoreError, StoreErrorKind};
 
 /// An object on its way into the store. Nobody sees it before it is finished; one that goes away before that is given up.
 pub struct Upload {
     writer: Writer,
-    store: Store,
+    store: ObjectStore,
     key: String,
     written: u64,
     finished: bool,
 }
 
 impl Upload {
-    pub(super) fn new(store: &Store, key: &str, writer: Writer) -> Self {
+    pub(super) fn new(store: &ObjectStore, key: &str, writer: Writer) -> Self {
         Upload {
             writer,
             store: store.clone(),

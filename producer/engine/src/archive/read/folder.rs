@@ -11,7 +11,7 @@ use std::{
 use decryptor_wasm::{
     Code, Error, ErrorKind, Field, Result,
     chain::Index,
-    layout::{PathKind, VOLUMES, most_bytes, run_of},
+    layout::{CHAIN, PathKind, RUN, VOLUMES, most_bytes, run_of},
     open::Listed,
     volume::VolumeReading,
 };
@@ -28,7 +28,7 @@ use super::{
 use crate::archive::sums::{self, SUMS, SumLine, SumLines};
 use crate::{
     files,
-    storage::{Location, ReadAt, Store, Stream},
+    storage::{Location, ObjectStore, ReadAt, Stream},
     threads,
 };
 
@@ -77,7 +77,7 @@ impl Folder {
             Location::Folder(path) => Ok(Folder::new(path)),
             Location::Stream(stream) => Folder::of_tar(Stream::INPUT.to_owned(), stream.keep()?),
             Location::Store(address) => {
-                let store = Store::open(address)
+                let store = ObjectStore::open(address)
                     .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
                 Ok(Folder::of_store(store))
             }
@@ -85,7 +85,7 @@ impl Folder {
     }
 
     /// The objects of a store as a folder; they are listed when the first is read.
-    pub fn of_store(store: Store) -> Self {
+    pub fn of_store(store: ObjectStore) -> Self {
         Folder {
             objects: Some(Objects::new(store.clone())),
             ..Folder::new(Path::new(&store.address().to_string()))
@@ -117,17 +117,17 @@ impl Folder {
         of_run
     }
 
-    /// Reads the list of `SHA256SUMS`; in a store, where each run has its own, those of all runs.
+    /// Reads the list of `SHA256SUMS`; of a chain whose runs list themselves, as in a store, those of all runs.
     ///
     /// # Errors
     /// When it is not there.
     pub fn sums(&self) -> Result<SumLines<'static>> {
         let own = sums::read(self.open(SUMS)?);
-        let Some(objects) = &self.objects else {
+        if !self.has(RUN) || self.has(CHAIN) {
             return Ok(own);
-        };
+        }
         let mut all = vec![own];
-        for (path, _) in objects.list()? {
+        for (path, _) in self.list_stored()? {
             let Some((run, SUMS)) = run_of(&path).filter(|(run, _)| *run > 1) else {
                 continue;
             };

@@ -14,7 +14,7 @@ use decryptor_wasm::{
 use super::error::unreadable;
 use crate::{
     limits::NAMED,
-    storage::{ObjectFile, ReadAt, Store, StoreVersion},
+    storage::{ObjectFile, ObjectStore, ReadAt, StoreVersion},
     threads::lock,
 };
 
@@ -36,7 +36,7 @@ struct Known {
 /// The objects below a prefix, which are listed once.
 #[derive(Clone)]
 pub(super) struct Objects {
-    store: Store,
+    store: ObjectStore,
     /// Before the paths: that of a run, or nothing.
     prefix: String,
     known: Arc<Mutex<Option<Arc<Known>>>>,
@@ -44,7 +44,7 @@ pub(super) struct Objects {
 
 impl Objects {
     /// Those of a store.
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(store: ObjectStore) -> Self {
         Objects {
             store,
             prefix: String::new(),

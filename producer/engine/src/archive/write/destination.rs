@@ -11,7 +11,6 @@ use decryptor_wasm::{
     layout::{CHAIN, INCREMENTS, PathKind, REMOVED_USERS},
     signature::SIGNATURE,
 };
-use rustix::fs::syncfs;
 
 use super::{
     ArchiveError, companions, file::FileStorage, store_run::StoreRun, volumes::ArchiveLayout,
@@ -232,8 +231,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 
 /// Makes the whole file system that holds `folder` durable: one barrier instead of one per file.
 pub fn sync(folder: &Path) -> Result<(), ArchiveError> {
-    let file = File::open(folder).map_err(|e| ArchiveError::io(folder, e))?;
-    syncfs(file).map_err(|e| ArchiveError::io(folder, e.into()))
+    files::sync_all(folder).map_err(|e| ArchiveError::io(folder, e))
 }
 
 /// Makes a folder, unless it is there.

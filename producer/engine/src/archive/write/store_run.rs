@@ -13,13 +13,12 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ArchiveError,
-    destination::sync,
     file::FileStorage,
     volumes::{ArchiveLayout, VolumeStream, Volumes},
 };
 use crate::{
     files,
-    storage::{Store, StoreError, StoreErrorKind, StoreObject, Upload},
+    storage::{ObjectStore, StoreError, StoreErrorKind, StoreObject, Upload},
     text::hex,
 };
 
@@ -42,7 +41,7 @@ pub struct StoreWork {
 
 /// A run that is being written to a store.
 pub struct StoreRun {
-    store: Store,
+    store: ObjectStore,
     number: u32,
     attempt: u32,
     work: PathBuf,
@@ -53,7 +52,7 @@ impl StoreWork {
     ///
     /// # Errors
     /// When another run has it, or the system refuses.
-    pub fn open(store: &Store, state: Option<&Path>) -> Result<Self, ArchiveError> {
+    pub fn open(store: &ObjectStore, state: Option<&Path>) -> Result<Self, ArchiveError> {
         let (folder, temporary) = match state {
             Some(state) => {
                 let address = store.address().to_string();
@@ -84,7 +83,7 @@ impl StoreWork {
     ///
     /// # Errors
     /// When the store or the system refuses.
-    pub fn recover(&self, store: &Store) -> Result<bool, ArchiveError> {
+    pub fn recover(&self, store: &ObjectStore) -> Result<bool, ArchiveError> {
         let staging = self.folder.join(STAGING);
         let note = self.folder.join(COMMIT);
         let begun = match fs::read_to_string(&note) {
@@ -123,7 +122,7 @@ impl StoreWork {
     ///
     /// # Errors
     /// When the store refuses, or would let two runs overwrite each other.
-    pub fn begin(&self, store: &Store, number: u32) -> Result<StoreRun, ArchiveError> {
+    pub fn begin(&self, store: &ObjectStore, number: u32) -> Result<StoreRun, ArchiveError> {
         let staging = self.folder.join(STAGING);
         fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
         Ok(StoreRun {
@@ -136,7 +135,7 @@ impl StoreWork {
 }
 
 /// Takes the next attempt at a run.
-fn claim(store: &Store, number: u32) -> Result<u32, ArchiveError> {
+fn claim(store: &ObjectStore, number: u32) -> Result<u32, ArchiveError> {
     let claims = |object: &StoreObject| {
         let (run, within) = run_of(&object.key)?;
         claim_of(within).filter(|_| run == number)
@@ -205,7 +204,7 @@ impl StoreRun {
             files::store(file)
         };
         noted().map_err(|e| ArchiveError::io(&note, e))?;
-        sync(&self.work)?;
+        files::sync_all(&self.work).map_err(|e| ArchiveError::io(&self.work, e))?;
         put_all(&self.store, &folder, &self.staging())?;
         // Should this fail, the next run finds all of it there.
         let _ = fs::remove_dir_all(self.staging());
@@ -221,7 +220,7 @@ impl StoreRun {
 }
 
 /// Puts the files of a run in their order, each where there is none or the same one.
-fn put_all(store: &Store, folder: &str, staging: &Path) -> Result<(), ArchiveError> {
+fn put_all(store: &ObjectStore, folder: &str, staging: &Path) -> Result<(), ArchiveError> {
     let at = |e| ArchiveError::io(staging, e);
     let mut names = Vec::new();
     for name in files::names(staging).map_err(at)? {
@@ -253,7 +252,7 @@ fn put_all(store: &Store, folder: &str, staging: &Path) -> Result<(), ArchiveErr
 }
 
 /// Puts a file; false where there is another one.
-fn put(store: &Store, key: &str, bytes: Vec<u8>) -> Result<bool, StoreError> {
+fn put(store: &ObjectStore, key: &str, bytes: Vec<u8>) -> Result<bool, StoreError> {
     match store.put(key, bytes.clone()) {
         Ok(()) => Ok(true),
         // Its answer may have been lost, or the run that is finished now had put it.

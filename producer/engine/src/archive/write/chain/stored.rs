@@ -14,12 +14,12 @@ use crate::{
         read::{Folder, outline},
         write::{ArchiveError, store_run::StoreWork},
     },
-    storage::{Store, StoreAddress},
+    storage::{ObjectStore, StoreAddress},
 };
 
 /// A chain in an object store, where the runs list themselves.
 pub(super) struct StoredChain {
-    pub store: Store,
+    pub store: ObjectStore,
     pub work: StoreWork,
     /// As it was before this run.
     pub folder: Folder,
@@ -31,7 +31,7 @@ impl ChainFolder {
         address: &StoreAddress,
         state: Option<&Path>,
     ) -> Result<(Self, Leftover), ArchiveError> {
-        let store = Store::open(address)?;
+        let store = ObjectStore::open(address)?;
         let work = StoreWork::open(&store, state)?;
         let finished = work.recover(&store)?;
         let chain = ChainFolder {

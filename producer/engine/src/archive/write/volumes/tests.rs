@@ -1,6 +1,6 @@
 //! Volumes with files of every size.
 
-use decryptor_wasm::volume::VolumeReading;
+use decryptor_wasm::volume::{VolumeReading, volume_name};
 
 use super::*;
 use crate::archive::read::Folder;
