@@ -73,7 +73,7 @@ impl CopyArgs {
     pub fn options(&self) -> Result<copy::Options, Failure> {
         Ok(copy::Options {
             from: self.from.clone(),
-            to: self.to.require_folder()?.to_owned(),
+            to: self.to.clone(),
             create_parents: self.create_parents,
             layout: self
                 .layout

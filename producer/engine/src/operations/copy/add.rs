@@ -1,6 +1,6 @@
 //! Adds the runs that an older copy lacks.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use decryptor_wasm::{
     chain::{CHAIN, Index},
@@ -22,17 +22,18 @@ use crate::{
 
 impl Work<'_> {
     /// Adds runs to the copy that is there, which has to be one of the first runs of the same chain.
-    pub(super) fn add(&self) -> Result<(), Failure> {
-        let there = self.runs_there()?;
-        self.remark_envelopes(there)?;
+    pub(super) fn add(&self, to: &Path) -> Result<(), Failure> {
+        let copy = Folder::new(to);
+        let there = self.runs_there(to)?;
+        self.remark_envelopes(&copy, there)?;
         lock(&self.done).runs_there = there;
         let mut chain = match self.source.sequence() {
-            Some(_) => Some(ChainFolder::resume(&self.options.to)?),
+            Some(_) => Some(ChainFolder::resume(to)?),
             None => None,
         };
         let _lock = match &chain {
             Some(_) => None,
-            None => Some(folders::lock(&self.options.to, "another run")?),
+            None => Some(folders::lock(to, "another run")?),
         };
         let added = match &mut chain {
             Some(chain) => self.append(chain, there),
@@ -41,7 +42,7 @@ impl Work<'_> {
         if added.is_err() {
             self.unless_interrupted()?;
         }
-        let staging = self.options.to.join(STAGING);
+        let staging = to.join(STAGING);
         if regular::is_there(&staging) {
             remove(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
         }
@@ -67,15 +68,15 @@ impl Work<'_> {
     }
 
     /// How many runs the copy has, which are the first of the source.
-    fn runs_there(&self) -> Result<u32, Failure> {
-        let (from, to) = (&self.options.from, self.options.to.display());
+    fn runs_there(&self, folder: &Path) -> Result<u32, Failure> {
+        let (from, to) = (&self.options.from, folder.display());
         let refused = |what: &str| {
-            let exists = ArchiveError::Exists(self.options.to.clone());
+            let exists = ArchiveError::Exists(folder.to_owned());
             Failure::from(exists).with_message(format!(
                 "{what}: nothing was copied; give an empty or new folder"
             ))
         };
-        let copy = Folder::new(&self.options.to);
+        let copy = Folder::new(folder);
         copy.refuse_links()?;
         let count = match copy.has(CHAIN) {
             true => Index::parse(&copy.read(CHAIN)?)?.runs.len(),
@@ -103,14 +104,13 @@ impl Work<'_> {
     }
 
     /// Recipients may have been changed on one side: without a key nobody can say which envelope is good.
-    fn remark_envelopes(&self, there: u32) -> Result<(), Failure> {
-        let copy = Folder::new(&self.options.to);
+    pub(super) fn remark_envelopes(&self, copy: &Folder, there: u32) -> Result<(), Failure> {
         for run in 1..=there {
             let (own, other) = (self.source.folder.run(run), copy.run(run));
             if own.has(ENVELOPE) && other.small(ENVELOPE)? != own.small(ENVELOPE)? {
                 lock(&self.done).warnings.push(format!(
                     "{ENVELOPE} of run {run} in {} is another one than in {}: it was left as it is (`pryv-backup rekey` changes recipients)",
-                    self.options.to.display(),
+                    self.options.to,
                     self.options.from
                 ));
             }

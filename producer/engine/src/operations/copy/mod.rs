@@ -6,12 +6,13 @@
 mod add;
 mod kept;
 mod source;
+mod store;
 
 use std::{
     collections::BTreeMap,
     fs,
     io::{BufWriter, Read},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -54,8 +55,8 @@ use crate::{
 pub struct Options {
     /// Its folder.
     pub from: Location,
-    /// Folder for the copy; new, empty, with a copy that was interrupted, or with one of the first runs of the same chain.
-    pub to: PathBuf,
+    /// Where the copy is made; new, empty, with a copy that was interrupted, or with one of the first runs of the same chain.
+    pub to: Location,
     /// Make the folders above it too.
     pub create_parents: bool,
     /// How the files lie in the copy; none: as each run has them.
@@ -107,8 +108,10 @@ struct Work<'w> {
 /// # Errors
 /// When the backup is damaged, nobody signed it, or the copy cannot be written.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure> {
-    refuse_inside(&options.from, &options.to)?;
-    require_parent(&options.to, options.create_parents)?;
+    if let Some(to) = options.to.folder() {
+        refuse_inside(&options.from, to)?;
+        require_parent(to, options.create_parents)?;
+    }
     let folder = Folder::at(&options.from)?;
     folder.require()?;
     let at = options.from.folder();
@@ -127,7 +130,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
             files: 0,
             kept: 0,
             bytes: 0,
-            output: options.to.display().to_string(),
+            output: options.to.to_string(),
             signer: source.signer.take().map(|signer| signer.to_string()),
             warnings: std::mem::take(&mut source.warnings),
         }),
@@ -135,9 +138,15 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
     };
     let _graceful = interrupt::finish_gracefully();
     let _shown = observer.working(Step::Work, &tally, Goal::Bytes(source.bytes()));
-    match options.to.join(MANIFEST).exists() {
-        true => work.add()?,
-        false => work.anew()?,
+    match &options.to {
+        Location::Store(address) => work.into_store(address)?,
+        to => {
+            let to = to.require_folder()?;
+            match to.join(MANIFEST).exists() {
+                true => work.add(to)?,
+                false => work.anew(to)?,
+            }
+        }
     }
     Ok(unlocked(work.done))
 }
@@ -147,10 +156,18 @@ fn damaged(what: &str) -> Failure {
     Failure::damaged(format!("{what}: nothing was copied; use another copy"))
 }
 
+/// The error for a run whose files are not those of its signature.
+fn other_files(run: &Run) -> Failure {
+    damaged(&format!(
+        "the files of run {} are not those that were signed: one was changed, added or removed",
+        run.number
+    ))
+}
+
 impl Work<'_> {
     /// Makes a copy in a folder that holds none.
-    fn anew(&self) -> Result<(), Failure> {
-        let destination = Destination::resume(&self.options.to)?;
+    fn anew(&self, to: &Path) -> Result<(), Failure> {
+        let destination = Destination::resume(to)?;
         if let Err(error) = self.all(destination.staging()) {
             self.unless_interrupted()?;
             destination.abandon();
@@ -164,7 +181,7 @@ impl Work<'_> {
         Failure::unless_interrupted().map_err(|failure| {
             failure.with_message(format!(
                 "interrupted; the same command goes on with what was copied to {}",
-                self.options.to.display()
+                self.options.to
             ))
         })
     }
@@ -229,25 +246,22 @@ impl Work<'_> {
         let jobs = threads::count(self.options.jobs);
         let kept = Kept::find(run, folder, left, jobs, self.tally)?;
         let proven = run.proven || kept.is_empty();
-        let copied = self.files(run, folder, kept)?;
+        let copied = self.kept_and_others(run, folder, kept)?;
         if let Some(lines) = copied {
             return Ok(lines);
         }
         if !proven {
             // What lay there is wrong: nothing said before which file should have which digest.
             kept::left(folder, &|path| run_of(path).is_some_and(|(of, _)| of > 1))?;
-            if let Some(lines) = self.files(run, folder, Kept::default())? {
+            if let Some(lines) = self.kept_and_others(run, folder, Kept::default())? {
                 return Ok(lines);
             }
         }
-        Err(damaged(&format!(
-            "the files of run {} are not those that were signed: one was changed, added or removed",
-            run.number
-        )))
+        Err(other_files(run))
     }
 
     /// The same; none where the files are not those that were signed.
-    fn files(
+    fn kept_and_others(
         &self,
         run: &Run,
         folder: &Path,
@@ -255,7 +269,17 @@ impl Work<'_> {
     ) -> Result<Option<Vec<SumLine>>, Failure> {
         let volumes = std::mem::take(&mut kept.volumes);
         let storage = FileStorage::beside(folder, self.layout(run), volumes);
-        let sorter = Mutex::new(Sorter::new(folder.to_owned()));
+        self.files(run, &storage, &kept)
+    }
+
+    /// Copies the files of a run that are not kept into `storage`; none where they are not those that were signed.
+    fn files(
+        &self,
+        run: &Run,
+        storage: &FileStorage,
+        kept: &Kept,
+    ) -> Result<Option<Vec<SumLine>>, Failure> {
+        let sorter = Mutex::new(Sorter::new(storage.folder.clone()));
         let beside = Mutex::new(Vec::new());
         let bytes = Mutex::new(0);
         schedule::run(
@@ -264,7 +288,7 @@ impl Work<'_> {
             &|file, _| {
                 let line = match kept.line(&file.path) {
                     Some(line) => line,
-                    None => self.file(run, file, &storage)?,
+                    None => self.file(run, file, storage)?,
                 };
                 *lock(&bytes) += file.size;
                 if storage.volumes.is_none() || PathKind::of(&file.path).is_separate() {

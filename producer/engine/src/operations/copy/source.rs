@@ -235,10 +235,14 @@ impl Source {
 
     /// `chain.json` and its digest; none for an archive by itself.
     pub fn index(&self) -> Result<Option<(Vec<u8>, String)>, Failure> {
-        if self.sequence.is_none() {
+        let Some(sequence) = &self.sequence else {
             return Ok(None);
-        }
-        let bytes = self.folder.read(CHAIN)?;
+        };
+        let bytes = match self.folder.has(CHAIN) {
+            true => self.folder.read(CHAIN)?,
+            // Its runs list themselves.
+            false => sequence.index().to_json()?,
+        };
         let sha256 = sha256_hex(&bytes);
         if self.index_sum.is_some_and(|due| hex(&due) != sha256) {
             return Err(damaged("chain.json is not the one that SHA256SUMS lists"));

@@ -15,7 +15,7 @@ use std::{
 use decryptor_wasm::{
     BackupType, Envelope,
     chain::{CHAIN, Index, IndexRun, UNNAMED},
-    layout::{ENVELOPE, MANIFEST, RUN, SUMS},
+    layout::{ENVELOPE, MANIFEST, SUMS},
     signature::Statement,
 };
 
@@ -250,11 +250,13 @@ impl ChainFolder {
             self.newest(),
         )?;
         if self.stored.is_some() {
-            let place = staged.folder().join(RUN);
-            let listed = Index::new(vec![made.clone()]).to_json()?;
-            write_file(&place, &listed).map_err(|e| ArchiveError::io(&place, e))?;
-            self.runs.push(made);
-            return staged.publish();
+            let Staged {
+                destination,
+                finished,
+                ..
+            } = staged;
+            self.put(destination, made)?;
+            return Ok(finished);
         }
         if made.path.is_empty() {
             self.runs.push(made);

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use decryptor_wasm::{
     BackupType, Envelope, Error,
-    chain::{CHAIN, IndexRun, is_companion, run_of},
-    layout::{ENVELOPE, MANIFEST, PathKind, SUMS},
+    chain::{CHAIN, Index, IndexRun, is_companion, run_of},
+    layout::{ENVELOPE, MANIFEST, PathKind, SUMS, VOLUMES},
     manifest::Companion,
     signature::{FilesDigest, SIGNATURE, Signer, Statement, Tried, try_signature, unproven},
+    volume::VolumeList,
 };
 
 use super::{ArchiveError, ChainFolder};
-use crate::archive::{envelopes, sha256_hex, verify_sums, write::companions::companions};
+use crate::archive::{
+    envelopes, sha256_hex, sums::SumLine, verify_sums, write::companions::companions,
+};
 
 /// The host that is to add a run.
 pub struct Host<'h> {
@@ -241,6 +244,9 @@ impl ChainFolder {
                 _ => {}
             }
         }
+        if self.stored.is_some() {
+            return self.check_stored(newest, &due);
+        }
         let mut lines = due.iter();
         let paths = due.iter().map(|line| Ok(line.path.clone()));
         let mut compare = |path: &str, found: Option<String>| {
@@ -258,6 +264,27 @@ impl ChainFolder {
             true => self.check_members(newest, jobs),
             false => Ok(()),
         }
+    }
+
+    /// Of a run in an object store, which is not fetched for that: whether its files are there, and its volumes as long as they were.
+    fn check_stored(&self, run: u32, due: &[SumLine]) -> Result<(), ArchiveError> {
+        let at = self.at();
+        let listing: BTreeMap<String, u64> = at.list_stored()?.into_iter().collect();
+        if let Some(missing) = due.iter().find(|line| !listing.contains_key(&line.path)) {
+            return Err(previous_run_damaged(&format!("{} is missing", missing.path)).into());
+        }
+        let list = at.run(run).read(VOLUMES)?;
+        for volume in VolumeList::parse(&list)?.volumes {
+            let path = match Index::path(run) {
+                folder if folder.is_empty() => volume.name,
+                folder => format!("{folder}/{}", volume.name),
+            };
+            if listing.get(&path) != Some(&volume.size) {
+                let what = format!("{path} has not the size that {VOLUMES} lists");
+                return Err(previous_run_damaged(&what).into());
+            }
+        }
+        Ok(())
     }
 
     /// Reads the members of the volumes of a run: they are to be those that were signed.

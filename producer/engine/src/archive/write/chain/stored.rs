@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{
-    chain::Index,
+    chain::{Index, IndexRun},
     layout::{MANIFEST, PathKind, RUN},
-    signature::SIGNATURE,
+    signature::{SIGNATURE, Statement},
 };
 
-use super::{ChainFolder, Leftover};
+use super::{ChainFolder, Leftover, run};
 use crate::{
     archive::{
         read::{Folder, outline},
-        write::{ArchiveError, store_run::StoreWork},
+        write::{ArchiveError, Destination, store_run::StoreWork},
     },
+    files,
     storage::{ObjectStore, StoreAddress},
 };
 
@@ -26,6 +27,41 @@ pub(super) struct StoredChain {
 }
 
 impl ChainFolder {
+    /// Puts a run into an object store that is whole in `destination`, but for what it says of itself.
+    ///
+    /// # Errors
+    /// When another run was finished first, or the store refuses.
+    pub fn put(&mut self, destination: Destination, made: IndexRun) -> Result<(), ArchiveError> {
+        let place = destination.staging().join(RUN);
+        let listed = Index::new(vec![made.clone()]).to_json()?;
+        files::write(&place, &listed).map_err(|e| ArchiveError::io(&place, e))?;
+        self.runs.push(made);
+        destination.publish()
+    }
+
+    /// The next run as its list has it, of the archive in `folder`, which was signed as `statement`.
+    ///
+    /// # Errors
+    /// When its envelope cannot be read.
+    pub fn describe(
+        &self,
+        folder: &Folder,
+        statement: &Statement,
+    ) -> Result<IndexRun, ArchiveError> {
+        run(
+            folder,
+            statement,
+            self.next(),
+            statement.kind,
+            self.newest(),
+        )
+    }
+
+    /// The folder of all runs, for reading.
+    pub fn folder_of_runs(&self) -> Folder {
+        self.at()
+    }
+
     /// Takes hold of a place in an object store, and finishes what a run there had begun to.
     pub(super) fn in_store(
         address: &StoreAddress,
