@@ -43,7 +43,7 @@ function made (name) {
 function source (folder, instead = () => undefined) {
   /** @type {Map<string, number>} */
   const turns = new Map();
-  return {
+  return page.stored({
     name: 'backup',
     list: () => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
       .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name))).map((path) => [path, statSync(join(folder, path)).size]).sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -52,7 +52,7 @@ function source (folder, instead = () => undefined) {
       turns.set(path, turn);
       return (async function * () { yield instead(path, turn) ?? readFileSync(join(folder, path)); })();
     },
-  };
+  });
 }
 
 const unlockWith = (/** @type {string} */ key) => (/** @type {any} */ envelope) => envelope.unlockWithPrivateKey(readFileSync(key), undefined, page.fillRandom);
