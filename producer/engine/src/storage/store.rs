@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::TryStreamExt;
 use opendal::{
-    ErrorKind, HttpTransporter, OperationContext, Operator,
+    ErrorKind, HttpTransporter, OperationContext, Operator, Writer,
     layers::{RetryLayer, TimeoutLayer},
     services::S3,
 };
@@ -21,17 +21,22 @@ use rustls::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::{StoreAddress, StoreError, StoreErrorKind, Upload};
+use super::{StoreAddress, StoreError, StoreErrorKind};
 use crate::threads::lock;
 
 /// Times that a request is made again.
 const RETRIES: usize = 8;
+/// How long it is waited before the first of these; twice as long before each further one.
+const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// How long a request without content may take.
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long the content of one may take; a part has 8 MiB.
 const CONTENT: Duration = Duration::from_secs(300);
+/// How long anything may take, with all that is made again.
+const LONGEST: Duration = Duration::from_secs(900);
 /// Bytes of a part of an upload.
-const PART: usize = 8 * 1024 * 1024;
+pub(super) const PART: usize = 8 * 1024 * 1024;
 /// Parts of an upload that are sent at the same time.
 const PARTS: usize = 3;
 /// The region where none is said and none is needed.
@@ -62,7 +67,10 @@ pub struct ObjectStore(Arc<Inner>);
 
 struct Inner {
     address: StoreAddress,
+    /// For requests that are made again here.
     operator: Operator,
+    /// For uploads of many parts, each of which it makes again.
+    again: Operator,
     /// When the next byte may be sent.
     pace: Mutex<Option<Instant>>,
 }
@@ -154,8 +162,8 @@ impl ObjectStore {
         let transport = HttpTransporter::new(ReqwestTransport::new(client));
         let retry = RetryLayer::new()
             .with_jitter()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(20))
+            .with_min_delay(PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
             .with_max_times(RETRIES);
         let timeout = TimeoutLayer::new()
             .with_timeout(ANSWER)
@@ -163,11 +171,12 @@ impl ObjectStore {
         let operator = Operator::new(service)
             .map_err(|e| wrong(e.message().to_owned()))?
             .with_context(OperationContext::new().with_http_transport(transport))
-            .layer(timeout)
-            .layer(retry);
+            .layer(timeout);
+        let again = operator.clone().layer(retry);
         Ok(ObjectStore(Arc::new(Inner {
             address: address.clone(),
             operator,
+            again,
             pace: Mutex::default(),
         })))
     }
@@ -183,7 +192,7 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn list(&self) -> Result<Vec<StoreObject>, StoreError> {
-        let found = self.wait(async {
+        let found = self.again(async || {
             let mut lister = self.0.operator.lister_with("").recursive(true).await?;
             let mut found = Vec::new();
             while let Some(entry) = lister.try_next().await? {
@@ -207,7 +216,7 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn list_versions(&self) -> Result<Option<Vec<StoreVersion>>, StoreError> {
-        let found = self.wait(async {
+        let found = self.again(async || {
             let lister = self.0.operator.lister_with("").recursive(true);
             let mut lister = lister.versions(true).deleted(true).await?;
             let mut found = Vec::new();
@@ -259,9 +268,9 @@ impl ObjectStore {
         if length == 0 {
             return Ok(Vec::new());
         }
-        let range = offset..offset.saturating_add(length);
-        let read = self.wait(async {
-            let read = self.0.operator.read_with(key).range(range);
+        let end = offset.saturating_add(length);
+        let read = self.again(async || {
+            let read = self.0.operator.read_with(key).range(offset..end);
             match version {
                 Some(version) => read.version(version).await,
                 None => read.await,
@@ -278,8 +287,8 @@ impl ObjectStore {
     pub fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         self.slow_down(bytes.len());
         let only_if_absent = !self.0.address.options.single_writer;
-        let put = self.wait(async {
-            let write = self.0.operator.write_with(key, bytes);
+        let put = self.again(async || {
+            let write = self.0.operator.write_with(key, bytes.clone());
             match only_if_absent {
                 true => write.if_not_exists(true).await,
                 false => write.await,
@@ -288,22 +297,18 @@ impl ObjectStore {
         put.map(drop).map_err(|error| self.failed(key, &error))
     }
 
-    /// Begins to make an object where there is none, of whatever size.
-    ///
-    /// # Errors
-    /// When the store refuses.
-    pub fn upload(&self, key: &str) -> Result<Upload, StoreError> {
+    /// Begins to make an object of many parts where there is none.
+    pub(super) fn parts(&self, key: &str) -> Result<Writer, StoreError> {
         let only_if_absent = !self.0.address.options.single_writer;
         let begun = self.wait(async {
-            let write = self.0.operator.writer_with(key);
+            let write = self.0.again.writer_with(key);
             let write = write.chunk(PART).concurrent(PARTS);
             match only_if_absent {
                 true => write.if_not_exists(true).await,
                 false => write.await,
             }
         });
-        let writer = begun.map_err(|error| self.failed(key, &error))?;
-        Ok(Upload::new(self, key, writer))
+        begun.map_err(|error| self.failed(key, &error))
     }
 
     /// The bytes of an object; none where there is none.
@@ -311,7 +316,7 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
-        match self.wait(async { self.0.operator.stat(key).await }) {
+        match self.again(async || self.0.operator.stat(key).await) {
             Ok(known) => Ok(Some(known.content_length())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(key, &error)),
@@ -323,8 +328,23 @@ impl ObjectStore {
     /// # Errors
     /// When the store refuses.
     pub fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let deleted = self.wait(async { self.0.operator.delete(key).await });
+        let deleted = self.again(async || self.0.operator.delete(key).await);
         deleted.map_err(|error| self.failed(key, &error))
+    }
+
+    /// Waits for the answer of a request, which is made again when it fails for a while.
+    fn again<T>(&self, request: impl AsyncFn() -> opendal::Result<T>) -> opendal::Result<T> {
+        let mut pause = PAUSE;
+        for _ in 0..RETRIES {
+            match self.wait(request()) {
+                Err(error) if error.is_temporary() && crate::interrupt::check().is_ok() => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                answer => return answer,
+            }
+        }
+        self.wait(request())
     }
 
     pub(super) fn wait<T>(
@@ -333,6 +353,14 @@ impl ObjectStore {
     ) -> opendal::Result<T> {
         let runtime = runtime()
             .map_err(|e| opendal::Error::new(ErrorKind::Unexpected, crate::threads::refused(&e)))?;
+        let answer = async {
+            let late = |_| {
+                let error = opendal::Error::new(ErrorKind::Unexpected, "no answer for a long time");
+                Err(error.set_persistent())
+            };
+            let waited = tokio::time::timeout(LONGEST, answer).await;
+            waited.unwrap_or_else(late)
+        };
         runtime.block_on(answer)
     }
 

@@ -2,25 +2,29 @@
 
 use opendal::Writer;
 
-use super::{ObjectStore, StoreError, StoreErrorKind};
+use super::{ObjectStore, StoreError, store::PART};
 
 /// An object on its way into the store. Nobody sees it before it is finished; one that goes away before that is given up.
 pub struct Upload {
-    writer: Writer,
     store: ObjectStore,
     key: String,
+    /// Bytes that are not sent yet.
+    waiting: Vec<u8>,
+    /// Of an object of more than one part.
+    parts: Option<Writer>,
     written: u64,
-    finished: bool,
 }
 
 impl Upload {
-    pub(super) fn new(store: &ObjectStore, key: &str, writer: Writer) -> Self {
+    /// Of an object where there is none.
+    #[must_use]
+    pub fn new(store: &ObjectStore, key: &str) -> Self {
         Upload {
-            writer,
             store: store.clone(),
             key: key.to_owned(),
+            waiting: Vec::new(),
+            parts: None,
             written: 0,
-            finished: false,
         }
     }
 
@@ -28,31 +32,56 @@ impl Upload {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn write(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.store.slow_down(bytes.len());
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.written += bytes.len() as u64;
-        let written = self.store.wait(self.writer.write(bytes));
-        written.map_err(|error| self.store.failed(&self.key, &error))
+        self.waiting.extend_from_slice(bytes);
+        match self.waiting.len() < PART {
+            true => Ok(()),
+            false => self.send(),
+        }
+    }
+
+    fn send(&mut self) -> Result<(), StoreError> {
+        let bytes = std::mem::take(&mut self.waiting);
+        self.store.slow_down(bytes.len());
+        let mut parts = match self.parts.take() {
+            Some(parts) => parts,
+            None => self.store.parts(&self.key)?,
+        };
+        let sent = self.store.wait(parts.write(bytes));
+        self.parts = Some(parts);
+        sent.map_err(|error| self.store.failed(&self.key, &error))
     }
 
     /// Ends the object.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Exists`] where somebody else made one meanwhile, and whatever the store fails with.
+    /// An error of the kind `Exists` where somebody else made one meanwhile, and whatever the store fails with.
     pub fn finish(mut self) -> Result<(), StoreError> {
-        self.finished = true;
-        let closed = self.store.wait(self.writer.close());
-        let Err(error) = closed else {
+        if self.parts.is_some() && !self.waiting.is_empty() {
+            self.send()?;
+        }
+        let ended = match self.parts.take() {
+            // One part is an object by itself.
+            None => self.store.put(&self.key, std::mem::take(&mut self.waiting)),
+            Some(mut parts) => {
+                let closed = self.store.wait(parts.close());
+                let closed = closed.map_err(|error| self.store.failed(&self.key, &error));
+                if closed.is_err() {
+                    self.parts = Some(parts);
+                }
+                closed.map(drop)
+            }
+        };
+        let Err(error) = ended else {
             return Ok(());
         };
-        let error = self.store.failed(&self.key, &error);
         // Its answer may have been lost: then it is there, and making it again is refused.
-        let lost = matches!(
-            error.kind(),
-            StoreErrorKind::Exists | StoreErrorKind::Missing
-        );
-        match lost && self.store.size(&self.key)? == Some(self.written) {
-            true => Ok(()),
+        match self.store.size(&self.key)? == Some(self.written) {
+            true => {
+                self.parts = None;
+                Ok(())
+            }
             false => Err(error),
         }
     }
@@ -60,9 +89,9 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.finished {
-            // Best effort: the next run ends uploads that were left.
-            let _ = self.store.wait(self.writer.abort());
+        if let Some(mut parts) = self.parts.take() {
+            // Best effort: the store has to be told to remove parts that were left.
+            let _ = self.store.wait(parts.abort());
         }
     }
 }

@@ -180,7 +180,7 @@ impl StoreRun {
         };
         let (store, folder) = (self.store.clone(), run_folder(self.number));
         let begin = move |name: &str| {
-            let upload = store.upload(&below(&folder, name))?;
+            let upload = Upload::new(&store, &below(&folder, name));
             Ok(Box::new(upload) as Box<dyn VolumeStream>)
         };
         let first = (self.attempt - 1) * VOLUMES_OF_ATTEMPT + 1;
@@ -258,8 +258,11 @@ fn put(store: &ObjectStore, key: &str, bytes: Vec<u8>) -> Result<bool, StoreErro
         // Its answer may have been lost, or the run that is finished now had put it.
         Err(error) if error.kind() == StoreErrorKind::Exists => {
             let length = bytes.len() as u64;
-            let there = store.read(key, None, 0, length.max(1) + 1);
-            Ok(there.is_ok_and(|there| there == bytes))
+            let same = || Ok(store.read(key, None, 0, length)? == bytes);
+            match store.size(key)? == Some(length) {
+                true => same(),
+                false => Ok(false),
+            }
         }
         Err(error) => Err(error),
     }
@@ -274,7 +277,7 @@ fn below(folder: &str, name: &str) -> String {
 
 impl VolumeStream for Upload {
     fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        Ok(Upload::write(self, bytes)?)
+        Ok(Upload::write(self, &bytes)?)
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {

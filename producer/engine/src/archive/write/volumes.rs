@@ -158,7 +158,7 @@ impl Volumes {
         }
         // Volumes are counted without a gap: where one is kept, those before it may have got no file.
         let last = state.taken.last().copied().unwrap_or(0);
-        for number in 1..last {
+        for number in state.first.max(1)..last {
             if state.taken.contains(&number) {
                 continue;
             }

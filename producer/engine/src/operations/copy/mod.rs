@@ -139,7 +139,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
     let _graceful = interrupt::finish_gracefully();
     let _shown = observer.working(Step::Work, &tally, Goal::Bytes(source.bytes()));
     match &options.to {
-        Location::Store(address) => work.into_store(address)?,
+        Location::Store(address) => work.copy_to_store(address)?,
         to => {
             let to = to.require_folder()?;
             match to.join(MANIFEST).exists() {

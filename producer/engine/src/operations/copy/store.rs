@@ -13,7 +13,7 @@ use crate::{
 
 impl Work<'_> {
     /// Puts the runs there that are missing; those that are there have to be the first of the source.
-    pub(super) fn into_store(&self, address: &StoreAddress) -> Result<(), Failure> {
+    pub(super) fn copy_to_store(&self, address: &StoreAddress) -> Result<(), Failure> {
         let state = state::folder(self.options.trust.state_dir.as_deref()).ok();
         let place = Location::Store(address.clone());
         let (mut chain, _) = ChainFolder::open(&place, None, state.as_deref())?;
