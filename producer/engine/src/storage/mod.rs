@@ -3,6 +3,7 @@
 mod object;
 mod store;
 mod store_error;
+mod store_tls;
 mod stream;
 mod upload;
 
