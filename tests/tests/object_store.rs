@@ -39,7 +39,20 @@ struct Work<'s> {
     port: u16,
 }
 
-impl Work<'_> {
+impl<'s> Work<'s> {
+    fn of(stage: &'s Stage, store: &'s ObjectStore) -> Self {
+        Work {
+            stage,
+            store,
+            port: store.port,
+        }
+    }
+
+    /// The same, by way of a proxy at `port`.
+    fn by_way_of(&self, port: u16) -> Self {
+        Work { port, ..*self }
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = self.stage.command(args);
         self.store.reach(&mut command, self.port);
@@ -116,11 +129,7 @@ fn a_chain_is_made_read_and_restored() {
     store.locked_bucket("locked");
     for bucket in ["plain", "locked"] {
         let place = &format!("s3://{bucket}/host/chain");
-        let work = Work {
-            stage: &stage,
-            store: &store,
-            port: store.port,
-        };
+        let work = Work::of(&stage, &store);
         work.backup(place, &["--incremental"]);
         work.is_good(place);
         let before = store.list(bucket, "");
@@ -170,11 +179,7 @@ fn a_chain_is_made_read_and_restored() {
         assert!(script.status.success(), "{}", text(&script));
     }
     // Everything that reads takes such an address.
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     let place = "s3://plain/host/chain";
     for command in [
         &["list", place][..],
@@ -206,17 +211,10 @@ fn few_bytes_are_read_for_one_user() {
     };
     let stage = Stage::new();
     store.bucket("bucket");
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     work.backup("s3://bucket/a", &[]);
     let proxy = StoreProxy::start(store.port, |_, _| Fault::None);
-    let by_proxy = Work {
-        port: proxy.port,
-        ..work
-    };
+    let by_proxy = work.by_way_of(proxy.port);
     let args = [
         "extract",
         "s3://bucket/a",
@@ -265,17 +263,10 @@ fn requests_that_fail_for_a_while_are_made_again() {
     ];
     for (name, fault) in faults {
         let proxy = StoreProxy::start(store.port, fault);
-        let work = Work {
-            stage: &stage,
-            store: &store,
-            port: proxy.port,
-        };
+        let work = Work::of(&stage, &store).by_way_of(proxy.port);
         let place = &format!("s3://bucket/{name}");
         work.backup(place, &["--incremental", "--volume-size", "64K"]);
-        let direct = Work {
-            port: store.port,
-            ..work
-        };
+        let direct = work.by_way_of(store.port);
         direct.is_good(place);
         assert!(!direct.content(place).is_empty());
     }
@@ -288,11 +279,7 @@ fn a_store_that_refuses_is_one_line() {
     };
     let stage = Stage::new();
     store.bucket("bucket");
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     let backup = [&BACKUP[..], &["s3://bucket/a"]].concat();
     let none = [&BACKUP[..], &["s3://nosuchbucket/a"]].concat();
     let said = work.ends(&none, 1);
@@ -331,11 +318,7 @@ fn of_two_runs_at_once_one_wins() {
     };
     let stage = Stage::new();
     store.bucket("bucket");
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     let place = "s3://bucket/chain";
     work.backup(place, &["--incremental"]);
     // Two hosts, each with its own state: the key is the same, so that each knows the chain.
@@ -358,10 +341,7 @@ fn of_two_runs_at_once_one_wins() {
         Fault::None
     });
     let args = [&BACKUP[..], &[place, "--incremental"]].concat();
-    let held = Work {
-        port: slow.port,
-        ..work
-    };
+    let held = work.by_way_of(slow.port);
     let mut first = held.command(&args);
     let first = alone(&mut first)
         .stdout(std::process::Stdio::piped())
@@ -411,11 +391,7 @@ fn a_run_that_was_killed_is_finished_or_forgotten() {
     };
     let stage = Stage::new();
     store.bucket("bucket");
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     let place = "s3://bucket/chain";
     let args = [
         &BACKUP[..],
@@ -444,10 +420,7 @@ fn a_run_that_was_killed_is_finished_or_forgotten() {
             "local-1.0.0.sqlite",
             "UPDATE events SET modified = modified + 1",
         );
-        let by_proxy = Work {
-            port: proxy.port,
-            ..work
-        };
+        let by_proxy = work.by_way_of(proxy.port);
         let mut command = by_proxy.command(&args);
         let mut child = alone(&mut command)
             .stdout(std::process::Stdio::null())
@@ -495,11 +468,7 @@ fn what_was_overwritten_or_deleted_is_read_as_it_was() {
     };
     let stage = Stage::new();
     store.locked_bucket("locked");
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     let place = "s3://locked/chain";
     work.backup(place, &["--incremental"]);
     work.backup(place, &["--incremental"]);
@@ -529,11 +498,7 @@ fn copies_go_either_way() {
     };
     let stage = Stage::new();
     store.bucket("bucket");
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     work.backup("chain", &["--incremental"]);
     work.good(&["copy", "chain", "s3://bucket/copy"]);
     stage.sql(
@@ -567,11 +532,7 @@ fn listings_are_read_to_their_end() {
     };
     let stage = Stage::new();
     store.bucket("bucket");
-    let work = Work {
-        stage: &stage,
-        store: &store,
-        port: store.port,
-    };
+    let work = Work::of(&stage, &store);
     work.backup("s3://bucket/z", &[]);
     for number in 0..1_050 {
         store.put("bucket", &format!("z/aaa/{number:04}"), b"x");
