@@ -11,7 +11,7 @@ use std::{
 use decryptor_wasm::{
     Code, Error, ErrorKind, Field, Result,
     chain::Index,
-    layout::{CHAIN, PathKind, RUN, VOLUMES, most_bytes, run_of},
+    layout::{CHAIN, PathKind, RUN, SIGNATURE, VOLUMES, most_bytes, run_of},
     open::Listed,
     volume::VolumeReading,
 };
@@ -131,8 +131,12 @@ impl Folder {
             let Some((run, SUMS)) = run_of(&path).filter(|(run, _)| *run > 1) else {
                 continue;
             };
-            let of_run = sums::read(self.open_stored(&path)?);
             let folder = Index::path(run);
+            // One that was not finished is no part of the chain.
+            if !self.has(&format!("{folder}/{SIGNATURE}")) {
+                continue;
+            }
+            let of_run = sums::read(self.open_stored(&path)?);
             all.push(Box::new(of_run.map(move |line| {
                 let line = line?;
                 Ok(SumLine::new(

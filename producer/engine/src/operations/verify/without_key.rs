@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use decryptor_wasm::{
     Envelope, Result,
     chain::{RunSequence, run_of},
-    layout::{CHAIN, PathKind},
+    layout::{CHAIN, PathKind, RUN},
     open::Outline,
     plan::NOT_OURS,
     signature::{Demands, FilesDigest, Statement, require_id},
@@ -189,6 +189,13 @@ fn strangers(
             .damaged
             .push(format!("{path}: listed in {}, but not there", sums::NAME));
     }
+    let lists_itself = |path: &str| {
+        let run = run_of(path).map_or(String::new(), |(_, within)| {
+            format!("{}{RUN}", &path[..path.len() - within.len()])
+        });
+        let found = listing.binary_search_by(|(known, _)| known.as_str().cmp(&run));
+        found.is_ok()
+    };
     for ((path, _), due) in listing.iter().zip(&sums.due) {
         // Files of a run that was not committed are reported as a whole.
         let uncommitted = run_of(path).is_some_and(|(run, _)| runs.is_some_and(|runs| run > runs));
@@ -199,6 +206,8 @@ fn strangers(
             PathKind::Sums => {}
             kind if in_volumes(path) && kind.is_sealed() && kind != PathKind::Manifest => {}
             PathKind::Volume if path.ends_with(".index") => {}
+            // A run that lists itself may lie beside volumes of attempts before it; the list of volumes tells, and it is named.
+            PathKind::Volume if lists_itself(path) => {}
             PathKind::Chain if path != CHAIN => {}
             PathKind::Chain => report.warnings.push(format!(
                 "{path}: not listed in {}: a run was interrupted; the next one completes it",
