@@ -17,7 +17,7 @@ use pryv_backup_engine::storage::Location;
 pub use layout::{CopyArgs, LayoutArgs};
 pub use restoring::{IntegrityArg, RestoreArgs};
 pub use store::StoreArgs;
-use store::location;
+use store::{folder, location};
 pub use tools::{ConsolidateArgs, ExtractArgs, FormatArg, PruneArgs, RekeyArgs, VerifyArgs};
 pub use trust::{SignArgs, TrustArgs};
 
@@ -168,7 +168,7 @@ pub struct DecryptArgs {
     #[arg(default_value = ".", value_parser = location())]
     pub dir: Location,
     /// Write the decrypted files to this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     pub out: Option<PathBuf>,
     /// Make the folders above --out too; otherwise a missing one is taken for a disk that is not mounted.
     #[arg(long)]

@@ -23,6 +23,16 @@ pub fn location() -> impl TypedValueParser<Value = Location> {
     })
 }
 
+/// Reads a folder of any name; an address of an object store is none.
+pub fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text: OsString| match text.to_str() {
+        Some(known) if known.starts_with("s3://") => {
+            Err("only a folder can be given here, no object store".to_owned())
+        }
+        _ => Ok(PathBuf::from(text)),
+    })
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AddressingArg {
     Path,

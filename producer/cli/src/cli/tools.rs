@@ -8,7 +8,7 @@ use pryv_backup_engine::{operations::verify::sample, storage::Location};
 
 use super::{
     ExpectArgs, KdfArg, KeyArgs, LayoutArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs,
-    archive_id, location, moment::moment, passphrase, trust::age,
+    archive_id, folder, location, moment::moment, passphrase, trust::age,
 };
 
 #[derive(Debug, Args)]
@@ -86,6 +86,7 @@ pub enum FormatArg {
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["add_recipient", "remove_recipient"]))]
 pub struct RekeyArgs {
     /// Folder of the backup.
+    #[arg(value_parser = folder())]
     pub dir: PathBuf,
     #[command(flatten)]
     pub key: PrivateKeyArgs,
@@ -108,7 +109,7 @@ pub struct ConsolidateArgs {
     #[arg(value_parser = location())]
     pub dir: Location,
     /// Folder for the new archive; new or empty.
-    #[arg(long, value_name = "NEW")]
+    #[arg(long, value_name = "NEW", value_parser = folder())]
     pub into: PathBuf,
     /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
     #[arg(long)]
@@ -147,6 +148,7 @@ pub struct ConsolidateArgs {
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Folder in which backups lie, each in a folder of its own.
+    #[arg(value_parser = folder())]
     pub dir: PathBuf,
     #[command(flatten)]
     pub keep: KeepArgs,

@@ -103,6 +103,15 @@ impl Location {
 }
 
 impl StoreAddress {
+    /// Whether `other` is this place, or one below it.
+    #[must_use]
+    pub fn holds(&self, other: &StoreAddress) -> bool {
+        let below = other.prefix.strip_prefix(self.prefix.as_str());
+        let is_below =
+            |rest: &str| rest.is_empty() || self.prefix.is_empty() || rest.starts_with('/');
+        self.bucket == other.bucket && below.is_some_and(is_below)
+    }
+
     /// The prefix `name` below this one.
     #[must_use]
     pub fn below(&self, name: &str) -> Self {
@@ -211,6 +220,21 @@ impl ReadAt for std::fs::File {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prefixes_hold_those_below_them() {
+        let store = |text: &str| match text.parse() {
+            Ok(Location::Store(address)) => address,
+            _ => panic!("{text}"),
+        };
+        let holds = |one: &str, other: &str| store(one).holds(&store(other));
+        assert!(holds("s3://b/a", "s3://b/a"));
+        assert!(holds("s3://b/a", "s3://b/a/c"));
+        assert!(holds("s3://b", "s3://b/a"));
+        assert!(!holds("s3://b/a", "s3://b/ab"));
+        assert!(!holds("s3://b/a", "s3://c/a"));
+        assert!(!holds("s3://b/a/c", "s3://b/a"));
+    }
 
     #[test]
     fn places_are_read_and_shown() {

@@ -45,7 +45,7 @@ impl Disposal {
         let dir = how.opening.dir.folder().filter(|dir| !dir.is_file());
         let Some(dir) = dir else {
             return Err(Failure::usage(
-                "only a backup in a folder is removed or moved after a restore: a tar file is removed by rm, and prune removes what is in an object store",
+                "only a backup in a folder is removed or moved after a restore: remove a tar file, or what is in an object store, with another program",
             ));
         };
         if how.opening.at.is_some() {
