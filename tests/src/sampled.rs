@@ -141,6 +141,25 @@ impl Stage {
         self.ends(&[&place[..], &how, more].concat(), 0);
     }
 
+    /// A chain of two runs in `files` and in `volumes`; the state is in `state`.
+    ///
+    /// # Panics
+    /// When a command fails.
+    #[must_use]
+    pub fn with_chains() -> Self {
+        let stage = Stage::new();
+        let to = ["--recipient-pubkey", "key.pub.pem"];
+        let chain = ["--incremental", "--state-dir", "state"];
+        for run in 1..=2 {
+            stage.backup_with("files", &[&to[..], &chain].concat());
+            let change = format!("UPDATE events SET modified = {run}");
+            stage.sql("local-1.0.0.sqlite", &change);
+        }
+        let how = ["--layout", "volumes", "--volume-size", "64K", "--jobs", "1"];
+        stage.good(&[&["copy", "files", "volumes"], &how[..]].concat());
+        stage
+    }
+
     /// A file of the platform, by a part of its path.
     ///
     /// # Panics

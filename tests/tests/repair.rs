@@ -16,21 +16,7 @@ use pryv_backup_tests::{
 use serde_json::Value;
 
 const TO: [&str; 2] = ["--recipient-pubkey", "key.pub.pem"];
-const CHAIN: [&str; 3] = ["--incremental", "--state-dir", "state"];
 const KEY: [&str; 2] = ["--private-key", "key.pem"];
-
-/// A chain of two runs in `files` and in `volumes`.
-fn stage() -> Stage {
-    let stage = Stage::new();
-    for run in 1..=2 {
-        stage.backup_with("files", &[&TO[..], &CHAIN].concat());
-        let change = format!("UPDATE events SET modified = {run}");
-        stage.sql("local-1.0.0.sqlite", &change);
-    }
-    let how = ["--layout", "volumes", "--volume-size", "64K", "--jobs", "1"];
-    let _ = stage.good(&[&["copy", "files", "volumes"], &how[..]].concat());
-    stage
-}
 
 /// The signer of this stage.
 fn signer(stage: &Stage) -> String {
@@ -76,7 +62,7 @@ fn heals(stage: &Stage, other: &str, secret: &[&str]) -> Vec<String> {
 
 #[test]
 fn damaged_and_missing_files_are_replaced() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     for (from, other) in [("files", "files"), ("files", "volumes")] {
         copy(&stage.at(other), &stage.at("other"));
         let due = tree(&stage.at(from));
@@ -108,7 +94,7 @@ fn damaged_and_missing_files_are_replaced() {
 
 #[test]
 fn what_lies_in_the_clear_is_repaired() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     let signer = signer(&stage);
     let pinned = ["--signer", signer.as_str()];
     let with_key = [&KEY[..], &pinned].concat();
@@ -167,7 +153,7 @@ fn what_lies_in_the_clear_is_repaired() {
 
 #[test]
 fn volumes_are_written_anew() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     let due = tree(&stage.at("volumes"));
     let volumes: Vec<&String> = due.keys().filter(|path| path.ends_with(".tar")).collect();
     assert!(volumes.len() > 2, "{volumes:?}");
@@ -224,7 +210,7 @@ fn fails(stage: &Stage, other: &str, secret: &[&str]) -> Value {
 
 #[test]
 fn nothing_else_gets_into_an_archive() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     // Another archive of the same platform, and an older run.
     stage.backup_with("another", &[&TO[..], &["--state-dir", "state"]].concat());
     copy(&stage.at("files"), &stage.at("older"));
@@ -282,7 +268,7 @@ fn nothing_else_gets_into_an_archive() {
 
 #[test]
 fn whatever_can_be_replaced_is_although_something_cannot() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     copy(&stage.at("files"), &stage.at("other"));
     let records: Vec<String> = tree(&stage.at("files"))
         .into_keys()
@@ -331,7 +317,7 @@ fn a_repair_that_is_killed_makes_nothing_worse() {
     if !need::strace() {
         return;
     }
-    let stage = stage();
+    let stage = Stage::with_chains();
     let due: BTreeMap<_, _> = [
         ("files", tree(&stage.at("files"))),
         ("volumes", tree(&stage.at("volumes"))),

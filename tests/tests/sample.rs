@@ -15,19 +15,6 @@ const CHAIN: [&str; 3] = ["--incremental", "--state-dir", "state"];
 const KEY: [&str; 2] = ["--private-key", "key.pem"];
 const TENTH: [&str; 5] = ["--sample", "10%", "--json", "--state-dir", "memory"];
 
-/// A chain of two runs in `files` and in `volumes`.
-fn stage() -> Stage {
-    let stage = Stage::new();
-    for run in 1..=2 {
-        stage.backup_with("files", &[&TO[..], &CHAIN].concat());
-        let change = format!("UPDATE events SET modified = {run}");
-        stage.sql("local-1.0.0.sqlite", &change);
-    }
-    let how = ["--layout", "volumes", "--volume-size", "64K"];
-    let _ = stage.good(&[&["copy", "files", "volumes"], &how[..]].concat());
-    stage
-}
-
 fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let at = bytes.len() / 2;
@@ -61,7 +48,7 @@ fn ten(stage: &Stage, archive: &str, secret: &[&str]) -> Vec<Value> {
 
 #[test]
 fn ten_samples_of_a_tenth_read_all() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     for (archive, secret) in [
         ("files", &KEY[..]),
         ("files", &[]),
@@ -90,7 +77,7 @@ fn ten_samples_of_a_tenth_read_all() {
 
 #[test]
 fn damage_is_found_in_one_of_ten_samples() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     for archive in ["files", "volumes"] {
         let files = tree(&stage.at(archive));
         let files = files.keys().filter(|path| {
@@ -125,7 +112,7 @@ fn damage_is_found_in_one_of_ten_samples() {
 
 #[test]
 fn a_sample_says_what_it_has_read_and_no_more() {
-    let stage = stage();
+    let stage = Stage::with_chains();
     let args = [
         "verify",
         "files",

@@ -2,15 +2,17 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{is_absent, make, place::drop_state};
+use super::{
+    is_absent, make,
+    note::{note_name, write_note},
+    place::drop_state,
+};
 use crate::storage::Location;
 
 /// Where they are, in the state folder: a file for each output folder.
@@ -68,11 +70,7 @@ impl Memory {
             archive_id: archive_id.to_owned(),
             run,
         };
-        let aside = tempfile::NamedTempFile::new_in(&self.0)?;
-        aside.as_file().write_all(&serde_json::to_vec(&newest)?)?;
-        aside.as_file().sync_all()?;
-        aside.persist(self.place(output)?).map_err(|e| e.error)?;
-        File::open(&self.0)?.sync_all()
+        write_note(&self.0, &name(&newest.output), &newest)
     }
 
     /// The backup in an output folder is to be removed on purpose, whose first run has the id `base`, as was signed: its state goes with
@@ -139,8 +137,7 @@ fn is_in_store(output: &Path) -> bool {
 
 /// The name of the file of an output folder.
 fn name(output: &Path) -> String {
-    let digest = Sha256::digest(output.as_os_str().as_encoded_bytes());
-    crate::text::hex(&digest[..16])
+    note_name(output.as_os_str().as_encoded_bytes())
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Which part of a backup the last samples have checked, so that the next one checks another.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{is_absent, make};
+use super::{
+    is_absent, make,
+    note::{note_name, write_note},
+};
 
 /// Where they are, in the state folder: a file for each place of a backup.
 const FOLDER: &str = "samples";
@@ -60,7 +61,7 @@ impl Samples {
             parts: Vec::new(),
             damaged: Vec::new(),
         };
-        let json = match fs::read(self.place(place)) {
+        let json = match fs::read(self.0.join(note_name(place.as_bytes()))) {
             Err(e) if is_absent(&e) => return Ok(none),
             json => json?,
         };
@@ -77,15 +78,6 @@ impl Samples {
     /// # Errors
     /// When the system refuses.
     pub fn put(&self, place: &str, memory: &SampleMemory) -> io::Result<()> {
-        let aside = tempfile::NamedTempFile::new_in(&self.0)?;
-        aside.as_file().write_all(&serde_json::to_vec(memory)?)?;
-        aside.as_file().sync_all()?;
-        aside.persist(self.place(place)).map_err(|e| e.error)?;
-        File::open(&self.0)?.sync_all()
-    }
-
-    fn place(&self, place: &str) -> PathBuf {
-        let digest = Sha256::digest(place.as_bytes());
-        self.0.join(crate::text::hex(&digest[..16]))
+        write_note(&self.0, &note_name(place.as_bytes()), memory)
     }
 }

@@ -9,7 +9,6 @@ use std::{
 };
 
 use decryptor_wasm::layout::{MANIFEST, RUN, SIGNATURE, claim_name, claim_of, run_folder, run_of};
-use sha2::{Digest, Sha256};
 
 use super::{
     ArchiveError,
@@ -18,8 +17,8 @@ use super::{
 };
 use crate::{
     files,
+    state::note_name,
     storage::{ObjectStore, StoreError, StoreErrorKind, StoreObject, Upload},
-    text::hex,
 };
 
 /// Where the files of a run wait that are put at its end; below the folder of a store's work.
@@ -56,7 +55,7 @@ impl StoreWork {
         let (folder, temporary) = match state {
             Some(state) => {
                 let address = store.address().to_string();
-                let name = hex(&Sha256::digest(address.as_bytes())[..16]);
+                let name = note_name(address.as_bytes());
                 (state.join(UPLOADS).join(name), None)
             }
             None => {
