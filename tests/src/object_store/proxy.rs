@@ -1,0 +1,157 @@
+//! A way to an object store that breaks.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// What a [`StoreProxy`] does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Passes it on.
+    None,
+    /// Answers with this status, and passes nothing on.
+    Status(u16),
+    /// Ends the connection when so many bytes of the request's body were read.
+    Cut(usize),
+    /// Passes it on, and ends the connection before the answer.
+    NoAnswer,
+}
+
+/// Chooses the fault of a request: by its number, counted from 1, and its first line.
+type Choose = dyn Fn(usize, &str) -> Fault + Send + Sync;
+
+/// A way to an object store that breaks; it lasts as long as the process.
+pub struct StoreProxy {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    requests: Arc<AtomicUsize>,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl StoreProxy {
+    /// Leads to the store at `port`.
+    ///
+    /// # Panics
+    /// When there is no port to listen at.
+    #[must_use]
+    pub fn start(port: u16, choose: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let own = listener.local_addr().unwrap().port();
+        let (requests, bytes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counted, carried) = (requests.clone(), bytes.clone());
+        let choose: Arc<Choose> = Arc::new(choose);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (counted, carried) = (counted.clone(), carried.clone());
+                let choose = choose.clone();
+                thread::spawn(move || serve(client, port, &*choose, &counted, &carried));
+            }
+        });
+        StoreProxy {
+            port: own,
+            requests,
+            bytes,
+        }
+    }
+
+    /// How many requests came.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of answers were passed on.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::SeqCst)
+    }
+}
+
+/// Serves one connection: one request after the other, each to a connection of its own to the store.
+fn serve(
+    mut client: TcpStream,
+    port: u16,
+    choose: &Choose,
+    counted: &AtomicUsize,
+    carried: &AtomicUsize,
+) -> Option<()> {
+    loop {
+        let head = read_head(&mut client)?;
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let first = text.lines().next().unwrap_or_default().to_owned();
+        let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
+        let length = header(&text, "content-length").unwrap_or(0);
+        let fault = choose(number, &first);
+        if let Fault::Cut(after) = fault {
+            let mut some = vec![0; after.min(length)];
+            let _ = client.read_exact(&mut some);
+            return None;
+        }
+        if header_is(&text, "expect", "100-continue") {
+            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+        }
+        let mut body = vec![0; length];
+        client.read_exact(&mut body).ok()?;
+        if let Fault::Status(status) = fault {
+            let answer = "<Error><Code>SlowDown</Code><Message>try again</Message></Error>";
+            let head = format!(
+                "HTTP/1.1 {status} Fault\r\ncontent-length: {}\r\n\r\n",
+                answer.len()
+            );
+            client.write_all(head.as_bytes()).ok()?;
+            client.write_all(answer.as_bytes()).ok()?;
+            continue;
+        }
+        let mut server = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let mut lines: Vec<&str> = text.trim_end().lines().collect();
+        lines.retain(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+        lines.push("connection: close");
+        server
+            .write_all((lines.join("\r\n") + "\r\n\r\n").as_bytes())
+            .ok()?;
+        server.write_all(&body).ok()?;
+        let mut answer = Vec::new();
+        server.read_to_end(&mut answer).ok()?;
+        if fault == Fault::NoAnswer {
+            return None;
+        }
+        carried.fetch_add(answer.len(), Ordering::SeqCst);
+        client.write_all(&answer).ok()?;
+        // The answer says that its connection ends.
+        return None;
+    }
+}
+
+fn read_head(client: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    Some(head)
+}
+
+fn header(head: &str, name: &str) -> Option<usize> {
+    let mut lines = head.lines();
+    lines.find_map(|line| {
+        let (known, value) = line.split_once(':')?;
+        known
+            .eq_ignore_ascii_case(name)
+            .then(|| value.trim().parse().ok())?
+    })
+}
+
+fn header_is(head: &str, name: &str, value: &str) -> bool {
+    head.lines().any(|line| {
+        let parts = line.split_once(':');
+        parts
+            .is_some_and(|(known, found)| known.eq_ignore_ascii_case(name) && found.trim() == value)
+    })
+}

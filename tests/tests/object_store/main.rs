@@ -1,0 +1,9 @@
+//! Backups in an object store, as an operator makes, reads and restores them; and stores that fail.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod chain;
+mod copies;
+mod faults;
+mod kills;
+mod versions;
+mod work;
