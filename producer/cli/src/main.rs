@@ -39,11 +39,12 @@ fn main() -> ExitCode {
         prepare(&cli)?;
         run(&cli)
     });
-    let mut code = match done.unwrap_or_else(|_| {
+    let done = done.unwrap_or_else(|_| {
         Err(Failure::failed(
             "a defect of pryv-backup ended it (see above); please report it",
         ))
-    }) {
+    });
+    let mut code = match if_stores_were_read(done) {
         Ok(problem) => exit_code(problem),
         Err(failure) => {
             // Whatever did not work then, it was a signal that ended it.
@@ -67,6 +68,17 @@ fn main() -> ExitCode {
         code = code.max(1);
     }
     ExitCode::from(code)
+}
+
+/// The same outcome, unless an object store could not be read: then nothing is known of an archive there, neither good nor bad.
+fn if_stores_were_read(
+    done: Result<Option<FailureKind>, Failure>,
+) -> Result<Option<FailureKind>, Failure> {
+    match (done, Failure::unless_store_failed()) {
+        (Ok(None | Some(FailureKind::Damaged | FailureKind::Losses)), Err(failure)) => Err(failure),
+        (Err(found), Err(failure)) if found.kind() == FailureKind::Damaged => Err(failure),
+        (done, _) => done,
+    }
 }
 
 /// Reports a panic in one line.

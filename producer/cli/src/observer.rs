@@ -9,6 +9,7 @@ use decryptor_wasm::{Error, ErrorKind, Result};
 use pryv_backup_engine::{
     observer::{Display, Level, Notice, Observer, Question, Step},
     secrets::Secret,
+    storage,
     text::printable,
 };
 
@@ -46,6 +47,10 @@ impl Terminal {
 impl Observer for Terminal {
     fn notice(&self, notice: Notice<'_>) {
         if notice.minor && self.quiet {
+            return;
+        }
+        // What a store does not give is not damaged.
+        if notice.level == Level::Damaged && storage::failure().is_some() {
             return;
         }
         let kind = match notice.level {

@@ -104,13 +104,13 @@ pub fn decrypt(args: &DecryptArgs) -> Result<Option<FailureKind>, Failure> {
         bar => bar,
     });
     let options = args.options();
-    let mut decryption = decrypt::Decryption::open(&options, &observer)?;
+    let mut decryption = if_read(decrypt::Decryption::open(&options, &observer))?;
     render::decrypt::guarantees(decryption.archive());
     if args.list {
         render::decrypt::users(decryption.archive());
         return Ok(render::decrypt::findings(decryption.archive()));
     }
-    let outcome = decryption.run(&observer)?;
+    let outcome = if_read(decryption.run(&observer))?;
     Ok(render::decrypt::summary(decryption.archive(), &outcome))
 }
 
@@ -120,7 +120,7 @@ pub fn verify(args: &VerifyArgs) -> Result<Option<FailureKind>, Failure> {
         _ if args.quiet => Manner::Silent,
         _ => Manner::for_people(),
     });
-    let report = verify::run(&args.options(), &observer)?;
+    let report = if_read(verify::run(&args.options(), &observer))?;
     let problem = report.problem();
     if args.json {
         render::json(&report)?;
@@ -131,7 +131,7 @@ pub fn verify(args: &VerifyArgs) -> Result<Option<FailureKind>, Failure> {
 }
 
 pub fn list(args: &LookArgs) -> Result<Option<FailureKind>, Failure> {
-    let outcome = list::run(&args.options(), &STILL)?;
+    let outcome = if_read(list::run(&args.options(), &STILL))?;
     if args.json {
         render::json(&serde_json::json!({ "archives": outcome.archives }))?;
     } else {
@@ -141,7 +141,7 @@ pub fn list(args: &LookArgs) -> Result<Option<FailureKind>, Failure> {
 }
 
 pub fn stats(args: &LookArgs) -> Result<Option<FailureKind>, Failure> {
-    let (stats, problem) = stats::run(&args.options(), &STILL)?;
+    let (stats, problem) = if_read(stats::run(&args.options(), &STILL))?;
     if args.json {
         render::json(&stats)?;
     } else {
@@ -152,7 +152,7 @@ pub fn stats(args: &LookArgs) -> Result<Option<FailureKind>, Failure> {
 
 pub fn cat(args: &CatArgs) -> Result<Option<FailureKind>, Failure> {
     let mut out = Named(BufWriter::with_capacity(1 << 16, io::stdout().lock()));
-    let printed = cat::run(&args.options(), &mut out, &STILL)?;
+    let printed = if_read(cat::run(&args.options(), &mut out, &STILL))?;
     if let Some(printed) = printed.filter(|_| args.json) {
         render::json_aside(&printed)?;
     }
@@ -160,7 +160,7 @@ pub fn cat(args: &CatArgs) -> Result<Option<FailureKind>, Failure> {
 }
 
 pub fn extract(args: &ExtractArgs) -> Result<Option<FailureKind>, Failure> {
-    let (extracted, problem) = extract::run(&args.options(), &mut io::stdout(), &STILL)?;
+    let (extracted, problem) = if_read(extract::run(&args.options(), &mut io::stdout(), &STILL))?;
     match extracted.filter(|_| args.json) {
         Some(extracted) if args.out.is_some() => render::json(&extracted)?,
         Some(extracted) => render::json_aside(&extracted)?,
@@ -175,7 +175,7 @@ pub fn diff(args: &DiffArgs) -> Result<Option<FailureKind>, Failure> {
             render::diff::one(difference);
         }
     };
-    let (diff, problem) = diff::run(&args.options(), &mut each, &STILL)?;
+    let (diff, problem) = if_read(diff::run(&args.options(), &mut each, &STILL))?;
     if args.json {
         render::json(&diff)?;
     } else {
@@ -234,6 +234,11 @@ pub fn consolidate(args: &ConsolidateArgs) -> Result<Option<FailureKind>, Failur
         render::consolidate::show(&consolidated);
     }
     Ok(consolidated.verified.problem())
+}
+
+/// What was found in an archive, unless its store could not be read.
+fn if_read<T>(found: Result<T, Failure>) -> Result<T, Failure> {
+    Failure::unless_store_failed().and(found)
 }
 
 /// Standard output that says its name when it cannot be written.

@@ -8,6 +8,7 @@ use crate::{
     config::ConfigError,
     interrupt,
     platform::{ExportError, PlatformError, write::RestoreError},
+    storage,
 };
 
 /// How an operation failed, or in an outcome what kept it from being complete. In rising order of gravity.
@@ -155,6 +156,21 @@ impl Failure {
             signal => Err(Failure::of(
                 FailureKind::Interrupted(signal as u8),
                 "interrupted; unfinished files were removed",
+            )),
+        }
+    }
+
+    /// Ends with a failure when an object store could not be read: what seems damaged or missing then may not be.
+    ///
+    /// # Errors
+    /// When one could not.
+    pub fn unless_store_failed() -> Result<(), Failure> {
+        match storage::failure() {
+            None => Ok(()),
+            Some(error) => Err(Failure::coded(
+                FailureKind::Failed,
+                EngineCode::StoreFailed,
+                &error,
             )),
         }
     }

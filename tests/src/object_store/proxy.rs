@@ -1,13 +1,15 @@
 //! A way to an object store that breaks.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{TcpListener, TcpStream},
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// What a [`StoreProxy`] does with a request.
@@ -21,6 +23,14 @@ pub enum Fault {
     Cut(usize),
     /// Passes it on, and ends the connection before the answer.
     NoAnswer,
+    /// Passes it on, and ends the connection after so many bytes of the answer.
+    CutAnswer(usize),
+    /// Answers with this status and this code of an error, and passes nothing on.
+    Refused(u16, &'static str),
+    /// Passes both on a little at a time: so many bytes in a tenth of a second.
+    Slow(usize),
+    /// Passes it on, and says that an object was put where there was one, as a store does that knows no conditions.
+    Unconditional,
 }
 
 /// Chooses the fault of a request: by its number, counted from 1, and its first line.
@@ -96,16 +106,20 @@ fn serve(
         if header_is(&text, "expect", "100-continue") {
             client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
         }
+        let step = match fault {
+            Fault::Slow(step) => step,
+            _ => usize::MAX,
+        };
         let mut body = vec![0; length];
-        client.read_exact(&mut body).ok()?;
-        if let Fault::Status(status) = fault {
-            let answer = "<Error><Code>SlowDown</Code><Message>try again</Message></Error>";
-            let head = format!(
-                "HTTP/1.1 {status} Fault\r\ncontent-length: {}\r\n\r\n",
-                answer.len()
-            );
-            client.write_all(head.as_bytes()).ok()?;
-            client.write_all(answer.as_bytes()).ok()?;
+        slowly(step, length, |range| client.read_exact(&mut body[range]))?;
+        let refused = match fault {
+            Fault::Status(status) => Some((status, "SlowDown")),
+            Fault::Refused(status, code) => Some((status, code)),
+            _ => None,
+        };
+        if let Some((status, code)) = refused {
+            let is_head = first.starts_with("HEAD");
+            client.write_all(&refusal(status, code, is_head)).ok()?;
             continue;
         }
         let mut server = TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -121,11 +135,47 @@ fn serve(
         if fault == Fault::NoAnswer {
             return None;
         }
+        if fault == Fault::Unconditional && answer.starts_with(b"HTTP/1.1 412") {
+            answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec();
+        }
+        if let Fault::CutAnswer(after) = fault {
+            answer.truncate(after);
+        }
         carried.fetch_add(answer.len(), Ordering::SeqCst);
-        client.write_all(&answer).ok()?;
+        slowly(step, answer.len(), |range| client.write_all(&answer[range]))?;
         // The answer says that its connection ends.
         return None;
     }
+}
+
+/// Moves so many bytes, `step` of them in a tenth of a second.
+fn slowly(
+    step: usize,
+    length: usize,
+    mut piece: impl FnMut(Range<usize>) -> io::Result<()>,
+) -> Option<()> {
+    let mut moved = 0;
+    while moved < length {
+        if moved > 0 {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let end = length.min(moved.saturating_add(step));
+        piece(moved..end).ok()?;
+        moved = end;
+    }
+    Some(())
+}
+
+/// An answer that says why a request is refused; that to HEAD has no content.
+fn refusal(status: u16, code: &str, is_head: bool) -> Vec<u8> {
+    let why = format!("<Error><Code>{code}</Code><Message>refused</Message></Error>");
+    let why = match is_head {
+        true => "",
+        false => &why,
+    };
+    let length = why.len();
+    let head = format!("HTTP/1.1 {status} Fault\r\ncontent-length: {length}\r\n\r\n");
+    (head + why).into_bytes()
 }
 
 fn read_head(client: &mut TcpStream) -> Option<Vec<u8>> {

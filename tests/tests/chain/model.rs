@@ -3,10 +3,12 @@
 use crate::chain::{Chain, assert_same};
 use crate::operations::Live;
 use pryv_backup_tests::{
-    command::text,
+    command::{run, text, tool},
+    fill::random::Random,
+    object_store::ObjectStore,
     stage::{Platform, Rows, Stage},
 };
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 /// How many histories of each engine; `CHAIN_HISTORIES` names another number, as `make nightly` does.
 const HISTORIES: u64 = 2;
@@ -19,9 +21,15 @@ fn restored(
     archive: &Path,
     flags: &[&str],
     when: &str,
+    store: Option<&ObjectStore>,
 ) -> ((Option<i32>, String), Rows) {
     let target = empty(stage).unwrap();
-    let done = target.restore(archive, flags);
+    let mut command = target.restoring(archive, flags);
+    if let Some(store) = store {
+        store.reach(&mut command, store.port);
+        command.arg("--private-key").arg(stage.key());
+    }
+    let done = run(&mut command);
     let code = done.status.code();
     assert!(matches!(code, Some(0 | 5)), "{when}: {}", text(&done));
     let rows = target.rows();
@@ -43,8 +51,8 @@ fn histories(empty: &Empty) {
         let chain = Chain::new(&stage, &platform, &format!("chain {seed}"));
         let mut moments = Vec::new();
         let mut said = Vec::new();
-        for run in 1..=RUNS {
-            if run > 1 {
+        for nth in 1..=RUNS {
+            if nth > 1 {
                 let steps = live.random.below(8);
                 let steps: Vec<String> = (0..steps).map(|_| live.step()).collect();
                 said.push(steps.join(", "));
@@ -52,15 +60,15 @@ fn histories(empty: &Empty) {
             } else {
                 chain.add();
             }
-            moments.push(chain.moment(&format!("now {seed} {run}")));
+            moments.push(chain.moment(&format!("now {seed} {nth}")));
         }
         let states = chain.states(RUNS);
         for (n, (state, (archive, moment))) in states.iter().zip(&moments).enumerate() {
             let when = format!("history {seed}, run {} ({said:?})", n + 1);
             assert_same(state, moment, &when);
             let at = (n + 1).to_string();
-            let of_chain = restored(&stage, empty, &chain.dir, &["--at", &at], &when);
-            let of_moment = restored(&stage, empty, archive, &[], &when);
+            let of_chain = restored(&stage, empty, &chain.dir, &["--at", &at], &when, None);
+            let of_moment = restored(&stage, empty, archive, &[], &when, None);
             assert!(
                 of_chain.0.0 == of_moment.0.0,
                 "{when}: {:?}\n{:?}",
@@ -83,4 +91,79 @@ fn histories_of_sqlite() {
 #[test]
 fn histories_of_postgresql() {
     histories(&Stage::postgres);
+}
+
+/// The same chains in object stores, as far as they can be seen from without: each run restores as a backup of its moment does. In a bucket that
+/// keeps versions somebody overwrites and deletes between the runs.
+#[test]
+fn histories_in_an_object_store() {
+    let (Some(store), Some(stage)) = (ObjectStore::start(), Stage::new()) else {
+        return;
+    };
+    store.bucket("plain");
+    store.locked_bucket("locked");
+    let asked = std::env::var("CHAIN_HISTORIES").ok();
+    let count = asked.map_or(HISTORIES, |text| text.parse().unwrap());
+    for seed in 1..=count {
+        let platform = stage.sqlite();
+        let bucket = ["plain", "locked"][(seed % 2) as usize];
+        let mut live = Live::new(&stage, &platform, seed);
+        let mut random = Random::new(seed);
+        let mut chain = Chain::new(&stage, &platform, &format!("stored {seed}"));
+        chain.dir = format!("s3://{bucket}/{seed}").into();
+        let good = |command: &mut Command| {
+            let done = run(store.reach(command, store.port));
+            assert!(matches!(done.status.code(), Some(0 | 5)), "{}", text(&done));
+        };
+        let mut moments = Vec::new();
+        let mut said = Vec::new();
+        for nth in 1..=RUNS {
+            if nth > 1 {
+                let steps = live.random.below(8);
+                let mut steps: Vec<String> = (0..steps).map(|_| live.step()).collect();
+                if bucket == "locked" && random.below(2) == 0 {
+                    steps.push(meddle(&store, bucket, seed, &mut random));
+                }
+                if random.below(4) == 0 {
+                    chain.forget();
+                    steps.push("the host forgot the runs".to_owned());
+                }
+                said.push(steps.join(", "));
+            }
+            good(&mut chain.command());
+            moments.push(chain.moment(&format!("now {seed} {nth}")).0);
+        }
+        let mut verify = Command::new(tool());
+        good(verify.arg("verify").arg(&chain.dir));
+        good(verify.arg("--private-key").arg(stage.key()));
+        let empty: &Empty = &|stage| Some(stage.sqlite());
+        for (n, archive) in moments.iter().enumerate() {
+            let when = format!("history {seed}, run {} ({said:?})", n + 1);
+            let at = (n + 1).to_string();
+            let of_chain = restored(
+                &stage,
+                empty,
+                &chain.dir,
+                &["--at", &at],
+                &when,
+                Some(&store),
+            );
+            let of_moment = restored(&stage, empty, archive, &[], &when, None);
+            assert_eq!(of_chain.0.0, of_moment.0.0, "{when}");
+            assert_eq!(of_chain.1, of_moment.1, "{when}");
+            std::fs::remove_dir_all(archive).unwrap();
+        }
+        platform.remove();
+    }
+}
+
+/// Overwrites or deletes an object of a chain; says which.
+fn meddle(store: &ObjectStore, bucket: &str, seed: u64, random: &mut Random) -> String {
+    let objects = store.list(bucket, &format!("{seed}/"));
+    let object = &objects[random.below(objects.len())];
+    match random.below(2) {
+        0 => store.delete(bucket, &object.key),
+        _ => store.put(bucket, &object.key, b"{}"),
+    }
+    format!("{} was changed", object.key)
 }

@@ -1,6 +1,6 @@
 //! Stores that fail for a while, and stores that refuse.
 
-use crate::work::{BACKUP, Work, error_line};
+use crate::work::{BACKUP, KEY, Work, error_line};
 use pryv_backup_tests::{
     command::{run, text},
     object_store::{Fault, ObjectStore, StoreProxy},
@@ -89,4 +89,134 @@ fn a_store_that_refuses_is_one_line() {
     let said = work.ends(&["verify", "s3://bucket/nothing"], 2);
     assert!(said.contains("s3://bucket/nothing"), "{said}");
     assert_eq!(store.list("bucket", "").len(), 0);
+}
+
+#[test]
+fn a_slow_store_is_waited_for() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    store.bucket("bucket");
+    let proxy = StoreProxy::start(store.port, |_, _| Fault::Slow(64 * 1024));
+    let work = Work::of(&stage, &store).by_way_of(proxy.port);
+    work.backup("s3://bucket/slow", &[]);
+    work.is_good("s3://bucket/slow");
+}
+
+#[test]
+fn an_answer_that_ends_early_is_asked_for_again() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    store.bucket("bucket");
+    let work = Work::of(&stage, &store);
+    work.backup("s3://bucket/a", &[]);
+    let content = work.content("s3://bucket/a");
+    let proxy = StoreProxy::start(store.port, |number, first| {
+        match first.starts_with("GET") && number % 2 == 1 {
+            true => Fault::CutAnswer(2_000),
+            false => Fault::None,
+        }
+    });
+    let work = work.by_way_of(proxy.port);
+    work.is_good("s3://bucket/a");
+    assert!(work.content("s3://bucket/a") == content);
+}
+
+/// What stores say that will not do what they are asked, and whether more tries could help.
+const REFUSALS: [(u16, &str); 8] = [
+    (400, "ExpiredToken"),
+    (403, "ExpiredToken"),
+    (403, "InvalidAccessKeyId"),
+    (403, "RequestTimeTooSkewed"),
+    (400, "AuthorizationHeaderMalformed"),
+    (301, "PermanentRedirect"),
+    (404, "NoSuchBucket"),
+    (507, "InsufficientStorage"),
+];
+
+#[test]
+fn a_store_that_refuses_halfway_leaves_what_stood_before() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    store.bucket("bucket");
+    let work = Work::of(&stage, &store);
+    let place = "s3://bucket/chain";
+    work.backup(place, &["--incremental"]);
+    work.good(&["copy", place, "local"]);
+    for (status, code) in REFUSALS {
+        stage.sql(
+            "local-1.0.0.sqlite",
+            "UPDATE events SET modified = modified + 1",
+        );
+        for after in [0, 9, 14] {
+            let when = format!("{code} {status} after {after}");
+            let copy = format!("s3://bucket/copy-{code}-{status}-{after}");
+            let back = format!("back-{after}");
+            let mut commands = vec![
+                [&BACKUP[..], &[place, "--incremental"]].concat(),
+                vec!["copy", "local", &copy],
+                [&["verify", place], &KEY[..]].concat(),
+                vec!["list", place],
+            ];
+            if (status, code) == REFUSALS[0] {
+                commands.extend([
+                    vec!["verify", place],
+                    [&["list", place], &KEY[..]].concat(),
+                    vec!["copy", place, &back],
+                    [&["decrypt", place, "--out", &back], &KEY[..]].concat(),
+                    [&["--restore", place, "--verify-only"], &KEY[..]].concat(),
+                ]);
+            }
+            for args in &commands {
+                let proxy = StoreProxy::start(store.port, move |number, _| match number > after {
+                    true => Fault::Refused(status, code),
+                    false => Fault::None,
+                });
+                let done = work.by_way_of(proxy.port).run(args);
+                if done.status.success() && proxy.requests() <= after {
+                    continue;
+                }
+                assert_eq!(
+                    done.status.code(),
+                    Some(1),
+                    "{when}: {args:?}: {}",
+                    text(&done)
+                );
+                let said = text(&done);
+                assert!(error_line(&said).contains(code), "{when}: {args:?}: {said}");
+                assert!(
+                    !stage.at(&back).join("manifest.json").exists(),
+                    "{when}: {args:?}"
+                );
+            }
+        }
+        work.is_good(place);
+        work.backup(place, &["--incremental"]);
+    }
+    let said = work.good(&[&["verify", place], &KEY[..]].concat());
+    assert!(!said.contains("damaged"), "{said}");
+}
+
+#[test]
+fn a_store_without_conditions_needs_a_single_writer() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    store.bucket("bucket");
+    let proxy = StoreProxy::start(store.port, |_, _| Fault::Unconditional);
+    let work = Work::of(&stage, &store).by_way_of(proxy.port);
+    let place = "s3://bucket/chain";
+    let args = [&BACKUP[..], &[place, "--incremental"]].concat();
+    let said = work.ends(&args, 2);
+    assert!(error_line(&said).contains("--single-writer"), "{said}");
+    for _ in 0..2 {
+        work.backup(place, &["--incremental", "--single-writer"]);
+        work.is_good(place);
+    }
 }

@@ -10,7 +10,11 @@ use pryv_backup_tests::{
 };
 use std::{
     fs,
-    sync::atomic::{AtomicUsize, Ordering},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -88,6 +92,40 @@ fn private(folder: &std::path::Path) {
     }
 }
 
+/// Runs a command and kills it at its request of this number, before that is done or after it; says whether it ended before.
+fn ends_before(work: &Work<'_>, args: &[&str], nth: usize) -> bool {
+    let killed = Arc::new(AtomicBool::new(false));
+    let reached = killed.clone();
+    let proxy = StoreProxy::start(work.store.port, move |number, _| {
+        if number < nth {
+            return Fault::None;
+        }
+        reached.store(true, Ordering::SeqCst);
+        // Nothing of it comes back.
+        match nth % 4 / 2 {
+            0 => Fault::NoAnswer,
+            _ => Fault::Cut(0),
+        }
+    });
+    let by_proxy = work.by_way_of(proxy.port);
+    let mut command = by_proxy.command(args);
+    let mut child = alone(&mut command)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    loop {
+        if killed.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(30));
+            let _ = child.kill();
+        }
+        if let Some(ended) = child.try_wait().unwrap() {
+            return ended.success();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_run_that_was_killed_is_finished_or_forgotten() {
     let Some(store) = ObjectStore::start() else {
@@ -102,67 +140,61 @@ fn a_run_that_was_killed_is_finished_or_forgotten() {
         &[place, "--incremental", "--volume-size", "64K"],
     ]
     .concat();
-    // Killed at requests in turn: before one, and after it was done.
     let mut runs = 0;
     for nth in (1..60).step_by(rounds(9, 1) as usize) {
-        static KILL: AtomicUsize = AtomicUsize::new(0);
-        static AT: AtomicUsize = AtomicUsize::new(0);
-        AT.store(nth, Ordering::SeqCst);
-        let proxy = StoreProxy::start(store.port, move |number, _| {
-            if number >= AT.load(Ordering::SeqCst) {
-                KILL.store(1, Ordering::SeqCst);
-                // Nothing of it comes back.
-                return match nth % 4 / 2 {
-                    0 => Fault::NoAnswer,
-                    _ => Fault::Cut(0),
-                };
-            }
-            Fault::None
-        });
-        KILL.store(0, Ordering::SeqCst);
         stage.sql(
             "local-1.0.0.sqlite",
             "UPDATE events SET modified = modified + 1",
         );
-        let by_proxy = work.by_way_of(proxy.port);
-        let mut command = by_proxy.command(&args);
-        let mut child = alone(&mut command)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let ended = loop {
-            if KILL.load(Ordering::SeqCst) == 1 {
-                thread::sleep(Duration::from_millis(30));
-                let _ = child.kill();
-            }
-            if let Some(ended) = child.try_wait().unwrap() {
-                break ended;
-            }
-            thread::sleep(Duration::from_millis(5));
-        };
+        let ended = ends_before(&work, &args, nth);
         // What stood before is good, whatever lies beside it.
         if runs > 0 {
             for secret in [&KEY[..], &[]] {
-                let done = work.run(&[&["verify", place], secret].concat());
-                assert_eq!(
-                    done.status.code(),
-                    Some(0),
-                    "killed at {nth}: {}",
-                    text(&done)
-                );
+                work.good(&[&["verify", place], secret].concat());
             }
         }
         work.backup(place, &["--incremental"]);
         runs += 1;
-        if ended.success() {
+        if ended {
             break;
         }
     }
     assert!(runs > 3, "{runs}");
-    let done = work.run(&[&["verify", place], &KEY[..]].concat());
-    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    work.good(&[&["verify", place], &KEY[..]].concat());
     let _ = fs::remove_dir_all(stage.at("plain-backup"));
     work.good(&[&BACKUP[..], &["plain-backup"]].concat());
     work.is_same(place, "plain-backup");
+}
+
+#[test]
+fn a_copy_that_was_killed_goes_on() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    store.bucket("bucket");
+    let work = Work::of(&stage, &store);
+    let small = ["--incremental", "--volume-size", "64K"];
+    work.backup("chain", &small);
+    work.backup("chain", &small);
+    let mut killed = 0;
+    for (n, nth) in (1..80).step_by(rounds(5, 1) as usize).enumerate() {
+        let place = &format!("s3://bucket/{n}");
+        let ended = ends_before(&work, &["copy", "chain", place], nth);
+        // Nobody takes a part of it for a backup.
+        if !ended {
+            killed += 1;
+            let done = work.run(&[&["verify", place], &KEY[..]].concat());
+            if done.status.success() {
+                work.is_same("chain@1", place);
+            }
+        }
+        work.good(&["copy", "chain", place]);
+        work.good(&[&["verify", place], &KEY[..]].concat());
+        work.is_same("chain", place);
+        if ended {
+            break;
+        }
+    }
+    assert!(killed > 3, "{killed}");
 }

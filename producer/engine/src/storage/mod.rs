@@ -17,7 +17,7 @@ use decryptor_wasm::{Error, ErrorKind};
 
 pub use object::ObjectFile;
 pub use store::{ObjectStore, StoreObject, StoreOptions, StoreVersion};
-pub use store_error::{StoreError, StoreErrorKind};
+pub use store_error::{StoreError, StoreErrorKind, failure};
 pub use stream::Stream;
 pub(crate) use stream::large_folder;
 pub use upload::Upload;

@@ -16,7 +16,7 @@ use opendal::{
 use opendal_http_transport_reqwest::ReqwestTransport;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{StoreAddress, StoreError, StoreErrorKind, store_tls::tls};
+use super::{StoreAddress, StoreError, StoreErrorKind, store_error, store_tls::tls};
 use crate::threads::lock;
 
 /// Times that a request is made again.
@@ -200,7 +200,7 @@ impl ObjectStore {
             }
             Ok(found)
         });
-        let mut found = found.map_err(|error| self.failed("", &error))?;
+        let mut found = found.map_err(|error| self.failed("", &error).noted())?;
         found.sort();
         Ok(found)
     }
@@ -245,11 +245,11 @@ impl ObjectStore {
             {
                 Ok(None)
             }
-            Err(error) => Err(self.failed("", &error)),
+            Err(error) => Err(self.failed("", &error).noted()),
         }
     }
 
-    /// Bytes of an object; `version`: none for the newest.
+    /// Bytes of an object; `version`: none for the newest. Once a store could not be read, nothing more is asked of any.
     ///
     /// # Errors
     /// When the store does not give them all.
@@ -263,6 +263,9 @@ impl ObjectStore {
         if length == 0 {
             return Ok(Vec::new());
         }
+        if let Some(error) = store_error::failure() {
+            return Err(error);
+        }
         let end = offset.saturating_add(length);
         let read = self.again(async || {
             let read = self.0.operator.read_with(key).range(offset..end);
@@ -271,7 +274,13 @@ impl ObjectStore {
                 None => read.await,
             }
         });
-        let read = read.map_err(|error| self.failed(key, &error))?;
+        let read = read.map_err(|error| match self.failed(key, &error) {
+            // Of a bucket that is gone, nothing can be said to be missing.
+            missing if missing.kind() == StoreErrorKind::Missing => {
+                self.list().err().unwrap_or(missing)
+            }
+            failed => failed.noted(),
+        })?;
         Ok(read.to_vec())
     }
 

@@ -1,6 +1,9 @@
 //! Errors of an object store.
 
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    sync::{Mutex, PoisonError},
+};
 
 use opendal::ErrorKind;
 
@@ -30,7 +33,25 @@ pub struct StoreError {
     why: String,
 }
 
+/// The first error of a read in this process that says nothing about an archive: the store could not be asked.
+static FAILURE: Mutex<Option<StoreError>> = Mutex::new(None);
+
+/// Why a store could not be read, if that happened in this process. Damage that was found since then may be none: nothing more was read.
+#[must_use]
+pub fn failure() -> Option<StoreError> {
+    FAILURE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
 impl StoreError {
+    /// Notes that a store could not be read, for [`failure`].
+    pub(super) fn noted(self) -> Self {
+        let mut first = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(self).clone()
+    }
+
     pub(super) fn new(kind: StoreErrorKind, at: &str, why: impl fmt::Display) -> Self {
         StoreError {
             kind,
