@@ -46,3 +46,4 @@ bench: build      ## speed and memory, as ratios within one run; see docs/perfor
 	cargo run --release --package pryv-backup-tests --bin bench-backup
 	cargo run --release --package pryv-backup-tests --bin bench-restore
 	cargo run --release --package pryv-backup-tests --bin bench-incremental
+	cargo run --release --package pryv-backup-tests --bin bench-store

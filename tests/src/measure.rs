@@ -1,16 +1,35 @@
 //! Time and memory of commands, for benchmarks.
 
+use crate::postgres::Postgres;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Time and memory of a command.
+#[derive(Debug, Clone, Copy)]
 pub struct Measured {
     /// From its start to its end.
     pub time: Duration,
     /// Peak resident memory in KiB, as far as it was seen.
     pub memory: u64,
+}
+
+impl Measured {
+    /// The time of the faster, and the most memory.
+    #[must_use]
+    pub fn better(self, other: Self) -> Self {
+        Measured {
+            time: self.time.min(other.time),
+            memory: self.memory.max(other.memory),
+        }
+    }
+
+    /// How many times as fast as another it is.
+    #[must_use]
+    pub fn faster_than(&self, other: &Measured) -> f64 {
+        other.time.as_secs_f64() / self.time.as_secs_f64()
+    }
 }
 
 /// Runs a command; its memory is looked at all the time, because nothing is left to look at afterwards.
@@ -56,5 +75,22 @@ pub fn tool(args: &[&str]) -> Command {
     );
     let mut command = Command::new(tool);
     command.args(args);
+    command
+}
+
+/// The tool, on a platform in a database.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn tool_on(server: &Postgres, database: &str, users: &Path) -> Command {
+    let mut command = tool(&["--quiet"]);
+    let engine = "storages__engines__postgresql";
+    command
+        .env(format!("{engine}__port"), server.port.to_string())
+        .env(format!("{engine}__database"), database)
+        .env(format!("{engine}__user"), "postgres")
+        .env("storages__engines__sqlite__path", users)
+        .env("storages__platform__engine", "postgresql");
     command
 }

@@ -10,7 +10,7 @@ use decryptor_wasm::signature::{
 use libdeflater::{CompressionLvl, Compressor};
 use pryv_backup_tests::fill::{self, Size};
 use pryv_backup_tests::folder;
-use pryv_backup_tests::measure::{Measured, measure, tool};
+use pryv_backup_tests::measure::{Measured, measure, tool, tool_on};
 use pryv_backup_tests::postgres::{Postgres, Setup};
 use pryv_backup_tests::sign;
 use std::cell::Cell;
@@ -63,7 +63,7 @@ fn main() {
                 events: size.events * 3,
                 ..size
             };
-            let more = Case::new(&server, &size).backup(true).memory;
+            let more = Case::new(&server, &size).backup(true, "files").memory;
             println!(
                 "  {} events: {} MiB resident, {:.2} times as much",
                 size.events,
@@ -185,14 +185,14 @@ impl<'a> Case<'a> {
         let sealed_size = fs::metadata(self.at("dump.age")).unwrap().len();
         self.row("pg_dump -Fc | age -r", &sealed, sealed_size);
 
-        let ours = self.backup(true);
+        let ours = self.backup(true, "files");
         let archive = self.at(&format!("archive{}", self.runs.get()));
         let bytes: u64 = folder::tree(&archive)
             .values()
             .map(|file| file.len() as u64)
             .sum();
         self.row("backup, sealed", &ours, bytes);
-        let ratio = |other: &Measured| other.time.as_secs_f64() / ours.time.as_secs_f64();
+        let ratio = |other: &Measured| ours.faster_than(other);
         println!(
             "  {:.2} times as fast as pg_dump -Fc, {:.2} as pg_dump -Fc | age -r, {:.2} times its size",
             ratio(&dumped),
@@ -201,6 +201,7 @@ impl<'a> Case<'a> {
         );
         let verified = self.opened(&archive, bytes);
         signed(&archive, &ours, &verified);
+        self.volumes(&dumped, &verified);
         let files = best(|| {
             let copied = self.next("copied");
             let mut cp = Command::new("sh");
@@ -218,6 +219,30 @@ impl<'a> Case<'a> {
             ratio(&files)
         );
         ours
+    }
+
+    /// The same archive in volumes: its backup beside `pg_dump`, its verification beside that of files.
+    fn volumes(&self, dumped: &Measured, of_files: &Measured) {
+        let made = self.backup(true, "volumes");
+        let archive = self.at(&format!("archive{}", self.runs.get()));
+        let files = folder::tree(&archive);
+        let bytes = files.values().map(|file| file.len() as u64).sum();
+        self.row("backup, sealed, in volumes", &made, bytes);
+        let verified = best(|| {
+            let mut command = tool(&["verify"]);
+            command
+                .arg(&archive)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            measure(command.arg("--private-key").arg(self.at("key.pem")))
+        });
+        self.row("verify of them, with the key", &verified, bytes);
+        println!(
+            "  {:.2} times as fast as pg_dump -Fc, {} files; verify takes {:.2} of the time for files",
+            made.faster_than(dumped),
+            files.len(),
+            of_files.faster_than(&verified)
+        );
     }
 
     /// Reading the archive again, to its end: decrypted to disk, for good, and verified.
@@ -263,11 +288,15 @@ impl<'a> Case<'a> {
         verified
     }
 
-    fn backup(&self, sealed: bool) -> Measured {
+    fn backup(&self, sealed: bool, layout: &str) -> Measured {
         best(|| {
             let archive = self.next(if sealed { "archive" } else { "clear" });
-            let mut command = tool(&["--quiet", "--output"]);
-            command.arg(archive);
+            let mut command = tool_on(self.server, &self.database, &self.at("users"));
+            command
+                .env("audit__active", "false")
+                .args(["--layout", layout, "--output"])
+                .arg(archive)
+                .current_dir(self.folder.path());
             if sealed {
                 command
                     .arg("--recipient-pubkey")
@@ -275,18 +304,7 @@ impl<'a> Case<'a> {
             } else {
                 command.arg("--no-compress");
             }
-            let port = self.server.port.to_string();
-            measure(command.current_dir(self.folder.path()).envs([
-                ("storages__engines__postgresql__port", port.as_str()),
-                ("storages__engines__postgresql__database", &self.database),
-                ("storages__engines__postgresql__user", "postgres"),
-                (
-                    "storages__engines__sqlite__path",
-                    self.at("users").to_str().unwrap(),
-                ),
-                ("storages__platform__engine", "postgresql"),
-                ("audit__active", "false"),
-            ]))
+            measure(&mut command)
         })
     }
 
@@ -313,7 +331,7 @@ impl<'a> Case<'a> {
 
     /// The records, compressed block by block by all cores: no reading, no sealing, no writing.
     fn compressed(&self) -> Measured {
-        self.backup(false);
+        self.backup(false, "files");
         let mut lines = Vec::new();
         for (path, bytes) in folder::tree(&self.at(&format!("clear{}", self.runs.get()))) {
             if path.ends_with(".jsonl") {
@@ -358,8 +376,5 @@ fn best(mut run: impl FnMut() -> Measured) -> Measured {
         Command::new("sync").status().unwrap();
         run()
     };
-    let runs = (0..RUNS).map(quiet).collect::<Vec<_>>();
-    let memory = runs.iter().map(|run| run.memory).max().unwrap();
-    let time = runs.iter().map(|run| run.time).min().unwrap();
-    Measured { time, memory }
+    (0..RUNS).map(quiet).reduce(Measured::better).unwrap()
 }

@@ -8,15 +8,16 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use pryv_backup_tests::fill::{self, Size};
+use pryv_backup_tests::measure::{Measured, measure, tool_on};
 use pryv_backup_tests::postgres::{Postgres, Setup};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Of each measurement; the best counts.
 const RUNS: usize = 3;
+/// Of the archives.
+const LAYOUTS: [&str; 2] = ["files", "volumes"];
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -86,10 +87,11 @@ impl Platform {
             .args(["-Fc", "-f"])
             .arg(new.at("dump"))
             .arg(&source));
-        run(tool(server, &source, &new.at("users"))
-            .arg("--quiet")
-            .arg("--output")
-            .arg(new.at("archive")));
+        for layout in LAYOUTS {
+            run(tool(server, &source, &new.at("users"))
+                .args(["--layout", layout, "--output"])
+                .arg(new.at(layout)));
+        }
         server.sql("postgres", &format!("DROP DATABASE {source}"));
         new
     }
@@ -110,20 +112,20 @@ impl Platform {
         measure(command.arg(self.at("dump")))
     }
 
-    /// Restores the archive.
-    fn restore(&self, server: &Postgres, database: &str) -> Measured {
+    /// Restores the archive of a layout.
+    fn restore(&self, server: &Postgres, database: &str, layout: &str) -> Measured {
         let users = TempDir::new().unwrap();
         let mut command = tool(server, database, users.path());
         measure(
             command
-                .args(["--quiet", "--create-users-dir", "--restore"])
-                .arg(self.at("archive")),
+                .args(["--create-users-dir", "--restore"])
+                .arg(self.at(layout)),
         )
     }
 }
 
 fn case(server: &Postgres, platform: &Platform, others: &Platform) {
-    let mut best: [Option<Measured>; 5] = [None; 5];
+    let mut best: [Option<Measured>; 6] = [None; 6];
     let mut keep = |at: usize, measured: Measured| {
         let best = &mut best[at];
         *best = Some(best.map_or(measured, |best| best.better(measured)));
@@ -143,18 +145,21 @@ fn case(server: &Postgres, platform: &Platform, others: &Platform) {
         server.sql("postgres", "CHECKPOINT");
         keep(0, platform.pg_restore(server, &theirs, &[]));
 
-        let ours = server.database();
-        platform.pg_restore(server, &ours, &["pre-data", "post-data"]);
-        server.sql("postgres", "CHECKPOINT");
-        keep(1, platform.restore(server, &ours));
-        assert_eq!(events(&ours), platform.events());
-        assert_eq!(indexes(&ours), indexes(&theirs));
-        drop_all(server, &[theirs, ours]);
+        for (at, layout) in [(1, LAYOUTS[0]), (5, LAYOUTS[1])] {
+            let ours = server.database();
+            platform.pg_restore(server, &ours, &["pre-data", "post-data"]);
+            server.sql("postgres", "CHECKPOINT");
+            keep(at, platform.restore(server, &ours, layout));
+            assert_eq!(events(&ours), platform.events());
+            assert_eq!(indexes(&ours), indexes(&theirs));
+            drop_all(server, &[ours]);
+        }
+        drop_all(server, &[theirs]);
 
         let beside = server.database();
         others.pg_restore(server, &beside, &[]);
         server.sql("postgres", "CHECKPOINT");
-        keep(2, platform.restore(server, &beside));
+        keep(2, platform.restore(server, &beside, LAYOUTS[0]));
         assert_eq!(events(&beside), platform.events() + others.events());
 
         let limit = server.database();
@@ -171,7 +176,8 @@ fn case(server: &Postgres, platform: &Platform, others: &Platform) {
     for (name, measured) in [
         ("pg_restore -j2", best[0]),
         ("restore, verified before", best[1]),
-        ("the same beside other users", best[2]),
+        ("the same from volumes", best[5]),
+        ("beside other users", best[2]),
         ("limit: tables without indexes", best[3]),
         ("limit: indexes alone", best[4]),
     ] {
@@ -180,7 +186,7 @@ fn case(server: &Postgres, platform: &Platform, others: &Platform) {
             "  {name:<30} {seconds:>7.2} s {:>6.0} k events/s {:>5} MiB resident, {:.2} of pg_restore",
             platform.events() as f64 / seconds / 1e3,
             measured.memory / 1024,
-            best[0].time.as_secs_f64() / seconds
+            measured.faster_than(&best[0])
         );
     }
 }
@@ -198,65 +204,10 @@ fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
-/// Cost of a command: time, and memory in KiB.
-#[derive(Clone, Copy)]
-struct Measured {
-    time: Duration,
-    memory: u64,
-}
-
-impl Measured {
-    /// The time of the faster, and the most memory.
-    fn better(self, other: Self) -> Self {
-        Self {
-            time: self.time.min(other.time),
-            memory: self.memory.max(other.memory),
-        }
-    }
-}
-
-/// Runs a command; its memory (KiB) is looked at all the time, because nothing is left to look at afterwards.
-fn measure(command: &mut Command) -> Measured {
-    let started = Instant::now();
-    let mut child = command.spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut memory = 0;
-    loop {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.and_then(|text| text.trim_end_matches("kB").trim().parse().ok());
-        memory = memory.max(peak.unwrap_or(0));
-        if let Some(ended) = child.try_wait().unwrap() {
-            assert!(ended.success(), "{command:?}: {ended}");
-            return Measured {
-                time: started.elapsed(),
-                memory,
-            };
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The tool, built beside this program, on a platform.
+/// The tool on a platform whose audit lies in the database too.
 fn tool(server: &Postgres, database: &str, users: &Path) -> Command {
-    let beside = std::env::current_exe()
-        .unwrap()
-        .with_file_name("pryv-backup");
-    assert!(
-        beside.exists(),
-        "build the tool first: {}",
-        beside.display()
-    );
-    let mut command = Command::new(beside);
+    let mut command = tool_on(server, database, users);
     command
-        .env(
-            "storages__engines__postgresql__port",
-            server.port.to_string(),
-        )
-        .env("storages__engines__postgresql__database", database)
-        .env("storages__engines__postgresql__user", "postgres")
-        .env("storages__engines__sqlite__path", users)
-        .env("storages__platform__engine", "postgresql")
         .env("storages__audit__engine", "postgresql")
         .stdout(Stdio::null());
     command
