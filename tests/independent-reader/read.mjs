@@ -204,7 +204,8 @@ function checkSignature (manifest, stored, minisig, inventory) {
   const files = sha256(paths.map((name) => `${inventory.get(name).sha256}  ${name}\n`).join(''));
   const { run, parent, base } = manifest.chain ?? { run: 1, parent: '-', base: id };
   const kind = manifest.backupType === 'incremental' ? 'incremental' : 'full';
-  const due = `pryv-backup-run-v1 id=${id} base=${base} parent=${parent} run=${run} kind=${kind} created=${manifest.createdAt} source=${manifest.source} losses=${manifest.lossCount} files=${files}`;
+  const core = manifest.core === undefined ? '' : ` core=${manifest.core}`;
+  const due = `pryv-backup-run-v1 id=${id} base=${base} parent=${parent} run=${run} kind=${kind} created=${manifest.createdAt} source=${manifest.source} losses=${manifest.lossCount} files=${files}${core}`;
   if (statement !== due) throw damaged(`${SIGNATURE} states another run: ${statement}, not ${due}`);
   return manifest.signer;
 }

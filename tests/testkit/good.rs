@@ -41,6 +41,10 @@ pub fn cases() -> Vec<Case> {
         })
         .args(&[])
         .says("Not encrypted"),
+        all_good("of-a-core", "its manifest and its signature name a core", &Draft {
+            manifest: |m| m["core"] = json!("eu-1"),
+            ..base.clone()
+        }),
         all_good("one-user", "the other user's files do not come out", &base)
             .also(&["--user", "u2"])
             .without(&[

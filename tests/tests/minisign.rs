@@ -101,6 +101,7 @@ fn what_minisign_signs_holds() {
         source: sign::SOURCE.to_owned(),
         losses: 3,
         files: "d".repeat(64),
+        core: Some("eu-1".to_owned()),
     };
     let comment = statement.to_string();
     let signer = Signer::parse(&fs::read_to_string(at("own.pub")).unwrap()).unwrap();

@@ -71,6 +71,9 @@ pub struct Manifest {
     /// The platform that the run is of: 32 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The core of the platform that the run is of; see [`crate::signature::is_core_name`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<String>,
     /// The number of losses that this manifest and those of the users name or count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_count: Option<u64>,

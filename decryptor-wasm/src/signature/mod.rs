@@ -18,7 +18,7 @@ pub use crate::layout::SIGNATURE;
 pub use demands::{Demands, duration_ms, require_id};
 pub(crate) use digest::hex;
 pub use digest::{FilesDigest, is_signed_path};
-pub use statement::Statement;
+pub use statement::{Statement, is_core_name};
 
 /// The start of the first line of a signature; the rest of that line is not signed.
 const UNTRUSTED: &[u8] = b"untrusted comment: ";

@@ -31,6 +31,8 @@ pub struct Statement {
     pub losses: u64,
     /// Hex digest of all its files; see [`super::FilesDigest`].
     pub files: String,
+    /// The core of the platform that it is of, where one is named.
+    pub core: Option<String>,
 }
 
 impl Statement {
@@ -55,6 +57,7 @@ impl Statement {
             source: manifest.source.clone().ok_or_else(|| lacks("source"))?,
             losses: manifest.loss_count.ok_or_else(|| lacks("lossCount"))?,
             files: files.to_owned(),
+            core: manifest.core.clone(),
             id,
         })
     }
@@ -65,12 +68,13 @@ impl Statement {
         if words.next()? != VERSION {
             return None;
         }
-        let mut field = |name: &str| {
-            let word = words.next()?.strip_prefix(name)?;
-            word.strip_prefix('=').map(str::to_owned)
+        let value = |word: &str, name: &str| {
+            let value = word.strip_prefix(name)?.strip_prefix('=')?;
+            Some(value.to_owned())
         };
+        let mut field = |name: &str| value(words.next()?, name);
         let (id, base, parent) = (field("id")?, field("base")?, field("parent")?);
-        let statement = Statement {
+        let mut statement = Statement {
             id,
             base,
             parent: (parent != "-").then_some(parent),
@@ -80,13 +84,16 @@ impl Statement {
             source: field("source")?,
             losses: field("losses")?.parse().ok()?,
             files: field("files")?,
+            core: None,
         };
+        statement.core = words.next().and_then(|word| value(word, "core"));
         let digests = [&statement.id, &statement.base, &statement.files];
         let sound = digests
             .into_iter()
             .chain(&statement.parent)
             .all(|digest| is_hex(digest, 64))
-            && is_hex(&statement.source, 32);
+            && is_hex(&statement.source, 32)
+            && statement.core.as_deref().is_none_or(is_core_name);
         // One spelling only: numbers without signs and zeros in front, nothing behind.
         (sound && statement.to_string() == comment).then_some(statement)
     }
@@ -103,6 +110,7 @@ impl Statement {
             ("source", self.source == other.source),
             ("number of losses", self.losses == other.losses),
             ("digest of its files", self.files == other.files),
+            ("core", self.core == other.core),
         ];
         let differs = fields.into_iter().find(|(_, same)| !same);
         differs.map(|(name, _)| name)
@@ -123,8 +131,18 @@ impl fmt::Display for Statement {
             self.source,
             self.losses,
             self.files
-        )
+        )?;
+        match &self.core {
+            Some(core) => write!(f, " core={core}"),
+            None => Ok(()),
+        }
     }
+}
+
+/// Whether a text can name a core: 1 to 63 letters, digits, `.`, `_` and `-`.
+pub fn is_core_name(text: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=63).contains(&text.len()) && text.bytes().all(sound)
 }
 
 fn is_hex(text: &str, length: usize) -> bool {
@@ -162,7 +180,28 @@ mod tests {
                 assert_ne!(other, comment);
                 assert_eq!(Statement::parse(&other), None, "{other}");
             }
-            assert_eq!(Statement::parse(&format!("{comment} more=1")), None);
+            assert_eq!(statement.core, None);
+            let of_core = Statement::parse(&format!("{comment} core=eu-1")).unwrap();
+            assert_eq!(of_core.core.as_deref(), Some("eu-1"));
+            assert_eq!(of_core.to_string(), format!("{comment} core=eu-1"));
+            assert_eq!(of_core.difference(&statement), Some("core"));
+            for more in [
+                " more=1",
+                " core=",
+                " core",
+                " core=a/b",
+                " core=é",
+                " core=a core=b",
+                " core=a ",
+                "  core=a",
+            ] {
+                assert_eq!(
+                    Statement::parse(&format!("{comment}{more}")),
+                    None,
+                    "{more}"
+                );
+            }
+            assert!(!is_core_name(&"a".repeat(64)) && is_core_name(&"a".repeat(63)));
         }
     }
 }

@@ -123,6 +123,7 @@ fn run(cli: &Cli) -> Result<Option<FailureKind>, Failure> {
         Some(Command::Extract(args)) => run::extract(args),
         Some(Command::Diff(args)) => run::diff(args),
         Some(Command::Prune(args)) => run::prune(args),
+        Some(Command::Fleet(args)) => run::fleet(args),
         Some(Command::Copy(args)) => run::copy(args),
         Some(Command::Consolidate(args)) => run::consolidate(args),
         Some(Command::Rekey(args)) => run::rekey(args),

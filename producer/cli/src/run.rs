@@ -8,7 +8,7 @@ use std::{
 use pryv_backup_engine::{
     failure::{Failure, FailureKind},
     operations::{
-        backup, cat, consolidate, copy, decrypt, diff, extract, keygen, list, prune, rekey,
+        backup, cat, consolidate, copy, decrypt, diff, extract, fleet, keygen, list, prune, rekey,
         restore, stats, verify,
     },
     sample::create_sample_platform,
@@ -18,7 +18,7 @@ use pryv_backup_engine::{
 use crate::{
     cli::{
         BackupArgs, CatArgs, ConsolidateArgs, CopyArgs, DecryptArgs, DiffArgs, ExtractArgs,
-        KeygenArgs, LookArgs, PruneArgs, RekeyArgs, VerifyArgs,
+        FleetArgs, KeygenArgs, LookArgs, PruneArgs, RekeyArgs, VerifyArgs,
     },
     observer::Terminal,
     progress::Manner,
@@ -206,6 +206,17 @@ pub fn prune(args: &PruneArgs) -> Result<Option<FailureKind>, Failure> {
         render::prune::show(&pruned);
     }
     Ok(pruned.problem())
+}
+
+pub fn fleet(args: &FleetArgs) -> Result<Option<FailureKind>, Failure> {
+    let mut fleet = fleet::run(&args.options(), &STILL)?;
+    if args.json {
+        render::fleet::finish(&mut fleet);
+        render::json(&fleet)?;
+    } else {
+        render::fleet::show(&fleet);
+    }
+    Ok(fleet.problem())
 }
 
 pub fn copy(args: &CopyArgs) -> Result<Option<FailureKind>, Failure> {

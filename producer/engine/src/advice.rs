@@ -71,6 +71,14 @@ pub enum Advice {
     ListFiles,
     /// Say that nobody else writes to that place.
     SingleWriter,
+    /// Say which core is backed up.
+    NameCore,
+    /// Give the key of the backups.
+    Key,
+    /// Name the configuration that holds the key of the tokens of users.
+    ConfigOfTokens,
+    /// Say that the change of a core's backups is right.
+    AcceptChange,
     /// Say which backups are kept.
     KeepRules,
     /// Write into the folder all the same.

@@ -77,6 +77,11 @@ impl Pii {
     }
 }
 
+/// Whether a name is what stands for one: usernames are shorter.
+pub fn is_token(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,11 +96,12 @@ impl Home {
         })
     }
 
-    /// Key and source with which an archive is signed.
-    pub fn signing(&self, source: String) -> Signing {
+    /// Key, source and core with which an archive is signed.
+    pub fn signing(&self, source: String, core: Option<String>) -> Signing {
         Signing {
             key: self.key.clone(),
             source,
+            core,
         }
     }
 

@@ -198,6 +198,16 @@ fn statements() -> Vec<Case> {
             statement: |s| s.source = "f".repeat(32),
             ..real()
         }, "manifest.json.minisig states another source than manifest.json"),
+        wrong("forged-statement-core", "another core is signed", Draft {
+            manifest: |m| m["core"] = json!("eu-1"),
+            statement: |s| s.core = Some("eu-2".to_owned()),
+            ..real()
+        }, "manifest.json.minisig states another core than manifest.json"),
+        wrong("forged-statement-no-core", "no core is signed, and the manifest names one", Draft {
+            manifest: |m| m["core"] = json!("eu-1"),
+            statement: |s| s.core = None,
+            ..real()
+        }, "manifest.json.minisig states another core than manifest.json"),
         wrong("forged-statement-kind", "an increment is signed", Draft {
             statement: |s| s.kind = BackupType::Incremental,
             ..real()

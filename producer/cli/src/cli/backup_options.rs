@@ -42,6 +42,7 @@ impl BackupArgs {
             output,
             create_parents: self.create_parents,
             user: self.user.clone(),
+            core: self.core.clone(),
             layout: self.layout.layout(),
             compress: !self.no_compress,
             chunk_bytes: self.max_chunk_size * 1024 * 1024,

@@ -1,6 +1,7 @@
 //! The command line: one definition per flag; parsing and printing only.
 
 mod backup_options;
+mod fleet;
 mod layout;
 mod moment;
 mod options;
@@ -12,8 +13,10 @@ mod trust;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use decryptor_wasm::signature::is_core_name;
 use pryv_backup_engine::storage::Location;
 
+pub use fleet::FleetArgs;
 pub use layout::{CopyArgs, LayoutArgs};
 pub use restoring::{IntegrityArg, RestoreArgs};
 pub use store::StoreArgs;
@@ -63,6 +66,8 @@ pub enum Command {
     Copy(CopyArgs),
     /// Copy an archive into a new one, encrypted anew for the same people or for others.
     Consolidate(ConsolidateArgs),
+    /// Show the newest backup of each core of a platform, and what is missing.
+    Fleet(FleetArgs),
     /// Remove old backups from a folder of backups.
     Prune(PruneArgs),
     /// Write a small sample platform to try the tool with.
@@ -87,6 +92,7 @@ impl Cli {
             Some(Command::Copy(args)) => args.json,
             Some(Command::Consolidate(args)) => args.json,
             Some(Command::Prune(args)) => args.json,
+            Some(Command::Fleet(args)) => args.json,
             _ => false,
         }
     }
@@ -277,6 +283,14 @@ fn passphrase(text: &str) -> Result<String, String> {
     }
 }
 
+fn core(text: &str) -> Result<String, String> {
+    if is_core_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a core has a name of 1 to 63 letters, digits, `.`, `_` and `-`".to_owned())
+    }
+}
+
 fn archive_id(text: &str) -> Result<String, String> {
     if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         Ok(text.to_owned())
@@ -332,6 +346,9 @@ pub struct BackupArgs {
     /// What to take of the platform's own database: all of it (secrets into encrypted backups only), what Pryv's own backup takes, or nothing.
     #[arg(long, value_enum, default_value_t = PlatformArg::Full)]
     pub platform: PlatformArg,
+    /// Name of the core that is backed up, for `pryv-backup fleet` (default: core.id of Pryv.io's configuration, unless that is `single`).
+    #[arg(long, value_name = "NAME", value_parser = core, conflicts_with = "restore")]
+    pub core: Option<String>,
     /// Folder of the Pryv.io installation.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub pryv_root: PathBuf,

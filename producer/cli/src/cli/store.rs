@@ -104,6 +104,7 @@ impl Cli {
             Some(Command::Diff(args)) => vec![Some(&mut args.old), Some(&mut args.new)],
             Some(Command::Copy(args)) => vec![Some(&mut args.from), Some(&mut args.to)],
             Some(Command::Consolidate(args)) => vec![Some(&mut args.dir)],
+            Some(Command::Fleet(args)) => vec![Some(&mut args.dir)],
             Some(
                 Command::Rekey(_) | Command::Prune(_) | Command::Keygen(_) | Command::Sample { .. },
             ) => Vec::new(),

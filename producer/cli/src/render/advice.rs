@@ -66,6 +66,10 @@ pub fn words(advice: &Advice) -> Cow<'static, str> {
             "; `pryv-backup extract --collection streams` shows those of the user"
         }
         Advice::ListFiles => "; `pryv-backup decrypt --list` and SHA256SUMS show what there is",
+        Advice::NameCore => ": give --core NAME",
+        Advice::Key => ": give --private-key or --passphrase-file",
+        Advice::ConfigOfTokens => ": give --pryv-root DIR or --config FILE of a core",
+        Advice::AcceptChange => "; if that is right, give --accept-change NAME once",
         Advice::KeepRules => {
             ": give --keep-last, --keep-within, --keep-daily, --keep-weekly or --keep-monthly"
         }

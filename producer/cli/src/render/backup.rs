@@ -98,6 +98,7 @@ pub fn text(report: &Report) -> String {
     for (what, value) in [
         ("signed by:", &report.signer),
         ("source:", &report.source),
+        ("core:", &report.core),
         ("decrypt-backup.mjs: SHA-256", &report.script_sha256),
         ("decrypt-backup.html: SHA-256", &report.page_sha256),
     ] {

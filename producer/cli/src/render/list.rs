@@ -47,12 +47,16 @@ fn text(listed: &ListedArchive) -> Vec<String> {
         return lines;
     };
     lines.push(format!(
-        "  made {} by {}, {}; engine {}, domain {}",
+        "  made {} by {}, {}; engine {}, domain {}{}",
         contents.made,
         contents.by,
         contents.backup_type.name(),
         contents.engine,
-        contents.domain
+        contents.domain,
+        match &contents.core {
+            Some(core) => format!(", core {core}"),
+            None => String::new(),
+        }
     ));
     lines.push(format!("  {}", contents.signed));
     for user in &contents.users {

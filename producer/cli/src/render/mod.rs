@@ -8,6 +8,7 @@ pub mod copy;
 pub mod decrypt;
 pub mod diff;
 pub mod failure;
+pub mod fleet;
 pub mod keygen;
 pub mod list;
 pub mod prune;

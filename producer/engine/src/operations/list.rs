@@ -74,6 +74,9 @@ pub struct Contents {
     pub engine: String,
     /// Its domain.
     pub domain: String,
+    /// The core of it, where the backup names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<String>,
     /// Who signed it, and whether that is somebody who is expected.
     pub signed: String,
     /// The users.
@@ -233,6 +236,7 @@ fn contents(archive: &Archive) -> Contents {
         backup_type: manifest.backup_type,
         engine: manifest.config.engine.clone(),
         domain: manifest.config.domain.clone(),
+        core: manifest.core.clone(),
         signed: findings::signed(archive).unwrap_or_default().to_owned(),
         users: archive.plan.users.clone(),
         losses: manifest.losses.clone(),

@@ -7,6 +7,7 @@ pub mod copy;
 pub mod decrypt;
 pub mod diff;
 pub mod extract;
+pub mod fleet;
 pub mod keygen;
 pub mod list;
 pub mod prune;

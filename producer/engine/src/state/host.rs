@@ -332,6 +332,7 @@ mod tests {
             kind: decryptor_wasm::BackupType::Full,
             created: 1,
             source: key.source("d", "c", ""),
+            core: None,
             losses: 0,
             files: "b".repeat(64),
         }

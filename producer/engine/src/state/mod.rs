@@ -3,6 +3,7 @@
 
 mod entries;
 mod file;
+mod fleet;
 pub mod host;
 mod memory;
 mod note;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use entries::{Entry, EntryCollector, Lookup, Sorted, Stored, Walk};
 pub use file::{KnownUser, State};
+pub use fleet::{Fleets, SeenCore, SeenCores};
 pub use memory::{Memory, Newest};
 pub use note::note_name;
 pub use place::{StateFolder, folder, make, may_be_newest, remove_forgotten};

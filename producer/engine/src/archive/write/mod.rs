@@ -257,6 +257,7 @@ impl ArchiveWriter {
             created_at: Some(stamp.created_at),
             signer: Some(stamp.signer),
             source: Some(stamp.source),
+            core: stamp.core,
             loss_count: Some(stamp.loss_count),
             companions: summary.companions,
             inventory: Some(listing.inventory),

@@ -25,6 +25,8 @@ pub struct Signing {
     pub key: Arc<HostKey>,
     /// See [`HostKey::source`].
     pub source: String,
+    /// The name of its core, where it has one.
+    pub core: Option<String>,
 }
 
 /// A finished archive.
@@ -51,6 +53,9 @@ pub struct Stamp {
     pub signer: String,
     /// Of which platform.
     pub source: String,
+    /// Of which core of it, where it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<String>,
     /// How many losses are named.
     pub loss_count: u64,
 }
@@ -73,6 +78,7 @@ impl ArchiveWriter {
             created_at: self.created_at(),
             signer: signing.key.signer().to_string(),
             source: signing.source.clone(),
+            core: signing.core.clone(),
             loss_count,
         }
     }
@@ -132,6 +138,7 @@ impl ArchiveWriter {
             source: self.options.signing.source.clone(),
             losses: content.loss_count,
             files: files.finish(),
+            core: self.options.signing.core.clone(),
             id,
         };
         let stored = File::open(&place).map_err(|e| ArchiveError::io(&place, e))?;

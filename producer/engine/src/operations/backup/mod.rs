@@ -2,6 +2,7 @@
 
 mod changes;
 mod collect;
+mod core;
 mod incremental;
 mod options;
 mod report;
@@ -61,6 +62,8 @@ struct Prepared<'a> {
     home: Home,
     /// See [`crate::state::host::HostKey::source`].
     source: String,
+    /// The core that it is of, where it has a name.
+    core: Option<String>,
     users: Vec<User>,
     /// Users for whom there can be no folder.
     nameless: Vec<User>,
@@ -113,6 +116,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
     let config = options
         .installation
         .load(mode != PlatformMode::None, observer)?;
+    let core = core::name(options, &config, observer)?;
     let platform = platform::open(&config, mode)?;
     // Before the platform's instant is fixed, because somebody may be asked, and take their time.
     let sealing = lock(options, observer)?;
@@ -140,6 +144,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
         sealing,
         home,
         source,
+        core,
         users,
         nameless,
         names,
@@ -193,7 +198,7 @@ impl Prepared<'_> {
             chunk_bytes: self.options.chunk_bytes,
             created_at: None,
             backup_type,
-            signing: self.home.signing(self.source.clone()),
+            signing: self.home.signing(self.source.clone(), self.core.clone()),
         }
     }
 

@@ -16,6 +16,8 @@ pub struct Options {
     pub create_parents: bool,
     /// Only this user, by id or name.
     pub user: Option<String>,
+    /// The name of the core that it is of; none: that of the platform's configuration.
+    pub core: Option<String>,
     /// How the files lie in that folder.
     pub layout: ArchiveLayout,
     /// Write records compressed.
@@ -55,6 +57,7 @@ impl Options {
             output: output.into(),
             create_parents: false,
             user: None,
+            core: None,
             layout: ArchiveLayout::default(),
             compress: true,
             chunk_bytes: 50 * 1024 * 1024,

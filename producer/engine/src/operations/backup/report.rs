@@ -38,6 +38,9 @@ pub struct Report {
     /// Which platform it is of, as later backups of it say too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Which core of that platform it is of, where it has a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<String>,
     /// Nothing was written.
     pub dry_run: bool,
     /// `recipients`, `passphrase` or `none`.
@@ -158,6 +161,7 @@ impl Report {
             script_sha256: (!matches!(sealing, Sealing::None)).then(script_sha256),
             signer: Some(finished.signer.to_string()),
             source: Some(finished.statement.source.clone()),
+            core: finished.statement.core.clone(),
             dry_run: false,
             encryption: encryption(sealing),
             users: stats.len(),
@@ -185,6 +189,7 @@ impl Report {
             script_sha256: None,
             signer: None,
             source: None,
+            core: None,
             dry_run: true,
             encryption: encryption(sealing),
             users: users.len(),

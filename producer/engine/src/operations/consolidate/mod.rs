@@ -147,7 +147,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
         chunk_bytes: 0,
         created_at: Some(created.unwrap_or(source.manifest.backup_timestamp)),
         backup_type: BackupType::Full,
-        signing: home.signing(of.clone()),
+        signing: home.signing(of.clone(), source.manifest.core.clone()),
     };
     let instant = source.manifest.backup_timestamp as f64 / 1000.0;
     let (archive, _) = ArchiveWriter::create(&options.into, &sealing, writing, instant)?;

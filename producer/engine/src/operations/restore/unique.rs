@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{
     account, lines,
     selection::{Conflict, SelectedUser, Selection},
-    shared::{IndexEntry, is_token, stored_key, uncut, unique_key},
+    shared::{IndexEntry, stored_key, uncut, unique_key},
 };
 use crate::{
     archive::read::Archive,
     config::Config,
+    pii::is_token,
     platform::{
         Collection,
         write::{PlatformWriter, RestoreError},

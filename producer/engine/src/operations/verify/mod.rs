@@ -6,7 +6,7 @@ mod ids;
 pub mod report;
 pub mod sample;
 mod seen;
-mod signature;
+pub mod signature;
 mod stored_files;
 pub mod sums;
 mod user;

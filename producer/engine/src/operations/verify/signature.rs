@@ -61,8 +61,11 @@ pub fn check(
     Ok(())
 }
 
-/// Of an archive that is no chain.
-fn alone(folder: &Folder, demands: &Demands) -> Result<Option<Signed>> {
+/// Who of those who are expected signed an archive that is no chain, and what; none where nobody did.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn alone(folder: &Folder, demands: &Demands) -> Result<Option<Signed>> {
     let stored = folder.read("manifest.json")?;
     let Some(minisig) = folder.small(SIGNATURE)? else {
         return Ok(None);

@@ -9,7 +9,7 @@ use crate::{
     archive::read::Archive,
     config::Config,
     operations::restore::selection::SelectedUser,
-    pii::Pii,
+    pii::{Pii, is_token},
     platform::{Shared, write::RestoreError},
 };
 
@@ -85,11 +85,6 @@ pub fn unique_key(field: &str, value: &str, config: &Config) -> String {
         Pii::Hashed(Some(key)) => format!("user-unique/{field}/{}", key.token(field, value)),
         _ => format!("user-unique/{field}/{value}"),
     }
-}
-
-/// Whether a name is what stands for one: usernames are shorter.
-pub fn is_token(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl SharedRestore<'_> {

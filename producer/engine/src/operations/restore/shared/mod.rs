@@ -13,7 +13,7 @@ use std::{
     hash::RandomState,
 };
 
-pub use self::index::{IndexEntry, is_token, stored_key, uncut, unique_key};
+pub use self::index::{IndexEntry, stored_key, uncut, unique_key};
 use super::{lines, report::Report, restored_user::RestoredUser};
 use crate::{
     archive::read::Archive,
