@@ -232,6 +232,12 @@ impl Folder {
         disk::list(&self.path)
     }
 
+    /// Whether a store keeps other versions of its objects than those that are read.
+    pub fn is_overwritten(&self) -> Result<bool> {
+        let objects = self.objects.as_ref();
+        objects.map_or(Ok(false), |objects| Ok(!objects.findings()?.is_empty()))
+    }
+
     /// Refuses symbolic links, and whatever else an archive cannot hold, anywhere in it.
     pub fn refuse_links(&self) -> Result<()> {
         if self.objects.is_some() || self.tar.is_some() {

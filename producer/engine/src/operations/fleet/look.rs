@@ -40,6 +40,8 @@ pub struct NewestRun {
     pub pinned: bool,
     /// Bytes of all that lies in that place.
     pub bytes: u64,
+    /// Whether anything in that place was overwritten or deleted in a store that keeps what was there before.
+    pub overwritten: bool,
     /// How many users it has; none where it was not opened.
     pub users: Option<usize>,
 }
@@ -190,6 +192,7 @@ impl Looker<'_> {
             signed: signed.clone(),
             pinned: self.demands.pins(signed),
             bytes: stored.iter().map(|(_, size)| size).sum(),
+            overwritten: folder.is_overwritten()?,
             users: archive.map(|archive| archive.plan.users.len()),
         })
     }

@@ -4,26 +4,25 @@ mod find;
 mod look;
 mod problem;
 mod remember;
+mod report;
 mod user_core;
 mod users;
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use decryptor_wasm::signature::{Demands, Signed};
-use jiff::Timestamp;
-use serde::Serialize;
 
 use self::{
     find::CorePrefix,
     look::{Looker, NewestRun},
-    problem::worst,
+    report::moment,
     user_core::UserCores,
     users::UserTable,
 };
 use crate::{
     advice::{Advice, Sentence},
     archive::read::Archive,
-    failure::{Failure, FailureKind},
+    failure::Failure,
     installation::Installation,
     observer::Observer,
     secrets::{Keys, Secrets},
@@ -32,6 +31,7 @@ use crate::{
 };
 
 pub use problem::{FleetProblem, ProblemKind};
+pub use report::{Fleet, FleetCore, FleetRun, PlatformCores};
 pub use user_core::UserInNoBackup;
 pub use users::UserOnCores;
 
@@ -50,100 +50,6 @@ pub struct Options {
     pub accept_change: Vec<String>,
     /// Where the configuration is that holds the key of the tokens that stand for names in the platform's own database.
     pub installation: Option<Installation>,
-}
-
-/// The backups of all cores.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fleet {
-    /// The place that was looked at.
-    pub place: String,
-    /// The cores, in the order of their prefixes.
-    pub cores: Vec<FleetCore>,
-    /// Of what the platform itself says of its cores; none where no backup with it was opened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<PlatformCores>,
-    /// Users who are in the backups of several cores; of very many only some.
-    pub users_on_two_cores: Vec<UserOnCores>,
-    /// How many more there are at least.
-    pub more_users_on_two_cores: usize,
-    /// Users whom the platform knows and who are in no backup that is new enough; of very many only some.
-    pub users_in_no_backup: Vec<UserInNoBackup>,
-    /// How many more there are.
-    pub more_users_in_no_backup: u64,
-    /// What is wrong.
-    pub problems: Vec<FleetProblem>,
-    /// What else is to be known.
-    pub notes: Vec<Sentence>,
-}
-
-/// A core, and the newest of its backups.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FleetCore {
-    /// The name of its prefix.
-    pub prefix: String,
-    /// The name that was signed; none where its runs name no core.
-    pub core: Option<String>,
-    /// How many archives and chains it has.
-    pub archives: usize,
-    /// Its newest good run.
-    pub newest: Option<FleetRun>,
-}
-
-/// The newest good run of a core.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FleetRun {
-    /// The archive or chain that it is in.
-    pub place: String,
-    /// Of a chain: its number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<u32>,
-    /// SHA-256 of `manifest.json` as stored.
-    pub archive_id: String,
-    /// When it was made, as it was signed: RFC 3339.
-    pub made: String,
-    /// The same in milliseconds since 1970.
-    #[serde(skip)]
-    pub created: i64,
-    /// How old it is.
-    pub age_seconds: i64,
-    /// Bytes of all that lies in that place.
-    pub bytes: u64,
-    /// How many users it has; none where it was not opened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub users: Option<usize>,
-    /// How many losses it names.
-    pub losses: u64,
-    /// Of which platform it is.
-    pub source: String,
-    /// Who signed it.
-    pub signer: String,
-    /// Whether that is somebody who is expected.
-    pub pinned: bool,
-}
-
-/// Which backup told what the platform says of its cores.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PlatformCores {
-    /// The prefix.
-    pub prefix: String,
-    /// When it was made.
-    pub made: String,
-    /// How many names of users the platform sends to a core, other names of theirs among them.
-    pub names: u64,
-    /// The cores that it knows.
-    pub cores: Vec<String>,
-}
-
-impl Fleet {
-    /// What keeps the backups from being complete.
-    #[must_use]
-    pub fn problem(&self) -> Option<FailureKind> {
-        worst(&self.problems)
-    }
 }
 
 /// The work on one place.
@@ -184,17 +90,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Fleet, Failure>
             secrets: Secrets::new(&options.keys, observer),
         },
         users: UserTable::new(config.transpose()?.map(|config| config.pii)),
-        fleet: Fleet {
-            place: options.dir.to_string(),
-            cores: Vec::new(),
-            platform: None,
-            users_on_two_cores: Vec::new(),
-            more_users_on_two_cores: 0,
-            users_in_no_backup: Vec::new(),
-            more_users_in_no_backup: 0,
-            problems: Vec::new(),
-            notes: Vec::new(),
-        },
+        fleet: Fleet::of(&options.dir),
         runs: Vec::new(),
         platform: None,
     };
@@ -236,6 +132,10 @@ impl Look<'_> {
             &mut self.fleet.problems,
         )?;
         let name = &prefix.name;
+        if newest.as_ref().is_some_and(|run| run.overwritten) {
+            let text = "objects were overwritten or deleted after they were written; they are read as they were at first, and `verify` names them";
+            self.fleet.notes.push(Sentence::from(text).about(name));
+        }
         let mut problem = |kind, text: String| {
             let message = Sentence::from(text).about(name);
             self.fleet
@@ -260,7 +160,7 @@ impl Look<'_> {
                 .as_ref()
                 .and_then(|run| run.signed.statement.core.clone()),
             archives: prefix.archives.len(),
-            newest: newest.as_ref().map(|run| listed(run, now)),
+            newest: newest.as_ref().map(|run| FleetRun::of(run, now)),
         });
         self.runs.push(newest);
         Ok(())
@@ -326,7 +226,7 @@ impl Look<'_> {
             }
         }
         let mut named = users::on_several_cores(&found);
-        named.truncate(user_core::LISTED);
+        named.truncate(users::LISTED);
         self.fleet.more_users_on_two_cores = twice.users.saturating_sub(named.len());
         for user in &named {
             let text = format!(
@@ -416,28 +316,4 @@ impl Look<'_> {
             problems.push(FleetProblem::of_all(ProblemKind::NamesUnknown, message));
         }
     }
-}
-
-fn listed(run: &NewestRun, now: i64) -> FleetRun {
-    let statement = &run.signed.statement;
-    FleetRun {
-        place: run.place.to_string(),
-        run: run.chain.then_some(statement.run),
-        archive_id: statement.id.clone(),
-        made: moment(statement.created),
-        created: statement.created,
-        age_seconds: now.saturating_sub(statement.created).max(0) / 1000,
-        bytes: run.bytes,
-        users: run.users,
-        losses: statement.losses,
-        source: statement.source.clone(),
-        signer: run.signed.signer.to_string(),
-        pinned: run.pinned,
-    }
-}
-
-/// RFC 3339, in seconds.
-fn moment(milliseconds: i64) -> String {
-    Timestamp::from_second(milliseconds.div_euclid(1000))
-        .map_or_else(|_| "an unknown time".to_owned(), |time| time.to_string())
 }

@@ -6,13 +6,11 @@ use decryptor_wasm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::users::UserTable;
+use super::users::{LISTED, UserTable};
 use crate::{archive::read::Archive, interrupt, pii::is_token};
 
 /// The file of those entries, without its ending.
 const KEYS: &str = "platform/keys.";
-/// More users than this are counted.
-pub const LISTED: usize = 100;
 
 /// A user whom the platform sends to a core, and who is in no backup.
 #[derive(Debug, Serialize)]

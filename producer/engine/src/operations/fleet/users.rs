@@ -6,8 +6,10 @@ use decryptor_wasm::UserEntry;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::user_core::LISTED;
 use crate::{archive::read::Archive, pii::Pii};
+
+/// More users than this are counted, not named.
+pub const LISTED: usize = 100;
 
 /// What stands for an id or a name.
 pub type Digest = [u8; 16];
