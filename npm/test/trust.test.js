@@ -11,7 +11,7 @@ import { archive, decrypt, scratch, tree, withFixtures } from './helpers.js';
 /** @typedef {import('node:test').TestContext} Context */
 
 const [MANIFEST, SIGNATURE] = ['manifest.json', 'manifest.json.minisig'];
-const NOT_PINNED = ', which is not pinned: compare it with what was noted when the backup was made\n';
+const NOT_PINNED = '; no expected signer was given: compare it with what was noted when the backup was made\n';
 
 /**
  * @param {Context} t

@@ -431,149 +431,372 @@ pub fn cases() -> Vec<Case> {
         make(&other)
     };
     vec![
-        good("chain", "the newest state comes out", &alice, 3).says("run 3 of 3").says("all good"),
-        good("chain-at-2", "the state at an earlier run", &alice, 2).also(&["--at", "2"]).says("run 2 of 3"),
-        good("chain-at-1", "the first state", &alice, 1).also(&["--at", "1"]).says("run 1 of 3"),
-        good("chain-gunzip", "records of a state are plain in any case", &alice, 3).also(&["--gunzip"]),
-        good("chain-cleartext", "a chain that is not encrypted", &open, 3).args(&[]).says("Not encrypted"),
-        good("chain-passphrase", "every run has a salt of its own", &phrase, 2).args(&["--passphrase", "pässphrase", "--at", "2"]),
-        good("chain-full-between", "a full run ends the walk: the first one is not read", &full, 3),
-        good("chain-without-first", "a state after a full run stands without the runs before it", &full, 3)
-            .change(|files| drop(files.remove("users/u1/streams.jsonl.gz")))
+        good("chain", "the newest state comes out", &alice, 3)
+            .says("run 3 of 3")
             .says("all good"),
-        Case::made("chain-list", "runs and users are shown", make(&alice).files, Files::new())
-            .also(&["--list"]).nothing().says("run 1").says("run 3").says("alice  u1").says("carol  u3"),
-        Case::made("chain-verify", "every run is checked", make(&alice).files, Files::new())
-            .also(&["--verify"]).nothing().says("all good"),
-        Case::made("chain-no-such-run", "a run that there is not is none to choose", make(&alice).files, Files::new())
-            .also(&["--at", "4"]).nothing().exit(2).says("there is no run 4 in this chain: it has the runs 1 to 3"),
-        Case::made("chain-other-recipient", "a key that opens some runs and not others: the run and whose it is are named", make(&mixed).files, Files::new())
-            .nothing().exit(3).says("run 3"),
-        good("chain-other-recipient-at-2", "and what it opens, it opens", &mixed, 2).also(&["--at", "2"]),
-        good("chain-two-keys", "runs to different people open with the keys of all", &handed, 3).args(&[alices, bobs].concat()).says("all good"),
-        good("chain-two-passphrases", "runs with different passphrases open with all of them", &rephrased, 3)
-            .args(&["--passphrase", "second", "--passphrase", "first"]).says("all good"),
-        good("chain-key-and-passphrase", "each run takes what it needs", &unphrased, 3)
-            .args(&[alices, ["--passphrase", "first"]].concat()).says("all good"),
-        Case::made("chain-two-wrong-keys", "the run that none of them opens is named", make(&handed).files, Files::new())
-            .args(&[bobs, ["--private-key", "{keys}/mallory.pem"]].concat())
-            .nothing().exit(3).says("run 1: none of the 2 private keys opens it: wrong private key"),
-        good("chain-loss-repaired", "what a run lost and a later one brought is not lost", &repaired, 3).says("all good"),
-        Case::made("chain-loss-at-1", "and is in the state before", make(&repaired).files, Files::new())
-            .also(&["--at", "1", "--verify"]).nothing().says("users/u1/attachments/f1: lost when the backup was made: it was gone"),
-        broken("chain-missing", "a run that is listed is not there", |made| {
-            made.replace(2, Files::new());
-            made.sum();
-        }, "increments/0002: run 2 is listed in chain.json, but not there; the state of run 3 needs run 2; use another copy of the backup, or --at 1 for the state before"),
-        good("chain-missing-at-1", "states before a missing run open", &alice, 1).also(&["--at", "1"])
-            .change(|files| files.retain(|path, _| !path.starts_with("increments/0002/")))
-            .says("warning: increments/0002: run 2 is listed in chain.json, but not there"),
-        broken("chain-dropped", "a run and its line in the index are gone", |made| {
-            made.replace(2, made.run(3));
-            made.replace(3, Files::new());
-            let mut index = made.indexed();
-            index.runs.remove(1);
-            index.runs[1].run = 2;
-            index.runs[1].path = "increments/0002".into();
-            made.index(&index);
-        }, "a run between was removed"),
-        broken("chain-dropped-quietly", "and the index says that nothing is missing", |made| {
-            made.replace(2, made.run(3));
-            made.replace(3, Files::new());
-            let mut index = made.indexed();
-            index.runs.remove(1);
-            index.runs[1].run = 2;
-            index.runs[1].path = "increments/0002".into();
-            index.runs[1].parent = Some(made.ids[0].clone());
-            made.index(&index);
-        }, "increments/0002: run 3 of this chain lies where run 2 should be"),
-        broken("chain-swapped", "two runs lie in each other's place", |made| {
-            let (two, three) = (made.run(2), made.run(3));
-            made.replace(2, three);
-            made.replace(3, two);
-            made.sum();
-        }, "increments/0003: run 2 lies where run 3 should be; the folders were exchanged or copied"),
-        broken("chain-reordered", "the index has them in another order", |made| {
-            let mut index = made.indexed();
-            index.runs.swap(1, 2);
-            made.index(&index);
-        }, "chain.json: lists run 2 where run 3 should be; the runs are not in their order"),
-        broken("chain-replayed", "an earlier run lies there again", |made| {
-            made.replace(3, made.run(2));
-            made.sum();
-        }, "increments/0003: run 2 lies where run 3 should be"),
-        broken("chain-replayed-quietly", "and the index lists it again", |made| {
-            made.replace(3, made.run(2));
-            let mut index = made.indexed();
-            index.runs[2].archive_id = index.runs[1].archive_id.clone();
-            made.index(&index);
-        }, "chain.json: lists one archive twice, as run 2 and as run 3"),
-        broken("chain-of-another-copy", "a run that was made from another copy of the chain", |made| {
-            let mut fork = drafts(&to(&["alice"]));
-            fork[1].state.manifest["config"]["domain"] = json!("fork");
-            let fork = make(&fork);
-            made.replace(3, fork.run(3));
-            let mut index = made.indexed();
-            index.runs[2] = fork.indexed().runs[2].clone();
-            index.runs[2].parent = Some(made.ids[1].clone());
-            made.index(&index);
-        }, "increments/0003: run 3 follows an archive"),
-        broken("chain-foreign", "a run of another chain", |made| {
-            let other = other();
-            made.replace(3, other.run(3));
-            made.sum();
-        }, "increments/0003: manifest.json is not the one that chain.json lists for run 3"),
-        broken("chain-foreign-quietly", "and the index lists it", |made| {
-            let other = other();
-            made.replace(3, other.run(3));
-            let mut index = made.indexed();
-            index.runs[2] = other.indexed().runs[2].clone();
-            index.runs[2].parent = Some(made.ids[1].clone());
-            made.index(&index);
-        }, "increments/0003: what lies where run 3 should be is a run of another chain"),
-        good("chain-uncommitted", "what a run that was not finished left is named and left alone", &alice, 3)
-            .change(|files| {
-                let left: Files = files.iter().filter_map(|(path, bytes)| {
+        good("chain-at-2", "the state at an earlier run", &alice, 2)
+            .also(&["--at", "2"])
+            .says("run 2 of 3"),
+        good("chain-at-1", "the first state", &alice, 1)
+            .also(&["--at", "1"])
+            .says("run 1 of 3"),
+        good(
+            "chain-gunzip",
+            "records of a state are plain in any case",
+            &alice,
+            3,
+        )
+        .also(&["--gunzip"]),
+        good("chain-cleartext", "a chain that is not encrypted", &open, 3)
+            .args(&[])
+            .says("Not encrypted"),
+        good(
+            "chain-passphrase",
+            "every run has a salt of its own",
+            &phrase,
+            2,
+        )
+        .args(&["--passphrase", "pässphrase", "--at", "2"]),
+        good(
+            "chain-full-between",
+            "a full run ends the walk: the first one is not read",
+            &full,
+            3,
+        ),
+        good(
+            "chain-without-first",
+            "a state after a full run stands without the runs before it",
+            &full,
+            3,
+        )
+        .change(|files| drop(files.remove("users/u1/streams.jsonl.gz")))
+        .says("all good"),
+        Case::made(
+            "chain-list",
+            "runs and users are shown",
+            make(&alice).files,
+            Files::new(),
+        )
+        .also(&["--list"])
+        .nothing()
+        .says("run 1")
+        .says("run 3")
+        .says("alice  u1")
+        .says("carol  u3"),
+        Case::made(
+            "chain-verify",
+            "every run is checked",
+            make(&alice).files,
+            Files::new(),
+        )
+        .also(&["--verify"])
+        .nothing()
+        .says("all good"),
+        Case::made(
+            "chain-no-such-run",
+            "a run that there is not is none to choose",
+            make(&alice).files,
+            Files::new(),
+        )
+        .also(&["--at", "4"])
+        .nothing()
+        .exit(2)
+        .says("there is no run 4 in this chain: it has the runs 1 to 3"),
+        Case::made(
+            "chain-other-recipient",
+            "a key that opens some runs and not others: the run and whose it is are named",
+            make(&mixed).files,
+            Files::new(),
+        )
+        .nothing()
+        .exit(3)
+        .says("run 3"),
+        good(
+            "chain-other-recipient-at-2",
+            "and what it opens, it opens",
+            &mixed,
+            2,
+        )
+        .also(&["--at", "2"]),
+        good(
+            "chain-two-keys",
+            "runs to different people open with the keys of all",
+            &handed,
+            3,
+        )
+        .args(&[alices, bobs].concat())
+        .says("all good"),
+        good(
+            "chain-two-passphrases",
+            "runs with different passphrases open with all of them",
+            &rephrased,
+            3,
+        )
+        .args(&["--passphrase", "second", "--passphrase", "first"])
+        .says("all good"),
+        good(
+            "chain-key-and-passphrase",
+            "each run takes what it needs",
+            &unphrased,
+            3,
+        )
+        .args(&[alices, ["--passphrase", "first"]].concat())
+        .says("all good"),
+        Case::made(
+            "chain-two-wrong-keys",
+            "the run that none of them opens is named",
+            make(&handed).files,
+            Files::new(),
+        )
+        .args(&[bobs, ["--private-key", "{keys}/mallory.pem"]].concat())
+        .nothing()
+        .exit(3)
+        .says("run 1: none of the 2 private keys opens it: wrong private key"),
+        good(
+            "chain-loss-repaired",
+            "what a run lost and a later one brought is not lost",
+            &repaired,
+            3,
+        )
+        .says("all good"),
+        Case::made(
+            "chain-loss-at-1",
+            "and is in the state before",
+            make(&repaired).files,
+            Files::new(),
+        )
+        .also(&["--at", "1", "--verify"])
+        .nothing()
+        .says("users/u1/attachments/f1: lost when the backup was made: it was gone"),
+        broken(
+            "chain-missing",
+            "a run that is listed is not there",
+            |made| {
+                made.replace(2, Files::new());
+                made.sum();
+            },
+            "increments/0002: run 2 is listed in chain.json, but not there; the state of run 3 needs run 2; use another copy of the backup, or --at 1 for the state before",
+        ),
+        good(
+            "chain-missing-at-1",
+            "states before a missing run open",
+            &alice,
+            1,
+        )
+        .also(&["--at", "1"])
+        .change(|files| files.retain(|path, _| !path.starts_with("increments/0002/")))
+        .says("warning: increments/0002: run 2 is listed in chain.json, but not there"),
+        broken(
+            "chain-dropped",
+            "a run and its line in the index are gone",
+            |made| {
+                made.replace(2, made.run(3));
+                made.replace(3, Files::new());
+                let mut index = made.indexed();
+                index.runs.remove(1);
+                index.runs[1].run = 2;
+                index.runs[1].path = "increments/0002".into();
+                made.index(&index);
+            },
+            "a run between was removed",
+        ),
+        broken(
+            "chain-dropped-quietly",
+            "and the index says that nothing is missing",
+            |made| {
+                made.replace(2, made.run(3));
+                made.replace(3, Files::new());
+                let mut index = made.indexed();
+                index.runs.remove(1);
+                index.runs[1].run = 2;
+                index.runs[1].path = "increments/0002".into();
+                index.runs[1].parent = Some(made.ids[0].clone());
+                made.index(&index);
+            },
+            "increments/0002: run 3 of this chain lies where run 2 should be",
+        ),
+        broken(
+            "chain-swapped",
+            "two runs lie in each other's place",
+            |made| {
+                let (two, three) = (made.run(2), made.run(3));
+                made.replace(2, three);
+                made.replace(3, two);
+                made.sum();
+            },
+            "increments/0003: run 2 lies where run 3 should be; the folders were exchanged or copied",
+        ),
+        broken(
+            "chain-reordered",
+            "the index has them in another order",
+            |made| {
+                let mut index = made.indexed();
+                index.runs.swap(1, 2);
+                made.index(&index);
+            },
+            "chain.json: lists run 2 where run 3 should be; the runs are not in their order",
+        ),
+        broken(
+            "chain-replayed",
+            "an earlier run lies there again",
+            |made| {
+                made.replace(3, made.run(2));
+                made.sum();
+            },
+            "increments/0003: run 2 lies where run 3 should be",
+        ),
+        broken(
+            "chain-replayed-quietly",
+            "and the index lists it again",
+            |made| {
+                made.replace(3, made.run(2));
+                let mut index = made.indexed();
+                index.runs[2].archive_id = index.runs[1].archive_id.clone();
+                made.index(&index);
+            },
+            "chain.json: lists one archive twice, as run 2 and as run 3",
+        ),
+        broken(
+            "chain-of-another-copy",
+            "a run that was made from another copy of the chain",
+            |made| {
+                let mut fork = drafts(&to(&["alice"]));
+                fork[1].state.manifest["config"]["domain"] = json!("fork");
+                let fork = make(&fork);
+                made.replace(3, fork.run(3));
+                let mut index = made.indexed();
+                index.runs[2] = fork.indexed().runs[2].clone();
+                index.runs[2].parent = Some(made.ids[1].clone());
+                made.index(&index);
+            },
+            "increments/0003: run 3 follows an archive",
+        ),
+        broken(
+            "chain-foreign",
+            "a run of another chain",
+            |made| {
+                let other = other();
+                made.replace(3, other.run(3));
+                made.sum();
+            },
+            "increments/0003: manifest.json is not the one that chain.json lists for run 3",
+        ),
+        broken(
+            "chain-foreign-quietly",
+            "and the index lists it",
+            |made| {
+                let other = other();
+                made.replace(3, other.run(3));
+                let mut index = made.indexed();
+                index.runs[2] = other.indexed().runs[2].clone();
+                index.runs[2].parent = Some(made.ids[1].clone());
+                made.index(&index);
+            },
+            "increments/0003: what lies where run 3 should be is a run of another chain",
+        ),
+        good(
+            "chain-uncommitted",
+            "what a run that was not finished left is named and left alone",
+            &alice,
+            3,
+        )
+        .change(|files| {
+            let left: Files = files
+                .iter()
+                .filter_map(|(path, bytes)| {
                     let rest = path.strip_prefix("increments/0003/")?;
                     Some((format!("increments/0004/{rest}"), bytes.clone()))
-                }).collect();
-                files.extend(left);
-                files.insert("increments/0004/.unnamed".into(), Vec::new());
-            })
-            .says("warning: increments/0004: not listed in chain.json: left by a run that was not finished"),
-        broken("chain-index-lost", "the index is gone, and the sums know nothing of it", |made| {
-            made.files.remove("chain.json");
-            made.sum();
-        }, LOST),
-        broken("chain-index-and-runs-lost", "the runs are gone too, and the sums still list them", |made| {
-            made.files.retain(|path, _| path != "chain.json" && !path.starts_with("increments/"));
-        }, LOST),
-        Case::made("chain-index-lost-at-1", "the first run opens when it is asked for", {
-            let mut files = make(&alice).files;
-            files.remove("chain.json");
-            files
-        }, Files::new()).also(&["--at", "1", "--verify"]).nothing()
-            .says("warning: chain.json is missing, so the runs after the first").says("all good"),
-        broken("chain-index-damaged", "the index is none", |made| {
-            made.files.insert("chain.json".into(), b"{\"v\":1".to_vec());
-            made.sum();
-        }, "chain.json: cannot be read as a list of runs"),
-        broken("chain-index-of-the-future", "an index of another version", |made| {
-            made.files.insert("chain.json".into(), b"{\"v\":2,\"runs\":[]}".to_vec());
-            made.sum();
-        }, "chain.json: version 2 is not known to this version").exit(1),
-        Case::made("chain-increment-alone", "an increment by itself opens where it is asked for, and is said to be none of a state", {
-            make(&alice).run(3)
-        }, Files::new()).also(&["--at", "3", "--verify"]).nothing().says("this is run 3 of a chain, and holds only what changed since run 2"),
-        good("chain-stale-record-file", "a file of an increment that was changed", &alice, 3)
-            .change(|files| {
-                let bytes = files.get_mut("increments/0002/users/u1/events/events-0001.jsonl.gz").unwrap();
-                let at = bytes.len() - 20;
-                bytes[at] ^= 1;
-            })
-            .exit(4)
-            .without(&["users/u1/events/events-0001.jsonl", "users/u1/events/events-0002.jsonl", "users/u1/events/events-0003.jsonl", "users/u1/events/events-0004.jsonl"])
-            .with("users/u1/attachments/f3", &"users/u1/attachments/f3".repeat(10).into_bytes())
-            .says("damaged: increments/0002/users/u1/events/events-0001.jsonl.gz"),
+                })
+                .collect();
+            files.extend(left);
+            files.insert("increments/0004/.unnamed".into(), Vec::new());
+        })
+        .says("warning: increments/0004: left by a run that was not finished"),
+        broken(
+            "chain-index-lost",
+            "the index is gone, and the sums know nothing of it",
+            |made| {
+                made.files.remove("chain.json");
+                made.sum();
+            },
+            LOST,
+        ),
+        broken(
+            "chain-index-and-runs-lost",
+            "the runs are gone too, and the sums still list them",
+            |made| {
+                made.files
+                    .retain(|path, _| path != "chain.json" && !path.starts_with("increments/"));
+            },
+            LOST,
+        ),
+        Case::made(
+            "chain-index-lost-at-1",
+            "the first run opens when it is asked for",
+            {
+                let mut files = make(&alice).files;
+                files.remove("chain.json");
+                files
+            },
+            Files::new(),
+        )
+        .also(&["--at", "1", "--verify"])
+        .nothing()
+        .says("warning: chain.json is missing, so the runs after the first")
+        .says("all good"),
+        broken(
+            "chain-index-damaged",
+            "the index is none",
+            |made| {
+                made.files.insert("chain.json".into(), b"{\"v\":1".to_vec());
+                made.sum();
+            },
+            "chain.json: cannot be read as a list of runs",
+        ),
+        broken(
+            "chain-index-of-the-future",
+            "an index of another version",
+            |made| {
+                made.files
+                    .insert("chain.json".into(), b"{\"v\":2,\"runs\":[]}".to_vec());
+                made.sum();
+            },
+            "chain.json: version 2 is not known to this version",
+        )
+        .exit(1),
+        Case::made(
+            "chain-increment-alone",
+            "an increment by itself opens where it is asked for, and is said to be none of a state",
+            { make(&alice).run(3) },
+            Files::new(),
+        )
+        .also(&["--at", "3", "--verify"])
+        .nothing()
+        .says("this is run 3 of a chain, and holds only what changed since run 2"),
+        good(
+            "chain-stale-record-file",
+            "a file of an increment that was changed",
+            &alice,
+            3,
+        )
+        .change(|files| {
+            let bytes = files
+                .get_mut("increments/0002/users/u1/events/events-0001.jsonl.gz")
+                .unwrap();
+            let at = bytes.len() - 20;
+            bytes[at] ^= 1;
+        })
+        .exit(4)
+        .without(&[
+            "users/u1/events/events-0001.jsonl",
+            "users/u1/events/events-0002.jsonl",
+            "users/u1/events/events-0003.jsonl",
+            "users/u1/events/events-0004.jsonl",
+        ])
+        .with(
+            "users/u1/attachments/f3",
+            &"users/u1/attachments/f3".repeat(10).into_bytes(),
+        )
+        .says("damaged: increments/0002/users/u1/events/events-0001.jsonl.gz"),
     ]
 }

@@ -91,7 +91,7 @@ pub fn cases() -> Vec<Case> {
             )
             .exactly(&[
                 "archive {id}",
-                "signed by {signer}, which is not pinned: compare it with what was noted when the backup was made",
+                "signed by {signer}; no expected signer was given: compare it with what was noted when the backup was made",
                 "damaged: users/u1/attachments/frames: listed in the manifest, but not there",
                 "25 files decrypted, 263749 bytes; 1 problem, named above: use another copy of the backup for what is damaged",
             ])

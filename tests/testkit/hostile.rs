@@ -29,7 +29,7 @@ pub fn cases() -> Vec<Case> {
             )
             .exactly(&[
                 "archive {id}",
-                "signed by {signer}, which is not pinned: compare it with what was noted when the backup was made",
+                "signed by {signer}; no expected signer was given: compare it with what was noted when the backup was made",
                 "damaged: users/u1/attachments/frames: is not the file that the inventory lists under this name; it was swapped or replaced",
                 "damaged: users/u2/attachments/frames: is not the file that the inventory lists under this name; it was swapped or replaced",
                 "24 files decrypted, 132577 bytes; 2 problems, named above: use another copy of the backup for what is damaged",
@@ -86,7 +86,7 @@ pub fn cases() -> Vec<Case> {
         )
         .exactly(&[
             "archive {id}",
-            "signed by {signer}, which is not pinned: compare it with what was noted when the backup was made",
+            "signed by {signer}; no expected signer was given: compare it with what was noted when the backup was made",
             "damaged: users/u1/attachments/added: lies where the archive's own files lie, but the manifest does not list it; it was added and is left out",
             "26 files decrypted, 394921 bytes; 1 problem, named above: use another copy of the backup for what is damaged",
         ]),

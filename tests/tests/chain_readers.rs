@@ -90,7 +90,7 @@ fn verify_names_what_is_wrong_with_and_without_the_key() {
             "chain-uncommitted",
             0,
             0,
-            "warning: increments/0004: not listed in chain.json",
+            "warning: increments/0004: left by a run that was not finished",
         ),
         (
             "chain-missing",

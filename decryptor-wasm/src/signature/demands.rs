@@ -86,7 +86,7 @@ impl Demands {
                 Severity::Note,
                 "signer",
                 format!(
-                    "signed by {signer}, which is not pinned: compare it with what was noted when the backup was made"
+                    "signed by {signer}; no expected signer was given: compare it with what was noted when the backup was made"
                 ),
             )
         } else {

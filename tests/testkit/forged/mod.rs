@@ -24,9 +24,9 @@ const RECIPIENT: &str = "a recipient: the private key";
 const HOST: &str = "the host's own key";
 
 const UNPINNED: &str =
-    "which is not pinned: compare it with what was noted when the backup was made";
-const BY_HOST: &str = "signed by {signer}, which is not pinned";
-const BY_MALLORY: &str = "signed by {mallory}, which is not pinned";
+    "no expected signer was given: compare it with what was noted when the backup was made";
+const BY_HOST: &str = "signed by {signer}; no expected signer was given";
+const BY_MALLORY: &str = "signed by {mallory}; no expected signer was given";
 const NOT_HOLDS: &str = "manifest.json.minisig is not the signature of manifest.json";
 const NOT_HOLDS_FOR: &str = "manifest.json.minisig is not the signature of";
 const OTHER_KEY: &str =

@@ -64,7 +64,7 @@ fn put_in() -> Vec<Case> {
         forged("forged-increment-same-key-id", "and is signed by a key with the id of the host's", with(false, sign::twin(), named), NOT_HOLDS_FOR),
         forged("forged-increment-unsigned", "it names the host, and nobody signed it", unsigned, "increments/0004/manifest.json.minisig is missing"),
         at_3("forged-increment-at-3", "the state before such a run opens when it is asked for", increment())
-            .says("signed by {signer}, which is not pinned"),
+            .says("signed by {signer}; no expected signer was given"),
         forged("forged-increment-pinned", "it is refused where a signer is pinned", with(false, sign::mallory(), |_| {}),
             "which is not the signer that you expect").also(&PIN).says("--at 3 for the state before"),
         forged("forged-full-in-the-hosts-name", "a full run that names the host as its signer", with(true, sign::mallory(), named),
@@ -72,9 +72,9 @@ fn put_in() -> Vec<Case> {
         forged("forged-full", "a full run of somebody else, or of a host that lost its key: nobody but the reader can choose",
             make(&his), CHOICE).exit(2),
         at_3("forged-full-at-3", "one state is chosen", his_chain())
-            .says("signed by {signer}, which is not pinned"),
+            .says("signed by {signer}; no expected signer was given"),
         opens("forged-full-at-4", "the other state is chosen, and said to be of another signer", &his, 4, his_chain()).also(&["--at", "4"])
-            .says("signed by {mallory}, which is not pinned"),
+            .says("signed by {mallory}; no expected signer was given"),
         opens("forged-full-accepted", "the other signer is expected", &his, 4, his_chain()).also(&["--signer", "{mallory}"])
             .says("signed by {mallory}, as expected"),
         forged("forged-full-pinned", "the signer of the runs before is expected", make(&his), "which is not the signer that you expect")

@@ -25,23 +25,23 @@ impl RunSequence {
     pub(super) fn find_unlisted(&mut self) {
         let count = self.count();
         for stored in self.stored.iter().filter(|stored| stored.run > count) {
-            let finding = |severity, code, what: &str| Finding {
+            let finding = |severity, code, message: String| Finding {
                 severity,
                 code,
                 path: place_of(stored.run),
-                message: format!("not listed in {CHAIN}: {what}"),
+                message,
             };
             if stored.unnamed {
                 self.others.push(finding(
                     Severity::Warning,
                     "uncommitted",
-                    "left by a run that was not finished; it is left alone",
+                    "left by a run that was not finished; it is left alone".to_owned(),
                 ));
             } else {
                 self.unlisted.get_or_insert(finding(
                     Severity::Error,
                     "unlisted",
-                    "it was finished, so that an older copy of the list was put in its place, or somebody put the run there",
+                    format!("not listed in {CHAIN}: it was finished, so that an older copy of the list was put in its place, or somebody put the run there"),
                 ));
             }
         }
