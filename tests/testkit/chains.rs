@@ -767,7 +767,7 @@ pub fn cases() -> Vec<Case> {
         Case::made(
             "chain-increment-alone",
             "an increment by itself opens where it is asked for, and is said to be none of a state",
-            { make(&alice).run(3) },
+            make(&alice).run(3),
             Files::new(),
         )
         .also(&["--at", "3", "--verify"])
