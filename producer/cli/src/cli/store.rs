@@ -105,9 +105,8 @@ impl Cli {
             Some(Command::Copy(args)) => vec![Some(&mut args.from), Some(&mut args.to)],
             Some(Command::Consolidate(args)) => vec![Some(&mut args.dir)],
             Some(Command::Fleet(args)) => vec![Some(&mut args.dir)],
-            Some(
-                Command::Rekey(_) | Command::Prune(_) | Command::Keygen(_) | Command::Sample { .. },
-            ) => Vec::new(),
+            Some(Command::Prune(args)) => vec![Some(&mut args.dir)],
+            Some(Command::Rekey(_) | Command::Keygen(_) | Command::Sample { .. }) => Vec::new(),
         };
         let mut received = false;
         for place in places.into_iter().flatten() {

@@ -147,9 +147,9 @@ pub struct ConsolidateArgs {
 
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// Folder in which backups lie, each in a folder of its own.
-    #[arg(value_parser = folder())]
-    pub dir: PathBuf,
+    /// Folder in which backups lie, each in a folder of its own; or s3://BUCKET/PREFIX below which they lie.
+    #[arg(value_parser = location())]
+    pub dir: Location,
     #[command(flatten)]
     pub keep: KeepArgs,
     #[command(flatten)]

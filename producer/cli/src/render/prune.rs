@@ -25,7 +25,17 @@ pub fn show(pruned: &Pruned) {
     let gone = pruned.removed.iter().map(|listed| line(removed, listed));
     let begun = pruned.completed.iter();
     let begun = begun.map(|path| format!("{removed} {} (begun by an earlier run)", path.display()));
-    for line in kept.chain(gone).chain(begun) {
+    let left = pruned.leftovers.iter().map(|left| {
+        let what = match (left.objects, left.uploads) {
+            (0, uploads) => format!("{uploads} uploads"),
+            (objects, _) => format!("{objects} objects"),
+        };
+        format!(
+            "{removed} {what} below {} (left by runs that were not finished)",
+            left.path.display()
+        )
+    });
+    for line in kept.chain(gone).chain(begun).chain(left) {
         answer!("{}", printable(&line));
     }
     for other in &pruned.unproven {
@@ -38,6 +48,10 @@ pub fn show(pruned: &Pruned) {
     }
     for other in &pruned.left_alone {
         let line = format!("left alone: {}: {}", other.path.display(), other.why);
+        note!("{}", printable(&line));
+    }
+    for other in &pruned.held {
+        let line = format!("cannot go yet: {}: {}", other.path.display(), other.why);
         note!("{}", printable(&line));
     }
     for other in &pruned.failed {

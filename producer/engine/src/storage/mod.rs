@@ -1,6 +1,11 @@
 //! Where an archive lies: a folder or a tar file of this machine, a stream, or a prefix in a bucket of an object store.
 
+mod begun_uploads;
+mod listing;
 mod object;
+mod object_lock;
+mod reach;
+mod signed;
 mod store;
 mod store_error;
 mod store_tls;
@@ -15,8 +20,11 @@ use std::{
 
 use decryptor_wasm::{Error, ErrorKind};
 
+pub use begun_uploads::BegunUpload;
+pub use listing::{StoreObject, StoreVersion};
 pub use object::ObjectFile;
-pub use store::{ObjectStore, StoreObject, StoreOptions, StoreVersion};
+pub use object_lock::ObjectLock;
+pub use store::{ObjectStore, StoreOptions};
 pub use store_error::{StoreError, StoreErrorKind, failure};
 pub use stream::Stream;
 pub(crate) use stream::large_folder;

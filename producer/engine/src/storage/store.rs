@@ -1,22 +1,25 @@
 //! A client of an object store. Calls wait for their answers; requests that fail for a while are made again.
 
 use std::{
-    env, io,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
-use futures_util::TryStreamExt;
 use opendal::{
-    ErrorKind, HttpTransporter, OperationContext, Operator, Writer,
+    ErrorKind, OperationContext, Operator, Writer,
     layers::{RetryLayer, TimeoutLayer},
     services::S3,
 };
-use opendal_http_transport_reqwest::ReqwestTransport;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{StoreAddress, StoreError, StoreErrorKind, store_error, store_tls::tls};
+use super::{
+    StoreAddress, StoreError, StoreErrorKind,
+    reach::{Reach, transport},
+    signed::SignedRequests,
+    store_error,
+};
 use crate::threads::lock;
 
 /// Times that a request is made again.
@@ -25,7 +28,7 @@ const RETRIES: usize = 8;
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// How long a request without content may take.
-const ANSWER: Duration = Duration::from_secs(60);
+pub(super) const ANSWER: Duration = Duration::from_secs(60);
 /// How long the content of one may take; a part has 8 MiB.
 const CONTENT: Duration = Duration::from_secs(300);
 /// How long anything may take, with all that is made again.
@@ -34,8 +37,6 @@ const LONGEST: Duration = Duration::from_secs(900);
 pub(super) const PART: usize = 8 * 1024 * 1024;
 /// Parts of an upload that are sent at the same time.
 const PARTS: usize = 3;
-/// The region where none is said and none is needed.
-const REGION: &str = "us-east-1";
 
 /// How an object store is reached, beside what the environment says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,17 +67,10 @@ struct Inner {
     operator: Operator,
     /// For uploads of many parts, each of which it makes again.
     again: Operator,
+    /// For what the operators cannot ask.
+    signed: SignedRequests,
     /// When the next byte may be sent.
     pace: Mutex<Option<Instant>>,
-}
-
-/// An object in a store.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StoreObject {
-    /// Where it is, below the prefix.
-    pub key: String,
-    /// Its bytes.
-    pub size: u64,
 }
 
 /// Runs all requests.
@@ -93,23 +87,6 @@ fn runtime() -> io::Result<&'static Runtime> {
     Ok(RUNTIME.get_or_init(|| made))
 }
 
-/// A version of an object, or the mark of a deletion.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StoreVersion {
-    /// Where it is, below the prefix.
-    pub key: String,
-    /// When it was put, in milliseconds since 1970.
-    pub modified: i64,
-    /// Whether it is the newest.
-    pub current: bool,
-    /// Whether it marks a deletion.
-    pub deleted: bool,
-    /// Its bytes.
-    pub size: u64,
-    /// Its name.
-    pub version: Option<String>,
-}
-
 impl ObjectStore {
     /// Prepares a client; nothing is asked yet.
     ///
@@ -118,43 +95,18 @@ impl ObjectStore {
     pub fn open(address: &StoreAddress) -> Result<Self, StoreError> {
         let at = address.to_string();
         let wrong = |why: String| StoreError::new(StoreErrorKind::Settings, &at, why);
-        let options = &address.options;
-        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let endpoint = options.endpoint.clone();
-        let endpoint = endpoint.or_else(|| variable("AWS_ENDPOINT_URL_S3"));
-        let endpoint = endpoint.or_else(|| variable("AWS_ENDPOINT_URL"));
-        let region = options.region.clone();
-        let region = region.or_else(|| variable("AWS_REGION"));
-        let region = region.or_else(|| variable("AWS_DEFAULT_REGION"));
-        let region = match (region, &endpoint) {
-            (Some(region), _) => region,
-            (None, Some(_)) => REGION.to_owned(),
-            (None, None) => {
-                return Err(wrong("its region is not known: set AWS_REGION".to_owned()));
-            }
-        };
-        let in_path = options
-            .path_style
-            .unwrap_or(endpoint.is_some() || address.bucket.contains('.'));
+        let reach = Reach::of(address).map_err(wrong)?;
         // The keys stay those of the bucket: a root of its own would hide what lies beside it from the messages of errors.
         let mut service = S3::default()
             .bucket(&address.bucket)
             .root(&format!("/{}", address.prefix))
-            .region(&region)
+            .endpoint(&reach.endpoint)
+            .region(&reach.region)
             .checksum_algorithm("crc32c");
-        if let Some(endpoint) = &endpoint {
-            service = service.endpoint(endpoint);
-        }
-        if !in_path {
+        if !reach.in_path {
             service = service.enable_virtual_host_style();
         }
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(options).map_err(wrong)?)
-            .user_agent(concat!("pryv-backup/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(20))
-            .build()
-            .map_err(|e| wrong(e.to_string()))?;
-        let transport = HttpTransporter::new(ReqwestTransport::new(client));
+        let transport = transport(&address.options).map_err(wrong)?;
         let retry = RetryLayer::new()
             .with_jitter()
             .with_min_delay(PAUSE)
@@ -165,11 +117,12 @@ impl ObjectStore {
             .with_io_timeout(CONTENT);
         let operator = Operator::new(service)
             .map_err(|e| wrong(e.message().to_owned()))?
-            .with_context(OperationContext::new().with_http_transport(transport))
+            .with_context(OperationContext::new().with_http_transport(transport.clone()))
             .layer(timeout);
         let again = operator.clone().layer(retry);
         Ok(ObjectStore(Arc::new(Inner {
             address: address.clone(),
+            signed: SignedRequests::new(address, &reach, transport),
             operator,
             again,
             pace: Mutex::default(),
@@ -180,73 +133,6 @@ impl ObjectStore {
     #[must_use]
     pub fn address(&self) -> &StoreAddress {
         &self.0.address
-    }
-
-    /// Every object below the prefix, in the order of the keys.
-    ///
-    /// # Errors
-    /// When the store does not say.
-    pub fn list(&self) -> Result<Vec<StoreObject>, StoreError> {
-        let found = self.again(async || {
-            let mut lister = self.0.operator.lister_with("").recursive(true).await?;
-            let mut found = Vec::new();
-            while let Some(entry) = lister.try_next().await? {
-                if entry.metadata().is_file() {
-                    found.push(StoreObject {
-                        key: entry.path().to_owned(),
-                        size: entry.metadata().content_length(),
-                    });
-                }
-            }
-            Ok(found)
-        });
-        let mut found = found.map_err(|error| self.failed("", &error).noted())?;
-        found.sort();
-        Ok(found)
-    }
-
-    /// Every version of every object below the prefix, and every mark of a deletion, of each key the oldest first; none where the store keeps no
-    /// versions, or does not let this client see them.
-    ///
-    /// # Errors
-    /// When the store does not say.
-    pub fn list_versions(&self) -> Result<Option<Vec<StoreVersion>>, StoreError> {
-        let found = self.again(async || {
-            let lister = self.0.operator.lister_with("").recursive(true);
-            let mut lister = lister.versions(true).deleted(true).await?;
-            let mut found = Vec::new();
-            while let Some(entry) = lister.try_next().await? {
-                let known = entry.metadata();
-                if known.is_file() || known.is_deleted() {
-                    let modified = known.last_modified();
-                    found.push(StoreVersion {
-                        key: entry.path().to_owned(),
-                        modified: modified.map_or(0, |at| at.into_inner().as_millisecond()),
-                        deleted: known.is_deleted(),
-                        // The newest of one moment comes after those before it.
-                        current: known.is_current().unwrap_or(false),
-                        size: known.content_length(),
-                        version: known.version().map(str::to_owned),
-                    });
-                }
-            }
-            Ok(found)
-        });
-        match found {
-            Ok(mut found) => {
-                found.sort();
-                Ok(Some(found))
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Unsupported | ErrorKind::PermissionDenied
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(self.failed("", &error).noted()),
-        }
     }
 
     /// Bytes of an object; `version`: none for the newest. Once a store could not be read, nothing more is asked of any.
@@ -327,17 +213,35 @@ impl ObjectStore {
         }
     }
 
-    /// Removes an object.
+    /// Removes an object for good, or a version of it or mark of its deletion; without a version, where the store keeps them, it would only be hidden.
     ///
     /// # Errors
     /// When the store refuses.
-    pub fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let deleted = self.again(async || self.0.operator.delete(key).await);
+    pub fn delete(&self, key: &str, version: Option<&str>) -> Result<(), StoreError> {
+        let deleted = self.again(async || {
+            let delete = self.0.operator.delete_with(key);
+            match version {
+                Some(version) => delete.version(version).await,
+                None => delete.await,
+            }
+        });
         deleted.map_err(|error| self.failed(key, &error))
     }
 
+    /// What lists its objects.
+    pub(super) fn operator(&self) -> &Operator {
+        &self.0.operator
+    }
+
+    pub(super) fn signed(&self) -> &SignedRequests {
+        &self.0.signed
+    }
+
     /// Waits for the answer of a request, which is made again when it fails for a while.
-    fn again<T>(&self, request: impl AsyncFn() -> opendal::Result<T>) -> opendal::Result<T> {
+    pub(super) fn again<T>(
+        &self,
+        request: impl AsyncFn() -> opendal::Result<T>,
+    ) -> opendal::Result<T> {
         let mut pause = PAUSE;
         for _ in 0..RETRIES {
             match self.wait(request()) {

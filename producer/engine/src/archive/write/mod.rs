@@ -13,7 +13,9 @@ mod records;
 mod sign;
 mod sink;
 mod staged;
+mod store_removal;
 mod store_run;
+mod store_work;
 mod tar;
 mod user;
 mod user_manifest;
@@ -39,6 +41,8 @@ pub use index::{IndexDone, IndexWriter};
 pub use sign::{Finished, SignedContent, Signing, Stamp};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
+pub use store_removal::{Removal, remove as remove_objects};
+pub use store_work::StoreWork;
 pub use user::{UserDone, UserFilesWriter};
 
 pub use destination::{Destination, STAGING, remove, sync};

@@ -3,8 +3,8 @@
 //! other files, and the signature last, without which nobody takes the run for one.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -13,128 +13,27 @@ use decryptor_wasm::layout::{MANIFEST, RUN, SIGNATURE, claim_name, claim_of, run
 use super::{
     ArchiveError,
     file::FileStorage,
+    store_work::WorkFolder,
     volumes::{ArchiveLayout, VolumeStream, Volumes},
 };
 use crate::{
     files,
-    state::note_name,
     storage::{ObjectStore, StoreError, StoreErrorKind, StoreObject, Upload},
 };
 
-/// Where the files of a run wait that are put at its end; below the folder of a store's work.
-const STAGING: &str = "files";
-/// The note that all of them are there, and that putting them has begun: it holds the folder of the run.
-const COMMIT: &str = "commit";
-/// In the state folder, a folder for each place in a store.
-const UPLOADS: &str = "uploads";
 /// Between the numbers of the first volumes of two attempts.
 const VOLUMES_OF_ATTEMPT: u32 = 100_000;
-
-/// The folder on this host for the work on one place in a store. Nobody else works there while this is there.
-pub struct StoreWork {
-    folder: PathBuf,
-    /// Of a host that keeps no state.
-    _temporary: Option<tempfile::TempDir>,
-    _lock: File,
-}
 
 /// A run that is being written to a store.
 pub struct StoreRun {
     store: ObjectStore,
     number: u32,
     attempt: u32,
-    work: PathBuf,
-}
-
-impl StoreWork {
-    /// Takes hold of the folder for a place in a store, in a state folder; none: a temporary one.
-    ///
-    /// # Errors
-    /// When another run has it, or the system refuses.
-    pub fn open(store: &ObjectStore, state: Option<&Path>) -> Result<Self, ArchiveError> {
-        let (folder, temporary) = match state {
-            Some(state) => {
-                let address = store.address().to_string();
-                let name = note_name(address.as_bytes());
-                (state.join(UPLOADS).join(name), None)
-            }
-            None => {
-                let made = tempfile::tempdir()?;
-                (made.path().to_owned(), Some(made))
-            }
-        };
-        let at = |e| ArchiveError::io(&folder, e);
-        fs::create_dir_all(&folder).map_err(at)?;
-        let lock = File::open(&folder).map_err(at)?;
-        if !files::try_lock(&lock) {
-            let busy = store.address().to_string();
-            return Err(ArchiveError::Busy(PathBuf::from(busy)));
-        }
-        Ok(StoreWork {
-            folder,
-            _temporary: temporary,
-            _lock: lock,
-        })
-    }
-
-    /// Ends what a run that died had begun: one that was putting its last files is finished, any other forgotten. Says whether one was
-    /// finished.
-    ///
-    /// # Errors
-    /// When the store or the system refuses.
-    pub fn recover(&self, store: &ObjectStore) -> Result<bool, ArchiveError> {
-        let staging = self.folder.join(STAGING);
-        let note = self.folder.join(COMMIT);
-        let begun = match fs::read_to_string(&note) {
-            Ok(folder) => Some(folder),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(ArchiveError::io(&note, e)),
-        };
-        let mut finished = false;
-        if let Some(folder) = begun.filter(|_| staging.is_dir()) {
-            match put_all(store, &folder, &staging) {
-                Ok(()) => finished = true,
-                // Another run was finished meanwhile: this one never counted.
-                Err(ArchiveError::Lost(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.clear()?;
-        Ok(finished)
-    }
-
-    fn clear(&self) -> Result<(), ArchiveError> {
-        let staging = self.folder.join(STAGING);
-        let removed = match fs::remove_dir_all(&staging) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        };
-        removed.map_err(|e| ArchiveError::io(&staging, e))?;
-        let note = self.folder.join(COMMIT);
-        match fs::remove_file(&note) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(&note, e)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Begins the run of a number.
-    ///
-    /// # Errors
-    /// When the store refuses, or would let two runs overwrite each other.
-    pub fn begin(&self, store: &ObjectStore, number: u32) -> Result<StoreRun, ArchiveError> {
-        let staging = self.folder.join(STAGING);
-        fs::create_dir(&staging).map_err(|e| ArchiveError::io(&staging, e))?;
-        Ok(StoreRun {
-            attempt: claim(store, number)?,
-            store: store.clone(),
-            number,
-            work: self.folder.clone(),
-        })
-    }
+    work: WorkFolder,
 }
 
 /// Takes the next attempt at a run.
-fn claim(store: &ObjectStore, number: u32) -> Result<u32, ArchiveError> {
+pub(super) fn claim(store: &ObjectStore, number: u32) -> Result<u32, ArchiveError> {
     let claims = |object: &StoreObject| {
         let (run, within) = run_of(&object.key)?;
         claim_of(within).filter(|_| run == number)
@@ -161,9 +60,19 @@ fn claim(store: &ObjectStore, number: u32) -> Result<u32, ArchiveError> {
 }
 
 impl StoreRun {
+    /// An attempt at a run that was claimed.
+    pub(super) fn new(store: &ObjectStore, number: u32, attempt: u32, work: &WorkFolder) -> Self {
+        StoreRun {
+            store: store.clone(),
+            number,
+            attempt,
+            work: work.clone(),
+        }
+    }
+
     /// The folder on this host where the files wait that are no volumes.
     pub fn staging(&self) -> PathBuf {
-        self.work.join(STAGING)
+        self.work.staging()
     }
 
     /// Its number in the chain.
@@ -182,7 +91,7 @@ impl StoreRun {
             let upload = Upload::new(&store, &below(&folder, name));
             Ok(Box::new(upload) as Box<dyn VolumeStream>)
         };
-        let first = (self.attempt - 1) * VOLUMES_OF_ATTEMPT + 1;
+        let first = volumes_of(self.attempt).start;
         let volumes = Volumes::of_streams(&self.staging(), size, first, Box::new(begin));
         FileStorage {
             folder: self.staging(),
@@ -196,30 +105,32 @@ impl StoreRun {
     /// # Errors
     /// When another run was finished first, or the store refuses.
     pub fn publish(&self) -> Result<(), ArchiveError> {
-        let (note, folder) = (self.work.join(COMMIT), run_folder(self.number));
-        let noted = || {
-            let mut file = File::create(&note)?;
-            file.write_all(folder.as_bytes())?;
-            files::store(file)
-        };
-        noted().map_err(|e| ArchiveError::io(&note, e))?;
-        files::sync_all(&self.work).map_err(|e| ArchiveError::io(&self.work, e))?;
+        let folder = run_folder(self.number);
+        self.work.note_commit(&folder)?;
         put_all(&self.store, &folder, &self.staging())?;
         // Should this fail, the next run finds all of it there.
-        let _ = fs::remove_dir_all(self.staging());
-        let _ = fs::remove_file(note);
+        let _ = self.work.clear();
         Ok(())
     }
 
-    /// Forgets what waits.
+    /// Forgets what waits; which attempt it was is known on, for uploads that could not be given up.
     pub fn abandon(&self) {
-        let _ = fs::remove_dir_all(self.staging());
-        let _ = fs::remove_file(self.work.join(COMMIT));
+        let _ = self.work.clear_files();
     }
 }
 
+/// The numbers of the volumes of an attempt.
+pub(super) fn volumes_of(attempt: u32) -> Range<u32> {
+    let end = attempt.saturating_mul(VOLUMES_OF_ATTEMPT);
+    end.saturating_sub(VOLUMES_OF_ATTEMPT) + 1..end.saturating_add(1)
+}
+
 /// Puts the files of a run in their order, each where there is none or the same one.
-fn put_all(store: &ObjectStore, folder: &str, staging: &Path) -> Result<(), ArchiveError> {
+pub(super) fn put_all(
+    store: &ObjectStore,
+    folder: &str,
+    staging: &Path,
+) -> Result<(), ArchiveError> {
     let at = |e| ArchiveError::io(staging, e);
     let mut names = Vec::new();
     for name in files::names(staging).map_err(at)? {

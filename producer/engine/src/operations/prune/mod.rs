@@ -1,9 +1,12 @@
-//! `prune`: removes old backups from a folder of backups. It counts and removes only what somebody who is expected has signed, and what is whole;
+//! `prune`: removes old backups from a folder of backups, or below a prefix of an object store. It counts and removes only what somebody who is expected has signed, and what is whole;
 //! the newest good backup without losses always stays.
 
+mod home;
 mod keep;
+mod leftovers;
 mod proof;
 mod pryv;
+mod stored;
 mod unit;
 
 use std::{
@@ -14,7 +17,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use self::unit::{Checker, Unit, Units};
+use self::{
+    home::Home,
+    unit::{Checker, Unit, Units},
+};
 use crate::{
     advice::Advice,
     failure::{Failure, FailureKind},
@@ -23,17 +29,18 @@ use crate::{
     observer::{Level, Observer},
     secrets::{Keys, Secrets},
     state::{self, Memory},
+    storage::Location,
     threads,
     trust::Trust,
 };
 
-pub use self::{keep::Keep, unit::BackupSource};
+pub use self::{keep::Keep, leftovers::Leftovers, unit::BackupSource};
 
 /// Which backups are removed.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Folder in which backups lie, each in a folder of its own.
-    pub dir: PathBuf,
+    /// Folder in which backups lie, each in a folder of its own; or a prefix.
+    pub dir: Location,
     /// Rules for what is kept.
     pub keep: Keep,
     /// Secrets that open backups.
@@ -65,6 +72,12 @@ pub struct Pruned {
     pub left_alone: Vec<Other>,
     /// Backups that an earlier run had begun to remove.
     pub completed: Vec<PathBuf>,
+    /// What runs left in an object store that were not finished, and to which nothing was added for long: it is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<Leftovers>,
+    /// Backups that no rule keeps, and that cannot go yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Other>,
     /// Backups that could not be removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Other>,
@@ -116,7 +129,10 @@ impl ListedUnit {
 /// When there is no good backup, or what is asked would keep none.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pruned, Failure> {
     check(options)?;
-    let _lock = lock(&options.dir, "another prune")?;
+    let _lock = match options.dir.folder() {
+        Some(dir) => Some(lock(dir, "another prune")?),
+        None => None,
+    };
     let given = options.keys.given();
     let demands = options.trust.demands(given, None, observer)?;
     let unsigned = demands.accept_unsigned && given;
@@ -134,13 +150,18 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Pruned, Failure
         secrets: given.then(|| Secrets::new(&options.keys, observer)),
         unsigned,
         jobs: threads::count(options.jobs),
+        now,
         latest: now + ALLOWED_AHEAD,
     };
-    let units = unit::find(&options.dir, &mut checker)?;
-    if units.good.is_empty() && units.unproven.is_empty() && units.doomed.is_empty() {
+    let units = match &options.dir {
+        Location::Store(address) => stored::find(address, &mut checker)?,
+        dir => unit::find(dir.require_folder()?, &mut checker)?,
+    };
+    let none = units.good.is_empty() && units.unproven.is_empty();
+    if none && units.doomed.is_empty() && units.leftovers.is_empty() {
         return Err(Failure::usage(format!(
             "{} holds no backup: give the folder in which backups lie",
-            options.dir.display()
+            options.dir
         )));
     }
     if units.good.is_empty() && !units.unproven.is_empty() {
@@ -160,10 +181,11 @@ fn check(options: &Options) -> Result<(), Failure> {
     if !some && keep.within.is_none() {
         return Err(Failure::usage("nothing would be kept").advise(Advice::KeepRules));
     }
-    if options.dir.join("manifest.json").exists() {
+    let dir = options.dir.folder();
+    if dir.is_some_and(|dir| dir.join("manifest.json").exists()) {
         return Err(Failure::usage(format!(
             "{} is a backup: give the folder in which backups lie",
-            options.dir.display()
+            options.dir
         )));
     }
     Ok(())
@@ -182,12 +204,17 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
         unproven: others(units.unproven),
         left_alone: others(units.others),
         completed: Vec::new(),
+        leftovers: Vec::new(),
+        held: Vec::new(),
         failed: Vec::new(),
     };
-    for path in units.doomed {
-        if options.dry_run || pruned.remove(&path) {
+    for (path, home) in units.doomed {
+        if pruned.remove(&path, &home)? {
             pruned.completed.push(path);
         }
+    }
+    for left in units.leftovers {
+        pruned.clear(left)?;
     }
     // Backups of another platform, or of one user only, are counted by themselves.
     let mut sources: BTreeMap<&BackupSource, Vec<&Unit>> = BTreeMap::new();
@@ -205,17 +232,23 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
             if !why.is_empty() {
                 let mut kept = ListedUnit::of(unit, why);
                 // One that cannot have its name back is good under the other.
-                if let (false, Ok(own)) = (options.dry_run, unit::keep(&unit.path)) {
+                if let (false, Ok(own)) = (options.dry_run, unit.home.keep(&unit.path)) {
                     kept.path = own;
                 }
                 pruned.kept.push(kept);
+                if let Some(left) = unit.home.leftovers() {
+                    pruned.clear(left)?;
+                }
+                continue;
+            }
+            if pruned.is_held(&unit.path, &unit.home) {
                 continue;
             }
             if !options.dry_run {
                 Failure::unless_interrupted()?;
                 forget(options, unit)?;
             }
-            if options.dry_run || pruned.remove(&unit.path) {
+            if pruned.remove(&unit.path, &unit.home)? {
                 pruned.removed.push(ListedUnit::of(unit, why));
             }
         }
@@ -229,21 +262,69 @@ impl Pruned {
     pub fn problem(&self) -> Option<FailureKind> {
         match () {
             () if !self.failed.is_empty() => Some(FailureKind::Failed),
-            () if !self.unproven.is_empty() => Some(FailureKind::Losses),
+            () if !self.unproven.is_empty() || !self.held.is_empty() => Some(FailureKind::Losses),
             () => None,
         }
     }
 
-    /// Removes a backup and says whether it is gone; one that is not does not keep the others.
-    fn remove(&mut self, path: &Path) -> bool {
-        let gone = unit::remove(path);
-        if let Err(error) = &gone {
-            self.failed.push(Other {
-                path: path.to_owned(),
-                why: format!("could not be removed: {error}; the next prune goes on with it"),
-            });
+    /// Whether a backup cannot go now, and is named for that.
+    fn is_held(&mut self, path: &Path, home: &Home) -> bool {
+        match home.held() {
+            Ok(None) => return false,
+            Ok(Some(why)) => self.hold(path, why),
+            Err(why) => self.fail(path, &why),
         }
-        gone.is_ok()
+        true
+    }
+
+    /// Removes a backup and says whether it is gone; one that is not does not keep the others.
+    fn remove(&mut self, path: &Path, home: &Home) -> Result<bool, Failure> {
+        if self.dry_run {
+            return Ok(true);
+        }
+        match home.remove(path) {
+            Ok(None) => return Ok(true),
+            Ok(Some(why)) => self.hold(path, why),
+            Err(why) => {
+                Failure::unless_interrupted()?;
+                self.fail(path, &why);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes what runs left that were not finished.
+    fn clear(&mut self, left: Leftovers) -> Result<(), Failure> {
+        let done = match left.held() {
+            Ok(None) if !self.dry_run => left.remove(),
+            held => held,
+        };
+        match done {
+            Ok(None) => self.leftovers.push(left),
+            Ok(Some(why)) => self.hold(
+                &left.path,
+                format!("left by a run that was not finished, and {why}"),
+            ),
+            Err(why) => {
+                Failure::unless_interrupted()?;
+                self.fail(&left.path, &why);
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, path: &Path, why: String) {
+        self.held.push(Other {
+            path: path.to_owned(),
+            why,
+        });
+    }
+
+    fn fail(&mut self, path: &Path, why: &str) {
+        self.failed.push(Other {
+            path: path.to_owned(),
+            why: format!("could not be removed: {why}; the next prune goes on with it"),
+        });
     }
 }
 
@@ -252,6 +333,6 @@ fn forget(options: &Options, unit: &Unit) -> Result<(), Failure> {
     let Ok(state) = state::folder(options.trust.state_dir.as_deref()) else {
         return Ok(());
     };
-    let forgotten = Memory::new(&state).forget(&unit.path.as_path().into(), &unit.base);
+    let forgotten = Memory::new(&state).forget(&unit.home.location(&unit.path), &unit.base);
     forgotten.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))
 }

@@ -15,7 +15,11 @@ use decryptor_wasm::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{proof, pryv};
+use super::{
+    home::{DOOMED, Home},
+    leftovers::Leftovers,
+    proof, pryv,
+};
 use crate::{
     archive::{listed_files::Replacer, read::Folder},
     failure::Failure,
@@ -26,8 +30,6 @@ use crate::{
 
 /// Files that desktops put everywhere.
 const JUNK: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
-/// In front of the name of an archive that is being removed.
-pub const DOOMED: &str = ".pryv-backup-pruned-";
 
 /// Source of backups: the rules count each source by itself. Unsigned backups are never counted with signed ones, whatever they claim.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -53,9 +55,10 @@ pub struct Unit {
     pub losses: u64,
     /// The id of its first run, which all copies of a chain share.
     pub base: String,
-    runs: usize,
-    /// Keeps runs from adding to a chain that may go.
-    _lock: Option<fs::File>,
+    /// How many runs it has.
+    pub runs: usize,
+    /// Where it lies.
+    pub home: Home,
 }
 
 /// Contents of a folder of backups.
@@ -68,7 +71,9 @@ pub struct Units {
     /// Paths that are no backups, and why.
     pub others: Vec<(PathBuf, String)>,
     /// Backups that an earlier run had begun to remove.
-    pub doomed: Vec<PathBuf>,
+    pub doomed: Vec<(PathBuf, Home)>,
+    /// What runs left in an object store that were not finished, and have been for long.
+    pub leftovers: Vec<Leftovers>,
 }
 
 /// Checks backups.
@@ -83,20 +88,24 @@ pub struct Checker<'a> {
     pub unsigned: bool,
     /// Files at once.
     pub jobs: usize,
+    /// This moment.
+    pub now: Timestamp,
     /// Later backups are from the future.
     pub latest: Timestamp,
 }
 
 /// Kind of a folder.
-enum Candidate {
+pub enum Candidate {
     Good(Unit),
     Unproven(String),
     Other(String),
-    Doomed,
+    Doomed(Home),
+    /// Left by runs that were not finished.
+    Left(Leftovers),
 }
 
 impl Candidate {
-    fn unproven(why: impl fmt::Display) -> Self {
+    pub fn unproven(why: impl fmt::Display) -> Self {
         Candidate::Unproven(why.to_string())
     }
 }
@@ -119,20 +128,27 @@ pub fn find(dir: &Path, checker: &mut Checker<'_>) -> Result<Units, Failure> {
         if let Some(secrets) = &mut checker.secrets {
             secrets.forget_asked();
         }
-        match checker.look(&path) {
-            Candidate::Good(unit) => units.good.push(unit),
-            Candidate::Unproven(why) => units.unproven.push((path, why)),
-            Candidate::Other(why) => units.others.push((path, why)),
-            Candidate::Doomed => units.doomed.push(path),
-        }
+        let found = checker.look(&path);
+        units.add(path, found);
     }
     units.drop_copies();
     Ok(units)
 }
 
 impl Units {
+    /// Takes what was found at a path.
+    pub fn add(&mut self, path: PathBuf, found: Candidate) {
+        match found {
+            Candidate::Good(unit) => self.good.push(unit),
+            Candidate::Unproven(why) => self.unproven.push((path, why)),
+            Candidate::Other(why) => self.others.push((path, why)),
+            Candidate::Doomed(home) => self.doomed.push((path, home)),
+            Candidate::Left(left) => self.leftovers.push(left),
+        }
+    }
+
     /// One backup counts once, wherever it lies, and of one chain the copy with the most runs. What counts is left in order, newest first.
-    fn drop_copies(&mut self) {
+    pub fn drop_copies(&mut self) {
         // Of two of the same moment the one whose name comes last counts as the newer.
         let longest = |unit: &Unit| Reverse((unit.runs, unit.time, unit.path.clone()));
         self.good.sort_by_key(longest);
@@ -171,18 +187,13 @@ impl Checker<'_> {
         };
         let has = |name: &str| listing.iter().any(|(known, _)| known == name);
         let chain = has(CHAIN);
-        let strange = |chain: bool| {
-            let mut files = listing.iter().map(|(path, _)| path);
-            files.find(|path| !belongs(path, chain) && !is_junk(path))
-        };
-        let stray =
-            |stray: &str| format!("holds {stray}, which is no part of a backup: move it away");
+        let strange = |chain: bool| stray(listing.iter().map(|(path, _)| path.as_str()), chain);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // One that still has its manifest may be the last good one by now.
         if name.starts_with(DOOMED) && !is_there(&path.join(MANIFEST)) {
             return match strange(true) {
-                Some(found) => Candidate::Unproven(stray(found)),
-                None => Candidate::Doomed,
+                Some(why) => Candidate::Unproven(why),
+                None => Candidate::Doomed(Home::Folder { _lock: None }),
             };
         }
         if !has(MANIFEST) {
@@ -193,26 +204,32 @@ impl Checker<'_> {
                 ),
             };
         }
-        if let Some(found) = strange(chain) {
-            return Candidate::Unproven(stray(found));
+        if let Some(why) = strange(chain) {
+            return Candidate::Unproven(why);
         }
         let lock = match chain.then(|| super::lock(path, "a backup")).transpose() {
             Ok(lock) => lock,
             Err(failure) => return Candidate::Unproven(failure.message().to_owned()),
         };
-        match self.prove(&folder, lock) {
+        match self.prove(&folder, Home::Folder { _lock: lock }) {
             Ok(unit) => Candidate::Good(unit),
             Err(why) => Candidate::Unproven(why),
         }
     }
 
-    fn prove(&self, folder: &Folder, lock: Option<fs::File>) -> Result<Unit, String> {
+    /// A backup that is good, or why it is not known to be.
+    pub fn prove(&self, folder: &Folder, home: Home) -> Result<Unit, String> {
         let proven = match proof::signed(folder, self.demands) {
             Ok(proven) => proven,
             Err(error) if folder.has(SIGNATURE) || folder.has(CHAIN) => {
                 return Err(error.to_string());
             }
-            Err(error) => return self.unsigned(folder).ok_or_else(|| error.to_string())?,
+            Err(error) => {
+                return match self.unsigned(folder, home) {
+                    Some(unit) => unit,
+                    None => Err(error.to_string()),
+                };
+            }
         };
         let statement = &proven.signed.statement;
         if let Some(state) = &self.state
@@ -229,7 +246,7 @@ impl Checker<'_> {
             losses: statement.losses,
             base: statement.base.clone(),
             runs: proven.runs(),
-            _lock: lock,
+            home,
         })?;
         let good = proof::locked(folder, &proven, self.secrets.as_ref())
             .and_then(|()| proof::whole(folder, &proven, self.jobs));
@@ -238,7 +255,7 @@ impl Checker<'_> {
     }
 
     /// A backup of Pryv's own tool; none where such ones do not count.
-    fn unsigned(&self, folder: &Folder) -> Option<Result<Unit, String>> {
+    fn unsigned(&self, folder: &Folder, home: Home) -> Option<Result<Unit, String>> {
         let secrets = self.secrets.as_ref().filter(|_| self.unsigned)?;
         let said = pryv::read(folder, self.demands, secrets, self.jobs);
         Some(said.and_then(|said| {
@@ -250,7 +267,7 @@ impl Checker<'_> {
                 source: BackupSource::Pryv(said.source),
                 losses: said.losses,
                 runs: 1,
-                _lock: None,
+                home,
             })
         }))
     }
@@ -261,6 +278,14 @@ impl Checker<'_> {
         }
         Ok(unit)
     }
+}
+
+/// Says which of the paths is of no archive or chain, if one is.
+pub fn stray<'p>(mut paths: impl Iterator<Item = &'p str>, chain: bool) -> Option<String> {
+    let found = paths.find(|path| !belongs(path, chain) && !is_junk(path))?;
+    Some(format!(
+        "holds {found}, which is no part of a backup: move it away"
+    ))
 }
 
 /// Whether a path is a file that desktops put everywhere.
@@ -281,48 +306,4 @@ fn belongs(path: &str, chain: bool) -> bool {
         || path.starts_with(".pryv-backup-partial/")
         || Replacer::Backup.is_leftover(path)
         || run_of(path).is_some_and(|(_, within)| own(within))
-}
-
-/// Gives a backup that stays its name back, if a run that was killed had begun to remove it.
-pub fn keep(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    match name
-        .strip_prefix(DOOMED)
-        .map(|name| path.with_file_name(name))
-    {
-        Some(own) if !is_there(&own) => fs::rename(path, &own).map(|()| own),
-        _ => Ok(path.to_owned()),
-    }
-}
-
-/// Removes a folder so that at no moment a part of an archive looks like a whole one: it gets a name that says what is happening,
-/// loses its manifest, and then the rest.
-pub fn remove(path: &Path) -> io::Result<()> {
-    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let name = name.to_string_lossy();
-    let doomed = if name.starts_with(DOOMED) {
-        path.to_owned()
-    } else {
-        let doomed = free(parent, &name);
-        fs::rename(path, &doomed)?;
-        fs::File::open(parent)?.sync_all()?;
-        doomed
-    };
-    match fs::remove_file(doomed.join(MANIFEST)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => fs::File::open(&doomed)?.sync_all()?,
-    }
-    fs::remove_dir_all(&doomed)
-}
-
-/// A name for what is being removed that nothing has yet.
-fn free(parent: &Path, name: &str) -> PathBuf {
-    let first = parent.join(format!("{DOOMED}{name}"));
-    let mut others = (2_u64..).map(|n| parent.join(format!("{DOOMED}{name}.{n}")));
-    match is_there(&first) {
-        true => others.find(|other| !is_there(other)).unwrap_or(first),
-        false => first,
-    }
 }

@@ -12,7 +12,7 @@ use super::{ChainFolder, Leftover, run};
 use crate::{
     archive::{
         read::{Folder, outline},
-        write::{ArchiveError, Destination, store_run::StoreWork},
+        write::{ArchiveError, Destination, StoreWork},
     },
     files,
     storage::{ObjectStore, StoreAddress},

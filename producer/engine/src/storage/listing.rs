@@ -1,0 +1,127 @@
+//! What lies in an object store: the objects, or all their versions.
+
+use futures_util::TryStreamExt;
+use opendal::ErrorKind;
+use serde::{Deserialize, Serialize};
+
+use super::{ObjectStore, StoreError};
+
+/// An object in a store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoreObject {
+    /// Where it is, below the prefix.
+    pub key: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// A version of an object, or the mark of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StoreVersion {
+    /// Where it is, below the prefix.
+    pub key: String,
+    /// When it was put, in milliseconds since 1970.
+    pub modified: i64,
+    /// Whether it is the newest.
+    pub current: bool,
+    /// Whether it marks a deletion.
+    pub deleted: bool,
+    /// Its bytes.
+    pub size: u64,
+    /// Its name.
+    pub version: Option<String>,
+}
+
+impl ObjectStore {
+    /// Every object below the prefix, in the order of the keys.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub fn list(&self) -> Result<Vec<StoreObject>, StoreError> {
+        let found = self.again(async || {
+            let mut lister = self.operator().lister_with("").recursive(true).await?;
+            let mut found = Vec::new();
+            while let Some(entry) = lister.try_next().await? {
+                if entry.metadata().is_file() {
+                    found.push(StoreObject {
+                        key: entry.path().to_owned(),
+                        size: entry.metadata().content_length(),
+                    });
+                }
+            }
+            Ok(found)
+        });
+        let mut found = found.map_err(|error| self.failed("", &error).noted())?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// Every version of every object below the prefix, and every mark of a deletion, of each key the oldest first; none where the store keeps no
+    /// versions, or does not let this client see them.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub fn list_versions(&self) -> Result<Option<Vec<StoreVersion>>, StoreError> {
+        match self.again(async || self.entries(true).await) {
+            Ok(found) => Ok(Some(found)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Unsupported | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.failed("", &error).noted()),
+        }
+    }
+
+    /// The same for whoever removes them: where the store keeps no versions, the objects themselves.
+    ///
+    /// # Errors
+    /// When the store does not say, or does not let this client see the versions: what is deleted then would only be hidden.
+    pub fn list_for_removal(&self) -> Result<Vec<StoreVersion>, StoreError> {
+        let found = match self.again(async || self.entries(true).await) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.again(async || self.entries(false).await)
+            }
+            found => found,
+        };
+        found.map_err(|error| self.failed("", &error).noted())
+    }
+
+    async fn entries(&self, versions: bool) -> opendal::Result<Vec<StoreVersion>> {
+        let lister = self.operator().lister_with("").recursive(true);
+        let mut lister = lister.versions(versions).deleted(versions).await?;
+        let mut found = Vec::new();
+        while let Some(entry) = lister.try_next().await? {
+            let known = entry.metadata();
+            if known.is_file() || known.is_deleted() {
+                let modified = known.last_modified();
+                found.push(StoreVersion {
+                    key: entry.path().to_owned(),
+                    modified: modified.map_or(0, |at| at.into_inner().as_millisecond()),
+                    deleted: known.is_deleted(),
+                    // The newest of one moment comes after those before it.
+                    current: known.is_current().unwrap_or(false),
+                    size: known.content_length(),
+                    version: known.version().map(str::to_owned),
+                });
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+impl StoreVersion {
+    /// Whether it is the same one, be it the newest or not.
+    #[must_use]
+    pub fn is_same(&self, other: &StoreVersion) -> bool {
+        let known = |one: &StoreVersion| StoreVersion {
+            current: false,
+            ..one.clone()
+        };
+        known(self) == known(other)
+    }
+}

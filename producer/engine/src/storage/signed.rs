@@ -1,0 +1,112 @@
+//! Requests that the client of the object store does not know, signed and sent as it does.
+
+use opendal::{Buffer, Error, ErrorKind, HttpTransporter, Result, raw::percent_encode_path};
+use reqsign_aws_v4::{Credential, DefaultCredentialProvider, RequestSigner};
+use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
+use reqsign_file_read_tokio::TokioFileRead;
+
+use super::{StoreAddress, reach::Reach, store::ANSWER};
+
+/// Makes them.
+pub(super) struct SignedRequests {
+    /// The address of the bucket.
+    bucket: String,
+    /// Before the keys: that of the store.
+    prefix: String,
+    signer: Signer<Credential>,
+    transport: HttpTransporter,
+}
+
+impl SignedRequests {
+    /// For the objects below an address.
+    pub(super) fn new(address: &StoreAddress, reach: &Reach, transport: HttpTransporter) -> Self {
+        let context = Context::new()
+            .with_file_read(TokioFileRead)
+            .with_http_send(transport.clone())
+            .with_env(OsEnv);
+        let credentials = DefaultCredentialProvider::builder().build();
+        let credentials = ProvideCredentialChain::new().push(credentials);
+        let prefix = match address.prefix.is_empty() {
+            true => String::new(),
+            false => format!("{}/", address.prefix),
+        };
+        SignedRequests {
+            bucket: reach.bucket(&address.bucket),
+            prefix,
+            signer: Signer::new(
+                context,
+                credentials,
+                RequestSigner::new("s3", &reach.region),
+            ),
+            transport,
+        }
+    }
+
+    /// Before the keys below the store's prefix.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Asks about the object at `key` below the prefix.
+    pub(super) async fn of_object(
+        &self,
+        method: http::Method,
+        key: &str,
+        query: &[(&str, &str)],
+    ) -> Result<http::Response<Buffer>> {
+        let key = percent_encode_path(&format!("{}{key}", self.prefix));
+        self.send(method, &format!("{}/{key}", self.bucket), query)
+            .await
+    }
+
+    /// Asks about the bucket.
+    pub(super) async fn of_bucket(&self, query: &[(&str, &str)]) -> Result<http::Response<Buffer>> {
+        self.send(http::Method::GET, &self.bucket, query).await
+    }
+
+    async fn send(
+        &self,
+        method: http::Method,
+        address: &str,
+        query: &[(&str, &str)],
+    ) -> Result<http::Response<Buffer>> {
+        let mut address = address.to_owned();
+        for (at, (name, value)) in query.iter().enumerate() {
+            address.push(if at == 0 { '?' } else { '&' });
+            address += &format!("{name}={}", percent_encode_path(value));
+        }
+        let wrong = |why: String| Error::new(ErrorKind::ConfigInvalid, why);
+        let request = http::Request::builder().method(method).uri(&address);
+        let request = request.body(()).map_err(|e| wrong(e.to_string()))?;
+        let (mut parts, ()) = request.into_parts();
+        let signed = self.signer.sign(&mut parts, None).await;
+        signed.map_err(|e| {
+            let temporary = e.is_retryable();
+            let error = Error::new(ErrorKind::Unexpected, e.to_string());
+            error.with_temporary(temporary)
+        })?;
+        // The transport knows it, for each version of HTTP in its way.
+        parts.headers.remove(http::header::HOST);
+        let request = http::Request::from_parts(parts, Buffer::new());
+        let answer = tokio::time::timeout(ANSWER, self.transport.send(request)).await;
+        let late = |_| Error::new(ErrorKind::Unexpected, "no answer in time").set_temporary();
+        let answer = answer.map_err(late)??;
+        match answer.status().as_u16() {
+            200..=299 => Ok(answer),
+            status => Err(refused(status)),
+        }
+    }
+}
+
+/// The error of an answer.
+fn refused(status: u16) -> Error {
+    let (kind, temporary) = match status {
+        401 | 403 => (ErrorKind::PermissionDenied, false),
+        404 => (ErrorKind::NotFound, false),
+        405 | 501 => (ErrorKind::Unsupported, false),
+        429 => (ErrorKind::RateLimited, true),
+        500..=599 => (ErrorKind::Unexpected, true),
+        _ => (ErrorKind::Unexpected, false),
+    };
+    Error::new(kind, format!("it answered with status {status}")).with_temporary(temporary)
+}
