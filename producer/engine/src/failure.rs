@@ -8,7 +8,7 @@ use crate::{
     config::ConfigError,
     interrupt,
     platform::{ExportError, PlatformError, write::RestoreError},
-    storage,
+    storage::{self, StoreErrorKind},
 };
 
 /// How an operation failed, or in an outcome what kept it from being complete. In rising order of gravity.
@@ -306,6 +306,12 @@ impl From<ReplaceError> for Failure {
         match error {
             ReplaceError::Io(path, e) => Failure::failed(format!("{}: {e}", path.display())),
             ReplaceError::Core(error) => error.into(),
+            ReplaceError::Store(error) => match error.kind() {
+                StoreErrorKind::Exists => Failure::failed(format!(
+                    "{error}: somebody else changed it meanwhile; run it again"
+                )),
+                _ => Failure::coded(FailureKind::Failed, EngineCode::StoreFailed, &error),
+            },
         }
     }
 }

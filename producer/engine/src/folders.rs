@@ -25,8 +25,15 @@ pub fn require_parent(folder: &Path, create_parents: bool) -> Result<(), Failure
 ///
 /// # Errors
 /// A usage failure.
-pub fn refuse_inside(dir: &Location, out: &Path) -> Result<(), Failure> {
-    let Some(dir) = dir.folder() else {
+pub fn refuse_inside(dir: &Location, out: &Location) -> Result<(), Failure> {
+    if let (Location::Store(dir), Location::Store(out)) = (dir, out)
+        && dir.holds(out)
+    {
+        return Err(Failure::usage(format!(
+            "{out} is inside the backup: choose a prefix outside it"
+        )));
+    }
+    let (Some(dir), Some(out)) = (dir.folder(), out.folder()) else {
         return Ok(());
     };
     let absolute = |path: &Path| {

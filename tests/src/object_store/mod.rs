@@ -135,6 +135,17 @@ impl ObjectStore {
         assert_eq!(status, 200, "{answer}");
     }
 
+    /// A new bucket that keeps versions, and locks none.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn versioned_bucket(&self, name: &str) {
+        self.bucket(name);
+        let rule = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        let (status, answer) = self.request("PUT", &format!("/{name}?versioning="), rule);
+        assert_eq!(status, 200, "{answer}");
+    }
+
     /// A new bucket that keeps every version for a day, whoever wants it away.
     ///
     /// # Panics
@@ -168,6 +179,29 @@ impl ObjectStore {
             .collect();
         listed.sort();
         listed
+    }
+
+    /// How many versions of objects and marks of deletions there are below a prefix of a bucket.
+    ///
+    /// # Panics
+    /// When the store does not say.
+    #[must_use]
+    pub fn versions(&self, bucket: &str, prefix: &str) -> usize {
+        let place = format!("/{bucket}?versions=&prefix={}", escape(prefix));
+        let (status, answer) = self.request("GET", &place, b"");
+        assert_eq!(status, 200, "{answer}");
+        answer.matches("<VersionId>").count()
+    }
+
+    /// How many uploads were begun in a bucket and not ended.
+    ///
+    /// # Panics
+    /// When the store does not say.
+    #[must_use]
+    pub fn uploads(&self, bucket: &str) -> usize {
+        let (status, answer) = self.request("GET", &format!("/{bucket}?uploads="), b"");
+        assert_eq!(status, 200, "{answer}");
+        answer.matches("<UploadId>").count()
     }
 
     /// The content of an object.

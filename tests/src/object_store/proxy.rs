@@ -31,6 +31,8 @@ pub enum Fault {
     Slow(usize),
     /// Passes it on, and says that an object was put where there was one, as a store does that knows no conditions.
     Unconditional,
+    /// Passes it on, and makes what a listing names a hundred years older.
+    Aged,
 }
 
 /// Chooses the fault of a request: by its number, counted from 1, and its first line.
@@ -141,6 +143,9 @@ fn serve(
         if let Fault::CutAnswer(after) = fault {
             answer.truncate(after);
         }
+        if fault == Fault::Aged {
+            age(&mut answer);
+        }
         carried.fetch_add(answer.len(), Ordering::SeqCst);
         slowly(step, answer.len(), |range| client.write_all(&answer[range]))?;
         // The answer says that its connection ends.
@@ -176,6 +181,18 @@ fn refusal(status: u16, code: &str, is_head: bool) -> Vec<u8> {
     let length = why.len();
     let head = format!("HTTP/1.1 {status} Fault\r\ncontent-length: {length}\r\n\r\n");
     (head + why).into_bytes()
+}
+
+/// Changes the century of the times in a listing.
+fn age(answer: &mut [u8]) {
+    for name in ["<LastModified>", "<Initiated>"] {
+        let due = format!("{name}20").into_bytes();
+        for at in 0..answer.len().saturating_sub(due.len()) {
+            if answer[at..].starts_with(&due) {
+                answer[at + name.len()..][..2].copy_from_slice(b"19");
+            }
+        }
+    }
 }
 
 fn read_head(client: &mut TcpStream) -> Option<Vec<u8>> {

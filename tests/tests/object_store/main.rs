@@ -5,5 +5,8 @@ mod chain;
 mod copies;
 mod faults;
 mod kills;
+mod prune;
+mod rekey;
+mod uploads;
 mod versions;
 mod work;

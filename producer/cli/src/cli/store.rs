@@ -103,10 +103,17 @@ impl Cli {
             Some(Command::Extract(args)) => vec![Some(&mut args.dir)],
             Some(Command::Diff(args)) => vec![Some(&mut args.old), Some(&mut args.new)],
             Some(Command::Copy(args)) => vec![Some(&mut args.from), Some(&mut args.to)],
-            Some(Command::Consolidate(args)) => vec![Some(&mut args.dir)],
             Some(Command::Fleet(args)) => vec![Some(&mut args.dir)],
+            Some(Command::Consolidate(args)) => {
+                let into = Some(&mut args.into).filter(|into| into.stream().is_none());
+                vec![Some(&mut args.dir), into]
+            }
             Some(Command::Prune(args)) => vec![Some(&mut args.dir)],
-            Some(Command::Rekey(_) | Command::Keygen(_) | Command::Sample { .. }) => Vec::new(),
+            // A tar file cannot be changed: nothing is read of a stream.
+            Some(Command::Rekey(args)) => {
+                vec![Some(&mut args.dir).filter(|dir| dir.stream().is_none())]
+            }
+            Some(Command::Keygen(_) | Command::Sample { .. }) => Vec::new(),
         };
         let mut received = false;
         for place in places.into_iter().flatten() {

@@ -8,7 +8,7 @@ use pryv_backup_engine::{operations::verify::sample, storage::Location};
 
 use super::{
     ExpectArgs, KdfArg, KeyArgs, LayoutArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs,
-    archive_id, folder, location, moment::moment, passphrase, trust::age,
+    archive_id, location, moment::moment, passphrase, trust::age,
 };
 
 #[derive(Debug, Args)]
@@ -85,9 +85,9 @@ pub enum FormatArg {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["add_recipient", "remove_recipient"]))]
 pub struct RekeyArgs {
-    /// Folder of the backup.
-    #[arg(value_parser = folder())]
-    pub dir: PathBuf,
+    /// Folder of the backup, or s3://BUCKET/PREFIX in a bucket that keeps no versions.
+    #[arg(value_parser = location())]
+    pub dir: Location,
     #[command(flatten)]
     pub key: PrivateKeyArgs,
     #[command(flatten)]
@@ -108,9 +108,9 @@ pub struct ConsolidateArgs {
     /// Folder or tar file of the backup, `-` for standard input, or s3://BUCKET/PREFIX.
     #[arg(value_parser = location())]
     pub dir: Location,
-    /// Folder for the new archive; new or empty.
-    #[arg(long, value_name = "NEW", value_parser = folder())]
-    pub into: PathBuf,
+    /// Folder for the new archive, or s3://BUCKET/PREFIX; new or empty.
+    #[arg(long, value_name = "NEW", value_parser = location())]
+    pub into: Location,
     /// Make the folders above it too; otherwise a missing one is taken for a disk that is not mounted.
     #[arg(long)]
     pub create_parents: bool,

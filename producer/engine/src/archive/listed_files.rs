@@ -2,8 +2,7 @@
 //! replaced: however the process ends, every line of the sums is true, and the next run adds what is missing.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
@@ -17,7 +16,7 @@ use super::{
     read::Folder,
     sums::{self, SumLine, SumLines},
 };
-use crate::{digest::sha256_hex, files};
+use crate::{digest::sha256_hex, files, storage::StoreError};
 
 /// Who replaces files. Each writes them under names of its own first, which stay behind when it is killed.
 #[derive(Clone, Copy)]
@@ -65,7 +64,7 @@ pub struct ListedFile<'a> {
     pub replace: bool,
 }
 
-/// A change of an archive on the disk.
+/// A change of an archive on the disk, or of a run of one in a store.
 pub struct Replacement<'a> {
     /// Root of the archive.
     pub folder: &'a Folder,
@@ -86,6 +85,8 @@ pub enum ReplaceError {
     Io(PathBuf, io::Error),
     /// The sums cannot be read.
     Core(Error),
+    /// The object store refused one.
+    Store(StoreError),
 }
 
 impl Replacement<'_> {
@@ -101,14 +102,15 @@ impl Replacement<'_> {
                 let line = line.as_ref();
                 line.map_or(true, |line| !listed(&line.path) && (self.keep)(line))
             };
-            let old: SumLines<'_> = Box::new(self.folder.sums()?.filter(stays));
+            let folder = self.folder.again();
+            let old: SumLines<'_> = Box::new(folder.sums()?.filter(stays));
             let new: SumLines<'_> = Box::new(new.into_iter().map(Ok));
             let add: SumLines<'_> = match add.take() {
                 Some(add) => add,
                 None => none(),
             };
             let lines = sums::merge(vec![old, new, add]);
-            put(self.folder, self.by, SUMS, |out| {
+            put(&folder, self.by, SUMS, |out| {
                 for line in lines {
                     line?.write(out)?;
                 }
@@ -155,12 +157,23 @@ fn put(
     folder: &Folder,
     by: Replacer,
     path: &str,
-    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), Unwritten>,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), Unwritten>,
 ) -> Result<(), ReplaceError> {
+    if folder.store().is_some() {
+        let mut bytes = Vec::new();
+        return match fill(&mut bytes) {
+            Ok(()) => {
+                let replaced = folder.replace_object(path, bytes);
+                replaced.map_err(ReplaceError::Store)
+            }
+            Err(Unwritten::Io(e)) => Err(ReplaceError::Io(folder.path().join(path), e)),
+            Err(Unwritten::Core(e)) => Err(ReplaceError::Core(e)),
+        };
+    }
     let place = folder.path().join(path);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let temporary = place.with_file_name(by.temporary(&name));
-    files::replace(&place, &temporary, fill).map_err(|e| match e {
+    files::replace(&place, &temporary, |out| fill(out)).map_err(|e| match e {
         Unwritten::Io(e) => ReplaceError::Io(place, e),
         Unwritten::Core(e) => ReplaceError::Core(e),
     })

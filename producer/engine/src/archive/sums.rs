@@ -57,7 +57,7 @@ impl SumLine {
     }
 
     /// As it is stored.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         writeln!(out, "{}  {}", self.sha256, self.path)
     }
 }

@@ -13,6 +13,8 @@ pub struct StoreObject {
     pub key: String,
     /// Its bytes.
     pub size: u64,
+    /// What the store calls its content.
+    pub tag: Option<String>,
 }
 
 /// A version of an object, or the mark of a deletion.
@@ -30,6 +32,8 @@ pub struct StoreVersion {
     pub size: u64,
     /// Its name.
     pub version: Option<String>,
+    /// What the store calls its content.
+    pub tag: Option<String>,
 }
 
 impl ObjectStore {
@@ -46,6 +50,7 @@ impl ObjectStore {
                     found.push(StoreObject {
                         key: entry.path().to_owned(),
                         size: entry.metadata().content_length(),
+                        tag: entry.metadata().etag().map(str::to_owned),
                     });
                 }
             }
@@ -64,14 +69,8 @@ impl ObjectStore {
     pub fn list_versions(&self) -> Result<Option<Vec<StoreVersion>>, StoreError> {
         match self.again(async || self.entries(true).await) {
             Ok(found) => Ok(Some(found)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Unsupported | ErrorKind::PermissionDenied
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(None),
+            Err(error) if self.knows_no_versions(&error) => Ok(None),
             Err(error) => Err(self.failed("", &error).noted()),
         }
     }
@@ -82,12 +81,19 @@ impl ObjectStore {
     /// When the store does not say, or does not let this client see the versions: what is deleted then would only be hidden.
     pub fn list_for_removal(&self) -> Result<Vec<StoreVersion>, StoreError> {
         let found = match self.again(async || self.entries(true).await) {
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
+            Err(error) if self.knows_no_versions(&error) => {
                 self.again(async || self.entries(false).await)
             }
             found => found,
         };
         found.map_err(|error| self.failed("", &error).noted())
+    }
+
+    /// Whether the versions could not be listed because there are none.
+    fn knows_no_versions(&self, error: &opendal::Error) -> bool {
+        error.kind() == ErrorKind::Unsupported
+            || (error.kind() == ErrorKind::Unexpected
+                && self.keeps_versions().is_ok_and(|kept| !kept))
     }
 
     async fn entries(&self, versions: bool) -> opendal::Result<Vec<StoreVersion>> {
@@ -106,6 +112,7 @@ impl ObjectStore {
                     current: known.is_current().unwrap_or(false),
                     size: known.content_length(),
                     version: known.version().map(str::to_owned),
+                    tag: known.etag().map(str::to_owned),
                 });
             }
         }

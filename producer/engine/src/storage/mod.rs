@@ -11,6 +11,7 @@ mod store_error;
 mod store_tls;
 mod stream;
 mod upload;
+mod versioning;
 
 use std::{
     fmt, io,

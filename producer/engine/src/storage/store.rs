@@ -187,6 +187,29 @@ impl ObjectStore {
         put.map(drop).map_err(|error| self.failed(key, &error))
     }
 
+    /// Puts an object in the place of the one with this tag.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Exists`] where there is another one meanwhile, and whatever the store fails with.
+    pub fn replace(&self, key: &str, bytes: Vec<u8>, tag: Option<&str>) -> Result<(), StoreError> {
+        let tag = tag.filter(|_| !self.0.address.options.single_writer);
+        let put = self.again(async || {
+            let write = self.0.operator.write_with(key, bytes.clone());
+            match tag {
+                Some(tag) => write.if_match(tag).await,
+                None => write.await,
+            }
+        });
+        let Err(error) = put else { return Ok(()) };
+        // The answer of an earlier try may have been lost.
+        let length = bytes.len() as u64;
+        let there = self.size(key)? == Some(length) && self.read(key, None, 0, length)? == bytes;
+        match there {
+            true => Ok(()),
+            false => Err(self.failed(key, &error)),
+        }
+    }
+
     /// Begins to make an object of many parts where there is none.
     pub(super) fn parts(&self, key: &str) -> Result<Writer, StoreError> {
         let only_if_absent = !self.0.address.options.single_writer;

@@ -42,7 +42,7 @@ pub struct Folder {
     /// On disk, where it is; otherwise for messages.
     path: PathBuf,
     /// None where it is none of a store.
-    objects: Option<Objects>,
+    pub(super) objects: Option<Objects>,
     /// None where it is in no tar file.
     tar: Option<Tar>,
     /// None before the folder was listed.

@@ -5,6 +5,7 @@ mod disk;
 mod drive;
 mod error;
 mod folder;
+mod in_store;
 mod lines;
 mod losses;
 mod objects;

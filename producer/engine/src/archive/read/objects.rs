@@ -3,6 +3,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -11,10 +13,10 @@ use decryptor_wasm::{
     plan::{Finding, Severity},
 };
 
-use super::error::unreadable;
+use super::{disk, error::unreadable};
 use crate::{
     limits::NAMED,
-    storage::{ObjectFile, ObjectStore, ReadAt, StoreVersion},
+    storage::{ObjectFile, ObjectStore, ReadAt, StoreError, StoreObject, StoreVersion},
     threads::lock,
 };
 
@@ -24,6 +26,10 @@ struct Object {
     size: u64,
     /// None where there is one only.
     version: Option<String>,
+    /// What the store calls its content.
+    tag: Option<String>,
+    /// Where it is on this host, if it is not yet in the store.
+    waits: Option<PathBuf>,
 }
 
 /// The objects by their keys, and what was done to them.
@@ -39,6 +45,8 @@ pub(super) struct Objects {
     store: ObjectStore,
     /// Before the paths: that of a run, or nothing.
     prefix: String,
+    /// A folder of this host, whose files are still to be put beside the objects.
+    waiting: Option<PathBuf>,
     known: Arc<Mutex<Option<Arc<Known>>>>,
 }
 
@@ -48,8 +56,23 @@ impl Objects {
         Objects {
             store,
             prefix: String::new(),
+            waiting: None,
             known: Arc::default(),
         }
+    }
+
+    /// Those in the folder of a run, with the files in a folder of this host that are to be put beside them.
+    pub(super) fn with_waiting(&self, folder: &str, waiting: PathBuf) -> Self {
+        Objects {
+            waiting: Some(waiting),
+            known: Arc::default(),
+            ..self.below(folder)
+        }
+    }
+
+    /// Where they are.
+    pub(super) fn store(&self) -> &ObjectStore {
+        &self.store
     }
 
     /// Those in the folder of a run, or of nothing.
@@ -93,8 +116,33 @@ impl Objects {
             let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
             unreadable(path, &missing)
         })?;
+        if let Some(place) = &object.waits {
+            let file = File::open(place).map_err(|e| unreadable(path, &e))?;
+            return Ok(Arc::new(file));
+        }
         let file = ObjectFile::new(&self.store, &key, object.version, object.size);
         Ok(Arc::new(file))
+    }
+
+    /// Those that are there now.
+    pub(super) fn again(&self) -> Self {
+        Objects {
+            known: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Puts another object in the place of one, if that is still the one that was listed.
+    pub(super) fn replace(
+        &self,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> std::result::Result<(), StoreError> {
+        let known = lock(&self.known).clone();
+        let key = self.key(path);
+        let object = known.and_then(|known| known.objects.get(&key).cloned());
+        let tag = object.and_then(|object| object.tag);
+        self.store.replace(&key, bytes, tag.as_deref())
     }
 
     fn key(&self, path: &str) -> String {
@@ -112,26 +160,38 @@ impl Objects {
                 return Ok(chosen(versions, as_of));
             }
             let objects = self.store.list()?.into_iter().map(|object| {
-                let size = object.size;
-                (
-                    object.key,
-                    Object {
-                        size,
-                        version: None,
-                    },
-                )
+                let StoreObject { key, size, tag } = object;
+                let object = Object {
+                    size,
+                    version: None,
+                    tag,
+                    waits: None,
+                };
+                (key, object)
             });
             Ok(Known {
                 objects: objects.collect(),
                 ..Known::default()
             })
         });
-        let listed = Arc::new(listed.map_err(|error| {
+        let mut listed = listed.map_err(|error| {
             let folder = self.store.address().to_string();
             Error::of(Code::UnreadableFolder)
                 .at(&folder)
                 .because(&error)
-        })?);
+        })?;
+        if let Some(waiting) = &self.waiting {
+            for (path, size) in disk::list(waiting)? {
+                let object = Object {
+                    size,
+                    version: None,
+                    tag: None,
+                    waits: Some(waiting.join(&path)),
+                };
+                listed.objects.insert(self.key(&path), object);
+            }
+        }
+        let listed = Arc::new(listed);
         *known = Some(listed.clone());
         Ok(listed)
     }
@@ -153,6 +213,8 @@ fn chosen(versions: Vec<StoreVersion>, as_of: Option<i64>) -> Known {
         let object = Object {
             size: version.size,
             version: version.version.clone().filter(|_| of_key.len() > 1),
+            tag: version.tag.clone(),
+            waits: None,
         };
         known.objects.insert(version.key.clone(), object);
         if as_of.is_some() || of_key.len() == 1 {
@@ -196,6 +258,7 @@ mod tests {
             deleted,
             size: 1,
             version: Some(version.to_owned()),
+            tag: None,
         };
         let versions = vec![
             version("a", 1, false, "a1"),

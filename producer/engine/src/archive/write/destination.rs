@@ -50,18 +50,8 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
-    pub fn prepare(output: &Path) -> Result<(Self, bool), ArchiveError> {
-        let (lock, created) = hold(output)?;
-        let (destination, leftover) = Destination::of_chain(output, created)?;
-        let destination = Destination {
-            _lock: Some(lock),
-            ..destination
-        };
-        Ok((destination, leftover))
-    }
-
-    /// The same for the first run of a chain, which holds the lock; `created`: whether it made the folder.
+    /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value). The
+    /// caller holds the lock; `created`: whether it made the folder.
     pub fn of_chain(output: &Path, created: bool) -> Result<(Self, bool), ArchiveError> {
         let leftover = clear(output)?;
         let destination = Destination {
@@ -91,7 +81,7 @@ impl Destination {
         })
     }
 
-    /// Prepares `output` as [`Destination::prepare`] does, but keeps what a run that died left there: all of it is in the staging folder then.
+    /// Prepares `output` as [`Destination::of_chain`] does, but keeps what a run that died left there: all of it is in the staging folder then.
     pub fn resume(output: &Path) -> Result<Self, ArchiveError> {
         let (lock, created) = hold(output)?;
         let found = refuse_other(output)?;

@@ -97,6 +97,7 @@ impl From<ReplaceError> for ArchiveError {
         match error {
             ReplaceError::Io(path, source) => ArchiveError::Io { path, source },
             ReplaceError::Core(error) => error.into(),
+            ReplaceError::Store(error) => error.into(),
         }
     }
 }

@@ -21,10 +21,7 @@ mod user;
 mod user_manifest;
 mod volumes;
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use decryptor_wasm::{
     BackupType, DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
@@ -133,19 +130,7 @@ pub struct Summary {
 }
 
 impl ArchiveWriter {
-    /// Prepares `output`, which must be new, empty, or hold nothing but what a run that died left behind (said in the second value).
     /// Begins an archive that holds what the platform stored before `instant`, in seconds since 1970.
-    pub fn create(
-        output: &Path,
-        sealing: &Sealing,
-        options: Options,
-        instant: f64,
-    ) -> Result<(Self, bool), ArchiveError> {
-        let (destination, leftover) = Destination::prepare(output)?;
-        Self::create_in(destination, sealing, options, instant).map(|writer| (writer, leftover))
-    }
-
-    /// The same, in a place that is prepared.
     pub fn create_in(
         destination: Destination,
         sealing: &Sealing,

@@ -106,6 +106,9 @@ impl StoreRun {
     /// When another run was finished first, or the store refuses.
     pub fn publish(&self) -> Result<(), ArchiveError> {
         let folder = run_folder(self.number);
+        if !is_claimed(&self.store, self.number, self.attempt)? {
+            return Err(ArchiveError::Lost(self.store.address().to_string()));
+        }
         self.work.note_commit(&folder)?;
         put_all(&self.store, &folder, &self.staging())?;
         // Should this fail, the next run finds all of it there.
@@ -117,6 +120,16 @@ impl StoreRun {
     pub fn abandon(&self) {
         let _ = self.work.clear_files();
     }
+}
+
+/// Whether an attempt at a run may still end it: one that was taken for dead has lost its claim, and its volumes.
+pub(super) fn is_claimed(
+    store: &ObjectStore,
+    number: u32,
+    attempt: u32,
+) -> Result<bool, StoreError> {
+    let key = below(&run_folder(number), &claim_name(attempt));
+    Ok(store.size(&key)?.is_some())
 }
 
 /// The numbers of the volumes of an attempt.

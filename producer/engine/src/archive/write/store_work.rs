@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     ArchiveError,
     store_removal::{self, Removal},
-    store_run::{StoreRun, claim, put_all, volumes_of},
+    store_run::{StoreRun, claim, is_claimed, put_all, volumes_of},
 };
 use crate::{
     files,
@@ -100,11 +100,16 @@ impl StoreWork {
     /// When the store or the system refuses.
     pub fn recover(&self, store: &ObjectStore) -> Result<bool, ArchiveError> {
         self.end_removal(store)?;
-        self.end_uploads(store)?;
+        let attempt: Option<Attempt> = self.folder.noted(ATTEMPT)?;
+        let mut may_end = true;
+        if let Some(attempt) = attempt {
+            attempt.end_uploads(store)?;
+            may_end = is_claimed(store, attempt.run, attempt.attempt)?;
+        }
         let staging = self.folder.staging();
         let begun = self.folder.commit()?;
         let mut finished = false;
-        if let Some(folder) = begun.filter(|_| staging.is_dir()) {
+        if let Some(folder) = begun.filter(|_| may_end && staging.is_dir()) {
             match put_all(store, &folder, &staging) {
                 Ok(()) => finished = true,
                 // Another run was finished meanwhile: this one never counted.
@@ -181,22 +186,22 @@ impl StoreWork {
         }
         Ok(())
     }
+}
 
+impl Attempt {
     /// Gives up the uploads of an attempt of this host that was killed.
     fn end_uploads(&self, store: &ObjectStore) -> Result<(), ArchiveError> {
-        let Some(Attempt { run, attempt }) = self.folder.noted(ATTEMPT)? else {
-            return Ok(());
-        };
-        let volumes = volumes_of(attempt);
+        let volumes = volumes_of(self.attempt);
         for upload in store.begun_uploads()? {
-            let of_attempt = run_of(&upload.key).is_some_and(|(of, name)| {
-                of == run && number_of(name, ".tar").is_some_and(|number| volumes.contains(&number))
+            let of_attempt = run_of(&upload.key).is_some_and(|(run, name)| {
+                let number = number_of(name, ".tar");
+                run == self.run && number.is_some_and(|number| volumes.contains(&number))
             });
             if of_attempt {
                 store.abort(&upload)?;
             }
         }
-        self.folder.forget(ATTEMPT)
+        Ok(())
     }
 }
 

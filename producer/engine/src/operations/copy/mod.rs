@@ -108,15 +108,8 @@ struct Work<'w> {
 /// # Errors
 /// When the backup is damaged, nobody signed it, or the copy cannot be written.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure> {
-    if let (Location::Store(from), Location::Store(to)) = (&options.from, &options.to)
-        && from.holds(to)
-    {
-        return Err(Failure::usage(format!(
-            "{to} is inside the backup: choose a prefix outside it"
-        )));
-    }
+    refuse_inside(&options.from, &options.to)?;
     if let Some(to) = options.to.folder() {
-        refuse_inside(&options.from, to)?;
         require_parent(to, options.create_parents)?;
     }
     let folder = Folder::at(&options.from)?;

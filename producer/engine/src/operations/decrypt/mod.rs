@@ -60,7 +60,7 @@ impl<'a> Decryption<'a> {
     /// When it cannot be opened, or the output is no place for it.
     pub fn open(options: &'a Options, observer: &dyn Observer) -> Result<Self, Failure> {
         if let Some(out) = &options.out {
-            refuse_inside(&options.opening.dir, out)?;
+            refuse_inside(&options.opening.dir, &out.as_path().into())?;
             require_parent(out, options.create_parents)?;
         }
         let archive = options.opening.open(observer)?;

@@ -252,6 +252,7 @@ mod tests {
             deleted: false,
             size: 1,
             version: None,
+            tag: None,
         }
     }
 

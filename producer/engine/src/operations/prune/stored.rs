@@ -16,7 +16,7 @@ use crate::{
         write::{Removal, StoreWork},
     },
     failure::Failure,
-    storage::{Location, ObjectStore, StoreAddress, StoreError, StoreVersion},
+    storage::{self, Location, ObjectStore, StoreAddress, StoreError, StoreVersion},
 };
 
 /// A backup in an object store.
@@ -71,6 +71,10 @@ pub fn find(address: &StoreAddress, checker: &mut Checker<'_>) -> Result<Units, 
         let path = PathBuf::from(place.to_string());
         let found = checker.look_stored(&place, objects);
         units.add(path, found);
+    }
+    // What could not be read is neither good nor damaged.
+    if let Some(error) = storage::failure() {
+        return Err(failed(error));
     }
     let uploads = store.begun_uploads().map_err(failed)?;
     units

@@ -1,11 +1,12 @@
-//! The files that a change of recipients replaces: the envelopes, and the list of runs, which names the recipients of each.
+//! The files that a change of recipients replaces: the envelopes, and the list of runs, which names the recipients of each; in an object
+//! store what each run says of itself.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use decryptor_wasm::{
     Envelope, Error, Result,
     chain::{CHAIN, Index, run_of},
-    layout::ENVELOPE,
+    layout::{ENVELOPE, RUN},
 };
 
 use crate::{
@@ -24,6 +25,8 @@ const BY: Replacer = Replacer::Rekey;
 pub struct ReplacedFile {
     /// From the root.
     path: String,
+    /// Whether the sums list it.
+    summed: bool,
     bytes: Vec<u8>,
     /// Whether the file is still otherwise.
     changed: bool,
@@ -48,10 +51,34 @@ impl ReplacedFile {
         };
         Ok(ReplacedFile {
             path,
+            summed: true,
             bytes,
             changed,
             stale: false,
         })
+    }
+
+    /// What a run in an object store says of itself, if it does.
+    pub fn entry(folder: &Folder, run: u32, recipients: &[String]) -> Result<Option<Self>> {
+        let path = match Index::path(run) {
+            at if at.is_empty() => RUN.to_owned(),
+            at => format!("{at}/{RUN}"),
+        };
+        if folder.has(CHAIN) || !folder.has(&path) {
+            return Ok(None);
+        }
+        let mut entry = Index::parse(&folder.read(&path)?)?;
+        let old = entry.clone();
+        for known in &mut entry.runs {
+            known.recipients = recipients.to_vec();
+        }
+        Ok((old != entry).then_some(ReplacedFile {
+            path,
+            summed: false,
+            bytes: entry.to_json()?,
+            changed: true,
+            stale: true,
+        }))
     }
 
     /// The list of runs. One that was replaced is not made good by this.
@@ -65,6 +92,7 @@ impl ReplacedFile {
         let changed = old != new;
         Ok(ReplacedFile {
             path: CHAIN.to_owned(),
+            summed: true,
             bytes: if changed { new.to_json()? } else { stored },
             changed,
             stale: changed && sums.lists(CHAIN).is_none(),
@@ -111,7 +139,7 @@ impl ListedFiles {
 
     /// Whether a run that was killed has left out one of the files.
     pub fn lacks(&self, targets: &[ReplacedFile]) -> bool {
-        let mut targets = targets.iter();
+        let mut targets = targets.iter().filter(|target| target.summed);
         self.0.is_some() && targets.any(|target| self.lists(&target.path).is_none())
     }
 }
@@ -132,6 +160,9 @@ pub fn replace(
     targets: &[ReplacedFile],
     listed: &ListedFiles,
 ) -> Result<(), Failure> {
+    if folder.store().is_some() {
+        return replace_in_store(folder, targets, listed);
+    }
     if listed.0.is_none() {
         for target in targets.iter().filter(|target| target.changed) {
             listed_files::replace_file(folder, BY, &target.path, &target.bytes)?;
@@ -158,4 +189,41 @@ pub fn replace(
         add: listed_files::none(),
     };
     Ok(replacement.run()?)
+}
+
+/// The same in a store, where each run has its own sums.
+fn replace_in_store(
+    folder: &Folder,
+    targets: &[ReplacedFile],
+    listed: &ListedFiles,
+) -> Result<(), Failure> {
+    for target in targets {
+        let Some((run, within)) = run_of(&target.path) else {
+            continue;
+        };
+        if !target.summed || listed.0.is_none() {
+            if target.changed {
+                listed_files::replace_file(folder, BY, &target.path, &target.bytes)?;
+            }
+            continue;
+        }
+        if !target.changed && listed.lists(&target.path).is_some() {
+            continue;
+        }
+        let of_run = folder.run(run);
+        // What was listed at first tells whether somebody else changes it too.
+        let replacement = Replacement {
+            folder: &of_run,
+            by: BY,
+            files: &[ListedFile {
+                path: within,
+                bytes: &target.bytes,
+                replace: target.changed,
+            }],
+            keep: &|_| true,
+            add: listed_files::none(),
+        };
+        replacement.run()?;
+    }
+    Ok(())
 }

@@ -2,11 +2,14 @@
 
 mod files;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use decryptor_wasm::{
     Envelope, Manifest, Mode, PublicKey,
-    chain::RunSequence,
+    chain::{CHAIN, RunSequence},
     layout::ENVELOPE,
     signature::{SIGNATURE, Signed, require_id},
 };
@@ -16,8 +19,10 @@ use self::files::{ListedFiles, ReplacedFile};
 use crate::{
     advice::{Advice, Sentence},
     archive::{
+        ArchiveError,
         read::{Folder, ReadFile, outline},
         sha256_hex,
+        write::StoreWork,
     },
     failure::{Failure, FailureKind},
     folders::lock,
@@ -26,14 +31,16 @@ use crate::{
     random::SystemRandom,
     sealing::public_key,
     secrets::{PrivateKeyFiles, PrivateKeys},
+    state,
+    storage::Location,
     trust::Expect,
 };
 
 /// Who can open an archive from now on.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Folder of the archive.
-    pub dir: PathBuf,
+    /// The archive.
+    pub dir: Location,
     /// Secrets that open it.
     pub keys: PrivateKeyFiles,
     /// Conditions that it must meet.
@@ -48,6 +55,10 @@ pub struct Options {
 const CANNOT_UNDO: &str = "who was removed can still read every copy of the backup that was made before, and this one too if \
     they opened it or kept its old encryption.json: the data itself is sealed as before. To seal it under a new data key, \
     consolidate it into a new folder, then destroy all older copies";
+
+/// Why nothing is changed where old versions stay.
+const KEEPS_VERSIONS: &str = "the bucket keeps versions, so that whoever can open the backup now can open it with the old encryption.json \
+    as long as that is kept, and readers take the oldest version of each object, since anybody who writes there could add a newer one";
 
 /// Outcome of a change of recipients.
 #[derive(Debug, Serialize)]
@@ -82,15 +93,40 @@ impl Rekeyed {
     }
 }
 
-/// Refuses what would have to be written anew as a whole.
-fn refuse_tar(dir: &Path) -> Result<(), Failure> {
-    if !dir.is_file() && dir.as_os_str() != "-" {
-        return Ok(());
+/// Takes hold of an archive that can be changed, and lets nobody else write there.
+fn hold(options: &Options) -> Result<(Folder, Hold), Failure> {
+    let dir = &options.dir;
+    if dir.stream().is_some() || dir.folder().is_some_and(Path::is_file) {
+        return Err(Failure::usage(format!(
+            "{dir}: a tar file is never changed: unpack it (tar -xf), then give the folder"
+        )));
     }
-    Err(Failure::usage(format!(
-        "{}: a tar file is never changed: unpack it (tar -xf), then give the folder",
-        dir.display()
-    )))
+    let folder = Folder::at(dir)?;
+    let Some(store) = folder.store() else {
+        folder.require()?;
+        let lock = lock(folder.path(), "another run")?;
+        return Ok((folder, Hold::Folder { _lock: lock }));
+    };
+    if store.address().options.as_of.is_some() {
+        return Err(Failure::usage(
+            "what a store held at another moment cannot be changed: give no moment",
+        ));
+    }
+    let failed = |error| Failure::from(ArchiveError::Store(error));
+    if store.keeps_versions().map_err(failed)? {
+        let text = format!("{dir}: nothing was changed: {KEEPS_VERSIONS}");
+        return Err(Failure::usage(text).advise(Advice::CopyWithOtherLock));
+    }
+    let state = state::folder(options.expect.trust.state_dir.as_deref()).ok();
+    let work = StoreWork::open(store, state.as_deref())?;
+    folder.require()?;
+    Ok((folder, Hold::Store { _work: work }))
+}
+
+/// Keeps other runs from the archive.
+enum Hold {
+    Folder { _lock: File },
+    Store { _work: StoreWork },
 }
 
 /// Changes the recipients. What a run that was killed has done already is not done again, and the rest is.
@@ -98,10 +134,7 @@ fn refuse_tar(dir: &Path) -> Result<(), Failure> {
 /// # Errors
 /// When no run can be opened, somebody would be left without it, or the folder cannot be written.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failure> {
-    refuse_tar(&options.dir)?;
-    let folder = Folder::new(&options.dir);
-    folder.require()?;
-    let _lock = lock(&options.dir, "another run")?;
+    let (folder, _hold) = hold(options)?;
     let seen = outline(&folder)?;
     if let Some(lost) = seen.lost {
         return Err(lost.into());
@@ -109,7 +142,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     let (listing, sequence) = (seen.listing, seen.runs);
     let chain = sequence.is_some();
     if !chain && !listing.iter().any(|(path, _)| path == ENVELOPE) {
-        return Err(not_encrypted(&options.dir.display().to_string()));
+        return Err(not_encrypted(&options.dir.to_string()));
     }
     let index = sequence.as_ref().map(|sequence| sequence.index().clone());
     let newest = index.as_ref().and_then(|index| index.runs.last());
@@ -141,8 +174,9 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     let mut targets = Vec::new();
     for (run, (envelope, changed)) in &envelopes {
         targets.push(ReplacedFile::envelope(&folder, *run, envelope, *changed)?);
+        targets.extend(ReplacedFile::entry(&folder, *run, &fingerprints(envelope))?);
     }
-    if let Some(index) = index {
+    if let Some(index) = index.filter(|_| folder.has(CHAIN)) {
         let mut new = index.clone();
         for (run, (envelope, _)) in &envelopes {
             if let Some(entry) = new.runs.get_mut(*run as usize - 1) {
@@ -156,7 +190,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
         work.all_known()?;
     }
     let _graceful = interrupt::finish_gracefully();
-    files::remove_leftovers(&options.dir, &listing)?;
+    files::remove_leftovers(folder.path(), &listing)?;
     files::replace(&folder, &targets, &sums)?;
 
     let done = Rekeyed {

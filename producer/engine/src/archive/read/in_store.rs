@@ -1,0 +1,43 @@
+//! What a folder in an object store can, beside being read.
+
+use std::path::Path;
+
+use decryptor_wasm::chain::Index;
+
+use super::{Folder, objects::Objects};
+use crate::storage::{ObjectStore, StoreError};
+
+impl Folder {
+    /// The folder of a run that is being put into this one, with the files on this host that wait for that.
+    pub fn with_waiting(&self, run: u32, waiting: &Path) -> Self {
+        let mut folder = self.run(run);
+        let objects = self.objects.as_ref();
+        let below = Index::path(run);
+        folder.objects = objects.map(|objects| objects.with_waiting(&below, waiting.to_owned()));
+        folder
+    }
+
+    /// The store that it lies in.
+    pub fn store(&self) -> Option<&ObjectStore> {
+        self.objects.as_ref().map(Objects::store)
+    }
+
+    /// The same folder; in a store, what lies there is listed anew.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let mut folder = self.clone();
+        folder.objects = self.objects.as_ref().map(Objects::again);
+        folder
+    }
+
+    /// Replaces a file of a folder in a store, unless somebody else did since it was listed.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn replace_object(&self, path: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        match &self.objects {
+            Some(objects) => objects.replace(path, bytes),
+            None => Ok(()),
+        }
+    }
+}
