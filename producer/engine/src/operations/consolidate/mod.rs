@@ -4,7 +4,7 @@ mod fill;
 mod manifest;
 mod same;
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, path::Path};
 
 use decryptor_wasm::{BackupType, chain::caution, signature::Signer};
 use serde::Serialize;
@@ -79,16 +79,7 @@ pub struct Consolidated {
 /// # Errors
 /// When the archive is damaged or cannot be opened, or the copy cannot be made.
 pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, Failure> {
-    refuse_inside(&options.opening.dir, &options.into)?;
-    match &options.into {
-        Location::Folder(into) => require_parent(into, options.create_parents)?,
-        Location::Store(_) => {}
-        Location::Stream(_) => {
-            return Err(Failure::usage(
-                "a copy is read again before it gets its name: give a folder or s3://BUCKET/PREFIX",
-            ));
-        }
-    }
+    require_place(options)?;
     let newest = OnceCell::new();
     let secrets = Secrets::new(&options.opening.keys, observer);
     let demands = options.opening.demands(observer)?;
@@ -126,33 +117,25 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     };
     let _graceful = interrupt::finish_gracefully();
     let state_dir = options.opening.expect.trust.state_dir.as_deref();
-    let home = Home::find(state_dir, &options.signing, observer)?;
-    if let (Err(why), None) = (&home.folder, &options.signing.key) {
-        let text = format!(
-            "{why}: the copy is signed by a key that is not kept, so that nothing tells it from one of somebody else"
-        );
-        let sentence = Sentence::new(text, Advice::SignWithKeptKey);
-        observer.tell_sentence(Level::Warning, &sentence);
-    }
+    let home = home(options, state_dir, observer)?;
     // That of what it is copied from: it is of the same platform.
     let of = source.manifest.source.clone();
     let of = of.unwrap_or_else(|| home.key.source(&source.manifest.config.domain, "", ""));
-    let created = source.manifest.created_at;
+    let (created, made) = (source.manifest.created_at, source.manifest.backup_timestamp);
     let writing = archive::Options {
         layout: options.layout,
         stream: None,
         // A copy of the state of a chain is compressed.
         compress: source.manifest.compressed || source.chain.is_some(),
         chunk_bytes: 0,
-        created_at: Some(created.unwrap_or(source.manifest.backup_timestamp)),
+        created_at: Some(created.unwrap_or(made)),
         backup_type: BackupType::Full,
         signing: home.signing(of.clone(), source.manifest.core.clone()),
     };
-    let instant = source.manifest.backup_timestamp as f64 / 1000.0;
     let state = state::folder(state_dir).ok();
     let (mut target, _) = ChainFolder::alone(&options.into, state.as_deref())?;
     let (destination, _) = target.destination()?;
-    let archive = ArchiveWriter::create_in(destination, &sealing, writing, instant)?;
+    let archive = ArchiveWriter::create_in(destination, &sealing, writing, made as f64 / 1000.0)?;
     let copied = copy(
         &source,
         &mut target,
@@ -179,6 +162,35 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
         bytes: finished.bytes,
         verified,
     })
+}
+
+/// Refuses a place that a copy cannot be written to.
+fn require_place(options: &Options) -> Result<(), Failure> {
+    refuse_inside(&options.opening.dir, &options.into)?;
+    match &options.into {
+        Location::Folder(into) => require_parent(into, options.create_parents),
+        Location::Store(_) => Ok(()),
+        Location::Stream(_) => Err(Failure::usage(
+            "a copy is read again before it gets its name: give a folder or s3://BUCKET/PREFIX",
+        )),
+    }
+}
+
+/// The key that signs the copy.
+fn home(
+    options: &Options,
+    state_dir: Option<&Path>,
+    observer: &dyn Observer,
+) -> Result<Home, Failure> {
+    let home = Home::find(state_dir, &options.signing, observer)?;
+    if let (Err(why), None) = (&home.folder, &options.signing.key) {
+        let text = format!(
+            "{why}: the copy is signed by a key that is not kept, so that nothing tells it from one of somebody else"
+        );
+        let sentence = Sentence::new(text, Advice::SignWithKeptKey);
+        observer.tell_sentence(Level::Warning, &sentence);
+    }
+    Ok(home)
 }
 
 fn damaged(what: &str) -> Failure {
