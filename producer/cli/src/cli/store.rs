@@ -108,8 +108,10 @@ impl Cli {
                 let into = Some(&mut args.into).filter(|into| into.stream().is_none());
                 vec![Some(&mut args.dir), into]
             }
-            Some(Command::Prune(args)) => vec![Some(&mut args.dir)],
-            // A tar file cannot be changed: nothing is read of a stream.
+            // Nothing is read of a stream that cannot be changed.
+            Some(Command::Prune(args)) => {
+                vec![Some(&mut args.dir).filter(|dir| dir.stream().is_none())]
+            }
             Some(Command::Rekey(args)) => {
                 vec![Some(&mut args.dir).filter(|dir| dir.stream().is_none())]
             }

@@ -103,7 +103,7 @@ impl Replacement<'_> {
                 line.map_or(true, |line| !listed(&line.path) && (self.keep)(line))
             };
             let folder = self.folder.again();
-            let old: SumLines<'_> = Box::new(folder.sums()?.filter(stays));
+            let old: SumLines<'_> = Box::new(folder.own_sums()?.filter(stays));
             let new: SumLines<'_> = Box::new(new.into_iter().map(Ok));
             let add: SumLines<'_> = match add.take() {
                 Some(add) => add,

@@ -86,7 +86,14 @@ impl ObjectStore {
             }
             found => found,
         };
-        found.map_err(|error| self.failed("", &error).noted())
+        let mut found = found.map_err(|error| self.failed("", &error).noted())?;
+        // To delete by version takes a right of its own, also where there is one version only.
+        if self.keeps_versions().is_ok_and(|kept| !kept) {
+            for object in &mut found {
+                object.version = None;
+            }
+        }
+        Ok(found)
     }
 
     /// Whether the versions could not be listed because there are none.

@@ -12,6 +12,9 @@ const REGION: &str = "us-east-1";
 /// How long it may take until a connection is there.
 const CONNECTS: Duration = Duration::from_secs(20);
 
+/// How long a request without content may take.
+pub(super) const ANSWER: Duration = Duration::from_secs(60);
+
 /// Where requests go.
 pub(super) struct Reach {
     pub endpoint: String,

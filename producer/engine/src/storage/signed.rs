@@ -5,7 +5,10 @@ use reqsign_aws_v4::{Credential, DefaultCredentialProvider, RequestSigner};
 use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
 
-use super::{StoreAddress, reach::Reach, store::ANSWER};
+use super::{
+    StoreAddress,
+    reach::{ANSWER, Reach},
+};
 
 /// Makes them.
 pub(super) struct SignedRequests {

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{
     StoreAddress, StoreError, StoreErrorKind,
-    reach::{Reach, transport},
+    reach::{ANSWER, Reach, transport},
     signed::SignedRequests,
     store_error,
 };
@@ -27,8 +27,6 @@ const RETRIES: usize = 8;
 /// How long it is waited before the first of these; twice as long before each further one.
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// How long a request without content may take.
-pub(super) const ANSWER: Duration = Duration::from_secs(60);
 /// How long the content of one may take; a part has 8 MiB.
 const CONTENT: Duration = Duration::from_secs(300);
 /// How long anything may take, with all that is made again.

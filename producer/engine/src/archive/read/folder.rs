@@ -11,7 +11,7 @@ use std::{
 use decryptor_wasm::{
     Code, Error, ErrorKind, Field, Result,
     chain::Index,
-    layout::{CHAIN, PathKind, RUN, SIGNATURE, VOLUMES, most_bytes, run_of},
+    layout::{PathKind, SIGNATURE, VOLUMES, most_bytes, run_of},
     open::Listed,
     volume::VolumeReading,
 };
@@ -122,8 +122,8 @@ impl Folder {
     /// # Errors
     /// When it is not there.
     pub fn sums(&self) -> Result<SumLines<'static>> {
-        let own = sums::read(self.open(SUMS)?);
-        if !self.has(RUN) || self.has(CHAIN) {
+        let own = self.own_sums()?;
+        if !self.lists_itself() {
             return Ok(own);
         }
         let mut all = vec![own];

@@ -1,10 +1,14 @@
-//! What a folder in an object store can, beside being read.
+//! What a folder in an object store, or one that was downloaded from there, has of its own.
 
 use std::path::Path;
 
-use decryptor_wasm::chain::Index;
+use decryptor_wasm::{
+    chain::Index,
+    layout::{CHAIN, RUN},
+};
 
 use super::{Folder, objects::Objects};
+use crate::archive::sums::{self, SUMS, SumLines};
 use crate::storage::{ObjectStore, StoreError};
 
 impl Folder {
@@ -39,5 +43,18 @@ impl Folder {
             Some(objects) => objects.replace(path, bytes),
             None => Ok(()),
         }
+    }
+
+    /// Reads the list of `SHA256SUMS`, without those of other runs that have their own.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn own_sums(&self) -> decryptor_wasm::Result<SumLines<'static>> {
+        Ok(sums::read(self.open(SUMS)?))
+    }
+
+    /// Whether the runs of a chain list themselves, each with its own sums.
+    pub fn lists_itself(&self) -> bool {
+        self.has(RUN) && !self.has(CHAIN)
     }
 }

@@ -20,6 +20,7 @@ mod tar;
 mod user;
 mod user_manifest;
 mod volumes;
+mod work_folder;
 
 use std::sync::{Arc, Mutex};
 

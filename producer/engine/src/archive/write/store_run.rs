@@ -13,8 +13,8 @@ use decryptor_wasm::layout::{MANIFEST, RUN, SIGNATURE, claim_name, claim_of, run
 use super::{
     ArchiveError,
     file::FileStorage,
-    store_work::WorkFolder,
     volumes::{ArchiveLayout, VolumeStream, Volumes},
+    work_folder::WorkFolder,
 };
 use crate::{
     files,

@@ -2,18 +2,19 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use decryptor_wasm::layout::{number_of, run_of};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::{
     ArchiveError,
     store_removal::{self, Removal},
     store_run::{StoreRun, claim, is_claimed, put_all, volumes_of},
+    work_folder::{ATTEMPT, REMOVAL, WorkFolder},
 };
 use crate::{
     files,
@@ -21,14 +22,6 @@ use crate::{
     storage::{ObjectStore, StoreVersion},
 };
 
-/// Where the files of a run wait that are put at its end.
-const STAGING: &str = "files";
-/// The note that all of them are there, and that putting them has begun: it holds the folder of the run.
-const COMMIT: &str = "commit";
-/// The note of the attempt whose volumes are being sent.
-const ATTEMPT: &str = "attempt";
-/// The note of objects that are being removed.
-const REMOVAL: &str = "removal";
 /// In the state folder, a folder for each place in a store that is worked on.
 const UPLOADS: &str = "uploads";
 
@@ -40,10 +33,6 @@ pub struct StoreWork {
     _temporary: Option<tempfile::TempDir>,
     _lock: File,
 }
-
-/// The same, without the lock.
-#[derive(Clone)]
-pub(super) struct WorkFolder(PathBuf);
 
 /// Which volumes were being sent.
 #[derive(Serialize, Deserialize)]
@@ -85,7 +74,7 @@ impl StoreWork {
             let same = |there: fs::Metadata| (there.dev(), there.ino()) == (held.dev(), held.ino());
             if fs::metadata(&folder).is_ok_and(same) {
                 return Ok(StoreWork {
-                    folder: WorkFolder(folder),
+                    folder: WorkFolder::new(folder),
                     _temporary: temporary,
                     _lock: lock,
                 });
@@ -208,80 +197,6 @@ impl Attempt {
 impl Drop for StoreWork {
     fn drop(&mut self) {
         // Only an empty folder goes.
-        let _ = fs::remove_dir(&self.folder.0);
-    }
-}
-
-impl WorkFolder {
-    /// Where the files of a run wait that are no volumes.
-    pub(super) fn staging(&self) -> PathBuf {
-        self.0.join(STAGING)
-    }
-
-    /// Takes note that the files of the run in this folder of the store are being put.
-    pub(super) fn note_commit(&self, folder: &str) -> Result<(), ArchiveError> {
-        self.put(COMMIT, folder.as_bytes())?;
-        files::sync_all(&self.0).map_err(|e| ArchiveError::io(&self.0, e))
-    }
-
-    fn commit(&self) -> Result<Option<String>, ArchiveError> {
-        let note = self.0.join(COMMIT);
-        match fs::read_to_string(&note) {
-            Ok(folder) => Ok(Some(folder)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(ArchiveError::io(&note, e)),
-        }
-    }
-
-    fn note<T: Serialize>(&self, name: &str, note: &T) -> Result<(), ArchiveError> {
-        let json = serde_json::to_vec(note);
-        let json = json.map_err(|e| ArchiveError::io(&self.0.join(name), e.into()))?;
-        self.put(name, &json)
-    }
-
-    /// What a note says; one that was cut off says nothing, since what it is about had not begun.
-    fn noted<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ArchiveError> {
-        let note = self.0.join(name);
-        match fs::read(&note) {
-            Ok(json) => Ok(serde_json::from_slice(&json).ok()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(ArchiveError::io(&note, e)),
-        }
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
-        let place = self.0.join(name);
-        let written = || {
-            let mut file = File::create(&place)?;
-            file.write_all(bytes)?;
-            files::store(file)
-        };
-        written().map_err(|e| ArchiveError::io(&place, e))
-    }
-
-    fn forget(&self, name: &str) -> Result<(), ArchiveError> {
-        let place = self.0.join(name);
-        match fs::remove_file(&place) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ArchiveError::io(&place, e)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Forgets a run that is done with.
-    pub(super) fn clear(&self) -> Result<(), ArchiveError> {
-        self.clear_files()?;
-        self.forget(ATTEMPT)
-    }
-
-    /// Forgets the files that wait.
-    pub(super) fn clear_files(&self) -> Result<(), ArchiveError> {
-        let staging = self.staging();
-        match fs::remove_dir_all(&staging) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(ArchiveError::io(&staging, e));
-            }
-            _ => {}
-        }
-        self.forget(COMMIT)
+        let _ = fs::remove_dir(self.folder.path());
     }
 }

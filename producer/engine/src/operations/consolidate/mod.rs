@@ -90,21 +90,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
         newest.get_or_init(|| (found.clone(), opener));
         Ok(key)
     })?;
-    if let Some(caution) = caution(&source.manifest) {
-        let text = format!("nothing was made: {caution}");
-        return Err(Failure::usage(text).advise(Advice::Core(Box::new(caution))));
-    }
-    source.drop_orphans()?;
-    match findings::tell(&source, observer) {
-        None if companions_hold(&source, observer) => {}
-        Some(FailureKind::Losses) => {
-            return Err(Failure::of(
-                FailureKind::Losses,
-                "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one",
-            ));
-        }
-        _ => return Err(damaged("the backup is damaged, as named above")),
-    }
+    require_whole(&mut source, observer)?;
     let asked = options
         .sealing
         .sealing(Question::NewCopyPassphrase, observer)?;
@@ -193,6 +179,23 @@ fn home(
     Ok(home)
 }
 
+/// Refuses an archive of which something would be left out.
+fn require_whole(source: &mut Archive, observer: &dyn Observer) -> Result<(), Failure> {
+    if let Some(caution) = caution(&source.manifest) {
+        let text = format!("nothing was made: {caution}");
+        return Err(Failure::usage(text).advise(Advice::Core(Box::new(caution))));
+    }
+    source.drop_orphans()?;
+    match findings::tell(source, observer) {
+        None if companions_hold(source, observer) => Ok(()),
+        Some(FailureKind::Losses) => Err(Failure::of(
+            FailureKind::Losses,
+            "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one",
+        )),
+        _ => Err(damaged("the backup is damaged, as named above")),
+    }
+}
+
 fn damaged(what: &str) -> Failure {
     Failure::damaged(format!("{what}: nothing was made of it; use another copy"))
 }
@@ -222,7 +225,7 @@ fn copy(
     let manifest = manifest::manifest(source, &listing, archive.encrypted(), stamp)?;
     let staged = archive.stage(&manifest, content)?;
     let again = verify::made(
-        target.staged(&staged),
+        target.staged(&staged)?,
         staged.key().cloned(),
         signer,
         1,

@@ -1,12 +1,13 @@
 //! `prune`: removes old backups from a folder of backups, or below a prefix of an object store. It counts and removes only what somebody who is expected has signed, and what is whole;
 //! the newest good backup without losses always stays.
 
-mod home;
 mod keep;
 mod leftovers;
+mod place;
 mod proof;
 mod pryv;
 mod stored;
+mod stored_backup;
 mod unit;
 
 use std::{
@@ -18,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use self::{
-    home::Home,
+    place::BackupPlace,
     unit::{Checker, Unit, Units},
 };
 use crate::{
@@ -208,8 +209,8 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
         held: Vec::new(),
         failed: Vec::new(),
     };
-    for (path, home) in units.doomed {
-        if pruned.remove(&path, &home)? {
+    for (path, place) in units.doomed {
+        if pruned.remove(&path, &place)? {
             pruned.completed.push(path);
         }
     }
@@ -232,23 +233,23 @@ fn prune(units: Units, options: &Options, now: Timestamp) -> Result<Pruned, Fail
             if !why.is_empty() {
                 let mut kept = ListedUnit::of(unit, why);
                 // One that cannot have its name back is good under the other.
-                if let (false, Ok(own)) = (options.dry_run, unit.home.keep(&unit.path)) {
+                if let (false, Ok(own)) = (options.dry_run, unit.place.keep(&unit.path)) {
                     kept.path = own;
                 }
                 pruned.kept.push(kept);
-                if let Some(left) = unit.home.leftovers() {
+                if let Some(left) = unit.place.leftovers() {
                     pruned.clear(left)?;
                 }
                 continue;
             }
-            if pruned.is_held(&unit.path, &unit.home) {
+            if pruned.is_held(&unit.path, &unit.place) {
                 continue;
             }
             if !options.dry_run {
                 Failure::unless_interrupted()?;
                 forget(options, unit)?;
             }
-            if pruned.remove(&unit.path, &unit.home)? {
+            if pruned.remove(&unit.path, &unit.place)? {
                 pruned.removed.push(ListedUnit::of(unit, why));
             }
         }
@@ -268,8 +269,8 @@ impl Pruned {
     }
 
     /// Whether a backup cannot go now, and is named for that.
-    fn is_held(&mut self, path: &Path, home: &Home) -> bool {
-        match home.held() {
+    fn is_held(&mut self, path: &Path, place: &BackupPlace) -> bool {
+        match place.held() {
             Ok(None) => return false,
             Ok(Some(why)) => self.hold(path, why),
             Err(why) => self.fail(path, &why),
@@ -278,11 +279,11 @@ impl Pruned {
     }
 
     /// Removes a backup and says whether it is gone; one that is not does not keep the others.
-    fn remove(&mut self, path: &Path, home: &Home) -> Result<bool, Failure> {
+    fn remove(&mut self, path: &Path, place: &BackupPlace) -> Result<bool, Failure> {
         if self.dry_run {
             return Ok(true);
         }
-        match home.remove(path) {
+        match place.remove(path) {
             Ok(None) => return Ok(true),
             Ok(Some(why)) => self.hold(path, why),
             Err(why) => {
@@ -333,6 +334,6 @@ fn forget(options: &Options, unit: &Unit) -> Result<(), Failure> {
     let Ok(state) = state::folder(options.trust.state_dir.as_deref()) else {
         return Ok(());
     };
-    let forgotten = Memory::new(&state).forget(&unit.home.location(&unit.path), &unit.base);
+    let forgotten = Memory::new(&state).forget(&unit.place.location(&unit.path), &unit.base);
     forgotten.map_err(|e| Failure::failed(format!("{}: {e}", state.display())))
 }

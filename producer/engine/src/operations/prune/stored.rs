@@ -3,34 +3,18 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use decryptor_wasm::layout::{CHAIN, ENVELOPE, MANIFEST, RUN, SIGNATURE};
-use jiff::Timestamp;
 
 use super::{
-    home::Home,
     leftovers::{self, ABANDONED, Leftovers},
+    place::BackupPlace,
+    stored_backup::StoredBackup,
     unit::{Candidate, Checker, Units, stray},
 };
 use crate::{
-    archive::{
-        read::Folder,
-        write::{Removal, StoreWork},
-    },
+    archive::{read::Folder, write::StoreWork},
     failure::Failure,
-    storage::{self, Location, ObjectStore, StoreAddress, StoreError, StoreVersion},
+    storage::{self, ObjectStore, StoreAddress, StoreError, StoreVersion},
 };
-
-/// A backup in an object store.
-pub struct StoredBackup {
-    store: ObjectStore,
-    /// Every version of every object of it.
-    objects: Vec<StoreVersion>,
-    /// Those of them that attempts left which are dead.
-    left: Vec<StoreVersion>,
-    /// A run to it may not have ended.
-    in_use: Option<String>,
-    /// Keeps runs of this host from it.
-    work: StoreWork,
-}
 
 /// Looks at every prefix below an address, and reads every backup.
 pub fn find(address: &StoreAddress, checker: &mut Checker<'_>) -> Result<Units, Failure> {
@@ -108,7 +92,7 @@ impl Checker<'_> {
         let has = |name: &str| stored.has(name);
         if let Some(doomed) = doomed.filter(|_| !has(MANIFEST) || !has(SIGNATURE)) {
             stored.objects = doomed;
-            return Candidate::Doomed(Home::Store(Box::new(stored)));
+            return Candidate::Doomed(BackupPlace::Store(Box::new(stored)));
         }
         if !has(MANIFEST) {
             return self.without_manifest(stored);
@@ -121,9 +105,9 @@ impl Checker<'_> {
             return Candidate::Unproven(why);
         }
         let folder = Folder::of_store(stored.store.clone());
-        match self.prove(&folder, Home::Store(Box::new(stored))) {
+        match self.prove(&folder, BackupPlace::Store(Box::new(stored))) {
             Ok(mut unit) => {
-                if let Home::Store(stored) = &mut unit.home {
+                if let BackupPlace::Store(stored) = &mut unit.place {
                     stored.find_attempts(unit.runs as u32, &folder, self.now);
                 }
                 Candidate::Good(unit)
@@ -152,63 +136,6 @@ impl Checker<'_> {
                 ABANDONED.as_hours() / 24
             )),
             true => Candidate::Left(Leftovers::of_objects(&stored.store, stored.objects)),
-        }
-    }
-}
-
-impl StoredBackup {
-    /// Whether any version of the object of that name is there.
-    fn has(&self, name: &str) -> bool {
-        let mut objects = self.objects.iter();
-        objects.any(|object| object.key == name && !object.deleted)
-    }
-
-    /// Finds what attempts at runs left: after the first `runs`, which are good, or beside their volumes.
-    fn find_attempts(&mut self, runs: u32, folder: &Folder, now: Timestamp) {
-        let attempts = leftovers::attempts_after(&self.objects, runs, now);
-        self.left = attempts.dead;
-        if let Some((run, since)) = attempts.living {
-            self.in_use.get_or_insert(format!(
-                "run {run} was begun there and is not finished (its newest object is of {since})"
-            ));
-        }
-        // What cannot be told is left alone.
-        let unread = leftovers::unread_volumes(&self.objects, runs, folder, now);
-        self.left.extend(unread.unwrap_or_default());
-    }
-
-    /// What attempts left that are dead, of a backup that stays.
-    pub fn leftovers(&self) -> Option<Leftovers> {
-        let left = || Leftovers::of_objects(&self.store, self.left.clone());
-        (!self.left.is_empty()).then(left)
-    }
-
-    pub fn location(&self) -> Location {
-        Location::Store(self.store.address().clone())
-    }
-
-    /// Why it cannot go now, if it cannot.
-    pub fn held(&self) -> Result<Option<String>, String> {
-        if let Some(why) = &self.in_use {
-            return Ok(Some(why.clone()));
-        }
-        leftovers::locked(&self.store, &self.objects)
-    }
-
-    /// Removes all of it; one of which nothing can go is there as before, and why is said.
-    pub fn remove(&self) -> Result<Option<String>, String> {
-        let there = self
-            .store
-            .list_for_removal()
-            .map_err(|error| error.to_string())?;
-        let known = |object: &StoreVersion| self.objects.iter().any(|one| one.is_same(object));
-        if let Some(new) = there.iter().find(|object| !known(object)) {
-            return Ok(Some(format!("{} was put there meanwhile", new.key)));
-        }
-        match self.work.remove(&self.store, &self.objects) {
-            Ok(Removal::Done) => Ok(None),
-            Ok(Removal::Refused(error)) => Ok(Some(error.to_string())),
-            Err(error) => Err(error.to_string()),
         }
     }
 }

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    home::{DOOMED, Home},
     leftovers::Leftovers,
+    place::{BackupPlace, DOOMED},
     proof, pryv,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub struct Unit {
     /// How many runs it has.
     pub runs: usize,
     /// Where it lies.
-    pub home: Home,
+    pub place: BackupPlace,
 }
 
 /// Contents of a folder of backups.
@@ -71,7 +71,7 @@ pub struct Units {
     /// Paths that are no backups, and why.
     pub others: Vec<(PathBuf, String)>,
     /// Backups that an earlier run had begun to remove.
-    pub doomed: Vec<(PathBuf, Home)>,
+    pub doomed: Vec<(PathBuf, BackupPlace)>,
     /// What runs left in an object store that were not finished, and have been for long.
     pub leftovers: Vec<Leftovers>,
 }
@@ -99,7 +99,7 @@ pub enum Candidate {
     Good(Unit),
     Unproven(String),
     Other(String),
-    Doomed(Home),
+    Doomed(BackupPlace),
     /// Left by runs that were not finished.
     Left(Leftovers),
 }
@@ -142,7 +142,7 @@ impl Units {
             Candidate::Good(unit) => self.good.push(unit),
             Candidate::Unproven(why) => self.unproven.push((path, why)),
             Candidate::Other(why) => self.others.push((path, why)),
-            Candidate::Doomed(home) => self.doomed.push((path, home)),
+            Candidate::Doomed(place) => self.doomed.push((path, place)),
             Candidate::Left(left) => self.leftovers.push(left),
         }
     }
@@ -193,7 +193,7 @@ impl Checker<'_> {
         if name.starts_with(DOOMED) && !is_there(&path.join(MANIFEST)) {
             return match strange(true) {
                 Some(why) => Candidate::Unproven(why),
-                None => Candidate::Doomed(Home::Folder { _lock: None }),
+                None => Candidate::Doomed(BackupPlace::Folder { _lock: None }),
             };
         }
         if !has(MANIFEST) {
@@ -211,21 +211,21 @@ impl Checker<'_> {
             Ok(lock) => lock,
             Err(failure) => return Candidate::Unproven(failure.message().to_owned()),
         };
-        match self.prove(&folder, Home::Folder { _lock: lock }) {
+        match self.prove(&folder, BackupPlace::Folder { _lock: lock }) {
             Ok(unit) => Candidate::Good(unit),
             Err(why) => Candidate::Unproven(why),
         }
     }
 
     /// A backup that is good, or why it is not known to be.
-    pub fn prove(&self, folder: &Folder, home: Home) -> Result<Unit, String> {
+    pub fn prove(&self, folder: &Folder, place: BackupPlace) -> Result<Unit, String> {
         let proven = match proof::signed(folder, self.demands) {
             Ok(proven) => proven,
             Err(error) if folder.has(SIGNATURE) || folder.has(CHAIN) => {
                 return Err(error.to_string());
             }
             Err(error) => {
-                return match self.unsigned(folder, home) {
+                return match self.unsigned(folder, place) {
                     Some(unit) => unit,
                     None => Err(error.to_string()),
                 };
@@ -246,7 +246,7 @@ impl Checker<'_> {
             losses: statement.losses,
             base: statement.base.clone(),
             runs: proven.runs(),
-            home,
+            place,
         })?;
         let good = proof::locked(folder, &proven, self.secrets.as_ref())
             .and_then(|()| proof::whole(folder, &proven, self.jobs));
@@ -255,7 +255,7 @@ impl Checker<'_> {
     }
 
     /// A backup of Pryv's own tool; none where such ones do not count.
-    fn unsigned(&self, folder: &Folder, home: Home) -> Option<Result<Unit, String>> {
+    fn unsigned(&self, folder: &Folder, place: BackupPlace) -> Option<Result<Unit, String>> {
         let secrets = self.secrets.as_ref().filter(|_| self.unsigned)?;
         let said = pryv::read(folder, self.demands, secrets, self.jobs);
         Some(said.and_then(|said| {
@@ -267,7 +267,7 @@ impl Checker<'_> {
                 source: BackupSource::Pryv(said.source),
                 losses: said.losses,
                 runs: 1,
-                home,
+                place,
             })
         }))
     }

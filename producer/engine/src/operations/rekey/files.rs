@@ -64,7 +64,7 @@ impl ReplacedFile {
             at if at.is_empty() => RUN.to_owned(),
             at => format!("{at}/{RUN}"),
         };
-        if folder.has(CHAIN) || !folder.has(&path) {
+        if !(folder.lists_itself() && folder.has(&path)) {
             return Ok(None);
         }
         let mut entry = Index::parse(&folder.read(&path)?)?;
@@ -160,8 +160,8 @@ pub fn replace(
     targets: &[ReplacedFile],
     listed: &ListedFiles,
 ) -> Result<(), Failure> {
-    if folder.store().is_some() {
-        return replace_in_store(folder, targets, listed);
+    if folder.lists_itself() {
+        return replace_in_runs(folder, targets, listed);
     }
     if listed.0.is_none() {
         for target in targets.iter().filter(|target| target.changed) {
@@ -191,8 +191,8 @@ pub fn replace(
     Ok(replacement.run()?)
 }
 
-/// The same in a store, where each run has its own sums.
-fn replace_in_store(
+/// The same where each run has its own sums.
+fn replace_in_runs(
     folder: &Folder,
     targets: &[ReplacedFile],
     listed: &ListedFiles,

@@ -232,14 +232,6 @@ impl ChainFolder {
         at.run(run.run)
     }
 
-    /// The folder of a run that is whole and not yet in its place.
-    pub fn staged(&self, staged: &Staged) -> Folder {
-        match &self.stored {
-            Some(_) => self.at().with_waiting(self.next(), staged.folder()),
-            None => Folder::new(staged.folder()),
-        }
-    }
-
     /// Where the files of the next run are written that is not the first.
     pub fn staging(&self) -> PathBuf {
         self.folder.join(STAGING)

@@ -12,7 +12,7 @@ use super::{ChainFolder, Leftover, run};
 use crate::{
     archive::{
         read::{Folder, outline},
-        write::{ArchiveError, Destination, StoreWork},
+        write::{ArchiveError, Destination, Staged, StoreWork},
     },
     files,
     storage::{ObjectStore, StoreAddress},
@@ -26,15 +26,35 @@ pub(super) struct StoredChain {
     pub folder: Folder,
 }
 
+/// Writes what a run says of itself to its other files.
+fn list(staging: &Path, made: &IndexRun) -> Result<(), ArchiveError> {
+    let place = staging.join(RUN);
+    let listed = Index::new(vec![made.clone()]).to_json()?;
+    files::write(&place, &listed).map_err(|e| ArchiveError::io(&place, e))
+}
+
 impl ChainFolder {
+    /// The folder of a run that is whole and not yet in its place.
+    ///
+    /// # Errors
+    /// When its envelope cannot be read, or the system refuses.
+    pub fn staged(&self, staged: &Staged) -> Result<Folder, ArchiveError> {
+        let folder = Folder::new(staged.folder());
+        if self.stored.is_none() {
+            return Ok(folder);
+        }
+        // It tells its volumes from those that other attempts left.
+        let made = self.describe(&folder, &staged.finished().statement)?;
+        list(staged.folder(), &made)?;
+        Ok(self.at().with_waiting(self.next(), staged.folder()))
+    }
+
     /// Puts a run into an object store that is whole in `destination`, but for what it says of itself.
     ///
     /// # Errors
     /// When another run was finished first, or the store refuses.
     pub fn put(&mut self, destination: Destination, made: IndexRun) -> Result<(), ArchiveError> {
-        let place = destination.staging().join(RUN);
-        let listed = Index::new(vec![made.clone()]).to_json()?;
-        files::write(&place, &listed).map_err(|e| ArchiveError::io(&place, e))?;
+        list(destination.staging(), &made)?;
         self.runs.push(made);
         destination.publish()
     }

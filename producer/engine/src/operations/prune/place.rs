@@ -7,14 +7,14 @@ use std::{
 
 use decryptor_wasm::layout::MANIFEST;
 
-use super::{leftovers::Leftovers, stored::StoredBackup};
+use super::{leftovers::Leftovers, stored_backup::StoredBackup};
 use crate::{regular::is_there, storage::Location};
 
 /// In front of the name of an archive that is being removed.
 pub const DOOMED: &str = ".pryv-backup-pruned-";
 
 /// Where a backup lies, and what keeps runs from adding to one that may go.
-pub enum Home {
+pub enum BackupPlace {
     /// In a folder.
     Folder {
         /// Of a chain.
@@ -24,15 +24,15 @@ pub enum Home {
     Store(Box<StoredBackup>),
 }
 
-impl Home {
+impl BackupPlace {
     /// Why the backup cannot go now, if it cannot.
     ///
     /// # Errors
     /// A sentence.
     pub fn held(&self) -> Result<Option<String>, String> {
         match self {
-            Home::Folder { .. } => Ok(None),
-            Home::Store(stored) => stored.held(),
+            BackupPlace::Folder { .. } => Ok(None),
+            BackupPlace::Store(stored) => stored.held(),
         }
     }
 
@@ -42,16 +42,16 @@ impl Home {
     /// A sentence, when it is not gone as a whole.
     pub fn remove(&self, path: &Path) -> Result<Option<String>, String> {
         match self {
-            Home::Folder { .. } => remove(path).map(|()| None).map_err(|e| e.to_string()),
-            Home::Store(stored) => stored.remove(),
+            BackupPlace::Folder { .. } => remove(path).map(|()| None).map_err(|e| e.to_string()),
+            BackupPlace::Store(stored) => stored.remove(),
         }
     }
 
     /// What runs that were not finished left in a backup that stays.
     pub fn leftovers(&self) -> Option<Leftovers> {
         match self {
-            Home::Folder { .. } => None,
-            Home::Store(stored) => stored.leftovers(),
+            BackupPlace::Folder { .. } => None,
+            BackupPlace::Store(stored) => stored.leftovers(),
         }
     }
 
@@ -61,16 +61,16 @@ impl Home {
     /// When the system refuses.
     pub fn keep(&self, path: &Path) -> io::Result<PathBuf> {
         match self {
-            Home::Folder { .. } => keep(path),
-            Home::Store(_) => Ok(path.to_owned()),
+            BackupPlace::Folder { .. } => keep(path),
+            BackupPlace::Store(_) => Ok(path.to_owned()),
         }
     }
 
     /// The place itself.
     pub fn location(&self, path: &Path) -> Location {
         match self {
-            Home::Folder { .. } => path.into(),
-            Home::Store(stored) => stored.location(),
+            BackupPlace::Folder { .. } => path.into(),
+            BackupPlace::Store(stored) => stored.location(),
         }
     }
 }
