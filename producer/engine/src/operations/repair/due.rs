@@ -1,9 +1,6 @@
 //! The digests that the files of a run have to have.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use decryptor_wasm::{
     DataKey, Error, Inventory, UserManifest,
@@ -19,7 +16,7 @@ use super::{
 use crate::{
     archive::{
         read::{Folder, ReadFile, WholeVolume},
-        sums::SumLine,
+        sums::{SUMS, SumLine},
     },
     digest::{self, sha256_hex},
     failure::Failure,
@@ -63,11 +60,31 @@ pub(super) fn hash(folder: &Folder, path: &str, tally: &Tally) -> Option<[u8; 32
 }
 
 impl Repair<'_> {
-    /// The digests of the files of a run; none where nothing says them.
+    /// The digests of the files of a run; none, which is noted, where nothing says them.
     pub(super) fn due(&self, run: &Run, key: Option<&DataKey>) -> Result<Option<Due>, Failure> {
-        if let Some(due) = self.inventoried(run, key) {
-            return Ok(Some(due));
+        let due = match self.inventoried(run, key) {
+            Some(due) => Some(due),
+            None => self.signed(run)?,
+        };
+        let Some(due) = due else {
+            self.leave(format!(
+                "run {}: neither {SUMS} nor {} tells which files were signed, so none of them was replaced",
+                run.number, self.name
+            ));
+            return Ok(None);
+        };
+        if !run.head.proven && self.is_contradicted(run, &due)? {
+            self.leave(format!(
+                "run {}: the files that {SUMS} lists are there, and its signature states others: nothing proves that it is the right one, so none of them was replaced (that is known with the key, or when you name the signer whom you expect)",
+                run.number
+            ));
+            return Ok(None);
         }
+        Ok(Some(due))
+    }
+
+    /// Those whose digest of all was signed, as the lists say them or as the files are.
+    fn signed(&self, run: &Run) -> Result<Option<Due>, Failure> {
         let own = self.sums.as_ref().map(|sums| of_run(run.number, sums));
         if let Some(digests) = own.filter(|digests| fits(run, digests)) {
             return Ok(Due::all(digests));
@@ -80,18 +97,48 @@ impl Repair<'_> {
         if fits(run, &theirs) {
             return Ok(Due::all(theirs));
         }
-        let whole = self.whole_volumes(run)?;
+        let (whole, _) = self.whole_volumes(run)?;
         let mut mixed = self.hashed(&run.own, |path| {
-            PathKind::of(path).is_separate() || whole.contains(path)
+            PathKind::of(path).is_separate() || whole.contains_key(path)
         })?;
         for (path, digest) in theirs {
             match mixed.get(&path) {
-                Some(_) if whole.contains(&path) => {}
+                Some(_) if whole.contains_key(&path) => {}
                 _ => drop(mixed.insert(path, digest)),
             }
         }
         interrupt::check()?;
         Ok(Due::all(mixed).filter(|due| fits(run, &due.digests)))
+    }
+
+    /// Whether a file that lies there as the lists of the archive name it is not one of `due`; or all do, and one of `due` is not there.
+    fn is_contradicted(&self, run: &Run, due: &Due) -> Result<bool, Failure> {
+        let Some(sums) = &self.sums else {
+            return Ok(false);
+        };
+        let listed = of_run(run.number, sums);
+        if listed == due.digests {
+            return Ok(false);
+        }
+        let (mut held, mut all) = self.whole_volumes(run)?;
+        for (path, digest) in listed {
+            match hash(&run.own, &path, self.tally) == Some(digest) {
+                true => drop(held.insert(path, digest)),
+                false => all = false,
+            }
+            interrupt::check()?;
+        }
+        let differs = |(path, digest): (&String, &[u8; 32])| match due.digests.get(path) {
+            Some(due) => due != digest,
+            None => due.complete,
+        };
+        if held.is_empty() || held.iter().any(differs) {
+            return Ok(!held.is_empty());
+        }
+        let is_there = |(path, digest): (&String, &[u8; 32])| {
+            held.contains_key(path) || hash(&run.own, path, self.tally) == Some(*digest)
+        };
+        Ok(all && !due.digests.iter().all(is_there))
     }
 
     /// Those that the inventories say.
@@ -167,31 +214,30 @@ impl Repair<'_> {
         Ok(unlocked(digests))
     }
 
-    /// The files in the volumes of a run that are without a fault, and as the sums list them.
-    fn whole_volumes(&self, run: &Run) -> Result<BTreeSet<String>, Failure> {
-        let mut whole = BTreeSet::new();
-        let Some(sums) = &self.sums else {
-            return Ok(whole);
-        };
-        for (path, due) in sums {
+    /// The files in the volumes of a run that are without a fault and as the sums list them; and whether all volumes are that they list.
+    fn whole_volumes(&self, run: &Run) -> Result<(Digests, bool), Failure> {
+        let (mut whole, mut all) = (Digests::new(), true);
+        for (path, due) in self.sums.iter().flatten() {
             let Some((_, within)) = run_of(path).filter(|(of, _)| *of == run.number) else {
                 continue;
             };
             let Some(number) = number_of(within, ".tar") else {
                 continue;
             };
-            let Ok(file) = run.own.open(within) else {
-                continue;
-            };
-            let read = WholeVolume::read(file, number, &mut |n| self.tally.add(0, n));
+            let read = run
+                .own
+                .open(within)
+                .and_then(|file| WholeVolume::read(file, number, &mut |n| self.tally.add(0, n)));
             interrupt::check()?;
-            if let Ok(Some(volume)) = read
-                && volume.sum.sha256 == *due
-            {
-                whole.extend(volume.members.into_iter().map(|member| member.path));
+            match read {
+                Ok(Some(volume)) if volume.sum.sha256 == *due => {
+                    let members = volume.members.into_iter();
+                    whole.extend(members.map(|member| (member.path, member.sha256)));
+                }
+                _ => all = false,
             }
         }
-        Ok(whole)
+        Ok((whole, all))
     }
 }
 

@@ -24,10 +24,7 @@ use decryptor_wasm::{
 
 use self::{changes::Changes, due::Due, head::Head};
 use crate::{
-    archive::{
-        read::Folder,
-        sums::{SUMS, SumLine},
-    },
+    archive::{read::Folder, sums::SumLine},
     digest::sha256_hex,
     failure::Failure,
     files, folders, interrupt,
@@ -169,29 +166,22 @@ impl Repair<'_> {
         for run in &mut runs {
             let (key, envelope) = self.envelope(run, unlock, &mut sums)?;
             run.envelope = envelope;
-            match self.due(run, key.as_ref())? {
-                Some(due) => {
-                    complete &= due.complete;
-                    self.files(run, &due, &mut sums)?;
-                }
-                None => {
-                    complete = false;
-                    self.leave(format!(
-                        "run {}: neither {SUMS} nor {} tells which files were signed, so none of them was replaced",
-                        run.number, self.name
-                    ));
-                }
+            let due = self.due(run, key.as_ref())?;
+            complete &= due.as_ref().is_some_and(|due| due.complete);
+            if let Some(due) = &due {
+                self.files(run, due, &mut sums)?;
             }
-            sums.insert(path_of(run.number, MANIFEST), run.head.statement.id.clone());
-            let signature = path_of(run.number, SIGNATURE);
-            let sum = sha256_hex(&run.head.signature);
-            match run.head.replaced {
-                true => drop(sums.insert(signature, sum)),
-                // One that differs in its comment is not as it was.
-                false => drop(sums.entry(signature).or_insert(sum)),
-            }
+            let head = &run.head;
+            let mut list = |path, sum, anew| match anew {
+                true => drop(sums.insert(path_of(run.number, path), sum)),
+                false => drop(sums.entry(path_of(run.number, path)).or_insert(sum)),
+            };
+            let sure = head.proven || due.is_some();
+            list(MANIFEST, head.statement.id.clone(), sure);
+            // A signature that differs in its comment is not as it was.
+            list(SIGNATURE, sha256_hex(&head.signature), head.replaced);
         }
-        self.lists(&runs, complete, sums)
+        self.write_lists(&runs, complete, sums)
     }
 
     /// How many runs there are, or were.

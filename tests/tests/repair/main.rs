@@ -1,6 +1,8 @@
 //! `verify --repair-from`: archives that are healed by a copy.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod hostile;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -206,64 +208,6 @@ fn volumes_are_written_anew() {
 fn fails(stage: &Stage, other: &str, secret: &[&str]) -> Value {
     let args = ["verify", "sick", "--repair-from", other, "--json"];
     stage.json_of(&[&args[..], secret].concat(), 4)
-}
-
-#[test]
-fn nothing_else_gets_into_an_archive() {
-    let stage = Stage::with_chains();
-    // Another archive of the same platform, and an older run.
-    stage.backup_with("another", &[&TO[..], &["--state-dir", "state"]].concat());
-    copy(&stage.at("files"), &stage.at("older"));
-    fs::remove_dir_all(stage.at("older/increments")).unwrap();
-    for other in ["another", "older"] {
-        for secret in [&KEY[..], &[]] {
-            again(&stage, "files");
-            let records = paths(&stage, "files", ".jsonl.gz");
-            assert!(records[0].starts_with(stage.at("sick/increments/0002")));
-            flip(&records[0], 300);
-            let before = tree(&stage.at("sick"));
-            let report = fails(&stage, other, secret);
-            let left = report["notReplaced"].to_string();
-            assert!(left.contains("has no good one either"), "{left}");
-            assert!(tree(&stage.at("sick")) == before, "{other}");
-        }
-    }
-    // Wrong files with lists that fit the signature, links, and files that lie where none belongs.
-    copy(&stage.at("files"), &stage.at("hostile"));
-    for path in tree(&stage.at("hostile")).keys() {
-        if path.ends_with(".jsonl.gz") || path.ends_with(".minisig") {
-            fs::write(stage.at("hostile").join(path), b"hostile").unwrap();
-        }
-    }
-    fs::write(stage.at("hostile/users/evil"), b"hostile").unwrap();
-    let huge = fs::File::create(stage.at("hostile/RESTORE-README.md")).unwrap();
-    huge.set_len(1 << 30).unwrap();
-    for secret in [&KEY[..], &[]] {
-        again(&stage, "files");
-        for path in paths(&stage, "files", ".jsonl.gz") {
-            fs::remove_file(path).unwrap();
-        }
-        flip(&stage.at("sick/manifest.json.minisig"), 80);
-        fs::remove_file(stage.at("sick/RESTORE-README.md")).unwrap();
-        let before = tree(&stage.at("sick"));
-        let done = stage.run(&[&["verify", "sick", "--repair-from", "hostile"], secret].concat());
-        assert_eq!(done.status.code(), Some(4), "{}", text(&done));
-        assert!(tree(&stage.at("sick")) == before, "{}", text(&done));
-    }
-    std::os::unix::fs::symlink("/etc", stage.at("hostile/users/link")).unwrap();
-    let done = stage.run(&["verify", "sick", "--repair-from", "hostile"]);
-    assert_eq!(done.status.code(), Some(4), "{}", text(&done));
-    // A link in the archive leads nothing outside it.
-    again(&stage, "files");
-    fs::remove_dir_all(stage.at("sick/users")).unwrap();
-    fs::create_dir(stage.at("outside")).unwrap();
-    std::os::unix::fs::symlink(stage.at("outside"), stage.at("sick/users")).unwrap();
-    let done = stage.run(&["verify", "sick", "--repair-from", "files"]);
-    assert_eq!(done.status.code(), Some(4), "{}", text(&done));
-    assert!(tree(&stage.at("outside")).is_empty());
-    // Itself.
-    let done = stage.run(&["verify", "files", "--repair-from", "files"]);
-    assert_eq!(done.status.code(), Some(2), "{}", text(&done));
 }
 
 #[test]
