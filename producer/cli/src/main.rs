@@ -19,7 +19,6 @@ use clap::Parser;
 use pryv_backup_engine::{
     failure::{Failure, FailureKind},
     interrupt,
-    text::printable,
 };
 use rustix::{
     fs::Mode,
@@ -54,7 +53,7 @@ fn main() -> ExitCode {
                 }
                 _ => failure,
             };
-            note!("error: {}", printable(&say(failure.sentence())));
+            note!("error: {}", say(failure.sentence()));
             if cli.is_json() {
                 answer!("{}", render::failure::json(&failure));
             }
@@ -90,7 +89,7 @@ fn defect(panic: &PanicHookInfo<'_>) {
     note!(
         "defect at {}: {}",
         place.unwrap_or_default(),
-        printable(text.unwrap_or_default())
+        text.unwrap_or_default()
     );
 }
 

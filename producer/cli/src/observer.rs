@@ -10,7 +10,6 @@ use pryv_backup_engine::{
     observer::{Display, Level, Notice, Observer, Question, Step},
     secrets::Secret,
     storage,
-    text::printable,
 };
 
 use crate::{
@@ -62,7 +61,7 @@ impl Observer for Terminal {
             Level::Damaged => "damaged: ",
         };
         let advice = notice.advice.map(words).unwrap_or_default();
-        note!("{kind}{}{}", printable(notice.text), printable(&advice));
+        note!("{kind}{}{advice}", notice.text);
     }
 
     fn working(&self, step: Step, tally: &Arc<Tally>, goal: Goal) -> Display {

@@ -79,14 +79,16 @@ fn unusable(name: &str, error: &io::Error) -> Failure {
     Failure::failed(format!("{name}: {error}"))
 }
 
-/// `println!` for answers.
+/// A line of an answer. What comes from an archive or a platform may hold the ends of lines, and sequences that steer the terminal: these
+/// are shown, not sent.
 macro_rules! answer {
-    ($($arg:tt)*) => { crate::stdio::write_answer(format_args!("{}\n", format_args!($($arg)*))) };
+    ($($arg:tt)*) => { crate::stdio::write_answer(format_args!("{}\n", crate::stdio::printable(&format!($($arg)*)))) };
 }
 
-/// `eprintln!` for notes.
+/// The same on standard error.
 macro_rules! note {
-    ($($arg:tt)*) => { crate::stdio::write_note(format_args!("{}\n", format_args!($($arg)*))) };
+    ($($arg:tt)*) => { crate::stdio::write_note(format_args!("{}\n", crate::stdio::printable(&format!($($arg)*)))) };
 }
 
+pub(crate) use pryv_backup_engine::text::printable;
 pub(crate) use {answer, note};

@@ -47,7 +47,7 @@ fn chain(report: &Report) -> String {
 fn place(report: &Report) -> String {
     match report.output.as_str() {
         "-" => "on standard output".to_owned(),
-        output => format!("in {output}"),
+        output => printable(&format!("in {output}")),
     }
 }
 
@@ -104,7 +104,7 @@ pub fn text(report: &Report) -> String {
     ] {
         if let Some(value) = value {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{what} {value}");
+            let _ = writeln!(text, "{what} {}", printable(value));
         }
     }
     if report.withheld > 0 {
@@ -126,7 +126,7 @@ pub fn text(report: &Report) -> String {
     }
     for note in &report.notes {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "note: {note}");
+        let _ = writeln!(text, "note: {}", printable(note));
     }
     text.push_str(&losses(report));
     if let Some(verified) = &report.verified {

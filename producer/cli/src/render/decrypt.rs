@@ -10,7 +10,7 @@ use pryv_backup_engine::{
     failure::FailureKind,
     findings::{pinned, sentence},
     operations::decrypt::Decrypted,
-    text::{count, printable},
+    text::count,
 };
 
 use super::advice::words;
@@ -18,11 +18,11 @@ use super::claim::verdict;
 use crate::stdio::{answer, note};
 
 fn say(line: &str) {
-    answer!("{}", printable(line));
+    answer!("{line}");
 }
 
 fn warn(line: &str) {
-    note!("{}", printable(line));
+    note!("{line}");
 }
 
 /// Says what this archive guarantees and what it does not, before anything is done with it.

@@ -1,9 +1,6 @@
 //! How two archives differ, for people.
 
-use pryv_backup_engine::{
-    operations::diff::{Change, Diff, Difference},
-    text::printable,
-};
+use pryv_backup_engine::operations::diff::{Change, Diff, Difference};
 
 use crate::stdio::answer;
 
@@ -20,7 +17,7 @@ pub fn one(difference: Difference<'_>) {
         Change::Changed => '~',
         Change::Removed => '-',
     };
-    answer!("{}", printable(&format!("{sign} {user} {collection} {id}")));
+    answer!("{sign} {user} {collection} {id}");
 }
 
 /// Shows how many differ.
@@ -37,11 +34,10 @@ pub fn show(diff: &Diff) {
         };
         for (collection, counts) in collections {
             answer!(
-                "{}",
-                printable(&format!(
-                    "{name}  {collection}: {} added, {} changed, {} removed",
-                    counts.added, counts.changed, counts.removed
-                ))
+                "{name}  {collection}: {} added, {} changed, {} removed",
+                counts.added,
+                counts.changed,
+                counts.removed
             );
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanDuration};
 use pryv_backup_engine::{
     operations::fleet::{Fleet, FleetCore, FleetRun},
-    text::{count, printable},
+    text::count,
 };
 
 use super::advice::{put_in_words, say};
@@ -15,7 +15,7 @@ use crate::stdio::{answer, note};
 pub fn show(fleet: &Fleet) {
     for core in &fleet.cores {
         for line in text(core) {
-            answer!("{}", printable(&line));
+            answer!("{line}");
         }
     }
     if let Some(platform) = &fleet.platform {
@@ -24,14 +24,14 @@ pub fn show(fleet: &Fleet) {
             "the platform sends {names} to its cores, as the backup of {} of {} says",
             platform.prefix, platform.made
         );
-        answer!("{}", printable(&line));
+        answer!("{line}");
     }
     for said in &fleet.notes {
-        note!("{}", printable(&format!("note: {}", say(said))));
+        note!("note: {}", say(said));
     }
     for problem in &fleet.problems {
         let line = format!("{}: {}", problem.kind.name(), say(&problem.message));
-        note!("{}", printable(&line));
+        note!("{line}");
     }
     let more = fleet.more_users_on_two_cores as u64;
     if more > 0 {

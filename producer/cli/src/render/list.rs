@@ -2,10 +2,7 @@
 
 use decryptor_wasm::Mode;
 use indicatif::HumanBytes;
-use pryv_backup_engine::{
-    operations::list::ListedArchive,
-    text::{count, printable},
-};
+use pryv_backup_engine::{operations::list::ListedArchive, text::count};
 
 use crate::stdio::{answer, note};
 
@@ -13,10 +10,10 @@ use crate::stdio::{answer, note};
 pub fn show(all: &[ListedArchive]) {
     for listed in all {
         for line in text(listed) {
-            answer!("{}", printable(&line));
+            answer!("{line}");
         }
         for warning in &listed.warnings {
-            note!("{}", printable(&format!("warning: {warning}")));
+            note!("warning: {warning}");
         }
     }
 }

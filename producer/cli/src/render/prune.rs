@@ -1,9 +1,6 @@
 //! Kept and removed backups, for people.
 
-use pryv_backup_engine::{
-    operations::prune::{ListedUnit, Pruned},
-    text::printable,
-};
+use pryv_backup_engine::operations::prune::{ListedUnit, Pruned};
 
 use crate::stdio::{answer, note};
 
@@ -36,7 +33,7 @@ pub fn show(pruned: &Pruned) {
         )
     });
     for line in kept.chain(gone).chain(begun).chain(left) {
-        answer!("{}", printable(&line));
+        answer!("{line}");
     }
     for other in &pruned.unproven {
         let line = format!(
@@ -44,19 +41,19 @@ pub fn show(pruned: &Pruned) {
             other.path.display(),
             other.why
         );
-        note!("{}", printable(&line));
+        note!("{line}");
     }
     for other in &pruned.left_alone {
         let line = format!("left alone: {}: {}", other.path.display(), other.why);
-        note!("{}", printable(&line));
+        note!("{line}");
     }
     for other in &pruned.held {
         let line = format!("cannot go yet: {}: {}", other.path.display(), other.why);
-        note!("{}", printable(&line));
+        note!("{line}");
     }
     for other in &pruned.failed {
         let line = format!("{}: {}", other.path.display(), other.why);
-        note!("{}", printable(&line));
+        note!("{line}");
     }
     answer!(
         "{} kept, {} {removed}",

@@ -1,9 +1,6 @@
 //! Who can open an archive now, for people.
 
-use pryv_backup_engine::{
-    operations::rekey::Rekeyed,
-    text::{count, printable},
-};
+use pryv_backup_engine::{operations::rekey::Rekeyed, text::count};
 
 use crate::stdio::{answer, note};
 
@@ -26,7 +23,7 @@ pub fn show(done: &Rekeyed) {
         answer!("  {fingerprint}");
     }
     for run in &done.left {
-        note!("left as it is: {}", printable(&run.text));
+        note!("left as it is: {}", run.text);
     }
     if let Some(warning) = done.warning {
         note!("warning: {warning}");

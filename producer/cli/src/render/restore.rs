@@ -95,7 +95,7 @@ pub fn text(report: &Report) -> String {
         text.push_str("now, on the platform:\n");
     }
     for step in &report.next {
-        let _ = writeln!(text, "  {step}");
+        let _ = writeln!(text, "  {}", printable(step));
     }
     text
 }

@@ -1,10 +1,7 @@
 //! Contents of an archive in numbers, for people.
 
 use indicatif::HumanBytes;
-use pryv_backup_engine::{
-    operations::stats::Stats,
-    text::{count, printable},
-};
+use pryv_backup_engine::{operations::stats::Stats, text::count};
 
 use crate::stdio::answer;
 
@@ -24,7 +21,7 @@ pub fn show(stats: &Stats) {
         let stored = HumanBytes(sum.bytes).to_string();
         answer!(
             "{:<26} {:>9} {:>12} {stored:>12}",
-            printable(name),
+            name,
             sum.files,
             sum.records
         );
@@ -38,6 +35,6 @@ pub fn show(stats: &Stats) {
             count(user.events, "event", "events"),
             HumanBytes(user.bytes)
         );
-        answer!("{}", printable(&line));
+        answer!("{line}");
     }
 }

@@ -3,7 +3,7 @@
 use pryv_backup_engine::{
     failure::FailureKind,
     operations::verify::{report::Report, sample::Sampled},
-    text::{count, printable},
+    text::count,
 };
 
 use super::claim::verdict;
@@ -17,7 +17,7 @@ pub fn show(report: &Report) {
         Some([]) => answer!("nothing was replaced"),
         Some(replaced) => {
             for line in replaced {
-                answer!("{}", printable(line));
+                answer!("{line}");
             }
         }
     }
@@ -128,6 +128,6 @@ fn claim(report: &Report) -> &'static str {
 }
 
 fn lines<'l>(kind: &'static str, lines: &'l [String]) -> impl Iterator<Item = String> + use<'l> {
-    let line = move |line: &String| printable(&format!("{kind}: {line}"));
+    let line = move |line: &String| format!("{kind}: {line}");
     lines.iter().map(line)
 }
