@@ -16,6 +16,6 @@ pub use crate::layout::{VOLUMES, index_name, volume_name};
 pub use index::{Member, TAIL, VolumeIndex};
 pub use list::{Volume, VolumeList};
 pub use members::{Listed, Members, Place};
-pub use reading::{Range, VolumeReading};
+pub use reading::{Range, VOLUME_LEFT, VolumeReading};
 pub use single::{LOOK, require_tar};
 pub use tar::{BLOCK, END, HEADER_MOST, MemberHeader, header, padding, read_header};

@@ -14,6 +14,9 @@ use crate::{
 
 mod scan;
 
+/// The code of the finding for a volume that the list of its run does not name.
+pub const VOLUME_LEFT: &str = "volume-left";
+
 /// Bytes that are asked for at once while a volume is read through.
 const WINDOW: u64 = 64 * 1024;
 
@@ -222,7 +225,7 @@ impl VolumeReading {
         for volume in self.volumes.iter().filter(|volume| volume.left) {
             self.members.findings.push(Finding {
                 severity: Severity::Warning,
-                code: "volume-left",
+                code: VOLUME_LEFT,
                 path: volume.path.clone(),
                 message: "volumes.json does not name it: a run that was not finished left it, or somebody put it there".to_owned(),
             });

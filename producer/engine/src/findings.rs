@@ -2,7 +2,7 @@
 
 use decryptor_wasm::{
     Error,
-    chain::is_companion,
+    chain::{RunSequence, is_companion},
     plan::{Finding, Severity},
     signature::PINNED,
 };
@@ -33,6 +33,19 @@ pub fn signed(archive: &Archive) -> Option<&str> {
     let mut findings = archive.plan.findings.iter();
     let said = findings.find(|finding| finding.names_signer());
     said.map(|said| said.message.as_str())
+}
+
+/// What is odd about the runs of a chain.
+///
+/// # Errors
+/// What is wrong with one of them.
+pub fn of_runs(runs: Option<&RunSequence>) -> Result<Vec<String>, String> {
+    let findings = runs.into_iter().flat_map(RunSequence::findings);
+    let line = |finding: &Finding| match finding.severity {
+        Severity::Error => Err(sentence(finding)),
+        _ => Ok(sentence(finding)),
+    };
+    findings.map(line).collect()
 }
 
 /// Tells what is wrong with an archive's list of files, and returns the kind of the worst of it.

@@ -33,6 +33,8 @@ pub enum Fault {
     Unconditional,
     /// Passes it on, and makes what a listing names a hundred years older.
     Aged,
+    /// Passes it on, and puts the second of two texts of the same length in the place of the first.
+    Changed(&'static str, &'static str),
 }
 
 /// Chooses the fault of a request: by its number, counted from 1, and its first line.
@@ -145,6 +147,13 @@ fn serve(
         }
         if fault == Fault::Aged {
             age(&mut answer);
+        }
+        if let Fault::Changed(from, to) = fault
+            && let Some(at) = answer
+                .windows(from.len())
+                .position(|at| at == from.as_bytes())
+        {
+            answer[at..][..to.len()].copy_from_slice(to.as_bytes());
         }
         carried.fetch_add(answer.len(), Ordering::SeqCst);
         slowly(step, answer.len(), |range| client.write_all(&answer[range]))?;

@@ -17,7 +17,7 @@ pub fn show(done: &Copied) {
     }
     if copied == 0 {
         answer!(
-            "nothing copied: {} has {} already, which `pryv-backup verify` checks",
+            "nothing copied: {} has {} already; nothing was compared (`pryv-backup verify` does that)",
             done.output,
             match done.runs {
                 1 => "this backup".to_owned(),
@@ -26,29 +26,34 @@ pub fn show(done: &Copied) {
         );
         return;
     }
-    if done.runs_there > 0 {
-        answer!(
-            "{} there already, which `pryv-backup verify` checks",
-            count(done.runs_there.into(), "run was", "runs were")
-        );
-    }
     if done.kept > 0 {
         answer!(
             "{} there already from a copy that was interrupted, as good as the others",
             count(done.kept, "file was", "files were")
         );
     }
+    let which = match done.runs_there {
+        0 => "all",
+        _ => "these",
+    };
     let known = match &done.signer {
         Some(signer) => {
             answer!("signed by {signer}, as expected");
-            "all are the files that were signed"
+            "are the files that were signed"
         }
         None => {
-            "all are as manifest.json.minisig states them (who made that is not known: give --signer KEY)"
+            "are as manifest.json.minisig states them (who made that is not known: give --signer KEY)"
         }
     };
+    let there = match done.runs_there {
+        0 => String::new(),
+        there => format!(
+            "; {} there already and not compared (`pryv-backup verify` does that)",
+            count(there.into(), "run was", "runs were")
+        ),
+    };
     answer!(
-        "{runs}{} copied to {}, {} bytes: {known}",
+        "{runs}{} copied to {}, {} bytes: {which} {known}{there}",
         count(done.files, "file", "files"),
         done.output,
         done.bytes

@@ -14,17 +14,30 @@ use super::{read::Folder, sha256_hex};
 /// # Errors
 /// The defect of the envelope.
 pub fn check(of_run: &Folder, created: Option<i64>, listed: Option<&str>) -> Result<()> {
-    let wrong = |what: &str| Err(Error::damaged(what).at(ENVELOPE));
     let sealed = of_run.read(MANIFEST)?.starts_with(MAGIC);
-    match (sealed, of_run.has(ENVELOPE)) {
-        (false, false) => return Ok(()),
-        (true, false) => return wrong("it is missing: without it nobody can open the backup"),
-        (false, true) => return wrong("it lies beside a manifest.json that is not encrypted"),
-        (true, true) => {}
-    }
-    let stored = of_run.read(ENVELOPE)?;
-    let envelope = Envelope::parse(&stored)?;
-    if listed.is_some_and(|listed| listed != sha256_hex(&stored)) {
+    let there = of_run.has(ENVELOPE).then(|| of_run.read(ENVELOPE));
+    check_read(sealed, there.transpose()?.as_deref(), created, listed)
+}
+
+/// The same of an envelope that was read, if it is there; `sealed`: whether the manifest is.
+///
+/// # Errors
+/// The defect of the envelope.
+pub fn check_read(
+    sealed: bool,
+    stored: Option<&[u8]>,
+    created: Option<i64>,
+    listed: Option<&str>,
+) -> Result<()> {
+    let wrong = |what: &str| Err(Error::damaged(what).at(ENVELOPE));
+    let stored = match (sealed, stored) {
+        (false, None) => return Ok(()),
+        (true, None) => return wrong("it is missing: without it nobody can open the backup"),
+        (false, Some(_)) => return wrong("it lies beside a manifest.json that is not encrypted"),
+        (true, Some(stored)) => stored,
+    };
+    let envelope = Envelope::parse(stored)?;
+    if listed.is_some_and(|listed| listed != sha256_hex(stored)) {
         return wrong("it is not the one that SHA256SUMS lists: it was replaced");
     }
     let made = envelope.created_at();

@@ -14,7 +14,7 @@ use crate::{
     advice::{Advice, Sentence},
     archive::{
         self, ArchiveWriter, ChainFolder, Finished, Sealing, SignedContent,
-        read::{Archive, Folder},
+        read::{Archive, Folder, outline},
         write::ArchiveLayout,
     },
     failure::{Failure, FailureKind},
@@ -84,7 +84,9 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let secrets = Secrets::new(&options.opening.keys, observer);
     let demands = options.opening.demands(observer)?;
     let request = options.opening.request(demands);
-    let mut source = Archive::open(Folder::at(&options.opening.dir)?, request, |found| {
+    let folder = Folder::at(&options.opening.dir)?;
+    check_runs(&folder, options.opening.at, observer)?;
+    let mut source = Archive::open(folder, request, |found| {
         let (key, opener) = secrets.open(found)?;
         // That of the run whose state it is comes first.
         newest.get_or_init(|| (found.clone(), opener));
@@ -193,6 +195,25 @@ fn require_whole(source: &mut Archive, observer: &dyn Observer) -> Result<(), Fa
             "nothing was made: files of the backup would be left out, as named above; use the version that made it, or a later one",
         )),
         _ => Err(damaged("the backup is damaged, as named above")),
+    }
+}
+
+/// Tells what is odd about the runs of a chain. Something is wrong with one of them: then the newest state may be another one.
+fn check_runs(folder: &Folder, at: Option<u32>, observer: &dyn Observer) -> Result<(), Failure> {
+    let seen = outline(folder)?;
+    match findings::of_runs(seen.runs.as_ref()) {
+        Ok(warnings) => {
+            for warning in warnings {
+                observer.tell(Level::Warning, &warning);
+            }
+            Ok(())
+        }
+        // Of a run that the state needs, its opening tells.
+        Err(wrong) if at.is_some() => {
+            observer.tell(Level::Warning, &wrong);
+            Ok(())
+        }
+        Err(wrong) => Err(damaged(&wrong)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Adds the runs that an older copy lacks.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::atomic::Ordering};
 
 use decryptor_wasm::{
     chain::{CHAIN, Index},
@@ -62,6 +62,7 @@ impl Work<'_> {
             let sequence = self.source.sequence();
             if let Some(listed) = sequence.and_then(|sequence| sequence.run(run.number)) {
                 chain.append(&staging, listed.clone())?;
+                self.added.fetch_add(1, Ordering::SeqCst);
             }
         }
         Ok(())

@@ -13,7 +13,10 @@ use std::{
     fs,
     io::{BufWriter, Read},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use decryptor_wasm::{
@@ -42,10 +45,11 @@ use crate::{
     folders::{self, refuse_inside, require_parent},
     interrupt,
     limits::PIECE,
-    observer::{Observer, Step},
+    observer::{Level, Observer, Step},
     progress::{Goal, Tally},
     schedule,
     storage::Location,
+    text::count,
     threads::{self, lock, unlocked},
     trust::Trust,
 };
@@ -101,6 +105,8 @@ struct Work<'w> {
     options: &'w Options,
     tally: &'w Tally,
     done: Mutex<Copied>,
+    /// Runs that are a part of the copy by now and were not before.
+    added: AtomicU32,
 }
 
 /// Copies, and compares every file with what was signed.
@@ -135,20 +141,18 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Copied, Failure
             warnings: std::mem::take(&mut source.warnings),
         }),
         source: &source,
+        added: AtomicU32::new(0),
     };
     let _graceful = interrupt::finish_gracefully();
     let _shown = observer.working(Step::Work, &tally, Goal::Bytes(source.bytes()));
-    match &options.to {
-        Location::Store(address) => work.copy_to_store(address)?,
-        to => {
-            let to = to.require_folder()?;
-            match to.join(MANIFEST).exists() {
-                true => work.add(to)?,
-                false => work.anew(to)?,
-            }
+    let copied = work.copy();
+    let done = unlocked(work.done);
+    if copied.is_err() {
+        for warning in &done.warnings {
+            observer.tell(Level::Warning, warning);
         }
     }
-    Ok(unlocked(work.done))
+    copied.map(|()| done)
 }
 
 /// The error for a source that is not as it was signed.
@@ -156,15 +160,39 @@ fn damaged(what: &str) -> Failure {
     Failure::damaged(format!("{what}: nothing was copied; use another copy"))
 }
 
-/// The error for a run whose files are not those of its signature.
-fn other_files(run: &Run) -> Failure {
-    damaged(&format!(
-        "the files of run {} are not those that were signed: one was changed, added or removed",
-        run.number
-    ))
-}
-
 impl Work<'_> {
+    fn copy(&self) -> Result<(), Failure> {
+        match &self.options.to {
+            Location::Store(address) => self.copy_to_store(address),
+            to => {
+                let to = to.require_folder()?;
+                match to.join(MANIFEST).exists() {
+                    true => self.add(to),
+                    false => self.anew(to),
+                }
+            }
+        }
+    }
+
+    /// The error for a source that is not as it was signed, where some of its runs may have been copied already.
+    fn damaged(&self, what: &str) -> Failure {
+        match self.added.load(Ordering::SeqCst) {
+            0 => damaged(what),
+            added => Failure::damaged(format!(
+                "{what}: {} before it, and no more; use another copy for the rest",
+                count(added.into(), "run was copied", "runs were copied")
+            )),
+        }
+    }
+
+    /// The error for a run whose files are not those of its signature.
+    fn other_files(&self, run: &Run) -> Failure {
+        self.damaged(&format!(
+            "the files of run {} are not those that were signed: one was changed, added or removed",
+            run.number
+        ))
+    }
+
     /// Makes a copy in a folder that holds none.
     fn anew(&self, to: &Path) -> Result<(), Failure> {
         let destination = Destination::resume(to)?;
@@ -257,7 +285,7 @@ impl Work<'_> {
                 return Ok(lines);
             }
         }
-        Err(other_files(run))
+        Err(self.other_files(run))
     }
 
     /// The same; none where the files are not those that were signed.
@@ -339,7 +367,12 @@ impl Work<'_> {
         }
         let line = SumLine::from(&to.finish(None)?);
         if file.due.is_some_and(|due| !kept::is(&due, &line)) {
-            return Err(damaged(&format!("{path} is not the file that was signed")));
+            return Err(self.damaged(&match PathKind::of(&file.path) {
+                PathKind::Envelope | PathKind::Signature => {
+                    format!("{path} changed while the backup was copied")
+                }
+                _ => format!("{path} is not the file that was signed"),
+            }));
         }
         Ok(line)
     }

@@ -1,12 +1,18 @@
 //! The backup that is copied: its runs, what was signed of each, and the digests that its files have to have.
 
+use std::collections::BTreeSet;
+
 use decryptor_wasm::{
+    Error,
     chain::{CHAIN, Index, RunSequence, run_of},
+    container::MAGIC,
     layout::{ENVELOPE, MANIFEST, PathKind, SIGNATURE},
     open::Listed,
-    plan::{NOT_OURS, Severity},
+    plan::NOT_OURS,
     signature::{Signer, Statement, Tried, try_signature, unproven},
+    volume::VOLUME_LEFT,
 };
+use sha2::{Digest, Sha256};
 
 use super::damaged;
 use crate::{
@@ -18,7 +24,7 @@ use crate::{
     },
     digest::sha256_hex,
     failure::Failure,
-    findings::sentence,
+    findings::{of_runs, sentence},
     operations::verify::sums::Sums,
     text::{hex, unhex},
 };
@@ -48,6 +54,10 @@ pub(super) struct Run {
     pub proven: bool,
     /// Whether there are volumes.
     pub in_volumes: bool,
+    /// Whether its manifest is encrypted.
+    sealed: bool,
+    /// The digest of its signature.
+    signature: [u8; 32],
 }
 
 /// A file that is copied.
@@ -56,7 +66,7 @@ pub(super) struct SourceFile {
     pub path: String,
     /// Bytes.
     pub size: u64,
-    /// The digest that was signed; none where that of each file is not known.
+    /// The digest that was signed, or that of the bytes that were checked; none where that of each file is not known.
     pub due: Option<[u8; 32]>,
 }
 
@@ -88,12 +98,7 @@ impl Source {
         if let Some(lost) = seen.lost {
             return Err(lost.into());
         }
-        if let Some(sequence) = &seen.runs {
-            let mut findings = sequence.findings();
-            if let Some(wrong) = findings.find(|finding| finding.severity == Severity::Error) {
-                return Err(damaged(&sentence(wrong)));
-            }
-        }
+        let mut warnings = of_runs(seen.runs.as_ref()).map_err(|wrong| damaged(&wrong))?;
         // An index that hides a file would hide it from the copy too.
         let Listed {
             files: listing,
@@ -104,10 +109,13 @@ impl Source {
             true => Sums::read(&folder, &listing)?,
             false => Sums::default(),
         };
+        warnings.extend(findings.iter().map(sentence));
+        let left = findings.iter().filter(|found| found.code == VOLUME_LEFT);
+        let left = left.map(|found| found.path.clone()).collect();
         let mut source = Source {
             runs: Vec::new(),
             signer: None,
-            warnings: findings.iter().map(sentence).collect(),
+            warnings,
             sequence: seen.runs,
             index_sum: None,
             folder,
@@ -116,19 +124,30 @@ impl Source {
             let run = source.open_run(number, signers, &mut sums)?;
             source.runs.push(run);
         }
-        source.take(listing, &sums);
-        source.check_envelopes()?;
+        source.take(listing, &sums, &left)?;
         for run in &mut source.runs {
             run.finish();
+            run.check_envelope(&source.folder)?;
         }
         Ok(source)
     }
 
-    /// Distributes the files among the runs.
-    fn take(&mut self, listing: Vec<(String, u64)>, sums: &Sums) {
+    /// Distributes the files among the runs, but for what lies in the volumes in `left` alone: those are of attempts that were not finished.
+    fn take(
+        &mut self,
+        listing: Vec<(String, u64)>,
+        sums: &Sums,
+        left: &BTreeSet<String>,
+    ) -> Result<(), Failure> {
         let mut due = sums.due.iter().copied();
         for (path, size) in listing {
             let due = due.next().flatten();
+            if !left.is_empty() {
+                let volume = self.folder.place(&path)?;
+                if volume.is_some_and(|(volume, _)| left.contains(&volume)) {
+                    continue;
+                }
+            }
             let place = run_of(&path);
             let kind = place.map_or(PathKind::Stray, |(_, within)| PathKind::of(within));
             if kind == PathKind::Stray {
@@ -154,6 +173,7 @@ impl Source {
                 }),
             }
         }
+        Ok(())
     }
 
     fn open_run(
@@ -176,8 +196,8 @@ impl Source {
                 "manifest.json of run {number} is not the one that was signed"
             )));
         }
+        let minisig = minisig.unwrap_or_default();
         if !signers.is_empty() {
-            let minisig = minisig.unwrap_or_default();
             let holds = |signer: &&Signer| {
                 matches!(try_signature(signer, &manifest, &minisig), Tried::Holds(_))
             };
@@ -195,21 +215,9 @@ impl Source {
             statement,
             files: Vec::new(),
             in_volumes: false,
+            sealed: manifest.starts_with(MAGIC),
+            signature: Sha256::digest(&minisig).into(),
         })
-    }
-
-    fn check_envelopes(&self) -> Result<(), Failure> {
-        for run in &self.runs {
-            let listed = run.find(ENVELOPE).and_then(|file| file.due);
-            let listed = listed.map(|due| hex(&due));
-            envelopes::check(
-                &self.folder.run(run.number),
-                Some(run.statement.created),
-                listed.as_deref(),
-            )
-            .map_err(|error| damaged(&error.in_run(run.number).to_string()))?;
-        }
-        Ok(())
     }
 
     /// How many runs there are.
@@ -247,6 +255,9 @@ impl Source {
         if self.index_sum.is_some_and(|due| hex(&due) != sha256) {
             return Err(damaged("chain.json is not the one that SHA256SUMS lists"));
         }
+        if Index::parse(&bytes)? != *sequence.index() {
+            return Err(damaged("chain.json changed while the backup was copied"));
+        }
         Ok(Some((bytes, sha256)))
     }
 
@@ -264,10 +275,31 @@ impl Run {
         for file in &mut self.files {
             match PathKind::of(&file.path) {
                 PathKind::Manifest => file.due = id,
-                PathKind::Envelope | PathKind::Signature => file.due = None,
+                PathKind::Signature => file.due = Some(self.signature),
+                PathKind::Envelope => {}
                 _ if proven => {}
                 _ => file.due = None,
             }
         }
+    }
+
+    /// Checks the envelope, whose bytes are due then. `folder`: of all runs.
+    fn check_envelope(&mut self, folder: &Folder) -> Result<(), Failure> {
+        let at = |error: Error| damaged(&error.in_run(self.number).to_string());
+        let mut files = self.files.iter_mut();
+        let file = files.find(|file| PathKind::of(&file.path) == PathKind::Envelope);
+        let listed = file.as_ref().and_then(|file| file.due);
+        let listed = listed.map(|due| hex(&due));
+        let stored = file
+            .as_ref()
+            .map(|_| folder.run(self.number).read(ENVELOPE));
+        let stored = stored.transpose().map_err(at)?;
+        let created = Some(self.statement.created);
+        envelopes::check_read(self.sealed, stored.as_deref(), created, listed.as_deref())
+            .map_err(at)?;
+        if let (Some(file), Some(stored)) = (file, stored) {
+            file.due = Some(Sha256::digest(&stored).into());
+        }
+        Ok(())
     }
 }

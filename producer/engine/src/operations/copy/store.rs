@@ -1,10 +1,12 @@
 //! A copy in an object store: each run is put there as a backup puts it.
 
+use std::sync::atomic::Ordering;
+
 use decryptor_wasm::chain::IndexRun;
 
-use super::{Work, kept::Kept, other_files, source::Run, write_sums};
+use super::{Work, kept::Kept, source::Run, write_sums};
 use crate::{
-    archive::{ArchiveError, ChainFolder, Destination, write::ArchiveLayout},
+    archive::{ArchiveError, ChainFolder, Destination, read::Folder, write::ArchiveLayout},
     failure::Failure,
     state,
     storage::{Location, StoreAddress},
@@ -23,10 +25,15 @@ impl Work<'_> {
         }
         lock(&self.done).runs_there = there;
         for run in &self.source.runs[there as usize..] {
-            let listed = self.listed(run, &chain)?;
             let (destination, _) = chain.destination()?;
-            match self.put(run, &destination) {
-                Ok(()) => chain.put(destination, listed)?,
+            let listed = self
+                .put(run, &destination)
+                .and_then(|()| self.listed(run, &chain, &destination));
+            match listed {
+                Ok(listed) => {
+                    chain.put(destination, listed)?;
+                    self.added.fetch_add(1, Ordering::SeqCst);
+                }
                 Err(error) => {
                     destination.abandon();
                     self.unless_interrupted()?;
@@ -60,13 +67,18 @@ impl Work<'_> {
         Ok(chain.newest().map_or(0, |newest| newest.run))
     }
 
-    /// What the run says of itself.
-    fn listed(&self, run: &Run, chain: &ChainFolder) -> Result<IndexRun, Failure> {
+    /// What the run says of itself, whose copy lies in `destination`.
+    fn listed(
+        &self,
+        run: &Run,
+        chain: &ChainFolder,
+        destination: &Destination,
+    ) -> Result<IndexRun, Failure> {
         let sequence = self.source.sequence();
         if let Some(listed) = sequence.and_then(|sequence| sequence.run(run.number)) {
             return Ok(listed.clone());
         }
-        let folder = self.source.folder.run(run.number);
+        let folder = Folder::new(destination.staging());
         Ok(chain.describe(&folder, &run.statement)?)
     }
 
@@ -75,7 +87,7 @@ impl Work<'_> {
         let lines = self.files(run, &storage, &Kept::default())?;
         write_sums(
             destination.staging(),
-            lines.ok_or_else(|| other_files(run))?,
+            lines.ok_or_else(|| self.other_files(run))?,
         )
     }
 }
