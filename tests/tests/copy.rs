@@ -233,3 +233,91 @@ fn the_same_command_adds_runs_after_a_kill() {
         assert!(killed > 10, "{killed}");
     }
 }
+
+#[test]
+fn what_was_not_compared_and_what_is_odd_is_said() {
+    let stage = chain(&[]);
+    let _ = stage.good(&["copy", "chain-1", "to"]);
+    let said = stage.good(&["copy", "chain", "to"]);
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("2 runs, "), "{said}");
+    assert!(
+        last.contains("1 run was there already and not compared"),
+        "{said}"
+    );
+    assert!(!last.contains("all are"), "{said}");
+    // A run that was not finished is left alone, and that is said.
+    copy(
+        &stage.at("chain/increments/0003"),
+        &stage.at("chain/increments/0004"),
+    );
+    fs::write(stage.at("chain/increments/0004/.unnamed"), "").unwrap();
+    let consolidate = [
+        "consolidate",
+        "chain",
+        "--into",
+        "one",
+        "--private-key",
+        "key.pem",
+    ];
+    for args in [&["copy", "chain", "odd"][..], &consolidate] {
+        let done = stage.run(args);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        let warning = "warning: increments/0004: left by a run that was not finished";
+        assert!(text(&done).contains(warning), "{}", text(&done));
+    }
+    // One that was finished and is not listed: the list is an older one.
+    fs::remove_file(stage.at("chain/increments/0004/.unnamed")).unwrap();
+    fs::remove_dir_all(stage.at("one")).unwrap();
+    fs::remove_dir_all(stage.at("odd")).unwrap();
+    for args in [&["copy", "chain", "odd"][..], &consolidate] {
+        let done = stage.run(args);
+        assert_eq!(done.status.code(), Some(4), "{}", text(&done));
+        assert!(text(&done).contains("increments/0004"), "{}", text(&done));
+    }
+    assert!(!stage.at("one").exists() && !stage.at("odd").exists());
+}
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let stage = chain(&[]);
+    let name = "\u{1b}[31m\nerror: all is lost\u{9b}";
+    fs::write(stage.at("chain").join(name), "").unwrap();
+    let copied = format!("co{name}py");
+    for args in [
+        &["copy", "chain", &copied][..],
+        &["verify", &copied],
+        &["list", &copied],
+        &[
+            "rekey",
+            &copied,
+            "--private-key",
+            "key.pem",
+            "--add-recipient",
+            "key.pub.pem",
+        ],
+        &["stats", &copied, "--private-key", "key.pem"],
+        &["diff", "chain-1", &copied, "--private-key", "key.pem"],
+        &["prune", &copied, "--keep-last", "1", "--dry-run"],
+        &[
+            "consolidate",
+            "chain",
+            "--into",
+            &format!("{copied}2"),
+            "--private-key",
+            "key.pem",
+        ],
+        &["keygen", "--output", &format!("{name}.pem")],
+        &["sample", &format!("{name}-platform")],
+    ] {
+        let said = text(&stage.run(args));
+        assert!(!said.contains(['\u{1b}', '\u{9b}']), "{args:?}: {said:?}");
+        assert!(
+            !said
+                .lines()
+                .any(|line| line.starts_with("error: all is lost")),
+            "{args:?}: {said}"
+        );
+    }
+    assert!(stage.at(&copied).exists());
+}
