@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::run_of;
 use crate::{
     Manifest,
-    layout::PathKind,
+    layout::{CHAIN, PathKind},
     plan::{Finding, NOT_OURS, Severity},
 };
 
@@ -62,7 +62,8 @@ pub fn root_findings<'p>(
         ));
     }
     let stray = |path: &&str| match run_of(path) {
-        None => true,
+        // Of runs that list themselves.
+        None | Some((1, CHAIN)) => true,
         Some((1, within)) => !first_opened && PathKind::of(within) == PathKind::Stray,
         Some(_) => false,
     };

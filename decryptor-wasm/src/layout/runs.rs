@@ -1,6 +1,6 @@
 //! Folders and files of the runs of a chain, by their paths.
 
-use crate::{Code, Error};
+use crate::{Code, Error, signature::SIGNATURE};
 
 /// Name of the list of runs, at the root of a chain.
 pub const CHAIN: &str = "chain.json";
@@ -39,37 +39,54 @@ pub fn run_of(path: &str) -> Option<(u32, &str)> {
     (run > 1 && run_folder(run).ends_with(&format!("/{name}"))).then_some((run, within))
 }
 
-/// The error for an archive without `chain.json` in which one of these paths, that are there or that `SHA256SUMS` lists, tells that it
-/// is the first run of a chain: its state would pass for the newest.
-pub fn lost_index<'p>(mut paths: impl Iterator<Item = &'p str>) -> Option<Error> {
-    let of_chain = |path: &str| {
-        path == CHAIN
-            || run_of(path).is_some_and(|(run, within)| run > 1 && within == "manifest.json")
+/// The error for an archive without a list of runs in which one of these paths, that are there or that `SHA256SUMS` lists, tells that it
+/// is the first run of a chain: its state would pass for the newest. Where runs list themselves, one that was finished is signed.
+pub fn lost_index<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
+    let (mut lists_itself, mut chain, mut signed) = (false, false, false);
+    for path in paths {
+        lists_itself |= path == RUN;
+        chain |= path == CHAIN;
+        match run_of(path) {
+            Some((2.., "manifest.json")) => chain = true,
+            Some((2.., SIGNATURE)) => signed = true,
+            _ => {}
+        }
+    }
+    let (lost, list) = match lists_itself {
+        true => (signed, RUN),
+        false => (chain, CHAIN),
     };
-    paths
-        .any(of_chain)
-        .then(|| Error::of(Code::IndexMissing).at(CHAIN))
+    lost.then(|| Error::of(Code::IndexMissing).at(list))
 }
 
 /// The error for a folder in which one run is encrypted and another is not: a chain is encrypted as a whole or not at all, whatever
-/// `chain.json` says. To be asked of all paths of a folder before anything in it is read.
+/// `chain.json` says. To be asked of all paths of a folder before anything in it is read. Where runs list themselves, one that is not
+/// signed is no part of the chain.
 pub fn mixed<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
-    let mut runs: Vec<(u32, bool, bool)> = Vec::new();
-    for (run, within) in paths.filter_map(run_of) {
-        let at = match runs.binary_search_by_key(&run, |(known, ..)| *known) {
+    const NAMES: [&str; 3] = ["manifest.json", "encryption.json", SIGNATURE];
+    let mut runs: Vec<(u32, [bool; 3])> = Vec::new();
+    let mut lists_itself = false;
+    for path in paths {
+        lists_itself |= path == RUN;
+        let Some((run, within)) = run_of(path) else {
+            continue;
+        };
+        let at = match runs.binary_search_by_key(&run, |(known, _)| *known) {
             Ok(at) => at,
             Err(at) => {
-                runs.insert(at, (run, false, false));
+                runs.insert(at, (run, [false; 3]));
                 at
             }
         };
-        runs[at].1 |= within == "manifest.json";
-        runs[at].2 |= within == "encryption.json";
+        if let Some(name) = NAMES.iter().position(|name| *name == within) {
+            runs[at].1[name] = true;
+        }
     }
-    let sealed = runs.iter().any(|(_, _, envelope)| *envelope);
+    runs.retain(|(_, [.., signed])| *signed || !lists_itself);
+    let sealed = runs.iter().any(|(_, [_, envelope, _])| *envelope);
     let mut clear = runs
         .iter()
-        .filter(|(_, manifest, envelope)| *manifest && !*envelope);
+        .filter(|(_, [manifest, envelope, _])| *manifest && !*envelope);
     let (run, ..) = clear.next().filter(|_| sealed)?;
     Some(Error::of(Code::MixedEncryption).in_run(*run))
 }
@@ -113,6 +130,11 @@ mod tests {
         let lost = |paths: &[&str]| lost_index(paths.iter().copied()).is_some();
         assert!(lost(&["manifest.json", "increments/0002/manifest.json"]));
         assert!(lost(&["chain.json"]));
+        // Where runs list themselves, only a signature ends one.
+        let second = "increments/0002/manifest.json";
+        let signature = "increments/0002/manifest.json.minisig";
+        assert!(!lost(&["chain.json", second, "manifest.json", "run.json"]));
+        assert!(lost(&[signature, "manifest.json", "run.json"]));
         for fine in [
             "increments/readme.txt",
             "increments/0002/users/u/streams.jsonl",
@@ -137,8 +159,16 @@ mod tests {
             second,
             "increments/0002/encryption.json"
         ]));
+        let signature = "increments/0002/manifest.json.minisig";
+        assert!(found(&with(&[
+            second,
+            signature,
+            "manifest.json.minisig",
+            "run.json"
+        ])));
         for fine in [
             with(&[]),
+            with(&[second, "manifest.json.minisig", "run.json"]),
             with(&[second, "increments/0002/encryption.json"]),
             with(&["increments/2/manifest.json", "increments/0002/users/x"]),
             vec!["manifest.json", second],

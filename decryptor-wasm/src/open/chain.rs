@@ -30,8 +30,10 @@ struct ChainListing {
 impl ChainListing {
     fn of(listing: Listing) -> Self {
         let mut folders = ChainListing::default();
+        let list_themselves = list_themselves(&listing);
         for (path, size) in listing {
             match run_of(&path) {
+                Some((1, CHAIN)) if list_themselves => folders.strays.push(path),
                 Some((_, within)) if PathKind::of(within) == PathKind::Chain => {}
                 Some((1, _)) => folders.of_run(1).push((path, size)),
                 Some((run, within)) => {
@@ -67,24 +69,30 @@ impl ChainListing {
     }
 }
 
-/// The list of the runs of a chain: `chain.json`, or where each run lists itself, as in an object store, what they say. None for an archive
-/// by itself, and for a chain that has lost its list.
+/// Whether the runs of a chain list themselves, as in an object store: then nothing but their own `run.json` counts.
+fn list_themselves(listing: &[(String, u64)]) -> bool {
+    has(listing, RUN)
+}
+
+/// The list of the runs of a chain: `chain.json`, or where the runs list themselves, what they say. None for an archive by itself, and for a
+/// chain that has lost its list.
 pub(super) async fn index(exchange: &Exchange, listing: &[(String, u64)]) -> Result<Option<Index>> {
-    if has(listing, CHAIN) {
-        return Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?).map(Some);
+    if !list_themselves(listing) {
+        return match has(listing, CHAIN) {
+            true => Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?).map(Some),
+            false => Ok(None),
+        };
     }
-    let runs = runs_there(listing);
-    let mut finished = Vec::new();
-    for run in runs.iter().filter(|run| run.is_finished()) {
-        finished.push(run.run);
-    }
-    if !(finished.first() == Some(&1) && finished.len() > 1) {
+    let mut finished = runs_there(listing);
+    finished.retain(RunThere::is_signed);
+    if !(finished.first().is_some_and(|run| run.run == 1) && finished.len() > 1) {
         return Ok(None);
     }
     let mut listed = Vec::new();
-    for run in finished {
-        let path = folder_of(run) + RUN;
-        let mut of_run = Index::parse(&bytes(exchange.stored(&path).await, &path)?)?;
+    for run in finished.iter().filter(|run| run.lists_itself()) {
+        let path = folder_of(run.run) + RUN;
+        let mut of_run = Index::parse(&bytes(exchange.stored(&path).await, &path)?)
+            .map_err(|error| error.at(&path))?;
         listed.append(&mut of_run.runs);
     }
     Ok(Some(Index::new(listed)))
@@ -150,10 +158,13 @@ struct RunThere {
 const NAMES: [&str; 4] = ["manifest.json", SIGNATURE, UNNAMED, RUN];
 
 impl RunThere {
-    /// Whether a run that lists itself was written to its end.
-    fn is_finished(&self) -> bool {
-        let [has_manifest, is_signed, _, lists_itself] = self.has;
-        has_manifest && is_signed && lists_itself
+    /// Whether a run that lists itself was written to its end: its signature comes last.
+    fn is_signed(&self) -> bool {
+        self.has[1]
+    }
+
+    fn lists_itself(&self) -> bool {
+        self.has[3]
     }
 }
 
@@ -179,24 +190,33 @@ fn runs_there(listing: &[(String, u64)]) -> Vec<RunThere> {
     there
 }
 
-/// The runs that have a manifest, as far as they can be seen without a key.
+/// The runs that have a manifest, as far as they can be seen without a key; and those of which nothing but the signature is left.
 pub(super) async fn stored_runs(
     exchange: &Exchange,
     listing: &[(String, u64)],
 ) -> Result<Vec<StoredRun>> {
-    let lists_itself = !has(listing, CHAIN);
+    let list_themselves = list_themselves(listing);
     let mut stored = Vec::new();
     for there in runs_there(listing) {
         let run = there.run;
-        let [has_manifest, is_signed, unnamed, _] = there.has;
-        if !has_manifest {
+        let [has_manifest, is_signed, unnamed, lists_itself] = there.has;
+        let unnamed = match list_themselves {
+            true => !is_signed,
+            false => unnamed,
+        };
+        let of_signature = list_themselves && is_signed && !lists_itself;
+        if !(has_manifest || of_signature) {
             continue;
         }
-        let unnamed = unnamed || (lists_itself && !there.is_finished());
+        // Of one that was not finished nothing is read, however much there is of it.
+        let is_read = has_manifest && !(unnamed && list_themselves);
         let manifest = format!("{}manifest.json", folder_of(run));
         stored.push(StoredRun {
             run,
-            manifest: bytes(exchange.stored(&manifest).await, &manifest)?,
+            manifest: match is_read {
+                true => bytes(exchange.stored(&manifest).await, &manifest)?,
+                false => Vec::new(),
+            },
             signature: match is_signed {
                 true => Some(signature(ask_signature(exchange, run).await)?),
                 false => None,

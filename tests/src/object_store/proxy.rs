@@ -31,6 +31,10 @@ pub enum Fault {
     Slow(usize),
     /// Passes it on, and says that an object was put where there was one, as a store does that knows no conditions.
     Unconditional,
+    /// Sends whoever asked to this port, and passes nothing on.
+    Redirect(u16),
+    /// Passes nothing on, and answers without end.
+    Endless,
     /// Passes it on, and makes what a listing names a hundred years older.
     Aged,
     /// Passes it on, and puts the second of two texts of the same length in the place of the first.
@@ -126,6 +130,16 @@ fn serve(
             client.write_all(&refusal(status, code, is_head)).ok()?;
             continue;
         }
+        if let Fault::Redirect(port) = fault {
+            let head = format!(
+                "HTTP/1.1 307 Moved\r\nlocation: http://127.0.0.1:{port}/\r\ncontent-length: 0\r\n\r\n"
+            );
+            client.write_all(head.as_bytes()).ok()?;
+            continue;
+        }
+        if fault == Fault::Endless {
+            return endless(&mut client);
+        }
         let mut server = TcpStream::connect(("127.0.0.1", port)).ok()?;
         let mut lines: Vec<&str> = text.trim_end().lines().collect();
         lines.retain(|line| !line.to_ascii_lowercase().starts_with("connection:"));
@@ -159,6 +173,15 @@ fn serve(
         slowly(step, answer.len(), |range| client.write_all(&answer[range]))?;
         // The answer says that its connection ends.
         return None;
+    }
+}
+
+fn endless(client: &mut TcpStream) -> Option<()> {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.write_all(head.as_bytes()).ok()?;
+    let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    loop {
+        client.write_all(piece.as_bytes()).ok()?;
     }
 }
 

@@ -172,7 +172,7 @@ fn taken_out() -> Vec<Case> {
             "forged-older-list",
             "an older list of runs, which does not name the newest: it was finished",
             older_list(),
-            "increments/0003: not listed in chain.json: it was finished",
+            "increments/0003: it was finished, and no list of runs names it",
         ),
         good(
             "forged-older-list-at-2",

@@ -4,6 +4,7 @@
 mod chain;
 mod copies;
 mod faults;
+mod hostile;
 mod kills;
 mod prune;
 mod rekey;

@@ -41,7 +41,7 @@ impl RunSequence {
                 self.unlisted.get_or_insert(finding(
                     Severity::Error,
                     "unlisted",
-                    format!("not listed in {CHAIN}: it was finished, so that an older copy of the list was put in its place, or somebody put the run there"),
+                    "it was finished, and no list of runs names it: an older list was put in the place of the newest, or somebody put the run there".to_owned(),
                 ));
             }
         }

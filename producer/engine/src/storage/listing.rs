@@ -1,10 +1,17 @@
 //! What lies in an object store: the objects, or all their versions.
 
+use std::collections::BTreeSet;
+
 use futures_util::TryStreamExt;
-use opendal::ErrorKind;
+use opendal::{ErrorKind, Metadata};
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectStore, StoreError};
+use super::{ObjectStore, StoreError, StoreErrorKind};
+
+/// Bytes that no object has.
+const IMPOSSIBLE: u64 = 1 << 50;
+/// Objects and versions below a prefix that are listed: a chain has some for each run and each GiB.
+const MOST: usize = 2_000_000;
 
 /// An object in a store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,9 +56,10 @@ impl ObjectStore {
                 if entry.metadata().is_file() {
                     found.push(StoreObject {
                         key: entry.path().to_owned(),
-                        size: entry.metadata().content_length(),
+                        size: size(entry.metadata())?,
                         tag: entry.metadata().etag().map(str::to_owned),
                     });
+                    refuse_endless(found.len())?;
                 }
             }
             Ok(found)
@@ -117,15 +125,63 @@ impl ObjectStore {
                     deleted: known.is_deleted(),
                     // The newest of one moment comes after those before it.
                     current: known.is_current().unwrap_or(false),
-                    size: known.content_length(),
+                    size: size(known)?,
                     version: known.version().map(str::to_owned),
                     tag: known.etag().map(str::to_owned),
                 });
+                refuse_endless(found.len())?;
             }
         }
-        found.sort();
+        // Stores list the newest first, and tell times in seconds.
+        found.reverse();
+        found.sort_by(|one, other| {
+            let order = |version: &StoreVersion| (version.modified, version.current);
+            let by_key = one.key.cmp(&other.key);
+            by_key.then_with(|| order(one).cmp(&order(other)))
+        });
         Ok(found)
     }
+
+    /// The error where versions are needed that the store does not keep, or does not let this client see.
+    #[must_use]
+    pub fn no_versions(&self) -> StoreError {
+        let why = "its versions cannot be listed, so that what it held at a moment is not known";
+        StoreError::new(
+            StoreErrorKind::Unsupported,
+            &self.address().to_string(),
+            why,
+        )
+    }
+
+    /// The key of every object below the prefix, and of those that were deleted, as far as the store still knows them.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub fn keys_ever(&self) -> Result<BTreeSet<String>, StoreError> {
+        Ok(match self.list_versions()? {
+            Some(versions) => versions.into_iter().map(|version| version.key).collect(),
+            None => self.list()?.into_iter().map(|object| object.key).collect(),
+        })
+    }
+}
+
+fn size(known: &Metadata) -> opendal::Result<u64> {
+    let size = known.content_length();
+    match size < IMPOSSIBLE {
+        true => Ok(size),
+        false => Err(lies(format!("it lists an object of {size} bytes"))),
+    }
+}
+
+fn refuse_endless(listed: usize) -> opendal::Result<()> {
+    match listed <= MOST {
+        true => Ok(()),
+        false => Err(lies(format!("it lists more than {MOST} objects"))),
+    }
+}
+
+fn lies(what: String) -> opendal::Error {
+    opendal::Error::new(ErrorKind::Unexpected, what).set_persistent()
 }
 
 impl StoreVersion {

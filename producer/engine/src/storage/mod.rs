@@ -1,6 +1,7 @@
 //! Where an archive lies: a folder or a tar file of this machine, a stream, or a prefix in a bucket of an object store.
 
 mod begun_uploads;
+mod bounded;
 mod listing;
 mod object;
 mod object_lock;

@@ -5,7 +5,7 @@ use std::{env, time::Duration};
 use opendal::HttpTransporter;
 use opendal_http_transport_reqwest::ReqwestTransport;
 
-use super::{StoreAddress, StoreOptions, store_tls::tls};
+use super::{StoreAddress, StoreOptions, bounded::Bounded, store_tls::tls};
 
 /// The region where none is said and none is needed.
 const REGION: &str = "us-east-1";
@@ -69,7 +69,9 @@ pub(super) fn transport(options: &StoreOptions) -> Result<HttpTransporter, Strin
         .tls_backend_preconfigured(tls(options)?)
         .user_agent(concat!("pryv-backup/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECTS)
+        // Credentials and content are for this host alone.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|e| e.to_string())?;
-    Ok(HttpTransporter::new(ReqwestTransport::new(client)))
+    Ok(HttpTransporter::new(Bounded(ReqwestTransport::new(client))))
 }

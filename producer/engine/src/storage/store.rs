@@ -12,6 +12,7 @@ use opendal::{
     layers::{RetryLayer, TimeoutLayer},
     services::S3,
 };
+use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
@@ -206,6 +207,21 @@ impl ObjectStore {
             true => Ok(()),
             false => Err(self.failed(key, &error)),
         }
+    }
+
+    /// The SHA-256 of an object of `size` bytes, which is read for it.
+    ///
+    /// # Errors
+    /// When the store does not give it.
+    pub(super) fn sha256(&self, key: &str, size: u64) -> Result<[u8; 32], StoreError> {
+        let mut digest = Sha256::new();
+        let mut offset = 0;
+        while offset < size {
+            let length = (size - offset).min(PART as u64);
+            digest.update(self.read(key, None, offset, length)?);
+            offset += length;
+        }
+        Ok(digest.finalize().into())
     }
 
     /// Begins to make an object of many parts where there is none.

@@ -53,11 +53,11 @@ impl Upload {
         sent.map_err(|error| self.store.failed(&self.key, &error))
     }
 
-    /// Ends the object.
+    /// Ends the object; `sha256` is that of all its bytes.
     ///
     /// # Errors
-    /// An error of the kind `Exists` where somebody else made one meanwhile, and whatever the store fails with.
-    pub fn finish(mut self) -> Result<(), StoreError> {
+    /// An error of the kind `Exists` where there is another one, and whatever the store fails with.
+    pub fn finish(mut self, sha256: &[u8; 32]) -> Result<(), StoreError> {
         if self.parts.is_some() && !self.waiting.is_empty() {
             self.send()?;
         }
@@ -77,7 +77,9 @@ impl Upload {
             return Ok(());
         };
         // Its answer may have been lost: then it is there, and making it again is refused.
-        match self.store.size(&self.key)? == Some(self.written) {
+        let same = self.store.size(&self.key)? == Some(self.written)
+            && self.store.sha256(&self.key, self.written)? == *sha256;
+        match same {
             true => {
                 self.parts = None;
                 Ok(())

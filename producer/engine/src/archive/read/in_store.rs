@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use decryptor_wasm::{
-    chain::Index,
-    layout::{CHAIN, RUN},
-};
+use decryptor_wasm::{chain::Index, layout::RUN};
 
 use super::{Folder, objects::Objects};
 use crate::archive::sums::{self, SUMS, SumLines};
@@ -55,6 +52,6 @@ impl Folder {
 
     /// Whether the runs of a chain list themselves, each with its own sums.
     pub fn lists_itself(&self) -> bool {
-        self.has(RUN) && !self.has(CHAIN)
+        self.has(RUN)
     }
 }

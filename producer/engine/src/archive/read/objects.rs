@@ -159,6 +159,9 @@ impl Objects {
             if let Some(versions) = versions {
                 return Ok(chosen(versions, as_of));
             }
+            if as_of.is_some() {
+                return Err(self.store.no_versions());
+            }
             let objects = self.store.list()?.into_iter().map(|object| {
                 let StoreObject { key, size, tag } = object;
                 let object = Object {

@@ -59,9 +59,11 @@ pub enum ArchiveError {
     /// An object that nobody but this run makes.
     #[error("{0}: there is another one already; somebody put it there: give another prefix")]
     Taken(String),
-    /// A run of another host, or of one that lost its state, that was not finished.
+    /// An object that the run would make is there, or was once: of a run of another host or of one that lost its state, or of somebody who
+    /// means harm.
     #[error(
-        "{0}: another host has begun to finish this run and did not end it: run the backup there again, or give another prefix"
+        "{0}: there is, or was, such an object, which this run would make: another host has not ended its run, or somebody put it there; run \
+         the backup on that host again, or give another prefix"
     )]
     Begun(String),
     /// A store that would let two runs overwrite each other.

@@ -8,7 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::layout::{MANIFEST, RUN, SIGNATURE, claim_name, claim_of, run_folder, run_of};
+use decryptor_wasm::{
+    layout::{
+        MANIFEST, PathKind, RUN, SIGNATURE, VOLUMES, claim_name, claim_of, number_of, run_folder,
+        run_of,
+    },
+    volume::VolumeList,
+};
 
 use super::{
     ArchiveError,
@@ -18,11 +24,15 @@ use super::{
 };
 use crate::{
     files,
-    storage::{ObjectStore, StoreError, StoreErrorKind, StoreObject, Upload},
+    storage::{ObjectStore, StoreError, StoreErrorKind, StoreVersion, Upload},
 };
 
 /// Between the numbers of the first volumes of two attempts.
 const VOLUMES_OF_ATTEMPT: u32 = 100_000;
+/// Attempts at one run: somebody who means harm may have put claims there.
+const ATTEMPTS: u32 = 10_000;
+/// Claims that others may have taken since the objects were listed.
+const CLAIMS: usize = 100;
 
 /// A run that is being written to a store.
 pub struct StoreRun {
@@ -32,19 +42,35 @@ pub struct StoreRun {
     work: WorkFolder,
 }
 
+/// Whether an attempt at a run may have left a file of that name which was not finished.
+pub(super) fn is_left(name: &str) -> bool {
+    attempt_of(name).is_some()
+}
+
+/// The number of the attempt at a run that makes a file of that name before all else is there.
+fn attempt_of(name: &str) -> Option<u32> {
+    let of_volume = || match PathKind::of(name) {
+        PathKind::Volume => Some(number_of(name, ".tar")?.div_ceil(VOLUMES_OF_ATTEMPT)),
+        _ => None,
+    };
+    claim_of(name).or_else(of_volume)
+}
+
 /// Takes the next attempt at a run.
 pub(super) fn claim(store: &ObjectStore, number: u32) -> Result<u32, ArchiveError> {
-    let claims = |object: &StoreObject| {
-        let (run, within) = run_of(&object.key)?;
-        claim_of(within).filter(|_| run == number)
+    let attempt = |key: &String| {
+        let (run, within) = run_of(key)?;
+        attempt_of(within).filter(|_| run == number)
     };
-    let mut attempt = store.list()?.iter().filter_map(claims).max().unwrap_or(0) + 1;
+    let first = store.keys_ever()?.iter().filter_map(attempt).max();
+    let first = first.unwrap_or(0).saturating_add(1);
     let single = store.address().options.single_writer;
-    loop {
-        let key = below(&run_folder(number), &claim_name(attempt));
+    let key = |attempt| below(&run_folder(number), &claim_name(attempt));
+    for attempt in (first..=ATTEMPTS).take(CLAIMS) {
+        let key = key(attempt);
         let claim = || format!("{{\"v\":1,\"attempt\":{attempt}}}\n").into_bytes();
         match store.put(&key, claim()) {
-            Err(error) if error.kind() == StoreErrorKind::Exists => attempt += 1,
+            Err(error) if error.kind() == StoreErrorKind::Exists => {}
             Err(error) => return Err(error.into()),
             Ok(()) if single => return Ok(attempt),
             // A store that knows no conditions takes it again.
@@ -57,6 +83,8 @@ pub(super) fn claim(store: &ObjectStore, number: u32) -> Result<u32, ArchiveErro
             },
         }
     }
+    let last = store.address().below(&key(first));
+    Err(ArchiveError::Taken(last.to_string()))
 }
 
 impl StoreRun {
@@ -171,6 +199,37 @@ pub(super) fn put_all(
             Err(error) => return Err(ArchiveError::Unfinished(error)),
         }
     }
+    refuse_other_versions(store, folder, staging)
+}
+
+/// Refuses a run of which somebody put or deleted an object before it was there: readers would take that one.
+fn refuse_other_versions(
+    store: &ObjectStore,
+    folder: &str,
+    staging: &Path,
+) -> Result<(), ArchiveError> {
+    let versions = match store.list_versions() {
+        Ok(versions) => versions.unwrap_or_default(),
+        Err(error) => return Err(ArchiveError::Unfinished(error)),
+    };
+    let place = staging.join(VOLUMES);
+    let volumes = fs::read(&place).map_err(|e| ArchiveError::io(&place, e))?;
+    let volumes = VolumeList::parse(&volumes)?.volumes;
+    // Claims and the volumes of other attempts are no part of it.
+    let is_part =
+        |name: &str| attempt_of(name).is_none() || volumes.iter().any(|volume| volume.name == name);
+    let is_of_run = |key: &str| {
+        let of_run = run_of(key).filter(|(run, _)| run_folder(*run) == folder);
+        of_run.is_some_and(|(_, name)| is_part(name))
+    };
+    for versions in versions.chunk_by(|one, other| one.key == other.key) {
+        let first = &versions[0];
+        let is_other = |version: &StoreVersion| version.deleted || version.tag != first.tag;
+        if is_of_run(&first.key) && versions.iter().any(is_other) {
+            let there = store.address().below(&first.key).to_string();
+            return Err(ArchiveError::Taken(there));
+        }
+    }
     Ok(())
 }
 
@@ -203,7 +262,7 @@ impl VolumeStream for Upload {
         Ok(Upload::write(self, &bytes)?)
     }
 
-    fn finish(self: Box<Self>) -> io::Result<()> {
-        Ok(Upload::finish(*self)?)
+    fn finish(self: Box<Self>, sha256: &[u8; 32]) -> io::Result<()> {
+        Ok(Upload::finish(*self, sha256)?)
     }
 }

@@ -44,8 +44,8 @@ pub trait VolumeStream: Send {
     /// Appends bytes.
     fn write(&mut self, bytes: Vec<u8>) -> io::Result<()>;
 
-    /// Ends it. One that goes away without that was given up.
-    fn finish(self: Box<Self>) -> io::Result<()>;
+    /// Ends it; `sha256` is that of all its bytes. One that goes away without that was given up.
+    fn finish(self: Box<Self>, sha256: &[u8; 32]) -> io::Result<()>;
 }
 
 /// Begins the volume of a name.

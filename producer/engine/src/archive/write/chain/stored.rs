@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{
     chain::{Index, IndexRun},
-    layout::{MANIFEST, PathKind, RUN},
+    layout::{MANIFEST, PathKind, RUN, run_of},
     signature::{SIGNATURE, Statement},
 };
 
@@ -12,7 +12,7 @@ use super::{ChainFolder, Leftover, run};
 use crate::{
     archive::{
         read::{Folder, outline},
-        write::{ArchiveError, Destination, Staged, StoreWork},
+        write::{ArchiveError, Destination, Staged, StoreWork, store_run::is_left},
     },
     files,
     storage::{ObjectStore, StoreAddress},
@@ -125,17 +125,23 @@ impl ChainFolder {
         } else {
             self.require_empty(&listing)?;
         }
-        let next = Index::path(self.next());
-        let begun = match next.is_empty() {
-            true => RUN.to_owned(),
-            false => format!("{next}/{RUN}"),
+        self.require_free()
+    }
+
+    /// Refuses a place where anything of the next run lies, or lay once as far as the store still knows: what is there already is read
+    /// instead of what the run makes.
+    fn require_free(&self) -> Result<(), ArchiveError> {
+        let Some(StoredChain { store, .. }) = &self.stored else {
+            return Ok(());
         };
-        match has(&begun) {
-            true => Err(ArchiveError::Begun(format!(
-                "{}/{begun}",
-                self.folder.display()
-            ))),
-            false => Ok(()),
+        let keys = store.keys_ever()?;
+        let taken = keys.iter().find(|key| {
+            let of_next = run_of(key).filter(|(run, _)| *run == self.next());
+            of_next.is_some_and(|(_, name)| !is_left(name))
+        });
+        match taken {
+            Some(key) => Err(ArchiveError::Begun(store.address().below(key).to_string())),
+            None => Ok(()),
         }
     }
 

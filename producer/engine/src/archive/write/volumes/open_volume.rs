@@ -210,12 +210,13 @@ impl OpenVolume {
         self.write(&END)?;
         self.flush()?;
         let name = volume_name(self.number);
-        let sum = SumLine::new(&name, &hex(&self.digest.finalize()));
+        let digest: [u8; 32] = self.digest.finalize().into();
+        let sum = SumLine::new(&name, &hex(&digest));
         match self.output {
             Output::File(file) => {
                 files::close(file).map_err(|e| ArchiveError::io(&self.path, e))?;
             }
-            Output::Stream { stream, .. } => stream.finish()?,
+            Output::Stream { stream, .. } => stream.finish(&digest)?,
         }
         let volume = Volume {
             name,
