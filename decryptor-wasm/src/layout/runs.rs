@@ -1,6 +1,7 @@
 //! Folders and files of the runs of a chain, by their paths.
 
-use crate::{Code, Error, signature::SIGNATURE};
+use super::SIGNATURE;
+use crate::{Code, Error};
 
 /// Name of the list of runs, at the root of a chain.
 pub const CHAIN: &str = "chain.json";
