@@ -37,7 +37,7 @@ pub enum Fault {
     Endless,
     /// Passes it on, and makes what a listing names a hundred years older.
     Aged,
-    /// Passes it on, and puts the second of two texts of the same length in the place of the first.
+    /// Passes it on, and puts the second of two texts of the same length in the place of the first, in the body of the answer.
     Changed(&'static str, &'static str),
 }
 
@@ -162,12 +162,8 @@ fn serve(
         if fault == Fault::Aged {
             age(&mut answer);
         }
-        if let Fault::Changed(from, to) = fault
-            && let Some(at) = answer
-                .windows(from.len())
-                .position(|at| at == from.as_bytes())
-        {
-            answer[at..][..to.len()].copy_from_slice(to.as_bytes());
+        if let Fault::Changed(from, to) = fault {
+            change(&mut answer, from.as_bytes(), to.as_bytes());
         }
         carried.fetch_add(answer.len(), Ordering::SeqCst);
         slowly(step, answer.len(), |range| client.write_all(&answer[range]))?;
@@ -224,6 +220,17 @@ fn age(answer: &mut [u8]) {
                 answer[at + name.len()..][..2].copy_from_slice(b"19");
             }
         }
+    }
+}
+
+/// Changes the body of an answer, where the text is found first.
+fn change(answer: &mut [u8], from: &[u8], to: &[u8]) {
+    let place = |text: &[u8], from: &[u8]| text.windows(from.len()).position(|at| at == from);
+    let Some(body) = place(answer, b"\r\n\r\n") else {
+        return;
+    };
+    if let Some(at) = place(&answer[body..], from) {
+        answer[body + at..][..to.len()].copy_from_slice(to);
     }
 }
 

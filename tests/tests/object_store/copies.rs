@@ -1,5 +1,13 @@
 //! Copies from and to a store.
 
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use crate::work::{KEY, Work, error_line};
 use pryv_backup_tests::{
     command::text,
@@ -111,4 +119,115 @@ fn a_copy_that_is_not_what_was_sent_gets_no_name() {
     // Another attempt is not held up by what the first one left.
     work.good(&args);
     work.good(&[&["verify", "s3://bucket/new"], &KEY[..]].concat());
+}
+
+/// A chain of `runs` at `s3://bucket/chain`.
+fn chain(work: &Work<'_>, runs: u32) {
+    work.store.bucket("bucket");
+    for _ in 0..runs {
+        work.backup("s3://bucket/chain", &["--incremental"]);
+        work.stage.sql(
+            "local-1.0.0.sqlite",
+            "UPDATE events SET modified = modified + 1",
+        );
+    }
+}
+
+#[test]
+fn what_is_copied_is_what_was_checked() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    let work = Work::of(&stage, &store);
+    chain(&work, 1);
+    for (file, from, to) in [
+        (
+            "manifest.json.minisig",
+            "trusted comment: p",
+            "trusted comment: q",
+        ),
+        ("encryption.json", "\"fingerprint\"", "\"fingerPrint\""),
+        ("run.json", "\"archiveId\"", "\"archiveID\""),
+        ("manifest.json", "PRYV", "PRYW"),
+        ("SHA256SUMS", "a", "b"),
+        ("volumes.json", "volume-", "volums-"),
+        ("FORMAT.md", "#", "!"),
+    ] {
+        // The first answers are true, the others are not.
+        for good in 1..4 {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let count = asked.clone();
+            let end = format!("/chain/{file} HTTP/1.1");
+            let proxy = StoreProxy::start(store.port, move |_, first| {
+                match first.starts_with("GET") && first.ends_with(&end) {
+                    true if count.fetch_add(1, Ordering::SeqCst) >= good => {
+                        Fault::Changed(from, to)
+                    }
+                    _ => Fault::None,
+                }
+            });
+            let places = match file {
+                "manifest.json.minisig" | "encryption.json" => &["to", "s3://bucket/to"][..],
+                _ => &["to"],
+            };
+            for place in places {
+                asked.store(0, Ordering::SeqCst);
+                let args = ["copy", "s3://bucket/chain", place];
+                let done = work.by_way_of(proxy.port).run(&args);
+                if done.status.success() {
+                    work.is_good(place);
+                } else {
+                    assert_eq!(done.status.code(), Some(4), "{file} {good} {done:?}");
+                }
+                let _ = fs::remove_dir_all(stage.at("to"));
+                for object in store.list("bucket", "to/") {
+                    store.delete("bucket", &object.key);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn volumes_that_a_lost_run_left_are_left_aside() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    let work = Work::of(&stage, &store);
+    chain(&work, 3);
+    work.backup("s3://bucket/other", &[]);
+    let left = "chain/increments/0003/volume-100001.tar";
+    let other = store.get("bucket", "other/volume-0001.tar");
+    for volume in [&other[..], b"garbage"] {
+        store.put("bucket", left, volume);
+        for place in ["to", "s3://bucket/to"] {
+            let said = work.good(&["copy", "s3://bucket/chain", place]);
+            let warning = "increments/0003/volume-100001.tar: volumes.json does not name it";
+            assert!(said.contains(warning), "{said}");
+            work.is_good(place);
+        }
+        fs::remove_dir_all(stage.at("to")).unwrap();
+        for object in store.list("bucket", "to/") {
+            store.delete("bucket", &object.key);
+        }
+    }
+    // A run that is damaged: those before it are copied, and that is said.
+    let volume = "chain/increments/0003/volume-0001.tar";
+    store.put("bucket", volume, &other);
+    let copy = ["copy", "s3://bucket/chain", "s3://bucket/to"];
+    let said = work.ends(&copy, 4);
+    assert!(
+        error_line(&said).contains("2 runs were copied before it"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warning: increments/0003/volume-100001.tar"),
+        "{said}"
+    );
+    work.is_good("s3://bucket/to");
+    let said = work.ends(&["copy", "s3://bucket/chain", "to"], 4);
+    assert!(error_line(&said).contains("nothing was copied"), "{said}");
+    assert!(!stage.at("to").exists());
 }
