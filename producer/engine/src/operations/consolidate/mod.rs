@@ -85,13 +85,13 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Consolidated, F
     let demands = options.opening.demands(observer)?;
     let request = options.opening.request(demands);
     let folder = Folder::at(&options.opening.dir)?;
-    check_runs(&folder, options.opening.at, observer)?;
-    let mut source = Archive::open(folder, request, |found| {
+    let mut source = Archive::open(folder.clone(), request, |found| {
         let (key, opener) = secrets.open(found)?;
         // That of the run whose state it is comes first.
         newest.get_or_init(|| (found.clone(), opener));
         Ok(key)
     })?;
+    check_runs(&folder, options.opening.at, observer)?;
     require_whole(&mut source, observer)?;
     let asked = options
         .sealing
