@@ -231,3 +231,24 @@ fn volumes_that_a_lost_run_left_are_left_aside() {
     assert!(error_line(&said).contains("nothing was copied"), "{said}");
     assert!(!stage.at("to").exists());
 }
+
+#[test]
+fn a_volume_of_somebody_else_is_not_taken_for_a_copied_one() {
+    let Some(store) = ObjectStore::start() else {
+        return;
+    };
+    let stage = Stage::new();
+    let work = Work::of(&stage, &store);
+    chain(&work, 1);
+    let volume = store.get("bucket", "chain/volume-0001.tar");
+    store.put("bucket", "to/volume-0001.tar", &vec![0; volume.len()]);
+    let done = work.run(&["copy", "s3://bucket/chain", "s3://bucket/to"]);
+    if done.status.success() {
+        // It went to names of its own.
+        assert!(store.get("bucket", "to/volume-0001.tar") == vec![0; volume.len()]);
+        for secret in [&KEY[..], &[]] {
+            work.good(&[&["verify", "s3://bucket/to"], secret].concat());
+        }
+        work.is_same("s3://bucket/chain", "s3://bucket/to");
+    }
+}
