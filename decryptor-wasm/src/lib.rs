@@ -21,6 +21,7 @@ pub mod jsonl;
 mod keys;
 pub mod layout;
 pub mod limits;
+pub mod listing;
 pub mod manifest;
 mod object;
 pub mod open;
@@ -39,10 +40,22 @@ pub use keys::{
     DataKey, FileKey, PrivateKey, PublicKey, RandomSource, Spelling, passphrase_of_file,
     private_key_needs_passphrase,
 };
+pub use listing::FileList;
 pub use manifest::{
-    BackupType, FileEntry, Inventory, Loss, Manifest, UserEntry, UserManifest, UserStats,
+    BackupType, FileEntry, Inventory, Loss, Manifest, UserEntry, UserList, UserManifest, UserStats,
     plain_manifest,
 };
+
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 15)].into());
+    }
+    text
+}
 
 /// Collects items one by one. `collect` sorts them first, and brings code to sort each type into the WASM file.
 pub(crate) fn gather<C: Default + Extend<T>, T>(items: impl Iterator<Item = T>) -> C {

@@ -177,11 +177,21 @@ impl<A: Aead> FileReader<A> {
 }
 
 /// Opens a whole file that is already in memory (manifests).
-pub fn read_whole<A: Aead>(
+pub fn read_whole<A: Aead>(reader: FileReader<A>, stored: &[u8]) -> Result<(Vec<u8>, FileSummary)> {
+    let mut all = Vec::with_capacity(stored.len());
+    let summary = read_pieces(reader, stored, &mut |piece| {
+        all.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok((all, summary))
+}
+
+/// The same, piece by piece.
+pub(crate) fn read_pieces<A: Aead>(
     mut reader: FileReader<A>,
     mut stored: &[u8],
-) -> Result<(Vec<u8>, FileSummary)> {
-    let mut all = Vec::with_capacity(stored.len());
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<FileSummary> {
     while !stored.is_empty() {
         let input = reader.input();
         let n = input.len().min(stored.len());
@@ -193,8 +203,8 @@ pub fn read_whole<A: Aead>(
             if bytes.is_empty() {
                 break;
             }
-            all.extend_from_slice(bytes);
+            take(bytes)?;
         }
     }
-    Ok((all, reader.finish()?))
+    reader.finish()
 }

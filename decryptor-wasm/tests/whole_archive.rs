@@ -4,12 +4,14 @@
 
 mod small_archive;
 
+use std::sync::Arc;
+
 use decryptor_wasm::{
     DataKey, Envelope, Error, Manifest, PrivateKey,
     aead::RustAead,
     plan::{
-        ReadManifest, Severity, Storage, UserManifests, check_against_inventory, check_manifest,
-        plan,
+        Judged, OwnInventory, ReadManifest, Severity, Storage, UserManifests,
+        check_against_inventory, check_manifest, plan,
     },
     reader::{FileReader, FileSummary, ReadOptions, read_whole},
 };
@@ -42,7 +44,7 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
     let opened = files
         .get("manifest.json")
         .map(|stored| read(Some(key), stored, false, false));
-    let manifest = match opened {
+    let mut manifest = match opened {
         None => return vec!["manifest.json: missing".into()],
         Some(result) => match result.and_then(|(json, summary)| {
             let manifest = Manifest::parse(&json)?;
@@ -52,17 +54,17 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
             Err(e) => return vec![format!("manifest.json: {e}")],
         },
     };
-    let listed = &manifest.inventory.as_ref().unwrap().files;
-    let mut manifests = UserManifests::default();
+    let own = OwnInventory::of(&mut manifest);
+    let mut manifests = UserManifests::due(&manifest);
     for (path, stored) in files
         .iter()
         .filter(|(path, _)| path.ends_with("/user-manifest.json"))
     {
         let content = read(Some(key), stored, false, false).and_then(|(json, summary)| {
-            let expected = listed.iter().find(|e| e.path == *path);
+            let expected = own.find(path);
             expected
                 .map_or(Ok(()), |e| {
-                    check_against_inventory(&e.into(), &summary, None, false)
+                    check_against_inventory(&e, &summary, None, false)
                 })
                 .map(|()| json)
         });
@@ -74,18 +76,16 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
             }
         }
     }
-    let listing: Vec<_> = files
-        .iter()
-        .map(|(p, b)| (p.clone(), b.len() as u64))
-        .collect();
-    let plan = match plan(
-        &manifest,
-        manifests,
-        &listing,
-        Storage::Sealed { key_check: true },
-        None,
-        None,
-    ) {
+    let listing = files.iter().map(|(p, b)| (p.clone(), b.len() as u64));
+    let plan = match plan(Judged {
+        manifest: &manifest,
+        own: &own,
+        users: manifests,
+        listing: Arc::new(listing.collect()),
+        storage: Storage::Sealed { key_check: true },
+        signed: None,
+        only: None,
+    }) {
         Ok(plan) => plan,
         Err(e) => return vec![format!("manifest.json: {e}")],
     };
@@ -95,7 +95,7 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
             .filter(|f| f.severity == Severity::Error)
             .map(|f| format!("{}: {}", f.path, f.message)),
     );
-    for file in plan.files {
+    for file in plan.files.iter() {
         let stored = &files[&file.path];
         if good.get(&file.path) == Some(stored) {
             continue;

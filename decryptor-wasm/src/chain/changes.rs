@@ -1,20 +1,32 @@
 //! Finds the files of later runs that change a collection.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{ChangeIndex, FilePart};
+use super::{
+    ChangeIndex, FilePart,
+    state_files::{Part, RunFiles},
+};
 
 /// The record files and tombstones of all runs but the first that a state needs.
 #[derive(Debug, Clone, Default)]
 pub struct ChangeFiles {
     /// The index into `parts`, by user and collection.
     places: BTreeMap<String, u64>,
-    parts: Vec<Vec<FilePart>>,
+    parts: Vec<Vec<Part>>,
+    runs: Arc<Vec<RunFiles>>,
 }
 
 impl ChangeFiles {
+    /// None yet, of the files of these runs.
+    pub(super) fn new(runs: Arc<Vec<RunFiles>>) -> Self {
+        ChangeFiles {
+            runs,
+            ..ChangeFiles::default()
+        }
+    }
+
     /// Adds a file; `user` is empty for what belongs to no user.
-    pub(super) fn add(&mut self, user: &str, collection: &str, part: FilePart) {
+    pub(super) fn add(&mut self, user: &str, collection: &str, part: Part) {
         let next = self.parts.len() as u64;
         let place = *self.places.entry(place(user, collection)).or_insert(next);
         if place == next {
@@ -24,7 +36,7 @@ impl ChangeFiles {
     }
 
     /// The files that say something of a collection: its own, and (true) those of tombstones.
-    pub fn of(&self, user: &str, collection: &str) -> impl Iterator<Item = (bool, &FilePart)> {
+    pub fn of(&self, user: &str, collection: &str) -> impl Iterator<Item = (bool, FilePart)> {
         let removed = if user.is_empty() {
             "platform/removed"
         } else {
@@ -33,7 +45,8 @@ impl ChangeFiles {
         let of = |collection: &str| {
             let at = self.places.get(&place(user, collection));
             let parts = at.and_then(|at| self.parts.get(*at as usize));
-            parts.into_iter().flatten()
+            let parts = parts.into_iter().flatten();
+            parts.filter_map(|part| part.of(&self.runs, false))
         };
         let brought = of(collection).map(|part| (false, part));
         brought.chain(of(removed).map(|part| (true, part)))
@@ -42,7 +55,7 @@ impl ChangeFiles {
     /// The number of passes over the files of a collection, so that no more than [`ChangeIndex::AT_ONCE`] numbers are held; 0 when no later run
     /// says anything of it.
     pub fn passes(&self, user: &str, collection: &str) -> u64 {
-        let numbers = |(removed, part): (bool, &FilePart)| {
+        let numbers = |(removed, part): (bool, FilePart)| {
             let listed = part.file.expected.as_ref();
             let content = listed.map_or(part.file.size, |entry| entry.content_size);
             let records = listed.and_then(|entry| entry.records);

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
-    Code, Error, Result, UserEntry,
+    Code, Error, Result, UserList,
     integrity::Record,
     manifest::{Chunks, Loss},
 };
@@ -12,12 +12,15 @@ use crate::{
 ///
 /// # Errors
 /// When `json` is no JSON object.
-pub fn state_manifest(json: &[u8], users: &[UserEntry], losses: &[Loss]) -> Result<Vec<u8>> {
-    let users: Vec<String> = users.iter().map(text).collect::<Result<_>>()?;
+pub fn state_manifest(json: &[u8], users: &UserList, losses: &[Loss]) -> Result<Vec<u8>> {
+    let mut lines = Vec::with_capacity(users.len());
+    for user in users.iter() {
+        lines.push(text(&user)?);
+    }
     let mut said = vec![
         ("backupType", "\"full\"".to_owned()),
         ("compressed", "false".to_owned()),
-        ("users", format!("[\n{}\n]", users.join(",\n"))),
+        ("users", format!("[\n{}\n]", lines.join(",\n"))),
     ];
     if !losses.is_empty() {
         said.push(("losses", text(&losses)?));
@@ -91,9 +94,9 @@ mod tests {
             "formatVersion": 1, "later": {"a": [1]}, "backupType": "incremental", "compressed": true, "inventory": {"v": 1, "files": []},
             "chain": {"run": 2}, "removedUsers": ["u"], "users": [], "losses": [{"what": "old"}],
         });
-        let user: UserEntry =
-            serde_json::from_value(json!({"userId": "u\"1", "username": "a"})).unwrap();
-        let json = state_manifest(run.to_string().as_bytes(), &[user], &[]).unwrap();
+        let users: UserList =
+            serde_json::from_value(json!([{"userId": "u\"1", "username": "a"}])).unwrap();
+        let json = state_manifest(run.to_string().as_bytes(), &users, &[]).unwrap();
         let state: Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(state["later"], run["later"]);
         assert_eq!(state["backupType"], "full");

@@ -8,6 +8,7 @@ mod manifests;
 mod root;
 mod run_sequence;
 mod state;
+mod state_files;
 mod user_manifest;
 
 pub use crate::{
@@ -23,5 +24,6 @@ pub use format::{Index, IndexRun, Removed};
 pub use manifests::{state_manifest, state_user_manifest};
 pub use root::{is_companion, root_findings};
 pub use run_sequence::{RunSequence, StoredRun, UNNAMED};
-pub use state::{ChainState, FilePart, StateFile, StateRun, state};
+pub use state::{ChainState, StateRun, state};
+pub use state_files::{FilePart, RunFiles, StateFile, StateFiles};
 pub use user_manifest::MergedManifest;

@@ -31,7 +31,7 @@ pub fn root_findings<'p>(
             due.insert(file.path.clone(), file.sha256.clone());
         }
     } else {
-        let listed = manifest.inventory.iter().flat_map(|all| &all.files);
+        let listed = manifest.inventory.iter().flat_map(|all| all.files.iter());
         for file in listed.filter(|file| is_companion(&file.path)) {
             due.insert(file.path.clone(), file.sha256.clone());
         }

@@ -9,8 +9,9 @@ use super::{CHAIN, ChainKey, Index, IndexRun, describe::moment, format::is_full}
 use crate::{
     BackupType, Code, Error, Field, Manifest, Result,
     container::MAGIC,
+    hex,
     plan::{Finding, Severity},
-    signature::{Demands, Signed, Signer, Statement, Tried, hex, try_signature},
+    signature::{Demands, Signed, Signer, Statement, Tried, try_signature},
 };
 
 /// A run's files that are read without a key.

@@ -1,12 +1,19 @@
 //! Puts the state of the platform at a run together: its users, and the files of the runs that hold their records.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use super::{ChangeFiles, Index, format::is_full, state_manifest};
-use crate::gather;
+use super::{
+    ChangeFiles, Index,
+    format::is_full,
+    state_files::{Part, RunFiles, StateFiles, collection},
+};
 use crate::{
-    Code, Error, Field, Manifest, Result, UserEntry,
+    Code, Error, Field, Manifest, Result, UserEntry, UserList, gather,
     layout::PathKind,
+    listing::FileList,
     manifest::{Chunks, Loss},
     plan::{Finding, Plan, PlannedFile, Severity},
 };
@@ -16,57 +23,37 @@ pub struct StateRun {
     run: u32,
     manifest: Manifest,
     plan: Plan,
-    /// The content of its `manifest.json`.
-    manifest_json: Vec<u8>,
-}
-
-/// A file of a run, which holds a part of a file of the state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FilePart {
-    /// The run.
-    pub run: u32,
-    /// The file; its path is from the root of the run.
-    pub file: PlannedFile,
-}
-
-/// A file of the state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateFile {
-    /// As in a plain archive; records are not compressed.
-    pub path: String,
-    /// The user whose folder it is in.
-    pub user: Option<String>,
-    /// The collection, `platform/keys` for what belongs to no user; none of an attachment.
-    pub collection: Option<String>,
-    /// The files that hold its content, oldest run first.
-    pub parts: Vec<FilePart>,
+    /// Its `manifest.json`, but for users and files.
+    manifest_rest: Vec<u8>,
 }
 
 /// The state of the platform at a run.
 #[derive(Debug, Clone)]
 pub struct ChainState {
     /// The users, with the numbers of their records and the names of their files.
-    pub users: Vec<UserEntry>,
+    pub users: UserList,
     /// All files, in the order of their paths.
-    pub files: Vec<StateFile>,
+    pub files: StateFiles,
     /// The files of later runs than the first.
     pub changes: ChangeFiles,
     /// The findings about the runs.
     pub findings: Vec<Finding>,
     /// The manifests of the users, in the order of their paths: the state's own follow from those of the runs.
-    pub manifests: Vec<StateFile>,
-    /// The content of the state's `manifest.json`.
-    pub manifest_json: Vec<u8>,
+    pub manifests: StateFiles,
+    /// `manifest.json` of the state's run, but for users and files.
+    pub manifest_rest: Vec<u8>,
+    /// The losses of the state.
+    pub losses: Vec<Loss>,
 }
 
 impl StateRun {
-    /// `manifest_json`: the content of `manifest.json`.
-    pub fn new(run: u32, manifest: Manifest, plan: Plan, manifest_json: Vec<u8>) -> Self {
+    /// `manifest_rest`: see [`ChainState::manifest_rest`].
+    pub fn new(run: u32, manifest: Manifest, plan: Plan, manifest_rest: Vec<u8>) -> Self {
         StateRun {
             run,
             manifest,
             plan,
-            manifest_json,
+            manifest_rest,
         }
     }
 
@@ -97,13 +84,17 @@ impl StateRun {
 /// # Errors
 /// When there is no such user.
 pub fn state(mut runs: Vec<StateRun>, only_user: Option<&str>) -> Result<ChainState> {
-    let mut work = StateBuilder::new(&runs);
-    work.choose(only_user)?;
+    let mut of_runs = Vec::with_capacity(runs.len());
     for run in &mut runs {
-        for file in std::mem::take(&mut run.plan.files) {
-            work.file(run.run, file, only_user.is_some());
-        }
+        of_runs.push(RunFiles {
+            run: run.run,
+            files: std::mem::take(&mut run.plan.files),
+            manifests: std::mem::take(&mut run.plan.manifests),
+        });
     }
+    let mut work = StateBuilder::new(&runs, of_runs);
+    work.choose(only_user)?;
+    work.files(only_user.is_some());
     let newest = runs.last().map(|run| run.run);
     for run in runs {
         for loss in run.manifest.losses {
@@ -118,10 +109,7 @@ pub fn state(mut runs: Vec<StateRun>, only_user: Option<&str>) -> Result<ChainSt
                 work.losses.push(loss);
             }
         }
-        for file in run.plan.manifests {
-            work.user_manifest(run.run, file);
-        }
-        work.manifest = run.manifest_json;
+        work.manifest_rest = run.manifest_rest;
         work.findings(run.run, run.plan.findings, only_user.is_some());
     }
     work.end()
@@ -132,63 +120,83 @@ const GONE: u64 = u64::MAX;
 
 struct StateBuilder {
     first: u32,
-    users: Vec<UserEntry>,
+    runs: Arc<Vec<RunFiles>>,
+    users: UserList,
     /// By user id: the run since which the user exists without a break; [`GONE`] if there is none.
     since: BTreeMap<String, u64>,
-    /// Files, and where they are by their paths.
-    files: Vec<Option<StateFile>>,
-    places: BTreeMap<String, u64>,
+    files: StateFiles,
+    /// The paths of the files, each with the number of a part, until all are known.
+    found: Found,
     changes: ChangeFiles,
     findings: Vec<Finding>,
     /// Numbers of the files of a user's events or audit trail.
     chunks: BTreeMap<String, u64>,
-    /// `manifest.json` of the last run.
-    manifest: Vec<u8>,
+    /// `manifest.json` of the last run, but for users and files.
+    manifest_rest: Vec<u8>,
     losses: Vec<Loss>,
-    /// The manifests of the users, and where they are by their paths.
-    user_manifests: Vec<Option<StateFile>>,
-    manifest_places: BTreeMap<String, u64>,
+    /// The manifests of the users.
+    manifests: StateFiles,
+}
+
+/// Parts of files, and the path of each.
+#[derive(Default)]
+struct Found {
+    paths: FileList,
+    parts: Vec<Part>,
+}
+
+impl Found {
+    fn push(&mut self, path: &str, part: Part) {
+        self.paths.push(path, self.parts.len() as u64);
+        self.parts.push(part);
+    }
 }
 
 impl StateBuilder {
-    fn new(runs: &[StateRun]) -> Self {
-        let mut all: Vec<Option<UserEntry>> = Vec::new();
+    fn new(runs: &[StateRun], of_runs: Vec<RunFiles>) -> Self {
+        // Where the entry of each user is: in which run, and where in its list.
+        let mut all: Vec<Option<(usize, usize)>> = Vec::new();
         let mut places: BTreeMap<String, u64> = BTreeMap::new();
         let mut since: BTreeMap<String, u64> = BTreeMap::new();
-        for run in runs {
+        for (number, run) in runs.iter().enumerate() {
             for id in &run.manifest.removed_users {
                 if let Some(place) = places.insert(id.clone(), GONE).filter(|at| *at != GONE) {
                     all[place as usize] = None;
                 }
                 since.insert(id.clone(), GONE);
             }
-            for user in &run.manifest.users {
+            for (at, user) in run.manifest.users.iter().enumerate() {
                 let id = &user.user_id;
                 if user.whole || since.get(id).is_none_or(|since| *since == GONE) {
                     since.insert(id.clone(), run.run.into());
                 }
                 match places.get(id).filter(|place| **place != GONE) {
-                    Some(place) => all[*place as usize] = Some(user.clone()),
+                    Some(place) => all[*place as usize] = Some((number, at)),
                     None => {
-                        places.insert(id.clone(), all.len() as u64);
-                        all.push(Some(user.clone()));
+                        places.insert(user.user_id, all.len() as u64);
+                        all.push(Some((number, at)));
                     }
                 }
             }
         }
+        let mut users = UserList::default();
+        for (run, at) in all.into_iter().flatten() {
+            users.extend(runs[run].manifest.users.get(at));
+        }
+        let of_runs = Arc::new(of_runs);
         StateBuilder {
             first: runs.first().map_or(1, |run| run.run),
-            users: all.into_iter().flatten().collect(),
+            users,
             since,
-            files: Vec::new(),
-            places: BTreeMap::new(),
-            changes: ChangeFiles::default(),
+            files: StateFiles::new(of_runs.clone(), false),
+            found: Found::default(),
+            changes: ChangeFiles::new(of_runs.clone()),
             findings: Vec::new(),
             chunks: BTreeMap::new(),
-            manifest: Vec::new(),
+            manifest_rest: Vec::new(),
             losses: Vec::new(),
-            user_manifests: Vec::new(),
-            manifest_places: BTreeMap::new(),
+            manifests: StateFiles::new(of_runs.clone(), true),
+            runs: of_runs,
         }
     }
 
@@ -198,10 +206,9 @@ impl StateBuilder {
         };
         self.users
             .retain(|user| user.user_id == only || user.username == only);
-        let known: BTreeMap<&str, u64> =
-            gather(self.users.iter().map(|user| (user.user_id.as_str(), 0)));
+        let known: BTreeSet<String> = gather(self.users.ids().map(str::to_owned));
         for (id, since) in &mut self.since {
-            if !known.contains_key(id.as_str()) {
+            if !known.contains(id) {
                 *since = GONE;
             }
         }
@@ -218,37 +225,39 @@ impl StateBuilder {
             .is_some_and(|since| *since <= run.into())
     }
 
-    /// Notes where a run has the manifest of a user.
-    fn user_manifest(&mut self, run: u32, file: PlannedFile) {
-        let user = file.user().filter(|user| self.has(user, run));
-        if let Some(user) = user.map(str::to_owned) {
-            let path = file.path.clone();
-            let next = self.user_manifests.len() as u64;
-            let place = *self.manifest_places.entry(path.clone()).or_insert(next);
-            if place == next {
-                self.user_manifests.push(None);
+    /// Takes note of the files of all runs.
+    fn files(&mut self, one_user: bool) {
+        let runs = self.runs.clone();
+        let mut manifests = Found::default();
+        for (number, of_run) in (0..).zip(runs.iter()) {
+            for (place, file) in (0..).zip(of_run.files.iter()) {
+                let part = Part {
+                    run: number,
+                    file: place,
+                };
+                self.file(of_run.run, part, &file, one_user);
             }
-            let known = self.user_manifests[place as usize].get_or_insert(StateFile {
-                path,
-                user: Some(user),
-                collection: None,
-                parts: Vec::new(),
-            });
-            known.parts.push(FilePart { run, file });
+            for (place, file) in (0..).zip(of_run.manifests.iter()) {
+                if file.user().is_some_and(|user| self.has(user, of_run.run)) {
+                    manifests.push(
+                        &file.path,
+                        Part {
+                            run: number,
+                            file: place,
+                        },
+                    );
+                }
+            }
         }
+        let found = std::mem::take(&mut self.found);
+        self.files.gather(found.paths, &found.parts);
+        self.manifests.gather(manifests.paths, &manifests.parts);
     }
 
     /// True if another run has the attachment that this run lost.
     fn is_there(&self, loss: &Loss, run: u32) -> bool {
         let path = loss.path.as_deref();
-        path.is_some_and(|path| self.is_brought(path, run))
-    }
-
-    fn is_brought(&self, path: &str, but_for: u32) -> bool {
-        let place = self.places.get(path);
-        let file = place.and_then(|place| self.files.get(*place as usize)?.as_ref());
-        let file = file.filter(|file| file.collection.is_none());
-        file.is_some_and(|file| file.parts.iter().all(|part| part.run != but_for))
+        path.is_some_and(|path| self.files.is_brought(path, run))
     }
 
     fn findings(&mut self, run: u32, findings: Vec<Finding>, one_user: bool) {
@@ -261,7 +270,7 @@ impl StateBuilder {
             // Losses of users who are gone, or in a later full run, do not concern this state.
             let gone = finding.severity == Severity::Note
                 && kind.user().is_some_and(|user| !self.has(user, run));
-            let repaired = finding.code == "loss" && self.is_brought(&finding.path, run);
+            let repaired = finding.code == "loss" && self.files.is_brought(&finding.path, run);
             if others || gone || repaired {
                 continue;
             }
@@ -276,62 +285,31 @@ impl StateBuilder {
         }
     }
 
-    fn file(&mut self, run: u32, file: PlannedFile, one_user: bool) {
-        let kind = PathKind::of(&file.path);
-        match &kind {
-            PathKind::Attachment { user } if self.has(user, run) => {
-                let (path, user) = (file.path.clone(), Some(user.clone()));
-                // An id never gets other content: the last file is as good as the first.
-                let place = self.place(&path);
-                self.files[place] = Some(StateFile {
-                    path,
-                    user,
-                    collection: None,
-                    parts: vec![FilePart { run, file }],
-                });
+    fn file(&mut self, run: u32, part: Part, file: &PlannedFile, one_user: bool) {
+        match PathKind::of(&file.path) {
+            PathKind::Attachment { user } if self.has(&user, run) => {
+                self.found.push(&file.path, part);
             }
-            PathKind::UserRecords { user } if self.has(user, run) => {
-                self.records(run, user.clone(), file);
+            PathKind::UserRecords { user } if self.has(&user, run) => {
+                self.records(run, &user, part, &file.path);
             }
-            PathKind::SharedRecords if !one_user => self.records(run, String::new(), file),
+            PathKind::SharedRecords if !one_user => self.records(run, "", part, &file.path),
             _ => {}
         }
     }
 
-    fn records(&mut self, run: u32, user: String, file: PlannedFile) {
-        let Some(collection) = collection(&file.path) else {
+    fn records(&mut self, run: u32, user: &str, part: Part, path: &str) {
+        let Some(collection) = collection(path) else {
             return;
         };
         if run > self.first {
-            let part = FilePart {
-                run,
-                file: file.clone(),
-            };
-            self.changes.add(&user, &collection, part);
+            self.changes.add(user, &collection, part);
         }
         if ChangeFiles::are_tombstones(&collection) {
             return;
         }
-        let path = self.path(&user, &collection);
-        let user = (!user.is_empty()).then_some(user);
-        let place = self.place(&path);
-        let known = self.files[place].get_or_insert(StateFile {
-            path,
-            user,
-            collection: Some(collection),
-            parts: Vec::new(),
-        });
-        known.parts.push(FilePart { run, file });
-    }
-
-    /// The index of the file of that path.
-    fn place(&mut self, path: &str) -> usize {
-        let next = self.files.len() as u64;
-        let place = *self.places.entry(path.to_owned()).or_insert(next);
-        if place == next {
-            self.files.push(None);
-        }
-        place as usize
+        let path = self.path(user, &collection);
+        self.found.push(&path, part);
     }
 
     /// The path of the next file of a collection in the state: numbered files get new numbers.
@@ -349,9 +327,8 @@ impl StateBuilder {
         }
     }
 
-    fn end(mut self) -> Result<ChainState> {
-        for user in &mut self.users {
-            user.whole = false;
+    fn end(self) -> Result<ChainState> {
+        let named = |user: UserEntry| {
             let names = |kind: &str| -> Vec<String> {
                 let count = self.chunks.get(&format!("users/{}/{kind}", user.user_id));
                 let count = count.copied().unwrap_or(0);
@@ -359,39 +336,24 @@ impl StateBuilder {
                     .map(|n| format!("{kind}-{n:04}.jsonl"))
                     .collect()
             };
-            user.chunks = Chunks {
+            let chunks = Chunks {
                 events: names("events"),
                 audit: user.chunks.audit.as_ref().map(|_| names("audit")),
             };
-        }
-        let manifest_json = state_manifest(&self.manifest, &self.users, &self.losses)?;
-        let in_order = |places: BTreeMap<String, u64>, files: &mut [Option<StateFile>]| {
-            let mut ordered = Vec::with_capacity(files.len());
-            for place in places.into_values() {
-                ordered.extend(files[place as usize].take());
+            UserEntry {
+                whole: false,
+                chunks,
+                ..user
             }
-            ordered
         };
-        let files = in_order(self.places, &mut self.files);
-        let manifests = in_order(self.manifest_places, &mut self.user_manifests);
         Ok(ChainState {
-            users: self.users,
-            files,
+            users: self.users.iter().map(named).collect(),
+            files: self.files,
             changes: self.changes,
             findings: self.findings,
-            manifests,
-            manifest_json,
+            manifests: self.manifests,
+            manifest_rest: self.manifest_rest,
+            losses: self.losses,
         })
     }
-}
-
-/// `events` for what is in `users/<userId>/events`, `platform/keys` for what belongs to no user, `removed` for tombstones.
-fn collection(path: &str) -> Option<String> {
-    let within = match PathKind::of(path) {
-        PathKind::UserRecords { .. } => path.split('/').nth(2)?,
-        PathKind::SharedRecords => path,
-        _ => return None,
-    };
-    let name = within.strip_suffix(".gz").unwrap_or(within);
-    Some(name.strip_suffix(".jsonl").unwrap_or(name).to_owned())
 }

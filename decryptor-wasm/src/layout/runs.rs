@@ -42,9 +42,10 @@ pub fn run_of(path: &str) -> Option<(u32, &str)> {
 
 /// The error for an archive without a list of runs in which one of these paths, that are there or that `SHA256SUMS` lists, tells that it
 /// is the first run of a chain: its state would pass for the newest. Where runs list themselves, one that was finished is signed.
-pub fn lost_index<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
+pub fn lost_index(paths: impl Iterator<Item = impl AsRef<str>>) -> Option<Error> {
     let (mut lists_itself, mut chain, mut signed) = (false, false, false);
     for path in paths {
+        let path = path.as_ref();
         lists_itself |= path == RUN;
         chain |= path == CHAIN;
         match run_of(path) {
@@ -63,11 +64,12 @@ pub fn lost_index<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
 /// The error for a folder in which one run is encrypted and another is not: a chain is encrypted as a whole or not at all, whatever
 /// `chain.json` says. To be asked of all paths of a folder before anything in it is read. Where runs list themselves, one that is not
 /// signed is no part of the chain.
-pub fn mixed<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Error> {
+pub fn mixed(paths: impl Iterator<Item = impl AsRef<str>>) -> Option<Error> {
     const NAMES: [&str; 3] = ["manifest.json", "encryption.json", SIGNATURE];
     let mut runs: Vec<(u32, [bool; 3])> = Vec::new();
     let mut lists_itself = false;
     for path in paths {
+        let path = path.as_ref();
         lists_itself |= path == RUN;
         let Some((run, within)) = run_of(path) else {
             continue;

@@ -1,14 +1,29 @@
 //! `manifest.json` and `user-manifest.json`: what an archive says of itself, and the inventory that makes it tamper-evident.
 
+mod expected;
+mod inventory;
+mod packed;
 mod plain;
+mod reading;
 mod user;
+mod users;
 
-use serde::{Deserialize, Serialize};
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, SeqAccess, Visitor},
+};
 
 use crate::{Code, Error, Field, Result, container::MAGIC, record_number::ChainKey};
 
+pub(crate) use expected::Entries;
+pub use expected::Expected;
+pub use inventory::InventoryFiles;
 pub use plain::plain_manifest;
+pub(crate) use reading::ManifestReading;
 pub use user::UserManifest;
+pub use users::{UserList, UsersById};
 
 /// The only format version there is.
 pub const FORMAT_VERSION: u32 = 1;
@@ -37,7 +52,7 @@ pub struct Manifest {
     pub snapshot_before: Option<f64>,
     /// One entry per user, in processing order.
     #[serde(default)]
-    pub users: Vec<UserEntry>,
+    pub users: UserList,
     /// Anything but a literal `false` means gzip.
     #[serde(default = "yes")]
     pub compressed: bool,
@@ -53,7 +68,7 @@ pub struct Manifest {
     /// Its place in a chain, of every run but the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Link>,
-    /// Users whom the run before had and the platform has no longer, by their ids.
+    /// UserList whom the run before had and the platform has no longer, by their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed_users: Vec<String>,
     /// The losses, platform-wide and per user: data that could not be read when the archive was made.
@@ -335,7 +350,7 @@ pub struct Inventory {
     /// Always 1.
     pub v: u32,
     /// The files.
-    pub files: Vec<FileEntry>,
+    pub files: InventoryFiles,
 }
 
 /// One file of an inventory.
@@ -377,7 +392,35 @@ impl Manifest {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(json: &[u8], path: &str) -> Result<T> {
+/// Takes the items of a list one by one.
+fn each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+    take: impl FnMut(T),
+) -> std::result::Result<(), D::Error> {
+    struct Each<T, F>(F, PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(
+            mut self,
+            mut items: A,
+        ) -> std::result::Result<(), A::Error> {
+            while let Some(item) = items.next_element()? {
+                (self.0)(item);
+            }
+            Ok(())
+        }
+    }
+
+    from.deserialize_seq(Each(take, PhantomData))
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8], path: &str) -> Result<T> {
     serde_json::from_slice(json)
         .map_err(|e| Error::of(Code::ManifestUnreadable).at(path).because(&e))
 }

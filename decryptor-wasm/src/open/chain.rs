@@ -6,39 +6,38 @@ use super::{
     Answer, Need, OpenedArchive, OpenedChain, Request,
     exchange::{Exchange, bytes, misplaced},
     kept_indexes::KeptIndexes,
-    listing::{Listing, has},
-    run::{RunFolder, ask_signature, folder_of, open_run, signature},
+    run::{RunFolder, ask_signature, folder_of, none_yet, open_run, signature},
 };
 use crate::{
-    Code, Error, ErrorKind, Field, Manifest, Result,
+    Code, Error, ErrorKind, Field, Manifest, Result, UserList,
     chain::{
-        CHAIN, ChainState, Index, RunSequence, StateFile, StateRun, StoredRun, UNNAMED,
-        is_companion, is_full, root_findings, run_of, state,
+        CHAIN, ChainState, Index, RunSequence, StateRun, StoredRun, UNNAMED, is_companion, is_full,
+        root_findings, run_of, state, state_manifest,
     },
     layout::{PathKind, RUN, refuse_long},
-    plan::{Finding, Plan, PlannedFile},
+    listing::FileList,
+    plan::{Finding, Plan},
     signature::{SIGNATURE, require_id},
 };
 
 /// The files in the folder of a chain: those of each run, by their paths within its folder, and those of no run.
 #[derive(Default)]
 struct ChainListing {
-    runs: Vec<(u32, Listing)>,
+    runs: Vec<(u32, FileList)>,
     strays: Vec<String>,
 }
 
 impl ChainListing {
-    fn of(listing: Listing) -> Self {
+    fn of(listing: &FileList) -> Self {
         let mut folders = ChainListing::default();
-        let list_themselves = list_themselves(&listing);
-        for (path, size) in listing {
+        let list_themselves = list_themselves(listing);
+        for (path, size) in listing.iter() {
             match run_of(&path) {
                 Some((1, CHAIN)) if list_themselves => folders.strays.push(path),
                 Some((_, within)) if PathKind::of(within) == PathKind::Chain => {}
-                Some((1, _)) => folders.of_run(1).push((path, size)),
+                Some((1, _)) => folders.of_run(1).push(&path, size),
                 Some((run, within)) => {
-                    let file = (within.to_owned(), size);
-                    folders.of_run(run).push(file);
+                    folders.of_run(run).push(within, size);
                 }
                 None => folders.strays.push(path),
             }
@@ -47,21 +46,19 @@ impl ChainListing {
     }
 
     /// The files of the first run that lie at the root beside its data: decryptors, documents, and what is none of the format.
-    fn root(&mut self) -> Listing {
+    fn root(&mut self) -> FileList {
         let is_at_root =
             |path: &str| matches!(PathKind::of(path), PathKind::Companion | PathKind::Stray);
         let files = self.of_run(1).iter();
-        let mut root = Listing::new();
-        root.extend(files.filter(|(path, _)| is_at_root(path)).cloned());
-        root
+        files.filter(|(path, _)| is_at_root(path)).collect()
     }
 
     /// The files of a run.
-    fn of_run(&mut self, run: u32) -> &mut Listing {
+    fn of_run(&mut self, run: u32) -> &mut FileList {
         let at = match self.runs.binary_search_by_key(&run, |(known, _)| *known) {
             Ok(at) => at,
             Err(at) => {
-                self.runs.insert(at, (run, Listing::new()));
+                self.runs.insert(at, (run, FileList::default()));
                 at
             }
         };
@@ -70,15 +67,15 @@ impl ChainListing {
 }
 
 /// Whether the runs of a chain list themselves, as in an object store: then nothing but their own `run.json` counts.
-fn list_themselves(listing: &[(String, u64)]) -> bool {
-    has(listing, RUN)
+fn list_themselves(listing: &FileList) -> bool {
+    listing.has(RUN)
 }
 
 /// The list of the runs of a chain: `chain.json`, or where the runs list themselves, what they say. None for an archive by itself, and for a
 /// chain that has lost its list.
-pub(super) async fn index(exchange: &Exchange, listing: &[(String, u64)]) -> Result<Option<Index>> {
+pub(super) async fn index(exchange: &Exchange, listing: &FileList) -> Result<Option<Index>> {
     if !list_themselves(listing) {
-        return match has(listing, CHAIN) {
+        return match listing.has(CHAIN) {
             true => Index::parse(&bytes(exchange.stored(CHAIN).await, CHAIN)?).map(Some),
             false => Ok(None),
         };
@@ -102,14 +99,15 @@ pub(super) async fn index(exchange: &Exchange, listing: &[(String, u64)]) -> Res
 pub(super) async fn open(
     exchange: &Exchange,
     index: Index,
-    listing: Listing,
+    listing: &FileList,
     request: &Request,
 ) -> Result<OpenedArchive> {
-    let mut sequence = RunSequence::new(index, stored_runs(exchange, &listing).await?)?;
+    let mut sequence = RunSequence::new(index, stored_runs(exchange, listing).await?)?;
     let mut folders = ChainListing::of(listing);
     let at = sequence.choose(request.at)?;
     let root = folders.root();
     let (mut runs, mut signer) = (Vec::new(), None);
+    let mut only = none_yet(request);
     let mut run = at;
     loop {
         sequence.require(run, at)?;
@@ -118,8 +116,8 @@ pub(super) async fn open(
             require_id(id, request.expect_id.as_deref())?;
         }
         let files = std::mem::take(folders.of_run(run));
-        let place = RunFolder::of(run, files, id.as_deref());
-        let opened = open_run(exchange, place, request, None).await;
+        let place = RunFolder::of(run, Arc::new(files), id.as_deref());
+        let opened = open_run(exchange, place, request, &mut only).await;
         let opened = opened.map_err(|error| match error.kind() {
             ErrorKind::Damaged => sequence.damaged(error, run, at),
             ErrorKind::Key => sequence.closed(error, run),
@@ -168,10 +166,10 @@ impl RunThere {
     }
 }
 
-fn runs_there(listing: &[(String, u64)]) -> Vec<RunThere> {
+fn runs_there(listing: &FileList) -> Vec<RunThere> {
     let mut there: Vec<RunThere> = Vec::new();
-    for (path, _) in listing {
-        let Some((run, within)) = run_of(path) else {
+    for (path, _) in listing.iter() {
+        let Some((run, within)) = run_of(&path) else {
             continue;
         };
         let Some(name) = NAMES.iter().position(|name| *name == within) else {
@@ -191,10 +189,7 @@ fn runs_there(listing: &[(String, u64)]) -> Vec<RunThere> {
 }
 
 /// The runs that have a manifest, as far as they can be seen without a key; and those of which nothing but the signature is left.
-pub(super) async fn stored_runs(
-    exchange: &Exchange,
-    listing: &[(String, u64)],
-) -> Result<Vec<StoredRun>> {
+pub(super) async fn stored_runs(exchange: &Exchange, listing: &FileList) -> Result<Vec<StoredRun>> {
     let list_themselves = list_themselves(listing);
     let mut stored = Vec::new();
     for there in runs_there(listing) {
@@ -230,7 +225,7 @@ pub(super) async fn stored_runs(
 /// Compares the files at the root with those that the requested run lists.
 async fn root_of(
     exchange: &Exchange,
-    root: &[(String, u64)],
+    root: &FileList,
     strays: &[String],
     runs: &[OpenedArchive],
 ) -> Result<Vec<Finding>> {
@@ -239,16 +234,15 @@ async fn root_of(
     };
     let mut found = BTreeMap::new();
     for (path, size) in root.iter().filter(|(path, _)| is_companion(path)) {
-        refuse_long(path, *size)?;
-        let path = path.clone();
+        refuse_long(&path, size)?;
         let (_, answer) = exchange.ask(Need::Digest { path: path.clone() }).await;
         match answer? {
             Answer::Digest(sha256) => drop(found.insert(path, sha256)),
             _ => return Err(misplaced()),
         }
     }
-    let paths = root.iter().map(|(path, _)| path.as_str());
-    let paths = paths.chain(strays.iter().map(String::as_str));
+    let paths: Vec<String> = root.iter().map(|(path, _)| path).collect();
+    let paths = paths.iter().chain(strays).map(String::as_str);
     let first_opened = runs
         .iter()
         .any(|run| run.newest().is_some_and(|run| run.run == 1));
@@ -277,7 +271,7 @@ fn join(
             run.run,
             archive.manifest,
             archive.plan,
-            archive.manifest_json,
+            archive.manifest_rest,
         ));
         runs.push(run);
     }
@@ -288,21 +282,17 @@ fn join(
         changes,
         mut findings,
         manifests,
-        manifest_json,
+        manifest_rest,
+        losses,
     } = state(opened, user)?;
     findings.extend(sequence.remarks());
-    let manifest = Manifest::parse(&manifest_json)?;
-    let planned = |files: &[StateFile]| {
-        let mut planned = Vec::with_capacity(files.len());
-        for file in files {
-            planned.push(plan_of(file));
-        }
-        planned
-    };
+    let manifest_rest = state_manifest(&manifest_rest, &UserList::default(), &losses)?;
+    let mut manifest = Manifest::parse(&manifest_rest)?;
+    manifest.users.clone_from(&users);
     let plan = Plan {
         inventoried,
-        files: planned(&files),
-        manifests: planned(&manifests),
+        files: files.planned(),
+        manifests: manifests.planned(),
         findings,
         users,
     };
@@ -314,7 +304,7 @@ fn join(
         signed,
         manifest,
         plan,
-        manifest_json,
+        manifest_rest,
         chain: Some(Arc::new(OpenedChain {
             sequence,
             run: at,
@@ -327,20 +317,4 @@ fn join(
         })),
         runs,
     })
-}
-
-/// A file of the state, as readers of archives know it.
-fn plan_of(file: &StateFile) -> PlannedFile {
-    let parts = || file.parts.iter().map(|part| &part.file);
-    // Of an attachment, every part has the same content.
-    let is_attachment = matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
-    let last = parts().next_back().filter(|_| is_attachment);
-    PlannedFile {
-        path: file.path.clone(),
-        jsonl: file.collection.is_some(),
-        gzip: false,
-        encrypted: parts().any(|part| part.encrypted),
-        size: parts().map(|part| part.size).sum(),
-        expected: last.and_then(|part| part.expected.clone()),
-    }
 }

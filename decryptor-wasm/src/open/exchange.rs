@@ -41,7 +41,7 @@ pub enum Need {
         /// Its path.
         path: String,
     },
-    /// The content of a manifest.
+    /// The content of the manifest of a user.
     Content(ManifestNeed),
     /// The data key of a run.
     Key {
@@ -100,14 +100,6 @@ impl Need {
         }
     }
 
-    /// The stored bytes of the file, where they were read before.
-    pub fn stored(&self) -> Option<&[u8]> {
-        match self {
-            Need::Content(sealed) => sealed.stored.as_ref().map(|bytes| bytes.as_slice()),
-            _ => None,
-        }
-    }
-
     /// The envelope that holds the key.
     pub fn envelope(&self) -> Option<&Arc<Envelope>> {
         match self {
@@ -143,7 +135,7 @@ impl Need {
     }
 }
 
-/// A manifest whose content is needed: decrypted where there is a key, not inflated, and with the SHA-256 of the stored bytes.
+/// The manifest of a user, whose content is needed: decrypted where there is a key, not inflated, and with the SHA-256 of the stored bytes.
 #[derive(Clone)]
 pub struct ManifestNeed {
     /// Its path.
@@ -152,8 +144,6 @@ pub struct ManifestNeed {
     pub run: u32,
     /// That run's key; none where it is not encrypted.
     pub key: Option<DataKey>,
-    /// Its stored bytes where they were read before: the content of these very bytes is needed.
-    pub stored: Option<Arc<Vec<u8>>>,
     /// Stored bytes, as listed.
     pub size: u64,
     /// A file of more bytes is [`Answer::TooLong`].
@@ -178,7 +168,7 @@ pub enum Answer {
         bytes: Vec<u8>,
         /// Sizes, salt and records of the file.
         summary: FileSummary,
-        /// Hex SHA-256 of the stored bytes; not needed of what was read before.
+        /// Hex SHA-256 of the stored bytes.
         sha256: Option<String>,
     },
     /// To [`Need::Key`].

@@ -7,15 +7,8 @@ use super::{
 use crate::{
     Code, Error, Result,
     layout::{INCREMENTS, PathKind, mixed, refuse_long, run_of},
+    listing::FileList,
 };
-
-/// Paths with `/`, and sizes.
-pub(super) type Listing = Vec<(String, u64)>;
-
-/// True if a file of that path is listed.
-pub(super) fn has(listing: &[(String, u64)], path: &str) -> bool {
-    listing.iter().any(|(known, _)| known == path)
-}
 
 /// Asks for all files; with `scan`, the volumes are read through for that.
 pub(super) async fn list(exchange: &Exchange, scan: bool) -> Result<Listed> {
@@ -30,20 +23,20 @@ pub(super) async fn list(exchange: &Exchange, scan: bool) -> Result<Listed> {
 /// # Errors
 /// When one run is encrypted and another is not, a file lies where the folder of the runs should be, or one that is to be read in one
 /// piece is larger than any of its kind.
-pub(super) fn check_listing(listing: &[(String, u64)]) -> Result<()> {
-    if let Some(mixed) = mixed(listing.iter().map(|(path, _)| path.as_str())) {
+pub(super) fn check_listing(listing: &FileList) -> Result<()> {
+    if let Some(mixed) = mixed(listing.iter().map(|(path, _)| path)) {
         return Err(mixed);
     }
-    for (path, size) in listing {
-        if path == INCREMENTS {
-            return Err(Error::of(Code::IncrementsNotAFolder).at(INCREMENTS));
-        }
-        let within = run_of(path).map_or(path.as_str(), |(_, within)| within);
+    if listing.has(INCREMENTS) {
+        return Err(Error::of(Code::IncrementsNotAFolder).at(INCREMENTS));
+    }
+    for (path, size) in listing.iter() {
+        let within = run_of(&path).map_or(path.as_str(), |(_, within)| within);
         if matches!(
             PathKind::of(within),
             PathKind::Manifest | PathKind::Envelope | PathKind::Chain
         ) {
-            refuse_long(path, *size)?;
+            refuse_long(&path, size)?;
         }
     }
     Ok(())

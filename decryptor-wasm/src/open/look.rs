@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{listing::check_listing, run::require_manifest};
-use crate::{Code, Envelope, Error, Result, chain::Index};
+use crate::{Code, Envelope, Error, Result, chain::Index, listing::FileList};
 
 /// See the module.
 #[derive(Debug, Clone, Serialize)]
@@ -42,7 +42,7 @@ impl KeylessSummary {
 /// When it is no backup, or not to be read.
 pub fn look(
     name: &str,
-    listing: &[(String, u64)],
+    listing: &FileList,
     envelope: Option<&[u8]>,
     index: Option<&[u8]>,
 ) -> Result<KeylessSummary> {

@@ -9,10 +9,12 @@ use super::{
     look::{RunSummary, summaries, to_json},
 };
 use crate::{
-    DataKey, Manifest, Result, UserEntry,
-    chain::{ChainKey, ChangeFiles, RunSequence, StateFile, caution, is_full, run_of},
+    Code, DataKey, Error, Manifest, Result, UserEntry,
+    chain::{
+        ChainKey, ChangeFiles, RunSequence, StateFiles, caution, is_full, run_of, state_manifest,
+    },
     layout::PathKind,
-    plan::{Finding, Plan, PlannedFile},
+    plan::{Finding, Plan, PlannedFile, PlannedFiles},
     signature::Signed,
 };
 
@@ -38,8 +40,8 @@ pub struct OpenedArchive {
     pub signed: Option<Signed>,
     /// Its parsed `manifest.json`.
     pub manifest: Manifest,
-    /// The content of `manifest.json`.
-    pub manifest_json: Vec<u8>,
+    /// The content of `manifest.json`, with empty lists of users and of files; of a chain, of the state's.
+    pub(super) manifest_rest: Vec<u8>,
     /// The files to read, and what was found wrong so far.
     pub plan: Plan,
     /// Of a chain.
@@ -52,10 +54,9 @@ pub struct OpenedChain {
     pub sequence: RunSequence,
     /// The run whose state it is.
     pub run: u32,
-    /// In the order of their paths.
-    pub(super) files: Vec<StateFile>,
-    /// The manifests of the users, in the order of their paths.
-    pub(super) manifests: Vec<StateFile>,
+    pub(super) files: StateFiles,
+    /// The manifests of the users.
+    pub(super) manifests: StateFiles,
     pub(super) changes: ChangeFiles,
     /// The key for the numbers of tombstones.
     pub(super) key: Option<ChainKey>,
@@ -81,10 +82,10 @@ struct ArchiveSummary<'a> {
 #[derive(Serialize)]
 struct PlanOf<'a> {
     inventoried: bool,
-    files: Vec<&'a PlannedFile>,
-    manifests: Vec<&'a PlannedFile>,
+    files: Vec<PlannedFile>,
+    manifests: Vec<PlannedFile>,
     findings: Vec<&'a Finding>,
-    users: Vec<&'a UserEntry>,
+    users: Vec<UserEntry>,
 }
 
 #[derive(Serialize)]
@@ -128,17 +129,40 @@ impl OpenedArchive {
     }
 
     /// The files to read, in the order of their paths.
-    pub fn files(&self) -> &[PlannedFile] {
+    pub fn files(&self) -> &PlannedFiles {
         &self.plan.files
     }
 
     /// The files of a user.
-    pub fn files_of(&self, user_id: &str) -> &[PlannedFile] {
-        let folder = format!("users/{user_id}/");
+    pub fn files_of(&self, user_id: &str) -> impl Iterator<Item = PlannedFile> + Clone + '_ {
         let files = self.files();
-        let from = files.partition_point(|file| file.path < folder);
-        let count = files[from..].partition_point(|file| file.path.starts_with(&folder));
-        &files[from..from + count]
+        files.within(files.of_user(user_id))
+    }
+
+    /// The content of `manifest.json` of the state of a chain, which lies nowhere; none of an archive by itself.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn state_manifest(&self) -> Result<Option<Vec<u8>>> {
+        let of_state = |_| {
+            state_manifest(
+                &self.manifest_rest,
+                &self.manifest.users,
+                &self.manifest.losses,
+            )
+        };
+        self.chain.as_ref().map(of_state).transpose()
+    }
+
+    /// Checks that `manifest.json` (hex SHA-256 of its stored bytes) is still the one that was opened.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn require_manifest(&self, sha256: &str) -> Result<()> {
+        match sha256 == self.id() {
+            true => Ok(()),
+            false => Err(Error::of(Code::BecameOther).at("manifest.json")),
+        }
     }
 
     /// The summary without the plan, as JSON: `{id, signer, encrypted, decrypted, caution, chain: {run, headline, lines, runs}}`.

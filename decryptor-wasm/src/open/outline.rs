@@ -1,5 +1,7 @@
 //! Lists an archive or a chain and its runs, as far as that needs no key.
 
+use std::sync::Arc;
+
 use super::{
     Listed, chain,
     exchange::Exchange,
@@ -7,12 +9,12 @@ use super::{
     run::require_manifest,
     walk::find_lost_index,
 };
-use crate::{Error, Result, chain::RunSequence, finding::Finding};
+use crate::{Error, Result, chain::RunSequence, finding::Finding, listing::FileList};
 
 /// See the module.
 pub struct Outline {
     /// Every file with its size in bytes.
-    pub listing: Vec<(String, u64)>,
+    pub listing: Arc<FileList>,
     /// What is wrong with the volumes.
     pub findings: Vec<Finding>,
     /// The runs of a chain; none for an archive by itself.

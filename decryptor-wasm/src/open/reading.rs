@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Code, Error, Result,
-    chain::{ChangeIndex, FilePart, MergedManifest, StateFile},
+    chain::{ChangeIndex, FilePart, MergedManifest, StateFile, StateFiles},
     gather,
     jsonl::{Line, LineSplitter},
     plan::{PlannedFile, check_against_inventory},
@@ -18,8 +18,7 @@ use crate::{
 /// [`StateReading::rest`] and [`StateReading::end`]. What these put out is the content of the file of the state.
 pub struct StateReading {
     chain: Arc<OpenedChain>,
-    /// The place of the file among those of the state, or among the manifests of the users.
-    file: usize,
+    file: StateFile,
     is_manifest: bool,
     hash: bool,
     pass: u64,
@@ -78,12 +77,11 @@ impl OpenedArchive {
     /// encrypted files too. None for a path that is not one, or an archive by itself.
     pub fn read(&self, path: &str, hash: bool) -> Option<StateReading> {
         let chain = self.chain.as_ref()?;
-        let found = find(&chain.files, path);
-        let (files, at, is_manifest) = match found {
-            Some(at) => (&chain.files, at, false),
-            None => (&chain.manifests, find(&chain.manifests, path)?, true),
+        let of = |files: &StateFiles| files.get(files.find(path)?);
+        let (file, is_manifest) = match of(&chain.files) {
+            Some(file) => (file, false),
+            None => (of(&chain.manifests)?, true),
         };
-        let file = &files[at];
         let user = file.user.as_deref().unwrap_or_default();
         let passes = file
             .collection
@@ -96,7 +94,7 @@ impl OpenedArchive {
                 _ => 0,
             },
             chain: chain.clone(),
-            file: at,
+            file,
             is_manifest,
             hash,
             pass: 0,
@@ -111,12 +109,6 @@ impl OpenedArchive {
     }
 }
 
-/// The place of a path among files in the order of their paths.
-fn find(files: &[StateFile], path: &str) -> Option<usize> {
-    let found = files.binary_search_by(|file| file.path.as_str().cmp(path));
-    found.ok()
-}
-
 impl StateReading {
     /// The file to read next; none at the end.
     ///
@@ -124,7 +116,7 @@ impl StateReading {
     /// When nothing can be read.
     pub fn next_step(&mut self) -> Result<Option<FileStep>> {
         self.lines = LineSplitter::default();
-        if self.part >= self.file().parts.len() {
+        if self.part >= self.file.parts.len() {
             self.part = 0;
             self.pass += 1;
             self.index = None;
@@ -136,7 +128,7 @@ impl StateReading {
             self.find_index()?;
             if self.building.is_some() {
                 if let Some((_, part)) = self.now() {
-                    return Ok(Some(step(part, true, true)));
+                    return Ok(Some(step(&part, true, true)));
                 }
                 self.keep();
             }
@@ -144,7 +136,7 @@ impl StateReading {
         self.seen = (0, 0, 0);
         let (_, part) = self.now().ok_or_else(misplaced)?;
         let filtered = self.index.is_some() || self.is_manifest;
-        Ok(Some(step(part, self.hash, filtered)))
+        Ok(Some(step(&part, self.hash, filtered)))
     }
 
     /// The next bytes of the content; the records that are kept are appended to `out`.
@@ -194,14 +186,12 @@ impl StateReading {
     fn merge(&mut self, out: &mut Vec<u8>) -> Result<()> {
         let (_, run) = self.current()?;
         let mut merge = self.manifest.take().ok_or_else(misplaced)?;
-        let (file, files) = (self.file(), &self.chain.files);
+        let (file, files) = (&self.file, &self.chain.files);
         let content = std::mem::take(&mut merge.content);
         merge.merged.add(content, &file.path, &|loss| {
             // Another run brought it.
-            let brought = loss.path.as_deref().and_then(|path| find(files, path));
-            let brought = brought.map(|at| &files[at]);
-            let brought = brought.filter(|file| file.collection.is_none());
-            brought.is_some_and(|file| file.parts.iter().all(|part| part.run != run))
+            let path = loss.path.as_deref();
+            path.is_some_and(|path| files.is_brought(path, run))
         })?;
         if self.part + 1 < file.parts.len() {
             self.manifest = Some(merge);
@@ -210,10 +200,8 @@ impl StateReading {
         let user = file.user.as_deref().unwrap_or_default();
         let content = merge.merged.finish(&|kind| {
             let folder = format!("users/{user}/{kind}/");
-            let from = files.partition_point(|file| file.path < folder);
-            let own = files[from..].iter();
-            let own = own.map_while(|file| file.path.strip_prefix(&folder));
-            gather(own.map(str::to_owned))
+            let own = files.below(&folder);
+            gather(own.map(|path| path[folder.len()..].to_owned()))
         })?;
         self.seen.1 = content.len() as u64;
         out.extend_from_slice(&content);
@@ -280,28 +268,21 @@ impl StateReading {
         &self.all
     }
 
-    fn file(&self) -> &StateFile {
-        match self.is_manifest {
-            true => &self.chain.manifests[self.file],
-            false => &self.chain.files[self.file],
-        }
-    }
-
     /// The part that is being read, and whether it is of tombstones.
-    fn now(&self) -> Option<(bool, &FilePart)> {
-        let file = self.file();
+    fn now(&self) -> Option<(bool, FilePart)> {
+        let file = &self.file;
         match &self.building {
             Some(building) => {
                 let user = file.user.as_deref().unwrap_or_default();
                 let collection = file.collection.as_deref().unwrap_or_default();
                 self.chain.changes.of(user, collection).nth(building.at)
             }
-            None => file.parts.get(self.part).map(|part| (false, part)),
+            None => file.parts.get(self.part).map(|part| (false, part.clone())),
         }
     }
 
     fn place(&self) -> IndexKey {
-        let (file, of) = (self.file(), |text: &Option<String>| text.clone());
+        let (file, of) = (&self.file, |text: &Option<String>| text.clone());
         (
             of(&file.user).unwrap_or_default(),
             of(&file.collection).unwrap_or_default(),

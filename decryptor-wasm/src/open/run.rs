@@ -3,23 +3,28 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Answer, ManifestNeed, Need, OpenedArchive, OpenedRun, Request,
-    exchange::{Answered, Exchange, bytes, misplaced, too_long},
-    listing::{Listing, has},
+    Answer, OpenedArchive, OpenedRun, Request,
+    exchange::{Answered, Exchange, bytes, misplaced},
     users::Users,
 };
 use crate::{
-    Code, Envelope, Error, Manifest, Result,
+    Code, DataKey, Envelope, Error, Field, Manifest, Result,
+    aead::RustAead,
     chain::Index,
-    gather,
-    layout::{PathKind, most_bytes},
-    plan::{Finding, Storage, check_manifest, plan},
-    signature::{SIGNATURE, Signed, hex, require_id},
+    gather, hex,
+    layout::PathKind,
+    listing::FileList,
+    manifest::ManifestReading,
+    plan::{Finding, Judged, OwnInventory, Storage, check_manifest, plan},
+    reader::{FileReader, FileSummary, ReadOptions, read_pieces},
+    signature::{SIGNATURE, Signed, require_id},
 };
 use sha2::{Digest, Sha256};
 
 /// No signature has as many bytes.
 const SMALL: u64 = 64 * 1024;
+/// Bytes of the manifest that are opened at once.
+const WINDOW: usize = 256 * 1024;
 
 /// The folder of a run.
 pub(super) struct RunFolder<'p> {
@@ -27,7 +32,7 @@ pub(super) struct RunFolder<'p> {
     /// The prefix of its paths: empty, or `increments/0002/`.
     folder: String,
     /// Its files, by their paths within that folder.
-    listing: Listing,
+    listing: Arc<FileList>,
     /// The id that the reader expects.
     expected: Option<&'p str>,
     /// The id that its manifest had when it was read before.
@@ -36,7 +41,7 @@ pub(super) struct RunFolder<'p> {
 
 impl<'p> RunFolder<'p> {
     /// An archive by itself.
-    pub(super) fn alone(listing: Listing, expected: Option<&'p str>) -> Self {
+    pub(super) fn alone(listing: Arc<FileList>, expected: Option<&'p str>) -> Self {
         RunFolder {
             expected,
             ..RunFolder::of(1, listing, None)
@@ -44,7 +49,7 @@ impl<'p> RunFolder<'p> {
     }
 
     /// A run of a chain.
-    pub(super) fn of(run: u32, listing: Listing, seen: Option<&'p str>) -> Self {
+    pub(super) fn of(run: u32, listing: Arc<FileList>, seen: Option<&'p str>) -> Self {
         RunFolder {
             run,
             folder: folder_of(run),
@@ -81,23 +86,32 @@ pub(super) fn signature((_, answer): (u32, Result<Answer>)) -> Result<Vec<u8>> {
     }
 }
 
-/// Opens a run. Its signature is checked; the caller asks who made it.
+/// The ids of the users who are read; none: all.
+pub(super) type Only = Option<BTreeSet<String>>;
+
+/// The ids of the users whom the reader asks for, before any manifest was read.
+pub(super) fn none_yet(request: &Request) -> Only {
+    request.user.as_ref().map(|_| BTreeSet::new())
+}
+
+/// Opens a run. Its signature is checked; the caller asks who made it. UserList whom its manifest calls by the name that the reader asks for are
+/// added to `only`.
 pub(super) async fn open_run(
     exchange: &Exchange,
     place: RunFolder<'_>,
     request: &Request,
-    user: Option<&str>,
+    only: &mut Only,
 ) -> Result<OpenedArchive> {
     let (run, listing) = (place.run, &place.listing);
     require_manifest(&request.name, listing)?;
     let path = place.path("manifest.json");
-    let stored = Arc::new(bytes(exchange.stored(&path).await, &path)?);
-    let id = hex(&Sha256::digest(stored.as_slice()));
+    let stored = bytes(exchange.stored(&path).await, &path)?;
+    let id = hex(&Sha256::digest(&stored));
     require_id(&id, place.expected)?;
     if place.seen.is_some_and(|seen| seen != id) {
         return Err(Error::of(Code::BecameOther).at(&path));
     }
-    let sealing = match has(listing, "encryption.json") {
+    let sealing = match listing.has("encryption.json") {
         true => {
             let path = place.path("encryption.json");
             Some(bytes(exchange.stored(&path).await, &path)?)
@@ -110,40 +124,35 @@ pub(super) async fn open_run(
         (Some(envelope), Some(json)) => Some(exchange.key(run, envelope.clone(), json).await?),
         _ => None,
     };
-    let sealed = ManifestNeed {
-        path,
-        run,
-        key: key.clone(),
-        size: stored.len() as u64,
-        most: most_bytes("manifest.json"),
-        stored: Some(stored.clone()),
-    };
-    let (_, answer) = exchange.ask(Need::Content(sealed)).await;
-    let (json, manifest) = read_manifest(answer, envelope.as_deref(), &stored)?;
-    let minisig = match has(listing, SIGNATURE) {
+    let (mut manifest, manifest_rest) = read_manifest(envelope.as_deref(), key.as_ref(), &stored)?;
+    let minisig = match listing.has(SIGNATURE) {
         true => Some(signature(ask_signature(exchange, run).await)?),
         false => None,
     };
     let signed = Signed::check(&manifest, &stored, minisig.as_deref(), key.is_some())?;
     drop(stored);
+    add_named(only, request, &manifest);
     let decrypted = key.is_none() && manifest.encrypted == Some(true);
+    let own = OwnInventory::of(&mut manifest);
     let users = Users {
         folder: &place.folder,
         run,
         key: key.as_ref(),
         manifest: &manifest,
+        own: &own,
+        only: only.as_ref(),
         decrypted,
     };
     let found = users.read(exchange, listing).await?;
-    let storage = storage_of(envelope.as_deref());
-    let mut plan = plan(
-        &manifest,
-        found.manifests,
-        listing,
-        storage,
-        signed.as_ref(),
-        user,
-    )?;
+    let mut plan = plan(Judged {
+        manifest: &manifest,
+        own: &own,
+        users: found.manifests,
+        listing: listing.clone(),
+        storage: storage_of(envelope.as_deref()),
+        signed: signed.as_ref(),
+        only: only.as_ref(),
+    })?;
     add_others(&mut plan.findings, found.findings);
     let opened = OpenedRun {
         run,
@@ -156,10 +165,38 @@ pub(super) async fn open_run(
         runs: vec![opened],
         signed,
         manifest,
-        manifest_json: json,
+        manifest_rest,
         plan,
         chain: None,
     })
+}
+
+/// Opens a run by itself; see [`open_run`].
+pub(super) async fn open_alone(
+    exchange: &Exchange,
+    place: RunFolder<'_>,
+    request: &Request,
+) -> Result<OpenedArchive> {
+    let mut only = none_yet(request);
+    let opened = open_run(exchange, place, request, &mut only).await?;
+    match &request.user {
+        Some(name) if opened.plan.users.is_empty() => {
+            Err(Error::of(Code::NoSuchUser).with(Field::User, name.as_str()))
+        }
+        _ => Ok(opened),
+    }
+}
+
+/// Adds the users whom a manifest calls by the name that the reader asks for.
+fn add_named(only: &mut Only, request: &Request, manifest: &Manifest) {
+    let (Some(only), Some(name)) = (only, &request.user) else {
+        return;
+    };
+    for user in manifest.users.iter() {
+        if user.user_id == *name || user.username == *name {
+            only.insert(user.user_id);
+        }
+    }
 }
 
 /// The envelope of an encrypted run; `manifest`: the stored bytes that prove it.
@@ -181,25 +218,51 @@ fn storage_of(envelope: Option<&Envelope>) -> Storage {
     }
 }
 
-/// Takes the content of `manifest.json` from the driver's answer, and checks it; `stored`: its stored bytes.
+/// Opens and reads `manifest.json` (`stored`: its stored bytes), and checks it; see [`ManifestReading::finish`].
 fn read_manifest(
-    answer: Result<Answer>,
     envelope: Option<&Envelope>,
+    key: Option<&DataKey>,
     stored: &[u8],
-) -> Result<(Vec<u8>, Manifest)> {
-    let (json, summary) = match (answer, envelope) {
-        (Ok(Answer::Content { bytes, summary, .. }), _) => (bytes, summary),
-        (Ok(Answer::TooLong), _) => return Err(too_long("manifest.json")),
-        (Ok(_), _) => return Err(misplaced()),
+) -> Result<(Manifest, Vec<u8>)> {
+    let mut reading = ManifestReading::default();
+    let mut not_read = None;
+    let opened = read_sealed(key, stored, &mut |piece| {
+        // The rest has to be authentic too, before anything is said of it.
+        if not_read.is_none() {
+            not_read = reading.push(piece).err();
+        }
+        Ok(())
+    });
+    let summary = match (opened, envelope) {
+        (Ok(summary), _) => summary,
         (Err(error), Some(envelope)) => return Err(envelope.manifest_error(error, stored)),
         (Err(error), None) => return Err(error.at("manifest.json")),
     };
-    let manifest = Manifest::parse(&json)?;
+    if let Some(error) = not_read {
+        return Err(error);
+    }
+    let (manifest, rest) = reading.finish()?;
     check_manifest(&manifest, &summary)?;
     if let Some(envelope) = envelope {
         envelope.agrees_with(&manifest)?;
     }
-    Ok((json, manifest))
+    Ok((manifest, rest))
+}
+
+fn read_sealed(
+    key: Option<&DataKey>,
+    stored: &[u8],
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<FileSummary> {
+    let options = ReadOptions {
+        buffer: WINDOW,
+        ..ReadOptions::default()
+    };
+    let reader = match key {
+        Some(key) => FileReader::sealed(key.clone(), options, |key| Ok(RustAead::new(key))),
+        None => FileReader::cleartext(options),
+    };
+    read_pieces(reader, stored, take)
 }
 
 /// Adds findings about files that no finding is about yet.
@@ -213,17 +276,14 @@ fn add_others(findings: &mut Vec<Finding>, others: Vec<Finding>) {
 ///
 /// # Errors
 /// When it has no manifest.
-pub(super) fn require_manifest(name: &str, listing: &[(String, u64)]) -> Result<()> {
-    let code = match (
-        has(listing, "manifest.json"),
-        has(listing, "encryption.json"),
-    ) {
+pub(super) fn require_manifest(name: &str, listing: &FileList) -> Result<()> {
+    let code = match (listing.has("manifest.json"), listing.has("encryption.json")) {
         (true, _) => return Ok(()),
         (false, true) => Code::Unfinished,
         (false, false)
             if listing
                 .iter()
-                .any(|(path, _)| PathKind::of(path).is_sealed()) =>
+                .any(|(path, _)| PathKind::of(&path).is_sealed()) =>
         {
             Code::Unfinished
         }

@@ -66,7 +66,7 @@ impl Folder {
                 let files = self.0.iter();
                 let files = files.map(|(path, content)| (path.clone(), content.len() as u64));
                 Answer::Listing(Listed {
-                    files: files.collect(),
+                    files: std::sync::Arc::new(files.collect()),
                     ..Listed::default()
                 })
             }
@@ -77,10 +77,7 @@ impl Folder {
             Need::Digest { path } => Answer::Digest(hex(&Sha256::digest(file(path)?))),
             Need::Pieces { .. } => Answer::End,
             Need::Content(sealed) => {
-                let stored = match &sealed.stored {
-                    Some(stored) => stored.as_slice(),
-                    None => file(&sealed.path)?,
-                };
+                let stored = file(&sealed.path)?;
                 let options = ReadOptions::default();
                 let reader: FileReader<RustAead> = match &sealed.key {
                     Some(key) => {

@@ -1,15 +1,19 @@
 //! The manifests of the users, as many at once as a driver likes to read exchange by exchange.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{
     Answer, ManifestNeed, Need,
     exchange::{Exchange, misplaced, too_long},
 };
 use crate::{
-    DataKey, Error, ErrorKind, FileEntry, Manifest, Result,
+    DataKey, Error, ErrorKind, Manifest, Result,
     layout::{PathKind, most_bytes, refuse_long},
-    plan::{Finding, ReadManifest, Severity, UserManifests, check_against_inventory},
+    listing::FileList,
+    plan::{
+        Expected, Finding, OwnInventory, ReadManifest, Severity, UserManifests,
+        check_against_inventory,
+    },
 };
 
 /// So many are handed out before the first of them is answered, and of so many stored bytes together, but for a single one.
@@ -23,12 +27,15 @@ pub(super) struct Users<'r> {
     pub(super) run: u32,
     pub(super) key: Option<&'r DataKey>,
     pub(super) manifest: &'r Manifest,
+    /// The files that it lists.
+    pub(super) own: &'r OwnInventory,
+    /// The ids of the users who are read; none: all.
+    pub(super) only: Option<&'r BTreeSet<String>>,
     /// See [`super::OpenedRun::decrypted`].
     pub(super) decrypted: bool,
 }
 
 /// The manifests that were read, and the findings about them.
-#[derive(Default)]
 pub(super) struct FoundManifests {
     /// The facts of each manifest.
     pub(super) manifests: UserManifests,
@@ -42,17 +49,14 @@ impl Users<'_> {
     pub(super) async fn read(
         &self,
         exchange: &Exchange,
-        listing: &[(String, u64)],
+        listing: &FileList,
     ) -> Result<FoundManifests> {
-        let listed = self.manifest.inventory.as_ref();
-        let listed = listed.map_or(&[][..], |inventory| &inventory.files);
-        let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
-        for (place, entry) in (0..).zip(listed) {
-            expected.insert(&entry.path, place);
-        }
-        let mut found = FoundManifests::default();
-        let is_manifest = |path: &str| matches!(PathKind::of(path), PathKind::UserManifest { .. });
-        let mut left = (0..listing.len()).filter(|place| is_manifest(&listing[*place].0));
+        let mut found = FoundManifests {
+            manifests: UserManifests::due(self.manifest),
+            findings: Vec::new(),
+            places: Vec::new(),
+        };
+        let mut left = (0..listing.len()).filter(|place| self.is_read(&listing.path(*place)));
         loop {
             let mut asked: Vec<(u32, usize)> = Vec::new();
             let mut bytes = 0;
@@ -60,17 +64,17 @@ impl Users<'_> {
                 && bytes < BYTES_AT_ONCE
                 && let Some(place) = left.next()
             {
-                let (path, size) = &listing[place];
-                bytes = bytes.saturating_add(*size);
-                match refuse_long(path, *size) {
+                let (path, size) = (listing.path(place), listing.size(place));
+                bytes = bytes.saturating_add(size);
+                match refuse_long(&path, size) {
                     Ok(()) => asked.push((0, place)),
-                    Err(error) => found.note(place, path, error)?,
+                    Err(error) => found.note(place, &path, error)?,
                 }
             }
             // The last one that is put is handed out first.
             for (number, place) in asked.iter_mut().rev() {
-                let (path, size) = &listing[*place];
-                *number = exchange.put(self.need(path, *size));
+                let need = self.need(&listing.path(*place), listing.size(*place));
+                *number = exchange.put(need);
             }
             if asked.is_empty() && left.clone().next().is_none() {
                 return Ok(found);
@@ -80,13 +84,20 @@ impl Users<'_> {
                 // Their numbers go down.
                 let at = asked.partition_point(|(known, _)| *known > number);
                 let (_, place) = *asked.get(at).ok_or_else(misplaced)?;
-                let path = listing[place].0.as_str();
-                let entry = expected.get(path).and_then(|at| listed.get(*at as usize));
-                match self.checked(answer, path, entry) {
-                    Ok(manifest) => found.manifests.add(path, manifest),
-                    Err(error) => found.note(place, path, error)?,
+                let path = listing.path(place);
+                match self.checked(answer, &path, self.own.find(&path)) {
+                    Ok(manifest) => found.manifests.add(&path, manifest),
+                    Err(error) => found.note(place, &path, error)?,
                 }
             }
+        }
+    }
+
+    /// Whether a path is of a manifest that is read.
+    fn is_read(&self, path: &str) -> bool {
+        match PathKind::of(path) {
+            PathKind::UserManifest { user } => self.only.is_none_or(|only| only.contains(&user)),
+            _ => false,
         }
     }
 
@@ -95,7 +106,6 @@ impl Users<'_> {
             path: format!("{}{path}", self.folder),
             run: self.run,
             key: self.key.cloned(),
-            stored: None,
             size,
             most: most_bytes(path),
         })
@@ -106,7 +116,7 @@ impl Users<'_> {
         &self,
         answer: Result<Answer>,
         path: &str,
-        expected: Option<&FileEntry>,
+        expected: Option<Expected>,
     ) -> Result<ReadManifest> {
         let (bytes, summary, sha256) = match answer? {
             Answer::Content {
@@ -118,12 +128,7 @@ impl Users<'_> {
             _ => return Err(misplaced()),
         };
         if let Some(expected) = expected {
-            check_against_inventory(
-                &expected.into(),
-                &summary,
-                sha256.as_deref(),
-                self.decrypted,
-            )?;
+            check_against_inventory(&expected, &summary, sha256.as_deref(), self.decrypted)?;
         }
         Ok(ReadManifest::parse(&bytes, path))
     }

@@ -1,16 +1,18 @@
 //! Begins the walk: tells an archive by itself from a chain, and opens it.
 
+use std::sync::Arc;
+
 use super::{
     Listed, OpenedArchive, Request, chain,
     exchange::Exchange,
-    listing::{Listing, check_listing, has, list},
-    run::{RunFolder, folder_of, open_run},
+    listing::{check_listing, list},
+    run::{self, RunFolder, folder_of},
 };
 use crate::{
-    Code, Error, ErrorKind, Result,
+    Code, Error, ErrorKind, Result, hex,
     layout::{CHAIN, VOLUMES, lost_index, run_of},
+    listing::FileList,
     plan::{Finding, Severity},
-    signature::hex,
 };
 
 use sha2::{Digest, Sha256};
@@ -89,10 +91,10 @@ impl Indexes {
 }
 
 /// The SHA-256 of the listing of each run.
-fn digests(files: &[(String, u64)]) -> Vec<(u32, String)> {
+fn digests(files: &FileList) -> Vec<(u32, String)> {
     let mut runs: Vec<(u32, Sha256)> = Vec::new();
-    for (path, size) in files {
-        let Some((run, within)) = run_of(path) else {
+    for (path, size) in files.iter() {
+        let Some((run, within)) = run_of(&path) else {
             continue;
         };
         // Those of a run follow one another, mostly.
@@ -120,7 +122,7 @@ async fn open_listed(
     } = listed;
     check_listing(&files)?;
     let mut opened = match chain::index(exchange, &files).await? {
-        Some(index) => chain::open(exchange, index, files, request).await?,
+        Some(index) => chain::open(exchange, index, &files, request).await?,
         None => open_alone(exchange, files, request).await?,
     };
     add_findings(&mut opened, findings);
@@ -132,10 +134,10 @@ async fn open_first(
     listed: Listed,
     request: &Request,
 ) -> Result<OpenedArchive> {
-    let listing = of_first_run(listed.files);
+    let listing = of_first_run(&listed.files);
     check_listing(&listing)?;
     let place = RunFolder::alone(listing, request.expect_id.as_deref());
-    let mut opened = open_run(exchange, place, request, request.user.as_deref()).await?;
+    let mut opened = run::open_alone(exchange, place, request).await?;
     add_findings(&mut opened, listed.findings);
     Ok(opened)
 }
@@ -151,10 +153,10 @@ fn add_findings(opened: &mut OpenedArchive, mut findings: Vec<Finding>) {
 /// The error for the first run of a chain whose list of runs is missing: the other runs are there, or `SHA256SUMS` names them.
 pub(super) async fn find_lost_index(
     exchange: &Exchange,
-    listing: &[(String, u64)],
+    listing: &FileList,
 ) -> Result<Option<Error>> {
-    let lost = lost_index(listing.iter().map(|(path, _)| path.as_str()));
-    if lost.is_some() || !has(listing, SUMS) {
+    let lost = lost_index(listing.iter().map(|(path, _)| path));
+    if lost.is_some() || !listing.has(SUMS) {
         return Ok(lost);
     }
     exchange.read_lines(SUMS).await.1?;
@@ -164,17 +166,17 @@ pub(super) async fn find_lost_index(
 /// Opens an archive by itself, or the first run of a chain whose list of runs is lost.
 async fn open_alone(
     exchange: &Exchange,
-    listing: Listing,
+    listing: Arc<FileList>,
     request: &Request,
 ) -> Result<OpenedArchive> {
     let lost = find_lost_index(exchange, &listing).await?;
     let listing = match &lost {
         Some(lost) if request.at != Some(1) => return Err(lost.clone()),
-        Some(_) => of_first_run(listing),
+        Some(_) => of_first_run(&listing),
         None => listing,
     };
     let place = RunFolder::alone(listing, request.expect_id.as_deref());
-    let mut opened = open_run(exchange, place, request, request.user.as_deref()).await?;
+    let mut opened = run::open_alone(exchange, place, request).await?;
     let findings = &mut opened.plan.findings;
     findings.push(request.demands.alone(opened.signed.as_ref(), request.at)?);
     if let Some(lost) = lost {
@@ -189,7 +191,11 @@ async fn open_alone(
 }
 
 /// Keeps only the files of the first run.
-fn of_first_run(mut listing: Listing) -> Listing {
-    listing.retain(|(path, _)| matches!(run_of(path), Some((1, _))));
-    listing
+fn of_first_run(listing: &Arc<FileList>) -> Arc<FileList> {
+    if listing.below("increments/").is_empty() {
+        return listing.clone();
+    }
+    let files = listing.iter();
+    let files = files.filter(|(path, _)| matches!(run_of(path), Some((1, _))));
+    Arc::new(files.collect())
 }

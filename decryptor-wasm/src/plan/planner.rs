@@ -1,119 +1,133 @@
 //! The work of `plan`: collects what must be there, then walks what is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Expected, Finding, NOT_OURS, Plan, PlannedFile, Severity, Storage, UserManifests,
-    user_manifest::{ReadManifest, UserFacts},
+    Finding, Judged, NOT_OURS, Plan, PlannedFiles, Severity, Storage,
+    inventory::AllListed,
+    user_manifest::{Note, path_of},
 };
-use crate::gather;
 use crate::{
-    Code, Error, Field, Manifest, Result, UserEntry,
+    Code, Error, Field, Result, UserEntry,
     finding::LEFT_OUT,
     layout::{PathKind, is_safe_name, is_safe_path},
     signature::{FilesDigest, SIGNATURE, Signed},
 };
 
 pub(super) struct Planner<'a> {
+    judged: Judged<'a>,
     encrypted: bool,
-    pub(super) plan: Plan,
-    sizes: BTreeMap<&'a str, u64>,
-    /// The entries of the inventories, and their indexes by path; a planned file takes its entry.
-    entries: Vec<Option<Expected>>,
-    expected: BTreeMap<String, u64>,
+    plan: Plan,
+    /// All that the inventories list.
+    expected: AllListed,
     /// Files that an archive without an inventory must hold.
     required: BTreeSet<String>,
-    /// Users whose own inventory could not be read.
+    /// UserList whose own inventory could not be read.
     blind: BTreeSet<String>,
-    /// Users whose manifest could be read.
-    readable: BTreeSet<String>,
+    /// UserList whose manifest could not be read.
+    unread: BTreeSet<String>,
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(manifest: &Manifest, listing: &'a [(String, u64)], storage: Storage) -> Self {
+    pub(super) fn new(mut judged: Judged<'a>) -> Self {
+        let encrypted = judged.storage != Storage::Cleartext;
+        let files = || PlannedFiles::new(judged.listing.clone(), encrypted);
         Planner {
-            encrypted: storage != Storage::Cleartext,
+            encrypted,
             plan: Plan {
-                inventoried: manifest.inventory.is_some(),
+                inventoried: judged.manifest.inventory.is_some(),
+                files: files(),
+                manifests: files(),
                 ..Plan::default()
             },
-            sizes: gather(listing.iter().map(|(path, size)| (path.as_str(), *size))),
-            entries: Vec::new(),
-            expected: BTreeMap::new(),
+            expected: std::mem::take(&mut judged.users.files),
             required: BTreeSet::new(),
             blind: BTreeSet::new(),
-            readable: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            judged,
         }
     }
 
-    pub(super) fn users(
-        &mut self,
-        manifest: &Manifest,
-        mut user_manifests: UserManifests,
-        only: Option<&str>,
-    ) -> Result<()> {
-        for user in &manifest.users {
+    pub(super) fn plan(mut self) -> Result<Plan> {
+        self.users()?;
+        for (path, entry) in self.judged.own.iter() {
+            self.expected.push(&path, &entry);
+        }
+        self.expected.sort();
+        self.refuse_unsafe();
+        self.guarantees();
+        if let (Some(signed), None) = (self.judged.signed, self.judged.only) {
+            self.signature(signed);
+        }
+        self.check_listing();
+        self.missing();
+        let entries = self.expected.into_entries();
+        self.plan.files.set_entries(Arc::clone(&entries));
+        self.plan.manifests.set_entries(entries);
+        Ok(self.plan)
+    }
+
+    /// Whether a user is read.
+    fn is_chosen(&self, user_id: &str) -> bool {
+        self.judged.only.is_none_or(|only| only.contains(user_id))
+    }
+
+    /// Whether a path is of a user who is not read, or of none where only some are.
+    fn is_left_aside(&self, kind: &PathKind) -> bool {
+        let one_user = self.judged.only.is_some();
+        let left = |user| !self.is_chosen(user);
+        one_user && kind.user().map_or(kind.is_records(), left)
+    }
+
+    fn users(&mut self) -> Result<()> {
+        let manifest = self.judged.manifest;
+        for user in manifest.users.iter() {
             if !is_safe_name(&user.user_id) {
                 return Err(Error::of(Code::ManifestUser)
                     .at("manifest.json")
                     .with(Field::User, user.user_id.as_str()));
             }
-            let said = self.plan.findings.len();
-            let path = format!("users/{}/user-manifest.json", user.user_id);
-            match user_manifests.at(&path) {
-                Some(ReadManifest::Said(facts)) => self.user_manifest(manifest, user, &path, facts),
-                Some(ReadManifest::Unreadable(why)) => {
-                    self.blind.insert(user.user_id.clone());
-                    self.find(Severity::Error, "user-manifest", &path, why);
-                }
-                Some(ReadManifest::Damaged) => {
-                    self.blind.insert(user.user_id.clone());
-                }
-                None => {
-                    self.blind.insert(user.user_id.clone());
-                    self.find(
-                        Severity::Error,
-                        "missing",
-                        &path,
-                        "listed in the manifest, but not there",
-                    );
-                }
-            }
-            if only.is_some_and(|only| only != user.user_id && only != user.username) {
-                // Only what was signed of all files needs the others.
-                self.plan.findings.truncate(said);
+            if !self.is_chosen(&user.user_id) {
                 continue;
             }
-            self.plan.users.push(user.clone());
+            let path = path_of(&user.user_id);
+            let note = self.judged.users.note(&path);
+            match note {
+                _ if !self.judged.listing.has(&path) => {
+                    self.cannot_read(&user);
+                    self.find(Severity::Error, "missing", &path, NOT_THERE);
+                }
+                Some(Note {
+                    unread: Some(why), ..
+                }) => {
+                    self.cannot_read(&user);
+                    if let Some(why) = why {
+                        self.find(Severity::Error, "user-manifest", &path, &why);
+                    }
+                }
+                Some(note) => self.user_manifest(&user, &path, note),
+                None => {}
+            }
+            self.plan.users.push(&user);
             if manifest.inventory.is_none() {
-                self.require(manifest, user);
+                self.require(&user);
             }
         }
-        match only {
-            Some(name) if self.plan.users.is_empty() => {
-                Err(Error::of(Code::NoSuchUser).with(Field::User, name))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    fn user_manifest(
-        &mut self,
-        manifest: &Manifest,
-        user: &UserEntry,
-        path: &str,
-        facts: &mut UserFacts,
-    ) {
-        self.readable.insert(user.user_id.clone());
-        if facts.user_id != user.user_id {
-            return self.find(
-                Severity::Error,
-                "user-manifest",
-                path,
-                "belongs to another user; files were swapped",
-            );
+    fn cannot_read(&mut self, user: &UserEntry) {
+        self.blind.insert(user.user_id.clone());
+        self.unread.insert(user.user_id.clone());
+    }
+
+    fn user_manifest(&mut self, user: &UserEntry, path: &str, note: Note) {
+        let wrong = (Severity::Error, "user-manifest");
+        if note.of_another {
+            let what = "belongs to another user; files were swapped";
+            return self.find(wrong.0, wrong.1, path, what);
         }
-        for loss in &facts.losses {
+        for loss in note.losses {
             let at = loss
                 .path
                 .clone()
@@ -125,58 +139,26 @@ impl<'a> Planner<'a> {
                 &format!("lost when the backup was made: {}", loss.what),
             );
         }
-        for loss in &manifest.accepted_losses {
-            self.find(
-                Severity::Note,
-                "accepted-loss",
-                loss.path.as_deref().unwrap_or_default(),
-                &format!(
-                    "left out when the backup was made, which whoever made it took for known: {}",
-                    loss.what
-                ),
-            );
+        for alien in note.aliens {
+            let what = format!("lists {alien:?}, which is not in its folder");
+            self.find(wrong.0, wrong.1, path, &what);
         }
-        match &mut facts.files {
-            Some(files) => self.user_inventory(user, path, std::mem::take(files)),
-            None if manifest.inventory.is_some() => {
-                self.blind.insert(user.user_id.clone());
-                self.find(
-                    Severity::Error,
-                    "user-manifest",
-                    path,
-                    "has no inventory although the archive has one; it was replaced",
-                );
-            }
-            None => {}
-        }
-    }
-
-    fn user_inventory(&mut self, user: &UserEntry, path: &str, files: Vec<(String, Expected)>) {
-        let folder = format!("users/{}/", user.user_id);
-        let mut alien = Vec::new();
-        for (file, expected) in files {
-            if file.starts_with(&folder) {
-                self.expect(file, expected);
-            } else {
-                alien.push(file);
-            }
-        }
-        for file in alien {
+        if note.lists_nothing && self.plan.inventoried {
+            self.blind.insert(user.user_id.clone());
             self.find(
                 Severity::Error,
                 "user-manifest",
                 path,
-                &format!("lists {file:?}, which is not in its folder"),
+                "has no inventory although the archive has one; it was replaced",
             );
         }
     }
 
-    /// An inventory lists a file.
-    pub(super) fn expect(&mut self, path: String, expected: Expected) {
-        if is_safe_path(&path) {
-            self.expected.insert(path, self.entries.len() as u64);
-            self.entries.push(Some(expected));
-        } else {
+    /// Names paths in the inventories that may not be written.
+    fn refuse_unsafe(&mut self) {
+        let paths = self.expected.iter().map(|(path, _)| path);
+        let bad: Vec<String> = paths.filter(|path| !is_safe_path(path)).collect();
+        for path in bad {
             self.find(
                 Severity::Error,
                 "unsafe-path",
@@ -187,9 +169,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Requires the files that Pryv's own tool always writes for a user.
-    fn require(&mut self, manifest: &Manifest, user: &UserEntry) {
+    fn require(&mut self, user: &UserEntry) {
         let folder = format!("users/{}", user.user_id);
-        let extension = if manifest.compressed {
+        let extension = if self.judged.manifest.compressed {
             "jsonl.gz"
         } else {
             "jsonl"
@@ -212,7 +194,8 @@ impl<'a> Planner<'a> {
         self.required.extend(events.chain(audit));
     }
 
-    pub(super) fn guarantees(&mut self, manifest: &Manifest, storage: Storage) {
+    fn guarantees(&mut self) {
+        let (manifest, storage) = (self.judged.manifest, self.judged.storage);
         if manifest.inventory.is_some() && storage == (Storage::Sealed { key_check: false }) {
             self.find(
                 Severity::Error,
@@ -236,6 +219,17 @@ impl<'a> Planner<'a> {
                 ),
             );
         }
+        for loss in &manifest.accepted_losses {
+            self.find(
+                Severity::Note,
+                "accepted-loss",
+                loss.path.as_deref().unwrap_or_default(),
+                &format!(
+                    "left out when the backup was made, which whoever made it took for known: {}",
+                    loss.what
+                ),
+            );
+        }
         for loss in &manifest.losses {
             self.find(
                 Severity::Note,
@@ -246,22 +240,18 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The digest of all files that the inventories list. None where a user manifest cannot be read: that is said already, and the inventory
-    /// of the manifest, which was signed as well, still binds it.
-    pub(super) fn files_digest(&self) -> Option<String> {
+    /// Compares the digest of all files that the inventories list with the one that was signed. Where a user manifest cannot be read there is
+    /// none: that is said already, and the inventory of the manifest, which was signed as well, still binds it.
+    fn signature(&mut self, signed: &Signed) {
         let mut digest = FilesDigest::default();
-        let mut files = self.expected.iter();
-        let ordered = files.try_for_each(|(path, place)| {
-            let listed = self.entries[*place as usize].as_ref();
-            digest.push(path, &listed.map(Expected::sha256).unwrap_or_default())
+        let mut safe = self.expected.iter().filter(|(path, _)| is_safe_path(path));
+        let ordered = safe.try_for_each(|(path, place)| {
+            let entry = self.expected.entry(place);
+            digest.push(&path, &entry.sha256())
         });
+        drop(safe);
         let whole = self.blind.is_empty() && ordered.is_ok();
-        whole.then(|| digest.finish())
-    }
-
-    /// Compares that with the one that was signed.
-    pub(super) fn signature(&mut self, digest: Option<&str>, signed: &Signed) {
-        if digest.is_some_and(|digest| digest != signed.statement.files) {
+        if whole && digest.finish() != signed.statement.files {
             self.find(
                 Severity::Error,
                 "signature",
@@ -271,22 +261,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn check_listing(&mut self, manifest: &Manifest, one_user: bool) {
-        let known: BTreeMap<&str, u64> =
-            gather(manifest.users.iter().map(|user| (user.user_id.as_str(), 0)));
-        let chosen: BTreeSet<String> = gather(self.plan.users.iter().map(|u| u.user_id.clone()));
-        let sizes = std::mem::take(&mut self.sizes);
-        self.plan
-            .files
-            .reserve_exact(sizes.len().saturating_sub(chosen.len()));
-        let opened = !self.encrypted && manifest.encrypted == Some(true);
-        for (&path, &size) in &sizes {
-            let kind = PathKind::of(path);
-            if one_user
-                && kind
-                    .user()
-                    .map_or(kind.is_records(), |user| !chosen.contains(user))
-            {
+    fn check_listing(&mut self) {
+        let listing = self.judged.listing.clone();
+        for at in 0..listing.len() {
+            let path = listing.path(at);
+            let kind = PathKind::of(&path);
+            if self.is_left_aside(&kind) {
                 continue;
             }
             match kind {
@@ -296,61 +276,61 @@ impl<'a> Planner<'a> {
                 | PathKind::Volume
                 | PathKind::Chain => {}
                 PathKind::Signature if self.plan.inventoried => {}
-                PathKind::Stray if self.expected.contains_key(path) => self.find(
+                PathKind::Stray if is_safe_path(&path) && self.expected.find(&path).is_some() => {
+                    self.find(
                     Severity::Warning,
                     LEFT_OUT,
-                    path,
+                    &path,
                     "belongs to the archive, but this version does not know what it is; it is left out: use the decryptor that came with the archive",
-                ),
-                PathKind::Signature | PathKind::Stray => {
-                    self.find(Severity::Warning, "stray", path, NOT_OURS);
+                    );
                 }
-                _ if !is_safe_path(path) => {
+                PathKind::Signature | PathKind::Stray => {
+                    self.find(Severity::Warning, "stray", &path, NOT_OURS);
+                }
+                _ if !is_safe_path(&path) => {
                     self.find(
                         Severity::Error,
                         "unsafe-path",
-                        path,
+                        &path,
                         "a name that may not be written everywhere; it is left out",
                     );
                 }
-                _ => self.file(path, size, &kind, &known),
-            }
-        }
-        let not_there = |path: &&String| !sizes.contains_key(path.as_str());
-        let due = self.required.iter().chain(self.expected.keys());
-        let due: BTreeSet<String> = gather(due.filter(not_there).cloned());
-        for path in due {
-            let skipped = one_user
-                && PathKind::of(&path)
-                    .user()
-                    .map_or(PathKind::of(&path).is_records(), |u| !chosen.contains(u));
-            if !skipped {
-                let found_elsewhere = match PathKind::of(&path) {
-                    // Where the users are read.
-                    PathKind::UserManifest { .. } => true,
-                    // Opening an archive leaves behind what only served to open it.
-                    PathKind::Companion => opened,
-                    _ => false,
-                };
-                if !found_elsewhere {
-                    self.find(
-                        Severity::Error,
-                        "missing",
-                        &path,
-                        "listed in the manifest, but not there",
-                    );
-                }
+                _ => self.file(at, &path, &kind),
             }
         }
     }
 
-    fn file(&mut self, path: &str, size: u64, kind: &PathKind, known: &BTreeMap<&str, u64>) {
-        let place = self.expected.get(path);
-        let expected = place.and_then(|place| self.entries[*place as usize].take());
+    /// Names what must be there and is not.
+    fn missing(&mut self) {
+        let opened = !self.encrypted && self.judged.manifest.encrypted == Some(true);
+        let listed = self.expected.iter().map(|(path, _)| path);
+        let listed = listed.filter(|path| is_safe_path(path));
+        let mut due: Vec<String> = Vec::new();
+        for path in listed.chain(self.required.iter().cloned()) {
+            let kind = PathKind::of(&path);
+            let found_elsewhere = match kind {
+                // Where the users are read.
+                PathKind::UserManifest { .. } => true,
+                // Opening an archive leaves behind what only served to open it.
+                PathKind::Companion => opened,
+                _ => false,
+            };
+            if !(found_elsewhere || self.is_left_aside(&kind) || self.judged.listing.has(&path)) {
+                due.push(path);
+            }
+        }
+        let due: BTreeSet<String> = crate::gather(due.into_iter());
+        for path in due {
+            self.find(Severity::Error, "missing", &path, NOT_THERE);
+        }
+    }
+
+    fn file(&mut self, at: usize, path: &str, kind: &PathKind) {
+        let entry = self.expected.find(path);
         let listed = match kind.user() {
-            Some(user) if !known.contains_key(user) => false,
+            Some(user) if !self.judged.users.knows(user) => false,
             Some(user) if self.blind.contains(user) => true,
-            _ if self.plan.inventoried => expected.is_some(),
+            _ if self.plan.inventoried => entry.is_some(),
             Some(_) if is_chunk(path) => self.required.contains(path),
             _ => true,
         };
@@ -362,20 +342,10 @@ impl<'a> Planner<'a> {
                 "lies where the archive's own files lie, but the manifest does not list it; it was added and is left out",
             );
         }
-        let planned = PlannedFile {
-            path: path.to_owned(),
-            jsonl: kind.is_records(),
-            gzip: kind.is_records() && path.ends_with(".gz"),
-            encrypted: self.encrypted && kind.is_sealed(),
-            size,
-            expected,
-        };
         match kind {
-            PathKind::UserManifest { user } if self.readable.contains(user) => {
-                self.plan.manifests.push(planned);
-            }
-            PathKind::UserManifest { .. } => {}
-            _ => self.plan.files.push(planned),
+            PathKind::UserManifest { user } if self.unread.contains(user) => {}
+            PathKind::UserManifest { .. } => self.plan.manifests.push(at, entry),
+            _ => self.plan.files.push(at, entry),
         }
     }
 
@@ -388,6 +358,8 @@ impl<'a> Planner<'a> {
         });
     }
 }
+
+const NOT_THERE: &str = "listed in the manifest, but not there";
 
 fn is_chunk(path: &str) -> bool {
     let mut parts = path.rsplit('/');

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{Code, Error, Result, layout::PathKind};
+use crate::{Code, Error, Result, hex, layout::PathKind};
 
 /// Whether a path, from the folder of its run, counts in the digest. `manifest.json` and its signature state it, recipients may change
 /// (`encryption.json`), the two lists grow, and whether there are volumes does not matter.
@@ -43,11 +43,6 @@ impl FilesDigest {
     pub fn finish(self) -> String {
         hex(&self.lines.finalize())
     }
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use minisign_verify::{Error as MinisignError, PublicKey, Signature as Minisig};
 pub use crate::finding::PINNED;
 pub use crate::layout::SIGNATURE;
 pub use demands::{Demands, duration_ms, require_id};
-pub(crate) use digest::hex;
 pub use digest::{FilesDigest, is_signed_path};
 pub use statement::{Statement, is_core_name};
 

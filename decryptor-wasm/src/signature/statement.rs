@@ -4,8 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::digest::hex;
-use crate::{BackupType, Code, Error, Field, Manifest, Result};
+use crate::{BackupType, Code, Error, Field, Manifest, Result, hex};
 
 /// The first word of the comment.
 const VERSION: &str = "pryv-backup-run-v1";

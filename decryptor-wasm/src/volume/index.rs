@@ -53,11 +53,12 @@ impl VolumeIndex {
         offset.filter(|_| name == index_name(number))
     }
 
-    /// Reads the end of volume `number` from the header of its index on, which is at `offset`.
+    /// Reads the end of volume `number` from the header of its index on, which is at `offset`: the members, one by one.
     ///
     /// # Errors
-    /// When that is not the index of this volume, or see [`VolumeIndex::parse`].
-    pub fn read(bytes: &[u8], offset: u64, number: u32) -> Result<Vec<Member>> {
+    /// When that is not the index of this volume, a line cannot be read, or one says that a member lies outside of the volume or over
+    /// another.
+    pub fn read(bytes: &[u8], offset: u64, number: u32) -> Result<impl Iterator<Item = Member>> {
         let header = read_header(bytes)?.filter(|header| header.path == index_name(number));
         let header = header.ok_or_else(|| unreadable(0))?;
         let rest = &bytes[header.length..];
@@ -73,25 +74,23 @@ impl VolumeIndex {
         VolumeIndex::parse(lines.ok_or_else(|| unreadable(0))?, offset)
     }
 
-    /// Reads the lines of the members of a volume whose index begins at `end`.
-    ///
-    /// # Errors
-    /// When a line cannot be read, or says that a member lies outside of the volume or over another.
-    fn parse(text: &[u8], end: u64) -> Result<Vec<Member>> {
+    /// Reads the lines of the members of a volume whose index begins at `end`: all are checked before the first is returned.
+    fn parse(text: &[u8], end: u64) -> Result<impl Iterator<Item = Member>> {
         let text = std::str::from_utf8(text).map_err(|e| unreadable(1).because(&e))?;
-        let (mut members, mut free) = (Vec::new(), 0);
-        for (number, line) in (1_u64..).zip(text.split_terminator('\n')) {
-            let member = parse_line(line).ok_or_else(|| unreadable(number))?;
+        let lines = text.split_terminator('\n');
+        let (mut count, mut free) = (0_u64, 0);
+        for line in lines.clone() {
+            count += 1;
+            let member = parse_line(line).ok_or_else(|| unreadable(count))?;
             let after = member.content().checked_add(member.size);
             let after = after.filter(|after| member.offset == free && *after <= end);
-            let after = after.ok_or_else(|| unreadable(number))?;
+            let after = after.ok_or_else(|| unreadable(count))?;
             free = after.next_multiple_of(BLOCK as u64);
-            members.push(member);
         }
         if free != end {
-            return Err(unreadable(members.len() as u64 + 1));
+            return Err(unreadable(count + 1));
         }
-        Ok(members)
+        Ok(lines.filter_map(parse_line))
     }
 }
 
@@ -145,8 +144,9 @@ mod tests {
             ("b c", 1),
         ]);
         let text: String = members.iter().map(VolumeIndex::line).collect();
-        assert_eq!(VolumeIndex::parse(text.as_bytes(), end).unwrap(), members);
-        assert!(VolumeIndex::parse(b"", 0).unwrap().is_empty());
+        let read: Vec<_> = VolumeIndex::parse(text.as_bytes(), end).unwrap().collect();
+        assert_eq!(read, members);
+        assert_eq!(VolumeIndex::parse(b"", 0).unwrap().count(), 0);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
             ("0 1\n", 1024),
             ("\n", 0),
         ] {
-            let error = VolumeIndex::parse(text.as_bytes(), end).unwrap_err();
+            let error = VolumeIndex::parse(text.as_bytes(), end).err().unwrap();
             assert_eq!(error.code(), Code::VolumeIndex, "{text:?}");
         }
         assert!(VolumeIndex::parse(b"0 1 a\n", 1024).is_ok());
@@ -182,13 +182,15 @@ mod tests {
         assert_eq!(VolumeIndex::find(tail, 3), Some(end));
         assert_eq!(VolumeIndex::find(tail, 2), None);
         let from = &volume[end as usize..];
-        assert_eq!(VolumeIndex::read(from, end, 3).unwrap(), members);
+        let read = |bytes: &[u8]| -> Option<Vec<Member>> {
+            Some(VolumeIndex::read(bytes, end, 3).ok()?.collect())
+        };
+        assert_eq!(read(from).as_ref(), Some(&members));
         assert!(VolumeIndex::read(from, end, 2).is_err());
         for at in 0..from.len() {
             let mut bad = from.to_vec();
             bad[at] ^= 1;
-            let read = VolumeIndex::read(&bad, end, 3);
-            assert!(read.is_err() || read.unwrap() != members, "byte {at}");
+            assert!(read(&bad).as_ref() != Some(&members), "byte {at}");
         }
     }
 }

@@ -1,32 +1,35 @@
 //! Where the files of an archive are: separate files, and members of volumes.
 
+use std::sync::Arc;
+
 use super::header;
 use crate::{
     Code, Error,
     finding::{Finding, Severity},
     layout::run_of,
+    listing::FileList,
 };
 
 /// The files of a folder, or of a single tar file, and where each is.
 #[derive(Debug, Default)]
 pub struct Members {
     /// Every file with its size in bytes, in the order of the paths: separate files, volumes among them, and the members of volumes.
-    pub files: Vec<(String, u64)>,
+    pub files: Arc<FileList>,
     /// What is wrong with the volumes.
     pub findings: Vec<Finding>,
     /// Whether members are known from indexes, which anyone may have changed. Read the volumes through before you report a file as missing.
     pub indexed: bool,
     /// Paths of the volumes.
     pub(super) volumes: Vec<String>,
-    /// In the order of the paths.
-    pub(super) places: Vec<(String, Place)>,
+    /// Which volume each of the files is in, and where; nothing where there are no volumes.
+    pub(super) places: Vec<(u32, u64)>,
 }
 
 /// The files of a folder, as the walk over an archive takes them.
 #[derive(Debug, Default)]
 pub struct Listed {
     /// Paths with `/`, and sizes.
-    pub files: Vec<(String, u64)>,
+    pub files: Arc<FileList>,
     /// What is wrong with the volumes among them.
     pub findings: Vec<Finding>,
     /// See [`Members::indexed`].
@@ -44,12 +47,19 @@ pub struct Place {
     pub size: u64,
 }
 
+/// Instead of a volume, for a file that is in none.
+const SEPARATE: u32 = u32::MAX;
+
 impl Members {
     /// The place of a file; none for a separate one.
     pub fn place(&self, path: &str) -> Option<Place> {
-        let known = |(known, _): &(String, Place)| known.as_str().cmp(path);
-        let at = self.places.binary_search_by(known).ok()?;
-        Some(self.places[at].1)
+        let at = self.files.find(path)?;
+        let (volume, offset) = *self.places.get(at)?;
+        (volume != SEPARATE).then(|| Place {
+            volume: volume as usize,
+            offset,
+            size: self.files.size(at),
+        })
     }
 
     /// The path of a volume, from the folder that was listed; empty for a single tar file.
@@ -66,10 +76,10 @@ impl Members {
         header(within, place.size)
     }
 
-    /// Takes out the files and findings, for the walk over them; the places stay.
+    /// Files and findings, for the walk over them; the findings are taken out.
     pub fn take_listed(&mut self) -> Listed {
         Listed {
-            files: std::mem::take(&mut self.files),
+            files: self.files.clone(),
             findings: std::mem::take(&mut self.findings),
             indexed: self.indexed,
         }
@@ -80,25 +90,22 @@ impl Members {
         !self.volumes.is_empty()
     }
 
-    /// Brings the files into their order, and names those that are there more than once. `found`: in the order of the volumes, and of the
-    /// members in each.
-    pub(super) fn arrange(&mut self, found: Vec<(String, Place)>) {
-        let mut order = Vec::with_capacity(found.len());
-        let mut places = Vec::with_capacity(found.len());
-        for (at, (path, place)) in (0..).zip(found) {
-            order.push((path, at));
-            places.push(place);
-        }
-        sort(&mut order);
-        let mut separate = std::mem::take(&mut self.files).into_iter().peekable();
-        for (path, at) in order {
+    /// Brings the files into their order, and names those that are there more than once.
+    pub(super) fn arrange(&mut self, mut found: Found) {
+        // In place of the sizes stand the numbers of the places.
+        found.paths.sort();
+        let separate = std::mem::take(&mut self.files);
+        let mut separate = separate.iter().peekable();
+        let mut files = FileList::default();
+        for at in 0..found.paths.len() {
+            let path = found.paths.path(at);
             // Of several, the first one stays.
-            if self.places.last().is_some_and(|(last, _)| *last == path) {
+            if at > 0 && found.paths.path(at - 1) == path {
                 self.damaged(&path, &Error::of(Code::VolumeDoubled));
                 continue;
             }
-            while let Some(file) = separate.next_if(|(other, _)| *other <= path) {
-                if file.0 == path {
+            while let Some((other, size)) = separate.next_if(|(other, _)| *other <= path) {
+                if other == path {
                     self.findings.push(Finding {
                         severity: Severity::Warning,
                         code: "volume-beside",
@@ -107,14 +114,21 @@ impl Members {
                             .to_owned(),
                     });
                 } else {
-                    self.files.push(file);
+                    files.push(&other, size);
+                    self.places.push((SEPARATE, 0));
                 }
             }
-            let place = places[at as usize];
-            self.files.push((path.clone(), place.size));
-            self.places.push((path, place));
+            let Some(place) = found.places.get(found.paths.size(at) as usize) else {
+                continue;
+            };
+            files.push(&path, place.size);
+            self.places.push((place.volume as u32, place.offset));
         }
-        self.files.extend(separate);
+        for (path, size) in separate {
+            files.push(&path, size);
+            self.places.push((SEPARATE, 0));
+        }
+        self.files = Arc::new(files);
     }
 
     /// Takes note of damage of the file at `path`.
@@ -123,7 +137,17 @@ impl Members {
     }
 }
 
-/// Sorts by path, then number. Called from here only: each further call would add its code to the WASM file again.
-pub(super) fn sort(files: &mut [(String, u64)]) {
-    files.sort_unstable();
+/// Members that were found, in the order of the volumes and of the members in each.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The paths, with the numbers of the places.
+    pub(super) paths: FileList,
+    pub(super) places: Vec<Place>,
+}
+
+impl Found {
+    pub(super) fn push(&mut self, path: &str, place: Place) {
+        self.paths.push(path, self.places.len() as u64);
+        self.places.push(place);
+    }
 }

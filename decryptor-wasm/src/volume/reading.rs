@@ -1,15 +1,17 @@
 //! Finds the members of volumes: by their indexes where those hold, and header by header where they do not.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Member, Members, TAIL, VolumeIndex, VolumeList,
-    members::{Place, sort},
+    members::{Found, Place},
 };
 use crate::{
     Code, Error, ErrorKind,
     finding::{Finding, Severity},
+    gather,
     layout::{PathKind, RUN, VOLUMES, index_name, most_bytes, number_of, run_of},
+    listing::FileList,
 };
 
 mod scan;
@@ -34,9 +36,9 @@ pub struct Range {
 /// Finds the members of the volumes in a folder. Give it the bytes of each [`VolumeReading::next_range`] until there is none.
 pub struct VolumeReading {
     members: Members,
-    found: Vec<(String, Place)>,
+    found: Found,
     /// The same in volumes that no list names.
-    found_left: Vec<(String, Place)>,
+    found_left: Found,
     volumes: Vec<Volume>,
     /// The lists of volumes, by the folders of their runs.
     lists: Vec<String>,
@@ -78,11 +80,10 @@ enum Step {
 
 impl VolumeReading {
     /// Of the volumes in a folder; `files`: every file in it with its size in bytes. With `scan`, no index is believed.
-    pub fn new(mut files: Vec<(String, u64)>, scan: bool) -> Self {
-        sort(&mut files);
+    pub fn new(files: FileList, scan: bool) -> Self {
         let (mut volumes, mut lists) = (Vec::new(), Vec::new());
-        for (path, size) in &files {
-            let Some((_, within)) = run_of(path) else {
+        for (path, size) in files.iter() {
+            let Some((_, within)) = run_of(&path) else {
                 continue;
             };
             let folder = &path[..path.len() - within.len()];
@@ -94,7 +95,7 @@ impl VolumeReading {
                     folder: folder.to_owned(),
                     number,
                     path: path.clone(),
-                    size: *size,
+                    size,
                     index: None,
                     left: false,
                 });
@@ -113,20 +114,20 @@ impl VolumeReading {
             index: None,
             left: false,
         };
-        let mut reading = VolumeReading::of(Vec::new(), vec![volume], Vec::new(), scan);
+        let mut reading = VolumeReading::of(FileList::default(), vec![volume], Vec::new(), scan);
         name.clone_into(&mut reading.tar);
         reading
     }
 
-    fn of(files: Vec<(String, u64)>, volumes: Vec<Volume>, lists: Vec<String>, scan: bool) -> Self {
+    fn of(files: FileList, volumes: Vec<Volume>, lists: Vec<String>, scan: bool) -> Self {
         let mut reading = VolumeReading {
             members: Members {
-                files,
+                files: Arc::new(files),
                 volumes: volumes.iter().map(|volume| volume.path.clone()).collect(),
                 ..Members::default()
             },
-            found: Vec::new(),
-            found_left: Vec::new(),
+            found: Found::default(),
+            found_left: Found::default(),
             volumes,
             lists,
             tar: String::new(),
@@ -198,9 +199,13 @@ impl VolumeReading {
     pub fn finish(mut self) -> Members {
         let mut found = std::mem::take(&mut self.found);
         let left = std::mem::take(&mut self.found_left);
-        if !left.is_empty() {
-            let known: BTreeSet<String> = found.iter().map(|(path, _)| path.clone()).collect();
-            found.extend(left.into_iter().filter(|(path, _)| !known.contains(path)));
+        if !left.places.is_empty() {
+            let known: BTreeSet<String> = gather(found.paths.iter().map(|(path, _)| path));
+            for ((path, _), place) in left.paths.iter().zip(left.places) {
+                if !known.contains(&path) {
+                    found.push(&path, place);
+                }
+            }
         }
         if self.members.has_volumes() {
             self.members.arrange(found);
@@ -253,10 +258,7 @@ impl VolumeReading {
             }
         };
         // Elsewhere nobody leaves a volume that is not named.
-        let run = format!("{folder}{RUN}");
-        let files = &self.members.files;
-        let known = files.binary_search_by(|(path, _)| path.as_str().cmp(&run));
-        let lists_itself = known.is_ok();
+        let lists_itself = self.members.files.has(&format!("{folder}{RUN}"));
         for there in &mut self.volumes {
             there.left |= there.folder == folder && lists_itself;
         }
@@ -272,8 +274,7 @@ impl VolumeReading {
                 None => {
                     let number = number_of(&volume.name, ".tar").unwrap_or_default();
                     let unpacked = format!("{folder}{}", index_name(number));
-                    let known = |(path, _): &(String, u64)| path.as_str().cmp(&unpacked);
-                    let there = self.members.files.binary_search_by(known).is_ok();
+                    let there = self.members.files.has(&unpacked);
                     if !(there && self.has_separate(&folder)) {
                         self.find(&path, &Error::of(Code::VolumeMissing));
                     }
@@ -361,8 +362,8 @@ impl VolumeReading {
             size: member.size,
         };
         match self.volumes[volume].left {
-            true => self.found_left.push((path, place)),
-            false => self.found.push((path, place)),
+            true => self.found_left.push(&path, place),
+            false => self.found.push(&path, place),
         }
     }
 

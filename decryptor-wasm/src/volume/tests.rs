@@ -69,22 +69,22 @@ fn members(files: &Files, scan: bool) -> Members {
         .iter()
         .map(|(path, bytes)| (path.clone(), bytes.len() as u64));
     let members = read(VolumeReading::new(listing.collect(), scan), files);
-    for (path, size) in &members.files {
-        let Some(place) = members.place(path) else {
+    for (path, size) in members.files.iter() {
+        let Some(place) = members.place(&path) else {
             continue;
         };
         let (_, bytes) = files
             .iter()
             .find(|(path, _)| path == members.volume(place))
             .unwrap();
-        let header = members.header(path, place);
+        let header = members.header(&path, place);
         let content = place.offset as usize + header.len();
         let within = path.split("0002/").last().unwrap();
         assert!(
             bytes[place.offset as usize..].starts_with(&header),
             "{path}"
         );
-        assert_eq!(*size, within.len() as u64);
+        assert_eq!(size, within.len() as u64);
         assert!(bytes[content..].starts_with(within.as_bytes()), "{path}");
     }
     members
@@ -158,7 +158,7 @@ fn a_single_tar_file_is_a_volume_of_all() {
     let cut = vec![(String::new(), files[0].1[..700].to_vec())];
     let found = read(VolumeReading::of_tar("x.tar", 700, false), &cut);
     let found = (
-        &found.files[0].0,
+        found.files.path(0),
         &found.findings[0].path,
         found.findings[0].code,
     );

@@ -3,7 +3,7 @@
 use sha2::Digest;
 use wasm_bindgen::prelude::*;
 
-use crate::{Code, Error, Result, crc::Crc32, signature::hex};
+use crate::{Code, Error, Result, crc::Crc32, hex};
 
 /// A SHA-256 in the making.
 #[wasm_bindgen]

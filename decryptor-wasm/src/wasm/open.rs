@@ -35,11 +35,6 @@ getters! { Need(need):
 
 #[wasm_bindgen]
 impl Need {
-    /// The stored bytes whose content is needed, where they were read before.
-    pub fn stored(&self) -> Option<Vec<u8>> {
-        self.0.stored().map(<[u8]>::to_vec)
-    }
-
     /// The envelope that holds the key.
     pub fn envelope(&self) -> Option<Envelope> {
         self.0.envelope().cloned().map(Envelope)

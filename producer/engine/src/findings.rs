@@ -69,7 +69,7 @@ pub fn companions_hold(source: &Archive, observer: &dyn Observer) -> bool {
     let companions = source.files().iter();
     let companions = companions.filter(|file| is_companion(&file.path));
     let wrong = companions.filter_map(|file| {
-        let read = source.stream::<Error>(file, false, false, &mut |_| Ok(()));
+        let read = source.stream::<Error>(&file, false, false, &mut |_| Ok(()));
         Some((file, read.err()?))
     });
     let named = wrong.map(|(file, error)| observer.damaged(&error.at(&file.path).to_string()));

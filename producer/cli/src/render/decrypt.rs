@@ -63,7 +63,7 @@ pub fn users(archive: &Archive) {
     if let Some(chain) = &archive.chain {
         chain.sequence.lines().iter().for_each(|line| say(line));
     }
-    for user in &archive.plan.users {
+    for user in archive.plan.users.iter() {
         let stats = user.stats.by_name();
         let stats = stats.map(|(name, count)| format!("{name} {count}"));
         say(&format!(

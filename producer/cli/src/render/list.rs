@@ -56,7 +56,7 @@ fn text(listed: &ListedArchive) -> Vec<String> {
         }
     ));
     lines.push(format!("  {}", contents.signed));
-    for user in &contents.users {
+    for user in contents.users.iter() {
         lines.push(format!(
             "  {}  {}  {}, {}",
             user.username,

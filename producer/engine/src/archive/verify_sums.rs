@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use decryptor_wasm::{
-    Code, Error, Result,
+    Code, Error, FileList, Result,
     layout::{PathKind, run_of},
     signature::{FilesDigest, is_signed_path},
 };
@@ -40,12 +40,7 @@ pub fn hash(
 }
 
 /// The digest of all files of a run as its signature states it; `listing`: every file in the order of the paths.
-pub fn files_digest(
-    folder: &Folder,
-    listing: &[(String, u64)],
-    run: u32,
-    jobs: usize,
-) -> Result<String> {
+pub fn files_digest(folder: &Folder, listing: &FileList, run: u32, jobs: usize) -> Result<String> {
     // Files that a killed run or a change of recipients left are no part of a run.
     let is_of_run = |path: &str| {
         run_of(path).is_some_and(|(of, within)| {
@@ -53,7 +48,7 @@ pub fn files_digest(
         })
     };
     let paths = listing.iter().filter(|(path, _)| is_of_run(path));
-    let paths = paths.map(|(path, _)| Ok(path.clone()));
+    let paths = paths.map(|(path, _)| Ok(path));
     let mut digest = FilesDigest::default();
     hash(folder, paths, jobs, &mut |path, sum| {
         let within = run_of(path).map_or(path, |(_, within)| within);

@@ -53,18 +53,18 @@ pub fn run(
         Ok(out.write_all(piece)?)
     };
     let plain = options.path.strip_suffix(".gz").unwrap_or(&options.path);
-    let mut files = archive.files().iter().chain(&archive.plan.manifests);
+    let mut files = archive.files().iter().chain(archive.plan.manifests.iter());
     let found = files.find(|file| file.path.strip_suffix(".gz").unwrap_or(&file.path) == plain);
     let (path, outcome) = match (options.path.as_str(), found) {
-        ("manifest.json", _) => ("manifest.json", print(&archive.manifest_json)),
+        ("manifest.json", _) => ("manifest.json".to_owned(), print(&archive.manifest_json()?)),
         (_, Some(file)) => {
-            let outcome = archive.stream(file, !options.raw, false, &mut print);
-            (file.path.as_str(), outcome.map(drop))
+            let outcome = archive.stream(&file, !options.raw, false, &mut print);
+            (file.path.clone(), outcome.map(drop))
         }
         (path @ "encryption.json", None) => {
             let envelope = archive.folder().read(path);
             let printed = envelope.map_err(CopyError::from);
-            (path, printed.and_then(|bytes| print(&bytes)))
+            (path.to_owned(), printed.and_then(|bytes| print(&bytes)))
         }
         (_, None) => {
             return Err(
@@ -82,7 +82,7 @@ pub fn run(
     out.flush().map_err(|e| Failure::failed(e.to_string()))?;
     Ok(Some(Printed {
         archive_id: archive.id().to_owned(),
-        path: path.to_owned(),
+        path,
         bytes,
         sha256: hex(&digest.finalize()),
     }))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use decryptor_wasm::{
-    BackupType, Envelope, Manifest, UserEntry, chain::IndexRun, manifest::Loss, plan::Severity,
+    BackupType, Envelope, Manifest, UserList, chain::IndexRun, manifest::Loss, plan::Severity,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -80,7 +80,7 @@ pub struct Contents {
     /// Who signed it, and whether that is somebody who is expected.
     pub signed: String,
     /// The users.
-    pub users: Vec<UserEntry>,
+    pub users: UserList,
     /// Items that could not be backed up.
     pub losses: Vec<Loss>,
 }
@@ -160,7 +160,7 @@ fn look(
     let sealed = verify::is_sealed(files);
     let demands = options.demands(observer)?;
     demands.storage(sealed)?;
-    let envelope = if files.iter().any(|(path, _)| path == "encryption.json") {
+    let envelope = if files.has("encryption.json") {
         Some(Envelope::parse(&folder.read("encryption.json")?)?)
     } else {
         None

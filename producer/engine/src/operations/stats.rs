@@ -68,8 +68,8 @@ pub fn run(
     let mut archive = options.open(observer)?;
     archive.drop_orphans()?;
     let mut collections: BTreeMap<String, CollectionTotal> = BTreeMap::new();
-    let mut of_user: BTreeMap<&str, u64> = BTreeMap::new();
-    for file in archive.files() {
+    let (mut bytes, mut largest) = (BTreeMap::new(), Vec::new());
+    for file in archive.files().iter() {
         let kind = PathKind::of(&file.path);
         let sum = collections
             .entry(collection(&file.path, &kind))
@@ -80,25 +80,18 @@ pub fn run(
         sum.bytes += file.size;
         sum.records += listed.unwrap_or(u64::from(attachment));
         if let Some(user) = file.user() {
-            *of_user.entry(user).or_default() += file.size;
+            // Of users, those with most are named: nothing of the others is kept.
+            if !bytes.contains_key(user) {
+                keep_largest(&mut largest, std::mem::take(&mut bytes));
+            }
+            *bytes.entry(user.to_owned()).or_default() += file.size;
         }
     }
     if archive.chain.is_some() {
         of_state(&archive, &mut collections)?;
     }
-    let mut largest: Vec<Largest> = archive
-        .plan
-        .users
-        .iter()
-        .map(|user| Largest {
-            user_id: user.user_id.clone(),
-            username: user.username.clone(),
-            events: user.stats.events,
-            bytes: of_user.get(user.user_id.as_str()).copied().unwrap_or(0),
-        })
-        .collect();
-    largest.sort_by_key(|user| std::cmp::Reverse(user.bytes));
-    largest.truncate(LARGEST);
+    keep_largest(&mut largest, bytes);
+    let largest = named(&archive, largest);
     let stats = Stats {
         archive_id: archive.id().to_owned(),
         users: archive.plan.users.len(),
@@ -108,6 +101,35 @@ pub fn run(
     };
     let problem = findings::tell(&archive, observer);
     Ok((stats, problem))
+}
+
+/// Keeps those that have most bytes.
+fn keep_largest(largest: &mut Vec<(u64, String)>, more: BTreeMap<String, u64>) {
+    largest.extend(more.into_iter().map(|(user, bytes)| (bytes, user)));
+    largest.sort_by(|one, other| other.0.cmp(&one.0));
+    largest.truncate(LARGEST);
+}
+
+/// The users of these ids, and where they are fewer than [`LARGEST`], further ones without files.
+fn named(archive: &Archive, largest: Vec<(u64, String)>) -> Vec<Largest> {
+    let mut named: Vec<Option<Largest>> = Vec::new();
+    named.resize_with(largest.len(), || None);
+    let mut others = Vec::new();
+    for user in archive.plan.users.iter() {
+        let place = largest.iter().position(|(_, id)| *id == user.user_id);
+        let of = |bytes| Largest {
+            events: user.stats.events,
+            user_id: user.user_id,
+            username: user.username,
+            bytes,
+        };
+        match place {
+            Some(place) => named[place] = Some(of(largest[place].0)),
+            None if largest.len() + others.len() < LARGEST => others.push(of(0)),
+            None => {}
+        }
+    }
+    named.into_iter().flatten().chain(others).collect()
 }
 
 /// The inventories of a chain are of its runs: how many records its state has, the users' manifests say.
@@ -132,7 +154,7 @@ fn of_state(
         .iter()
         .filter(|file| file.jsonl && file.user().is_none())
     {
-        let read = archive.lines::<decryptor_wasm::Error>(file, false, &mut |_| Ok(()))?;
+        let read = archive.lines::<decryptor_wasm::Error>(&file, false, &mut |_| Ok(()))?;
         if let Some(sum) = collections.get_mut(&collection(&file.path, &PathKind::of(&file.path))) {
             sum.records = read.records.unwrap_or(0);
         }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::{Code, Error, Field, Result};
+use decryptor_wasm::{Code, Error, Field, FileList, Result};
 
 use crate::{files, threads};
 
@@ -13,8 +13,8 @@ use crate::{files, threads};
 const LEAST: usize = 64;
 
 /// Every file in it with its size in bytes, sorted by path.
-pub(super) fn list(folder: &Path) -> Result<Vec<(String, u64)>> {
-    let mut found = Found::default();
+pub(super) fn list(folder: &Path) -> Result<FileList> {
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
     let mut level = vec![(folder.to_owned(), String::new())];
     // Folders of one level are looked into side by side: there may be several for each user.
     while !level.is_empty() {
@@ -23,14 +23,13 @@ pub(super) fn list(folder: &Path) -> Result<Vec<(String, u64)>> {
         let shares: Vec<&[_]> = level.chunks(share).collect();
         for looked in threads::map(&shares, |share| look(share)) {
             let looked = looked?;
-            found.files.extend(looked.files);
-            found.folders.extend(looked.folders);
+            // Paths of one folder take few bytes when they follow one another.
+            files.push(FileList::from_iter(looked.files));
+            folders.extend(looked.folders);
         }
-        level = std::mem::take(&mut found.folders);
+        level = std::mem::take(&mut folders);
     }
-    let mut files = found.files;
-    files.sort();
-    Ok(files)
+    Ok(files.iter().flat_map(FileList::iter).collect())
 }
 
 /// Refuses symbolic links, and whatever else an archive cannot hold, anywhere in it.

@@ -66,18 +66,10 @@ fn stored(folder: &Folder, path: &str, most: u64) -> Result<Answer> {
 }
 
 fn content(folder: &Folder, sealed: &ManifestNeed) -> Result<Answer> {
-    let read;
-    let stored = match &sealed.stored {
-        Some(stored) => stored.as_slice(),
-        None => match folder.read_up_to(&sealed.path, sealed.most)? {
-            Some(bytes) => {
-                read = bytes;
-                read.as_slice()
-            }
-            None => return Ok(Answer::TooLong),
-        },
+    let Some(stored) = folder.read_up_to(&sealed.path, sealed.most)? else {
+        return Ok(Answer::TooLong);
     };
-    let content = ReadFile::of_manifest(sealed.key.as_ref()).whole(stored)?;
+    let content = ReadFile::of_manifest(sealed.key.as_ref()).whole(&stored)?;
     Ok(Answer::Content {
         bytes: content.bytes,
         summary: content.seen.summary,

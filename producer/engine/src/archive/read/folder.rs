@@ -9,7 +9,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Code, Error, ErrorKind, Field, Result,
+    Code, Error, ErrorKind, Field, FileList, Result,
     chain::Index,
     layout::{PathKind, SIGNATURE, VOLUMES, most_bytes, run_of},
     open::Listed,
@@ -127,7 +127,7 @@ impl Folder {
             return Ok(own);
         }
         let mut all = vec![own];
-        for (path, _) in self.list_stored()? {
+        for (path, _) in self.list_stored()?.iter() {
             let Some((run, SUMS)) = run_of(&path).filter(|(run, _)| *run > 1) else {
                 continue;
             };
@@ -189,7 +189,7 @@ impl Folder {
             }
         }
         if self.tar.is_some() || self.has(VOLUMES) {
-            for (path, _) in self.list(false)?.files {
+            for (path, _) in self.list(false)?.files.iter() {
                 users.extend(PathKind::of(&path).user().map(str::to_owned));
             }
         }
@@ -225,7 +225,7 @@ impl Folder {
     }
 
     /// Every file with its size in bytes, sorted by path, as they lie in the folder.
-    pub fn list_stored(&self) -> Result<Vec<(String, u64)>> {
+    pub fn list_stored(&self) -> Result<FileList> {
         if let Some(objects) = &self.objects {
             return objects.list();
         }

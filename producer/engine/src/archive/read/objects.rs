@@ -9,7 +9,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Code, Error, Result,
+    Code, Error, FileList, Result,
     plan::{Finding, Severity},
 };
 
@@ -88,7 +88,7 @@ impl Objects {
     }
 
     /// Path and size of each, in the order of the paths.
-    pub(super) fn list(&self) -> Result<Vec<(String, u64)>> {
+    pub(super) fn list(&self) -> Result<FileList> {
         let known = self.known()?;
         let from = known.objects.range(self.prefix.clone()..);
         let own = from.map_while(|(key, object)| {
@@ -184,7 +184,7 @@ impl Objects {
                 .because(&error)
         })?;
         if let Some(waiting) = &self.waiting {
-            for (path, size) in disk::list(waiting)? {
+            for (path, size) in disk::list(waiting)?.iter() {
                 let object = Object {
                     size,
                     version: None,

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, ops::Deref};
 
 use decryptor_wasm::{
     DataKey, Envelope, Error, ErrorKind, Result, UserManifest,
+    layout::MANIFEST,
     open::{OpenedArchive, Opening, Orphans, Outline, Request},
     plan::{Plan, PlannedFile},
 };
 
-use super::{Folder, drive::drive};
+use super::{Folder, drive::drive, stream::ReadFile};
 use crate::interrupt;
 
 /// An archive whose manifests are read and authentic, so that it is known what every file of it should be.
@@ -82,12 +83,23 @@ impl Archive {
     /// When it cannot be read now.
     pub fn user_manifest(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
         let path = format!("users/{user_id}/user-manifest.json");
-        let manifests = &self.plan.manifests;
-        let found = manifests.binary_search_by(|file| file.path.cmp(&path));
-        found
-            .ok()
-            .map(|at| self.content_of(&manifests[at]))
-            .transpose()
+        let found = self.plan.manifests.find(&path);
+        found.map(|file| self.content_of(&file)).transpose()
+    }
+
+    /// The content of `manifest.json`; of a chain, that of its state.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is another than when it was opened.
+    pub fn manifest_json(&self) -> Result<Vec<u8>> {
+        if let Some(of_state) = self.state_manifest()? {
+            return Ok(of_state);
+        }
+        let key = self.newest().and_then(|run| run.key.as_ref());
+        let stored = self.folder.read(MANIFEST)?;
+        let read = ReadFile::of_manifest(key).whole(&stored)?;
+        self.require_manifest(read.seen.sha256.as_deref().unwrap_or_default())?;
+        Ok(read.bytes)
     }
 
     /// The whole content of a manifest.

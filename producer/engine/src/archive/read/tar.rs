@@ -67,10 +67,11 @@ impl Tar {
             return all;
         }
         let own = |path: &str| path.strip_prefix(&self.prefix).map(str::to_owned);
-        let files = all.files.into_iter();
-        all.files = files
+        let files = all.files.iter();
+        let files = files
             .filter_map(|(path, size)| Some((own(&path)?, size)))
             .collect();
+        all.files = Arc::new(files);
         all.findings.retain_mut(|finding| match own(&finding.path) {
             Some(path) => {
                 finding.path = path;

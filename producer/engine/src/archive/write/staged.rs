@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use decryptor_wasm::{DataKey, FileEntry, Inventory, UserEntry};
+use decryptor_wasm::{
+    DataKey, FileEntry, Inventory, UserEntry, UserList, manifest::InventoryFiles,
+};
 use serde::Serialize;
 
 use super::{
@@ -19,7 +21,7 @@ pub struct Listing {
     /// For the manifest.
     pub inventory: Inventory,
     /// The same.
-    pub users: Vec<UserEntry>,
+    pub users: UserList,
     /// Of all files, for [`ArchiveWriter::stage`].
     pub bytes: u64,
 }
@@ -116,13 +118,14 @@ impl ArchiveWriter {
 
     /// The files and users that the manifest lists.
     pub fn list(&mut self, users: Vec<UserDone>) -> Listing {
-        let mut files = std::mem::take(&mut self.shared);
-        let mut bytes = self.clear + files.iter().map(|file| file.size).sum::<u64>();
-        let mut entries = Vec::with_capacity(users.len());
+        let shared = std::mem::take(&mut self.shared);
+        let mut bytes = self.clear + shared.iter().map(|file| file.size).sum::<u64>();
+        let mut files: InventoryFiles = shared.into_iter().collect();
+        let mut entries = UserList::default();
         for user in users {
             bytes += user.bytes + user.manifest_file.size;
-            files.push(user.manifest_file);
-            entries.push(user.entry);
+            files.push(&user.manifest_file);
+            entries.push(&user.entry);
         }
         Listing {
             inventory: Inventory { v: 1, files },

@@ -1,6 +1,9 @@
 //! The files of the new archive.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex},
+};
 
 use decryptor_wasm::{Error, FileEntry, UserEntry, chain::is_companion, plan::PlannedFile};
 use serde_json::json;
@@ -28,29 +31,31 @@ pub fn fill(
     observer: &dyn Observer,
 ) -> Result<Listing, Failure> {
     let tally: Arc<Tally> = Arc::default();
-    let goal = Goal::Bytes(source.files().iter().map(|file| file.size).sum());
+    let goal = Goal::Bytes(source.files().bytes());
     let users: Mutex<Vec<UserDone>> = Mutex::default();
     let shared: Mutex<Vec<FileEntry>> = Mutex::default();
     let writer = &*archive;
     let shown = observer.working(Step::Work, &tally, goal);
-    let groups = source.files().chunk_by(|a, b| a.user() == b.user());
+    let groups = source.files().by_user();
     let threads = threads::count(options.jobs);
-    schedule::run(threads, groups, &|files: &[PlannedFile], _| {
+    schedule::run(threads, groups, &|places: Range<usize>, _| {
+        let files = source.files().within(places);
         let copied = |file: &PlannedFile| {
             let copy = one(source, writer, file)?;
             tally.add(0, file.size);
             Ok::<_, ArchiveError>(copy)
         };
-        match files.first().and_then(|file| file.user()) {
+        let first = files.clone().next();
+        match first.as_ref().and_then(|file| file.user()) {
             Some(id) => {
                 let done = user(source, writer, id, files, &copied)?;
                 lock(&users).push(done);
             }
             None => {
                 // The companions of the new archive are its own.
-                let ours = |file: &&PlannedFile| !is_companion(&file.path);
-                for file in files.iter().filter(ours) {
-                    let copy = copied(file)?;
+                let ours = |file: &PlannedFile| !is_companion(&file.path);
+                for file in files.filter(ours) {
+                    let copy = copied(&file)?;
                     lock(&shared).extend(copy);
                 }
             }
@@ -118,10 +123,10 @@ fn user(
     source: &Archive,
     writer: &ArchiveWriter,
     id: &str,
-    files: &[PlannedFile],
+    files: impl Iterator<Item = PlannedFile>,
     copied: &dyn Fn(&PlannedFile) -> Result<Option<FileEntry>, ArchiveError>,
 ) -> Result<UserDone, ArchiveError> {
-    let entry: &UserEntry = source
+    let mut entry = source
         .plan
         .users
         .iter()
@@ -131,10 +136,9 @@ fn user(
         })?;
     let mut manifest = manifest::of_user(source, id)?;
     let mut copy = writer.copy_user(id)?;
-    let mut entry = entry.clone();
     for file in files {
-        let Some(done) = copied(file)? else {
-            forget(&mut entry, file);
+        let Some(done) = copied(&file)? else {
+            forget(&mut entry, &file);
             continue;
         };
         if source.chain.is_some() {

@@ -20,7 +20,7 @@ pub fn manifest(
     encrypted: bool,
     stamp: Stamp,
 ) -> Result<Map<String, Value>, Error> {
-    let mut manifest = said(&source.manifest_json, "manifest.json")?;
+    let mut manifest = said(&source.manifest_json()?, "manifest.json")?;
     let mut say = |name: &str, value| manifest.insert(name.to_owned(), value);
     say(
         "producer",

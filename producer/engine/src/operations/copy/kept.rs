@@ -42,7 +42,7 @@ pub(super) fn left(folder: &Path, useful: &dyn Fn(&str) -> bool) -> Result<Vec<(
         fs::create_dir(folder).map_err(|e| ArchiveError::io(folder, e))?;
         return Ok(Vec::new());
     };
-    let (useful, useless): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, _)| useful(path));
+    let (useful, useless): (Vec<_>, Vec<_>) = found.iter().partition(|(path, _)| useful(path));
     for (path, _) in useless {
         take_away(folder, &path)?;
     }

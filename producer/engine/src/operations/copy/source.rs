@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use decryptor_wasm::{
-    Error,
+    Error, FileList,
     chain::{CHAIN, Index, RunSequence, run_of},
     container::MAGIC,
     layout::{ENVELOPE, MANIFEST, PathKind, SIGNATURE},
@@ -124,7 +124,7 @@ impl Source {
             let run = source.open_run(number, signers, &mut sums)?;
             source.runs.push(run);
         }
-        source.take(listing, &sums, &left)?;
+        source.take(&listing, &sums, &left)?;
         for run in &mut source.runs {
             run.finish();
             run.check_envelope(&source.folder)?;
@@ -135,12 +135,12 @@ impl Source {
     /// Distributes the files among the runs, but for what lies in the volumes in `left` alone: those are of attempts that were not finished.
     fn take(
         &mut self,
-        listing: Vec<(String, u64)>,
+        listing: &FileList,
         sums: &Sums,
         left: &BTreeSet<String>,
     ) -> Result<(), Failure> {
         let mut due = sums.due.iter().copied();
-        for (path, size) in listing {
+        for (path, size) in listing.iter() {
             let due = due.next().flatten();
             if !left.is_empty() {
                 let volume = self.folder.place(&path)?;

@@ -111,7 +111,7 @@ pub fn check(
 }
 
 fn goal(archive: &Archive) -> Goal {
-    Goal::Bytes(archive.files().iter().map(|file| file.size).sum())
+    Goal::Bytes(archive.files().bytes())
 }
 
 fn write(work: &FileWork<'_>, output: OutputFolder) -> Result<Decrypted, Failure> {

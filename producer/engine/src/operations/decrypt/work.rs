@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{
     Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use decryptor_wasm::{
@@ -52,6 +52,15 @@ pub struct Decrypted {
     pub nothing_written: bool,
 }
 
+impl Decrypted {
+    /// Adds a file that is good.
+    fn add(&mut self, summary: &FileSummary) {
+        self.files += 1;
+        self.bytes += summary.output_size;
+        self.records += summary.records.unwrap_or(0);
+    }
+}
+
 /// Outcome of one file.
 #[derive(Default)]
 struct FileOutcome {
@@ -89,8 +98,7 @@ impl<'a> FileWork<'a> {
     /// Decrypts every file into the output.
     pub fn write(&self, output: &OutputFolder) -> Result<Decrypted, Failure> {
         let mut outcome = self.start("decrypted");
-        let files = self.archive.files().iter();
-        output.require_distinct(files.map(|file| (file.path.as_str(), self.output_name(file))))?;
+        self.require_distinct(output)?;
         let stop = |outcome: &Decrypted| self.args.is_strict() && !outcome.damaged.is_empty();
         if !stop(&outcome) {
             let files = self.archive.files().iter();
@@ -104,12 +112,27 @@ impl<'a> FileWork<'a> {
         }
         // The last one, so that it stands for a complete tree.
         if !stop(&outcome) {
-            let content = &self.archive.manifest_json;
-            self.write_manifest("manifest.json", content, output)?;
+            let content = self.archive.manifest_json()?;
+            self.write_manifest("manifest.json", &content, output)?;
             outcome.files += 1;
         }
         outcome.nothing_written = stop(&outcome);
         Ok(outcome)
+    }
+
+    /// Refuses files that would overwrite each other: those of a user lie in a folder of their own.
+    fn require_distinct(&self, output: &OutputFolder) -> Result<()> {
+        let all = self.archive.files();
+        for places in all.by_user() {
+            let files: Vec<PlannedFile> = all.within(places).collect();
+            let names = files.iter();
+            output
+                .require_distinct(names.map(|file| (file.path.as_str(), self.output_name(file))))?;
+        }
+        let ids = self.archive.plan.users.ids();
+        let folders: Vec<String> = ids.map(|id| format!("users/{id}")).collect();
+        let folders = folders.iter().map(String::as_str);
+        output.require_distinct(folders.map(|folder| (folder, folder)))
     }
 
     fn write_manifest(
@@ -195,7 +218,7 @@ impl<'a> FileWork<'a> {
     }
 
     /// The manifests of the users, but for those that something is wrong with.
-    fn user_manifests(&self) -> impl Iterator<Item = &PlannedFile> {
+    fn user_manifests(&self) -> impl Iterator<Item = PlannedFile> {
         let plan = &self.archive.plan;
         let wrong = plan
             .findings
@@ -219,27 +242,27 @@ impl<'a> FileWork<'a> {
     }
 
     /// Gives every file its turn. Damage is noted, in the order of the files; anything else ends the run.
-    fn each_file<'f>(
+    fn each_file(
         &self,
-        files: impl Iterator<Item = &'f PlannedFile>,
+        files: impl Iterator<Item = PlannedFile> + Send,
         outcome: &mut Decrypted,
         action: &(dyn Fn(&PlannedFile) -> Result<FileOutcome> + Sync),
     ) -> Result<(), Failure> {
-        let files: Vec<&PlannedFile> = files.collect();
-        let next = AtomicUsize::new(0);
+        let next = Mutex::new(files.enumerate());
         let stop = AtomicBool::new(false);
+        // Of files that are whole, only their sums are kept.
+        let counted = Mutex::new(&mut *outcome);
         let results: Mutex<Vec<(usize, FileOutcome)>> = Mutex::default();
         let failure: Mutex<Option<Error>> = Mutex::default();
-        let workers = threads::count(self.args.jobs).min(files.len()).max(1);
-        threads::share(workers, || {
+        threads::share(threads::count(self.args.jobs), || {
             while let Some((index, file)) = {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                files.get(index).map(|file| (index, file))
+                let mut next = lock(&next);
+                next.next()
             } {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let done = match action(file) {
+                let done = match action(&file) {
                     Ok(done) => done,
                     Err(error) if error.kind() == ErrorKind::Damaged => FileOutcome {
                         damage: Some(error.to_string()),
@@ -254,7 +277,12 @@ impl<'a> FileWork<'a> {
                 if self.args.is_strict() && done.damage.is_some() {
                     stop.store(true, Ordering::Relaxed);
                 }
-                lock(&results).push((index, done));
+                if let Some(summary) = &done.summary {
+                    lock(&counted).add(summary);
+                }
+                if done.damage.is_some() || done.salvaged.is_some() {
+                    lock(&results).push((index, done));
+                }
             }
         });
         Failure::unless_interrupted()?;
@@ -273,11 +301,6 @@ impl<'a> FileWork<'a> {
             if last {
                 // Which later files are known to be damaged too depends on which thread was faster.
                 break;
-            }
-            if let Some(summary) = done.summary {
-                outcome.files += 1;
-                outcome.bytes += summary.output_size;
-                outcome.records += summary.records.unwrap_or(0);
             }
         }
         Ok(())

@@ -47,7 +47,7 @@ pub fn place(path: &str) -> Option<(String, String)> {
 }
 
 impl CollectionSource<'_> {
-    fn files(&self) -> impl Iterator<Item = &PlannedFile> {
+    fn files(&self) -> impl Iterator<Item = PlannedFile> {
         self.archive.files().iter().filter(|file| {
             place(&file.path)
                 .is_some_and(|(user, kind)| user == self.user && kind == self.collection)
@@ -58,7 +58,7 @@ impl CollectionSource<'_> {
         let listed = |file: &PlannedFile| file.expected.as_ref()?.records;
         // Without an inventory: a record has seldom fewer bytes than this when compressed.
         self.files()
-            .map(|file| listed(file).unwrap_or(file.size / 16))
+            .map(|file| listed(&file).unwrap_or(file.size / 16))
             .sum()
     }
 
@@ -66,10 +66,10 @@ impl CollectionSource<'_> {
     fn each(&self, take: &mut dyn FnMut(ComparedRecord<'_>)) -> Result<()> {
         for file in self.files() {
             if self.collection == "attachments" {
-                self.attachment(file, take)?;
+                self.attachment(&file, take)?;
                 continue;
             }
-            self.archive.lines(file, false, &mut |line| {
+            self.archive.lines(&file, false, &mut |line| {
                 records(self.collection, line.text, take).map_err(Error::damaged)
             })?;
         }

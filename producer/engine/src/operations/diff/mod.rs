@@ -172,7 +172,7 @@ fn places(archive: &Archive) -> BTreeSet<(String, String)> {
 }
 
 fn names(old: &Archive, new: &Archive) -> BTreeMap<String, String> {
-    let users = old.plan.users.iter().chain(&new.plan.users);
+    let users = old.plan.users.iter().chain(new.plan.users.iter());
     users
         .map(|user| (user.user_id.clone(), user.username.clone()))
         .collect()

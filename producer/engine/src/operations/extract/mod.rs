@@ -93,7 +93,7 @@ pub fn run(
         );
     }
     let problem = findings::tell(&archive, observer);
-    let files: Vec<&PlannedFile> = files(&archive, collection).collect();
+    let files: Vec<PlannedFile> = files(&archive, collection).collect();
     let filter = Filter {
         since: options.since,
         until: options.until,
@@ -164,7 +164,7 @@ fn possible(options: &Options) -> Result<(), Failure> {
 }
 
 /// The files of a collection, in order.
-fn files<'a>(archive: &'a Archive, collection: &'a str) -> impl Iterator<Item = &'a PlannedFile> {
+fn files<'a>(archive: &'a Archive, collection: &'a str) -> impl Iterator<Item = PlannedFile> {
     archive.files().iter().filter(move |file| {
         let within = match PathKind::of(&file.path) {
             PathKind::UserRecords { .. } => file.path.split('/').nth(2).unwrap_or_default(),
@@ -183,7 +183,7 @@ fn branch(
         return Ok(None);
     };
     let found = match files(archive, "streams").next() {
-        Some(file) => filter::branch(archive, file, root)?,
+        Some(file) => filter::branch(archive, &file, root)?,
         None => None,
     };
     match found {
@@ -196,7 +196,7 @@ fn branch(
 
 fn write(
     archive: &Archive,
-    files: &[&PlannedFile],
+    files: &[PlannedFile],
     filter: &Filter,
     columns: &'static [OutputColumn],
     options: &Options,
@@ -231,7 +231,7 @@ fn write(
 /// Every wanted record: a line, and what is in it.
 fn each(
     archive: &Archive,
-    files: &[&PlannedFile],
+    files: &[PlannedFile],
     filter: &Filter,
     take: &mut impl FnMut(&[u8], &Record<'_>) -> Result<(), CopyError>,
 ) -> Result<(), CopyError> {
@@ -250,7 +250,7 @@ fn each(
 /// The same as rows; of series, each point is one.
 fn rows(
     archive: &Archive,
-    files: &[&PlannedFile],
+    files: &[PlannedFile],
     filter: &Filter,
     options: &Options,
     take: &mut dyn FnMut(&Record<'_>) -> Result<(), CopyError>,

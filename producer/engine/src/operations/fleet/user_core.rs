@@ -65,7 +65,7 @@ pub fn read(archive: &Archive, users: &UserTable) -> Result<UserCores, Error> {
             Ok::<_, Error>(())
         };
         let mut splitter = LineSplitter::default();
-        archive.stream_verified::<Error>(file, &mut |piece| {
+        archive.stream_verified::<Error>(&file, &mut |piece| {
             interrupt::check()?;
             splitter.push(piece, &mut take)
         })?;

@@ -68,8 +68,9 @@ impl UserTable {
 
     /// Adds the users of an archive; `recent`: it is new enough.
     pub fn add(&mut self, core: u32, recent: bool, archive: &Archive) {
-        for user in &archive.plan.users {
-            self.seen.extend(digests(user).map(|digest| (digest, core)));
+        for user in archive.plan.users.iter() {
+            self.seen
+                .extend(digests(&user).map(|digest| (digest, core)));
             if !recent {
                 continue;
             }

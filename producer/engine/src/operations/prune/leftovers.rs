@@ -134,7 +134,7 @@ pub fn unread_volumes(
     now: Timestamp,
 ) -> Result<Vec<StoreVersion>, decryptor_wasm::Error> {
     let mut read = BTreeSet::new();
-    for (path, _) in folder.list(false)?.files {
+    for (path, _) in folder.list(false)?.files.iter() {
         read.extend(folder.place(&path)?.map(|(volume, _)| volume));
     }
     let is_left = |object: &&StoreVersion| {

@@ -37,14 +37,10 @@ pub fn read(
     verify::undamaged(&archive, jobs)?;
     let manifest = &archive.manifest;
     let time = Timestamp::from_millisecond(manifest.backup_timestamp);
-    let users: Vec<&str> = manifest
-        .users
-        .iter()
-        .map(|user| user.user_id.as_str())
-        .collect();
     // The backup of one user does not count for the whole platform.
-    let source = match users.as_slice() {
-        [user] => format!("{} {user}", manifest.config.domain),
+    let mut users = manifest.users.ids();
+    let source = match (users.next(), users.next()) {
+        (Some(user), None) => format!("{} {user}", manifest.config.domain),
         _ => manifest.config.domain.clone(),
     };
     Ok(Said {

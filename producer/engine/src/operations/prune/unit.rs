@@ -185,9 +185,9 @@ impl Checker<'_> {
             Ok(listing) => listing,
             Err(error) => return Candidate::unproven(error),
         };
-        let has = |name: &str| listing.iter().any(|(known, _)| known == name);
+        let has = |name: &str| listing.has(name);
         let chain = has(CHAIN);
-        let strange = |chain: bool| stray(listing.iter().map(|(path, _)| path.as_str()), chain);
+        let strange = |chain: bool| stray(listing.iter().map(|(path, _)| path), chain);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // One that still has its manifest may be the last good one by now.
         if name.starts_with(DOOMED) && !is_there(&path.join(MANIFEST)) {
@@ -281,10 +281,12 @@ impl Checker<'_> {
 }
 
 /// Says which of the paths is of no archive or chain, if one is.
-pub fn stray<'p>(mut paths: impl Iterator<Item = &'p str>, chain: bool) -> Option<String> {
-    let found = paths.find(|path| !belongs(path, chain) && !is_junk(path))?;
+pub fn stray(mut paths: impl Iterator<Item = impl AsRef<str>>, chain: bool) -> Option<String> {
+    let is_stray = |path: &str| !belongs(path, chain) && !is_junk(path);
+    let found = paths.find(|path| is_stray(path.as_ref()))?;
     Some(format!(
-        "holds {found}, which is no part of a backup: move it away"
+        "holds {}, which is no part of a backup: move it away",
+        found.as_ref()
     ))
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use decryptor_wasm::{
-    Envelope, Error, Result,
+    Envelope, Error, FileList, Result,
     chain::{CHAIN, Index, run_of},
     layout::{ENVELOPE, RUN},
 };
@@ -145,7 +145,7 @@ impl ListedFiles {
 }
 
 /// Removes the temporary files of a run that was killed.
-pub fn remove_leftovers(dir: &Path, listing: &[(String, u64)]) -> Result<(), Failure> {
+pub fn remove_leftovers(dir: &Path, listing: &FileList) -> Result<(), Failure> {
     let left = listing.iter().filter(|(path, _)| BY.is_leftover(path));
     for (path, _) in left {
         let path = dir.join(path);

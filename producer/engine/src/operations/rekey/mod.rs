@@ -141,7 +141,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Rekeyed, Failur
     }
     let (listing, sequence) = (seen.listing, seen.runs);
     let chain = sequence.is_some();
-    if !chain && !listing.iter().any(|(path, _)| path == ENVELOPE) {
+    if !chain && !listing.has(ENVELOPE) {
         return Err(not_encrypted(&options.dir.to_string()));
     }
     let index = sequence.as_ref().map(|sequence| sequence.index().clone());

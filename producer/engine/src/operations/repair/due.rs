@@ -156,17 +156,17 @@ impl Repair<'_> {
         }
         let mut digests = Digests::new();
         let mut add = |inventory: &Inventory| {
-            for file in &inventory.files {
+            for file in inventory.files.iter() {
                 let digest = unhex(&file.sha256.to_lowercase());
                 if let Some(digest) = digest.filter(|_| is_safe_path(&file.path)) {
-                    digests.insert(file.path.clone(), digest);
+                    digests.insert(file.path, digest);
                 }
             }
         };
         let inventory = manifest.inventory.as_ref()?;
         add(inventory);
         let mut complete = true;
-        for file in &inventory.files {
+        for file in inventory.files.iter() {
             let PathKind::UserManifest { user } = PathKind::of(&file.path) else {
                 continue;
             };
@@ -199,15 +199,15 @@ impl Repair<'_> {
         let digests = Mutex::new(Digests::new());
         let files = listed.files.iter().map(|(path, _)| path);
         // Below the root lie the other runs too.
-        let of_run = |path: &&String| {
+        let of_run = |path: &String| {
             run_of(path).is_some_and(|(of, _)| of == 1)
                 && is_signed_path(path)
                 && PathKind::of(path) != PathKind::Stray
                 && which(path)
         };
         schedule::run(self.jobs, files.filter(of_run), &|path, _| {
-            if let Some(digest) = hash(folder, path, self.tally) {
-                lock(&digests).insert(path.clone(), digest);
+            if let Some(digest) = hash(folder, &path, self.tally) {
+                lock(&digests).insert(path, digest);
             }
             interrupt::check()
         })?;

@@ -110,7 +110,7 @@ pub fn run(
     let copy = Folder::at(other)?;
     copy.require()?;
     copy.refuse_links()?;
-    let listing: BTreeMap<String, u64> = own.list_stored()?.into_iter().collect();
+    let listing: BTreeMap<String, u64> = own.list_stored()?.iter().collect();
     let tally = Arc::default();
     let goal = Goal::Bytes(listing.values().sum());
     let _shown = observer.working(Step::Check, &tally, goal);

@@ -119,7 +119,7 @@ fn versions(
         let id = &user.source.user_id;
         let mut has = false;
         for file in lines::files(archive, id, Collection::Accesses) {
-            lines::each(archive, file, &mut |lines| {
+            lines::each(archive, &file, &mut |lines| {
                 has |= lines::split(lines).any(|line| {
                     serde_json::from_slice::<Access>(line).is_ok_and(|one| one.head_id.is_some())
                 });
@@ -163,8 +163,9 @@ fn other_names<'p>(
         .map(|user| (user.target.username.as_str(), user.source.user_id.as_str()))
         .collect();
     let stem = format!("{}.", Shared::Aliases.stem());
-    for file in archive.files().iter().filter(|f| f.path.starts_with(&stem)) {
-        lines::each(archive, file, &mut |lines| {
+    let files = archive.files();
+    for file in files.within(files.below(&stem)) {
+        lines::each(archive, &file, &mut |lines| {
             for line in lines::split(lines) {
                 let Ok(Alias { alias, user_id }) = serde_json::from_slice(line) else {
                     continue;

@@ -108,8 +108,7 @@ impl Disposal {
         let own = |path: &String| {
             run_of(path).is_some_and(|(_, path)| !matches!(PathKind::of(path), PathKind::Stray))
         };
-        let (own, others): (Vec<_>, Vec<_>) =
-            listing.into_iter().map(|(path, _)| path).partition(own);
+        let (own, others): (Vec<_>, Vec<_>) = listing.iter().map(|(path, _)| path).partition(own);
         report.archive = None;
         if let (Some(state), Some(base)) = (&self.state, base) {
             Memory::new(state).forget(&self.dir.as_path().into(), base)?;
@@ -177,7 +176,7 @@ impl Disposal {
         }
         let listing = Folder::new(&self.dir);
         let listing = listing.list_stored().map_err(io::Error::other)?;
-        let files: Vec<String> = listing.into_iter().map(|(path, _)| path).collect();
+        let files: Vec<String> = listing.iter().map(|(path, _)| path).collect();
         // Under another name until it is whole.
         let aside = partial(to);
         fs::create_dir(&aside)?;

@@ -22,8 +22,8 @@ pub fn files<'a>(
     archive: &'a Archive,
     user_id: &'a str,
     collection: Collection,
-) -> impl Iterator<Item = &'a PlannedFile> {
-    archive.files_of(user_id).iter().filter(move |file| {
+) -> impl Iterator<Item = PlannedFile> {
+    archive.files_of(user_id).filter(move |file| {
         matches!(PathKind::of(&file.path), PathKind::UserRecords { .. })
             && kind(&file.path) == Some(collection.name())
     })
@@ -38,10 +38,11 @@ fn kind(path: &str) -> Option<&str> {
 pub fn attachments<'a>(
     archive: &'a Archive,
     user_id: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a PlannedFile)> {
-    archive.files_of(user_id).iter().filter_map(move |file| {
+) -> impl Iterator<Item = (String, PlannedFile)> {
+    archive.files_of(user_id).filter_map(|file| {
         let mine = matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
-        mine.then(|| (file.path.rsplit('/').next().unwrap_or_default(), file))
+        let id = file.path.rsplit('/').next().unwrap_or_default();
+        mine.then(|| (id.to_owned(), file.clone()))
     })
 }
 
@@ -66,9 +67,9 @@ pub fn have(
         some: false,
         all: true,
     };
-    let users = archive.plan.users.iter();
-    for file in users.flat_map(|user| files(archive, &user.user_id, collection)) {
-        each(archive, file, &mut |lines| {
+    let of = |file: &PlannedFile| kind(&file.path) == Some(collection.name());
+    for file in archive.files().iter().filter(of) {
+        each(archive, &file, &mut |lines| {
             for line in split(lines) {
                 let line = String::from_utf8_lossy(line);
                 let Ok(fields) = Fields::parse(&line) else {

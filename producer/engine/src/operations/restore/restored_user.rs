@@ -86,7 +86,7 @@ impl RestoredUser {
         .into_iter()
         .try_for_each(|collection| {
             lines::files(archive, id, collection).try_for_each(|file| {
-                lines::each(archive, file, &mut |lines| {
+                lines::each(archive, &file, &mut |lines| {
                     lines::split(lines).for_each(|line| done.learn(collection, line));
                     Ok(())
                 })

@@ -75,12 +75,10 @@ fn claims<'w>(
     let mut entries: Vec<(&SelectedUser, IndexEntry)> = Vec::new();
     // Whether there are entries, and whether they tell whose they are.
     let (mut listed, mut readable) = (false, true);
-    for file in archive.files() {
-        if !file.path.starts_with("platform/platform.") {
-            continue;
-        }
+    let files = archive.files();
+    for file in files.within(files.below("platform/platform.")) {
         listed = true;
-        lines::each(archive, file, &mut |lines| {
+        lines::each(archive, &file, &mut |lines| {
             for line in lines::split(lines) {
                 let Some(entry) = IndexEntry::read(line).filter(|entry| entry.is_unique) else {
                     continue;
@@ -140,7 +138,7 @@ fn claims<'w>(
 fn fields(archive: &Archive, user_id: &str) -> Result<BTreeMap<String, String>, RestoreError> {
     let mut fields = BTreeMap::new();
     for file in lines::files(archive, user_id, Collection::Account) {
-        lines::each(archive, file, &mut |lines| {
+        lines::each(archive, &file, &mut |lines| {
             fields.extend(account::current_fields(lines));
             Ok(())
         })?;

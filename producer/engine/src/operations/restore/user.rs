@@ -164,7 +164,7 @@ impl UserRestore<'_> {
     ) -> Result<(), RestoreError> {
         let mut count = 0;
         for file in lines::files(self.from.archive, &self.user.source.user_id, collection) {
-            lines::each(self.from.archive, file, &mut |lines| {
+            lines::each(self.from.archive, &file, &mut |lines| {
                 let mut here = 0;
                 for line in lines::split(lines) {
                     here += 1;
@@ -241,7 +241,7 @@ impl UserRestore<'_> {
         let verify = self.from.options.verifies();
         let mut count = 0;
         for (id, file) in lines::attachments(self.from.archive, &self.user.source.user_id) {
-            let Some(listed) = seen.attachments.take(id) else {
+            let Some(listed) = seen.attachments.take(&id) else {
                 // A chain keeps the files of events that are gone.
                 if self.from.archive.chain.is_some() {
                     continue;
@@ -252,11 +252,11 @@ impl UserRestore<'_> {
                 continue;
             };
             for one in &listed {
-                let content = self.from.archive.content(file)?;
+                let content = self.from.archive.content(&file)?;
                 let mut content = Digested::new(content, verify, self.from.tally);
-                target.attachment(&one.event_id, id, &mut content)?;
-                done.report.losses.extend(content.other_size(id, one));
-                content.check_hash(id, one, self.proven(), &mut seen.integrity)?;
+                target.attachment(&one.event_id, &id, &mut content)?;
+                done.report.losses.extend(content.other_size(&id, one));
+                content.check_hash(&id, one, self.proven(), &mut seen.integrity)?;
                 count += 1;
             }
         }

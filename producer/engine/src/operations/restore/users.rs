@@ -203,13 +203,13 @@ impl<'a> Users<'a> {
 
     /// Stored bytes of a user.
     fn stored(&self, user: &SelectedUser) -> u64 {
-        let files = self.from.archive.files_of(&user.source.user_id).iter();
+        let files = self.from.archive.files_of(&user.source.user_id);
         files.map(|file| file.size).sum()
     }
 
     /// Bytes of its records, about.
     fn records(&self, user: &SelectedUser) -> u64 {
-        let files = self.from.archive.files_of(&user.source.user_id).iter();
+        let files = self.from.archive.files_of(&user.source.user_id);
         let records = files.filter(|file| file.jsonl);
         records
             .map(|file| file.size * if file.gzip { LIKELY_INFLATION } else { 1 })

@@ -49,29 +49,29 @@ pub struct AttachmentContent {
 }
 
 /// An attachment that lies in the archive.
-pub struct StoredAttachment<'a> {
+pub struct StoredAttachment {
     number: u64,
-    /// The file.
-    pub file: &'a PlannedFile,
+    /// Of its file, in the plan.
+    place: usize,
     listed: AtomicBool,
     content: OnceLock<AttachmentContent>,
 }
 
 /// The attachments of a user, by their ids.
 #[derive(Default)]
-pub struct StoredAttachments<'a> {
+pub struct StoredAttachments {
     key: RandomState,
-    all: Vec<StoredAttachment<'a>>,
+    all: Vec<StoredAttachment>,
 }
 
-impl<'a> StoredAttachments<'a> {
-    /// Those among `files`.
-    pub fn of(files: impl Iterator<Item = &'a PlannedFile>) -> Self {
+impl StoredAttachments {
+    /// Those among `files`, which come with their places in the plan.
+    pub fn of(files: impl Iterator<Item = (usize, PlannedFile)>) -> Self {
         let key = RandomState::new();
-        let mut all: Vec<StoredAttachment<'a>> = files
-            .map(|file| StoredAttachment {
-                number: key.hash_one(id(file)),
-                file,
+        let mut all: Vec<StoredAttachment> = files
+            .map(|(place, file)| StoredAttachment {
+                number: key.hash_one(id(&file)),
+                place,
                 listed: AtomicBool::new(false),
                 content: OnceLock::new(),
             })
@@ -81,20 +81,20 @@ impl<'a> StoredAttachments<'a> {
     }
 
     /// The one with that id.
-    pub fn get(&self, id: &str) -> Option<&StoredAttachment<'a>> {
+    pub fn get(&self, id: &str) -> Option<&StoredAttachment> {
         let number = self.key.hash_one(id);
         let at = self.all.binary_search_by_key(&number, |a| a.number).ok()?;
         self.all.get(at)
     }
 
-    /// Those that no event lists.
-    pub fn unlisted(&self) -> impl Iterator<Item = &'a PlannedFile> {
-        let unlisted = |a: &&StoredAttachment<'a>| !a.listed.load(Ordering::Relaxed);
-        self.all.iter().filter(unlisted).map(|a| a.file)
+    /// The places of those that no event lists.
+    pub fn unlisted(&self) -> impl Iterator<Item = usize> {
+        let unlisted = |a: &&StoredAttachment| !a.listed.load(Ordering::Relaxed);
+        self.all.iter().filter(unlisted).map(|a| a.place)
     }
 }
 
-impl StoredAttachment<'_> {
+impl StoredAttachment {
     /// An event lists it.
     pub fn list(&self) {
         self.listed.store(true, Ordering::Relaxed);

@@ -19,7 +19,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    DataKey, Envelope, Error,
+    DataKey, Envelope, Error, FileList,
     chain::run_of,
     layout::PathKind,
     open::{Outline, Request},
@@ -119,8 +119,8 @@ fn check(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> 
         let chosen = match options.sample {
             Some(size) => {
                 let id = without_key::newest_id(&folder, seen.runs.as_ref())?;
-                let mut files = seen.listing.clone();
-                files.retain(|(path, _)| sample::is_content(path));
+                let files = seen.listing.iter();
+                let files = files.filter(|(path, _)| sample::is_content(path)).collect();
                 Some(Sample::choose(opening, size, &id, true, &files)?)
             }
             None => None,
@@ -151,7 +151,7 @@ fn closed(
     let expect_id = opening.expect.id.as_deref();
     let threads = threads::count(options.jobs);
     let chosen = Mutex::new(None);
-    let choose = |id: &str, files: &[(String, u64)]| {
+    let choose = |id: &str, files: &FileList| {
         let size = options.sample.unwrap_or(SampleSize::Part(sample::WHOLE));
         let sample = Sample::choose(opening, size, id, false, files)?;
         let paths = sample.paths().clone();
@@ -212,13 +212,13 @@ pub fn undamaged(archive: &Archive, threads: usize) -> Result<(), String> {
 }
 
 /// Whether any run is encrypted.
-pub fn is_sealed(listing: &[(String, u64)]) -> bool {
-    let envelope = |(path, _): &(String, u64)| matches!(run_of(path), Some((_, "encryption.json")));
-    listing.iter().any(envelope)
+pub fn is_sealed(listing: &FileList) -> bool {
+    let mut paths = listing.iter().map(|(path, _)| path);
+    paths.any(|path| matches!(run_of(&path), Some((_, "encryption.json"))))
 }
 
 /// The files of an archive, without the volumes that they lie in.
-pub fn files_of(listing: &[(String, u64)]) -> impl Iterator<Item = &(String, u64)> {
+pub fn files_of(listing: &FileList) -> impl Iterator<Item = (String, u64)> + '_ {
     listing.iter().filter(|(path, _)| !is_volume(path))
 }
 
@@ -262,13 +262,13 @@ fn read(
     }
 }
 
-fn goal(listing: &[(String, u64)]) -> Goal {
+fn goal(listing: &FileList) -> Goal {
     Goal::Bytes(files_of(listing).map(|(_, size)| size).sum())
 }
 
 fn opened(archive: &Archive, threads: usize, observer: &dyn Observer) -> Result<Report, Failure> {
     let tally = Arc::default();
-    let goal = Goal::Bytes(archive.files().iter().map(|file| file.size).sum());
+    let goal = Goal::Bytes(archive.files().bytes());
     let _shown = observer.working(Step::Work, &tally, goal);
     Ok(with_key::verify(archive, threads, &tally)?)
 }

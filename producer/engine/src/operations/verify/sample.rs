@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use decryptor_wasm::{chain::run_of, layout::PathKind};
+use decryptor_wasm::{FileList, chain::run_of, layout::PathKind};
 use serde::Serialize;
 
 use crate::{
@@ -60,7 +60,7 @@ impl Sample {
         size: SampleSize,
         archive_id: &str,
         opened: bool,
-        files: &[(String, u64)],
+        files: &FileList,
     ) -> Result<Self, Failure> {
         let nowhere = |e: &dyn std::fmt::Display| {
             Failure::usage(format!(
@@ -88,7 +88,7 @@ impl Sample {
         let memory = samples.of(&place, archive_id, opened);
         let mut memory = memory.map_err(|e| nowhere(&format_args!("{}: {e}", state.display())))?;
         let (mut chosen, sampled) = choose(files, size, &mut memory);
-        let there = |path: &&String| files.binary_search_by(|(known, _)| known.cmp(path)).is_ok();
+        let there = |path: &&String| files.has(path);
         chosen.extend(memory.damaged.iter().filter(there).cloned());
         Ok(Sample {
             samples,
@@ -124,12 +124,12 @@ impl Sample {
 
 /// The next files, and what share they are; `memory` is what it is after them.
 fn choose(
-    files: &[(String, u64)],
+    files: &FileList,
     size: SampleSize,
     memory: &mut SampleMemory,
 ) -> (BTreeSet<String>, Sampled) {
     let cost = |(_, size): &(String, u64)| size + EACH;
-    let whole: u64 = files.iter().map(cost).sum();
+    let whole: u64 = files.iter().map(|file| cost(&file)).sum();
     let due = match size {
         SampleSize::Part(part) => {
             let part = u128::from(whole) * u128::from(part);
@@ -137,17 +137,15 @@ fn choose(
         }
         SampleSize::Bytes(bytes) => bytes,
     };
-    let begin = files.partition_point(|(path, _)| *path < memory.next) % files.len().max(1);
+    let begin = files.from(&memory.next) % files.len().max(1);
     let (mut chosen, mut read, mut at) = (BTreeSet::new(), 0, begin);
     while chosen.len() < files.len() && read < due {
-        chosen.insert(files[at].0.clone());
-        read += cost(&files[at]);
+        let Some(file) = files.get(at) else { break };
+        read += cost(&file);
+        chosen.insert(file.0);
         at = (at + 1) % files.len();
     }
-    memory.next = files
-        .get(at)
-        .map(|(path, _)| path.clone())
-        .unwrap_or_default();
+    memory.next = files.get(at).map(|(path, _)| path).unwrap_or_default();
     memory.parts.push(read);
     let mut all: u64 = memory.parts.iter().sum();
     while memory.parts.len() > 1 && all - memory.parts[0] >= whole {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Code, Error, ErrorKind, Field, Result,
+    Code, Error, ErrorKind, Field, FileList, Result,
     chain::{Index, run_of},
     layout::{PathKind, refuse_long},
     signature::is_signed_path,
@@ -45,8 +45,7 @@ pub(super) struct StoredFiles<'a> {
 }
 
 /// Chooses files of an archive, by its id.
-pub type Choose<'c> =
-    dyn Fn(&str, &[(String, u64)]) -> Result<BTreeSet<String>, Failure> + Sync + 'c;
+pub type Choose<'c> = dyn Fn(&str, &FileList) -> Result<BTreeSet<String>, Failure> + Sync + 'c;
 
 /// Which files are read.
 #[derive(Clone, Copy)]
@@ -90,30 +89,30 @@ impl<'a> StoredFiles<'a> {
     /// Reads files of `listing`, of which `due` are the digests, as far as they are listed; returns those that are not, if all are read.
     pub fn read(
         self,
-        listing: &[(String, u64)],
+        listing: &FileList,
         due: &[Option<[u8; 32]>],
         reads: Reads<'_>,
         jobs: usize,
         report: &mut Report,
     ) -> Result<Option<Digests>, Failure> {
-        let files = (0..).zip(listing).map(|(at, (path, size))| {
+        let files = (0..).zip(listing.iter()).map(|(at, (path, size))| {
             let due: Option<&[u8; 32]> = due.get::<usize>(at).and_then(Option::as_ref);
-            (path, *size, due)
+            (path, size, due)
         });
         let files = files.filter(|(path, _, due)| self.is_read(path, *due, reads));
         let chosen = match reads {
             Reads::Sample(choose) => {
-                let of = files.clone().map(|(path, size, _)| (path.clone(), size));
-                Some(choose(&report.archive_id, &of.collect::<Vec<_>>())?)
+                let of = files.clone().map(|(path, size, _)| (path, size));
+                Some(choose(&report.archive_id, &of.collect())?)
             }
             _ => None,
         };
         let files = files.filter(|(path, ..)| {
             let chosen = chosen.as_ref();
-            chosen.is_none_or(|chosen| chosen.contains(*path))
+            chosen.is_none_or(|chosen| chosen.contains(path))
         });
         schedule::run(jobs, files, &|(path, size, due), _| {
-            self.file(path, size, due)
+            self.file(&path, size, due)
         })?;
         let mut damaged = unlocked(self.damaged);
         damaged.sort();

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use decryptor_wasm::{Result, chain::run_of, signature::FilesDigest};
+use decryptor_wasm::{FileList, Result, chain::run_of, signature::FilesDigest};
 
 pub use crate::archive::sums::SUMS as NAME;
 use crate::{
@@ -25,7 +25,7 @@ impl Sums {
     ///
     /// # Errors
     /// When they are damaged.
-    pub fn read(folder: &Folder, listing: &[(String, u64)]) -> Result<Self> {
+    pub fn read(folder: &Folder, listing: &FileList) -> Result<Self> {
         let mut found = Sums::default();
         for line in folder.sums()? {
             let line = line?;
@@ -34,8 +34,7 @@ impl Sums {
                 digest.push(within, &line.sha256)?;
             }
             loop {
-                let there = listing.get(found.due.len());
-                match there.map_or(Ordering::Greater, |(path, _)| path.cmp(&line.path)) {
+                match listing.compare(found.due.len(), &line.path) {
                     Ordering::Less => found.due.push(None),
                     Ordering::Equal => break found.due.push(unhex(&line.sha256)),
                     Ordering::Greater => break found.missing.push(line.path),
@@ -77,7 +76,7 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
     let (mut wrong, mut unlisted) = (Vec::new(), Vec::new());
     let (mut manifest, mut volumes) = (None, false);
     let files = archive.files().iter();
-    let listed = files.filter_map(|file| Some((&file.path, file.expected.as_ref()?)));
+    let listed = files.filter_map(|file| Some((file.path, file.expected?)));
     let mut due = listed.peekable();
     for line in archive.folder().sums()? {
         let line = line?;
@@ -86,16 +85,16 @@ pub fn compare(archive: &Archive) -> Result<Vec<String>> {
             continue;
         }
         volumes |= super::is_volume(&line.path);
-        while let Some((path, _)) = due.next_if(|(path, _)| **path < line.path) {
-            unlisted.push(path.clone());
+        while let Some((path, _)) = due.next_if(|(path, _)| *path < line.path) {
+            unlisted.push(path);
         }
-        if let Some((_, expected)) = due.next_if(|(path, _)| **path == line.path)
+        if let Some((_, expected)) = due.next_if(|(path, _)| *path == line.path)
             && differ(&expected.sha256(), &line.sha256)
         {
             wrong.push(line.path);
         }
     }
-    unlisted.extend(due.map(|(path, _)| path.clone()));
+    unlisted.extend(due.map(|(path, _)| path));
     // Of volumes, only the files beside them are listed.
     if !volumes {
         wrong.append(&mut unlisted);

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    ops::Range,
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -27,9 +28,9 @@ use crate::archive::read::{Archive, UserLosses};
 /// A user whose files are read, by several threads.
 pub struct VerifiedUser<'a> {
     /// The user's entry in the manifest.
-    pub entry: &'a UserEntry,
-    /// All of the user's files.
-    pub files: &'a [PlannedFile],
+    pub entry: UserEntry,
+    /// The places of all of the user's files in the plan.
+    pub files: Range<usize>,
     archive: &'a Archive,
     /// Files that were missing when the backup was made; few users need them.
     lacks: OnceLock<UserLosses>,
@@ -39,7 +40,7 @@ pub struct VerifiedUser<'a> {
     surplus: bool,
     /// None when they could not be read.
     streams: OnceLock<Ids>,
-    attachments: StoredAttachments<'a>,
+    attachments: StoredAttachments,
     /// How many records of each collection that a manifest counts, in the order of [`UserStats::by_name`].
     counts: [AtomicU64; 8],
     accounts: AtomicU64,
@@ -71,10 +72,13 @@ pub fn collection(file: &PlannedFile) -> &str {
 
 impl<'a> VerifiedUser<'a> {
     /// Nothing is read yet.
-    pub fn new(archive: &'a Archive, entry: &'a UserEntry, files: &'a [PlannedFile]) -> Self {
-        let is_attachment =
-            |file: &&PlannedFile| matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
+    pub fn new(archive: &'a Archive, entry: UserEntry, files: Range<usize>) -> Self {
+        let is_attachment = |(_, file): &(usize, PlannedFile)| {
+            matches!(PathKind::of(&file.path), PathKind::Attachment { .. })
+        };
+        let attachments = files.clone().zip(archive.files().within(files.clone()));
         VerifiedUser {
+            attachments: StoredAttachments::of(attachments.filter(is_attachment)),
             entry,
             files,
             archive,
@@ -82,7 +86,6 @@ impl<'a> VerifiedUser<'a> {
             partial: archive.is_increment(),
             surplus: archive.chain.is_some(),
             streams: OnceLock::new(),
-            attachments: StoredAttachments::of(files.iter().filter(is_attachment)),
             counts: Default::default(),
             accounts: AtomicU64::new(0),
             seen: Mutex::default(),
@@ -299,8 +302,9 @@ impl<'a> VerifiedUser<'a> {
                     contradictions.push(line());
                 }
             }
-            for file in self.attachments.unlisted().filter(|_| !self.surplus) {
-                seen.remark(Remark::UnlistedAttachment, id(file));
+            let unlisted = self.attachments.unlisted().filter(|_| !self.surplus);
+            for file in unlisted.filter_map(|place| self.archive.files().get(place)) {
+                seen.remark(Remark::UnlistedAttachment, id(&file));
             }
             if self.accounts.load(Ordering::Relaxed) == 0 && self.lacks().losses.is_empty() {
                 seen.remark(Remark::NoAccount, &self.entry.user_id);

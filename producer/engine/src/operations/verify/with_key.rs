@@ -1,7 +1,8 @@
 //! With the key: every frame, every record, every reference.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
+    ops::Range,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -9,8 +10,9 @@ use std::{
 };
 
 use decryptor_wasm::{
-    Error, ErrorKind, Result, UserEntry,
+    Error, ErrorKind, Result,
     chain::Index,
+    manifest::UsersById,
     plan::{PlannedFile, Severity},
 };
 
@@ -31,15 +33,15 @@ const STAGES: [fn(&PlannedFile) -> bool; 3] = [
 ];
 
 enum Task<'a> {
-    /// The files of one user, or of none.
-    Group(&'a [PlannedFile]),
-    File(Option<Arc<VerifiedUser<'a>>>, &'a PlannedFile),
+    /// The files of one user, or of none, by their places in the plan.
+    Group(Range<usize>),
+    File(Option<Arc<VerifiedUser<'a>>>, usize),
 }
 
 struct Verification<'a> {
     archive: &'a Archive,
     tally: &'a Tally,
-    users: HashMap<&'a str, &'a UserEntry>,
+    users: UsersById<'a>,
     /// Of which something is wrong according to the list of files.
     wrong: BTreeSet<&'a str>,
     /// Sentences with the paths that they are about.
@@ -67,12 +69,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
     let work = Verification {
         archive,
         tally,
-        users: archive
-            .plan
-            .users
-            .iter()
-            .map(|user| (user.user_id.as_str(), user))
-            .collect(),
+        users: archive.plan.users.by_id(),
         wrong: findings(Severity::Error).map(|f| f.path.as_str()).collect(),
         damaged: Mutex::default(),
         found: Mutex::default(),
@@ -80,7 +77,7 @@ pub fn verify(archive: &Archive, jobs: usize, tally: &Tally) -> Result<Report> {
         bytes: AtomicU64::new(0),
         records: AtomicU64::new(0),
     };
-    let groups = archive.files().chunk_by(|a, b| a.user() == b.user());
+    let groups = archive.files().by_user();
     schedule::run(jobs, groups.map(Task::Group), &|task, brought| {
         work.task(task, brought)
     })?;
@@ -139,8 +136,8 @@ pub fn sample(
     let damaged = Mutex::new(Vec::new());
     let (files, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
     let chosen = archive.files().iter().filter(|file| has(&root(&file.path)));
-    schedule::run(jobs, chosen, &|file, _| {
-        let read = archive.stream::<Error>(file, true, true, &mut |_| crate::interrupt::check());
+    schedule::run(jobs, chosen, &|file: PlannedFile, _| {
+        let read = archive.stream::<Error>(&file, true, true, &mut |_| crate::interrupt::check());
         tally.add(0, file.size);
         match read {
             Ok(_) => {
@@ -171,13 +168,14 @@ impl<'a> Verification<'a> {
     fn task(&self, task: Task<'a>, brought: &mut Vec<Task<'a>>) -> Result<()> {
         match task {
             Task::Group(files) => {
-                let Some(id) = files.first().and_then(|file| file.user()) else {
-                    brought.extend(files.iter().map(|file| Task::File(None, file)));
+                let first = self.archive.files().get(files.start);
+                let Some(id) = first.as_ref().and_then(|file| file.user()) else {
+                    brought.extend(files.map(|file| Task::File(None, file)));
                     return Ok(());
                 };
                 let Some(entry) = self.users.get(id) else {
-                    for file in files {
-                        self.damage(&file.path, nobody(file).to_string());
+                    for file in self.archive.files().within(files) {
+                        self.damage(&file.path, nobody(&file).to_string());
                     }
                     return Ok(());
                 };
@@ -186,8 +184,10 @@ impl<'a> Verification<'a> {
                     brought,
                 );
             }
-            Task::File(user, file) => {
-                self.file(user.as_deref(), file)?;
+            Task::File(user, place) => {
+                if let Some(file) = self.archive.files().get(place) {
+                    self.file(user.as_deref(), &file)?;
+                }
                 if let Some(user) = user
                     && user.left.fetch_sub(1, Ordering::AcqRel) == 1
                 {
@@ -205,7 +205,10 @@ impl<'a> Verification<'a> {
             let Some(belongs) = STAGES.get(stage) else {
                 return self.finish(user);
             };
-            let files: Vec<&PlannedFile> = user.files.iter().filter(|file| belongs(file)).collect();
+            let all = self.archive.files().within(user.files.clone());
+            let files = user.files.clone().zip(all);
+            let files = files.filter(|(_, file)| belongs(file));
+            let files: Vec<usize> = files.map(|(place, _)| place).collect();
             if !files.is_empty() {
                 user.left.store(files.len(), Ordering::Release);
                 let task = |file| Task::File(Some(user.clone()), file);
@@ -216,7 +219,7 @@ impl<'a> Verification<'a> {
         }
     }
 
-    fn file(&self, user: Option<&VerifiedUser<'a>>, file: &'a PlannedFile) -> Result<()> {
+    fn file(&self, user: Option<&VerifiedUser<'a>>, file: &PlannedFile) -> Result<()> {
         let progress = Progress::new(self.tally, file);
         let shown = |bytes: usize| progress.step(bytes as u64);
         let read = match user {

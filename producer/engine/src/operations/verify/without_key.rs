@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use decryptor_wasm::{
-    Envelope, Result,
+    Envelope, FileList, Result,
     chain::{RunSequence, run_of},
     layout::{CHAIN, PathKind, RUN},
     open::Outline,
@@ -45,7 +45,7 @@ pub fn verify(
         .iter()
         .filter(|(path, _)| matches!(kind(path, chain), PathKind::Envelope));
     let envelopes = envelopes
-        .map(|(path, _)| Envelope::parse(&folder.read(path)?).map_err(|e| e.at(path)))
+        .map(|(path, _)| Envelope::parse(&folder.read(&path)?).map_err(|e| e.at(&path)))
         .collect::<Result<Vec<_>>>()?;
     let mut report = Report::without_key(id);
     report.damaged.extend(lost.map(|lost| lost.to_string()));
@@ -76,11 +76,11 @@ pub fn verify(
 /// Reads `SHA256SUMS`, and notes where it is missing; `sealed`: whether this is an archive that always has it.
 fn read_sums(
     folder: &Folder,
-    listing: &[(String, u64)],
+    listing: &FileList,
     sealed: bool,
     report: &mut Report,
 ) -> Result<Option<Sums>> {
-    let sums = if listing.iter().any(|(path, _)| path == sums::NAME) {
+    let sums = if listing.has(sums::NAME) {
         Some(Sums::read(folder, listing)?)
     } else if sealed {
         report.damaged.push(format!(
@@ -108,9 +108,9 @@ pub(super) fn newest_id(folder: &Folder, runs: Option<&RunSequence>) -> Result<S
 }
 
 /// The runs whose files are, or were, in volumes: the sums do not list them, only the signature does.
-fn runs_with_volumes(listing: &[(String, u64)]) -> BTreeSet<u32> {
+fn runs_with_volumes(listing: &FileList) -> BTreeSet<u32> {
     let volumes = listing.iter().filter_map(|(path, _)| {
-        let (run, within) = run_of(path)?;
+        let (run, within) = run_of(&path)?;
         (PathKind::of(within) == PathKind::Volume).then_some(run)
     });
     volumes.collect()
@@ -173,7 +173,7 @@ fn digest_of(run: u32, digests: &[(String, [u8; 32])]) -> Result<String> {
 
 /// Names paths that are listed and not there, and paths that are there and not listed.
 fn strangers(
-    listing: &[(String, u64)],
+    listing: &FileList,
     sums: &Sums,
     runs: Option<u32>,
     with_volumes: &BTreeSet<u32>,
@@ -193,10 +193,10 @@ fn strangers(
         let run = run_of(path).map_or(String::new(), |(_, within)| {
             format!("{}{RUN}", &path[..path.len() - within.len()])
         });
-        let found = listing.binary_search_by(|(known, _)| known.as_str().cmp(&run));
-        found.is_ok()
+        listing.has(&run)
     };
     for ((path, _), due) in listing.iter().zip(&sums.due) {
+        let path = path.as_str();
         // Files of a run that was not committed are reported as a whole.
         let uncommitted = run_of(path).is_some_and(|(run, _)| runs.is_some_and(|runs| run > runs));
         if due.is_some() || uncommitted {

@@ -269,7 +269,7 @@ impl ChainFolder {
     /// Of a run in an object store, which is not fetched for that: whether its files are there, and its volumes as long as they were.
     fn check_stored(&self, run: u32, due: &[SumLine]) -> Result<(), ArchiveError> {
         let at = self.at();
-        let listing: BTreeMap<String, u64> = at.list_stored()?.into_iter().collect();
+        let listing: BTreeMap<String, u64> = at.list_stored()?.iter().collect();
         if let Some(missing) = due.iter().find(|line| !listing.contains_key(&line.path)) {
             return Err(previous_run_damaged(&format!("{} is missing", missing.path)).into());
         }

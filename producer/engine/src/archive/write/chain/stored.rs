@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{
+    FileList,
     chain::{Index, IndexRun},
     layout::{MANIFEST, PathKind, RUN, run_of},
     signature::{SIGNATURE, Statement},
@@ -112,7 +113,7 @@ impl ChainFolder {
     /// Finds the runs that are in an object store.
     pub(super) fn list_stored(&mut self) -> Result<(), ArchiveError> {
         let listing = self.at().list_stored()?;
-        let has = |path: &str| listing.iter().any(|(known, _)| known == path);
+        let has = |path: &str| listing.has(path);
         if has(MANIFEST) && has(SIGNATURE) {
             let seen = outline(&self.at())?;
             if let Some(lost) = seen.lost {
@@ -146,9 +147,9 @@ impl ChainFolder {
     }
 
     /// Refuses a place in a store that holds anything but what attempts at a first run left.
-    fn require_empty(&self, listing: &[(String, u64)]) -> Result<(), ArchiveError> {
+    fn require_empty(&self, listing: &FileList) -> Result<(), ArchiveError> {
         let left = |path: &str| matches!(PathKind::of(path), PathKind::Chain | PathKind::Volume);
-        match listing.iter().all(|(path, _)| left(path)) {
+        match listing.iter().all(|(path, _)| left(&path)) {
             true => Ok(()),
             false => Err(ArchiveError::NotEmpty(self.folder.clone())),
         }

@@ -103,7 +103,7 @@ impl SharedRestore<'_> {
         for user in users {
             let id = &user.done.source_id;
             for file in lines::files(archive, id, Collection::Accesses) {
-                lines::each(archive, file, &mut |lines| {
+                lines::each(archive, &file, &mut |lines| {
                     lines::split(lines).try_for_each(|line| self.locate(line, &user, &mut owners))
                 })?;
             }

@@ -12,11 +12,10 @@ impl SharedRestore<'_> {
             return Ok(());
         }
         let folder = format!("{REMOVED_USERS}/");
-        let files = self.archive.files().iter();
-        let kept: Vec<_> = files.filter(|f| f.path.starts_with(&folder)).collect();
+        let files = self.archive.files();
         let mut records = 0;
-        for file in kept {
-            lines::each(self.archive, file, &mut |lines| {
+        for file in files.within(files.below(&folder)) {
+            lines::each(self.archive, &file, &mut |lines| {
                 records += lines::split(lines).count() as u64;
                 Ok(())
             })?;

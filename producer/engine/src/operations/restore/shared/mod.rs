@@ -266,12 +266,9 @@ impl<'a> SharedRestore<'a> {
     fn each(&mut self, stem: &str, take: &mut Take<'_, 'a>) -> Result<(), RestoreError> {
         let archive = self.archive;
         let stem = format!("{stem}.");
-        for file in archive
-            .files()
-            .iter()
-            .filter(|file| file.path.starts_with(&stem))
-        {
-            lines::each(archive, file, &mut |lines| {
+        let files = archive.files();
+        for file in files.within(files.below(&stem)) {
+            lines::each(archive, &file, &mut |lines| {
                 lines::split(lines).try_for_each(|line| take(self, line))
             })?;
         }

@@ -1,11 +1,16 @@
 //! Entries of an inventory in few bytes: there may be millions of files.
 
+use base64ct::{Base64, Encoding};
 use serde::Serialize;
 
-use crate::{FileEntry, Result, integrity::Record};
+use super::{
+    FileEntry,
+    packed::{PackedFields, PackedItems, put_number},
+};
+use crate::{Result, hex, integrity::Record};
 
 /// The entry of a file in an inventory, without its path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "Written")]
 pub struct Expected {
     /// Stored bytes.
@@ -22,12 +27,12 @@ pub struct Expected {
 }
 
 /// A SHA-256 from its hex digits; none of a text that no digest has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sum(Option<[u8; 32]>);
 
-/// The salt of a file as base64; zeros for a text that no salt has.
+/// The salt of a file from its base64; none of a text that no salt has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Salt([u8; 24]);
+struct Salt(Option<[u8; 16]>);
 
 /// As an inventory spells it.
 #[derive(Serialize)]
@@ -42,6 +47,77 @@ struct Written {
     content_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<u64>,
+}
+
+/// Entries of inventories, one after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Entries(PackedItems);
+
+const HAS_RECORDS: u64 = 1;
+const HAS_SUM: u64 = 2;
+const IS_SEALED: u64 = 4;
+const HAS_CONTENT_SUM: u64 = 8;
+const IS_SALTED: u64 = 16;
+const HAS_SALT: u64 = 32;
+
+impl Entries {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds one at the end.
+    pub(crate) fn push(&mut self, entry: &Expected) {
+        let (sum, content) = (entry.sha256.0, entry.content_sha256.and_then(|sum| sum.0));
+        let salt = entry.salt.and_then(|salt| salt.0);
+        let flags = [
+            (entry.records.is_some(), HAS_RECORDS),
+            (sum.is_some(), HAS_SUM),
+            (entry.content_sha256.is_some(), IS_SEALED),
+            (content.is_some(), HAS_CONTENT_SUM),
+            (entry.salt.is_some(), IS_SALTED),
+            (salt.is_some(), HAS_SALT),
+        ];
+        let flags = flags.iter().filter(|(is, _)| *is);
+        let flags = flags.map(|(_, flag)| flag).sum();
+        self.0.push(|out| {
+            put_number(out, flags);
+            put_number(out, entry.size);
+            put_number(out, entry.content_size);
+            if let Some(records) = entry.records {
+                put_number(out, records);
+            }
+            out.extend(sum.iter().flatten());
+            out.extend(content.iter().flatten());
+            out.extend(salt.iter().flatten());
+        });
+    }
+
+    /// The one at a place.
+    pub(crate) fn get(&self, at: usize) -> Option<Expected> {
+        (at < self.len()).then(|| unpack(self.0.get(at)))
+    }
+}
+
+fn unpack(mut fields: PackedFields<'_>) -> Expected {
+    let flags = fields.number();
+    let has = |flag| flags & flag != 0;
+    let (size, content_size) = (fields.number(), fields.number());
+    let records = has(HAS_RECORDS).then(|| fields.number());
+    let mut sum = |flag| {
+        let sum = has(flag).then(|| fields.bytes(32).try_into().ok());
+        Sum(sum.flatten())
+    };
+    let (sha256, content) = (sum(HAS_SUM), sum(HAS_CONTENT_SUM));
+    let salt = has(HAS_SALT).then(|| fields.bytes(16).try_into().ok());
+    Expected {
+        size,
+        content_size,
+        records,
+        sha256,
+        content_sha256: has(IS_SEALED).then_some(content),
+        salt: has(IS_SALTED).then_some(Salt(salt.flatten())),
+    }
 }
 
 impl Expected {
@@ -73,8 +149,22 @@ impl Expected {
         self.content_sha256.unwrap_or(self.sha256).0
     }
 
+    /// The entry of the file at `path`.
+    pub(super) fn of(self, path: String) -> FileEntry {
+        let written = Written::from(self);
+        FileEntry {
+            path,
+            size: written.size,
+            sha256: written.sha256,
+            salt: written.salt,
+            content_size: written.content_size,
+            content_sha256: written.content_sha256,
+            records: written.records,
+        }
+    }
+
     /// The bytes that the file should have as it lies there; `decrypted`: it was decrypted before.
-    pub(super) fn size_of(&self, decrypted: bool) -> u64 {
+    pub(crate) fn size_of(&self, decrypted: bool) -> u64 {
         match (decrypted, self.content_sha256) {
             (true, Some(_)) => self.content_size,
             _ => self.size,
@@ -82,7 +172,7 @@ impl Expected {
     }
 
     /// True if the file, as it lies there, should have this SHA-256 in hex.
-    pub(super) fn has_digest(&self, sha256: &str, decrypted: bool) -> bool {
+    pub(crate) fn has_digest(&self, sha256: &str, decrypted: bool) -> bool {
         let due = match (decrypted, self.content_sha256) {
             (true, Some(content)) => content,
             _ => self.sha256,
@@ -91,8 +181,11 @@ impl Expected {
     }
 
     /// True if this is the salt that is listed; both may be none.
-    pub(super) fn has_salt(&self, salt: Option<&str>) -> bool {
-        salt.map(str::as_bytes) == self.salt.as_ref().map(|salt| salt.0.as_slice())
+    pub(crate) fn has_salt(&self, salt: Option<&str>) -> bool {
+        match (salt, &self.salt) {
+            (Some(found), Some(listed)) => listed.0.is_some() && *listed == Salt::parse(found),
+            (found, listed) => found.is_none() && listed.is_none(),
+        }
     }
 }
 
@@ -141,23 +234,26 @@ impl Sum {
     }
 
     fn hex(self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(64);
-        for byte in self.0.iter().flatten() {
-            text.push(DIGITS[usize::from(byte >> 4)].into());
-            text.push(DIGITS[usize::from(byte & 15)].into());
-        }
-        text
+        self.0.map(|bytes| hex(&bytes)).unwrap_or_default()
     }
 }
 
 impl Salt {
     fn parse(text: &str) -> Self {
-        Salt(text.as_bytes().try_into().unwrap_or_default())
+        let bytes = Base64::decode_vec(text).ok();
+        let salt = Salt(bytes.and_then(|bytes| bytes.try_into().ok()));
+        // There is one spelling.
+        match salt.text() == text {
+            true => salt,
+            false => Salt(None),
+        }
     }
 
     fn text(self) -> String {
-        std::str::from_utf8(&self.0).unwrap_or_default().to_owned()
+        let bytes = self.0.as_ref();
+        bytes
+            .map(|bytes| Base64::encode_string(bytes))
+            .unwrap_or_default()
     }
 }
 
@@ -191,6 +287,13 @@ mod tests {
         let clear = Expected::from(&entry(&sha256, None));
         assert!(clear.has_digest(&sha256, true) && clear.has_salt(None));
         assert_eq!(clear.content_digest(), Some([0x0a; 32]));
+        let mut entries = Entries::default();
+        for entry in [&sealed, &clear, &Expected::default()] {
+            entries.push(entry);
+        }
+        let of = |at| entries.get(at).unwrap();
+        assert_eq!([of(0), of(1), of(2)], [sealed, clear, Expected::default()]);
+        assert!(entries.get(3).is_none());
     }
 
     #[test]

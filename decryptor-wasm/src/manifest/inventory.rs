@@ -1,0 +1,91 @@
+//! The files that a manifest lists.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    FileEntry,
+    expected::{Entries, Expected},
+};
+use crate::listing::Paths;
+
+/// A list of files in few bytes: of each there is an entry when it is asked for. As JSON, the list of the entries.
+#[derive(Debug, Clone, Default)]
+pub struct InventoryFiles {
+    paths: Paths,
+    entries: Entries,
+}
+
+impl InventoryFiles {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = FileEntry> + Clone + '_ {
+        let entry = |at| {
+            self.entries
+                .get(at)
+                .unwrap_or_default()
+                .of(self.paths.get(at))
+        };
+        (0..self.len()).map(entry)
+    }
+
+    /// Path and entry of each.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (String, Expected)> + '_ {
+        let entry = |at| self.entries.get(at).unwrap_or_default();
+        (0..self.len()).map(move |at| (self.paths.get(at), entry(at)))
+    }
+
+    /// Adds one at the end.
+    pub fn push(&mut self, file: &FileEntry) {
+        self.paths.push(&file.path);
+        self.entries.push(&Expected::from(file));
+    }
+
+    /// Adds all of others at the end.
+    pub(crate) fn extend(&mut self, others: InventoryFiles) {
+        if self.is_empty() {
+            *self = others;
+            return;
+        }
+        for file in others.iter() {
+            self.push(&file);
+        }
+    }
+
+    /// Paths and entries, place by place.
+    pub(crate) fn into_parts(self) -> (Paths, Entries) {
+        (self.paths, self.entries)
+    }
+}
+
+impl FromIterator<FileEntry> for InventoryFiles {
+    fn from_iter<I: IntoIterator<Item = FileEntry>>(files: I) -> Self {
+        let mut listed = InventoryFiles::default();
+        for file in files {
+            listed.push(&file);
+        }
+        listed
+    }
+}
+
+impl Serialize for InventoryFiles {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for InventoryFiles {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut files = InventoryFiles::default();
+        super::each(from, |file: FileEntry| files.push(&file))?;
+        Ok(files)
+    }
+}
