@@ -1,8 +1,9 @@
 import { chooseEngine, plainManifest } from './core.js';
 import { DecryptError } from './errors.js';
-import { dropOrphans as leaveOutOrphans, streamFile } from './files.js';
+import { dropOrphans as leaveOutOrphans, manifestOf, streamFile } from './files.js';
 import { HOST } from './host.js';
 import { open } from './opening.js';
+import { Paged } from './paged.js';
 import { withVolumes } from './volumes.js';
 
 /** @typedef {import('./types.js').Source} Source */
@@ -37,8 +38,6 @@ export class Archive {
   constructor (source, engine, { opened, keys }) {
     /** @type {import('./types.js').Facts} */
     const facts = JSON.parse(opened.facts());
-    /** @type {import('./types.js').Plan} */
-    const plan = JSON.parse(opened.plan());
     /** @type {string} Hex SHA-256 of manifest.json as stored. */
     this.id = facts.id;
     /** @type {string|undefined} The public key of whoever signed it; undefined for an archive that nobody signs. `findings` say whether that is who is expected. */
@@ -52,20 +51,23 @@ export class Archive {
     /** @type {import('./types.js').EngineChoice} */
     this.engine = engine === undefined ? 'wasm' : 'host';
     /** Whether the archive lists its files, so that a missing, cut, swapped or added one is noticed. */
-    this.inventoried = plan.inventoried;
-    this.files = plan.files;
-    this.findings = plan.findings;
-    this.users = plan.users;
-    /** The readable user-manifest.json files. */
-    this.manifests = plan.manifests;
-    /** The content of manifest.json. */
-    this.manifestJson = Buffer.from(opened.manifest());
-    this.manifest = JSON.parse(String(this.manifestJson));
+    this.inventoried = facts.inventoried;
+    this.findings = facts.findings;
+    /** What manifest.json says, but for its lists of users and of files, which are empty here. */
+    this.manifest = JSON.parse(String(Buffer.from(opened.manifestRest())));
     /** @type {string} What is to be said of an archive that holds no state by itself; empty for one that does. */
     this.caution = facts.caution === null ? '' : facts.caution.join('');
     /** @type {{ run: number, headline: string, lines: string[] }|undefined} Of a chain: whose state this is, and a line for each run. */
     this.chain = facts.chain ?? undefined;
+    /** Sizes, of the files to read: see `Facts` of the core. */
+    this.sizes = { bytes: facts.bytes, compressed: facts.compressed, largest: facts.largest };
     this.#opened = opened;
+    /** @type {Paged<PlannedFile>} The files to read, in the order of their paths. */
+    this.files = this.#list('files', facts.files);
+    /** @type {Paged<PlannedFile>} The readable user-manifest.json files. */
+    this.manifests = this.#list('manifests', facts.manifests);
+    /** @type {Paged<import('./types.js').UserInfo>} */
+    this.users = this.#list('users', facts.users);
     /** @type {import('./files.js').Access<Source>} */
     this.access = { source, keys, engine, decrypted: this.opened, state: this.chain === undefined ? undefined : opened };
   }
@@ -75,7 +77,7 @@ export class Archive {
    * chain are read; an archive by itself is left as it is.
    */
   async dropOrphans () {
-    if (await leaveOutOrphans(HOST, this.access)) this.files = JSON.parse(this.#opened.plan()).files;
+    if (await leaveOutOrphans(HOST, this.access)) this.files = this.#list('files', JSON.parse(this.#opened.facts()).files);
   }
 
   /** The users, with the counts that their manifests give for each collection. */
@@ -91,9 +93,23 @@ export class Archive {
    * @returns {AsyncGenerator<Uint8Array>}
    */
   async * readFile (path, { gunzip = true } = {}) {
-    const file = this.files.find((known) => known.path === path);
+    const file = this.#opened.file(path);
     if (file === undefined) throw new DecryptError('usage', `${path} is not a file of this archive`);
-    for await (const piece of this.stream(file, { gunzip })) yield piece.slice();
+    for await (const piece of this.stream(JSON.parse(file), { gunzip })) yield piece.slice();
+  }
+
+  /**
+   * Two files that would overwrite each other where they are written to; undefined where there are none.
+   * @param {{ gunzip: boolean, caseless: boolean }} options `gunzip`: they are written without `.gz`; `caseless`: `A` and `a` are the same
+   * @returns {string[]|undefined}
+   */
+  collision ({ gunzip, caseless }) {
+    return this.#opened.collision(undefined, gunzip, caseless);
+  }
+
+  /** The content of manifest.json; of a chain, that of its state. Throws when it is another than when the archive was opened. */
+  async manifestJson () {
+    return Buffer.from(await manifestOf(HOST, this.access, this.#opened));
   }
 
   /**
@@ -141,6 +157,15 @@ export class Archive {
     const pieces = [];
     for await (const piece of this.stream(file, { gunzip: false, hash: true })) pieces.push(Buffer.from(piece));
     return Buffer.concat(pieces);
+  }
+
+  /**
+   * @param {string} name
+   * @param {number} length
+   * @returns {Paged<any>}
+   */
+  #list (name, length) {
+    return new Paged(length, (from, count) => this.#opened.page(name, from, count));
   }
 
   /** Lets go of the keys. */

@@ -1,6 +1,6 @@
 import { Archive } from './archive.js';
 import { DecryptError } from './errors.js';
-import { outputName, decryptFile } from './decrypt-file.js';
+import { decryptFile } from './decrypt-file.js';
 import { sentenceOf } from './report.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
@@ -16,7 +16,7 @@ import { sentenceOf } from './report.js';
 /**
  * Reads the files, alone or with threads: calls `take` with the outcome of each, in any order, until it returns false. A file is begun only
  * after all those before it.
- * @typedef {(files: PlannedFile[], take: (index: number, done: Done) => boolean) => Promise<void>} Crew
+ * @typedef {(files: Iterable<PlannedFile>, take: (index: number, done: Done) => boolean) => Promise<void>} Crew
  */
 
 /**
@@ -28,8 +28,9 @@ import { sentenceOf } from './report.js';
  */
 export function alone (archive, task, shown) {
   return async (files, take) => {
-    for (const [index, file] of files.entries()) {
-      if (!take(index, await decryptFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
+    let index = 0;
+    for (const file of files) {
+      if (!take(index++, await decryptFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
     }
   };
 }
@@ -43,7 +44,8 @@ export async function verifyFiles (archive, crew) {
   const outcome = start(archive, 'verified');
   await everyFile(archive, crew, outcome, { strict: false, keep: () => undefined });
   // The manifests were read when the archive was opened.
-  outcome.files += userManifests(archive).length + 1;
+  for (const _ of userManifests(archive)) outcome.files++;
+  outcome.files++;
   return outcome;
 }
 
@@ -56,7 +58,7 @@ export async function verifyFiles (archive, crew) {
  */
 export async function writeFiles (archive, output, { gunzip, strict }, crew) {
   const outcome = start(archive, 'decrypted');
-  output.requireDistinct(archive.files.map((file) => [file.path, outputName(file, gunzip)]));
+  output.requireDistinct((caseless) => archive.collision({ gunzip, caseless }));
   const stopAtDamage = () => strict && outcome.damaged.length > 0;
   if (!stopAtDamage()) {
     await everyFile(archive, crew, outcome, {
@@ -65,17 +67,16 @@ export async function writeFiles (archive, output, { gunzip, strict }, crew) {
     });
   }
   // manifest.json comes last: where it is, the tree is complete.
-  for (const file of [...userManifests(archive), undefined]) {
-    if (stopAtDamage()) break;
-    const path = file?.path ?? 'manifest.json';
-    const content = file === undefined ? archive.manifestJson : await archive.contentOf(file);
+  const write = (/** @type {string} */ path, /** @type {Buffer} */ content) => {
     const out = output.staging.create(path);
     // Those of a state are plain already.
     out.write(gunzip && archive.chain === undefined ? Archive.plainManifest(content) : content);
     out.close();
     output.keep(path);
     outcome.files++;
-  }
+  };
+  for (const file of stopAtDamage() ? [] : userManifests(archive)) write(file.path, await archive.contentOf(file));
+  if (!stopAtDamage()) write('manifest.json', await archive.manifestJson());
   if (stopAtDamage()) {
     output.abandon();
     outcome.nothingWritten = true;
@@ -96,20 +97,22 @@ export async function writeFiles (archive, output, { gunzip, strict }, crew) {
  *   its name, and returns it for one that is damaged
  */
 async function everyFile (archive, crew, outcome, { strict, keep }) {
-  /** @type {Array<{ done: Done, salvaged: string|void }>} */
+  // Of files that are whole, only their sums are kept.
+  /** @type {Array<{ index: number, done: Done, salvaged: string|void }>} */
   const results = [];
   const ends = (/** @type {Done} */ done) => done.failure !== undefined || (strict && done.damage !== undefined);
   await crew(archive.files, (index, done) => {
     const salvaged = done.output === undefined ? undefined : keep(done.output, done.damage === undefined);
-    results[index] = { done, salvaged };
+    if (done.failure !== undefined || done.damage !== undefined) results.push({ index, done, salvaged });
+    else if (done.counts !== undefined) count(outcome, done.counts);
     return !ends(done);
   });
+  results.sort((one, other) => one.index - other.index);
   for (const { done, salvaged } of results) {
     if (done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message, done.failure.about);
     // Of a chain, several files of the state may need the one that is damaged.
     if (done.damage !== undefined && !outcome.damaged.includes(done.damage)) outcome.damaged.push(done.damage);
     if (salvaged !== undefined) outcome.salvaged.push(salvaged);
-    if (done.damage === undefined && done.counts !== undefined) count(outcome, done.counts);
     if (ends(done)) return;
   }
 }
@@ -118,9 +121,9 @@ async function everyFile (archive, crew, outcome, { strict, keep }) {
  * The manifests of the users, but for those that something is wrong with.
  * @param {Archive} archive
  */
-function userManifests (archive) {
+function * userManifests (archive) {
   const wrong = new Set(archive.findings.filter(({ severity }) => severity === 'error').map(({ path }) => path));
-  return archive.manifests.filter(({ path }) => !wrong.has(path));
+  for (const file of archive.manifests) if (!wrong.has(file.path)) yield file;
 }
 
 /**

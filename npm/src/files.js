@@ -1,5 +1,6 @@
 // Reads the files of an opened archive, wherever the core runs; the core says which part of a chain's files still counts.
 import { kindOf, withPath } from './errors.js';
+import { whole } from './opening.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./types.js').Summary} Summary */
@@ -104,6 +105,22 @@ async function * filteredBy (reading, pieces) {
   } finally {
     await pieces.return(/** @type {any} */ (undefined));
   }
+}
+
+/**
+ * The content of manifest.json; of a chain, that of its state.
+ * @template Source
+ * @param {Host<Source>} host
+ * @param {Access<Source>} access
+ * @param {import('./opening.js').Opened} opened
+ */
+export async function manifestOf (host, { source, keys, engine }, opened) {
+  const ofState = opened.stateManifest();
+  if (ofState !== undefined) return ofState;
+  const pieces = host.readStored(source, 'manifest.json', { key: keys.get(1), engine, gunzip: false, lines: false, hash: true });
+  const { content, sha256 } = await whole(pieces, Infinity);
+  opened.requireManifest(sha256 ?? '');
+  return content ?? new Uint8Array();
 }
 
 /**

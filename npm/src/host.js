@@ -5,5 +5,4 @@ import { readStored } from './read-stored.js';
 export const HOST = {
   core: { Opening, Step, VolumeReading, errorOf, look: lookWithoutKey },
   readStored,
-  memory: (bytes) => ({ name: 'memory', list: async () => [], open: async () => (async function * () { yield bytes; })() }),
 };

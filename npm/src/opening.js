@@ -33,13 +33,12 @@
  */
 
 /**
- * The host of the core: the core itself, `readStored`, which reads a file piece by piece, and `memory`, which makes a source of bytes.
+ * The host of the core: the core itself, and `readStored`, which reads a file piece by piece.
  * @template Source
  * @typedef {object} Host
  * @property {Pick<Core, 'Opening'|'Step'|'VolumeReading'|'errorOf'|'look'>} core
  * @property {(source: Source, path: string, options: ReadOptions) =>
  *   AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} readStored
- * @property {(bytes: Uint8Array) => Source} memory
  */
 
 /** The core decides what follows from errors of these kinds. */
@@ -125,15 +124,14 @@ async function drive (host, opening, source, engine, unlock, keys) {
       }
     } else if (what === 'pieces') {
       for await (const piece of host.readStored(source, path, { ...AS_STORED, hash: false })) opening.piece(piece.slice());
-      opening.give(need, undefined, undefined, undefined);
+      opening.give(need, false, undefined, undefined);
     } else if (what === 'digest') {
       const { sha256 } = await end(host.readStored(source, path, { ...AS_STORED, hash: true }));
-      opening.give(need, undefined, undefined, sha256);
+      opening.give(need, false, undefined, sha256);
     } else {
-      const stored = need.stored();
-      const options = what === 'stored' ? { ...AS_STORED, hash: false } : { ...AS_STORED, key: keys.get(run), engine, hash: stored === undefined, size };
-      const { content, summary, sha256 } = await whole(host.readStored(stored === undefined ? source : host.memory(stored), path, options), most);
-      opening.give(need, content, summary, sha256);
+      const options = what === 'stored' ? { ...AS_STORED, hash: false } : { ...AS_STORED, key: keys.get(run), engine, hash: true, size };
+      const { summary, sha256, tooMany } = await pass(host.readStored(source, path, options), most, (piece) => opening.push(piece));
+      opening.give(need, tooMany, summary, sha256);
     }
   }
 }
@@ -144,17 +142,33 @@ async function drive (host, opening, source, engine, unlock, keys) {
  * @param {number} most
  * @returns {Promise<{ content?: Uint8Array, summary?: Summary, sha256?: string }>}
  */
-async function whole (pieces, most) {
+export async function whole (pieces, most) {
   /** @type {Uint8Array[]} */
   const parts = [];
+  let length = 0;
+  const { summary, sha256, tooMany } = await pass(pieces, most, (piece) => {
+    length += piece.length;
+    parts.push(piece);
+  });
+  return tooMany ? {} : { content: joined(parts, length), summary, sha256 };
+}
+
+/**
+ * Passes on a copy of each piece of a file, until there are more than `most` bytes.
+ * @param {AsyncGenerator<Uint8Array, { summary: Summary, sha256: string|undefined }, void>} pieces
+ * @param {number} most
+ * @param {(piece: Uint8Array) => void} take
+ * @returns {Promise<{ summary?: Summary, sha256?: string, tooMany: boolean }>}
+ */
+async function pass (pieces, most, take) {
   let length = 0;
   try {
     for (;;) {
       const next = await pieces.next();
-      if (next.done) return { content: joined(parts, length), ...next.value };
+      if (next.done) return { ...next.value, tooMany: false };
       length += next.value.length;
-      if (length > most) return {};
-      parts.push(next.value.slice());
+      if (length > most) return { tooMany: true };
+      take(next.value.slice());
     }
   } finally {
     await pieces.return(/** @type {any} */ (undefined));

@@ -1,6 +1,5 @@
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { collision } from './core.js';
 import { DecryptError } from './errors.js';
 import { placeOf } from './names.js';
 import { Staging, attempt } from './staging.js';
@@ -31,12 +30,11 @@ export class OutputFolder {
   }
 
   /**
-   * Throws when two of the files would overwrite each other here.
-   * @param {Array<[string, string]>} files the path in the archive and the path to be written
-   * @param {boolean} [caseless] whether `A` and `a` are the same here; default: found out
+   * Throws when two files would overwrite each other here.
+   * @param {(caseless: boolean) => string[]|undefined} collision finds two such files; `caseless`: `A` and `a` are the same here
    */
-  requireDistinct (files, caseless = isCaseless(this.staging.root)) {
-    const pair = collision(files.map(([from]) => from), files.map(([, to]) => to), caseless);
+  requireDistinct (collision) {
+    const pair = collision(isCaseless(this.staging.root));
     if (pair === undefined) return;
     throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other in ${this.root}: ` +
       'decrypt into a folder whose file system tells upper from lower case, or leave the files compressed');

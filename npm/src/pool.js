@@ -17,19 +17,19 @@ const MOST = 8;
 /**
  * The number of worker threads for the files; 0: this thread alone.
  * @param {number|undefined} jobs as asked for
- * @param {PlannedFile[]} files
+ * @param {{ files: number, bytes: number, compressed: number, largest: number[] }} sizes of the files; see `Facts` of the core
  * @param {string} script that a worker would run
  * @param {boolean} inflate whether files are inflated
  */
-export function crewSize (jobs, files, script, inflate) {
-  if (jobs === 1 || files.length < 2 || !existsSync(script) || isCramped()) return 0;
-  if (jobs !== undefined) return Math.min(jobs, files.length);
+export function crewSize (jobs, { files, bytes, compressed, largest: [plain, gzip] }, script, inflate) {
+  if (jobs === 1 || files < 2 || !existsSync(script) || isCramped()) return 0;
+  if (jobs !== undefined) return Math.min(jobs, files);
   const cores = availableParallelism?.() ?? cpus().length;
-  const efforts = files.map(({ size, gzip }) => size * (gzip && inflate ? INFLATION : 1));
-  const effort = efforts.reduce((sum, one) => sum + one, 0);
+  const times = inflate ? INFLATION : 1;
+  const effort = bytes - compressed + compressed * times;
   // While one thread does the largest file, the others must have something to do.
-  const beside = effort - efforts.reduce((most, one) => Math.max(most, one), 0);
-  return cores < 2 || effort < WORTH_IT || beside < WORTH_IT / 4 ? 0 : Math.min(cores, MOST, files.length);
+  const beside = effort - Math.max(plain, gzip * times);
+  return cores < 2 || effort < WORTH_IT || beside < WORTH_IT / 4 ? 0 : Math.min(cores, MOST, files);
 }
 
 /** Whether the process may not use all of its address space (`ulimit -v`): a thread that finds no room in it ends the process at once. */
@@ -58,11 +58,12 @@ export class Pool {
   /** @returns {import('./decrypt-files.js').Crew} */
   get crew () {
     return async (files, take) => {
-      let next = 0;
+      const next = files[Symbol.iterator]();
+      let [begun, ended] = [0, false];
       await Promise.all(this.workers.map(async (worker) => {
-        while (next < files.length) {
-          const index = next++;
-          if (!take(index, await this.#runFile(worker, files[index]))) next = files.length;
+        for (let file = next.next(); !ended && !file.done; file = next.next()) {
+          const index = begun++;
+          if (!take(index, await this.#runFile(worker, file.value))) ended = true;
         }
       }));
     };

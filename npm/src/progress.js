@@ -2,7 +2,7 @@ const INTERVAL_MS = 200;
 
 /**
  * A line of progress on stderr; nothing when stderr is no terminal.
- * @param {{ files: unknown[] }} archive
+ * @param {{ files: { length: number } }} archive
  */
 export function progress (archive) {
   let bytes = 0;

@@ -38,7 +38,7 @@ export async function checkOrDecrypt (archive, means) {
 async function withCrew (archive, { options, folder, secrets, script, shown }, output, action) {
   const { gunzip, salvage } = options;
   // The state of a chain is put together by one thread.
-  const size = archive.chain !== undefined ? 0 : crewSize(options.jobs, archive.files, script, gunzip || options.verify || !archive.inventoried);
+  const size = archive.chain !== undefined ? 0 : crewSize(options.jobs, { files: archive.files.length, ...archive.sizes }, script, gunzip || options.verify || !archive.inventoried);
   const { engine, opened, sealing: envelope } = archive;
   const pool = size === 0 ? undefined : new Pool(size, script,
     { folder, envelope, secrets, engine, opened, staging: output?.staging.root, gunzip, salvage }, shown);

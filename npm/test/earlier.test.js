@@ -30,9 +30,9 @@ for (const [name, run, secret] of ARCHIVES) {
     try {
       assert.deepEqual(opened.findings.filter(({ severity }) => severity === 'error'), []);
       await opened.dropOrphans();
-      const found = new Map([['manifest.json', sha256(opened.manifestJson)]]);
+      const found = new Map([['manifest.json', sha256(await opened.manifestJson())]]);
       for (const file of opened.manifests) found.set(file.path, sha256(await opened.contentOf(file)));
-      for (const { path } of opened.files.filter(({ encrypted }) => encrypted || secret === 'none')) {
+      for (const { path } of [...opened.files].filter(({ encrypted }) => encrypted || secret === 'none')) {
         const hash = createHash('sha256');
         for await (const piece of opened.readFile(path, { gunzip: false })) hash.update(piece);
         found.set(path, hash.digest('hex'));

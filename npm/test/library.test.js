@@ -41,17 +41,17 @@ test('a source of one\'s own may give chunks of any size', withFixtures, async (
   };
   const opened = await openArchive(source, { unlock: unlockWith({ privateKey: readFileSync(key('recipient.key.pem')) }) });
   const plain = archive('small-plain');
-  const attachment = opened.files.find(({ path }) => path.includes('/attachments/'));
+  const attachment = [...opened.files].find(({ path }) => path.includes('/attachments/'));
   if (attachment !== undefined) {
     const parts = [];
     for await (const piece of opened.readFile(attachment.path)) parts.push(piece);
     assert.deepEqual(Buffer.concat(parts), readFileSync(join(plain, attachment.path)));
   }
   let events = 0;
-  for (const { path } of opened.files.filter(({ path }) => path.includes('/events/'))) {
+  for (const { path } of [...opened.files].filter(({ path }) => path.includes('/events/'))) {
     for await (const _ of opened.records(path)) events++;
   }
-  assert.equal(events, opened.listUsers().reduce((/** @type {number} */ sum, { stats }) => sum + stats.events, 0));
+  assert.equal(events, [...opened.listUsers()].reduce((/** @type {number} */ sum, { stats }) => sum + stats.events, 0));
   opened.close();
 });
 

@@ -13,7 +13,8 @@ use crate::{
     chain::{
         ChainKey, ChangeFiles, RunSequence, StateFiles, caution, is_full, run_of, state_manifest,
     },
-    layout::PathKind,
+    gather,
+    layout::{PathKind, collision},
     plan::{Finding, Plan, PlannedFile, PlannedFiles},
     signature::Signed,
 };
@@ -76,9 +77,21 @@ struct ArchiveSummary<'a> {
     /// The warning for an archive that holds no state by itself, and the advice that follows it.
     caution: Option<(String, Option<String>)>,
     chain: Option<ChainSummary>,
+    inventoried: bool,
+    /// How many there are of each.
+    users: usize,
+    files: usize,
+    manifests: usize,
+    /// Stored bytes of the files, and those of compressed ones.
+    bytes: u64,
+    compressed: u64,
+    /// Stored bytes of the largest file that is not compressed, and of the largest that is.
+    largest: [u64; 2],
+    has_platform: bool,
+    findings: &'a [Finding],
 }
 
-/// The part of a plan that concerns one user, or all of it.
+/// The part of a plan that concerns one user.
 #[derive(Serialize)]
 struct PlanOf<'a> {
     inventoried: bool,
@@ -154,6 +167,11 @@ impl OpenedArchive {
         self.chain.as_ref().map(of_state).transpose()
     }
 
+    /// The content of `manifest.json`, with empty lists of users and of files; of a chain, of the state's.
+    pub fn manifest_rest(&self) -> &[u8] {
+        &self.manifest_rest
+    }
+
     /// Checks that `manifest.json` (hex SHA-256 of its stored bytes) is still the one that was opened.
     ///
     /// # Errors
@@ -165,7 +183,48 @@ impl OpenedArchive {
         }
     }
 
-    /// The summary without the plan, as JSON: `{id, signer, encrypted, decrypted, caution, chain: {run, headline, lines, runs}}`.
+    /// Two planned files, or two folders above them, that would be one on disk; see [`crate::layout::collision`]. `gunzip`: files are written
+    /// without their `.gz`; `user`: those of one user (id or name) are.
+    pub fn collision(
+        &self,
+        user: Option<&str>,
+        gunzip: bool,
+        caseless: bool,
+    ) -> Option<[String; 2]> {
+        let all = self.files();
+        let ids = user.map(|user| self.ids_of(user));
+        for places in all.by_user() {
+            let mut files: Vec<PlannedFile> = Vec::with_capacity(places.len());
+            files.extend(all.within(places));
+            let owner = files.first().and_then(PlannedFile::user);
+            if let (Some(ids), Some(owner)) = (&ids, owner)
+                && !ids.contains(owner)
+            {
+                continue;
+            }
+            let names = files.iter();
+            let names = names.map(|file| (file.path.as_str(), file.output_name(gunzip)));
+            // Those of a user are in a folder of their own.
+            let found = collision(names, caseless);
+            if found.is_some() {
+                return found;
+            }
+        }
+        let folders = self.plan.users.ids().map(|id| format!("users/{id}"));
+        let folders: Vec<String> = folders.filter(|_| user.is_none()).collect();
+        let folders = folders.iter().map(String::as_str);
+        collision(folders.map(|folder| (folder, folder)), caseless)
+    }
+
+    /// The ids of the users with an id or name.
+    fn ids_of(&self, user: &str) -> BTreeSet<String> {
+        let users = self.plan.users.iter();
+        let asked = users.filter(|one| one.user_id == user || one.username == user);
+        gather(asked.map(|one| one.user_id))
+    }
+
+    /// The summary without users and files, as JSON: `{id, signer, encrypted, decrypted, caution, chain: {run, headline, lines, runs}, inventoried,
+    /// users, files, manifests, bytes, compressed, largest, findings}`.
     ///
     /// # Errors
     /// Never in practice.
@@ -176,6 +235,14 @@ impl OpenedArchive {
             lines: chain.sequence.lines(),
             runs: summaries(chain.sequence.index()),
         });
+        let (mut bytes, mut compressed, mut largest) = (0_u64, 0_u64, [0_u64; 2]);
+        for (path, size) in self.files().sizes() {
+            let is_gzip = path.ends_with(".gz");
+            bytes = bytes.saturating_add(size);
+            compressed = compressed.saturating_add(if is_gzip { size } else { 0 });
+            let most = &mut largest[usize::from(is_gzip)];
+            *most = size.max(*most);
+        }
         to_json(&ArchiveSummary {
             id: self.id(),
             signer: self.signed.as_ref().map(|signed| signed.signer.to_string()),
@@ -183,15 +250,59 @@ impl OpenedArchive {
             decrypted: self.is_decrypted(),
             caution: caution(&self.manifest).map(|caution| (caution.to_string(), caution.advice())),
             chain,
+            inventoried: self.plan.inventoried,
+            users: self.plan.users.len(),
+            files: self.files().len(),
+            manifests: self.plan.manifests.len(),
+            bytes,
+            compressed,
+            largest,
+            has_platform: !self.files().below("platform/").is_empty(),
+            findings: &self.plan.findings,
         })
     }
 
-    /// The plan, or what of it is of one user (id or name), as JSON.
+    /// A part of a list as JSON: so many items from a place on of `users`, `files` or `manifests`; of any other, none.
     ///
     /// # Errors
     /// Never in practice.
-    pub fn plan_json(&self, user: Option<&str>) -> Result<String> {
+    pub fn page(&self, list: &str, from: usize, count: usize) -> Result<String> {
         let plan = &self.plan;
+        let files = |files: &PlannedFiles| {
+            let mut page: Vec<PlannedFile> = Vec::new();
+            let to = from.saturating_add(count).min(files.len());
+            page.extend(files.within(from.min(to)..to));
+            to_json(&page)
+        };
+        match list {
+            "files" => files(&plan.files),
+            "manifests" => files(&plan.manifests),
+            "users" => {
+                let mut page: Vec<UserEntry> = Vec::new();
+                let to = from.saturating_add(count);
+                page.extend((from..to).map_while(|at| plan.users.get(at)));
+                to_json(&page)
+            }
+            _ => to_json(&[(); 0]),
+        }
+    }
+
+    /// The planned file at a path, as JSON.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn file_json(&self, path: &str) -> Result<Option<String>> {
+        let found = self.files().find(path);
+        found.map(|file| to_json(&file)).transpose()
+    }
+
+    /// What the plan has of one user (id or name), with the files that belong to no user and are no records, as JSON.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn plan_of(&self, user: &str) -> Result<String> {
+        let plan = &self.plan;
+        let ids = self.ids_of(user);
         let mut own = PlanOf {
             inventoried: plan.inventoried,
             files: Vec::new(),
@@ -199,24 +310,20 @@ impl OpenedArchive {
             findings: Vec::new(),
             users: Vec::new(),
         };
-        let is_asked =
-            |one: &UserEntry| user.is_none_or(|user| one.user_id == user || one.username == user);
+        let users = plan.users.iter();
         own.users
-            .extend(plan.users.iter().filter(|one| is_asked(one)));
-        let mut ids: BTreeSet<String> = BTreeSet::new();
-        for one in &own.users {
-            ids.insert(one.user_id.clone());
+            .extend(users.filter(|one| ids.contains(&one.user_id)));
+        let of_users = plan.files.below("users/");
+        let (before, after) = (0..of_users.start, of_users.end..plan.files.len());
+        let shared = |file: &PlannedFile| !file.jsonl;
+        own.files.extend(plan.files.within(before).filter(shared));
+        for id in &ids {
+            let places = plan.files.of_user(id);
+            own.files.extend(plan.files.within(places));
+            let places = plan.manifests.of_user(id);
+            own.manifests.extend(plan.manifests.within(places));
         }
-        let of_user = |file: &PlannedFile| match file.user() {
-            Some(id) => ids.contains(id),
-            None => !file.jsonl,
-        };
-        let all = user.is_none();
-        let files = plan.files.iter();
-        own.files.extend(files.filter(|file| all || of_user(file)));
-        let manifests = plan.manifests.iter();
-        own.manifests
-            .extend(manifests.filter(|file| all || of_user(file)));
+        own.files.extend(plan.files.within(after).filter(shared));
         let tells = |finding: &Finding| {
             // Of a chain, the folder of the run is in front.
             let within = run_of(&finding.path).map_or("", |(_, within)| within);
@@ -227,8 +334,7 @@ impl OpenedArchive {
             }
         };
         let findings = plan.findings.iter();
-        own.findings
-            .extend(findings.filter(|finding| all || tells(finding)));
+        own.findings.extend(findings.filter(|one| tells(one)));
         to_json(&own)
     }
 }

@@ -46,6 +46,15 @@ impl PlannedFile {
         })
     }
 
+    /// The path that it is written to; `gunzip`: inflated, without its `.gz`.
+    pub fn output_name(&self, gunzip: bool) -> &str {
+        let plain = self
+            .path
+            .strip_suffix(".gz")
+            .filter(|_| gunzip && self.gzip);
+        plain.unwrap_or(&self.path)
+    }
+
     /// The user whose folder it is in.
     pub fn user(&self) -> Option<&str> {
         user_of(&self.path)
@@ -227,11 +236,5 @@ impl PlannedFiles {
             expected: self.entries.get(entry as usize),
             path,
         }
-    }
-}
-
-impl Serialize for PlannedFiles {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.iter())
     }
 }

@@ -8,8 +8,6 @@ mod user_manifest;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use serde::Serialize;
-
 use crate::{
     Manifest, Result, UserList,
     layout::{CHAIN, PathKind, lost_index, refuse_long},
@@ -38,7 +36,7 @@ pub enum Storage {
 }
 
 /// The files of an archive to read, and the findings; see [`plan`].
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The archive has an inventory, so that missing and swapped files are noticed.
     pub inventoried: bool,

@@ -159,10 +159,3 @@ fn options(gunzip: bool, lines: bool, buffer: Option<u32>) -> ReadOptions {
 pub fn plain_manifest(json: &[u8]) -> Result<Vec<u8>> {
     crate::plain_manifest(json)
 }
-
-/// Two of these files, or two folders above them, that would be one on disk; see `collision` of the core.
-#[wasm_bindgen]
-pub fn collision(from: Vec<String>, to: Vec<String>, caseless: bool) -> Option<Vec<String>> {
-    let files = from.iter().map(String::as_str);
-    crate::layout::collision(files.zip(to.iter().map(String::as_str)), caseless).map(Into::into)
-}

@@ -43,7 +43,11 @@ impl Need {
 
 /// An archive that is being opened.
 #[wasm_bindgen]
-pub struct Opening(open::Opening);
+pub struct Opening {
+    walk: open::Opening,
+    /// The bytes of the file that is being given.
+    given: Vec<u8>,
+}
 
 #[wasm_bindgen]
 impl Opening {
@@ -51,55 +55,68 @@ impl Opening {
     #[wasm_bindgen(constructor)]
     pub fn new(request: &str) -> Result<Opening> {
         let request = Request::parse(request.as_bytes())?;
-        Ok(Opening(open::Opening::new(request)))
+        Ok(Opening {
+            walk: open::Opening::new(request),
+            given: Vec::new(),
+        })
     }
 
     /// The next need; undefined when everything that was handed out is to be answered first, or it is done. Throws why it cannot be
     /// opened.
     pub fn next(&mut self) -> Result<Option<Need>> {
-        Ok(self.0.next_need()?.map(|(number, need)| Need(need, number)))
+        Ok(self
+            .walk
+            .next_need()?
+            .map(|(number, need)| Need(need, number)))
     }
 
     /// The next bytes of `pieces`; throws what is to be given for an answer.
     pub fn piece(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.piece(bytes)
+        self.walk.piece(bytes)
     }
 
-    /// Answers with what was read: `bytes`, undefined where they are too many; the `summary` of a content, and the SHA-256 of the stored
-    /// bytes.
+    /// The next bytes of a file that is given as a whole.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.given.extend_from_slice(bytes);
+    }
+
+    /// Answers with what was read: the bytes that were pushed, unless there are `too_many`; the `summary` of a content, and the SHA-256 of the
+    /// stored bytes.
     pub fn give(
         &mut self,
         need: Need,
-        bytes: Option<Vec<u8>>,
+        too_many: bool,
         summary: Option<Summary>,
         sha256: Option<String>,
     ) {
+        let bytes = Some(std::mem::take(&mut self.given)).filter(|_| !too_many);
         let summary = summary.map(|summary| summary.0).unwrap_or_default();
         let answer = need.0.answer(bytes, summary, sha256);
-        self.0.give(need.1, Ok(answer));
+        self.walk.give(need.1, Ok(answer));
     }
 
     /// Answers with the files, which `members` has no longer then.
     #[wasm_bindgen(js_name = giveMembers)]
     pub fn give_members(&mut self, need: Need, members: &mut Members) {
         let listed = members.0.take_listed();
-        self.0.give(need.1, Ok(Answer::Listing(listed)));
+        self.walk.give(need.1, Ok(Answer::Listing(listed)));
     }
 
     /// Answers with a key.
     #[wasm_bindgen(js_name = giveKey)]
     pub fn give_key(&mut self, need: Need, key: &DataKey) {
-        self.0.give(need.1, Ok(Answer::Key(key.0.clone())));
+        self.walk.give(need.1, Ok(Answer::Key(key.0.clone())));
     }
 
     /// Says why a need cannot be met.
     pub fn refuse(&mut self, need: Need, error: &JsValue) {
-        self.0.give(need.1, Err(returned(error)));
+        self.given = Vec::new();
+        self.walk.give(need.1, Err(returned(error)));
     }
 
     /// The opened archive.
     pub fn opened(&mut self) -> Result<Opened> {
-        Ok(Opened(self.0.finish()?))
+        Ok(Opened(self.walk.finish()?))
     }
 }
 
@@ -127,14 +144,48 @@ impl Opened {
         self.0.summary()
     }
 
-    /// The plan, or what of it is of one user: JSON of `Plan`.
-    pub fn plan(&self, user: Option<String>) -> Result<String> {
-        self.0.plan_json(user.as_deref())
+    /// What the plan has of one user (id or name): JSON of `Plan`.
+    pub fn plan(&self, user: &str) -> Result<String> {
+        self.0.plan_of(user)
     }
 
-    /// The content of `manifest.json`.
-    pub fn manifest(&self) -> Vec<u8> {
-        self.0.manifest_json.clone()
+    /// So many items from a place on of `users`, `files` or `manifests`: JSON of a list of `UserInfo` or `PlannedFile`.
+    pub fn page(&self, list: &str, from: usize, count: usize) -> Result<String> {
+        self.0.page(list, from, count)
+    }
+
+    /// The planned file at a path: JSON of `PlannedFile`; undefined where there is none.
+    pub fn file(&self, path: &str) -> Result<Option<String>> {
+        self.0.file_json(path)
+    }
+
+    /// Two planned files that would be one on disk; see `OpenedArchive::collision` of the core.
+    pub fn collision(
+        &self,
+        user: Option<String>,
+        gunzip: bool,
+        caseless: bool,
+    ) -> Option<Vec<String>> {
+        let pair = self.0.collision(user.as_deref(), gunzip, caseless);
+        pair.map(Into::into)
+    }
+
+    /// The content of `manifest.json`, with empty lists of users and of files.
+    #[wasm_bindgen(js_name = manifestRest)]
+    pub fn manifest_rest(&self) -> Vec<u8> {
+        self.0.manifest_rest().to_vec()
+    }
+
+    /// The content of the `manifest.json` of the state of a chain, which lies nowhere; undefined for an archive by itself.
+    #[wasm_bindgen(js_name = stateManifest)]
+    pub fn state_manifest(&self) -> Result<Option<Vec<u8>>> {
+        self.0.state_manifest()
+    }
+
+    /// Throws when `manifest.json` (hex SHA-256 of its stored bytes) is not the one that was opened.
+    #[wasm_bindgen(js_name = requireManifest)]
+    pub fn require_manifest(&self, sha256: &str) -> Result<()> {
+        self.0.require_manifest(sha256)
     }
 
     /// `encryption.json` as it was when it was opened.

@@ -37,7 +37,9 @@ export interface Sight { mode: Mode; runs: Run[] }
 
 /**
  * An opened archive. `decrypted`: it is what was decrypted of another. `caution`: a warning about an archive that holds no state by itself, and
- * the advice that follows. `chain`: of the state of a chain, its run, a line about it, and a line for each run.
+ * the advice that follows. `chain`: of the state of a chain, its run, a line about it, and a line for each run. `users`, `files` and `manifests` say how
+ * many there are; `bytes` are those of the files as stored, `compressed` those of compressed ones, and `largest` those of the largest that is
+ * not compressed and of the largest that is.
  */
 export interface Facts {
   id: string;
@@ -46,4 +48,13 @@ export interface Facts {
   decrypted: boolean;
   caution: [string, string | null] | null;
   chain: { run: number; headline: string; lines: string[]; runs: Run[] } | null;
+  inventoried: boolean;
+  users: number;
+  files: number;
+  manifests: number;
+  bytes: number;
+  compressed: number;
+  largest: [number, number];
+  hasPlatform: boolean;
+  findings: Finding[];
 }

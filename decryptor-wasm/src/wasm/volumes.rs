@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::*;
 
-use crate::{Result, volume};
+use crate::{FileList, Result, volume};
 
 /// A part of a stored file.
 #[wasm_bindgen]
@@ -84,8 +84,7 @@ impl Members {
 
     /// Whether there is a file of that path.
     pub fn has(&self, path: &str) -> bool {
-        let known = |(known, _): &(String, u64)| known.as_str().cmp(path);
-        self.0.files.binary_search_by(known).is_ok()
+        self.0.files.has(path)
     }
 
     /// The place of a file; undefined for a separate one.
@@ -107,7 +106,7 @@ pub fn require_tar(path: &str, head: &[u8], tail: &[u8]) -> Result<()> {
 }
 
 /// A listing as the core takes it.
-fn listing(paths: Vec<String>, sizes: &[f64]) -> Vec<(String, u64)> {
+fn listing(paths: Vec<String>, sizes: &[f64]) -> FileList {
     let sizes = sizes.iter().map(|size| *size as u64);
-    crate::gather(paths.into_iter().zip(sizes))
+    paths.into_iter().zip(sizes).collect()
 }

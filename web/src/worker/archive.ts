@@ -1,8 +1,9 @@
 import { DecryptError } from '../../../npm/src/errors.js';
-import { dropOrphans, streamFile, type Access } from '../../../npm/src/files.js';
+import { dropOrphans, manifestOf, streamFile, type Access } from '../../../npm/src/files.js';
+import { Paged } from '../../../npm/src/paged.js';
 import { withVolumes, type WithVolumes } from '../../../npm/src/volumes.js';
 import { look, open, type Host, type Opened, type Request } from '../../../npm/src/opening.js';
-import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary } from '../types.js';
+import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary, UserInfo } from '../types.js';
 import { Opening, Step, VolumeReading, errorOf, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './read-stored.js';
 import { partOf, type Source } from './source/source.js';
@@ -10,22 +11,22 @@ import { partOf, type Source } from './source/source.js';
 /** A source that knows the members of its volumes. */
 export type Stored = Source & WithVolumes;
 
+/** Files to read, and the manifests of their users. */
+export interface Work { files: Iterable<PlannedFile>, manifests: Iterable<PlannedFile>, bytes: number, findings: Finding[] }
+
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
 const HOST: Host<Source> = {
   core: { Opening, Step, VolumeReading, errorOf, look: lookWithoutKey },
   readStored,
-  memory: (bytes) => ({ name: 'memory', list: () => [], read: () => (async function * () { yield bytes; })() }),
 };
 
 /** An opened archive: its manifests are read and authentic, and it is known what every file of it should be. */
 export class Archive {
   readonly id: string;
   readonly encrypted: boolean;
-  readonly plan: Plan;
+  /** What manifest.json says, but for its lists of users and of files, which are empty here. */
   readonly manifest: any;
-  /** The content of manifest.json. */
-  readonly manifestJson: Uint8Array;
   /** The public key of whoever signed it; undefined for an archive that nobody signs. */
   readonly signer: string | undefined;
   /** Of a chain: whose state it is, and all that there are. */
@@ -35,36 +36,57 @@ export class Archive {
   /** Findings of the page itself, beside those of the core. */
   readonly #findings: Finding[] = [];
   #orphansDropped: Promise<void> | undefined;
+  #facts: Facts;
+  /** The plan of the user who was asked for last. */
+  #planOf: { user: string, plan: Plan } | undefined;
 
   constructor (readonly source: Source, readonly engine: Engine, { opened, keys }: { opened: Opened, keys: Map<number, DataKey> }) {
     const facts: Facts = JSON.parse(opened.facts());
+    this.#facts = facts;
     this.id = facts.id;
     this.encrypted = facts.encrypted;
     this.signer = facts.signer ?? undefined;
     this.chain = facts.chain ?? undefined;
-    this.manifestJson = opened.manifest();
-    this.manifest = JSON.parse(new TextDecoder().decode(this.manifestJson));
+    this.manifest = JSON.parse(new TextDecoder().decode(opened.manifestRest()));
     this.#opened = opened;
     this.#access = { source, keys, engine, decrypted: facts.decrypted, state: this.chain === undefined ? undefined : opened };
     // The advice that follows it is for a command line: which run of the chain is chosen from a list here.
     if (facts.caution !== null) this.#findings.push({ severity: 'warning', code: 'caution', path: '', message: facts.caution[0] });
     const note = [...keys.values()][0]?.note;
     if (note !== undefined) this.#findings.push({ severity: 'note', code: 'spelling', path: '', message: note });
-    this.plan = this.planOf();
   }
 
-  /** The plan of everything, or of one user with the findings that concern it. */
-  planOf (user?: string): Plan {
-    const plan: Plan = JSON.parse(this.#opened.plan(user));
-    plan.findings.push(...this.#findings);
-    return plan;
+  /** The plan of one user, with the findings that concern it. */
+  planOf (user: string): Plan {
+    if (this.#planOf?.user !== user) this.#planOf = { user, plan: JSON.parse(this.#opened.plan(user)) };
+    const { plan } = this.#planOf;
+    return { ...plan, findings: [...plan.findings, ...this.#findings] };
+  }
+
+  /** The files to read, of all or of one user, their manifests, how many bytes the files are, and the findings. */
+  work (user?: string): Work {
+    if (user !== undefined) {
+      const { files, manifests, findings } = this.planOf(user);
+      return { files, manifests, findings, bytes: files.reduce((sum, { size }) => sum + size, 0) };
+    }
+    const { files, manifests, bytes, findings } = this.#facts;
+    return { files: this.#list('files', files), manifests: this.#list('manifests', manifests), bytes, findings: [...findings, ...this.#findings] };
   }
 
   /** The planned file at a path. */
   file (path: string): PlannedFile {
-    const file = this.plan.files.find((known) => known.path === path);
+    const file = this.#opened.file(path);
     if (file === undefined) throw new DecryptError('usage', `${path} is not a file of this archive`);
-    return file;
+    return JSON.parse(file);
+  }
+
+  /** Two files that would overwrite each other where they are written to. `caseless`: `A` and `a` are the same there. */
+  collision (user: string | undefined, caseless: boolean): string[] | undefined {
+    return this.#opened.collision(user, false, caseless);
+  }
+
+  #list<T> (name: string, length: number): Paged<T> {
+    return new Paged<T>(length, (from, count) => this.#opened.page(name, from, count));
   }
 
   /**
@@ -73,7 +95,9 @@ export class Archive {
    */
   dropOrphans (): Promise<void> {
     this.#orphansDropped ??= dropOrphans(HOST, this.#access).then((some) => {
-      if (some) this.plan.files = this.planOf().files;
+      if (!some) return;
+      this.#facts = JSON.parse(this.#opened.facts());
+      this.#planOf = undefined;
     });
     return this.#orphansDropped;
   }
@@ -87,6 +111,11 @@ export class Archive {
     return streamFile(HOST, this.#access, file, options);
   }
 
+  /** The content of manifest.json; of a chain, that of its state. */
+  manifestJson (): Promise<Uint8Array> {
+    return manifestOf(HOST, this.#access, this.#opened);
+  }
+
   /** The whole content of a manifest. */
   async contentOf (file: PlannedFile): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
@@ -96,26 +125,28 @@ export class Archive {
 
   info (): ArchiveInfo {
     const { manifest } = this;
+    const facts = this.#facts;
+    const findings = [...facts.findings, ...this.#findings];
     const text = (value: unknown) => (typeof value === 'string' ? value : '');
     const number = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : null);
     return {
       id: this.id,
       name: this.source.name,
       encrypted: this.encrypted,
-      inventoried: this.plan.inventoried,
+      inventoried: facts.inventoried,
       engine: this.engine,
       // Of an archive that is signed, this was signed.
       made: number(manifest.createdAt ?? manifest.backupTimestamp),
-      signature: this.signer === undefined ? null : { signer: this.signer, expected: this.plan.findings.some(({ code }) => code === 'pinned-signer'), source: text(manifest.source) },
+      signature: this.signer === undefined ? null : { signer: this.signer, expected: findings.some(({ code }) => code === 'pinned-signer'), source: text(manifest.source) },
       producer: manifest.producer === undefined ? '' : `${text(manifest.producer?.name)} ${text(manifest.producer?.version)}`.trim(),
       domain: text(manifest.config?.domain),
       platformEngine: text(manifest.config?.engine),
       backupType: text(manifest.backupType),
-      users: this.plan.users,
-      files: this.plan.files.length + this.plan.manifests.length + 1,
-      bytes: this.plan.files.reduce((sum, { size }) => sum + size, 0),
-      findings: this.plan.findings,
-      hasPlatform: this.plan.files.some(({ path }) => path.startsWith('platform/')),
+      users: [...this.#list<UserInfo>('users', facts.users)],
+      files: facts.files + facts.manifests + 1,
+      bytes: facts.bytes,
+      findings,
+      hasPlatform: facts.hasPlatform,
       chain: this.chain === undefined ? null : { run: this.chain.run, runs: this.chain.runs },
     };
   }

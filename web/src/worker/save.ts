@@ -1,8 +1,8 @@
 import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
 import type { Call } from '../rpc.js';
-import { userOf, type ExportedFile, type Finding, type Outcome, type Plan, type PlannedFile, type Summary } from '../types.js';
-import type { Archive } from './archive.js';
-import { Sha256, collision, outside } from './core.js';
+import { userOf, type ExportedFile, type Finding, type Outcome, type PlannedFile, type Summary } from '../types.js';
+import type { Archive, Work } from './archive.js';
+import { Sha256, outside } from './core.js';
 import { InflationCheck } from './inflation.js';
 import { Shown } from './shown.js';
 
@@ -24,10 +24,10 @@ export interface Output {
  */
 export async function verify (archive: Archive, user: string | undefined, call: Call): Promise<Outcome> {
   await archive.dropOrphans();
-  const plan = archive.planOf(user);
-  const outcome = start(plan);
-  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), call);
-  for (const file of plan.files) {
+  const work = archive.work(user);
+  const outcome = start(work);
+  const shown = new Shown(work.bytes, call);
+  for (const file of work.files) {
     await noteDamage(outcome, file, call, async () => {
       const before = shown.done;
       count(outcome, file, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
@@ -35,7 +35,7 @@ export async function verify (archive: Archive, user: string | undefined, call: 
     });
   }
   // The manifests were read when the archive was opened.
-  for (const { path } of userManifests(plan)) {
+  for (const { path } of userManifests(work)) {
     outcome.files++;
     const user = userOf(path);
     if (user !== undefined) tally(outcome, user, 0);
@@ -50,24 +50,23 @@ export interface SaveOptions { user?: string, manifest: boolean, caseless?: bool
 /** Decrypts files into the output, in the order of the producer: the manifests last. */
 export async function save (archive: Archive, output: Output, { user, manifest, caseless = false }: SaveOptions, call: Call): Promise<Outcome> {
   await archive.dropOrphans();
-  const plan = archive.planOf(user);
-  const paths = plan.files.map(({ path }) => path);
-  const pair = collision(paths, paths, caseless);
+  const pair = archive.collision(user, caseless);
   if (pair !== undefined) {
     throw new DecryptError('failed', `${pair[0]} and ${pair[1]} would overwrite each other there: save as a ZIP, or into a folder on a disk that tells upper from lower case`);
   }
-  const outcome = start(plan);
-  const shown = new Shown(plan.files.reduce((sum, { size }) => sum + size, 0), call);
-  for (const file of plan.files) {
+  const work = archive.work(user);
+  const outcome = start(work);
+  const shown = new Shown(work.bytes, call);
+  for (const file of work.files) {
     const before = shown.done;
     await noteDamage(outcome, file, call, () => saveFile(archive, file, output, outcome, (bytes) => shown.guess(before, bytes, file)));
     shown.at(before + file.size, file.path);
   }
-  for (const file of userManifests(plan)) {
+  for (const file of userManifests(work)) {
     await noteDamage(outcome, file, call, async () => saveManifest(file.path, await archive.contentOf(file), output, outcome));
   }
   // Where it is, the tree is complete.
-  if (manifest) await saveManifest('manifest.json', archive.manifestJson, output, outcome);
+  if (manifest) await saveManifest('manifest.json', await archive.manifestJson(), output, outcome);
   return outcome;
 }
 
@@ -119,13 +118,13 @@ export function knownDigest (file: PlannedFile): string | undefined {
 }
 
 /** The manifests of the users, but for those that something is wrong with. */
-function userManifests (plan: Plan): PlannedFile[] {
-  const wrong = new Set(plan.findings.filter(({ severity }) => severity === 'error').map(({ path }) => path));
-  return plan.manifests.filter(({ path }) => !wrong.has(path));
+function * userManifests ({ manifests, findings }: Work): Generator<PlannedFile> {
+  const wrong = new Set(findings.filter(({ severity }) => severity === 'error').map(({ path }) => path));
+  for (const file of manifests) if (!wrong.has(file.path)) yield file;
 }
 
-function start (plan: Plan): Outcome {
-  return { files: 0, bytes: 0, records: 0, damaged: plan.findings.filter(({ severity }) => severity === 'error'), exported: [], ofUser: new Map() };
+function start ({ findings }: Work): Outcome {
+  return { files: 0, bytes: 0, records: 0, damaged: findings.filter(({ severity }) => severity === 'error'), exported: [], ofUser: new Map() };
 }
 
 /** Reads one file: damage is noted and the next file gets its turn, any other error ends the call. */

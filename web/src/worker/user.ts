@@ -71,7 +71,7 @@ export class UserSession {
       problems,
       hasSeries: this.#files('series/series').length > 0,
       hasAudit: this.#files('audit/').length > 0,
-      attachments: this.archive.plan.files.filter(({ path }) => path.startsWith(folder))
+      attachments: this.archive.planOf(this.userId).files.filter(({ path }) => path.startsWith(folder))
         .map(({ path, size, expected, encrypted }): [string, number] => [path.slice(folder.length), expected?.contentSize ?? (encrypted ? contentSizeOf(size) : size)]),
     };
   }
@@ -219,7 +219,7 @@ export class UserSession {
 
   #files (name: string): PlannedFile[] {
     const prefix = `users/${this.userId}/${name}`;
-    return this.archive.plan.files.filter(({ path, jsonl }) => jsonl && path.startsWith(prefix) && (name.endsWith('/') || path.slice(prefix.length).startsWith('.jsonl')))
+    return this.archive.planOf(this.userId).files.filter(({ path, jsonl }) => jsonl && path.startsWith(prefix) && (name.endsWith('/') || path.slice(prefix.length).startsWith('.jsonl')))
       .sort((a, b) => a.path.length - b.path.length || (a.path < b.path ? -1 : 1));
   }
 }

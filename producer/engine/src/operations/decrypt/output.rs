@@ -7,7 +7,9 @@ use std::{
     sync::Mutex,
 };
 
-use decryptor_wasm::{Code, Error, ErrorKind, Result, layout::collision};
+use decryptor_wasm::{Code, Error, ErrorKind, Result};
+
+use crate::archive::read::Archive;
 
 use crate::advice::Advice;
 use crate::{archive::write_behind::WriteBehind, failure::Failure, files, threads::lock};
@@ -64,16 +66,13 @@ impl OutputFolder {
 
     /// Refuses files (path in the archive, path to write) of which two would be one on disk, for example because the file system
     /// takes `A` and `a` for the same.
-    pub fn require_distinct<'f>(
-        &self,
-        files: impl Iterator<Item = (&'f str, &'f str)>,
-    ) -> Result<()> {
+    pub fn require_distinct(&self, archive: &Archive, gunzip: bool) -> Result<()> {
         let staging = self.staging.path();
         let upper = staging
             .file_name()
             .map(|name| name.to_string_lossy().to_uppercase());
         let caseless = upper.is_some_and(|name| staging.with_file_name(name).exists());
-        match collision(files, caseless) {
+        match archive.collision(None, gunzip, caseless) {
             None => Ok(()),
             Some([one, other]) => Err(Error::new(
                 ErrorKind::Failed,

@@ -98,7 +98,7 @@ impl<'a> FileWork<'a> {
     /// Decrypts every file into the output.
     pub fn write(&self, output: &OutputFolder) -> Result<Decrypted, Failure> {
         let mut outcome = self.start("decrypted");
-        self.require_distinct(output)?;
+        output.require_distinct(self.archive, self.args.gunzip)?;
         let stop = |outcome: &Decrypted| self.args.is_strict() && !outcome.damaged.is_empty();
         if !stop(&outcome) {
             let files = self.archive.files().iter();
@@ -118,21 +118,6 @@ impl<'a> FileWork<'a> {
         }
         outcome.nothing_written = stop(&outcome);
         Ok(outcome)
-    }
-
-    /// Refuses files that would overwrite each other: those of a user lie in a folder of their own.
-    fn require_distinct(&self, output: &OutputFolder) -> Result<()> {
-        let all = self.archive.files();
-        for places in all.by_user() {
-            let files: Vec<PlannedFile> = all.within(places).collect();
-            let names = files.iter();
-            output
-                .require_distinct(names.map(|file| (file.path.as_str(), self.output_name(file))))?;
-        }
-        let ids = self.archive.plan.users.ids();
-        let folders: Vec<String> = ids.map(|id| format!("users/{id}")).collect();
-        let folders = folders.iter().map(String::as_str);
-        output.require_distinct(folders.map(|folder| (folder, folder)))
     }
 
     fn write_manifest(
@@ -163,7 +148,7 @@ impl<'a> FileWork<'a> {
             return Ok(FileOutcome::default());
         }
         let gunzip = self.args.gunzip && file.gzip;
-        let mut out = output.file(self.output_name(file))?;
+        let mut out = output.file(file.output_name(self.args.gunzip))?;
         // Without an inventory only the end of the gzip data shows that nothing was cut off.
         let mut inflation =
             (file.gzip && !gunzip && file.expected.is_none()).then(|| GunzipCheck::new(file.jsonl));
@@ -192,12 +177,6 @@ impl<'a> FileWork<'a> {
             }
             Err(error) => self.give_up(error, out, written),
         }
-    }
-
-    fn output_name<'f>(&self, file: &'f PlannedFile) -> &'f str {
-        let inflated = self.args.gunzip && file.gzip;
-        let plain = file.path.strip_suffix(".gz").filter(|_| inflated);
-        plain.unwrap_or(&file.path)
     }
 
     fn give_up(&self, error: Error, out: OutputFile<'_>, written: usize) -> Result<FileOutcome> {
