@@ -220,6 +220,35 @@ fn a_hundred_thousand_users_take_ten_times_as_long_as_ten_thousand() {
 }
 
 #[test]
+fn of_one_user_no_other_manifest_is_read() {
+    let folder = Folder::of_users(50);
+    for name in ["u000007", "name7"] {
+        let mut opening = Opening::new(Request {
+            user: Some(name.to_owned()),
+            ..request()
+        });
+        let mut read = Vec::new();
+        while let Some((number, need)) = opening.next_need().unwrap() {
+            if let Need::Content(manifest) = &need {
+                read.push(manifest.path.clone());
+            }
+            opening.give(number, folder.answer(&need));
+        }
+        assert_eq!(read, ["users/u000007/user-manifest.json"]);
+        let opened = opening.finish().unwrap();
+        assert_eq!(opened.plan.users.ids().collect::<Vec<_>>(), ["u000007"]);
+        let files: Vec<_> = opened.files().iter().map(|file| file.path).collect();
+        assert_eq!(files.len(), 5);
+        assert!(files.iter().all(|path| path.starts_with("users/u000007/")));
+    }
+    let nobody = Request {
+        user: Some("nobody".to_owned()),
+        ..request()
+    };
+    assert_eq!(refused(&folder, nobody).code().name(), "no-such-user");
+}
+
+#[test]
 fn what_is_no_archive_is_named() {
     let code = |folder: &Folder| refused(folder, request()).code().name();
     let mut folder = Folder::default();
