@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Code, Error, ErrorKind,
     finding::{Finding, Severity},
-    layout::{PathKind, RUN, VOLUMES, index_name, most_bytes, number_of, run_of},
+    layout::{PathKind, RUN, SIGNATURE, VOLUMES, index_name, most_bytes, number_of, run_of},
 };
 
 mod scan;
@@ -55,7 +55,7 @@ struct Volume {
     size: u64,
     /// Where its index begins, as its run's list says.
     index: Option<u64>,
-    /// In an object store, a list that does not name it: an attempt to write the run left it. It is read only where something is amiss.
+    /// In an object store, no list of a finished run names it: an attempt to write the run left it. It is read only where something is amiss.
     left: bool,
 }
 
@@ -80,13 +80,20 @@ impl VolumeReading {
     /// Of the volumes in a folder; `files`: every file in it with its size in bytes. With `scan`, no index is believed.
     pub fn new(mut files: Vec<(String, u64)>, scan: bool) -> Self {
         sort(&mut files);
+        let has = |path: &str| {
+            let order = |(known, _): &(String, u64)| known.as_str().cmp(path);
+            files.binary_search_by(order).is_ok()
+        };
+        // In an object store the signature is the last file of a run.
+        let is_unfinished =
+            |folder: &str| !folder.is_empty() && has(RUN) && !has(&format!("{folder}{SIGNATURE}"));
         let (mut volumes, mut lists) = (Vec::new(), Vec::new());
         for (path, size) in &files {
             let Some((_, within)) = run_of(path) else {
                 continue;
             };
             let folder = &path[..path.len() - within.len()];
-            if within == VOLUMES {
+            if within == VOLUMES && !is_unfinished(folder) {
                 lists.push(folder.to_owned());
             }
             if let Some(number) = number_of(within, ".tar") {
@@ -96,7 +103,7 @@ impl VolumeReading {
                     path: path.clone(),
                     size: *size,
                     index: None,
-                    left: false,
+                    left: is_unfinished(folder),
                 });
             }
         }
@@ -216,6 +223,7 @@ impl VolumeReading {
         let mut without = Vec::new();
         for volume in &self.volumes {
             if !volume.path.is_empty()
+                && !volume.left
                 && !self.lists.contains(&volume.folder)
                 && !without.contains(&volume.folder)
             {
