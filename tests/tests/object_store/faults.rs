@@ -161,7 +161,10 @@ fn a_store_that_refuses_halfway_leaves_what_stood_before() {
                 );
             }
         }
-        work.is_good(place);
+        // What an attempt left is named.
+        for secret in [&KEY[..], &[]] {
+            work.good(&[&["verify", place], secret].concat());
+        }
         work.backup(place, &["--incremental"]);
     }
     let said = work.good(&[&["verify", place], &KEY[..]].concat());

@@ -103,19 +103,82 @@ fn a_run_that_was_finished_and_lost_a_part_is_damaged() {
         }
         work.is_good(chain);
     }
-    // Without its signature, a run looks as one that was not finished; whoever reads says so.
+    // Without its signature, a run looks as one that was not finished; whoever reads says so, and this host knows better.
     work.bucket
         .delete("chain/increments/0003/manifest.json.minisig");
     for (said, code) in readers(&work, chain) {
-        assert_eq!(code, 0, "{said}");
+        assert_eq!(
+            code,
+            if said.contains("verify\"") { 4 } else { 0 },
+            "{said}"
+        );
         assert!(said.contains("increments/0003"), "{said}");
     }
+}
+
+#[test]
+fn a_newest_run_that_is_hidden_is_missed_by_the_host_that_made_it() {
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 3);
+    work.bucket.clear("chain/increments/0003/");
+    let other = work.from_host("other");
+    for secret in [&KEY[..], &[], &["--sample", "50%"]] {
+        let verify = [&["verify", chain], secret].concat();
+        let said = work.ends(&verify, 4);
+        assert!(said.contains("run 3 (archive "), "{said}");
+        assert!(said.contains("made last in s3://"), "{said}");
+        other.good(&verify);
+    }
+    work.good(&[&["verify", chain, "--at", "2"], &KEY[..]].concat());
+    // Another backup may be there on purpose.
+    work.backup("another", &[]);
+    work.bucket.clear("chain/");
+    work.good(&["copy", "another", chain]);
+    let said = work.good(&["verify", chain]);
+    assert!(said.contains("warning: run 3 (archive "), "{said}");
+}
+
+#[test]
+fn lists_that_cannot_be_true_are_refused() {
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 1);
+    let (key, short) = ("<Key>chain/run.json</Key>", "<Key>c</Key><Y>123456</Y>");
+    let (last, more) = ("<IsTruncated>false", "<IsTruncated >true");
+    for (from, to, why) in [
+        (key, short, "it lists c, which is not below chain/"),
+        ("<Key>chain/", "<Key>chaim/", "which is not below chain/"),
+        (last, more, "its list has more, and does not go on"),
+    ] {
+        let lying = work.breaking(move |_, first| match first.contains("prefix=") {
+            true => Fault::Changed(from, to),
+            false => Fault::None,
+        });
+        for args in [
+            &["verify", chain][..],
+            &["list", chain],
+            &[&BACKUP[..], &[chain, INCREMENTAL]].concat(),
+        ] {
+            let said = lying.ends(args, 1);
+            assert!(error_line(&said).contains(why), "{args:?}: {said}");
+        }
+    }
+    work.is_good(chain);
 }
 
 #[test]
 fn what_an_unfinished_run_left_hides_nothing() {
     let Some(work) = Work::new() else { return };
     let chain = &chain(&work, 1);
+    let volume = work.bucket.get("chain/volume-0001.tar");
+    work.bucket
+        .put("chain/increments/0002/volume-0001.tar", &volume);
+    for command in ["verify", "list", "stats"] {
+        for secret in [&KEY[..], &[]] {
+            if command != "stats" || !secret.is_empty() {
+                work.good(&[&[command, chain], secret].concat());
+            }
+        }
+    }
     for name in ["run.json", "manifest.json", "SHA256SUMS"] {
         let bytes = work.bucket.get(&format!("chain/{name}"));
         work.bucket
