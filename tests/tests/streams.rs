@@ -13,6 +13,7 @@ use pryv_backup_tests::{
     command::{alone, run, text, tool},
     folder::tree,
     sampled::Stage,
+    stage,
     terminal::on_terminal,
     volumes::{index_of, volume},
 };
@@ -59,7 +60,12 @@ fn made(stage: &Stage, more: &[&str]) -> (Vec<u8>, String) {
 
 /// Gives a command a stream.
 fn fed(stage: &Stage, args: &[&str], stream: &[u8]) -> Output {
-    let mut command = command(stage, args);
+    let done = feed(&mut command(stage, args), stream);
+    nothing_waits(stage);
+    done
+}
+
+fn feed(command: &mut Command, stream: &[u8]) -> Output {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -70,7 +76,6 @@ fn fed(stage: &Stage, args: &[&str], stream: &[u8]) -> Output {
     let feeder = std::thread::spawn(move || drop(input.write_all(&stream)));
     let done = child.wait_with_output().unwrap();
     feeder.join().unwrap();
-    nothing_waits(stage);
     done
 }
 
@@ -200,6 +205,39 @@ fn a_restore_takes_a_stream() {
     good(&stage, &[&PLACE[..], &RESTORE, &KEY].concat(), &tar);
     fs::write(stage.at("second.tar"), made(&stage, &[]).0).unwrap();
     stage.good(&[&["diff", "first.tar", "second.tar"], &KEY[..]].concat());
+}
+
+#[test]
+fn a_platform_of_postgresql_goes_through_pipes() {
+    let Some(stage) = stage::Stage::new() else {
+        return;
+    };
+    let (Some(from), Some(to)) = (stage.postgres_fixture(), stage.postgres()) else {
+        return;
+    };
+    let folder = from.backup("folder");
+    let mut command = from.command();
+    command
+        .args(["--include-ephemeral", "--quiet", "--recipient-pubkey"])
+        .arg(stage.fixtures.join("keys/recipient.pub.pem"))
+        .args(["--output", "-"]);
+    let made = run(&mut command);
+    assert!(made.status.success(), "{}", text(&made));
+    let key = stage.key();
+    let fed = |command: &mut Command| {
+        let command = alone(command.args(["-", "--private-key"]).arg(&key));
+        let done = feed(command, &made.stdout);
+        assert!(done.status.success(), "{}", text(&done));
+        text(&done)
+    };
+    let said = fed(from.command().arg("verify"));
+    assert!(said.contains("all "), "{said}");
+    // What comes by a pipe is what comes from a folder.
+    let plain = stage.postgres().unwrap();
+    fed(to.command().args(["--create-users-dir", "--restore"]));
+    let done = plain.restore(&folder, &[]);
+    assert!(done.status.success(), "{}", text(&done));
+    assert_eq!(to.rows(), plain.rows());
 }
 
 #[test]

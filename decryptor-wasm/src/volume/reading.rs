@@ -10,7 +10,7 @@ use crate::{
     Code, Error, ErrorKind,
     finding::{Finding, Severity},
     gather,
-    layout::{PathKind, RUN, VOLUMES, index_name, most_bytes, number_of, run_of},
+    layout::{PathKind, RUN, SIGNATURE, VOLUMES, index_name, most_bytes, number_of, run_of},
     listing::FileList,
 };
 
@@ -57,7 +57,7 @@ struct Volume {
     size: u64,
     /// Where its index begins, as its run's list says.
     index: Option<u64>,
-    /// In an object store, a list that does not name it: an attempt to write the run left it. It is read only where something is amiss.
+    /// In an object store, no list of a finished run names it: an attempt to write the run left it. It is read only where something is amiss.
     left: bool,
 }
 
@@ -81,13 +81,18 @@ enum Step {
 impl VolumeReading {
     /// Of the volumes in a folder; `files`: every file in it with its size in bytes. With `scan`, no index is believed.
     pub fn new(files: FileList, scan: bool) -> Self {
+        // In an object store the signature is the last file of a run.
+        let is_unfinished = |folder: &str| {
+            let signature = format!("{folder}{SIGNATURE}");
+            !folder.is_empty() && files.has(RUN) && !files.has(&signature)
+        };
         let (mut volumes, mut lists) = (Vec::new(), Vec::new());
         for (path, size) in files.iter() {
             let Some((_, within)) = run_of(&path) else {
                 continue;
             };
             let folder = &path[..path.len() - within.len()];
-            if within == VOLUMES {
+            if within == VOLUMES && !is_unfinished(folder) {
                 lists.push(folder.to_owned());
             }
             if let Some(number) = number_of(within, ".tar") {
@@ -97,7 +102,7 @@ impl VolumeReading {
                     path: path.clone(),
                     size,
                     index: None,
-                    left: false,
+                    left: is_unfinished(folder),
                 });
             }
         }
@@ -221,6 +226,7 @@ impl VolumeReading {
         let mut without = Vec::new();
         for volume in &self.volumes {
             if !volume.path.is_empty()
+                && !volume.left
                 && !self.lists.contains(&volume.folder)
                 && !without.contains(&volume.folder)
             {

@@ -302,6 +302,21 @@ fn a_volume_that_became_shorter_ends_there() {
 }
 
 #[test]
+fn volumes_of_a_run_that_was_not_finished_are_left_aside() {
+    let mut files = folder();
+    files.push(("run.json".to_owned(), b"{}".to_vec()));
+    let left = "increments/0002/volume-0001.tar";
+    let lost = volume(1, &["increments/0002/users/u3/streams.jsonl"]);
+    files.push((left.to_owned(), lost));
+    assert_eq!(wrong(&members(&files, false)), [(VOLUME_LEFT, left)]);
+    // The signature is the last of a run.
+    let signature = "increments/0002/manifest.json.minisig";
+    files.push((signature.to_owned(), b"signed".to_vec()));
+    let list = "increments/0002/volumes.json";
+    assert_eq!(wrong(&members(&files, false)), [("volumes-missing", list)]);
+}
+
+#[test]
 fn a_damaged_header_costs_its_file_alone() {
     let mut files = folder();
     set(&mut files, "volume-0001.tar", |b| b[0] ^= 1);

@@ -5,7 +5,7 @@
 
 use pryv_backup_tests::fill::{self, Size};
 use pryv_backup_tests::measure::{Measured, measure, tool, tool_on};
-use pryv_backup_tests::object_store::{Fault, ObjectStore, StoreProxy};
+use pryv_backup_tests::object_store::{Bucket, Fault, ObjectStore, StoreProxy, reach};
 use pryv_backup_tests::postgres::Postgres;
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,6 @@ use tempfile::TempDir;
 
 /// How often each command runs; the best counts.
 const RUNS: usize = 3;
-const BUCKET: &str = "bench";
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -88,10 +87,10 @@ impl<'a> Case<'a> {
 }
 
 /// A new store with one bucket: what is deleted in one stays on its disk for a while.
-fn store() -> ObjectStore {
+fn store() -> (ObjectStore, Bucket) {
     let store = ObjectStore::start().unwrap();
-    store.bucket(BUCKET);
-    store
+    let bucket = store.plain();
+    (store, bucket)
 }
 
 fn beside_rclone(case: &Case<'_>) {
@@ -105,13 +104,13 @@ fn beside_rclone(case: &Case<'_>) {
         Some(best.map_or(now, |best: Measured| best.better(now)))
     };
     for _ in 0..RUNS {
-        let store = store();
+        let (store, bucket) = store();
         let mut rclone = Command::new("rclone");
         rclone
             .args([
                 "copy",
                 "local",
-                &format!("bench:{BUCKET}/rclone"),
+                &bucket.at("rclone").replace("s3://", "bench:"),
                 "--config",
                 "/dev/null",
             ])
@@ -123,13 +122,13 @@ fn beside_rclone(case: &Case<'_>) {
             .env("RCLONE_CONFIG_BENCH_ENV_AUTH", "true")
             .env(
                 "RCLONE_CONFIG_BENCH_ENDPOINT",
-                format!("http://127.0.0.1:{}", store.port),
+                format!("http://127.0.0.1:{}", store.port()),
             );
         run(&mut Command::new("sync"));
-        theirs = better(theirs, measure(store.reach(&mut rclone, store.port)));
-        let mut backup = case.backup(&format!("s3://{BUCKET}/ours"));
+        theirs = better(theirs, measure(reach(&mut rclone, store.port())));
+        let mut backup = case.backup(&bucket.at("ours"));
         run(&mut Command::new("sync"));
-        ours = better(ours, measure(store.reach(&mut backup, store.port)));
+        ours = better(ours, measure(reach(&mut backup, store.port())));
     }
     let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
     for (name, measured) in [("rclone copy of the volumes", theirs), ("backup", ours)] {
@@ -140,10 +139,10 @@ fn beside_rclone(case: &Case<'_>) {
             measured.memory / 1024
         );
     }
-    let store = store();
-    let proxy = StoreProxy::start(store.port, |_, _| Fault::None);
-    let mut counted = case.backup(&format!("s3://{BUCKET}/counted"));
-    run(store.reach(&mut counted, proxy.port));
+    let (store, bucket) = store();
+    let proxy = StoreProxy::start(store.port(), |_, _| Fault::None);
+    let mut counted = case.backup(&bucket.at("counted"));
+    run(reach(&mut counted, proxy.port));
     println!(
         "  {:.2} of the speed of rclone; {} requests",
         ours.faster_than(&theirs),
@@ -152,12 +151,12 @@ fn beside_rclone(case: &Case<'_>) {
 }
 
 fn one_user(case: &Case<'_>) {
-    let store = store();
-    let place = format!("s3://{BUCKET}/users");
-    run(store.reach(&mut case.backup(&place), store.port));
-    let stored = store.list(BUCKET, "users/");
+    let (store, bucket) = store();
+    let place = bucket.at("users");
+    run(reach(&mut case.backup(&place), store.port()));
+    let stored = bucket.list("users/");
     let bytes: u64 = stored.iter().map(|object| object.size).sum();
-    let proxy = StoreProxy::start(store.port, |_, _| Fault::None);
+    let proxy = StoreProxy::start(store.port(), |_, _| Fault::None);
     let user = case.server.sql(
         &case.database,
         "SELECT username FROM users_index ORDER BY username OFFSET (SELECT count(*) / 2 FROM users_index) LIMIT 1",
@@ -168,7 +167,7 @@ fn one_user(case: &Case<'_>) {
         .arg("--private-key")
         .arg(case.at("key.pem"))
         .stdout(Stdio::null());
-    let measured = measure(store.reach(&mut extract, proxy.port));
+    let measured = measure(reach(&mut extract, proxy.port));
     println!(
         "  streams of one user: {:.2} s, {} requests, {:.2} MB of {:.1} MB: {:.2} %",
         measured.time.as_secs_f64(),

@@ -5,12 +5,16 @@ use std::{
     net::{TcpListener, TcpStream},
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender},
     },
     thread,
     time::Duration,
 };
+
+/// A request that has not come by then does not come.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a [`StoreProxy`] does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +52,17 @@ type Choose = dyn Fn(usize, &str) -> Fault + Send + Sync;
 pub struct StoreProxy {
     /// Its port on 127.0.0.1.
     pub port: u16,
-    requests: Arc<AtomicUsize>,
-    bytes: Arc<AtomicUsize>,
+    way: Arc<Way>,
+}
+
+/// What the connections of a proxy share.
+struct Way {
+    /// That of the store.
+    port: u16,
+    choose: Box<Choose>,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+    broken: AtomicUsize,
 }
 
 impl StoreProxy {
@@ -61,54 +74,95 @@ impl StoreProxy {
     pub fn start(port: u16, choose: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap().port();
-        let (requests, bytes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (counted, carried) = (requests.clone(), bytes.clone());
-        let choose: Arc<Choose> = Arc::new(choose);
+        let way = Arc::new(Way {
+            port,
+            choose: Box::new(choose),
+            requests: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            broken: AtomicUsize::new(0),
+        });
+        let of_connections = way.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (counted, carried) = (counted.clone(), carried.clone());
-                let choose = choose.clone();
-                thread::spawn(move || serve(client, port, &*choose, &counted, &carried));
+                let way = of_connections.clone();
+                thread::spawn(move || serve(client, &way));
             }
         });
-        StoreProxy {
-            port: own,
-            requests,
-            bytes,
-        }
+        StoreProxy { port: own, way }
+    }
+
+    /// Leads to the store at `port`, and holds what a test chooses by its first line until the gate is opened.
+    ///
+    /// # Panics
+    /// When there is no port to listen at.
+    #[must_use]
+    pub fn gated(port: u16, holds: impl Fn(&str) -> bool + Send + Sync + 'static) -> (Self, Gate) {
+        let (came, comes) = mpsc::channel();
+        let (closed, opens) = mpsc::channel();
+        let opens = Mutex::new(opens);
+        let proxy = StoreProxy::start(port, move |_, first| {
+            if holds(first) {
+                let _ = came.send(());
+                let _ = opens.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            }
+            Fault::None
+        });
+        let gate = Gate {
+            comes,
+            _closed: closed,
+        };
+        (proxy, gate)
     }
 
     /// How many requests came.
     #[must_use]
     pub fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
+        self.way.requests.load(Ordering::SeqCst)
     }
 
     /// How many bytes of answers were passed on.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::SeqCst)
+        self.way.bytes.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were ended before an answer.
+    #[must_use]
+    pub fn broken(&self) -> usize {
+        self.way.broken.load(Ordering::SeqCst)
+    }
+}
+
+/// Holds requests; dropping it lets them go on.
+pub struct Gate {
+    comes: Receiver<()>,
+    /// Nothing is sent; it ends with the gate.
+    _closed: Sender<()>,
+}
+
+impl Gate {
+    /// Waits until a request is held.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn wait(&self) {
+        self.comes.recv_timeout(PATIENCE).unwrap();
     }
 }
 
 /// Serves one connection: one request after the other, each to a connection of its own to the store.
-fn serve(
-    mut client: TcpStream,
-    port: u16,
-    choose: &Choose,
-    counted: &AtomicUsize,
-    carried: &AtomicUsize,
-) -> Option<()> {
+fn serve(mut client: TcpStream, way: &Way) -> Option<()> {
     loop {
         let head = read_head(&mut client)?;
         let text = String::from_utf8_lossy(&head).into_owned();
         let first = text.lines().next().unwrap_or_default().to_owned();
-        let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = way.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let length = header(&text, "content-length").unwrap_or(0);
-        let fault = choose(number, &first);
+        let fault = (way.choose)(number, &first);
         if let Fault::Cut(after) = fault {
             let mut some = vec![0; after.min(length)];
             let _ = client.read_exact(&mut some);
+            way.broken.fetch_add(1, Ordering::SeqCst);
             return None;
         }
         if header_is(&text, "expect", "100-continue") {
@@ -140,7 +194,7 @@ fn serve(
         if fault == Fault::Endless {
             return endless(&mut client);
         }
-        let mut server = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let mut server = TcpStream::connect(("127.0.0.1", way.port)).ok()?;
         let mut lines: Vec<&str> = text.trim_end().lines().collect();
         lines.retain(|line| !line.to_ascii_lowercase().starts_with("connection:"));
         lines.push("connection: close");
@@ -151,6 +205,7 @@ fn serve(
         let mut answer = Vec::new();
         server.read_to_end(&mut answer).ok()?;
         if fault == Fault::NoAnswer {
+            way.broken.fetch_add(1, Ordering::SeqCst);
             return None;
         }
         if fault == Fault::Unconditional && answer.starts_with(b"HTTP/1.1 412") {
@@ -165,7 +220,7 @@ fn serve(
         if let Fault::Changed(from, to) = fault {
             change(&mut answer, from.as_bytes(), to.as_bytes());
         }
-        carried.fetch_add(answer.len(), Ordering::SeqCst);
+        way.bytes.fetch_add(answer.len(), Ordering::SeqCst);
         slowly(step, answer.len(), |range| client.write_all(&answer[range]))?;
         // The answer says that its connection ends.
         return None;

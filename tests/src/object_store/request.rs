@@ -3,20 +3,22 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    process::Command,
 };
 
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{ACCESS_KEY, REGION, SECRET_KEY};
+pub(super) const ACCESS_KEY: &str = "backupkey";
+pub(super) const SECRET_KEY: &str = "backupsecret";
+pub(super) const REGION: &str = "us-east-1";
 
-/// Makes a request; returns status and answer as text; none where there is no answer.
-pub(super) fn request(port: u16, method: &str, place: &str, body: &[u8]) -> (u16, String) {
-    let (status, answer) = send(port, method, place, body, &[]);
-    (status, String::from_utf8_lossy(&answer).into_owned())
+/// The text of an answer.
+pub(super) fn text(answer: &[u8]) -> String {
+    String::from_utf8_lossy(answer).into_owned()
 }
 
+/// Makes a request; returns status and answer, status 0 where there is no answer.
 pub(super) fn send(
     port: u16,
     method: &str,
@@ -107,11 +109,7 @@ fn sign(
     host: &str,
     more: &[(&str, &str)],
 ) -> Vec<(String, String)> {
-    let now = Command::new("date")
-        .args(["-u", "+%Y%m%dT%H%M%SZ"])
-        .output()
-        .unwrap();
-    let now = String::from_utf8(now.stdout).unwrap().trim().to_owned();
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let day = &now[..8];
     let content = hex(&Sha256::digest(body));
     let mut headers: Vec<(String, String)> = vec![

@@ -5,7 +5,7 @@ use crate::operations::Live;
 use pryv_backup_tests::{
     command::{run, text, tool},
     fill::random::Random,
-    object_store::ObjectStore,
+    object_store::{Bucket, ObjectStore, reach},
     stage::{Platform, Rows, Stage},
 };
 use std::{path::Path, process::Command};
@@ -21,12 +21,12 @@ fn restored(
     archive: &Path,
     flags: &[&str],
     when: &str,
-    store: Option<&ObjectStore>,
+    store: Option<u16>,
 ) -> ((Option<i32>, String), Rows) {
     let target = empty(stage).unwrap();
     let mut command = target.restoring(archive, flags);
-    if let Some(store) = store {
-        store.reach(&mut command, store.port);
+    if let Some(port) = store {
+        reach(&mut command, port);
         command.arg("--private-key").arg(stage.key());
     }
     let done = run(&mut command);
@@ -97,22 +97,22 @@ fn histories_of_postgresql() {
 /// keeps versions somebody overwrites and deletes between the runs.
 #[test]
 fn histories_in_an_object_store() {
-    let (Some(store), Some(stage)) = (ObjectStore::start(), Stage::new()) else {
+    let (Some(store), Some(stage)) = (ObjectStore::shared(), Stage::new()) else {
         return;
     };
-    store.bucket("plain");
-    store.locked_bucket("locked");
+    let buckets = [store.plain(), store.locked()];
     let asked = std::env::var("CHAIN_HISTORIES").ok();
     let count = asked.map_or(HISTORIES, |text| text.parse().unwrap());
     for seed in 1..=count {
         let platform = stage.sqlite();
-        let bucket = ["plain", "locked"][(seed % 2) as usize];
+        let is_locked = seed % 2 == 1;
+        let bucket = &buckets[usize::from(is_locked)];
         let mut live = Live::new(&stage, &platform, seed);
         let mut random = Random::new(seed);
         let mut chain = Chain::new(&stage, &platform, &format!("stored {seed}"));
-        chain.dir = format!("s3://{bucket}/{seed}").into();
+        chain.dir = bucket.at(&seed.to_string()).into();
         let good = |command: &mut Command| {
-            let done = run(store.reach(command, store.port));
+            let done = run(reach(command, store.port()));
             assert!(matches!(done.status.code(), Some(0 | 5)), "{}", text(&done));
         };
         let mut moments = Vec::new();
@@ -121,8 +121,8 @@ fn histories_in_an_object_store() {
             if nth > 1 {
                 let steps = live.random.below(8);
                 let mut steps: Vec<String> = (0..steps).map(|_| live.step()).collect();
-                if bucket == "locked" && random.below(2) == 0 {
-                    steps.push(meddle(&store, bucket, seed, &mut random));
+                if is_locked && random.below(2) == 0 {
+                    steps.push(meddle(bucket, seed, &mut random));
                 }
                 if random.below(4) == 0 {
                     chain.forget();
@@ -146,7 +146,7 @@ fn histories_in_an_object_store() {
                 &chain.dir,
                 &["--at", &at],
                 &when,
-                Some(&store),
+                Some(store.port()),
             );
             let of_moment = restored(&stage, empty, archive, &[], &when, None);
             assert_eq!(of_chain.0.0, of_moment.0.0, "{when}");
@@ -158,12 +158,12 @@ fn histories_in_an_object_store() {
 }
 
 /// Overwrites or deletes an object of a chain; says which.
-fn meddle(store: &ObjectStore, bucket: &str, seed: u64, random: &mut Random) -> String {
-    let objects = store.list(bucket, &format!("{seed}/"));
+fn meddle(bucket: &Bucket, seed: u64, random: &mut Random) -> String {
+    let objects = bucket.list(&format!("{seed}/"));
     let object = &objects[random.below(objects.len())];
     match random.below(2) {
-        0 => store.delete(bucket, &object.key),
-        _ => store.put(bucket, &object.key, b"{}"),
+        0 => bucket.delete(&object.key),
+        _ => bucket.put(&object.key, b"{}"),
     }
     format!("{} was changed", object.key)
 }

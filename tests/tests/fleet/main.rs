@@ -13,7 +13,7 @@ use std::{
 use pryv_backup_tests::{
     command::{run, text, tool},
     folder,
-    object_store::ObjectStore,
+    object_store::{ObjectStore, reach},
     rqlite::post,
     stage::{Platform, Stage},
 };
@@ -30,8 +30,8 @@ const CORES: [(&str, &str); 3] = [
 struct Fleet<'s> {
     stage: &'s Stage,
     cores: Vec<Platform<'s>>,
-    /// Reaches the store, if there is one.
-    store: Option<&'s ObjectStore>,
+    /// The port of the store, if there is one.
+    store: Option<u16>,
 }
 
 impl<'s> Fleet<'s> {
@@ -65,8 +65,8 @@ impl<'s> Fleet<'s> {
 
     /// A command with a state folder of its own.
     fn with_state<'c>(&self, command: &'c mut Command, state: &str) -> &'c mut Command {
-        if let Some(store) = self.store {
-            store.reach(command, store.port);
+        if let Some(port) = self.store {
+            reach(command, port);
         }
         command.env("PRYV_BACKUP_STATE_DIR", self.stage.at(state))
     }

@@ -3,40 +3,26 @@
 use crate::work::{BACKUP, KEY, Work};
 use pryv_backup_tests::{
     command::{run, text},
-    object_store::{Fault, ObjectStore, StoreProxy},
-    sampled::Stage,
+    object_store::Fault,
 };
 use std::{fs, process::Command};
 
 #[test]
 fn a_chain_is_made_read_and_restored() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("plain");
-    store.locked_bucket("locked");
-    for bucket in ["plain", "locked"] {
-        let place = &format!("s3://{bucket}/host/chain");
-        let work = Work::of(&stage, &store);
-        work.backup(place, &["--incremental"]);
+    let Some(plain) = Work::new() else { return };
+    let locked = plain.with(plain.store.locked());
+    for work in [&plain, &locked] {
+        let (stage, bucket) = (&work.stage, &work.bucket);
+        let place = &work.at("host/chain");
+        work.chain(place, 1);
         work.is_good(place);
-        let before = store.list(bucket, "");
-        stage.sql(
-            "local-1.0.0.sqlite",
-            "UPDATE events SET modified = modified + 1",
-        );
-        work.backup(place, &["--incremental"]);
-        stage.sql(
-            "local-1.0.0.sqlite",
-            "UPDATE events SET modified = modified + 1",
-        );
-        work.backup(place, &["--incremental"]);
+        let before = bucket.list("");
+        work.chain(place, 2);
         work.is_good(place);
-        let after = store.list(bucket, "");
+        let after = bucket.list("");
         assert!(
             before.iter().all(|object| after.contains(object)),
-            "{bucket}"
+            "{place}"
         );
         let keys: Vec<&str> = after.iter().map(|object| object.key.as_str()).collect();
         assert!(
@@ -57,9 +43,9 @@ fn a_chain_is_made_read_and_restored() {
         for object in &after {
             let path = down.join(object.key.strip_prefix("host/chain/").unwrap());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, store.get(bucket, &object.key)).unwrap();
+            fs::write(path, bucket.get(&object.key)).unwrap();
         }
-        assert!(content == work.content("down"), "{bucket}");
+        assert!(content == work.content("down"), "{place}");
         work.is_good("down");
         let script = run(Command::new("node")
             .current_dir(&down)
@@ -68,26 +54,21 @@ fn a_chain_is_made_read_and_restored() {
         assert!(script.status.success(), "{}", text(&script));
     }
     // Everything that reads takes such an address.
-    let work = Work::of(&stage, &store);
-    let place = "s3://plain/host/chain";
+    let (work, place) = (&plain, plain.at("host/chain"));
+    let place = place.as_str();
+    let streams = ["--user", "zoe-m", "--collection", "streams"];
     for command in [
         &["list", place][..],
         &["stats", place],
         &["cat", place, "manifest.json"],
-        &[
-            "extract",
-            place,
-            "--user",
-            "zoe-m",
-            "--collection",
-            "streams",
-        ],
+        &[&["extract", place], &streams[..]].concat(),
         &["decrypt", place, "--verify"],
         &["--restore", place, "--verify-only"],
     ] {
         work.good(&[command, &KEY[..]].concat());
     }
-    let same = [&["diff", "s3://plain/host/chain@2", place], &KEY[..]].concat();
+    let second = format!("{place}@2");
+    let same = [&["diff", &second, place], &KEY[..]].concat();
     assert!(!work.good(&same).is_empty());
     let taken = [&BACKUP[..], &[place]].concat();
     assert!(work.ends(&taken, 2).contains("already holds a backup"));
@@ -95,29 +76,15 @@ fn a_chain_is_made_read_and_restored() {
 
 #[test]
 fn few_bytes_are_read_for_one_user() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    work.backup("s3://bucket/a", &[]);
-    let proxy = StoreProxy::start(store.port, |_, _| Fault::None);
-    let by_proxy = work.by_way_of(proxy.port);
-    let args = [
-        "extract",
-        "s3://bucket/a",
-        "--user",
-        "zoe-m",
-        "--collection",
-        "streams",
-    ];
-    by_proxy.good(&[&args[..], &KEY[..]].concat());
-    let all: u64 = store
-        .list("bucket", "a/volume-")
-        .iter()
-        .map(|object| object.size)
-        .sum();
+    let Some(work) = Work::new() else { return };
+    let place = &work.at("a");
+    work.backup(place, &[]);
+    let proxy = work.proxy(|_, _| Fault::None);
+    let streams = ["--user", "zoe-m", "--collection", "streams"];
+    let extract = [&["extract", place], &streams[..], &KEY[..]].concat();
+    work.by_way_of(&proxy).good(&extract);
+    let volumes = work.bucket.list("a/volume-");
+    let all: u64 = volumes.iter().map(|object| object.size).sum();
     let read = proxy.bytes() as u64;
     assert!(
         read < all / 3,
@@ -128,16 +95,12 @@ fn few_bytes_are_read_for_one_user() {
 
 #[test]
 fn listings_are_read_to_their_end() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    work.backup("s3://bucket/z", &[]);
+    let Some(work) = Work::new() else { return };
+    let place = &work.at("z");
+    work.backup(place, &[]);
     for number in 0..1_050 {
-        store.put("bucket", &format!("z/aaa/{number:04}"), b"x");
+        work.bucket.put(&format!("z/aaa/{number:04}"), b"x");
     }
-    let report = work.good(&[&["verify", "s3://bucket/z"], &KEY[..]].concat());
+    let report = work.good(&[&["verify", place], &KEY[..]].concat());
     assert!(report.contains("aaa/1049"), "{report}");
 }

@@ -3,17 +3,12 @@
 use crate::work::{BACKUP, KEY, Work, error_line};
 use pryv_backup_tests::{
     command::{run, text},
-    object_store::{Fault, ObjectStore, StoreProxy},
-    sampled::Stage,
+    object_store::Fault,
 };
 
 #[test]
 fn requests_that_fail_for_a_while_are_made_again() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
+    let Some(work) = Work::new() else { return };
     type ByRequest = fn(usize, &str) -> Fault;
     let faults: [(&str, ByRequest); 3] = [
         ("busy", |number, _| match number % 3 {
@@ -32,25 +27,19 @@ fn requests_that_fail_for_a_while_are_made_again() {
         }),
     ];
     for (name, fault) in faults {
-        let proxy = StoreProxy::start(store.port, fault);
-        let work = Work::of(&stage, &store).by_way_of(proxy.port);
-        let place = &format!("s3://bucket/{name}");
-        work.backup(place, &["--incremental", "--volume-size", "64K"]);
-        let direct = work.by_way_of(store.port);
-        direct.is_good(place);
-        assert!(!direct.content(place).is_empty());
+        let place = &work.at(name);
+        let small = ["--incremental", "--volume-size", "64K"];
+        work.breaking(fault).backup(place, &small);
+        work.is_good(place);
+        assert!(!work.content(place).is_empty());
     }
 }
 
 #[test]
 fn a_store_that_refuses_is_one_line() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    let backup = [&BACKUP[..], &["s3://bucket/a"]].concat();
+    let Some(work) = Work::new() else { return };
+    let place = &work.at("a");
+    let backup = [&BACKUP[..], &[place]].concat();
     let none = [&BACKUP[..], &["s3://nosuchbucket/a"]].concat();
     let said = work.ends(&none, 1);
     assert!(error_line(&said).contains("NoSuchBucket"), "{said}");
@@ -71,49 +60,42 @@ fn a_store_that_refuses_is_one_line() {
     let done = run(&mut nobody);
     assert_eq!(done.status.code(), Some(1));
     let _ = error_line(&text(&done));
-    let inside = ["copy", "s3://bucket/a", "s3://bucket/a/b"];
+    let below = &work.at("a/b");
+    let inside = ["copy", place, below];
     assert!(work.ends(&inside, 2).contains("inside the backup"));
-    let inside = ["consolidate", "s3://bucket/a", "--into", "s3://bucket/a/b"];
+    let inside = ["consolidate", place, "--into", below];
     assert!(work.ends(&inside, 2).contains("inside the backup"));
-    let stream = ["consolidate", "s3://bucket/a", "--into", "-"];
+    let stream = ["consolidate", place, "--into", "-"];
     assert!(work.ends(&stream, 2).contains("give a folder"));
-    let said = work.ends(&["verify", "s3://bucket/nothing"], 2);
-    assert!(said.contains("s3://bucket/nothing"), "{said}");
-    assert_eq!(store.list("bucket", "").len(), 0);
+    let nothing = &work.at("nothing");
+    let said = work.ends(&["verify", nothing], 2);
+    assert!(said.contains(nothing), "{said}");
+    assert_eq!(work.bucket.list("").len(), 0);
 }
 
 #[test]
 fn a_slow_store_is_waited_for() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let proxy = StoreProxy::start(store.port, |_, _| Fault::Slow(64 * 1024));
-    let work = Work::of(&stage, &store).by_way_of(proxy.port);
-    work.backup("s3://bucket/slow", &[]);
-    work.is_good("s3://bucket/slow");
+    let Some(work) = Work::new() else { return };
+    let work = work.breaking(|_, _| Fault::Slow(64 * 1024));
+    let place = &work.at("slow");
+    work.backup(place, &[]);
+    work.is_good(place);
 }
 
 #[test]
 fn an_answer_that_ends_early_is_asked_for_again() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    work.backup("s3://bucket/a", &[]);
-    let content = work.content("s3://bucket/a");
-    let proxy = StoreProxy::start(store.port, |number, first| {
-        match first.starts_with("GET") && number % 2 == 1 {
+    let Some(work) = Work::new() else { return };
+    let place = &work.at("a");
+    work.backup(place, &[]);
+    let content = work.content(place);
+    let work = work.breaking(
+        |number, first| match first.starts_with("GET") && number % 2 == 1 {
             true => Fault::CutAnswer(2_000),
             false => Fault::None,
-        }
-    });
-    let work = work.by_way_of(proxy.port);
-    work.is_good("s3://bucket/a");
-    assert!(work.content("s3://bucket/a") == content);
+        },
+    );
+    work.is_good(place);
+    assert!(work.content(place) == content);
 }
 
 /// What stores say that will not do what they are asked, and whether more tries could help.
@@ -130,23 +112,16 @@ const REFUSALS: [(u16, &str); 8] = [
 
 #[test]
 fn a_store_that_refuses_halfway_leaves_what_stood_before() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    let place = "s3://bucket/chain";
+    let Some(work) = Work::new() else { return };
+    let place = work.at("chain");
+    let place = place.as_str();
     work.backup(place, &["--incremental"]);
     work.good(&["copy", place, "local"]);
     for (status, code) in REFUSALS {
-        stage.sql(
-            "local-1.0.0.sqlite",
-            "UPDATE events SET modified = modified + 1",
-        );
+        work.change();
         for after in [0, 9, 14] {
             let when = format!("{code} {status} after {after}");
-            let copy = format!("s3://bucket/copy-{code}-{status}-{after}");
+            let copy = work.at(&format!("copy-{code}-{status}-{after}"));
             let back = format!("back-{after}");
             let mut commands = vec![
                 [&BACKUP[..], &[place, "--incremental"]].concat(),
@@ -164,11 +139,11 @@ fn a_store_that_refuses_halfway_leaves_what_stood_before() {
                 ]);
             }
             for args in &commands {
-                let proxy = StoreProxy::start(store.port, move |number, _| match number > after {
+                let proxy = work.proxy(move |number, _| match number > after {
                     true => Fault::Refused(status, code),
                     false => Fault::None,
                 });
-                let done = work.by_way_of(proxy.port).run(args);
+                let done = work.by_way_of(&proxy).run(args);
                 if done.status.success() && proxy.requests() <= after {
                     continue;
                 }
@@ -181,12 +156,15 @@ fn a_store_that_refuses_halfway_leaves_what_stood_before() {
                 let said = text(&done);
                 assert!(error_line(&said).contains(code), "{when}: {args:?}: {said}");
                 assert!(
-                    !stage.at(&back).join("manifest.json").exists(),
+                    !work.stage.at(&back).join("manifest.json").exists(),
                     "{when}: {args:?}"
                 );
             }
         }
-        work.is_good(place);
+        // What an attempt left is named.
+        for secret in [&KEY[..], &[]] {
+            work.good(&[&["verify", place], secret].concat());
+        }
         work.backup(place, &["--incremental"]);
     }
     let said = work.good(&[&["verify", place], &KEY[..]].concat());
@@ -195,14 +173,9 @@ fn a_store_that_refuses_halfway_leaves_what_stood_before() {
 
 #[test]
 fn a_store_without_conditions_needs_a_single_writer() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let proxy = StoreProxy::start(store.port, |_, _| Fault::Unconditional);
-    let work = Work::of(&stage, &store).by_way_of(proxy.port);
-    let place = "s3://bucket/chain";
+    let Some(work) = Work::new() else { return };
+    let work = work.breaking(|_, _| Fault::Unconditional);
+    let place = &work.at("chain");
     let args = [&BACKUP[..], &[place, "--incremental"]].concat();
     let said = work.ends(&args, 2);
     assert!(error_line(&said).contains("--single-writer"), "{said}");

@@ -2,52 +2,42 @@
 
 use crate::work::{BACKUP, KEY, Work, error_line};
 use pryv_backup_tests::{
-    command::{run, text},
-    object_store::{Fault, ObjectStore, StoreProxy},
-    sampled::Stage,
+    command::text,
+    object_store::{Fault, StoreProxy},
 };
 use std::{
     fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-const CHAIN: &str = "s3://bucket/chain";
 const INCREMENTAL: &str = "--incremental";
 
-/// A chain of some runs, in an ordinary bucket.
-fn chain(work: &Work<'_>, runs: usize) {
-    work.store.bucket("bucket");
-    for _ in 0..runs {
-        work.stage.sql(
-            "local-1.0.0.sqlite",
-            "UPDATE events SET modified = modified + 1",
-        );
-        work.backup(CHAIN, &[INCREMENTAL]);
-    }
+/// A chain of some runs; where it is.
+fn chain(work: &Work, runs: usize) -> String {
+    let chain = work.at("chain");
+    work.chain(&chain, runs);
+    chain
 }
 
 /// All that reads the newest state, and its exit codes.
-fn readers(work: &Work<'_>) -> Vec<(String, i32)> {
+fn readers(work: &Work, chain: &str) -> Vec<(String, i32)> {
     let _ = fs::remove_dir_all(work.stage.at("copy"));
     let _ = fs::remove_dir_all(work.stage.at("one"));
     let consolidate = [
         "consolidate",
-        CHAIN,
+        chain,
         "--into",
         "one",
         "--recipient-pubkey",
         "key.pub.pem",
     ];
     let commands = [
-        [&["verify", CHAIN], &KEY[..]].concat(),
-        vec!["verify", CHAIN],
-        [&["list", CHAIN], &KEY[..]].concat(),
-        vec!["copy", CHAIN, "copy"],
+        [&["verify", chain], &KEY[..]].concat(),
+        vec!["verify", chain],
+        [&["list", chain], &KEY[..]].concat(),
+        vec!["copy", chain, "copy"],
         [&consolidate, &KEY[..]].concat(),
-        [&["--restore", CHAIN, "--verify-only"], &KEY[..]].concat(),
+        [&["--restore", chain, "--verify-only"], &KEY[..]].concat(),
     ];
     let codes = commands.iter().map(|args| {
         let done = work.run(args);
@@ -61,45 +51,33 @@ fn readers(work: &Work<'_>) -> Vec<(String, i32)> {
 
 #[test]
 fn a_list_of_runs_that_was_put_there_decides_nothing() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    chain(&work, 3);
-    let listed = |key: &str| -> serde_json::Value {
-        serde_json::from_slice(&store.get("bucket", key)).unwrap()
-    };
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 3);
+    let listed =
+        |key: &str| -> serde_json::Value { serde_json::from_slice(&work.bucket.get(key)).unwrap() };
     let mut first = listed("chain/run.json");
     let second = listed("chain/increments/0002/run.json");
     let runs = first["runs"].as_array_mut().unwrap();
     runs.extend(second["runs"].as_array().unwrap().iter().cloned());
     let forged = serde_json::to_vec(&first).unwrap();
-    store.put("bucket", "chain/chain.json", &forged);
-    store.put("bucket", "chain/increments/0003/.unnamed", b"");
+    work.bucket.put("chain/chain.json", &forged);
+    work.bucket.put("chain/increments/0003/.unnamed", b"");
     for secret in [&KEY[..], &[]] {
-        let said = work.good(&[&["verify", CHAIN], secret].concat());
+        let said = work.good(&[&["verify", chain], secret].concat());
         assert!(said.contains("chain.json"), "{said}");
     }
     work.good(&[&BACKUP[..], &["now"]].concat());
-    work.is_same(CHAIN, "now");
-    stage.sql(
-        "local-1.0.0.sqlite",
-        "UPDATE events SET modified = modified + 1",
-    );
-    let said = work.backup(CHAIN, &[INCREMENTAL, "--json"]);
+    work.is_same(chain, "now");
+    work.change();
+    let said = work.backup(chain, &[INCREMENTAL, "--json"]);
     assert!(said.contains("\"run\":4"), "{said}");
-    work.good(&[&["verify", CHAIN], &KEY[..]].concat());
+    work.good(&[&["verify", chain], &KEY[..]].concat());
 }
 
 #[test]
 fn a_run_that_was_finished_and_lost_a_part_is_damaged() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    chain(&work, 3);
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 3);
     for parts in [
         &["manifest.json"][..],
         &["run.json"],
@@ -108,211 +86,237 @@ fn a_run_that_was_finished_and_lost_a_part_is_damaged() {
         let keys = parts
             .iter()
             .map(|part| format!("chain/increments/0003/{part}"));
-        let kept: Vec<_> = keys.map(|key| (store.get("bucket", &key), key)).collect();
+        let kept: Vec<_> = keys.map(|key| (work.bucket.get(&key), key)).collect();
         for (_, key) in &kept {
-            store.delete("bucket", key);
+            work.bucket.delete(key);
         }
-        for (said, code) in readers(&work) {
+        for (said, code) in readers(&work, chain) {
             assert_eq!(code, 4, "without {parts:?}: {said}");
         }
         // What came before is still to be had, and nothing is built on it unasked.
-        work.good(&[&["verify", CHAIN, "--at", "2"], &KEY[..]].concat());
-        let backup = [&BACKUP[..], &[CHAIN, INCREMENTAL]].concat();
+        work.good(&[&["verify", chain, "--at", "2"], &KEY[..]].concat());
+        let backup = [&BACKUP[..], &[chain, INCREMENTAL]].concat();
         let code = work.run(&backup).status.code();
         assert!(matches!(code, Some(1 | 4)), "without {parts:?}: {code:?}");
         for (bytes, key) in kept {
-            store.put("bucket", &key, &bytes);
+            work.bucket.put(&key, &bytes);
         }
-        work.is_good(CHAIN);
+        work.is_good(chain);
     }
-    // Without its signature, a run looks as one that was not finished; whoever reads says so.
-    store.delete("bucket", "chain/increments/0003/manifest.json.minisig");
-    for (said, code) in readers(&work) {
-        assert_eq!(code, 0, "{said}");
+    // Without its signature, a run looks as one that was not finished; whoever reads says so, and this host knows better.
+    work.bucket
+        .delete("chain/increments/0003/manifest.json.minisig");
+    for (said, code) in readers(&work, chain) {
+        assert_eq!(
+            code,
+            if said.contains("verify\"") { 4 } else { 0 },
+            "{said}"
+        );
         assert!(said.contains("increments/0003"), "{said}");
     }
 }
 
 #[test]
-fn what_an_unfinished_run_left_hides_nothing() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    chain(&work, 1);
-    for name in ["run.json", "manifest.json", "SHA256SUMS"] {
-        let bytes = store.get("bucket", &format!("chain/{name}"));
-        store.put("bucket", &format!("chain/increments/0002/{name}"), &bytes);
-        for secret in [&KEY[..], &[]] {
-            work.good(&[&["verify", CHAIN], secret].concat());
+fn a_newest_run_that_is_hidden_is_missed_by_the_host_that_made_it() {
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 3);
+    work.bucket.clear("chain/increments/0003/");
+    let other = work.from_host("other");
+    for secret in [&KEY[..], &[], &["--sample", "50%"]] {
+        let verify = [&["verify", chain], secret].concat();
+        let said = work.ends(&verify, 4);
+        assert!(said.contains("run 3 (archive "), "{said}");
+        assert!(said.contains("made last in s3://"), "{said}");
+        other.good(&verify);
+    }
+    work.good(&[&["verify", chain, "--at", "2"], &KEY[..]].concat());
+    // Another backup may be there on purpose.
+    work.backup("another", &[]);
+    work.bucket.clear("chain/");
+    work.good(&["copy", "another", chain]);
+    let said = work.good(&["verify", chain]);
+    assert!(said.contains("warning: run 3 (archive "), "{said}");
+}
+
+#[test]
+fn lists_that_cannot_be_true_are_refused() {
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 1);
+    let (key, short) = ("<Key>chain/run.json</Key>", "<Key>c</Key><Y>123456</Y>");
+    let (last, more) = ("<IsTruncated>false", "<IsTruncated >true");
+    for (from, to, why) in [
+        (key, short, "it lists c, which is not below chain/"),
+        ("<Key>chain/", "<Key>chaim/", "which is not below chain/"),
+        (last, more, "its list has more, and does not go on"),
+    ] {
+        let lying = work.breaking(move |_, first| match first.contains("prefix=") {
+            true => Fault::Changed(from, to),
+            false => Fault::None,
+        });
+        for args in [
+            &["verify", chain][..],
+            &["list", chain],
+            &[&BACKUP[..], &[chain, INCREMENTAL]].concat(),
+        ] {
+            let said = lying.ends(args, 1);
+            assert!(error_line(&said).contains(why), "{args:?}: {said}");
         }
-        let backup = [&BACKUP[..], &[CHAIN, INCREMENTAL]].concat();
+    }
+    work.is_good(chain);
+}
+
+#[test]
+fn what_an_unfinished_run_left_hides_nothing() {
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 1);
+    let volume = work.bucket.get("chain/volume-0001.tar");
+    work.bucket
+        .put("chain/increments/0002/volume-0001.tar", &volume);
+    for command in ["verify", "list", "stats"] {
+        for secret in [&KEY[..], &[]] {
+            if command != "stats" || !secret.is_empty() {
+                work.good(&[&[command, chain], secret].concat());
+            }
+        }
+    }
+    for name in ["run.json", "manifest.json", "SHA256SUMS"] {
+        let bytes = work.bucket.get(&format!("chain/{name}"));
+        work.bucket
+            .put(&format!("chain/increments/0002/{name}"), &bytes);
+        for secret in [&KEY[..], &[]] {
+            work.good(&[&["verify", chain], secret].concat());
+        }
+        let backup = [&BACKUP[..], &[chain, INCREMENTAL]].concat();
         let said = work.ends(&backup, 1);
         assert!(error_line(&said).contains("increments/0002/"), "{said}");
-        work.good(&[&["verify", CHAIN], &KEY[..]].concat());
+        work.good(&[&["verify", chain], &KEY[..]].concat());
     }
 }
 
 #[test]
 fn a_volume_that_lies_there_is_not_taken_for_our_own() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    store.bucket("bucket");
-    // Every run puts it there as soon as it has taken its number.
-    let port = store.port;
-    let planted = Arc::new(AtomicBool::new(false));
-    let plants = planted.clone();
-    let planter = StoreProxy::start(port, move |_, first| {
-        let is_volume = first.starts_with("PUT") && first.contains("volume-0001.tar");
-        if is_volume && !plants.swap(true, Ordering::SeqCst) {
-            return Fault::NoAnswer;
-        }
-        Fault::None
-    });
+    let Some(work) = Work::new() else { return };
+    let (lost, other) = (&work.at("lost"), &work.at("other"));
     // Its own volume, the answer of which was lost, is known again.
-    work.by_way_of(planter.port).backup("s3://bucket/lost", &[]);
-    assert!(planted.load(Ordering::SeqCst));
-    work.is_good("s3://bucket/lost");
-    let size = store.get("bucket", "lost/volume-0001.tar").len();
-    store.put("bucket", "other/volume-0001.tar", &vec![b'x'; size]);
-    work.backup("s3://bucket/other", &[INCREMENTAL]);
-    let keys = store.list("bucket", "other/volume-");
+    let answered = AtomicBool::new(true);
+    let proxy = work.proxy(move |_, first| {
+        let is_volume = first.starts_with("PUT") && first.contains("volume-0001.tar");
+        match is_volume && answered.swap(false, Ordering::SeqCst) {
+            true => Fault::NoAnswer,
+            false => Fault::None,
+        }
+    });
+    work.by_way_of(&proxy).backup(lost, &[]);
+    assert_eq!(proxy.broken(), 1);
+    work.is_good(lost);
+    let size = work.bucket.get("lost/volume-0001.tar").len();
+    work.bucket.put("other/volume-0001.tar", &vec![b'x'; size]);
+    work.backup(other, &[INCREMENTAL]);
+    let keys = work.bucket.list("other/volume-");
     assert!(
         keys.iter()
             .any(|object| object.key.contains("volume-100001")),
         "{keys:?}"
     );
-    work.good(&[&["verify", "s3://bucket/other"], &KEY[..]].concat());
+    work.good(&[&["verify", other], &KEY[..]].concat());
 }
 
 #[test]
 fn what_was_put_and_deleted_before_is_not_read_instead() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    store.locked_bucket("locked");
+    let Some(work) = Work::new() else { return };
+    let work = work.with(work.store.locked());
     for name in [
         "SHA256SUMS",
         "manifest.json.minisig",
         "volumes.json",
         "run.json",
     ] {
-        let (place, key) = (format!("s3://locked/{name}"), format!("{name}/{name}"));
-        store.put("locked", &key, b"{}");
-        store.delete("locked", &key);
+        let (place, key) = (work.at(name), format!("{name}/{name}"));
+        work.bucket.put(&key, b"{}");
+        work.bucket.delete(&key);
         let done = work.run(&[&BACKUP[..], &[&place]].concat());
         assert!(matches!(done.status.code(), Some(1 | 2)), "{}", text(&done));
         assert!(error_line(&text(&done)).contains(&place), "{}", text(&done));
-        assert_eq!(store.list("locked", &format!("{name}/")), []);
+        assert_eq!(work.bucket.list(&format!("{name}/")), []);
     }
     // A volume of that name costs an attempt.
-    store.put("locked", "volume/volume-0001.tar", b"{}");
-    store.delete("locked", "volume/volume-0001.tar");
-    work.backup("s3://locked/volume", &[]);
-    work.good(&[&["verify", "s3://locked/volume"], &KEY[..]].concat());
+    work.bucket.put("volume/volume-0001.tar", b"{}");
+    work.bucket.delete("volume/volume-0001.tar");
+    let volume = &work.at("volume");
+    work.backup(volume, &[]);
+    work.good(&[&["verify", volume], &KEY[..]].concat());
     // The same while the run is at work.
-    let place = "s3://locked/late";
-    let (began, say) = std::sync::mpsc::channel();
-    let (may_go, go) = std::sync::mpsc::channel::<()>();
-    let go = std::sync::Mutex::new(go);
-    let held = StoreProxy::start(store.port, move |_, first| {
-        if first.starts_with("PUT") && first.contains("late/SHA256SUMS") {
-            began.send(()).unwrap();
-            let _ = go.lock().unwrap().recv();
-        }
-        Fault::None
+    let (proxy, gate) = StoreProxy::gated(work.store.port(), |first| {
+        first.starts_with("PUT") && first.contains("late/SHA256SUMS")
     });
-    let done = std::thread::scope(|scope| {
-        let by_proxy = work.by_way_of(held.port);
-        let mut command = by_proxy.command(&[&BACKUP[..], &[place]].concat());
-        let backup = scope.spawn(move || run(&mut command));
-        say.recv().unwrap();
-        store.put("locked", "late/SHA256SUMS", b"{}");
-        store.delete("locked", "late/SHA256SUMS");
-        drop(may_go);
-        backup.join().unwrap()
-    });
+    let late = work.at("late");
+    let backup = [&BACKUP[..], &[&late]].concat();
+    let backup = work.by_way_of(&proxy).start(&backup);
+    gate.wait();
+    work.bucket.put("late/SHA256SUMS", b"{}");
+    work.bucket.delete("late/SHA256SUMS");
+    drop(gate);
+    let done = backup.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(1), "{}", text(&done));
     assert!(error_line(&text(&done)).contains("late/SHA256SUMS"));
 }
 
 #[test]
 fn claims_without_end_stop_nobody_for_long() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    store.bucket("bucket");
+    let Some(work) = Work::new() else { return };
     for claim in ["claim-50000", "claim-4294967295"] {
-        let place = format!("s3://bucket/{claim}");
-        store.put("bucket", &format!("{claim}/{claim}"), b"x");
+        let place = work.at(claim);
+        work.bucket.put(&format!("{claim}/{claim}"), b"x");
         let said = work.ends(&[&BACKUP[..], &[&place]].concat(), 1);
         assert!(error_line(&said).contains("claim-"), "{said}");
     }
-    let taken = StoreProxy::start(store.port, |_, first| {
-        match first.starts_with("PUT") && first.contains("claim-") {
-            true => Fault::Refused(412, "PreconditionFailed"),
-            false => Fault::None,
-        }
-    });
-    let backup = [&BACKUP[..], &["s3://bucket/taken"]].concat();
-    let said = work.by_way_of(taken.port).ends(&backup, 1);
+    let taken =
+        work.breaking(
+            |_, first| match first.starts_with("PUT") && first.contains("claim-") {
+                true => Fault::Refused(412, "PreconditionFailed"),
+                false => Fault::None,
+            },
+        );
+    let place = work.at("taken");
+    let backup = [&BACKUP[..], &[&place]].concat();
+    let said = taken.ends(&backup, 1);
     assert!(error_line(&said).contains("claim-"), "{said}");
 }
 
 #[test]
 fn answers_that_lead_elsewhere_or_never_end_are_refused() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    chain(&work, 1);
-    let elsewhere = StoreProxy::start(store.port, |_, _| Fault::None);
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 1);
+    let elsewhere = work.proxy(|_, _| Fault::None);
     let port = elsewhere.port;
-    let moved = StoreProxy::start(store.port, move |_, _| Fault::Redirect(port));
-    let verify = [&["verify", CHAIN], &KEY[..]].concat();
-    let said = work.by_way_of(moved.port).ends(&verify, 1);
+    let moved = work.breaking(move |_, _| Fault::Redirect(port));
+    let verify = [&["verify", chain], &KEY[..]].concat();
+    let said = moved.ends(&verify, 1);
     let _ = error_line(&said);
     assert_eq!(elsewhere.requests(), 0);
     for part in ["manifest.json", "volume-0001"] {
-        let endless = StoreProxy::start(store.port, move |_, first| {
-            match first.starts_with("GET") && first.contains(part) {
-                true => Fault::Endless,
-                false => Fault::None,
-            }
-        });
-        let by_proxy = work.by_way_of(endless.port);
-        let mut command = by_proxy.command(&verify);
-        let done = run(&mut command);
-        assert_eq!(done.status.code(), Some(1), "{part}: {}", text(&done));
-        let _ = error_line(&text(&done));
+        let endless =
+            work.breaking(
+                move |_, first| match first.starts_with("GET") && first.contains(part) {
+                    true => Fault::Endless,
+                    false => Fault::None,
+                },
+            );
+        let _ = error_line(&endless.ends(&verify, 1));
     }
 }
 
 #[test]
 fn a_moment_is_not_read_where_versions_cannot_be_listed() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    let work = Work::of(&stage, &store);
-    chain(&work, 1);
-    let hidden = StoreProxy::start(store.port, |_, first| match first.contains("versions") {
+    let Some(work) = Work::new() else { return };
+    let chain = &chain(&work, 1);
+    let hidden = work.breaking(|_, first| match first.contains("versions") {
         true => Fault::Refused(403, "AccessDenied"),
         false => Fault::None,
     });
-    let by_proxy = work.by_way_of(hidden.port);
-    by_proxy.good(&[&["verify", CHAIN], &KEY[..]].concat());
-    let early = [&["verify", CHAIN, "--as-of", "2030"], &KEY[..]].concat();
-    let said = by_proxy.ends(&early, 1);
+    hidden.good(&[&["verify", chain], &KEY[..]].concat());
+    let early = [&["verify", chain, "--as-of", "2030"], &KEY[..]].concat();
+    let said = hidden.ends(&early, 1);
     assert!(
         error_line(&said).contains("versions cannot be listed"),
         "{said}"

@@ -8,6 +8,7 @@ mod hostile;
 mod kills;
 mod prune;
 mod rekey;
+mod repair;
 mod uploads;
 mod versions;
 mod work;

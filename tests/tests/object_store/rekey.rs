@@ -1,57 +1,34 @@
 //! Other recipients for a backup in a store.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::work::{KEY, Work, error_line};
 use pryv_backup_tests::{
-    command::{alone, text},
-    object_store::{Fault, ObjectStore, StoreProxy},
-    sampled::Stage,
+    command::text,
+    object_store::{Fault, StoreProxy},
 };
 use serde_json::Value;
-use std::{
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::Duration,
-};
 
 const SECOND: [&str; 2] = ["--private-key", "second.pem"];
-const PLACE: &str = "s3://bucket/chain";
 
 fn add<'a>(place: &'a str, key: &'a str) -> Vec<&'a str> {
     [&["rekey", place, "--add-recipient", key], &KEY[..]].concat()
 }
 
-/// A chain of two runs in a bucket.
-fn chain(work: &Work<'_>, place: &str) {
-    work.backup(place, &["--incremental"]);
-    work.stage.sql(
-        "local-1.0.0.sqlite",
-        "UPDATE events SET modified = modified + 1",
-    );
-    work.backup(place, &["--incremental"]);
-}
-
 #[test]
 fn recipients_come_and_go() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    let second = stage.key("second.pem");
-    chain(&work, PLACE);
-    let before = store.list("bucket", "");
-    work.ends(&[&["verify", PLACE], &SECOND[..]].concat(), 3);
-    let said = work.good(&[&add(PLACE, "second.pub.pem")[..], &["--json"]].concat());
+    let Some(work) = Work::new() else { return };
+    let place = &work.at("chain");
+    let second = work.stage.key("second.pem");
+    work.chain(place, 2);
+    let before = work.bucket.list("");
+    work.ends(&[&["verify", place], &SECOND[..]].concat(), 3);
+    let said = work.good(&[&add(place, "second.pub.pem")[..], &["--json"]].concat());
     assert!(said.contains("\"changed\":2"), "{said}");
-    work.is_good(PLACE);
-    work.good(&[&["verify", PLACE], &SECOND[..]].concat());
+    work.is_good(place);
+    work.good(&[&["verify", place], &SECOND[..]].concat());
     // Nothing but what names the recipients.
-    let after = store.list("bucket", "");
+    let after = work.bucket.list("");
     for (old, new) in before.iter().zip(&after) {
         assert_eq!(old.key, new.key);
         let name = old.key.rsplit('/').next().unwrap();
@@ -61,81 +38,56 @@ fn recipients_come_and_go() {
         );
     }
     let run: Value =
-        serde_json::from_slice(&store.get("bucket", "chain/increments/0002/run.json")).unwrap();
+        serde_json::from_slice(&work.bucket.get("chain/increments/0002/run.json")).unwrap();
     let recipients = run["runs"][0]["recipients"].as_array().unwrap();
     assert!(recipients.contains(&Value::from(second)), "{run}");
-    let said = work.good(&add(PLACE, "second.pub.pem"));
-    assert_eq!(store.list("bucket", ""), after, "{said}");
+    let said = work.good(&add(place, "second.pub.pem"));
+    assert_eq!(work.bucket.list(""), after, "{said}");
     // The first one goes.
     let first = recipients[0].as_str().unwrap();
-    let said = work.good(&[&["rekey", PLACE, "--remove-recipient", first], &SECOND[..]].concat());
+    let said = work.good(&[&["rekey", place, "--remove-recipient", first], &SECOND[..]].concat());
     assert!(said.contains("can still read every copy"), "{said}");
-    work.ends(&[&["verify", PLACE], &KEY[..]].concat(), 3);
-    work.good(&[&["verify", PLACE], &SECOND[..]].concat());
-    work.good(&["verify", PLACE]);
+    work.ends(&[&["verify", place], &KEY[..]].concat(), 3);
+    work.good(&[&["verify", place], &SECOND[..]].concat());
+    work.good(&["verify", place]);
 }
 
 #[test]
 fn a_bucket_that_keeps_versions_is_left_as_it_is() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.versioned_bucket("versioned");
-    store.locked_bucket("locked");
-    let work = Work::of(&stage, &store);
-    stage.key("second.pem");
-    for bucket in ["versioned", "locked"] {
-        let place = format!("s3://{bucket}/a");
+    let Some(work) = Work::new() else { return };
+    work.stage.key("second.pem");
+    for bucket in [work.store.versioned(), work.store.locked()] {
+        let place = bucket.at("a");
         work.backup(&place, &[]);
-        let before = store.versions(bucket, "");
+        let before = bucket.versions("");
         let said = work.ends(&add(&place, "second.pub.pem"), 2);
         let line = error_line(&said);
         for word in ["keeps versions", "old encryption.json", "consolidate"] {
             assert!(line.contains(word), "{word}: {line}");
         }
-        assert_eq!(store.versions(bucket, ""), before);
+        assert_eq!(bucket.versions(""), before);
         work.is_good(&place);
     }
 }
 
 #[test]
 fn a_change_that_was_killed_is_completed() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    stage.key("second.pem");
+    let Some(work) = Work::new() else { return };
+    work.stage.key("second.pem");
     for nth in 1..=8 {
-        let place = format!("s3://bucket/{nth}");
-        chain(&work, &place);
-        let (puts, reached) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-        let seen = reached.clone();
-        let proxy = StoreProxy::start(store.port, move |_, first| {
-            if first.starts_with("PUT") && puts.fetch_add(1, Ordering::SeqCst) + 1 >= nth {
-                seen.store(1, Ordering::SeqCst);
-                return match nth % 2 {
-                    0 => Fault::NoAnswer,
-                    _ => Fault::Cut(0),
-                };
+        let place = work.at(&nth.to_string());
+        work.chain(&place, 2);
+        let puts = AtomicUsize::new(0);
+        let killed = work.is_killed(&add(&place, "second.pub.pem"), move |_, first| {
+            let is_reached =
+                first.starts_with("PUT") && puts.fetch_add(1, Ordering::SeqCst) + 1 >= nth;
+            match nth % 2 {
+                _ if !is_reached => Fault::None,
+                0 => Fault::NoAnswer,
+                _ => Fault::Cut(0),
             }
-            Fault::None
         });
-        let by_proxy = work.by_way_of(proxy.port);
-        let mut command = by_proxy.command(&add(&place, "second.pub.pem"));
-        let mut child = alone(&mut command)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        while reached.load(Ordering::SeqCst) == 0 {
-            thread::sleep(Duration::from_millis(5));
-        }
-        thread::sleep(Duration::from_millis(30));
-        let _ = child.kill();
-        let _ = child.wait();
+        assert!(killed, "{nth}");
         // Whoever could open it can.
         work.good(&[&["verify", &place], &KEY[..]].concat());
         work.good(&add(&place, "second.pub.pem"));
@@ -146,48 +98,25 @@ fn a_change_that_was_killed_is_completed() {
 
 #[test]
 fn of_two_changes_at_once_one_is_refused() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.bucket("bucket");
-    let work = Work::of(&stage, &store);
-    stage.key("second.pem");
-    stage.key("third.pem");
-    work.backup(PLACE, &[]);
-    static HELD: AtomicUsize = AtomicUsize::new(0);
-    let slow = StoreProxy::start(store.port, |_, first| {
-        if first.starts_with("PUT") && first.contains("encryption.json") {
-            HELD.store(1, Ordering::SeqCst);
-            while HELD.load(Ordering::SeqCst) == 1 {
-                thread::sleep(Duration::from_millis(20));
-            }
-        }
-        Fault::None
+    let Some(work) = Work::new() else { return };
+    work.stage.key("second.pem");
+    work.stage.key("third.pem");
+    let place = &work.at("chain");
+    work.backup(place, &[]);
+    let (proxy, gate) = StoreProxy::gated(work.store.port(), |first| {
+        first.starts_with("PUT") && first.contains("encryption.json")
     });
-    let held = work.by_way_of(slow.port);
-    let mut first = held.command(&add(PLACE, "second.pub.pem"));
-    let first = alone(&mut first)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while HELD.load(Ordering::SeqCst) == 0 {
-        thread::sleep(Duration::from_millis(20));
-    }
-    // That of another host.
-    let mut second = work.command(&add(PLACE, "third.pub.pem"));
-    second.env("PRYV_BACKUP_STATE_DIR", stage.at("other"));
-    let second = pryv_backup_tests::command::run(&mut second);
-    HELD.store(2, Ordering::SeqCst);
+    let first = work.by_way_of(&proxy).start(&add(place, "second.pub.pem"));
+    gate.wait();
+    work.from_host("other").good(&add(place, "third.pub.pem"));
+    drop(gate);
     let first = first.wait_with_output().unwrap();
-    assert!(second.status.success(), "{}", text(&second));
     assert_eq!(first.status.code(), Some(1), "{}", text(&first));
     assert!(error_line(&text(&first)).contains("run it again"));
-    work.good(&[&["verify", PLACE, "--private-key"], &["third.pem"][..]].concat());
-    work.good(&add(PLACE, "second.pub.pem"));
-    work.is_good(PLACE);
+    work.good(&[&["verify", place, "--private-key"], &["third.pem"][..]].concat());
+    work.good(&add(place, "second.pub.pem"));
+    work.is_good(place);
     for key in ["key.pem", "second.pem", "third.pem"] {
-        work.good(&["verify", PLACE, "--private-key", key]);
+        work.good(&["verify", place, "--private-key", key]);
     }
 }

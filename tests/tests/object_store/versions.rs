@@ -1,24 +1,19 @@
 //! Buckets that keep versions.
 
 use crate::work::{KEY, Work};
-use pryv_backup_tests::{object_store::ObjectStore, sampled::Stage};
 
 #[test]
 fn what_was_overwritten_or_deleted_is_read_as_it_was() {
-    let Some(store) = ObjectStore::start() else {
-        return;
-    };
-    let stage = Stage::new();
-    store.locked_bucket("locked");
-    let work = Work::of(&stage, &store);
-    let place = "s3://locked/chain";
+    let Some(work) = Work::new() else { return };
+    let work = work.with(work.store.locked());
+    let place = &work.at("chain");
     work.backup(place, &["--incremental"]);
     work.backup(place, &["--incremental"]);
     let before = work.content(place);
-    for object in store.list("locked", "chain/") {
+    for object in work.bucket.list("chain/") {
         match object.key.contains("volume") {
-            true => store.delete("locked", &object.key),
-            false => store.put("locked", &object.key, b"encrypted by somebody else"),
+            true => work.bucket.delete(&object.key),
+            false => work.bucket.put(&object.key, b"encrypted by somebody else"),
         }
     }
     let said = work.ends(&[&["verify", place], &KEY[..]].concat(), 0);

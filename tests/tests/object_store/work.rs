@@ -3,13 +3,16 @@
 use std::{
     collections::BTreeMap,
     fs,
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
+    rc::Rc,
+    thread,
+    time::Duration,
 };
 
 use pryv_backup_tests::{
-    command::{run, text},
+    command::{alone, run, text},
     folder::tree,
-    object_store::ObjectStore,
+    object_store::{Bucket, Fault, ObjectStore, StoreProxy, reach},
     sampled::Stage,
 };
 use serde_json::Value;
@@ -27,32 +30,99 @@ pub const BACKUP: [&str; 9] = [
     "--output",
 ];
 
-/// A platform, and a store that is reached directly or by way of a proxy.
-pub struct Work<'s> {
-    pub stage: &'s Stage,
-    pub store: &'s ObjectStore,
-    pub port: u16,
+/// A platform, and a bucket that is reached directly or by way of a proxy.
+#[derive(Clone)]
+pub struct Work {
+    pub stage: Rc<Stage>,
+    pub store: &'static ObjectStore,
+    pub bucket: Bucket,
+    port: u16,
+    /// What the host keeps.
+    state: &'static str,
 }
 
-impl<'s> Work<'s> {
-    pub fn of(stage: &'s Stage, store: &'s ObjectStore) -> Self {
-        Work {
-            stage,
+impl Work {
+    /// With an ordinary bucket; `None` (and a line that says so) without a store.
+    pub fn new() -> Option<Self> {
+        let store = ObjectStore::shared()?;
+        Some(Work {
+            stage: Rc::new(Stage::new()),
             store,
-            port: store.port,
+            bucket: store.plain(),
+            port: store.port(),
+            state: "state",
+        })
+    }
+
+    /// The same with another bucket.
+    pub fn with(&self, bucket: Bucket) -> Self {
+        let work = self.clone();
+        Work { bucket, ..work }
+    }
+
+    /// The same from a host that keeps its state in a folder of that name.
+    pub fn from_host(&self, state: &'static str) -> Self {
+        let work = self.clone();
+        Work { state, ..work }
+    }
+
+    /// The same, by way of a proxy.
+    pub fn by_way_of(&self, proxy: &StoreProxy) -> Self {
+        let work = self.clone();
+        Work {
+            port: proxy.port,
+            ..work
         }
     }
 
-    /// The same, by way of a proxy at `port`.
-    pub fn by_way_of(&self, port: u16) -> Self {
-        Work { port, ..*self }
+    /// The same, by way of a proxy that breaks.
+    pub fn breaking(&self, choose: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> Self {
+        self.by_way_of(&self.proxy(choose))
+    }
+
+    pub fn proxy(
+        &self,
+        choose: impl Fn(usize, &str) -> Fault + Send + Sync + 'static,
+    ) -> StoreProxy {
+        StoreProxy::start(self.store.port(), choose)
+    }
+
+    /// The address of a prefix in the bucket.
+    pub fn at(&self, prefix: &str) -> String {
+        self.bucket.at(prefix)
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.stage.command(args);
-        self.store.reach(&mut command, self.port);
-        command.env("PRYV_BACKUP_STATE_DIR", self.stage.at("state"));
+        reach(&mut command, self.port);
+        command.env("PRYV_BACKUP_STATE_DIR", self.stage.at(self.state));
         command
+    }
+
+    /// Starts a command, whose output is kept.
+    pub fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        let piped = alone(&mut command).stdout(Stdio::piped());
+        piped.stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs a command by way of a proxy, and kills it when a connection was broken; whether it came to that.
+    pub fn is_killed(
+        &self,
+        args: &[&str],
+        choose: impl Fn(usize, &str) -> Fault + Send + Sync + 'static,
+    ) -> bool {
+        let proxy = self.proxy(choose);
+        let mut child = self.by_way_of(&proxy).start(args);
+        loop {
+            if proxy.broken() > 0 {
+                let _ = child.kill();
+            }
+            if let Some(ended) = child.try_wait().unwrap() {
+                return !ended.success();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn run(&self, args: &[&str]) -> Output {
@@ -73,6 +143,28 @@ impl<'s> Work<'s> {
 
     pub fn backup(&self, place: &str, more: &[&str]) -> String {
         self.good(&[&BACKUP[..], &[place], more].concat())
+    }
+
+    /// Changes something on the platform.
+    pub fn change(&self) {
+        self.stage.sql(
+            "local-1.0.0.sqlite",
+            "UPDATE events SET modified = modified + 1",
+        );
+    }
+
+    /// A chain of some runs, between which something changes; nothing does after the last.
+    pub fn chain(&self, place: &str, runs: usize) {
+        for _ in 0..runs {
+            self.change();
+            self.backup(place, &["--incremental"]);
+        }
+    }
+
+    /// How many places in stores this host has begun to work on.
+    pub fn places_at_work(&self) -> usize {
+        let places = self.stage.at(self.state).join("uploads");
+        places.read_dir().unwrap().count()
     }
 
     /// Verifies with the key and without it.

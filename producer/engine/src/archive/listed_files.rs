@@ -11,6 +11,7 @@ use decryptor_wasm::{
     chain::{CHAIN, run_of},
     layout::{ENVELOPE, SUMS},
 };
+use sha2::{Digest, Sha256};
 
 use super::{
     read::Folder,
@@ -159,30 +160,32 @@ fn put(
     path: &str,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), Unwritten>,
 ) -> Result<(), ReplaceError> {
-    if folder.store().is_some() {
+    if let Some(mut upload) = folder.upload(path)? {
         let mut bytes = Vec::new();
-        return match fill(&mut bytes) {
-            Ok(()) => {
-                let replaced = folder.replace_object(path, bytes);
-                replaced.map_err(ReplaceError::Store)
-            }
-            Err(Unwritten::Io(e)) => Err(ReplaceError::Io(folder.path().join(path), e)),
-            Err(Unwritten::Core(e)) => Err(ReplaceError::Core(e)),
-        };
+        fill(&mut bytes).map_err(|e| e.at(folder.path().join(path)))?;
+        let sent = upload.write(&bytes);
+        let sent = sent.and_then(|()| upload.finish(&Sha256::digest(&bytes).into()));
+        return sent.map_err(ReplaceError::Store);
     }
     let place = folder.path().join(path);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let temporary = place.with_file_name(by.temporary(&name));
-    files::replace(&place, &temporary, |out| fill(out)).map_err(|e| match e {
-        Unwritten::Io(e) => ReplaceError::Io(place, e),
-        Unwritten::Core(e) => ReplaceError::Core(e),
-    })
+    files::replace(&place, &temporary, |out| fill(out)).map_err(|e| e.at(place))
 }
 
 /// Why a file was not written, before its path is known.
 enum Unwritten {
     Io(io::Error),
     Core(Error),
+}
+
+impl Unwritten {
+    fn at(self, place: PathBuf) -> ReplaceError {
+        match self {
+            Unwritten::Io(e) => ReplaceError::Io(place, e),
+            Unwritten::Core(e) => ReplaceError::Core(e),
+        }
+    }
 }
 
 impl From<io::Error> for Unwritten {

@@ -8,6 +8,7 @@ pub mod decrypt;
 pub mod diff;
 pub mod extract;
 pub mod fleet;
+mod hold;
 pub mod keygen;
 pub mod list;
 pub mod prune;

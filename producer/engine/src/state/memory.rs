@@ -35,6 +35,27 @@ pub struct Newest {
     pub run: u32,
 }
 
+impl Newest {
+    /// What is said where it is not among the runs of its output folder, each given by its number and archive id.
+    pub fn missing<'r>(&self, runs: impl IntoIterator<Item = (u32, &'r str)>) -> Option<String> {
+        let mut what = "is gone";
+        for (run, id) in runs {
+            if id == self.archive_id {
+                return None;
+            }
+            if run == self.run {
+                what = "is another one";
+            }
+        }
+        Some(format!(
+            "run {} (archive {}), which this host made last in {}, {what}: an older copy was put there, or somebody removed it or its signature",
+            self.run,
+            self.archive_id,
+            self.output.display()
+        ))
+    }
+}
+
 /// Knowledge of a state folder about output folders.
 pub struct Memory(PathBuf);
 

@@ -2,13 +2,13 @@
 
 use http::Method;
 use jiff::Timestamp;
-use opendal::{Error, ErrorKind};
+use opendal::ErrorKind;
 use serde::Deserialize;
 
-use super::{ObjectStore, StoreError};
-
-/// Answers that are asked for at most; each names up to a thousand uploads.
-const PAGES: usize = 1_000;
+use super::{
+    ObjectStore, StoreError,
+    pages::{Marker, Page},
+};
 
 /// An upload that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct BegunUpload {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Page {
+struct UploadPage {
     #[serde(default)]
     is_truncated: bool,
     #[serde(default)]
@@ -31,6 +31,26 @@ struct Page {
     next_upload_id_marker: String,
     #[serde(default)]
     upload: Vec<Listed>,
+}
+
+impl Page for UploadPage {
+    type Entry = Listed;
+
+    fn next(&self) -> Option<Marker> {
+        let last = self.upload.last().map(|upload| upload.key.clone());
+        let key = match self.next_key_marker.is_empty() {
+            true => last.unwrap_or_default(),
+            false => self.next_key_marker.clone(),
+        };
+        self.is_truncated.then(|| {
+            let id = self.next_upload_id_marker.clone();
+            vec![("key-marker", key), ("upload-id-marker", id)]
+        })
+    }
+
+    fn entries(self) -> Vec<Listed> {
+        self.upload
+    }
 }
 
 #[derive(Deserialize)]
@@ -48,58 +68,27 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn begun_uploads(&self) -> Result<Vec<BegunUpload>, StoreError> {
-        let (mut found, mut key, mut id) = (Vec::new(), String::new(), String::new());
-        for _ in 0..PAGES {
-            let page = match self.again(async || self.page(&key, &id).await) {
-                Ok(page) => page,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::Unsupported | ErrorKind::PermissionDenied
-                    ) =>
-                {
-                    break;
-                }
-                Err(error) => return Err(self.failed("", &error)),
-            };
-            let last = page.upload.last().map(|upload| upload.key.clone());
-            for Listed {
-                key,
-                upload_id,
-                initiated,
-            } in page.upload
+        let listed = match self.pages::<UploadPage>(&[("uploads", "")]) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Unsupported | ErrorKind::PermissionDenied
+                ) =>
             {
-                // Some stores take the prefix for a part of a name.
-                if let Some(key) = key.strip_prefix(self.signed().prefix()) {
-                    found.push(BegunUpload {
-                        key: key.to_owned(),
-                        begun: initiated.parse().ok(),
-                        id: upload_id,
-                    });
-                }
+                Vec::new()
             }
-            let next = match page.next_key_marker.is_empty() {
-                true => last.unwrap_or_default(),
-                false => page.next_key_marker,
-            };
-            let is_same = next == key && page.next_upload_id_marker == id;
-            if !page.is_truncated || is_same {
-                break;
-            }
-            (key, id) = (next, page.next_upload_id_marker);
-        }
-        Ok(found)
-    }
-
-    async fn page(&self, key: &str, id: &str) -> opendal::Result<Page> {
-        let mut query = vec![("uploads", ""), ("prefix", self.signed().prefix())];
-        if !key.is_empty() {
-            query.extend([("key-marker", key), ("upload-id-marker", id)]);
-        }
-        let answer = self.signed().of_bucket(&query).await?;
-        let answer = answer.into_body().to_vec();
-        quick_xml::de::from_reader(answer.as_slice())
-            .map_err(|e| Error::new(ErrorKind::Unexpected, format!("its list of uploads: {e}")))
+            listed => listed.map_err(|error| self.failed("", &error))?,
+        };
+        // Some stores take the prefix for a part of a name.
+        let below = |listed: Listed| {
+            let key = listed.key.strip_prefix(self.signed().prefix())?;
+            Some(BegunUpload {
+                key: key.to_owned(),
+                begun: listed.initiated.parse().ok(),
+                id: listed.upload_id,
+            })
+        };
+        Ok(listed.into_iter().filter_map(below).collect())
     }
 
     /// Gives an upload up: its parts go.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::TryStreamExt;
-use opendal::{ErrorKind, Metadata};
+use jiff::Timestamp;
+use opendal::ErrorKind;
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectStore, StoreError, StoreErrorKind};
+use super::{
+    ObjectStore, StoreError, StoreErrorKind,
+    pages::{Marker, Page, lies},
+};
 
 /// Bytes that no object has.
 const IMPOSSIBLE: u64 = 1 << 50;
-/// Objects and versions below a prefix that are listed: a chain has some for each run and each GiB.
-const MOST: usize = 2_000_000;
 
 /// An object in a store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,30 +44,100 @@ pub struct StoreVersion {
     pub tag: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ObjectPage {
+    is_truncated: Option<bool>,
+    #[serde(default)]
+    next_continuation_token: String,
+    #[serde(default)]
+    contents: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct VersionPage {
+    #[serde(default)]
+    is_truncated: bool,
+    #[serde(default)]
+    next_key_marker: String,
+    #[serde(default)]
+    next_version_id_marker: String,
+    #[serde(default)]
+    version: Vec<Listed>,
+    #[serde(default)]
+    delete_marker: Vec<Listed>,
+}
+
+/// An object, a version of one, or the mark of a deletion.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    key: String,
+    last_modified: String,
+    /// None where versions are not listed.
+    is_latest: Option<bool>,
+    version_id: Option<String>,
+    /// The mark of a deletion has none.
+    #[serde(default)]
+    size: u64,
+    #[serde(rename = "ETag")]
+    tag: Option<String>,
+    #[serde(skip)]
+    deleted: bool,
+}
+
+impl Page for ObjectPage {
+    type Entry = Listed;
+
+    fn next(&self) -> Option<Marker> {
+        let token = &self.next_continuation_token;
+        let has_more = self.is_truncated.unwrap_or(!token.is_empty());
+        has_more.then(|| vec![("continuation-token", token.clone())])
+    }
+
+    fn entries(self) -> Vec<Listed> {
+        self.contents
+    }
+}
+
+impl Page for VersionPage {
+    type Entry = Listed;
+
+    fn next(&self) -> Option<Marker> {
+        let (key, id) = (&self.next_key_marker, &self.next_version_id_marker);
+        let marker = || [("key-marker", key), ("version-id-marker", id)];
+        let has_value = |(_, value): &(&str, &String)| !value.is_empty();
+        self.is_truncated.then(|| {
+            let known = marker().into_iter().filter(has_value);
+            known.map(|(name, value)| (name, value.clone())).collect()
+        })
+    }
+
+    fn entries(mut self) -> Vec<Listed> {
+        let marks = self.delete_marker.into_iter();
+        self.version.extend(marks.map(|mark| Listed {
+            deleted: true,
+            ..mark
+        }));
+        self.version
+    }
+}
+
 impl ObjectStore {
     /// Every object below the prefix, in the order of the keys.
     ///
     /// # Errors
     /// When the store does not say.
     pub fn list(&self) -> Result<Vec<StoreObject>, StoreError> {
-        let found = self.again(async || {
-            let mut lister = self.operator().lister_with("").recursive(true).await?;
-            let mut found = Vec::new();
-            while let Some(entry) = lister.try_next().await? {
-                if entry.metadata().is_file() {
-                    found.push(StoreObject {
-                        key: entry.path().to_owned(),
-                        size: size(entry.metadata())?,
-                        tag: entry.metadata().etag().map(str::to_owned),
-                    });
-                    refuse_endless(found.len())?;
-                }
-            }
-            Ok(found)
+        let found = self.objects();
+        let found = found.map_err(|error| self.failed("", &error).noted())?;
+        let objects = found.into_iter().map(|object| StoreObject {
+            key: object.key,
+            size: object.size,
+            tag: object.tag,
         });
-        let mut found = found.map_err(|error| self.failed("", &error).noted())?;
-        found.sort();
-        Ok(found)
+        Ok(objects.collect())
     }
 
     /// Every version of every object below the prefix, and every mark of a deletion, of each key the oldest first; none where the store keeps no
@@ -75,7 +146,7 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn list_versions(&self) -> Result<Option<Vec<StoreVersion>>, StoreError> {
-        match self.again(async || self.entries(true).await) {
+        match self.versions() {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(None),
             Err(error) if self.knows_no_versions(&error) => Ok(None),
@@ -88,10 +159,8 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say, or does not let this client see the versions: what is deleted then would only be hidden.
     pub fn list_for_removal(&self) -> Result<Vec<StoreVersion>, StoreError> {
-        let found = match self.again(async || self.entries(true).await) {
-            Err(error) if self.knows_no_versions(&error) => {
-                self.again(async || self.entries(false).await)
-            }
+        let found = match self.versions() {
+            Err(error) if self.knows_no_versions(&error) => self.objects(),
             found => found,
         };
         let mut found = found.map_err(|error| self.failed("", &error).noted())?;
@@ -111,28 +180,26 @@ impl ObjectStore {
                 && self.keeps_versions().is_ok_and(|kept| !kept))
     }
 
-    async fn entries(&self, versions: bool) -> opendal::Result<Vec<StoreVersion>> {
-        let lister = self.operator().lister_with("").recursive(true);
-        let mut lister = lister.versions(versions).deleted(versions).await?;
-        let mut found = Vec::new();
-        while let Some(entry) = lister.try_next().await? {
-            let known = entry.metadata();
-            if known.is_file() || known.is_deleted() {
-                let modified = known.last_modified();
-                found.push(StoreVersion {
-                    key: entry.path().to_owned(),
-                    modified: modified.map_or(0, |at| at.into_inner().as_millisecond()),
-                    deleted: known.is_deleted(),
-                    // The newest of one moment comes after those before it.
-                    current: known.is_current().unwrap_or(false),
-                    size: size(known)?,
-                    version: known.version().map(str::to_owned),
-                    tag: known.etag().map(str::to_owned),
-                });
-                refuse_endless(found.len())?;
-            }
-        }
-        // Stores list the newest first, and tell times in seconds.
+    fn objects(&self) -> opendal::Result<Vec<StoreVersion>> {
+        self.entries::<ObjectPage>(("list-type", "2"))
+    }
+
+    fn versions(&self) -> opendal::Result<Vec<StoreVersion>> {
+        self.entries::<VersionPage>(("versions", ""))
+    }
+
+    /// What is listed, of each key the oldest first.
+    fn entries<P: Page<Entry = Listed>>(
+        &self,
+        of: (&str, &str),
+    ) -> opendal::Result<Vec<StoreVersion>> {
+        let listed = self.pages::<P>(&[of])?;
+        // What is called a folder is none of an archive.
+        let listed = listed.into_iter().filter(|one| !one.key.ends_with('/'));
+        let found: opendal::Result<Vec<StoreVersion>> =
+            listed.map(|listed| self.entry(listed)).collect();
+        let mut found = found?;
+        // Stores list the newest first, and tell times in seconds: the newest of one moment comes after those before it.
         found.reverse();
         found.sort_by(|one, other| {
             let order = |version: &StoreVersion| (version.modified, version.current);
@@ -140,6 +207,25 @@ impl ObjectStore {
             by_key.then_with(|| order(one).cmp(&order(other)))
         });
         Ok(found)
+    }
+
+    fn entry(&self, listed: Listed) -> opendal::Result<StoreVersion> {
+        let key = self.below_prefix(&listed.key)?;
+        let modified = listed.last_modified.parse::<Timestamp>();
+        let modified = modified.map_err(|e| lies(format!("it lists {key} without a time: {e}")))?;
+        if listed.size >= IMPOSSIBLE {
+            let size = listed.size;
+            return Err(lies(format!("it lists {key} with {size} bytes")));
+        }
+        Ok(StoreVersion {
+            key,
+            modified: modified.as_millisecond(),
+            current: listed.is_latest.unwrap_or(true),
+            deleted: listed.deleted,
+            size: listed.size,
+            version: listed.version_id,
+            tag: listed.tag,
+        })
     }
 
     /// The error where versions are needed that the store does not keep, or does not let this client see.
@@ -165,33 +251,14 @@ impl ObjectStore {
     }
 }
 
-fn size(known: &Metadata) -> opendal::Result<u64> {
-    let size = known.content_length();
-    match size < IMPOSSIBLE {
-        true => Ok(size),
-        false => Err(lies(format!("it lists an object of {size} bytes"))),
-    }
-}
-
-fn refuse_endless(listed: usize) -> opendal::Result<()> {
-    match listed <= MOST {
-        true => Ok(()),
-        false => Err(lies(format!("it lists more than {MOST} objects"))),
-    }
-}
-
-fn lies(what: String) -> opendal::Error {
-    opendal::Error::new(ErrorKind::Unexpected, what).set_persistent()
-}
-
 impl StoreVersion {
-    /// Whether it is the same one, be it the newest or not.
-    #[must_use]
-    pub fn is_same(&self, other: &StoreVersion) -> bool {
-        let known = |one: &StoreVersion| StoreVersion {
+    /// Tells whether a version is one of these, be it the newest or not.
+    pub fn among(versions: Vec<StoreVersion>) -> impl Fn(&StoreVersion) -> bool {
+        let lasting = |version: StoreVersion| StoreVersion {
             current: false,
-            ..one.clone()
+            ..version
         };
-        known(self) == known(other)
+        let known: BTreeSet<StoreVersion> = versions.into_iter().map(lasting).collect();
+        move |version| known.contains(&lasting(version.clone()))
     }
 }

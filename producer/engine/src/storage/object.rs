@@ -1,4 +1,4 @@
-//! An object that is read by ranges: what is read in order is fetched in ever larger pieces, anything else alone.
+//! Objects that are read by ranges: what is read in order is fetched in ever larger pieces, anything else alone.
 
 use std::{
     io,
@@ -14,21 +14,30 @@ const LEAST: u64 = 16 * 1024;
 const MOST: u64 = 2 * 1024 * 1024;
 /// Bytes that may lie between two reads that count as being in order.
 const GAP: u64 = 64 * 1024;
-/// Pieces that are kept of an object: several threads read it at different places.
-const PIECES: usize = 8;
+/// Pieces that are kept of all objects: several threads read at different places.
+const PIECES: usize = 16;
 
 /// An object in a store.
 pub struct ObjectFile {
     store: ObjectStore,
-    key: String,
-    /// Of a version that is not the newest.
-    version: Option<String>,
+    pieces: Pieces,
+    name: Name,
     size: u64,
-    /// Those that were fetched last; the newest is the last.
-    pieces: Mutex<Vec<Piece>>,
 }
 
+/// The key of an object, and its version, if that is not the newest.
+#[derive(Clone, PartialEq, Eq)]
+struct Name {
+    key: String,
+    version: Option<String>,
+}
+
+/// The pieces that were read last of the objects that were listed together; the newest is the last.
+#[derive(Clone, Default)]
+pub struct Pieces(Arc<Mutex<Vec<Piece>>>);
+
 struct Piece {
+    of: Name,
     start: u64,
     bytes: Arc<Vec<u8>>,
 }
@@ -39,50 +48,69 @@ impl Piece {
     }
 }
 
+impl Pieces {
+    /// The piece that holds the byte at `offset`, and where it begins; or else how many bytes are to be fetched from there.
+    fn find(&self, of: &Name, offset: u64, wanted: u64) -> Result<(u64, Arc<Vec<u8>>), u64> {
+        let mut pieces = lock(&self.0);
+        let place = |is: &dyn Fn(&Piece) -> bool| {
+            let mut all = pieces.iter();
+            all.position(|piece| piece.of == *of && is(piece))
+        };
+        if let Some(at) = place(&|piece| piece.start <= offset && offset < piece.end()) {
+            let piece = pieces.remove(at);
+            let found = (piece.start, piece.bytes.clone());
+            pieces.push(piece);
+            return Ok(found);
+        }
+        // Whoever read the piece before goes on here: that one is not needed again.
+        let before = place(&|piece| piece.end() <= offset && offset - piece.end() <= GAP);
+        let grown = before.map_or(0, |at| {
+            let length = pieces.remove(at).bytes.len() as u64;
+            length.saturating_mul(2).min(MOST)
+        });
+        Err(wanted.max(LEAST).max(grown))
+    }
+
+    fn keep(&self, piece: Piece) {
+        let mut pieces = lock(&self.0);
+        if pieces.len() >= PIECES {
+            pieces.remove(0);
+        }
+        pieces.push(piece);
+    }
+}
+
 impl ObjectFile {
     /// The object of `size` bytes at `key` below the store's prefix; `version`: none for the newest.
-    pub fn new(store: &ObjectStore, key: &str, version: Option<String>, size: u64) -> Self {
+    pub fn new(
+        store: &ObjectStore,
+        pieces: &Pieces,
+        key: &str,
+        version: Option<String>,
+        size: u64,
+    ) -> Self {
         ObjectFile {
             store: store.clone(),
-            key: key.to_owned(),
-            version,
+            pieces: pieces.clone(),
+            name: Name {
+                key: key.to_owned(),
+                version,
+            },
             size,
-            pieces: Mutex::default(),
         }
     }
 
     /// The piece that holds the byte at `offset`, fetched with `wanted` bytes or more.
     fn piece(&self, offset: u64, wanted: u64) -> io::Result<(u64, Arc<Vec<u8>>)> {
-        let mut length = wanted.max(LEAST);
-        {
-            let mut pieces = lock(&self.pieces);
-            let known = pieces
-                .iter()
-                .position(|piece| piece.start <= offset && offset < piece.end());
-            if let Some(at) = known {
-                let piece = pieces.remove(at);
-                let found = (piece.start, piece.bytes.clone());
-                pieces.push(piece);
-                return Ok(found);
-            }
-            // Whoever read the piece before goes on here: that one is not needed again.
-            let before = pieces
-                .iter()
-                .position(|piece| piece.end() <= offset && offset - piece.end() <= GAP);
-            if let Some(at) = before {
-                length = length.max((pieces.remove(at).bytes.len() as u64 * 2).min(MOST));
-            }
-        }
-        let length = length.min(self.size - offset);
-        let bytes = self
-            .store
-            .read(&self.key, self.version.as_deref(), offset, length)?;
+        let length = match self.pieces.find(&self.name, offset, wanted) {
+            Ok(found) => return Ok(found),
+            Err(length) => length.min(self.size - offset),
+        };
+        let Name { key, version } = &self.name;
+        let bytes = self.store.read(key, version.as_deref(), offset, length)?;
         let bytes = Arc::new(bytes);
-        let mut pieces = lock(&self.pieces);
-        if pieces.len() >= PIECES {
-            pieces.remove(0);
-        }
-        pieces.push(Piece {
+        self.pieces.keep(Piece {
+            of: self.name.clone(),
             start: offset,
             bytes: bytes.clone(),
         });
@@ -111,5 +139,38 @@ impl ReadAt for ObjectFile {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_pieces_are_kept_and_those_read_in_order_grow() {
+        let pieces = Pieces::default();
+        let name = |key: usize| Name {
+            key: key.to_string(),
+            version: None,
+        };
+        let keep = |key, start, length| {
+            pieces.keep(Piece {
+                of: name(key),
+                start,
+                bytes: Arc::new(vec![0; length]),
+            });
+        };
+        keep(0, 0, LEAST as usize);
+        assert_eq!(pieces.find(&name(0), 5, 1).unwrap().0, 0);
+        assert_eq!(pieces.find(&name(1), 5, 1), Err(LEAST));
+        assert_eq!(pieces.find(&name(0), LEAST + GAP, 1), Err(2 * LEAST));
+        // The one before is given up.
+        assert!(pieces.find(&name(0), 5, 1).is_err());
+        keep(0, 0, MOST as usize);
+        assert_eq!(pieces.find(&name(0), MOST, 1), Err(MOST));
+        for key in 1..=2 * PIECES {
+            keep(key, 0, 1);
+        }
+        assert_eq!(lock(&pieces.0).len(), PIECES);
     }
 }

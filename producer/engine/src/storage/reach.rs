@@ -43,7 +43,7 @@ impl Reach {
             .path_style
             .unwrap_or(endpoint.is_some() || address.bucket.contains('.'));
         let endpoint = match endpoint {
-            Some(known) if known.starts_with("http") => known,
+            Some(known) if known.contains("://") => known,
             Some(known) => format!("https://{known}"),
             None => format!("https://s3.{region}.amazonaws.com"),
         };

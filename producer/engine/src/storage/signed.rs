@@ -4,6 +4,7 @@ use opendal::{Buffer, Error, ErrorKind, HttpTransporter, Result, raw::percent_en
 use reqsign_aws_v4::{Credential, DefaultCredentialProvider, RequestSigner};
 use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     StoreAddress,
@@ -62,9 +63,14 @@ impl SignedRequests {
             .await
     }
 
-    /// Asks about the bucket.
-    pub(super) async fn of_bucket(&self, query: &[(&str, &str)]) -> Result<http::Response<Buffer>> {
-        self.send(http::Method::GET, &self.bucket, query).await
+    /// Asks about the bucket; the answer is XML. Under load, stores send less than the whole of one.
+    pub(super) async fn of_bucket<T: DeserializeOwned>(&self, query: &[(&str, &str)]) -> Result<T> {
+        let answer = self.send(http::Method::GET, &self.bucket, query).await?;
+        let answer = answer.into_body().to_vec();
+        quick_xml::de::from_reader(answer.as_slice()).map_err(|e| {
+            let text = format!("its answer cannot be read: {e}");
+            Error::new(ErrorKind::Unexpected, text).set_temporary()
+        })
     }
 
     async fn send(
@@ -96,20 +102,68 @@ impl SignedRequests {
         let answer = answer.map_err(late)??;
         match answer.status().as_u16() {
             200..=299 => Ok(answer),
-            status => Err(refused(status)),
+            status => Err(refused(status, &answer.into_body().to_vec())),
         }
     }
 }
 
+/// Why a request was refused.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
 /// The error of an answer.
-fn refused(status: u16) -> Error {
-    let (kind, temporary) = match status {
-        401 | 403 => (ErrorKind::PermissionDenied, false),
-        404 => (ErrorKind::NotFound, false),
-        405 | 501 => (ErrorKind::Unsupported, false),
-        429 => (ErrorKind::RateLimited, true),
-        500..=599 => (ErrorKind::Unexpected, true),
+fn refused(status: u16, body: &[u8]) -> Error {
+    let said: Refusal = quick_xml::de::from_reader(body).unwrap_or_default();
+    let (kind, temporary) = match (status, said.code.as_str()) {
+        (_, "NoSuchBucket") => (ErrorKind::ConfigInvalid, false),
+        (_, "SlowDown") | (429, _) => (ErrorKind::RateLimited, true),
+        (_, "InternalError" | "RequestTimeout" | "ServiceUnavailable") => {
+            (ErrorKind::Unexpected, true)
+        }
+        (401 | 403, _) => (ErrorKind::PermissionDenied, false),
+        (404, _) => (ErrorKind::NotFound, false),
+        (405 | 501, _) => (ErrorKind::Unsupported, false),
+        (500 | 502..=504, _) => (ErrorKind::Unexpected, true),
         _ => (ErrorKind::Unexpected, false),
     };
-    Error::new(kind, format!("it answered with status {status}")).with_temporary(temporary)
+    let mut text = format!("it answered with status {status}");
+    for part in [said.code, said.message] {
+        if !part.is_empty() {
+            text += &format!(": {part}");
+        }
+    }
+    Error::new(kind, text).with_temporary(temporary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_why_and_whether_to_ask_again() {
+        let body = |code: &str| format!("<Error><Code>{code}</Code><Message>so</Message></Error>");
+        for (status, code, kind, again) in [
+            (404, "NoSuchBucket", ErrorKind::ConfigInvalid, false),
+            (403, "ExpiredToken", ErrorKind::PermissionDenied, false),
+            (503, "SlowDown", ErrorKind::RateLimited, true),
+            (501, "NotImplemented", ErrorKind::Unsupported, false),
+            (507, "InsufficientStorage", ErrorKind::Unexpected, false),
+        ] {
+            let error = refused(status, body(code).as_bytes());
+            assert_eq!(
+                (error.kind(), error.is_temporary()),
+                (kind, again),
+                "{code}"
+            );
+            let text = format!("it answered with status {status}: {code}: so");
+            assert_eq!(error.message(), text);
+        }
+        let error = refused(502, b"<html>");
+        assert_eq!(error.message(), "it answered with status 502");
+        assert!(error.is_temporary());
+    }
 }

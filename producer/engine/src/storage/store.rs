@@ -56,6 +56,15 @@ pub struct StoreOptions {
     pub single_writer: bool,
 }
 
+/// What has to be where an object is put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// An object of this tag.
+    Tag(String),
+}
+
 /// The objects below a prefix.
 #[derive(Clone)]
 pub struct ObjectStore(Arc<Inner>);
@@ -174,39 +183,43 @@ impl ObjectStore {
     /// # Errors
     /// [`StoreErrorKind::Exists`] where there is one, and whatever the store fails with.
     pub fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.put_over(&Before::Nothing, key, bytes)
+    }
+
+    /// Puts an object in the place of what is there.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Exists`] where there is something else, and whatever the store fails with.
+    pub(super) fn put_over(
+        &self,
+        before: &Before,
+        key: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.slow_down(bytes.len());
-        let only_if_absent = !self.0.address.options.single_writer;
         let put = self.again(async || {
             let write = self.0.operator.write_with(key, bytes.clone());
-            match only_if_absent {
-                true => write.if_not_exists(true).await,
-                false => write.await,
+            match self.condition(before) {
+                Some(Before::Nothing) => write.if_not_exists(true).await,
+                Some(Before::Tag(tag)) => write.if_match(tag).await,
+                None => write.await,
             }
         });
         put.map(drop).map_err(|error| self.failed(key, &error))
     }
 
-    /// Puts an object in the place of the one with this tag.
+    /// What is demanded of the store; nothing where nobody else writes.
+    fn condition<'b>(&self, before: &'b Before) -> Option<&'b Before> {
+        (!self.0.address.options.single_writer).then_some(before)
+    }
+
+    /// Whether an object is this one.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Exists`] where there is another one meanwhile, and whatever the store fails with.
-    pub fn replace(&self, key: &str, bytes: Vec<u8>, tag: Option<&str>) -> Result<(), StoreError> {
-        let tag = tag.filter(|_| !self.0.address.options.single_writer);
-        let put = self.again(async || {
-            let write = self.0.operator.write_with(key, bytes.clone());
-            match tag {
-                Some(tag) => write.if_match(tag).await,
-                None => write.await,
-            }
-        });
-        let Err(error) = put else { return Ok(()) };
-        // The answer of an earlier try may have been lost.
+    /// When the store does not say.
+    pub fn holds(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
         let length = bytes.len() as u64;
-        let there = self.size(key)? == Some(length) && self.read(key, None, 0, length)? == bytes;
-        match there {
-            true => Ok(()),
-            false => Err(self.failed(key, &error)),
-        }
+        Ok(self.size(key)? == Some(length) && self.read(key, None, 0, length)? == bytes)
     }
 
     /// The SHA-256 of an object of `size` bytes, which is read for it.
@@ -224,15 +237,15 @@ impl ObjectStore {
         Ok(digest.finalize().into())
     }
 
-    /// Begins to make an object of many parts where there is none.
-    pub(super) fn parts(&self, key: &str) -> Result<Writer, StoreError> {
-        let only_if_absent = !self.0.address.options.single_writer;
+    /// Begins to put an object of many parts in the place of what is there.
+    pub(super) fn parts(&self, before: &Before, key: &str) -> Result<Writer, StoreError> {
         let begun = self.wait(async {
             let write = self.0.again.writer_with(key);
             let write = write.chunk(PART).concurrent(PARTS);
-            match only_if_absent {
-                true => write.if_not_exists(true).await,
-                false => write.await,
+            match self.condition(before) {
+                Some(Before::Nothing) => write.if_not_exists(true).await,
+                Some(Before::Tag(tag)) => write.if_match(tag).await,
+                None => write.await,
             }
         });
         begun.map_err(|error| self.failed(key, &error))
@@ -263,11 +276,6 @@ impl ObjectStore {
             }
         });
         deleted.map_err(|error| self.failed(key, &error))
-    }
-
-    /// What lists its objects.
-    pub(super) fn operator(&self) -> &Operator {
-        &self.0.operator
     }
 
     pub(super) fn signed(&self) -> &SignedRequests {

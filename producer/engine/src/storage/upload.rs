@@ -2,12 +2,13 @@
 
 use opendal::Writer;
 
-use super::{ObjectStore, StoreError, store::PART};
+use super::{Before, ObjectStore, StoreError, store::PART};
 
 /// An object on its way into the store. Nobody sees it before it is finished; one that goes away before that is given up.
 pub struct Upload {
     store: ObjectStore,
     key: String,
+    before: Before,
     /// Bytes that are not sent yet.
     waiting: Vec<u8>,
     /// Of an object of more than one part.
@@ -16,12 +17,13 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Of an object where there is none.
+    /// Of an object in the place of what is there.
     #[must_use]
-    pub fn new(store: &ObjectStore, key: &str) -> Self {
+    pub fn new(store: &ObjectStore, before: Before, key: &str) -> Self {
         Upload {
             store: store.clone(),
             key: key.to_owned(),
+            before,
             waiting: Vec::new(),
             parts: None,
             written: 0,
@@ -46,7 +48,7 @@ impl Upload {
         self.store.slow_down(bytes.len());
         let mut parts = match self.parts.take() {
             Some(parts) => parts,
-            None => self.store.parts(&self.key)?,
+            None => self.store.parts(&self.before, &self.key)?,
         };
         let sent = self.store.wait(parts.write(bytes));
         self.parts = Some(parts);
@@ -56,14 +58,17 @@ impl Upload {
     /// Ends the object; `sha256` is that of all its bytes.
     ///
     /// # Errors
-    /// An error of the kind `Exists` where there is another one, and whatever the store fails with.
+    /// An error of the kind `Exists` where there is something else, and whatever the store fails with.
     pub fn finish(mut self, sha256: &[u8; 32]) -> Result<(), StoreError> {
         if self.parts.is_some() && !self.waiting.is_empty() {
             self.send()?;
         }
         let ended = match self.parts.take() {
             // One part is an object by itself.
-            None => self.store.put(&self.key, std::mem::take(&mut self.waiting)),
+            None => {
+                let bytes = std::mem::take(&mut self.waiting);
+                self.store.put_over(&self.before, &self.key, bytes)
+            }
             Some(mut parts) => {
                 let closed = self.store.wait(parts.close());
                 let closed = closed.map_err(|error| self.store.failed(&self.key, &error));
@@ -77,9 +82,11 @@ impl Upload {
             return Ok(());
         };
         // Its answer may have been lost: then it is there, and making it again is refused.
-        let same = self.store.size(&self.key)? == Some(self.written)
-            && self.store.sha256(&self.key, self.written)? == *sha256;
-        match same {
+        let is_there = || {
+            let sized = self.store.size(&self.key)? == Some(self.written);
+            Ok::<_, StoreError>(sized && self.store.sha256(&self.key, self.written)? == *sha256)
+        };
+        match is_there().unwrap_or(false) {
             true => {
                 self.parts = None;
                 Ok(())

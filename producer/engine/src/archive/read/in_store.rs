@@ -6,7 +6,7 @@ use decryptor_wasm::{chain::Index, layout::RUN};
 
 use super::{Folder, objects::Objects};
 use crate::archive::sums::{self, SUMS, SumLines};
-use crate::storage::{ObjectStore, StoreError};
+use crate::storage::{ObjectStore, Upload};
 
 impl Folder {
     /// The folder of a run that is being put into this one, with the files on this host that wait for that.
@@ -31,15 +31,14 @@ impl Folder {
         folder
     }
 
-    /// Replaces a file of a folder in a store, unless somebody else did since it was listed.
+    /// Begins to put a file into a folder in a store; none for a folder of this host. It is refused where somebody else put one since the
+    /// objects were listed.
     ///
     /// # Errors
-    /// When the store refuses.
-    pub fn replace_object(&self, path: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        match &self.objects {
-            Some(objects) => objects.replace(path, bytes),
-            None => Ok(()),
-        }
+    /// When the store does not list them.
+    pub fn upload(&self, path: &str) -> decryptor_wasm::Result<Option<Upload>> {
+        let objects = self.objects.as_ref();
+        objects.map(|objects| objects.upload(path)).transpose()
     }
 
     /// Reads the list of `SHA256SUMS`, without those of other runs that have their own.

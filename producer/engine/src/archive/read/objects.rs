@@ -16,7 +16,7 @@ use decryptor_wasm::{
 use super::{disk, error::unreadable};
 use crate::{
     limits::NAMED,
-    storage::{ObjectFile, ObjectStore, ReadAt, StoreError, StoreObject, StoreVersion},
+    storage::{Before, ObjectFile, ObjectStore, Pieces, ReadAt, StoreObject, StoreVersion, Upload},
     threads::lock,
 };
 
@@ -37,6 +37,7 @@ struct Object {
 struct Known {
     objects: BTreeMap<String, Object>,
     findings: Vec<Finding>,
+    pieces: Pieces,
 }
 
 /// The objects below a prefix, which are listed once.
@@ -111,7 +112,8 @@ impl Objects {
 
     pub(super) fn open(&self, path: &str) -> Result<Arc<dyn ReadAt>> {
         let key = self.key(path);
-        let object = self.known()?.objects.get(&key).cloned();
+        let known = self.known()?;
+        let object = known.objects.get(&key).cloned();
         let object = object.ok_or_else(|| {
             let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
             unreadable(path, &missing)
@@ -120,7 +122,13 @@ impl Objects {
             let file = File::open(place).map_err(|e| unreadable(path, &e))?;
             return Ok(Arc::new(file));
         }
-        let file = ObjectFile::new(&self.store, &key, object.version, object.size);
+        let file = ObjectFile::new(
+            &self.store,
+            &known.pieces,
+            &key,
+            object.version,
+            object.size,
+        );
         Ok(Arc::new(file))
     }
 
@@ -132,17 +140,16 @@ impl Objects {
         }
     }
 
-    /// Puts another object in the place of one, if that is still the one that was listed.
-    pub(super) fn replace(
-        &self,
-        path: &str,
-        bytes: Vec<u8>,
-    ) -> std::result::Result<(), StoreError> {
-        let known = lock(&self.known).clone();
+    /// Begins to put an object where this path is, unless somebody else does, or did since the objects were listed.
+    pub(super) fn upload(&self, path: &str) -> Result<Upload> {
         let key = self.key(path);
-        let object = known.and_then(|known| known.objects.get(&key).cloned());
-        let tag = object.and_then(|object| object.tag);
-        self.store.replace(&key, bytes, tag.as_deref())
+        let known = self.known()?;
+        let tag = known
+            .objects
+            .get(&key)
+            .and_then(|object| object.tag.clone());
+        let before = tag.map_or(Before::Nothing, Before::Tag);
+        Ok(Upload::new(&self.store, before, &key))
     }
 
     fn key(&self, path: &str) -> String {

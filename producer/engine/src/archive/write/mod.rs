@@ -40,6 +40,7 @@ pub use sign::{Finished, SignedContent, Signing, Stamp};
 pub use sink::Sink;
 pub use staged::{Listing, Staged, UserCopy};
 pub use store_removal::{Removal, remove as remove_objects};
+pub use store_run::is_first_volume;
 pub use store_work::StoreWork;
 pub use user::{UserDone, UserFilesWriter};
 

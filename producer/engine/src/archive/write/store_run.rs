@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     files,
-    storage::{ObjectStore, StoreError, StoreErrorKind, StoreVersion, Upload},
+    storage::{Before, ObjectStore, StoreError, StoreErrorKind, StoreVersion, Upload},
 };
 
 /// Between the numbers of the first volumes of two attempts.
@@ -116,7 +116,7 @@ impl StoreRun {
         };
         let (store, folder) = (self.store.clone(), run_folder(self.number));
         let begin = move |name: &str| {
-            let upload = Upload::new(&store, &below(&folder, name));
+            let upload = Upload::new(&store, Before::Nothing, &below(&folder, name));
             Ok(Box::new(upload) as Box<dyn VolumeStream>)
         };
         let first = volumes_of(self.attempt).start;
@@ -164,6 +164,12 @@ pub(super) fn is_claimed(
 pub(super) fn volumes_of(attempt: u32) -> Range<u32> {
     let end = attempt.saturating_mul(VOLUMES_OF_ATTEMPT);
     end.saturating_sub(VOLUMES_OF_ATTEMPT) + 1..end.saturating_add(1)
+}
+
+/// Whether a volume may be the first one of a run.
+#[must_use]
+pub fn is_first_volume(number: u32) -> bool {
+    number % VOLUMES_OF_ATTEMPT == 1
 }
 
 /// Puts the files of a run in their order, each where there is none or the same one.
@@ -238,14 +244,7 @@ fn put(store: &ObjectStore, key: &str, bytes: Vec<u8>) -> Result<bool, StoreErro
     match store.put(key, bytes.clone()) {
         Ok(()) => Ok(true),
         // Its answer may have been lost, or the run that is finished now had put it.
-        Err(error) if error.kind() == StoreErrorKind::Exists => {
-            let length = bytes.len() as u64;
-            let same = || Ok(store.read(key, None, 0, length)? == bytes);
-            match store.size(key)? == Some(length) {
-                true => same(),
-                false => Ok(false),
-            }
-        }
+        Err(error) if error.kind() == StoreErrorKind::Exists => store.holds(key, &bytes),
         Err(error) => Err(error),
     }
 }

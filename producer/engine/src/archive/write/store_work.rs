@@ -25,6 +25,9 @@ use crate::{
 /// In the state folder, a folder for each place in a store that is worked on.
 const UPLOADS: &str = "uploads";
 
+/// Below the folder of such a place, files that are to be put in the place of objects.
+const ASIDE: &str = "aside";
+
 /// The folder on this host for the work on one place in a store. Nobody else works there while this is there; nothing of it stays that is
 /// not needed.
 pub struct StoreWork {
@@ -126,6 +129,12 @@ impl StoreWork {
         Ok(StoreRun::new(store, number, attempt, &self.folder))
     }
 
+    /// Where files may lie that are to be put in the place of objects.
+    #[must_use]
+    pub fn aside(&self) -> PathBuf {
+        self.folder.path().join(ASIDE)
+    }
+
     /// Whether a run of this host was killed while it put its last files.
     ///
     /// # Errors
@@ -158,10 +167,7 @@ impl StoreWork {
             return Ok(None);
         };
         let mut there = store.list_for_removal()?;
-        there.retain(|object| {
-            let mut noted = noted.iter();
-            noted.any(|one| one.is_same(object))
-        });
+        there.retain(StoreVersion::among(noted));
         Ok(Some(there))
     }
 

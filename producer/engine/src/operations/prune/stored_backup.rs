@@ -70,7 +70,7 @@ impl StoredBackup {
             .store
             .list_for_removal()
             .map_err(|error| error.to_string())?;
-        let known = |object: &StoreVersion| self.objects.iter().any(|one| one.is_same(object));
+        let known = StoreVersion::among(self.objects.clone());
         if let Some(new) = there.iter().find(|object| !known(object)) {
             return Ok(Some(format!("{} was put there meanwhile", new.key)));
         }

@@ -2,10 +2,7 @@
 
 mod files;
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use decryptor_wasm::{
     Envelope, Manifest, Mode, PublicKey,
@@ -19,19 +16,16 @@ use self::files::{ListedFiles, ReplacedFile};
 use crate::{
     advice::{Advice, Sentence},
     archive::{
-        ArchiveError,
         read::{Folder, ReadFile, outline},
         sha256_hex,
-        write::StoreWork,
     },
     failure::{Failure, FailureKind},
-    folders::lock,
     interrupt,
     observer::Observer,
+    operations::hold::{self, Hold},
     random::SystemRandom,
     sealing::public_key,
     secrets::{PrivateKeyFiles, PrivateKeys},
-    state,
     storage::Location,
     trust::Expect,
 };
@@ -102,31 +96,11 @@ fn hold(options: &Options) -> Result<(Folder, Hold), Failure> {
         )));
     }
     let folder = Folder::at(dir)?;
-    let Some(store) = folder.store() else {
-        folder.require()?;
-        let lock = lock(folder.path(), "another run")?;
-        return Ok((folder, Hold::Folder { _lock: lock }));
-    };
-    if store.address().options.as_of.is_some() {
-        return Err(Failure::usage(
-            "what a store held at another moment cannot be changed: give no moment",
-        ));
-    }
-    let failed = |error| Failure::from(ArchiveError::Store(error));
-    if store.keeps_versions().map_err(failed)? {
+    let hold = hold::take(&folder, options.expect.trust.state_dir.as_deref(), || {
         let text = format!("{dir}: nothing was changed: {KEEPS_VERSIONS}");
-        return Err(Failure::usage(text).advise(Advice::CopyWithOtherLock));
-    }
-    let state = state::folder(options.expect.trust.state_dir.as_deref()).ok();
-    let work = StoreWork::open(store, state.as_deref())?;
-    folder.require()?;
-    Ok((folder, Hold::Store { _work: work }))
-}
-
-/// Keeps other runs from the archive.
-enum Hold {
-    Folder { _lock: File },
-    Store { _work: StoreWork },
+        Failure::usage(text).advise(Advice::CopyWithOtherLock)
+    })?;
+    Ok((folder, hold))
 }
 
 /// Changes the recipients. What a run that was killed has done already is not done again, and the rest is.

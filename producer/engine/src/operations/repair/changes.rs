@@ -4,29 +4,32 @@
 use std::{
     fs::{self, File},
     io::{Read, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Mutex,
 };
 
+use decryptor_wasm::chain::run_of;
 use sha2::{Digest, Sha256};
 
 use crate::{
     archive::{
         ArchiveError,
+        listed_files::ReplaceError,
         read::Folder,
         sums::SUMS,
-        write::{STAGING, remove, sync},
+        write::{remove, sync},
     },
     failure::Failure,
     files, interrupt,
     limits::PIECE,
     regular,
+    storage::Upload,
     threads::lock,
 };
 
 /// See the module.
 pub(super) struct Changes {
-    folder: PathBuf,
+    archive: Folder,
     staging: PathBuf,
     staged: Mutex<Vec<Change>>,
 }
@@ -41,11 +44,11 @@ struct Change {
 }
 
 impl Changes {
-    /// For the archive in `folder`. What a repair that died left is removed.
-    pub fn begin(folder: &Path) -> Result<Self, Failure> {
+    /// For an archive; all is written aside in `staging`. What a repair that died left there is removed.
+    pub fn begin(archive: &Folder, staging: PathBuf) -> Result<Self, Failure> {
         let changes = Changes {
-            folder: folder.to_owned(),
-            staging: folder.join(STAGING),
+            archive: archive.clone(),
+            staging,
             staged: Mutex::default(),
         };
         changes.clear()?;
@@ -120,30 +123,60 @@ impl Changes {
         Ok(true)
     }
 
-    /// Moves all files into their places; returns the lines.
+    /// Puts all files into their places; returns the lines.
     pub fn commit(&self) -> Result<Vec<String>, Failure> {
         let mut staged = std::mem::take(&mut *lock(&self.staged));
-        staged.sort_by(|a, b| (a.path == SUMS, &a.path).cmp(&(b.path == SUMS, &b.path)));
+        let is_sums = |change: &Change| run_of(&change.path).is_some_and(|(_, of)| of == SUMS);
+        staged.sort_by(|a, b| (is_sums(a), &a.path).cmp(&(is_sums(b), &b.path)));
         let mut lines = Vec::new();
         if !staged.is_empty() {
             sync(&self.staging)?;
         }
         for change in staged {
-            let place = self.folder.join(&change.path);
-            let at = |e| ArchiveError::io(&place, e);
-            if let Some(above) = place.parent() {
-                fs::create_dir_all(above).map_err(at)?;
+            match self.archive.upload(&change.path)? {
+                Some(upload) => send(upload, &change)?,
+                None => self.place(&change)?,
             }
-            if let Ok(now) = fs::symlink_metadata(&place) {
-                fs::set_permissions(&change.aside, now.permissions()).map_err(at)?;
-            }
-            fs::rename(&change.aside, &place).map_err(at)?;
             lines.extend(change.lines);
         }
         self.clear()?;
-        sync(&self.folder)?;
+        if self.archive.store().is_none() {
+            sync(self.archive.path())?;
+        }
         Ok(lines)
     }
+
+    /// Moves a file into its place on the disk.
+    fn place(&self, change: &Change) -> Result<(), ArchiveError> {
+        let place = self.archive.path().join(&change.path);
+        let at = |e| ArchiveError::io(&place, e);
+        if let Some(above) = place.parent() {
+            fs::create_dir_all(above).map_err(at)?;
+        }
+        if let Ok(now) = fs::symlink_metadata(&place) {
+            fs::set_permissions(&change.aside, now.permissions()).map_err(at)?;
+        }
+        fs::rename(&change.aside, &place).map_err(at)
+    }
+}
+
+/// Puts a file into a store.
+fn send(mut upload: Upload, change: &Change) -> Result<(), Failure> {
+    let at = |e| ArchiveError::io(&change.aside, e);
+    let failed = |e| Failure::from(ReplaceError::Store(e));
+    let mut file = File::open(&change.aside).map_err(at)?;
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        interrupt::check()?;
+        let n = file.read(&mut piece).map_err(at)?;
+        if n == 0 {
+            break;
+        }
+        digest.update(&piece[..n]);
+        upload.write(&piece[..n]).map_err(failed)?;
+    }
+    upload.finish(&digest.finalize().into()).map_err(failed)
 }
 
 impl Drop for Changes {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use decryptor_wasm::{
     Envelope,
-    chain::{CHAIN, Index, IndexRun},
+    chain::{CHAIN, Index, IndexRun, run_of},
     container::MAGIC,
-    layout::{ENVELOPE, SUMS},
+    layout::{ENVELOPE, RUN, SUMS},
 };
 
-use super::{Repair, Run, path_of};
+use super::{Repair, Run, collect, path_of};
 use crate::{
     archive::{envelopes, sums::SumLine},
     digest::sha256_hex,
@@ -69,13 +69,51 @@ impl Repair<'_> {
         if let Some(bytes) = index {
             sums.insert(CHAIN.to_owned(), sha256_hex(&bytes));
         }
+        self.write_sums(SUMS, &sums)
+    }
+
+    /// The same where each run has its own.
+    pub(super) fn write_lists_of_runs(
+        &self,
+        runs: &[Run],
+        complete: bool,
+        sums: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        let mut sums = sums.clone();
+        self.list_envelopes(runs, &mut sums)?;
+        let index = complete.then(|| list_of(runs)).flatten();
+        for (at, run) in runs.iter().enumerate() {
+            let due = index.as_ref().and_then(|index| index.runs.get(at));
+            let own = run.own.read(RUN).ok();
+            let own = own.and_then(|bytes| Index::parse(&bytes).ok());
+            let is_due = |own: Index| own.runs.iter().map(fixed).eq(due.map(fixed));
+            if let (Some(due), false) = (due, own.is_some_and(is_due)) {
+                let path = path_of(run.number, RUN);
+                let line = format!("{path}: written anew from what was signed");
+                let bytes = Index::new(vec![due.clone()]).to_json()?;
+                self.changes.write(&bytes, &path, line)?;
+            }
+            let of_run = |(path, sum): (&String, &String)| {
+                let (_, within) = run_of(path).filter(|(of, _)| *of == run.number)?;
+                Some((within.to_owned(), sum.clone()))
+            };
+            let due: BTreeMap<String, String> = sums.iter().filter_map(of_run).collect();
+            let own = collect(run.own.own_sums());
+            if own.as_ref() != Some(&due) && (own.is_some() || complete) {
+                self.write_sums(&path_of(run.number, SUMS), &due)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_sums(&self, path: &str, sums: &BTreeMap<String, String>) -> Result<(), Failure> {
         let mut text = Vec::new();
-        for (path, sha256) in &sums {
+        for (path, sha256) in sums {
             let line = SumLine::new(path, sha256).write(&mut text);
             line.map_err(|e| Failure::failed(format!("{SUMS}: {e}")))?;
         }
-        let line = format!("{SUMS}: written anew from what was signed");
-        self.changes.write(&text, SUMS, line)
+        let line = format!("{path}: written anew from what was signed");
+        self.changes.write(&text, path, line)
     }
 
     /// Lines of the envelopes that lie there and fit.

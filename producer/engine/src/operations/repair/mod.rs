@@ -12,24 +12,30 @@ mod volumes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
 use decryptor_wasm::{
     DataKey, Envelope,
     chain::{CHAIN, Index, UNNAMED, run_of},
-    layout::{MANIFEST, PathKind, number_of},
+    layout::{MANIFEST, PathKind, RUN, number_of},
     signature::{Demands, SIGNATURE, is_signed_path},
 };
 
 use self::{changes::Changes, due::Due, head::Head};
 use crate::{
-    archive::{read::Folder, sums::SumLine},
+    archive::{
+        read::Folder,
+        sums::{SUMS, SumLine, SumLines},
+        write::STAGING,
+    },
     digest::sha256_hex,
     failure::Failure,
-    files, folders, interrupt,
+    files, interrupt,
     observer::{Observer, Step},
     opening::ArchiveOptions,
+    operations::hold::{self, Hold},
     progress::{Goal, Tally},
     schedule,
     storage::Location,
@@ -60,6 +66,8 @@ struct Repair<'r> {
     sums: Option<BTreeMap<String, String>>,
     /// Every file of the archive.
     listing: BTreeMap<String, u64>,
+    /// Whether each run has lists of its own, as in a store.
+    by_run: bool,
     changes: Changes,
     left: Mutex<Vec<String>>,
     jobs: usize,
@@ -88,24 +96,7 @@ pub fn run(
     jobs: usize,
     observer: &dyn Observer,
 ) -> Result<Repaired, Failure> {
-    let place = opening.dir.require_folder()?;
-    if other
-        .folder()
-        .is_some_and(|other| files::is_same(place, other))
-    {
-        return Err(Failure::usage(format!(
-            "{other} is the backup itself: give another copy of it"
-        )));
-    }
-    if place.is_file() {
-        return Err(Failure::usage(format!(
-            "{}: a single tar file cannot be repaired: give the folder of a backup",
-            place.display()
-        )));
-    }
-    let own = Folder::new(place);
-    own.require()?;
-    let _lock = folders::lock(place, "another run")?;
+    let (own, hold) = hold_own(opening, other)?;
     own.refuse_links()?;
     let copy = Folder::at(other)?;
     copy.require()?;
@@ -114,10 +105,21 @@ pub fn run(
     let tally = Arc::default();
     let goal = Goal::Bytes(listing.values().sum());
     let _shown = observer.working(Step::Check, &tally, goal);
+    let runs_with = |name: &str| -> BTreeSet<u32> {
+        let paths = listing.keys().filter_map(|path| run_of(path));
+        let with = paths.filter(|(_, within)| *within == name);
+        with.map(|(run, _)| run).collect()
+    };
+    let by_run = own.store().is_some() || !runs_with(RUN).is_empty();
+    let with_sums = by_run.then(|| runs_with(SUMS));
     let mut repair = Repair {
+        changes: match &hold {
+            Hold::Folder { .. } => Changes::begin(&own, own.path().join(STAGING))?,
+            Hold::Store(work) => Changes::begin(&own, work.aside())?,
+        },
+        by_run,
         listing,
-        changes: Changes::begin(place)?,
-        sums: lines(&own),
+        sums: lines(&own, with_sums.as_ref()),
         own,
         other: copy,
         name: other.to_string(),
@@ -139,10 +141,53 @@ pub fn run(
     })
 }
 
-/// The lines of the sums; none where they cannot be read.
-fn lines(folder: &Folder) -> Option<BTreeMap<String, String>> {
+/// The archive that is repaired, and a hold on it.
+fn hold_own(opening: &ArchiveOptions, other: &Location) -> Result<(Folder, Hold), Failure> {
+    let dir = &opening.dir;
+    let is_same = match (dir, other) {
+        (Location::Folder(own), Location::Folder(other)) => files::is_same(own, other),
+        (Location::Store(own), Location::Store(other)) => own == other,
+        _ => false,
+    };
+    if is_same {
+        return Err(Failure::usage(format!(
+            "{other} is the backup itself: give another copy of it"
+        )));
+    }
+    if dir.stream().is_some() || dir.folder().is_some_and(Path::is_file) {
+        return Err(Failure::usage(format!(
+            "{dir}: a single tar file cannot be repaired: give the folder of a backup"
+        )));
+    }
+    let own = Folder::at(dir)?;
+    let state = opening.expect.trust.state_dir.as_deref();
+    let hold = hold::take(&own, state, || {
+        Failure::usage(format!(
+            "{dir}: nothing was changed: the bucket keeps versions, and readers take the oldest version of each object, so that none would read a newer one: copy {other} to a new prefix"
+        ))
+    })?;
+    Ok((own, hold))
+}
+
+/// The lines of the sums; none where they cannot be read. `by_run`: the runs that have sums of their own.
+fn lines(folder: &Folder, by_run: Option<&BTreeSet<u32>>) -> Option<BTreeMap<String, String>> {
+    let Some(runs) = by_run else {
+        return collect(folder.sums());
+    };
+    let mut all = None;
+    for run in runs {
+        let of_run = collect(folder.run(*run).own_sums());
+        let of_run = of_run.map(|lines| lines.into_iter());
+        let of_run = of_run.map(|lines| lines.map(|(path, sum)| (path_of(*run, &path), sum)));
+        all.get_or_insert_with(BTreeMap::new)
+            .extend(of_run.into_iter().flatten());
+    }
+    all
+}
+
+fn collect(lines: decryptor_wasm::Result<SumLines<'_>>) -> Option<BTreeMap<String, String>> {
     let line = |line: decryptor_wasm::Result<SumLine>| line.map(|line| (line.path, line.sha256));
-    folder.sums().ok()?.map(line).collect::<Result<_, _>>().ok()
+    lines.ok()?.map(line).collect::<Result<_, _>>().ok()
 }
 
 impl Repair<'_> {
@@ -181,7 +226,10 @@ impl Repair<'_> {
             // A signature that differs in its comment is not as it was.
             list(SIGNATURE, sha256_hex(&head.signature), head.replaced);
         }
-        self.write_lists(&runs, complete, sums)
+        match self.by_run {
+            true => self.write_lists_of_runs(&runs, complete, &sums),
+            false => self.write_lists(&runs, complete, sums),
+        }
     }
 
     /// How many runs there are, or were.
@@ -196,7 +244,11 @@ impl Repair<'_> {
             .filter(|(_, within)| *within == MANIFEST)
             .map(|(run, _)| run)
             .collect();
-        let unnamed = |run: &u32| self.listing.contains_key(&path_of(*run, UNNAMED));
+        // In a store, a run that was not finished has no signature.
+        let unnamed = |run: &u32| match self.by_run {
+            true => !self.own.run(*run).has(SIGNATURE) && !self.other.run(*run).has(SIGNATURE),
+            false => self.listing.contains_key(&path_of(*run, UNNAMED)),
+        };
         let (mut count, mut runs) = (index, runs.into_iter().filter(|run| !unnamed(run)));
         // Hostile numbers must not cost work.
         while let Some(run) = runs.find(|run| *run > count) {

@@ -21,7 +21,7 @@ use crate::{
         ArchiveError,
         read::{Folder, WholeVolume},
         sums::SumLine,
-        write::Volumes,
+        write::{Volumes, is_first_volume},
     },
     digest::sha256_hex,
     failure::Failure,
@@ -52,15 +52,17 @@ impl Repair<'_> {
     ) -> Result<(), Failure> {
         let mut found = self.look(run, due)?;
         self.assign(run, due, &mut found)?;
+        let mut all = true;
         for (number, paths) in std::mem::take(&mut found.bad) {
             if let Some((volume, sum, complete)) = self.volume(run, due, number, &paths)? {
                 found.good.insert(number, (volume, sum));
                 if !complete {
                     found.incomplete.insert(number);
                 }
+            } else {
+                all = false;
             }
         }
-        let count = found.good.keys().next_back().copied().unwrap_or(0);
         for (number, (_, sum)) in &found.good {
             if found.incomplete.contains(number) {
                 // The line stays that is true of a whole one.
@@ -68,7 +70,15 @@ impl Repair<'_> {
             }
             sums.insert(path_of(run.number, &sum.path), sum.sha256.clone());
         }
-        if count as usize != found.good.len() || count == 0 {
+        let first = found.good.keys().next().copied().unwrap_or(0);
+        let follow = (first..)
+            .zip(found.good.keys())
+            .all(|(due, number)| due == *number);
+        let is_first = match self.by_run {
+            true => is_first_volume(first),
+            false => first == 1,
+        };
+        if !(all && follow && is_first) {
             return Ok(());
         }
         let volumes = found.good.into_values().map(|(volume, _)| volume);
@@ -114,23 +124,26 @@ impl Repair<'_> {
         Ok(found)
     }
 
-    /// The numbers of the volumes that there are, or that were listed.
+    /// The numbers of the volumes that there are, or that were listed. In a store, those that are not listed are of attempts at a run that
+    /// were not finished.
     fn numbers(&self, run: &Run) -> BTreeSet<u32> {
         let folder = path_of(run.number, "");
+        let number = |path: &String| number_of(path.strip_prefix(&folder)?, ".tar");
         let sums = self.sums.iter().flat_map(BTreeMap::keys);
-        let paths = self.listing.keys().chain(sums);
-        let mut numbers: BTreeSet<u32> = paths
-            .filter_map(|path| number_of(path.strip_prefix(&folder)?, ".tar"))
-            .collect();
+        let mut numbers: BTreeSet<u32> = sums.filter_map(number).collect();
         let list = run.own.has(VOLUMES).then(|| run.own.read(VOLUMES).ok());
         let list = list
             .flatten()
             .and_then(|json| VolumeList::parse(&json).ok());
+        let listed = list.map_or(Vec::new(), |list| list.volumes);
         numbers.extend(
-            (1..)
-                .zip(list.map_or(Vec::new(), |list| list.volumes))
-                .map(|(n, _)| n),
+            listed
+                .iter()
+                .filter_map(|volume| number_of(&volume.name, ".tar")),
         );
+        if !self.by_run || numbers.is_empty() {
+            numbers.extend(self.listing.keys().filter_map(number));
+        }
         numbers
     }
 

@@ -4,6 +4,7 @@ mod chain;
 mod frames;
 mod ids;
 pub mod report;
+mod rolled_back;
 pub mod sample;
 mod seen;
 pub mod signature;
@@ -99,8 +100,11 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
 fn check(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
     let started = Instant::now();
     let opening = &options.opening;
+    // What is made meanwhile may be listed, and is not remembered yet.
+    let newest = rolled_back::newest(opening);
     let folder = Folder::at(&opening.dir)?;
     let seen = outline(&folder)?;
+    let found = newest.map(|newest| rolled_back::look(&newest, &folder, seen.runs.as_ref()));
     let sealed = is_sealed(&seen.listing);
     let demands = opening.demands(observer)?;
     demands.storage(sealed)?;
@@ -133,6 +137,7 @@ fn check(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> 
         }
         report
     };
+    report.take(found.flatten().as_ref());
     report.close(started.elapsed().as_secs_f64());
     Ok(report)
 }

@@ -6,7 +6,7 @@ use super::{super::Prepared, Run};
 use crate::{
     archive::{ChainFolder, Host, Proof},
     failure::Failure,
-    state::{Newest, StateFolder},
+    state::StateFolder,
 };
 
 /// Checks that this host, or a signer whom the operator expects, has signed the chain.
@@ -25,26 +25,11 @@ pub fn prove(prepared: &Prepared<'_>, chain: &ChainFolder) -> Result<Proof, Fail
 impl Run<'_> {
     /// The warning for when the newest run that this host remembers is not there.
     pub(super) fn rolled_back(&self) -> Result<Option<String>, Failure> {
-        let output = &self.prepared.output;
-        let remembered = self.memory.of(output).map_err(|e| self.unkept(&e))?;
-        let Some(Newest {
-            archive_id, run, ..
-        }) = remembered
-        else {
-            return Ok(None);
-        };
-        let mut runs = self.chain.runs.iter();
-        if runs.any(|known| known.archive_id == archive_id) {
-            return Ok(None);
-        }
-        let what = match self.chain.runs.iter().find(|known| known.run == run) {
-            Some(_) => "is another one",
-            None => "is gone",
-        };
-        Ok(Some(format!(
-            "run {run} (archive {archive_id}), which this host made last in {}, {what}: an older copy was put there, or somebody removed it",
-            output
-        )))
+        let remembered = self.memory.of(&self.prepared.output);
+        let remembered = remembered.map_err(|e| self.unkept(&e))?;
+        let runs = self.chain.runs.iter();
+        let runs = runs.map(|known| (known.run, known.archive_id.as_str()));
+        Ok(remembered.and_then(|newest| newest.missing(runs)))
     }
 
     /// Why a full run is needed after one that somebody else signed.
