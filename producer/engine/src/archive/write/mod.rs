@@ -9,6 +9,7 @@ mod error;
 pub mod file;
 mod index;
 mod losses;
+mod manifest_format;
 mod records;
 mod sign;
 mod sink;

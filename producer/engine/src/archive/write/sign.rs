@@ -9,7 +9,7 @@ use decryptor_wasm::{
 };
 use serde::Serialize;
 
-use super::{ArchiveError, ArchiveWriter, Staged, file::FileWriter};
+use super::{ArchiveError, ArchiveWriter, Staged, file::FileWriter, manifest_format};
 use crate::threads::lock;
 use crate::{
     archive::sums::{self, SUMS, Sorter, SumLine},
@@ -123,7 +123,7 @@ impl ArchiveWriter {
         let sorted = sums.finish(&mut |line| files.push(&line.path, &line.sha256))?;
         let place = staging.join(MANIFEST);
         let mut file = self.file(MANIFEST)?;
-        serde_json::to_writer_pretty(&mut file, manifest)
+        manifest_format::write(&mut file, manifest)
             .map_err(|e| ArchiveError::io(&place, e.into()))?;
         let entry = file.finish(None)?;
         let id = entry.sha256.clone();
