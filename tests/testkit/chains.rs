@@ -322,7 +322,7 @@ pub fn out(drafts: &[Draft], made: &Made, run: usize) -> Files {
     let json = &made.manifests[&in_run(run, "manifest.json")];
     files.insert(
         "manifest.json".into(),
-        state_manifest(json, &entries, &[]).unwrap(),
+        state_manifest(json, &entries.iter().cloned().collect(), &[]).unwrap(),
     );
     files
 }

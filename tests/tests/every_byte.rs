@@ -41,8 +41,8 @@ fn read(folder: &Path, key: &DataKey) -> Result<(), Error> {
     {
         return Err(Error::damaged(finding.message.clone()));
     }
-    for file in archive.files() {
-        archive.stream::<decryptor_wasm::Error>(file, true, false, &mut |_| Ok(()))?;
+    for file in archive.files().iter() {
+        archive.stream::<decryptor_wasm::Error>(&file, true, false, &mut |_| Ok(()))?;
     }
     Ok(())
 }
