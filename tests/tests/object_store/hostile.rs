@@ -160,6 +160,7 @@ fn lists_that_cannot_be_true_are_refused() {
         ] {
             let said = lying.ends(args, 1);
             assert!(error_line(&said).contains(why), "{args:?}: {said}");
+            assert!(!said.contains("several tries"), "{args:?}: {said}");
         }
     }
     work.is_good(chain);

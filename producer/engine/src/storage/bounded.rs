@@ -40,7 +40,7 @@ impl HttpTransport for Bounded {
 
 fn too_long() -> Error {
     let what = "the store sent more than was asked for";
-    Error::new(ErrorKind::Unexpected, what).set_persistent()
+    Error::new(ErrorKind::Unexpected, what)
 }
 
 /// The bytes of `bytes=8-15`.

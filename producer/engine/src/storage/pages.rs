@@ -57,5 +57,5 @@ impl ObjectStore {
 
 /// The error of an answer that cannot be true, and would be the same again.
 pub(super) fn lies(what: String) -> Error {
-    Error::new(ErrorKind::Unexpected, what).set_persistent()
+    Error::new(ErrorKind::Unexpected, what)
 }

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::{Method, header::CONTENT_LENGTH};
 use opendal::{
     ErrorKind, OperationContext, Operator, Writer,
     layers::{RetryLayer, TimeoutLayer},
@@ -17,6 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{
     StoreAddress, StoreError, StoreErrorKind,
+    pages::lies,
     reach::{ANSWER, Reach, transport},
     signed::SignedRequests,
     store_error,
@@ -256,8 +258,14 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
-        match self.again(async || self.0.operator.stat(key).await) {
-            Ok(known) => Ok(Some(known.content_length())),
+        let head = self.again(async || self.signed().of_object(Method::HEAD, key, &[]).await);
+        match head {
+            Ok(head) => {
+                let length = head.headers().get(CONTENT_LENGTH);
+                let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+                let unknown = || self.failed(key, &lies("it does not tell its size".to_owned()));
+                length.map(Some).ok_or_else(unknown)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(key, &error)),
         }

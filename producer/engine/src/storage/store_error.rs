@@ -20,7 +20,9 @@ pub enum StoreErrorKind {
     Denied,
     /// It cannot do what is asked of it.
     Unsupported,
-    /// Anything else, after many tries.
+    /// It failed however often it was asked.
+    Unavailable,
+    /// Anything else.
     Failed,
 }
 
@@ -70,6 +72,7 @@ impl StoreError {
             ErrorKind::PermissionDenied => StoreErrorKind::Denied,
             ErrorKind::ConfigInvalid => StoreErrorKind::Settings,
             ErrorKind::Unsupported => StoreErrorKind::Unsupported,
+            _ if error.is_temporary() || error.is_persistent() => StoreErrorKind::Unavailable,
             _ => StoreErrorKind::Failed,
         };
         StoreError::new(kind, at, reason(error))
@@ -92,7 +95,8 @@ impl fmt::Display for StoreError {
                 "the store refuses: check credentials, clock, region and locks"
             }
             StoreErrorKind::Unsupported => "the store cannot do this",
-            StoreErrorKind::Failed => "the store failed, after several tries",
+            StoreErrorKind::Unavailable => "the store failed, after several tries",
+            StoreErrorKind::Failed => "the store failed",
         };
         write!(f, "{}: {what}", self.at)?;
         match self.why.is_empty() {
