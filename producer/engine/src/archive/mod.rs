@@ -9,8 +9,8 @@ pub mod write;
 pub mod write_behind;
 
 pub use write::{
-    ArchiveError, ArchiveWriter, ChainFolder, Destination, Finished, Host, IndexDone, IndexWriter,
-    Leftover, Listing, Options, Proof, Sealing, SignedContent, Signing, Sink, Staged, Stamp,
+    ArchiveError, ArchiveWriter, ChainFolder, Destination, DoneUsers, Finished, Host, IndexDone, IndexWriter,
+    Leftover, ListedManifest, Listing, Options, Proof, Sealing, SignedContent, Signing, Sink, Staged, Stamp,
     Summary, UserCopy, UserDone, UserFilesWriter, page_sha256, script_sha256,
 };
 

@@ -18,7 +18,7 @@ use decryptor_wasm::{
 };
 
 use self::{
-    collect::LossSummary,
+    collect::CollectedUsers,
     report::PlatformCounts,
     users::{chosen, left_out, names, only},
 };
@@ -26,7 +26,7 @@ use super::verify;
 use crate::{
     advice::Advice,
     archive::{
-        self, ArchiveWriter, Finished, IndexDone, Leftover, Sealing, Summary, UserDone,
+        self, ArchiveWriter, DoneUsers, Finished, IndexDone, Leftover, Sealing, Summary,
         read::Folder, write::ArchiveLayout,
     },
     config::Config,
@@ -73,9 +73,8 @@ struct Prepared<'a> {
 
 /// Users and shared records that were written.
 struct Written {
-    done: Vec<UserDone>,
+    users: CollectedUsers,
     shared: IndexDone,
-    losses: LossSummary,
     unknown: Vec<Unknown>,
 }
 
@@ -101,7 +100,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
 
 /// Losses and counts for the report.
 struct ReportedLosses {
-    stats: Vec<UserStats>,
+    users: usize,
+    records: UserStats,
     losses: Vec<Loss>,
     accepted: Vec<Loss>,
     more: u64,
@@ -260,13 +260,17 @@ impl Prepared<'_> {
         written: Written,
         chain: Option<Link>,
         companions: Vec<Companion>,
-    ) -> (Vec<UserDone>, Summary, ReportedLosses) {
+    ) -> (DoneUsers, Summary, ReportedLosses) {
         let Written {
-            done,
+            users,
             mut shared,
-            losses,
             unknown,
         } = written;
+        let CollectedUsers {
+            users,
+            brought,
+            losses,
+        } = users;
         let (accepted, unknown): (Vec<_>, Vec<_>) = unknown
             .into_iter()
             .partition(|unknown| self.options.accept_loss.contains(&unknown.name));
@@ -276,10 +280,10 @@ impl Prepared<'_> {
         let mut platform = losses.platform;
         shared.losses.append(&mut platform);
         shared.losses.extend(self.nameless.iter().map(left_out));
-        let of_users: u64 = done.iter().map(|user| user.loss_count).sum();
-        let loss_count = shared.losses.len() as u64 + of_users;
+        let loss_count = shared.losses.len() as u64 + losses.of_users;
         let told = ReportedLosses {
-            stats: done.iter().map(|user| user.brought.clone()).collect(),
+            users: users.count(),
+            records: brought,
             losses: shared.losses.iter().cloned().chain(losses.users).collect(),
             accepted: accepted.clone(),
             more: losses.more,
@@ -308,7 +312,7 @@ impl Prepared<'_> {
             companions,
             loss_count,
         };
-        (done, summary, told)
+        (users, summary, told)
     }
 
     /// Reads again what was made, if that was asked for.
@@ -347,7 +351,7 @@ impl Prepared<'_> {
             ..Report::done(
                 &self.options.output,
                 finished,
-                &told.stats,
+                (told.users, told.records),
                 told.losses,
                 &self.sealing,
                 self.started.elapsed(),
