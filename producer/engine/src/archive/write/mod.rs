@@ -227,11 +227,7 @@ impl ArchiveWriter {
     }
 
     /// The same, but for the last step.
-    pub fn complete(
-        mut self,
-        users: DoneUsers,
-        summary: Summary,
-    ) -> Result<Staged, ArchiveError> {
+    pub fn complete(mut self, users: DoneUsers, summary: Summary) -> Result<Staged, ArchiveError> {
         let listing = match self.list(users) {
             Ok(listing) => listing,
             Err(error) => {
@@ -312,7 +308,7 @@ impl ArchiveWriter {
         if self.storage.volumes.is_some() && PathKind::of(&file.path).is_separate() {
             crate::threads::lock(&self.beside).push(SumLine::from(file));
         }
-        Ok(crate::threads::lock(&self.sums).add(SumLine::from(file))?)
+        Ok(crate::threads::lock(&self.sums).add(&file.path, &file.sha256)?)
     }
 
     fn key(&self) -> Option<&DataKey> {
