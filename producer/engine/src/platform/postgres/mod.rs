@@ -12,6 +12,7 @@ mod large;
 mod locate;
 mod merge;
 mod names;
+mod plan;
 mod rows;
 mod series;
 mod shape;
