@@ -8,19 +8,18 @@ mod options;
 mod report;
 mod users;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use decryptor_wasm::{
     BackupType,
     chain::Link,
-    layout::is_safe_name,
     manifest::{Companion, Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 
 use self::{
     collect::CollectedUsers,
     report::PlatformCounts,
-    users::{chosen, left_out, names, only},
+    users::{chosen, left_out, named, names, only},
 };
 use super::verify;
 use crate::{
@@ -64,7 +63,7 @@ struct Prepared<'a> {
     source: String,
     /// The core that it is of, where it has a name.
     core: Option<String>,
-    users: Vec<User>,
+    users: Arc<Vec<User>>,
     /// Users for whom there can be no folder.
     nameless: Vec<User>,
     /// The names of the only user, and what stands for each.
@@ -122,9 +121,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
     let sealing = lock(options, observer)?;
     let home = home(options, &output, observer)?;
     let users = chosen(platform.users()?, options.user.as_deref(), &config)?;
-    let (users, nameless): (Vec<User>, Vec<User>) = users
-        .into_iter()
-        .partition(|user| is_safe_name(&user.user_id));
+    let (users, nameless) = named(users);
     let names = match users.as_slice() {
         [user] if options.user.is_some() => Some(names(&config, mode, user)?),
         _ => None,
