@@ -13,7 +13,7 @@ use super::work::{Feed, Open, TaskGroup};
 use super::{DatabaseEngines, TABLES, files};
 use crate::platform::unknown::ExportNotes;
 use crate::platform::{Collection, ExportError, PlatformError, Target, User};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// For every connection of the merge: rows are sorted, because index order reads the table in leaps, at twice the cost.
@@ -29,6 +29,8 @@ struct Ordered {
     then: Vec<Copy>,
     row: Row,
     there: bool,
+    /// Rows that were left out.
+    strangers: BTreeMap<String, u64>,
 }
 
 impl Ordered {
@@ -38,6 +40,7 @@ impl Ordered {
             then,
             row: Row::default(),
             there: false,
+            strangers: BTreeMap::new(),
         };
         ordered.next()?;
         Ok(ordered)
@@ -54,6 +57,18 @@ impl Ordered {
         Ok(())
     }
 
+    /// Goes on behind a row of somebody who is no user.
+    fn leave_out(&mut self) -> Result<(), PlatformError> {
+        if let Some(id) = self.row.get(0) {
+            let id = String::from_utf8_lossy(id);
+            match self.strangers.get_mut(&*id) {
+                Some(rows) => *rows += 1,
+                None => drop(self.strangers.insert(id.into_owned(), 1)),
+            }
+        }
+        self.next()
+    }
+
     /// Leaves out the rows of users before this one, who are no users any more. Whether the row is one of this user.
     fn reach(&mut self, user: &User) -> Result<bool, PlatformError> {
         while self.there {
@@ -63,7 +78,7 @@ impl Ordered {
                 .unwrap_or_default()
                 .cmp(user.user_id.as_bytes())
             {
-                std::cmp::Ordering::Less => self.next()?,
+                std::cmp::Ordering::Less => self.leave_out()?,
                 std::cmp::Ordering::Equal => return Ok(true),
                 std::cmp::Ordering::Greater => break,
             }
@@ -193,7 +208,27 @@ impl Merge {
             let read = self.user(plan, early, feed, &mut group);
             read.map_err(|e| e.of(user))?;
         }
-        feed.end(&mut group)
+        feed.end(&mut group)?;
+        if plan.chosen.is_none() {
+            plan.seen.note_strangers(self.strangers()?);
+        }
+        Ok(())
+    }
+
+    /// How many rows there are of whom that belong to no user; the audit trail of such users is in the backup.
+    fn strangers(&mut self) -> Result<BTreeMap<String, u64>, PlatformError> {
+        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+        let records = self.records.iter_mut();
+        let records = records.filter(|(shape, _)| shape.collection != Collection::Audit);
+        for table in records.map(|(_, table)| table).chain(&mut self.account) {
+            while table.there {
+                table.leave_out()?;
+            }
+            for (id, rows) in std::mem::take(&mut table.strangers) {
+                *sums.entry(id).or_default() += rows;
+            }
+        }
+        Ok(sums)
     }
 
     fn user<'a>(
