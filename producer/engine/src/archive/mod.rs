@@ -9,9 +9,10 @@ pub mod write;
 pub mod write_behind;
 
 pub use write::{
-    ArchiveError, ArchiveWriter, ChainFolder, Destination, Finished, Host, IndexDone, IndexWriter,
-    Leftover, Listing, Options, Proof, Sealing, SignedContent, Signing, Sink, Staged, Stamp,
-    Summary, UserCopy, UserDone, UserFilesWriter, page_sha256, script_sha256,
+    ArchiveError, ArchiveWriter, ChainFolder, Destination, DoneUsers, Finished, Host, IndexDone,
+    IndexWriter, Leftover, ListedManifest, Listing, Options, Proof, Sealing, SignedContent,
+    Signing, Sink, Staged, Stamp, Summary, UserCopy, UserDone, UserFilesWriter, page_sha256,
+    script_sha256,
 };
 
 pub use crate::digest::sha256_hex;

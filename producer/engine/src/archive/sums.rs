@@ -138,8 +138,10 @@ pub fn merge<'l>(mut sources: Vec<SumLines<'l>>) -> SumLines<'l> {
 pub struct Sorter {
     /// Where those go for which there is no room.
     folder: PathBuf,
-    waiting: Vec<SumLine>,
-    bytes: usize,
+    /// Lines as they are stored.
+    waiting: Vec<u8>,
+    /// Where each of them begins.
+    begins: Vec<u32>,
     /// Sorted files; each level is merged of files of the one before.
     levels: Vec<Vec<File>>,
 }
@@ -150,16 +152,18 @@ impl Sorter {
         Sorter {
             folder,
             waiting: Vec::new(),
-            bytes: 0,
+            begins: Vec::new(),
             levels: Vec::new(),
         }
     }
 
-    /// Adds a line.
-    pub fn add(&mut self, line: SumLine) -> Result<()> {
-        self.bytes += size_of::<SumLine>() + line.path.len() + line.sha256.len();
-        self.waiting.push(line);
-        if self.bytes < AT_ONCE {
+    /// Adds the line of a file.
+    pub fn add(&mut self, path: &str, sha256: &str) -> Result<()> {
+        self.begins.push(self.waiting.len() as u32);
+        for part in [sha256, "  ", path, "\n"] {
+            self.waiting.extend_from_slice(part.as_bytes());
+        }
+        if self.waiting.len() < AT_ONCE {
             return Ok(());
         }
         let mut file = self.spill()?;
@@ -192,19 +196,39 @@ impl Sorter {
 
     /// Those that wait, in a file.
     fn spill(&mut self) -> Result<File> {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        self.bytes = 0;
-        waiting.sort_unstable();
-        self.write(Box::new(waiting.into_iter().map(Ok)))
+        let mut begins = std::mem::take(&mut self.begins);
+        let line = |begin: u32| {
+            let rest = self.waiting.get(begin as usize..).unwrap_or_default();
+            let end = memchr::memchr(b'\n', rest);
+            &rest[..end.unwrap_or(rest.len())]
+        };
+        begins.sort_unstable_by_key(|begin| line(*begin).get(DIGEST..));
+        let file = self.file(|out| {
+            let mut lines = begins.iter().map(|begin| line(*begin));
+            let written = lines.try_for_each(|line| {
+                out.write_all(line)?;
+                out.write_all(b"\n")
+            });
+            written.map_err(|e| failed(&e))
+        })?;
+        self.waiting.clear();
+        Ok(file)
+    }
+
+    fn write(&self, lines: SumLines<'_>) -> Result<File> {
+        self.file(|out| {
+            for line in lines {
+                line?.write(out).map_err(|e| failed(&e))?;
+            }
+            Ok(())
+        })
     }
 
     /// A file without a name: it goes with the process, however that ends.
-    fn write(&self, lines: SumLines<'_>) -> Result<File> {
+    fn file(&self, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<File> {
         let file = tempfile::tempfile_in(&self.folder).map_err(|e| failed(&e))?;
         let mut out = BufWriter::with_capacity(1 << 18, file);
-        for line in lines {
-            line?.write(&mut out).map_err(|e| failed(&e))?;
-        }
+        write(&mut out)?;
         let file = out.into_inner().map_err(|e| failed(e.error()));
         file.and_then(|mut file| file.rewind().map(|()| file).map_err(|e| failed(&e)))
     }
@@ -241,7 +265,7 @@ mod tests {
             )
         };
         for n in 0..count {
-            sorter.add(line(&path(n))).unwrap();
+            sorter.add(&path(n), &"ab".repeat(32)).unwrap();
         }
         let (mut seen, mut all) = (0, Vec::new());
         let sorted = sorter.finish(&mut |_| {

@@ -32,8 +32,8 @@ pub use scope::{Only, Scope};
 pub use since::{ExportExtent, Mark, RecordKeys};
 use staging::Staging;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 pub use target::{Attachment, IndexSink, PlatformLoss, SinkError, Target, UserSink, UserTarget};
 pub use unknown::Unknown;
 pub use user::User;
@@ -304,7 +304,7 @@ pub trait Platform: Sync {
     ///
     /// # Errors
     /// When the index cannot be read.
-    fn users(&self) -> Result<Vec<User>, PlatformError>;
+    fn users(&self) -> Result<Arc<Vec<User>>, PlatformError>;
 
     /// Seconds since 1970: what was stored before is in the export. To be asked after [`Self::users`].
     ///

@@ -86,9 +86,21 @@ pub struct ExportNotes {
     pub counted: Counted,
     /// Points whose time Pryv's own tool cannot restore.
     fractions: AtomicBool,
+    /// Rows of users who are not in the index, where all rows were passed by.
+    strangers: Mutex<Option<BTreeMap<String, u64>>>,
 }
 
 impl ExportNotes {
+    /// Takes note of how many rows there are of which users who are not in the index.
+    pub fn note_strangers(&self, rows: BTreeMap<String, u64>) {
+        *lock(&self.strangers) = Some(rows);
+    }
+
+    /// What was noted of such users; none where not all rows were passed by.
+    pub fn strangers(&self) -> Option<BTreeMap<String, u64>> {
+        lock(&self.strangers).clone()
+    }
+
     /// Takes note of the time of a point, in nanoseconds.
     pub fn time(&self, nanoseconds: i64) {
         #[allow(clippy::cast_precision_loss)]

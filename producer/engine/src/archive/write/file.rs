@@ -1,6 +1,7 @@
 //! One file of an archive on its way to its place: sealed where the archive is, digested as it passes.
 
 use std::{
+    cell::RefCell,
     fs::File,
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
@@ -8,7 +9,11 @@ use std::{
 };
 
 use base64ct::{Base64, Encoding};
-use decryptor_wasm::{DataKey, FileEntry, container::Encoder, layout::PathKind};
+use decryptor_wasm::{
+    DataKey, FileEntry,
+    container::{CHUNK, Encoder, FrameSealer, SALT_LEN},
+    layout::PathKind,
+};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -17,6 +22,7 @@ use super::{
     volumes::{ArchiveLayout, MemberWriter, Volumes},
 };
 use crate::archive::read::WholeVolume;
+use crate::digest::sha256_hex;
 use crate::files;
 use crate::limits::PIECE;
 use crate::text::hex;
@@ -63,12 +69,24 @@ impl FileStorage {
 pub struct FileWriter {
     path: String,
     place: Place,
+    key: Option<DataKey>,
+    state: State,
+    content_size: u64,
+}
+
+enum State {
+    /// All content so far. Most files are small: their end comes before there is enough for one frame.
+    Small(Vec<u8>),
+    Large(Box<Large>),
+}
+
+/// A file that goes on piece by piece.
+struct Large {
     /// Bytes that are written next.
     waiting: Vec<u8>,
     sealing: Option<Sealing>,
     stored: Sha256,
     stored_size: u64,
-    content_size: u64,
 }
 
 enum Place {
@@ -82,7 +100,7 @@ enum Place {
 
 struct Sealing {
     encoder: Encoder,
-    salt: [u8; 16],
+    salt: [u8; SALT_LEN],
     content: Sha256,
 }
 
@@ -101,24 +119,11 @@ impl FileWriter {
             (None, Some(tar)) => Place::Tar(tar.member(path)),
             (None, None) => create(storage.folder.join(path))?,
         };
-        let sealing = key
-            .map(|key| {
-                let mut salt = [0; 16];
-                getrandom::fill(&mut salt).map_err(|e| ArchiveError::Random(e.to_string()))?;
-                Ok::<_, ArchiveError>(Sealing {
-                    encoder: Encoder::new(key, salt),
-                    salt,
-                    content: Sha256::new(),
-                })
-            })
-            .transpose()?;
         Ok(FileWriter {
             path: path.to_owned(),
             place,
-            waiting: Vec::new(),
-            sealing,
-            stored: Sha256::new(),
-            stored_size: 0,
+            key: key.cloned(),
+            state: State::Small(Vec::new()),
             content_size: 0,
         })
     }
@@ -126,42 +131,37 @@ impl FileWriter {
     /// Appends content.
     pub fn write(&mut self, content: &[u8]) -> Result<(), ArchiveError> {
         self.content_size += content.len() as u64;
-        match &mut self.sealing {
-            Some(sealing) => {
-                sealing.content.update(content);
-                sealing.encoder.push(content, &mut self.waiting);
+        if let State::Small(small) = &mut self.state {
+            if small.len() + content.len() <= CHUNK {
+                small.extend_from_slice(content);
+                return Ok(());
             }
-            None => self.waiting.extend_from_slice(content),
+            let mut large = Large::new(self.key.as_ref())?;
+            large.push(small);
+            self.state = State::Large(Box::new(large));
         }
-        if self.waiting.len() >= PIECE {
-            self.store()?;
+        if let State::Large(large) = &mut self.state {
+            large.push(content);
+            if large.waiting.len() >= PIECE {
+                large.store(&mut self.place)?;
+            }
         }
         Ok(())
     }
 
     /// Ends the file and says what an inventory says of it.
-    pub fn finish(mut self, records: Option<u64>) -> Result<FileEntry, ArchiveError> {
-        let (mut salt, mut content_sha256) = (None, None);
-        if let Some(sealing) = self.sealing.take() {
-            sealing.encoder.finish(&mut self.waiting);
-            salt = Some(Base64::encode_string(&sealing.salt));
-            content_sha256 = Some(hex(&sealing.content.finalize()));
-        }
-        self.store()?;
-        match self.place {
-            Place::Separate { disk_path, file } => {
-                files::close(file).map_err(|e| ArchiveError::io(&disk_path, e))?;
-            }
-            Place::Member(member) => member.finish()?,
-            Place::Tar(member) => member.finish()?,
-        }
+    pub fn finish(self, records: Option<u64>) -> Result<FileEntry, ArchiveError> {
+        let stored = match self.state {
+            State::Small(content) => finish_small(&content, self.key.as_ref(), self.place)?,
+            State::Large(large) => large.finish(self.place)?,
+        };
         Ok(FileEntry {
             path: self.path,
-            size: self.stored_size,
-            sha256: hex(&self.stored.finalize()),
-            salt,
+            size: stored.size,
+            sha256: stored.sha256,
+            salt: stored.salt.map(|salt| Base64::encode_string(&salt)),
             content_size: self.content_size,
-            content_sha256,
+            content_sha256: stored.content_sha256,
             records,
         })
     }
@@ -177,20 +177,154 @@ impl FileWriter {
             Place::Tar(_) => Ok(()),
         }
     }
+}
 
-    fn store(&mut self) -> Result<(), ArchiveError> {
+/// Facts about a file that is written.
+struct Stored {
+    size: u64,
+    sha256: String,
+    salt: Option<[u8; SALT_LEN]>,
+    content_sha256: Option<String>,
+}
+
+thread_local! {
+    /// For the sealed form of small files.
+    static SEALED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// See [`salt`].
+    static SALTS: RefCell<Vec<[u8; SALT_LEN]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes a file of one frame at most.
+fn finish_small(
+    content: &[u8],
+    key: Option<&DataKey>,
+    place: Place,
+) -> Result<Stored, ArchiveError> {
+    let Some(key) = key else {
+        place.write_all(content)?;
+        return Ok(Stored {
+            size: content.len() as u64,
+            sha256: sha256_hex(content),
+            salt: None,
+            content_sha256: None,
+        });
+    };
+    let salt = salt()?;
+    let sealer = FrameSealer::new(key, salt);
+    SEALED.with_borrow_mut(|sealed| {
+        sealed.clear();
+        sealed.extend_from_slice(&sealer.header());
+        if !content.is_empty() {
+            sealer.seal(0, content, sealed);
+        }
+        place.write_all(sealed)?;
+        Ok(Stored {
+            size: sealed.len() as u64,
+            sha256: sha256_hex(sealed),
+            salt: Some(salt),
+            content_sha256: Some(sha256_hex(content)),
+        })
+    })
+}
+
+impl Large {
+    fn new(key: Option<&DataKey>) -> Result<Self, ArchiveError> {
+        let sealing = |key| {
+            let salt = salt()?;
+            Ok::<_, ArchiveError>(Sealing {
+                encoder: Encoder::new(key, salt),
+                salt,
+                content: Sha256::new(),
+            })
+        };
+        Ok(Large {
+            waiting: Vec::new(),
+            sealing: key.map(sealing).transpose()?,
+            stored: Sha256::new(),
+            stored_size: 0,
+        })
+    }
+
+    fn push(&mut self, content: &[u8]) {
+        match &mut self.sealing {
+            Some(sealing) => {
+                sealing.content.update(content);
+                sealing.encoder.push(content, &mut self.waiting);
+            }
+            None => self.waiting.extend_from_slice(content),
+        }
+    }
+
+    fn store(&mut self, place: &mut Place) -> Result<(), ArchiveError> {
         self.stored.update(&self.waiting);
         self.stored_size += self.waiting.len() as u64;
-        match &mut self.place {
-            Place::Separate { disk_path, file } => {
-                let written = file.write_all(&self.waiting);
-                written.map_err(|e| ArchiveError::io(disk_path, e))?;
-            }
-            Place::Member(member) => member.write(&self.waiting)?,
-            Place::Tar(member) => member.write(&self.waiting)?,
-        }
+        place.write(&self.waiting)?;
         self.waiting.clear();
         Ok(())
+    }
+
+    fn finish(mut self, mut place: Place) -> Result<Stored, ArchiveError> {
+        let (mut salt, mut content_sha256) = (None, None);
+        if let Some(sealing) = self.sealing.take() {
+            sealing.encoder.finish(&mut self.waiting);
+            salt = Some(sealing.salt);
+            content_sha256 = Some(hex(&sealing.content.finalize()));
+        }
+        self.store(&mut place)?;
+        place.finish()?;
+        Ok(Stored {
+            size: self.stored_size,
+            sha256: hex(&self.stored.finalize()),
+            salt,
+            content_sha256,
+        })
+    }
+}
+
+/// A new salt, for one file. They are no secrets, and the system is asked for several at once.
+fn salt() -> Result<[u8; SALT_LEN], ArchiveError> {
+    SALTS.with_borrow_mut(|salts| {
+        if let Some(salt) = salts.pop() {
+            return Ok(salt);
+        }
+        let mut random = [[0; SALT_LEN]; 32];
+        let filled = getrandom::fill(random.as_flattened_mut());
+        filled.map_err(|e| ArchiveError::Random(e.to_string()))?;
+        let [first, others @ ..] = random;
+        salts.extend(others);
+        Ok(first)
+    })
+}
+
+impl Place {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        match self {
+            Place::Separate { disk_path, file } => {
+                let written = file.write_all(bytes);
+                written.map_err(|e| ArchiveError::io(disk_path, e))
+            }
+            Place::Member(member) => member.write(bytes),
+            Place::Tar(member) => member.write(bytes),
+        }
+    }
+
+    fn finish(self) -> Result<(), ArchiveError> {
+        match self {
+            Place::Separate { disk_path, file } => {
+                files::close(file).map_err(|e| ArchiveError::io(&disk_path, e))
+            }
+            Place::Member(member) => member.finish(),
+            Place::Tar(member) => member.finish(),
+        }
+    }
+
+    /// Writes the whole file.
+    fn write_all(mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        if let Place::Member(member) = self {
+            return member.whole(bytes);
+        }
+        self.write(bytes)?;
+        self.finish()
     }
 }
 

@@ -8,6 +8,7 @@ mod duplicate_attachments;
 mod error;
 pub mod file;
 mod index;
+mod listing;
 mod losses;
 mod manifest_format;
 mod records;
@@ -37,9 +38,10 @@ pub use chain::{ChainFolder, Host, Leftover, Proof};
 pub use companions::{page_sha256, script_sha256};
 pub use error::ArchiveError;
 pub use index::{IndexDone, IndexWriter};
+pub use listing::{DoneUsers, ListedManifest, Listing};
 pub use sign::{Finished, SignedContent, Signing, Stamp};
 pub use sink::Sink;
-pub use staged::{Listing, Staged, UserCopy};
+pub use staged::{Staged, UserCopy};
 pub use store_removal::{Removal, remove as remove_objects};
 pub use store_run::is_first_volume;
 pub use store_work::StoreWork;
@@ -206,6 +208,11 @@ impl ArchiveWriter {
         IndexWriter::new(self.place())
     }
 
+    /// Begins the list of the users that are done.
+    pub fn done_users(&self) -> Result<DoneUsers, ArchiveError> {
+        DoneUsers::new(self.destination.staging())
+    }
+
     /// Adds what belongs to no user.
     pub fn add_index(&mut self, index: &mut IndexDone) -> Result<(), ArchiveError> {
         for file in &index.files {
@@ -217,17 +224,19 @@ impl ArchiveWriter {
 
     /// Writes manifest and sums, waits until all of it is on the disk, and moves it into place. What could not be finished is
     /// removed.
-    pub fn finish(self, users: Vec<UserDone>, summary: Summary) -> Result<Finished, ArchiveError> {
+    pub fn finish(self, users: DoneUsers, summary: Summary) -> Result<Finished, ArchiveError> {
         self.complete(users, summary)?.publish()
     }
 
     /// The same, but for the last step.
-    pub fn complete(
-        mut self,
-        users: Vec<UserDone>,
-        summary: Summary,
-    ) -> Result<Staged, ArchiveError> {
-        let listing = self.list(users);
+    pub fn complete(mut self, users: DoneUsers, summary: Summary) -> Result<Staged, ArchiveError> {
+        let listing = match self.list(users) {
+            Ok(listing) => listing,
+            Err(error) => {
+                self.abandon();
+                return Err(error);
+            }
+        };
         let stamp = self.stamp(summary.loss_count);
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
@@ -236,7 +245,7 @@ impl ArchiveWriter {
             backup_type: self.options.backup_type,
             backup_timestamp: self.timestamp(),
             snapshot_before: Some(self.timestamp() as f64 / 1000.0),
-            users: listing.users,
+            users: Default::default(),
             compressed: self.options.compress,
             producer: Some(Producer {
                 name: "pryv-backup".to_owned(),
@@ -252,7 +261,7 @@ impl ArchiveWriter {
             core: stamp.core,
             loss_count: Some(stamp.loss_count),
             companions: summary.companions,
-            inventory: Some(listing.inventory),
+            inventory: None,
             chain: summary.chain,
             removed_users: summary.removed_users,
         };
@@ -261,7 +270,14 @@ impl ArchiveWriter {
             loss_count: stamp.loss_count,
             link: manifest.chain.as_ref(),
         };
-        self.stage(&manifest, content)
+        match listing.manifest(&manifest) {
+            Ok(listed) => self.stage(&listed, content),
+            Err(e) => {
+                let error = ArchiveError::io("manifest.json".as_ref(), e.into());
+                self.abandon();
+                Err(error)
+            }
+        }
     }
 
     /// Whether the archive is sealed.
@@ -294,7 +310,7 @@ impl ArchiveWriter {
         if self.storage.volumes.is_some() && PathKind::of(&file.path).is_separate() {
             crate::threads::lock(&self.beside).push(SumLine::from(file));
         }
-        Ok(crate::threads::lock(&self.sums).add(SumLine::from(file))?)
+        Ok(crate::threads::lock(&self.sums).add(&file.path, &file.sha256)?)
     }
 
     fn key(&self) -> Option<&DataKey> {

@@ -5,26 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use decryptor_wasm::{
-    DataKey, FileEntry, Inventory, UserEntry, UserList, manifest::InventoryFiles,
-};
+use decryptor_wasm::{DataKey, FileEntry, UserEntry};
 use serde::Serialize;
 
 use super::{
-    ArchiveError, ArchiveWriter, Finished, UserDone, block, destination::Destination,
-    file::FileWriter, records::RecordFile, tar::TarWriter, user_manifest::UserManifestWriter,
+    ArchiveError, ArchiveWriter, DoneUsers, Finished, Listing, UserDone, block,
+    destination::Destination, file::FileWriter, records::RecordFile, tar::TarWriter,
+    user_manifest::UserManifestWriter,
 };
 use crate::limits::BLOCK;
-
-/// The files of an archive that is nearly done.
-pub struct Listing {
-    /// For the manifest.
-    pub inventory: Inventory,
-    /// The same.
-    pub users: UserList,
-    /// Of all files, for [`ArchiveWriter::stage`].
-    pub bytes: u64,
-}
 
 /// An archive that is whole and not yet in its place.
 pub struct Staged {
@@ -117,21 +106,10 @@ impl ArchiveWriter {
     }
 
     /// The files and users that the manifest lists.
-    pub fn list(&mut self, users: Vec<UserDone>) -> Listing {
-        let shared = std::mem::take(&mut self.shared);
-        let mut bytes = self.clear + shared.iter().map(|file| file.size).sum::<u64>();
-        let mut files: InventoryFiles = shared.into_iter().collect();
-        let mut entries = UserList::default();
-        for user in users {
-            bytes += user.bytes + user.manifest_file.size;
-            files.push(&user.manifest_file);
-            entries.push(&user.entry);
-        }
-        Listing {
-            inventory: Inventory { v: 1, files },
-            users: entries,
-            bytes,
-        }
+    pub fn list(&mut self, users: DoneUsers) -> Result<Listing, ArchiveError> {
+        let mut listing = users.list(std::mem::take(&mut self.shared))?;
+        listing.bytes += self.clear;
+        Ok(listing)
     }
 }
 

@@ -198,14 +198,20 @@ impl Volumes {
         OpenVolume::create(self, number)
     }
 
-    fn give_back(&self, mut volume: OpenVolume) -> Result<(), ArchiveError> {
+    /// A volume to which `added` bytes of files have come.
+    fn give_back(&self, mut volume: OpenVolume, added: u64) -> Result<(), ArchiveError> {
+        let mut ended = None;
+        let mut idle = None;
         if volume.size < self.size {
             volume.thread = thread::current().id();
-            lock(&self.state).idle.push(volume);
-            return Ok(());
+            idle = Some(volume);
+        } else {
+            ended = Some(volume.end(&self.folder)?);
         }
-        let ended = volume.end(&self.folder)?;
-        lock(&self.state).ended.push(ended);
+        let mut state = lock(&self.state);
+        state.content += added;
+        state.idle.extend(idle);
+        state.ended.extend(ended);
         Ok(())
     }
 }
@@ -243,19 +249,20 @@ impl MemberWriter {
 
     /// Ends the file.
     pub fn finish(self) -> Result<(), ArchiveError> {
-        let (volume, size) = match self.state {
-            Writing::Waiting(content) => {
-                let mut volume = self.volumes.take()?;
-                volume.add(&self.path, &content)?;
-                (volume, content.len() as u64)
-            }
+        match self.state {
+            Writing::Waiting(ref content) => self.whole(content),
             Writing::Streaming { mut volume, size } => {
                 volume.add_written(&self.path, size)?;
-                (*volume, size)
+                self.volumes.give_back(*volume, size)
             }
-        };
-        lock(&self.volumes.state).content += size;
-        self.volumes.give_back(volume)
+        }
+    }
+
+    /// Writes a file that is `content`.
+    pub fn whole(&self, content: &[u8]) -> Result<(), ArchiveError> {
+        let mut volume = self.volumes.take()?;
+        volume.add(&self.path, content)?;
+        self.volumes.give_back(volume, content.len() as u64)
     }
 
     /// Gives the file up.
@@ -264,7 +271,7 @@ impl MemberWriter {
             Writing::Waiting(_) => Ok(()),
             Writing::Streaming { mut volume, .. } => {
                 volume.drop_ahead()?;
-                self.volumes.give_back(*volume)
+                self.volumes.give_back(*volume, 0)
             }
         }
     }

@@ -2,24 +2,36 @@
 
 use std::{collections::HashMap, sync::Mutex};
 
-use decryptor_wasm::manifest::Loss;
+use decryptor_wasm::manifest::{Loss, UserStats};
 
 use crate::limits::MAX_NAMED_LOSSES;
-use crate::threads::lock;
+use crate::threads::{lock, unlocked};
 use crate::{
-    archive::{ArchiveWriter, UserDone, UserFilesWriter},
+    archive::{ArchiveError, ArchiveWriter, DoneUsers, UserDone},
     observer::{Level, Observer},
-    platform::{self, SinkError, Target, User, UserSink, UserTarget},
+    platform::{PlatformLoss, User},
 };
 
-/// The archive as the target of an export; keeps what is known of each finished user.
+/// Sums up what is known of each finished user.
 pub struct Collector<'a> {
     /// Where everything goes.
     pub archive: &'a ArchiveWriter,
     /// Hears of each user that is done.
     named: Option<&'a dyn Observer>,
-    done: Mutex<Vec<UserDone>>,
+    /// The place of each user in the order of the platform.
+    order: HashMap<&'a str, usize>,
+    done: Mutex<(DoneUsers, UserStats)>,
     losses: Mutex<LossSummary>,
+}
+
+/// What came of all users.
+pub struct CollectedUsers {
+    /// For the manifest.
+    pub users: DoneUsers,
+    /// Sums of what they brought.
+    pub brought: UserStats,
+    /// See [`LossSummary`].
+    pub losses: LossSummary,
 }
 
 /// Losses for the report, which is written at the end.
@@ -31,10 +43,13 @@ pub struct LossSummary {
     pub users: Vec<Loss>,
     /// The number of those for which there was no room.
     pub more: u64,
+    /// The number of all losses of users, also of what is not named each.
+    pub of_users: u64,
 }
 
 impl LossSummary {
-    fn of_user(&mut self, losses: Vec<Loss>) {
+    fn of_user(&mut self, losses: Vec<Loss>, count: u64) {
+        self.of_users += count;
         let mut losses = losses.into_iter();
         let room = MAX_NAMED_LOSSES.saturating_sub(self.users.len());
         self.users.extend(losses.by_ref().take(room));
@@ -44,18 +59,24 @@ impl LossSummary {
 
 impl<'a> Collector<'a> {
     /// Nothing has come yet.
-    pub fn new(archive: &'a ArchiveWriter, named: Option<&'a dyn Observer>) -> Self {
-        Collector {
+    pub fn new(
+        archive: &'a ArchiveWriter,
+        users: &'a [User],
+        named: Option<&'a dyn Observer>,
+    ) -> Result<Self, ArchiveError> {
+        let place = |(order, user): (usize, &'a User)| (user.user_id.as_str(), order);
+        Ok(Collector {
             archive,
             named,
-            done: Mutex::default(),
+            order: users.iter().enumerate().map(place).collect(),
+            done: Mutex::new((archive.done_users()?, UserStats::default())),
             losses: Mutex::default(),
-        }
+        })
     }
 
     /// A user is written.
-    pub fn done(&self, mut done: UserDone) {
-        lock(&self.losses).of_user(std::mem::take(&mut done.losses));
+    pub fn done(&self, mut done: UserDone) -> Result<(), ArchiveError> {
+        lock(&self.losses).of_user(std::mem::take(&mut done.losses), done.loss_count);
         if let Some(observer) = self.named {
             let name = &done.entry.username;
             let (events, attachments) = (done.brought.events, done.brought.attachments);
@@ -63,7 +84,10 @@ impl<'a> Collector<'a> {
             observer.tell(Level::Info, &text);
         }
         self.archive.tally.user();
-        lock(&self.done).push(done);
+        let order = self.order.get(done.entry.user_id.as_str());
+        let (users, brought) = &mut *lock(&self.done);
+        add(brought, &done.brought);
+        users.add(order.copied().unwrap_or(self.order.len()), &done)
     }
 
     /// A user is as it was.
@@ -71,51 +95,30 @@ impl<'a> Collector<'a> {
         self.archive.tally.user();
     }
 
-    /// The users in the order of the platform, and the losses.
-    pub fn finish(self, users: &[User]) -> (Vec<UserDone>, LossSummary) {
-        let mut done = into_inner(self.done);
-        let place: HashMap<&str, usize> = users
-            .iter()
-            .enumerate()
-            .map(|(i, user)| (user.user_id.as_str(), i))
-            .collect();
-        done.sort_by_key(|user| place.get(user.entry.user_id.as_str()).copied());
-        (done, into_inner(self.losses))
-    }
-}
-
-impl Target for Collector<'_> {
-    fn begin<'a>(&'a self, user: &'a User) -> Result<Box<dyn UserTarget + 'a>, SinkError> {
-        Ok(Box::new(Open {
-            collector: self,
-            writer: self.archive.user(user)?,
-        }))
-    }
-
-    fn lose(&self, loss: platform::PlatformLoss) {
+    /// Takes note of a loss that concerns no single user.
+    pub fn lose(&self, loss: PlatformLoss) {
         lock(&self.losses).platform.push(loss.into());
     }
-}
 
-/// A user that is being written.
-struct Open<'a> {
-    collector: &'a Collector<'a>,
-    writer: UserFilesWriter<'a>,
-}
-
-impl UserTarget for Open<'_> {
-    fn sink(&self) -> Box<dyn UserSink + '_> {
-        Box::new(self.writer.sink())
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), SinkError> {
-        self.collector.done(self.writer.finish(None, false)?);
-        Ok(())
+    /// The users, and the losses.
+    pub fn finish(self) -> CollectedUsers {
+        let (users, brought) = unlocked(self.done);
+        CollectedUsers {
+            users,
+            brought,
+            losses: unlocked(self.losses),
+        }
     }
 }
 
-fn into_inner<T>(mutex: Mutex<T>) -> T {
-    mutex
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Adds to sums.
+fn add(sums: &mut UserStats, user: &UserStats) {
+    sums.streams += user.streams;
+    sums.accesses += user.accesses;
+    sums.profile += user.profile;
+    sums.webhooks += user.webhooks;
+    sums.events += user.events;
+    sums.audit += user.audit;
+    sums.series += user.series;
+    sums.attachments += user.attachments;
 }

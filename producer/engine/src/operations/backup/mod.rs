@@ -8,25 +8,24 @@ mod options;
 mod report;
 mod users;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use decryptor_wasm::{
     BackupType,
     chain::Link,
-    layout::is_safe_name,
     manifest::{Companion, Engines, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 
 use self::{
-    collect::LossSummary,
+    collect::CollectedUsers,
     report::PlatformCounts,
-    users::{chosen, left_out, names, only},
+    users::{chosen, left_out, named, names, only},
 };
 use super::verify;
 use crate::{
     advice::Advice,
     archive::{
-        self, ArchiveWriter, Finished, IndexDone, Leftover, Sealing, Summary, UserDone,
+        self, ArchiveWriter, DoneUsers, Finished, IndexDone, Leftover, Sealing, Summary,
         read::Folder, write::ArchiveLayout,
     },
     config::Config,
@@ -64,7 +63,7 @@ struct Prepared<'a> {
     source: String,
     /// The core that it is of, where it has a name.
     core: Option<String>,
-    users: Vec<User>,
+    users: Arc<Vec<User>>,
     /// Users for whom there can be no folder.
     nameless: Vec<User>,
     /// The names of the only user, and what stands for each.
@@ -73,9 +72,8 @@ struct Prepared<'a> {
 
 /// Users and shared records that were written.
 struct Written {
-    done: Vec<UserDone>,
+    users: CollectedUsers,
     shared: IndexDone,
-    losses: LossSummary,
     unknown: Vec<Unknown>,
 }
 
@@ -101,7 +99,8 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
 
 /// Losses and counts for the report.
 struct ReportedLosses {
-    stats: Vec<UserStats>,
+    users: usize,
+    records: UserStats,
     losses: Vec<Loss>,
     accepted: Vec<Loss>,
     more: u64,
@@ -122,9 +121,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
     let sealing = lock(options, observer)?;
     let home = home(options, &output, observer)?;
     let users = chosen(platform.users()?, options.user.as_deref(), &config)?;
-    let (users, nameless): (Vec<User>, Vec<User>) = users
-        .into_iter()
-        .partition(|user| is_safe_name(&user.user_id));
+    let (users, nameless) = named(users);
     let names = match users.as_slice() {
         [user] if options.user.is_some() => Some(names(&config, mode, user)?),
         _ => None,
@@ -260,13 +257,17 @@ impl Prepared<'_> {
         written: Written,
         chain: Option<Link>,
         companions: Vec<Companion>,
-    ) -> (Vec<UserDone>, Summary, ReportedLosses) {
+    ) -> (DoneUsers, Summary, ReportedLosses) {
         let Written {
-            done,
+            users,
             mut shared,
-            losses,
             unknown,
         } = written;
+        let CollectedUsers {
+            users,
+            brought,
+            losses,
+        } = users;
         let (accepted, unknown): (Vec<_>, Vec<_>) = unknown
             .into_iter()
             .partition(|unknown| self.options.accept_loss.contains(&unknown.name));
@@ -276,10 +277,10 @@ impl Prepared<'_> {
         let mut platform = losses.platform;
         shared.losses.append(&mut platform);
         shared.losses.extend(self.nameless.iter().map(left_out));
-        let of_users: u64 = done.iter().map(|user| user.loss_count).sum();
-        let loss_count = shared.losses.len() as u64 + of_users;
+        let loss_count = shared.losses.len() as u64 + losses.of_users;
         let told = ReportedLosses {
-            stats: done.iter().map(|user| user.brought.clone()).collect(),
+            users: users.count(),
+            records: brought,
             losses: shared.losses.iter().cloned().chain(losses.users).collect(),
             accepted: accepted.clone(),
             more: losses.more,
@@ -308,7 +309,7 @@ impl Prepared<'_> {
             companions,
             loss_count,
         };
-        (done, summary, told)
+        (users, summary, told)
     }
 
     /// Reads again what was made, if that was asked for.
@@ -347,7 +348,7 @@ impl Prepared<'_> {
             ..Report::done(
                 &self.options.output,
                 finished,
-                &told.stats,
+                (told.users, told.records),
                 told.losses,
                 &self.sealing,
                 self.started.elapsed(),

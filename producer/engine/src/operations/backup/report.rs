@@ -137,22 +137,11 @@ impl Report {
     pub fn done(
         output: &Location,
         finished: &Finished,
-        stats: &[UserStats],
+        (users, records): (usize, UserStats),
         losses: Vec<Loss>,
         sealing: &Sealing,
         took: Duration,
     ) -> Self {
-        let mut records = UserStats::default();
-        for user in stats {
-            records.streams += user.streams;
-            records.accesses += user.accesses;
-            records.profile += user.profile;
-            records.webhooks += user.webhooks;
-            records.events += user.events;
-            records.audit += user.audit;
-            records.series += user.series;
-            records.attachments += user.attachments;
-        }
         Report {
             event: "report",
             output: output.to_string(),
@@ -164,7 +153,7 @@ impl Report {
             core: finished.statement.core.clone(),
             dry_run: false,
             encryption: encryption(sealing),
-            users: stats.len(),
+            users,
             records,
             platform: PlatformCounts::default(),
             bytes: 0,

@@ -1,6 +1,8 @@
 //! Which users go into a backup.
 
-use decryptor_wasm::manifest::Loss;
+use std::sync::Arc;
+
+use decryptor_wasm::{layout::is_safe_name, manifest::Loss};
 
 use crate::{
     advice::Advice,
@@ -24,10 +26,10 @@ pub fn left_out(user: &User) -> Loss {
 
 /// All users, or the one that is wanted.
 pub fn chosen(
-    users: Vec<User>,
+    users: Arc<Vec<User>>,
     wanted: Option<&str>,
     config: &Config,
-) -> Result<Vec<User>, Failure> {
+) -> Result<Arc<Vec<User>>, Failure> {
     let Some(wanted) = wanted else {
         if users.is_empty() {
             return Err(Failure::failed(match config.base_engine {
@@ -43,16 +45,24 @@ pub fn chosen(
         }
         return Ok(users);
     };
-    let found: Vec<User> = users
-        .into_iter()
-        .filter(|u| u.user_id == wanted || u.username == wanted)
-        .collect();
+    let is_wanted = |user: &&User| user.user_id == wanted || user.username == wanted;
+    let found: Vec<User> = users.iter().filter(is_wanted).cloned().collect();
     if found.is_empty() {
         return Err(Failure::usage(format!(
             "no user {wanted:?} on this platform (neither a user id nor a username)"
         )));
     }
-    Ok(found)
+    Ok(Arc::new(found))
+}
+
+/// Those for whom there can be a folder, and the others.
+pub fn named(users: Arc<Vec<User>>) -> (Arc<Vec<User>>, Vec<User>) {
+    let has_name = |user: &User| is_safe_name(&user.user_id);
+    if users.iter().all(has_name) {
+        return (users, Vec::new());
+    }
+    let (named, nameless) = users.iter().cloned().partition(has_name);
+    (Arc::new(named), nameless)
 }
 
 /// The names of the only user of the backup, and what stands for them in the platform's own database.

@@ -70,7 +70,11 @@ pub fn fill(
     }
     let mut users = unlocked(users);
     users.sort_by(|a, b| a.entry.user_id.cmp(&b.entry.user_id));
-    Ok(archive.list(users))
+    let mut done = archive.done_users()?;
+    for (order, user) in users.iter().enumerate() {
+        done.add(order, user)?;
+    }
+    Ok(archive.list(done)?)
 }
 
 /// The content of a file as it is, compressed or not; none of a file of the state that holds no record any more.

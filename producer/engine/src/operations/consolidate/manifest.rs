@@ -4,7 +4,7 @@ use decryptor_wasm::{Code, Error};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
-use crate::archive::{Listing, Stamp, read::Archive};
+use crate::archive::{ListedManifest, Listing, Stamp, read::Archive};
 
 /// How many losses the archive names, or says that it names.
 pub fn losses(source: &Archive) -> u64 {
@@ -14,12 +14,12 @@ pub fn losses(source: &Archive) -> u64 {
 }
 
 /// The manifest of the archive with a new inventory.
-pub fn manifest(
+pub fn manifest<'l>(
     source: &Archive,
-    listing: &Listing,
+    listing: &'l Listing,
     encrypted: bool,
     stamp: Stamp,
-) -> Result<Map<String, Value>, Error> {
+) -> Result<ListedManifest<'l>, Error> {
     let mut manifest = said(&source.manifest_json()?, "manifest.json")?;
     let mut say = |name: &str, value| manifest.insert(name.to_owned(), value);
     say(
@@ -36,11 +36,14 @@ pub fn manifest(
     say("source", json!(stamp.source));
     say("lossCount", json!(stamp.loss_count));
     if source.chain.is_some() {
-        say("users", json!(listing.users));
+        say("users", Value::Null);
         say("compressed", json!(true));
     }
-    say("inventory", json!(listing.inventory));
-    Ok(manifest)
+    say("inventory", Value::Null);
+    Ok(ListedManifest {
+        said: manifest,
+        listing,
+    })
 }
 
 /// The manifest of a user without its inventory.

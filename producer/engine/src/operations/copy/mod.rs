@@ -322,7 +322,7 @@ impl Work<'_> {
                 if storage.volumes.is_none() || PathKind::of(&file.path).is_separate() {
                     lock(&beside).push(line.clone());
                 }
-                Ok::<_, Failure>(lock(&sorter).add(line)?)
+                Ok::<_, Failure>(lock(&sorter).add(&line.path, &line.sha256)?)
             },
         )?;
         let mut digest = FilesDigest::default();

@@ -1,6 +1,6 @@
 //! Records that one reader collects for one user, until they are worth a task.
 
-use super::work::{Feed, Open, Part, Piece, Task, release};
+use super::work::{Feed, Open, Part, Piece, Pieces, Task, TaskGroup, release};
 use crate::limits::BLOCK;
 use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, RecordKeys};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Bundle<'q, 'a> {
     /// The user.
     pub open: Arc<Open<'a>>,
     feed: Feed<'q, 'a>,
-    pieces: Vec<Piece>,
+    pieces: Pieces,
     bytes: usize,
     attachments: Vec<Attachment>,
     attachment_bytes: u64,
@@ -34,13 +34,18 @@ impl<'q, 'a> Bundle<'q, 'a> {
         Self {
             open,
             feed: feed.clone(),
-            pieces: Vec::new(),
+            pieces: Pieces::default(),
             bytes: 0,
             attachments: Vec::new(),
             attachment_bytes: 0,
             versions: false,
             heads: false,
         }
+    }
+
+    /// Makes room for as many bytes as another user has.
+    pub fn reserve(&mut self, group: &TaskGroup<'a>) {
+        self.pieces.lines.reserve(group.usual());
     }
 
     /// The next record is an event, or a version of one.
@@ -57,12 +62,7 @@ impl<'q, 'a> Bundle<'q, 'a> {
         write: impl FnOnce(&mut Vec<u8>) -> Result<Vec<String>, String>,
         name: impl FnOnce() -> String,
     ) -> Result<bool, ExportError> {
-        if !matches!(self.pieces.last(), Some(Piece::Records(of, _, _)) if *of == collection) {
-            self.pieces.push(Piece::Records(collection, Vec::new(), 0));
-        }
-        let Some(Piece::Records(_, lines, count)) = self.pieces.last_mut() else {
-            return Ok(false);
-        };
+        let Pieces { list, lines } = &mut self.pieces;
         let before = lines.len();
         let lost = match write(lines) {
             Ok(lost) => lost,
@@ -74,8 +74,15 @@ impl<'q, 'a> Bundle<'q, 'a> {
             }
         };
         lines.push(b'\n');
-        *count += 1;
-        self.bytes += lines.len() - before;
+        let bytes = lines.len() - before;
+        match list.last_mut() {
+            Some(Piece::Records(of, length, count)) if *of == collection => {
+                *length += bytes;
+                *count += 1;
+            }
+            _ => list.push(Piece::Records(collection, bytes, 1)),
+        }
+        self.bytes += bytes;
         if !lost.is_empty() {
             let name = name();
             for what in lost {
@@ -91,15 +98,16 @@ impl<'q, 'a> Bundle<'q, 'a> {
     /// Adds the key of a record that could not be read; `again`: the next run comes to it in any case.
     pub fn unreadable(&mut self, collection: Collection, key: &[u8], again: bool) {
         self.bytes += key.len();
-        self.pieces
-            .push(Piece::Unreadable(collection, key.to_vec(), again));
+        let piece = Piece::Unreadable(collection, key.to_vec(), again);
+        self.pieces.list.push(piece);
     }
 
     /// Adds where a deleted stream was.
     pub fn stream_path(&mut self, id: &[u8], path: &[u8]) -> Result<(), ExportError> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.bytes += id.len() + path.len();
-        self.pieces.push(Piece::StreamPath(text(id), text(path)));
+        let piece = Piece::StreamPath(text(id), text(path));
+        self.pieces.list.push(piece);
         if self.bytes >= BLOCK {
             self.send()
         } else {
@@ -109,11 +117,11 @@ impl<'q, 'a> Bundle<'q, 'a> {
 
     /// Adds a record that is there, and as it was.
     pub fn present(&mut self, collection: Collection, key: &[u8]) -> Result<(), ExportError> {
-        if !matches!(self.pieces.last(), Some(Piece::Present(of, _)) if *of == collection) {
-            self.pieces
-                .push(Piece::Present(collection, RecordKeys::default()));
+        let list = &mut self.pieces.list;
+        if !matches!(list.last(), Some(Piece::Present(of, _)) if *of == collection) {
+            list.push(Piece::Present(collection, RecordKeys::default()));
         }
-        if let Some(Piece::Present(_, keys)) = self.pieces.last_mut() {
+        if let Some(Piece::Present(_, keys)) = list.last_mut() {
             let before = keys.bytes();
             keys.push(key);
             self.bytes += keys.bytes() - before;
@@ -124,7 +132,7 @@ impl<'q, 'a> Bundle<'q, 'a> {
     /// Adds a loss.
     pub fn lose(&mut self, collection: &str, what: String) -> Result<(), ExportError> {
         self.bytes += what.len() + LOSS;
-        self.pieces.push(Piece::Loss(PlatformLoss {
+        self.pieces.list.push(Piece::Loss(PlatformLoss {
             user_id: Some(self.open.user.user_id.clone()),
             collection: Some(collection.to_owned()),
             path: None,
@@ -136,14 +144,14 @@ impl<'q, 'a> Bundle<'q, 'a> {
     /// Adds a whole file that was in the database.
     pub fn store(&mut self, attachment: Attachment, content: Vec<u8>) -> Result<(), ExportError> {
         self.bytes += content.len();
-        self.pieces.push(Piece::Stored(attachment, content));
+        self.pieces.list.push(Piece::Stored(attachment, content));
         self.send_much()
     }
 
     /// Begins a file whose content is to be sent the returned way; what was collected goes before it.
     pub fn stream(&mut self, attachment: Attachment) -> Result<SyncSender<Part>, ExportError> {
         let (way_in, content) = sync_channel(PARTS);
-        self.pieces.push(Piece::Stream(attachment, content));
+        self.pieces.list.push(Piece::Stream(attachment, content));
         self.send()?;
         Ok(way_in)
     }
@@ -159,7 +167,10 @@ impl<'q, 'a> Bundle<'q, 'a> {
         let files = Piece::Attachments(std::mem::take(&mut self.attachments));
         self.feed.send(Task {
             open: self.open.clone(),
-            pieces: vec![files],
+            pieces: Pieces {
+                list: vec![files],
+                lines: Vec::new(),
+            },
             versions: None,
             heads: false,
         })
@@ -175,17 +186,24 @@ impl<'q, 'a> Bundle<'q, 'a> {
 
     /// Passes on what there is.
     pub fn send(&mut self) -> Result<(), ExportError> {
+        let task = self.task();
+        task.map_or(Ok(()), |task| self.feed.send(task))
+    }
+
+    /// What there is, as a task.
+    fn task(&mut self) -> Option<Task<'a>> {
         self.bytes = 0;
         self.attachment_bytes = 0;
         let mut pieces = std::mem::take(&mut self.pieces);
         if !self.attachments.is_empty() {
-            pieces.push(Piece::Attachments(std::mem::take(&mut self.attachments)));
+            let files = std::mem::take(&mut self.attachments);
+            pieces.list.push(Piece::Attachments(files));
         }
-        if pieces.is_empty() {
-            return Ok(());
+        if pieces.list.is_empty() {
+            return None;
         }
         let versions = std::mem::take(&mut self.versions);
-        self.feed.send(Task {
+        Some(Task {
             open: self.open.clone(),
             pieces,
             versions: versions.then(|| self.open.versions.begin()),
@@ -193,11 +211,14 @@ impl<'q, 'a> Bundle<'q, 'a> {
         })
     }
 
-    /// Passes on the rest: the user is complete.
-    pub fn end(mut self) -> Result<(), ExportError> {
-        self.pieces.push(Piece::Stores);
+    /// Passes on the rest, with a group: the user is complete.
+    pub fn end(mut self, group: &mut TaskGroup<'a>) -> Result<(), ExportError> {
+        self.pieces.list.push(Piece::Stores);
         self.open.complete.store(true, Ordering::SeqCst);
-        self.send()?;
+        let bytes = self.bytes;
+        if let Some(task) = self.task() {
+            self.feed.add(task, bytes, group)?;
+        }
         release(self.open)
     }
 }

@@ -1,11 +1,12 @@
 //! The export of users: readers make records, workers hand them over.
 
 use super::large;
-use super::merge::{self, Merge, MergePlan};
+use super::merge::{self, Merge};
+use super::plan::MergePlan;
 use super::series;
 use super::since::Since;
 use super::stored;
-use super::work::{Feed, Open, Piece, Queue};
+use super::work::{Feed, Open, Piece, Pieces, Queue};
 use super::{LARGE, PostgresPlatform, Snapshot, files::Live};
 use crate::platform::sqlite::{UsernameOwners, reading::Reading, without_owner};
 use crate::platform::{Collection, ExportError, PlatformLoss, Target, User, attachments};
@@ -20,14 +21,17 @@ impl PostgresPlatform {
         live: &Live<'_>,
         owners: &UsernameOwners,
         open: &Open<'_>,
-        pieces: Vec<Piece>,
+        pieces: Pieces,
     ) -> Result<(), ExportError> {
         let mut sink = open.target.sink();
-        for piece in pieces {
+        let mut lines = pieces.lines.as_slice();
+        for piece in pieces.list {
             match piece {
-                Piece::Records(collection, lines, count) => sink
-                    .records(collection, &lines, count)
-                    .map_err(ExportError::Sink)?,
+                Piece::Records(collection, length, count) => {
+                    let these = lines.split_off(..length).unwrap_or_default();
+                    sink.records(collection, these, count)
+                        .map_err(ExportError::Sink)?;
+                }
                 Piece::Loss(loss) => sink.loss(loss).map_err(ExportError::Sink)?,
                 Piece::StreamPath(id, path) => {
                     sink.stream_path(&id, &path).map_err(ExportError::Sink)?
@@ -121,6 +125,7 @@ impl PostgresPlatform {
             since: Since::new(users, target),
             large: HashMap::new(),
             exhausted: HashSet::new(),
+            cuts: HashMap::new(),
         };
         let mut early = HashMap::new();
         for (table, collection) in LARGE {
@@ -153,6 +158,7 @@ impl PostgresPlatform {
         let readers = jobs.min(spare - 1);
         let mut sorted: Vec<&User> = users.iter().collect();
         sorted.sort_by(|a, b| a.user_id.cmp(&b.user_id));
+        plan.cut(&snapshot.connection, &sorted, jobs, spare - needed)?;
 
         let live = Live::new(&self.server);
         let (queue, sender) = Queue::new(jobs);

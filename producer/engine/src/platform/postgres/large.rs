@@ -3,7 +3,8 @@
 use super::bundle::Bundle;
 use super::connection::{Connection, literal};
 use super::copy::Row;
-use super::merge::{MergePlan, take};
+use super::merge::take;
+use super::plan::{MergePlan, PAGE, SMALL, size};
 use super::shape::Shape;
 use super::tables::Column;
 use super::work::{Feed, Open};
@@ -13,10 +14,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of a page.
-const PAGE: u64 = 8192;
-/// A table below this size is sorted in no time.
-const SMALL: u64 = 2000 * PAGE;
 /// Pages that are looked at to find out whose rows a table holds.
 const SAMPLE: u64 = 2000;
 /// Rows that are worth it.
@@ -26,12 +23,11 @@ const SHARE: f64 = 1.0 / 8.0;
 
 /// The ids of the users who have a large part of a table, by a sample: a guess, on which only speed depends.
 pub fn find(connection: &Connection, table: &str) -> Result<Vec<String>, PlatformError> {
-    let size = format!("SELECT pg_relation_size(to_regclass({}))", literal(table));
-    let size = number(&connection.rows(&size)?, 0);
-    if size < SMALL as f64 {
+    let size = size(connection, table)?;
+    if size < SMALL {
         return Ok(Vec::new());
     }
-    let part = (SAMPLE as f64 * PAGE as f64 / size).min(1.0);
+    let part = (SAMPLE as f64 * PAGE as f64 / size as f64).min(1.0);
     let rows = connection.rows(&format!(
         "SELECT count(*), user_id, sum(count(*)) OVER () FROM {table} TABLESAMPLE SYSTEM ({}) \
          GROUP BY user_id ORDER BY 1 DESC LIMIT 8",
@@ -98,9 +94,8 @@ fn pass<'a>(
     let Some(ids) = plan.large.get(table).filter(|ids| !ids.is_empty()) else {
         return Ok(());
     };
-    let size = format!("SELECT pg_relation_size(to_regclass({}))", literal(table));
     let leader = plan.server.connect()?;
-    let pages = number(&leader.rows(&size)?, 0) as u64 / PAGE;
+    let pages = size(&leader, table)? / PAGE;
     let list: Vec<String> = ids.iter().map(|id| literal(id)).collect();
     let any = format!(
         "SELECT 1 FROM {table} WHERE user_id = ANY(ARRAY[{}]){which} LIMIT 1",

@@ -3,120 +3,44 @@
 
 use super::account::{self, Account, Shapes};
 use super::bundle::Bundle;
-use super::connection::{Connection, Server, copies, literal};
+use super::connection::{Connection, copies};
 use super::copy::{Copy, Row};
+use super::plan::MergePlan;
 use super::series::{self, SeriesLine};
 use super::shape::Shape;
-use super::since::Since;
 use super::stored;
-use super::tables::Tables;
-use super::work::{Feed, Open};
+use super::work::{Feed, Open, TaskGroup};
 use super::{DatabaseEngines, TABLES, files};
 use crate::platform::unknown::ExportNotes;
 use crate::platform::{Collection, ExportError, PlatformError, Target, User};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// For every connection of the merge: rows are sorted, because index order reads the table in leaps, at twice the cost.
 const SORTED: &str = "SET LOCAL enable_indexscan = off; SET LOCAL work_mem = '32MB'";
-/// Ages of rows are counted from the instant of one process: helpers would have others.
+/// Ages of rows are counted from the instant of one process: helpers would have others. They also hand each row over to the process that
+/// sends it, for a third more of the server's time; a large table is sorted in parts instead.
 const ALONE: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
-
-/// The records to read.
-pub struct MergePlan<'p> {
-    /// The server to read from.
-    pub server: &'p Server,
-    /// The snapshot that fixes the instant.
-    pub snapshot: &'p str,
-    /// The columns.
-    pub tables: &'p Tables,
-    /// Engines whose records are in the database.
-    pub engines: DatabaseEngines,
-    /// The users, unless they are all.
-    pub chosen: Option<Vec<&'p str>>,
-    /// Notes of the export.
-    pub seen: &'p ExportNotes,
-    /// Whether the database has a table of aliases.
-    pub aliases: bool,
-    /// Whether there are names that several users bore.
-    pub shared_names: bool,
-    /// The transactions after which everything is read; earlier rows are known.
-    pub since: Option<Since>,
-    /// Users whose rows of a table are read otherwise.
-    pub large: HashMap<&'static str, Vec<&'p str>>,
-    /// Tables that hold nothing of others.
-    pub exhausted: HashSet<&'static str>,
-}
-
-impl MergePlan<'_> {
-    /// The condition on a table, whose column `column` says whose a row is.
-    fn filter(&self, table: &str, column: &str) -> String {
-        if self.exhausted.contains(table) {
-            return " WHERE false".to_owned();
-        }
-        let list = |ids: &[&str]| {
-            ids.iter()
-                .map(|id| literal(id))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let mut conditions = Vec::new();
-        if let Some(ids) = &self.chosen {
-            conditions.push(format!("{column} = ANY(ARRAY[{}])", list(ids)));
-        }
-        if let Some(ids) = self.large.get(table).filter(|ids| !ids.is_empty()) {
-            conditions.push(format!("{column} <> ALL(ARRAY[{}])", list(ids)));
-        }
-        match conditions.as_slice() {
-            [] => String::new(),
-            all => format!(" WHERE {}", all.join(" AND ")),
-        }
-    }
-
-    /// The same, behind other conditions.
-    fn further(&self, table: &str, column: &str) -> String {
-        self.filter(table, column).replacen(" WHERE ", " AND ", 1)
-    }
-
-    /// Expressions to select from a table; `owner` is that of the row's user.
-    pub fn select(&self, shape: &Shape, owner: &str) -> String {
-        match (&self.since, shape.collection) {
-            (Some(since), Collection::Events) => shape.select_if(owner, &since.event()),
-            (Some(since), Collection::Audit) => shape.select_if(owner, &since.written("", "xmin")),
-            _ => shape.select(owner),
-        }
-    }
-
-    fn records(&self, table: &str, shape: &Shape) -> String {
-        let has = |name: &str| self.tables.columns(table).iter().any(|c| c.name == name);
-        let then = match table {
-            // Mostly parents before their children, for readers that take streams in order; a stream that was moved keeps its old path.
-            "streams" if has("path") => ", path",
-            // Versions before what they are versions of: Pryv's own tool puts an attachment to the last event that lists it.
-            "events" if has("head_id") => ", head_id IS NULL",
-            _ => "",
-        };
-        format!(
-            "SELECT {} FROM {table}{} ORDER BY user_id COLLATE \"C\"{then}",
-            self.select(shape, "user_id"),
-            self.filter(table, "user_id")
-        )
-    }
-}
 
 /// A table, ordered by user.
 struct Ordered {
     copy: Copy,
+    /// What comes after that, the last first.
+    then: Vec<Copy>,
     row: Row,
     there: bool,
+    /// Rows that were left out.
+    strangers: BTreeMap<String, u64>,
 }
 
 impl Ordered {
-    fn new(copy: Copy) -> Result<Self, PlatformError> {
+    fn new(copy: Copy, then: Vec<Copy>) -> Result<Self, PlatformError> {
         let mut ordered = Self {
             copy,
+            then,
             row: Row::default(),
             there: false,
+            strangers: BTreeMap::new(),
         };
         ordered.next()?;
         Ok(ordered)
@@ -124,7 +48,25 @@ impl Ordered {
 
     fn next(&mut self) -> Result<(), PlatformError> {
         self.there = self.copy.next(&mut self.row)?;
+        while !self.there
+            && let Some(next) = self.then.pop()
+        {
+            self.copy = next;
+            self.there = self.copy.next(&mut self.row)?;
+        }
         Ok(())
+    }
+
+    /// Goes on behind a row of somebody who is no user.
+    fn leave_out(&mut self) -> Result<(), PlatformError> {
+        if let Some(id) = self.row.get(0) {
+            let id = String::from_utf8_lossy(id);
+            match self.strangers.get_mut(&*id) {
+                Some(rows) => *rows += 1,
+                None => drop(self.strangers.insert(id.into_owned(), 1)),
+            }
+        }
+        self.next()
     }
 
     /// Leaves out the rows of users before this one, who are no users any more. Whether the row is one of this user.
@@ -136,7 +78,7 @@ impl Ordered {
                 .unwrap_or_default()
                 .cmp(user.user_id.as_bytes())
             {
-                std::cmp::Ordering::Less => self.next()?,
+                std::cmp::Ordering::Less => self.leave_out()?,
                 std::cmp::Ordering::Equal => return Ok(true),
                 std::cmp::Ordering::Greater => break,
             }
@@ -157,7 +99,7 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// How many connections it needs at once.
+    /// How many connections it needs at once, where no table is cut.
     pub fn connections(engines: DatabaseEngines) -> usize {
         let of = |there: bool| usize::from(there);
         TABLES.len() - of(!engines.audit)
@@ -170,15 +112,19 @@ impl Merge {
     pub fn new(plan: &MergePlan<'_>) -> Result<Self, PlatformError> {
         let mut shapes = Vec::new();
         let mut queries = Vec::new();
+        // How many queries there are for each table.
+        let mut counts = Vec::new();
         for (table, collection) in TABLES {
             if table == "audit_events" && !plan.engines.audit {
                 continue;
             }
             let shape = Shape::new(collection, plan.tables.columns(table));
-            queries.push(plan.records(table, &shape));
+            let parts = plan.records(table, &shape);
+            counts.push(parts.len());
+            queries.extend(parts);
             shapes.push(shape);
         }
-        let account = queries.len();
+        let account = counts.len();
         let items = Shapes::of(plan.tables);
         for (at, table) in account::TABLES.iter().enumerate() {
             queries.push(items.query(at, &plan.filter(table, "user_id")));
@@ -206,15 +152,23 @@ impl Merge {
             if plan.chosen.is_none() {
                 connection.run(SORTED)?;
             }
-            if plan.since.is_some() {
-                connection.run(ALONE)?;
-            }
+            connection.run(ALONE)?;
             connections.push(connection);
         }
+        counts.resize(
+            counts.len() + queries.len() - counts.iter().sum::<usize>(),
+            1,
+        );
+        let mut copies = copies(&connections, &queries)?;
         let mut tables = Vec::new();
-        for copy in copies(&connections, &queries)? {
-            tables.push(Ordered::new(copy)?);
+        for count in counts.into_iter().rev() {
+            let mut then = copies.split_off(copies.len().saturating_sub(count));
+            then.reverse();
+            if let Some(copy) = then.pop() {
+                tables.push(Ordered::new(copy, then)?);
+            }
         }
+        tables.reverse();
         let files = if plan.engines.files {
             let missing = tables.pop();
             tables.pop().zip(missing)
@@ -245,14 +199,36 @@ impl Merge {
         target: &'a dyn Target,
         feed: &Feed<'_, 'a>,
     ) -> Result<(), ExportError> {
+        let mut group = TaskGroup::default();
         for user in users {
             let early = match opened.remove(user.user_id.as_str()) {
                 Some(early) => early,
                 None => begin(user, target)?,
             };
-            self.user(plan, early, feed).map_err(|e| e.of(user))?;
+            let read = self.user(plan, early, feed, &mut group);
+            read.map_err(|e| e.of(user))?;
+        }
+        feed.end(&mut group)?;
+        if plan.chosen.is_none() {
+            plan.seen.note_strangers(self.strangers()?);
         }
         Ok(())
+    }
+
+    /// How many rows there are of whom that belong to no user; the audit trail of such users is in the backup.
+    fn strangers(&mut self) -> Result<BTreeMap<String, u64>, PlatformError> {
+        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+        let records = self.records.iter_mut();
+        let records = records.filter(|(shape, _)| shape.collection != Collection::Audit);
+        for table in records.map(|(_, table)| table).chain(&mut self.account) {
+            while table.there {
+                table.leave_out()?;
+            }
+            for (id, rows) in std::mem::take(&mut table.strangers) {
+                *sums.entry(id).or_default() += rows;
+            }
+        }
+        Ok(sums)
     }
 
     fn user<'a>(
@@ -260,9 +236,11 @@ impl Merge {
         plan: &MergePlan<'_>,
         early: Arc<Open<'a>>,
         feed: &Feed<'_, 'a>,
+        group: &mut TaskGroup<'a>,
     ) -> Result<(), ExportError> {
         let user = early.user;
         let mut bundle = Bundle::new(early, feed);
+        bundle.reserve(group);
         for (shape, table) in &mut self.records {
             while table.reach(user)? {
                 take(plan, shape, &mut table.row, &mut bundle)?;
@@ -275,7 +253,9 @@ impl Merge {
         }
         if let Some((files, missing)) = &mut self.files {
             while files.reach(user)? {
-                let Ordered { copy, row, there } = files;
+                let Ordered {
+                    copy, row, there, ..
+                } = files;
                 stored::hand_over(copy, row, there, &mut bundle)?;
             }
             while missing.reach(user)? {
@@ -283,7 +263,7 @@ impl Merge {
                 missing.next()?;
             }
         }
-        bundle.end()
+        bundle.end(group)
     }
 }
 

@@ -12,6 +12,7 @@ mod large;
 mod locate;
 mod merge;
 mod names;
+mod plan;
 mod rows;
 mod series;
 mod shape;
@@ -35,7 +36,7 @@ use crate::config::Postgres;
 use crate::threads::lock;
 use connection::{BEGIN, Connection, Server, literal};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tables::Tables;
 
 /// The tables of records, in the order of the archive.
@@ -89,7 +90,7 @@ struct Snapshot {
     connection: Connection,
     name: String,
     tables: Tables,
-    users: Vec<User>,
+    users: Arc<Vec<User>>,
     /// Whether there is a table of aliases.
     aliases: bool,
     /// When it was, in seconds since 1970.
@@ -147,7 +148,7 @@ impl PostgresPlatform {
         }
         let tables = Tables::read(&connection, &names)?;
         let aliases = names::aliases(&connection)?;
-        let users = names::users(&connection, aliases)?;
+        let users = Arc::new(names::users(&connection, aliases)?);
         // now() is when the transaction began: nothing later is seen as if it were earlier.
         let facts = connection.rows(&format!(
             "SELECT pg_export_snapshot(), extract(epoch FROM now())::text, \
@@ -178,7 +179,7 @@ impl PostgresPlatform {
 }
 
 impl Platform for PostgresPlatform {
-    fn users(&self) -> Result<Vec<User>, PlatformError> {
+    fn users(&self) -> Result<Arc<Vec<User>>, PlatformError> {
         self.with_snapshot(|snapshot| Ok(snapshot.users.clone()))
     }
 

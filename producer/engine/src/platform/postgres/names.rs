@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::copy::Row;
+use super::rows::NOT_UTF8;
 use crate::platform::{PlatformError, User};
 use std::collections::HashMap;
 
@@ -45,11 +46,20 @@ pub fn users(connection: &Connection, aliases: bool) -> Result<Vec<User>, Platfo
                 .push(name.to_owned());
         }
     }
-    let rows = connection.pairs("SELECT username, user_id FROM users_index ORDER BY ctid")?;
-    let users = rows.into_iter().map(|(username, user_id)| User {
-        other_names: others.remove(&user_id).unwrap_or_default(),
-        username,
-        user_id,
-    });
-    Ok(users.collect())
+    let mut users = Vec::new();
+    let mut copy = connection.copy("SELECT username, user_id FROM users_index ORDER BY ctid")?;
+    while copy.next(&mut row)? {
+        let text = |i| {
+            let text = std::str::from_utf8(row.get(i).unwrap_or_default());
+            text.map(str::to_owned)
+                .map_err(|_| connection.error(NOT_UTF8))
+        };
+        let (username, user_id) = (text(0)?, text(1)?);
+        users.push(User {
+            other_names: others.remove(&user_id).unwrap_or_default(),
+            username,
+            user_id,
+        });
+    }
+    Ok(users)
 }

@@ -5,6 +5,9 @@ use super::connection::Connection;
 use crate::platform::PlatformError;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
+/// Said of a name that cannot be read.
+pub const NOT_UTF8: &str = "a name in it is not UTF-8, which its encoding (SQL_ASCII) does not mind: put it right (in users_index, or the names of series)";
+
 impl Connection {
     fn messages(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, PlatformError> {
         let (runtime, address) = self.place();
@@ -13,13 +16,9 @@ impl Connection {
 
     /// The rows of a query that gives few, as text.
     pub fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, PlatformError> {
-        let text = |row: &SimpleQueryRow, i| {
-            match row.try_get(i) {
+        let text = |row: &SimpleQueryRow, i| match row.try_get(i) {
             Ok(text) => Ok(text.map(str::to_owned)),
-            Err(_) => Err(self.error(
-                "a name in it is not UTF-8, which its encoding (SQL_ASCII) does not mind: put it right (in users_index, or the names of series)",
-            )),
-        }
+            Err(_) => Err(self.error(NOT_UTF8)),
         };
         let rows = self.messages(sql)?.into_iter();
         let rows = rows.filter_map(|message| match message {

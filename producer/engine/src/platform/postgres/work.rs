@@ -1,6 +1,7 @@
 //! Records on their way to the users' parts of the archive: made by readers, taken by workers.
 
 use super::versions::{Underway, Versions};
+use crate::limits::PIECE;
 use crate::platform::{
     Attachment, Collection, ExportError, PlatformLoss, RecordKeys, User, UserTarget, caught,
 };
@@ -8,6 +9,9 @@ use crate::threads::lock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
+
+/// Bytes, and tasks, that make a group large enough.
+const GROUP: (usize, usize) = (PIECE, 64);
 
 /// A user that is being exported.
 pub struct Open<'a> {
@@ -45,18 +49,27 @@ pub fn release(open: Arc<Open<'_>>) -> Result<(), ExportError> {
 pub struct Task<'a> {
     /// The user.
     pub open: Arc<Open<'a>>,
-    /// In order.
-    pub pieces: Vec<Piece>,
+    /// Parts of it.
+    pub pieces: Pieces,
     /// It has versions of events.
     pub(super) versions: Option<Underway>,
     /// It has events that may have versions.
     pub(super) heads: bool,
 }
 
+/// Parts of a task, in order.
+#[derive(Default)]
+pub struct Pieces {
+    /// See [`Piece`].
+    pub list: Vec<Piece>,
+    /// The lines of all records among them, each with its newline.
+    pub lines: Vec<u8>,
+}
+
 /// A part of a task.
 pub enum Piece {
-    /// Lines, each with its newline.
-    Records(Collection, Vec<u8>, u64),
+    /// So many bytes of the lines that come next, and how many lines these are.
+    Records(Collection, usize, u64),
     /// Records that are there and have not changed.
     Present(Collection, RecordKeys),
     /// A record that is there and could not be read, by its key; whether the next run comes to it in any case.
@@ -85,9 +98,25 @@ pub enum Part {
     End,
 }
 
+/// Tasks of small users, which go to a worker together: to wake one takes longer than such a task.
+#[derive(Default)]
+pub struct TaskGroup<'a> {
+    tasks: Vec<Task<'a>>,
+    bytes: usize,
+    /// Bytes of the last task.
+    last: usize,
+}
+
+impl TaskGroup<'_> {
+    /// Bytes that the next task will probably have.
+    pub fn usual(&self) -> usize {
+        self.last.min(GROUP.0)
+    }
+}
+
 /// The tasks that wait, which are few, and what went wrong.
 pub struct Queue<'a> {
-    tasks: Mutex<Receiver<Task<'a>>>,
+    tasks: Mutex<Receiver<Vec<Task<'a>>>>,
     failure: Mutex<Option<ExportError>>,
     stopped: AtomicBool,
 }
@@ -95,13 +124,13 @@ pub struct Queue<'a> {
 /// The readers' end of the queue.
 #[derive(Clone)]
 pub struct Feed<'q, 'a> {
-    sender: SyncSender<Task<'a>>,
+    sender: SyncSender<Vec<Task<'a>>>,
     queue: &'q Queue<'a>,
 }
 
 impl<'a> Queue<'a> {
-    /// A queue of at most `depth` tasks, and the way in.
-    pub fn new(depth: usize) -> (Self, SyncSender<Task<'a>>) {
+    /// A queue of at most `depth` tasks or groups of them, and the way in.
+    pub fn new(depth: usize) -> (Self, SyncSender<Vec<Task<'a>>>) {
         let (sender, tasks) = sync_channel(depth);
         let queue = Self {
             tasks: Mutex::new(tasks),
@@ -112,32 +141,38 @@ impl<'a> Queue<'a> {
     }
 
     /// Takes tasks until no reader is left. After a failure they are only taken away, so that no reader waits.
-    pub fn work(&self, run: impl Fn(&Open<'a>, Vec<Piece>) -> Result<(), ExportError>) {
+    pub fn work(&self, run: impl Fn(&Open<'a>, Pieces) -> Result<(), ExportError>) {
         loop {
-            let Ok(task) = lock(&self.tasks).recv() else {
+            let Ok(tasks) = lock(&self.tasks).recv() else {
                 return;
             };
-            if self.stopped.load(Ordering::SeqCst) {
-                continue;
+            for task in tasks {
+                self.task(task, &run);
             }
-            if task.heads {
-                task.open.versions.wait(task.versions.is_some());
-            }
-            let Task {
-                open,
-                pieces,
-                versions,
-                ..
-            } = task;
-            let user = open.user;
-            let done = || {
-                run(&open, pieces)?;
-                drop(versions);
-                release(open)
-            };
-            if let Err(error) = caught(done) {
-                self.fail(error.of(user));
-            }
+        }
+    }
+
+    fn task(&self, task: Task<'a>, run: impl Fn(&Open<'a>, Pieces) -> Result<(), ExportError>) {
+        if self.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        if task.heads {
+            task.open.versions.wait(task.versions.is_some());
+        }
+        let Task {
+            open,
+            pieces,
+            versions,
+            ..
+        } = task;
+        let user = open.user;
+        let done = || {
+            run(&open, pieces)?;
+            drop(versions);
+            release(open)
+        };
+        if let Err(error) = caught(done) {
+            self.fail(error.of(user));
         }
     }
 
@@ -156,7 +191,7 @@ impl<'a> Queue<'a> {
 
 impl<'q, 'a> Feed<'q, 'a> {
     /// A way into `queue`.
-    pub fn new(sender: SyncSender<Task<'a>>, queue: &'q Queue<'a>) -> Self {
+    pub fn new(sender: SyncSender<Vec<Task<'a>>>, queue: &'q Queue<'a>) -> Self {
         Self { sender, queue }
     }
 
@@ -166,11 +201,40 @@ impl<'q, 'a> Feed<'q, 'a> {
     }
 
     pub(super) fn send(&self, task: Task<'a>) -> Result<(), ExportError> {
+        self.pass_on(vec![task])
+    }
+
+    /// Adds the last task of a user to a group, which is passed on when it is large enough.
+    pub(super) fn add(
+        &self,
+        task: Task<'a>,
+        bytes: usize,
+        group: &mut TaskGroup<'a>,
+    ) -> Result<(), ExportError> {
+        group.bytes += bytes;
+        group.last = bytes;
+        group.tasks.push(task);
+        match group.bytes >= GROUP.0 || group.tasks.len() >= GROUP.1 {
+            true => self.end(group),
+            false => Ok(()),
+        }
+    }
+
+    /// Passes on what there is in a group.
+    pub fn end(&self, group: &mut TaskGroup<'a>) -> Result<(), ExportError> {
+        group.bytes = 0;
+        match std::mem::take(&mut group.tasks) {
+            none if none.is_empty() => Ok(()),
+            tasks => self.pass_on(tasks),
+        }
+    }
+
+    fn pass_on(&self, tasks: Vec<Task<'a>>) -> Result<(), ExportError> {
         let stopped = || ExportError::Sink("stopped, because something else failed".into());
         if self.stopped() {
             return Err(stopped());
         }
-        self.sender.send(task).map_err(|_| stopped())
+        self.sender.send(tasks).map_err(|_| stopped())
     }
 }
 

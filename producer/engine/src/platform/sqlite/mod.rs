@@ -51,7 +51,7 @@ struct Beginning {
     /// Seconds since 1970.
     instant: f64,
     /// In the order of the index.
-    users: Vec<User>,
+    users: Arc<Vec<User>>,
     /// The names that several users bore.
     owners: UsernameOwners,
 }
@@ -91,7 +91,7 @@ impl SqlitePlatform {
             .insert(Arc::new(Beginning {
                 instant,
                 owners: username_owners::of(&users),
-                users,
+                users: Arc::new(users),
             }))
             .clone())
     }
@@ -146,7 +146,7 @@ const FEW: usize = 50;
 const ACCOUNT: &str = "account-1.0.0.sqlite";
 
 impl Platform for SqlitePlatform {
-    fn users(&self) -> Result<Vec<User>, PlatformError> {
+    fn users(&self) -> Result<Arc<Vec<User>>, PlatformError> {
         Ok(self.beginning()?.users.clone())
     }
 

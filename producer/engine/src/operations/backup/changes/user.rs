@@ -369,7 +369,7 @@ impl OpenUser<'_> {
                     writer.stream_path(id, path);
                 }
                 let whole = increment && stats.is_none();
-                collector.done(writer.finish(stats, whole)?);
+                collector.done(writer.finish(stats, whole)?)?;
             }
         }
         Ok(())

@@ -268,10 +268,9 @@ impl Run<'_> {
         state: Option<&State>,
     ) -> Result<(Written, Noted), (Failure, Option<String>)> {
         let prepared = self.prepared;
-        let collector = Collector::new(
-            archive,
-            prepared.options.name_users.then_some(prepared.observer),
-        );
+        let named = prepared.options.name_users.then_some(prepared.observer);
+        let collector = Collector::new(archive, &prepared.users, named)
+            .map_err(|error| (error.into(), None))?;
         let folder = self.place.as_ref().map(StateFolder::folder);
         let folder = folder.map_err(String::as_str);
         let changes = Changes::new(&collector, key, state, &self.mark, folder, self.needed)
@@ -283,11 +282,9 @@ impl Run<'_> {
         });
         let (shared, unknown) = shared.map_err(|failure| (failure, changes.misfit()))?;
         let noted = changes.into_state();
-        let (done, losses) = collector.finish(&prepared.users);
         let written = Written {
-            done,
+            users: collector.finish(),
             shared,
-            losses,
             unknown,
         };
         Ok((written, noted))

@@ -162,7 +162,7 @@ impl PlatformWriter for SqliteWriter {
         if !self.users_dir.join("user-index.db").exists() {
             return Ok(Vec::new());
         }
-        Ok(self.reader().users()?)
+        Ok(self.reader().users()?.to_vec())
     }
 
     fn aliases(&self) -> Result<HashMap<String, String>, RestoreError> {
