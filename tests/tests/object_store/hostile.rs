@@ -121,7 +121,7 @@ fn a_newest_run_that_is_hidden_is_missed_by_the_host_that_made_it() {
     let Some(work) = Work::new() else { return };
     let chain = &chain(&work, 3);
     work.bucket.clear("chain/increments/0003/");
-    let other = work.from_host("other");
+    let other = work.on_host("other");
     for secret in [&KEY[..], &[], &["--sample", "50%"]] {
         let verify = [&["verify", chain], secret].concat();
         let said = work.ends(&verify, 4);

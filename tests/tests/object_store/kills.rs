@@ -35,7 +35,7 @@ fn of_two_runs_at_once_one_wins() {
         work.ends(&args, 2)
             .contains("another backup is being written")
     );
-    work.from_host("other").good(&args);
+    work.on_host("other").good(&args);
     drop(gate);
     let first = first.wait_with_output().unwrap();
     assert_eq!(first.status.code(), Some(1), "{}", text(&first));

@@ -79,7 +79,7 @@ fn what_is_not_known_to_be_good_stays() {
     volume[middle] ^= 1;
     work.bucket.put("all/b/volume-0001.tar", &volume);
     let other = format!("{all}/other");
-    work.from_host("another").backup(&other, &[]);
+    work.on_host("another").backup(&other, &[]);
     work.bucket.put("all/begun/claim-0001", b"{}");
     work.bucket.put("all/a/increments/0003/claim-0001", b"{}");
     work.bucket.put("all/notes/readme.txt", b"hello");

@@ -108,7 +108,7 @@ fn of_two_changes_at_once_one_is_refused() {
     });
     let first = work.by_way_of(&proxy).start(&add(place, "second.pub.pem"));
     gate.wait();
-    work.from_host("other").good(&add(place, "third.pub.pem"));
+    work.on_host("other").good(&add(place, "third.pub.pem"));
     drop(gate);
     let first = first.wait_with_output().unwrap();
     assert_eq!(first.status.code(), Some(1), "{}", text(&first));

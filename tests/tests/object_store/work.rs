@@ -60,8 +60,8 @@ impl Work {
         Work { bucket, ..work }
     }
 
-    /// The same from a host that keeps its state in a folder of that name.
-    pub fn from_host(&self, state: &'static str) -> Self {
+    /// The same on a host that keeps its state in a folder of that name.
+    pub fn on_host(&self, state: &'static str) -> Self {
         let work = self.clone();
         Work { state, ..work }
     }
