@@ -9,6 +9,7 @@ use super::rows::{self, id, scalar};
 use super::store::Store;
 use crate::interrupt;
 use crate::limits::MAX_STREAM_PATH_SQLITE;
+use crate::platform::influx::PointsWriter;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::schema::{self, ACCOUNT_TABLES, EVENT_COLUMNS};
 use crate::platform::staging::StagedUser;
@@ -24,6 +25,8 @@ pub struct SqliteUser {
     pub(super) user: User,
     from_sqlite: bool,
     pub(super) staged: StagedUser,
+    /// The way to the server that keeps the series; none where they come into files.
+    series: Option<PointsWriter>,
     /// Files that are being written, by namespace for series.
     stores: HashMap<(&'static str, String), Store>,
     /// The lines of the streams, until all are known.
@@ -51,6 +54,7 @@ impl SqliteUser {
                 what: format!("the platform has a folder of user {} already", user.user_id),
             });
         }
+        staged.replace_series()?;
         // They give way even when the archive has nothing to put in their place.
         for owner in user.namespaces() {
             if staged.has_folder(&owner) {
@@ -60,6 +64,7 @@ impl SqliteUser {
         Ok(Self {
             from_sqlite,
             user: user.clone(),
+            series: staged.points_writer(),
             staged,
             stores: HashMap::new(),
             streams: Vec::new(),
@@ -230,10 +235,12 @@ impl SqliteUser {
             what: format!("{measurement}: {what}"),
         };
         let points = rows::list(fields, "points").map_err(bad)?;
-        if !self.namespaces.contains(&namespace) {
+        if let Some(writer) = &mut self.series {
+            writer.of_database(&self.staged.series_aside(&namespace)?)?;
+        } else if !self.namespaces.contains(&namespace) {
             self.namespaces.push(namespace.clone());
         }
-        let store = self.store("series", &namespace)?;
+        let mut lacks = Vec::new();
         for point in points {
             let point = Fields::parse(point.get()).map_err(bad)?;
             let time = point.get("time").unwrap_or_default();
@@ -242,6 +249,10 @@ impl SqliteUser {
                     "{time:?} is neither a time in milliseconds nor an ISO time"
                 ))
             })?;
+            if let Some(writer) = &mut self.series {
+                writer.add(&measurement, &point, &mut |what| lacks.push(what))?;
+                continue;
+            }
             let row = vec![
                 Value::Text(measurement.clone()),
                 Value::Integer(time),
@@ -249,7 +260,11 @@ impl SqliteUser {
                 Value::Text(rows::point(&point)),
             ];
             let sql = "INSERT OR REPLACE INTO series_data VALUES (?, ?, ?, ?)";
+            let store = self.store("series", &namespace)?;
             store.insert(sql, row, "series", || measurement.clone())?;
+        }
+        for what in lacks {
+            self.lack(Collection::Series, what);
         }
         Ok(())
     }
@@ -310,6 +325,9 @@ impl SqliteUser {
                 _ => "",
             };
             store.finish(derived)?;
+        }
+        if let Some(writer) = &mut self.series {
+            writer.flush()?;
         }
         Ok(())
     }
