@@ -69,7 +69,7 @@ impl Influx {
             .http_status_as_error(false)
             .tls_config(tls)
             .build();
-        let influx = Self {
+        let mut influx = Self {
             port,
             server: Mutex::new(serve(folder.path())),
             folder,
@@ -83,11 +83,13 @@ impl Influx {
         };
         influx.wait();
         if let Some((user, password)) = admin {
+            let password = password.replace('\'', "\\'");
             influx.query(&format!(
                 "CREATE USER \"{user}\" WITH PASSWORD '{password}' WITH ALL PRIVILEGES"
             ));
         }
-        Some(Self { admin, ..influx })
+        influx.admin = admin;
+        Some(influx)
     }
 
     fn wait(&self) {

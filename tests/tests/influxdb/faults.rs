@@ -20,7 +20,7 @@ fn filled() -> Option<Influx> {
         writeln!(lines, "event.a v={}.5,n={i}i,t=\"text {i}\" {}", i, i * 3).unwrap();
     }
     server.write("user.alice", &lines);
-    server.write("user.bob", "event.b v=1 1");
+    server.write("user.bob00", "event.b v=1 1");
     Some(server)
 }
 
@@ -182,7 +182,7 @@ fn databases_that_come_and_go_meanwhile() {
         let made = backup(&stage, &platform, &format!("gone {at}"), &[]);
         let code = made.status.code();
         assert!(matches!(code, Some(0 | 5)), "{}", text(&made));
-        let all = points(&stage.at(&format!("gone {at}")));
+        let all = points(&stage, &stage.at(&format!("gone {at}")));
         let of_alice = all
             .iter()
             .filter(|line| line.starts_with("user.alice"))

@@ -60,7 +60,7 @@ fn a_run_brings_what_has_changed() {
         "user.alice",
         "event.a v=1,n=1i 1\nevent.a v=2 2\nevent.gone v=1 1",
     );
-    server.write("user.bob", "event.b v=1 1");
+    server.write("user.bob00", "event.b v=1 1");
     assert_eq!(kind(&increment(&stage, &platform), 0), "full");
     // One is new, one differs, one measurement is gone; a float is no integer.
     server.write("user.alice", "event.a v=3 3\nevent.a v=9 2");
@@ -74,7 +74,7 @@ fn a_run_brings_what_has_changed() {
     assert_eq!(brought(&stage, "0003"), 0);
     let target = empty(&stage, &other);
     restored(&target.restore(&stage.at("chain"), &[]));
-    for name in ["user.alice", "user.bob"] {
+    for name in ["user.alice", "user.bob00"] {
         assert_eq!(other.contents(name), server.contents(name));
     }
     // The same with the base in PostgreSQL.
@@ -84,7 +84,7 @@ fn a_run_brings_what_has_changed() {
     let postgres = with_series(postgres, server.port);
     std::fs::rename(stage.at("chain"), stage.at("of-sqlite")).unwrap();
     assert_eq!(kind(&increment(&stage, &postgres), 0), "full");
-    server.write("user.bob", "event.b v=1 2");
+    server.write("user.bob00", "event.b v=1 2");
     assert_eq!(kind(&increment(&stage, &postgres), 0), "incremental");
     assert_eq!(brought(&stage, "0002"), 1);
 }

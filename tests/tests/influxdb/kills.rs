@@ -83,7 +83,7 @@ fn every_request(
             text(&next)
         );
         let now = other.all();
-        for user in ["alice", "bob"] {
+        for user in ["alice", "bob00"] {
             let is_new = of(&now, user) == of(&new, user);
             assert!(
                 is_new || of(&now, user) == of(&old, user),
@@ -112,7 +112,7 @@ fn every_request(
 fn filled() -> Option<(Influx, Influx)> {
     let (server, other) = (Influx::start()?, Influx::start()?);
     server.write("user.alice", "event.a v=1,n=1i,t=\"x\" 1\nevent.b v=2 2");
-    server.write("user.bob", "event.b v=1 1");
+    server.write("user.bob00", "event.b v=1 1");
     Some((server, other))
 }
 

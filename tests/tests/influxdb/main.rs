@@ -12,7 +12,6 @@ use pryv_backup_tests::{
     command::{report, run, text},
     folder,
     influx::Influx,
-    plain::Plain,
     stage::{Platform, Stage},
 };
 use serde_json::Value;
@@ -59,28 +58,21 @@ fn losses(said: &Value) -> Vec<String> {
     all.iter().map(of).collect()
 }
 
-/// All points of an archive in the clear: namespace, measurement, and the point as it is written.
-fn points(archive: &Path) -> BTreeSet<String> {
+/// All points of an archive: namespace, measurement, and the point.
+fn points(stage: &Stage, archive: &Path) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for (path, bytes) in folder::tree(archive) {
-        if !path.ends_with("series/series.jsonl.gz") {
-            continue;
-        }
-        let user = path.split('/').nth(1).unwrap().to_owned();
-        for line in Plain([(path, bytes)].into()).records(&format!("users/{user}/series/series")) {
-            for point in line["points"].as_array().unwrap() {
-                let name = [&line["namespace"], &line["measurement"]].map(|n| n.as_str().unwrap());
-                assert!(
-                    all.insert(format!("{} {} {point}", name[0], name[1])),
-                    "{point}"
-                );
-            }
+    for line in series_text(stage, archive).lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        for point in line["points"].as_array().unwrap() {
+            let name = [&line["namespace"], &line["measurement"]].map(|n| n.as_str().unwrap());
+            let new = all.insert(format!("{} {} {point}", name[0], name[1]));
+            assert!(new, "{point}");
         }
     }
     all
 }
 
-/// The text of the points of an archive: what [`points`] reads has lost how numbers were written.
+/// The lines of the series of an archive, as they are written.
 fn series_text(stage: &Stage, archive: &Path) -> String {
     let mut all = String::new();
     for (path, bytes) in folder::tree(&stage.open(archive)) {

@@ -35,7 +35,7 @@ pub(super) enum Trouble {
     Later(String),
     /// It refuses, and will again.
     Never(String),
-    /// It cannot carry out this statement.
+    /// It cannot carry out this statement, or does not take these points.
     Statement(String),
     /// A signal came.
     Interrupted,
@@ -175,25 +175,10 @@ impl Influx {
         }
     }
 
-    /// Why it answers with another status than it should.
+    /// What an answer with another status than it should have means.
     fn refusal(&self, response: Response<Body>) -> Trouble {
-        #[derive(Deserialize)]
-        struct Reason {
-            error: String,
-        }
         let status = response.status().as_u16();
-        let mut text = Vec::new();
-        // What cannot be read is not told.
-        let _ = response
-            .into_body()
-            .into_reader()
-            .take(REASON)
-            .read_to_end(&mut text);
-        let said = serde_json::from_slice(&text).map_or_else(
-            |_| String::from_utf8_lossy(&text).trim().to_owned(),
-            |reason: Reason| reason.error,
-        );
-        let said: String = said.chars().take(TOLD).collect();
+        let said = reason(response);
         match status {
             401 if self.named => {
                 Trouble::Never("it refuses username and password; correct them".to_owned())
@@ -239,15 +224,23 @@ impl Influx {
             })?;
             Ok(all)
         });
-        rows.map_err(|trouble| match trouble.of(self) {
-            ExportError::Platform(error) => error,
-            other => self.error(other.to_string()),
-        })
+        rows.map_err(|trouble| self.plain(trouble))
     }
 
-    /// Writes points, as lines, into a database. The same points may be written again.
-    pub(super) fn write(&self, database: &str, lines: Vec<u8>) -> Result<(), PlatformError> {
-        let lines = Arc::new(lines);
+    /// The error for whoever takes nothing that could fail otherwise.
+    pub(super) fn plain(&self, trouble: Trouble) -> PlatformError {
+        match trouble.of(self) {
+            ExportError::Platform(error) => error,
+            other => self.error(other.to_string()),
+        }
+    }
+
+    /// Writes points, as lines, into a database, and says why it does not take them all, if so. The same points may be written again.
+    pub(super) fn write(
+        &self,
+        database: &str,
+        lines: &Arc<[u8]>,
+    ) -> Result<Result<(), String>, PlatformError> {
         let written = self.again(|| {
             let (asking, database, lines) = (self.clone(), database.to_owned(), lines.clone());
             let incoming = Incoming::of(move |way| {
@@ -257,13 +250,11 @@ impl Influx {
             let incoming = incoming.map_err(|e| Trouble::Never(refused(&e)))?;
             self.wait(&incoming)?
         });
-        written.map_err(|trouble| match trouble {
-            Trouble::Interrupted => PlatformError::Interrupted,
-            Trouble::Later(what) | Trouble::Never(what) | Trouble::Statement(what) => {
-                self.error(format!("points were not taken: {what}"))
-            }
-            Trouble::Taker(error) => self.error(error.to_string()),
-        })
+        match written {
+            Ok(()) => Ok(Ok(())),
+            Err(Trouble::Statement(said)) => Ok(Err(said)),
+            Err(trouble) => Err(self.plain(trouble)),
+        }
     }
 
     fn post(&self, database: &str, lines: &[u8]) -> Result<(), Trouble> {
@@ -274,11 +265,35 @@ impl Influx {
             .query("precision", "ns")
             .header(header::AUTHORIZATION, &self.credentials);
         match request.send(lines) {
-            Ok(response) if response.status().as_u16() == 204 => Ok(()),
-            Ok(response) => Err(self.refusal(response)),
+            Ok(response) => match response.status().as_u16() {
+                204 => Ok(()),
+                // Of which part of it may be taken.
+                400 | 413 => Err(Trouble::Statement(reason(response))),
+                _ => Err(self.refusal(response)),
+            },
             Err(e) => Err(failed(&e)),
         }
     }
+}
+
+/// The reason that the server gives in an answer.
+fn reason(response: Response<Body>) -> String {
+    #[derive(Deserialize)]
+    struct Reason {
+        error: String,
+    }
+    let mut text = Vec::new();
+    // What cannot be read is not told.
+    let _ = response
+        .into_body()
+        .into_reader()
+        .take(REASON)
+        .read_to_end(&mut text);
+    let said = serde_json::from_slice(&text).map_or_else(
+        |_| String::from_utf8_lossy(&text).trim().to_owned(),
+        |reason: Reason| reason.error,
+    );
+    said.chars().take(TOLD).collect()
 }
 
 /// A piece of an answer; whether it is the last one, unless it is empty.

@@ -7,9 +7,12 @@ use crate::platform::json::Fields;
 use crate::platform::series::nanoseconds;
 use crate::platform::texts::{Lost, storable};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Points that are written at once, as InfluxDB's documentation advises.
 const POINTS: usize = 5000;
+/// Points of a user that the server may refuse, each of which is looked for and named; where there are more, something is wrong as a whole.
+const REFUSED: usize = 1000;
 /// Times that it can hold.
 const TIMES: std::ops::RangeInclusive<i64> = -9_223_372_036_854_775_806..=9_223_372_036_854_775_806;
 
@@ -20,8 +23,13 @@ pub struct PointsWriter {
     kinds: bool,
     database: String,
     lines: Vec<u8>,
-    points: usize,
+    /// Where each point ends in them.
+    ends: Vec<usize>,
+    refused: usize,
 }
+
+/// Takes, in words, what InfluxDB has no place for.
+type Lacks<'l> = dyn FnMut(String) + 'l;
 
 impl PointsWriter {
     /// A way to the server. `kinds`: a number without a fraction or an exponent is an integer.
@@ -31,38 +39,43 @@ impl PointsWriter {
             kinds,
             database: String::new(),
             lines: Vec::new(),
-            points: 0,
+            ends: Vec::new(),
+            refused: 0,
         }
     }
 
     /// The points that come are of this database.
     ///
     /// # Errors
-    /// When the server refuses those before.
-    pub fn of_database(&mut self, database: &str) -> Result<(), PlatformError> {
+    /// As [`Self::flush`], of those before.
+    pub fn of_database(
+        &mut self,
+        database: &str,
+        lacks: &mut Lacks<'_>,
+    ) -> Result<(), PlatformError> {
         if self.database != database {
-            self.flush()?;
+            self.flush(lacks)?;
             database.clone_into(&mut self.database);
         }
         Ok(())
     }
 
-    /// Adds a point; what InfluxDB has no place for, in words.
+    /// Adds a point.
     ///
     /// # Errors
-    /// When the server refuses points.
+    /// As [`Self::flush`].
     pub fn add(
         &mut self,
         measurement: &str,
         point: &Fields<'_>,
-        lacks: &mut dyn FnMut(String),
+        lacks: &mut Lacks<'_>,
     ) -> Result<(), PlatformError> {
         if !line(measurement, point, self.kinds, &mut self.lines, lacks) {
             return Ok(());
         }
-        self.points += 1;
-        match self.points >= POINTS || self.lines.len() >= BLOCK {
-            true => self.flush(),
+        self.ends.push(self.lines.len());
+        match self.ends.len() >= POINTS || self.lines.len() >= BLOCK {
+            true => self.flush(lacks),
             false => Ok(()),
         }
     }
@@ -70,13 +83,42 @@ impl PointsWriter {
     /// Writes what is held back.
     ///
     /// # Errors
-    /// When the server refuses points.
-    pub fn flush(&mut self) -> Result<(), PlatformError> {
-        self.points = 0;
-        match self.lines.is_empty() {
-            true => Ok(()),
-            false => (self.server).write(&self.database, std::mem::take(&mut self.lines)),
+    /// When the server does not answer, or refuses too much.
+    pub fn flush(&mut self, lacks: &mut Lacks<'_>) -> Result<(), PlatformError> {
+        let lines = std::mem::take(&mut self.lines);
+        let ends = std::mem::take(&mut self.ends);
+        self.write(&lines, 0, &ends, lacks)
+    }
+
+    /// Writes the points that end there, the first of which begins at `start`. Where the server does not take all of them, halves are
+    /// written, until it is known which ones it refuses.
+    fn write(
+        &mut self,
+        lines: &[u8],
+        start: usize,
+        ends: &[usize],
+        lacks: &mut Lacks<'_>,
+    ) -> Result<(), PlatformError> {
+        let Some(end) = ends.last() else {
+            return Ok(());
+        };
+        let body = Arc::from(lines.get(start..*end).unwrap_or_default());
+        let Err(said) = self.server.write(&self.database, &body)? else {
+            return Ok(());
+        };
+        if ends.len() > 1 {
+            let (first, second) = ends.split_at(ends.len() / 2);
+            self.write(lines, start, first, lacks)?;
+            return self.write(lines, first.last().copied().unwrap_or(start), second, lacks);
         }
+        self.refused += 1;
+        if self.refused > REFUSED {
+            return Err(self.server.error(format!(
+                "it refuses more than {REFUSED} points of the user; the last reason: {said:?}"
+            )));
+        }
+        lacks(format!("a point that InfluxDB refuses ({said})"));
+        Ok(())
     }
 }
 
@@ -86,7 +128,7 @@ fn line(
     point: &Fields<'_>,
     kinds: bool,
     lines: &mut Vec<u8>,
-    lacks: &mut dyn FnMut(String),
+    lacks: &mut Lacks<'_>,
 ) -> bool {
     let start = lines.len();
     let time = point.get("time").and_then(nanoseconds);
@@ -128,7 +170,7 @@ fn line(
 }
 
 /// Appends a value; whether there is a place for it.
-fn value(raw: &str, kinds: bool, lines: &mut Vec<u8>, lacks: &mut dyn FnMut(String)) -> bool {
+fn value(raw: &str, kinds: bool, lines: &mut Vec<u8>, lacks: &mut Lacks<'_>) -> bool {
     match raw.as_bytes().first() {
         Some(b'"') => {
             let mut lost = Lost::default();
@@ -164,7 +206,7 @@ fn value(raw: &str, kinds: bool, lines: &mut Vec<u8>, lacks: &mut dyn FnMut(Stri
     }
 }
 
-fn number(raw: &str, kinds: bool, lines: &mut Vec<u8>, lacks: &mut dyn FnMut(String)) -> bool {
+fn number(raw: &str, kinds: bool, lines: &mut Vec<u8>, lacks: &mut Lacks<'_>) -> bool {
     let whole = !raw.contains(['.', 'e', 'E']);
     if whole && kinds {
         let fits = raw.parse::<i64>().is_ok();

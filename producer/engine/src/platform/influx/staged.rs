@@ -3,8 +3,8 @@
 
 use super::points::Found;
 use super::{Influx, PointsWriter, identifier};
+use crate::platform::PlatformError;
 use crate::platform::json::Fields;
-use crate::platform::{ExportError, PlatformError};
 use crate::random::SystemRandom;
 use crate::text::hex;
 use decryptor_wasm::RandomSource;
@@ -179,8 +179,8 @@ impl Influx {
 
     fn copy(&self, from: &str, to: &str) -> Result<(), PlatformError> {
         let mut writer = PointsWriter::new(self, true);
-        writer.of_database(to)?;
         let mut lost = None;
+        writer.of_database(to, &mut |_| {})?;
         for measurement in self.measurements(from)? {
             let read = self.points(from, &measurement, &mut |found| {
                 let mut lose = |what: String| {
@@ -196,12 +196,11 @@ impl Influx {
                 }
                 Ok(())
             });
-            read.map_err(|trouble| match trouble.of(self) {
-                ExportError::Platform(error) => error,
-                other => self.error(other.to_string()),
-            })?;
+            read.map_err(|trouble| self.plain(trouble))?;
         }
-        writer.flush()?;
+        writer.flush(&mut |what| {
+            lost.get_or_insert(what);
+        })?;
         lost.map_or(Ok(()), |what| Err(self.error(what)))
     }
 

@@ -1,5 +1,6 @@
 //! The way back in for the SQLite engine: new files for each user, put in the place of the old ones.
 
+mod points;
 mod read_back;
 pub mod rows;
 mod shared;

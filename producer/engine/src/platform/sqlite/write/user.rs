@@ -26,7 +26,7 @@ pub struct SqliteUser {
     from_sqlite: bool,
     pub(super) staged: StagedUser,
     /// The way to the server that keeps the series; none where they come into files.
-    series: Option<PointsWriter>,
+    pub(super) series: Option<PointsWriter>,
     /// Files that are being written, by namespace for series.
     stores: HashMap<(&'static str, String), Store>,
     /// The lines of the streams, until all are known.
@@ -75,7 +75,11 @@ impl SqliteUser {
         })
     }
 
-    fn store(&mut self, name: &'static str, owner: &str) -> Result<&Store, RestoreError> {
+    pub(super) fn store(
+        &mut self,
+        name: &'static str,
+        owner: &str,
+    ) -> Result<&Store, RestoreError> {
         let key = (name, owner.to_owned());
         if !self.stores.contains_key(&key) {
             let (file, schema) = match name {
@@ -99,7 +103,7 @@ impl SqliteUser {
         self.store(name, &owner)
     }
 
-    fn lack(&mut self, collection: Collection, what: String) {
+    pub(super) fn lack(&mut self, collection: Collection, what: String) {
         let entry = self.unheld.entry((collection.name(), what));
         entry.or_insert((collection, 0)).1 += 1;
     }
@@ -224,51 +228,6 @@ impl SqliteUser {
         Ok(())
     }
 
-    fn points(&mut self, fields: &Fields<'_>) -> Result<(), RestoreError> {
-        let measurement = id(fields, "measurement");
-        let namespace = match fields.get("namespace") {
-            Some(raw) => rows::string(raw),
-            None => format!("user.{}", self.user.username),
-        };
-        let bad = |what: String| RestoreError::Record {
-            collection: "series",
-            what: format!("{measurement}: {what}"),
-        };
-        let points = rows::list(fields, "points").map_err(bad)?;
-        if let Some(writer) = &mut self.series {
-            writer.of_database(&self.staged.series_aside(&namespace)?)?;
-        } else if !self.namespaces.contains(&namespace) {
-            self.namespaces.push(namespace.clone());
-        }
-        let mut lacks = Vec::new();
-        for point in points {
-            let point = Fields::parse(point.get()).map_err(bad)?;
-            let time = point.get("time").unwrap_or_default();
-            let time = rows::nanoseconds(time).ok_or_else(|| {
-                bad(format!(
-                    "{time:?} is neither a time in milliseconds nor an ISO time"
-                ))
-            })?;
-            if let Some(writer) = &mut self.series {
-                writer.add(&measurement, &point, &mut |what| lacks.push(what))?;
-                continue;
-            }
-            let row = vec![
-                Value::Text(measurement.clone()),
-                Value::Integer(time),
-                Value::Integer(time),
-                Value::Text(rows::point(&point)),
-            ];
-            let sql = "INSERT OR REPLACE INTO series_data VALUES (?, ?, ?, ?)";
-            let store = self.store("series", &namespace)?;
-            store.insert(sql, row, "series", || measurement.clone())?;
-        }
-        for what in lacks {
-            self.lack(Collection::Series, what);
-        }
-        Ok(())
-    }
-
     /// Streams have the path of their parents in them, who may have come after them.
     fn write_streams(&mut self) -> Result<(), RestoreError> {
         let sql = "INSERT INTO streams VALUES (?, ?, ?)";
@@ -326,9 +285,11 @@ impl SqliteUser {
             };
             store.finish(derived)?;
         }
+        let mut lacks = Vec::new();
         if let Some(writer) = &mut self.series {
-            writer.flush()?;
+            writer.flush(&mut |what| lacks.push(what))?;
         }
+        self.lack_all(lacks);
         Ok(())
     }
 
