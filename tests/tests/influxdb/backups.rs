@@ -2,11 +2,13 @@
 
 use super::{archive, backup, empty, fixture, losses, one_line, points, restored, series_text};
 use pryv_backup_tests::{
-    command::{report, text},
+    command::{report, run, text},
     influx::Influx,
-    stage::Stage,
+    need,
+    stage::{Platform, Stage},
 };
 use std::fmt::Write;
+use std::process::Command;
 
 /// Points of every kind, in two measurements.
 const LINES: &str = concat!(
@@ -265,17 +267,57 @@ fn who_may_not_see_everything_is_refused() {
         );
         assert!(said.contains("(storages.engines.influxdb)"), "{said}");
         assert!(!stage.at("failed").exists());
-        let plain = pryv_backup_tests::command::run(
-            platform
-                .command()
-                .arg("--restore")
-                .arg(&good)
-                .args(["--overwrite", "--quiet"]),
-        );
+        let plain = run(platform
+            .command()
+            .arg("--restore")
+            .arg(&good)
+            .args(["--overwrite", "--quiet"]));
         let said = one_line(&plain, 1);
         assert!(said.contains(told), "{said}");
         assert_eq!(server.contents("user.alice").len(), 2);
     }
     restored(&known.restore(&good, &["--overwrite"]));
     assert_eq!(server.contents("user.alice").len(), 2);
+}
+
+/// Over https, where somebody whom this host trusts has signed the server's certificate.
+#[test]
+fn a_server_with_a_certificate_is_reached() {
+    let Some(stage) = Stage::new() else { return };
+    if !need::program("openssl") {
+        return;
+    }
+    std::fs::write(stage.at("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    for args in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=ca",
+        "req -newkey rsa:2048 -nodes -keyout key.pem -out server.csr -subj /CN=influx",
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out certificate.pem -days 2 -extfile names",
+    ] {
+        let mut openssl = Command::new("openssl");
+        let made = run(openssl.args(args.split(' ')).current_dir(stage.at("")));
+        assert!(made.status.success(), "{}", text(&made));
+    }
+    let http = format!(
+        "https-enabled = true\nhttps-certificate = \"{}\"\nhttps-private-key = \"{}\"",
+        stage.at("certificate.pem").display(),
+        stage.at("key.pem").display()
+    );
+    let Some(server) = Influx::start_with(&http, None) else {
+        return;
+    };
+    server.write("user.alice", "event.x v=1 1");
+    let tls = |platform: Platform<'_>| platform.with("storages__engines__influxdb__tls", "true");
+    let trusted = |platform: Platform<'_>| {
+        let path = stage.at("ca.crt").display().to_string();
+        platform.with("storages__engines__influxdb__sslrootcert", &path)
+    };
+    let made = archive(&stage, &trusted(tls(fixture(&stage, &server))), "archive");
+    assert_eq!(points(&stage, &made).len(), 1);
+    restored(&trusted(tls(fixture(&stage, &server))).restore(&made, &["--overwrite"]));
+    assert_eq!(server.contents("user.alice").len(), 2);
+    for platform in [tls(fixture(&stage, &server)), fixture(&stage, &server)] {
+        let failed = backup(&stage, &platform, "failed", &["--quiet"]);
+        assert_eq!(failed.status.code(), Some(1), "{}", text(&failed));
+        assert!(!stage.at("failed").exists());
+    }
 }

@@ -57,7 +57,9 @@ fn in_place_of_what_is_there_only_the_users_databases_go() {
     assert!(platform.is_left_clean());
 
     // Series that the archive does not have give way too.
-    server.query("DROP DATABASE \"user.alice\"");
+    for name in ["user.alice", "user.alicia"] {
+        server.query(&format!("DROP DATABASE \"{name}\""));
+    }
     let without = archive(&stage, &platform, "without");
     server.write("user.alice", "event.x v=9 1");
     restored(&platform.restore(&without, &["--overwrite"]));

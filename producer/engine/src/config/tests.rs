@@ -380,4 +380,20 @@ fn influxdb_is_found_with_what_we_add() {
         let error = with(&[(name, value)]).unwrap_err().to_string();
         assert!(error.contains(name) && !error.contains("secret"), "{error}");
     }
+    let warnings = |more: &[(&str, &str)]| {
+        let all = [
+            &[
+                ("storages__series__engine", "influxdb"),
+                ("storages__engines__influxdb__host", "10.0.0.1"),
+            ],
+            more,
+        ];
+        load(dir.path(), None, &all.concat())
+            .unwrap()
+            .warnings(false)
+    };
+    assert!(warnings(&[])[0].starts_with("all points of series go"));
+    let named = ("storages__engines__influxdb__username", "u");
+    assert!(warnings(&[named])[0].starts_with("the password and all points"));
+    assert!(warnings(&[("storages__engines__influxdb__tls", "true")]).is_empty());
 }

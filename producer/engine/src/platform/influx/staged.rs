@@ -154,16 +154,20 @@ impl Influx {
     pub fn place(&self, databases: &[SeriesDatabase]) -> Result<(), PlatformError> {
         let there = self.databases_now()?;
         for database in databases {
-            let name = identifier(&database.name);
+            // Asked once: what a slow server did not answer it may still do later, when the new points are there.
+            let drop = || {
+                let statement = format!("DROP DATABASE {}", identifier(&database.name));
+                self.once().run(&statement)
+            };
             let Some(aside) = &database.aside else {
-                self.run(&format!("DROP DATABASE {name}"))?;
+                drop()?;
                 continue;
             };
             // It is in place.
             if !there.contains(aside) {
                 continue;
             }
-            self.run(&format!("DROP DATABASE {name}"))?;
+            drop()?;
             self.create(&database.name, database)?;
             self.copy(aside, &database.name)?;
             if self.totals(aside)? != self.totals(&database.name)? {
