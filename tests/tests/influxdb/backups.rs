@@ -5,7 +5,7 @@ use pryv_backup_tests::{
     command::{report, run, text},
     influx::Influx,
     need,
-    stage::{Platform, Stage},
+    stage::Stage,
 };
 use std::fmt::Write;
 use std::process::Command;
@@ -306,16 +306,16 @@ fn a_server_with_a_certificate_is_reached() {
         return;
     };
     server.write("user.alice", "event.x v=1 1");
-    let tls = |platform: Platform<'_>| platform.with("storages__engines__influxdb__tls", "true");
-    let trusted = |platform: Platform<'_>| {
+    let tls = || fixture(&stage, &server).with("storages__engines__influxdb__tls", "true");
+    let trusted = || {
         let path = stage.at("ca.crt").display().to_string();
-        platform.with("storages__engines__influxdb__sslrootcert", &path)
+        tls().with("storages__engines__influxdb__sslrootcert", &path)
     };
-    let made = archive(&stage, &trusted(tls(fixture(&stage, &server))), "archive");
+    let made = archive(&stage, &trusted(), "archive");
     assert_eq!(points(&stage, &made).len(), 1);
-    restored(&trusted(tls(fixture(&stage, &server))).restore(&made, &["--overwrite"]));
+    restored(&trusted().restore(&made, &["--overwrite"]));
     assert_eq!(server.contents("user.alice").len(), 2);
-    for platform in [tls(fixture(&stage, &server)), fixture(&stage, &server)] {
+    for platform in [tls(), fixture(&stage, &server)] {
         let failed = backup(&stage, &platform, "failed", &["--quiet"]);
         assert_eq!(failed.status.code(), Some(1), "{}", text(&failed));
         assert!(!stage.at("failed").exists());

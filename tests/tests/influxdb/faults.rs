@@ -111,10 +111,7 @@ fn an_answer_that_is_not_whole_is_none() {
         ),
     ] {
         assert_eq!(from.len(), to.len());
-        let proxy = StoreProxy::start(server.port, move |n, _| match n > 5 {
-            true => Fault::Changed(from, to),
-            false => Fault::None,
-        });
+        let proxy = StoreProxy::start(server.port, move |_, _| Fault::Changed(from, to));
         let platform = through(fixture(&stage, &server), &proxy);
         let failed = backup(&stage, &platform, "failed", &[]);
         let said = one_line(&failed, 1);
