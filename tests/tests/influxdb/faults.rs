@@ -44,23 +44,23 @@ fn what_breaks_off_once_is_asked_again() {
     let due = series_text(&stage, &archive(&stage, &fixture(&stage, &server), "due"));
     let requests = requests(&stage, &server);
     assert!(requests > 8, "{requests}");
-    for fault in [
+    let faults = [
         Fault::Cut(0),
         Fault::NoAnswer,
         Fault::CutAnswer(300),
         Fault::CutAnswer(100_000),
         Fault::Status(503),
         Fault::Silent,
-    ] {
-        for at in (1..=requests).step_by(3) {
-            let proxy = StoreProxy::start(server.port, move |n, _| match n == at {
-                true => fault,
-                false => Fault::None,
-            });
-            let name = format!("{fault:?} {at}");
-            let made = archive(&stage, &through(fixture(&stage, &server), &proxy), &name);
-            assert_eq!(series_text(&stage, &made), due, "{name}");
-        }
+    ];
+    for at in 1..=requests {
+        let fault = faults[at % faults.len()];
+        let proxy = StoreProxy::start(server.port, move |n, _| match n == at {
+            true => fault,
+            false => Fault::None,
+        });
+        let name = format!("{fault:?} {at}");
+        let made = archive(&stage, &through(fixture(&stage, &server), &proxy), &name);
+        assert_eq!(series_text(&stage, &made), due, "{name}");
     }
 }
 

@@ -60,7 +60,7 @@ fn every_request(
     fill();
     let old = other.all();
     let (mut undone, mut finished) = (0, 0);
-    for at in (3..=requests).step_by(pryv_backup_tests::rounds(3, 1) as usize) {
+    for at in (3..=requests).step_by(pryv_backup_tests::rounds(5, 1) as usize) {
         fill();
         let proxy = StoreProxy::start(other.port, move |n, _| match n >= at {
             true => Fault::Silent,
