@@ -32,6 +32,15 @@ if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && [ "$(id -u)" = 0 ]
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold postgresql >/dev/null
 fi
 
+# The same for InfluxDB; the service of the package, which would begin at once, is not wanted.
+if ! command -v influxd >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "installing InfluxDB, which the tests start"
+  apt-get update -qq
+  mkdir -p /etc/systemd/system
+  [ -e /etc/systemd/system/influxdb.service ] || ln -s /dev/null /etc/systemd/system/influxdb.service
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends influxdb >/dev/null
+fi
+
 # Other programs that tests use: strace makes system calls fail, minisign and openssl are what others sign and make keys with, python3
 # gives a terminal and reads ZIP files. CHROMIUM and FIREFOX say where browsers are. A test is skipped where its program is missing;
 # .ci/run requires all of them.

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod earlier;
 pub mod fill;
 pub mod folder;
+pub mod influx;
 pub mod kit;
 pub mod measure;
 pub mod normal;

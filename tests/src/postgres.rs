@@ -371,7 +371,7 @@ fn append(path: &Path, lines: &str) {
     file.write_all(lines.as_bytes()).unwrap();
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -123,7 +123,10 @@ impl Writer {
             entry: serde_json::from_value(entry.clone()).unwrap(),
             losses: Vec::new(),
             gone_attachments: Vec::new(),
-            inventory: Some(Inventory { v: 1, files }),
+            inventory: Some(Inventory {
+                v: 1,
+                files: files.into_iter().collect(),
+            }),
         };
         let json = serde_json::to_vec(&manifest).unwrap();
         (self.sealed(&at("user-manifest.json"), &json, None), entry)

@@ -98,6 +98,7 @@ codes! {
     PlatformChanged "platform-changed" "A file of the platform was written to while it was read.";
     PlatformRqlite "platform-rqlite" "The rqlite server does not answer as it should.";
     PlatformPostgres "platform-postgres" "The PostgreSQL server does not answer as it should.";
+    PlatformInfluxdb "platform-influxdb" "The InfluxDB server does not answer as it should.";
     PlatformUnsupported "platform-unsupported" "The platform uses something that this version cannot read.";
     RestoreFile "restore-file" "A file of the platform cannot be written.";
     RestoreRecord "restore-record" "A record of the archive is not what the platform takes, or is there twice.";
@@ -335,6 +336,7 @@ impl From<PlatformError> for Failure {
             PlatformError::Changed { .. } => EngineCode::PlatformChanged,
             PlatformError::Rqlite { .. } => EngineCode::PlatformRqlite,
             PlatformError::Postgres { .. } => EngineCode::PlatformPostgres,
+            PlatformError::Influxdb { .. } => EngineCode::PlatformInfluxdb,
             PlatformError::Unsupported { .. } => EngineCode::PlatformUnsupported,
             // Whoever ends the process knows the signal.
             PlatformError::Interrupted => return Failure::failed(error.to_string()),

@@ -26,6 +26,9 @@ pub const MAX_STREAM_PATH_POSTGRES: usize = 16 * 1024;
 /// Bytes of an answer of rqlite: a page of its largest entries.
 pub const MAX_RQLITE_ANSWER: u64 = 256 << 20;
 
+/// Bytes of a piece of an answer of InfluxDB: points of the largest texts.
+pub const MAX_INFLUXDB_PIECE: u64 = 256 << 20;
+
 /// Losses of a user that are named one by one. Where there are more, something is wrong as a whole.
 pub const MAX_NAMED_LOSSES_OF_USER: usize = 1000;
 

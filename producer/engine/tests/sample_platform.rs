@@ -82,7 +82,7 @@ fn the_sample_is_complete_and_always_the_same() {
 #[test]
 fn other_engines_are_refused_by_name() {
     let keys = [
-        ("series", "influxdb"),
+        ("series", "postgresql"),
         ("file", "s3"),
         ("audit", "postgresql"),
     ];

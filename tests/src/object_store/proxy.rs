@@ -1,4 +1,4 @@
-//! A way to an object store that breaks.
+//! A way to a server over HTTP that breaks.
 
 use std::{
     io::{self, Read, Write},
@@ -37,6 +37,8 @@ pub enum Fault {
     Unconditional,
     /// Sends whoever asked to this port, and passes nothing on.
     Redirect(u16),
+    /// Passes it on, and says nothing until whoever asked goes away.
+    Silent,
     /// Passes nothing on, and answers without end.
     Endless,
     /// Passes it on, and makes what a listing names a hundred years older.
@@ -206,6 +208,10 @@ fn serve(mut client: TcpStream, way: &Way) -> Option<()> {
         server.read_to_end(&mut answer).ok()?;
         if fault == Fault::NoAnswer {
             way.broken.fetch_add(1, Ordering::SeqCst);
+            return None;
+        }
+        if fault == Fault::Silent {
+            let _ = client.read(&mut [0]);
             return None;
         }
         if fault == Fault::Unconditional && answer.starts_with(b"HTTP/1.1 412") {

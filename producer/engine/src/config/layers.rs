@@ -134,6 +134,7 @@ impl Layers {
             "base": {"engine": "postgresql"}, "platform": {"engine": "rqlite"}, "series": {"engine": "postgresql"},
             "file": {"engine": "filesystem"}, "audit": {"engine": "sqlite"},
             "engines": {
+                "influxdb": {"host": "127.0.0.1", "port": 8086},
                 "rqlite": {"url": "http://localhost:4001"},
                 "postgresql": {"host": "127.0.0.1", "port": 5432, "database": "pryv-node", "user": "pryv", "password": ""},
             },

@@ -1,6 +1,7 @@
 //! The settings of a Pryv.io platform that a backup needs, found where Pryv.io itself looks for them.
 
 mod account;
+mod influxdb;
 mod layers;
 mod pgpass;
 mod postgres;
@@ -9,6 +10,7 @@ pub mod rqlite_address;
 
 use crate::pii::{Pii, PiiKey};
 pub use account::AccountField;
+pub use influxdb::Influxdb;
 use layers::Layers;
 pub use postgres::{Password, Postgres, Roots, TlsMode};
 use serde_json::Value;
@@ -38,6 +40,8 @@ pub struct Config {
     pub rqlite_authorities: Option<PathBuf>,
     /// `storages.engines.postgresql`.
     pub postgres: Postgres,
+    /// `storages.engines.influxdb`.
+    pub influxdb: Influxdb,
     /// `platform.piiMode` and `platform.piiHmacKey`.
     pub pii: Pii,
     /// `core.id`: the name of this core among those of the platform.
@@ -168,6 +172,7 @@ impl Config {
             platform_engine: engine("platform", &[Rqlite, Postgresql])?,
             users_dir: pryv_root.join(path.value),
             postgres: Postgres::find(&layers, pryv_root)?,
+            influxdb: influxdb::Influxdb::find(&layers, pryv_root)?,
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
             rqlite_authorities: layers
                 .find("storages.engines.rqlite.sslrootcert")?

@@ -49,6 +49,18 @@ impl Config {
                 postgres.address()
             ));
         }
+        let influxdb = &self.influxdb;
+        if self.series_engine == Engine::Influxdb && !influxdb.tls && !is_here(&influxdb.host) {
+            let what = match influxdb.named {
+                true => "the password and all points",
+                false => "all points",
+            };
+            warnings.push(format!(
+                "{what} of series go over a network in the clear (InfluxDB at {}): set storages.engines.influxdb.tls to true, where the \
+                 server has a certificate",
+                influxdb.address()
+            ));
+        }
         let rqlite = with_index && self.platform_engine == Engine::Rqlite;
         let (url, credentials) = address::split(&self.rqlite_url);
         let host = address::host(&url).filter(|_| rqlite && url.starts_with("http://"));

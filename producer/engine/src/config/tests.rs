@@ -347,3 +347,53 @@ fn variables_and_files_of_libpq_count_where_nothing_else_is_set() {
     let found = load(dir.path(), None, &variables).unwrap().postgres;
     assert_eq!(found.address(), "127.0.0.1:6000/d");
 }
+
+#[test]
+fn influxdb_is_found_with_what_we_add() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |env: &[(&str, &str)]| {
+        let env: Vec<(String, &str)> = env
+            .iter()
+            .map(|(name, value)| (format!("storages__engines__influxdb__{name}"), *value))
+            .collect();
+        let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, *value)).collect();
+        load(dir.path(), None, &env).map(|config| config.influxdb)
+    };
+    let usual = with(&[]).unwrap();
+    assert_eq!(usual.address(), "127.0.0.1:8086");
+    assert_eq!(
+        (&*usual.username, usual.password.reveal()),
+        ("root", "root")
+    );
+    assert!(!usual.tls && !usual.named);
+    let named = with(&[("host", "::1"), ("username", "u"), ("tls", "true")]).unwrap();
+    assert_eq!(named.address(), "[::1]:8086");
+    assert_eq!((&*named.username, named.password.reveal()), ("u", ""));
+    assert!(named.tls && named.named);
+    for (name, value) in [
+        ("host", "http://u:secret@h"),
+        ("host", "u:secret@h"),
+        ("port", "x"),
+        ("tls", "maybe"),
+        ("timeout", "0"),
+    ] {
+        let error = with(&[(name, value)]).unwrap_err().to_string();
+        assert!(error.contains(name) && !error.contains("secret"), "{error}");
+    }
+    let warnings = |more: &[(&str, &str)]| {
+        let all = [
+            &[
+                ("storages__series__engine", "influxdb"),
+                ("storages__engines__influxdb__host", "10.0.0.1"),
+            ],
+            more,
+        ];
+        load(dir.path(), None, &all.concat())
+            .unwrap()
+            .warnings(false)
+    };
+    assert!(warnings(&[])[0].starts_with("all points of series go"));
+    let named = ("storages__engines__influxdb__username", "u");
+    assert!(warnings(&[named])[0].starts_with("the password and all points"));
+    assert!(warnings(&[("storages__engines__influxdb__tls", "true")]).is_empty());
+}

@@ -67,6 +67,14 @@ pub enum PlatformError {
         /// Answer of the server, when there was one.
         answer: Option<Box<ServerError>>,
     },
+    /// The InfluxDB server does not answer as it should.
+    #[error("InfluxDB at {server} (storages.engines.influxdb): {what}")]
+    Influxdb {
+        /// Host and port.
+        server: String,
+        /// One sentence: what happened and what to do.
+        what: String,
+    },
     /// A signal came.
     #[error("interrupted")]
     Interrupted,

@@ -4,13 +4,19 @@
 //! holds more than one record of a user at a time. Nothing here writes to the platform.
 
 mod attachments;
+mod direct;
 mod error;
 mod index;
+mod influx;
+mod iso;
 pub mod json;
+mod open;
 mod postgres;
+mod reading;
 pub(crate) mod rqlite;
 pub mod running;
 mod scope;
+mod series;
 mod since;
 mod sqlite;
 mod staging;
@@ -20,18 +26,16 @@ mod tree;
 mod unknown;
 mod user;
 mod user_folder;
+mod username_owners;
+mod waiting;
 pub mod write;
 
-use crate::advice::Advice;
-use crate::config::{Config, Engine};
-use crate::observer::Observer;
+use crate::threads;
 use crate::threads::lock;
-use crate::{regular, threads};
 pub use error::{ExportError, PlatformError, ServerError};
+pub use open::{Restoring, open, open_writer};
 pub use scope::{Only, Scope};
 pub use since::{ExportExtent, Mark, RecordKeys};
-use staging::Staging;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 pub use target::{Attachment, IndexSink, PlatformLoss, SinkError, Target, UserSink, UserTarget};
@@ -96,155 +100,6 @@ impl Shared {
             Self::Sessions => "platform/sessions",
             Self::PasswordResets => "platform/password-resets",
         }
-    }
-}
-
-/// Opens the platform that a configuration describes. Nothing is contacted or read yet.
-///
-/// # Errors
-/// When an engine is one that this version cannot read.
-pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
-    let users_dir = regular::real(&config.users_dir);
-    if config.base_engine == Engine::Postgresql {
-        return postgres(config, mode, users_dir);
-    }
-    let index = sqlite_engines(
-        config,
-        mode == PlatformMode::None,
-        Advice::BackUpWithoutIndex,
-    )?;
-    Ok(Box::new(sqlite::SqlitePlatform::new(users_dir, index)))
-}
-
-/// Facts about a restore that a platform has to know when it is opened for it.
-#[derive(Clone, Copy)]
-pub struct Restoring<'a> {
-    /// The id of the archive.
-    pub archive_id: &'a str,
-    /// The archive comes from the SQLite engine.
-    pub from_sqlite: bool,
-    /// The platform's own database is left alone.
-    pub skip_platform: bool,
-    /// Nothing is to be written.
-    pub dry_run: bool,
-    /// Facts about the records of the archive.
-    pub ask: &'a write::Ask<'a>,
-    /// Hears what is waited for.
-    pub observer: &'a dyn Observer,
-}
-
-/// Opens the platform that a configuration describes as one that takes users.
-///
-/// # Errors
-/// When an engine is one that this version cannot write, when the platform cannot be reached, or when another restore is at work
-/// there.
-pub fn open_writer<'a>(
-    config: &Config,
-    restoring: Restoring<'a>,
-) -> Result<Box<dyn write::PlatformWriter + 'a>, write::RestoreError> {
-    let users_dir = regular::real(&config.users_dir);
-    let staging = || match restoring.dry_run {
-        true => Ok(Staging::look(&users_dir, restoring.archive_id)),
-        false => Staging::open(&users_dir, restoring.archive_id),
-    };
-    let (skip_platform, from_sqlite) = (restoring.skip_platform, restoring.from_sqlite);
-    if config.base_engine == Engine::Postgresql {
-        let mode = if skip_platform {
-            PlatformMode::None
-        } else {
-            PlatformMode::Full
-        };
-        let (engines, index) = postgres_engines(config, mode, Advice::RestoreWithoutIndex)?;
-        return Ok(Box::new(postgres::write::PostgresWriter::new(
-            &config.postgres,
-            engines,
-            index,
-            staging,
-            from_sqlite,
-            restoring.ask,
-            restoring.observer,
-        )?));
-    }
-    let index = sqlite_engines(config, skip_platform, Advice::RestoreWithoutIndex)?;
-    Ok(Box::new(sqlite::write::SqliteWriter::new(
-        &users_dir,
-        index,
-        staging()?,
-        from_sqlite,
-    )))
-}
-
-/// Checks that everything but the base is where a platform of the SQLite engine has it.
-fn sqlite_engines(
-    config: &Config,
-    without_index: bool,
-    without: Advice,
-) -> Result<Option<rqlite::Rqlite>, PlatformError> {
-    let supported = |kind: &str, engine: Engine, known: Engine| {
-        if engine == known {
-            Ok(())
-        } else {
-            Err(unsupported(kind, engine))
-        }
-    };
-    supported("audit", config.audit_engine, Engine::Sqlite)?;
-    supported("series", config.series_engine, Engine::Sqlite)?;
-    supported("file", config.file_engine, Engine::Filesystem)?;
-    if without_index {
-        return Ok(None);
-    }
-    supported("platform", config.platform_engine, Engine::Rqlite)?;
-    Ok(Some(rqlite(config, without)?))
-}
-
-/// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
-fn postgres(
-    config: &Config,
-    mode: PlatformMode,
-    users_dir: PathBuf,
-) -> Result<Box<dyn Platform>, PlatformError> {
-    let (engines, index) = postgres_engines(config, mode, Advice::BackUpWithoutIndex)?;
-    Ok(Box::new(postgres::PostgresPlatform::new(
-        &config.postgres,
-        engines,
-        index,
-        users_dir,
-    )?))
-}
-
-/// Finds out which engines are in the database, and where the platform's own one is.
-fn postgres_engines(
-    config: &Config,
-    mode: PlatformMode,
-    without: Advice,
-) -> Result<(postgres::DatabaseEngines, postgres::IndexPlace), PlatformError> {
-    let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
-        Engine::Postgresql => Ok(true),
-        _ if engine == outside => Ok(false),
-        _ => Err(unsupported(kind, engine)),
-    };
-    let engines = postgres::DatabaseEngines {
-        audit: inside("audit", config.audit_engine, Engine::Sqlite)?,
-        series: inside("series", config.series_engine, Engine::Sqlite)?,
-        files: inside("file", config.file_engine, Engine::Filesystem)?,
-        audited: config.audit_active,
-    };
-    let index = match mode {
-        PlatformMode::None => postgres::IndexPlace::None,
-        _ if config.platform_engine == Engine::Postgresql => postgres::IndexPlace::Postgres,
-        _ => postgres::IndexPlace::Rqlite(rqlite(config, without)?),
-    };
-    Ok((engines, index))
-}
-
-fn rqlite(config: &Config, without: Advice) -> Result<rqlite::Rqlite, PlatformError> {
-    let authorities = config.rqlite_authorities.as_deref();
-    rqlite::Rqlite::new(&config.rqlite_url, authorities, without)
-}
-
-fn unsupported(kind: &str, engine: Engine) -> PlatformError {
-    PlatformError::Unsupported {
-        what: format!("storages.{kind}.engine {}", engine.name()),
     }
 }
 

@@ -3,14 +3,13 @@
 mod call;
 mod unknown;
 
-use super::{ExportError, IndexSink, PlatformError, Scope, index};
+use super::{ExportError, IndexSink, PlatformError, Scope, direct, index};
 use crate::advice::Advice;
 use crate::config::rqlite_address as address;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 use ureq::http::HeaderValue;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Rows per request.
 const PAGE: usize = 1000;
@@ -20,6 +19,9 @@ const BATCH: usize = 500;
 const QUERY: &str = "/db/query?level=strong";
 /// All or nothing.
 const EXECUTE: &str = "/db/execute?transaction";
+/// How long one question may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// An rqlite server.
 #[derive(Clone)]
 pub struct Rqlite {
@@ -43,18 +45,6 @@ impl Rqlite {
         authorities: Option<&Path>,
         without: Advice,
     ) -> Result<Self, PlatformError> {
-        let mut tls = TlsConfig::builder();
-        if let Some(path) = authorities {
-            tls = tls.root_certs(trusted(path)?);
-        }
-        // Directly, as Pryv.io does: a proxy for the Internet has no business between the two.
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(60)))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .tls_config(tls.build())
-            .build();
         let (url, credentials) = address::split(url);
         if address::host(&url).is_none() {
             return Err(PlatformError::Rqlite {
@@ -67,7 +57,7 @@ impl Rqlite {
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             credentials,
-            agent: config.into(),
+            agent: direct::agent(authorities, Some(LONGEST))?,
             without,
         })
     }
@@ -200,25 +190,4 @@ impl Rqlite {
             without: self.without.clone(),
         }
     }
-}
-
-/// The certificates of a PEM file.
-fn trusted(path: &Path) -> Result<RootCerts, PlatformError> {
-    let pem = std::fs::read(path).map_err(|source| PlatformError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let found: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if found.is_empty() {
-        return Err(PlatformError::Record {
-            path: path.to_owned(),
-            what: "holds no certificate in PEM form".to_owned(),
-        });
-    }
-    Ok(RootCerts::new_with_certs(&found))
 }

@@ -46,6 +46,14 @@ pub fn storable<'a>(json: &'a str, lost: &mut Lost) -> Cow<'a, str> {
     Cow::Owned(out)
 }
 
+/// The text of a JSON string; U+FFFD takes the place of half a surrogate pair.
+pub fn string(raw: &str) -> String {
+    let held = || storable(raw, &mut Lost::default()).into_owned();
+    serde_json::from_str(raw)
+        .or_else(|_| serde_json::from_str(&held()))
+        .unwrap_or_else(|_| raw.trim_matches('"').to_owned())
+}
+
 /// The unit that an escape of four digits at the beginning stands for.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;

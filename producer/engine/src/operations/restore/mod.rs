@@ -37,7 +37,7 @@ use self::{
 use crate::{
     advice::Advice,
     archive::read::Archive,
-    config::Config,
+    config::{Config, Engine},
     failure::Failure,
     findings::{sentence, signed},
     installation::Installation,
@@ -150,6 +150,7 @@ fn restore_into_platform(
     let restoring = Restoring {
         archive_id: archive.id(),
         from_sqlite: archive.manifest.config.engine == "sqlite",
+        from_influxdb: series_from_influxdb(archive),
         skip_platform: how.skip_platform,
         dry_run: how.dry_run,
         ask: &|collection, names| lines::have(archive, collection, names),
@@ -216,6 +217,13 @@ fn restore_into_platform(
     }
     report.users = done.into_iter().map(|done| done.report).collect();
     Ok(())
+}
+
+/// Whether the series of an archive come from InfluxDB. Pryv's own archives do not say, and hold floats only.
+fn series_from_influxdb(archive: &Archive) -> bool {
+    let engines = archive.manifest.platform.as_ref();
+    let engines = engines.and_then(|platform| platform.engines.as_ref());
+    engines.is_some_and(|engines| engines.series == Engine::Influxdb.name())
 }
 
 /// Restores users, and shows how far it is; an error when it was interrupted.

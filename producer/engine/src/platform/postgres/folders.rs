@@ -18,6 +18,7 @@ impl PostgresPlatform {
             files,
             audited,
         } = self.engines;
+        let series = series || !self.files.has_series_files();
         if audit && series && files {
             return Ok(());
         }

@@ -27,6 +27,7 @@ mod versions;
 mod work;
 pub mod write;
 
+use super::influx::Influx;
 use super::sqlite::SqlitePlatform;
 use super::{
     Collection, ExportError, IndexSink, Mark, Platform, PlatformError, Scope, Target, Unknown,
@@ -100,18 +101,19 @@ struct Snapshot {
 }
 
 impl PostgresPlatform {
-    /// A platform in a database, with its files in `users_dir`. Nothing is contacted yet.
+    /// A platform in a database, with its files in `users_dir`, and its series on a server if there is one. Nothing is contacted yet.
     pub fn new(
         config: &Postgres,
         engines: DatabaseEngines,
         index: IndexPlace,
         users_dir: PathBuf,
+        series: Option<Influx>,
     ) -> Result<Self, PlatformError> {
         Ok(Self {
             server: Server::new(config)?,
             engines,
             index,
-            files: SqlitePlatform::new(users_dir.clone(), None),
+            files: SqlitePlatform::new(users_dir.clone(), None).with_series(series),
             users_dir,
             snapshot: Mutex::default(),
         })

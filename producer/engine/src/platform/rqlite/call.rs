@@ -2,13 +2,11 @@
 
 use super::Rqlite;
 use crate::config::rqlite_address as address;
-use crate::interrupt;
 use crate::limits::MAX_RQLITE_ANSWER;
 use crate::platform::PlatformError;
+use crate::platform::waiting::{Incoming, pause};
 use crate::threads::refused;
 use serde::Deserialize;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread::Builder;
 use std::time::Duration;
 use ureq::http::header;
 
@@ -16,8 +14,6 @@ use ureq::http::header;
 const REDIRECTS: usize = 5;
 /// Pauses before asking again a cluster that is electing its leader, or a node that is starting: either takes it a second or two.
 const PAUSES: [Duration; 4] = [Duration::from_secs(1); 4];
-/// How long nothing may come until it is checked whether the run was interrupted.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 /// An answer with status 200, as rqlite 8 to 10 give it.
 #[derive(Deserialize)]
@@ -67,35 +63,22 @@ impl Rqlite {
                 Answered::Rows(rows) => return Ok(rows),
                 Answered::Later(what) => what,
             };
-            let pause = pauses.next().ok_or_else(|| self.error(&what))?;
-            let mut left = *pause;
-            while !left.is_zero() {
-                interrupt::check().map_err(|_| PlatformError::Interrupted)?;
-                let step = left.min(PATIENCE);
-                std::thread::sleep(step);
-                left -= step;
-            }
+            pause(*pauses.next().ok_or_else(|| self.error(&what))?)?;
         }
     }
 
     /// The same as [`Self::ask`], but whoever interrupts the run does not wait for a server that says nothing.
     fn asked(&self, endpoint: &'static str, body: &str) -> Result<Answered, PlatformError> {
         let (asking, body) = (self.clone(), body.to_owned());
-        let (way_back, answer) = channel();
-        let ask = move || way_back.send(asking.ask(endpoint, &body));
-        if let Err(e) = Builder::new().spawn(ask) {
-            return Err(self.error(&refused(&e)));
-        }
-        loop {
-            match answer.recv_timeout(PATIENCE) {
-                Ok(answer) => return answer,
-                Err(RecvTimeoutError::Timeout) => {
-                    interrupt::check().map_err(|_| PlatformError::Interrupted)?;
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.error("the thread that asks it panicked"));
-                }
-            }
+        let incoming = Incoming::of(move |way_back| {
+            // Nobody waits for it any more after a signal.
+            let _ = way_back.send(asking.ask(endpoint, &body));
+        });
+        let incoming = incoming.map_err(|e| self.error(&refused(&e)))?;
+        match incoming.next(None, true) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(self.error("the thread that asks it panicked")),
+            Err(_) => Err(PlatformError::Interrupted),
         }
     }
 

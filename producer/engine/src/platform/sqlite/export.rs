@@ -4,11 +4,9 @@ use super::file::SqliteFile;
 use super::reading::{Reading, if_there, with_file};
 use super::schema::{KNOWN, SchemaTables};
 use super::unknown::Columns;
-use super::{
-    ACCOUNT, Owner, SqlitePlatform, UsernameOwners, UsersOfName, Whose, account, attachments, base,
-    events, series, unknown,
-};
+use super::{ACCOUNT, SqlitePlatform, account, attachments, base, events, series, unknown};
 use crate::platform::user_folder::{self, folder};
+use crate::platform::username_owners::{Owner, UsernameOwners, of_namespace, whose};
 use crate::platform::{Collection, ExportError, PlatformError, User, UserSink};
 use crate::regular;
 use std::path::{Path, PathBuf};
@@ -37,8 +35,7 @@ impl SqlitePlatform {
         reading.survive(Collection::Audit.name(), &path, outcome)
     }
 
-    /// Hands over the series. A name may have been borne by several users: of what is kept under it, the event tells whose it is,
-    /// and `owner` whose the event is.
+    /// Hands over the series: from the server that keeps them, or from files. `owner` tells whose an event is.
     pub(in crate::platform) fn export_series(
         &self,
         owners: &UsernameOwners,
@@ -46,13 +43,15 @@ impl SqlitePlatform {
         reading: &mut Reading<'_>,
     ) -> Result<(), ExportError> {
         let user = reading.user;
+        if let Some(server) = &self.series {
+            let whose = |namespace: &str, measurement: &str| {
+                whose(owners, owner, user, namespace, measurement)
+            };
+            return server.export(&whose, &self.seen, reading);
+        }
         let namespaces: Vec<String> = user.namespaces().collect();
         let file = |namespace: &String| {
             folder(&self.users_dir, namespace).map(|f| f.join("series-1.0.0.sqlite"))
-        };
-        let borne = |namespace: &str| {
-            let name = namespace.strip_prefix("user.")?;
-            owners.get(name)
         };
         let files: Vec<PathBuf> = namespaces.iter().filter_map(file).collect();
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
@@ -61,7 +60,9 @@ impl SqlitePlatform {
             .filter(|path| regular::is_there(path))
             .collect();
         // Otherwise the owner of a series may change.
-        let alone = !namespaces.iter().any(|name| borne(name).is_some());
+        let alone = !namespaces
+            .iter()
+            .any(|name| of_namespace(owners, name).is_some());
         if alone && !files.is_empty() && reading.as_it_was(&files, &[Collection::Series]) {
             return Ok(());
         }
@@ -76,23 +77,7 @@ impl SqlitePlatform {
             let Some(path) = file(&namespace) else {
                 continue;
             };
-            let of_several = borne(&namespace);
-            let whose = |measurement: &str| {
-                let Some(UsersOfName { ids, now }) = of_several else {
-                    return Ok(Whose::Mine);
-                };
-                let event = measurement.strip_prefix("event.");
-                let found = event.map_or(Ok(None), |event| owner(ids, event))?;
-                let current = namespace.strip_prefix("user.") == Some(&user.username);
-                Ok(match found {
-                    Some(id) if id == user.user_id => Whose::Mine,
-                    Some(_) => Whose::Others,
-                    None if current => Whose::Mine,
-                    // Told once.
-                    None if !now && ids.first() == Some(&user.user_id) => Whose::Nobody,
-                    None => Whose::Others,
-                })
-            };
+            let whose = |measurement: &str| whose(owners, owner, user, &namespace, measurement);
             let outcome = if_there(&path, |file| {
                 self.look(file, &KNOWN.series, Columns::Fixed, reading)?;
                 series::export(file, &namespace, &whose, &self.seen, reading)

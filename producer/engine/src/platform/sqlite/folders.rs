@@ -117,12 +117,16 @@ impl SqlitePlatform {
             Ok(())
         })?;
         let mut found = Vec::new();
+        let in_files = held.series && self.has_series_files();
         for owner in without_owner(owners, users, now)? {
             found.extend(match owner.name.starts_with("user.") {
-                true if held.series => left_series(&owner)?,
+                true if in_files => left_series(&owner)?,
                 true => None,
-                false => stranger(&owner, held)?,
+                false => stranger(&owner, held, in_files)?,
             });
+        }
+        if let Some(server) = &self.series {
+            found.extend(server.without_owner(users, now)?);
         }
         found.extend(self.seen.counted.take());
         Ok(found)
@@ -231,12 +235,12 @@ fn left_series(owner: &Entry) -> Result<Option<Unknown>, PlatformError> {
 }
 
 /// The files of a user who is not in the index.
-fn stranger(owner: &Entry, held: Held) -> Result<Option<Unknown>, PlatformError> {
+fn stranger(owner: &Entry, held: Held, in_files: bool) -> Result<Option<Unknown>, PlatformError> {
     let mut all = 0;
     for name in OF_OWNERS {
         let counts = match name {
             AUDIT => false,
-            SERIES => held.series,
+            SERIES => in_files,
             _ => held.base,
         };
         if counts {

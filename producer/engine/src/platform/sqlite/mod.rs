@@ -15,11 +15,13 @@ mod schema;
 pub(super) mod series;
 mod shared;
 mod unknown;
-mod username_owners;
 pub(super) mod write;
 
+use super::influx::Influx;
 use super::unknown::ExportNotes;
 use super::user_folder::folder;
+use super::username_owners;
+pub(super) use super::username_owners::{UsernameOwners, without_owner};
 use super::{
     ExportError, IndexSink, Platform, PlatformError, Scope, Target, Unknown, User, each_user,
     index, rqlite,
@@ -34,12 +36,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use unknown::Columns;
-pub(super) use username_owners::{Owner, UsernameOwners, UsersOfName, Whose, without_owner};
 
 /// A platform whose base engine is SQLite.
 pub struct SqlitePlatform {
     users_dir: PathBuf,
     index: Option<rqlite::Rqlite>,
+    /// The server of the series, which are in files otherwise.
+    series: Option<Influx>,
     /// The users at the beginning, and when that was: who comes later is of the next backup.
     beginning: Mutex<Option<Arc<Beginning>>>,
     /// Notes of the export.
@@ -65,9 +68,20 @@ impl SqlitePlatform {
         Self {
             users_dir,
             index,
+            series: None,
             beginning: Mutex::default(),
             seen: ExportNotes::default(),
         }
+    }
+
+    /// The same, with the series on a server where there is one.
+    pub(super) fn with_series(self, series: Option<Influx>) -> Self {
+        Self { series, ..self }
+    }
+
+    /// Whether the series are in files.
+    pub(super) fn has_series_files(&self) -> bool {
+        self.series.is_none()
     }
 
     fn beginning(&self) -> Result<Arc<Beginning>, PlatformError> {

@@ -1,29 +1,15 @@
-//! Reading one user: rows become records, what cannot be read becomes a loss.
+//! Reading one user from files: rows become records.
 
 use super::file::SqliteFile;
 use super::file_fingerprint::fingerprint;
 use crate::platform::json::Object;
-use crate::platform::{Collection, ExportError, PlatformError, PlatformLoss, User, UserSink};
+pub use crate::platform::reading::Reading;
+use crate::platform::{Collection, ExportError, PlatformError};
 use crate::regular;
 use rusqlite::Row;
 use std::path::Path;
 
-/// The user being read and the sink that takes the records.
-pub struct Reading<'a> {
-    /// Owner of these records.
-    pub user: &'a User,
-    /// Who takes them.
-    pub sink: &'a mut dyn UserSink,
-}
-
 impl Reading<'_> {
-    /// Hands over one record.
-    pub fn record(&mut self, collection: Collection, line: &[u8]) -> Result<(), ExportError> {
-        self.sink
-            .record(collection, line)
-            .map_err(ExportError::Sink)
-    }
-
     /// Whether nobody has written to the files of these collections since the run before, so that they need not be read.
     pub fn as_it_was(&mut self, files: &[&Path], collections: &[Collection]) -> bool {
         let mut all = Vec::new();
@@ -34,67 +20,6 @@ impl Reading<'_> {
             }
         }
         self.sink.as_it_was(collections, &all)
-    }
-
-    /// Notes a loss.
-    ///
-    /// # Errors
-    /// That of the sink.
-    pub fn lose(
-        &mut self,
-        collection: &str,
-        path: &Path,
-        what: impl Into<String>,
-    ) -> Result<(), ExportError> {
-        let loss = PlatformLoss {
-            user_id: Some(self.user.user_id.clone()),
-            collection: Some(collection.to_owned()),
-            path: Some(path.display().to_string()),
-            what: what.into(),
-        };
-        self.sink.loss(loss).map_err(ExportError::Sink)
-    }
-
-    /// Turns an unreadable store into a loss, so that the rest of the user is saved; the sink's errors pass.
-    pub fn survive(
-        &mut self,
-        collection: &str,
-        path: &Path,
-        outcome: Result<(), ExportError>,
-    ) -> Result<(), ExportError> {
-        match outcome {
-            Err(ExportError::Platform(PlatformError::Interrupted)) => {
-                Err(PlatformError::Interrupted.into())
-            }
-            Err(ExportError::Platform(error)) => {
-                self.lose(collection, path, error.beside(path))?;
-                self.sink.incomplete(collection);
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    /// Takes note that what holds the records of a collection is not there, which Pryv.io makes when the first one comes: a loss when
-    /// there were some in the run before. Whether it was one.
-    ///
-    /// # Errors
-    /// That of the sink.
-    pub fn absent(
-        &mut self,
-        collection: Collection,
-        path: &Path,
-        what: &str,
-    ) -> Result<bool, ExportError> {
-        let known = self.sink.absent(collection);
-        if known {
-            let what = format!(
-                "{what}, and the run before has records of it; they stay as they were: put it back, or remove the state of the chain \
-                 for a full run"
-            );
-            self.lose(collection.name(), path, what)?;
-        }
-        Ok(known)
     }
 
     /// Hands over one record per row of `sql`, whose first column names the row.

@@ -1,17 +1,14 @@
-//! High-frequency series: points of one measurement, in lines of bounded length.
+//! High-frequency series in a file.
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row, malformed};
-use super::{Whose, without_owner};
 use crate::platform::json::{self, Fields, Object};
+pub use crate::platform::series::{BYTES_PER_LINE, POINTS_PER_LINE};
+use crate::platform::series::{PointsLine, whole};
 use crate::platform::unknown::ExportNotes;
+use crate::platform::username_owners::{Whose, without_owner};
 use crate::platform::{Collection, ExportError, PlatformError};
 use rusqlite::types::ValueRef;
-
-/// Points per line, and bytes of points after which it ends: what a reader has to hold at once.
-pub const POINTS_PER_LINE: usize = 50_000;
-/// See [`POINTS_PER_LINE`].
-pub const BYTES_PER_LINE: usize = 4 * 1024 * 1024;
 
 /// Hands over the series of one namespace.
 pub fn export(
@@ -22,12 +19,10 @@ pub fn export(
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     file.must_have("series_data")?;
-    let mut line = Line {
-        namespace,
-        measurement: String::new(),
-        mine: true,
-        points: Vec::new(),
-        count: 0,
+    let (mut line, mut current, mut mine) = (PointsLine::default(), String::new(), true);
+    let flush = |line: &mut PointsLine, of: &str, reading: &mut Reading<'_>| {
+        let record = line.take(namespace, of);
+        record.map_or(Ok(()), |record| reading.record(Collection::Series, &record))
     };
     let sql = "SELECT event_id, delta_time, fields FROM series_data ORDER BY event_id, delta_time";
     each_row(file, sql, &mut |row| {
@@ -35,10 +30,10 @@ pub fn export(
         let measurement = json::text(cell(0)?)
             .map_err(|what| malformed(file, what))?
             .unwrap_or_default();
-        if measurement != line.measurement {
-            line.flush(reading)?;
+        if measurement != current {
+            flush(&mut line, &current, reading)?;
             let whose = whose(&measurement)?;
-            line.mine = matches!(whose, Whose::Mine);
+            mine = matches!(whose, Whose::Mine);
             if matches!(whose, Whose::Nobody) {
                 reading.lose(
                     Collection::Series.name(),
@@ -46,13 +41,13 @@ pub fn export(
                     without_owner(&measurement),
                 )?;
             }
-            line.measurement = measurement.into_owned();
+            current = measurement.into_owned();
         }
-        if !line.mine {
+        if !mine {
             return Ok(());
         }
         if line.is_full() {
-            line.flush(reading)?;
+            flush(&mut line, &current, reading)?;
         }
         let stored = json::text(cell(2)?);
         match stored.and_then(|fields| {
@@ -66,59 +61,13 @@ pub fn export(
                 line.add(&point);
             }
             Err(what) => {
-                let what = format!("a point of {:?}: {what}; it was left out", line.measurement);
+                let what = format!("a point of {current:?}: {what}; it was left out");
                 reading.lose(Collection::Series.name(), &file.path, what)?;
             }
         }
         Ok(())
     })?;
-    line.flush(reading)
-}
-
-struct Line<'a> {
-    namespace: &'a str,
-    measurement: String,
-    /// Whether the measurement is the user's.
-    mine: bool,
-    points: Vec<u8>,
-    count: usize,
-}
-
-impl Line<'_> {
-    fn is_full(&self) -> bool {
-        self.count == POINTS_PER_LINE || self.points.len() >= BYTES_PER_LINE
-    }
-
-    fn add(&mut self, point: &[u8]) {
-        if self.count > 0 {
-            self.points.push(b',');
-        }
-        self.points.extend_from_slice(point);
-        self.count += 1;
-    }
-
-    fn flush(&mut self, reading: &mut Reading<'_>) -> Result<(), ExportError> {
-        if self.count == 0 {
-            return Ok(());
-        }
-        let mut record = Vec::from(&b"{\"measurement\":"[..]);
-        record.extend_from_slice(json::quote(&self.measurement).as_bytes());
-        record.extend_from_slice(b",\"namespace\":");
-        record.extend_from_slice(json::quote(self.namespace).as_bytes());
-        record.extend_from_slice(b",\"points\":[");
-        record.append(&mut self.points);
-        record.extend_from_slice(b"]}");
-        self.count = 0;
-        reading.record(Collection::Series, &record)
-    }
-}
-
-/// The nearest whole number, unless there is none of that size.
-pub fn whole(number: f64) -> Option<i64> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    let number = number.round();
-    #[allow(clippy::cast_possible_truncation)]
-    (-LIMIT..LIMIT).contains(&number).then_some(number as i64)
+    flush(&mut line, &current, reading)
 }
 
 fn point(time: ValueRef<'_>, fields: &str, seen: &ExportNotes) -> Result<Vec<u8>, String> {

@@ -9,6 +9,7 @@ use rustix::fs::syncfs;
 use serde::{Deserialize, Serialize};
 
 use super::place::{put, sync};
+use super::series::{self, SeriesServer};
 use super::{marker, names, new_file, owner, refused, remove};
 use crate::files;
 use crate::platform::user_folder::folder;
@@ -44,6 +45,7 @@ pub struct Journal {
     /// The decision that restores the user.
     pub mark: JournalMark,
     pub(super) owners: Vec<String>,
+    pub(super) series: Option<SeriesServer>,
     pub(super) base: PathBuf,
     pub(super) staged: PathBuf,
     pub(super) path: PathBuf,
@@ -66,7 +68,11 @@ impl Journal {
         &self.path
     }
 
-    pub(super) fn read(base: &Path, path: &Path) -> Result<Self, RestoreError> {
+    pub(super) fn read(
+        base: &Path,
+        path: &Path,
+        series: Option<SeriesServer>,
+    ) -> Result<Self, RestoreError> {
         let unreadable = |why: &dyn std::fmt::Display| {
             RestoreError::Platform(PlatformError::Record {
                 path: path.to_owned(),
@@ -83,6 +89,7 @@ impl Journal {
             .ok_or_else(|| unreadable(&"it is of another user than its name says"))?;
         Ok(Self {
             staged,
+            series,
             base: base.to_owned(),
             path: path.to_owned(),
             user: User {
@@ -140,10 +147,10 @@ impl Journal {
         Ok(file)
     }
 
-    /// Puts the folders in place, as far as they are not. Can be done again and again.
+    /// Puts the folders and the databases in place, as far as they are not. Can be done again and again.
     ///
     /// # Errors
-    /// When the disk refuses; the journal stays, and the next run goes on.
+    /// When the disk or the server refuses; the journal stays, and the next run goes on.
     pub fn place(&self) -> Result<(), RestoreError> {
         for (number, owner) in self.owners.iter().enumerate() {
             let staged = self.staged.join(number.to_string());
@@ -165,7 +172,8 @@ impl Journal {
                 marker::leave(&self.base)?;
             }
         }
-        self.keep()
+        self.keep()?;
+        series::place(&self.staged, self.series.as_ref())
     }
 
     /// Files that a restore does not know stay where they were.
@@ -216,9 +224,9 @@ impl Journal {
     /// The transaction was not committed: nothing was put in place, and nothing is left.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk or the server refuses.
     pub fn undo(self) -> Result<(), RestoreError> {
-        remove(&self.staged)?;
+        series::clear(&self.staged, self.series.as_ref())?;
         fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
     }
 }

@@ -10,12 +10,16 @@ mod names;
 pub mod owner;
 mod place;
 mod restored_users;
+mod series;
+mod staged_user;
 
 pub use journal::{Journal, JournalMark};
 pub use restored_users::RestoredUsers;
+pub use series::SeriesServer;
+pub use staged_user::StagedUser;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +31,6 @@ use super::running;
 use super::user_folder::folder;
 use super::write::{Obstacle, RestoreError, Room};
 use crate::files;
-use crate::limits::PIECE;
 
 /// The folder beside those of the users.
 const NAME: &str = ".pryv-backup-restore";
@@ -38,6 +41,8 @@ pub struct Staging {
     root: PathBuf,
     /// None when nothing is to be written.
     lock: Option<File>,
+    /// Where series are kept, if not in files or in the database.
+    series: Option<SeriesServer>,
     /// The users that this restore has restored.
     pub restored_users: RestoredUsers,
 }
@@ -84,7 +89,21 @@ impl Staging {
             restored_users: RestoredUsers::new(&root, archive_id),
             root,
             lock: None,
+            series: None,
         }
+    }
+
+    /// The same, with the series of users on a server.
+    #[must_use]
+    pub fn with_series(mut self, series: Option<SeriesServer>) -> Self {
+        self.series = series;
+        self
+    }
+
+    /// Whether series come to a server.
+    #[must_use]
+    pub fn has_series_server(&self) -> bool {
+        self.series.is_some()
     }
 
     /// Begins a user.
@@ -106,6 +125,9 @@ impl Staging {
             root: names::files(&self.root, &user.user_id),
             user: user.clone(),
             owners: Vec::new(),
+            databases: Vec::new(),
+            series: self.series.clone(),
+            begun: false,
             done: false,
         })
     }
@@ -121,7 +143,8 @@ impl Staging {
         }
         for (name, is_dir) in self.entries()? {
             if !is_dir && names::is_journal(&name) {
-                journals.push(Journal::read(&self.base, &self.root.join(name))?);
+                let path = self.root.join(name);
+                journals.push(Journal::read(&self.base, &path, self.series.clone())?);
             }
         }
         journals.sort_by(|a, b| a.user.user_id.cmp(&b.user.user_id));
@@ -156,7 +179,7 @@ impl Staging {
         for (name, is_dir) in self.entries()? {
             let path = self.root.join(&name);
             if is_dir && names::is_left(&self.root, &name) {
-                remove(&path)?;
+                series::clear(&path, self.series.as_ref())?;
                 removed += 1;
             } else if !is_dir && names::is_new_journal(&name) {
                 fs::remove_file(&path).map_err(|e| refused(&path, e))?;
@@ -171,6 +194,10 @@ impl Staging {
     /// When the system does not say.
     pub fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
         let mut obstacles = Vec::new();
+        if let Some(SeriesServer { server, .. }) = &self.series {
+            // Before anything is written it is known that it can be.
+            server.databases()?;
+        }
         let left = self.room()?;
         if left < room.likely {
             let fatal = left < room.least;
@@ -232,108 +259,9 @@ impl Drop for Staging {
     }
 }
 
-/// A user whose files are being made aside; dropped without [`Journal::finish`], nothing of it stays.
-pub struct StagedUser {
-    base: PathBuf,
-    root: PathBuf,
-    journal: PathBuf,
-    user: User,
-    /// Owners of the numbered folders.
-    owners: Vec<String>,
-    done: bool,
-}
-
-impl StagedUser {
-    /// The folder that becomes that of `owner`, made when it is first asked for.
-    ///
-    /// # Errors
-    /// When the owner names no folder, or when it cannot be made.
-    pub fn folder(&mut self, owner: &str) -> Result<PathBuf, RestoreError> {
-        let number = match self.owners.iter().position(|known| known == owner) {
-            Some(number) => number,
-            None => {
-                let place = folder(&self.base, owner).filter(|_| is_safe_name(owner));
-                let place = place.ok_or_else(|| RestoreError::Record {
-                    collection: "series",
-                    what: format!("the namespace {owner:?} names no folder"),
-                })?;
-                place::check(&place, self.root.parent().unwrap_or(&self.base))?;
-                if self.owners.is_empty() {
-                    remove(&self.root)?;
-                }
-                self.owners.push(owner.to_owned());
-                self.owners.len() - 1
-            }
-        };
-        let path = self.root.join(number.to_string());
-        fs::create_dir_all(&path).map_err(|e| refused(&path, e))?;
-        Ok(path)
-    }
-
-    /// Whether the platform has a folder of this owner.
-    #[must_use]
-    pub fn has_folder(&self, owner: &str) -> bool {
-        folder(&self.base, owner).is_some_and(|path| fs::symlink_metadata(path).is_ok())
-    }
-
-    /// Stores an attachment of an event.
-    ///
-    /// # Errors
-    /// When a name is not that of a file, when it is there already, or when the disk refuses.
-    pub fn attachment(
-        &mut self,
-        event_id: &str,
-        file_id: &str,
-        content: &mut dyn Read,
-    ) -> Result<(), RestoreError> {
-        if !is_safe_name(event_id) || !is_safe_name(file_id) {
-            return Err(RestoreError::Record {
-                collection: "attachments",
-                what: format!("{event_id:?}/{file_id:?} is not the name of a file"),
-            });
-        }
-        let owner = self.user.user_id.clone();
-        let folder = self.folder(&owner)?.join("attachments").join(event_id);
-        fs::create_dir_all(&folder).map_err(|e| refused(&folder, e))?;
-        let path = folder.join(file_id);
-        let mut file = File::create_new(&path).map_err(|e| refused(&path, e))?;
-        let mut buffer = vec![0; PIECE];
-        loop {
-            let n = match content.read(&mut buffer) {
-                Ok(0) => return files::close(file).map_err(|e| refused(&path, e)),
-                Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => {
-                    return Err(e
-                        .downcast()
-                        .map_or_else(|e| refused(&path, e), RestoreError::Archive));
-                }
-            };
-            file.write_all(&buffer[..n])
-                .map_err(|e| refused(&path, e))?;
-        }
-    }
-
-    /// Whether there is nothing to put in place.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.owners.is_empty()
-    }
-
-    fn journal(&self, mark: &JournalMark) -> Journal {
-        Journal {
-            user: self.user.clone(),
-            mark: mark.clone(),
-            owners: self.owners.clone(),
-            base: self.base.clone(),
-            staged: self.root.clone(),
-            path: self.journal.clone(),
-        }
-    }
-}
-
 /// Decides that the users are restored: everything is on the disk, and so are the journals that say what is still to be done.
-/// With [`JournalMark::Transaction`] they are restored only if that transaction is committed. Without any folder there is nothing to decide.
+/// With [`JournalMark::Transaction`] they are restored only if that transaction is committed. Without any folder or database there is nothing to
+/// decide.
 ///
 /// # Errors
 /// When the disk refuses; then nothing was decided.
@@ -351,15 +279,6 @@ pub fn decide(mut all: Vec<StagedUser>, mark: &JournalMark) -> Result<Vec<Journa
         staged.done = true;
     }
     Ok(journals)
-}
-
-impl Drop for StagedUser {
-    fn drop(&mut self) {
-        if !self.done && !self.owners.is_empty() {
-            // Files that cannot be removed now are removed by the next run.
-            let _ = fs::remove_dir_all(&self.root);
-        }
-    }
 }
 
 /// A file in the place aside, empty and open to be written; one that is there is emptied, unless it is a link.

@@ -283,6 +283,7 @@ impl PlatformWriter for PostgresWriter<'_> {
 
     fn keeps_in_files(&self, what: Option<Collection>) -> bool {
         match what {
+            Some(Collection::Series) if self.staging.has_series_server() => false,
             Some(collection) => !self.in_database(collection),
             None => !self.engines.files,
         }

@@ -1,6 +1,6 @@
 //! The way back in for the SQLite engine: new files for each user, put in the place of the old ones.
 
-mod iso;
+mod points;
 mod read_back;
 pub mod rows;
 mod shared;
@@ -156,6 +156,10 @@ impl PlatformWriter for SqliteWriter {
         }
         obstacles.extend(self.triggers()?);
         Ok(obstacles)
+    }
+
+    fn keeps_in_files(&self, what: Option<Collection>) -> bool {
+        what != Some(Collection::Series) || !self.staging.has_series_server()
     }
 
     fn users(&self) -> Result<Vec<User>, RestoreError> {

@@ -3,10 +3,9 @@
 use std::io::Read;
 
 use super::user::SqliteUser;
-use crate::platform::sqlite::{
-    Whose, account, base, events, file::SqliteFile, reading::Reading, series,
-};
+use crate::platform::sqlite::{account, base, events, file::SqliteFile, reading::Reading, series};
 use crate::platform::unknown::ExportNotes;
+use crate::platform::username_owners::Whose;
 use crate::platform::write::RestoreError;
 use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, SinkError, UserSink};
 
@@ -39,6 +38,9 @@ impl SqliteUser {
             }
             Collection::Audit => Ok(()),
             Collection::Account => account::export(&open("account-1.0.0.sqlite")?, reading),
+            Collection::Series if self.staged.points_writer().is_some() => {
+                self.staged.read_series(reading)
+            }
             Collection::Series => self
                 .namespaces
                 .clone()

@@ -4,8 +4,10 @@ use rusqlite::types::Value;
 use serde_json::value::RawValue;
 
 use crate::platform::json::{self, Fields, Object};
-use crate::platform::sqlite::{schema::EVENT_COLUMNS, series::whole};
-use crate::platform::texts::{Lost, storable};
+use crate::platform::series::whole;
+pub use crate::platform::series::{nanoseconds, point};
+use crate::platform::sqlite::schema::EVENT_COLUMNS;
+pub use crate::platform::texts::string;
 
 /// A JSON value for a column: numbers and texts as such, anything else as its JSON text.
 pub fn scalar(raw: Option<&str>) -> Value {
@@ -35,14 +37,6 @@ pub fn document(raw: Option<&str>) -> Value {
         None | Some("null") => Value::Null,
         Some(text) => Value::Text(text.to_owned()),
     }
-}
-
-/// The text of a JSON string; U+FFFD takes the place of half a surrogate pair.
-pub fn string(raw: &str) -> String {
-    let held = || storable(raw, &mut Lost::default()).into_owned();
-    serde_json::from_str(raw)
-        .or_else(|_| serde_json::from_str(&held()))
-        .unwrap_or_else(|_| raw.trim_matches('"').to_owned())
 }
 
 /// The document of a stream, access, profile set or webhook: all but what has a column.
@@ -175,43 +169,6 @@ pub fn audit<'a>(fields: &Fields<'a>) -> (Vec<Value>, Vec<&'a str>) {
     (row.collect(), unknown.map(|(key, _)| key).collect())
 }
 
-/// Nanoseconds of the time of a point, exactly: milliseconds, whose decimal point is moved six places, or an ISO time, as
-/// InfluxDB tells it.
-pub fn nanoseconds(raw: &str) -> Option<i64> {
-    if raw.starts_with('"') {
-        return super::iso::nanoseconds(&string(raw));
-    }
-    let (sign, digits) = match raw.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", raw),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if all_digits(whole) && all_digits(fraction) && !whole.is_empty() {
-        let exact = fraction.len() <= 6 || fraction[6..].bytes().all(|b| b == b'0');
-        if exact {
-            let fraction = &fraction[..fraction.len().min(6)];
-            return format!("{sign}{whole}{fraction:0<6}").parse().ok();
-        }
-    }
-    // A product of doubles, as Pryv's own tool makes: to the nearest.
-    let nanoseconds = (raw.parse::<f64>().ok()? * 1e6).round();
-    #[allow(clippy::cast_possible_truncation)]
-    (nanoseconds.abs() < 9.2e18).then_some(nanoseconds as i64)
-}
-
-/// Members of a point of a series besides its time. InfluxDB names every column that some point has, with nothing in it.
-pub fn point(fields: &Fields<'_>) -> String {
-    let of_influx = fields.get("time").is_some_and(|time| time.starts_with('"'));
-    let mut object = Object::new();
-    for (key, value) in fields.iter().filter(|(key, _)| *key != "time") {
-        if !(of_influx && value == "null") {
-            object.raw(key, value);
-        }
-    }
-    String::from_utf8_lossy(&object.finish()).into_owned()
-}
-
 /// The JSON text of a stored key-value: a string that holds it when it comes from this engine, the value itself otherwise.
 pub fn stored_value(raw: Option<&str>, from_sqlite: bool) -> Value {
     match raw {
@@ -230,31 +187,4 @@ pub fn id(fields: &Fields<'_>, name: &str) -> String {
             json::checked(raw).unwrap_or_default().to_owned()
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_exact() {
-        for (raw, expected) in [
-            ("0", 0),
-            ("1500", 1_500_000_000),
-            ("4393911.305278", 4_393_911_305_278),
-            ("-1.5", -1_500_000),
-            ("-0.000001", -1),
-            ("0.1", 100_000),
-            ("1e3", 1_000_000_000),
-            ("1.0000000", 1_000_000),
-        ] {
-            assert_eq!(nanoseconds(raw), Some(expected), "{raw}");
-        }
-        assert_eq!(
-            nanoseconds("\"1970-01-01T00:00:01.5Z\""),
-            Some(1_500_000_000)
-        );
-        assert_eq!(nanoseconds("x"), None);
-        assert_eq!(nanoseconds("1e300"), None);
-    }
 }

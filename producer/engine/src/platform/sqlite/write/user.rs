@@ -9,6 +9,7 @@ use super::rows::{self, id, scalar};
 use super::store::Store;
 use crate::interrupt;
 use crate::limits::MAX_STREAM_PATH_SQLITE;
+use crate::platform::influx::PointsWriter;
 use crate::platform::json::Fields;
 use crate::platform::sqlite::schema::{self, ACCOUNT_TABLES, EVENT_COLUMNS};
 use crate::platform::staging::StagedUser;
@@ -24,6 +25,8 @@ pub struct SqliteUser {
     pub(super) user: User,
     from_sqlite: bool,
     pub(super) staged: StagedUser,
+    /// The way to the server that keeps the series; none where they come into files.
+    pub(super) series: Option<PointsWriter>,
     /// Files that are being written, by namespace for series.
     stores: HashMap<(&'static str, String), Store>,
     /// The lines of the streams, until all are known.
@@ -51,6 +54,7 @@ impl SqliteUser {
                 what: format!("the platform has a folder of user {} already", user.user_id),
             });
         }
+        staged.replace_series()?;
         // They give way even when the archive has nothing to put in their place.
         for owner in user.namespaces() {
             if staged.has_folder(&owner) {
@@ -60,6 +64,7 @@ impl SqliteUser {
         Ok(Self {
             from_sqlite,
             user: user.clone(),
+            series: staged.points_writer(),
             staged,
             stores: HashMap::new(),
             streams: Vec::new(),
@@ -70,7 +75,11 @@ impl SqliteUser {
         })
     }
 
-    fn store(&mut self, name: &'static str, owner: &str) -> Result<&Store, RestoreError> {
+    pub(super) fn store(
+        &mut self,
+        name: &'static str,
+        owner: &str,
+    ) -> Result<&Store, RestoreError> {
         let key = (name, owner.to_owned());
         if !self.stores.contains_key(&key) {
             let (file, schema) = match name {
@@ -94,7 +103,7 @@ impl SqliteUser {
         self.store(name, &owner)
     }
 
-    fn lack(&mut self, collection: Collection, what: String) {
+    pub(super) fn lack(&mut self, collection: Collection, what: String) {
         let entry = self.unheld.entry((collection.name(), what));
         entry.or_insert((collection, 0)).1 += 1;
     }
@@ -219,41 +228,6 @@ impl SqliteUser {
         Ok(())
     }
 
-    fn points(&mut self, fields: &Fields<'_>) -> Result<(), RestoreError> {
-        let measurement = id(fields, "measurement");
-        let namespace = match fields.get("namespace") {
-            Some(raw) => rows::string(raw),
-            None => format!("user.{}", self.user.username),
-        };
-        let bad = |what: String| RestoreError::Record {
-            collection: "series",
-            what: format!("{measurement}: {what}"),
-        };
-        let points = rows::list(fields, "points").map_err(bad)?;
-        if !self.namespaces.contains(&namespace) {
-            self.namespaces.push(namespace.clone());
-        }
-        let store = self.store("series", &namespace)?;
-        for point in points {
-            let point = Fields::parse(point.get()).map_err(bad)?;
-            let time = point.get("time").unwrap_or_default();
-            let time = rows::nanoseconds(time).ok_or_else(|| {
-                bad(format!(
-                    "{time:?} is neither a time in milliseconds nor an ISO time"
-                ))
-            })?;
-            let row = vec![
-                Value::Text(measurement.clone()),
-                Value::Integer(time),
-                Value::Integer(time),
-                Value::Text(rows::point(&point)),
-            ];
-            let sql = "INSERT OR REPLACE INTO series_data VALUES (?, ?, ?, ?)";
-            store.insert(sql, row, "series", || measurement.clone())?;
-        }
-        Ok(())
-    }
-
     /// Streams have the path of their parents in them, who may have come after them.
     fn write_streams(&mut self) -> Result<(), RestoreError> {
         let sql = "INSERT INTO streams VALUES (?, ?, ?)";
@@ -311,6 +285,11 @@ impl SqliteUser {
             };
             store.finish(derived)?;
         }
+        let mut lacks = Vec::new();
+        if let Some(writer) = &mut self.series {
+            writer.flush(&mut |what| lacks.push(what))?;
+        }
+        self.lack_all(lacks);
         Ok(())
     }
 

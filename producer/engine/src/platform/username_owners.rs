@@ -28,6 +28,36 @@ pub enum Whose {
     Nobody,
 }
 
+/// Whose a series is that is kept in one of a user's namespaces. A name may have been borne by several users: of what is kept under it,
+/// the event tells whose it is, and `owner` whose the event is.
+pub fn whose(
+    owners: &UsernameOwners,
+    owner: Owner<'_>,
+    user: &User,
+    namespace: &str,
+    measurement: &str,
+) -> Result<Whose, PlatformError> {
+    let Some(UsersOfName { ids, now }) = of_namespace(owners, namespace) else {
+        return Ok(Whose::Mine);
+    };
+    let event = measurement.strip_prefix("event.");
+    let found = event.map_or(Ok(None), |event| owner(ids, event))?;
+    let current = namespace.strip_prefix("user.") == Some(&user.username);
+    Ok(match found {
+        Some(id) if id == user.user_id => Whose::Mine,
+        Some(_) => Whose::Others,
+        None if current => Whose::Mine,
+        // Told once.
+        None if !now && ids.first() == Some(&user.user_id) => Whose::Nobody,
+        None => Whose::Others,
+    })
+}
+
+/// The users who have or had the name of a namespace, where they are several.
+pub fn of_namespace<'o>(owners: &'o UsernameOwners, namespace: &str) -> Option<&'o UsersOfName> {
+    owners.get(namespace.strip_prefix("user.")?)
+}
+
 /// The sentence for a series that is nobody's.
 pub fn without_owner(measurement: &str) -> String {
     format!(
