@@ -55,7 +55,7 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
         },
     };
     let own = OwnInventory::of(&mut manifest);
-    let mut manifests = UserManifests::due(&manifest);
+    let mut manifests = UserManifests::due(&manifest, true);
     for (path, stored) in files
         .iter()
         .filter(|(path, _)| path.ends_with("/user-manifest.json"))
@@ -79,7 +79,7 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
     let listing = files.iter().map(|(p, b)| (p.clone(), b.len() as u64));
     let plan = match plan(Judged {
         manifest: &manifest,
-        own: &own,
+        own,
         users: manifests,
         listing: Arc::new(listing.collect()),
         storage: Storage::Sealed { key_check: true },

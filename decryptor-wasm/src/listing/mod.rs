@@ -89,6 +89,13 @@ impl FileList {
         if let Some(order) = self.paths.sort() {
             self.sizes = reorder(&order, &self.sizes);
         }
+        self.shrink();
+    }
+
+    /// Gives back memory that is reserved and not used.
+    pub(crate) fn shrink(&mut self) {
+        self.paths.shrink();
+        self.sizes.shrink_to_fit();
     }
 }
 

@@ -77,6 +77,14 @@ impl Paths {
         self.items.push((folder, name));
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.items.shrink_to_fit();
+        for texts in [&mut self.folders, &mut self.names] {
+            texts.text.shrink_to_fit();
+            texts.ends.shrink_to_fit();
+        }
+    }
+
     /// The path at a place.
     pub(crate) fn get(&self, at: usize) -> String {
         let (folder, name) = self.parts(at);

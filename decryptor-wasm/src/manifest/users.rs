@@ -1,5 +1,7 @@
 //! The users that a manifest names.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 
 /// A list of users in few bytes: of each there is an entry when it is asked for. As JSON, the list of the entries.
 #[derive(Debug, Clone, Default)]
-pub struct UserList(PackedItems);
+pub struct UserList(Arc<PackedItems>);
 
 impl UserList {
     /// How many there are.
@@ -55,7 +57,7 @@ impl UserList {
 
     /// Adds one at the end.
     pub fn push(&mut self, user: &UserEntry) {
-        self.0.push(|out| pack(user, out));
+        Arc::make_mut(&mut self.0).push(|out| pack(user, out));
     }
 
     /// Keeps only some.
@@ -157,7 +159,7 @@ impl<'de> Deserialize<'de> for UserList {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut users = UserList::default();
         super::each(from, |user: UserEntry| users.push(&user))?;
-        users.0.shrink();
+        Arc::make_mut(&mut users.0).shrink();
         Ok(users)
     }
 }

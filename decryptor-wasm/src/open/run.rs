@@ -146,7 +146,7 @@ pub(super) async fn open_run(
     let found = users.read(exchange, listing).await?;
     let mut plan = plan(Judged {
         manifest: &manifest,
-        own: &own,
+        own,
         users: found.manifests,
         listing: listing.clone(),
         storage: storage_of(envelope.as_deref()),

@@ -52,7 +52,7 @@ impl Users<'_> {
         listing: &FileList,
     ) -> Result<FoundManifests> {
         let mut found = FoundManifests {
-            manifests: UserManifests::due(self.manifest),
+            manifests: UserManifests::due(self.manifest, self.key.is_some()),
             findings: Vec::new(),
             places: Vec::new(),
         };

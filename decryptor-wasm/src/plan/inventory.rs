@@ -15,10 +15,14 @@ pub(super) struct AllListed {
 }
 
 impl AllListed {
-    /// Adds a file. Of several of one path, the last counts.
-    pub(super) fn push(&mut self, path: &str, entry: &Expected) {
+    /// Adds a file; `sealed`: it is read sealed. Of several of one path, the last counts.
+    pub(super) fn push(&mut self, path: &str, entry: Expected, sealed: bool) {
+        let is_content = matches!(PathKind::of(path), PathKind::Attachment { .. });
         self.paths.push(path);
-        self.entries.push(entry);
+        self.entries.push(&match sealed && !is_content {
+            true => entry.without_content(),
+            false => entry,
+        });
     }
 
     /// Brings the paths into their order.

@@ -55,7 +55,7 @@ pub struct Judged<'a> {
     /// The manifest, without the files of its inventory.
     pub manifest: &'a Manifest,
     /// The files that it lists.
-    pub own: &'a OwnInventory,
+    pub own: OwnInventory,
     /// The manifests of the users; of those in `only` alone, where that is given.
     pub users: UserManifests,
     /// Every file with its size in bytes.

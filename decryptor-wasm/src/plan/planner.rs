@@ -50,9 +50,11 @@ impl<'a> Planner<'a> {
 
     pub(super) fn plan(mut self) -> Result<Plan> {
         self.users()?;
-        for (path, entry) in self.judged.own.iter() {
-            self.expected.push(&path, &entry);
+        let own = std::mem::take(&mut self.judged.own);
+        for (path, entry) in own.iter() {
+            self.expected.push(&path, entry, self.encrypted);
         }
+        drop(own);
         self.expected.sort();
         self.refuse_unsafe();
         self.guarantees();
@@ -81,6 +83,9 @@ impl<'a> Planner<'a> {
 
     fn users(&mut self) -> Result<()> {
         let manifest = self.judged.manifest;
+        if self.judged.only.is_none() {
+            self.plan.users.clone_from(&manifest.users);
+        }
         for user in manifest.users.iter() {
             if !is_safe_name(&user.user_id) {
                 return Err(Error::of(Code::ManifestUser)
@@ -108,7 +113,9 @@ impl<'a> Planner<'a> {
                 Some(note) => self.user_manifest(&user, &path, note),
                 None => {}
             }
-            self.plan.users.push(&user);
+            if self.judged.only.is_some() {
+                self.plan.users.push(&user);
+            }
             if manifest.inventory.is_none() {
                 self.require(&user);
             }

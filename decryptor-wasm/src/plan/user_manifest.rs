@@ -12,6 +12,8 @@ use crate::{
 /// What the `user-manifest.json` files of an archive say.
 #[derive(Default)]
 pub struct UserManifests {
+    /// The archive is sealed.
+    sealed: bool,
     /// The paths of those that the manifest asks for.
     due: FileList,
     /// The files that they list.
@@ -58,10 +60,11 @@ pub(super) fn path_of(user_id: &str) -> String {
 }
 
 impl UserManifests {
-    /// Nothing is read yet of those that a manifest asks for.
-    pub fn due(manifest: &Manifest) -> Self {
+    /// Nothing is read yet of those that a manifest asks for; `sealed`: the archive is.
+    pub fn due(manifest: &Manifest, sealed: bool) -> Self {
         let ids = manifest.users.ids();
         UserManifests {
+            sealed,
             due: ids.map(|id| (path_of(id), 0)).collect(),
             ..UserManifests::default()
         }
@@ -88,7 +91,7 @@ impl UserManifests {
                 let files = facts.files.unwrap_or_default();
                 for (file, entry) in files.entries() {
                     match file.starts_with(&folder) {
-                        true => self.files.push(&file, &entry),
+                        true => self.files.push(&file, entry, self.sealed),
                         false => note.aliens.push(file),
                     }
                 }

@@ -21,8 +21,8 @@ pub struct Members {
     pub indexed: bool,
     /// Paths of the volumes.
     pub(super) volumes: Vec<String>,
-    /// Which volume each of the files is in, and where; nothing where there are no volumes.
-    pub(super) places: Vec<(u32, u64)>,
+    /// Which volume each of the files is in, and where, by its place in `files`; nothing where there are no volumes.
+    pub(super) places: Vec<PackedPlace>,
 }
 
 /// The files of a folder, as the walk over an archive takes them.
@@ -50,14 +50,35 @@ pub struct Place {
 /// Instead of a volume, for a file that is in none.
 const SEPARATE: u32 = u32::MAX;
 
+/// The place of a member, without its size; the offset in two halves, so that nothing is left between two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PackedPlace {
+    volume: u32,
+    offset: [u32; 2],
+}
+
+impl PackedPlace {
+    const SEPARATE: PackedPlace = PackedPlace {
+        volume: SEPARATE,
+        offset: [0; 2],
+    };
+
+    fn of(place: Place) -> Self {
+        PackedPlace {
+            volume: place.volume as u32,
+            offset: [(place.offset >> 32) as u32, place.offset as u32],
+        }
+    }
+}
+
 impl Members {
     /// The place of a file; none for a separate one.
     pub fn place(&self, path: &str) -> Option<Place> {
         let at = self.files.find(path)?;
-        let (volume, offset) = *self.places.get(at)?;
+        let PackedPlace { volume, offset } = *self.places.get(at)?;
         (volume != SEPARATE).then(|| Place {
             volume: volume as usize,
-            offset,
+            offset: u64::from(offset[0]) << 32 | u64::from(offset[1]),
             size: self.files.size(at),
         })
     }
@@ -115,19 +136,21 @@ impl Members {
                     });
                 } else {
                     files.push(&other, size);
-                    self.places.push((SEPARATE, 0));
+                    self.places.push(PackedPlace::SEPARATE);
                 }
             }
             let Some(place) = found.places.get(found.paths.size(at) as usize) else {
                 continue;
             };
             files.push(&path, place.size);
-            self.places.push((place.volume as u32, place.offset));
+            self.places.push(PackedPlace::of(*place));
         }
         for (path, size) in separate {
             files.push(&path, size);
-            self.places.push((SEPARATE, 0));
+            self.places.push(PackedPlace::SEPARATE);
         }
+        files.shrink();
+        self.places.shrink_to_fit();
         self.files = Arc::new(files);
     }
 

@@ -306,7 +306,7 @@ fn volumes_of_a_run_that_was_not_finished_are_left_aside() {
     let mut files = folder();
     files.push(("run.json".to_owned(), b"{}".to_vec()));
     let left = "increments/0002/volume-0001.tar";
-    let lost = volume(1, &["increments/0002/users/u3/streams.jsonl"]);
+    let lost = volume(1, &["users/u3/streams.jsonl"]);
     files.push((left.to_owned(), lost));
     assert_eq!(wrong(&members(&files, false)), [(VOLUME_LEFT, left)]);
     // The signature is the last of a run.

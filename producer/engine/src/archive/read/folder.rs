@@ -211,6 +211,8 @@ impl Folder {
             Some(tar) => tar.reading(scan),
             None => VolumeReading::new(self.list_stored()?, scan),
         };
+        // Those of before would take as much memory again.
+        *threads::lock(&self.volumes) = None;
         let open = |path: &str| self.open_separate(path);
         let (volumes, listed) = Volumes::read(&open, reading)?;
         *threads::lock(&self.volumes) = Some(Arc::new(volumes));

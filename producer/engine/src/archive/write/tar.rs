@@ -243,8 +243,8 @@ mod tests {
             let members = reading.finish();
             assert!(members.findings.is_empty(), "{:?}", members.findings);
             assert_eq!(members.files.len(), sizes.len() + 3);
-            let offset = |path| members.place(path).unwrap().offset;
-            let last = members.files.iter().map(|(path, _)| offset(path)).max();
+            let offset = |path: &str| members.place(path).unwrap().offset;
+            let last = members.files.iter().map(|(path, _)| offset(&path)).max();
             assert_eq!(last, Some(offset(MANIFEST)));
             for (path, size) in sizes {
                 let place = members.place(path).unwrap();

@@ -186,7 +186,7 @@ mod tests {
     fn ten_samples_of_a_tenth_are_all() {
         let folder = tempfile::tempdir().unwrap();
         for (count, size) in [(1, 7), (3, 0), (10, 1 << 40), (11, 5), (1234, 99)] {
-            let files: Vec<_> = (0..count)
+            let files: FileList = (0..count)
                 .map(|n| (format!("users/{n:05}"), size * (n % 5)))
                 .collect();
             let mut memory = memory(folder.path());
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_sample_goes_on_where_the_last_one_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let files: Vec<_> = (0..10).map(|n| (format!("{n}"), 512)).collect();
+        let files: FileList = (0..10).map(|n| (format!("{n}"), 512)).collect();
         let mut known = memory(folder.path());
         let mut next = |size| {
             let (chosen, sampled) = choose(&files, size, &mut known);
@@ -222,9 +222,13 @@ mod tests {
         let (_, sampled) = next(SampleSize::Part(1));
         assert_eq!((sampled.percent, sampled.last), (10.0, 2));
         assert!(
-            choose(&[], SampleSize::Part(1000), &mut memory(folder.path()))
-                .0
-                .is_empty()
+            choose(
+                &FileList::default(),
+                SampleSize::Part(1000),
+                &mut memory(folder.path())
+            )
+            .0
+            .is_empty()
         );
     }
 

@@ -27,8 +27,8 @@ use crate::{
     threads::{lock, unlocked},
 };
 
-/// SHA-256 by the paths.
-pub(super) type Digests = Vec<(String, [u8; 32])>;
+/// SHA-256 of files, by their places in the listing.
+pub(super) type Digests = Vec<(u32, [u8; 32])>;
 
 /// Files as they are stored, and the digests to compare them with.
 pub(super) struct StoredFiles<'a> {
@@ -38,7 +38,7 @@ pub(super) struct StoredFiles<'a> {
     tally: &'a Tally,
     with_volumes: &'a BTreeSet<u32>,
     /// Of the files whose digests no sums list.
-    digests: Mutex<Vec<(String, [u8; 32])>>,
+    digests: Mutex<Digests>,
     damaged: Mutex<Vec<(String, String)>>,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -97,22 +97,22 @@ impl<'a> StoredFiles<'a> {
     ) -> Result<Option<Digests>, Failure> {
         let files = (0..).zip(listing.iter()).map(|(at, (path, size))| {
             let due: Option<&[u8; 32]> = due.get::<usize>(at).and_then(Option::as_ref);
-            (path, size, due)
+            (at, path, size, due)
         });
-        let files = files.filter(|(path, _, due)| self.is_read(path, *due, reads));
+        let files = files.filter(|(_, path, _, due)| self.is_read(path, *due, reads));
         let chosen = match reads {
             Reads::Sample(choose) => {
-                let of = files.clone().map(|(path, size, _)| (path, size));
+                let of = files.clone().map(|(_, path, size, _)| (path, size));
                 Some(choose(&report.archive_id, &of.collect())?)
             }
             _ => None,
         };
-        let files = files.filter(|(path, ..)| {
+        let files = files.filter(|(_, path, ..)| {
             let chosen = chosen.as_ref();
             chosen.is_none_or(|chosen| chosen.contains(path))
         });
-        schedule::run(jobs, files, &|(path, size, due), _| {
-            self.file(&path, size, due)
+        schedule::run(jobs, files, &|(at, path, size, due), _| {
+            self.file(at as u32, &path, size, due)
         })?;
         let mut damaged = unlocked(self.damaged);
         damaged.sort();
@@ -170,8 +170,8 @@ impl<'a> StoredFiles<'a> {
         self.is_of_volumes(path) && !kind(path, self.chain).is_separate()
     }
 
-    fn file(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
-        match self.look(path, size, due) {
+    fn file(&self, at: u32, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
+        match self.look(at, path, size, due) {
             Ok(()) if kind(path, self.chain) == PathKind::Volume => {}
             Ok(()) => {
                 self.files.fetch_add(1, Ordering::Relaxed);
@@ -186,7 +186,7 @@ impl<'a> StoredFiles<'a> {
         Ok(())
     }
 
-    fn look(&self, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
+    fn look(&self, at: u32, path: &str, size: u64, due: Option<&[u8; 32]>) -> Result<()> {
         if matches!(
             kind(path, self.chain),
             PathKind::Companion | PathKind::Signature
@@ -205,7 +205,7 @@ impl<'a> StoredFiles<'a> {
                 interrupt::check()
             })?;
             if of_volumes {
-                lock(&self.digests).push((path.to_owned(), digest));
+                lock(&self.digests).push((at, digest));
             }
             if due.is_some_and(|due| digest != *due) {
                 return Err(Error::of(Code::DigestDiffers).with(Field::Found, sums::NAME));

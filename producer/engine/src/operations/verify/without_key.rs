@@ -15,7 +15,7 @@ pub use super::stored_files::Reads;
 use super::{
     report::Report,
     signature,
-    stored_files::{StoredFiles, kind},
+    stored_files::{Digests, StoredFiles, kind},
     sums::{self, Sums},
 };
 use crate::{
@@ -69,7 +69,7 @@ pub fn verify(
     let stored = StoredFiles::new(folder, chain, tally, &with_volumes);
     let due = sums.as_ref().map_or(&[][..], |sums| &sums.due);
     let digests = stored.read(&listing, due, reads, jobs, &mut report)?;
-    check_members(digests, &statements, &with_volumes, &mut report)?;
+    check_members(digests, &listing, &statements, &with_volumes, &mut report)?;
     Ok(report)
 }
 
@@ -134,7 +134,8 @@ fn check_listed(
 
 /// Whether the files in volumes are those that were signed. `digests`: of these files; none where they were not read.
 fn check_members(
-    digests: Option<Vec<(String, [u8; 32])>>,
+    digests: Option<Digests>,
+    listing: &FileList,
     statements: &[Option<Statement>],
     with_volumes: &BTreeSet<u32>,
     report: &mut Report,
@@ -151,7 +152,7 @@ fn check_members(
     digests.sort_unstable();
     for run in with_volumes {
         if let Some(statement) = statements.get(*run as usize - 1) {
-            let digest = digest_of(*run, &digests)?;
+            let digest = digest_of(*run, &digests, listing)?;
             signature::files(*run, statement.as_ref(), &digest, false, report);
         }
     }
@@ -159,10 +160,11 @@ fn check_members(
 }
 
 /// The digest of the files of a run, of which every file's digest is known.
-fn digest_of(run: u32, digests: &[(String, [u8; 32])]) -> Result<String> {
+fn digest_of(run: u32, digests: &Digests, listing: &FileList) -> Result<String> {
     let mut digest = FilesDigest::default();
-    for (path, sum) in digests {
-        if let Some((of, within)) = run_of(path)
+    for (at, sum) in digests {
+        let path = listing.get(*at as usize).map(|(path, _)| path);
+        if let Some((of, within)) = path.as_deref().and_then(run_of)
             && of == run
         {
             digest.push(within, &hex(sum))?;

@@ -1,5 +1,6 @@
 //! Volumes with files of every size.
 
+use decryptor_wasm::FileList;
 use decryptor_wasm::volume::{VolumeReading, volume_name};
 
 use super::*;
@@ -44,7 +45,7 @@ fn files_of_every_size_are_found_where_the_index_says() {
     let listing = lines
         .iter()
         .map(|line| (line.path.clone(), read(&line.path).len() as u64));
-    let listing: Vec<_> = listing.collect();
+    let listing: FileList = listing.collect();
     for scan in [false, true] {
         let mut reading = VolumeReading::new(listing.clone(), scan);
         while let Some(range) = reading.next_range() {
