@@ -110,7 +110,7 @@ impl StateFiles {
                 run: 0,
                 file: u32::MAX,
             });
-            let is_next = listing.len() > 0 && listing.path(listing.len() - 1) == path;
+            let is_next = !listing.is_empty() && listing.path(listing.len() - 1) == path;
             if !is_next {
                 self.firsts.push(self.parts.len() as u32);
                 listing.push(&path, 0);

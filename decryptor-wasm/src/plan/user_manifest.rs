@@ -25,7 +25,7 @@ pub struct UserManifests {
 /// A `user-manifest.json` that was read.
 pub enum ReadManifest {
     /// Its facts.
-    Said(UserFacts),
+    Said(Box<UserFacts>),
     /// The sentence that tells why it is no such manifest.
     Unreadable(String),
     /// It could not be opened, which is reported elsewhere.
@@ -114,11 +114,11 @@ impl ReadManifest {
     pub fn parse(json: &[u8], path: &str) -> Self {
         match UserManifest::parse(json, path) {
             Err(error) => ReadManifest::Unreadable(error.to_string()),
-            Ok(manifest) => ReadManifest::Said(UserFacts {
+            Ok(manifest) => ReadManifest::Said(Box::new(UserFacts {
                 user_id: manifest.entry.user_id,
                 losses: manifest.losses,
                 files: manifest.inventory.map(|inventory| inventory.files),
-            }),
+            })),
         }
     }
 }

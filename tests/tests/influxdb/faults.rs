@@ -228,7 +228,7 @@ fn batches_are_written_again() {
         let write = std::sync::atomic::AtomicUsize::new(0);
         let proxy = StoreProxy::start(other.port, move |_, first| {
             let is_write = first.starts_with("POST /write");
-            match is_write && write.fetch_add(1, Ordering::SeqCst) % 3 == 0 {
+            match is_write && write.fetch_add(1, Ordering::SeqCst).is_multiple_of(3) {
                 true => fault,
                 false => Fault::None,
             }

@@ -106,7 +106,7 @@ pub fn run(
 /// Keeps those that have most bytes.
 fn keep_largest(largest: &mut Vec<(u64, String)>, more: BTreeMap<String, u64>) {
     largest.extend(more.into_iter().map(|(user, bytes)| (bytes, user)));
-    largest.sort_by(|one, other| other.0.cmp(&one.0));
+    largest.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     largest.truncate(LARGEST);
 }
 
