@@ -85,7 +85,7 @@ impl Serialize for InventoryFiles {
 impl<'de> Deserialize<'de> for InventoryFiles {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut files = InventoryFiles::default();
-        super::each(from, |file: FileEntry| files.push(&file))?;
+        super::items::each(from, |file: FileEntry| files.push(&file))?;
         Ok(files)
     }
 }

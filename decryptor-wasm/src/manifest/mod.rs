@@ -2,18 +2,14 @@
 
 mod expected;
 mod inventory;
+mod items;
 mod packed;
 mod plain;
 mod reading;
 mod user;
 mod users;
 
-use std::{fmt, marker::PhantomData};
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Code, Error, Field, Result, container::MAGIC, record_number::ChainKey};
 
@@ -390,34 +386,6 @@ impl Manifest {
         }
         Ok(manifest)
     }
-}
-
-/// Takes the items of a list one by one.
-fn each<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    from: D,
-    take: impl FnMut(T),
-) -> std::result::Result<(), D::Error> {
-    struct Each<T, F>(F, PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(
-            mut self,
-            mut items: A,
-        ) -> std::result::Result<(), A::Error> {
-            while let Some(item) = items.next_element()? {
-                (self.0)(item);
-            }
-            Ok(())
-        }
-    }
-
-    from.deserialize_seq(Each(take, PhantomData))
 }
 
 fn parse<T: DeserializeOwned>(json: &[u8], path: &str) -> Result<T> {

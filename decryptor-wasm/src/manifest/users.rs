@@ -158,7 +158,7 @@ impl Serialize for UserList {
 impl<'de> Deserialize<'de> for UserList {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut users = UserList::default();
-        super::each(from, |user: UserEntry| users.push(&user))?;
+        super::items::each(from, |user: UserEntry| users.push(&user))?;
         Arc::make_mut(&mut users.0).shrink();
         Ok(users)
     }
