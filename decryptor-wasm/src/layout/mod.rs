@@ -184,7 +184,7 @@ fn is_records(name: &str, collection: &str) -> bool {
 }
 
 /// No file of the path's kind that is read in one piece has more bytes: who reads one asks before, since a file of gigabytes costs whoever
-/// stores a backup nothing. A manifest takes 1.2 KB for each user.
+/// stores a backup nothing. A manifest takes 0.6 KB for each user.
 pub fn most_bytes(path: &str) -> u64 {
     const KIB: u64 = 1024;
     let within = run_of(path).map_or(path, |(_, within)| within);
@@ -195,7 +195,7 @@ pub fn most_bytes(path: &str) -> u64 {
         PathKind::Chain => 64 * KIB * KIB,
         PathKind::Volume if within == VOLUMES => 64 * KIB * KIB,
         PathKind::Volume => 128 * KIB * KIB,
-        _ => 512 * KIB * KIB,
+        _ => KIB * KIB * KIB,
     }
 }
 
@@ -322,7 +322,7 @@ mod tests {
         for (path, most) in [
             (SIGNATURE, 4096),
             ("increments/0002/encryption.json", 1024 * 1024),
-            ("manifest.json", 512 * 1024 * 1024),
+            ("manifest.json", 1024 * 1024 * 1024),
         ] {
             assert!(refuse_long(path, most).is_ok());
             let error = refuse_long(path, most + 1).unwrap_err();

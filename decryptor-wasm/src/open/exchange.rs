@@ -30,6 +30,8 @@ pub enum Need {
         path: String,
         /// A file of more bytes is [`Answer::TooLong`].
         most: u64,
+        /// Its bytes, as listed; 0 where they do not matter.
+        size: u64,
     },
     /// The SHA-256 of a file as it is stored.
     Digest {
@@ -87,6 +89,7 @@ impl Need {
     pub fn size(&self) -> u64 {
         match self {
             Need::Content(sealed) => sealed.size,
+            Need::Stored { size, .. } => *size,
             _ => 0,
         }
     }
@@ -218,10 +221,17 @@ impl Exchange {
         self.up_to(path, most_bytes(path))
     }
 
+    /// The same of a large file, of which it is listed how many bytes it has.
+    pub(super) fn sized(&self, path: &str, size: u64) -> Answered {
+        let (path, most) = (path.to_owned(), most_bytes(path));
+        self.ask(Need::Stored { path, most, size })
+    }
+
     /// Asks for a file in one piece, which may have more bytes than `most`.
     pub(super) fn up_to(&self, path: &str, most: u64) -> Answered {
         let path = path.to_owned();
-        self.ask(Need::Stored { path, most })
+        let size = 0;
+        self.ask(Need::Stored { path, most, size })
     }
 
     /// Asks for the lines of a `SHA256SUMS`; after the answer, [`Exchange::lost_chain`] says what they show.

@@ -105,7 +105,8 @@ pub(super) async fn open_run(
     let (run, listing) = (place.run, &place.listing);
     require_manifest(&request.name, listing)?;
     let path = place.path("manifest.json");
-    let stored = bytes(exchange.stored(&path).await, &path)?;
+    let size = listing.size_of("manifest.json").unwrap_or_default();
+    let stored = bytes(exchange.sized(&path, size).await, &path)?;
     let id = hex(&Sha256::digest(&stored));
     require_id(&id, place.expected)?;
     if place.seen.is_some_and(|seen| seen != id) {

@@ -71,7 +71,7 @@ impl Folder {
                     ..Listed::default()
                 })
             }
-            Need::Stored { path, most } => match file(path)? {
+            Need::Stored { path, most, .. } => match file(path)? {
                 long if long.len() as u64 > *most => Answer::TooLong,
                 bytes => Answer::Stored(bytes.clone()),
             },

@@ -64,10 +64,13 @@ impl Opening {
     /// The next need; undefined when everything that was handed out is to be answered first, or it is done. Throws why it cannot be
     /// opened.
     pub fn next(&mut self) -> Result<Option<Need>> {
-        Ok(self
-            .walk
-            .next_need()?
-            .map(|(number, need)| Need(need, number)))
+        let next = self.walk.next_need()?;
+        if let Some((_, need)) = &next {
+            // A buffer that grows step by step would take twice as much. Where there is no room, it grows as far as bytes come.
+            let size = usize::try_from(need.size().min(need.most())).unwrap_or_default();
+            let _ = self.given.try_reserve_exact(size);
+        }
+        Ok(next.map(|(number, need)| Need(need, number)))
     }
 
     /// The next bytes of `pieces`; throws what is to be given for an answer.

@@ -32,7 +32,7 @@ pub(super) fn drive<T>(
                 }
                 Need::Key { envelope, .. } => unlock(&envelope).map(Answer::Key),
                 Need::Listing { scan } => folder.list(scan).map(Answer::Listing),
-                Need::Stored { path, most } => stored(folder, &path, most),
+                Need::Stored { path, most, .. } => stored(folder, &path, most),
                 Need::Digest { path } => digest(folder, &path).map(Answer::Digest),
                 Need::Pieces { path } => {
                     let passed = pieces(folder, &path, &mut |piece| opening.piece(piece));
