@@ -13,14 +13,18 @@ use crate::{
 /// # Errors
 /// When `json` is no JSON object.
 pub fn state_manifest(json: &[u8], users: &UserList, losses: &[Loss]) -> Result<Vec<u8>> {
-    let mut lines = Vec::with_capacity(users.len());
-    for user in users.iter() {
-        lines.push(text(&user)?);
+    let mut list = String::from("[\n");
+    for (at, user) in users.iter().enumerate() {
+        if at > 0 {
+            list.push_str(",\n");
+        }
+        list.push_str(&text(&user)?);
     }
+    list.push_str("\n]");
     let mut said = vec![
         ("backupType", "\"full\"".to_owned()),
         ("compressed", "false".to_owned()),
-        ("users", format!("[\n{}\n]", lines.join(",\n"))),
+        ("users", list),
     ];
     if !losses.is_empty() {
         said.push(("losses", text(&losses)?));

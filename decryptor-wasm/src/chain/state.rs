@@ -112,7 +112,7 @@ pub fn state(mut runs: Vec<StateRun>, only_user: Option<&str>) -> Result<ChainSt
         work.manifest_rest = run.manifest_rest;
         work.findings(run.run, run.plan.findings, only_user.is_some());
     }
-    work.end()
+    Ok(work.end())
 }
 
 /// No place, and no run.
@@ -327,7 +327,7 @@ impl StateBuilder {
         }
     }
 
-    fn end(self) -> Result<ChainState> {
+    fn end(self) -> ChainState {
         let named = |user: UserEntry| {
             let names = |kind: &str| -> Vec<String> {
                 let count = self.chunks.get(&format!("users/{}/{kind}", user.user_id));
@@ -346,7 +346,7 @@ impl StateBuilder {
                 ..user
             }
         };
-        Ok(ChainState {
+        ChainState {
             users: self.users.iter().map(named).collect(),
             files: self.files,
             changes: self.changes,
@@ -354,6 +354,6 @@ impl StateBuilder {
             manifests: self.manifests,
             manifest_rest: self.manifest_rest,
             losses: self.losses,
-        })
+        }
     }
 }

@@ -39,7 +39,7 @@ pub struct FilePart {
     pub file: PlannedFile,
 }
 
-/// Where a part is: which of the runs, and the place of the file in it.
+/// Where a part is: the place of the run in the list of runs (not its number), and the place of the file in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) run: u32,

@@ -45,7 +45,7 @@ impl FileList {
     }
 
     /// The place of the first file whose path does not come before `path`.
-    pub fn from(&self, path: &str) -> usize {
+    pub fn first_from(&self, path: &str) -> usize {
         self.paths
             .lower_bound(|at| self.paths.compare_with(at, path) == Ordering::Less)
     }

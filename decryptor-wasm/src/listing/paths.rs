@@ -77,7 +77,7 @@ impl Paths {
         self.items.push((folder, name));
     }
 
-    pub(super) fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         self.items.shrink_to_fit();
         for texts in [&mut self.folders, &mut self.names] {
             texts.text.shrink_to_fit();

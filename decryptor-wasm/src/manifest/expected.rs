@@ -66,6 +66,11 @@ impl Entries {
         self.0.len()
     }
 
+    /// Gives back memory that is reserved and not used.
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink();
+    }
+
     /// Adds one at the end.
     pub(crate) fn push(&mut self, entry: &Expected) {
         let (sum, content) = (entry.sha256.0, entry.content_sha256.and_then(|sum| sum.0));
@@ -159,7 +164,7 @@ impl Expected {
     }
 
     /// The entry of the file at `path`.
-    pub(super) fn of(self, path: String) -> FileEntry {
+    pub(crate) fn of(self, path: String) -> FileEntry {
         let written = Written::from(self);
         FileEntry {
             path,

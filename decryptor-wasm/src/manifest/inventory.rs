@@ -49,15 +49,10 @@ impl InventoryFiles {
         self.entries.push(&Expected::from(file));
     }
 
-    /// Adds all of others at the end.
-    pub(crate) fn extend(&mut self, others: InventoryFiles) {
-        if self.is_empty() {
-            *self = others;
-            return;
-        }
-        for file in others.iter() {
-            self.push(&file);
-        }
+    /// Gives back memory that is reserved and not used.
+    pub(super) fn shrink(&mut self) {
+        self.paths.shrink();
+        self.entries.shrink();
     }
 
     /// Paths and entries, place by place.

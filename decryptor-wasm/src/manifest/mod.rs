@@ -64,7 +64,7 @@ pub struct Manifest {
     /// Its place in a chain, of every run but the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Link>,
-    /// UserList whom the run before had and the platform has no longer, by their ids.
+    /// Users whom the run before had and the platform has no longer, by their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed_users: Vec<String>,
     /// The losses, platform-wide and per user: data that could not be read when the archive was made.

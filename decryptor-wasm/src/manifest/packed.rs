@@ -1,4 +1,4 @@
-//! PackedFields one after the other in few bytes: what there is of each user and of each file, of whom there may be millions. Nothing of it is stored.
+//! Fields one after the other in few bytes: what there is of each user and of each file, of whom there may be millions. Nothing of it is stored.
 
 /// Items of several bytes each, one after the other.
 #[derive(Debug, Clone, Default)]

@@ -62,12 +62,15 @@ impl ManifestReading {
     /// See [`Manifest::parse`].
     pub(crate) fn finish(self) -> Result<(Manifest, Vec<u8>)> {
         let mut manifest = Manifest::parse(&self.rest)?;
-        match manifest.users.is_empty() {
-            true => manifest.users = self.users,
-            false => manifest.users.extend(self.users.iter()),
+        // A manifest that spells the name of a list with escapes has it in the rest, and none here.
+        if manifest.users.is_empty() {
+            manifest.users = self.users;
+            manifest.users.shrink();
         }
-        if let Some(inventory) = &mut manifest.inventory {
-            inventory.files.extend(self.files);
+        let inventory = manifest.inventory.as_mut();
+        if let Some(inventory) = inventory.filter(|all| all.files.is_empty()) {
+            inventory.files = self.files;
+            inventory.files.shrink();
         }
         Ok((manifest, self.rest))
     }
@@ -215,6 +218,8 @@ mod tests {
             r#"{"formatVersion":1,"users":[{"userId":"a"}"#,
             r#"{"formatVersion":1,"users":[5]}"#,
             r#"{"formatVersion":1,"users":[],"users":[{"userId":"a"}]}"#,
+            r#"{"formatVersion":1,"\u0075sers":[{"userId":"b"}],"users":[{"userId":"a"}]}"#,
+            r#"{"formatVersion":1,"inventory":{"v":1,"\u0066iles":[],"files":[]}}"#,
             r#"{"formatVersion":1,"users":{"userId":"a"}}"#,
             r#"{"formatVersion":1,"inventory":{"v":1,"files":[],"files":[]}}"#,
             r#"{"formatVersion":1,"inventory":[{"files":[]}]}"#,

@@ -50,7 +50,7 @@ impl UserList {
         order.extend(0..u32::try_from(self.len()).unwrap_or(u32::MAX));
         order.sort_unstable_by(|one, other| {
             let id = |place: &u32| self.0.get(*place as usize).text();
-            id(one).cmp(id(other))
+            id(one).cmp(id(other)).then(one.cmp(other))
         });
         UsersById { list: self, order }
     }
@@ -58,6 +58,11 @@ impl UserList {
     /// Adds one at the end.
     pub fn push(&mut self, user: &UserEntry) {
         Arc::make_mut(&mut self.0).push(|out| pack(user, out));
+    }
+
+    /// Gives back memory that is reserved and not used.
+    pub(super) fn shrink(&mut self) {
+        Arc::make_mut(&mut self.0).shrink();
     }
 
     /// Keeps only some.
@@ -79,11 +84,13 @@ pub struct UsersById<'l> {
 }
 
 impl UsersById<'_> {
-    /// The user of that id.
+    /// The user of that id; of several, the last.
     pub fn get(&self, user_id: &str) -> Option<UserEntry> {
         let id = |place: &u32| self.list.0.get(*place as usize).text();
-        let found = self.order.binary_search_by(|place| id(place).cmp(user_id));
-        self.list.get(*self.order.get(found.ok()?)? as usize)
+        let after = self.order.partition_point(|place| id(place) <= user_id);
+        let place = self.order.get(after.checked_sub(1)?)?;
+        let user = self.list.get(*place as usize);
+        user.filter(|user| user.user_id == user_id)
     }
 }
 
@@ -159,7 +166,7 @@ impl<'de> Deserialize<'de> for UserList {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut users = UserList::default();
         super::items::each(from, |user: UserEntry| users.push(&user))?;
-        Arc::make_mut(&mut users.0).shrink();
+        users.shrink();
         Ok(users)
     }
 }

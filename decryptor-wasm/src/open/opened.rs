@@ -39,7 +39,7 @@ pub struct OpenedArchive {
     pub runs: Vec<OpenedRun>,
     /// Its signer and the signed statement; none for an archive that nobody signs.
     pub signed: Option<Signed>,
-    /// Its parsed `manifest.json`.
+    /// Its `manifest.json`; of the files of its inventory, only companions.
     pub manifest: Manifest,
     /// The content of `manifest.json`, with empty lists of users and of files; of a chain, of the state's.
     pub(super) manifest_rest: Vec<u8>,
@@ -194,14 +194,15 @@ impl OpenedArchive {
         let all = self.files();
         let ids = user.map(|user| self.ids_of(user));
         for places in all.by_user() {
-            let mut files: Vec<PlannedFile> = Vec::with_capacity(places.len());
-            files.extend(all.within(places));
-            let owner = files.first().and_then(PlannedFile::user);
+            let first = all.get(places.start);
+            let owner = first.as_ref().and_then(PlannedFile::user);
             if let (Some(ids), Some(owner)) = (&ids, owner)
                 && !ids.contains(owner)
             {
                 continue;
             }
+            let mut files: Vec<PlannedFile> = Vec::with_capacity(places.len());
+            files.extend(all.within(places));
             let names = files.iter();
             let names = names.map(|file| (file.path.as_str(), file.output_name(gunzip)));
             // Those of a user are in a folder of their own.

@@ -88,11 +88,7 @@ impl OpenedArchive {
             .as_ref()
             .map_or(0, |collection| chain.changes.passes(user, collection));
         Some(StateReading {
-            part: match file.collection {
-                // An id never gets other content: the last part is the file.
-                None if !is_manifest => file.parts.len().saturating_sub(1),
-                _ => 0,
-            },
+            part: 0,
             chain: chain.clone(),
             file,
             is_manifest,

@@ -94,7 +94,7 @@ pub(super) fn none_yet(request: &Request) -> Only {
     request.user.as_ref().map(|_| BTreeSet::new())
 }
 
-/// Opens a run. Its signature is checked; the caller asks who made it. UserList whom its manifest calls by the name that the reader asks for are
+/// Opens a run. Its signature is checked; the caller asks who made it. Users whom its manifest calls by the name that the reader asks for are
 /// added to `only`.
 pub(super) async fn open_run(
     exchange: &Exchange,

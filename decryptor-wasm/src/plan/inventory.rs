@@ -83,9 +83,9 @@ impl OwnInventory {
     pub fn of(manifest: &mut Manifest) -> Self {
         let inventory = manifest.inventory.as_mut();
         let files = inventory.map(|inventory| {
-            let files = inventory.files.iter();
-            let kept = files.filter(|file| PathKind::of(&file.path) == PathKind::Companion);
-            let kept = kept.collect();
+            let files = inventory.files.entries();
+            let kept = files.filter(|(path, _)| PathKind::of(path) == PathKind::Companion);
+            let kept = kept.map(|(path, entry)| entry.of(path)).collect();
             std::mem::replace(&mut inventory.files, kept)
         });
         let (paths, entries) = files.unwrap_or_default().into_parts();

@@ -1,6 +1,6 @@
 //! The work of `plan`: collects what must be there, then walks what is there.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use super::{
     Finding, Judged, NOT_OURS, Plan, PlannedFiles, Severity, Storage,
@@ -22,9 +22,9 @@ pub(super) struct Planner<'a> {
     expected: AllListed,
     /// Files that an archive without an inventory must hold.
     required: BTreeSet<String>,
-    /// UserList whose own inventory could not be read.
+    /// Users whose own inventory could not be read.
     blind: BTreeSet<String>,
-    /// UserList whose manifest could not be read.
+    /// Users whose manifest could not be read.
     unread: BTreeSet<String>,
 }
 
@@ -150,7 +150,7 @@ impl<'a> Planner<'a> {
             let what = format!("lists {alien:?}, which is not in its folder");
             self.find(wrong.0, wrong.1, path, &what);
         }
-        if note.lists_nothing && self.plan.inventoried {
+        if note.lists_nothing {
             self.blind.insert(user.user_id.clone());
             self.find(
                 Severity::Error,
@@ -272,6 +272,10 @@ impl<'a> Planner<'a> {
         let listing = self.judged.listing.clone();
         for at in 0..listing.len() {
             let path = listing.path(at);
+            // Of several of one path, the first counts.
+            if at > 0 && listing.compare(at - 1, &path) == Ordering::Equal {
+                continue;
+            }
             let kind = PathKind::of(&path);
             if self.is_left_aside(&kind) {
                 continue;

@@ -14,6 +14,8 @@ use crate::{
 pub struct UserManifests {
     /// The archive is sealed.
     sealed: bool,
+    /// The archive has an inventory.
+    inventoried: bool,
     /// The paths of those that the manifest asks for.
     due: FileList,
     /// The files that they list.
@@ -48,7 +50,7 @@ pub(super) struct Note {
     /// It is of another user.
     pub(super) of_another: bool,
     pub(super) losses: Vec<Loss>,
-    /// It has no inventory.
+    /// It has no inventory although the archive has one.
     pub(super) lists_nothing: bool,
     /// Files that it lists outside of its folder.
     pub(super) aliens: Vec<String>,
@@ -65,6 +67,7 @@ impl UserManifests {
         let ids = manifest.users.ids();
         UserManifests {
             sealed,
+            inventoried: manifest.inventory.is_some(),
             due: ids.map(|id| (path_of(id), 0)).collect(),
             ..UserManifests::default()
         }
@@ -86,7 +89,7 @@ impl UserManifests {
             ReadManifest::Said(facts) if facts.user_id != id => note.of_another = true,
             ReadManifest::Said(facts) => {
                 note.losses = facts.losses;
-                note.lists_nothing = facts.files.is_none();
+                note.lists_nothing = self.inventoried && facts.files.is_none();
                 let folder = format!("users/{id}/");
                 let files = facts.files.unwrap_or_default();
                 for (file, entry) in files.entries() {

@@ -98,7 +98,7 @@ impl Opening {
         self.walk.give(need.1, Ok(answer));
     }
 
-    /// Answers with the files, which `members` has no longer then.
+    /// Answers with the files of `members`, and takes what was found wrong with them out of it.
     #[wasm_bindgen(js_name = giveMembers)]
     pub fn give_members(&mut self, need: Need, members: &mut Members) {
         let listed = members.0.take_listed();

@@ -112,7 +112,10 @@ async function saveFile (archive: Archive, file: PlannedFile, output: Output, ou
   }
 }
 
-/** The digest of a file's content, from an authentic inventory: what is sealed is bound to it by its salt, its size and its tags. */
+/**
+ * The digest of an attachment's content, or of a file that is not encrypted, from an authentic inventory: what is sealed is bound to it by its salt, its size
+ * and its tags. Of sealed records the core does not keep it.
+ */
 export function knownDigest (file: PlannedFile): string | undefined {
   return file.encrypted ? file.expected?.contentSha256 : file.expected?.sha256;
 }

@@ -68,7 +68,7 @@ pub fn run(
     let mut archive = options.open(observer)?;
     archive.drop_orphans()?;
     let mut collections: BTreeMap<String, CollectionTotal> = BTreeMap::new();
-    let (mut bytes, mut largest) = (BTreeMap::new(), Vec::new());
+    let (mut now, mut largest) = (None, Vec::new());
     for file in archive.files().iter() {
         let kind = PathKind::of(&file.path);
         let sum = collections
@@ -81,16 +81,16 @@ pub fn run(
         sum.records += listed.unwrap_or(u64::from(attachment));
         if let Some(user) = file.user() {
             // Of users, those with most are named: nothing of the others is kept.
-            if !bytes.contains_key(user) {
-                keep_largest(&mut largest, std::mem::take(&mut bytes));
+            match &mut now {
+                Some((bytes, known)) if known == user => *bytes += file.size,
+                _ => keep_largest(&mut largest, now.replace((file.size, user.to_owned()))),
             }
-            *bytes.entry(user.to_owned()).or_default() += file.size;
         }
     }
     if archive.chain.is_some() {
         of_state(&archive, &mut collections)?;
     }
-    keep_largest(&mut largest, bytes);
+    keep_largest(&mut largest, now);
     let largest = named(&archive, largest);
     let stats = Stats {
         archive_id: archive.id().to_owned(),
@@ -104,8 +104,8 @@ pub fn run(
 }
 
 /// Keeps those that have most bytes.
-fn keep_largest(largest: &mut Vec<(u64, String)>, more: BTreeMap<String, u64>) {
-    largest.extend(more.into_iter().map(|(user, bytes)| (bytes, user)));
+fn keep_largest(largest: &mut Vec<(u64, String)>, more: Option<(u64, String)>) {
+    largest.extend(more);
     largest.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     largest.truncate(LARGEST);
 }

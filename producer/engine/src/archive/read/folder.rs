@@ -207,12 +207,17 @@ impl Folder {
 
     /// Every file with its size in bytes, sorted by path, the members of volumes among them. With `scan`, the volumes are read through.
     pub fn list(&self, scan: bool) -> Result<Listed> {
+        // Those of before would take as much memory again.
+        *threads::lock(&self.volumes) = None;
+        self.read_volumes(scan)
+    }
+
+    /// The same while others read: they have the volumes of before until those are replaced.
+    fn read_volumes(&self, scan: bool) -> Result<Listed> {
         let reading = match &self.tar {
             Some(tar) => tar.reading(scan),
             None => VolumeReading::new(self.list_stored()?, scan),
         };
-        // Those of before would take as much memory again.
-        *threads::lock(&self.volumes) = None;
         let open = |path: &str| self.open_separate(path);
         let (volumes, listed) = Volumes::read(&open, reading)?;
         *threads::lock(&self.volumes) = Some(Arc::new(volumes));
@@ -317,7 +322,7 @@ impl Folder {
         if volumes.are_indexed() {
             let _one_at_a_time = threads::lock(&self.scanning);
             if self.volumes()?.are_indexed() {
-                self.list(true)?;
+                self.read_volumes(true)?;
             }
             if let Some(member) = self.volumes()?.open(&open, path)? {
                 return Ok(Some(member));

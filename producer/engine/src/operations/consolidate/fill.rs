@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use decryptor_wasm::{Error, FileEntry, UserEntry, chain::is_companion, plan::PlannedFile};
+use decryptor_wasm::{
+    Error, FileEntry, UserEntry, chain::is_companion, manifest::UsersById, plan::PlannedFile,
+};
 use serde_json::json;
 
 use super::{Options, manifest};
@@ -36,6 +38,7 @@ pub fn fill(
     let shared: Mutex<Vec<FileEntry>> = Mutex::default();
     let writer = &*archive;
     let shown = observer.working(Step::Work, &tally, goal);
+    let known = source.plan.users.by_id();
     let groups = source.files().by_user();
     let threads = threads::count(options.jobs);
     schedule::run(threads, groups, &|places: Range<usize>, _| {
@@ -48,7 +51,7 @@ pub fn fill(
         let first = files.clone().next();
         match first.as_ref().and_then(|file| file.user()) {
             Some(id) => {
-                let done = user(source, writer, id, files, &copied)?;
+                let done = user(source, &known, writer, id, files, &copied)?;
                 lock(&users).push(done);
             }
             None => {
@@ -125,19 +128,15 @@ fn folded(
 
 fn user(
     source: &Archive,
+    known: &UsersById<'_>,
     writer: &ArchiveWriter,
     id: &str,
     files: impl Iterator<Item = PlannedFile>,
     copied: &dyn Fn(&PlannedFile) -> Result<Option<FileEntry>, ArchiveError>,
 ) -> Result<UserDone, ArchiveError> {
-    let mut entry = source
-        .plan
-        .users
-        .iter()
-        .find(|user| user.user_id == id)
-        .ok_or_else(|| {
-            Error::damaged("belongs to no user of the archive").at(&format!("users/{id}"))
-        })?;
+    let mut entry = known.get(id).ok_or_else(|| {
+        Error::damaged("belongs to no user of the archive").at(&format!("users/{id}"))
+    })?;
     let mut manifest = manifest::of_user(source, id)?;
     let mut copy = writer.copy_user(id)?;
     for file in files {

@@ -233,7 +233,8 @@ impl<'a> FileWork<'a> {
         let counted = Mutex::new(&mut *outcome);
         let results: Mutex<Vec<(usize, FileOutcome)>> = Mutex::default();
         let failure: Mutex<Option<Error>> = Mutex::default();
-        threads::share(threads::count(self.args.jobs), || {
+        let most = self.archive.files().len().max(1);
+        threads::share(threads::count(self.args.jobs).min(most), || {
             while let Some((index, file)) = {
                 let mut next = lock(&next);
                 next.next()

@@ -48,7 +48,12 @@ pub fn place(path: &str) -> Option<(String, String)> {
 
 impl CollectionSource<'_> {
     fn files(&self) -> impl Iterator<Item = PlannedFile> {
-        self.archive.files().iter().filter(|file| {
+        let files = self.archive.files();
+        let places = match self.user.is_empty() {
+            true => 0..files.len(),
+            false => files.of_user(&self.user),
+        };
+        files.within(places).filter(|file| {
             place(&file.path)
                 .is_some_and(|(user, kind)| user == self.user && kind == self.collection)
         })

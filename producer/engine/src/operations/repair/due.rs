@@ -157,7 +157,7 @@ impl Repair<'_> {
         let mut digests = Digests::new();
         let mut add = |inventory: &Inventory| {
             for file in inventory.files.iter() {
-                let digest = unhex(&file.sha256.to_lowercase());
+                let digest = unhex(&file.sha256);
                 if let Some(digest) = digest.filter(|_| is_safe_path(&file.path)) {
                     digests.insert(file.path, digest);
                 }

@@ -23,10 +23,15 @@ pub fn files<'a>(
     user_id: &'a str,
     collection: Collection,
 ) -> impl Iterator<Item = PlannedFile> {
-    archive.files_of(user_id).filter(move |file| {
-        matches!(PathKind::of(&file.path), PathKind::UserRecords { .. })
-            && kind(&file.path) == Some(collection.name())
-    })
+    archive
+        .files_of(user_id)
+        .filter(move |file| is_of(file, collection))
+}
+
+/// Whether a file holds records of a collection of a user.
+fn is_of(file: &PlannedFile, collection: Collection) -> bool {
+    matches!(PathKind::of(&file.path), PathKind::UserRecords { .. })
+        && kind(&file.path) == Some(collection.name())
 }
 
 fn kind(path: &str) -> Option<&str> {
@@ -41,8 +46,8 @@ pub fn attachments<'a>(
 ) -> impl Iterator<Item = (String, PlannedFile)> {
     archive.files_of(user_id).filter_map(|file| {
         let mine = matches!(PathKind::of(&file.path), PathKind::Attachment { .. });
-        let id = file.path.rsplit('/').next().unwrap_or_default();
-        mine.then(|| (id.to_owned(), file.clone()))
+        let id = file.path.rsplit('/').next().unwrap_or_default().to_owned();
+        mine.then_some((id, file))
     })
 }
 
@@ -67,7 +72,7 @@ pub fn have(
         some: false,
         all: true,
     };
-    let of = |file: &PlannedFile| kind(&file.path) == Some(collection.name());
+    let of = |file: &PlannedFile| is_of(file, collection);
     for file in archive.files().iter().filter(of) {
         each(archive, &file, &mut |lines| {
             for line in split(lines) {

@@ -137,7 +137,7 @@ fn choose(
         }
         SampleSize::Bytes(bytes) => bytes,
     };
-    let begin = files.from(&memory.next) % files.len().max(1);
+    let begin = files.first_from(&memory.next) % files.len().max(1);
     let (mut chosen, mut read, mut at) = (BTreeSet::new(), 0, begin);
     while chosen.len() < files.len() && read < due {
         let Some(file) = files.get(at) else { break };
