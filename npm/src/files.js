@@ -2,6 +2,9 @@
 import { kindOf, withPath } from './errors.js';
 import { whole } from './opening.js';
 
+/** No manifest has more bytes. */
+const MOST = 1024 * 1024 * 1024;
+
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
 /** @typedef {import('./types.js').Summary} Summary */
 /** @typedef {import('./opening.js').DataKey} DataKey */
@@ -118,7 +121,7 @@ export async function manifestOf (host, { source, keys, engine }, opened) {
   const ofState = opened.stateManifest();
   if (ofState !== undefined) return ofState;
   const pieces = host.readStored(source, 'manifest.json', { key: keys.get(1), engine, gunzip: false, lines: false, hash: true });
-  const { content, sha256 } = await whole(pieces, Infinity);
+  const { content, sha256 } = await whole(pieces, MOST);
   opened.requireManifest(sha256 ?? '');
   return /** @type {Uint8Array} */ (content);
 }

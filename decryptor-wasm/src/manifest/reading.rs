@@ -130,7 +130,8 @@ impl ManifestReading {
         match byte {
             b',' if outside => return self.end_item(list),
             b'}' | b']' if outside => {
-                let is_blank = self.item.iter().all(u8::is_ascii_whitespace);
+                let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+                let is_blank = self.item.iter().all(is_space);
                 if !(is_blank && self.items == 0) {
                     self.end_item(list)?;
                 }
@@ -217,6 +218,7 @@ mod tests {
             r#"{"formatVersion":1,"users":[{"userId":"a"}}}"#,
             r#"{"formatVersion":1,"users":[{"userId":"a"}"#,
             r#"{"formatVersion":1,"users":[5]}"#,
+            "{\"formatVersion\":1,\"users\":[\u{c}]}",
             r#"{"formatVersion":1,"users":[],"users":[{"userId":"a"}]}"#,
             r#"{"formatVersion":1,"\u0075sers":[{"userId":"b"}],"users":[{"userId":"a"}]}"#,
             r#"{"formatVersion":1,"inventory":{"v":1,"\u0066iles":[],"files":[]}}"#,

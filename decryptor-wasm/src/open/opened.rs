@@ -212,7 +212,8 @@ impl OpenedArchive {
             }
         }
         let folders = self.plan.users.ids().map(|id| format!("users/{id}"));
-        let folders: Vec<String> = folders.filter(|_| user.is_none()).collect();
+        // An id that is listed twice is one folder all the same.
+        let folders: BTreeSet<String> = gather(folders.filter(|_| user.is_none()));
         let folders = folders.iter().map(String::as_str);
         collision(folders.map(|folder| (folder, folder)), caseless)
     }

@@ -25,7 +25,7 @@ use decryptor_wasm::{Error, ErrorKind};
 
 pub use begun_uploads::BegunUpload;
 pub use listing::{StoreObject, StoreVersion};
-pub use object::{ObjectFile, Pieces};
+pub use object::{KeptPieces, ObjectFile};
 pub use object_lock::ObjectLock;
 pub use store::{Before, ObjectStore, StoreOptions};
 pub use store_error::{StoreError, StoreErrorKind, failure};

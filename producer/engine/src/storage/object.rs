@@ -14,13 +14,13 @@ const LEAST: u64 = 16 * 1024;
 const MOST: u64 = 2 * 1024 * 1024;
 /// Bytes that may lie between two reads that count as being in order.
 const GAP: u64 = 64 * 1024;
-/// Pieces that are kept of all objects: several threads read at different places.
+/// KeptPieces that are kept of all objects: several threads read at different places.
 const PIECES: usize = 16;
 
 /// An object in a store.
 pub struct ObjectFile {
     store: ObjectStore,
-    pieces: Pieces,
+    pieces: KeptPieces,
     name: Name,
     size: u64,
 }
@@ -34,7 +34,7 @@ struct Name {
 
 /// The pieces that were read last of the objects that were listed together; the newest is the last.
 #[derive(Clone, Default)]
-pub struct Pieces(Arc<Mutex<Vec<Piece>>>);
+pub struct KeptPieces(Arc<Mutex<Vec<Piece>>>);
 
 struct Piece {
     of: Name,
@@ -48,7 +48,7 @@ impl Piece {
     }
 }
 
-impl Pieces {
+impl KeptPieces {
     /// The piece that holds the byte at `offset`, and where it begins; or else how many bytes are to be fetched from there.
     fn find(&self, of: &Name, offset: u64, wanted: u64) -> Result<(u64, Arc<Vec<u8>>), u64> {
         let mut pieces = lock(&self.0);
@@ -84,7 +84,7 @@ impl ObjectFile {
     /// The object of `size` bytes at `key` below the store's prefix; `version`: none for the newest.
     pub fn new(
         store: &ObjectStore,
-        pieces: &Pieces,
+        pieces: &KeptPieces,
         key: &str,
         version: Option<String>,
         size: u64,
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn few_pieces_are_kept_and_those_read_in_order_grow() {
-        let pieces = Pieces::default();
+        let pieces = KeptPieces::default();
         let name = |key: usize| Name {
             key: key.to_string(),
             version: None,

@@ -138,11 +138,8 @@ impl Folder {
             }
             let of_run = sums::read(self.open_stored(&path)?);
             all.push(Box::new(of_run.map(move |line| {
-                let line = line?;
-                Ok(SumLine::new(
-                    &format!("{folder}/{}", line.path),
-                    &line.sha256,
-                ))
+                let SumLine { path, sha256 } = line?;
+                Ok(SumLine::new(&format!("{folder}/{path}"), &sha256))
             })));
         }
         Ok(sums::merge(all))
@@ -219,9 +216,8 @@ impl Folder {
             None => VolumeReading::new(self.list_stored()?, scan),
         };
         let open = |path: &str| self.open_separate(path);
-        let (volumes, listed) = Volumes::read(&open, reading)?;
+        let (volumes, mut listed) = Volumes::read(&open, reading)?;
         *threads::lock(&self.volumes) = Some(Arc::new(volumes));
-        let mut listed = listed;
         if let Some(objects) = &self.objects {
             listed.findings.extend(objects.findings()?);
         }

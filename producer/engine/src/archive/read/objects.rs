@@ -16,7 +16,9 @@ use decryptor_wasm::{
 use super::{disk, error::unreadable};
 use crate::{
     limits::NAMED,
-    storage::{Before, ObjectFile, ObjectStore, Pieces, ReadAt, StoreObject, StoreVersion, Upload},
+    storage::{
+        Before, KeptPieces, ObjectFile, ObjectStore, ReadAt, StoreObject, StoreVersion, Upload,
+    },
     threads::lock,
 };
 
@@ -37,7 +39,7 @@ struct Object {
 struct Known {
     objects: BTreeMap<String, Object>,
     findings: Vec<Finding>,
-    pieces: Pieces,
+    pieces: KeptPieces,
 }
 
 /// The objects below a prefix, which are listed once.
