@@ -51,7 +51,7 @@ impl CollectionSource<'_> {
         let files = self.archive.files();
         let places = match self.user.is_empty() {
             true => 0..files.len(),
-            false => files.of_user(&self.user),
+            false => files.of_user(self.user),
         };
         files.within(places).filter(|file| {
             place(&file.path)
