@@ -9,8 +9,9 @@ use std::sync::Arc;
 use decryptor_wasm::{
     DataKey, Envelope, Error, Manifest, PrivateKey,
     aead::RustAead,
+    listing::FileList,
     plan::{
-        Judged, OwnInventory, ReadManifest, Severity, Storage, UserManifests,
+        Judged, ReadManifest, Severity, SortedInventory, Storage, UserManifests,
         check_against_inventory, check_manifest, plan,
     },
     reader::{FileReader, FileSummary, ReadOptions, read_whole},
@@ -54,8 +55,10 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
             Err(e) => return vec![format!("manifest.json: {e}")],
         },
     };
-    let own = OwnInventory::of(&mut manifest);
-    let mut manifests = UserManifests::due(&manifest, true);
+    let own = SortedInventory::of(&mut manifest);
+    let listing = files.iter().map(|(p, b)| (p.clone(), b.len() as u64));
+    let listing: Arc<FileList> = Arc::new(listing.collect());
+    let mut manifests = UserManifests::due(&manifest, &own, listing.clone(), true);
     for (path, stored) in files
         .iter()
         .filter(|(path, _)| path.ends_with("/user-manifest.json"))
@@ -76,12 +79,10 @@ fn problems(files: &Files, key: &DataKey, good: &Files) -> Vec<String> {
             }
         }
     }
-    let listing = files.iter().map(|(p, b)| (p.clone(), b.len() as u64));
     let plan = match plan(Judged {
         manifest: &manifest,
-        own,
         users: manifests,
-        listing: Arc::new(listing.collect()),
+        listing,
         storage: Storage::Sealed { key_check: true },
         signed: None,
         only: None,

@@ -34,7 +34,7 @@ Options:
   --force                       write into a folder that is not empty
   --create-parents              make the folders above --out too; otherwise a missing one is taken for a disk that is not mounted
   --strict                      write nothing at all if anything is damaged
-  --salvage                     keep what stands before the damage, in FILE.salvaged
+  --salvage                     keep what can be read of a damaged file, in FILE.salvaged
   --jobs N                      files at once (default: one per core when there is much to do; 1: no threads)
   --engine auto|host|wasm       who does the AES: node:crypto or the built-in code (default: auto)
   --help, --version

@@ -117,7 +117,7 @@ function verdictOf (archive) {
 export function printSummary (archive, outcome) {
   printFindings(findingsOf(archive).filter(({ severity }) => severity !== 'error'));
   for (const message of outcome.damaged) warn(`damaged: ${message}`);
-  for (const path of outcome.salvaged) warn(`salvaged: ${path} holds what stands before the damage`);
+  for (const path of outcome.salvaged) warn(`salvaged: ${path} holds what could be read, and is not proved`);
   const done = `${count(outcome.files, 'file')} ${outcome.verb}, ${count(outcome.bytes, 'byte')}` +
     (outcome.records > 0 ? `, ${count(outcome.records, 'record')}` : '');
   if (outcome.damaged.length === 0) {

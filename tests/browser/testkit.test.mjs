@@ -12,7 +12,7 @@ import { closeBrowser, download, evidenceOf, inBrowser, open, openPageAgain, rep
  * Messages that the page does not have: options that only a command has (it does not cut a save short, and does not keep half a file), and
  * what cannot be left out here (it asks for a key and opens nothing without).
  */
-const NOT_SAID = ['nothing was written (--strict)', 'holds what stands before the damage', 'a private key is needed', 'this backup opens with a private key, not with a passphrase', 'opens with a private key, not with a passphrase'];
+const NOT_SAID = ['nothing was written (--strict)', 'holds what could be read, and is not proved', 'a private key is needed', 'this backup opens with a private key, not with a passphrase', 'opens with a private key, not with a passphrase'];
 /** Messages that the page words differently. */
 const SAID_AS = new Map([
   ['all good', 'The backup is complete and undamaged'],

@@ -119,6 +119,13 @@ impl Influx {
     /// # Panics
     /// When the server refuses.
     pub fn query_in(&self, database: &str, statement: &str) -> Vec<(String, Vec<Value>)> {
+        let result = self.ask(database, statement);
+        assert!(result["error"].is_null(), "{statement}: {result}");
+        rows(&result)
+    }
+
+    /// The server's answer to one statement.
+    fn ask(&self, database: &str, statement: &str) -> Value {
         let mut request = self
             .agent
             .post(format!("{}://127.0.0.1:{}/query", self.scheme, self.port))
@@ -136,20 +143,8 @@ impl Influx {
             .read_to_string()
             .unwrap();
         let answer: Value = serde_json::from_str(&text).unwrap();
-        assert!(!text.contains("\"error\""), "{statement}: {text}");
-        let series = answer["results"][0]["series"].as_array().cloned();
-        let of = |one: Value| {
-            let name = one["name"].as_str().unwrap_or_default().to_owned();
-            let rows = one["values"].as_array().cloned().unwrap_or_default();
-            rows.into_iter()
-                .map(move |row| (name.clone(), row.as_array().unwrap().clone()))
-                .collect::<Vec<_>>()
-        };
-        series
-            .unwrap_or_default()
-            .into_iter()
-            .flat_map(of)
-            .collect()
+        assert!(answer["error"].is_null(), "{statement}: {text}");
+        answer["results"][0].clone()
     }
 
     /// Writes lines into a database, which is made when it is not there.
@@ -179,15 +174,28 @@ impl Influx {
             .collect()
     }
 
-    /// All that a database holds, as lines: the kinds of its fields, and its points.
+    /// All that a database holds, as lines: the kinds of its fields, and its points. Nothing of one that is being removed: the server goes
+    /// on with what a killed process asked for.
+    ///
+    /// # Panics
+    /// When the server refuses.
     #[must_use]
     pub fn contents(&self, database: &str) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
-        for (name, row) in self.query(&format!("SHOW FIELD KEYS ON \"{database}\"")) {
-            all.insert(format!("{name} {row:?}"));
-        }
-        for (name, row) in self.query(&format!("SELECT * FROM \"{database}\"../.*/")) {
-            all.insert(format!("{name} {}", Value::from(row)));
+        let statements = [
+            format!("SHOW FIELD KEYS ON \"{database}\""),
+            format!("SELECT * FROM \"{database}\"../.*/"),
+        ];
+        for statement in statements {
+            let result = self.ask("", &statement);
+            match result["error"].as_str() {
+                None => {}
+                Some(error) if error.starts_with("database not found") => return BTreeSet::new(),
+                Some(error) => panic!("{statement}: {error}"),
+            }
+            for (name, row) in rows(&result) {
+                all.insert(format!("{name} {}", Value::from(row)));
+            }
         }
         all
     }
@@ -258,4 +266,17 @@ fn serve(folder: &Path) -> Child {
         .stderr(log)
         .spawn()
         .unwrap()
+}
+
+/// The rows of a result: the name of what each is of, and its cells.
+fn rows(result: &Value) -> Vec<(String, Vec<Value>)> {
+    let series = result["series"].as_array().into_iter().flatten();
+    let of = |one: &Value| {
+        let name = one["name"].as_str().unwrap_or_default().to_owned();
+        let rows = one["values"].as_array().cloned().unwrap_or_default();
+        let rows = rows.into_iter();
+        rows.map(move |row| (name.clone(), row.as_array().unwrap().clone()))
+            .collect::<Vec<_>>()
+    };
+    series.flat_map(of).collect()
 }

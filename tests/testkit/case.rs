@@ -113,6 +113,22 @@ impl Case {
         self
     }
 
+    /// No file of a user comes out, or only under names that say that something is wrong with them.
+    #[allow(dead_code)]
+    pub fn without_user(mut self, user: &str, salvaged: bool) -> Self {
+        let folder = format!("users/{user}/");
+        let out = self.out.as_mut().unwrap();
+        let mut of_user = out.extract_if(.., |path, _| path.starts_with(&folder));
+        let of_user: Vec<_> = of_user.by_ref().collect();
+        assert!(!of_user.is_empty(), "{}: {user}", self.name);
+        for (path, digest) in of_user {
+            if salvaged && !path.ends_with("user-manifest.json") {
+                out.insert(path + ".salvaged", digest);
+            }
+        }
+        self
+    }
+
     /// A file comes out with other content than was put in, or under another name.
     pub fn with(mut self, path: &str, bytes: &[u8]) -> Self {
         self.out

@@ -37,7 +37,7 @@ pub fn cases() -> Vec<Case> {
         )
         .damaged(
             |m| m.change(FRAMES, flip(HEADER + 2 * FRAME + 20)),
-            &[FRAMES, "holds what stands before the damage"],
+            &[FRAMES, "holds what could be read, and is not proved"],
         )
         .also(&["--salvage"])
         .without(&[FRAMES])
@@ -104,22 +104,40 @@ pub fn cases() -> Vec<Case> {
             .without(&[EVENTS]),
         case(
             "missing-user-manifest",
-            "it is named; the user's files come out, though nothing tells whether they are all",
+            "it and the user's files are named, and none of them comes out: they may be another user's",
         )
         .damaged(
             |m| drop(m.files.remove("users/u1/user-manifest.json")),
-            &["users/u1/user-manifest.json: listed in the manifest, but not there"],
+            &[
+                "users/u1/user-manifest.json: listed in the manifest, but not there",
+                EVENTS,
+                "nothing says that the file belongs here",
+            ],
         )
-        .without(&["users/u1/user-manifest.json"]),
+        .without_user("u1", false),
+        case(
+            "missing-user-manifest-salvage",
+            "the user's files are kept under names that say so",
+        )
+        .damaged(
+            |m| drop(m.files.remove("users/u1/user-manifest.json")),
+            &[EVENTS, "nothing says that the file belongs here"],
+        )
+        .also(&["--salvage"])
+        .without_user("u1", true),
         case(
             "damaged-user-manifest",
-            "it is named; the user's files come out, though nothing tells whether they are all",
+            "it and the user's files are named, and none of them comes out: they may be another user's",
         )
         .damaged(
             |m| m.change("users/u1/user-manifest.json", flip(HEADER + 30)),
-            &["users/u1/user-manifest.json: frame 0 fails its authentication"],
+            &[
+                "users/u1/user-manifest.json: frame 0 fails its authentication",
+                EVENTS,
+                "nothing says that the file belongs here",
+            ],
         )
-        .without(&["users/u1/user-manifest.json"]),
+        .without_user("u1", false),
         case("missing-manifest", "the backup is incomplete")
             .damaged(
                 |m| drop(m.files.remove("manifest.json")),

@@ -5,13 +5,27 @@ use serde_json::json;
 
 use crate::{
     case::Case,
-    draft::{Draft, Lock, gzip, pretty},
+    draft::{Draft, Lock, Made, gzip, pretty},
 };
 
 const FRAME: &str = "users/u1/attachments/frame";
 const FRAMES: &str = "users/u1/attachments/frames";
 const STREAMS: &str = "users/u1/streams.jsonl.gz";
 const LISTED_ELSE: &str = "is not the file that the inventory lists";
+
+/// Gives each of two users the folder of the other.
+fn swap_users(made: &mut Made) {
+    let files = std::mem::take(&mut made.files).into_iter();
+    let swapped = files.map(|(path, bytes)| {
+        let path = match path.split_at_checked("users/u1/".len()) {
+            Some(("users/u1/", rest)) => format!("users/u2/{rest}"),
+            Some(("users/u2/", rest)) => format!("users/u1/{rest}"),
+            _ => path,
+        };
+        (path, bytes)
+    });
+    made.files = swapped.collect();
+}
 
 pub fn cases() -> Vec<Case> {
     let case = |name, line| Case::good(name, line, &Draft::new());
@@ -55,7 +69,18 @@ pub fn cases() -> Vec<Case> {
                 },
                 &["users/u1/user-manifest.json", "users/u2/user-manifest.json"],
             )
-            .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
+            .without_user("u1", false)
+            .without_user("u2", false),
+        case(
+            "swapped-users",
+            "the folders of two users: nothing comes out as the other's",
+        )
+        .damaged(
+            swap_users,
+            &["users/u1/user-manifest.json", STREAMS, "users/u2/user-manifest.json"],
+        )
+        .without_user("u1", false)
+        .without_user("u2", false),
         case(
             "stale-file",
             "a file of the same key but of another time is told apart",

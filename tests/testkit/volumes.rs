@@ -207,7 +207,7 @@ pub fn cases() -> Vec<Case> {
             |f| drop(f.insert("volume-0003.tar".to_owned(), f[FIRST].clone())),
             &["lies in the volumes more than once"],
         )
-        .without(&["users/u1/user-manifest.json"]),
+        .without_user("u1", false),
         damaged(
             "volumes-foreign",
             "a manifest in a volume is left aside",

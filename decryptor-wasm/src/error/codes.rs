@@ -131,6 +131,7 @@ codes! {
     FileSwapped "file-swapped" Damaged "is not the file that the inventory lists under this name; it was swapped or replaced";
     DigestDiffers "digest-differs" Damaged "is not the file that [{found}|the inventory] lists (its SHA-256 differs); it was changed or replaced";
     RecordsDiffer "records-differ" Damaged "holds {found} records, the inventory says {expected}";
+    Unlisted "unlisted" Damaged "the manifest of its user cannot be read, so nothing says that the file belongs here; it may be another user's";
     ListedTwice "listed-twice" Damaged "{path:?} is listed twice or out of order";
 
     // Frames, gzip and lines.

@@ -24,6 +24,8 @@ pub struct Expected {
     content_sha256: Option<Sum>,
     /// Only for sealed files.
     salt: Option<Salt>,
+    /// The inventory that would list the file cannot be read; everything else is empty then.
+    pub unlisted: bool,
 }
 
 /// A SHA-256 from its hex digits; none of a text that no digest has.
@@ -47,6 +49,8 @@ struct Written {
     content_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unlisted: bool,
 }
 
 /// Entries of inventories, one after the other.
@@ -59,6 +63,7 @@ const IS_SEALED: u64 = 4;
 const HAS_CONTENT_SUM: u64 = 8;
 const IS_SALTED: u64 = 16;
 const HAS_SALT: u64 = 32;
+const IS_UNLISTED: u64 = 64;
 
 impl Entries {
     /// How many there are.
@@ -82,6 +87,7 @@ impl Entries {
             (content.is_some(), HAS_CONTENT_SUM),
             (entry.salt.is_some(), IS_SALTED),
             (salt.is_some(), HAS_SALT),
+            (entry.unlisted, IS_UNLISTED),
         ];
         let flags = flags.iter().filter(|(is, _)| *is);
         let flags = flags.map(|(_, flag)| flag).sum();
@@ -122,6 +128,7 @@ fn unpack(mut fields: PackedFields<'_>) -> Expected {
         sha256,
         content_sha256: has(IS_SEALED).then_some(content),
         salt: has(IS_SALTED).then_some(Salt(salt.flatten())),
+        unlisted: has(IS_UNLISTED),
     }
 }
 
@@ -141,7 +148,16 @@ impl Expected {
             sha256: sum("sha256").unwrap_or(Sum(None)),
             content_sha256: sum("contentSha256"),
             salt: written.text("salt").as_deref().map(Salt::parse),
+            unlisted: written.get("unlisted") == Some("true"),
         })
+    }
+
+    /// Of a file whose inventory cannot be read.
+    pub(crate) fn unlisted() -> Self {
+        Expected {
+            unlisted: true,
+            ..Expected::default()
+        }
     }
 
     /// The same of sealed records or a sealed manifest, for which the digest of the content is of no use beside that of the stored bytes.
@@ -212,6 +228,7 @@ impl From<&FileEntry> for Expected {
             sha256: Sum::parse(&entry.sha256),
             content_sha256: entry.content_sha256.as_deref().map(Sum::parse),
             salt: entry.salt.as_deref().map(Salt::parse),
+            unlisted: false,
         }
     }
 }
@@ -228,6 +245,7 @@ impl From<Expected> for Written {
                 .map(Sum::hex)
                 .filter(|hex| !hex.is_empty()),
             records: expected.records,
+            unlisted: expected.unlisted,
         }
     }
 }
@@ -305,12 +323,14 @@ mod tests {
         assert!(clear.has_digest(&sha256, true) && clear.has_salt(None));
         assert_eq!(clear.content_digest(), Some([0x0a; 32]));
         let mut entries = Entries::default();
-        for entry in [&sealed, &clear, &Expected::default()] {
+        let all = [sealed, clear, Expected::default(), Expected::unlisted()];
+        for entry in &all {
             entries.push(entry);
         }
-        let of = |at| entries.get(at).unwrap();
-        assert_eq!([of(0), of(1), of(2)], [sealed, clear, Expected::default()]);
-        assert!(entries.get(3).is_none());
+        assert_eq!([0, 1, 2, 3].map(|at| entries.get(at).unwrap()), all);
+        assert!(entries.get(4).is_none());
+        let json = serde_json::to_string(&all[3]).unwrap();
+        assert_eq!(Expected::parse(json.as_bytes()).unwrap(), all[3]);
     }
 
     #[test]

@@ -1,35 +1,51 @@
 //! Fields one after the other in few bytes: what there is of each user and of each file, of whom there may be millions. Nothing of it is stored.
 
-/// Items of several bytes each, one after the other.
+/// Items of several bytes each, one after the other, each behind its length.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PackedItems {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    count: usize,
+    /// Where each of these begins: the first, and every [`STEP`]th after it.
+    starts: Vec<usize>,
+    /// The item that is being written.
+    item: Vec<u8>,
 }
+
+/// So many items are passed over at most to find one.
+const STEP: usize = 16;
 
 impl PackedItems {
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.count
     }
 
     /// Adds an item, whose bytes `write` appends.
     pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
+        if self.count.is_multiple_of(STEP) {
+            self.starts.push(self.bytes.len());
+        }
+        self.item.clear();
+        write(&mut self.item);
+        put_number(&mut self.bytes, self.item.len() as u64);
+        self.bytes.extend_from_slice(&self.item);
+        self.count += 1;
     }
 
     /// The fields of the item at a place; none of them where there is no such item.
     pub(crate) fn get(&self, at: usize) -> PackedFields<'_> {
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before));
-        let start = start.copied().unwrap_or_default();
-        let end = self.ends.get(at).copied().unwrap_or_default();
-        PackedFields(self.bytes.get(start..end).unwrap_or_default())
+        let start = self.starts.get(at / STEP).copied().unwrap_or(usize::MAX);
+        let mut items = PackedFields(self.bytes.get(start..).unwrap_or_default());
+        for _ in 0..at % STEP {
+            items.item();
+        }
+        PackedFields(items.item())
     }
 
     /// Gives back memory that is reserved and not used.
     pub(crate) fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
-        self.ends.shrink_to_fit();
+        self.starts.shrink_to_fit();
+        self.item = Vec::new();
     }
 }
 
@@ -79,9 +95,14 @@ impl<'a> PackedFields<'a> {
         bytes
     }
 
-    pub(crate) fn text(&mut self) -> &'a str {
+    /// The bytes behind their length.
+    fn item(&mut self) -> &'a [u8] {
         let length = usize::try_from(self.number()).unwrap_or(usize::MAX);
-        std::str::from_utf8(self.bytes(length)).unwrap_or_default()
+        self.bytes(length)
+    }
+
+    pub(crate) fn text(&mut self) -> &'a str {
+        std::str::from_utf8(self.item()).unwrap_or_default()
     }
 
     pub(crate) fn texts(&mut self) -> Vec<String> {
@@ -91,5 +112,27 @@ impl<'a> PackedFields<'a> {
             texts.push(self.text().to_owned());
         }
         texts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_found_at_their_places() {
+        let mut items = PackedItems::default();
+        let text = |at: usize| "x".repeat(at * 7 % 300);
+        for at in 0..100 {
+            items.push(|out| put_text(out, &text(at)));
+        }
+        items.shrink();
+        assert_eq!(items.len(), 100);
+        for at in 0..100 {
+            assert_eq!(items.get(at).text(), text(at), "{at}");
+        }
+        for none in [100, 111, 112, 10_000] {
+            assert_eq!(items.get(none).text(), "");
+        }
     }
 }

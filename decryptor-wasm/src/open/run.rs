@@ -15,7 +15,7 @@ use crate::{
     layout::PathKind,
     listing::FileList,
     manifest::ManifestReading,
-    plan::{Finding, Judged, OwnInventory, Storage, check_manifest, plan},
+    plan::{Finding, Judged, SortedInventory, Storage, check_manifest, plan},
     reader::{FileReader, FileSummary, ReadOptions, read_pieces},
     signature::{SIGNATURE, Signed, require_id},
 };
@@ -134,7 +134,7 @@ pub(super) async fn open_run(
     drop(stored);
     add_named(only, request, &manifest);
     let decrypted = key.is_none() && manifest.encrypted == Some(true);
-    let own = OwnInventory::of(&mut manifest);
+    let own = SortedInventory::of(&mut manifest);
     let users = Users {
         folder: &place.folder,
         run,
@@ -147,7 +147,6 @@ pub(super) async fn open_run(
     let found = users.read(exchange, listing).await?;
     let mut plan = plan(Judged {
         manifest: &manifest,
-        own,
         users: found.manifests,
         listing: listing.clone(),
         storage: storage_of(envelope.as_deref()),

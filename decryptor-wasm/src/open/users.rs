@@ -1,17 +1,17 @@
 //! The manifests of the users, as many at once as a driver likes to read exchange by exchange.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Answer, ManifestNeed, Need,
     exchange::{Exchange, misplaced, too_long},
 };
 use crate::{
-    DataKey, Error, ErrorKind, Manifest, Result,
+    DataKey, ErrorKind, Manifest, Result,
     layout::{PathKind, most_bytes, refuse_long},
     listing::FileList,
     plan::{
-        Expected, Finding, OwnInventory, ReadManifest, Severity, UserManifests,
+        Expected, Finding, ReadManifest, Severity, SortedInventory, UserManifests,
         check_against_inventory,
     },
 };
@@ -28,7 +28,7 @@ pub(super) struct Users<'r> {
     pub(super) key: Option<&'r DataKey>,
     pub(super) manifest: &'r Manifest,
     /// The files that it lists.
-    pub(super) own: &'r OwnInventory,
+    pub(super) own: &'r SortedInventory,
     /// The ids of the users who are read; none: all.
     pub(super) only: Option<&'r BTreeSet<String>>,
     /// See [`super::OpenedRun::decrypted`].
@@ -36,28 +36,29 @@ pub(super) struct Users<'r> {
 }
 
 /// The manifests that were read, and the findings about them.
-pub(super) struct FoundManifests {
+pub(super) struct FoundManifests<'r> {
     /// The facts of each manifest.
-    pub(super) manifests: UserManifests,
+    pub(super) manifests: UserManifests<'r>,
     /// The damaged ones, in the order of the listing.
     pub(super) findings: Vec<Finding>,
-    places: Vec<usize>,
 }
 
-impl Users<'_> {
+impl<'r> Users<'r> {
     /// Asks for every manifest, and holds it against the inventory of the archive's own.
     pub(super) async fn read(
         &self,
         exchange: &Exchange,
-        listing: &FileList,
-    ) -> Result<FoundManifests> {
+        listing: &Arc<FileList>,
+    ) -> Result<FoundManifests<'r>> {
+        let sealed = self.key.is_some();
         let mut found = FoundManifests {
-            manifests: UserManifests::due(self.manifest, self.key.is_some()),
+            manifests: UserManifests::due(self.manifest, self.own, listing.clone(), sealed),
             findings: Vec::new(),
-            places: Vec::new(),
         };
         let mut left = (0..listing.len()).filter(|place| self.is_read(&listing.path(*place)));
         loop {
+            // Those that are read now; numbers of the needs, and which of those each is for.
+            let mut batch: Vec<(usize, Option<Result<ReadManifest>>)> = Vec::new();
             let mut asked: Vec<(u32, usize)> = Vec::new();
             let mut bytes = 0;
             while asked.len() < AT_ONCE
@@ -67,28 +68,33 @@ impl Users<'_> {
                 let (path, size) = (listing.path(place), listing.size(place));
                 bytes = bytes.saturating_add(size);
                 match refuse_long(&path, size) {
-                    Ok(()) => asked.push((0, place)),
-                    Err(error) => found.note(place, &path, error)?,
+                    Ok(()) => {
+                        asked.push((0, batch.len()));
+                        batch.push((place, None));
+                    }
+                    Err(error) => batch.push((place, Some(Err(error)))),
                 }
             }
             // The last one that is put is handed out first.
-            for (number, place) in asked.iter_mut().rev() {
+            for (number, at) in asked.iter_mut().rev() {
+                let (place, _) = batch.get(*at).ok_or_else(misplaced)?;
                 let need = self.need(&listing.path(*place), listing.size(*place));
                 *number = exchange.put(need);
             }
-            if asked.is_empty() && left.clone().next().is_none() {
+            if batch.is_empty() {
                 return Ok(found);
             }
             for _ in 0..asked.len() {
                 let (number, answer) = exchange.answer().await;
                 // Their numbers go down.
                 let at = asked.partition_point(|(known, _)| *known > number);
-                let (_, place) = *asked.get(at).ok_or_else(misplaced)?;
-                let path = listing.path(place);
-                match self.checked(answer, &path, self.own.find(&path)) {
-                    Ok(manifest) => found.manifests.add(&path, manifest),
-                    Err(error) => found.note(place, &path, error)?,
-                }
+                let (_, at) = asked.get(at).ok_or_else(misplaced)?;
+                let (place, read) = batch.get_mut(*at).ok_or_else(misplaced)?;
+                let path = listing.path(*place);
+                *read = Some(self.checked(answer, &path, self.own.find(&path)));
+            }
+            for (place, read) in batch {
+                found.add(&listing.path(place), read.ok_or_else(misplaced)?)?;
             }
         }
     }
@@ -134,25 +140,26 @@ impl Users<'_> {
     }
 }
 
-impl FoundManifests {
-    /// Notes a manifest that is damaged; any other error ends the walk.
-    fn note(&mut self, place: usize, path: &str, error: Error) -> Result<()> {
-        let error = error.at(path);
+impl FoundManifests<'_> {
+    /// Adds a manifest, or notes that it is damaged; any other error ends the walk.
+    fn add(&mut self, path: &str, manifest: Result<ReadManifest>) -> Result<()> {
+        let error = match manifest {
+            Ok(manifest) => {
+                self.manifests.add(path, manifest);
+                return Ok(());
+            }
+            Err(error) => error.at(path),
+        };
         if error.kind() != ErrorKind::Damaged {
             return Err(error);
         }
         self.manifests.add(path, ReadManifest::Damaged);
-        let at = self.places.partition_point(|known| *known < place);
-        self.places.insert(at, place);
-        self.findings.insert(
-            at,
-            Finding {
-                severity: Severity::Error,
-                code: "damaged",
-                path: path.to_owned(),
-                message: error.to_string(),
-            },
-        );
+        self.findings.push(Finding {
+            severity: Severity::Error,
+            code: "damaged",
+            path: path.to_owned(),
+            message: error.to_string(),
+        });
         Ok(())
     }
 }

@@ -11,6 +11,9 @@ pub fn check_against_inventory(
     sha256: Option<&str>,
     opened: bool,
 ) -> Result<()> {
+    if expected.unlisted {
+        return Err(Code::Unlisted.into());
+    }
     let size = expected.size_of(opened);
     if summary.stored_size != size {
         return Err(Error::of(Code::SizeDiffers)

@@ -1,84 +1,110 @@
-//! All that the inventories of an archive list.
+//! What the inventories of an archive list, held against the files that are there.
 
 use std::{cmp::Ordering, sync::Arc};
 
 use super::Expected;
-use crate::{Manifest, layout::PathKind, listing::Paths, manifest::Entries};
+use crate::{
+    Manifest, Result,
+    layout::{PathKind, is_safe_path},
+    listing::{FileList, Paths},
+    manifest::{Entries, InventoryFiles},
+    signature::FilesDigest,
+};
 
-/// Files and their entries. Call [`AllListed::sort`] before anything is looked for.
+/// The files that are listed, in the order of their paths, each held against those that are there as soon as it is known: kept is only what the plan
+/// needs.
 #[derive(Default)]
-pub(super) struct AllListed {
-    paths: Paths,
+pub(super) struct ListedFiles {
+    /// The files that are there.
+    listing: Arc<FileList>,
+    /// Those before this place come before all that is still to be listed.
+    at: usize,
+    /// They are read sealed.
+    sealed: bool,
     entries: Entries,
-    /// Where the entry of each path is, once they are in order.
+    /// By its place in the listing, the place of the entry of each file that is there.
     places: Vec<u32>,
+    /// The paths that nothing lies at, in their order.
+    pub(super) missing: Vec<String>,
+    /// The paths that may not be written.
+    pub(super) bad: Vec<String>,
+    digest: FilesDigest,
+    /// A path came out of order.
+    disordered: bool,
 }
 
-impl AllListed {
-    /// Adds a file; `sealed`: it is read sealed. Of several of one path, the last counts.
-    pub(super) fn push(&mut self, path: &str, entry: Expected, sealed: bool) {
+/// In `places`, for a file that nothing lists.
+const NOWHERE: u32 = u32::MAX;
+
+impl ListedFiles {
+    /// Nothing is listed yet; `sealed`: the files are read sealed.
+    pub(super) fn new(listing: Arc<FileList>, sealed: bool) -> Self {
+        ListedFiles {
+            places: vec![NOWHERE; listing.len()],
+            listing,
+            sealed,
+            ..ListedFiles::default()
+        }
+    }
+
+    /// Adds a file, whose path comes after those before it.
+    pub(super) fn push(&mut self, path: &str, entry: Expected) {
+        if !is_safe_path(path) {
+            return self.bad.push(path.to_owned());
+        }
+        let kept: Result<()> = self.digest.push(path, &entry.sha256());
+        self.disordered |= kept.is_err();
+        while self.listing.compare(self.at, path) == Ordering::Less {
+            self.at += 1;
+        }
+        if self.listing.compare(self.at, path) != Ordering::Equal {
+            return self.missing.push(path.to_owned());
+        }
         let is_content = matches!(PathKind::of(path), PathKind::Attachment { .. });
-        self.paths.push(path);
-        self.entries.push(&match sealed && !is_content {
+        self.places[self.at] = self.put(match self.sealed && !is_content {
             true => entry.without_content(),
             false => entry,
         });
     }
 
-    /// Brings the paths into their order.
-    pub(super) fn sort(&mut self) {
-        let count = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
-        self.places = match self.paths.sort() {
-            Some(order) => order,
-            None => {
-                let mut places = Vec::with_capacity(self.paths.len());
-                places.extend(0..count);
-                places
-            }
-        };
+    fn put(&mut self, entry: Expected) -> u32 {
+        self.entries.push(&entry);
+        u32::try_from(self.entries.len() - 1).unwrap_or(NOWHERE)
     }
 
-    /// The place of the entry of a path.
-    pub(super) fn find(&self, path: &str) -> Option<u32> {
-        let mut at = self.paths.find(path)?;
-        while !self.is_last(at) {
-            at += 1;
-        }
-        self.places.get(at).copied()
+    /// The place of the entry of the file at a place of the listing.
+    pub(super) fn entry_of(&self, at: usize) -> Option<u32> {
+        let place = self.places.get(at).copied();
+        place.filter(|place| *place != NOWHERE)
     }
 
-    /// The entry at a place.
-    pub(super) fn entry(&self, place: u32) -> Expected {
-        self.entries.get(place as usize).unwrap_or_default()
+    /// The place of a new entry for a file that is there and whose inventory cannot be read.
+    pub(super) fn put_unlisted(&mut self) -> u32 {
+        self.put(Expected::unlisted())
     }
 
-    /// Each path, in order, and the place of its entry.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (String, u32)> + '_ {
-        let last = (0..self.paths.len()).filter(|at| self.is_last(*at));
-        last.map(|at| {
-            (
-                self.paths.get(at),
-                self.places.get(at).copied().unwrap_or_default(),
-            )
-        })
+    /// The digest of all that is listed, as a signature states it; none if it could not be made.
+    pub(super) fn digest(&mut self) -> Option<String> {
+        let digest = std::mem::take(&mut self.digest);
+        (!self.disordered).then(|| digest.finish())
     }
 
     /// The entries, which may be shared.
     pub(super) fn into_entries(self) -> Arc<Entries> {
         Arc::new(self.entries)
     }
-
-    /// Whether the path at a place is not the next one too.
-    fn is_last(&self, at: usize) -> bool {
-        at + 1 >= self.paths.len() || self.paths.compare(at, at + 1) != Ordering::Equal
-    }
 }
 
-/// The files that `manifest.json` lists, to look one up.
+/// The files that an inventory lists, in the order of their paths.
 #[derive(Default)]
-pub struct OwnInventory(AllListed);
+pub struct SortedInventory {
+    paths: Paths,
+    entries: Entries,
+    /// Where the entry of each path is, unless they are in order.
+    order: Option<Vec<u32>>,
+}
 
-impl OwnInventory {
+impl SortedInventory {
     /// Of a manifest, which keeps only what it lists of companions.
     pub fn of(manifest: &mut Manifest) -> Self {
         let inventory = manifest.inventory.as_mut();
@@ -88,25 +114,49 @@ impl OwnInventory {
             let kept = kept.map(|(path, entry)| entry.of(path)).collect();
             std::mem::replace(&mut inventory.files, kept)
         });
-        let (paths, entries) = files.unwrap_or_default().into_parts();
-        let mut own = AllListed {
-            paths,
-            entries,
-            places: Vec::new(),
-        };
-        own.sort();
-        OwnInventory(own)
+        files.unwrap_or_default().into()
     }
 
     /// The entry of a file.
     pub fn find(&self, path: &str) -> Option<Expected> {
-        self.0.find(path).map(|place| self.0.entry(place))
+        let mut at = self.paths.find(path)?;
+        while !self.is_last(at) {
+            at += 1;
+        }
+        Some(self.entry(at))
     }
 
-    /// Each of them, in the order of the paths.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (String, Expected)> + '_ {
-        self.0
-            .iter()
-            .map(|(path, place)| (path, self.0.entry(place)))
+    pub(super) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Path and entry at a place.
+    pub(super) fn get(&self, at: usize) -> Option<(String, Expected)> {
+        (at < self.len()).then(|| (self.paths.get(at), self.entry(at)))
+    }
+
+    /// Whether the path at a place is not the next one too: of several of one path, the last counts.
+    pub(super) fn is_last(&self, at: usize) -> bool {
+        at + 1 >= self.len() || self.paths.compare(at, at + 1) != Ordering::Equal
+    }
+
+    fn entry(&self, at: usize) -> Expected {
+        let place = match &self.order {
+            Some(order) => order.get(at).copied().unwrap_or(NOWHERE) as usize,
+            None => at,
+        };
+        self.entries.get(place).unwrap_or_default()
+    }
+}
+
+impl From<InventoryFiles> for SortedInventory {
+    fn from(files: InventoryFiles) -> Self {
+        let (mut paths, entries) = files.into_parts();
+        let order = paths.sort();
+        SortedInventory {
+            paths,
+            entries,
+            order,
+        }
     }
 }

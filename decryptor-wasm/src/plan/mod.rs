@@ -19,7 +19,7 @@ pub use crate::finding::{Finding, NOT_OURS, Severity};
 pub use crate::manifest::Expected;
 pub use check::{check_against_inventory, check_manifest};
 pub use files::{PlannedFile, PlannedFiles};
-pub use inventory::OwnInventory;
+pub use inventory::SortedInventory;
 use planner::Planner;
 pub use user_manifest::{ReadManifest, UserFacts, UserManifests};
 
@@ -54,10 +54,8 @@ pub struct Plan {
 pub struct Judged<'a> {
     /// The manifest, without the files of its inventory.
     pub manifest: &'a Manifest,
-    /// The files that it lists.
-    pub own: OwnInventory,
-    /// The manifests of the users; of those in `only` alone, where that is given.
-    pub users: UserManifests,
+    /// The manifests of the users, and the files that `manifest` lists; of those in `only` alone, where that is given.
+    pub users: UserManifests<'a>,
     /// Every file with its size in bytes.
     pub listing: Arc<FileList>,
     /// The form in which it is stored.

@@ -4,14 +4,14 @@ use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use super::{
     Finding, Judged, NOT_OURS, Plan, PlannedFiles, Severity, Storage,
-    inventory::AllListed,
+    inventory::ListedFiles,
     user_manifest::{Note, path_of},
 };
 use crate::{
     Code, Error, Field, Result, UserEntry,
     finding::LEFT_OUT,
     layout::{PathKind, is_safe_name, is_safe_path},
-    signature::{FilesDigest, SIGNATURE, Signed},
+    signature::{SIGNATURE, Signed},
 };
 
 pub(super) struct Planner<'a> {
@@ -19,13 +19,15 @@ pub(super) struct Planner<'a> {
     encrypted: bool,
     plan: Plan,
     /// All that the inventories list.
-    expected: AllListed,
+    listed: ListedFiles,
     /// Files that an archive without an inventory must hold.
     required: BTreeSet<String>,
     /// Users whose own inventory could not be read.
     blind: BTreeSet<String>,
     /// Users whose manifest could not be read.
     unread: BTreeSet<String>,
+    /// The user who was asked for last, and whether the manifest names that user.
+    known: (String, bool),
 }
 
 impl<'a> Planner<'a> {
@@ -40,22 +42,17 @@ impl<'a> Planner<'a> {
                 manifests: files(),
                 ..Plan::default()
             },
-            expected: std::mem::take(&mut judged.users.files),
+            listed: judged.users.finish(),
             required: BTreeSet::new(),
             blind: BTreeSet::new(),
             unread: BTreeSet::new(),
+            known: (String::new(), false),
             judged,
         }
     }
 
     pub(super) fn plan(mut self) -> Result<Plan> {
         self.users()?;
-        let own = std::mem::take(&mut self.judged.own);
-        for (path, entry) in own.iter() {
-            self.expected.push(&path, entry, self.encrypted);
-        }
-        drop(own);
-        self.expected.sort();
         self.refuse_unsafe();
         self.guarantees();
         if let (Some(signed), None) = (self.judged.signed, self.judged.only) {
@@ -63,7 +60,7 @@ impl<'a> Planner<'a> {
         }
         self.check_listing();
         self.missing();
-        let entries = self.expected.into_entries();
+        let entries = self.listed.into_entries();
         self.plan.files.set_entries(Arc::clone(&entries));
         self.plan.manifests.set_entries(entries);
         Ok(self.plan)
@@ -163,9 +160,7 @@ impl<'a> Planner<'a> {
 
     /// Names paths in the inventories that may not be written.
     fn refuse_unsafe(&mut self) {
-        let paths = self.expected.iter().map(|(path, _)| path);
-        let bad: Vec<String> = paths.filter(|path| !is_safe_path(path)).collect();
-        for path in bad {
+        for path in std::mem::take(&mut self.listed.bad) {
             self.find(
                 Severity::Error,
                 "unsafe-path",
@@ -250,15 +245,8 @@ impl<'a> Planner<'a> {
     /// Compares the digest of all files that the inventories list with the one that was signed. Where a user manifest cannot be read there is
     /// none: that is said already, and the inventory of the manifest, which was signed as well, still binds it.
     fn signature(&mut self, signed: &Signed) {
-        let mut digest = FilesDigest::default();
-        let mut safe = self.expected.iter().filter(|(path, _)| is_safe_path(path));
-        let ordered = safe.try_for_each(|(path, place)| {
-            let entry = self.expected.entry(place);
-            digest.push(&path, &entry.sha256())
-        });
-        drop(safe);
-        let whole = self.blind.is_empty() && ordered.is_ok();
-        if whole && digest.finish() != signed.statement.files {
+        let digest = self.listed.digest().filter(|_| self.blind.is_empty());
+        if digest.is_some_and(|digest| digest != signed.statement.files) {
             self.find(
                 Severity::Error,
                 "signature",
@@ -287,7 +275,7 @@ impl<'a> Planner<'a> {
                 | PathKind::Volume
                 | PathKind::Chain => {}
                 PathKind::Signature if self.plan.inventoried => {}
-                PathKind::Stray if is_safe_path(&path) && self.expected.find(&path).is_some() => {
+                PathKind::Stray if self.listed.entry_of(at).is_some() => {
                     self.find(
                     Severity::Warning,
                     LEFT_OUT,
@@ -314,10 +302,9 @@ impl<'a> Planner<'a> {
     /// Names what must be there and is not.
     fn missing(&mut self) {
         let opened = !self.encrypted && self.judged.manifest.encrypted == Some(true);
-        let listed = self.expected.iter().map(|(path, _)| path);
-        let listed = listed.filter(|path| is_safe_path(path));
+        let listed = std::mem::take(&mut self.listed.missing);
         let mut due: Vec<String> = Vec::new();
-        for path in listed.chain(self.required.iter().cloned()) {
+        for path in listed.into_iter().chain(self.required.iter().cloned()) {
             let kind = PathKind::of(&path);
             let found_elsewhere = match kind {
                 // Where the users are read.
@@ -337,9 +324,9 @@ impl<'a> Planner<'a> {
     }
 
     fn file(&mut self, at: usize, path: &str, kind: &PathKind) {
-        let entry = self.expected.find(path);
+        let entry = self.listed.entry_of(at);
         let listed = match kind.user() {
-            Some(user) if !self.judged.users.knows(user) => false,
+            Some(user) if !self.knows(user) => false,
             Some(user) if self.blind.contains(user) => true,
             _ if self.plan.inventoried => entry.is_some(),
             Some(_) if is_chunk(path) => self.required.contains(path),
@@ -356,8 +343,22 @@ impl<'a> Planner<'a> {
         match kind {
             PathKind::UserManifest { user } if self.unread.contains(user) => {}
             PathKind::UserManifest { .. } => self.plan.manifests.push(at, entry),
+            // Only of a user in `blind`: whoever reads the file is told.
+            _ if self.plan.inventoried && entry.is_none() => {
+                let unlisted = self.listed.put_unlisted();
+                self.plan.files.push(at, Some(unlisted));
+            }
             _ => self.plan.files.push(at, entry),
         }
+    }
+
+    /// Whether the manifest names a user; files of one user follow one another.
+    fn knows(&mut self, user: &str) -> bool {
+        if self.known.0 != user {
+            user.clone_into(&mut self.known.0);
+            self.known.1 = self.judged.users.knows(user);
+        }
+        self.known.1
     }
 
     fn find(&mut self, severity: Severity, code: &'static str, path: &str, message: &str) {

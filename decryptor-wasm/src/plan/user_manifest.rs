@@ -1,25 +1,25 @@
 //! The manifests of the users, each checked when it was read. Only what the plan needs of each is kept.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::inventory::AllListed;
+use super::{SortedInventory, inventory::ListedFiles};
 use crate::{
     Manifest, UserManifest,
     listing::FileList,
     manifest::{InventoryFiles, Loss},
 };
 
-/// What the `user-manifest.json` files of an archive say.
-#[derive(Default)]
-pub struct UserManifests {
-    /// The archive is sealed.
-    sealed: bool,
+/// What the inventories of an archive say: those of the users' manifests, and the archive's own.
+pub struct UserManifests<'a> {
     /// The archive has an inventory.
     inventoried: bool,
     /// The paths of those that the manifest asks for.
     due: FileList,
-    /// The files that they list.
-    pub(super) files: AllListed,
+    /// The files that `manifest.json` lists, and how many of them are in `files` already.
+    own: &'a SortedInventory,
+    own_at: usize,
+    /// The files that are listed.
+    files: ListedFiles,
     /// By their paths, those of which there is more to say.
     notes: BTreeMap<String, Note>,
 }
@@ -61,15 +61,23 @@ pub(super) fn path_of(user_id: &str) -> String {
     format!("users/{user_id}/user-manifest.json")
 }
 
-impl UserManifests {
-    /// Nothing is read yet of those that a manifest asks for; `sealed`: the archive is.
-    pub fn due(manifest: &Manifest, sealed: bool) -> Self {
+impl<'a> UserManifests<'a> {
+    /// Nothing is read yet of those that a manifest asks for; `own`: what it lists itself; `listing`: the files that are there; `sealed`: the
+    /// archive is.
+    pub fn due(
+        manifest: &Manifest,
+        own: &'a SortedInventory,
+        listing: Arc<FileList>,
+        sealed: bool,
+    ) -> Self {
         let ids = manifest.users.ids();
         UserManifests {
-            sealed,
             inventoried: manifest.inventory.is_some(),
             due: ids.map(|id| (path_of(id), 0)).collect(),
-            ..UserManifests::default()
+            own,
+            own_at: 0,
+            files: ListedFiles::new(listing, sealed),
+            notes: BTreeMap::new(),
         }
     }
 
@@ -78,7 +86,7 @@ impl UserManifests {
         self.due.has(&path_of(user_id))
     }
 
-    /// Adds the one at `path`. Of users whom the manifest does not name, nothing counts.
+    /// Adds the one at `path`, which comes after those before it. Of users whom the manifest does not name, nothing counts.
     pub fn add(&mut self, path: &str, manifest: ReadManifest) {
         let id = path.split('/').nth(1).unwrap_or_default();
         let mut note = Note::default();
@@ -90,20 +98,57 @@ impl UserManifests {
             ReadManifest::Said(facts) => {
                 note.losses = facts.losses;
                 note.lists_nothing = self.inventoried && facts.files.is_none();
-                let folder = format!("users/{id}/");
-                let files = facts.files.unwrap_or_default();
-                for (file, entry) in files.entries() {
-                    match file.starts_with(&folder) {
-                        true => self.files.push(&file, entry, self.sealed),
-                        false => note.aliens.push(file),
-                    }
-                }
+                self.list(&facts.files.unwrap_or_default().into(), id, &mut note);
                 if note.losses.is_empty() && !note.lists_nothing && note.aliens.is_empty() {
                     return;
                 }
             }
         }
         self.notes.insert(path.to_owned(), note);
+    }
+
+    /// Lists the files of a user.
+    fn list(&mut self, files: &SortedInventory, id: &str, note: &mut Note) {
+        let folder = format!("users/{id}/");
+        for at in 0..files.len() {
+            let Some((path, entry)) = files.get(at).filter(|_| files.is_last(at)) else {
+                continue;
+            };
+            if !path.starts_with(&folder) {
+                note.aliens.push(path);
+            } else if !self.list_own_up_to(&path) {
+                self.files.push(&path, entry);
+            }
+        }
+    }
+
+    /// Lists the archive's own files up to a path; whether that is one of them.
+    fn list_own_up_to(&mut self, path: &str) -> bool {
+        while let Some((own, entry)) = self
+            .own
+            .get(self.own_at)
+            .filter(|(own, _)| own.as_str() <= path)
+        {
+            if self.own.is_last(self.own_at) {
+                self.files.push(&own, entry);
+            }
+            self.own_at += 1;
+            if own == path && self.own.is_last(self.own_at - 1) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// All that is listed, once there is no further manifest.
+    pub(super) fn finish(&mut self) -> ListedFiles {
+        while let Some((own, entry)) = self.own.get(self.own_at) {
+            if self.own.is_last(self.own_at) {
+                self.files.push(&own, entry);
+            }
+            self.own_at += 1;
+        }
+        std::mem::take(&mut self.files)
     }
 
     /// What is to be said of the one at `path`.

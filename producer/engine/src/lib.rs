@@ -96,6 +96,7 @@ pub mod regular;
 pub mod sample;
 pub mod schedule;
 pub mod sealing;
+pub mod second_factor;
 pub mod secrets;
 pub mod signing;
 pub mod state;

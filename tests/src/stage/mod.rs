@@ -43,6 +43,34 @@ pub struct Platform<'s> {
     settings: Vec<(String, String)>,
 }
 
+/// The engines of a platform, by Pryv.io's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Engines {
+    /// Streams, accesses, profiles, webhooks, events, accounts.
+    pub base: &'static str,
+    /// High-frequency series.
+    pub series: &'static str,
+    /// The audit trail.
+    pub audit: &'static str,
+    /// Attachments.
+    pub files: &'static str,
+    /// The platform's own database.
+    pub platform: &'static str,
+}
+
+impl std::fmt::Display for Engines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            base,
+            series,
+            audit,
+            files,
+            platform,
+        } = self;
+        write!(f, "{base}, {series}, {audit}, {files}, {platform}")
+    }
+}
+
 impl Stage {
     /// `None` (and a line that says so) where the fixtures are absent.
     ///
@@ -144,6 +172,29 @@ impl Stage {
             ("storages__audit__engine", "postgresql".to_owned()),
         ];
         Some(self.platform(users, None, Some(database), settings))
+    }
+
+    /// A platform of these engines without anybody, started once. Where its series or files are on another server, the caller says where. `None`
+    /// where PostgreSQL is not installed.
+    #[must_use]
+    pub fn mixed(&self, engines: Engines) -> Option<Platform<'_>> {
+        let mut platform = self.postgres_like(1)?;
+        if engines.platform == "rqlite" {
+            let rqlite = Scratch::new(Setup::default());
+            rqlite.fill([("core-info/single", CORE)]);
+            platform = platform.with("storages__engines__rqlite__url", &rqlite.url);
+            platform.rqlite = Some(rqlite);
+        }
+        for (kind, engine) in [
+            ("base", engines.base),
+            ("series", engines.series),
+            ("audit", engines.audit),
+            ("file", engines.files),
+            ("platform", engines.platform),
+        ] {
+            platform = platform.with(&format!("storages__{kind}__engine"), engine);
+        }
+        Some(platform)
     }
 
     /// A platform that holds the same as another, which nobody may be using.

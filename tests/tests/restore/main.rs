@@ -24,6 +24,7 @@ mod postgres;
 mod records;
 mod round_trips;
 mod running;
+mod secrets;
 mod shared;
 mod sqlite;
 mod waits;

@@ -199,7 +199,7 @@ pub struct DecryptArgs {
     /// Write nothing at all if anything is damaged.
     #[arg(long, conflicts_with = "salvage")]
     pub strict: bool,
-    /// Of a damaged file, keep what comes before the damage, as FILE.salvaged.
+    /// Of a damaged file, keep what can be read, as FILE.salvaged.
     #[arg(long)]
     pub salvage: bool,
     /// Of a chain, take the state at this run, counted from 1 (default: the newest).

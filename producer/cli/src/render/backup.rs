@@ -128,6 +128,15 @@ pub fn text(report: &Report) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "note: {}", printable(note));
     }
+    if !report.not_held.is_empty() {
+        let names = report.not_held.join(", ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "not in this backup, and needed by a restored platform; keep them elsewhere: {}",
+            printable(&names)
+        );
+    }
     text.push_str(&losses(report));
     if let Some(verified) = &report.verified {
         // Writing to a string cannot fail.

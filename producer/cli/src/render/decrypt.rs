@@ -122,7 +122,7 @@ pub fn summary(archive: &Archive, outcome: &Decrypted) -> Option<FailureKind> {
     }
     for path in &outcome.salvaged {
         warn(&format!(
-            "salvaged: {path} holds what stands before the damage"
+            "salvaged: {path} holds what could be read, and is not proved"
         ));
     }
     let mut done = format!(

@@ -1,6 +1,7 @@
 //! The settings of a Pryv.io platform that a backup needs, found where Pryv.io itself looks for them.
 
 mod account;
+mod apart;
 mod influxdb;
 mod layers;
 mod pgpass;
@@ -9,6 +10,7 @@ mod remarks;
 pub mod rqlite_address;
 
 use crate::pii::{Pii, PiiKey};
+use crate::second_factor::SecondFactorKey;
 pub use account::AccountField;
 pub use influxdb::Influxdb;
 use layers::Layers;
@@ -44,6 +46,10 @@ pub struct Config {
     pub influxdb: Influxdb,
     /// `platform.piiMode` and `platform.piiHmacKey`.
     pub pii: Pii,
+    /// `services.mfa.methods.totp.secretsKey`, else what Pryv.io derives from `auth.adminAccessKey`: the key of second factors.
+    pub second_factors: Option<SecondFactorKey>,
+    /// Names of settings and folders that a restored platform needs as they are, and that are no part of a backup.
+    pub kept_apart: Vec<String>,
     /// `core.id`: the name of this core among those of the platform.
     pub core_id: String,
     /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
@@ -180,6 +186,8 @@ impl Config {
                 .map(|found| pryv_root.join(found.value))
                 .or_else(|| Some(layers.variable("SSL_CERT_FILE")?.value.into())),
             pii: pii(&layers)?,
+            second_factors: apart::second_factors(&layers)?,
+            kept_apart: apart::kept_apart(&layers)?,
             core_id: layers
                 .find("core.id")?
                 .map_or_else(|| "single".to_owned(), |found| found.value),

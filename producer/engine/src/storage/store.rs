@@ -37,7 +37,7 @@ const LONGEST: Duration = Duration::from_secs(900);
 /// Bytes of a part of an upload.
 pub(super) const PART: usize = 8 * 1024 * 1024;
 /// Parts of an upload that are sent at the same time.
-const PARTS: usize = 3;
+const PARTS: usize = 2;
 
 /// How an object store is reached, beside what the environment says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

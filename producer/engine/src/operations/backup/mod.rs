@@ -344,6 +344,7 @@ impl Prepared<'_> {
             withheld: told.withheld,
             accepted_losses: told.accepted,
             notes: self.platform.notes(),
+            not_held: self.config.kept_apart.clone(),
             more_losses: told.more,
             ..Report::done(
                 &self.options.output,

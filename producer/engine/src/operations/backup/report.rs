@@ -61,6 +61,9 @@ pub struct Report {
     /// Other facts worth knowing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Settings and folders that a restored platform needs as they are, and that the backup does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_held: Vec<String>,
     /// The number of losses that are not listed here, but in the users' own manifests.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_losses: u64,
@@ -160,6 +163,7 @@ impl Report {
             losses,
             accepted_losses: Vec::new(),
             notes: Vec::new(),
+            not_held: Vec::new(),
             more_losses: 0,
             withheld: 0,
             chain: None,
@@ -188,6 +192,7 @@ impl Report {
             losses: Vec::new(),
             accepted_losses: Vec::new(),
             notes: Vec::new(),
+            not_held: Vec::new(),
             more_losses: 0,
             withheld: 0,
             chain: None,

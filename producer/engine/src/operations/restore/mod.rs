@@ -12,6 +12,7 @@ mod obstacles;
 mod open;
 pub mod report;
 mod restored_user;
+mod same_secrets;
 mod selection;
 mod series;
 mod shared;
@@ -32,6 +33,7 @@ use self::{
     disposal::Disposal,
     obstacles::Coming,
     report::{Outcome, Report, Restored},
+    same_secrets::SameSecrets,
     selection::Selection,
 };
 use crate::{
@@ -187,6 +189,10 @@ fn restore_into_platform(
         there: &there,
     };
     coming.look(&config, how, report)?;
+    report.secrets = SameSecrets::of(archive, &selection, &config, how.skip_platform)?;
+    for warning in report.secrets.warnings() {
+        observer.warn(&warning);
+    }
     if !how.skip_conflicts && !how.dry_run {
         conflicts::refuse(&found)?;
     }
@@ -260,6 +266,7 @@ fn empty_report(archive: &Archive, how: &Options) -> Report {
         undone: Vec::new(),
         signed: signed(archive).map(str::to_owned),
         warnings: warnings(archive),
+        secrets: SameSecrets::default(),
         left_out: left_out(archive),
         users: Vec::new(),
         platform: 0,
@@ -309,7 +316,11 @@ fn restore_shared(
     };
     let mut outcome = shared::restore(writer, archive, done, config, manner, report);
     if done.iter().any(restored_user::RestoredUser::is_restored) {
-        report.next = next::steps(&archive.manifest.core_version, outcome.cores);
+        report.next = next::steps(
+            &archive.manifest.core_version,
+            outcome.cores,
+            report.secrets,
+        );
     }
     for one in done.iter_mut() {
         let lost = outcome.losses.remove(&one.report.user_id);

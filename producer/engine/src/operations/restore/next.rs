@@ -1,5 +1,7 @@
 //! Commands to run on the platform after a restore, by the age of the platform that was backed up.
 
+use super::same_secrets::{Same, SameSecrets};
+
 /// Repairs that platforms need which began with release candidates of version 2.0.0 before these.
 const BEFORE: [(u32, &str); 5] = [
     (
@@ -24,8 +26,9 @@ const BEFORE: [(u32, &str); 5] = [
     ),
 ];
 
-/// The steps. `version` is what the manifest has as `coreVersion`, `cores` how many the platform has, as far as it tells.
-pub fn steps(version: &str, cores: usize) -> Vec<String> {
+/// The steps. `version` is what the manifest has as `coreVersion`, `cores` how many the platform has, as far as it tells; `secrets`: which of its
+/// secrets are known to be those of the platform that was backed up.
+pub fn steps(version: &str, cores: usize, secrets: SameSecrets) -> Vec<String> {
     let release = release(version);
     let before = BEFORE
         .iter()
@@ -37,11 +40,20 @@ pub fn steps(version: &str, cores: usize) -> Vec<String> {
     steps.push(
         "bin/backfill-access-index.js --resync; bin/integrity-check.js --platform".to_owned(),
     );
-    steps.push(
-        "check that services.mfa.methods.totp.secretsKey, auth.adminAccessKey and platform.piiHmacKey are those of the platform that was \
-         backed up, and, in Docker, that the files belong to user 1000"
-            .to_owned(),
-    );
+    if secrets.second_factors == Same::Other {
+        steps.push(
+            "set services.mfa.methods.totp.secretsKey, or auth.adminAccessKey where that is not set, to that of the platform that was backed up: \
+             nobody can sign in with a second factor before"
+                .to_owned(),
+        );
+    }
+    if secrets.hashed_names == Same::Other {
+        steps.push(
+            "set platform.piiHmacKey to that of the platform that was backed up, and restore again with --overwrite"
+                .to_owned(),
+        );
+    }
+    steps.push("in Docker, check that the files belong to user 1000".to_owned());
     steps
 }
 
@@ -64,7 +76,8 @@ mod tests {
 
     #[test]
     fn only_what_the_age_asks_for() {
-        let many = |version, cores| steps(version, cores).len();
+        let secrets = SameSecrets::default();
+        let many = |version, cores| steps(version, cores, secrets).len();
         for (version, steps) in [
             ("1.9.3", 7),
             ("", 7),
@@ -81,5 +94,10 @@ mod tests {
             assert_eq!(many(version, 1), steps, "{version}");
             assert_eq!(many(version, 2), steps + 1, "{version}");
         }
+        let other = SameSecrets {
+            second_factors: Same::Other,
+            hashed_names: Same::Other,
+        };
+        assert_eq!(steps("2.0.0", 1, other).len(), 4);
     }
 }

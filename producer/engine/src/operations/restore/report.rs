@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::same_secrets::SameSecrets;
 use crate::{advice::Sentence, failure::FailureKind};
 
 /// The outcome of a restore.
@@ -28,6 +29,8 @@ pub struct Report {
     pub signed: Option<String>,
     /// Warnings for the operator.
     pub warnings: Vec<String>,
+    /// Whether the platform has the secrets of the one that was backed up.
+    pub secrets: SameSecrets,
     /// Files of the archive that this version does not know, and left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
