@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 type Records = BTreeMap<String, BTreeSet<String>>;
 
 /// The mixes. The platform's own database is in PostgreSQL only where the base is too; a base of SQLite beside series in PostgreSQL is refused by
-/// Pryv.io since 2.0.0-rc.44, and is what older platforms may have.
+/// Pryv.io since 2.0.0-rc.44.
 fn mixes() -> Vec<Engines> {
     let mut all = Vec::new();
     for base in ["postgresql", "sqlite"] {
@@ -61,6 +61,24 @@ impl<'s> Servers<'s> {
             &influx.port.to_string(),
         )
     }
+}
+
+/// What is not in PostgreSQL can be beside it, and not the other way round.
+fn is_supported(engines: &Engines) -> bool {
+    let others = [engines.series, engines.audit, engines.files];
+    engines.base == "postgresql" || !others.contains(&"postgresql")
+}
+
+fn row(told: &mut String, engines: &Engines, same: &str, other: &str) {
+    let Engines {
+        base,
+        series,
+        audit,
+        files,
+        platform,
+    } = engines;
+    let cells = [base, series, audit, files, platform, same, other];
+    writeln!(told, "| {} |", cells.join(" | ")).unwrap();
 }
 
 fn read(stage: &Stage, archive: &Path) -> Records {
@@ -123,6 +141,16 @@ fn every_mix_into_itself_and_into_the_next() {
     let mixes = mixes();
     let mut told = String::from(HEAD);
     for (n, engines) in mixes.iter().enumerate() {
+        if !is_supported(engines) {
+            let refused = servers.empty(*engines, 0).restore(&archive, &[]);
+            assert_eq!(refused.status.code(), Some(1), "{engines}");
+            assert!(
+                text(&refused).contains("postgresql is not supported yet"),
+                "{engines}"
+            );
+            row(&mut told, engines, "refused by name", "");
+            continue;
+        }
         let source = servers.empty(*engines, 0);
         let made = carried(
             &stage,
@@ -141,13 +169,9 @@ fn every_mix_into_itself_and_into_the_next() {
             fs::remove_dir_all(done).unwrap();
         }
         archive = made;
-        let next = mixes[(n + 1) % mixes.len()];
-        writeln!(
-            told,
-            "| {} | {} | {} | {} | {} | equal | {next} |",
-            engines.base, engines.series, engines.audit, engines.files, engines.platform
-        )
-        .unwrap();
+        let mut others = mixes.iter().skip(n + 1).chain(&mixes);
+        let next = others.find(|engines| is_supported(engines)).unwrap();
+        row(&mut told, engines, "equal", &next.to_string());
     }
     // The last one into the first.
     let first = servers.empty(mixes[0], 0);
@@ -184,6 +208,7 @@ What counts as equal:
 Which mixes there are:
 
 - The platform's own database is in PostgreSQL only where the base is in PostgreSQL too: Pryv.io refuses anything else.
-- SQLite for the base and PostgreSQL for series is refused by Pryv.io since 2.0.0-rc.44. Platforms from before may be of this mix, and are backed up and restored.
+- SQLite for the base with series, audit trail or attachments in PostgreSQL is not supported yet: backup and restore refuse it by name. (Pryv.io itself refuses such series
+  since 2.0.0-rc.44.)
 - rqlite is a stand-in here that answers from a real SQLite database; the other engines are real.
 ";

@@ -32,8 +32,7 @@ use decryptor_wasm::plan::Severity;
 use self::{
     disposal::Disposal,
     obstacles::Coming,
-    report::{Outcome, Report, Restored},
-    same_secrets::SameSecrets,
+    report::{Outcome, Report, Restored, SameSecrets},
     selection::Selection,
 };
 use crate::{
@@ -189,7 +188,7 @@ fn restore_into_platform(
         there: &there,
     };
     coming.look(&config, how, report)?;
-    report.secrets = SameSecrets::of(archive, &selection, &config, how.skip_platform)?;
+    report.secrets = same_secrets::try_secrets(archive, &selection, &config, how.skip_platform)?;
     for warning in report.secrets.warnings() {
         observer.warn(&warning);
     }

@@ -1,6 +1,6 @@
 //! Commands to run on the platform after a restore, by the age of the platform that was backed up.
 
-use super::same_secrets::{Same, SameSecrets};
+use super::report::{Same, SameSecrets};
 
 /// Repairs that platforms need which began with release candidates of version 2.0.0 before these.
 const BEFORE: [(u32, &str); 5] = [
@@ -49,7 +49,7 @@ pub fn steps(version: &str, cores: usize, secrets: SameSecrets) -> Vec<String> {
     }
     if secrets.hashed_names == Same::Other {
         steps.push(
-            "set platform.piiHmacKey to that of the platform that was backed up, and restore again with --overwrite"
+            "set platform.piiHmacKey to that of the platform that was backed up, and restore again over what is there"
                 .to_owned(),
         );
     }

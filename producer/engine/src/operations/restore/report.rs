@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::same_secrets::SameSecrets;
 use crate::{advice::Sentence, failure::FailureKind};
 
 /// The outcome of a restore.
@@ -56,6 +55,51 @@ pub struct Report {
     pub archive: Option<String>,
     /// Whole run.
     pub seconds: f64,
+}
+
+/// What the trials came to.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SameSecrets {
+    /// `services.mfa.methods.totp.secretsKey`, else `auth.adminAccessKey`: the second factors of the users open.
+    pub second_factors: Same,
+    /// `platform.piiHmacKey`: names in the platform's own database are hashed alike.
+    pub hashed_names: Same,
+}
+
+/// Whether a secret is the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Same {
+    /// The backup holds nothing that needs it.
+    #[default]
+    NotNeeded,
+    /// It is.
+    Same,
+    /// It is another one, or none.
+    Other,
+}
+
+impl SameSecrets {
+    /// What will not work on the platform, and what to do before it is restored into.
+    pub fn warnings(self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.second_factors == Same::Other {
+            warnings.push(
+                "second factors (TOTP) of users in this backup do not open with this platform's services.mfa.methods.totp.secretsKey (where that \
+                 is not set, auth.adminAccessKey): these users could not sign in; set the key of the platform that was backed up first"
+                    .to_owned(),
+            );
+        }
+        if self.hashed_names == Same::Other {
+            warnings.push(
+                "names in this backup are hashed with another platform.piiHmacKey than this platform has: entries that only a hashed name \
+                 leads to are lost; set the key of the platform that was backed up first"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
 }
 
 /// Outcome of a restore for a user.

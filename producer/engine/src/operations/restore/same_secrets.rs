@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     lines,
+    report::{Same, SameSecrets},
     selection::{SelectedUser, Selection},
     shared::IndexEntry,
 };
@@ -16,29 +17,6 @@ use crate::{
     pii::{Pii, is_token},
     platform::{Collection, Shared, write::RestoreError},
 };
-
-/// What the trials came to.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SameSecrets {
-    /// `services.mfa.methods.totp.secretsKey`, else `auth.adminAccessKey`: the second factors of the users open.
-    pub second_factors: Same,
-    /// `platform.piiHmacKey`: names in the platform's own database are hashed alike.
-    pub hashed_names: Same,
-}
-
-/// Whether a secret is the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Same {
-    /// The backup holds nothing that needs it.
-    #[default]
-    NotNeeded,
-    /// It is.
-    Same,
-    /// It is another one, or none.
-    Other,
-}
 
 /// A profile, as far as second factors are concerned.
 #[derive(Deserialize)]
@@ -61,45 +39,23 @@ struct Totp {
     secret: Option<String>,
 }
 
-impl SameSecrets {
-    /// Tries the first stored second factor, and the first hashed name, of the users who are to come.
-    ///
-    /// # Errors
-    /// When the archive cannot be read.
-    pub fn of(
-        archive: &Archive,
-        selection: &Selection,
-        config: &Config,
-        skip_platform: bool,
-    ) -> Result<Self, RestoreError> {
-        Ok(SameSecrets {
-            second_factors: second_factors(archive, &selection.users, config)?,
-            hashed_names: match skip_platform {
-                true => Same::NotNeeded,
-                false => hashed_names(archive, &selection.users, config)?,
-            },
-        })
-    }
-
-    /// What will not work on the platform, and what to do before it is restored into.
-    pub fn warnings(self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.second_factors == Same::Other {
-            warnings.push(
-                "second factors (TOTP) of users in this backup do not open with this platform's services.mfa.methods.totp.secretsKey (where that \
-                 is not set, auth.adminAccessKey): these users could not sign in; set the key of the platform that was backed up first"
-                    .to_owned(),
-            );
-        }
-        if self.hashed_names == Same::Other {
-            warnings.push(
-                "names in this backup are hashed with another platform.piiHmacKey than this platform has: entries that only a hashed name \
-                 leads to are lost; set the key of the platform that was backed up first"
-                    .to_owned(),
-            );
-        }
-        warnings
-    }
+/// Tries a stored second factor, and hashed names, of the users who are to come.
+///
+/// # Errors
+/// When the archive cannot be read.
+pub fn try_secrets(
+    archive: &Archive,
+    selection: &Selection,
+    config: &Config,
+    skip_platform: bool,
+) -> Result<SameSecrets, RestoreError> {
+    Ok(SameSecrets {
+        second_factors: second_factors(archive, &selection.users, config)?,
+        hashed_names: match skip_platform {
+            true => Same::NotNeeded,
+            false => hashed_names(archive, &selection.users, config)?,
+        },
+    })
 }
 
 /// Tries one stored secret: of the first user who has one.
