@@ -1,11 +1,13 @@
 //! The cipher behind one seam: AES-256-GCM by RustCrypto, always there, or by the host (Node.js, a browser) where that is faster.
 
+use std::rc::Rc;
+
 use aes_gcm::{
     Aes256Gcm, KeyInit,
     aead::{AeadInOut, Nonce, Tag},
 };
 
-use crate::FileKey;
+use crate::{FileKey, Result};
 
 /// Bytes that sealing adds: the GCM tag.
 pub const TAG_LEN: usize = 16;
@@ -15,6 +17,23 @@ pub trait Aead {
     /// Opens frame `index` in place: `frame` is ciphertext and tag, its front becomes the plaintext. `false`: not authentic, and
     /// the contents of `frame` are worthless.
     fn open_in_place(&mut self, index: u64, frame: &mut [u8]) -> bool;
+}
+
+/// A cipher of either kind. Readers of this one type are in the WASM file once.
+pub type AnyAead = Box<dyn Aead>;
+
+/// Makes the cipher of a file from its key.
+pub type Cipher = Rc<dyn Fn(&FileKey) -> Result<AnyAead>>;
+
+/// The core's own.
+pub fn core_cipher() -> Cipher {
+    Rc::new(|key| Ok(Box::new(RustAead::new(key))))
+}
+
+impl Aead for AnyAead {
+    fn open_in_place(&mut self, index: u64, frame: &mut [u8]) -> bool {
+        (**self).open_in_place(index, frame)
+    }
 }
 
 /// The pure-Rust implementation.

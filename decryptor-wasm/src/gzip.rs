@@ -49,6 +49,12 @@ impl Gunzip {
         }
     }
 
+    /// Begins another file.
+    pub fn restart(&mut self) {
+        self.stage = Stage::Start;
+        self.pending.clear();
+    }
+
     /// Takes some of `input` and makes at most 256 KiB of inflated bytes: how many it took, and where [`Gunzip::inflated`] has
     /// the made ones. Call again with the rest until both are nothing.
     pub fn step(&mut self, input: &[u8]) -> Result<(usize, Range<usize>)> {

@@ -3,7 +3,10 @@
 use base64ct::{Base64, Encoding};
 
 use crate::{
-    DataKey, FileKey, Result, aead::Aead, container::FrameDecoder, gzip::Gunzip,
+    DataKey, FileKey, Result,
+    aead::{Aead, AnyAead, Cipher},
+    container::FrameDecoder,
+    gzip::Gunzip,
     jsonl::LineSplitter,
 };
 
@@ -54,6 +57,17 @@ pub struct FileReader<A> {
     summary: FileSummary,
 }
 
+impl FileReader<AnyAead> {
+    /// A reader with any cipher; without a key, of a file that is not sealed.
+    pub fn with(key: Option<&DataKey>, options: ReadOptions, cipher: &Cipher) -> Self {
+        let cipher = cipher.clone();
+        match key {
+            Some(key) => Self::sealed(key.clone(), options, move |key| cipher(key)),
+            None => Self::cleartext(options),
+        }
+    }
+}
+
 impl<A: Aead> FileReader<A> {
     /// A reader of a sealed file; `open` makes the cipher from the file's key.
     pub fn sealed(
@@ -84,6 +98,22 @@ impl<A: Aead> FileReader<A> {
             content: 0..0,
             summary: FileSummary::default(),
         }
+    }
+
+    /// Begins another file, which is read in the same way; whatever became of the one before.
+    pub fn restart(&mut self) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.restart();
+        }
+        if let Some(gunzip) = &mut self.gunzip {
+            gunzip.restart();
+        }
+        if let Some(lines) = &mut self.lines {
+            *lines = LineSplitter::default();
+        }
+        self.kept = 0;
+        self.content = 0..0;
+        self.summary = FileSummary::default();
     }
 
     /// Where the next stored bytes go.
@@ -177,9 +207,12 @@ impl<A: Aead> FileReader<A> {
 }
 
 /// Opens a whole file that is already in memory (manifests).
-pub fn read_whole<A: Aead>(reader: FileReader<A>, stored: &[u8]) -> Result<(Vec<u8>, FileSummary)> {
+pub fn read_whole<A: Aead>(
+    mut reader: FileReader<A>,
+    stored: &[u8],
+) -> Result<(Vec<u8>, FileSummary)> {
     let mut all = Vec::with_capacity(stored.len());
-    let summary = read_pieces(reader, stored, &mut |piece| {
+    let summary = read_pieces(&mut reader, stored, &mut |piece| {
         all.extend_from_slice(piece);
         Ok(())
     })?;
@@ -188,7 +221,7 @@ pub fn read_whole<A: Aead>(reader: FileReader<A>, stored: &[u8]) -> Result<(Vec<
 
 /// The same, piece by piece.
 pub(crate) fn read_pieces<A: Aead>(
-    mut reader: FileReader<A>,
+    reader: &mut FileReader<A>,
     mut stored: &[u8],
     take: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<FileSummary> {

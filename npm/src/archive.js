@@ -1,3 +1,4 @@
+import { blocksOf } from './blocks.js';
 import { chooseEngine, plainManifest } from './core.js';
 import { DecryptError } from './errors.js';
 import { dropOrphans as leaveOutOrphans, manifestOf, streamFile } from './files.js';
@@ -31,7 +32,7 @@ export class Archive {
   #opened;
 
   /**
-   * @param {Source} source
+   * @param {Source & import('./volumes.js').WithVolumes} source
    * @param {any} engine
    * @param {{ opened: import('./opening.js').Opened, keys: Map<number, DataKey> }} parts
    */
@@ -68,7 +69,7 @@ export class Archive {
     this.manifests = this.#list('manifests', facts.manifests);
     /** @type {Paged<import('./types.js').UserInfo>} */
     this.users = this.#list('users', facts.users);
-    /** @type {import('./files.js').Access<Source>} */
+    /** @type {import('./files.js').Access<Source & import('./volumes.js').WithVolumes>} */
     this.access = { source, keys, engine, decrypted: this.opened, state: this.chain === undefined ? undefined : opened };
   }
 
@@ -78,6 +79,15 @@ export class Archive {
    */
   async dropOrphans () {
     if (await leaveOutOrphans(HOST, this.access)) this.files = this.#list('files', JSON.parse(this.#opened.facts()).files);
+  }
+
+  /**
+   * Small files that lie near each other in volumes, many at once. The places in `files` of those that are to be read by themselves are added to
+   * `others`.
+   * @param {number[]} others
+   */
+  async * blocks (others) {
+    yield * blocksOf(this.#opened, await this.access.source.known(), this.files.length, others);
   }
 
   /** The users, with the counts that their manifests give for each collection. */

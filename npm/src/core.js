@@ -8,7 +8,7 @@ import { TEST_ENVELOPE, TEST_FILE, TEST_TEXT } from './self-test.js';
 /** @typedef {import('./types.js').EngineChoice} EngineChoice */
 
 export const {
-  Envelope, FileReader, Opening, Step, VolumeReading, errorOf, look, passphraseOfFile, plainManifest, privateKeyNeedsPassphrase,
+  Envelope, FileReader, Opening, SmallReader, Step, VolumeReading, errorOf, look, passphraseOfFile, plainManifest, privateKeyNeedsPassphrase,
   requireTar,
 } = bindings;
 

@@ -1,9 +1,13 @@
 import { Archive } from './archive.js';
+import { addBlock, blockChecker } from './blocks.js';
+import { SmallReader } from './core.js';
 import { DecryptError } from './errors.js';
 import { decryptFile } from './decrypt-file.js';
 import { sentenceOf } from './report.js';
 
 /** @typedef {import('./types.js').PlannedFile} PlannedFile */
+/** @typedef {import('./blocks.js').Block} Block */
+/** @typedef {import('./blocks.js').Checked} Checked */
 /** @typedef {import('./output.js').OutputFolder} OutputFolder */
 /** @typedef {import('./decrypt-file.js').Done} Done */
 
@@ -14,9 +18,11 @@ import { sentenceOf } from './report.js';
  */
 
 /**
- * Reads the files, alone or with threads: calls `take` with the outcome of each, in any order, until it returns false. A file is begun only
- * after all those before it.
- * @typedef {(files: Iterable<PlannedFile>, take: (index: number, done: Done) => boolean) => Promise<void>} Crew
+ * Whoever reads files, one thread or several. `files` calls `take` with the outcome of each, in any order, until it returns false; a file is begun
+ * only after all those before it. `blocks` does so with blocks of files that are checked only.
+ * @typedef {object} Crew
+ * @property {(files: Iterable<PlannedFile>, take: (index: number, done: Done) => boolean) => Promise<void>} files
+ * @property {(blocks: AsyncIterable<Block>, take: (block: Block, checked: Checked) => void) => Promise<void>} blocks
  */
 
 /**
@@ -27,11 +33,27 @@ import { sentenceOf } from './report.js';
  * @returns {Crew}
  */
 export function alone (archive, task, shown) {
-  return async (files, take) => {
-    let index = 0;
-    for (const file of files) {
-      if (!take(index++, await decryptFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
-    }
+  return {
+    async files (files, take) {
+      let index = 0;
+      for (const file of files) {
+        if (!take(index++, await decryptFile(archive.access, file, task, (bytes) => shown.add(bytes)))) return;
+      }
+    },
+    async blocks (blocks, take) {
+      const checker = blockChecker({ SmallReader }, archive.access);
+      try {
+        for await (const block of blocks) {
+          const checked = await checker.check(block);
+          take(block, checked);
+          shown.add(checked[0]);
+          // For signals.
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      } finally {
+        checker.free();
+      }
+    },
   };
 }
 
@@ -42,11 +64,25 @@ export function alone (archive, task, shown) {
  */
 export async function verifyFiles (archive, crew) {
   const outcome = start(archive, 'verified');
-  await everyFile(archive, crew, outcome, { strict: false, keep: () => undefined });
+  await everyFile(await others(archive, crew, outcome), crew, outcome, { strict: false, keep: () => undefined });
   // The manifests were read when the archive was opened.
   for (const _ of userManifests(archive)) outcome.files++;
   outcome.files++;
   return outcome;
+}
+
+/**
+ * Checks small files of volumes, many at once; the files that are to be read by themselves.
+ * @param {Archive} archive
+ * @param {Crew} crew
+ * @param {Outcome} outcome
+ */
+async function others (archive, crew, outcome) {
+  if (archive.chain !== undefined) return archive.files;
+  /** @type {number[]} */
+  const places = [];
+  await crew.blocks(archive.blocks(places), (block, checked) => addBlock(block, checked, outcome, places));
+  return archive.files.pick(places.sort((one, other) => one - other));
 }
 
 /**
@@ -61,7 +97,7 @@ export async function writeFiles (archive, output, { gunzip, strict }, crew) {
   output.requireDistinct((caseless) => archive.collision({ gunzip, caseless }));
   const stopAtDamage = () => strict && outcome.damaged.length > 0;
   if (!stopAtDamage()) {
-    await everyFile(archive, crew, outcome, {
+    await everyFile(archive.files, crew, outcome, {
       strict,
       keep: (path, whole) => whole ? void output.keep(path) : output.salvage(path),
     });
@@ -90,18 +126,18 @@ export async function writeFiles (archive, output, { gunzip, strict }, crew) {
  * Gives every file its turn. Damage is noted, and ends the run if it is strict; anything else that goes wrong ends it
  * always. What is told does not depend on who was done first: it goes by the order of the files, up to the one that
  * ended the run.
- * @param {Archive} archive
+ * @param {Iterable<PlannedFile>} files
  * @param {Crew} crew
  * @param {Outcome} outcome
  * @param {{ strict: boolean, keep: (path: string, whole: boolean) => string|void }} options `keep` gives a staged file
  *   its name, and returns it for one that is damaged
  */
-async function everyFile (archive, crew, outcome, { strict, keep }) {
+async function everyFile (files, crew, outcome, { strict, keep }) {
   // Of files that are whole, only their sums are kept.
   /** @type {Array<{ index: number, done: Done, salvaged: string|void }>} */
   const results = [];
   const ends = (/** @type {Done} */ done) => done.failure !== undefined || (strict && done.damage !== undefined);
-  await crew(archive.files, (index, done) => {
+  await crew.files(files, (index, done) => {
     const salvaged = done.output === undefined ? undefined : keep(done.output, done.damage === undefined);
     if (done.failure !== undefined || done.damage !== undefined) results.push({ index, done, salvaged });
     else if (done.counts !== undefined) count(outcome, done.counts);

@@ -1,4 +1,4 @@
-import { createDecipheriv, createSecretKey } from 'node:crypto';
+import { createDecipheriv } from 'node:crypto';
 
 const TAG_SIZE = 16;
 
@@ -19,12 +19,11 @@ const TAG_SIZE = 16;
  */
 export function hostEngine (view) {
   return (key) => {
-    const secret = createSecretKey(key);
     const nonce = Buffer.alloc(12); // four zero bytes, then the frame's index as uint64 big-endian
     return (index, ptr, len) => {
       const frame = view(ptr, len);
       nonce.writeBigUInt64BE(BigInt(index), 4);
-      const decipher = createDecipheriv('aes-256-gcm', secret, nonce, { authTagLength: TAG_SIZE });
+      const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_SIZE });
       decipher.setAuthTag(frame.subarray(len - TAG_SIZE));
       const plaintext = decipher.update(frame.subarray(0, len - TAG_SIZE));
       try {

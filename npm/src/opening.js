@@ -57,7 +57,7 @@ const AS_STORED = { key: undefined, gunzip: false, lines: false, engine: undefin
  * @returns {Promise<{ opened: Opened, keys: Map<number, DataKey> }>} the opened archive, and the keys of its runs
  */
 export async function open (host, source, request, { engine, unlock }) {
-  const opening = new host.core.Opening(JSON.stringify({ ...request, name: source.name, now: Date.now() }));
+  const opening = new host.core.Opening(JSON.stringify({ ...request, name: source.name, now: Date.now() }), typeof engine === 'function' ? engine : undefined);
   /** @type {Map<number, DataKey>} */
   const keys = new Map();
   try {
@@ -128,6 +128,9 @@ async function drive (host, opening, source, engine, unlock, keys) {
     } else if (what === 'digest') {
       const { sha256 } = await end(host.readStored(source, path, { ...AS_STORED, hash: true }));
       opening.give(need, false, undefined, sha256);
+    } else if (what === 'block') {
+      opening.push(await source.piece(path, need.offset, size));
+      opening.give(need, false, undefined, undefined);
     } else {
       const options = what === 'stored' ? { ...AS_STORED, hash: false } : { ...AS_STORED, key: keys.get(run), engine, hash: true, size };
       const { summary, sha256, tooMany } = await pass(host.readStored(source, path, options), most, (piece) => opening.push(piece));

@@ -43,13 +43,18 @@ function isCramped () {
 
 /** Worker threads that do the files of an archive. What they need to know reaches them in memory only. */
 export class Pool {
+  /** The number of what is done next. */
+  #works = 0;
+
   /**
    * @param {number} size
    * @param {string} script that serves when it is run as a worker
    * @param {import('./worker.js').WorkerTask} task
+   * @param {import('./volumes.js').WithVolumes} source of the archive
    * @param {{ add (bytes: number): void }} shown
    */
-  constructor (size, script, task, shown) {
+  constructor (size, script, task, source, shown) {
+    this.source = source;
     this.shown = shown;
     this.workers = Array.from({ length: size }, () =>
       new Worker(script, { workerData: task, argv: [], env: {}, execArgv: [] }));
@@ -57,15 +62,29 @@ export class Pool {
 
   /** @returns {import('./decrypt-files.js').Crew} */
   get crew () {
-    return async (files, take) => {
-      const next = files[Symbol.iterator]();
-      let [begun, ended] = [0, false];
-      await Promise.all(this.workers.map(async (worker) => {
-        for (let file = next.next(); !ended && !file.done; file = next.next()) {
-          const index = begun++;
-          if (!take(index, await this.#runFile(worker, file.value))) ended = true;
-        }
-      }));
+    return {
+      files: async (files, take) => {
+        const next = files[Symbol.iterator]();
+        let [begun, ended] = [0, false];
+        await Promise.all(this.workers.map(async (worker) => {
+          for (let file = next.next(); !ended && !file.done; file = next.next()) {
+            const index = begun++;
+            const place = await this.source.place(file.value.path);
+            if (!take(index, /** @type {Done} */ (await this.#run(worker, { file: file.value, place })))) ended = true;
+          }
+        }));
+      },
+      blocks: async (blocks, take) => {
+        const next = blocks[Symbol.asyncIterator]();
+        // While a thread reads one, the next one waits for it.
+        await Promise.all([...this.workers, ...this.workers].map(async (worker) => {
+          for (let block = await next.next(); !block.done; block = await next.next()) {
+            const done = await this.#run(worker, { block: block.value });
+            if ('failure' in done && done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message, done.failure.about);
+            take(block.value, /** @type {Float64Array} */ (done));
+          }
+        }));
+      },
     };
   }
 
@@ -76,24 +95,27 @@ export class Pool {
 
   /**
    * @param {Worker} worker
-   * @param {PlannedFile} file
-   * @returns {Promise<Done>}
+   * @param {{ file?: PlannedFile, place?: import('./volumes.js').MemberPlace, block?: import('./blocks.js').Block }} work
+   * @returns {Promise<Done|Float64Array>}
    */
-  #runFile (worker, file) {
+  #run (worker, work) {
+    const id = this.#works++;
+    const path = work.file?.path ?? work.block?.path ?? '';
     return new Promise((resolve, reject) => {
       const failed = (/** @type {string} */ why) => {
-        reject(new DecryptError('failed', `${file.path}: a worker thread ended (${why})`, { path: file.path, advice: ': try --jobs 1' }));
+        reject(new DecryptError('failed', `${path}: a worker thread ended (${why})`, { path, advice: ': try --jobs 1' }));
       };
       const onError = (/** @type {unknown} */ error) => failed(messageOf(error));
       const onExit = (/** @type {number} */ code) => failed(`code ${code}`);
-      const onMessage = (/** @type {import('./worker.js').Report} */ { bytes, done }) => {
+      const onMessage = (/** @type {import('./worker.js').Report} */ { id: of, bytes, done }) => {
+        if (of !== id) return;
         this.shown.add(bytes);
         if (done === undefined) return;
         worker.off('message', onMessage).off('error', onError).off('exit', onExit);
         resolve(done);
       };
       worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-      worker.postMessage(file);
+      worker.postMessage({ id, ...work });
     });
   }
 }

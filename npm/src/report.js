@@ -7,6 +7,9 @@ const SIGNER_CODES = ['signer', 'pinned-signer', 'unsigned'];
 // Text from an archive may hold terminal control sequences.
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
+/** Characters that are written at once. */
+const AT_ONCE = 64 * 1024;
+
 /** @param {string} text */
 export function printable (text) {
   return text.replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -43,10 +46,16 @@ export function printGuarantees (archive) {
 /** @param {Archive} archive */
 export function printUsers (archive) {
   for (const line of archive.chain?.lines ?? []) say(line);
+  // A call for each of a hundred thousand lines would take a second.
+  let lines = '';
   for (const { userId, username, stats } of archive.listUsers()) {
     const counts = Object.entries(stats ?? {}).map(([name, count]) => `${name} ${count}`).join(', ');
-    say(`${username}  ${userId}  ${counts}`);
+    lines += printable(`${username}  ${userId}  ${counts}`) + '\n';
+    if (lines.length < AT_ONCE) continue;
+    process.stdout.write(lines);
+    lines = '';
   }
+  process.stdout.write(lines);
   say(`${count(archive.users.length, 'user')}, ${count(archive.files.length, 'file')}`);
 }
 

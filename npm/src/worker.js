@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { Envelope, chooseEngine } from './core.js';
+import { blockChecker } from './blocks.js';
+import { Envelope, SmallReader, chooseEngine } from './core.js';
 import { plainOf } from './errors.js';
 import { decryptFile } from './decrypt-file.js';
 import { openEnvelope } from './secrets.js';
@@ -7,8 +8,6 @@ import { HOST } from './host.js';
 import { diskSource } from './source.js';
 import { Staging } from './staging.js';
 import { withVolumes } from './volumes.js';
-
-/** @typedef {import('./files.js').Access<import('./types.js').Source>} Access */
 
 /**
  * The data that a worker gets: the archive's folder, its envelope and the secrets that open it (undefined: it is not
@@ -19,42 +18,56 @@ import { withVolumes } from './volumes.js';
  */
 
 /**
- * A message from a worker: the bytes that it has put out since its last message, and the outcome of a file that is done.
- * @typedef {{ bytes: number, done?: import('./decrypt-file.js').Done }} Report
+ * A message to a worker: a file that is to be read, and where it is, or a block of files that are to be checked.
+ * @typedef {{ id: number, file?: import('./types.js').PlannedFile, place?: import('./volumes.js').MemberPlace,
+ *   block?: import('./blocks.js').Block }} Work
+ */
+
+/**
+ * A message from a worker: which work it is of, the bytes that it has put out since its last message, and the outcome when it is done.
+ * @typedef {{ id: number, bytes: number, done?: import('./decrypt-file.js').Done|import('./blocks.js').Checked }} Report
  */
 
 const INTERVAL_MS = 200;
 
-/** The life of a worker thread: takes planned files one by one and says what came of each. */
+/** The life of a worker thread: takes planned files and blocks of them one by one and says what came of each. */
 export async function serve () {
   const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
   /** @type {WorkerTask} */
   const { folder, envelope, secrets, opened, engine: choice, staging, gunzip, salvage } = workerData;
   const task = { staging: staging === undefined ? undefined : new Staging(staging), gunzip, salvage };
   const source = withVolumes(HOST.core, diskSource(folder));
-  let bytes = 0;
   let last = Date.now();
-  const shown = (/** @type {number} */ more) => {
-    bytes += more;
-    if (Date.now() - last > INTERVAL_MS) report();
-  };
-  const report = (/** @type {import('./decrypt-file.js').Done|undefined} */ done = undefined) => {
-    port.postMessage({ bytes, done });
-    bytes = 0;
-    last = Date.now();
-  };
-  /** @type {Access|undefined} */
+  /** @type {ReturnType<typeof makeAccess>|undefined} */
   let access;
-  port.on('message', async (/** @type {import('./types.js').PlannedFile} */ file) => {
+  /** @type {ReturnType<typeof blockChecker>|undefined} */
+  let checker;
+  port.on('message', async (/** @type {Work} */ { id, file, place, block }) => {
+    let bytes = 0;
+    const report = (/** @type {Report['done']} */ done = undefined) => {
+      port.postMessage({ id, bytes, done });
+      bytes = 0;
+      last = Date.now();
+    };
     try {
       access ??= makeAccess();
-      report(await decryptFile(access, file, task, shown));
+      if (file !== undefined) {
+        source.tell(file.path, place);
+        report(await decryptFile(access, file, task, (more) => {
+          bytes += more;
+          if (Date.now() - last > INTERVAL_MS) report();
+        }));
+      } else if (block !== undefined) {
+        checker ??= blockChecker({ SmallReader }, access);
+        const checked = await checker.check(block);
+        bytes = checked[0];
+        report(checked);
+      }
     } catch (error) {
       report({ failure: plainOf(error) });
     }
   });
 
-  /** @returns {Access} */
   function makeAccess () {
     const engine = chooseEngine(choice);
     const key = envelope && secrets && openEnvelope(Envelope.parse(envelope), secrets);

@@ -35,6 +35,14 @@ impl<A: Aead> FrameDecoder<A> {
         }
     }
 
+    /// Begins another file of the same archive.
+    pub fn restart(&mut self) {
+        self.state = State::Header;
+        self.carry.clear();
+        self.frames = 0;
+        self.short = false;
+    }
+
     /// The header, once it was read.
     pub fn header(&self) -> Option<&Header> {
         match &self.state {

@@ -97,8 +97,16 @@ const USER_COLLECTIONS: [&str; 6] = [
 impl PathKind {
     /// The kind of `path` (relative, with `/`).
     pub fn of(path: &str) -> PathKind {
-        let parts: Vec<&str> = path.split('/').collect();
-        match parts.as_slice() {
+        // No file of the format has more parts.
+        let (mut parts, mut count) = ([""; 4], 0);
+        for part in path.split('/') {
+            let Some(place) = parts.get_mut(count) else {
+                return PathKind::Stray;
+            };
+            *place = part;
+            count += 1;
+        }
+        match &parts[..count] {
             [MANIFEST] => PathKind::Manifest,
             [SIGNATURE] => PathKind::Signature,
             [ENVELOPE] => PathKind::Envelope,
@@ -131,7 +139,10 @@ impl PathKind {
             }
             ["series", name] if is_records(name, "series") => PathKind::UserRecords { user },
             [kind @ ("events" | "audit"), name]
-                if name.starts_with(&format!("{kind}-")) && stem(name).is_some() =>
+                if name
+                    .strip_prefix(kind)
+                    .is_some_and(|rest| rest.starts_with('-'))
+                    && stem(name).is_some() =>
             {
                 PathKind::UserRecords { user }
             }
@@ -234,6 +245,9 @@ pub fn is_safe_name(name: &str) -> bool {
 }
 
 fn is_reserved(name: &str) -> bool {
+    if !name.starts_with(|first| "cCpPaAnNlL".contains(first)) {
+        return false;
+    }
     let base = name
         .split('.')
         .next()

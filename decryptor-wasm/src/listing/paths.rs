@@ -158,13 +158,7 @@ impl Paths {
         if places.all(|at| self.compare(at - 1, at) != Ordering::Greater) {
             return None;
         }
-        let count = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        let mut order: Vec<u32> = Vec::with_capacity(self.len());
-        order.extend(0..count);
-        order.sort_unstable_by(|one, other| {
-            let paths = self.compare(*one as usize, *other as usize);
-            paths.then(one.cmp(other))
-        });
+        let order = crate::sorted(self.len(), &|one, other| self.compare(one, other));
         self.items = super::reorder(&order, &self.items);
         Some(order)
     }

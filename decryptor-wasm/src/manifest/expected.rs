@@ -78,61 +78,64 @@ impl Entries {
 
     /// Adds one at the end.
     pub(crate) fn push(&mut self, entry: &Expected) {
-        let (sum, content) = (entry.sha256.0, entry.content_sha256.and_then(|sum| sum.0));
-        let salt = entry.salt.and_then(|salt| salt.0);
-        let flags = [
-            (entry.records.is_some(), HAS_RECORDS),
-            (sum.is_some(), HAS_SUM),
-            (entry.content_sha256.is_some(), IS_SEALED),
-            (content.is_some(), HAS_CONTENT_SUM),
-            (entry.salt.is_some(), IS_SALTED),
-            (salt.is_some(), HAS_SALT),
-            (entry.unlisted, IS_UNLISTED),
-        ];
-        let flags = flags.iter().filter(|(is, _)| *is);
-        let flags = flags.map(|(_, flag)| flag).sum();
-        self.0.push(|out| {
-            put_number(out, flags);
-            put_number(out, entry.size);
-            put_number(out, entry.content_size);
-            if let Some(records) = entry.records {
-                put_number(out, records);
-            }
-            out.extend(sum.iter().flatten());
-            out.extend(content.iter().flatten());
-            out.extend(salt.iter().flatten());
-        });
+        self.0.push(|out| entry.pack(out));
     }
 
     /// The one at a place.
     pub(crate) fn get(&self, at: usize) -> Option<Expected> {
-        (at < self.len()).then(|| unpack(self.0.get(at)))
-    }
-}
-
-fn unpack(mut fields: PackedFields<'_>) -> Expected {
-    let flags = fields.number();
-    let has = |flag| flags & flag != 0;
-    let (size, content_size) = (fields.number(), fields.number());
-    let records = has(HAS_RECORDS).then(|| fields.number());
-    let mut sum = |flag| {
-        let sum = has(flag).then(|| fields.bytes(32).try_into().ok());
-        Sum(sum.flatten())
-    };
-    let (sha256, content) = (sum(HAS_SUM), sum(HAS_CONTENT_SUM));
-    let salt = has(HAS_SALT).then(|| fields.bytes(16).try_into().ok());
-    Expected {
-        size,
-        content_size,
-        records,
-        sha256,
-        content_sha256: has(IS_SEALED).then_some(content),
-        salt: has(IS_SALTED).then_some(Salt(salt.flatten())),
-        unlisted: has(IS_UNLISTED),
+        (at < self.len()).then(|| Expected::unpack(&mut self.0.get(at)))
     }
 }
 
 impl Expected {
+    /// Appends it in few bytes.
+    pub(crate) fn pack(&self, out: &mut Vec<u8>) {
+        let (sum, content) = (self.sha256.0, self.content_sha256.and_then(|sum| sum.0));
+        let salt = self.salt.and_then(|salt| salt.0);
+        let flags = [
+            (self.records.is_some(), HAS_RECORDS),
+            (sum.is_some(), HAS_SUM),
+            (self.content_sha256.is_some(), IS_SEALED),
+            (content.is_some(), HAS_CONTENT_SUM),
+            (self.salt.is_some(), IS_SALTED),
+            (salt.is_some(), HAS_SALT),
+            (self.unlisted, IS_UNLISTED),
+        ];
+        let flags = flags.iter().filter(|(is, _)| *is);
+        put_number(out, flags.map(|(_, flag)| flag).sum());
+        put_number(out, self.size);
+        put_number(out, self.content_size);
+        if let Some(records) = self.records {
+            put_number(out, records);
+        }
+        out.extend(sum.iter().flatten());
+        out.extend(content.iter().flatten());
+        out.extend(salt.iter().flatten());
+    }
+
+    /// Reads what was written so.
+    pub(crate) fn unpack(fields: &mut PackedFields<'_>) -> Self {
+        let flags = fields.number();
+        let has = |flag| flags & flag != 0;
+        let (size, content_size) = (fields.number(), fields.number());
+        let records = has(HAS_RECORDS).then(|| fields.number());
+        let mut sum = |flag| {
+            let sum = has(flag).then(|| fields.bytes(32).try_into().ok());
+            Sum(sum.flatten())
+        };
+        let (sha256, content) = (sum(HAS_SUM), sum(HAS_CONTENT_SUM));
+        let salt = has(HAS_SALT).then(|| fields.bytes(16).try_into().ok());
+        Expected {
+            size,
+            content_size,
+            records,
+            sha256,
+            content_sha256: has(IS_SEALED).then_some(content),
+            salt: has(IS_SALTED).then_some(Salt(salt.flatten())),
+            unlisted: has(IS_UNLISTED),
+        }
+    }
+
     /// Reads what was written as JSON.
     ///
     /// # Errors

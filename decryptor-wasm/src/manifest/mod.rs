@@ -16,6 +16,7 @@ use crate::{Code, Error, Field, Result, container::MAGIC, record_number::ChainKe
 pub(crate) use expected::Entries;
 pub use expected::Expected;
 pub use inventory::InventoryFiles;
+pub(crate) use packed::{PackedFields, put_number, put_text};
 pub use plain::plain_manifest;
 pub(crate) use reading::ManifestReading;
 pub use user::UserManifest;

@@ -76,6 +76,15 @@ pub(crate) fn put_texts(out: &mut Vec<u8>, texts: &[String]) {
 pub(crate) struct PackedFields<'a>(&'a [u8]);
 
 impl<'a> PackedFields<'a> {
+    /// Of bytes that were written so.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        PackedFields(bytes)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn number(&mut self) -> u64 {
         let (mut number, mut shift) = (0, 0);
         while let Some((byte, rest)) = self.0.split_first() {

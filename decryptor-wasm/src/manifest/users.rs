@@ -46,12 +46,8 @@ impl UserList {
 
     /// To look users up by their ids.
     pub fn by_id(&self) -> UsersById<'_> {
-        let mut order: Vec<u32> = Vec::with_capacity(self.len());
-        order.extend(0..u32::try_from(self.len()).unwrap_or(u32::MAX));
-        order.sort_unstable_by(|one, other| {
-            let id = |place: &u32| self.0.get(*place as usize).text();
-            id(one).cmp(id(other)).then(one.cmp(other))
-        });
+        let id = |place| self.0.get(place).text();
+        let order = crate::sorted(self.len(), &|one, other| id(one).cmp(id(other)));
         UsersById { list: self, order }
     }
 

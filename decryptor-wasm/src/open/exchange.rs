@@ -8,12 +8,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::sums::ChainLines;
+use super::{
+    blocks::{ManifestBlock, ReadContent},
+    sums::ChainLines,
+};
 use crate::{
     Code, DataKey, Envelope, Error, Result,
+    aead::{Cipher, core_cipher},
     layout::{most_bytes, refuse_long},
     reader::FileSummary,
-    volume::Listed,
+    volume::{Listed, Members},
 };
 
 /// Something that the walk needs to go on. Paths are relative to the folder that was listed.
@@ -45,6 +49,8 @@ pub enum Need {
     },
     /// The content of the manifest of a user.
     Content(ManifestNeed),
+    /// A piece of a volume, in which several of them lie; asked for where [`Listed::members`] are known.
+    Block(ManifestBlock),
     /// The data key of a run.
     Key {
         /// The run, counted from 1.
@@ -55,7 +61,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// Its kind: `listing`, `stored`, `digest`, `pieces`, `content` or `key`.
+    /// Its kind: `listing`, `stored`, `digest`, `pieces`, `content`, `block` or `key`.
     pub fn name(&self) -> &'static str {
         match self {
             Need::Listing { .. } => "listing",
@@ -63,6 +69,7 @@ impl Need {
             Need::Digest { .. } => "digest",
             Need::Pieces { .. } => "pieces",
             Need::Content(_) => "content",
+            Need::Block(_) => "block",
             Need::Key { .. } => "key",
         }
     }
@@ -72,6 +79,7 @@ impl Need {
         match self {
             Need::Stored { path, .. } | Need::Digest { path } | Need::Pieces { path } => path,
             Need::Content(sealed) => &sealed.path,
+            Need::Block(block) => &block.range.path,
             Need::Listing { .. } | Need::Key { .. } => "",
         }
     }
@@ -85,10 +93,19 @@ impl Need {
         }
     }
 
-    /// Stored bytes, as listed; 0 where they do not matter.
+    /// Where a piece begins; 0 of anything else.
+    pub fn offset(&self) -> u64 {
+        match self {
+            Need::Block(block) => block.range.offset,
+            _ => 0,
+        }
+    }
+
+    /// Stored bytes, as listed, or those of a piece, which may end before; 0 where they do not matter.
     pub fn size(&self) -> u64 {
         match self {
             Need::Content(sealed) => sealed.size,
+            Need::Block(block) => block.range.length,
             Need::Stored { size, .. } => *size,
             _ => 0,
         }
@@ -99,6 +116,7 @@ impl Need {
         match self {
             Need::Stored { most, .. } => *most,
             Need::Content(sealed) => sealed.most,
+            Need::Block(block) => block.range.length,
             _ => 0,
         }
     }
@@ -126,6 +144,7 @@ impl Need {
     ) -> Answer {
         match (self, bytes) {
             (Need::Stored { .. }, Some(bytes)) => Answer::Stored(bytes),
+            (Need::Block(block), Some(bytes)) => Answer::Block(block.read(&bytes)),
             (Need::Content(_), Some(bytes)) => Answer::Content {
                 bytes,
                 summary,
@@ -174,12 +193,13 @@ pub enum Answer {
         /// Hex SHA-256 of the stored bytes.
         sha256: Option<String>,
     },
+    /// To [`Need::Block`]; see [`ManifestBlock::read`].
+    Block(Vec<Option<ReadContent>>),
     /// To [`Need::Key`].
     Key(DataKey),
 }
 
 /// Needs and answers on their way.
-#[derive(Default)]
 struct Waiting {
     last: u32,
     /// The next one last.
@@ -189,6 +209,24 @@ struct Waiting {
     pieces: Option<ChainLines>,
     /// The keys so far, by the envelopes that they were had from: nobody is asked twice.
     keys: Vec<(Vec<u8>, DataKey)>,
+    /// Where the members of volumes are, as they were listed last.
+    members: Option<Arc<Members>>,
+    /// Makes the ciphers.
+    cipher: Cipher,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting {
+            last: 0,
+            needs: Vec::new(),
+            answers: Vec::new(),
+            pieces: None,
+            keys: Vec::new(),
+            members: None,
+            cipher: core_cipher(),
+        }
+    }
 }
 
 /// The exchange, as the walk and the driver share it.
@@ -245,6 +283,26 @@ impl Exchange {
     pub(super) fn lost_chain(&self) -> Result<Option<Error>> {
         let lines = self.0.borrow_mut().pieces.take();
         lines.unwrap_or_default().finish()
+    }
+
+    /// What makes the ciphers for what the walk opens itself.
+    pub(super) fn cipher(&self) -> Cipher {
+        self.0.borrow().cipher.clone()
+    }
+
+    /// Takes another one.
+    pub(super) fn open_with(&self, cipher: Cipher) {
+        self.0.borrow_mut().cipher = cipher;
+    }
+
+    /// Where the members of volumes are, if the driver reads blocks.
+    pub(super) fn members(&self) -> Option<Arc<Members>> {
+        self.0.borrow().members.clone()
+    }
+
+    /// Takes note of where they are now.
+    pub(super) fn know(&self, members: Option<Arc<Members>>) {
+        self.0.borrow_mut().members = members;
     }
 
     /// The data key of a run, whose `encryption.json` is `json`.

@@ -13,7 +13,10 @@ use crate::{
 /// Asks for all files; with `scan`, the volumes are read through for that.
 pub(super) async fn list(exchange: &Exchange, scan: bool) -> Result<Listed> {
     match exchange.ask(Need::Listing { scan }).await.1? {
-        Answer::Listing(listed) => Ok(listed),
+        Answer::Listing(mut listed) => {
+            exchange.know(listed.members.take());
+            Ok(listed)
+        }
         _ => Err(misplaced()),
     }
 }

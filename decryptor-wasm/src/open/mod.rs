@@ -6,6 +6,9 @@
 //!
 //! The files of a chain's state are read with a [`StateReading`]; [`Orphans`] finds the attachments of events that are gone.
 
+#[cfg(test)]
+mod block_tests;
+mod blocks;
 mod chain;
 mod exchange;
 mod kept_indexes;
@@ -25,6 +28,7 @@ mod users;
 mod walk;
 
 pub use crate::volume::Listed;
+pub use blocks::{CheckedBlock, FileBlock, ManifestBlock, ReadContent, SmallReader};
 pub use exchange::{Answer, ManifestNeed, Need};
 pub use look::{KeylessSummary, look};
 pub use opened::{OpenedArchive, OpenedChain, OpenedRun};

@@ -11,7 +11,7 @@ use super::{
     exchange::{Exchange, misplaced},
     outline, walk,
 };
-use crate::Result;
+use crate::{Result, aead::Cipher};
 
 /// A walk over what a driver will list. Call [`Opening::next_need`] and answer what it needs until there is nothing left, then take the
 /// end.
@@ -52,6 +52,11 @@ impl<T> Opening<T> {
             end: None,
             ended: false,
         }
+    }
+
+    /// Opens with the ciphers of the host.
+    pub fn open_with(&mut self, cipher: Cipher) {
+        self.exchange.open_with(cipher);
     }
 
     /// The next need, and the number to answer it with. None: first answer what was handed out; when all of that is answered, the

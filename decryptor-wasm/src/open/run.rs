@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Code, DataKey, Envelope, Error, Field, Manifest, Result,
-    aead::RustAead,
+    aead::Cipher,
     chain::Index,
     gather, hex,
     layout::PathKind,
@@ -125,7 +125,9 @@ pub(super) async fn open_run(
         (Some(envelope), Some(json)) => Some(exchange.key(run, envelope.clone(), json).await?),
         _ => None,
     };
-    let (mut manifest, manifest_rest) = read_manifest(envelope.as_deref(), key.as_ref(), &stored)?;
+    let cipher = exchange.cipher();
+    let (mut manifest, manifest_rest) =
+        read_manifest(envelope.as_deref(), key.as_ref(), &stored, &cipher)?;
     let minisig = match listing.has(SIGNATURE) {
         true => Some(signature(ask_signature(exchange, run).await)?),
         false => None,
@@ -223,10 +225,11 @@ fn read_manifest(
     envelope: Option<&Envelope>,
     key: Option<&DataKey>,
     stored: &[u8],
+    cipher: &Cipher,
 ) -> Result<(Manifest, Vec<u8>)> {
     let mut reading = ManifestReading::default();
     let mut not_read = None;
-    let opened = read_sealed(key, stored, &mut |piece| {
+    let opened = read_sealed(key, stored, cipher, &mut |piece| {
         // The rest has to be authentic too, before anything is said of it.
         if not_read.is_none() {
             not_read = reading.push(piece).err();
@@ -252,17 +255,14 @@ fn read_manifest(
 fn read_sealed(
     key: Option<&DataKey>,
     stored: &[u8],
+    cipher: &Cipher,
     take: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<FileSummary> {
     let options = ReadOptions {
         buffer: WINDOW,
         ..ReadOptions::default()
     };
-    let reader = match key {
-        Some(key) => FileReader::sealed(key.clone(), options, |key| Ok(RustAead::new(key))),
-        None => FileReader::cleartext(options),
-    };
-    read_pieces(reader, stored, take)
+    read_pieces(&mut FileReader::with(key, options, cipher), stored, take)
 }
 
 /// Adds findings about files that no finding is about yet.

@@ -15,11 +15,11 @@ use sha2::{Digest, Sha256};
 
 /// A folder in memory.
 #[derive(Clone, Default)]
-struct Folder(BTreeMap<String, Vec<u8>>);
+pub(super) struct Folder(pub(super) BTreeMap<String, Vec<u8>>);
 
 impl Folder {
     /// An archive of Pryv's own tool with so many users.
-    fn of_users(count: usize) -> Self {
+    pub(super) fn of_users(count: usize) -> Self {
         let mut folder = Folder::default();
         let user = |n: usize| json!({"userId": format!("u{n:06}"), "username": format!("name{n}")});
         let users: Vec<Value> = (0..count).map(user).collect();
@@ -39,16 +39,16 @@ impl Folder {
         folder
     }
 
-    fn put(&mut self, path: &str, content: &[u8]) {
+    pub(super) fn put(&mut self, path: &str, content: &[u8]) {
         self.0.insert(path.to_owned(), content.to_vec());
     }
 
     /// The same, sealed with a passphrase.
-    fn sealed(&self, key: &DataKey, envelope: &Envelope) -> Self {
+    pub(super) fn sealed(&self, key: &DataKey, envelope: &Envelope) -> Self {
         let mut sealed = Folder::default();
-        for (n, (path, content)) in (0_u8..).zip(&self.0) {
+        for (n, (path, content)) in (0_u128..).zip(&self.0) {
             let mut out = Vec::new();
-            let mut encoder = Encoder::new(key, [n; 16]);
+            let mut encoder = Encoder::new(key, n.to_be_bytes());
             encoder.push(content, &mut out);
             encoder.finish(&mut out);
             sealed.put(path, &out);
@@ -57,7 +57,7 @@ impl Folder {
         sealed
     }
 
-    fn answer(&self, need: &Need) -> Result<Answer> {
+    pub(super) fn answer(&self, need: &Need) -> Result<Answer> {
         let file = |path: &String| {
             let missing = || Error::new(ErrorKind::Failed, format!("cannot read {path}"));
             self.0.get(path).ok_or_else(missing)
@@ -93,6 +93,7 @@ impl Folder {
                     sha256: Some(hex(&Sha256::digest(stored))),
                 }
             }
+            Need::Block(_) => unreachable!("it does not say where members are"),
             Need::Key { envelope, .. } => Answer::Key(envelope.unlock_with_passphrase("secret")?),
         })
     }
@@ -142,7 +143,7 @@ fn open(folder: &Folder, request: Request, order: Order) -> (Result<OpenedArchiv
     }
 }
 
-fn request() -> Request {
+pub(super) fn request() -> Request {
     Request {
         name: "here".into(),
         ..Request::default()
@@ -156,19 +157,25 @@ fn refused(folder: &Folder, request: Request) -> Error {
     }
 }
 
-fn said(archive: &OpenedArchive) -> Vec<String> {
+pub(super) fn said(archive: &OpenedArchive) -> Vec<String> {
     let findings = archive.plan.findings.iter();
     findings
         .map(|finding| format!("{} {}", finding.code, finding.path))
         .collect()
 }
 
-#[test]
-fn answers_may_come_in_any_order() {
+/// An envelope that opens with the passphrase `secret`, and its key.
+pub(super) fn envelope() -> (Envelope, DataKey) {
     let envelope = json!({"v": 1, "alg": "AES-256-GCM-CHUNKED", "chunk": 65536, "mode": "symmetric", "kdf": "scrypt",
         "salt": "AwMDAwMDAwMDAwMDAwMDAw==", "N": 1024, "r": 8, "p": 1});
     let envelope = Envelope::parse(envelope.to_string().as_bytes()).unwrap();
     let key = envelope.unlock_with_passphrase("secret").unwrap();
+    (envelope, key)
+}
+
+#[test]
+fn answers_may_come_in_any_order() {
+    let (envelope, key) = envelope();
     let mut folder = Folder::of_users(40).sealed(&key, &envelope);
     for n in [3, 17, 21] {
         let path = format!("users/u{n:06}/user-manifest.json");

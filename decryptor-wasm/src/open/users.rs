@@ -4,21 +4,26 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Answer, ManifestNeed, Need,
+    blocks::ManifestBlock,
     exchange::{Exchange, misplaced, too_long},
 };
 use crate::{
-    DataKey, ErrorKind, Manifest, Result,
+    DataKey, ErrorKind, Manifest, Result, gather,
     layout::{PathKind, most_bytes, refuse_long},
     listing::FileList,
     plan::{
         Expected, Finding, ReadManifest, Severity, SortedInventory, UserManifests,
         check_against_inventory,
     },
+    volume::Members,
 };
 
 /// So many are handed out before the first of them is answered, and of so many stored bytes together, but for a single one.
 const AT_ONCE: usize = 1024;
 const BYTES_AT_ONCE: u64 = 16 * 1024 * 1024;
+
+/// Manifests that are read at once: the place of each in the listing, and what came of it.
+type Batch = Vec<(usize, Option<Result<ReadManifest>>)>;
 
 /// The run whose user manifests are read.
 pub(super) struct Users<'r> {
@@ -57,46 +62,100 @@ impl<'r> Users<'r> {
         };
         let mut left = (0..listing.len()).filter(|place| self.is_read(&listing.path(*place)));
         loop {
-            // Those that are read now; numbers of the needs, and which of those each is for.
-            let mut batch: Vec<(usize, Option<Result<ReadManifest>>)> = Vec::new();
-            let mut asked: Vec<(u32, usize)> = Vec::new();
+            let mut batch: Batch = Vec::new();
             let mut bytes = 0;
-            while asked.len() < AT_ONCE
+            while batch.len() < AT_ONCE
                 && bytes < BYTES_AT_ONCE
                 && let Some(place) = left.next()
             {
                 let (path, size) = (listing.path(place), listing.size(place));
                 bytes = bytes.saturating_add(size);
-                match refuse_long(&path, size) {
-                    Ok(()) => {
-                        asked.push((0, batch.len()));
-                        batch.push((place, None));
-                    }
-                    Err(error) => batch.push((place, Some(Err(error)))),
-                }
-            }
-            // The last one that is put is handed out first.
-            for (number, at) in asked.iter_mut().rev() {
-                let (place, _) = batch.get(*at).ok_or_else(misplaced)?;
-                let need = self.need(&listing.path(*place), listing.size(*place));
-                *number = exchange.put(need);
+                batch.push((place, refuse_long(&path, size).err().map(Err)));
             }
             if batch.is_empty() {
                 return Ok(found);
             }
-            for _ in 0..asked.len() {
-                let (number, answer) = exchange.answer().await;
-                // Their numbers go down.
-                let at = asked.partition_point(|(known, _)| *known > number);
-                let (_, at) = asked.get(at).ok_or_else(misplaced)?;
-                let (place, read) = batch.get_mut(*at).ok_or_else(misplaced)?;
-                let path = listing.path(*place);
-                *read = Some(self.checked(answer, &path, self.own.find(&path)));
+            if let Some(members) = exchange.members() {
+                self.read_blocks(exchange, listing, &members, &mut batch)
+                    .await?;
             }
+            self.read_each(exchange, listing, &mut batch).await?;
             for (place, read) in batch {
                 found.add(&listing.path(place), read.ok_or_else(misplaced)?)?;
             }
         }
+    }
+
+    /// Asks for those that lie near each other in volumes, block by block. What is not as it should be is not read by that.
+    async fn read_blocks(
+        &self,
+        exchange: &Exchange,
+        listing: &FileList,
+        members: &Members,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let paths: Vec<String> = gather(
+            batch
+                .iter()
+                .map(|(place, _)| format!("{}{}", self.folder, listing.path(*place))),
+        );
+        for block in members.blocks(&mut (0..).zip(paths), &mut Vec::new()) {
+            let block = ManifestBlock::new(block, self.key.cloned(), exchange.cipher());
+            let contents = match exchange.ask(Need::Block(block.clone())).await.1 {
+                Ok(Answer::Block(contents)) => contents,
+                // Each of them is asked for, and what is wrong with it is said then.
+                Err(_) => continue,
+                Ok(_) => return Err(misplaced()),
+            };
+            for (number, content) in block.numbers().zip(contents) {
+                let (Some((bytes, summary, sha256)), Some((place, read @ None))) =
+                    (content, batch.get_mut(number as usize))
+                else {
+                    continue;
+                };
+                let path = listing.path(*place);
+                let content = Answer::Content {
+                    bytes,
+                    summary,
+                    sha256: Some(sha256),
+                };
+                let checked = self.checked(Ok(content), &path, self.own.find(&path));
+                *read = checked.ok().map(Ok);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for each of those that are not read.
+    async fn read_each(
+        &self,
+        exchange: &Exchange,
+        listing: &FileList,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        // Numbers of the needs, and which of the batch each is for.
+        let mut asked: Vec<(u32, usize)> = Vec::new();
+        for (at, (_, read)) in batch.iter().enumerate() {
+            if read.is_none() {
+                asked.push((0, at));
+            }
+        }
+        // The last one that is put is handed out first.
+        for (number, at) in asked.iter_mut().rev() {
+            let (place, _) = batch.get(*at).ok_or_else(misplaced)?;
+            let need = self.need(&listing.path(*place), listing.size(*place));
+            *number = exchange.put(need);
+        }
+        for _ in 0..asked.len() {
+            let (number, answer) = exchange.answer().await;
+            // Their numbers go down.
+            let at = asked.partition_point(|(known, _)| *known > number);
+            let (_, at) = asked.get(at).ok_or_else(misplaced)?;
+            let (place, read) = batch.get_mut(*at).ok_or_else(misplaced)?;
+            let path = listing.path(*place);
+            *read = Some(self.checked(answer, &path, self.own.find(&path)));
+        }
+        Ok(())
     }
 
     /// Whether a path is of a manifest that is read.

@@ -1,6 +1,6 @@
 //! The index at the end of a volume: where its members are. It is a hint; the header at a place says which file lies there.
 
-use super::{BLOCK, END, HEADER_MOST, header, padding, read_header};
+use super::{BLOCK, END, HEADER_MOST, padding, read_header, tar::header_length};
 use crate::{
     Code, Error, Field, Result,
     layout::{index_name, is_safe_path},
@@ -24,7 +24,7 @@ pub struct Member {
 impl Member {
     /// Where its content begins.
     pub fn content(&self) -> u64 {
-        self.offset + header(&self.path, self.size).len() as u64
+        self.offset + header_length(&self.path) as u64
     }
 }
 
@@ -120,6 +120,7 @@ fn unreadable(line: u64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::volume::header;
 
     fn members(all: &[(&str, u64)]) -> (Vec<Member>, u64) {
         let mut offset = 0_u64;

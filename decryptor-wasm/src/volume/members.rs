@@ -34,6 +34,8 @@ pub struct Listed {
     pub findings: Vec<Finding>,
     /// See [`Members::indexed`].
     pub indexed: bool,
+    /// Where the members are, for a driver that reads many of them at once; see [`Members::blocks`].
+    pub members: Option<Arc<Members>>,
 }
 
 /// The place of a member.
@@ -74,7 +76,11 @@ impl PackedPlace {
 impl Members {
     /// The place of a file; none for a separate one.
     pub fn place(&self, path: &str) -> Option<Place> {
-        let at = self.files.find(path)?;
+        self.place_of(self.files.find(path)?)
+    }
+
+    /// The same of the file at a place of `files`.
+    pub(super) fn place_of(&self, at: usize) -> Option<Place> {
         let PackedPlace { volume, offset } = *self.places.get(at)?;
         (volume != SEPARATE).then(|| Place {
             volume: volume as usize,
@@ -90,11 +96,15 @@ impl Members {
 
     /// The header that must be at the place of `path`, or another file lies there.
     pub fn header(&self, path: &str, place: Place) -> Vec<u8> {
-        let within = match self.volume(place).is_empty() {
+        header(self.path_within(path, place), place.size)
+    }
+
+    /// What the member at the place of `path` is called in its volume.
+    pub(super) fn path_within<'p>(&self, path: &'p str, place: Place) -> &'p str {
+        match self.volume(place).is_empty() {
             true => path,
             false => run_of(path).map_or(path, |(_, within)| within),
-        };
-        header(within, place.size)
+        }
     }
 
     /// Files and findings, for the walk over them; the findings are taken out.
@@ -103,6 +113,17 @@ impl Members {
             files: self.files.clone(),
             findings: std::mem::take(&mut self.findings),
             indexed: self.indexed,
+            members: None,
+        }
+    }
+
+    /// The same, with the places of the members.
+    pub fn listed(members: &Arc<Members>) -> Listed {
+        Listed {
+            files: members.files.clone(),
+            findings: members.findings.clone(),
+            indexed: members.indexed,
+            members: Some(members.clone()),
         }
     }
 

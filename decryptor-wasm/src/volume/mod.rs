@@ -3,6 +3,7 @@
 //! A volume is a plain POSIX tar file: `tar -x` of all volumes gives the archive as separate files. Readers accept one form of it
 //! only: regular files, each with the header that [`header`] makes of its path and size, no other bytes between them.
 
+mod block;
 mod index;
 mod list;
 mod members;
@@ -13,6 +14,7 @@ mod tar;
 mod tests;
 
 pub use crate::layout::{VOLUMES, index_name, volume_name};
+pub use block::{Block, BlockMember, SMALL};
 pub use index::{Member, TAIL, VolumeIndex};
 pub use list::{Volume, VolumeList};
 pub use members::{Listed, Members, Place};

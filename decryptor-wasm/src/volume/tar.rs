@@ -30,7 +30,7 @@ pub struct MemberHeader {
 pub fn header(path: &str, size: u64) -> Vec<u8> {
     let mut out = Vec::with_capacity(BLOCK);
     let mut name = path.as_bytes();
-    if name.len() > NAME || !path.is_ascii() {
+    if !is_plain(path) {
         let record = pax_record(path);
         block(PAX_NAME, record.len() as u64, b'x', &mut out);
         out.extend_from_slice(record.as_bytes());
@@ -44,6 +44,22 @@ pub fn header(path: &str, size: u64) -> Vec<u8> {
     }
     block(name, size, b'0', &mut out);
     out
+}
+
+/// Bytes of the header of a member.
+pub(super) fn header_length(path: &str) -> usize {
+    match is_plain(path) {
+        true => BLOCK,
+        false => {
+            let record = pax_record(path).len();
+            2 * BLOCK + record + padding(record as u64)
+        }
+    }
+}
+
+/// Whether a path fits into the header itself.
+fn is_plain(path: &str) -> bool {
+    path.len() <= NAME && path.is_ascii()
 }
 
 /// Reads the header at the beginning of `bytes`; none at the end of the volume, which is two empty blocks. It needs [`HEADER_MOST`]
@@ -158,6 +174,7 @@ mod tests {
             for size in [0, 1, 511, OCTAL_MOST, OCTAL_MOST + 1, 1 << 40] {
                 let bytes = header(path, size);
                 assert_eq!(bytes.len(), length, "{path}");
+                assert_eq!(header_length(path), length, "{path}");
                 let read = read_header(&bytes).unwrap().unwrap();
                 assert_eq!(
                     (read.path.as_str(), read.size, read.length),

@@ -31,10 +31,10 @@ fn listed(number: u32, bytes: &[u8]) -> Volume {
     }
 }
 
-type Files = Vec<(String, Vec<u8>)>;
+pub(super) type Files = Vec<(String, Vec<u8>)>;
 
 /// A folder with a manifest and two volumes.
-fn folder() -> Files {
+pub(super) fn folder() -> Files {
     let long = format!("users/u2/attachments/{}", "x".repeat(120));
     let first = volume(
         1,
@@ -64,7 +64,7 @@ fn read(mut reading: VolumeReading, files: &Files) -> Members {
     reading.finish()
 }
 
-fn members(files: &Files, scan: bool) -> Members {
+pub(super) fn members(files: &Files, scan: bool) -> Members {
     let listing = files
         .iter()
         .map(|(path, bytes)| (path.clone(), bytes.len() as u64));

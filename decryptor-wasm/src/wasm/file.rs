@@ -1,57 +1,59 @@
 //! One stored file: bytes in WASM memory in, bytes in WASM memory out.
 
+use std::rc::Rc;
+
 use js_sys::{Function, Uint8Array};
 use wasm_bindgen::{JsCast, prelude::*};
 
 use super::keys::DataKey;
 use crate::{
     Code, FileKey, Result,
-    aead::{Aead, RustAead},
+    aead::{Aead, AnyAead, Cipher, core_cipher},
     reader::{self, FileSummary, ReadOptions},
 };
 
-/// The cipher: of the core, or of the host.
-enum Engine {
-    Rust(Box<RustAead>),
-    Host(Function),
-}
-
-impl Engine {
-    fn new(key: &FileKey, host: Option<&Function>) -> Result<Engine> {
-        let Some(host) = host else {
-            return Ok(Engine::Rust(Box::new(RustAead::new(key))));
-        };
-        let key = Uint8Array::from(key.as_bytes().as_slice());
-        let open = host.call1(&JsValue::NULL, &key).ok();
-        let open = open.and_then(|open| open.dyn_into().ok());
-        open.map(Engine::Host)
-            .ok_or_else(|| Code::HostCipher.into())
+/// The ciphers of the host, or without them the core's own.
+pub(super) fn cipher(open: Option<Function>) -> Cipher {
+    match open {
+        Some(open) => Rc::new(move |key| HostAead::new(key, &open)),
+        None => core_cipher(),
     }
 }
 
-impl Aead for Engine {
-    fn open_in_place(&mut self, index: u64, frame: &mut [u8]) -> bool {
-        match self {
-            Engine::Rust(aead) => aead.open_in_place(index, frame),
-            // The host opens the frame where it lies in WASM memory; if it throws, it refuses.
-            Engine::Host(open) => {
-                let (at, length) = (frame.as_mut_ptr() as u32, frame.len() as u32);
-                open.call3(
-                    &JsValue::NULL,
-                    &(index as f64).into(),
-                    &at.into(),
-                    &length.into(),
-                )
-                .is_ok_and(|opened| opened.is_truthy())
-            }
+/// The cipher of the host: makes from a file key a function that opens frames.
+struct HostAead(Function);
+
+impl HostAead {
+    fn new(key: &FileKey, host: &Function) -> Result<AnyAead> {
+        let key = Uint8Array::from(key.as_bytes().as_slice());
+        let open = host.call1(&JsValue::NULL, &key).ok();
+        let open: Option<Function> = open.and_then(|open| open.dyn_into().ok());
+        match open {
+            Some(open) => Ok(Box::new(HostAead(open))),
+            None => Err(Code::HostCipher.into()),
         }
+    }
+}
+
+impl Aead for HostAead {
+    /// The host opens the frame where it lies in WASM memory; if it throws, it refuses.
+    fn open_in_place(&mut self, index: u64, frame: &mut [u8]) -> bool {
+        let (at, length) = (frame.as_mut_ptr() as u32, frame.len() as u32);
+        self.0
+            .call3(
+                &JsValue::NULL,
+                &(index as f64).into(),
+                &at.into(),
+                &length.into(),
+            )
+            .is_ok_and(|opened| opened.is_truthy())
     }
 }
 
 /// Opens one file; see `FileReader` of the core. The caller makes fresh views of the memory, which may grow at any call.
 #[wasm_bindgen]
 pub struct FileReader {
-    reader: reader::FileReader<Engine>,
+    reader: reader::FileReader<AnyAead>,
     output: *const u8,
 }
 
@@ -66,20 +68,20 @@ impl FileReader {
         open: Option<Function>,
         buffer: Option<u32>,
     ) -> FileReader {
-        let cipher = move |key: &FileKey| Engine::new(key, open.as_ref());
-        let options = options(gunzip, lines, buffer);
-        FileReader::of(reader::FileReader::sealed(key.0.clone(), options, cipher))
+        FileReader::of(Some(key), options(gunzip, lines, buffer), open)
     }
 
     /// A reader of a file that is not sealed.
     pub fn cleartext(gunzip: bool, lines: bool, buffer: Option<u32>) -> FileReader {
-        let options = options(gunzip, lines, buffer);
-        FileReader::of(reader::FileReader::cleartext(options))
+        FileReader::of(None, options(gunzip, lines, buffer), None)
     }
 
-    fn of(reader: reader::FileReader<Engine>) -> FileReader {
-        let output = std::ptr::null();
-        FileReader { reader, output }
+    fn of(key: Option<&DataKey>, options: ReadOptions, open: Option<Function>) -> FileReader {
+        let key = key.map(|key| &key.0);
+        FileReader {
+            reader: reader::FileReader::with(key, options, &cipher(open)),
+            output: std::ptr::null(),
+        }
     }
 
     /// Where the next stored bytes go.

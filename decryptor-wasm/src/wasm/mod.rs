@@ -12,6 +12,7 @@ macro_rules! getters {
     };
 }
 
+mod blocks;
 mod bytes;
 mod error;
 mod file;

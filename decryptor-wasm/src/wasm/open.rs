@@ -1,10 +1,12 @@
 //! The walk over an archive, and what it opens; see `open` of the core.
 
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
 
 use super::{
+    blocks::Blocks,
     error::returned,
-    file::Summary,
+    file::{Summary, cipher},
     keys::{DataKey, Envelope},
     volumes::Members,
 };
@@ -12,6 +14,7 @@ use crate::{
     Result,
     open::{self, Answer, FileStep, OpenedArchive, Request},
     plan::{Expected, PlannedFile, check_against_inventory},
+    volume,
 };
 
 /// Something that the walk needs; see `Need` of the core.
@@ -19,13 +22,15 @@ use crate::{
 pub struct Need(open::Need, u32);
 
 getters! { Need(need):
-    /// `listing`, `stored`, `digest`, `pieces`, `content` or `key`.
+    /// `listing`, `stored`, `digest`, `pieces`, `content`, `block` or `key`.
     what: String = need.0.name().to_owned();
     /// The file, from the root.
     path: String = need.0.path().to_owned();
     /// The run whose key is needed, or opens the file.
     run: u32 = need.0.run();
-    /// Stored bytes, as listed.
+    /// Where a block begins in the file.
+    offset: f64 = need.0.offset() as f64;
+    /// Stored bytes, as listed, or those of a block.
     size: f64 = need.0.size() as f64;
     /// Of a listing: the volumes are to be read through.
     scan: bool = need.0.scan();
@@ -51,14 +56,14 @@ pub struct Opening {
 
 #[wasm_bindgen]
 impl Opening {
-    /// `request`: see `Request::parse` of the core.
+    /// `request`: see `Request::parse` of the core; `open`: see `FileReader.sealed`.
     #[wasm_bindgen(constructor)]
-    pub fn new(request: &str) -> Result<Opening> {
+    pub fn new(request: &str, open: Option<Function>) -> Result<Opening> {
         let request = Request::parse(request.as_bytes())?;
-        Ok(Opening {
-            walk: open::Opening::new(request),
-            given: Vec::new(),
-        })
+        let mut walk = open::Opening::new(request);
+        walk.open_with(cipher(open));
+        let given = Vec::new();
+        Ok(Opening { walk, given })
     }
 
     /// The next need; undefined when everything that was handed out is to be answered first, or it is done. Throws why it cannot be
@@ -98,10 +103,10 @@ impl Opening {
         self.walk.give(need.1, Ok(answer));
     }
 
-    /// Answers with the files of `members`, and takes what was found wrong with them out of it.
+    /// Answers with the files of `members`.
     #[wasm_bindgen(js_name = giveMembers)]
-    pub fn give_members(&mut self, need: Need, members: &mut Members) {
-        let listed = members.0.take_listed();
+    pub fn give_members(&mut self, need: Need, members: &Members) {
+        let listed = volume::Members::listed(&members.0);
         self.walk.give(need.1, Ok(Answer::Listing(listed)));
     }
 
@@ -155,6 +160,14 @@ impl Opened {
     /// So many items from a place on of `users`, `files` or `manifests`: JSON of a list of `UserInfo` or `PlannedFile`.
     pub fn page(&self, list: &str, from: usize, count: usize) -> Result<String> {
         self.0.page(list, from, count)
+    }
+
+    /// Blocks of so many files from a place of the plan on; see `OpenedArchive::blocks` of the core.
+    pub fn blocks(&self, members: &Members, from: usize, count: usize) -> Blocks {
+        let mut others = Vec::new();
+        let mut blocks = self.0.blocks(&members.0, from, count, &mut others);
+        blocks.reverse();
+        Blocks { blocks, others }
     }
 
     /// The planned file at a path: JSON of `PlannedFile`; undefined where there is none.

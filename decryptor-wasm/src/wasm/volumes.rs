@@ -1,5 +1,7 @@
 //! The volumes of an archive; see `volume` of the core.
 
+use std::sync::Arc;
+
 use wasm_bindgen::prelude::*;
 
 use crate::{FileList, Result, volume};
@@ -47,13 +49,13 @@ impl VolumeReading {
 
     /// The members.
     pub fn finish(self) -> Members {
-        Members(self.0.finish())
+        Members(Arc::new(self.0.finish()))
     }
 }
 
 /// The files of an archive, and the places of those that lie in volumes.
 #[wasm_bindgen]
-pub struct Members(pub(super) volume::Members);
+pub struct Members(pub(super) Arc<volume::Members>);
 
 /// The place of a member.
 #[wasm_bindgen]

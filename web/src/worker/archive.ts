@@ -1,10 +1,11 @@
 import { DecryptError } from '../../../npm/src/errors.js';
+import { blockChecker, blocksOf, type Block, type Checked, type Shares } from '../../../npm/src/blocks.js';
 import { dropOrphans, manifestOf, streamFile, type Access } from '../../../npm/src/files.js';
 import { Paged } from '../../../npm/src/paged.js';
 import { withVolumes, type WithVolumes } from '../../../npm/src/volumes.js';
 import { look, open, type Host, type Opened, type Request } from '../../../npm/src/opening.js';
 import type { ArchiveInfo, Facts, Finding, Plan, PlannedFile, Run, Summary, UserInfo } from '../types.js';
-import { Opening, Step, VolumeReading, errorOf, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
+import { Opening, SmallReader, Step, VolumeReading, errorOf, look as lookWithoutKey, type DataKey, type Engine, type OpenEnvelope } from './core.js';
 import { readStored } from './read-stored.js';
 import { partOf, type Source } from './source/source.js';
 
@@ -16,7 +17,7 @@ export interface Work { files: Iterable<PlannedFile>, manifests: Iterable<Planne
 
 export interface Unlock { (envelope: OpenEnvelope): DataKey }
 
-const HOST: Host<Source> = {
+const HOST: Host<Stored> = {
   core: { Opening, Step, VolumeReading, errorOf, look: lookWithoutKey },
   readStored,
 };
@@ -31,7 +32,7 @@ export class Archive {
   readonly signer: string | undefined;
   /** Of a chain: whose state it is, and all that there are. */
   readonly chain: { run: number, runs: Run[] } | undefined;
-  readonly #access: Access<Source>;
+  readonly #access: Access<Stored>;
   readonly #opened: Opened;
   /** Findings of the page itself, beside those of the core. */
   readonly #findings: Finding[] = [];
@@ -40,7 +41,7 @@ export class Archive {
   /** The plan of the user who was asked for last. */
   #planOf: { user: string, plan: Plan } | undefined;
 
-  constructor (readonly source: Source, readonly engine: Engine, { opened, keys }: { opened: Opened, keys: Map<number, DataKey> }) {
+  constructor (readonly source: Stored, readonly engine: Engine, { opened, keys }: { opened: Opened, keys: Map<number, DataKey> }) {
     const facts: Facts = JSON.parse(opened.facts());
     this.#facts = facts;
     this.id = facts.id;
@@ -73,6 +74,24 @@ export class Archive {
     return { files: this.#list('files', files), manifests: this.#list('manifests', manifests), bytes, findings: [...findings, ...this.#findings] };
   }
 
+  /**
+   * Checks small files of volumes, many at once: calls `take` with the outcome of each block, to which it adds the places of files that are to be
+   * read by themselves. Returns those, and the files that are in no block.
+   */
+  async checkBlocks (take: (block: Block & Partial<Shares>, checked: Checked, others: number[]) => void): Promise<Iterable<PlannedFile>> {
+    const files = this.#list<PlannedFile>('files', this.#facts.files);
+    if (this.chain !== undefined) return files;
+    const others: number[] = [];
+    const checker = blockChecker({ SmallReader }, this.#access);
+    try {
+      const members = await this.source.known();
+      for (const block of blocksOf(this.#opened, members, files.length, others, true)) take(block, await checker.check(block), others);
+    } finally {
+      checker.free();
+    }
+    return files.pick(others.sort((one, other) => one - other));
+  }
+
   /** The planned file at a path. */
   file (path: string): PlannedFile {
     const file = this.#opened.file(path);
@@ -83,6 +102,11 @@ export class Archive {
   /** Two files that would overwrite each other where they are written to. `caseless`: `A` and `a` are the same there. */
   collision (user: string | undefined, caseless: boolean): string[] | undefined {
     return this.#opened.collision(user, false, caseless);
+  }
+
+  /** The users, without what the page does not show of them: there may be a hundred thousand. */
+  * #users (count: number): Generator<UserInfo> {
+    for (const { userId, username, stats } of this.#list<UserInfo>('users', count)) yield { userId, username, stats };
   }
 
   #list<T> (name: string, length: number): Paged<T> {
@@ -142,7 +166,7 @@ export class Archive {
       domain: text(manifest.config?.domain),
       platformEngine: text(manifest.config?.engine),
       backupType: text(manifest.backupType),
-      users: [...this.#list<UserInfo>('users', facts.users)],
+      users: [...this.#users(facts.users)],
       files: facts.files + facts.manifests + 1,
       bytes: facts.bytes,
       findings,

@@ -6,7 +6,7 @@ import { FramesAhead } from './frames.js';
 import { contentOf } from './reading.js';
 
 export const {
-  Envelope, FileReader, Opening, Sha256, Step, VolumeReading, crc32, errorOf, look, pack, privateKeyNeedsPassphrase, requireTar, unpack,
+  Envelope, FileReader, Opening, Sha256, SmallReader, Step, VolumeReading, crc32, errorOf, look, pack, privateKeyNeedsPassphrase, requireTar, unpack,
 } = bindings;
 export type DataKey = bindings.DataKey;
 export type OpenEnvelope = bindings.Envelope;

@@ -1,3 +1,4 @@
+import { addBlock, type Checked, type Shares } from '../../../npm/src/blocks.js';
 import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
 import type { Call } from '../rpc.js';
 import { userOf, type ExportedFile, type Finding, type Outcome, type PlannedFile, type Summary } from '../types.js';
@@ -27,7 +28,13 @@ export async function verify (archive: Archive, user: string | undefined, call: 
   const work = archive.work(user);
   const outcome = start(work);
   const shown = new Shown(work.bytes, call);
-  for (const file of work.files) {
+  const files = user !== undefined ? work.files : await archive.checkBlocks((block, checked, others) => {
+    call.signal.throwIfAborted();
+    addBlock(block, checked, outcome, others);
+    addShares(outcome, block, checked);
+    shown.at(shown.done + block.size, block.path);
+  });
+  for (const file of files) {
     await noteDamage(outcome, file, call, async () => {
       const before = shown.done;
       count(outcome, file, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
@@ -167,6 +174,17 @@ function count (outcome: Outcome, { user }: PlannedFile, summary: Summary): void
 function tally (outcome: Outcome, user: string, records: number): void {
   const own = outcome.ofUser.get(user) ?? { files: 0, records: 0 };
   outcome.ofUser.set(user, { files: own.files + 1, records: own.records + records });
+}
+
+/** The shares of the users whose files are in a block that was checked. */
+function addShares (outcome: Outcome, { users = [], counts = new Uint32Array() }: Partial<Shares>, checked: Checked): void {
+  let at = 1;
+  users.forEach((user, i) => {
+    for (const end = at + (counts[i] ?? 0); at < end; at++) {
+      const records = checked[at] ?? -1;
+      if (user !== '' && records >= 0) tally(outcome, user, records);
+    }
+  });
 }
 
 function digestOf (content: Uint8Array): string {

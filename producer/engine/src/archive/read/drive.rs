@@ -1,7 +1,7 @@
 //! Drives the core's walk over an archive: lists and reads what it needs, several manifests side by side, and asks for keys.
 
 use decryptor_wasm::{
-    DataKey, Envelope, Result,
+    Code, DataKey, Envelope, Result,
     open::{Answer, ManifestNeed, Need, Opening},
 };
 use sha2::{Digest, Sha256};
@@ -31,6 +31,8 @@ pub(super) fn drive<T>(
                     continue;
                 }
                 Need::Key { envelope, .. } => unlock(&envelope).map(Answer::Key),
+                // Asked for only of whoever says where members are.
+                Need::Block(_) => Err(Code::AnswerMisplaced.into()),
                 Need::Listing { scan } => folder.list(scan).map(Answer::Listing),
                 Need::Stored { path, most, .. } => stored(folder, &path, most),
                 Need::Digest { path } => digest(folder, &path).map(Answer::Digest),
