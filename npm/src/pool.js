@@ -10,6 +10,7 @@ import { DecryptError, messageOf } from './errors.js';
 // inflating a stored byte takes as long as decrypting so many.
 const WORTH_IT = 256 * 1024 * 1024;
 const INFLATION = 12;
+const FEW = 16;
 
 // A worker takes some tens of megabytes, and disks have their limits.
 const MOST = 8;
@@ -32,6 +33,20 @@ export function crewSize (jobs, { files, bytes, compressed, largest: [plain, gzi
   return cores < 2 || effort < WORTH_IT || beside < WORTH_IT / 4 ? 0 : Math.min(cores, MOST, files);
 }
 
+/**
+ * Whether files are done sooner than a thread has started. They are only looked through as far as that takes.
+ * @param {Iterable<PlannedFile>} files
+ */
+function areFew (files) {
+  let [count, bytes] = [0, 0];
+  for (const { size } of files) {
+    count++;
+    bytes += size;
+    if (count > FEW || bytes > WORTH_IT / INFLATION) return false;
+  }
+  return true;
+}
+
 /** Whether the process may not use all of its address space (`ulimit -v`): a thread that finds no room in it ends the process at once. */
 function isCramped () {
   try {
@@ -45,45 +60,65 @@ function isCramped () {
 export class Pool {
   /** The number of what is done next. */
   #works = 0;
+  #hadBlocks = false;
 
   /**
    * @param {number} size
    * @param {string} script that serves when it is run as a worker
    * @param {import('./worker.js').WorkerTask} task
    * @param {import('./volumes.js').WithVolumes} source of the archive
+   * @param {import('./decrypt-files.js').Crew} own this thread
    * @param {{ add (bytes: number): void }} shown
    */
-  constructor (size, script, task, source, shown) {
+  constructor (size, script, task, source, own, shown) {
+    this.size = size;
     this.source = source;
+    this.own = own;
     this.shown = shown;
-    this.workers = Array.from({ length: size }, () =>
-      new Worker(script, { workerData: task, argv: [], env: {}, execArgv: [] }));
+    /** Each is started when there is something for it to do: it takes some tens of megabytes. @type {Worker[]} */
+    this.workers = [];
+    this.start = () => new Worker(script, { workerData: task, argv: [], env: {}, execArgv: [] });
+  }
+
+  /** @param {number} number */
+  #worker (number) {
+    return (this.workers[number] ??= this.start());
   }
 
   /** @returns {import('./decrypt-files.js').Crew} */
   get crew () {
     return {
       files: async (files, take) => {
+        // What blocks leave is mostly next to nothing.
+        if (this.#hadBlocks && areFew(files)) return this.own.files(files, take);
         const next = files[Symbol.iterator]();
         let [begun, ended] = [0, false];
-        await Promise.all(this.workers.map(async (worker) => {
+        await Promise.all(Array.from({ length: this.size }, async (_, number) => {
           for (let file = next.next(); !ended && !file.done; file = next.next()) {
             const index = begun++;
             const place = await this.source.place(file.value.path);
-            if (!take(index, /** @type {Done} */ (await this.#run(worker, { file: file.value, place })))) ended = true;
+            const done = await this.#run(this.#worker(number), { file: file.value, place });
+            if (!take(index, /** @type {Done} */ (done))) ended = true;
           }
         }));
       },
+      // This thread makes the blocks, and checks its share of them.
       blocks: async (blocks, take) => {
         const next = blocks[Symbol.asyncIterator]();
-        // While a thread reads one, the next one waits for it.
-        await Promise.all([...this.workers, ...this.workers].map(async (worker) => {
-          for (let block = await next.next(); !block.done; block = await next.next()) {
-            const done = await this.#run(worker, { block: block.value });
+        const rest = { [Symbol.asyncIterator]: () => ({ next: () => next.next() }) };
+        // While a thread checks one, the next one waits for it.
+        const loops = Array.from({ length: 2 * (this.size - 1) }, async (_, loop) => {
+          for await (const block of rest) {
+            const done = await this.#run(this.#worker(loop % (this.size - 1)), { block });
             if ('failure' in done && done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message, done.failure.about);
-            take(block.value, /** @type {Float64Array} */ (done));
+            take(block, /** @type {Float64Array} */ (done));
           }
-        }));
+        });
+        const own = this.own.blocks(rest, (block, checked) => {
+          this.#hadBlocks = true;
+          take(block, checked);
+        });
+        await Promise.all([own, ...loops]);
       },
     };
   }

@@ -40,9 +40,10 @@ async function withCrew (archive, { options, folder, secrets, script, shown }, o
   // The state of a chain is put together by one thread.
   const size = archive.chain !== undefined ? 0 : crewSize(options.jobs, { files: archive.files.length, ...archive.sizes }, script, gunzip || options.verify || !archive.inventoried);
   const { engine, opened, sealing: envelope } = archive;
+  const own = alone(archive, { staging: output?.staging, gunzip, salvage }, shown);
   const pool = size === 0 ? undefined : new Pool(size, script,
-    { folder, envelope, secrets, engine, opened, staging: output?.staging.root, gunzip, salvage }, archive.access.source, shown);
-  const crew = pool?.crew ?? alone(archive, { staging: output?.staging, gunzip, salvage }, shown);
+    { folder, envelope, secrets, engine, opened, staging: output?.staging.root, gunzip, salvage }, archive.access.source, own, shown);
+  const crew = pool?.crew ?? own;
 
   /** @type {Promise<never>|undefined} */
   let ending;
