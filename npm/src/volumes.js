@@ -33,7 +33,7 @@ const ALONG = 64 * 1024;
 /** Bytes that are read at once: the files of a user, and those of the next, lie side by side. */
 const BLOCK = 1024 * 1024;
 /** Blocks that are kept. */
-const KEPT = 8;
+const KEPT = 4;
 
 /**
  * The same source, which knows the members of its volumes: `members` finds all files anew, `known` has those that were found last, `find` says
@@ -196,7 +196,8 @@ function inBlocks (read) {
    * @param {number} length
    */
   return async function piece (path, offset, length) {
-    if (length > BLOCK) return read(path, offset, length);
+    // Of a part that is about as long as a block, nothing would be left for the next.
+    if (length > BLOCK / 2) return read(path, offset, length);
     const first = Math.floor(offset / BLOCK);
     const from = offset - first * BLOCK;
     const start = (await block(path, first)).subarray(from, from + length);
