@@ -97,15 +97,10 @@ const USER_COLLECTIONS: [&str; 6] = [
 impl PathKind {
     /// The kind of `path` (relative, with `/`).
     pub fn of(path: &str) -> PathKind {
-        // No file of the format has more parts.
-        let (mut parts, mut count) = ([""; 4], 0);
-        for part in path.split('/') {
-            let Some(place) = parts.get_mut(count) else {
-                return PathKind::Stray;
-            };
-            *place = part;
-            count += 1;
-        }
+        // No file of the format has more than four.
+        let mut parts = [""; 5];
+        let places = parts.iter_mut().zip(path.split('/'));
+        let count = places.map(|(place, part)| *place = part).count();
         match &parts[..count] {
             [MANIFEST] => PathKind::Manifest,
             [SIGNATURE] => PathKind::Signature,
@@ -139,10 +134,7 @@ impl PathKind {
             }
             ["series", name] if is_records(name, "series") => PathKind::UserRecords { user },
             [kind @ ("events" | "audit"), name]
-                if name
-                    .strip_prefix(kind)
-                    .is_some_and(|rest| rest.starts_with('-'))
-                    && stem(name).is_some() =>
+                if name.starts_with(&format!("{kind}-")) && stem(name).is_some() =>
             {
                 PathKind::UserRecords { user }
             }

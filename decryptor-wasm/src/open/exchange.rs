@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    blocks::{ManifestBlock, ReadContent},
+    small::{ManifestBlock, ReadContent},
     sums::ChainLines,
 };
 use crate::{

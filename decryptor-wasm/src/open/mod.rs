@@ -21,6 +21,7 @@ mod outline;
 mod reading;
 mod request;
 mod run;
+mod small;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ mod users;
 mod walk;
 
 pub use crate::volume::Listed;
-pub use blocks::{CheckedBlock, FileBlock, ManifestBlock, ReadContent, SmallReader};
+pub use blocks::FileBlock;
 pub use exchange::{Answer, ManifestNeed, Need};
 pub use look::{KeylessSummary, look};
 pub use opened::{OpenedArchive, OpenedChain, OpenedRun};
@@ -37,3 +38,4 @@ pub use orphans::Orphans;
 pub use outline::Outline;
 pub use reading::{FileStep, StateReading};
 pub use request::Request;
+pub use small::{CheckedBlock, ManifestBlock, ReadContent, SmallReader};

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Answer, ManifestNeed, Need,
-    blocks::ManifestBlock,
     exchange::{Exchange, misplaced, too_long},
+    small::ManifestBlock,
 };
 use crate::{
     DataKey, ErrorKind, Manifest, Result, gather,
