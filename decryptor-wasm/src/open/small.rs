@@ -12,7 +12,7 @@ use crate::{
     manifest::{Expected, PackedFields, put_number, put_text},
     plan::check_against_inventory,
     reader::{FileReader, FileSummary, ReadOptions, read_pieces},
-    volume::{Block, BlockMember, Range, SMALL},
+    volume::{BlockMember, Range, SMALL, VolumePiece},
 };
 
 /// Content of the files of one block; of those that would be more, the rest is left.
@@ -173,7 +173,7 @@ impl Ordered {
 }
 
 impl ManifestBlock {
-    pub(super) fn new(block: Block, key: Option<DataKey>, cipher: Cipher) -> Self {
+    pub(super) fn new(block: VolumePiece, key: Option<DataKey>, cipher: Cipher) -> Self {
         ManifestBlock {
             range: block.range,
             key,

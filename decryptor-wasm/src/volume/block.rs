@@ -15,7 +15,7 @@ const NEAR: usize = 8;
 
 /// A piece of a volume, and small members in it.
 #[derive(Debug)]
-pub struct Block {
+pub struct VolumePiece {
     /// The piece.
     pub range: Range,
     /// The members, each with the number by which it was asked for.
@@ -40,7 +40,7 @@ impl Members {
         &self,
         files: &mut dyn Iterator<Item = (u32, String)>,
         others: &mut Vec<u32>,
-    ) -> Vec<Block> {
+    ) -> Vec<VolumePiece> {
         let mut small: Vec<(Place, u32, String)> = Vec::new();
         let mut next = 0;
         for (number, path) in files {
@@ -57,7 +57,7 @@ impl Members {
             let place = |at: usize| (small[at].0.volume, small[at].0.offset);
             place(one).cmp(&place(other))
         });
-        let mut blocks: Vec<Block> = Vec::new();
+        let mut blocks: Vec<VolumePiece> = Vec::new();
         let mut last: Option<(Place, u64)> = None;
         for (place, number, path) in order.iter().map(|at| &small[*at as usize]) {
             let end = place.offset.saturating_add(HEADER_MOST as u64 + place.size);
@@ -78,7 +78,7 @@ impl Members {
                     last = Some((first, end));
                 }
                 _ => {
-                    blocks.push(Block {
+                    blocks.push(VolumePiece {
                         range: Range {
                             path: self.volume(*place).to_owned(),
                             offset: place.offset,

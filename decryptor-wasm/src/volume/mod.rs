@@ -14,7 +14,7 @@ mod tar;
 mod tests;
 
 pub use crate::layout::{VOLUMES, index_name, volume_name};
-pub use block::{Block, BlockMember, SMALL};
+pub use block::{BlockMember, SMALL, VolumePiece};
 pub use index::{Member, TAIL, VolumeIndex};
 pub use list::{Volume, VolumeList};
 pub use members::{Listed, Members, Place};
