@@ -17,9 +17,9 @@ export const withTool = need('tool', tool !== undefined);
 
 /**
  * The sample platform's archives and their key; one attachment has `large` bytes. All is gone after the tests.
- * @param {{ large?: number, passphrase?: string }} [options] sealed with the passphrase, else for the key
+ * @param {{ large?: number, passphrase?: string, volumes?: boolean }} [options] sealed with the passphrase, else for the key
  */
-export function makeArchive ({ large, passphrase } = {}) {
+export function makeArchive ({ large, passphrase, volumes = false } = {}) {
   if (tool === undefined) return { folder: '', secret: [''] };
   const scratch = mkdtempSync(join(tmpdir(), 'pryv-backup-made-'));
   after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -33,6 +33,7 @@ export function makeArchive ({ large, passphrase } = {}) {
   // Of another size than its event says, it is a loss that is named.
   const due = large === undefined ? 0 : 5;
   expect(due, '--quiet', '--pryv-root', platform, '--config', join(platform, 'config.yml'), '--platform', 'none', '--output', folder,
+    ...(volumes ? ['--layout', 'volumes'] : []),
     ...(passphrase === undefined ? ['--recipient-pubkey', join(scratch, 'key.pub.pem')] : ['--encrypt-passphrase', passphrase]));
   const secret = passphrase === undefined ? ['--private-key', key] : ['--passphrase', passphrase];
   return { folder, secret };

@@ -46,6 +46,29 @@ for (const mode of [[], ['--gunzip'], ['--strict'], ['--salvage'], ['--engine', 
   });
 }
 
+test('small files in volumes are checked at once, by one thread or several, and damaged ones are named', withTool, (t) => {
+  const volumes = makeArchive({ volumes: true });
+  const folder = join(scratch(t), 'damaged');
+  cpSync(volumes.folder, folder, { recursive: true });
+  const volume = join(folder, 'volume-0001.tar');
+  const bytes = readFileSync(volume);
+  const name = bytes.indexOf('/streams.jsonl.gz');
+  const start = bytes.lastIndexOf('users/', name);
+  const path = bytes.toString('latin1', start, bytes.indexOf(0, start));
+  bytes[bytes.indexOf('PRYVBKE1', name) + 80] ^= 1;
+  writeFileSync(volume, bytes);
+  const verify = (/** @type {string} */ of, /** @type {string} */ jobs) => decrypt([of, ...volumes.secret, '--verify', '--jobs', jobs]);
+  const counts = (/** @type {string} */ stdout) => /^\d+ files verified.*$/m.exec(stdout)?.[0];
+  assert.equal(counts(verify(volumes.folder, '1').stdout), counts(decrypt([made.folder, ...made.secret, '--verify']).stdout));
+  for (const of of [volumes.folder, folder]) {
+    const [one, two, five] = ['1', '2', '5'].map((jobs) => verify(of, jobs));
+    assert.equal(one.status, of === folder ? 4 : 0, one.stderr);
+    assert.equal(one.stderr.includes(`damaged: ${path}: `), of === folder, one.stderr);
+    assert.deepEqual(two, one);
+    assert.deepEqual(five, one);
+  }
+});
+
 test('threads open an archive with a passphrase too', withTool, (t) => {
   const out = join(scratch(t), 'out');
   const run = decrypt([sealed.folder, ...sealed.secret, '--jobs', '2', '--out', out]);
