@@ -99,6 +99,7 @@ codes! {
     PlatformRqlite "platform-rqlite" "The rqlite server does not answer as it should.";
     PlatformPostgres "platform-postgres" "The PostgreSQL server does not answer as it should.";
     PlatformInfluxdb "platform-influxdb" "The InfluxDB server does not answer as it should.";
+    PlatformS3 "platform-s3" "The bucket of the attachments does not answer as it should.";
     PlatformUnsupported "platform-unsupported" "The platform uses something that this version cannot read.";
     RestoreFile "restore-file" "A file of the platform cannot be written.";
     RestoreRecord "restore-record" "A record of the archive is not what the platform takes, or is there twice.";
@@ -337,6 +338,7 @@ impl From<PlatformError> for Failure {
             PlatformError::Rqlite { .. } => EngineCode::PlatformRqlite,
             PlatformError::Postgres { .. } => EngineCode::PlatformPostgres,
             PlatformError::Influxdb { .. } => EngineCode::PlatformInfluxdb,
+            PlatformError::S3(_) => EngineCode::PlatformS3,
             PlatformError::Unsupported { .. } => EngineCode::PlatformUnsupported,
             // Whoever ends the process knows the signal.
             PlatformError::Interrupted => return Failure::failed(error.to_string()),

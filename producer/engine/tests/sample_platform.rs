@@ -83,7 +83,7 @@ fn the_sample_is_complete_and_always_the_same() {
 fn other_engines_are_refused_by_name() {
     let keys = [
         ("series", "postgresql"),
-        ("file", "s3"),
+        ("file", "postgresql"),
         ("audit", "postgresql"),
     ];
     for (kind, engine) in keys {

@@ -36,6 +36,12 @@ impl Bucket {
         self.good("PUT", &format!("?{what}="), rule.as_bytes());
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The address of a prefix.
     #[must_use]
     pub fn at(&self, prefix: &str) -> String {

@@ -79,6 +79,12 @@ impl ObjectStore {
     }
 }
 
+/// Name and secret of the key that the store knows.
+#[must_use]
+pub fn access_key() -> [&'static str; 2] {
+    [ACCESS_KEY, SECRET_KEY]
+}
+
 /// Sets what a client needs that reaches the store by way of `port`.
 pub fn reach(command: &mut Command, port: u16) -> &mut Command {
     command

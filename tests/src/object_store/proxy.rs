@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -65,6 +65,9 @@ struct Way {
     requests: AtomicUsize,
     bytes: AtomicUsize,
     broken: AtomicUsize,
+    /// Connections that have not ended; one more for those to come.
+    open: AtomicUsize,
+    ends: AtomicBool,
 }
 
 impl StoreProxy {
@@ -82,13 +85,23 @@ impl StoreProxy {
             requests: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             broken: AtomicUsize::new(0),
+            open: AtomicUsize::new(1),
+            ends: AtomicBool::new(false),
         });
         let of_connections = way.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                if of_connections.ends.load(Ordering::SeqCst) {
+                    break;
+                }
+                of_connections.open.fetch_add(1, Ordering::SeqCst);
                 let way = of_connections.clone();
-                thread::spawn(move || serve(client, &way));
+                thread::spawn(move || {
+                    serve(client, &way);
+                    way.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
+            of_connections.open.fetch_sub(1, Ordering::SeqCst);
         });
         StoreProxy { port: own, way }
     }
@@ -114,6 +127,15 @@ impl StoreProxy {
             _closed: closed,
         };
         (proxy, gate)
+    }
+
+    /// Takes no more connections, and waits until those have ended whose clients are gone: what they asked for is done.
+    pub fn end(&self) {
+        self.way.ends.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        while self.way.open.load(Ordering::SeqCst) > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// How many requests came.

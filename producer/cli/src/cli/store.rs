@@ -71,6 +71,7 @@ impl StoreArgs {
     /// As the library takes them.
     fn options(&self) -> StoreOptions {
         StoreOptions {
+            access_key: None,
             endpoint: self.s3_endpoint.clone(),
             region: self.s3_region.clone(),
             path_style: self.s3_addressing.map(|style| style == AddressingArg::Path),

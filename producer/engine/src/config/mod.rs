@@ -2,6 +2,7 @@
 
 mod account;
 mod apart;
+mod attachment_bucket;
 mod influxdb;
 mod layers;
 mod pgpass;
@@ -12,6 +13,7 @@ pub mod rqlite_address;
 use crate::pii::{Pii, PiiKey};
 use crate::second_factor::SecondFactorKey;
 pub use account::AccountField;
+pub use attachment_bucket::AttachmentBucket;
 pub use influxdb::Influxdb;
 use layers::Layers;
 pub use postgres::{Password, Postgres, Roots, TlsMode};
@@ -44,6 +46,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// `storages.engines.influxdb`.
     pub influxdb: Influxdb,
+    /// `storages.engines.s3`, where attachments are there.
+    pub attachment_bucket: Option<AttachmentBucket>,
     /// `platform.piiMode` and `platform.piiHmacKey`.
     pub pii: Pii,
     /// `services.mfa.methods.totp.secretsKey`, else what Pryv.io derives from `auth.adminAccessKey`: the key of second factors.
@@ -167,6 +171,7 @@ impl Config {
                 .find("service.domain")?
                 .filter(|found| !found.value.is_empty()),
         };
+        let file_engine = engine("file", &[Filesystem, S3, Postgresql])?;
         Ok(Self {
             base_engine: engine("base", &[Postgresql, Sqlite])?,
             audit_engine: engine("audit", &[Sqlite, Postgresql])?,
@@ -174,7 +179,10 @@ impl Config {
                 .find("audit.active")?
                 .is_none_or(|found| found.value != "false"),
             series_engine: engine("series", &[Postgresql, Sqlite, Influxdb])?,
-            file_engine: engine("file", &[Filesystem, S3, Postgresql])?,
+            file_engine,
+            attachment_bucket: (file_engine == S3)
+                .then(|| AttachmentBucket::find(&layers))
+                .transpose()?,
             platform_engine: engine("platform", &[Rqlite, Postgresql])?,
             users_dir: pryv_root.join(path.value),
             postgres: Postgres::find(&layers, pryv_root)?,
@@ -208,6 +216,13 @@ impl Config {
                 )
             },
         })
+    }
+
+    /// Whether any engine keeps its data in the folder of the users.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        let engines = [self.base_engine, self.audit_engine, self.series_engine];
+        engines.contains(&Engine::Sqlite) || self.file_engine == Engine::Filesystem
     }
 }
 

@@ -61,6 +61,17 @@ impl Config {
                 influxdb.address()
             ));
         }
+        let store = self.attachment_bucket.as_ref();
+        let host = store.filter(|store| !store.is_protected());
+        if let Some(host) = host
+            .and_then(|store| store.host())
+            .filter(|host| !is_here(host))
+        {
+            warnings.push(format!(
+                "all attachments go over a network in the clear (S3 at {host}): set storages.engines.s3.endpoint to an address that \
+                 begins with https://"
+            ));
+        }
         let rqlite = with_index && self.platform_engine == Engine::Rqlite;
         let (url, credentials) = address::split(&self.rqlite_url);
         let host = address::host(&url).filter(|_| rqlite && url.starts_with("http://"));

@@ -1,20 +1,62 @@
-//! Attachments kept as files: `attachments/<eventId>/<fileId>` in the folder of the user.
+//! Attachments that are not in the database: files `attachments/<eventId>/<fileId>` in the folder of the user, or objects of a bucket.
 
+use super::s3::AttachmentStore;
+use super::target::Still;
 use super::user_folder::{folder, plain};
 use super::{Attachment, ExportError, PlatformError, PlatformLoss, User, UserSink};
 use crate::regular;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The folder of the attachments in that of a user.
 pub const NAME: &str = "attachments";
 
-/// Hands over one file; `still` tells whether its event lists it now. One that is gone because it does not is no loss.
-pub fn hand_over(
+/// Where attachments are.
+pub enum AttachmentPlace {
+    /// In the folders of users, which are in this one.
+    Folders(PathBuf),
+    /// In a bucket.
+    Bucket(AttachmentStore),
+}
+
+impl AttachmentPlace {
+    /// The bucket, if they are in one.
+    pub fn bucket(&self) -> Option<&AttachmentStore> {
+        match self {
+            Self::Folders(_) => None,
+            Self::Bucket(store) => Some(store),
+        }
+    }
+
+    /// Whether the bucket answers, if they are in one.
+    pub fn check(&self) -> Result<(), PlatformError> {
+        self.bucket().map_or(Ok(()), AttachmentStore::check)
+    }
+
+    /// Hands over what events list; `still` tells whether an event lists one now. One that is gone because it does not is no loss.
+    pub fn hand_over(
+        &self,
+        user: &User,
+        files: &[Attachment],
+        still: Still<'_>,
+        sink: &mut dyn UserSink,
+    ) -> Result<(), ExportError> {
+        match self {
+            Self::Bucket(store) => store.hand_over(user, files, still, sink),
+            Self::Folders(users_dir) => {
+                let mut all = files.iter();
+                all.try_for_each(|file| of_folder(users_dir, user, file, still, sink))
+            }
+        }
+    }
+}
+
+/// Hands over one file.
+fn of_folder(
     users_dir: &Path,
     user: &User,
     file: &Attachment,
-    still: &dyn Fn() -> Result<bool, PlatformError>,
+    still: Still<'_>,
     sink: &mut dyn UserSink,
 ) -> Result<(), ExportError> {
     let Attachment { event_id, id, .. } = file;
@@ -35,7 +77,7 @@ pub fn hand_over(
             .map_err(ExportError::Sink),
         // A deleted event may still list files that were removed with it.
         Err(e) if e.kind() == ErrorKind::NotFound && file.deleted => Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotFound && !still()? => {
+        Err(e) if e.kind() == ErrorKind::NotFound && !still(file)? => {
             sink.gone(file).map_err(ExportError::Sink)
         }
         Err(e) => {

@@ -9,6 +9,7 @@ use tokio_postgres::error::SqlState;
 
 use super::{SinkError, User};
 use crate::advice::{Advice, Sentence};
+use crate::storage::StoreError;
 
 /// Why a platform could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,9 @@ pub enum PlatformError {
         /// One sentence: what happened and what to do.
         what: String,
     },
+    /// The bucket of the attachments does not answer as it should.
+    #[error("attachments in S3 (storages.engines.s3): {0}")]
+    S3(StoreError),
     /// A signal came.
     #[error("interrupted")]
     Interrupted,

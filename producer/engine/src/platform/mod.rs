@@ -15,6 +15,7 @@ mod postgres;
 mod reading;
 pub(crate) mod rqlite;
 pub mod running;
+mod s3;
 mod scope;
 mod series;
 mod since;

@@ -1,7 +1,8 @@
 //! Opens platforms: which engine keeps what.
 
 use super::influx::Influx;
-use super::staging::{SeriesServer, Staging};
+use super::s3::AttachmentStore;
+use super::staging::{SeriesServer, Servers, Staging};
 use super::{Platform, PlatformError, PlatformMode, postgres, rqlite, sqlite, write};
 use crate::advice::Advice;
 use crate::config::{Config, Engine};
@@ -23,8 +24,18 @@ pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, Pl
         mode == PlatformMode::None,
         Advice::BackUpWithoutIndex,
     )?;
+    Ok(Box::new(beside(config, users_dir, index)?))
+}
+
+/// What is in the folders of users, and on the servers that may keep it instead.
+fn beside(
+    config: &Config,
+    users_dir: PathBuf,
+    index: Option<rqlite::Rqlite>,
+) -> Result<sqlite::SqlitePlatform, PlatformError> {
     let platform = sqlite::SqlitePlatform::new(users_dir, index);
-    Ok(Box::new(platform.with_series(series_server(config)?)))
+    let platform = platform.with_series(series_server(config)?);
+    Ok(platform.with_bucket(bucket(config)?))
 }
 
 /// Facts about a restore that a platform has to know when it is opened for it.
@@ -56,16 +67,19 @@ pub fn open_writer<'a>(
     restoring: Restoring<'a>,
 ) -> Result<Box<dyn write::PlatformWriter + 'a>, write::RestoreError> {
     let users_dir = regular::real(&config.users_dir);
-    let series = series_server(config)?.map(|server| SeriesServer {
-        server,
-        kinds: restoring.from_influxdb,
-    });
+    let servers = Servers {
+        series: series_server(config)?.map(|server| SeriesServer {
+            server,
+            kinds: restoring.from_influxdb,
+        }),
+        bucket: bucket(config)?,
+    };
     let staging = || {
         let staging = match restoring.dry_run {
             true => Staging::look(&users_dir, restoring.archive_id),
             false => Staging::open(&users_dir, restoring.archive_id)?,
         };
-        Ok::<_, write::RestoreError>(staging.with_series(series))
+        Ok::<_, write::RestoreError>(staging.with_servers(servers))
     };
     let (skip_platform, from_sqlite) = (restoring.skip_platform, restoring.from_sqlite);
     if config.base_engine == Engine::Postgresql {
@@ -111,7 +125,9 @@ fn sqlite_engines(
     if config.series_engine != Engine::Influxdb {
         supported("series", config.series_engine, Engine::Sqlite)?;
     }
-    supported("file", config.file_engine, Engine::Filesystem)?;
+    if config.file_engine != Engine::S3 {
+        supported("file", config.file_engine, Engine::Filesystem)?;
+    }
     if without_index {
         return Ok(None);
     }
@@ -130,8 +146,8 @@ fn postgres_platform(
         &config.postgres,
         engines,
         index,
-        users_dir,
-        series_server(config)?,
+        users_dir.clone(),
+        beside(config, users_dir, None)?,
     )?))
 }
 
@@ -152,7 +168,10 @@ fn postgres_engines(
             Engine::Influxdb => false,
             engine => inside("series", engine, Engine::Sqlite)?,
         },
-        files: inside("file", config.file_engine, Engine::Filesystem)?,
+        files: match config.file_engine {
+            Engine::S3 => false,
+            engine => inside("file", engine, Engine::Filesystem)?,
+        },
         audited: config.audit_active,
     };
     let index = match mode {
@@ -169,6 +188,12 @@ fn series_server(config: &Config) -> Result<Option<Influx>, PlatformError> {
         Engine::Influxdb => Influx::new(&config.influxdb).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The bucket of the attachments, where that is their engine.
+fn bucket(config: &Config) -> Result<Option<AttachmentStore>, PlatformError> {
+    let bucket = config.attachment_bucket.as_ref();
+    bucket.map(AttachmentStore::new).transpose()
 }
 
 fn index_server(config: &Config, without: Advice) -> Result<rqlite::Rqlite, PlatformError> {

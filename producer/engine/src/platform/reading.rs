@@ -46,9 +46,10 @@ impl Reading<'_> {
         outcome: Result<(), ExportError>,
     ) -> Result<(), ExportError> {
         match outcome {
-            Err(ExportError::Platform(PlatformError::Interrupted)) => {
-                Err(PlatformError::Interrupted.into())
-            }
+            // Nor would the next store be read.
+            Err(ExportError::Platform(
+                error @ (PlatformError::Interrupted | PlatformError::S3(_)),
+            )) => Err(error.into()),
             Err(ExportError::Platform(error)) => {
                 self.lose(collection, path, error.beside(path))?;
                 self.sink.incomplete(collection);

@@ -1,6 +1,9 @@
 //! Targets of an export: where the records and files of a platform go.
 
-use super::{Collection, ExportExtent, RecordKeys, Shared, User};
+use super::{Collection, ExportExtent, PlatformError, RecordKeys, Shared, User};
+
+/// Tells whether the event of an attachment lists it now.
+pub type Still<'a> = &'a dyn Fn(&Attachment) -> Result<bool, PlatformError>;
 
 /// Error of a sink that cannot take a record: its own, passed through untouched.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
@@ -95,6 +98,14 @@ pub trait UserSink {
         length: Option<u64>,
         reader: &mut dyn std::io::Read,
     ) -> Result<(), SinkError>;
+
+    /// Whether the run before has brought this attachment, so that its bytes are not needed.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn knows(&self, _: &Attachment) -> Result<bool, SinkError> {
+        Ok(false)
+    }
 
     /// Takes note of an attachment that is gone because its event was deleted, or lists it no more, since the instant of the export.
     ///

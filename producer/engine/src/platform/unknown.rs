@@ -56,6 +56,17 @@ impl Unknown {
         }
     }
 
+    /// Objects in the bucket of attachments that are of nobody.
+    pub fn objects(name: String, objects: u64) -> Self {
+        let objects = count(objects, "object", "objects");
+        Self {
+            name,
+            what: format!(
+                "{objects} in the bucket of attachments, of no user who is in the index of users; left out"
+            ),
+        }
+    }
+
     /// Data of a user who is not in the index.
     pub fn stranger(user_id: &str, rows: u64, files: u64) -> Self {
         let (rows, files) = (count(rows, "row", "rows"), count(files, "file", "files"));

@@ -68,7 +68,21 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn begun_uploads(&self) -> Result<Vec<BegunUpload>, StoreError> {
-        let listed = match self.pages::<UploadPage>(&[("uploads", "")]) {
+        self.begun_below("")
+    }
+
+    /// Gives up the uploads of an object that were begun and not ended.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn abort_all(&self, key: &str) -> Result<(), StoreError> {
+        let begun = self.begun_below(key)?;
+        let mut of_object = begun.iter().filter(|upload| upload.key == key);
+        of_object.try_for_each(|upload| self.abort(upload))
+    }
+
+    fn begun_below(&self, below: &str) -> Result<Vec<BegunUpload>, StoreError> {
+        let listed = match self.pages::<UploadPage>(&[("uploads", "")], below) {
             Err(error)
                 if matches!(
                     error.kind(),

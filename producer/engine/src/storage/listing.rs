@@ -52,6 +52,15 @@ struct ObjectPage {
     next_continuation_token: String,
     #[serde(default)]
     contents: Vec<Listed>,
+    /// Where names are listed up to the next slash.
+    #[serde(default)]
+    common_prefixes: Vec<CommonPrefix>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommonPrefix {
+    prefix: String,
 }
 
 #[derive(Deserialize)]
@@ -193,7 +202,7 @@ impl ObjectStore {
         &self,
         of: (&str, &str),
     ) -> opendal::Result<Vec<StoreVersion>> {
-        let listed = self.pages::<P>(&[of])?;
+        let listed = self.pages::<P>(&[of], "")?;
         // What is called a folder is none of an archive.
         let listed = listed.into_iter().filter(|one| !one.key.ends_with('/'));
         let found: opendal::Result<Vec<StoreVersion>> =
@@ -237,6 +246,37 @@ impl ObjectStore {
             &self.address().to_string(),
             why,
         )
+    }
+
+    /// Walks over the keys that begin with `below`, below the prefix, with the bytes of each object; whatever a store calls a folder is
+    /// left out. With `up_to_slash`, what is behind the next slash is not told: a key that ends with it stands for all of that, without
+    /// a number of bytes.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub fn walk(
+        &self,
+        below: &str,
+        up_to_slash: bool,
+        take: &mut dyn FnMut(&str, Option<u64>),
+    ) -> Result<(), StoreError> {
+        let mut query = vec![("list-type", "2")];
+        if up_to_slash {
+            query.push(("delimiter", "/"));
+        }
+        let walked = self.each_page(&query, below, &mut |page: ObjectPage| {
+            for object in page.contents {
+                let key = self.below_prefix(&object.key)?;
+                if !key.ends_with('/') {
+                    take(&key, Some(object.size));
+                }
+            }
+            for CommonPrefix { prefix } in page.common_prefixes {
+                take(&self.below_prefix(&prefix)?, None);
+            }
+            Ok(())
+        });
+        walked.map_err(|error| self.failed("", &error))
     }
 
     /// The key of every object below the prefix, and of those that were deleted, as far as the store still knows them.

@@ -1,5 +1,6 @@
 //! Where an archive lies: a folder or a tar file of this machine, a stream, or a prefix in a bucket of an object store.
 
+mod access_key;
 mod begun_uploads;
 mod bounded;
 mod listing;
@@ -7,6 +8,7 @@ mod object;
 mod object_lock;
 mod pages;
 mod reach;
+mod reader;
 mod signed;
 mod store;
 mod store_error;
@@ -23,10 +25,12 @@ use std::{
 
 use decryptor_wasm::{Error, ErrorKind};
 
+pub use access_key::AccessKey;
 pub use begun_uploads::BegunUpload;
 pub use listing::{StoreObject, StoreVersion};
 pub use object::{KeptPieces, ObjectFile};
 pub use object_lock::ObjectLock;
+pub use reader::ObjectReader;
 pub use store::{Before, ObjectStore, StoreOptions};
 pub use store_error::{StoreError, StoreErrorKind, failure};
 pub use stream::Stream;

@@ -23,22 +23,38 @@ pub(super) trait Page: DeserializeOwned {
 }
 
 impl ObjectStore {
-    /// All of a list that is asked for in this way, as far as it is below the prefix.
-    pub(super) fn pages<P: Page>(&self, of: &[(&str, &str)]) -> Result<Vec<P::Entry>> {
-        let (mut found, mut marker, mut pages) = (Vec::new(), Marker::new(), 0);
+    /// All of a list that is asked for in this way, as far as it begins with `below` below the prefix.
+    pub(super) fn pages<P: Page>(&self, of: &[(&str, &str)], below: &str) -> Result<Vec<P::Entry>> {
+        let (mut found, mut pages) = (Vec::new(), 0);
+        self.each_page(of, below, &mut |page: P| {
+            found.extend(page.entries());
+            pages += 1;
+            match found.len() + pages > MOST {
+                true => Err(lies(format!("it lists more than {MOST} objects"))),
+                false => Ok(()),
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// The same, page by page, however many there are.
+    pub(super) fn each_page<P: Page>(
+        &self,
+        of: &[(&str, &str)],
+        below: &str,
+        take: &mut dyn FnMut(P) -> Result<()>,
+    ) -> Result<()> {
+        let prefix = format!("{}{below}", self.signed().prefix());
+        let mut marker = Marker::new();
         loop {
             let mut query = of.to_vec();
-            query.push(("prefix", self.signed().prefix()));
+            query.push(("prefix", &prefix));
             query.extend(marker.iter().map(|(name, value)| (*name, value.as_str())));
             let page: P = self.again(async || self.signed().of_bucket(&query).await)?;
             let next = page.next();
-            found.extend(page.entries());
-            pages += 1;
-            if found.len() + pages > MOST {
-                return Err(lies(format!("it lists more than {MOST} objects")));
-            }
+            take(page)?;
             match next {
-                None => return Ok(found),
+                None => return Ok(()),
                 Some(next) if next == marker => {
                     return Err(lies("its list has more, and does not go on".to_owned()));
                 }

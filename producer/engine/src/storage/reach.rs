@@ -14,6 +14,8 @@ const CONNECTS: Duration = Duration::from_secs(20);
 
 /// How long a request without content may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(60);
+/// How long the content of one may take; a part has 8 MiB.
+pub(super) const CONTENT: Duration = Duration::from_secs(300);
 
 /// Where requests go.
 pub(super) struct Reach {

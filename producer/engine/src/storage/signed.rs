@@ -1,14 +1,20 @@
 //! Requests that the client of the object store does not know, signed and sent as it does.
 
+use std::ops::Range;
+
+use http::header::{HeaderName, IF_MATCH, RANGE};
 use opendal::{Buffer, Error, ErrorKind, HttpTransporter, Result, raw::percent_encode_path};
-use reqsign_aws_v4::{Credential, DefaultCredentialProvider, RequestSigner};
+use reqsign_aws_v4::{
+    Credential, DefaultCredentialProvider, RequestSigner, StaticCredentialProvider,
+};
 use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     StoreAddress,
-    reach::{ANSWER, Reach},
+    access_key::AccessKey,
+    reach::{ANSWER, CONTENT, Reach},
 };
 
 /// Makes them.
@@ -28,8 +34,13 @@ impl SignedRequests {
             .with_file_read(TokioFileRead)
             .with_http_send(transport.clone())
             .with_env(OsEnv);
-        let credentials = DefaultCredentialProvider::builder().build();
-        let credentials = ProvideCredentialChain::new().push(credentials);
+        let credentials = ProvideCredentialChain::new();
+        let credentials = match &address.options.access_key {
+            Some(AccessKey { id, secret }) => {
+                credentials.push(StaticCredentialProvider::new(id, secret))
+            }
+            None => credentials.push(DefaultCredentialProvider::builder().build()),
+        };
         let prefix = match address.prefix.is_empty() {
             true => String::new(),
             false => format!("{}/", address.prefix),
@@ -59,13 +70,30 @@ impl SignedRequests {
         query: &[(&str, &str)],
     ) -> Result<http::Response<Buffer>> {
         let key = percent_encode_path(&format!("{}{key}", self.prefix));
-        self.send(method, &format!("{}/{key}", self.bucket), query)
+        self.send(method, &format!("{}/{key}", self.bucket), query, &[])
             .await
+    }
+
+    /// Asks for bytes of the object at `key` below the prefix, as long as its content is called `tag`, where that is known.
+    pub(super) async fn bytes(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        tag: Option<&str>,
+    ) -> Result<http::Response<Buffer>> {
+        let key = percent_encode_path(&format!("{}{key}", self.prefix));
+        let last = range.end.saturating_sub(1);
+        let bytes = format!("bytes={}-{last}", range.start);
+        let mut headers = vec![(RANGE, bytes.as_str())];
+        headers.extend(tag.map(|tag| (IF_MATCH, tag)));
+        let address = format!("{}/{key}", self.bucket);
+        self.send(http::Method::GET, &address, &[], &headers).await
     }
 
     /// Asks about the bucket; the answer is XML. Under load, stores send less than the whole of one.
     pub(super) async fn of_bucket<T: DeserializeOwned>(&self, query: &[(&str, &str)]) -> Result<T> {
-        let answer = self.send(http::Method::GET, &self.bucket, query).await?;
+        let get = http::Method::GET;
+        let answer = self.send(get, &self.bucket, query, &[]).await?;
         let answer = answer.into_body().to_vec();
         quick_xml::de::from_reader(answer.as_slice()).map_err(|e| {
             let text = format!("its answer cannot be read: {e}");
@@ -78,6 +106,7 @@ impl SignedRequests {
         method: http::Method,
         address: &str,
         query: &[(&str, &str)],
+        headers: &[(HeaderName, &str)],
     ) -> Result<http::Response<Buffer>> {
         let mut address = address.to_owned();
         for (at, (name, value)) in query.iter().enumerate() {
@@ -85,7 +114,10 @@ impl SignedRequests {
             address += &format!("{name}={}", percent_encode_path(value));
         }
         let wrong = |why: String| Error::new(ErrorKind::ConfigInvalid, why);
-        let request = http::Request::builder().method(method).uri(&address);
+        let mut request = http::Request::builder().method(method).uri(&address);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
         let request = request.body(()).map_err(|e| wrong(e.to_string()))?;
         let (mut parts, ()) = request.into_parts();
         let signed = self.signer.sign(&mut parts, None).await;
@@ -97,7 +129,11 @@ impl SignedRequests {
         // The transport knows it, for each version of HTTP in its way.
         parts.headers.remove(http::header::HOST);
         let request = http::Request::from_parts(parts, Buffer::new());
-        let answer = tokio::time::timeout(ANSWER, self.transport.send(request)).await;
+        let longest = match headers.is_empty() {
+            true => ANSWER,
+            false => CONTENT,
+        };
+        let answer = tokio::time::timeout(longest, self.transport.send(request)).await;
         let late = |_| Error::new(ErrorKind::Unexpected, "no answer in time").set_temporary();
         let answer = answer.map_err(late)??;
         match answer.status().as_u16() {
@@ -127,6 +163,7 @@ fn refused(status: u16, body: &[u8]) -> Error {
         (401 | 403, _) => (ErrorKind::PermissionDenied, false),
         (404, _) => (ErrorKind::NotFound, false),
         (405 | 501, _) => (ErrorKind::Unsupported, false),
+        (416, _) => (ErrorKind::RangeNotSatisfied, false),
         (500 | 502..=504, _) => (ErrorKind::Unexpected, true),
         _ => (ErrorKind::Unexpected, false),
     };

@@ -7,31 +7,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, header::CONTENT_LENGTH};
+use http::{HeaderMap, Method, header::CONTENT_LENGTH};
 use opendal::{
     ErrorKind, OperationContext, Operator, Writer,
     layers::{RetryLayer, TimeoutLayer},
     services::S3,
 };
-use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    StoreAddress, StoreError, StoreErrorKind,
+    AccessKey, StoreAddress, StoreError, StoreErrorKind,
     pages::lies,
-    reach::{ANSWER, Reach, transport},
+    reach::{ANSWER, CONTENT, Reach, transport},
     signed::SignedRequests,
     store_error,
 };
-use crate::threads::lock;
+use crate::{digest, limits::PIECE, threads::lock};
 
 /// Times that a request is made again.
 const RETRIES: usize = 8;
 /// How long it is waited before the first of these; twice as long before each further one.
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// How long the content of one may take; a part has 8 MiB.
-const CONTENT: Duration = Duration::from_secs(300);
 /// How long anything may take, with all that is made again.
 const LONGEST: Duration = Duration::from_secs(900);
 /// Bytes of a part of an upload.
@@ -48,6 +45,8 @@ pub struct StoreOptions {
     pub region: Option<String>,
     /// Whether the bucket stands in the path of a request (true) or in its host name; none: in the path where an address is given.
     pub path_style: Option<bool>,
+    /// An access key; none: what the environment has.
+    pub access_key: Option<AccessKey>,
     /// Certificates that are trusted instead of the system's, as PEM; none: those of `AWS_CA_BUNDLE`, if it is set.
     pub ca: Option<PathBuf>,
     /// Bytes that are sent in a second, at most.
@@ -65,6 +64,8 @@ pub enum Before {
     Nothing,
     /// An object of this tag.
     Tag(String),
+    /// Whatever is there, or nothing.
+    Anything,
 }
 
 /// The objects below a prefix.
@@ -115,6 +116,9 @@ impl ObjectStore {
             .checksum_algorithm("crc32c");
         if !reach.in_path {
             service = service.enable_virtual_host_style();
+        }
+        if let Some(AccessKey { id, secret }) = &address.options.access_key {
+            service = service.access_key_id(id).secret_access_key(secret);
         }
         let transport = transport(&address.options).map_err(wrong)?;
         let retry = RetryLayer::new()
@@ -204,7 +208,7 @@ impl ObjectStore {
             match self.condition(before) {
                 Some(Before::Nothing) => write.if_not_exists(true).await,
                 Some(Before::Tag(tag)) => write.if_match(tag).await,
-                None => write.await,
+                Some(Before::Anything) | None => write.await,
             }
         });
         put.map(drop).map_err(|error| self.failed(key, &error))
@@ -212,7 +216,7 @@ impl ObjectStore {
 
     /// What is demanded of the store; nothing where nobody else writes.
     fn condition<'b>(&self, before: &'b Before) -> Option<&'b Before> {
-        (!self.0.address.options.single_writer).then_some(before)
+        (!self.0.address.options.single_writer && *before != Before::Anything).then_some(before)
     }
 
     /// Whether an object is this one.
@@ -224,19 +228,21 @@ impl ObjectStore {
         Ok(self.size(key)? == Some(length) && self.read(key, None, 0, length)? == bytes)
     }
 
-    /// The SHA-256 of an object of `size` bytes, which is read for it.
+    /// The SHA-256 of an object, which is read for it; none where there is none.
     ///
     /// # Errors
     /// When the store does not give it.
-    pub(super) fn sha256(&self, key: &str, size: u64) -> Result<[u8; 32], StoreError> {
-        let mut digest = Sha256::new();
-        let mut offset = 0;
-        while offset < size {
-            let length = (size - offset).min(PART as u64);
-            digest.update(self.read(key, None, offset, length)?);
-            offset += length;
+    pub(super) fn sha256(&self, key: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        let Some(mut object) = self.reader(key, true)? else {
+            return Ok(None);
+        };
+        let read = digest::sha256(&mut object, &mut vec![0; PIECE], |e| e, &mut |_| Ok(()));
+        match read {
+            Ok(digest) => Ok(Some(digest)),
+            Err(why) => Err(object.failure().cloned().unwrap_or_else(|| {
+                StoreError::new(StoreErrorKind::Failed, &self.address().to_string(), why)
+            })),
         }
-        Ok(digest.finalize().into())
     }
 
     /// Begins to put an object of many parts in the place of what is there.
@@ -247,7 +253,7 @@ impl ObjectStore {
             match self.condition(before) {
                 Some(Before::Nothing) => write.if_not_exists(true).await,
                 Some(Before::Tag(tag)) => write.if_match(tag).await,
-                None => write.await,
+                Some(Before::Anything) | None => write.await,
             }
         });
         begun.map_err(|error| self.failed(key, &error))
@@ -261,10 +267,8 @@ impl ObjectStore {
         let head = self.again(async || self.signed().of_object(Method::HEAD, key, &[]).await);
         match head {
             Ok(head) => {
-                let length = head.headers().get(CONTENT_LENGTH);
-                let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-                let unknown = || self.failed(key, &lies("it does not tell its size".to_owned()));
-                length.map(Some).ok_or_else(unknown)
+                let length = length(head.headers());
+                length.map(Some).map_err(|error| self.failed(key, &error))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(key, &error)),
@@ -348,4 +352,11 @@ impl ObjectStore {
         };
         StoreError::of(&at, error)
     }
+}
+
+/// How many bytes an object has, of which these headers are.
+pub(super) fn length(headers: &HeaderMap) -> opendal::Result<u64> {
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.ok_or_else(|| lies("it does not tell its size".to_owned()))
 }

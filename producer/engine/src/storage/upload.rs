@@ -84,7 +84,7 @@ impl Upload {
         // Its answer may have been lost: then it is there, and making it again is refused.
         let is_there = || {
             let sized = self.store.size(&self.key)? == Some(self.written);
-            Ok::<_, StoreError>(sized && self.store.sha256(&self.key, self.written)? == *sha256)
+            Ok::<_, StoreError>(sized && self.store.sha256(&self.key)? == Some(*sha256))
         };
         match is_there().unwrap_or(false) {
             true => {

@@ -288,7 +288,7 @@ fn load_platform(how: &Options, observer: &dyn Observer) -> Result<Config, Failu
         )
         .advise(Advice::RestoreWithoutIndex));
     }
-    if !config.users_dir.exists() && !how.create_users_dir {
+    if config.has_files() && !config.users_dir.exists() && !how.create_users_dir {
         return Err(Failure::usage(format!(
             "nothing was restored: there is no folder {} (storages.engines.sqlite.path): correct the configuration",
             config.users_dir.display()

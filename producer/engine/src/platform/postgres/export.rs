@@ -9,7 +9,7 @@ use super::stored;
 use super::work::{Feed, Open, Piece, Pieces, Queue};
 use super::{LARGE, PostgresPlatform, Snapshot, files::Live};
 use crate::platform::sqlite::{UsernameOwners, reading::Reading, without_owner};
-use crate::platform::{Collection, ExportError, PlatformLoss, Target, User, attachments};
+use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, Target, User};
 use crate::threads::refused;
 use std::collections::{HashMap, HashSet};
 use std::thread::Builder;
@@ -52,11 +52,9 @@ impl PostgresPlatform {
                     .unreadable(collection, &key, again)
                     .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
-                    for file in list {
-                        let still = || live.lists(&open.user.user_id, &file);
-                        let sink = sink.as_mut();
-                        attachments::hand_over(&self.users_dir, open.user, &file, &still, sink)?;
-                    }
+                    let still = |file: &Attachment| live.lists(&open.user.user_id, file);
+                    let place = self.files.attachments();
+                    place.hand_over(open.user, &list, &still, sink.as_mut())?;
                 }
                 Piece::Stores => {
                     let sqlite = &self.files;

@@ -19,6 +19,9 @@ impl PostgresPlatform {
             audited,
         } = self.engines;
         let series = series || !self.files.has_series_files();
+        let attachments = self.files.attachments();
+        attachments.check()?;
+        let files = files || attachments.bucket().is_some();
         if audit && series && files {
             return Ok(());
         }

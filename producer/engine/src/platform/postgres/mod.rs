@@ -27,7 +27,6 @@ mod versions;
 mod work;
 pub mod write;
 
-use super::influx::Influx;
 use super::sqlite::SqlitePlatform;
 use super::{
     Collection, ExportError, IndexSink, Mark, Platform, PlatformError, Scope, Target, Unknown,
@@ -101,19 +100,19 @@ struct Snapshot {
 }
 
 impl PostgresPlatform {
-    /// A platform in a database, with its files in `users_dir`, and its series on a server if there is one. Nothing is contacted yet.
+    /// A platform in a database; `files` are the engines beside it, in `users_dir` and on servers. Nothing is contacted yet.
     pub fn new(
         config: &Postgres,
         engines: DatabaseEngines,
         index: IndexPlace,
         users_dir: PathBuf,
-        series: Option<Influx>,
+        files: SqlitePlatform,
     ) -> Result<Self, PlatformError> {
         Ok(Self {
             server: Server::new(config)?,
             engines,
             index,
-            files: SqlitePlatform::new(users_dir.clone(), None).with_series(series),
+            files,
             users_dir,
             snapshot: Mutex::default(),
         })

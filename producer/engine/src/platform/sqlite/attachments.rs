@@ -2,20 +2,25 @@
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row};
-use crate::platform::attachments::{NAME, hand_over};
+use crate::platform::attachments::{AttachmentPlace, NAME};
 use crate::platform::{Attachment, ExportError, PlatformError, json};
 use std::path::Path;
+
+/// How many are asked for together.
+const TOGETHER: usize = 64;
 
 /// Hands over each file that a live event lists; history versions only repeat what their event lists or listed.
 pub fn export(
     events: &SqliteFile,
-    users_dir: &Path,
+    place: &AttachmentPlace,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     if !events.has_table("events")? {
         return Ok(());
     }
     let sql = "SELECT eventid, attachments, deleted IS NOT NULL FROM events WHERE attachments IS NOT NULL AND headId IS NULL ORDER BY rowid";
+    let still = |file: &Attachment| still_lists(&events.path, file);
+    let mut waiting = Vec::new();
     each_row(events, sql, &mut |row| {
         let failed = |e| events.error(e);
         let event_id: String = row.get(0).map_err(failed)?;
@@ -32,12 +37,14 @@ pub fn export(
                 return reading.lose(NAME, &events.path, what);
             }
         };
-        for file in listed {
-            let still = || still_lists(&events.path, &file);
-            hand_over(users_dir, reading.user, &file, &still, reading.sink)?;
+        waiting.extend(listed);
+        if waiting.len() >= TOGETHER {
+            let files = std::mem::take(&mut waiting);
+            place.hand_over(reading.user, &files, &still, reading.sink)?;
         }
         Ok(())
-    })
+    })?;
+    place.hand_over(reading.user, &waiting, &still, reading.sink)
 }
 
 /// Whether an event lists a file now.

@@ -148,7 +148,7 @@ impl SqlitePlatform {
                 }
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;
-                attachments::export(file, &self.users_dir, reading)
+                attachments::export(file, &self.attachments, reading)
             });
             reading.survive("events, attachments", &path, outcome)?;
         }

@@ -128,6 +128,9 @@ impl SqlitePlatform {
         if let Some(server) = &self.series {
             found.extend(server.without_owner(users, now)?);
         }
+        if let Some(bucket) = self.attachments.bucket() {
+            found.extend(bucket.without_owner(users, now)?);
+        }
         found.extend(self.seen.counted.take());
         Ok(found)
     }

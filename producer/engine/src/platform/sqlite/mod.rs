@@ -17,7 +17,9 @@ mod shared;
 mod unknown;
 pub(super) mod write;
 
+use super::attachments::AttachmentPlace;
 use super::influx::Influx;
+use super::s3::AttachmentStore;
 use super::unknown::ExportNotes;
 use super::user_folder::folder;
 use super::username_owners;
@@ -43,6 +45,7 @@ pub struct SqlitePlatform {
     index: Option<rqlite::Rqlite>,
     /// The server of the series, which are in files otherwise.
     series: Option<Influx>,
+    attachments: AttachmentPlace,
     /// The users at the beginning, and when that was: who comes later is of the next backup.
     beginning: Mutex<Option<Arc<Beginning>>>,
     /// Notes of the export.
@@ -66,6 +69,7 @@ impl SqlitePlatform {
     /// A platform in `users_dir`; `index` is left out of the backup when `None`.
     pub(super) fn new(users_dir: PathBuf, index: Option<rqlite::Rqlite>) -> Self {
         Self {
+            attachments: AttachmentPlace::Folders(users_dir.clone()),
             users_dir,
             index,
             series: None,
@@ -77,6 +81,22 @@ impl SqlitePlatform {
     /// The same, with the series on a server where there is one.
     pub(super) fn with_series(self, series: Option<Influx>) -> Self {
         Self { series, ..self }
+    }
+
+    /// The same, with the attachments in a bucket where there is one.
+    pub(super) fn with_bucket(self, bucket: Option<AttachmentStore>) -> Self {
+        match bucket {
+            Some(store) => Self {
+                attachments: AttachmentPlace::Bucket(store),
+                ..self
+            },
+            None => self,
+        }
+    }
+
+    /// Where the attachments are.
+    pub(super) fn attachments(&self) -> &AttachmentPlace {
+        &self.attachments
     }
 
     /// Whether the series are in files.
@@ -179,6 +199,7 @@ impl Platform for SqlitePlatform {
         jobs: usize,
         target: &dyn Target,
     ) -> Result<(), ExportError> {
+        self.attachments.check()?;
         each_user(users, jobs, target, |user, sink| {
             self.export_user(user, sink)
         })

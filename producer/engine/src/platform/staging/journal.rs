@@ -9,7 +9,7 @@ use rustix::fs::syncfs;
 use serde::{Deserialize, Serialize};
 
 use super::place::{put, sync};
-use super::series::{self, SeriesServer};
+use super::servers::Servers;
 use super::{marker, names, new_file, owner, refused, remove};
 use crate::files;
 use crate::platform::user_folder::folder;
@@ -45,7 +45,7 @@ pub struct Journal {
     /// The decision that restores the user.
     pub mark: JournalMark,
     pub(super) owners: Vec<String>,
-    pub(super) series: Option<SeriesServer>,
+    pub(super) servers: Servers,
     pub(super) base: PathBuf,
     pub(super) staged: PathBuf,
     pub(super) path: PathBuf,
@@ -68,11 +68,7 @@ impl Journal {
         &self.path
     }
 
-    pub(super) fn read(
-        base: &Path,
-        path: &Path,
-        series: Option<SeriesServer>,
-    ) -> Result<Self, RestoreError> {
+    pub(super) fn read(base: &Path, path: &Path, servers: Servers) -> Result<Self, RestoreError> {
         let unreadable = |why: &dyn std::fmt::Display| {
             RestoreError::Platform(PlatformError::Record {
                 path: path.to_owned(),
@@ -89,7 +85,7 @@ impl Journal {
             .ok_or_else(|| unreadable(&"it is of another user than its name says"))?;
         Ok(Self {
             staged,
-            series,
+            servers,
             base: base.to_owned(),
             path: path.to_owned(),
             user: User {
@@ -173,7 +169,7 @@ impl Journal {
             }
         }
         self.keep()?;
-        series::place(&self.staged, self.series.as_ref())
+        self.servers.place(&self.staged)
     }
 
     /// Files that a restore does not know stay where they were.
@@ -226,7 +222,7 @@ impl Journal {
     /// # Errors
     /// When the disk or the server refuses.
     pub fn undo(self) -> Result<(), RestoreError> {
-        series::clear(&self.staged, self.series.as_ref())?;
+        self.servers.clear(&self.staged)?;
         fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
     }
 }

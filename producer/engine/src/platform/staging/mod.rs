@@ -7,15 +7,19 @@
 mod journal;
 mod marker;
 mod names;
+mod object_note;
+mod objects;
 pub mod owner;
 mod place;
 mod restored_users;
 mod series;
+mod servers;
 mod staged_user;
 
 pub use journal::{Journal, JournalMark};
 pub use restored_users::RestoredUsers;
 pub use series::SeriesServer;
+pub use servers::Servers;
 pub use staged_user::StagedUser;
 
 use std::fs::{self, File, OpenOptions};
@@ -41,8 +45,10 @@ pub struct Staging {
     root: PathBuf,
     /// None when nothing is to be written.
     lock: Option<File>,
-    /// Where series are kept, if not in files or in the database.
-    series: Option<SeriesServer>,
+    /// The part of users that is not kept in files or in the database.
+    servers: Servers,
+    /// The folder above those that were made for this place, and are needed for nothing else.
+    made: Option<PathBuf>,
     /// The users that this restore has restored.
     pub restored_users: RestoredUsers,
 }
@@ -54,6 +60,9 @@ impl Staging {
     /// When another restore is at work there, or when the folder cannot be written.
     pub fn open(base: &Path, archive_id: &str) -> Result<Self, RestoreError> {
         let mut staging = Self::look(base, archive_id);
+        let is_missing = |path: &&Path| fs::symlink_metadata(path).is_err();
+        let missing = base.ancestors().take_while(is_missing);
+        staging.made = missing.last().and_then(Path::parent).map(Path::to_owned);
         let root = &staging.root;
         let path = root.join(names::LOCK);
         loop {
@@ -89,21 +98,22 @@ impl Staging {
             restored_users: RestoredUsers::new(&root, archive_id),
             root,
             lock: None,
-            series: None,
+            servers: Servers::default(),
+            made: None,
         }
     }
 
-    /// The same, with the series of users on a server.
+    /// The same, with parts of users on servers.
     #[must_use]
-    pub fn with_series(mut self, series: Option<SeriesServer>) -> Self {
-        self.series = series;
+    pub fn with_servers(mut self, servers: Servers) -> Self {
+        self.servers = servers;
         self
     }
 
-    /// Whether series come to a server.
+    /// The parts of users that come to servers.
     #[must_use]
-    pub fn has_series_server(&self) -> bool {
-        self.series.is_some()
+    pub fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// Begins a user.
@@ -126,7 +136,8 @@ impl Staging {
             user: user.clone(),
             owners: Vec::new(),
             databases: Vec::new(),
-            series: self.series.clone(),
+            objects: None,
+            servers: self.servers.clone(),
             begun: false,
             done: false,
         })
@@ -144,7 +155,7 @@ impl Staging {
         for (name, is_dir) in self.entries()? {
             if !is_dir && names::is_journal(&name) {
                 let path = self.root.join(name);
-                journals.push(Journal::read(&self.base, &path, self.series.clone())?);
+                journals.push(Journal::read(&self.base, &path, self.servers.clone())?);
             }
         }
         journals.sort_by(|a, b| a.user.user_id.cmp(&b.user.user_id));
@@ -179,7 +190,7 @@ impl Staging {
         for (name, is_dir) in self.entries()? {
             let path = self.root.join(&name);
             if is_dir && names::is_left(&self.root, &name) {
-                series::clear(&path, self.series.as_ref())?;
+                self.servers.clear(&path)?;
                 removed += 1;
             } else if !is_dir && names::is_new_journal(&name) {
                 fs::remove_file(&path).map_err(|e| refused(&path, e))?;
@@ -194,9 +205,12 @@ impl Staging {
     /// When the system does not say.
     pub fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
         let mut obstacles = Vec::new();
-        if let Some(SeriesServer { server, .. }) = &self.series {
-            // Before anything is written it is known that it can be.
+        // Before anything is written it is known that it can be.
+        if let Some(SeriesServer { server, .. }) = &self.servers.series {
             server.databases()?;
+        }
+        if let Some(bucket) = &self.servers.bucket {
+            bucket.check()?;
         }
         let left = self.room()?;
         if left < room.likely {
@@ -255,6 +269,15 @@ impl Drop for Staging {
             // Nobody else has the lock. A folder that is not empty stays for the next run.
             let _ = fs::remove_file(self.root.join(names::LOCK));
             let _ = fs::remove_dir(&self.root);
+            // Nor does a folder of users in which nothing came to be.
+            let made = self.made.as_deref();
+            let mut folder = Some(self.base.as_path()).filter(|_| made.is_some());
+            while let Some(path) = folder.filter(|path| Some(*path) != made) {
+                if fs::remove_dir(path).is_err() {
+                    break;
+                }
+                folder = path.parent();
+            }
         }
     }
 }

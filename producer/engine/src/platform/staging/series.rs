@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::place::sync;
-use super::{new_file, refused, remove};
+use super::{new_file, refused};
 use crate::files;
 use crate::platform::influx::{Influx, SeriesDatabase};
 use crate::platform::write::RestoreError;
@@ -45,12 +45,12 @@ pub fn place(root: &Path, series: Option<&SeriesServer>) -> Result<(), RestoreEr
     }
 }
 
-/// Removes what lies aside of a user: the databases first, for without the note nobody would know of them.
+/// Removes the databases that lie aside of a user.
 pub fn clear(root: &Path, series: Option<&SeriesServer>) -> Result<(), RestoreError> {
-    if let Some((server, databases)) = noted(root, series)? {
-        server.drop_aside(&databases)?;
+    match noted(root, series)? {
+        Some((server, databases)) => Ok(server.drop_aside(&databases)?),
+        None => Ok(()),
     }
-    remove(root)
 }
 
 /// What the note of a user names, and where it is.

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use decryptor_wasm::layout::is_safe_name;
 
 use super::journal::{Journal, JournalMark};
+use super::objects::StagedObjects;
 use super::series::{self, SeriesServer};
+use super::servers::Servers;
 use super::{place, refused};
 use crate::files;
 use crate::limits::PIECE;
 use crate::platform::influx::{PointsWriter, SeriesDatabase};
 use crate::platform::reading::Reading;
+use crate::platform::s3::ObjectName;
 use crate::platform::user_folder::folder;
 use crate::platform::write::RestoreError;
 use crate::platform::{ExportError, User};
@@ -27,7 +30,9 @@ pub struct StagedUser {
     pub(super) owners: Vec<String>,
     /// Databases of series, and what takes their place.
     pub(super) databases: Vec<SeriesDatabase>,
-    pub(super) series: Option<SeriesServer>,
+    /// Attachments that come into a bucket.
+    pub(super) objects: Option<StagedObjects>,
+    pub(super) servers: Servers,
     /// What an earlier run left there is gone.
     pub(super) begun: bool,
     pub(super) done: bool,
@@ -61,7 +66,7 @@ impl StagedUser {
     /// Removes what an earlier run left, before anything is made.
     fn begin(&mut self) -> Result<(), RestoreError> {
         if !self.begun {
-            series::clear(&self.root, self.series.as_ref())?;
+            self.servers.clear(&self.root)?;
             self.begun = true;
         }
         Ok(())
@@ -83,11 +88,21 @@ impl StagedUser {
         file_id: &str,
         content: &mut dyn Read,
     ) -> Result<(), RestoreError> {
+        let nameless = || RestoreError::Record {
+            collection: "attachments",
+            what: format!("{event_id:?}/{file_id:?} is not the name of a file"),
+        };
+        if self.objects.is_some() {
+            let name = ObjectName::of(&self.user.user_id, event_id, file_id);
+            let name = name.ok_or_else(nameless)?;
+            self.begin()?;
+            return match &mut self.objects {
+                Some(objects) => objects.attachment(&self.root, name, content),
+                None => Ok(()),
+            };
+        }
         if !is_safe_name(event_id) || !is_safe_name(file_id) {
-            return Err(RestoreError::Record {
-                collection: "attachments",
-                what: format!("{event_id:?}/{file_id:?} is not the name of a file"),
-            });
+            return Err(nameless());
         }
         let owner = self.user.user_id.clone();
         let folder = self.folder(&owner)?.join("attachments").join(event_id);
@@ -114,7 +129,10 @@ impl StagedUser {
     /// Whether there is nothing to put in place.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.owners.is_empty() && self.databases.is_empty()
+        let objects = self.objects.as_ref();
+        self.owners.is_empty()
+            && self.databases.is_empty()
+            && objects.is_none_or(StagedObjects::is_empty)
     }
 
     pub(super) fn journal(&self, mark: &JournalMark) -> Journal {
@@ -122,7 +140,7 @@ impl StagedUser {
             user: self.user.clone(),
             mark: mark.clone(),
             owners: self.owners.clone(),
-            series: self.series.clone(),
+            servers: self.servers.clone(),
             base: self.base.clone(),
             staged: self.root.clone(),
             path: self.journal.clone(),
@@ -134,7 +152,7 @@ impl StagedUser {
     /// The way to the server; none where series are elsewhere.
     #[must_use]
     pub fn points_writer(&self) -> Option<PointsWriter> {
-        let series = self.series.as_ref()?;
+        let series = self.servers.series.as_ref()?;
         Some(PointsWriter::new(&series.server, series.kinds))
     }
 
@@ -143,7 +161,7 @@ impl StagedUser {
     /// # Errors
     /// When the server does not answer, or the disk refuses.
     pub fn replace_series(&mut self) -> Result<(), RestoreError> {
-        let Some(SeriesServer { server, .. }) = self.series.clone() else {
+        let Some(SeriesServer { server, .. }) = self.servers.series.clone() else {
             return Ok(());
         };
         let before = self.databases.len();
@@ -156,6 +174,42 @@ impl StagedUser {
         }
     }
 
+    /// The attachments of the user that are in a bucket give way, where that is to be.
+    ///
+    /// # Errors
+    /// When the bucket does not answer, or holds some that are not to be replaced.
+    pub fn replace_objects(&mut self, replace: bool) -> Result<(), RestoreError> {
+        let Some(bucket) = &self.servers.bucket else {
+            return Ok(());
+        };
+        let objects = StagedObjects::look(bucket, &self.user.user_id)?;
+        if !replace && objects.has_some() {
+            return Err(RestoreError::AlreadyThere {
+                what: format!(
+                    "{} holds attachments of this user already",
+                    bucket.place(&format!("{}/", self.user.user_id))
+                ),
+            });
+        }
+        self.objects = Some(objects);
+        Ok(())
+    }
+
+    /// All attachments have come.
+    ///
+    /// # Errors
+    /// When the bucket or the disk refuses.
+    pub fn end_objects(&mut self) -> Result<(), RestoreError> {
+        if self.objects.is_none() {
+            return Ok(());
+        }
+        self.begin()?;
+        match &mut self.objects {
+            Some(objects) => objects.finish(&self.root),
+            None => Ok(()),
+        }
+    }
+
     /// The database in which the series of a namespace come, made when it is first asked for.
     ///
     /// # Errors
@@ -165,7 +219,7 @@ impl StagedUser {
         if let Some(aside) = known.and_then(|at| self.databases[at].aside.clone()) {
             return Ok(aside);
         }
-        let planned = match &self.series {
+        let planned = match &self.servers.series {
             Some(SeriesServer { server, .. }) => server.plan(namespace, true)?,
             None => None,
         };
@@ -180,7 +234,7 @@ impl StagedUser {
         }
         self.databases.push(database.clone());
         self.note()?;
-        if let Some(SeriesServer { server, .. }) = &self.series {
+        if let Some(SeriesServer { server, .. }) = &self.servers.series {
             server.make_aside(&database)?;
         }
         Ok(aside)
@@ -191,7 +245,7 @@ impl StagedUser {
     /// # Errors
     /// As an export has them.
     pub fn read_series(&self, reading: &mut Reading<'_>) -> Result<(), ExportError> {
-        let Some(SeriesServer { server, .. }) = &self.series else {
+        let Some(SeriesServer { server, .. }) = &self.servers.series else {
             return Ok(());
         };
         let mut all = self.databases.iter();
@@ -208,7 +262,8 @@ impl Drop for StagedUser {
     fn drop(&mut self) {
         if !self.done && self.begun {
             // What cannot be removed now is removed by the next run.
-            let _ = series::clear(&self.root, self.series.as_ref());
+            self.objects = None;
+            let _ = self.servers.clear(&self.root);
         }
     }
 }

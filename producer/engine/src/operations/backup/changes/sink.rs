@@ -48,6 +48,11 @@ impl<'s, 'a> ChangesSink<'s, 'a> {
         }
     }
 
+    /// What is remembered of an attachment.
+    fn entry(&self, file: &Attachment) -> Entry {
+        (number(self.open.key(), "attachments", &[&file.id]), 0)
+    }
+
     /// The user's part of the archive, which begins with what first goes into it.
     fn inner(&mut self) -> Result<&mut Sink<'s>, ArchiveError> {
         match &mut self.inner {
@@ -157,7 +162,7 @@ impl UserSink for ChangesSink<'_, '_> {
         length: Option<u64>,
         reader: &mut dyn Read,
     ) -> Result<(), SinkError> {
-        let entry = (number(self.open.key(), "attachments", &[&file.id]), 0);
+        let entry = self.entry(file);
         if !self.open.differs(ATTACHMENTS, entry)? {
             if let Some(loss) = length.and_then(|bytes| file.other_size(bytes)) {
                 self.loss(loss)?;
@@ -178,6 +183,10 @@ impl UserSink for ChangesSink<'_, '_> {
             self.open.lost_attachment();
         }
         self.note(ATTACHMENTS, entry)
+    }
+
+    fn knows(&self, file: &Attachment) -> Result<bool, SinkError> {
+        Ok(!self.open.differs(ATTACHMENTS, self.entry(file))?)
     }
 
     fn stream_path(&mut self, id: &str, path: &str) -> Result<(), SinkError> {

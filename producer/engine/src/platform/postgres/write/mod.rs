@@ -283,9 +283,9 @@ impl PlatformWriter for PostgresWriter<'_> {
 
     fn keeps_in_files(&self, what: Option<Collection>) -> bool {
         match what {
-            Some(Collection::Series) if self.staging.has_series_server() => false,
+            Some(Collection::Series) if self.staging.servers().series.is_some() => false,
             Some(collection) => !self.in_database(collection),
-            None => !self.engines.files,
+            None => !self.engines.files && self.staging.servers().bucket.is_none(),
         }
     }
 

@@ -159,7 +159,12 @@ impl PlatformWriter for SqliteWriter {
     }
 
     fn keeps_in_files(&self, what: Option<Collection>) -> bool {
-        what != Some(Collection::Series) || !self.staging.has_series_server()
+        let servers = self.staging.servers();
+        match what {
+            Some(Collection::Series) => servers.series.is_none(),
+            Some(_) => true,
+            None => servers.bucket.is_none(),
+        }
     }
 
     fn users(&self) -> Result<Vec<User>, RestoreError> {

@@ -55,6 +55,7 @@ impl SqliteUser {
             });
         }
         staged.replace_series()?;
+        staged.replace_objects(replace)?;
         // They give way even when the archive has nothing to put in their place.
         for owner in user.namespaces() {
             if staged.has_folder(&owner) {
@@ -290,7 +291,7 @@ impl SqliteUser {
             writer.flush(&mut |what| lacks.push(what))?;
         }
         self.lack_all(lacks);
-        Ok(())
+        self.staged.end_objects()
     }
 
     /// Whether there are no files: neither new ones nor some to be replaced.
