@@ -47,6 +47,10 @@ export function printUsers (archive) {
     const counts = Object.entries(stats ?? {}).map(([name, count]) => `${name} ${count}`).join(', ');
     say(`${username}  ${userId}  ${counts}`);
   }
+  // A raw dump has files instead of users.
+  if (archive.manifest.backupType === 'raw') {
+    for (const { path, size, expected } of archive.files) say(`${path}  ${count(expected?.contentSize ?? size, 'byte')}`);
+  }
   say(`${count(archive.users.length, 'user')}, ${count(archive.files.length, 'file')}`);
 }
 

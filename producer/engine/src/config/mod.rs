@@ -12,6 +12,7 @@ pub mod rqlite_address;
 use crate::pii::{Pii, PiiKey};
 use crate::second_factor::SecondFactorKey;
 pub use account::AccountField;
+use decryptor_wasm::manifest::Engines;
 pub use influxdb::Influxdb;
 use layers::Layers;
 pub use postgres::{Password, Postgres, Roots, TlsMode};
@@ -35,6 +36,8 @@ pub struct Config {
     pub platform_engine: Engine,
     /// `storages.engines.sqlite.path`: the folder of the users' folders.
     pub users_dir: PathBuf,
+    /// `storages.engines.filesystem.previewsDirPath`: the folder of the previews.
+    pub previews_dir: PathBuf,
     /// `storages.engines.rqlite.url`.
     pub rqlite_url: String,
     /// `storages.engines.rqlite.sslrootcert`, an addition to Pryv's keys, else the usual variable `SSL_CERT_FILE`: who signs its
@@ -64,6 +67,8 @@ pub struct Config {
     pub core_address: String,
     /// Whether anything was found that says where the platform is: otherwise all of this is Pryv's defaults.
     pub found: bool,
+    /// The files of the operator that were read.
+    pub files: Vec<PathBuf>,
 }
 
 /// The storage engines of Pryv.io.
@@ -177,6 +182,11 @@ impl Config {
             file_engine: engine("file", &[Filesystem, S3, Postgresql])?,
             platform_engine: engine("platform", &[Rqlite, Postgresql])?,
             users_dir: pryv_root.join(path.value),
+            previews_dir: pryv_root.join(
+                layers
+                    .text("storages.engines.filesystem.previewsDirPath")?
+                    .value,
+            ),
             postgres: Postgres::find(&layers, pryv_root)?,
             influxdb: influxdb::Influxdb::find(&layers, pryv_root)?,
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
@@ -193,6 +203,7 @@ impl Config {
                 .map_or_else(|| "single".to_owned(), |found| found.value),
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
             found: layers.found,
+            files: layers.files.clone(),
             account_fields: account::fields(&layers.list("custom.systemStreams.account")),
             data_stores: data_stores(&layers.list("custom.dataStores")),
             release: release(pryv_root),
@@ -208,6 +219,21 @@ impl Config {
                 )
             },
         })
+    }
+}
+
+impl Config {
+    /// The engines, as a manifest names them.
+    #[must_use]
+    pub fn engines(&self) -> Engines {
+        let of = |engine: Engine| engine.name().to_owned();
+        Engines {
+            base: of(self.base_engine),
+            audit: of(self.audit_engine),
+            series: of(self.series_engine),
+            file: of(self.file_engine),
+            platform: of(self.platform_engine),
+        }
     }
 }
 
