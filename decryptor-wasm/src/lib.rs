@@ -28,6 +28,7 @@ pub mod manifest;
 mod object;
 pub mod open;
 pub mod plan;
+pub mod raw;
 pub mod reader;
 pub mod record_number;
 pub mod signature;

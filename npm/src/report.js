@@ -56,6 +56,10 @@ export function printUsers (archive) {
     lines = '';
   }
   process.stdout.write(lines);
+  // A raw dump has files instead of users.
+  if (archive.manifest.backupType === 'raw') {
+    for (const { path, size, expected } of archive.files) say(`${path}  ${count(expected?.contentSize ?? size, 'byte')}`);
+  }
   say(`${count(archive.users.length, 'user')}, ${count(archive.files.length, 'file')}`);
 }
 

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Influx {
     /// Its port on 127.0.0.1.
     pub port: u16,
+    /// The port at which it takes backups.
+    pub backup_port: u16,
     server: Mutex<Child>,
     folder: TempDir,
     /// User and password of its admin, where it wants to know who asks.
@@ -51,14 +53,13 @@ impl Influx {
             .status();
         need::need("influxdb", there.ok())?;
         let folder = TempDir::new().unwrap();
-        let port = free_port();
+        let (port, backup_port) = (free_port(), free_port());
         let at = folder.path().display();
         let config = format!(
-            "reporting-disabled = true\nbind-address = \"127.0.0.1:{}\"\n[meta]\ndir = \"{at}/meta\"\n\
+            "reporting-disabled = true\nbind-address = \"127.0.0.1:{backup_port}\"\n[meta]\ndir = \"{at}/meta\"\n\
              [data]\ndir = \"{at}/data\"\nwal-dir = \"{at}/wal\"\nquery-log-enabled = false\n\
              [monitor]\nstore-enabled = false\n\
              [http]\nbind-address = \"127.0.0.1:{port}\"\nlog-enabled = false\nauth-enabled = {}\n{http}\n",
-            free_port(),
             admin.is_some()
         );
         fs::write(folder.path().join("influxdb.conf"), config).unwrap();
@@ -71,6 +72,7 @@ impl Influx {
             .build();
         let mut influx = Self {
             port,
+            backup_port,
             server: Mutex::new(serve(folder.path())),
             folder,
             admin: None,

@@ -122,7 +122,8 @@ impl Case {
         let of_user: Vec<_> = of_user.by_ref().collect();
         assert!(!of_user.is_empty(), "{}: {user}", self.name);
         for (path, digest) in of_user {
-            if salvaged && !path.ends_with("user-manifest.json") {
+            // Of an empty file there is nothing to keep.
+            if salvaged && !path.ends_with("user-manifest.json") && digest != sha256_hex(b"") {
                 out.insert(path + ".salvaged", digest);
             }
         }

@@ -123,6 +123,12 @@ pub fn cases() -> Vec<Case> {
         }, &[])
         .exit(0)
         .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
+        raw_dump("raw-dump", "a raw dump comes out, file by file").says("all good"),
+        raw_dump("raw-dump-list", "the files of a raw dump are shown")
+            .also(&["--list"])
+            .says("raw/postgresql.dump  7 bytes")
+            .says("0 users, 5 files")
+            .nothing(),
         Case::good("pryv-hybrid", "an archive of Pryv's own tool opens, with what it cannot promise", &Draft::pryv())
             .says("This archive has no inventory")
             .says("no damage found, as far as it can be checked"),
@@ -144,4 +150,48 @@ pub fn cases() -> Vec<Case> {
             ..Draft::pryv()
         }),
     ]
+}
+
+/// A raw dump of a platform with one file.
+fn raw_dump(name: &'static str, line: &'static str) -> Case {
+    let entry = |path: &str, folder: bool| {
+        let mut entry =
+            json!({"path": path, "mode": 416, "uid": 0, "gid": 0, "mtime": 1, "nsec": 0});
+        if folder {
+            entry["folder"] = json!(true);
+        }
+        format!("{entry}\n")
+    };
+    let list =
+        entry("users/a/account.sqlite", false) + &entry("users/a", true) + &entry("users", true);
+    let content: [(&str, &[u8]); 4] = [
+        ("raw/postgresql.dump", b"PGDMP\x01\x0e"),
+        ("raw/config/override-config.yml", b"a: 1\n"),
+        ("raw/users/a/account.sqlite", &[7; 70_000]),
+        ("raw/files.jsonl", list.as_bytes()),
+    ];
+    let made = Draft {
+        content: content
+            .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
+            .into(),
+        manifest: |m| {
+            let manifest = m.as_object_mut().unwrap();
+            manifest.remove("users");
+            m["backupType"] = json!("raw");
+            m["raw"] = json!({"postgresql": {"server": 150_006, "tool": "15.6", "format": "custom", "owners": []}, "trees": ["users"]});
+            let files = m["inventory"]["files"].as_array_mut().unwrap();
+            files.retain(|f| !f["path"].as_str().unwrap().starts_with("users/"));
+        },
+        ..Draft::new()
+    };
+    Case::good(name, line, &made)
+        .damaged(
+            |made| {
+                made.files.retain(|path, _| !path.starts_with("users/"));
+                made.sign(sign::host(), |_| {});
+            },
+            &[],
+        )
+        .exit(0)
+        .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"])
 }

@@ -6,6 +6,7 @@ use pryv_backup_tests::{
     command::{report, text},
     influx::Influx,
     normal::records,
+    object_store::{ObjectStore, access_key},
     plain::Plain,
     stage::{Engines, Platform, Stage},
 };
@@ -28,7 +29,7 @@ fn mixes() -> Vec<Engines> {
         for platform in own {
             for series in ["postgresql", "sqlite", "influxdb"] {
                 for audit in ["postgresql", "sqlite"] {
-                    for files in ["filesystem", "postgresql"] {
+                    for files in ["filesystem", "postgresql", "s3"] {
                         all.push(Engines {
                             base,
                             series,
@@ -48,6 +49,7 @@ fn mixes() -> Vec<Engines> {
 struct Servers<'s> {
     stage: &'s Stage,
     influx: [Influx; 2],
+    store: &'s ObjectStore,
 }
 
 impl<'s> Servers<'s> {
@@ -55,11 +57,21 @@ impl<'s> Servers<'s> {
     fn empty(&self, engines: Engines, side: usize) -> Platform<'s> {
         let influx = &self.influx[side];
         influx.clear();
+        let bucket = self.store.plain();
+        let [id, secret] = access_key();
         let platform = self.stage.mixed(engines).unwrap();
-        platform.with(
-            "storages__engines__influxdb__port",
-            &influx.port.to_string(),
-        )
+        platform
+            .with(
+                "storages__engines__influxdb__port",
+                &influx.port.to_string(),
+            )
+            .with("storages__engines__s3__bucket", bucket.name())
+            .with(
+                "storages__engines__s3__endpoint",
+                &format!("http://127.0.0.1:{}", self.store.port()),
+            )
+            .with("storages__engines__s3__accessKeyId", id)
+            .with("storages__engines__s3__secretAccessKey", secret)
     }
 }
 
@@ -129,12 +141,13 @@ fn every_mix_into_itself_and_into_the_next() {
     let (Some(one), Some(other)) = (Influx::start(), Influx::start()) else {
         return;
     };
-    if stage.server().is_none() {
+    let (Some(_), Some(store)) = (stage.server(), ObjectStore::shared()) else {
         return;
-    }
+    };
     let servers = Servers {
         stage: &stage,
         influx: [one, other],
+        store,
     };
     let mut archive = stage.sqlite_fixture().backup("first");
     let due = read(&stage, &archive);
@@ -210,5 +223,5 @@ Which mixes there are:
 - The platform's own database is in PostgreSQL only where the base is in PostgreSQL too: Pryv.io refuses anything else.
 - SQLite for the base with series, audit trail or attachments in PostgreSQL is not supported yet: backup and restore refuse it by name. (Pryv.io itself refuses such series
   since 2.0.0-rc.44.)
-- rqlite is a stand-in here that answers from a real SQLite database; the other engines are real.
+- rqlite is a stand-in here that answers from a real SQLite database; the other engines are real (S3 is SeaweedFS).
 ";

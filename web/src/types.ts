@@ -29,6 +29,8 @@ export interface ArchiveInfo {
   backupType: string
   users: UserInfo[]
   files: number
+  /** Those that are listed beside the manifests. */
+  listed: number
   bytes: number
   findings: Finding[]
   /** Whether all files belong to one user only, so that no platform entries are due. */

@@ -45,7 +45,7 @@ pub enum PathKind {
     Volume,
     /// Instructions and decryptors that travel in the clear.
     Companion,
-    /// JSON lines that belong to no user: `platform/…`, `register/…`, and to none that is there any more: `removed-users/…`.
+    /// JSON lines that belong to no user: `platform/…`, `register/…`, `raw/files`, and to none that is there any more: `removed-users/…`.
     SharedRecords,
     /// A user's `user-manifest.json`.
     UserManifest {
@@ -62,6 +62,8 @@ pub enum PathKind {
         /// The folder's name.
         user: String,
     },
+    /// A file of a raw dump, as it is; see [`crate::raw`].
+    Raw,
     /// Nothing of the format: a reader never looks there.
     Stray,
 }
@@ -120,6 +122,8 @@ impl PathKind {
             }
             ["register", name] if is_records(name, "servers") => PathKind::SharedRecords,
             ["users", user, rest @ ..] => PathKind::of_user(user, rest),
+            ["raw", name] if is_records(name, "files") => PathKind::SharedRecords,
+            ["raw", _, ..] => PathKind::Raw,
             _ => PathKind::Stray,
         }
     }
@@ -385,6 +389,8 @@ mod tests {
             PathKind::SharedRecords
         );
         assert_eq!(PathKind::of("removed-users/u/audit/notes"), PathKind::Stray);
+        assert_eq!(PathKind::of("raw/files.jsonl.gz"), PathKind::SharedRecords);
+        assert_eq!(PathKind::of("raw/users/a/attachments/x"), PathKind::Raw);
         assert_eq!(PathKind::of("notes.txt"), PathKind::Stray);
         assert_eq!(PathKind::of("chain.json"), PathKind::Chain);
         assert_eq!(

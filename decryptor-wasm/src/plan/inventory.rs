@@ -60,7 +60,10 @@ impl ListedFiles {
         if self.listing.compare(self.at, path) != Ordering::Equal {
             return self.missing.push(path.to_owned());
         }
-        let is_content = matches!(PathKind::of(path), PathKind::Attachment { .. });
+        let is_content = matches!(
+            PathKind::of(path),
+            PathKind::Attachment { .. } | PathKind::Raw
+        );
         self.places[self.at] = self.put(match self.sealed && !is_content {
             true => entry.without_content(),
             false => entry,

@@ -126,6 +126,8 @@ fn run(cli: &Cli) -> Result<Option<FailureKind>, Failure> {
         Some(Command::Copy(args)) => run::copy(args),
         Some(Command::Consolidate(args)) => run::consolidate(args),
         Some(Command::Rekey(args)) => run::rekey(args),
+        Some(Command::Raw(args)) => run::raw(args),
+        Some(Command::RawRestore(args)) => run::raw_restore(args),
         Some(Command::Sample { dir }) => run::sample(dir),
         None => match &cli.backup.restore {
             Some(dir) => run::restore(dir, &cli.backup),

@@ -8,8 +8,8 @@ use std::{
 use pryv_backup_engine::{
     failure::{Failure, FailureKind},
     operations::{
-        backup, cat, consolidate, copy, decrypt, diff, extract, fleet, keygen, list, prune, rekey,
-        restore, stats, verify,
+        backup, cat, consolidate, copy, decrypt, diff, extract, fleet, keygen, list, prune, raw,
+        raw_restore, rekey, restore, stats, verify,
     },
     sample::create_sample_platform,
     storage::Location,
@@ -18,7 +18,7 @@ use pryv_backup_engine::{
 use crate::{
     cli::{
         BackupArgs, CatArgs, ConsolidateArgs, CopyArgs, DecryptArgs, DiffArgs, ExtractArgs,
-        FleetArgs, KeygenArgs, LookArgs, PruneArgs, RekeyArgs, VerifyArgs,
+        FleetArgs, KeygenArgs, LookArgs, PruneArgs, RawArgs, RawRestoreArgs, RekeyArgs, VerifyArgs,
     },
     observer::Terminal,
     progress::Manner,
@@ -81,6 +81,48 @@ pub fn restore(dir: &Location, args: &BackupArgs) -> Result<Option<FailureKind>,
         stdio::write_answer(format_args!("{}", render::restore::text(&report)));
     }
     Ok(report.problem())
+}
+
+pub fn raw(args: &RawArgs) -> Result<Option<FailureKind>, Failure> {
+    let aside = args.streams();
+    let report = raw::run(&args.options(), &terminal(args.json, args.quiet, aside))?;
+    if args.json && aside {
+        render::json_aside(&report)?;
+    } else if args.json {
+        render::json(&report)?;
+    } else if args.quiet {
+        stdio::write_note(format_args!("{}", render::raw::losses(&report)));
+    } else if aside {
+        stdio::write_note(format_args!("{}", render::raw::text(&report)));
+    } else {
+        stdio::write_answer(format_args!("{}", render::raw::text(&report)));
+    }
+    Ok(report.problem())
+}
+
+pub fn raw_restore(args: &RawRestoreArgs) -> Result<Option<FailureKind>, Failure> {
+    let observer = terminal(args.json, args.quiet, false);
+    let report = if_read(raw_restore::run(&args.options(), &observer))?;
+    if args.json {
+        render::json(&report)?;
+    } else if !args.quiet || report.problem().is_some() {
+        stdio::write_answer(format_args!("{}", render::raw::restored(&report)));
+    }
+    Ok(report.problem())
+}
+
+/// What is shown of work: nothing on standard output where a stream goes there.
+fn terminal(json: bool, quiet: bool, aside: bool) -> Terminal {
+    let work = match (json, quiet) {
+        (true, _) if aside => Manner::Silent,
+        (true, _) => Manner::Events,
+        (false, true) => Manner::Silent,
+        (false, false) => Manner::for_people(),
+    };
+    Terminal {
+        quiet,
+        ..Terminal::new(work)
+    }
 }
 
 pub fn sample(dir: &Path) -> Result<Option<FailureKind>, Failure> {

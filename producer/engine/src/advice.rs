@@ -83,6 +83,16 @@ pub enum Advice {
     KeepRules,
     /// Write into the folder all the same.
     WriteIntoFolder,
+    /// Let rqlite run, also where a core is stopped.
+    RunRqlite,
+    /// Say who is to open the backup.
+    NameRecipients,
+    /// Put a raw dump back with the command for that.
+    RestoreRaw,
+    /// Restore with the command for backups that hold records.
+    RestoreRecords,
+    /// Say where InfluxDB takes backups.
+    InfluxdbAddress,
 }
 
 /// A sentence for people, and what helps.

@@ -2,7 +2,70 @@
 
 use std::{ffi::OsString, fs::File, path::Path};
 
-use crate::{advice::Advice, failure::Failure, files, storage::Location};
+use tempfile::TempDir;
+
+use crate::{
+    advice::Advice,
+    failure::Failure,
+    files,
+    storage::{Location, large_folder},
+};
+
+/// Why a stream is refused that is to have a layout.
+pub const STREAM_LAYOUT: &str = "a stream is one tar file, and has no other layout";
+
+/// Where a new archive is written: of a stream, a folder for what has to wait, and what removes that.
+///
+/// # Errors
+/// A usage failure when a folder above is missing; a failure when no folder can be made.
+pub fn working_place(
+    output: &Location,
+    create_parents: bool,
+) -> Result<(Location, Option<TempDir>), Failure> {
+    if output.stream().is_none() {
+        if let Some(folder) = output.folder() {
+            require_parent(folder, create_parents)?;
+        }
+        return Ok((output.clone(), None));
+    }
+    let waiting = private_folder("files wait there until their size is known")?;
+    Ok((waiting.path().into(), Some(waiting)))
+}
+
+/// A folder that only its owner may enter and that goes away, for what is large; `why`: what it is for.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_folder(why: &str) -> Result<TempDir, Failure> {
+    let large = large_folder();
+    let made = tempfile::Builder::new()
+        .prefix("pryv-backup-")
+        .tempdir_in(&large);
+    made.map_err(|e| {
+        Failure::failed(format!(
+            "{}: {e}; {why}: set TMPDIR to another folder",
+            large.display()
+        ))
+    })
+}
+
+/// Refuses work for which a disk has no room; `what` needs `bytes` there.
+///
+/// # Errors
+/// When there is less.
+pub fn require_room(folder: &Path, bytes: u64, what: &str) -> Result<(), Failure> {
+    let there = folder.ancestors().find(|path| path.exists());
+    let disk = rustix::fs::statvfs(there.unwrap_or(Path::new("/")))
+        .map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
+    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if room >= bytes {
+        return Ok(());
+    }
+    Err(Failure::failed(format!(
+        "{}: {what} takes up to {bytes} bytes there, and {room} are free: make room",
+        folder.display()
+    )))
+}
 
 /// Refuses a new folder above which one is missing, unless those are to be made too.
 ///

@@ -103,4 +103,5 @@ pub mod state;
 pub mod storage;
 pub mod text;
 pub mod threads;
+pub mod tools;
 pub mod trust;

@@ -8,6 +8,13 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
     }
 }
 
+/// A moment in seconds since 1970, as date and time of UTC.
+#[must_use]
+pub fn moment(seconds: f64) -> String {
+    let time = jiff::Timestamp::from_second(seconds as i64);
+    time.map_or_else(|_| "an unknown time".to_owned(), |time| time.to_string())
+}
+
 /// 64 hex digits as bytes.
 #[must_use]
 pub fn unhex(text: &str) -> Option<[u8; 32]> {

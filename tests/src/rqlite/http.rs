@@ -86,7 +86,7 @@ pub struct Answer {
     /// Headers besides the length.
     pub headers: Vec<(&'static str, String)>,
     /// Its body.
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -97,7 +97,7 @@ impl Answer {
         Self {
             status,
             headers: vec![("Content-Type", kind)],
-            body: format!("{text}\n"),
+            body: format!("{text}\n").into_bytes(),
         }
     }
 
@@ -108,7 +108,18 @@ impl Answer {
         Self {
             status: 200,
             headers: vec![("Content-Type", kind)],
-            body: value.to_string(),
+            body: value.to_string().into_bytes(),
+        }
+    }
+
+    /// Bytes, with status 200.
+    #[must_use]
+    pub fn bytes(body: Vec<u8>) -> Self {
+        let kind = "application/octet-stream".to_owned();
+        Self {
+            status: 200,
+            headers: vec![("Content-Type", kind)],
+            body,
         }
     }
 
@@ -125,7 +136,8 @@ impl Answer {
             "Content-Length: {}\r\nConnection: close\r\n\r\n",
             self.body.len()
         );
-        stream.write_all((head + &self.body).as_bytes())
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(&self.body)
     }
 }
 

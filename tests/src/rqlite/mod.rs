@@ -12,15 +12,17 @@ pub use tls::front;
 
 use base64ct::{Base64, Encoding};
 use http::Answer;
-use rusqlite::Connection;
+use rusqlite::{Connection, backup::Backup};
 use serde_json::{Value, json};
 use sql::{Command, Options};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// How a node behaves; by default it is the leader, open to all.
 #[derive(Clone, Default)]
@@ -34,6 +36,8 @@ pub struct Setup {
     pub silent: bool,
     /// The error of every request as a whole.
     pub failure: Option<&'static str>,
+    /// Its version, unless it is 9.
+    pub version: Option<&'static str>,
 }
 
 /// A running server. It ends when it is dropped.
@@ -170,13 +174,48 @@ impl Node {
                     None => "disabled",
                 };
                 Answer::json(&json!({
+                    "build": { "version": self.setup.version.unwrap_or("v9.4.5") },
                     "http": { "auth": auth },
                     "store": { "ready": !electing, "db_conf": { "fk_constraints": false } },
                 }))
             }
+            ("GET", "/db/backup") => Answer::bytes(self.copy()),
+            ("POST", "/db/load") => self.load(&request.body),
             (_, "/db/query" | "/db/execute" | "/readyz" | "/status") => Answer::text(405, ""),
             _ => Answer::text(404, "404 page not found"),
         }
+    }
+
+    /// The database as a file.
+    fn copy(&self) -> Vec<u8> {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("copy");
+        let mut target = Connection::open(&file).unwrap();
+        let database = self.database.lock().unwrap();
+        let backup = Backup::new(&database, &mut target).unwrap();
+        backup
+            .run_to_completion(1000, Duration::ZERO, None)
+            .unwrap();
+        drop(backup);
+        drop(target);
+        fs::read(file).unwrap()
+    }
+
+    /// Replaces the database by a file.
+    fn load(&self, bytes: &[u8]) -> Answer {
+        if !bytes.starts_with(b"SQLite format 3\0") {
+            return Answer::text(400, "invalid SQLite data");
+        }
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("copy");
+        fs::write(&file, bytes).unwrap();
+        let source = Connection::open(&file).unwrap();
+        let mut database = self.database.lock().unwrap();
+        let backup = Backup::new(&source, &mut database).unwrap();
+        backup
+            .run_to_completion(1000, Duration::ZERO, None)
+            .unwrap();
+        Answer::json(&json!({ "results": [] }))
     }
 
     fn lets_in(&self, request: &Request) -> bool {

@@ -1,5 +1,6 @@
 // An open archive: whether it is whole, what it is, who is in it.
 import type { App, View } from '../app.js';
+import { filesTable } from '../files/view.js';
 import { errorBox } from '../open/view.js';
 import { reportView } from '../report/view.js';
 import { saveView } from '../save/view.js';
@@ -42,7 +43,9 @@ export function archiveView (app: App): View {
         h('button', { type: 'button', onclick: () => app.go(() => reportView(app)) }, t('report.title')))),
     chain !== null && chain.runs.length > 1 && h('section', { class: 'card' }, runChooser(t('runs.other'), chain.runs, chain.run, (run) => void show(run)), opened.otherId !== undefined && h('p', { class: 'notice partly', 'data-otherid': true }, icon('warning'), h('span', null, t('proof.otherid'))), problem),
     verdict,
-    h('section', { class: 'card', 'aria-labelledby': 'users-h' }, h('h2', { id: 'users-h' }, t('users.title'), ' ', h('span', { class: 'count' }, number(info.users.length))), usersTable(app)),
+    info.backupType === 'raw'
+      ? h('section', { class: 'card', 'aria-labelledby': 'files-h' }, h('h2', { id: 'files-h' }, t('files.title'), ' ', h('span', { class: 'count' }, number(info.listed))), h('p', null, t('files.raw')), filesTable(app))
+      : h('section', { class: 'card', 'aria-labelledby': 'users-h' }, h('h2', { id: 'users-h' }, t('users.title'), ' ', h('span', { class: 'count' }, number(info.users.length))), usersTable(app)),
     h('section', { class: 'card', 'aria-labelledby': 'facts-h' }, h('h2', { id: 'facts-h' }, t('facts.title')),
       h('dl', { class: 'facts' }, factRows(app).map(([name, value]) => [h('dt', null, name), h('dd', null, value)]))));
   return { title: 'archive.title', element, shown: drawVerdict, close: () => opened.changes.removeEventListener('change', drawVerdict) };

@@ -114,6 +114,7 @@ export const de: Texts = {
   'facts.type': 'Art',
   'facts.type.full': 'Voll',
   'facts.type.incremental': 'Inkrementell (nur Geändertes)',
+  'facts.type.raw': 'Roh (Abzüge der Datenbanken, und Dateien)',
   'facts.encrypted': 'Verschlüsselt',
   'facts.inventory': 'Inhaltsverzeichnis',
   'facts.inventory.yes': 'Ja: Jede Datei ist mit ihrer Prüfsumme aufgeführt',
@@ -134,6 +135,8 @@ export const de: Texts = {
   'users.name': 'Benutzer',
   'users.search': 'Benutzer suchen',
   'users.none': 'Diese Sicherung enthält keine Benutzer.',
+  'files.title': 'Dateien',
+  'files.raw': 'Dies ist ein Rohabzug: was die Werkzeuge der Datenbanken geschrieben haben, und die Dateien der Plattform, wie sie dort lagen. `pryv-backup raw-restore` spielt ihn zurück.',
 
   'save.all': 'Alles speichern…',
   'save.short': 'Speichern…',

@@ -114,6 +114,7 @@ export const en = {
   'facts.type': 'Kind',
   'facts.type.full': 'Full',
   'facts.type.incremental': 'Incremental (only what changed)',
+  'facts.type.raw': 'Raw (dumps of the databases, and files)',
   'facts.encrypted': 'Encrypted',
   'facts.inventory': 'Inventory',
   'facts.inventory.yes': 'Yes: every file is listed with its digest',
@@ -134,6 +135,8 @@ export const en = {
   'users.name': 'User',
   'users.search': 'Search users',
   'users.none': 'This backup holds no users.',
+  'files.title': 'Files',
+  'files.raw': 'This is a raw dump: what the tools of the databases wrote, and the files of the platform as they lay there. `pryv-backup raw-restore` puts it back.',
 
   'save.all': 'Save everything…',
   'save.short': 'Save…',

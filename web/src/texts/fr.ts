@@ -114,6 +114,7 @@ export const fr: Texts = {
   'facts.type': 'Genre',
   'facts.type.full': 'Complète',
   'facts.type.incremental': 'Incrémentale (seulement ce qui a changé)',
+  'facts.type.raw': 'Brute (extractions des bases de données, et fichiers)',
   'facts.encrypted': 'Chiffrée',
   'facts.inventory': 'Inventaire',
   'facts.inventory.yes': 'Oui\u00a0: chaque fichier est listé avec son empreinte',
@@ -134,6 +135,8 @@ export const fr: Texts = {
   'users.name': 'Utilisateur',
   'users.search': 'Chercher un utilisateur',
   'users.none': 'Cette sauvegarde ne contient aucun utilisateur.',
+  'files.title': 'Fichiers',
+  'files.raw': 'Ceci est une sauvegarde brute\u00a0: ce que les outils des bases de données ont écrit, et les fichiers de la plateforme tels qu’ils étaient. `pryv-backup raw-restore` la remet en place.',
 
   'save.all': 'Tout enregistrer…',
   'save.short': 'Enregistrer…',

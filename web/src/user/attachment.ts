@@ -1,13 +1,10 @@
 // An attachment: its size, a preview of what is safe to show, and saving it.
 import type { LookedAt } from './user.js';
-import { CallError } from '../rpc.js';
-import { errorBox } from '../open/view.js';
-import { fileSink } from '../save/sinks.js';
+import { fetchFile, guard, saveFile } from '../save/one.js';
 import { t } from '../texts/index.js';
 import { alien, h, put } from '../ui/dom.js';
-import { bytes, fileName } from '../ui/format.js';
+import { bytes } from '../ui/format.js';
 import { icon } from '../ui/icons.js';
-import { Task } from '../ui/task.js';
 
 const LARGEST_PREVIEW = 32 * 1024 * 1024;
 const LONGEST_TEXT = 256 * 1024;
@@ -17,47 +14,13 @@ export function attachmentCard (looked: LookedAt, attachment: { id?: unknown, fi
   const name = typeof attachment.fileName === 'string' ? attachment.fileName : id;
   const size = looked.sizes.get(id);
   const place = h('div');
-  const fetch = async (take: (bytes: Uint8Array<ArrayBuffer>) => unknown) => {
-    const task = new Task('user.reading');
-    put(place, task.element);
-    try {
-      return await looked.app.client.call<{ path: string, size: number, sha256: string }>('user.attachment', { fileId: id }, task.options((value) => {
-        task.show(value.progressOf);
-        return take(value.bytes);
-      }));
-    } finally {
-      put(place);
-    }
-  };
-  const guard = async (action: () => Promise<void>) => {
-    try {
-      await action();
-    } catch (error) {
-      if ((error as CallError).kind !== 'interrupted') put(place, errorBox(error instanceof CallError ? error : new CallError('failed', (error as Error).message)));
-    }
-  };
-  const preview = () => guard(async () => {
+  const file = { app: looked.app, opened: looked.opened, call: 'user.attachment', argument: { fileId: id }, what: 'attachment', user: looked.user.username };
+  const preview = () => guard(place, async () => {
     const parts: Array<Uint8Array<ArrayBuffer>> = [];
-    await fetch((part) => parts.push(part));
+    await fetchFile(file, place, (part) => parts.push(part));
     put(place, await previewOf(new Blob(parts), name));
   });
-  const save = () => guard(async () => {
-    const sink = await fileSink(fileName(name, 'attachment'), 'application/octet-stream');
-    if (sink === undefined) return;
-    try {
-      const { app, user } = looked;
-      const done = await app.writing(async () => {
-        const end = await fetch((part) => sink.write(part));
-        await sink.close();
-        return end;
-      });
-      app.note(looked.opened, { complete: true, what: 'attachment', user: user.username, where: sink.name, at: Date.now(), files: [done] });
-      put(place, h('p', { class: 'small', role: 'status' }, t('save.done'), ' · SHA-256 ', h('code', null, done.sha256)));
-    } catch (error) {
-      await sink.abort().catch(() => {});
-      throw error;
-    }
-  });
+  const save = () => saveFile(file, place, name);
   return h('div', { class: 'attachment' },
     h('p', null, icon('file'), ' ', h('strong', null, alien(name)), ' ',
       h('small', null, size === undefined ? t('attachment.missing') : bytes(size), typeof attachment.type === 'string' && [' · ', alien(attachment.type)])),

@@ -99,6 +99,12 @@ export class Archive {
     return JSON.parse(file);
   }
 
+  /** Paths and stored sizes of so many files, from a place on. */
+  paths (from: number, count: number): Array<[string, number]> {
+    const files: PlannedFile[] = JSON.parse(this.#opened.page('files', from, count));
+    return files.map(({ path, size, expected }) => [path, expected?.contentSize ?? size]);
+  }
+
   /** Two files that would overwrite each other where they are written to. `caseless`: `A` and `a` are the same there. */
   collision (user: string | undefined, caseless: boolean): string[] | undefined {
     return this.#opened.collision(user, false, caseless);
@@ -168,6 +174,7 @@ export class Archive {
       backupType: text(manifest.backupType),
       users: [...this.#users(facts.users)],
       files: facts.files + facts.manifests + 1,
+      listed: facts.files,
       bytes: facts.bytes,
       findings,
       hasPlatform: facts.hasPlatform,

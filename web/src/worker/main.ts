@@ -5,6 +5,7 @@ import { folderOutput } from './output/folder.js';
 import { ZipWriter } from './output/zip.js';
 import { Session, isChoice, type Choice, type Secrets } from './session.js';
 import { UserSession } from './user.js';
+import { readFile } from './one.js';
 import { save, verify, type SaveOptions } from './save.js';
 import type { Filter, Kind } from '../records.js';
 
@@ -40,6 +41,9 @@ serve({
     return outcome;
   },
   saveFolder: (options: SaveOptions, call: Call) => save(session.archive, folderOutput(call), options, call),
+  /** The paths of files, from one on, with their sizes as they are stored. */
+  files: ({ from, count }: { from: number, count: number }) => session.archive.paths(from, count),
+  file: ({ path }: { path: string }, call: Call) => readFile(session.archive, path, call),
   // Letting go of the last user frees what was indexed of it.
   'user.open': ({ userId }: { userId: string }, call: Call) => {
     user = new UserSession(session.archive, userId);

@@ -2,16 +2,15 @@
 import { DecryptError, kindOf, messageOf } from '../../../npm/src/errors.js';
 import type { Call } from '../rpc.js';
 import type { Filter, IndexInfo, Kind, Line, QueryResult, Row, SeriesInfo, Timeline, UserData } from '../records.js';
-import type { PlannedFile } from '../types.js';
+import type { ExportedFile, PlannedFile } from '../types.js';
 import type { Archive } from './archive.js';
-import { Sha256, outside } from './core.js';
+import { Sha256 } from './core.js';
 import { fromAudit, fromEvent } from './index/adapt.js';
 import { mask, reduce, rowsOf, search, timeline, valuesOf } from './index/query.js';
 import { RecordIndex, parsed } from './index/records.js';
 import { listSeries, readSeries } from './index/series.js';
-import { Gather } from './output/gather.js';
 import { csv, json } from './output/table.js';
-import { knownDigest } from './save.js';
+import { readFile } from './one.js';
 
 // A sealed file is its header, and frames of 64 KiB with a length and a tag each.
 const HEADER = 67;
@@ -191,24 +190,8 @@ export class UserSession {
   }
 
   /** One attachment, piece by piece. */
-  async attachment (fileId: string, call: Call): Promise<{ path: string, size: number, sha256: string }> {
-    const file = this.archive.file(`users/${this.userId}/attachments/${fileId}`);
-    const known = knownDigest(file);
-    const digest = known === undefined ? new Sha256() : undefined;
-    let size = 0;
-    const gather = new Gather(call, (bytes) => ({ bytes, progressOf: { done: size, total: file.size, path: file.path } }));
-    try {
-      for await (const view of this.archive.stream(file, { gunzip: false })) {
-        const piece = outside(view);
-        size += piece.length;
-        digest?.update(piece);
-        await gather.put(piece);
-      }
-      await gather.flush();
-      return { path: file.path, size, sha256: known ?? digest?.finish() ?? '' };
-    } finally {
-      digest?.free();
-    }
+  attachment (fileId: string, call: Call): Promise<ExportedFile> {
+    return readFile(this.archive, `users/${this.userId}/attachments/${fileId}`, call);
   }
 
   #of (kind: Kind): Looking {

@@ -5,6 +5,7 @@ mod fleet;
 mod layout;
 mod moment;
 mod options;
+mod raw;
 mod restoring;
 mod store;
 mod tools;
@@ -18,6 +19,7 @@ use pryv_backup_engine::storage::Location;
 
 pub use fleet::FleetArgs;
 pub use layout::{CopyArgs, LayoutArgs};
+pub use raw::{RawArgs, RawRestoreArgs};
 pub use restoring::{IntegrityArg, RestoreArgs};
 pub use store::StoreArgs;
 use store::{folder, location};
@@ -70,6 +72,10 @@ pub enum Command {
     Fleet(FleetArgs),
     /// Remove old backups from a folder of backups.
     Prune(PruneArgs),
+    /// Dump a platform as its own tools do (pg_dump, influxd), with its files as they lie there, encrypted.
+    Raw(RawArgs),
+    /// Put a raw dump back into an empty installation of the same version.
+    RawRestore(RawRestoreArgs),
     /// Write a small sample platform to try the tool with.
     Sample {
         /// New folder for the platform.
@@ -93,6 +99,8 @@ impl Cli {
             Some(Command::Consolidate(args)) => args.json,
             Some(Command::Prune(args)) => args.json,
             Some(Command::Fleet(args)) => args.json,
+            Some(Command::Raw(args)) => args.json && !args.streams(),
+            Some(Command::RawRestore(args)) => args.json,
             _ => false,
         }
     }

@@ -89,7 +89,7 @@ impl ExpectArgs {
 
 impl OpenArgs {
     /// As the library takes them, of the backup in `dir`.
-    fn options(&self, dir: &Location, user: Option<&String>) -> ArchiveOptions {
+    pub(super) fn options(&self, dir: &Location, user: Option<&String>) -> ArchiveOptions {
         opening(dir, &self.key, &self.expect, self.at, user)
     }
 }

@@ -116,6 +116,13 @@ impl Cli {
             Some(Command::Rekey(args)) => {
                 vec![Some(&mut args.dir).filter(|dir| dir.stream().is_none())]
             }
+            Some(Command::Raw(args)) => {
+                if let Some(stream) = args.output.stream() {
+                    stdio::send(stream)?;
+                }
+                vec![Some(&mut args.output)]
+            }
+            Some(Command::RawRestore(args)) => vec![Some(&mut args.dir)],
             Some(Command::Keygen(_) | Command::Sample { .. }) => Vec::new(),
         };
         let mut received = false;

@@ -74,6 +74,13 @@ pub fn words(advice: &Advice) -> Cow<'static, str> {
             ": give --keep-last, --keep-within, --keep-daily, --keep-weekly or --keep-monthly"
         }
         Advice::WriteIntoFolder => ", or give --force to write into it",
+        Advice::RunRqlite => "; rqlited has to run meanwhile, also where the core is stopped",
+        Advice::NameRecipients => ": give --recipient-pubkey or a passphrase",
+        Advice::RestoreRaw => ": `pryv-backup raw-restore DIR` puts it back",
+        Advice::RestoreRecords => ": `pryv-backup --restore DIR` restores it",
+        Advice::InfluxdbAddress => {
+            "; --influxdb-backup HOST:PORT says where (bind-address in its configuration)"
+        }
         _ => "",
     })
 }

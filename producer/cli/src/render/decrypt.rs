@@ -73,6 +73,13 @@ pub fn users(archive: &Archive) {
             stats.join(", ")
         ));
     }
+    // A raw dump has files instead of users.
+    if archive.raw().is_ok_and(|raw| raw.is_some()) {
+        for file in archive.files().iter() {
+            let size = file.expected.map_or(file.size, |entry| entry.content_size);
+            say(&format!("{}  {}", file.path, count(size, "byte", "bytes")));
+        }
+    }
     say(&format!(
         "{}, {}",
         count(archive.plan.users.len() as u64, "user", "users"),

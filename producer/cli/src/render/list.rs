@@ -47,7 +47,7 @@ fn text(listed: &ListedArchive) -> Vec<String> {
         "  made {} by {}, {}; engine {}, domain {}{}",
         contents.made,
         contents.by,
-        contents.backup_type.name(),
+        contents.backup_type,
         contents.engine,
         contents.domain,
         match &contents.core {

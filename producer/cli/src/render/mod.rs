@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod keygen;
 pub mod list;
 pub mod prune;
+pub mod raw;
 pub mod rekey;
 pub mod restore;
 pub mod stats;

@@ -32,6 +32,8 @@ pub struct Layers {
     sources: Vec<(String, Value)>,
     /// Whether anything but Pryv's defaults was found.
     pub found: bool,
+    /// The files of the operator that were read.
+    pub files: Vec<PathBuf>,
     /// The variables that libpq knows.
     libpq: HashMap<String, String>,
 }
@@ -108,18 +110,26 @@ impl Layers {
             }
         }
         let mut layers = Vec::new();
+        let mut files = Vec::new();
         if node_env.as_deref() != Some("test") {
-            layers.extend(optional(&folder.join("override-config.yml"))?);
+            let path = folder.join("override-config.yml");
+            let found = optional(&path)?;
+            files.extend(found.is_some().then_some(path));
+            layers.extend(found);
         }
         layers.push(("the environment".to_owned(), variables));
-        match (config_file, named, node_env) {
-            (Some(path), _, _) => layers.push(required(path)?),
-            (None, Some(path), _) => layers.push(required(&root.join(path))?),
+        let (path, found) = match (config_file, named, node_env) {
+            (Some(path), _, _) => (path.to_owned(), Some(required(path)?)),
+            (None, Some(path), _) => (root.join(&path), Some(required(&root.join(path))?)),
             (None, None, Some(name)) => {
-                layers.extend(optional(&folder.join(format!("{name}-config.yml")))?)
+                let path = folder.join(format!("{name}-config.yml"));
+                let found = optional(&path)?;
+                (path, found)
             }
-            (None, None, None) => {}
-        }
+            (None, None, None) => (PathBuf::new(), None),
+        };
+        files.extend(found.is_some().then_some(path));
+        layers.extend(found);
         let defaults = optional(&folder.join("default-config.yml"))?;
         let by_variables = layers
             .iter()
@@ -127,7 +137,9 @@ impl Layers {
         let found = by_variables || layers.len() > 1 || defaults.is_some();
         layers.push((
             "Pryv's default paths".to_owned(),
-            json!({"storages": {"engines": {"sqlite": {"path": "var-pryv/users"}}}}),
+            json!({"storages": {"engines": {
+                "sqlite": {"path": "var-pryv/users"}, "filesystem": {"previewsDirPath": "var-pryv/previews"},
+            }}}),
         ));
         layers.extend(defaults);
         layers.push((DEFAULTS.to_owned(), json!({"storages": {
@@ -142,6 +154,7 @@ impl Layers {
         Ok(Self {
             sources: layers,
             found,
+            files,
             libpq,
         })
     }

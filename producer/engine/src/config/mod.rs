@@ -14,6 +14,7 @@ use crate::pii::{Pii, PiiKey};
 use crate::second_factor::SecondFactorKey;
 pub use account::AccountField;
 pub use attachment_bucket::AttachmentBucket;
+use decryptor_wasm::manifest::Engines;
 pub use influxdb::Influxdb;
 use layers::Layers;
 pub use postgres::{Password, Postgres, Roots, TlsMode};
@@ -37,6 +38,8 @@ pub struct Config {
     pub platform_engine: Engine,
     /// `storages.engines.sqlite.path`: the folder of the users' folders.
     pub users_dir: PathBuf,
+    /// `storages.engines.filesystem.previewsDirPath`: the folder of the previews.
+    pub previews_dir: PathBuf,
     /// `storages.engines.rqlite.url`.
     pub rqlite_url: String,
     /// `storages.engines.rqlite.sslrootcert`, an addition to Pryv's keys, else the usual variable `SSL_CERT_FILE`: who signs its
@@ -68,6 +71,8 @@ pub struct Config {
     pub core_address: String,
     /// Whether anything was found that says where the platform is: otherwise all of this is Pryv's defaults.
     pub found: bool,
+    /// The files of the operator that were read.
+    pub files: Vec<PathBuf>,
 }
 
 /// The storage engines of Pryv.io.
@@ -185,6 +190,11 @@ impl Config {
                 .transpose()?,
             platform_engine: engine("platform", &[Rqlite, Postgresql])?,
             users_dir: pryv_root.join(path.value),
+            previews_dir: pryv_root.join(
+                layers
+                    .text("storages.engines.filesystem.previewsDirPath")?
+                    .value,
+            ),
             postgres: Postgres::find(&layers, pryv_root)?,
             influxdb: influxdb::Influxdb::find(&layers, pryv_root)?,
             rqlite_url: layers.text("storages.engines.rqlite.url")?.value,
@@ -201,6 +211,7 @@ impl Config {
                 .map_or_else(|| "single".to_owned(), |found| found.value),
             domain: domain.map_or_else(|| "unknown".to_owned(), |found| found.value),
             found: layers.found,
+            files: layers.files.clone(),
             account_fields: account::fields(&layers.list("custom.systemStreams.account")),
             data_stores: data_stores(&layers.list("custom.dataStores")),
             release: release(pryv_root),
@@ -223,6 +234,19 @@ impl Config {
     pub fn has_files(&self) -> bool {
         let engines = [self.base_engine, self.audit_engine, self.series_engine];
         engines.contains(&Engine::Sqlite) || self.file_engine == Engine::Filesystem
+    }
+
+    /// The engines, as a manifest names them.
+    #[must_use]
+    pub fn engines(&self) -> Engines {
+        let of = |engine: Engine| engine.name().to_owned();
+        Engines {
+            base: of(self.base_engine),
+            audit: of(self.audit_engine),
+            series: of(self.series_engine),
+            file: of(self.file_engine),
+            platform: of(self.platform_engine),
+        }
     }
 }
 

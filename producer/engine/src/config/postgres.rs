@@ -271,6 +271,18 @@ fn decoded(text: &str) -> String {
 }
 
 impl TlsMode {
+    /// Its name for libpq.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+
     fn parse(found: &Setting, key: &str) -> Result<Self, ConfigError> {
         Ok(match found.value.as_str() {
             "disable" => Self::Disable,

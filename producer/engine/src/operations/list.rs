@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use decryptor_wasm::{
-    BackupType, Envelope, Manifest, UserList, chain::IndexRun, manifest::Loss, plan::Severity,
+    Envelope, Manifest, UserList, chain::IndexRun, manifest::Loss, plan::Severity, raw::RAW,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -68,8 +68,8 @@ pub struct Contents {
     pub made: String,
     /// The tool that made it.
     pub by: String,
-    /// `full` or `user`.
-    pub backup_type: BackupType,
+    /// `full`, `incremental` or `raw`.
+    pub backup_type: &'static str,
     /// The engine of the platform.
     pub engine: String,
     /// Its domain.
@@ -211,7 +211,7 @@ fn look(
         secrets.unlock(envelope)
     })?;
     listed.archive_id = archive.id().to_owned();
-    listed.contents = Some(contents(&archive));
+    listed.contents = Some(contents(&archive)?);
     let odd = archive.plan.findings.iter();
     let odd = odd.filter(|finding| finding.severity == Severity::Warning);
     let odd = odd.filter(|finding| !(finding.is_left_out() || finding.names_signer()));
@@ -223,22 +223,25 @@ fn look(
     Ok((listed, problem))
 }
 
-fn contents(archive: &Archive) -> Contents {
+fn contents(archive: &Archive) -> Result<Contents, Failure> {
     let manifest: &Manifest = &archive.manifest;
     let by = manifest.producer.as_ref();
-    Contents {
+    Ok(Contents {
         made: Timestamp::from_millisecond(manifest.backup_timestamp)
             .map_or_else(|_| "unknown".to_owned(), |time| time.to_string()),
         by: by.map_or_else(
             || "Pryv's own tool".to_owned(),
             |p| format!("{} {}", p.name, p.version),
         ),
-        backup_type: manifest.backup_type,
+        backup_type: match archive.raw()? {
+            Some(_) => RAW,
+            None => manifest.backup_type.name(),
+        },
         engine: manifest.config.engine.clone(),
         domain: manifest.config.domain.clone(),
         core: manifest.core.clone(),
         signed: findings::signed(archive).unwrap_or_default().to_owned(),
         users: archive.plan.users.clone(),
         losses: manifest.losses.clone(),
-    }
+    })
 }

@@ -12,6 +12,8 @@ mod hold;
 pub mod keygen;
 pub mod list;
 pub mod prune;
+pub mod raw;
+pub mod raw_restore;
 pub mod rekey;
 pub mod repair;
 pub mod restore;

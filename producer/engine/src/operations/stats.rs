@@ -168,6 +168,11 @@ fn collection(path: &str, kind: &PathKind) -> String {
         PathKind::Attachment { .. } => "attachments",
         PathKind::UserRecords { .. } => path.split('/').nth(2).unwrap_or(path),
         PathKind::SharedRecords => path,
+        // `raw/users`, `raw/postgresql.dump`.
+        PathKind::Raw => path
+            .match_indices('/')
+            .nth(1)
+            .map_or(path, |(end, _)| &path[..end]),
         _ => "companions",
     };
     let name = name.strip_suffix(".gz").unwrap_or(name);

@@ -12,6 +12,7 @@ mod iso;
 pub mod json;
 mod open;
 mod postgres;
+pub mod raw;
 mod reading;
 pub(crate) mod rqlite;
 pub mod running;

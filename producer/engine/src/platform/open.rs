@@ -183,7 +183,7 @@ fn postgres_engines(
 }
 
 /// The server of the series, where that is their engine.
-fn series_server(config: &Config) -> Result<Option<Influx>, PlatformError> {
+pub(super) fn series_server(config: &Config) -> Result<Option<Influx>, PlatformError> {
     match config.series_engine {
         Engine::Influxdb => Influx::new(&config.influxdb).map(Some),
         _ => Ok(None),
@@ -196,7 +196,10 @@ fn bucket(config: &Config) -> Result<Option<AttachmentStore>, PlatformError> {
     bucket.map(AttachmentStore::new).transpose()
 }
 
-fn index_server(config: &Config, without: Advice) -> Result<rqlite::Rqlite, PlatformError> {
+pub(super) fn index_server(
+    config: &Config,
+    without: Advice,
+) -> Result<rqlite::Rqlite, PlatformError> {
     let authorities = config.rqlite_authorities.as_deref();
     rqlite::Rqlite::new(&config.rqlite_url, authorities, without)
 }

@@ -1,6 +1,7 @@
 //! The platform index in rqlite: which account holds which unique value, and the indexed values of accounts.
 
 mod call;
+mod raw;
 mod unknown;
 
 use super::{ExportError, IndexSink, PlatformError, Scope, direct, index};
@@ -30,6 +31,8 @@ pub struct Rqlite {
     /// User and password, as they are sent.
     credentials: Option<HeaderValue>,
     agent: ureq::Agent,
+    /// The same for what may take any time.
+    patient: ureq::Agent,
     /// How to do without it.
     without: Advice,
 }
@@ -58,6 +61,7 @@ impl Rqlite {
             url: url.trim_end_matches('/').to_owned(),
             credentials,
             agent: direct::agent(authorities, Some(LONGEST))?,
+            patient: direct::agent(authorities, None)?,
             without,
         })
     }

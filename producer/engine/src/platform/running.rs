@@ -1,7 +1,10 @@
 //! Who uses a platform: processes of this machine, as far as this user may see them.
 
+use crate::config::{Config, Engine};
 use std::fs;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The program that a Pryv.io core is run by.
 const CORE: &str = "node";
@@ -48,6 +51,36 @@ pub fn rqlite_of_core() -> Option<Process> {
     all.iter()
         .find(|one| one.program == RQLITE && parent(one.id).is_some_and(is_core))
         .cloned()
+}
+
+/// What tells that a core runs here, beside the files that it has open.
+#[must_use]
+pub fn signs_of_core(config: &Config) -> Vec<String> {
+    let mut signs = Vec::new();
+    if answers(&config.core_address) {
+        signs.push(format!(
+            "something answers at {} (http.ip, http.port)",
+            config.core_address
+        ));
+    }
+    if config.platform_engine == Engine::Rqlite
+        && let Some(rqlite) = rqlite_of_core()
+    {
+        let id = rqlite.id;
+        signs.push(format!(
+            "rqlited (process {id}) is one that a core has started"
+        ));
+    }
+    signs
+}
+
+/// Whether anybody listens there.
+fn answers(address: &str) -> bool {
+    let address = address.replacen("0.0.0.0:", "127.0.0.1:", 1);
+    let found = address.to_socket_addrs().ok();
+    found
+        .and_then(|mut found| found.next())
+        .is_some_and(|place| TcpStream::connect_timeout(&place, Duration::from_millis(500)).is_ok())
 }
 
 fn place(id: u32) -> PathBuf {

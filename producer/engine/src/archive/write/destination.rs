@@ -9,6 +9,7 @@ use std::{
 
 use decryptor_wasm::{
     layout::{CHAIN, INCREMENTS, PathKind, REMOVED_USERS},
+    raw::RAW,
     signature::SIGNATURE,
 };
 
@@ -22,13 +23,14 @@ pub const STAGING: &str = ".pryv-backup-partial";
 /// Without it there is no archive.
 const MANIFEST: &str = "manifest.json";
 /// Names that a run which died while it moved files into place may have left beside its staging folder.
-const FOLDERS_AND_FILES: [&str; 10] = [
+const FOLDERS_AND_FILES: [&str; 11] = [
     CHAIN,
     INCREMENTS,
     "users",
     "platform",
     "register",
     REMOVED_USERS,
+    RAW,
     STAGING,
     "encryption.json",
     "SHA256SUMS",

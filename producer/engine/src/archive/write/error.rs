@@ -44,7 +44,7 @@ pub enum ArchiveError {
     Foreign(PathBuf),
     /// The runs there are of something else.
     #[error(
-        "the runs in {0} are of other users, or of another platform (its domain or core.id differs): a chain is of the whole platform or of \
+        "the runs in {0} are of other users, of another platform (its domain or core.id differs), or a raw dump: a chain is of the whole platform or of \
          one user; give a new folder"
     )]
     OtherSource(PathBuf),

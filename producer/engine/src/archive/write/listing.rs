@@ -8,7 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use decryptor_wasm::{FileEntry, Manifest};
+use decryptor_wasm::{
+    Manifest,
+    manifest::InventoryFiles,
+    raw::{RAW, RawSection},
+};
 use serde::{
     Serialize, Serializer,
     ser::{Error, SerializeMap, SerializeSeq},
@@ -39,7 +43,7 @@ struct Place {
 pub struct Listing {
     users: File,
     places: Vec<Place>,
-    shared: Vec<FileEntry>,
+    shared: InventoryFiles,
     /// Bytes of all files, for [`super::ArchiveWriter::stage`].
     pub bytes: u64,
 }
@@ -88,7 +92,7 @@ impl DoneUsers {
     }
 
     /// All of them in order, and the files that belong to no user.
-    pub(super) fn list(mut self, shared: Vec<FileEntry>) -> Result<Listing, ArchiveError> {
+    pub(super) fn list(mut self, shared: InventoryFiles) -> Result<Listing, ArchiveError> {
         self.places.sort_by_key(|place| place.order);
         let of_shared: u64 = shared.iter().map(|file| file.size).sum();
         let users = self.out.into_inner().map_err(|e| e.into_error());
@@ -102,14 +106,23 @@ impl DoneUsers {
 }
 
 impl Listing {
-    /// A manifest with these users and files; `said`: what else it says.
-    pub(super) fn manifest(&self, said: &Manifest) -> serde_json::Result<ListedManifest<'_>> {
+    /// A manifest with these users and files; `said`: what else it says. That of a raw dump names no users.
+    pub(super) fn manifest(
+        &self,
+        said: &Manifest,
+        raw: Option<&RawSection>,
+    ) -> serde_json::Result<ListedManifest<'_>> {
         let mut said = match serde_json::to_value(said)? {
             Value::Object(said) => said,
             _ => Map::new(),
         };
         for name in ["users", "inventory"] {
             said.insert(name.to_owned(), Value::Null);
+        }
+        if let Some(raw) = raw {
+            said.shift_remove("users");
+            said.insert("backupType".to_owned(), RAW.into());
+            said.insert(RAW.to_owned(), serde_json::to_value(raw)?);
         }
         Ok(ListedManifest {
             said,
@@ -177,8 +190,8 @@ impl Serialize for FileEntries<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let count = self.0.shared.len() + self.0.places.len();
         let mut list = serializer.serialize_seq(Some(count))?;
-        for file in &self.0.shared {
-            list.serialize_element(file)?;
+        for file in self.0.shared.iter() {
+            list.serialize_element(&file)?;
         }
         self.0.each(|_, file| list.serialize_element(file))?;
         list.end()

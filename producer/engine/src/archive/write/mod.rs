@@ -24,13 +24,19 @@ mod user_manifest;
 mod volumes;
 mod work_folder;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use decryptor_wasm::{
     BackupType, DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
     chain::Link,
     layout::PathKind,
-    manifest::{Companion, FORMAT_VERSION, Loss, PlatformConfig, PlatformSection, Producer},
+    manifest::{
+        Companion, FORMAT_VERSION, InventoryFiles, Loss, PlatformConfig, PlatformSection, Producer,
+    },
+    raw::RawSection,
 };
 use zeroize::Zeroizing;
 
@@ -41,7 +47,7 @@ pub use index::{IndexDone, IndexWriter};
 pub use listing::{DoneUsers, ListedManifest, Listing};
 pub use sign::{Finished, SignedContent, Signing, Stamp};
 pub use sink::Sink;
-pub use staged::{Staged, UserCopy};
+pub use staged::{RecordCopy, Staged, UserCopy};
 pub use store_removal::{Removal, remove as remove_objects};
 pub use store_run::is_first_volume;
 pub use store_work::StoreWork;
@@ -100,7 +106,7 @@ pub struct ArchiveWriter {
     storage: FileStorage,
     options: Options,
     key: Option<DataKey>,
-    shared: Vec<FileEntry>,
+    shared: InventoryFiles,
     /// A line for each file as it is finished: of all of them there is no room for a list.
     sums: Mutex<Sorter>,
     /// The lines of the files beside the volumes, where there are volumes.
@@ -132,6 +138,8 @@ pub struct Summary {
     pub companions: Vec<Companion>,
     /// The number of all losses, those of the users too.
     pub loss_count: u64,
+    /// The stores of a raw dump, which names no users.
+    pub raw: Option<RawSection>,
 }
 
 impl ArchiveWriter {
@@ -152,7 +160,7 @@ impl ArchiveWriter {
             storage,
             options,
             key: None,
-            shared: Vec::new(),
+            shared: InventoryFiles::default(),
             sums,
             beside: Mutex::default(),
             clear: 0,
@@ -193,7 +201,7 @@ impl ArchiveWriter {
         }
         for (name, text) in companions::companions(&envelope) {
             let entry = self.write_clear(name, text.as_bytes())?;
-            self.shared.push(entry);
+            self.shared.push(&entry);
         }
         Ok(())
     }
@@ -218,7 +226,10 @@ impl ArchiveWriter {
         for file in &index.files {
             self.sum(file)?;
         }
-        self.shared.append(&mut index.files);
+        index
+            .files
+            .drain(..)
+            .for_each(|file| self.shared.push(&file));
         Ok(())
     }
 
@@ -270,7 +281,7 @@ impl ArchiveWriter {
             loss_count: stamp.loss_count,
             link: manifest.chain.as_ref(),
         };
-        match listing.manifest(&manifest) {
+        match listing.manifest(&manifest, summary.raw.as_ref()) {
             Ok(listed) => self.stage(&listed, content),
             Err(e) => {
                 let error = ArchiveError::io("manifest.json".as_ref(), e.into());
@@ -278,6 +289,11 @@ impl ArchiveWriter {
                 Err(error)
             }
         }
+    }
+
+    /// A folder that goes away with the run, for what has to wait: only its owner may look into it.
+    pub fn waiting(&self) -> &Path {
+        self.destination.staging()
     }
 
     /// Whether the archive is sealed.

@@ -93,7 +93,7 @@ impl ArchiveWriter {
     /// Adds such a file that belongs to no user.
     pub fn add_file(&mut self, file: FileEntry) -> Result<(), ArchiveError> {
         self.sum(&file)?;
-        self.shared.push(file);
+        self.shared.push(&file);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Instant};
 use decryptor_wasm::{
     BackupType,
     chain::Link,
-    manifest::{Companion, Engines, Loss, PlatformConfig, PlatformSection, UserStats},
+    manifest::{Companion, Loss, PlatformConfig, PlatformSection, UserStats},
 };
 
 use self::{
@@ -30,14 +30,14 @@ use crate::{
     },
     config::Config,
     failure::Failure,
-    folders::require_parent,
+    folders::{STREAM_LAYOUT, working_place},
     interrupt,
     observer::{Level, Observer, Question, Step},
     platform::{self, Platform, PlatformMode, Scope, Unknown, User},
     progress::Goal,
     signing::{self, Home},
     state,
-    storage::{Location, large_folder},
+    storage::Location,
 };
 use tempfile::TempDir;
 
@@ -150,12 +150,6 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
 
 /// Where it is written, and of a stream what removes the folder there.
 fn place(options: &Options) -> Result<(Location, Option<TempDir>), Failure> {
-    if options.output.stream().is_none() {
-        if let Some(folder) = options.output.folder() {
-            require_parent(folder, options.create_parents)?;
-        }
-        return Ok((options.output.clone(), None));
-    }
     let refused = [
         (
             options.incremental,
@@ -165,25 +159,12 @@ fn place(options: &Options) -> Result<(Location, Option<TempDir>), Failure> {
             options.verify,
             "a stream cannot be read again: verify it where it goes",
         ),
-        (
-            options.layout != ArchiveLayout::Files,
-            "a stream is one tar file, and has no other layout",
-        ),
+        (options.layout != ArchiveLayout::Files, STREAM_LAYOUT),
     ];
-    if let Some((_, why)) = refused.iter().find(|(given, _)| *given) {
-        return Err(Failure::usage(*why));
+    match refused.iter().find(|(given, _)| *given) {
+        Some((_, why)) if options.output.stream().is_some() => Err(Failure::usage(*why)),
+        _ => working_place(&options.output, options.create_parents),
     }
-    let large = large_folder();
-    let waiting = tempfile::Builder::new()
-        .prefix("pryv-backup-")
-        .tempdir_in(&large);
-    let waiting = waiting.map_err(|e| {
-        Failure::failed(format!(
-            "{}: {e}; files wait there until their size is known: set TMPDIR to another folder",
-            large.display()
-        ))
-    })?;
-    Ok((waiting.path().into(), Some(waiting)))
 }
 
 impl Prepared<'_> {
@@ -217,17 +198,6 @@ impl Prepared<'_> {
         let output = &self.output;
         let text = format!("{output}: an earlier run did not finish; {became}");
         self.observer.tell_minor(Level::Info, text);
-    }
-
-    fn engines(&self) -> Engines {
-        let config = &self.config;
-        Engines {
-            base: config.base_engine.name().to_owned(),
-            audit: config.audit_engine.name().to_owned(),
-            series: config.series_engine.name().to_owned(),
-            file: config.file_engine.name().to_owned(),
-            platform: config.platform_engine.name().to_owned(),
-        }
     }
 
     /// All users; what of the platform is in no backup.
@@ -298,7 +268,7 @@ impl Prepared<'_> {
             platform: PlatformSection {
                 mode: self.mode.name().to_owned(),
                 pii_mode: Some(self.config.pii.name().to_owned()),
-                engines: Some(self.engines()),
+                engines: Some(self.config.engines()),
                 migration: self.platform.migration(),
             },
             release: self.config.release.clone(),
@@ -308,6 +278,7 @@ impl Prepared<'_> {
             removed_users: Vec::new(),
             companions,
             loss_count,
+            raw: None,
         };
         (users, summary, told)
     }

@@ -1,10 +1,6 @@
 //! Obstacles to a restore, before anything is written.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    net::{TcpStream, ToSocketAddrs},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
     Options, lines,
@@ -15,7 +11,7 @@ use crate::limits::INFLATION;
 use crate::{
     advice::Advice,
     archive::read::Archive,
-    config::{Config, Engine},
+    config::Config,
     failure::Failure,
     platform::{
         Collection, User, running,
@@ -56,20 +52,7 @@ impl Coming<'_> {
                 }
             }
         }
-        if answers(&config.core_address) {
-            core.push(format!(
-                "something answers at {} (http.ip, http.port)",
-                config.core_address
-            ));
-        }
-        if config.platform_engine == Engine::Rqlite
-            && let Some(rqlite) = running::rqlite_of_core()
-        {
-            let id = rqlite.id;
-            core.push(format!(
-                "rqlited (process {id}) is one that a core has started"
-            ));
-        }
+        core.extend(running::signs_of_core(config));
         if core.is_empty() {
             return Ok(());
         }
@@ -136,13 +119,4 @@ impl Coming<'_> {
         }
         room
     }
-}
-
-/// Whether anybody listens there.
-fn answers(address: &str) -> bool {
-    let address = address.replacen("0.0.0.0:", "127.0.0.1:", 1);
-    let found = address.to_socket_addrs().ok();
-    found
-        .and_then(|mut found| found.next())
-        .is_some_and(|place| TcpStream::connect_timeout(&place, Duration::from_millis(500)).is_ok())
 }

@@ -11,6 +11,10 @@ use crate::{
 /// Opens the backup; of one user only, where one is asked for.
 pub fn open(how: &Options, observer: &dyn Observer) -> Result<Archive, Failure> {
     let mut archive = how.opening.open(observer)?;
+    if archive.raw()?.is_some() {
+        let text = "nothing was restored: this is a raw dump, which holds no records";
+        return Err(Failure::usage(text).advise(Advice::RestoreRaw));
+    }
     if let Some(caution) = caution(&archive.manifest) {
         let text = format!("nothing was restored: {caution}");
         return Err(Failure::usage(text).advise(Advice::Core(Box::new(caution))));

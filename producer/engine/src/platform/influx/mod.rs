@@ -5,6 +5,7 @@ mod columns;
 mod export;
 mod lines;
 mod points;
+mod raw;
 mod staged;
 
 use super::{PlatformError, direct};

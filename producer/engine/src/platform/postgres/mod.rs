@@ -13,6 +13,7 @@ mod locate;
 mod merge;
 mod names;
 mod plan;
+pub mod raw;
 mod rows;
 mod series;
 mod shape;

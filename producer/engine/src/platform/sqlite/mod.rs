@@ -5,6 +5,7 @@ mod aside;
 mod attachments;
 mod base;
 mod connect;
+pub mod copied;
 mod events;
 mod export;
 pub(super) mod file;

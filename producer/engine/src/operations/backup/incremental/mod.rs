@@ -182,7 +182,7 @@ impl Run<'_> {
     /// Options and settings that the run depends on, each with a name for people.
     fn covers(&self) -> Vec<(String, String)> {
         let prepared = self.prepared;
-        let engines = prepared.engines();
+        let engines = prepared.config.engines();
         let told: Vec<&str> = self.mark.told.iter().map(|c| c.name()).collect();
         let transactions = self.mark.transaction.is_some();
         let of = |name: &str, value: String| (name.to_owned(), value);

@@ -1,0 +1,94 @@
+//! What is run around a dump: the core is stopped and started again, and a snapshot of the file system made and removed. What was begun is
+//! ended, however the dump ends.
+
+use std::path::PathBuf;
+
+use super::Commands;
+use crate::{failure::Failure, observer::Observer, tools::shell};
+
+/// Commands of which some were run.
+pub struct Around<'a> {
+    commands: &'a Commands,
+    observer: &'a dyn Observer,
+    /// The core is stopped.
+    stopped: bool,
+    /// There is a snapshot.
+    frozen: bool,
+    /// What could not be ended.
+    pub trouble: Vec<String>,
+}
+
+impl<'a> Around<'a> {
+    /// Nothing was run yet.
+    pub fn new(commands: &'a Commands, observer: &'a dyn Observer) -> Self {
+        Around {
+            commands,
+            observer,
+            stopped: false,
+            frozen: false,
+            trouble: Vec::new(),
+        }
+    }
+
+    /// Stops the core, where that is asked for; whether it was.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn stop(&mut self) -> Result<bool, Failure> {
+        let Some(line) = &self.commands.stop else {
+            return Ok(false);
+        };
+        // One that fails may have stopped it.
+        self.stopped = true;
+        shell(line, true)?;
+        Ok(true)
+    }
+
+    /// Makes a snapshot, where that is asked for, and starts the core again. The folder of the users' files in it.
+    ///
+    /// # Errors
+    /// When the command fails, or names no folder.
+    pub fn freeze(&mut self) -> Result<Option<PathBuf>, Failure> {
+        let Some(line) = &self.commands.snapshot else {
+            return Ok(None);
+        };
+        self.frozen = true;
+        let folder = PathBuf::from(shell(line, true)?);
+        if !folder.is_absolute() || !folder.is_dir() {
+            return Err(Failure::failed(format!(
+                "{line}: its last line has to be the folder of the users' files in the snapshot, and {:?} is none",
+                folder.display().to_string()
+            )));
+        }
+        self.start();
+        Ok(Some(folder))
+    }
+
+    fn start(&mut self) {
+        if std::mem::take(&mut self.stopped) {
+            self.run(self.commands.start.as_deref());
+        }
+    }
+
+    /// Starts the core, and removes the snapshot.
+    pub fn end(&mut self) {
+        self.start();
+        if std::mem::take(&mut self.frozen) {
+            self.run(self.commands.release.as_deref());
+        }
+    }
+
+    fn run(&mut self, line: Option<&str>) {
+        let ended = line.map_or(Ok(String::new()), |line| shell(line, false));
+        if let Err(failure) = ended {
+            self.observer.warn(failure.message());
+            self.trouble.push(failure.message().to_owned());
+        }
+    }
+}
+
+impl Drop for Around<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

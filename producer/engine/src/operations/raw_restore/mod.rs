@@ -1,0 +1,126 @@
+//! `raw-restore`: a raw dump in, into an empty installation of the same version. All that may be wrong is looked at before anything is
+//! written.
+
+mod report;
+mod servers;
+mod target;
+mod tree;
+
+use std::{sync::Arc, time::Instant};
+
+use decryptor_wasm::{plan::Finding, raw::RawSection};
+
+pub use self::report::Report;
+use self::tree::Trees;
+use super::{decrypt, raw::influxdb_backup};
+use crate::{
+    advice::Advice,
+    archive::read::Archive,
+    config::Config,
+    failure::Failure,
+    installation::Installation,
+    interrupt,
+    observer::{Observer, Step},
+    opening::ArchiveOptions,
+    progress::Goal,
+};
+
+/// The dump, and the platform that it is put into.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The dump.
+    pub opening: ArchiveOptions,
+    /// The platform.
+    pub installation: Installation,
+    /// Connections of `pg_restore`, and files checked at once; none: one per core.
+    pub jobs: Option<u16>,
+    /// Look, and write nothing.
+    pub dry_run: bool,
+    /// Restore although a core seems to be running.
+    pub force: bool,
+    /// Host and port where InfluxDB takes backups; none: its usual port on the host of the configuration.
+    pub influxdb_backup: Option<String>,
+}
+
+/// A dump that is put back.
+struct Restore<'r> {
+    options: &'r Options,
+    observer: &'r dyn Observer,
+    archive: &'r Archive,
+    section: &'r RawSection,
+    config: &'r Config,
+    /// Where InfluxDB takes backups.
+    influxdb: String,
+}
+
+/// Puts a raw dump back, and says what came of it. A [`Report`] with losses means exit code 5.
+///
+/// # Errors
+/// When nothing was written, and why; or what was written when a store failed.
+pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure> {
+    let started = Instant::now();
+    let archive = options.opening.open(observer)?;
+    let Some(section) = archive.raw()? else {
+        return Err(Failure::usage(
+            "nothing was restored: this backup holds records, and is no raw dump",
+        )
+        .advise(Advice::RestoreRecords));
+    };
+    let config = options.installation.load(true, observer)?;
+    let restore = Restore {
+        options,
+        observer,
+        archive: &archive,
+        section: &section,
+        influxdb: influxdb_backup(&config, options.influxdb_backup.as_deref()),
+        config: &config,
+    };
+    let _graceful = interrupt::finish_gracefully();
+    let mut report = Report::of(&archive, &section, options.dry_run);
+    target::look(&restore, &mut report)?;
+    restore.check()?;
+    let trees = Trees::check(&restore)?;
+    if !options.dry_run {
+        restore.write(&trees, &mut report)?;
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+impl Restore<'_> {
+    /// Reads every file of the dump.
+    fn check(&self) -> Result<(), Failure> {
+        let outcome = decrypt::check(self.archive, self.options.jobs, self.observer)?;
+        for what in &outcome.damaged {
+            self.observer.damaged(what);
+        }
+        let mut found = self.archive.plan.findings.iter();
+        let unknown = found.any(Finding::is_left_out);
+        match outcome.damaged.is_empty() {
+            true if unknown => Err(Failure::damaged(
+                "nothing was restored: files of the dump are not known to this version; use the version that made it, or a later one",
+            )),
+            true => Ok(()),
+            false => Err(Failure::damaged(
+                "the dump is damaged, as named above: nothing was restored; use another copy",
+            )),
+        }
+    }
+
+    /// Writes the files aside, then into the servers, and moves the files into their places.
+    fn write(&self, trees: &Trees, report: &mut Report) -> Result<(), Failure> {
+        let tally = Arc::default();
+        let goal = Goal::Bytes(self.archive.files().bytes());
+        let shown = self.observer.working(Step::Work, &tally, goal);
+        let staged = trees.stage(self, &tally, report)?;
+        servers::restore(self, &tally)?;
+        let place = staged.place();
+        drop(shown);
+        place.map_err(|failure| {
+            let what = failure.message().to_owned();
+            failure.with_message(format!(
+                "{what}; the databases hold the dump, and the files are not all in their place: empty both, and restore again"
+            ))
+        })
+    }
+}
