@@ -30,6 +30,7 @@ use render::{advice::say, failure::exit_code};
 use stdio::{answer, note};
 
 fn main() -> ExitCode {
+    memory::give_large_pieces_back();
     panic::set_hook(Box::new(defect));
     let mut cli = Cli::parse();
     let reached = cli.reach();
