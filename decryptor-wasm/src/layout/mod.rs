@@ -1,16 +1,14 @@
 //! The paths that an archive may hold, and the kind of each.
 
+mod names;
 mod runs;
 mod volumes;
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Code, Error, Field, Result,
-    limits::{MAX_ENVELOPE, MAX_PATH},
-    unicode,
-};
+use crate::{Code, Error, Field, Result, limits::MAX_ENVELOPE, unicode};
 
+pub use names::{is_safe_name, is_safe_path};
 use volumes::is_volume_file;
 pub use volumes::{VOLUMES, index_name, number_of, volume_name};
 
@@ -218,48 +216,6 @@ pub fn refuse_long(path: &str, bytes: u64) -> Result<()> {
     Err(Error::of(Code::FileTooLarge)
         .at(path)
         .with(Field::Limit, most))
-}
-
-/// Whether a relative path can be written on every system without leaving its folder: no absolute path, `..`, `.`, empty part,
-/// NUL or control character, backslash, drive letter or other colon, name that Windows reserves, trailing dot or space.
-pub fn is_safe_path(path: &str) -> bool {
-    !path.is_empty() && path.len() <= MAX_PATH && path.split('/').all(is_safe_name)
-}
-
-/// The rule of [`is_safe_path`] for one name.
-pub fn is_safe_name(name: &str) -> bool {
-    let forbidden = |c: char| {
-        c.is_control() || matches!(c, '\\' | '/' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
-    };
-    !name.is_empty()
-        && name.len() <= 255
-        && name != "."
-        && name != ".."
-        && !name.contains(forbidden)
-        && !name.ends_with(['.', ' '])
-        && !is_reserved(name)
-}
-
-fn is_reserved(name: &str) -> bool {
-    if !name.starts_with(|first| "cCpPaAnNlL".contains(first)) {
-        return false;
-    }
-    let base = name
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .to_ascii_uppercase();
-    // Windows takes the superscript digits of Latin-1 for digits here.
-    let numbered = |prefix: &str| {
-        base.strip_prefix(prefix)
-            .is_some_and(|n| n.chars().count() == 1 && n.contains(|c| "123456789¹²³".contains(c)))
-    };
-    matches!(
-        base.as_str(),
-        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$"
-    ) || numbered("COM")
-        || numbered("LPT")
 }
 
 /// Two files, or two folders above them, that would be one on disk; none when there are none. `files`: the path of each in the archive,
