@@ -126,6 +126,7 @@ function cases () {
   assert.ok(names.length > 60, `only ${names.length} cases`);
   test('the states of a chain are looked at one after the other', runs);
   test('of a damaged archive, the report about a user who is untouched says so', untouched);
+  test('a file of a raw dump is saved by itself', oneFile);
   for (const locale of ['fr', 'de']) test(`what goes wrong is said in the language of the reader: ${locale}`, () => inWords(locale));
   for (const name of names) {
     const due = JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
@@ -194,6 +195,18 @@ async function untouched () {
   assert.ok(verification.filesChecked > 5 && verification.filesChecked < whole.verification.filesChecked);
   assert.ok(verification.recordsChecked > 0 && verification.recordsChecked < whole.verification.recordsChecked);
   assert.deepEqual(users.map((/** @type {any} */ one) => one.userId), ['u2']);
+  await close();
+}
+
+async function oneFile () {
+  const due = JSON.parse(readFileSync(join(kit, 'raw-dump', 'case.json'), 'utf8'));
+  const path = 'raw/users/a/account.sqlite';
+  const { tab, close } = await openPageAgain();
+  await open(tab, given('raw-dump', due));
+  await tab.waitForSelector(`[data-file="${path}"]`);
+  const to = join(scratch, 'account.sqlite');
+  assert.equal(await download(tab, `[data-file="${path}"] button`, to), 'account.sqlite');
+  assert.equal(createHash('sha256').update(readFileSync(to)).digest('hex'), due.out[path]);
   await close();
 }
 

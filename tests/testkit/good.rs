@@ -126,8 +126,8 @@ pub fn cases() -> Vec<Case> {
         raw_dump("raw-dump", "a raw dump comes out, file by file").says("all good"),
         raw_dump("raw-dump-list", "the files of a raw dump are shown")
             .also(&["--list"])
-            .says("raw/postgresql.dump  7 bytes")
-            .says("0 users, 5 files")
+            .says("raw/postgresql.dump")
+            .says("0 users")
             .nothing(),
         Case::good("pryv-hybrid", "an archive of Pryv's own tool opens, with what it cannot promise", &Draft::pryv())
             .says("This archive has no inventory")

@@ -107,6 +107,18 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(text, "{what} {}", printable(value));
         }
     }
+    text.push_str(&left_out(report));
+    text.push_str(&losses(report));
+    if let Some(verified) = &report.verified {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", verify::summary(verified));
+    }
+    text
+}
+
+/// What the backup does not hold and is no loss, and what else is worth knowing.
+fn left_out(report: &Report) -> String {
+    let mut text = String::new();
     if report.withheld > 0 {
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -136,11 +148,6 @@ pub fn text(report: &Report) -> String {
             "not in this backup, and needed by a restored platform; keep them elsewhere: {}",
             printable(&names)
         );
-    }
-    text.push_str(&losses(report));
-    if let Some(verified) = &report.verified {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", verify::summary(verified));
     }
     text
 }

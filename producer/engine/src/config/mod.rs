@@ -215,17 +215,7 @@ impl Config {
             account_fields: account::fields(&layers.list("custom.systemStreams.account")),
             data_stores: data_stores(&layers.list("custom.dataStores")),
             release: release(pryv_root),
-            core_address: {
-                let part = |key: &str, usual: &str| -> Result<String, ConfigError> {
-                    let found = layers.find(key)?;
-                    Ok(found.map_or_else(|| usual.to_owned(), |found| found.value))
-                };
-                format!(
-                    "{}:{}",
-                    part("http.ip", "127.0.0.1")?,
-                    part("http.port", "3000")?
-                )
-            },
+            core_address: core_address(&layers)?,
         })
     }
 
@@ -248,6 +238,16 @@ impl Config {
             platform: of(self.platform_engine),
         }
     }
+}
+
+/// Where a core that runs here answers.
+fn core_address(layers: &Layers) -> Result<String, ConfigError> {
+    let part = |key: &str, usual: &str| -> Result<String, ConfigError> {
+        let found = layers.find(key)?;
+        Ok(found.map_or_else(|| usual.to_owned(), |found| found.value))
+    };
+    let (ip, port) = (part("http.ip", "127.0.0.1")?, part("http.port", "3000")?);
+    Ok(format!("{ip}:{port}"))
 }
 
 /// Names of the data stores.

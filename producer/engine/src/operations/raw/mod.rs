@@ -22,7 +22,7 @@ use crate::{
         self, ArchiveWriter, ChainFolder, Finished, Leftover, Sealing, Summary,
         write::ArchiveLayout,
     },
-    config::{Config, Engine},
+    config::Config,
     failure::Failure,
     folders::{STREAM_LAYOUT, working_place},
     installation::Installation,
@@ -255,22 +255,9 @@ impl Dump<'_> {
     }
 }
 
-/// Whether anything of the platform is in files.
-#[must_use]
-pub fn has_files(config: &Config) -> bool {
-    let engines = [
-        config.base_engine,
-        config.audit_engine,
-        config.series_engine,
-        config.file_engine,
-    ];
-    let mut engines = engines.iter();
-    engines.any(|engine| matches!(engine, Engine::Sqlite | Engine::Filesystem))
-}
-
 /// Refuses a platform whose files are not where they should be.
 fn require_files(config: &Config) -> Result<(), Failure> {
-    if !has_files(config) || config.users_dir.is_dir() {
+    if !config.has_files() || config.users_dir.is_dir() {
         return Ok(());
     }
     Err(Failure::failed(format!(
