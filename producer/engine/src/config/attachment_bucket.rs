@@ -28,6 +28,20 @@ pub struct AttachmentBucket {
 const REGION: &str = "us-east-1";
 
 impl AttachmentBucket {
+    /// The address of the store.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let amazons = || {
+            let region = &self.region;
+            let domain = match region.starts_with("cn-") {
+                true => "amazonaws.com.cn",
+                false => "amazonaws.com",
+            };
+            format!("https://s3.{region}.{domain}")
+        };
+        self.endpoint.clone().unwrap_or_else(amazons)
+    }
+
     /// Pryv's keys.
     pub(super) fn find(layers: &Layers) -> Result<Self, ConfigError> {
         let key = |name: &str| format!("storages.engines.s3.{name}");
@@ -131,6 +145,18 @@ mod tests {
         };
         let bucket = |env: &[(&str, &str)]| with(env).unwrap().attachment_bucket.unwrap();
         let usual = bucket(&[("bucket", "b")]);
+        let address = |env: &[(&str, &str)]| bucket(env).address();
+        assert_eq!(usual.address(), "https://s3.us-east-1.amazonaws.com");
+        for (name, value, due) in [
+            (
+                "region",
+                "cn-north-1",
+                "https://s3.cn-north-1.amazonaws.com.cn",
+            ),
+            ("endpoint", "https://store.example", "https://store.example"),
+        ] {
+            assert_eq!(address(&[("bucket", "b"), (name, value)]), due);
+        }
         let known = (
             &*usual.region,
             &*usual.key_prefix,

@@ -143,7 +143,9 @@ impl ObjectReader {
         let fetched = self
             .store
             .bytes(&self.key, self.next, length, self.tag.as_deref());
-        let fetched = fetched.and_then(|answered| match answered.size == self.size {
+        // Not every store heeds the condition.
+        let is_same = |answered: &Answered| answered.size == self.size && answered.tag == self.tag;
+        let fetched = fetched.and_then(|answered| match is_same(&answered) {
             true => Ok(answered.bytes),
             false => Err(lies("it was overwritten while it was read".to_owned())),
         });

@@ -59,7 +59,8 @@ impl AttachmentStore {
             bucket: config.bucket.clone(),
             prefix: String::new(),
             options: StoreOptions {
-                endpoint: config.endpoint.clone(),
+                // What the environment names is the store of the backups.
+                endpoint: Some(config.address()),
                 region: Some(config.region.clone()),
                 path_style: Some(config.in_path),
                 access_key,
