@@ -91,6 +91,8 @@ pub enum Advice {
     RestoreRaw,
     /// Restore with the command for backups that hold records.
     RestoreRecords,
+    /// Say who made it.
+    KnownMaker,
     /// Say where InfluxDB takes backups.
     InfluxdbAddress,
 }

@@ -1,6 +1,7 @@
 //! What a restore refuses before it writes anything, and what is named instead of being taken.
 
 use super::{at, dump, dumping, empty_like, one_line, restoring};
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, run, text},
     stage::{Platform, Stage},
@@ -93,7 +94,16 @@ fn a_dump_of_somebody_else_is_refused() {
     let (other, _) = dump(&stage, &platform, "other", &[]);
     let target = at(stage.sqlite(), stage.at("target"));
     refused(&stage, &target, &other, &["--signer", signer], 4);
+    // A host that knows nobody takes no dump of whoever has the public key.
+    let fresh = stage.at("fresh");
+    let knows_nobody = ["--state-dir", fresh.to_str().unwrap()];
+    let said = refused(&stage, &target, &other, &knows_nobody, 2);
+    assert!(said.contains("not known who made this dump"), "{said}");
     assert!(!target.users.exists());
+    let id = sha256_hex(&fs::read(other.join("manifest.json")).unwrap());
+    let flags = [&knows_nobody[..], &["--expect-id", &id, "--dry-run"]].concat();
+    let done = run(&mut restoring(&stage, &target, &other, &flags));
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub struct RawArgs {
     pub state: StateArgs,
     #[command(flatten)]
     pub platform: PlatformArgs,
-    /// How pg_dump writes: one file, or a folder on several connections, which needs room beside the output.
+    /// How pg_dump writes: one file, or a folder on several connections, which needs room in TMPDIR.
     #[arg(long, value_enum, default_value_t = DumpFormatArg::Custom)]
     pub format: DumpFormatArg,
     /// Connections to the database with --format directory (default: one per core).

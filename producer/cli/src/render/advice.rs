@@ -77,6 +77,9 @@ pub fn words(advice: &Advice) -> Cow<'static, str> {
         Advice::RunRqlite => "; rqlited has to run meanwhile, also where the core is stopped",
         Advice::NameRecipients => ": give --recipient-pubkey or a passphrase",
         Advice::RestoreRaw => ": `pryv-backup raw-restore DIR` puts it back",
+        Advice::KnownMaker => {
+            ": give --signer KEY or --expect-id ID as the report of the dump prints them, or --accept-unsigned"
+        }
         Advice::RestoreRecords => ": `pryv-backup --restore DIR` restores it",
         Advice::InfluxdbAddress => {
             "; --influxdb-backup HOST:PORT says where (bind-address in its configuration)"

@@ -25,7 +25,6 @@ mod volumes;
 mod work_folder;
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -289,11 +288,6 @@ impl ArchiveWriter {
                 Err(error)
             }
         }
-    }
-
-    /// A folder that goes away with the run, for what has to wait: only its owner may look into it.
-    pub fn waiting(&self) -> &Path {
-        self.destination.staging()
     }
 
     /// Whether the archive is sealed.

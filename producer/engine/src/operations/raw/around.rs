@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::Commands;
-use crate::{failure::Failure, observer::Observer, tools::shell};
+use crate::{failure::Failure, interrupt, observer::Observer, tools::shell};
 
 /// Commands of which some were run.
 pub struct Around<'a> {
@@ -52,8 +52,10 @@ impl<'a> Around<'a> {
         let Some(line) = &self.commands.snapshot else {
             return Ok(None);
         };
-        self.frozen = true;
-        let folder = PathBuf::from(shell(line, true)?);
+        let said = shell(line, true);
+        // Where the command failed, a snapshot of that name may be somebody else's; where it was interrupted, it may have made one.
+        self.frozen = said.is_ok() || interrupt::check().is_err();
+        let folder = PathBuf::from(said?);
         if !folder.is_absolute() || !folder.is_dir() {
             return Err(Failure::failed(format!(
                 "{line}: its last line has to be the folder of the users' files in the snapshot, and {:?} is none",

@@ -16,15 +16,16 @@ use decryptor_wasm::{
 use super::{Dump, DumpFormat, Dumped, Options, around::Around, now, tree};
 use crate::{
     advice::Advice,
-    archive::{ArchiveError, ArchiveWriter, write::file::FileWriter},
+    archive::{ArchiveWriter, write::file::FileWriter},
     config::{Config, Engine},
     failure::Failure,
     files,
-    folders::require_room,
+    folders::{private_folder, require_room},
     observer::Step,
     platform::raw::{self, DumpedDatabase},
     progress::Goal,
     regular,
+    storage::large_folder,
     text::moment,
     threads,
     tools::{self, INFLUXD, PG_DUMP, major},
@@ -32,6 +33,8 @@ use crate::{
 
 /// The port at which InfluxDB takes backups, unless its configuration says otherwise.
 const INFLUXDB_PORT: u16 = 8088;
+/// What a folder in the clear, on this host and never beside the archive, is for.
+const WAITS: &str = "what the tools write waits there";
 /// What a dump in the custom format begins with.
 const MAGIC: &[u8] = b"PGDMP";
 
@@ -145,11 +148,7 @@ impl<'s> Stores<'s> {
             )));
         }
         if self.options.format == DumpFormat::Directory {
-            require_room(
-                self.archive.waiting(),
-                database.bytes,
-                "the dump of the database",
-            )?;
+            require_room(&large_folder(), database.bytes, "the dump of the database")?;
         }
         self.done.section.postgresql = Some(RawDatabase {
             server: database.version,
@@ -171,7 +170,7 @@ impl<'s> Stores<'s> {
     fn postgresql(&mut self, database: &DumpedDatabase) -> Result<(), Failure> {
         let config = &self.config.postgres;
         if self.options.format == DumpFormat::Directory {
-            let folder = self.folder()?;
+            let folder = private_folder(WAITS)?;
             let into = folder.path().join("dump");
             let jobs = threads::count(self.options.jobs);
             let mut command = tools::dump_into(config, &database.snapshot, &into, jobs);
@@ -217,13 +216,9 @@ impl<'s> Stores<'s> {
             return Ok(());
         };
         let version = server.version()?;
-        require_room(
-            self.archive.waiting(),
-            server.bytes()?,
-            "the backup of InfluxDB",
-        )?;
+        require_room(&large_folder(), server.bytes()?, "the backup of InfluxDB")?;
         let at = now();
-        let folder = self.folder()?;
+        let folder = private_folder(WAITS)?;
         let given = self.options.influxdb_backup.as_deref();
         let mut command = INFLUXD.command();
         command
@@ -253,7 +248,7 @@ impl<'s> Stores<'s> {
                 "attachments are in an S3 bucket, and in no raw dump",
             );
         }
-        let waiting = self.folder()?;
+        let waiting = private_folder(WAITS)?;
         tree::write(self.archive, waiting.path(), &trees, &mut self.done)?;
         self.done.section.trees = trees.iter().map(|(name, _)| (*name).to_owned()).collect();
         Ok(())
@@ -331,13 +326,6 @@ impl<'s> Stores<'s> {
     fn end(&mut self, file: FileWriter) -> Result<(), Failure> {
         let entry = file.finish(None)?;
         Ok(self.archive.add_file(entry)?)
-    }
-
-    /// A folder for what waits, which goes away.
-    fn folder(&self) -> Result<tempfile::TempDir, Failure> {
-        let place = regular::real(self.archive.waiting());
-        let made = tempfile::Builder::new().prefix("tool-").tempdir_in(&place);
-        made.map_err(|e| ArchiveError::io(&place, e).into())
     }
 
     fn lose(&mut self, path: &str, what: &str) {

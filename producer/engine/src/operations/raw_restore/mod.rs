@@ -18,6 +18,7 @@ use crate::{
     archive::read::Archive,
     config::Config,
     failure::Failure,
+    findings,
     installation::Installation,
     interrupt,
     observer::{Observer, Step},
@@ -66,6 +67,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
         )
         .advise(Advice::RestoreRecords));
     };
+    require_maker(&archive, &options.opening)?;
     let config = options.installation.load(true, observer)?;
     let restore = Restore {
         options,
@@ -85,6 +87,24 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Refuses a dump of which nobody knows who made it. Records cannot run anything; of a dump, the server runs the SQL, and files get any owner.
+fn require_maker(archive: &Archive, opening: &ArchiveOptions) -> Result<(), Failure> {
+    if !archive.plan.inventoried {
+        return Err(Failure::damaged(
+            "nothing was restored: the dump lists no files, so nothing says which are its own; it was not made by pryv-backup",
+        ));
+    }
+    let expect = &opening.expect;
+    if findings::pinned(archive) || expect.id.is_some() || expect.trust.accept_unsigned {
+        return Ok(());
+    }
+    let signed = findings::signed(archive).unwrap_or("not signed");
+    Err(Failure::usage(format!(
+        "nothing was restored: it is not known who made this dump ({signed}), and what is in a dump can run anything on the database"
+    ))
+    .advise(Advice::KnownMaker))
 }
 
 impl Restore<'_> {
