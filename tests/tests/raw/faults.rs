@@ -160,7 +160,7 @@ fn a_disk_that_fills_leaves_no_dump() {
     is_no_backup(&output);
     // What a tool needs is looked at before.
     let folder = ["--format", "directory"];
-    let full = run(&mut dumping(&stage, &platform, &output, &folder));
+    let full = run(dumping(&stage, &platform, &output, &folder).env("TMPDIR", &disk.0));
     let said = one_line(&full, 1);
     assert!(said.contains("are free: make room"), "{said}");
     is_no_backup(&output);

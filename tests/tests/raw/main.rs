@@ -7,6 +7,7 @@ mod readers;
 mod refusals;
 mod round_trips;
 
+use pryv_backup_engine::archive::sha256_hex;
 use pryv_backup_tests::{
     command::{report, run, text},
     folder,
@@ -39,7 +40,7 @@ fn dump(stage: &Stage, platform: &Platform<'_>, name: &str, flags: &[&str]) -> (
     (output, report(&made))
 }
 
-/// A restore with `--json` and these flags.
+/// A restore with `--json` and these flags, which expects this very dump unless they say something else of who made it.
 fn restoring(stage: &Stage, platform: &Platform<'_>, dump: &Path, flags: &[&str]) -> Command {
     let mut command = platform.command();
     command
@@ -48,6 +49,12 @@ fn restoring(stage: &Stage, platform: &Platform<'_>, dump: &Path, flags: &[&str]
         .args(["--json", "--private-key"])
         .arg(stage.key())
         .args(flags);
+    let is_said = |flag: &&str| ["--expect-id", "--signer", "--state-dir"].contains(flag);
+    match fs::read(dump.join("manifest.json")) {
+        _ if flags.iter().any(is_said) => {}
+        Ok(manifest) => drop(command.args(["--expect-id", &sha256_hex(&manifest)])),
+        Err(_) => drop(command.arg("--accept-unsigned")),
+    }
     command
 }
 

@@ -24,9 +24,7 @@ mod user_manifest;
 mod volumes;
 mod work_folder;
 
-use std::{
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use decryptor_wasm::{
     BackupType, DataKey, Envelope, FileEntry, Kdf, Manifest, PublicKey,
