@@ -315,7 +315,8 @@ fn pieces(
     }
 }
 
-/// The last line that a program says, however much it says.
+/// The last line in which a program says what went wrong, however much it says; else its last line. What PostgreSQL's tools say after an error quotes
+/// statements and rows.
 fn last_said(mut errors: impl Read) -> String {
     let (mut said, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(read) = errors.read(&mut piece) {
@@ -328,8 +329,9 @@ fn last_said(mut errors: impl Read) -> String {
     }
     let said = String::from_utf8_lossy(&said);
     let mut lines = said.lines().rev().map(str::trim);
-    lines
-        .find(|line| !line.is_empty())
+    let error = lines.clone().find(|line| line.contains(": error: "));
+    error
+        .or_else(|| lines.find(|line| !line.is_empty()))
         .unwrap_or_default()
         .to_owned()
 }
@@ -337,6 +339,14 @@ fn last_said(mut errors: impl Read) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_a_tool_quotes_are_not_told() {
+        let said = "pg_restore: warning: x\npg_restore: error: COPY failed for table \"a\"\nCONTEXT:  COPY a, line 1: \"secret\"\n";
+        let told = last_said(said.as_bytes());
+        assert_eq!(told, "pg_restore: error: COPY failed for table \"a\"");
+        assert_eq!(last_said("one\ntwo\n\n".as_bytes()), "two");
+    }
 
     #[test]
     fn versions_are_found() {
