@@ -129,25 +129,22 @@ fn fits_host(bucket: &str, endpoint: Option<&str>) -> bool {
 mod tests {
     use crate::config::Config;
 
+    fn load(root: &std::path::Path, env: &[(&str, &str)]) -> Result<Config, super::ConfigError> {
+        let env = env.iter().map(|(name, value)| {
+            (
+                format!("storages__engines__s3__{name}"),
+                (*value).to_owned(),
+            )
+        });
+        let engine = ("storages__file__engine".to_owned(), "s3".to_owned());
+        Config::load(root, None, env.chain([engine]))
+    }
+
     #[test]
-    fn the_bucket_of_attachments_is_as_pryv_has_it() {
+    fn the_address_is_amazons_unless_another_is_set() {
         let dir = tempfile::tempdir().unwrap();
-        let with = |env: &[(&str, &str)]| {
-            let env = env.iter().map(|(name, value)| {
-                (
-                    format!("storages__engines__s3__{name}"),
-                    (*value).to_owned(),
-                )
-            });
-            let engine = ("storages__file__engine".to_owned(), "s3".to_owned());
-            let env = env.chain([engine]);
-            Config::load(dir.path(), None, env)
-        };
-        let bucket = |env: &[(&str, &str)]| with(env).unwrap().attachment_bucket.unwrap();
-        let usual = bucket(&[("bucket", "b")]);
-        let address = |env: &[(&str, &str)]| bucket(env).address();
-        assert_eq!(usual.address(), "https://s3.us-east-1.amazonaws.com");
         for (name, value, due) in [
+            ("keyPrefix", "", "https://s3.us-east-1.amazonaws.com"),
             (
                 "region",
                 "cn-north-1",
@@ -155,8 +152,17 @@ mod tests {
             ),
             ("endpoint", "https://store.example", "https://store.example"),
         ] {
-            assert_eq!(address(&[("bucket", "b"), (name, value)]), due);
+            let config = load(dir.path(), &[("bucket", "b"), (name, value)]).unwrap();
+            assert_eq!(config.attachment_bucket.unwrap().address(), due);
         }
+    }
+
+    #[test]
+    fn the_bucket_of_attachments_is_as_pryv_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |env: &[(&str, &str)]| load(dir.path(), env);
+        let bucket = |env: &[(&str, &str)]| with(env).unwrap().attachment_bucket.unwrap();
+        let usual = bucket(&[("bucket", "b")]);
         let known = (
             &*usual.region,
             &*usual.key_prefix,
