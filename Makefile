@@ -47,3 +47,4 @@ bench: build      ## speed and memory, as ratios within one run; see docs/perfor
 	cargo run --release --package pryv-backup-tests --bin bench-restore
 	cargo run --release --package pryv-backup-tests --bin bench-incremental
 	cargo run --release --package pryv-backup-tests --bin bench-store
+	cargo run --release --package pryv-backup-tests --bin bench-scale

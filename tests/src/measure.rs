@@ -7,10 +7,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Time and memory of a command.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Measured {
     /// From its start to its end.
     pub time: Duration,
+    /// What it took of processors.
+    pub processor: Duration,
     /// Peak resident memory in KiB, as far as it was seen.
     pub memory: u64,
 }
@@ -21,6 +23,7 @@ impl Measured {
     pub fn better(self, other: Self) -> Self {
         Measured {
             time: self.time.min(other.time),
+            processor: self.processor.min(other.processor),
             memory: self.memory.max(other.memory),
         }
     }
@@ -37,7 +40,7 @@ impl Measured {
 /// # Panics
 /// When it fails.
 pub fn measure(command: &mut Command) -> Measured {
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), processor_of_children());
     let mut child = command.spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut memory = 0;
@@ -51,11 +54,23 @@ pub fn measure(command: &mut Command) -> Measured {
             let told =
                 ended.code() == Some(5) && command.get_args().next() == Some("verify".as_ref());
             assert!(ended.success() || told, "{command:?}: {ended}");
-            let time = started.elapsed();
-            return Measured { time, memory };
+            return Measured {
+                time: started.elapsed(),
+                processor: processor_of_children() - before,
+                memory,
+            };
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Processor time of the children that have ended (proc_pid_stat(5): fields 16 and 17, in hundredths of a second).
+fn processor_of_children() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    // The name of the program, in brackets, may hold spaces; the third field comes after it.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(13).take(2);
+    Duration::from_millis(ticks.map(|text| text.parse::<u64>().unwrap() * 10).sum())
 }
 
 /// The tool, built beside this program, or the one that `PRYV_BACKUP` names.

@@ -99,7 +99,7 @@ impl PathKind {
     pub fn of(path: &str) -> PathKind {
         // No file of the format has more than four.
         let mut parts = [""; 5];
-        let places = parts.iter_mut().zip(path.split('/'));
+        let places = parts.iter_mut().zip(names::parts(path));
         let count = places.map(|(place, part)| *place = part).count();
         match &parts[..count] {
             [MANIFEST] => PathKind::Manifest,

@@ -46,8 +46,7 @@ impl FileList {
 
     /// The place of the first file whose path does not come before `path`.
     pub fn first_from(&self, path: &str) -> usize {
-        self.paths
-            .lower_bound(|at| self.paths.compare_with(at, path) == Ordering::Less)
+        self.paths.first_from(path)
     }
 
     /// Compares the path at a place with another; what is at no place comes last.

@@ -1,6 +1,11 @@
 //! Paths in few bytes.
 
-use std::{cmp::Ordering, collections::BTreeMap, ops::Range};
+use std::{
+    cmp::Ordering,
+    collections::BTreeMap,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use crate::layout::run_of;
 
@@ -17,6 +22,17 @@ pub(crate) struct Paths {
     /// Names that other files may have too, and where they are in `names`.
     common: BTreeMap<String, u64>,
     items: Vec<(u32, u32)>,
+    last: LastFound,
+}
+
+/// Where the path was that was looked for last: mostly the next one follows it.
+#[derive(Debug, Default)]
+struct LastFound(AtomicUsize);
+
+impl Clone for LastFound {
+    fn clone(&self) -> Self {
+        LastFound::default()
+    }
 }
 
 /// Texts one after the other.
@@ -127,20 +143,42 @@ impl Paths {
 
     /// The place of a path, where they are in order; of several, the first.
     pub(crate) fn find(&self, path: &str) -> Option<usize> {
-        let at = self.lower_bound(|at| self.compare_with(at, path) == Ordering::Less);
+        let at = self.first_from(path);
         let found = at < self.len() && self.compare_with(at, path) == Ordering::Equal;
         found.then_some(at)
     }
 
     /// The places of the paths that begin so, where they are in order.
     pub(crate) fn below(&self, prefix: &str) -> Range<usize> {
-        let from = self.lower_bound(|at| self.compare_with(at, prefix) == Ordering::Less);
-        let to = self.lower_bound(|at| at < from || self.get(at).starts_with(prefix));
+        let from = self.first_from(prefix);
+        let to = Self::lower_bound(from..self.len(), |at| self.get(at).starts_with(prefix));
         from..to
     }
 
-    pub(super) fn lower_bound(&self, is_before: impl Fn(usize) -> bool) -> usize {
+    /// The place of the first path that does not come before `path`, where they are in order.
+    pub(crate) fn first_from(&self, path: &str) -> usize {
+        let is_before = |at: usize| self.compare_with(at, path) == Ordering::Less;
+        let last = self.last.0.load(Relaxed).saturating_sub(1);
         let (mut from, mut to) = (0, self.len());
+        // Looks at the last one, and 1, 3, 7, … places after it, until that is too far.
+        let mut step = 1;
+        let mut next = last;
+        while next < to {
+            if !is_before(next) {
+                to = next;
+                break;
+            }
+            from = next + 1;
+            next += step;
+            step *= 2;
+        }
+        let found = Self::lower_bound(from..to, is_before);
+        self.last.0.store(found, Relaxed);
+        found
+    }
+
+    fn lower_bound(places: Range<usize>, is_before: impl Fn(usize) -> bool) -> usize {
+        let (mut from, mut to) = (places.start, places.end);
         while from < to {
             let middle = from + (to - from) / 2;
             match is_before(middle) {

@@ -98,7 +98,7 @@ fn signed(archive: &Path, backup: &Measured, verified: &Measured) {
             work();
             Measured {
                 time: started.elapsed(),
-                memory: 0,
+                ..Measured::default()
             }
         })
     };
@@ -354,7 +354,7 @@ impl<'a> Case<'a> {
             });
             Measured {
                 time: started.elapsed(),
-                memory: 0,
+                ..Measured::default()
             }
         })
     }

@@ -29,13 +29,7 @@ impl Best {
     fn add(&mut self, measured: Measured, bytes: u64) {
         self.0 = Some(match self.0.take() {
             None => (measured, bytes),
-            Some((best, least)) => (
-                Measured {
-                    time: best.time.min(measured.time),
-                    memory: best.memory.max(measured.memory),
-                },
-                least.min(bytes),
-            ),
+            Some((best, least)) => (best.better(measured), least.min(bytes)),
         });
     }
 
