@@ -1,4 +1,4 @@
-.PHONY: setup wasm script build demo test nightly lint bench page test-browser
+.PHONY: setup wasm script build demo test nightly lint bench release page test-browser
 
 setup:            ## install what is missing
 	@scripts/alive.sh setup scripts/setup.sh
@@ -38,6 +38,9 @@ nightly: script page ## 200 random histories of chains, several times as many ki
 
 test-browser: script page ## the page in real browsers only
 	@node scripts/test/run.mjs browsers
+
+release: build    ## lists the hashes of script and page in decryptors.txt and signs it: SIGN_KEY=FILE
+	scripts/release.sh
 
 bench: build      ## speed and memory, as ratios within one run; see docs/performance.md
 	@scripts/setup-bench.sh

@@ -12,10 +12,11 @@ build=(build --profile wasm --package "$crate" --lib --target "$target" --target
 # Panic messages hold the paths of sources: without the folder of this machine's packages they are the same everywhere, and shorter.
 cargo fetch --quiet
 for packages in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
-  remap="${remap:-} --remap-path-prefix=$packages="
+  flags="${flags:-}--remap-path-prefix=$packages="$'\x1f'
 done
 # Of functions that are inlined everywhere there are as many copies: half of the usual limit makes the file 2 % smaller, and nothing slower.
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${remap:-} -Cllvm-args=-inline-threshold=25"
+# Flags are parted by a character that no path holds.
+export CARGO_ENCODED_RUSTFLAGS="${flags:-}-Cllvm-args=-inline-threshold=25"
 
 echo "building $crate for WASM; the first time this takes some minutes"
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }

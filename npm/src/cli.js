@@ -129,7 +129,8 @@ function defaultFolder () {
  */
 function requireParent (out) {
   const parent = dirname(resolve(out));
-  if (!existsSync(parent)) {
+  // A folder that is there may be all that --permission of Node.js allows.
+  if (!existsSync(out) && !existsSync(parent)) {
     throw new DecryptError('usage', `--out ${out}: ${parent} is not there; is a disk not mounted? Make it, or give --create-parents`);
   }
 }

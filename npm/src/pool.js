@@ -23,7 +23,7 @@ const MOST = 8;
  * @param {boolean} inflate whether files are inflated
  */
 export function crewSize (jobs, { files, bytes, compressed, largest: [plain, gzip] }, script, inflate) {
-  if (jobs === 1 || files < 2 || !existsSync(script) || isCramped()) return 0;
+  if (jobs === 1 || files < 2 || !existsSync(script) || isCramped() || !mayStartThreads()) return 0;
   if (jobs !== undefined) return Math.min(jobs, files);
   const cores = availableParallelism?.() ?? cpus().length;
   const times = inflate ? INFLATION : 1;
@@ -54,6 +54,13 @@ function isCramped () {
   } catch {
     return false;
   }
+}
+
+/** Whether the process may start threads: `--permission` of Node.js allows that only with `--allow-worker`. */
+function mayStartThreads () {
+  // Types of older versions do not know it.
+  const { permission } = /** @type {{ permission?: { has (scope: string): boolean } }} */ (/** @type {unknown} */ (process));
+  return permission?.has('worker') ?? true;
 }
 
 /** Worker threads that do the files of an archive. What they need to know reaches them in memory only. */

@@ -48,7 +48,12 @@ function ofMachine (path) {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(readRegular(path));
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return [];
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+    if (code === 'ENOENT') return [];
+    if (code === 'ERR_ACCESS_DENIED') {
+      console.error(`note: the signers in ${path} are not looked at: Node.js may read it only with --allow-fs-read=${path}`);
+      return [];
+    }
     throw new DecryptError('failed', `cannot read ${path}: ${messageOf(error)}`);
   }
   const lines = text.split('\n').map((line, at) => ({ line: line.replace(/^[ \t\r\f]+|[ \t\r\f]+$/g, ''), number: at + 1 })).filter(({ line }) => !NO_SIGNER.test(line));

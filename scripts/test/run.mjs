@@ -27,6 +27,7 @@ const PARTS = {
   npm: nodeTests('npm/test'),
   'independent-reader': nodeTests('tests/independent-reader'),
   runner: nodeTests('scripts/test'),
+  reproducible: commands('scripts/test/reproducible.sh'),
   lint: commands('cargo fmt --check', 'cargo clippy --quiet --workspace --all-targets -- -D warnings', 'scripts/deny.sh',
     'npm --prefix npm run --silent lint', 'npm --prefix npm run --silent check',
     'npm/node_modules/.bin/eslint --config npm/eslint.config.mjs scripts tests/bench tests/independent-reader tests/need tests/wasm'),

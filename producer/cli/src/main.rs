@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod cli;
+mod confine;
 mod memory;
 mod observer;
 mod progress;
@@ -26,6 +27,7 @@ use rustix::{
 };
 
 use cli::{Cli, Command};
+use confine::Confined;
 use render::{advice::say, failure::exit_code};
 use stdio::{answer, note};
 
@@ -109,7 +111,22 @@ fn prepare(cli: &Cli) -> Result<(), Failure> {
             "warning: the system does not let core files be turned off ({e}): a crash could leave secrets in one"
         );
     }
-    interrupt::install().map_err(|e| Failure::failed(format!("signals cannot be received: {e}")))
+    interrupt::install()
+        .map_err(|e| Failure::failed(format!("signals cannot be received: {e}")))?;
+    match confine::confine(cli) {
+        Confined::Not(reason) if cli.is_verbose() => {
+            note!(
+                "note: this command is not confined to the archive and to where it writes: {reason}"
+            );
+        }
+        Confined::Yes if cli.is_verbose() => {
+            note!(
+                "note: the system lets this command reach the archive, its key and where it writes, and nothing else"
+            );
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn run(cli: &Cli) -> Result<Option<FailureKind>, Failure> {
@@ -129,6 +146,7 @@ fn run(cli: &Cli) -> Result<Option<FailureKind>, Failure> {
         Some(Command::Rekey(args)) => run::rekey(args),
         Some(Command::Raw(args)) => run::raw(args),
         Some(Command::RawRestore(args)) => run::raw_restore(args),
+        Some(Command::Decryptors(args)) => run::decryptors(args),
         Some(Command::Sample { dir }) => run::sample(dir),
         None => match &cli.backup.restore {
             Some(dir) => run::restore(dir, &cli.backup),

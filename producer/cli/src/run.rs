@@ -8,8 +8,8 @@ use std::{
 use pryv_backup_engine::{
     failure::{Failure, FailureKind},
     operations::{
-        backup, cat, consolidate, copy, decrypt, diff, extract, fleet, keygen, list, prune, raw,
-        raw_restore, rekey, restore, stats, verify,
+        backup, cat, consolidate, copy, decrypt, decryptors, diff, extract, fleet, keygen, list,
+        prune, raw, raw_restore, rekey, restore, stats, verify,
     },
     sample::create_sample_platform,
     storage::Location,
@@ -17,8 +17,9 @@ use pryv_backup_engine::{
 
 use crate::{
     cli::{
-        BackupArgs, CatArgs, ConsolidateArgs, CopyArgs, DecryptArgs, DiffArgs, ExtractArgs,
-        FleetArgs, KeygenArgs, LookArgs, PruneArgs, RawArgs, RawRestoreArgs, RekeyArgs, VerifyArgs,
+        BackupArgs, CatArgs, ConsolidateArgs, CopyArgs, DecryptArgs, DecryptorsArgs, DiffArgs,
+        ExtractArgs, FleetArgs, KeygenArgs, LookArgs, PruneArgs, RawArgs, RawRestoreArgs,
+        RekeyArgs, VerifyArgs,
     },
     observer::Terminal,
     progress::Manner,
@@ -131,6 +132,23 @@ pub fn sample(dir: &Path) -> Result<Option<FailureKind>, Failure> {
         std::path::absolute(dir).map_err(|e| Failure::failed(format!("{}: {e}", dir.display())))?;
     create_sample_platform(&absolute).map_err(|e| Failure::failed(e.to_string()))?;
     answer!("sample platform: {}", dir.display());
+    Ok(None)
+}
+
+pub fn decryptors(args: &DecryptorsArgs) -> Result<Option<FailureKind>, Failure> {
+    if args.hashes {
+        for known in decryptors::known() {
+            let own = if known.own { "  (this version)" } else { "" };
+            answer!("{}  {}  {}{own}", known.version, known.sha256, known.file);
+        }
+    }
+    for path in args
+        .out
+        .as_deref()
+        .map_or(Ok(Vec::new()), decryptors::write)?
+    {
+        answer!("{}", path.display());
+    }
     Ok(None)
 }
 

@@ -123,7 +123,9 @@ impl Cli {
                 vec![Some(&mut args.output)]
             }
             Some(Command::RawRestore(args)) => vec![Some(&mut args.dir)],
-            Some(Command::Keygen(_) | Command::Sample { .. }) => Vec::new(),
+            Some(Command::Keygen(_) | Command::Decryptors(_) | Command::Sample { .. }) => {
+                Vec::new()
+            }
         };
         let mut received = false;
         for place in places.into_iter().flatten() {

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use pryv_backup_engine::{operations::verify::sample, storage::Location};
 
 use super::{
-    ExpectArgs, KdfArg, KeyArgs, LayoutArgs, OpenArgs, PrivateKeyArgs, SignArgs, TrustArgs,
-    archive_id, location, moment::moment, passphrase, trust::age,
+    ConfinedArgs, ExpectArgs, KdfArg, KeyArgs, LayoutArgs, OpenArgs, PrivateKeyArgs, SignArgs,
+    TrustArgs, archive_id, location, moment::moment, passphrase, trust::age,
 };
 
 #[derive(Debug, Args)]
@@ -37,6 +37,8 @@ pub struct VerifyArgs {
     /// Print only what is wrong.
     #[arg(long, short = 'q')]
     pub quiet: bool,
+    #[command(flatten)]
+    pub confined: ConfinedArgs,
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +75,8 @@ pub struct ExtractArgs {
     /// Say what was written, as one JSON object on standard output (without --out, on standard error).
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub confined: ConfinedArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@ pub mod cat;
 pub mod consolidate;
 pub mod copy;
 pub mod decrypt;
+pub mod decryptors;
 pub mod diff;
 pub mod extract;
 pub mod fleet;

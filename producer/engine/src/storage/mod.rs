@@ -33,8 +33,7 @@ pub use object_lock::ObjectLock;
 pub use reader::ObjectReader;
 pub use store::{Before, ObjectStore, StoreOptions};
 pub use store_error::{StoreError, StoreErrorKind, failure};
-pub use stream::Stream;
-pub(crate) use stream::large_folder;
+pub use stream::{Stream, large_folder};
 pub use upload::Upload;
 
 /// Before the bucket and prefix of an address.

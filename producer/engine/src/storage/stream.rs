@@ -95,8 +95,8 @@ impl PartialEq for Stream {
 
 impl Eq for Stream {}
 
-/// A folder for large files that go away: not `/tmp`, which is often in memory.
-pub(crate) fn large_folder() -> PathBuf {
+/// A folder for large files that go away: TMPDIR, or else not `/tmp`, which is often in memory.
+pub fn large_folder() -> PathBuf {
     let large = Path::new("/var/tmp");
     match env::var_os("TMPDIR").filter(|folder| !folder.is_empty()) {
         Some(folder) => folder.into(),

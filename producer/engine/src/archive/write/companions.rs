@@ -10,28 +10,36 @@ pub const NAMES: [&str; 4] = [
     "FORMAT.md",
 ];
 
-const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/decrypt-backup.mjs"));
-const PAGE: &str = include_str!(concat!(env!("OUT_DIR"), "/decrypt-backup.html"));
+/// Name and text of the script.
+pub const SCRIPT: (&str, &str) = (
+    NAMES[1],
+    include_str!(concat!(env!("OUT_DIR"), "/decrypt-backup.mjs")),
+);
+/// Name and text of the page.
+pub const PAGE: (&str, &str) = (
+    NAMES[2],
+    include_str!(concat!(env!("OUT_DIR"), "/decrypt-backup.html")),
+);
 const FORMAT: &str = include_str!("../../../../../docs/format.md");
 
 /// Name and text of each companion.
 pub fn companions(envelope: &Envelope) -> [(&'static str, String); 4] {
     [
         (NAMES[0], instructions(envelope)),
-        (NAMES[1], SCRIPT.to_owned()),
-        (NAMES[2], PAGE.to_owned()),
+        (SCRIPT.0, SCRIPT.1.to_owned()),
+        (PAGE.0, PAGE.1.to_owned()),
         (NAMES[3], FORMAT.to_owned()),
     ]
 }
 
 /// Hex SHA-256 of the page: a page cannot vouch for itself, so it is told elsewhere.
 pub fn page_sha256() -> String {
-    super::sha256_hex(PAGE.as_bytes())
+    super::sha256_hex(PAGE.1.as_bytes())
 }
 
 /// The same of the script.
 pub fn script_sha256() -> String {
-    super::sha256_hex(SCRIPT.as_bytes())
+    super::sha256_hex(SCRIPT.1.as_bytes())
 }
 
 fn instructions(envelope: &Envelope) -> String {

@@ -38,7 +38,7 @@ use decryptor_wasm::{
 use zeroize::Zeroizing;
 
 pub use chain::{ChainFolder, Host, Leftover, Proof};
-pub use companions::{page_sha256, script_sha256};
+pub use companions::{PAGE, SCRIPT, page_sha256, script_sha256};
 pub use error::ArchiveError;
 pub use index::{IndexDone, IndexWriter};
 pub use listing::{DoneUsers, ListedManifest, Listing};
