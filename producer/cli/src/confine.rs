@@ -90,7 +90,9 @@ impl Reach {
                 reach.archive(&args.dir);
                 reach.key(&args.open.key);
                 reach.trust(&args.open.expect);
-                reach.target(args.out.as_deref());
+                // The file is made beside its place and renamed.
+                let out = args.out.as_deref().map(existing_parent);
+                reach.write.extend(out);
             }
             // A repair writes into the archive.
             Command::Verify(args) if args.repair_from.is_none() => {
@@ -107,7 +109,7 @@ impl Reach {
                 reach.archive(&args.dir);
                 reach.key(&args.key);
                 reach.trust(&args.expect);
-                reach.target(args.out.as_deref());
+                reach.write.extend(args.out.as_deref().map(existing));
             }
             Command::Diff(args) => {
                 reach.archive(&args.old);
@@ -154,16 +156,6 @@ impl Reach {
         self.read.extend(state::folder(folder));
     }
 
-    /// What is written appears by a rename in the folder above it.
-    fn target(&mut self, path: Option<&Path>) {
-        let Some(path) = path else { return };
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        self.write
-            .push(existing(absolute.parent().unwrap_or(&absolute)));
-        // It may be a link to a folder elsewhere.
-        self.write.push(existing(&absolute));
-    }
-
     fn enforce(self) -> Result<RulesetStatus, RulesetError> {
         let all = AccessFs::from_all(VERSION);
         let read = AccessFs::from_read(VERSION) & !AccessFs::Execute;
@@ -187,9 +179,18 @@ impl Reach {
 
 /// The path, or the folder above it that there is.
 fn existing(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = absolute(path);
     let there = path.ancestors().find(|path| path.exists());
     there.unwrap_or(&path).to_owned()
+}
+
+/// The folder of a file, or the one above it that there is.
+fn existing_parent(file: &Path) -> PathBuf {
+    existing(absolute(file).parent().unwrap_or(file))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]
@@ -274,6 +275,7 @@ mod tests {
                 fs::create_dir(&staged).is_ok(),
                 fs::write(staged.join("file"), "x").is_ok(),
                 fs::rename(&staged, &out).is_ok(),
+                refused(fs::write(all.path().join("targets-too"), "x")),
                 fs::read(&key).is_ok(),
                 refused(fs::write(&key, "x")),
                 refused(fs::write(archive.join("new"), "x")),
@@ -282,7 +284,22 @@ mod tests {
         }) else {
             return;
         };
-        assert_eq!(seen, [true; 7]);
+        assert_eq!(seen, [true; 8]);
+    }
+
+    #[test]
+    fn a_target_that_is_there_is_all_that_is_written_to() {
+        let (all, archive, other) = folders();
+        let [archive, out] = [&archive, &other].map(|path| path.to_str().unwrap());
+        let Some(seen) = confined(&["decrypt", archive, "--out", out], || {
+            [
+                fs::write(other.join("new"), "x").is_ok(),
+                refused(fs::write(all.path().join("new"), "x")),
+            ]
+        }) else {
+            return;
+        };
+        assert_eq!(seen, [true; 2]);
     }
 
     #[test]
