@@ -132,6 +132,22 @@ pub fn cases() -> Vec<Case> {
             },
             &["users/u3/streams.jsonl.gz", "users/u3/user-manifest.json"],
         ),
+        made(
+            "unlisted-user-manifest",
+            "it is named, and nothing of its user comes out",
+            Draft {
+                manifest: |m| {
+                    let listed = m["inventory"]["files"].as_array_mut().unwrap();
+                    listed.retain(|file| file["path"] != "users/u1/user-manifest.json");
+                },
+                ..base.clone()
+            },
+        )
+        .damaged(
+            |_| {},
+            &["users/u1/user-manifest.json: lies where", STREAMS],
+        )
+        .without_user("u1", false),
         case(
             "link",
             "links are refused: they could lead out of the folder",

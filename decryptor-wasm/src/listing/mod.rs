@@ -57,6 +57,11 @@ impl FileList {
         }
     }
 
+    /// Whether the file at a place has the path of the one before it.
+    pub(crate) fn repeats(&self, at: usize) -> bool {
+        at > 0 && self.paths.compare(at - 1, at) == Ordering::Equal
+    }
+
     /// The path of the file at a place.
     pub(crate) fn path(&self, at: usize) -> String {
         self.paths.get(at)

@@ -132,6 +132,10 @@ fn files_of_a_block_are_checked_at_once() {
                     None => others.push(*place),
                 }
             }
+            // What is sealed is not taken for content.
+            let checked = SmallReader::new(None, core_cipher()).check(&block.order, piece, false);
+            assert!(checked.records.iter().all(Option::is_none));
+            assert_eq!(checked.bytes, 0);
             let cut = reader.check(&block.order, &piece[..100], false);
             assert!(cut.records.iter().all(Option::is_none));
         }

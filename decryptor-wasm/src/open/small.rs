@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    DataKey, Result,
+    Code, DataKey, Result,
     aead::{AnyAead, Cipher},
     hex,
     manifest::{Expected, PackedFields, put_number, put_text},
@@ -84,7 +84,10 @@ impl SmallReader {
                 lines: way.lines,
                 buffer: SMALL as usize,
             };
-            let key = self.key.as_ref().filter(|_| way.encrypted);
+            let key = match (&self.key, way.encrypted) {
+                (None, true) => return Err(Code::KeyNeeded.into()),
+                (key, sealed) => key.as_ref().filter(|_| sealed),
+            };
             self.readers
                 .push((way, FileReader::with(key, options, &self.cipher)));
         }

@@ -365,3 +365,27 @@ fn a_request_that_is_not_understood_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Usage, "{bad}");
     }
 }
+
+/// Of a path that a driver lists twice, the first counts, and it is damage.
+#[test]
+fn a_path_that_is_listed_twice_is_read_once_and_named() {
+    let folder = Folder::of_users(3);
+    let twice = ["streams.jsonl", "user-manifest.json"];
+    let twice = twice.map(|name| format!("users/u000001/{name}"));
+    let mut opening = Opening::new(request());
+    let mut read = 0;
+    while let Some((number, need)) = opening.next_need().unwrap() {
+        let mut answer = folder.answer(&need);
+        if let Ok(Answer::Listing(listed)) = &mut answer {
+            let more = twice.clone().map(|path| (path, 5));
+            listed.files = std::sync::Arc::new(listed.files.iter().chain(more).collect());
+        }
+        read += usize::from(matches!(&need, Need::Content(one) if one.path == twice[1]));
+        opening.give(number, answer);
+    }
+    let opened = opening.finish().unwrap();
+    let [one, two] = twice.each_ref().map(|path| format!("listed-twice {path}"));
+    assert_eq!(said(&opened), ["no-inventory ", &one, &two, "unsigned "]);
+    assert_eq!((read, opened.files().len()), (1, 3 * 5));
+    assert_eq!(opened.files().find(&twice[0]).unwrap().size, 0);
+}

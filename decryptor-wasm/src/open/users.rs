@@ -60,7 +60,9 @@ impl<'r> Users<'r> {
             manifests: UserManifests::due(self.manifest, self.own, listing.clone(), sealed),
             findings: Vec::new(),
         };
-        let mut left = (0..listing.len()).filter(|place| self.is_read(&listing.path(*place)));
+        let is_read =
+            |place: &usize| !listing.repeats(*place) && self.is_read(&listing.path(*place));
+        let mut left = (0..listing.len()).filter(is_read);
         loop {
             let mut batch: Batch = Vec::new();
             let mut bytes = 0;

@@ -86,10 +86,10 @@ impl ListedFiles {
         self.put(Expected::unlisted())
     }
 
-    /// The digest of all that is listed, as a signature states it; none if it could not be made.
-    pub(super) fn digest(&mut self) -> Option<String> {
-        let digest = std::mem::take(&mut self.digest);
-        (!self.disordered).then(|| digest.finish())
+    /// Whether all that is listed is what a signature states; never, where a path came out of order.
+    pub(super) fn is(&mut self, digest: &str) -> bool {
+        let listed = std::mem::take(&mut self.digest).finish();
+        !self.disordered && listed == digest
     }
 
     /// The entries, which may be shared.
@@ -161,5 +161,30 @@ impl From<InventoryFiles> for SortedInventory {
             entries,
             order,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was listed before a path that is out of order has a digest; that is not the digest of all.
+    #[test]
+    fn a_list_out_of_order_is_never_what_was_signed() {
+        let of = |paths: &[&str]| {
+            let mut listed = ListedFiles::new(Arc::default(), false);
+            for path in paths {
+                listed.push(path, Expected::default());
+            }
+            listed
+        };
+        let mut digest = FilesDigest::default();
+        digest
+            .push("platform/a", &Expected::default().sha256())
+            .unwrap();
+        let signed = digest.finish();
+        assert!(of(&["platform/a"]).is(&signed));
+        assert!(!of(&["platform/a", "platform/a"]).is(&signed));
+        assert!(!of(&["platform/a", "platform/0"]).is(&signed));
     }
 }

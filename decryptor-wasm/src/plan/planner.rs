@@ -1,6 +1,6 @@
 //! The work of `plan`: collects what must be there, then walks what is there.
 
-use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Finding, Judged, NOT_OURS, Plan, PlannedFiles, Severity, Storage,
@@ -245,8 +245,7 @@ impl<'a> Planner<'a> {
     /// Compares the digest of all files that the inventories list with the one that was signed. Where a user manifest cannot be read there is
     /// none: that is said already, and the inventory of the manifest, which was signed as well, still binds it.
     fn signature(&mut self, signed: &Signed) {
-        let digest = self.listed.digest().filter(|_| self.blind.is_empty());
-        if digest.is_some_and(|digest| digest != signed.statement.files) {
+        if self.blind.is_empty() && !self.listed.is(&signed.statement.files) {
             self.find(
                 Severity::Error,
                 "signature",
@@ -260,15 +259,16 @@ impl<'a> Planner<'a> {
         let listing = self.judged.listing.clone();
         for at in 0..listing.len() {
             let path = listing.path(at);
-            // Of several of one path, the first counts.
-            if at > 0 && listing.compare(at - 1, &path) == Ordering::Equal {
-                continue;
-            }
             let kind = PathKind::of(&path);
             if self.is_left_aside(&kind) {
                 continue;
             }
             match kind {
+                // The first counts.
+                _ if listing.repeats(at) => {
+                    let error = Error::of(Code::ListedTwice).at(&path);
+                    self.plan.findings.push(Finding::damage(&path, &error));
+                }
                 PathKind::Manifest
                 | PathKind::Envelope
                 | PathKind::Sums
@@ -325,9 +325,12 @@ impl<'a> Planner<'a> {
 
     fn file(&mut self, at: usize, path: &str, kind: &PathKind) {
         let entry = self.listed.entry_of(at);
+        let is_manifest = matches!(kind, PathKind::UserManifest { .. });
         let listed = match kind.user() {
             Some(user) if !self.knows(user) => false,
-            Some(user) if self.blind.contains(user) => true,
+            Some(user) if self.blind.contains(user) && !(is_manifest && self.plan.inventoried) => {
+                true
+            }
             _ if self.plan.inventoried => entry.is_some(),
             Some(_) if is_chunk(path) => self.required.contains(path),
             _ => true,

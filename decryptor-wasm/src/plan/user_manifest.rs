@@ -92,6 +92,8 @@ impl<'a> UserManifests<'a> {
         let mut note = Note::default();
         match manifest {
             _ if !self.due.has(path) => return,
+            // It is foreign, which the planner says.
+            _ if self.inventoried && self.own.find(path).is_none() => note.unread = Some(None),
             ReadManifest::Damaged => note.unread = Some(None),
             ReadManifest::Unreadable(why) => note.unread = Some(Some(why)),
             ReadManifest::Said(facts) if facts.user_id != id => note.of_another = true,
