@@ -71,18 +71,27 @@ export function blockChecker ({ SmallReader }, { source, keys, engine, decrypted
 }
 
 /**
+ * The places of the files of a block that are to be read by themselves.
+ * @param {Block} block
+ * @param {Checked} checked
+ */
+export function leftOf ({ places }, checked) {
+  return [...places].filter((_, i) => checked[i + 1] < 0);
+}
+
+/**
  * Adds up the outcome for the files of a block. The places of files that are to be read by themselves are added to `others`.
  * @param {Block} block
  * @param {Checked} checked
  * @param {{ files: number, bytes: number, records: number }} outcome
  * @param {number[]} others
  */
-export function addBlock ({ places }, checked, outcome, others) {
+export function addBlock (block, checked, outcome, others) {
   outcome.bytes += checked[0];
-  places.forEach((place, i) => {
-    const records = checked[i + 1];
-    if (records < 0) return void others.push(place);
+  others.push(...leftOf(block, checked));
+  for (const records of checked.subarray(1)) {
+    if (records < 0) continue;
     outcome.files++;
     outcome.records += records;
-  });
+  }
 }

@@ -67,7 +67,9 @@ function mayStartThreads () {
 export class Pool {
   /** The number of what is done next. */
   #works = 0;
+  /** Blocks were checked, by whichever thread. */
   #hadBlocks = false;
+  #stopped = false;
 
   /**
    * @param {number} size
@@ -89,6 +91,8 @@ export class Pool {
 
   /** @param {number} number */
   #worker (number) {
+    // One that began after the end would never end.
+    if (this.#stopped) throw new DecryptError('failed', 'the run has ended');
     return (this.workers[number] ??= this.start());
   }
 
@@ -101,37 +105,51 @@ export class Pool {
         const next = files[Symbol.iterator]();
         let [begun, ended] = [0, false];
         await Promise.all(Array.from({ length: this.size }, async (_, number) => {
-          for (let file = next.next(); !ended && !file.done; file = next.next()) {
-            const index = begun++;
-            const place = await this.source.place(file.value.path);
-            const done = await this.#run(this.#worker(number), { file: file.value, place });
-            if (!take(index, /** @type {Done} */ (done))) ended = true;
+          try {
+            for (let file = next.next(); !ended && !file.done; file = next.next()) {
+              const index = begun++;
+              const place = await this.source.place(file.value.path);
+              const done = await this.#run(this.#worker(number), { file: file.value, place });
+              if (!take(index, /** @type {Done} */ (done))) ended = true;
+            }
+          } catch (error) {
+            ended = true;
+            throw error;
           }
         }));
       },
       // This thread makes the blocks, and checks its share of them.
       blocks: async (blocks, take) => {
         const next = blocks[Symbol.asyncIterator]();
-        const rest = { [Symbol.asyncIterator]: () => ({ next: () => next.next() }) };
+        // Once one has failed, nobody begins another.
+        let ended = false;
+        /** @type {() => Promise<IteratorResult<import('./blocks.js').Block>>} */
+        const more = async () => ended ? { done: true, value: undefined } : next.next();
+        const rest = { [Symbol.asyncIterator]: () => ({ next: more }) };
+        const taken = (/** @type {import('./blocks.js').Block} */ block, /** @type {Float64Array} */ checked) => {
+          this.#hadBlocks = true;
+          take(block, checked);
+        };
         // While a thread checks one, the next one waits for it.
         const loops = Array.from({ length: 2 * (this.size - 1) }, async (_, loop) => {
           for await (const block of rest) {
             const done = await this.#run(this.#worker(loop % (this.size - 1)), { block });
             if ('failure' in done && done.failure !== undefined) throw new DecryptError(done.failure.kind, done.failure.message, done.failure.about);
-            take(block, /** @type {Float64Array} */ (done));
+            taken(block, /** @type {Float64Array} */ (done));
           }
         });
-        const own = this.own.blocks(rest, (block, checked) => {
-          this.#hadBlocks = true;
-          take(block, checked);
-        });
-        await Promise.all([own, ...loops]);
+        try {
+          await Promise.all([this.own.blocks(rest, taken), ...loops]);
+        } finally {
+          ended = true;
+        }
       },
     };
   }
 
   /** Ends the threads, wherever they are. */
   async stop () {
+    this.#stopped = true;
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 

@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { crewSize } from '../src/pool.js';
+import { Pool, crewSize } from '../src/pool.js';
 import { decrypt, node, scratch, script, tree, withoutSecrets } from './helpers.js';
 import { makeArchive, withTool } from './made.js';
 
@@ -99,6 +99,42 @@ test('a script that has no file of its own does without threads', withTool, () =
   const run = spawnSync(node, ['--input-type=module', '-', made.folder, ...made.secret, '--verify', '--jobs', '2'],
     { input: readFileSync(script, 'utf8').replace(/^#!.*/, ''), encoding: 'utf8', env: withoutSecrets() });
   assert.equal(run.status, 0, run.stderr);
+});
+
+test('when a thread fails, no thread begins another block or file', async (t) => {
+  const worker = join(scratch(t), 'worker.mjs');
+  writeFileSync(worker, `import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', ({ id, block }) => {
+      if (block === undefined) process.exit(3);
+      parentPort.postMessage({ id, bytes: 0, done: { failure: { kind: 'failed', message: 'no' } } });
+    });`);
+  const block = { path: 'v', offset: 0, length: 0, size: 0, places: new Uint32Array(), order: new Uint8Array() };
+  async function * blocks () { for (;;) yield block; }
+  /** @type {Promise<void>|undefined} */
+  let own;
+  const task = /** @type {any} */ ({});
+  const source = /** @type {any} */ ({ place: async () => undefined });
+  const pool = new Pool(2, worker, task, source, {
+    files: async () => assert.fail('other threads read the files'),
+    blocks: (all, take) => (own = (async () => {
+      for await (const one of all) {
+        await sleep(0);
+        take(one, new Float64Array([0]));
+      }
+    })()),
+  }, { add () {} });
+  t.after(() => pool.stop());
+  await assert.rejects(pool.crew.blocks(blocks(), () => {}), { message: 'no' });
+  // It would never end.
+  await own;
+  let begun = 0;
+  const files = { * [Symbol.iterator] () { for (;;) yield /** @type {any} */ ({ path: `f${begun++}`, size: 2 ** 30 }); } };
+  await assert.rejects(pool.crew.files(files, () => true), /a worker thread ended/);
+  const ended = begun;
+  await pool.stop();
+  await sleep(0);
+  assert.equal(begun, ended);
+  await assert.rejects(pool.crew.files(files, () => true), { message: 'the run has ended' });
 });
 
 test('threads are for archives that are worth it', () => {

@@ -85,6 +85,12 @@ async function visit (tab, url) {
   tab.context().on('request', onRequest);
   tab.on('console', onMessage).on('pageerror', onError);
   await tab.goto(url);
+  await tab.evaluate(() => new MutationObserver((changes) => {
+    for (const { target } of changes) {
+      const done = /** @type {Element} */ (target).getAttribute('value');
+      if (Number(done) > 1) console.error(`the progress is ${done} of 1`);
+    }
+  }).observe(document, { subtree: true, attributeFilter: ['value'] }));
   await tab.waitForSelector('h1');
   const leave = () => {
     tab.context().off('request', onRequest);

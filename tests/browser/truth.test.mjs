@@ -2,10 +2,11 @@
 // and going back and forth.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { closeBrowser, download, errorOf, evidenceOf, hasChromium, inBrowser, open, openPage, verdict } from './browser.mjs';
 import { Draft } from './draft.mjs';
 import { sample } from './sample.mjs';
@@ -432,3 +433,59 @@ test('long names fit 360 px', inBrowser, async () => {
   await fits('the chart');
   await close();
 });
+
+/** Small files that hold more than one call of the core inflates are read one by one, and counted once all the same. */
+test('the progress of a check never passes its end', inBrowser, async () => {
+  const folder = join(scratch, 'inflated');
+  inflated(folder);
+  const { tab, complaints, close } = await openPage();
+  await open(tab, { folder });
+  assert.equal(await verdict(tab), 'partly');
+  const { verification } = await evidenceOf(tab, scratch);
+  assert.equal(verification.recordsChecked, 13 * 7000);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+/** An archive of Pryv's own tool in a volume, whose small files are large once they are inflated. @param {string} folder */
+function inflated (folder) {
+  mkdirSync(folder);
+  const lines = gzipSync(`{"id":"${'a'.repeat(1000)}"}\n`.repeat(7000), { level: 9 });
+  const names = Array.from({ length: 13 }, (_, i) => `events-${String(i + 1).padStart(4, '0')}.jsonl.gz`);
+  const user = { userId: 'u1', username: 'alice', backupTimestamp: 1, stats: {}, chunks: { events: names, audit: [] } };
+  const manifest = { formatVersion: 1, config: {}, backupType: 'full', backupTimestamp: 1, compressed: true, users: [user] };
+  /** @type {Array<[string, Buffer]>} */
+  const files = [
+    ...['account', 'accesses', 'profile', 'streams', 'webhooks'].map((name) => /** @type {[string, Buffer]} */ ([`${name}.jsonl.gz`, gzipSync('')])),
+    ...names.map((name) => /** @type {[string, Buffer]} */ ([`events/${name}`, lines])),
+    ['user-manifest.json', Buffer.from(JSON.stringify(user))],
+  ];
+  /** @type {Buffer[]} */
+  const parts = [];
+  let [at, index] = [0, ''];
+  const add = (/** @type {string} */ path, /** @type {Buffer} */ content) => {
+    index += `${at} ${content.length} ${path}\n`;
+    parts.push(header(path, content.length), content, Buffer.alloc((512 - content.length % 512) % 512));
+    at = parts.reduce((sum, { length }) => sum + length, 0);
+  };
+  for (const [name, content] of files) add(`users/u1/${name}`, content);
+  const place = at;
+  add('volume-0001.index', Buffer.from(`${index}${place} volume-0001.index\n`));
+  parts.push(Buffer.alloc(1024));
+  writeFileSync(join(folder, 'volume-0001.tar'), Buffer.concat(parts));
+  const volumes = [{ name: 'volume-0001.tar', size: at + 1024, index: place, members: files.length }];
+  writeFileSync(join(folder, 'volumes.json'), JSON.stringify({ v: 1, volumes }));
+  writeFileSync(join(folder, 'manifest.json'), JSON.stringify(manifest));
+}
+
+/** The header of a file in a volume, as docs/format.md says. @param {string} path @param {number} size */
+function header (path, size) {
+  const block = Buffer.alloc(512);
+  block.write(path, 0);
+  for (const [place, text] of /** @type {Array<[number, string]>} */ ([[100, '0000600'], [108, '0000000'], [116, '0000000'], [136, '00000000000'], [156, '0'], [257, 'ustar'], [263, '00']])) block.write(text, place);
+  block.write(size.toString(8).padStart(11, '0'), 124);
+  block.fill(' ', 148, 156);
+  const sum = block.reduce((all, byte) => all + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
+}

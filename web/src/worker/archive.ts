@@ -1,5 +1,5 @@
 import { DecryptError } from '../../../npm/src/errors.js';
-import { blockChecker, blocksOf, type Block, type Checked, type Shares } from '../../../npm/src/blocks.js';
+import { blockChecker, blocksOf, leftOf, type Block, type Checked, type Shares } from '../../../npm/src/blocks.js';
 import { dropOrphans, manifestOf, streamFile, type Access } from '../../../npm/src/files.js';
 import { Paged } from '../../../npm/src/paged.js';
 import { withVolumes, type WithVolumes } from '../../../npm/src/volumes.js';
@@ -76,16 +76,21 @@ export class Archive {
 
   /**
    * Checks small files of volumes, many at once: calls `take` with the outcome of each block, to which it adds the places of files that are to be
-   * read by themselves. Returns those, and the files that are in no block.
+   * read by themselves, and with the stored bytes of the others. Returns those to be read, and the files that are in no block.
    */
-  async checkBlocks (take: (block: Block & Partial<Shares>, checked: Checked, others: number[]) => void): Promise<Iterable<PlannedFile>> {
+  async checkBlocks (take: (block: Block & Partial<Shares>, checked: Checked, others: number[], bytes: number) => void): Promise<Iterable<PlannedFile>> {
     const files = this.#list<PlannedFile>('files', this.#facts.files);
     if (this.chain !== undefined) return files;
     const others: number[] = [];
     const checker = blockChecker({ SmallReader }, this.#access);
     try {
       const members = await this.source.known();
-      for (const block of blocksOf(this.#opened, members, files.length, others, true)) take(block, await checker.check(block), others);
+      for (const block of blocksOf(this.#opened, members, files.length, others, true)) {
+        const checked = await checker.check(block);
+        let bytes = block.size;
+        for (const { size } of files.pick(leftOf(block, checked))) bytes -= size;
+        take(block, checked, others, bytes);
+      }
     } finally {
       checker.free();
     }

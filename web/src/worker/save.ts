@@ -28,18 +28,18 @@ export async function verify (archive: Archive, user: string | undefined, call: 
   const work = archive.work(user);
   const outcome = start(work);
   const shown = new Shown(work.bytes, call);
-  const files = user !== undefined ? work.files : await archive.checkBlocks((block, checked, others) => {
+  const files = user !== undefined ? work.files : await archive.checkBlocks((block, checked, others, bytes) => {
     call.signal.throwIfAborted();
     addBlock(block, checked, outcome, others);
     addShares(outcome, block, checked);
-    shown.at(shown.done + block.size, block.path);
+    shown.at(shown.done + bytes, block.path);
   });
   for (const file of files) {
+    const before = shown.done;
     await noteDamage(outcome, file, call, async () => {
-      const before = shown.done;
       count(outcome, file, await drain(archive.stream(file, { gunzip: true, hash: !(file.encrypted && file.expected?.salt !== undefined) }), (piece) => shown.guess(before, piece.length, file)));
-      shown.at(before + file.size, file.path);
     });
+    shown.at(before + file.size, file.path);
   }
   // The manifests were read when the archive was opened.
   for (const { path } of userManifests(work)) {
