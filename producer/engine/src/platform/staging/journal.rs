@@ -217,13 +217,21 @@ impl Journal {
         fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
     }
 
-    /// The transaction was not committed: nothing was put in place, and nothing is left.
+    /// The user is not restored: nothing was put in place, and nothing is left. The decision goes first, if it was written: without it the next
+    /// run removes what lies aside, and what the notes there name. The other way round, a run that is killed in between would leave a decision with
+    /// nothing to put in place.
     ///
     /// # Errors
     /// When the disk or the server refuses.
     pub fn undo(self) -> Result<(), RestoreError> {
-        self.servers.clear(&self.staged)?;
-        fs::remove_file(&self.path).map_err(|e| refused(&self.path, e))
+        match fs::remove_file(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            removed => {
+                removed.map_err(|e| refused(&self.path, e))?;
+                sync(self.path.parent().unwrap_or(&self.path))?;
+            }
+        }
+        self.servers.clear(&self.staged)
     }
 }
 
@@ -244,5 +252,38 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, RestoreError> {
             let names = found.map_err(failed)?.into_iter();
             Ok(names.map(|name| folder.join(name)).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run that cannot remove what lies aside, or is killed before it has, leaves the notes and no decision.
+    #[test]
+    fn what_is_undone_loses_its_decision_first() {
+        let base = tempfile::tempdir().unwrap();
+        let staged = base.path().join("files-u");
+        let note = staged.join("objects");
+        fs::create_dir(&staged).unwrap();
+        let bucket = r#"{"bucket":{"place":"s3://elsewhere/","mark":"m"}}"#;
+        fs::write(&note, format!("{bucket}\n{{\"sent\":\"u/e/f\"}}\n")).unwrap();
+        let path = base.path().join("journal-u");
+        fs::write(&path, "{}").unwrap();
+        let journal = || Journal {
+            user: User::default(),
+            mark: JournalMark::Journal,
+            owners: Vec::new(),
+            servers: Servers::default(),
+            base: base.path().to_owned(),
+            staged: staged.clone(),
+            path: path.clone(),
+        };
+        let failed = journal().undo().unwrap_err();
+        assert!(failed.to_string().contains("s3://elsewhere/"), "{failed}");
+        assert!(!path.exists() && note.exists());
+        fs::remove_file(&note).unwrap();
+        journal().undo().unwrap();
+        assert!(!staged.exists());
     }
 }
