@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 /// Runs a restore that hangs at a request, and kills it there; whether it came to that.
-fn killed_at(target: &Platform<'_>, archive: &Path, proxy: &StoreProxy, at: usize) -> bool {
+pub fn killed_at(target: &Platform<'_>, archive: &Path, proxy: &StoreProxy, at: usize) -> bool {
     let mut child = target
         .restoring(archive, &["--overwrite", "--jobs", "1"])
         .env(
@@ -36,7 +36,7 @@ fn killed_at(target: &Platform<'_>, archive: &Path, proxy: &StoreProxy, at: usiz
 }
 
 /// What is in the bucket before: of the user something that is the same, something else and something old; and what is of others.
-fn fill(bucket: &Bucket, new: &Objects, users: &[String]) {
+pub fn fill(bucket: &Bucket, new: &Objects, users: &[String]) {
     bucket.clear("");
     let own: Vec<(String, Vec<u8>)> = of_user(new, &users[0]).into_iter().collect();
     bucket.put(&own[0].0, &own[0].1);
@@ -147,7 +147,7 @@ fn every_request(
 }
 
 /// An archive of a user, and what a bucket holds after a restore of it.
-fn made(
+pub fn made(
     stage: &Stage,
     store: &ObjectStore,
     platform: Platform<'_>,

@@ -8,6 +8,7 @@ mod faults;
 mod hostile;
 mod increments;
 mod kills;
+mod others;
 mod restores;
 mod round_trips;
 

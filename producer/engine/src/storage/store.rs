@@ -36,6 +36,10 @@ pub(super) const PART: usize = 8 * 1024 * 1024;
 /// Parts of an upload that are sent at the same time.
 const PARTS: usize = 2;
 
+/// What the mark of an object is called among its metadata.
+const MARK: &str = "pryv-backup-restore";
+const MARK_HEADER: &str = "x-amz-meta-pryv-backup-restore";
+
 /// How an object store is reached, beside what the environment says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreOptions {
@@ -189,10 +193,10 @@ impl ObjectStore {
     /// # Errors
     /// [`StoreErrorKind::Exists`] where there is one, and whatever the store fails with.
     pub fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.put_over(&Before::Nothing, key, bytes)
+        self.put_over(&Before::Nothing, key, bytes, None)
     }
 
-    /// Puts an object in the place of what is there.
+    /// Puts an object in the place of what is there; `mark`: tells it from others, see [`ObjectStore::mark`].
     ///
     /// # Errors
     /// [`StoreErrorKind::Exists`] where there is something else, and whatever the store fails with.
@@ -201,10 +205,15 @@ impl ObjectStore {
         before: &Before,
         key: &str,
         bytes: Vec<u8>,
+        mark: Option<&str>,
     ) -> Result<(), StoreError> {
         self.slow_down(bytes.len());
         let put = self.again(async || {
             let write = self.0.operator.write_with(key, bytes.clone());
+            let write = match mark {
+                Some(mark) => write.user_metadata(named(mark)),
+                None => write,
+            };
             match self.condition(before) {
                 Some(Before::Nothing) => write.if_not_exists(true).await,
                 Some(Before::Tag(tag)) => write.if_match(tag).await,
@@ -246,9 +255,18 @@ impl ObjectStore {
     }
 
     /// Begins to put an object of many parts in the place of what is there.
-    pub(super) fn parts(&self, before: &Before, key: &str) -> Result<Writer, StoreError> {
+    pub(super) fn parts(
+        &self,
+        before: &Before,
+        key: &str,
+        mark: Option<&str>,
+    ) -> Result<Writer, StoreError> {
         let begun = self.wait(async {
             let write = self.0.again.writer_with(key);
+            let write = match mark {
+                Some(mark) => write.user_metadata(named(mark)),
+                None => write,
+            };
             let write = write.chunk(PART).concurrent(PARTS);
             match self.condition(before) {
                 Some(Before::Nothing) => write.if_not_exists(true).await,
@@ -264,12 +282,27 @@ impl ObjectStore {
     /// # Errors
     /// When the store does not say.
     pub fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        let length = self.headers(key)?.map(|headers| length(&headers));
+        length.transpose().map_err(|error| self.failed(key, &error))
+    }
+
+    /// The mark with which an object was put; none where there is no object, or it was put without one.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub fn mark(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let headers = self.headers(key)?;
+        let mark = headers
+            .as_ref()
+            .and_then(|headers| headers.get(MARK_HEADER));
+        Ok(mark.and_then(|mark| Some(mark.to_str().ok()?.to_owned())))
+    }
+
+    /// What a store says of an object; none where there is none.
+    fn headers(&self, key: &str) -> Result<Option<HeaderMap>, StoreError> {
         let head = self.again(async || self.signed().of_object(Method::HEAD, key, &[]).await);
         match head {
-            Ok(head) => {
-                let length = length(head.headers());
-                length.map(Some).map_err(|error| self.failed(key, &error))
-            }
+            Ok(head) => Ok(Some(head.into_parts().0.headers)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(key, &error)),
         }
@@ -352,6 +385,11 @@ impl ObjectStore {
         };
         StoreError::of(&at, error)
     }
+}
+
+/// A mark, with its name.
+fn named(mark: &str) -> [(String, String); 1] {
+    [(MARK.to_owned(), mark.to_owned())]
 }
 
 /// How many bytes an object has, of which these headers are.

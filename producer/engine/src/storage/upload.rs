@@ -9,6 +9,8 @@ pub struct Upload {
     store: ObjectStore,
     key: String,
     before: Before,
+    /// Tells it from others of the same bytes.
+    mark: Option<String>,
     /// Bytes that are not sent yet.
     waiting: Vec<u8>,
     /// Of an object of more than one part.
@@ -24,10 +26,18 @@ impl Upload {
             store: store.clone(),
             key: key.to_owned(),
             before,
+            mark: None,
             waiting: Vec::new(),
             parts: None,
             written: 0,
         }
+    }
+
+    /// The same with a mark, see [`ObjectStore::mark`]: an object of the same bytes that somebody else has put is another one then.
+    #[must_use]
+    pub fn marked(mut self, mark: &str) -> Self {
+        self.mark = Some(mark.to_owned());
+        self
     }
 
     /// Appends bytes.
@@ -48,7 +58,10 @@ impl Upload {
         self.store.slow_down(bytes.len());
         let mut parts = match self.parts.take() {
             Some(parts) => parts,
-            None => self.store.parts(&self.before, &self.key)?,
+            None => {
+                let mark = self.mark.as_deref();
+                self.store.parts(&self.before, &self.key, mark)?
+            }
         };
         let sent = self.store.wait(parts.write(bytes));
         self.parts = Some(parts);
@@ -67,7 +80,8 @@ impl Upload {
             // One part is an object by itself.
             None => {
                 let bytes = std::mem::take(&mut self.waiting);
-                self.store.put_over(&self.before, &self.key, bytes)
+                let mark = self.mark.as_deref();
+                self.store.put_over(&self.before, &self.key, bytes, mark)
             }
             Some(mut parts) => {
                 let closed = self.store.wait(parts.close());
@@ -83,6 +97,9 @@ impl Upload {
         };
         // Its answer may have been lost: then it is there, and making it again is refused.
         let is_there = || {
+            if self.mark.is_some() {
+                return Ok(self.store.mark(&self.key)? == self.mark);
+            }
             let sized = self.store.size(&self.key)? == Some(self.written);
             Ok::<_, StoreError>(sized && self.store.sha256(&self.key)? == Some(*sha256))
         };

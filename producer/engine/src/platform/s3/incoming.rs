@@ -12,10 +12,10 @@ pub struct IncomingObject {
 }
 
 impl IncomingObject {
-    /// To be put at a key.
-    pub(super) fn new(store: &ObjectStore, before: Before, key: &str) -> Self {
+    /// To be put at a key, with the mark of whoever puts it.
+    pub(super) fn new(store: &ObjectStore, before: Before, key: &str, mark: &str) -> Self {
         Self {
-            upload: Upload::new(store, before, key),
+            upload: Upload::new(store, before, key).marked(mark),
             digest: Sha256::new(),
         }
     }

@@ -175,23 +175,25 @@ impl AttachmentStore {
         format!("{}{ASIDE}/{number}", self.prefix)
     }
 
-    /// Begins to put an attachment where none is.
+    /// Begins to put an attachment where none is; `mark` tells it from what others put there.
     ///
     /// # Errors
     /// When it cannot be found out how the store puts objects.
-    pub fn put(&self, name: &ObjectName) -> Result<IncomingObject, PlatformError> {
+    pub fn put(&self, name: &ObjectName, mark: &str) -> Result<IncomingObject, PlatformError> {
         self.is_up()?;
         let before = match self.is_conditional()? {
             true => Before::Nothing,
             false => Before::Anything,
         };
-        Ok(IncomingObject::new(&self.store, before, &self.key(name)))
+        let key = self.key(name);
+        Ok(IncomingObject::new(&self.store, before, &key, mark))
     }
 
     /// Begins to put an object aside.
     #[must_use]
-    pub fn put_aside(&self, number: &str) -> IncomingObject {
-        IncomingObject::new(&self.store, Before::Anything, &self.key_aside(number))
+    pub fn put_aside(&self, number: &str, mark: &str) -> IncomingObject {
+        let key = self.key_aside(number);
+        IncomingObject::new(&self.store, Before::Anything, &key, mark)
     }
 
     /// Whether the store refuses to put an object where there is one; a store that knows no such condition is taken as it is.
@@ -201,18 +203,21 @@ impl AttachmentStore {
             return Ok(known);
         }
         let key = self.key_aside(PROBE);
-        let found = match self.store.put(&key, Vec::new()) {
-            Ok(()) => Ok(true),
-            Err(error) => match error.kind() {
-                // A killed restore has left it, or the first answer was lost.
-                StoreErrorKind::Exists => Ok(true),
-                // The condition may be what it does not know.
-                StoreErrorKind::Unsupported | StoreErrorKind::Failed => {
-                    let put = IncomingObject::new(&self.store, Before::Anything, &key).finish();
-                    put.map(|()| false)
-                }
-                _ => Err(error),
-            },
+        let probe = || self.store.put(&key, Vec::new());
+        let refused = |error: StoreError| match error.kind() {
+            StoreErrorKind::Exists => Ok(true),
+            // The condition may be what it does not know.
+            StoreErrorKind::Unsupported | StoreErrorKind::Failed => {
+                let put = IncomingObject::new(&self.store, Before::Anything, &key, PROBE);
+                put.finish().map(|()| false)
+            }
+            _ => Err(error),
+        };
+        let found = match probe() {
+            // A store that passes over the condition takes a second one too.
+            Ok(()) => probe().map_or_else(refused, |()| Ok(false)),
+            // Of those that know it: a killed restore has left one, or the first answer was lost.
+            Err(error) => refused(error),
         };
         let found = found.map_err(|error| self.refused(error))?;
         // If it stays, it is empty and in the way of nothing.
@@ -220,27 +225,39 @@ impl AttachmentStore {
         Ok(*known.insert(found))
     }
 
-    /// Puts what lies aside in the place of an attachment. Can be done again.
+    /// Puts what lies aside in the place of an attachment. Can be done again with the same mark, by which it is known what is in place. Whether
+    /// it is now: what lay aside may be lost.
     ///
     /// # Errors
     /// When the store refuses; what lies aside stays.
-    pub fn place_aside(&self, number: &str, name: &ObjectName) -> Result<(), PlatformError> {
+    pub fn place_aside(
+        &self,
+        number: &str,
+        name: &ObjectName,
+        mark: &str,
+    ) -> Result<bool, PlatformError> {
         self.is_up()?;
         let aside = self.key_aside(number);
         let read = self.store.reader(&aside, true);
         let read = read.map_err(|error| self.refused(error))?;
-        // Otherwise it is in place.
-        if let Some(mut content) = read {
-            let mut object = IncomingObject::new(&self.store, Before::Anything, &self.key(name));
-            let copied = object.copy(&mut content);
-            if let Some(error) = content.failure() {
-                return Err(self.refused(error.clone()));
-            }
-            let placed = copied.and_then(|()| object.finish());
-            let placed = placed.and_then(|()| self.store.delete(&aside, None));
-            placed.map_err(|error| self.refused(error))?;
+        let Some(mut content) = read else {
+            let carried = self.carries(&self.key(name), mark);
+            return carried.map_err(|error| self.refused(error));
+        };
+        let mut object = IncomingObject::new(&self.store, Before::Anything, &self.key(name), mark);
+        let copied = object.copy(&mut content);
+        if let Some(error) = content.failure() {
+            return Err(self.refused(error.clone()));
         }
-        Ok(())
+        let placed = copied.and_then(|()| object.finish());
+        let placed = placed.and_then(|()| self.store.delete(&aside, None));
+        placed.map_err(|error| self.refused(error))?;
+        Ok(true)
+    }
+
+    /// Whether an object was put with this mark.
+    fn carries(&self, key: &str, mark: &str) -> Result<bool, StoreError> {
+        Ok(self.store.mark(key)?.as_deref() == Some(mark))
     }
 
     /// Removes attachments, several at once.
@@ -248,21 +265,42 @@ impl AttachmentStore {
     /// # Errors
     /// When the store refuses.
     pub fn remove(&self, names: &[ObjectName]) -> Result<(), PlatformError> {
+        self.remove_all(names, &|key| self.store.delete(key, None))
+    }
+
+    /// The same of those that carry a mark: of the others, somebody else has put the same.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn remove_marked(&self, names: &[ObjectName], mark: &str) -> Result<(), PlatformError> {
+        self.remove_all(names, &|key| match self.carries(key, mark)? {
+            true => self.store.delete(key, None),
+            false => Ok(()),
+        })
+    }
+
+    fn remove_all(
+        &self,
+        names: &[ObjectName],
+        remove: &(dyn Fn(&str) -> Result<(), StoreError> + Sync),
+    ) -> Result<(), PlatformError> {
         for some in names.chunks(AT_ONCE) {
             self.is_up()?;
-            let done = threads::map(some, |name| self.store.delete(&self.key(name), None));
+            let done = threads::map(some, |name| remove(&self.key(name)));
             let done = done.into_iter().collect::<Result<(), _>>();
             done.map_err(|error| self.refused(error))?;
         }
         Ok(())
     }
 
-    /// Removes an attachment of which an upload of many parts may have been begun.
+    /// Gives up the uploads of many parts of an attachment that were begun.
     ///
     /// # Errors
     /// When the store refuses.
-    pub fn remove_begun(&self, name: &ObjectName) -> Result<(), PlatformError> {
-        self.remove_upload(&self.key(name))
+    pub fn give_up(&self, name: &ObjectName) -> Result<(), PlatformError> {
+        self.is_up()?;
+        let given_up = self.store.abort_all(&self.key(name));
+        given_up.map_err(|error| self.refused(error))
     }
 
     /// Removes what lies aside, be it whole or begun.
@@ -270,13 +308,10 @@ impl AttachmentStore {
     /// # Errors
     /// When the store refuses.
     pub fn remove_aside(&self, number: &str) -> Result<(), PlatformError> {
-        self.remove_upload(&self.key_aside(number))
-    }
-
-    fn remove_upload(&self, key: &str) -> Result<(), PlatformError> {
         self.is_up()?;
-        let removed = self.store.abort_all(key);
-        let removed = removed.and_then(|()| self.store.delete(key, None));
+        let key = self.key_aside(number);
+        let removed = self.store.abort_all(&key);
+        let removed = removed.and_then(|()| self.store.delete(&key, None));
         removed.map_err(|error| self.refused(error))
     }
 }

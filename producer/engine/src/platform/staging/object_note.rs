@@ -20,14 +20,17 @@ const NOTE: &str = "objects";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NoteLine {
-    /// Where the bucket is, and what comes before the names.
-    Bucket(String),
+    /// Where the bucket is, and what comes before the names; and the mark that all objects of the note carry.
+    Bucket {
+        /// Where it is.
+        place: String,
+        /// See [`AttachmentStore::put`].
+        mark: String,
+    },
     /// An attachment that is sent to its place, in one request.
     Sent(ObjectName),
     /// The same, in many.
     SentInParts(ObjectName),
-    /// It was there: it is somebody else's.
-    Foreign(ObjectName),
     /// Other content of an attachment, and its name aside.
     Aside(ObjectName, String),
     /// An attachment that goes when the user is restored.
@@ -37,6 +40,8 @@ pub enum NoteLine {
 /// What a note says.
 #[derive(Default)]
 pub struct NotedObjects {
+    /// What all that was put carries.
+    pub mark: String,
     /// What was sent to its place, in one request.
     pub sent: BTreeSet<ObjectName>,
     /// The same, in many.
@@ -55,14 +60,17 @@ pub struct ObjectNote {
 
 impl ObjectNote {
     /// Begins one in the folder of the user's files aside.
-    pub fn begin(root: &Path, store: &AttachmentStore) -> Result<Self, RestoreError> {
-        let path = root.join(NOTE);
+    pub fn begin(root: &Path, store: &AttachmentStore, mark: &str) -> Result<Self, RestoreError> {
+        let path = path(root);
         fs::create_dir_all(root).map_err(|e| refused(root, e))?;
         let mut note = Self {
             file: Some(new_file(&path)?),
             path,
         };
-        note.write(&NoteLine::Bucket(store.place("")))?;
+        note.write(&NoteLine::Bucket {
+            place: store.place(""),
+            mark: mark.to_owned(),
+        })?;
         sync(root)?;
         Ok(note)
     }
@@ -89,9 +97,14 @@ impl ObjectNote {
     }
 }
 
+/// Its place.
+pub fn path(root: &Path) -> PathBuf {
+    root.join(NOTE)
+}
+
 /// Removes it.
 pub fn remove(root: &Path) -> Result<(), RestoreError> {
-    let path = root.join(NOTE);
+    let path = path(root);
     fs::remove_file(&path).map_err(|e| refused(&path, e))
 }
 
@@ -100,7 +113,7 @@ pub fn read<'s>(
     root: &Path,
     store: Option<&'s AttachmentStore>,
 ) -> Result<Option<(&'s AttachmentStore, NotedObjects)>, RestoreError> {
-    let path = root.join(NOTE);
+    let path = path(root);
     let text = match fs::read(&path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|e| refused(&path, e))?,
@@ -113,13 +126,15 @@ pub fn read<'s>(
             continue;
         };
         match serde_json::from_slice(line).map_err(|e| refused(&path, e.into()))? {
-            NoteLine::Bucket(bucket) => place = Some(bucket),
+            NoteLine::Bucket {
+                place: bucket,
+                mark,
+            } => {
+                place = Some(bucket);
+                noted.mark = mark;
+            }
             NoteLine::Sent(name) => drop(noted.sent.insert(name)),
             NoteLine::SentInParts(name) => drop(noted.in_parts.insert(name)),
-            NoteLine::Foreign(name) => {
-                noted.sent.remove(&name);
-                noted.in_parts.remove(&name);
-            }
             NoteLine::Aside(name, number) => noted.aside.push((name, number)),
             NoteLine::Old(name) => noted.old.push(name),
         }

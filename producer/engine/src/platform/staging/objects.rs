@@ -7,10 +7,12 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::thread::{Builder, JoinHandle};
 
+use sha2::{Digest, Sha256};
+
 use super::object_note::{self, NoteLine, ObjectNote};
 use crate::interrupt;
 use crate::limits::{BLOCK, PIECE};
-use crate::platform::s3::{AttachmentStore, ObjectName, failed, number};
+use crate::platform::s3::{AttachmentStore, IncomingObject, ObjectName, failed, number};
 use crate::platform::write::RestoreError;
 use crate::storage::{ObjectReader, StoreError, StoreErrorKind};
 
@@ -20,6 +22,8 @@ const AT_ONCE: usize = 8;
 /// The attachments of a user on their way.
 pub struct StagedObjects {
     store: AttachmentStore,
+    /// Tells what is put here from what others put.
+    mark: String,
     /// Those that are there, and have not come.
     there: BTreeSet<ObjectName>,
     /// The note, once there is one.
@@ -33,6 +37,7 @@ impl StagedObjects {
         Ok(Self {
             there: store.objects_of(user_id)?,
             store: store.clone(),
+            mark: number()?,
             note: None,
             sending: VecDeque::new(),
         })
@@ -60,7 +65,7 @@ impl StagedObjects {
         }
         let mut first = vec![0; BLOCK];
         let length = fill(content, &mut first)?;
-        let mut object = self.store.put(&name)?;
+        let mut object = self.store.put(&name, &self.mark)?;
         if length < BLOCK {
             self.write(root, &NoteLine::Sent(name.clone()))?;
             first.truncate(length);
@@ -112,16 +117,9 @@ impl StagedObjects {
         self.ended(&name, sent)
     }
 
-    fn ended(
-        &mut self,
-        name: &ObjectName,
-        sent: Result<(), StoreError>,
-    ) -> Result<(), RestoreError> {
+    fn ended(&self, name: &ObjectName, sent: Result<(), StoreError>) -> Result<(), RestoreError> {
         match sent {
             Err(error) if error.kind() == StoreErrorKind::Exists => {
-                if let Some(note) = &mut self.note {
-                    note.write(&NoteLine::Foreign(name.clone()))?;
-                }
                 Err(RestoreError::AlreadyThere {
                     what: format!(
                         "{} has come meanwhile: does another restore run?",
@@ -142,10 +140,11 @@ impl StagedObjects {
     ) -> Result<(), RestoreError> {
         let mut piece = vec![0; PIECE];
         let mut other = vec![0; PIECE];
-        let mut same = 0_u64;
+        let (mut same, mut compared) = (0_u64, Sha256::new());
         // One that cannot be read is replaced.
         let mut there = self.store.reader(&name).unwrap_or_default();
         let length = loop {
+            interrupt::check()?;
             let length = fill(content, &mut piece)?;
             let known = there.as_mut().map_or(Ok(0), |there| {
                 let known = fill_some(there, &mut other);
@@ -157,6 +156,7 @@ impl StagedObjects {
                         return Ok(());
                     }
                     same += length as u64;
+                    compared.update(&piece[..length]);
                 }
                 Err(error) if same > 0 => return Err(error),
                 _ => break length,
@@ -165,14 +165,9 @@ impl StagedObjects {
         let number = number()?;
         self.write(root, &NoteLine::Aside(name.clone(), number.clone()))?;
         let refused = |error| self.store.refused(error);
-        let mut object = self.store.put_aside(&number);
+        let mut object = self.store.put_aside(&number, &self.mark);
         if same > 0 {
-            let begin = self.store.reader(&name).map_err(refused)?;
-            let mut begin = begin.ok_or_else(|| self.gone(&name))?;
-            object.copy(&mut (&mut begin).take(same)).map_err(refused)?;
-            if let Some(error) = begin.failure() {
-                return Err(refused(error.clone()).into());
-            }
+            self.put_again(&name, &mut object, same, compared)?;
         }
         object.write(&piece[..length]).map_err(refused)?;
         each_piece(content, &mut |piece| {
@@ -181,12 +176,36 @@ impl StagedObjects {
         Ok(object.finish().map_err(refused)?)
     }
 
-    fn gone(&self, name: &ObjectName) -> RestoreError {
-        RestoreError::Conflict {
-            what: format!(
-                "{} was removed while it was read",
-                self.store.place_of(name)
-            ),
+    /// Puts aside what an attachment that is there begins with, as it was when it was compared.
+    fn put_again(
+        &self,
+        name: &ObjectName,
+        object: &mut IncomingObject,
+        mut left: u64,
+        compared: Sha256,
+    ) -> Result<(), RestoreError> {
+        let refused = |error| self.store.refused(error);
+        let mut there = self.store.reader(name).map_err(refused)?;
+        let (mut read, mut piece) = (Sha256::new(), vec![0; PIECE]);
+        while let Some(there) = there.as_mut().filter(|_| left > 0) {
+            interrupt::check()?;
+            let most = PIECE.min(usize::try_from(left).unwrap_or(PIECE));
+            let length = fill_some(there, &mut piece[..most]).map_err(|e| of_reader(there, e))?;
+            if length == 0 {
+                break;
+            }
+            left -= length as u64;
+            read.update(&piece[..length]);
+            object.write(&piece[..length]).map_err(refused)?;
+        }
+        match read.finalize() == compared.finalize() {
+            true => Ok(()),
+            false => Err(RestoreError::Conflict {
+                what: format!(
+                    "{} was changed or removed while it was read: does somebody else write there?",
+                    self.store.place_of(name)
+                ),
+            }),
         }
     }
 
@@ -206,7 +225,7 @@ impl StagedObjects {
         match &mut self.note {
             Some(note) => note.write(line),
             none => none
-                .insert(ObjectNote::begin(root, &self.store)?)
+                .insert(ObjectNote::begin(root, &self.store, &self.mark)?)
                 .write(line),
         }
     }
@@ -215,14 +234,8 @@ impl StagedObjects {
 impl Drop for StagedObjects {
     /// Whoever removes what was sent has to know that nothing more comes.
     fn drop(&mut self) {
-        for (name, begun) in self.sending.drain(..) {
-            if let Ok(Err(error)) = begun.join()
-                && error.kind() == StoreErrorKind::Exists
-                && let Some(note) = &mut self.note
-            {
-                // Without the line, it would be taken for one of ours.
-                let _ = note.write(&NoteLine::Foreign(name));
-            }
+        for (_, begun) in self.sending.drain(..) {
+            let _ = begun.join();
         }
     }
 }
@@ -233,12 +246,21 @@ pub fn place(root: &Path, store: Option<&AttachmentStore>) -> Result<(), Restore
         return Ok(());
     };
     for (name, number) in &noted.aside {
-        store.place_aside(number, name)?;
+        if !store.place_aside(number, name, &noted.mark)? {
+            return Err(RestoreError::Conflict {
+                what: format!(
+                    "the new content of {}, which lay aside in the bucket, is not there any more: remove {}, then restore this user again, \
+                     in place of what is there",
+                    store.place_of(name),
+                    object_note::path(root).display()
+                ),
+            });
+        }
     }
     Ok(store.remove(&noted.old)?)
 }
 
-/// Removes what was sent of a user who is not restored.
+/// Removes what was sent of a user who is not restored, and nothing that somebody else has put in the same places.
 pub fn clear(root: &Path, store: Option<&AttachmentStore>) -> Result<(), RestoreError> {
     let Some((store, noted)) = object_note::read(root, store)? else {
         return Ok(());
@@ -247,10 +269,10 @@ pub fn clear(root: &Path, store: Option<&AttachmentStore>) -> Result<(), Restore
         store.remove_aside(number)?;
     }
     for name in &noted.in_parts {
-        store.remove_begun(name)?;
+        store.give_up(name)?;
     }
-    let sent: Vec<ObjectName> = noted.sent.into_iter().collect();
-    store.remove(&sent)?;
+    let sent: Vec<ObjectName> = noted.sent.union(&noted.in_parts).cloned().collect();
+    store.remove_marked(&sent, &noted.mark)?;
     object_note::remove(root)
 }
 
