@@ -1,8 +1,18 @@
 //! Folders that an operation is given: where a new one may be made, and the lock on one that is worked in.
 
-use std::{ffi::OsString, fs::File, path::Path};
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    sync::Once,
+};
 
-use tempfile::TempDir;
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    process::geteuid,
+};
 
 use crate::{
     advice::Advice,
@@ -21,7 +31,7 @@ pub const STREAM_LAYOUT: &str = "a stream is one tar file, and has no other layo
 pub fn working_place(
     output: &Location,
     create_parents: bool,
-) -> Result<(Location, Option<TempDir>), Failure> {
+) -> Result<(Location, Option<PrivateFolder>), Failure> {
     if output.stream().is_none() {
         if let Some(folder) = output.folder() {
             require_parent(folder, create_parents)?;
@@ -32,21 +42,97 @@ pub fn working_place(
     Ok((waiting.path().into(), Some(waiting)))
 }
 
-/// A folder that only its owner may enter and that goes away, for what is large; `why`: what it is for.
+/// How the names begin of the folders that private folders are in, and until they are locked.
+const PRIVATE: &str = "pryv-backup-run-";
+const UNLOCKED: &str = "pryv-backup-new-";
+const WITHIN: &str = "files";
+
+/// A folder that only its owner may enter and that goes away. The folder that it is in is locked for as long as its process lives: one that is not
+/// is of a run that was killed.
+pub struct PrivateFolder {
+    locked: PathBuf,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl PrivateFolder {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn make(large: &Path) -> io::Result<Self> {
+        let made = tempfile::Builder::new()
+            .prefix(UNLOCKED)
+            .tempdir_in(large)?;
+        let lock = open_folder(made.path())?;
+        // Where there are no locks, nobody takes it for one that is left.
+        let _ = files::try_lock(&lock);
+        // Whoever works in the folder itself may lock that too.
+        DirBuilder::new()
+            .mode(0o700)
+            .create(made.path().join(WITHIN))?;
+        let name = made.path().file_name().and_then(|name| name.to_str());
+        let name = name.and_then(|name| name.strip_prefix(UNLOCKED));
+        let locked = large.join(format!("{PRIVATE}{}", name.unwrap_or_default()));
+        fs::rename(made.path(), &locked)?;
+        // It goes with what is returned.
+        let _ = made.keep();
+        Ok(PrivateFolder {
+            path: locked.join(WITHIN),
+            locked,
+            _lock: lock,
+        })
+    }
+}
+
+impl Drop for PrivateFolder {
+    fn drop(&mut self) {
+        // The next run tries again.
+        let _ = fs::remove_dir_all(&self.locked);
+    }
+}
+
+/// Such a folder for what is large; `why`: what it is for. What runs of this user that were killed have left there goes first: it may be in the clear.
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn private_folder(why: &str) -> Result<TempDir, Failure> {
+pub fn private_folder(why: &str) -> Result<PrivateFolder, Failure> {
+    static LOOKED: Once = Once::new();
     let large = large_folder();
-    let made = tempfile::Builder::new()
-        .prefix("pryv-backup-")
-        .tempdir_in(&large);
-    made.map_err(|e| {
+    LOOKED.call_once(|| remove_left(&large));
+    PrivateFolder::make(&large).map_err(|e| {
         Failure::failed(format!(
             "{}: {e}; {why}: set TMPDIR to another folder",
             large.display()
         ))
     })
+}
+
+/// Removes private folders whose runs are dead. What cannot be looked at or removed stays: it is in nobody's way.
+fn remove_left(large: &Path) {
+    let names = files::names(large).unwrap_or_default();
+    let is_private = |name: &OsString| name.to_str().is_some_and(|name| name.starts_with(PRIVATE));
+    for path in names
+        .into_iter()
+        .filter(is_private)
+        .map(|name| large.join(name))
+    {
+        let left = open_folder(&path).and_then(|folder| {
+            let is_ours = folder.metadata()?.uid() == geteuid().as_raw();
+            Ok(is_ours && files::is_unlocked(&folder))
+        });
+        if left.unwrap_or(false) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+/// Opens a folder, unless it is a link.
+fn open_folder(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, flags, Mode::empty())?.into())
 }
 
 /// Refuses work for which a disk has no room; `what` needs `bytes` there.
@@ -139,4 +225,41 @@ pub fn lock(folder: &Path, what: &str) -> Result<File, Failure> {
         )));
     }
     Ok(lock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_dead_runs_have_left_goes_and_what_live_ones_use_stays() {
+        let large = tempfile::tempdir().unwrap();
+        let large = large.path();
+        let live = PrivateFolder::make(large).unwrap();
+        fs::write(live.path().join("clear"), "text").unwrap();
+        let dead = large.join(format!("{PRIVATE}dead"));
+        fs::create_dir_all(dead.join("below")).unwrap();
+        fs::write(dead.join("below/clear"), "text").unwrap();
+        let others = large.join("others");
+        fs::create_dir(&others).unwrap();
+        std::os::unix::fs::symlink(&others, large.join(format!("{PRIVATE}link"))).unwrap();
+        fs::write(large.join(format!("{PRIVATE}file")), "x").unwrap();
+        remove_left(large);
+        assert!(!dead.exists());
+        assert!(live.path().join("clear").exists() && others.exists());
+        let path = live.locked.clone();
+        drop(live);
+        assert!(!path.exists());
+        let mut left = files::names(large).unwrap();
+        left.sort();
+        let named = ["file", "link"].map(|end| format!("{PRIVATE}{end}"));
+        assert_eq!(
+            left,
+            [
+                "others".into(),
+                named[0].clone().into(),
+                named[1].clone().into()
+            ] as [OsString; 3]
+        );
+    }
 }

@@ -30,7 +30,7 @@ use crate::{
     },
     config::Config,
     failure::Failure,
-    folders::{STREAM_LAYOUT, working_place},
+    folders::{PrivateFolder, STREAM_LAYOUT, working_place},
     interrupt,
     observer::{Level, Observer, Question, Step},
     platform::{self, Platform, PlatformMode, Scope, Unknown, User},
@@ -39,7 +39,6 @@ use crate::{
     state,
     storage::Location,
 };
-use tempfile::TempDir;
 
 pub use options::Options;
 pub use report::{ChainReport, Report};
@@ -51,7 +50,7 @@ struct Prepared<'a> {
     /// Where it is written; of a stream, a folder for what has to wait.
     output: Location,
     /// Goes away with that folder.
-    _waiting: Option<TempDir>,
+    _waiting: Option<PrivateFolder>,
     started: Instant,
     config: Config,
     mode: PlatformMode,
@@ -149,7 +148,7 @@ fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepa
 }
 
 /// Where it is written, and of a stream what removes the folder there.
-fn place(options: &Options) -> Result<(Location, Option<TempDir>), Failure> {
+fn place(options: &Options) -> Result<(Location, Option<PrivateFolder>), Failure> {
     let refused = [
         (
             options.incremental,
