@@ -19,7 +19,7 @@ use std::{
 use clap::Parser;
 use pryv_backup_engine::{
     failure::{Failure, FailureKind},
-    interrupt,
+    interrupt, shell,
 };
 use rustix::{
     fs::Mode,
@@ -100,7 +100,9 @@ fn defect(panic: &PanicHookInfo<'_>) {
 /// restore gives back to the platform.
 fn prepare(cli: &Cli) -> Result<(), Failure> {
     if cli.backup.restore.is_none() {
-        umask(Mode::RWXG | Mode::RWXO);
+        let before = umask(Mode::RWXG | Mode::RWXO);
+        // The lines that the operator gives are not ours.
+        shell::keep_umask(before.bits());
     }
     let none = Rlimit {
         current: Some(0),

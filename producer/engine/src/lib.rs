@@ -98,6 +98,7 @@ pub mod schedule;
 pub mod sealing;
 pub mod second_factor;
 pub mod secrets;
+pub mod shell;
 pub mod signing;
 pub mod state;
 pub mod storage;

@@ -105,7 +105,7 @@ impl Tool {
         command: &mut Command,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        run(self.name, command, true, take)
+        run(self.name, command, take)
     }
 }
 
@@ -215,35 +215,9 @@ fn tell_server(command: &mut Command, config: &Postgres) {
     }
 }
 
-/// Runs a line of the operator's in a shell, and returns the last line that it prints. It has the whole environment but for our secrets.
-/// Without `heed` it runs to its end also where a signal came.
-///
-/// # Errors
-/// When it fails.
-pub fn shell(line: &str, heed: bool) -> Result<String, Failure> {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(line).stdin(Stdio::null());
-    for (name, _) in env::vars_os() {
-        let is_ours = name
-            .to_str()
-            .is_some_and(|name| name.starts_with("PRYV_BACKUP_"));
-        if is_ours {
-            command.env_remove(name);
-        }
-    }
-    let mut said = Vec::new();
-    run(line, &mut command, heed, &mut |piece| {
-        said.extend_from_slice(piece);
-        Ok(())
-    })?;
-    let said = String::from_utf8_lossy(&said);
-    Ok(said.lines().last().unwrap_or_default().trim().to_owned())
-}
-
 fn run(
     name: &str,
     command: &mut Command,
-    heed: bool,
     take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -254,11 +228,7 @@ fn run(
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let (taken, status, said) = thread::scope(|scope| {
         let said = thread::Builder::new().spawn_scoped(scope, || errors.map(last_said));
-        let watched = thread::Builder::new().spawn_scoped(scope, || {
-            if heed {
-                watch(id, &over);
-            }
-        });
+        let watched = thread::Builder::new().spawn_scoped(scope, || watch(id, &over));
         let taken = match (&said, &watched) {
             (Ok(_), Ok(_)) => out.map_or(Ok(()), |mut out| pieces(&mut out, name, take)),
             (Err(e), _) | (_, Err(e)) => Err(Failure::failed(refused(e))),
@@ -272,9 +242,7 @@ fn run(
         let said = said.ok().and_then(|said| said.join().ok().flatten());
         (taken, status, said.unwrap_or_default())
     });
-    if heed {
-        Failure::unless_interrupted()?;
-    }
+    Failure::unless_interrupted()?;
     taken?;
     let status = status.map_err(|e| Failure::failed(format!("{name}: {e}")))?;
     if status.success() {
@@ -315,8 +283,7 @@ fn pieces(
     }
 }
 
-/// The last line in which a program says what went wrong, however much it says; else its last line. What PostgreSQL's tools say after an error quotes
-/// statements and rows.
+/// See [`told`]; however much a program says.
 fn last_said(mut errors: impl Read) -> String {
     let (mut said, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(read) = errors.read(&mut piece) {
@@ -327,7 +294,13 @@ fn last_said(mut errors: impl Read) -> String {
         let more = said.len().saturating_sub(SAID);
         said.drain(..more);
     }
-    let said = String::from_utf8_lossy(&said);
+    told(&said)
+}
+
+/// The last line in which a program says what went wrong; else its last line. What PostgreSQL's tools say after an error quotes statements and rows.
+#[must_use]
+pub fn told(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
     let mut lines = said.lines().rev().map(str::trim);
     let error = lines.clone().find(|line| line.contains(": error: "));
     error
@@ -365,16 +338,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_line_prints_and_how_it_fails_is_told() {
-        assert_eq!(shell("echo a; echo ' b '", true).unwrap(), "b");
-        let failed = shell("echo no >&2; echo why >&2; exit 3", false).unwrap_err();
-        assert!(failed.message().contains("why") && failed.message().contains('3'));
-        let stopped = run(
-            "sh",
-            Command::new("sh").arg("-c").arg("yes"),
-            true,
-            &mut |_| Err(Failure::failed("full")),
-        );
+    fn a_program_is_stopped_when_what_it_writes_cannot_be_taken() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "yes"]);
+        let stopped = run("sh", &mut command, &mut |_| Err(Failure::failed("full")));
         assert_eq!(stopped.unwrap_err().message(), "full");
     }
 }

@@ -40,13 +40,9 @@ pub fn text(report: &raw::Report) -> String {
     text
 }
 
-/// The losses of a dump, one line each.
+/// The losses of a dump, and what could not be ended around it, one line each.
 pub fn losses(report: &raw::Report) -> String {
     let mut text = String::new();
-    for trouble in &report.trouble {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "FAILED: {}", printable(trouble));
-    }
     for loss in &report.losses {
         let path = loss.path.as_deref().unwrap_or("-");
         // Writing to a string cannot fail.
@@ -57,6 +53,11 @@ pub fn losses(report: &raw::Report) -> String {
         );
     }
     more(&mut text, report.more_losses);
+    // Last, where it is read first: the core may still be stopped.
+    for trouble in &report.trouble {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "FAILED: {}", printable(trouble));
+    }
     text
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::Commands;
-use crate::{failure::Failure, interrupt, observer::Observer, tools::shell};
+use crate::{failure::Failure, interrupt, observer::Observer, shell};
 
 /// Commands of which some were run.
 pub struct Around<'a> {
@@ -15,7 +15,7 @@ pub struct Around<'a> {
     /// There is a snapshot.
     frozen: bool,
     /// What could not be ended.
-    pub trouble: Vec<String>,
+    trouble: Vec<String>,
 }
 
 impl<'a> Around<'a> {
@@ -40,7 +40,7 @@ impl<'a> Around<'a> {
         };
         // One that fails may have stopped it.
         self.stopped = true;
-        shell(line, true)?;
+        shell::run(line, true)?;
         Ok(true)
     }
 
@@ -52,7 +52,7 @@ impl<'a> Around<'a> {
         let Some(line) = &self.commands.snapshot else {
             return Ok(None);
         };
-        let said = shell(line, true);
+        let said = shell::run(line, true);
         // Where the command failed, a snapshot of that name may be somebody else's; where it was interrupted, it may have made one.
         self.frozen = said.is_ok() || interrupt::check().is_err();
         let folder = PathBuf::from(said?);
@@ -68,7 +68,7 @@ impl<'a> Around<'a> {
 
     fn start(&mut self) {
         if std::mem::take(&mut self.stopped) {
-            self.run(self.commands.start.as_deref());
+            self.run(self.commands.start.as_deref(), "the core was not started");
         }
     }
 
@@ -76,15 +76,36 @@ impl<'a> Around<'a> {
     pub fn end(&mut self) {
         self.start();
         if std::mem::take(&mut self.frozen) {
-            self.run(self.commands.release.as_deref());
+            self.run(
+                self.commands.release.as_deref(),
+                "the snapshot was not removed",
+            );
         }
     }
 
-    fn run(&mut self, line: Option<&str>) {
-        let ended = line.map_or(Ok(String::new()), |line| shell(line, false));
+    fn run(&mut self, line: Option<&str>, otherwise: &str) {
+        let ended = line.map_or(Ok(String::new()), |line| shell::run(line, false));
         if let Err(failure) = ended {
-            self.observer.warn(failure.message());
-            self.trouble.push(failure.message().to_owned());
+            let what = format!("{otherwise}: {}", failure.message());
+            self.observer.warn(&what);
+            self.trouble.push(what);
+        }
+    }
+
+    /// What came of a dump, with what could not be ended: whoever reads only the last line has to know.
+    ///
+    /// # Errors
+    /// Those of the dump.
+    pub fn told<T>(mut self, dumped: Result<T, Failure>) -> Result<(T, Vec<String>), Failure> {
+        self.end();
+        let trouble = std::mem::take(&mut self.trouble);
+        match dumped {
+            Ok(dumped) => Ok((dumped, trouble)),
+            Err(failure) if trouble.is_empty() => Err(failure),
+            Err(failure) => {
+                let what = failure.message().to_owned();
+                Err(failure.with_message(format!("{what}; and {}", trouble.join("; "))))
+            }
         }
     }
 }

@@ -59,6 +59,7 @@ impl Report {
         output: &Location,
         finished: &Finished,
         dumped: Dumped,
+        trouble: Vec<String>,
         sealing: &Sealing,
         took: Duration,
     ) -> Self {
@@ -96,18 +97,15 @@ impl Report {
             notes: dumped.notes,
             losses: dumped.losses,
             more_losses: dumped.more,
-            trouble: dumped.trouble,
+            trouble,
             seconds: took.as_secs_f64(),
         }
     }
 
-    /// Whether something was lost, or the platform may not be as it was.
+    /// Whether something was lost, or the platform may not be as it was: the dump is there all the same.
     #[must_use]
     pub fn problem(&self) -> Option<FailureKind> {
-        match (self.trouble.is_empty(), self.losses.is_empty()) {
-            (false, _) => Some(FailureKind::Failed),
-            (true, false) => Some(FailureKind::Losses),
-            (true, true) => None,
-        }
+        let is_whole = self.trouble.is_empty() && self.losses.is_empty();
+        (!is_whole).then_some(FailureKind::Losses)
     }
 }
