@@ -54,8 +54,13 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 
 /// The names in a folder. The standard library's way to them panics where the system is not content with how a folder is closed.
 pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    names_in(&File::open(folder)?)
+}
+
+/// The same of a folder that is open.
+pub fn names_in(folder: &File) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(File::open(folder)?)? {
+    for entry in Dir::read_from(folder)? {
         let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
         if name != "." && name != ".." {
             names.push(name);

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A folder with a program of that name, which comes first on the `PATH`.
-fn program(stage: &Stage, name: &str, script: &str) -> PathBuf {
+pub fn program(stage: &Stage, name: &str, script: &str) -> PathBuf {
     let folder = stage.at(&format!("bin-{}", script.len()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
@@ -22,13 +22,13 @@ fn program(stage: &Stage, name: &str, script: &str) -> PathBuf {
     folder
 }
 
-fn with_path<'c>(command: &'c mut Command, first: &Path) -> &'c mut Command {
+pub fn with_path<'c>(command: &'c mut Command, first: &Path) -> &'c mut Command {
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", first.display()))
 }
 
 /// Tells the version of the real one.
-const VERSION: &str = "[ \"$1\" = --version ] && exec /usr/bin/pg_dump --version";
+pub const VERSION: &str = "[ \"$1\" = --version ] && exec /usr/bin/pg_dump --version";
 
 fn is_no_backup(output: &Path) {
     assert!(!output.join("manifest.json").exists());
@@ -167,7 +167,7 @@ fn a_disk_that_fills_leaves_no_dump() {
 }
 
 /// Waits until something is so.
-fn until(is_so: impl Fn() -> bool) {
+pub fn until(is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(
@@ -219,4 +219,56 @@ fn a_run_that_is_stopped_leaves_nothing_that_looks_whole() {
     let target: Platform<'_> = super::empty_like(&stage, &platform, "target");
     let restored = run(&mut restoring(&stage, &target, &output, &[]));
     assert_eq!(restored.status.code(), Some(0), "{}", text(&restored));
+}
+
+/// What waits in the clear goes with its run, however that ends: at the latest when the next one of this host begins. What a run uses stays.
+#[test]
+fn what_a_killed_dump_left_in_the_clear_goes() {
+    let Some(stage) = Stage::new() else { return };
+    let Some(platform) = stage.postgres_fixture() else {
+        return;
+    };
+    let waiting = stage.at("waiting");
+    fs::create_dir(&waiting).unwrap();
+    let waits = stage.at("waits");
+    let script = format!(
+        "{VERSION}\nfor one; do [ \"$last\" = --file ] && into=$one; last=$one; done\n\
+         mkdir \"$into\"; echo clear > \"$into/toc.dat\"; echo $$ $into > {}; exec sleep 600",
+        waits.display()
+    );
+    let bin = program(&stage, "pg_dump", &script);
+    // A dump that hangs with something in the clear: its process, that of the tool, and where it is.
+    let hanging = |name: &str| {
+        let _ = fs::remove_file(&waits);
+        let mut command = dumping(
+            &stage,
+            &platform,
+            &stage.at(name),
+            &["--format", "directory"],
+        );
+        let command = with_path(command.env("TMPDIR", &waiting), &bin);
+        let child = alone(command)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until(|| fs::read_to_string(&waits).is_ok_and(|text| text.ends_with('\n')));
+        let said = fs::read_to_string(&waits).unwrap();
+        let (tool, folder) = said.trim().split_once(' ').unwrap();
+        (child, tool.to_owned(), PathBuf::from(folder))
+    };
+    let (mut killed, tool, dead) = hanging("killed");
+    signal(&killed, "-KILL");
+    killed.wait().unwrap();
+    let _ = Command::new("kill").arg(&tool).status();
+    assert!(dead.join("toc.dat").exists());
+    let (mut running, _, live) = hanging("running");
+    assert!(!dead.exists());
+    let mut next = dumping(&stage, &platform, &stage.at("next"), &[]);
+    let made = run(next.env("TMPDIR", &waiting));
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    assert!(live.join("toc.dat").exists());
+    signal(&running, "-TERM");
+    assert_eq!(running.wait().unwrap().code(), Some(143));
+    assert_eq!(fs::read_dir(&waiting).unwrap().count(), 0);
 }

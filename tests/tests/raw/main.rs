@@ -2,7 +2,9 @@
 //! PostgreSQL and InfluxDB servers.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod around;
 mod faults;
+mod meanwhile;
 mod readers;
 mod refusals;
 mod round_trips;

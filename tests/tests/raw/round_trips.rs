@@ -190,10 +190,10 @@ fn commands_are_run_around_a_dump_and_end_what_they_began() {
     super::one_line(&failed, 1);
     assert_eq!(logged(), "stop\nstart\n");
     assert!(!stage.at("failed").exists());
-    // A core that cannot be started again is no success, though the dump is good.
+    // A core that cannot be started again is no success, though the dump is whole.
     let wrong = ["--stop-command", &stop, "--start-command", "exit 3"];
     let made = run(&mut dumping(&stage, &platform, &stage.at("made"), &wrong));
-    assert_eq!(made.status.code(), Some(1), "{}", text(&made));
+    assert_eq!(made.status.code(), Some(5), "{}", text(&made));
     assert!(stage.at("made/manifest.json").exists());
     assert_eq!(report(&made)["trouble"].as_array().unwrap().len(), 1);
 }

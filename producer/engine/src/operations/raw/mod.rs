@@ -1,6 +1,7 @@
 //! `raw`: a platform as its own tools dump it, and its files as they lie there, sealed and signed as any backup.
 
 mod around;
+mod notes;
 mod report;
 mod stores;
 mod tree;
@@ -13,9 +14,11 @@ use decryptor_wasm::{
     raw::RawSection,
 };
 
+use self::around::Around;
 pub use self::report::Report;
 pub use self::stores::influxdb_backup;
 use self::stores::{Stores, Tools};
+pub use self::tree::{STAGING, is_apart};
 use crate::{
     advice::Advice,
     archive::{
@@ -133,12 +136,15 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
         home: &home,
         source,
     };
-    let (finished, done) = dump.make(&output)?;
+    let mut around = Around::new(&options.commands, observer);
+    let made = dump.make(&output, &mut around);
+    let ((finished, done), trouble) = around.told(made)?;
     home.warn(&options.signing, observer);
     Ok(Report::done(
         &options.output,
         &finished,
         done,
+        trouble,
         &sealing,
         started.elapsed(),
     ))
@@ -168,8 +174,6 @@ pub struct Dumped {
     pub files: u64,
     /// What was read when.
     pub notes: Vec<String>,
-    /// What was to be ended around the dump, and could not be.
-    pub trouble: Vec<String>,
 }
 
 impl Dumped {
@@ -190,7 +194,11 @@ impl Dumped {
 
 impl Dump<'_> {
     /// Writes the dump to its place.
-    fn make(&self, output: &Location) -> Result<(Finished, Dumped), Failure> {
+    fn make(
+        &self,
+        output: &Location,
+        around: &mut Around<'_>,
+    ) -> Result<(Finished, Dumped), Failure> {
         let state = self.home.folder.as_deref().ok();
         let (mut chain, leftover) = ChainFolder::alone(output, state)?;
         let (destination, removed) = chain.destination()?;
@@ -208,7 +216,7 @@ impl Dump<'_> {
             signing: self.home.signing(self.source.clone(), None),
         };
         let mut archive = ArchiveWriter::create_in(destination, self.sealing, writing, now())?;
-        let written = Stores::new(self, &mut archive).write();
+        let written = Stores::new(self, &mut archive).write(around);
         let written = Failure::unless_interrupted().and(written);
         let (dumped, users) = match written.and_then(|done| Ok((done, archive.done_users()?))) {
             Ok(done) => done,

@@ -13,7 +13,7 @@ use decryptor_wasm::{
     },
 };
 
-use super::{Dump, DumpFormat, Dumped, Options, around::Around, now, tree};
+use super::{Dump, DumpFormat, Dumped, Options, around::Around, notes::Moments, now, tree};
 use crate::{
     advice::Advice,
     archive::{ArchiveWriter, write::file::FileWriter},
@@ -26,7 +26,6 @@ use crate::{
     progress::Goal,
     regular,
     storage::large_folder,
-    text::moment,
     threads,
     tools::{self, INFLUXD, PG_DUMP, major},
 };
@@ -76,6 +75,7 @@ pub struct Stores<'s> {
     config: &'s Config,
     archive: &'s mut ArchiveWriter,
     done: Dumped,
+    moments: Moments,
 }
 
 impl<'s> Stores<'s> {
@@ -87,24 +87,24 @@ impl<'s> Stores<'s> {
             dump,
             archive,
             done: Dumped::default(),
+            moments: Moments::default(),
         }
     }
 
-    /// All of them.
+    /// All of them; `around`: what is run around it.
     ///
     /// # Errors
     /// When one cannot be read, or the dump cannot be written.
-    pub fn write(mut self) -> Result<Dumped, Failure> {
-        let mut around = Around::new(&self.options.commands, self.dump.observer);
+    pub fn write(mut self, around: &mut Around<'_>) -> Result<Dumped, Failure> {
         // A core that is stopped takes its rqlite with it.
         let stops = self.options.commands.stop.is_some();
         if stops {
             self.rqlite()?;
         }
-        let stopped = around.stop()?;
+        self.moments.stopped = around.stop()?;
         let database = self.open_database()?;
         let frozen = around.freeze()?;
-        let still = frozen.is_some() || stopped;
+        self.moments.frozen = frozen.is_some().then(now);
         let users = regular::real(frozen.as_ref().unwrap_or(&self.config.users_dir));
         let previews = regular::real(&self.config.previews_dir);
         let previews = Some(previews).filter(|_| self.options.previews);
@@ -127,11 +127,11 @@ impl<'s> Stores<'s> {
         drop(database);
         let begun = now();
         self.trees(&users, previews.as_deref())?;
-        self.files_note(begun, stopped && frozen.is_none(), frozen.is_some(), still);
+        self.moments.files = (begun, now());
         self.configuration()?;
         drop(shown);
         around.end();
-        self.done.trouble = std::mem::take(&mut around.trouble);
+        self.done.notes = self.moments.notes(&self.done.section);
         Ok(self.done)
     }
 
@@ -160,10 +160,7 @@ impl<'s> Stores<'s> {
             .to_owned(),
             owners: database.owners.clone(),
         });
-        let at = moment(database.instant);
-        self.done
-            .notes
-            .push(format!("the database is as of one instant, {at}"));
+        self.moments.database = Some(database.instant);
         Ok(Some(database))
     }
 
@@ -199,14 +196,10 @@ impl<'s> Stores<'s> {
             return Ok(());
         };
         let version = server.version()?;
-        let at = now();
+        self.moments.rqlite = Some(now());
         let mut file = self.archive.file(RAW_RQLITE)?;
         server.backup::<Failure>(&mut |piece| Ok(file.write(piece)?))?;
         self.end(file)?;
-        self.done.notes.push(format!(
-            "the platform's own database (rqlite {version}) is as of {}",
-            moment(at)
-        ));
         self.done.section.rqlite = Some(RawServer { version });
         Ok(())
     }
@@ -217,7 +210,7 @@ impl<'s> Stores<'s> {
         };
         let version = server.version()?;
         require_room(&large_folder(), server.bytes()?, "the backup of InfluxDB")?;
-        let at = now();
+        self.moments.influxdb = Some(now());
         let folder = private_folder(WAITS)?;
         let given = self.options.influxdb_backup.as_deref();
         let mut command = INFLUXD.command();
@@ -228,10 +221,6 @@ impl<'s> Stores<'s> {
         let made = INFLUXD.run(&mut command, &mut |_| Ok(()));
         made.map_err(|failure| failure.advise(Advice::InfluxdbAddress))?;
         self.staged(folder.path(), RAW_INFLUXDB_FOLDER)?;
-        self.done.notes.push(format!(
-            "series (InfluxDB {version}) were read from {} on, while points could come",
-            moment(at)
-        ));
         self.done.section.influxdb = Some(RawServer { version });
         Ok(())
     }
@@ -252,24 +241,6 @@ impl<'s> Stores<'s> {
         tree::write(self.archive, waiting.path(), &trees, &mut self.done)?;
         self.done.section.trees = trees.iter().map(|(name, _)| (*name).to_owned()).collect();
         Ok(())
-    }
-
-    fn files_note(&mut self, begun: f64, stopped: bool, frozen: bool, still: bool) {
-        let until = moment(now());
-        let begun = moment(begun);
-        self.done.notes.push(match (stopped, frozen) {
-            (true, _) => format!("files were read from {begun} to {until}, while the core was stopped"),
-            (_, true) => "files are those of the snapshot that was made right after the instant of the database".to_owned(),
-            _ => format!(
-                "files were read from {begun} to {until}, while the core could write: what it wrote since the instant of the database may be in them and not in it"
-            ),
-        });
-        let others = self.done.section.rqlite.is_some() || self.done.section.influxdb.is_some();
-        if others && !still {
-            self.done.notes.push(
-                "no two of these stores are of one instant: stop the core meanwhile, or use a backup of records, where that matters".to_owned(),
-            );
-        }
     }
 
     /// The operator's configuration files. They are for whoever sets the platform up again: nothing puts them back.
@@ -319,8 +290,9 @@ impl<'s> Stores<'s> {
     }
 
     fn copy(&mut self, from: File, stored: &str, path: &Path) -> Result<(), Failure> {
-        let file = tree::copied(self.archive, from, stored, path)?;
-        self.end(file)
+        let copied = tree::copied(self.archive, from, stored)?;
+        let failed = |e| Failure::failed(format!("{}: {e}", path.display()));
+        self.end(copied.map_err(failed)?)
     }
 
     fn end(&mut self, file: FileWriter) -> Result<(), Failure> {

@@ -1,8 +1,10 @@
-//! The files of a platform as they lie there: each with its owner, permissions and time in a list. Links are not followed, and named.
+//! The files of a platform as they lie there: each with its owner, permissions and time in a list. Links are not followed, and named; so is whatever
+//! cannot be read.
 
 use std::{
+    ffi::OsStr,
     fs::{self, Metadata},
-    io::{ErrorKind, Read},
+    io::{self, ErrorKind, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -32,6 +34,17 @@ const LINK: &str = "is a link, which is not followed: what it leads to is not in
 const SPECIAL: &str = "is no regular file (a pipe, socket or device)";
 const UNSAFE: &str = "has a name that not every system can write";
 
+/// Where a restore of a raw dump keeps files, within the folder that they belong to, until they are moved into place.
+pub const STAGING: &str = ".pryv-backup-raw-restore";
+/// A folder that a file system has by itself.
+const OF_DISKS: &str = "lost+found";
+
+/// Whether what is called so at the root of a tree is no part of it.
+#[must_use]
+pub fn is_apart(name: &OsStr) -> bool {
+    name == STAGING || name == OF_DISKS
+}
+
 /// A walk over trees.
 struct Walk<'w> {
     archive: &'w mut ArchiveWriter,
@@ -44,7 +57,7 @@ struct Walk<'w> {
 /// Writes the files of trees (name below `raw/`, folder) and the list of them; `waiting`: a folder for what waits.
 ///
 /// # Errors
-/// When a folder cannot be listed, or the archive cannot be written.
+/// When the archive cannot be written.
 pub fn write(
     archive: &mut ArchiveWriter,
     waiting: &Path,
@@ -58,9 +71,10 @@ pub fn write(
         done,
     };
     for (name, folder) in trees {
-        let failed = |e| Failure::failed(format!("{}: {e}", folder.display()));
-        let about = fs::symlink_metadata(folder).map_err(failed)?;
-        walk.folder(folder, name, &about, false)?;
+        match fs::symlink_metadata(folder) {
+            Ok(about) => walk.folder(folder, name, &about, false)?,
+            Err(e) => walk.done.lose(format!("{RAW}/{name}"), lost(&e)),
+        }
     }
     let list = walk.list.finish()?;
     Ok(walk.archive.add_file(list)?)
@@ -80,24 +94,36 @@ pub fn bytes(folder: &Path) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-/// Copies a file into the archive, where it is still to be ended.
+/// Why what could not be read is lost.
+fn lost(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => GONE.to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Copies a file into the archive, where it is still to be ended. Of one that cannot be read to its end, nothing stays there.
 pub fn copied(
     archive: &ArchiveWriter,
     mut from: impl Read,
     stored: &str,
-    path: &Path,
-) -> Result<FileWriter, Failure> {
+) -> Result<io::Result<FileWriter>, Failure> {
     let mut file = archive.file(stored)?;
     let mut piece = vec![0; PIECE];
     loop {
         interrupt::check()?;
-        let read = from.read(&mut piece);
-        let read = read.map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
-        if read == 0 {
-            return Ok(file);
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(Ok(file)),
+            Ok(read) => {
+                archive.tally.add(0, read as u64);
+                file.write(piece.get(..read).unwrap_or_default())?;
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => {
+                file.abandon()?;
+                return Ok(Err(e));
+            }
         }
-        archive.tally.add(0, read as u64);
-        file.write(piece.get(..read).unwrap_or_default())?;
     }
 }
 
@@ -113,12 +139,16 @@ impl Walk<'_> {
         interrupt::check()?;
         let mut names = match files::names(folder) {
             Ok(names) => names,
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                self.done.lose(format!("{RAW}/{path}"), GONE.to_owned());
-                return Ok(());
+            Err(e) => {
+                self.done.lose(format!("{RAW}/{path}"), lost(&e));
+                match e.kind() {
+                    ErrorKind::NotFound => return Ok(()),
+                    _ => Vec::new(),
+                }
             }
-            Err(e) => return Err(Failure::failed(format!("{}: {e}", folder.display()))),
         };
+        let is_root = !path.contains('/');
+        names.retain(|name| !(is_root && is_apart(name)));
         names.sort();
         let mut companions = Vec::new();
         for name in &names {
@@ -151,8 +181,7 @@ impl Walk<'_> {
                 }
                 Ok(about) if about.is_symlink() => LINK.to_owned(),
                 Ok(_) => SPECIAL.to_owned(),
-                Err(e) if e.kind() == ErrorKind::NotFound => GONE.to_owned(),
-                Err(e) => e.to_string(),
+                Err(e) => lost(&e),
             };
             self.done.lose(stored, lost);
         }
@@ -167,10 +196,6 @@ impl Walk<'_> {
         about: &Metadata,
         owned: bool,
     ) -> Result<Option<Took>, Failure> {
-        let lost = |e: std::io::Error| match e.kind() {
-            ErrorKind::NotFound => Took::Lost(GONE.to_owned()),
-            _ => Took::Lost(e.to_string()),
-        };
         let is_database = match owned {
             true => Ok(false),
             false => raw::is_database(disk),
@@ -181,20 +206,20 @@ impl Walk<'_> {
                 Ok(copy) => Ok(copy),
                 Err(error) => {
                     Failure::unless_interrupted()?;
-                    // A copy that was begun is in the way of the next one.
-                    let _ = fs::remove_file(&self.waiting);
                     return Ok(Some(Took::Lost(error.beside(disk))));
                 }
             },
             Ok(false) => regular::open(disk),
             Err(e) => Err(e),
         };
-        let file = match file {
-            Ok(file) => file,
-            Err(e) => return Ok(Some(lost(e))),
+        let copy = match file {
+            Ok(file) => copied(self.archive, file, &format!("{RAW}/{path}"))?,
+            Err(e) => Err(e),
         };
-        let stored = format!("{RAW}/{path}");
-        let copy = copied(self.archive, file, &stored, disk)?;
+        let copy = match copy {
+            Ok(copy) => copy,
+            Err(e) => return Ok(Some(Took::Lost(lost(&e)))),
+        };
         let entry = copy.finish(None)?;
         self.archive.add_file(entry)?;
         self.done.files += 1;

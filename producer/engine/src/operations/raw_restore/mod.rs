@@ -3,6 +3,7 @@
 
 mod report;
 mod servers;
+mod staged_tree;
 mod target;
 mod tree;
 
@@ -21,7 +22,7 @@ use crate::{
     findings,
     installation::Installation,
     interrupt,
-    observer::{Observer, Step},
+    observer::{Observer, Silent, Step},
     opening::ArchiveOptions,
     progress::Goal,
 };
@@ -83,6 +84,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Report, Failure
     restore.check()?;
     let trees = Trees::check(&restore)?;
     if !options.dry_run {
+        restore.look_again()?;
         restore.write(&trees, &mut report)?;
     }
     report.seconds = started.elapsed().as_secs_f64();
@@ -127,6 +129,18 @@ impl Restore<'_> {
         }
     }
 
+    /// Reading all of the dump may have taken hours: looks at the platform again, right before the first write.
+    fn look_again(&self) -> Result<(), Failure> {
+        let config = self.options.installation.load(false, &Silent)?;
+        let again = Restore {
+            config: &config,
+            influxdb: self.influxdb.clone(),
+            ..*self
+        };
+        let mut said_before = Report::of(self.archive, self.section, false);
+        target::look(&again, &mut said_before)
+    }
+
     /// Writes the files aside, then into the servers, and moves the files into their places.
     fn write(&self, trees: &Trees, report: &mut Report) -> Result<(), Failure> {
         let tally = Arc::default();
@@ -134,7 +148,7 @@ impl Restore<'_> {
         let shown = self.observer.working(Step::Work, &tally, goal);
         let staged = trees.stage(self, &tally, report)?;
         servers::restore(self, &tally)?;
-        let place = staged.place();
+        let place = staged.place(report);
         drop(shown);
         place.map_err(|failure| {
             let what = failure.message().to_owned();

@@ -8,7 +8,7 @@ use decryptor_wasm::{
 };
 
 use super::{Report, Restore};
-use crate::operations::raw::UNKNOWN_RELEASE;
+use crate::operations::raw::{UNKNOWN_RELEASE, is_apart};
 use crate::{
     advice::Advice,
     failure::Failure,
@@ -21,9 +21,6 @@ use crate::{
     storage::large_folder,
     tools::{INFLUXD, PG_RESTORE, major},
 };
-
-/// A folder that a file system has by itself.
-const OF_DISKS: &str = "lost+found";
 
 /// Looks whether the dump can be put there.
 ///
@@ -225,7 +222,7 @@ fn empty(folder: &Path, tree: &str) -> Result<(), Failure> {
         }
         Err(e) => return Err(Failure::failed(format!("{shown}: {e}"))),
     };
-    match names.iter().find(|name| *name != OF_DISKS) {
+    match names.iter().find(|name| !is_apart(name)) {
         None => Ok(()),
         Some(name) => Err(refused(&format!(
             "{shown} is not empty (it holds {:?}): empty it, or name another folder in the configuration",

@@ -1,10 +1,9 @@
 //! The files of the platform: written aside within the folder that they belong to, then moved into place.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{File, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt, PermissionsExt, fchown},
-    path::{Path, PathBuf},
+    os::unix::fs::{PermissionsExt, fchown},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,16 +14,9 @@ use decryptor_wasm::{
     raw::{RAW_LIST, RawEntry},
 };
 
-use super::{Report, Restore, servers::content, target::folder_of};
-use crate::{
-    archive::{ArchiveError, write::sync},
-    failure::Failure,
-    files, interrupt,
-    progress::Tally,
-};
+use super::{Report, Restore, servers::content, staged_tree::StagedTree, target::folder_of};
+use crate::{archive::ArchiveError, failure::Failure, files, interrupt, progress::Tally};
 
-/// Where files wait within the folder that they belong to.
-const STAGING: &str = ".pryv-backup-raw-restore";
 /// Permissions that are restored: neither those that run a program as somebody else, nor others of the kind.
 const PERMISSIONS: u32 = 0o777;
 
@@ -35,18 +27,7 @@ pub struct Trees {
 
 /// Files that wait for their place; what is left of them goes away with this.
 pub struct StagedTrees {
-    places: Vec<Place>,
-}
-
-/// A tree on the target.
-struct Place {
-    folder: PathBuf,
-    staging: PathBuf,
-    /// Whether this run made the folder.
-    made: bool,
-    /// How the folder itself is to be.
-    own: Option<RawEntry>,
-    done: bool,
+    places: Vec<StagedTree>,
 }
 
 impl Trees {
@@ -61,20 +42,20 @@ impl Trees {
         let list = names.iter().find_map(|name| files.find(name));
         let list =
             list.ok_or_else(|| Failure::damaged(format!("{RAW_LIST} is not in the dump")))?;
-        let (mut listed, mut last) = (0, String::new());
+        let (mut listed, mut seen) = (0, vec![false; files.len()]);
         each(restore, &list, &mut |entry| {
             let wrong = |what: &str| Error::damaged(format!("{}: {what}", entry.path)).at(RAW_LIST);
             if entry.folder {
                 return Ok(());
             }
-            if files.find(&entry.stored()).is_none() {
+            let place = files.place(&entry.stored());
+            let Some(seen) = place.and_then(|place| seen.get_mut(place)) else {
                 return Err(wrong("is listed, and not in the dump"));
-            }
-            if entry.path == last {
+            };
+            if std::mem::replace(seen, true) {
                 return Err(wrong("is listed twice"));
             }
             listed += 1;
-            last.clone_from(&entry.path);
             Ok(())
         })?;
         let trees = restore.section.trees.iter();
@@ -99,7 +80,9 @@ impl Trees {
     ) -> Result<StagedTrees, Failure> {
         let mut staged = StagedTrees { places: Vec::new() };
         for tree in &restore.section.trees {
-            staged.places.push(Place::begin(folder_of(restore, tree))?);
+            staged
+                .places
+                .push(StagedTree::begin(folder_of(restore, tree))?);
         }
         let trees = &restore.section.trees;
         let archive = restore.archive;
@@ -115,9 +98,13 @@ impl Trees {
                     Ok(())
                 }
                 (Some(place), Some(within)) => {
-                    let path = place.staging.join(within);
                     let planned = archive.files().find(&entry.stored());
-                    write(restore, entry, planned.as_ref(), &path, tally, report)
+                    let item = Item {
+                        entry,
+                        planned,
+                        within,
+                    };
+                    item.write(restore, place, tally, report)
                 }
                 (None, _) => Err(Failure::damaged(format!("{RAW_LIST} was changed"))),
             };
@@ -130,7 +117,8 @@ impl Trees {
             (Some(failure), _) | (None, Err(failure)) => Err(failure),
             (None, Ok(())) => {
                 for place in &staged.places {
-                    sync(&place.staging)?;
+                    let synced = place.sync();
+                    synced.map_err(|e| ArchiveError::io(place.path(), e))?;
                 }
                 Ok(staged)
             }
@@ -154,37 +142,40 @@ fn each(
     read.map(drop).map_err(Failure::from)
 }
 
-/// Writes a file, or sets how a folder is whose files are all written.
-fn write(
-    restore: &Restore<'_>,
-    entry: &RawEntry,
-    planned: Option<&PlannedFile>,
-    path: &Path,
-    tally: &Tally,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let failed = |e: io::Error| Failure::failed(format!("{}: {e}", path.display()));
-    if entry.folder {
-        // One without files is made here.
-        folders(path).map_err(failed)?;
-        let folder = File::open(path).map_err(failed)?;
-        return own(&folder, entry, report).map_err(failed);
-    }
-    if let Some(above) = path.parent() {
-        folders(above).map_err(failed)?;
-    }
-    let planned = planned.ok_or_else(|| Failure::damaged(format!("{RAW_LIST} was changed")))?;
-    let mut file = File::create_new(path).map_err(failed)?;
-    content(restore, planned, &mut file, path, tally)?;
-    own(&file, entry, report).map_err(failed)?;
-    files::close(file).map_err(failed)?;
-    report.files += 1;
-    Ok(())
+/// A line of the list.
+struct Item<'i> {
+    entry: &'i RawEntry,
+    /// The file in the dump.
+    planned: Option<PlannedFile>,
+    /// Its path within its tree.
+    within: &'i str,
 }
 
-/// Makes folders that only we may enter yet.
-fn folders(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+impl Item<'_> {
+    /// Writes a file, or sets how a folder is whose files are all written.
+    fn write(
+        &self,
+        restore: &Restore<'_>,
+        place: &mut StagedTree,
+        tally: &Tally,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let path = place.path().join(self.within);
+        let failed = |e: io::Error| Failure::failed(format!("{}: {e}", path.display()));
+        if self.entry.folder {
+            // One without files is made here.
+            let folder = place.folder(self.within).map_err(failed)?;
+            return own(folder, self.entry, report).map_err(failed);
+        }
+        let planned = self.planned.as_ref();
+        let planned = planned.ok_or_else(|| Failure::damaged(format!("{RAW_LIST} was changed")))?;
+        let mut file = place.file(self.within).map_err(failed)?;
+        content(restore, planned, &mut file, &path, tally)?;
+        own(&file, self.entry, report).map_err(failed)?;
+        files::close(file).map_err(failed)?;
+        report.files += 1;
+        Ok(())
+    }
 }
 
 /// Gives a file or folder its owner, permissions and time.
@@ -192,6 +183,11 @@ fn own(file: &File, entry: &RawEntry, report: &mut Report) -> io::Result<()> {
     match fchown(file, Some(entry.uid), Some(entry.gid)) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => report.lose(format!(
             "{}: its owner {}:{} could not be set: restore as root",
+            entry.path, entry.uid, entry.gid
+        )),
+        // In a container, or on a disk of another system.
+        Err(e) if e.kind() == ErrorKind::InvalidInput => report.lose(format!(
+            "{}: its owner {}:{} is none here",
             entry.path, entry.uid, entry.gid
         )),
         set => set?,
@@ -219,65 +215,20 @@ fn time(entry: &RawEntry) -> SystemTime {
     second.checked_add(part).unwrap_or(second)
 }
 
-impl Place {
-    fn begin(folder: &Path) -> Result<Self, Failure> {
-        let failed = |e: io::Error| Failure::failed(format!("{}: {e}", folder.display()));
-        let made = match DirBuilder::new().mode(0o700).create(folder) {
-            Ok(()) => true,
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
-            Err(e) => return Err(failed(e)),
-        };
-        let staging = folder.join(STAGING);
-        let begun = DirBuilder::new().mode(0o700).create(&staging);
-        begun.map_err(failed)?;
-        Ok(Place {
-            folder: folder.to_owned(),
-            staging,
-            made,
-            own: None,
-            done: false,
-        })
-    }
-
-    /// Moves all files to where they belong.
-    fn place(&mut self) -> io::Result<()> {
-        for name in files::names(&self.staging)? {
-            fs::rename(self.staging.join(&name), self.folder.join(&name))?;
-        }
-        fs::remove_dir(&self.staging)?;
-        self.done = true;
-        let folder = File::open(&self.folder)?;
-        if let Some(entry) = &self.own {
-            // Where it cannot be given to its owner, it stays with whoever restores, as the files in it.
-            let _ = fchown(&folder, Some(entry.uid), Some(entry.gid));
-            folder.set_permissions(Permissions::from_mode(entry.mode & PERMISSIONS))?;
-            folder.set_modified(time(entry))?;
-        }
-        folder.sync_all()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.done {
-            return;
-        }
-        let _ = fs::remove_dir_all(&self.staging);
-        if self.made {
-            let _ = fs::remove_dir(&self.folder);
-        }
-    }
-}
-
 impl StagedTrees {
     /// Moves the trees into place.
     ///
     /// # Errors
-    /// When the system refuses.
-    pub fn place(mut self) -> Result<(), Failure> {
+    /// When the system refuses, or something is there by now.
+    pub fn place(mut self, report: &mut Report) -> Result<(), Failure> {
         for place in &mut self.places {
-            let placed = place.place();
-            placed.map_err(|e| ArchiveError::io(&place.folder, e))?;
+            let path = place.path().to_owned();
+            let failed = |e| ArchiveError::io(&path, e);
+            let (folder, entry) = place.place().map_err(failed)?;
+            if let Some(entry) = entry {
+                own(folder, entry, report).map_err(failed)?;
+            }
+            folder.sync_all().map_err(failed)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::connect::companion;
 use super::file::SqliteFile;
+use super::until_unchanged;
 use crate::interrupt;
 use crate::platform::PlatformError;
 use crate::regular;
@@ -31,11 +32,21 @@ pub fn is_database(path: &Path) -> io::Result<bool> {
     Ok(head == MAGIC || (head.is_empty() && regular::is_there(&companion(path, "-wal"))))
 }
 
-/// Copies a SQLite file as of one moment into `to`, a new file, with what its log holds.
+/// Copies a SQLite file as of one moment into `to`, a new file, with what its log holds. One that the platform began to write to meanwhile is copied
+/// again.
 ///
 /// # Errors
 /// When it cannot be read, or the copy cannot be written.
 pub fn copy(path: &Path, to: &Path) -> Result<File, PlatformError> {
+    until_unchanged(|| {
+        copy_once(path, to).inspect_err(|_| {
+            // What was begun is in the way of the next copy.
+            let _ = fs::remove_file(to);
+        })
+    })
+}
+
+fn copy_once(path: &Path, to: &Path) -> Result<File, PlatformError> {
     let source = SqliteFile::open(path)?;
     let failed = |error| source.error(error);
     let mut target = Connection::open(to).map_err(failed)?;
@@ -70,6 +81,28 @@ pub fn copy(path: &Path, to: &Path) -> Result<File, PlatformError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_written_to_meanwhile_is_read_again() {
+        let mut times = 0;
+        let mut read = |good| {
+            times = 0;
+            let read = until_unchanged(|| {
+                times += 1;
+                match times == good {
+                    true => Ok(()),
+                    false => Err(PlatformError::Changed { path: "a".into() }),
+                }
+            });
+            (read.is_ok(), times)
+        };
+        assert_eq!(read(1), (true, 1));
+        assert_eq!(read(3), (true, 3));
+        assert_eq!(read(0), (false, 6));
+        let missing = tempfile::tempdir().unwrap();
+        let missing = missing.path().canonicalize().unwrap();
+        assert!(copy(&missing.join("a"), &missing.join("copy")).is_err());
+    }
 
     #[test]
     fn a_copy_holds_what_the_log_does() {

@@ -66,6 +66,19 @@ struct Beginning {
 /// How often a file is read again that the platform wrote to meanwhile.
 const PATIENCE: usize = 5;
 
+/// Reads again what the platform wrote to while it was read.
+fn until_unchanged<T>(
+    mut read: impl FnMut() -> Result<T, PlatformError>,
+) -> Result<T, PlatformError> {
+    for _ in 0..PATIENCE {
+        match read() {
+            Err(PlatformError::Changed { .. }) => {}
+            read => return read,
+        }
+    }
+    read()
+}
+
 impl SqlitePlatform {
     /// A platform in `users_dir`; `index` is left out of the backup when `None`.
     pub(super) fn new(users_dir: PathBuf, index: Option<rqlite::Rqlite>) -> Self {
@@ -113,15 +126,8 @@ impl SqlitePlatform {
         let instant = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64());
-        let mut read = self.index();
-        for _ in 0..PATIENCE {
-            // Somebody registers just now.
-            if !matches!(read, Err(PlatformError::Changed { .. })) {
-                break;
-            }
-            read = self.index();
-        }
-        let users = read?;
+        // Somebody may register just now.
+        let users = until_unchanged(|| self.index())?;
         Ok(beginning
             .insert(Arc::new(Beginning {
                 instant,
