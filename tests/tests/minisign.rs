@@ -119,3 +119,86 @@ fn what_minisign_signs_holds() {
     // Of the whole file instead of its digest, as minisign did before 2019.
     assert_eq!(tried(&["-l"]), Tried::Broken);
 }
+
+/// A line by which minisign signs, with more options.
+fn by_minisign(more: &str) -> String {
+    format!(
+        "minisign -S -s own.key -m \"$MANIFEST\" -t \"$TRUSTED_COMMENT\" -x \"$SIGNATURE\" {more}"
+    )
+}
+
+#[test]
+fn minisign_signs_for_us() {
+    if !need::program("minisign") {
+        return;
+    }
+    let stage = Stage::new();
+    for name in ["own", "other"] {
+        let (public, secret) = (format!("{name}.pub"), format!("{name}.key"));
+        let done = run(Command::new("minisign")
+            .current_dir(stage.at("."))
+            .args(["-G", "-W", "-p", &public, "-s", &secret]));
+        assert!(done.status.success(), "{}", text(&done));
+    }
+    let good = by_minisign("");
+    let sign = |command: &'_ str| {
+        ["--sign-command", command, "--sign-command-key", "own.pub"].map(str::to_owned)
+    };
+    let kept = ["--incremental", "--state-dir", "state"];
+    let with = |output: &str, command: &str| {
+        let sign = sign(command);
+        let sign: Vec<&str> = sign.iter().map(String::as_str).collect();
+        let place = ["--pryv-root", "platform", "--config", "platform/config.yml"];
+        let how = [
+            "--platform",
+            "none",
+            "--recipient-pubkey",
+            "key.pub.pem",
+            "--output",
+            output,
+        ];
+        stage.run(&[&place[..], &how, &kept, &sign].concat())
+    };
+    for run in ["", "increments/0002"] {
+        let done = with("chain", &good);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        let public = fs::read_to_string(stage.at("own.pub")).unwrap();
+        let signer = Signer::parse(&public).unwrap();
+        let (good, said) = minisign(&stage.at("chain").join(run), signer.as_str());
+        assert!(good, "{said}");
+    }
+    // This host knows its own backups again, whoever holds the key.
+    let key = ["--private-key", "key.pem"];
+    stage.good(&[&["verify", "chain", "--state-dir", "state"][..], &key].concat());
+    stage.good(&[&["verify", "chain", "--signer", "own.pub"][..], &key].concat());
+
+    for (command, why) in [
+        ("false".to_owned(), "false failed"),
+        ("true".to_owned(), "wrote no signature"),
+        (
+            good.replace("own.key", "other.key"),
+            "signed with another key",
+        ),
+        (
+            good.replace("$TRUSTED_COMMENT", "mine"),
+            "is no signature of",
+        ),
+        (by_minisign("-l"), "is no signature of"),
+        (
+            format!("echo >> \"$MANIFEST\"; {good}"),
+            "is no signature of",
+        ),
+    ] {
+        let done = with("never", &command);
+        assert_eq!(done.status.code(), Some(1), "{command}: {}", text(&done));
+        assert!(text(&done).contains(why), "{command}: {}", text(&done));
+        assert!(!stage.at("never").exists(), "{command}");
+    }
+    let left = fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    let left = left.filter(|one| {
+        one.file_name()
+            .to_string_lossy()
+            .starts_with("pryv-backup-sign-")
+    });
+    assert_eq!(left.count(), 0);
+}

@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{self, ErrorKind, Read},
     os::{fd::AsFd, unix::process::CommandExt},
     process::{Child, Command, ExitStatus, Stdio},
@@ -36,13 +37,16 @@ pub fn keep_umask(mask: u32) {
 }
 
 /// Runs a line, and returns the last line that it prints. What it leaves running is not waited for, and is not heard any more. Without `heed` it
-/// runs to its end also where a signal came.
+/// runs to its end also where a signal came. `more`: variables that it gets besides.
 ///
 /// # Errors
 /// When it fails.
-pub fn run(line: &str, heed: bool) -> Result<String, Failure> {
+pub fn run(line: &str, more: &[(&str, &OsStr)], heed: bool) -> Result<String, Failure> {
     let failed = |e: io::Error| Failure::failed(format!("{line}: {e}"));
-    let mut child = command(line).spawn().map_err(failed)?;
+    let mut child = command(line)
+        .envs(more.iter().copied())
+        .spawn()
+        .map_err(failed)?;
     let ended = wait(&mut child, heed);
     if ended.is_err() {
         // It may have ended by itself.
@@ -144,23 +148,23 @@ mod tests {
 
     #[test]
     fn what_a_line_prints_and_how_it_fails_is_told() {
-        assert_eq!(run("echo a; echo ' b '", true).unwrap(), "b");
-        let failed = run("echo no >&2; echo why >&2; exit 3", false).unwrap_err();
+        assert_eq!(run("echo a; echo ' b '", &[], true).unwrap(), "b");
+        let failed = run("echo no >&2; echo why >&2; exit 3", &[], false).unwrap_err();
         assert!(failed.message().contains("why") && failed.message().contains('3'));
         let long = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
-        assert_eq!(run(long, true).unwrap(), "line 19999");
+        assert_eq!(run(long, &[], true).unwrap(), "line 19999");
     }
 
     #[test]
     fn what_a_line_leaves_running_is_not_waited_for() {
-        let left = run("sleep 3600 & echo $!", true).unwrap();
+        let left = run("sleep 3600 & echo $!", &[], true).unwrap();
         let stopped = Command::new("kill").arg(&left).status().unwrap();
         assert!(stopped.success(), "{left}");
     }
 
     #[test]
     fn a_line_has_a_group_of_its_own() {
-        let said = run("echo $$ $(cut -d ' ' -f 5 /proc/$$/stat)", true).unwrap();
+        let said = run("echo $$ $(cut -d ' ' -f 5 /proc/$$/stat)", &[], true).unwrap();
         let (id, group) = said.split_once(' ').unwrap();
         assert_eq!(id, group);
     }

@@ -1,12 +1,16 @@
 //! Who signs a new backup: this host, a key that the operator brings, or a key that nobody keeps.
 
+mod command;
+
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use base64ct::{Base64, Encoding};
+use decryptor_wasm::signature::{Signer, Statement};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -26,6 +30,8 @@ pub struct Options {
     pub key: Option<PathBuf>,
     /// Its password; none: it is asked for if it needs one.
     pub password: Option<SecretSource>,
+    /// A line for a shell that signs instead, and whose key it signs with.
+    pub command: Option<(String, Signer)>,
 }
 
 /// The key that signs on this host, and the folder of its state.
@@ -108,11 +114,11 @@ impl Home {
     /// Says that the key is not kept.
     pub fn warn(&self, sign: &Options, observer: &dyn Observer) {
         let Err(why) = &self.folder else { return };
-        let what = match &sign.key {
-            Some(_) => {
+        let what = match sign.key.is_some() || sign.command.is_some() {
+            true => {
                 "this backup names its platform by a number that no other backup has, so that prune cannot tell that they belong together"
             }
-            None => {
+            false => {
                 "this backup is signed by a key that is not kept, so that it can neither be continued nor told from one of somebody else"
             }
         };
@@ -120,30 +126,53 @@ impl Home {
         observer.tell_minor(Level::Warning, sentence);
     }
 
-    /// With the key that the operator brings, if there is one.
+    /// With the key or the command that the operator brings, if there is one.
     fn signing_with(self, sign: &Options, observer: &dyn Observer) -> Result<Self, Failure> {
-        let Some(path) = &sign.key else {
-            return Ok(self);
-        };
-        let at = |what: &str| Failure::key(format!("{}: {what}", path.display()));
-        let text = Zeroizing::new(secrets::read(path, "signing key")?);
-        let text = std::str::from_utf8(&text).map_err(|_| at("not a minisign secret key"))?;
-        let password = match has_password(text) {
-            None => {
-                return Err(at("not a minisign secret key").advise(Advice::MakeSigningKey));
+        let Home { key, folder } = self;
+        let key = Arc::try_unwrap(key)
+            .map_err(|_| Failure::failed("the key that signs is in use".to_owned()))?;
+        let key = match (&sign.command, &sign.key) {
+            (Some((line, signer)), _) => {
+                let (line, known) = (line.clone(), signer.clone());
+                let signs = move |stored: &mut dyn Read, statement: &Statement| {
+                    command::sign(&line, &known, stored, statement)
+                };
+                key.signed_elsewhere(signer.clone(), Box::new(signs))
             }
-            Some(false) => None,
-            Some(true) => Some(password(sign, path, observer)?),
+            (None, Some(path)) => brought(key, path, sign, observer)?,
+            (None, None) => {
+                let key = Arc::new(key);
+                return Ok(Home { key, folder });
+            }
         };
-        let key = Arc::try_unwrap(self.key).map_err(|_| at("in use"))?;
-        let key = key.with_secret_key(text, password.as_ref().map(|p| p.as_str()));
-        let key = Arc::new(key.map_err(|e| at(&e))?);
-        if let Ok(folder) = &self.folder {
+        if let Ok(folder) = &folder {
             let noted = key.note(folder);
             noted.map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
         }
-        Ok(Home { key, ..self })
+        let key = Arc::new(key);
+        Ok(Home { key, folder })
     }
+}
+
+/// The same host with the secret key in a file.
+fn brought(
+    key: HostKey,
+    path: &Path,
+    sign: &Options,
+    observer: &dyn Observer,
+) -> Result<HostKey, Failure> {
+    let at = |what: &str| Failure::key(format!("{}: {what}", path.display()));
+    let text = Zeroizing::new(secrets::read(path, "signing key")?);
+    let text = std::str::from_utf8(&text).map_err(|_| at("not a minisign secret key"))?;
+    let password = match has_password(text) {
+        None => {
+            return Err(at("not a minisign secret key").advise(Advice::MakeSigningKey));
+        }
+        Some(false) => None,
+        Some(true) => Some(password(sign, path, observer)?),
+    };
+    let key = key.with_secret_key(text, password.as_ref().map(|p| p.as_str()));
+    key.map_err(|e| at(&e))
 }
 
 type Kept = (Result<HostKey, String>, PathBuf);

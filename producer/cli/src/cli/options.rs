@@ -211,6 +211,7 @@ impl SignArgs {
         signing::Options {
             key: self.sign_key.clone(),
             password: file.chain(variable(PASSWORD)).next(),
+            command: self.sign_command.clone().zip(self.sign_command_key.clone()),
         }
     }
 }

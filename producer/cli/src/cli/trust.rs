@@ -24,6 +24,18 @@ pub struct SignArgs {
     /// File with the password of that key.
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     pub sign_key_password_file: Option<PathBuf>,
+    /// Sign by this line for a shell, for a key that a module keeps: it is to sign the file $MANIFEST with the trusted comment $TRUSTED_COMMENT as
+    /// `minisign -S` does, and to write the signature to the file $SIGNATURE. It cannot ask for anything.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        requires = "sign_command_key",
+        conflicts_with = "sign_key"
+    )]
+    pub sign_command: Option<String>,
+    /// Public key with which that command signs (the key, or a file with it).
+    #[arg(long, value_name = "KEY", requires = "sign_command", value_parser = signer)]
+    pub sign_command_key: Option<Signer>,
 }
 
 /// Whose backups are taken.

@@ -40,7 +40,7 @@ impl<'a> Around<'a> {
         };
         // One that fails may have stopped it.
         self.stopped = true;
-        shell::run(line, true)?;
+        shell::run(line, &[], true)?;
         Ok(true)
     }
 
@@ -52,7 +52,7 @@ impl<'a> Around<'a> {
         let Some(line) = &self.commands.snapshot else {
             return Ok(None);
         };
-        let said = shell::run(line, true);
+        let said = shell::run(line, &[], true);
         // Where the command failed, a snapshot of that name may be somebody else's; where it was interrupted, it may have made one.
         self.frozen = said.is_ok() || interrupt::check().is_err();
         let folder = PathBuf::from(said?);
@@ -84,7 +84,7 @@ impl<'a> Around<'a> {
     }
 
     fn run(&mut self, line: Option<&str>, otherwise: &str) {
-        let ended = line.map_or(Ok(String::new()), |line| shell::run(line, false));
+        let ended = line.map_or(Ok(String::new()), |line| shell::run(line, &[], false));
         if let Err(failure) = ended {
             let what = format!("{otherwise}: {}", failure.message());
             self.observer.warn(&what);
