@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod faults;
+mod kills;
 mod readers;
 mod refusals;
 mod round_trips;

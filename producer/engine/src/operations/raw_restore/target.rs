@@ -22,6 +22,8 @@ use crate::{
     tools::{INFLUXD, PG_RESTORE, major},
 };
 
+/// Where files wait within the folder that they belong to.
+pub const STAGING: &str = ".pryv-backup-raw-restore";
 /// A folder that a file system has by itself.
 const OF_DISKS: &str = "lost+found";
 
@@ -225,6 +227,11 @@ fn empty(folder: &Path, tree: &str) -> Result<(), Failure> {
         }
         Err(e) => return Err(Failure::failed(format!("{shown}: {e}"))),
     };
+    if names.iter().any(|name| *name == STAGING) {
+        return Err(refused(&format!(
+            "{shown} is not empty: an earlier raw-restore was stopped there ({STAGING}); empty the folder and the databases, and restore again"
+        )));
+    }
     match names.iter().find(|name| *name != OF_DISKS) {
         None => Ok(()),
         Some(name) => Err(refused(&format!(

@@ -15,7 +15,11 @@ use decryptor_wasm::{
     raw::{RAW_LIST, RawEntry},
 };
 
-use super::{Report, Restore, servers::content, target::folder_of};
+use super::{
+    Report, Restore,
+    servers::content,
+    target::{STAGING, folder_of},
+};
 use crate::{
     archive::{ArchiveError, write::sync},
     failure::Failure,
@@ -23,8 +27,6 @@ use crate::{
     progress::Tally,
 };
 
-/// Where files wait within the folder that they belong to.
-const STAGING: &str = ".pryv-backup-raw-restore";
 /// Permissions that are restored: neither those that run a program as somebody else, nor others of the kind.
 const PERMISSIONS: u32 = 0o777;
 

@@ -7,9 +7,10 @@ use super::series;
 use super::since::Since;
 use super::stored;
 use super::work::{Feed, Open, Piece, Pieces, Queue};
-use super::{LARGE, PostgresPlatform, Snapshot, files::Live};
+use super::{LARGE, PostgresPlatform, Snapshot, beside::FilesBeside, files::Live};
+use crate::platform::attachments::AttachmentSource;
 use crate::platform::sqlite::{UsernameOwners, reading::Reading, without_owner};
-use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, Target, User};
+use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, Target, User, UserSink};
 use crate::threads::refused;
 use std::collections::{HashMap, HashSet};
 use std::thread::Builder;
@@ -19,7 +20,7 @@ impl PostgresPlatform {
     fn run(
         &self,
         live: &Live<'_>,
-        owners: &UsernameOwners,
+        stores: &dyn Fn(&mut dyn UserSink) -> Result<(), ExportError>,
         open: &Open<'_>,
         pieces: Pieces,
     ) -> Result<(), ExportError> {
@@ -56,23 +57,48 @@ impl PostgresPlatform {
                     let place = self.files.attachments();
                     place.hand_over(open.user, &list, &still, sink.as_mut())?;
                 }
-                Piece::Stores => {
-                    let sqlite = &self.files;
-                    let reading = &mut Reading {
-                        user: open.user,
-                        sink: sink.as_mut(),
-                    };
-                    if !self.engines.audit {
-                        sqlite.export_audit(reading)?;
-                    }
-                    if !self.engines.series {
-                        let owner = |ids: &[String], event: &str| live.owner(ids, event);
-                        sqlite.export_series(owners, &owner, reading)?;
-                    }
-                }
+                Piece::Stores => stores(sink.as_mut())?,
             }
         }
         sink.flush().map_err(ExportError::Sink)
+    }
+
+    /// What is beside a base in the database.
+    fn stores(
+        &self,
+        live: &Live<'_>,
+        owners: &UsernameOwners,
+        user: &User,
+        sink: &mut dyn UserSink,
+    ) -> Result<(), ExportError> {
+        let reading = &mut Reading { user, sink };
+        if !self.engines.audit {
+            self.files.export_audit(reading)?;
+        }
+        if !self.engines.series {
+            let owner = |ids: &[String], event: &str| live.owner(ids, event);
+            self.files.export_series(owners, &owner, reading)?;
+        }
+        Ok(())
+    }
+
+    /// The base in files, and what is beside it there.
+    fn base(
+        &self,
+        beside: &FilesBeside<'_>,
+        user: &User,
+        sink: &mut dyn UserSink,
+    ) -> Result<(), ExportError> {
+        let reading = &mut Reading { user, sink };
+        let attachments: &dyn AttachmentSource = match self.engines.files {
+            true => beside,
+            false => self.files.attachments(),
+        };
+        self.files.export_base(attachments, reading)?;
+        if !self.engines.audit {
+            self.files.export_audit(reading)?;
+        }
+        self.files.export_own_series(reading)
     }
 
     /// The names that several users bore. What is kept under them and nobody's is a loss.
@@ -83,6 +109,9 @@ impl PostgresPlatform {
     ) -> Result<UsernameOwners, ExportError> {
         let pairs = |sql: &str| snapshot.connection.pairs(sql);
         let mut owners = UsernameOwners::new();
+        if !self.engines.base {
+            return Ok(owners);
+        }
         for (name, id) in pairs(&series::shared(snapshot.aliases))? {
             let by = owners.entry(name.clone()).or_default();
             by.now |= snapshot.users.iter().any(|user| user.username == name);
@@ -109,6 +138,7 @@ impl PostgresPlatform {
         target: &dyn Target,
     ) -> Result<(), ExportError> {
         let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
+        let engines = self.engines;
         self.look_for_files(snapshot, target)?;
         let owners = self.owners(snapshot, target)?;
         let mut plan = MergePlan {
@@ -118,7 +148,7 @@ impl PostgresPlatform {
             server: &self.server,
             snapshot: &snapshot.name,
             tables: &snapshot.tables,
-            engines: self.engines,
+            engines,
             chosen: (users.len() < snapshot.users.len()).then(|| by_id.keys().copied().collect()),
             since: Since::new(users, target),
             large: HashMap::new(),
@@ -126,10 +156,7 @@ impl PostgresPlatform {
             cuts: HashMap::new(),
         };
         let mut early = HashMap::new();
-        for (table, collection) in LARGE {
-            if collection == Collection::Audit && !self.engines.audit {
-                continue;
-            }
+        for (table, _) in engines.of(&LARGE) {
             for id in large::find(&snapshot.connection, table)? {
                 if let Some((id, user)) = by_id.get_key_value(id.as_str()) {
                     plan.large.entry(table).or_default().push(*id);
@@ -144,9 +171,14 @@ impl PostgresPlatform {
                 plan.exhausted.insert(table);
             }
         }
-        // One more looks at events that may have changed meanwhile.
+        // One more looks at events that may have changed meanwhile, or each worker reads the files that events list.
         let spare = snapshot.connection.spare()?;
-        let needed = Merge::connections(self.engines) + 1;
+        let others = match (engines.base, engines.files) {
+            (true, _) => 1,
+            (false, true) => jobs,
+            (false, false) => 0,
+        };
+        let needed = Merge::connections(engines) + others;
         if spare < needed {
             return Err(ExportError::Platform(self.server.error(format!(
                 "{needed} connections are needed besides this one, and {spare} are left; \
@@ -159,10 +191,19 @@ impl PostgresPlatform {
         plan.cut(&snapshot.connection, &sorted, jobs, spare - needed)?;
 
         let live = Live::new(&self.server);
+        let beside = FilesBeside::new(&self.server);
         let (queue, sender) = Queue::new(jobs);
         std::thread::scope(|scope| {
             for at in 0..jobs {
-                let work = || queue.work(|open, pieces| self.run(&live, &owners, open, pieces));
+                let work = || {
+                    queue.work(|open, pieces| {
+                        let stores = |sink: &mut dyn UserSink| match engines.base {
+                            true => self.stores(&live, &owners, open.user, sink),
+                            false => self.base(&beside, open.user, sink),
+                        };
+                        self.run(&live, &stores, open, pieces)
+                    })
+                };
                 match Builder::new().spawn_scoped(scope, work) {
                     Err(e) if at == 0 => return queue.fail(self.server.error(refused(&e)).into()),
                     Err(_) => break,
