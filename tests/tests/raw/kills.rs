@@ -23,6 +23,20 @@ fn moment(seed: u32, takes: Duration) -> Duration {
     takes.mul_f64((f64::from(seed) + 0.5) / f64::from(kills()))
 }
 
+/// How long it takes: the shorter of two times, and what comes of it.
+fn takes(begin: impl Fn() -> Command, look: impl Fn()) -> Duration {
+    let once = || {
+        let mut command = begin();
+        let begun = Instant::now();
+        let done = run(&mut command);
+        let took = begun.elapsed();
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+        look();
+        took
+    };
+    once().min(once())
+}
+
 fn killed_after(command: &mut Command, after: Duration) -> bool {
     let begun = Instant::now();
     killed(command, || begun.elapsed() >= after)
@@ -45,9 +59,11 @@ fn a_killed_dump_never_looks_whole() {
     let Some(platform) = stage.postgres_fixture() else {
         return;
     };
-    let begun = Instant::now();
-    drop(dump(&stage, &platform, "whole", &[]));
-    let takes = begun.elapsed();
+    let whole = stage.at("whole");
+    let takes = takes(
+        || dumping(&stage, &platform, &whole, &[]),
+        || fs::remove_dir_all(&whole).unwrap(),
+    );
     let (mut cut, mut stood) = (0, 0);
     for seed in 0..kills() {
         let output = stage.at("killed");
@@ -155,13 +171,10 @@ fn a_killed_restore_is_finished_or_refused_by_the_next() {
     let Some(put_back) = PutBack::new(&stage) else {
         return;
     };
-    let target = put_back.empty();
-    let begun = Instant::now();
-    let restored = run(&mut put_back.command(&target));
-    let takes = begun.elapsed();
-    assert_eq!(restored.status.code(), Some(0), "{}", text(&restored));
-    assert!(put_back.is_whole(&target));
-    end(target);
+    let takes = takes(
+        || put_back.command(&put_back.empty()),
+        || fs::remove_dir_all(stage.at("target")).unwrap(),
+    );
     let mut refused = 0;
     for seed in 0..kills() {
         let target = put_back.empty();

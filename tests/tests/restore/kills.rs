@@ -235,20 +235,24 @@ fn over_what_postgres_holds() {
 #[test]
 fn into_empty_sqlite_beside_postgres() {
     let Some(stage) = Stage::new() else { return };
+    let Some((_, archive)) = postgres(&stage) else {
+        return;
+    };
     let Some(empty) = stage.mixed(BESIDE) else {
         return;
     };
-    let (_, archive) = sqlite(&stage);
     survive(&stage, &archive, &empty, &[], of_postgres());
 }
 
 #[test]
 fn over_what_sqlite_beside_postgres_holds() {
     let Some(stage) = Stage::new() else { return };
+    let Some((_, archive)) = postgres(&stage) else {
+        return;
+    };
     let Some(old) = stage.mixed(BESIDE) else {
         return;
     };
-    let (_, archive) = sqlite(&stage);
     let first = old.restore(&archive, &[]);
     assert_eq!(first.status.code(), Some(0), "{}", text(&first));
     age(&old);

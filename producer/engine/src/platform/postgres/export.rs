@@ -15,15 +15,17 @@ use crate::threads::refused;
 use std::collections::{HashMap, HashSet};
 use std::thread::Builder;
 
+/// What workers ask for the platform as it is now.
+struct Asks<'a> {
+    live: Live<'a>,
+    files: FilesBeside<'a>,
+    /// The names that several users bore.
+    owners: UsernameOwners,
+}
+
 impl PostgresPlatform {
     /// Does the tasks of a worker.
-    fn run(
-        &self,
-        live: &Live<'_>,
-        stores: &dyn Fn(&mut dyn UserSink) -> Result<(), ExportError>,
-        open: &Open<'_>,
-        pieces: Pieces,
-    ) -> Result<(), ExportError> {
+    fn run(&self, asks: &Asks<'_>, open: &Open<'_>, pieces: Pieces) -> Result<(), ExportError> {
         let mut sink = open.target.sink();
         let mut lines = pieces.lines.as_slice();
         for piece in pieces.list {
@@ -53,52 +55,59 @@ impl PostgresPlatform {
                     .unreadable(collection, &key, again)
                     .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
-                    let still = |file: &Attachment| live.lists(&open.user.user_id, file);
+                    let still = |file: &Attachment| asks.live.lists(&open.user.user_id, file);
                     let place = self.files.attachments();
                     place.hand_over(open.user, &list, &still, sink.as_mut())?;
                 }
-                Piece::Stores => stores(sink.as_mut())?,
+                Piece::Stores => self.stores(asks, open.user, sink.as_mut())?,
             }
         }
         sink.flush().map_err(ExportError::Sink)
     }
 
-    /// What is beside a base in the database.
+    /// What is not in the database.
     fn stores(
         &self,
-        live: &Live<'_>,
-        owners: &UsernameOwners,
+        asks: &Asks<'_>,
         user: &User,
         sink: &mut dyn UserSink,
     ) -> Result<(), ExportError> {
         let reading = &mut Reading { user, sink };
+        if !self.engines.base {
+            let attachments: &dyn AttachmentSource = match self.engines.files {
+                true => &asks.files,
+                false => self.files.attachments(),
+            };
+            self.files.export_base(attachments, reading)?;
+        }
         if !self.engines.audit {
             self.files.export_audit(reading)?;
         }
-        if !self.engines.series {
-            let owner = |ids: &[String], event: &str| live.owner(ids, event);
-            self.files.export_series(owners, &owner, reading)?;
+        let owner = |ids: &[String], event: &str| asks.live.owner(ids, event);
+        match (self.engines.series, self.engines.base) {
+            (true, _) => Ok(()),
+            (false, true) => self.files.export_series(&asks.owners, &owner, reading),
+            (false, false) => self.files.export_own_series(reading),
         }
-        Ok(())
     }
 
-    /// The base in files, and what is beside it there.
-    fn base(
-        &self,
-        beside: &FilesBeside<'_>,
-        user: &User,
-        sink: &mut dyn UserSink,
-    ) -> Result<(), ExportError> {
-        let reading = &mut Reading { user, sink };
-        let attachments: &dyn AttachmentSource = match self.engines.files {
-            true => beside,
-            false => self.files.attachments(),
+    /// How many connections are left, without and with those that this export needs.
+    fn spare(&self, snapshot: &Snapshot, jobs: usize) -> Result<[usize; 2], ExportError> {
+        let spare = snapshot.connection.spare()?;
+        // One more looks at events that may have changed meanwhile, or each worker reads the files that events list.
+        let others = match (self.engines.base, self.engines.files) {
+            (true, _) => 1,
+            (false, true) => jobs,
+            (false, false) => 0,
         };
-        self.files.export_base(attachments, reading)?;
-        if !self.engines.audit {
-            self.files.export_audit(reading)?;
+        let needed = Merge::connections(self.engines) + others;
+        match spare.checked_sub(needed) {
+            Some(left) => Ok([spare, left]),
+            None => Err(ExportError::Platform(self.server.error(format!(
+                "{needed} connections are needed besides this one, and {spare} are left; \
+                 raise its max_connections (or the user's CONNECTION LIMIT), or stop what else uses it"
+            )))),
         }
-        self.files.export_own_series(reading)
     }
 
     /// The names that several users bore. What is kept under them and nobody's is a loss.
@@ -171,39 +180,21 @@ impl PostgresPlatform {
                 plan.exhausted.insert(table);
             }
         }
-        // One more looks at events that may have changed meanwhile, or each worker reads the files that events list.
-        let spare = snapshot.connection.spare()?;
-        let others = match (engines.base, engines.files) {
-            (true, _) => 1,
-            (false, true) => jobs,
-            (false, false) => 0,
-        };
-        let needed = Merge::connections(engines) + others;
-        if spare < needed {
-            return Err(ExportError::Platform(self.server.error(format!(
-                "{needed} connections are needed besides this one, and {spare} are left; \
-                 raise its max_connections (or the user's CONNECTION LIMIT), or stop what else uses it"
-            ))));
-        }
+        let [spare, left] = self.spare(snapshot, jobs)?;
         let readers = jobs.min(spare - 1);
         let mut sorted: Vec<&User> = users.iter().collect();
         sorted.sort_by(|a, b| a.user_id.cmp(&b.user_id));
-        plan.cut(&snapshot.connection, &sorted, jobs, spare - needed)?;
+        plan.cut(&snapshot.connection, &sorted, jobs, left)?;
 
-        let live = Live::new(&self.server);
-        let beside = FilesBeside::new(&self.server);
+        let asks = Asks {
+            live: Live::new(&self.server),
+            files: FilesBeside::new(&self.server),
+            owners,
+        };
         let (queue, sender) = Queue::new(jobs);
         std::thread::scope(|scope| {
             for at in 0..jobs {
-                let work = || {
-                    queue.work(|open, pieces| {
-                        let stores = |sink: &mut dyn UserSink| match engines.base {
-                            true => self.stores(&live, &owners, open.user, sink),
-                            false => self.base(&beside, open.user, sink),
-                        };
-                        self.run(&live, &stores, open, pieces)
-                    })
-                };
+                let work = || queue.work(|open, pieces| self.run(&asks, open, pieces));
                 match Builder::new().spawn_scoped(scope, work) {
                     Err(e) if at == 0 => return queue.fail(self.server.error(refused(&e)).into()),
                     Err(_) => break,
