@@ -99,7 +99,16 @@ pub fn tool(args: &[&str]) -> Command {
 /// When it is not built.
 #[must_use]
 pub fn tool_on(server: &Postgres, database: &str, users: &Path) -> Command {
-    let mut command = tool(&["--quiet"]);
+    words_on(&["--quiet"], server, database, users)
+}
+
+/// The same with these words first.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn words_on(words: &[&str], server: &Postgres, database: &str, users: &Path) -> Command {
+    let mut command = tool(words);
     let engine = "storages__engines__postgresql";
     command
         .env(format!("{engine}__port"), server.port.to_string())

@@ -8,7 +8,7 @@
 use pryv_backup_tests::fill::{self, Size};
 use pryv_backup_tests::folder;
 use pryv_backup_tests::influx::Influx;
-use pryv_backup_tests::measure::{Measured, age_recipient, measure, sealed_dump, tool, tool_on};
+use pryv_backup_tests::measure::{Measured, age_recipient, measure, sealed_dump, tool, words_on};
 use pryv_backup_tests::object_store::{Bucket, ObjectStore, access_key, rclone};
 use pryv_backup_tests::postgres::Postgres;
 use std::cell::Cell;
@@ -67,7 +67,10 @@ impl<'a> Case<'a> {
             folder,
             runs: Cell::new(0),
         };
-        run(tool(&["keygen", "--output"]).arg(case.at("key.pem")));
+        run(tool(&["keygen", "--output"])
+            .arg(case.at("key.pem"))
+            .stderr(Stdio::null())
+            .stdout(Stdio::null()));
         case
     }
 
@@ -82,8 +85,8 @@ impl<'a> Case<'a> {
     }
 
     /// The tool on this platform.
-    fn tool(&self, database: &str, users: &Path) -> Command {
-        let mut command = tool_on(self.server, database, users);
+    fn tool(&self, words: &[&str], database: &str, users: &Path) -> Command {
+        let mut command = words_on(words, self.server, database, users);
         command
             .env("audit__active", "false")
             .current_dir(self.folder.path())
@@ -93,9 +96,8 @@ impl<'a> Case<'a> {
 
     /// What backs this platform up into a folder, to the key.
     fn writing(&self, words: &[&str], output: &Path) -> Command {
-        let mut command = self.tool(&self.database, &self.at("users"));
+        let mut command = self.tool(words, &self.database, &self.at("users"));
         command
-            .args(words)
             .args(["--recipient-pubkey", "key.pub.pem", "--output"])
             .arg(output);
         command
@@ -118,7 +120,7 @@ fn by_turns(ours: impl Fn() -> Measured, theirs: impl Fn() -> Measured) -> [Meas
 fn tell([ours, theirs]: [Measured; 2], names: [&str; 2], amount: f64, unit: &str, bar: f64) {
     for (name, measured) in names.into_iter().zip([ours, theirs]) {
         println!(
-            "  {name:<36} {:>8.2} s {:>9.1} {unit} {:>5} MiB resident",
+            "  {name:<36} {:>8.2} s {:>9.2} {unit} {:>5} MiB resident",
             measured.time.as_secs_f64(),
             amount / measured.time.as_secs_f64(),
             measured.memory / 1024
@@ -155,7 +157,10 @@ fn series(server: &Postgres, points: usize) {
     let out = by_turns(
         || {
             let _ = fs::remove_dir_all(&archive);
-            measure(&mut with_series(case.writing(&[], &archive), &source))
+            measure(&mut with_series(
+                case.writing(&["--quiet"], &archive),
+                &source,
+            ))
         },
         || {
             let _ = fs::remove_file(&exported);
@@ -182,7 +187,7 @@ fn series(server: &Postgres, points: usize) {
             target.clear();
             let users = case.next("restored");
             let database = fill::platform(server, &users, &empty);
-            let mut restore = with_series(case.tool(&database, &users), &target);
+            let mut restore = with_series(case.tool(&["--quiet"], &database, &users), &target);
             restore
                 .arg("--restore")
                 .arg(&archive)
@@ -268,7 +273,7 @@ fn raw(server: &Postgres, events: usize) {
     let measured = by_turns(
         || {
             let _ = fs::remove_dir_all(&dump);
-            measure(&mut case.writing(&["raw"], &dump))
+            measure(&mut case.writing(&["raw", "--quiet"], &dump))
         },
         || {
             let _ = fs::remove_file(&sealed);
@@ -302,7 +307,7 @@ fn attachments(server: &Postgres, mib: usize) {
     let measured = by_turns(
         || {
             let archive = case.next("archive");
-            let mut backup = case.writing(&[], &archive);
+            let mut backup = case.writing(&["--quiet"], &archive);
             let engine = "storages__engines__s3";
             backup
                 .env("storages__file__engine", "s3")
