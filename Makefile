@@ -33,6 +33,7 @@ nightly: script page ## 200 random histories of chains, several times as many ki
 	cargo build --package pryv-backup
 	CHAIN_HISTORIES=100 cargo test --package pryv-backup-tests --test chain -- model kills
 	cargo test --package pryv-backup-tests --test restore -- kill
+	cargo test --package pryv-backup-tests --test influxdb --test s3_files --test raw -- kills
 	cargo test --package pryv-backup-tests --test verdicts
 	node --test --test-name-pattern '^line-' tests/browser/testkit.test.mjs
 
@@ -51,3 +52,4 @@ bench: build      ## speed and memory, as ratios within one run; see docs/perfor
 	cargo run --release --package pryv-backup-tests --bin bench-incremental
 	cargo run --release --package pryv-backup-tests --bin bench-store
 	cargo run --release --package pryv-backup-tests --bin bench-scale
+	cargo run --release --package pryv-backup-tests --bin bench-engines

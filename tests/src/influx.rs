@@ -108,6 +108,12 @@ impl Influx {
         }
     }
 
+    /// Where its data are, in `data` and `wal`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The user's rows of the answer to a statement: the name of what it is of, and its cells.
     ///
     /// # Panics

@@ -10,6 +10,7 @@ pub mod earlier;
 pub mod fill;
 pub mod folder;
 pub mod influx;
+pub mod killed;
 pub mod kit;
 pub mod measure;
 pub mod normal;

@@ -3,7 +3,7 @@
 use crate::postgres::Postgres;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Time and memory of a command.
@@ -99,7 +99,16 @@ pub fn tool(args: &[&str]) -> Command {
 /// When it is not built.
 #[must_use]
 pub fn tool_on(server: &Postgres, database: &str, users: &Path) -> Command {
-    let mut command = tool(&["--quiet"]);
+    words_on(&["--quiet"], server, database, users)
+}
+
+/// The same with these words first.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn words_on(words: &[&str], server: &Postgres, database: &str, users: &Path) -> Command {
+    let mut command = tool(words);
     let engine = "storages__engines__postgresql";
     command
         .env(format!("{engine}__port"), server.port.to_string())
@@ -108,4 +117,41 @@ pub fn tool_on(server: &Postgres, database: &str, users: &Path) -> Command {
         .env("storages__engines__sqlite__path", users)
         .env("storages__platform__engine", "postgresql");
     command
+}
+
+/// The recipient of a new key of age, which is made at `path`.
+///
+/// # Panics
+/// When age is not installed.
+#[must_use]
+pub fn age_recipient(path: &Path) -> String {
+    let made = Command::new("age-keygen").arg("-o").arg(path).output();
+    assert!(made.is_ok_and(|made| made.status.success()), "age-keygen");
+    let key = fs::read_to_string(path).unwrap();
+    let recipient = key
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "));
+    recipient.unwrap().to_owned()
+}
+
+/// `pg_dump -Fc | age -r` of a database.
+///
+/// # Panics
+/// When one of them fails.
+#[must_use]
+pub fn sealed_dump(server: &Postgres, database: &str, recipient: &str, output: &Path) -> Measured {
+    let mut dump = server.client("pg_dump");
+    let mut dump = dump
+        .args(["-Fc", database])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let measured = measure(
+        Command::new("age")
+            .args(["-r", recipient, "-o"])
+            .arg(output)
+            .stdin(dump.stdout.take().unwrap()),
+    );
+    assert!(dump.wait().unwrap().success());
+    measured
 }

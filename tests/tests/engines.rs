@@ -1,4 +1,4 @@
-//! Every mix of engines that Pryv.io accepts: a platform of each is backed up, and restored into another one of the same mix and into one of
+//! Every mix of engines: a platform of each is backed up, and restored into another one of the same mix and into one of
 //! the next mix. `docs/engines.md` is what came of it: `ENGINES=overwrite` writes it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 
 type Records = BTreeMap<String, BTreeSet<String>>;
 
-/// The mixes. The platform's own database is in PostgreSQL only where the base is too; a base of SQLite beside series in PostgreSQL is refused by
-/// Pryv.io since 2.0.0-rc.44.
+/// The mixes that settings of Pryv.io can name. The platform's own database is in PostgreSQL only where the base is too.
 fn mixes() -> Vec<Engines> {
     let mut all = Vec::new();
     for base in ["postgresql", "sqlite"] {
@@ -75,10 +74,9 @@ impl<'s> Servers<'s> {
     }
 }
 
-/// What is not in PostgreSQL can be beside it, and not the other way round.
-fn is_supported(engines: &Engines) -> bool {
-    let others = [engines.series, engines.audit, engines.files];
-    engines.base == "postgresql" || !others.contains(&"postgresql")
+/// Pryv.io gives the series of PostgreSQL the connection of the base, and no other.
+fn is_possible(engines: &Engines) -> bool {
+    engines.base == "postgresql" || engines.series != "postgresql"
 }
 
 fn row(told: &mut String, engines: &Engines, same: &str, other: &str) {
@@ -154,14 +152,14 @@ fn every_mix_into_itself_and_into_the_next() {
     let mixes = mixes();
     let mut told = String::from(HEAD);
     for (n, engines) in mixes.iter().enumerate() {
-        if !is_supported(engines) {
+        if !is_possible(engines) {
             let refused = servers.empty(*engines, 0).restore(&archive, &[]);
             assert_eq!(refused.status.code(), Some(1), "{engines}");
             assert!(
-                text(&refused).contains("postgresql is not supported yet"),
+                text(&refused).contains("set storages.series.engine to sqlite or influxdb"),
                 "{engines}"
             );
-            row(&mut told, engines, "refused by name", "");
+            row(&mut told, engines, "not in Pryv.io", "");
             continue;
         }
         let source = servers.empty(*engines, 0);
@@ -183,7 +181,7 @@ fn every_mix_into_itself_and_into_the_next() {
         }
         archive = made;
         let mut others = mixes.iter().skip(n + 1).chain(&mixes);
-        let next = others.find(|engines| is_supported(engines)).unwrap();
+        let next = others.find(|engines| is_possible(engines)).unwrap();
         row(&mut told, engines, "equal", &next.to_string());
     }
     // The last one into the first.
@@ -221,7 +219,9 @@ What counts as equal:
 Which mixes there are:
 
 - The platform's own database is in PostgreSQL only where the base is in PostgreSQL too: Pryv.io refuses anything else.
-- SQLite for the base with series, audit trail or attachments in PostgreSQL is not supported yet: backup and restore refuse it by name. (Pryv.io itself refuses such series
-  since 2.0.0-rc.44.)
+- Series in PostgreSQL beside a base in SQLite are none that Pryv.io can have: it connects to PostgreSQL for a base only (`storages/index.ts`, `if (baseEngine ===
+  'postgresql')`), and hands that connection, here none, to the series (`createSeriesConnection` of `storages/engines/postgresql/src/index.ts`), so that each of their
+  calls fails. Since 2.0.0-rc.44 it refuses to start so. Backup and restore refuse it too, and say what to set. The audit trail and attachments have connections of their
+  own (`createAuditStorage` there, `EventPGFiles.ts`).
 - rqlite is a stand-in here that answers from a real SQLite database; the other engines are real (S3 is SeaweedFS).
 ";

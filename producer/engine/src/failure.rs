@@ -339,7 +339,7 @@ impl From<PlatformError> for Failure {
             PlatformError::Postgres { .. } => EngineCode::PlatformPostgres,
             PlatformError::Influxdb { .. } => EngineCode::PlatformInfluxdb,
             PlatformError::S3(_) => EngineCode::PlatformS3,
-            PlatformError::Unsupported { .. } => EngineCode::PlatformUnsupported,
+            PlatformError::WithoutBase { .. } => EngineCode::PlatformUnsupported,
             // Whoever ends the process knows the signal.
             PlatformError::Interrupted => return Failure::failed(error.to_string()),
         };

@@ -80,26 +80,24 @@ fn the_sample_is_complete_and_always_the_same() {
 }
 
 #[test]
-fn other_engines_are_refused_by_name() {
-    let keys = [
-        ("series", "postgresql"),
-        ("file", "postgresql"),
-        ("audit", "postgresql"),
-    ];
-    for (kind, engine) in keys {
+fn what_pryv_has_only_beside_a_base_in_postgresql_is_refused_by_name() {
+    for (kind, mode) in [
+        ("series", PlatformMode::None),
+        ("platform", PlatformMode::Full),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         pryv_backup_engine::sample::create_sample_platform(dir.path()).unwrap();
-        let variable = (format!("storages__{kind}__engine"), engine.to_owned());
+        let variable = (format!("storages__{kind}__engine"), "postgresql".to_owned());
         let config = Config::load(
             dir.path(),
             Some(&dir.path().join("config.yml")),
             std::iter::once(variable),
         )
         .unwrap();
-        let error = open(&config, PlatformMode::None).err().unwrap().to_string();
+        let error = open(&config, mode).err().unwrap().to_string();
         assert!(
-            error.contains(&format!("storages.{kind}.engine {engine}"))
-                && error.contains("not supported yet"),
+            error.contains(&format!("storages.{kind}.engine is postgresql"))
+                && error.contains("set storages."),
             "{error}"
         );
     }

@@ -10,7 +10,7 @@ use decryptor_wasm::signature::{
 use libdeflater::{CompressionLvl, Compressor};
 use pryv_backup_tests::fill::{self, Size};
 use pryv_backup_tests::folder;
-use pryv_backup_tests::measure::{Measured, measure, tool, tool_on};
+use pryv_backup_tests::measure::{Measured, age_recipient, measure, sealed_dump, tool, tool_on};
 use pryv_backup_tests::postgres::{Postgres, Setup};
 use pryv_backup_tests::sign;
 use std::cell::Cell;
@@ -143,11 +143,6 @@ impl<'a> Case<'a> {
             records: size.users * size.events.max(size.attachments),
             runs: Cell::new(0),
         };
-        let made = Command::new("age-keygen")
-            .arg("-o")
-            .arg(case.at("age"))
-            .output();
-        assert!(made.is_ok_and(|made| made.status.success()), "age-keygen");
         tool(&["keygen", "--output"])
             .arg(case.at("key.pem"))
             .output()
@@ -181,7 +176,9 @@ impl<'a> Case<'a> {
         });
         let dump_size = fs::metadata(&dump).unwrap().len();
         self.row("pg_dump -Fc", &dumped, dump_size);
-        let sealed = best(|| self.dump_through_age());
+        let recipient = age_recipient(&self.at("age"));
+        let output = self.at("dump.age");
+        let sealed = best(|| sealed_dump(self.server, &self.database, &recipient, &output));
         let sealed_size = fs::metadata(self.at("dump.age")).unwrap().len();
         self.row("pg_dump -Fc | age -r", &sealed, sealed_size);
 
@@ -306,27 +303,6 @@ impl<'a> Case<'a> {
             }
             measure(&mut command)
         })
-    }
-
-    fn dump_through_age(&self) -> Measured {
-        let key = fs::read_to_string(self.at("age")).unwrap();
-        let recipient = key
-            .lines()
-            .find_map(|line| line.strip_prefix("# public key: "));
-        let mut dump = self.server.client("pg_dump");
-        let mut dump = dump
-            .args(["-Fc", &self.database])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let measured = measure(
-            Command::new("age")
-                .args(["-r", recipient.unwrap(), "-o"])
-                .arg(self.at("dump.age"))
-                .stdin(dump.stdout.take().unwrap()),
-        );
-        assert!(dump.wait().unwrap().success());
-        measured
     }
 
     /// The records, compressed block by block by all cores: no reading, no sealing, no writing.

@@ -5,7 +5,7 @@
 
 use pryv_backup_tests::fill::{self, Size};
 use pryv_backup_tests::measure::{Measured, measure, tool, tool_on};
-use pryv_backup_tests::object_store::{Bucket, Fault, ObjectStore, StoreProxy, reach};
+use pryv_backup_tests::object_store::{Bucket, Fault, ObjectStore, StoreProxy, rclone, reach};
 use pryv_backup_tests::postgres::Postgres;
 use std::fs;
 use std::path::PathBuf;
@@ -105,27 +105,12 @@ fn beside_rclone(case: &Case<'_>) {
     };
     for _ in 0..RUNS {
         let (store, bucket) = store();
-        let mut rclone = Command::new("rclone");
-        rclone
-            .args([
-                "copy",
-                "local",
-                &bucket.at("rclone").replace("s3://", "bench:"),
-                "--config",
-                "/dev/null",
-            ])
-            .current_dir(case.folder.path())
-            // It takes no certificates in this way.
-            .env_remove("AWS_CA_BUNDLE")
-            .env("RCLONE_CONFIG_BENCH_TYPE", "s3")
-            .env("RCLONE_CONFIG_BENCH_PROVIDER", "Other")
-            .env("RCLONE_CONFIG_BENCH_ENV_AUTH", "true")
-            .env(
-                "RCLONE_CONFIG_BENCH_ENDPOINT",
-                format!("http://127.0.0.1:{}", store.port()),
-            );
+        let mut copy = rclone(store.port());
+        copy.args(["copy", "local"])
+            .arg(bucket.at("rclone").replace("s3://", "bench:"))
+            .current_dir(case.folder.path());
         run(&mut Command::new("sync"));
-        theirs = better(theirs, measure(reach(&mut rclone, store.port())));
+        theirs = better(theirs, measure(&mut copy));
         let mut backup = case.backup(&bucket.at("ours"));
         run(&mut Command::new("sync"));
         ours = better(ours, measure(reach(&mut backup, store.port())));

@@ -94,3 +94,22 @@ pub fn reach(command: &mut Command, port: u16) -> &mut Command {
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_ENDPOINT_URL_S3", format!("http://127.0.0.1:{port}"))
 }
+
+/// `rclone`, for which the store at `port` is `bench:`.
+#[must_use]
+pub fn rclone(port: u16) -> Command {
+    let mut rclone = Command::new("rclone");
+    rclone
+        .args(["--config", "/dev/null"])
+        // It takes no certificates in this way.
+        .env_remove("AWS_CA_BUNDLE")
+        .env("RCLONE_CONFIG_BENCH_TYPE", "s3")
+        .env("RCLONE_CONFIG_BENCH_PROVIDER", "Other")
+        .env("RCLONE_CONFIG_BENCH_ENV_AUTH", "true")
+        .env(
+            "RCLONE_CONFIG_BENCH_ENDPOINT",
+            format!("http://127.0.0.1:{port}"),
+        );
+    reach(&mut rclone, port);
+    rclone
+}

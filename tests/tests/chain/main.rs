@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod alone;
+mod beside;
 mod chain;
 mod deep;
 mod emptied;

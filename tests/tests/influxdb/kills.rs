@@ -1,9 +1,10 @@
-//! A restore that is killed at any request: the next one puts in place what was decided and removes what was not.
+//! A restore that is killed at any request: the next one puts in place what was decided and removes what was not. And backups that are.
 
 use super::{archive, empty, fixture, restored, with_series};
 use pryv_backup_tests::{
     command::{signal, text},
     influx::Influx,
+    killed,
     object_store::{Fault, StoreProxy},
     stage::{Platform, Stage},
 };
@@ -103,7 +104,27 @@ fn every_request(
         assert!(of(&new, "alice") == of(&source.all(), "alice"));
         target.remove();
     }
+    println!("users after kills: {undone} as before, {finished} as restored");
     assert!(undone > 0 && finished > 0, "{undone} {finished}");
+}
+
+#[test]
+fn backups_leave_nothing_that_looks_whole() {
+    let Some(stage) = Stage::new() else { return };
+    let Some((server, _)) = filled() else {
+        return;
+    };
+    let platform = fixture(&stage, &server);
+    let setting = "storages__engines__influxdb__port";
+    let kills = pryv_backup_tests::rounds(4, 30);
+    let came = killed::backups(
+        &stage,
+        &platform,
+        server.port,
+        (setting, &|port| port.to_string()),
+        kills,
+    );
+    println!("{came} backups were killed");
 }
 
 fn filled() -> Option<(Influx, Influx)> {

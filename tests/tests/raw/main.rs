@@ -4,6 +4,7 @@
 
 mod around;
 mod faults;
+mod kills;
 mod meanwhile;
 mod readers;
 mod refusals;

@@ -5,7 +5,7 @@ use pryv_backup_tests::{
     command::text,
     folder, rich, rounds,
     rqlite::post,
-    stage::{Platform, Rows, Stage, of_user},
+    stage::{BESIDE, Platform, Rows, Stage, of_user},
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -42,6 +42,13 @@ pub fn age(platform: &Platform<'_>) {
         let file = Connection::open(place).unwrap();
         file.execute_batch(statement).unwrap();
     }
+    if platform.database.is_some() {
+        platform.sql(
+            "UPDATE events SET description = 'old'; UPDATE account_fields SET created_by = 'old'; \
+             UPDATE series_data SET fields = '{\"old\":1}'; UPDATE audit_events SET description = 'old'; \
+             UPDATE attachment_files SET data = 'old'",
+        );
+    }
     let entries = "value = 'old' WHERE key LIKE 'user-indexed/language/%'";
     match &platform.rqlite {
         Some(rqlite) => {
@@ -49,10 +56,7 @@ pub fn age(platform: &Platform<'_>) {
             post(&rqlite.url, "/db/execute", &statement);
         }
         None => {
-            platform.sql(&format!(
-                "UPDATE events SET description = 'old'; UPDATE account_fields SET created_by = 'old'; \
-                 UPDATE series_data SET fields = '{{\"old\":1}}'; UPDATE platform_kv SET {entries}"
-            ));
+            platform.sql(&format!("UPDATE platform_kv SET {entries}"));
         }
     }
 }
@@ -221,6 +225,34 @@ fn over_what_postgres_holds() {
         return;
     };
     let old = old.with("storages__audit__engine", "sqlite");
+    let first = old.restore(&archive, &[]);
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first));
+    age(&old);
+    survive(&stage, &archive, &old, &["--overwrite"], of_postgres());
+}
+
+/// The base in files, the audit trail and the attachments in a database beside it: the transaction there decides for both.
+#[test]
+fn into_empty_sqlite_beside_postgres() {
+    let Some(stage) = Stage::new() else { return };
+    let Some((_, archive)) = postgres(&stage) else {
+        return;
+    };
+    let Some(empty) = stage.mixed(BESIDE) else {
+        return;
+    };
+    survive(&stage, &archive, &empty, &[], of_postgres());
+}
+
+#[test]
+fn over_what_sqlite_beside_postgres_holds() {
+    let Some(stage) = Stage::new() else { return };
+    let Some((_, archive)) = postgres(&stage) else {
+        return;
+    };
+    let Some(old) = stage.mixed(BESIDE) else {
+        return;
+    };
     let first = old.restore(&archive, &[]);
     assert_eq!(first.status.code(), Some(0), "{}", text(&first));
     age(&old);

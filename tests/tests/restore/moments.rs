@@ -80,6 +80,8 @@ impl<'p> Watch<'p> {
                 let backends = lines.next().unwrap_or_default();
                 match (backends, lines.next()) {
                     (_, Some(rows)) if rows != self.rows => Moment::Stands,
+                    // A base in files beside the database.
+                    _ if stores(self.users) != self.stood => Moment::Stands,
                     ("0|0", _) => Moment::Start,
                     (some, _) if some.ends_with("|0") => Moment::Begun,
                     _ => Moment::Writing,

@@ -1,8 +1,10 @@
-//! A restore that is killed at any request: the next one puts in place what was decided and removes what was not, and nobody else's.
+//! A restore that is killed at any request: the next one puts in place what was decided and removes what was not, and nobody else's. And backups
+//! that are.
 
 use super::{Objects, PREFIX, moved, objects, of_user, restored, small, stage, with_bucket};
 use pryv_backup_tests::{
     command::{signal, text},
+    killed,
     object_store::{Bucket, Fault, ObjectStore, StoreProxy},
     rounds,
     stage::{Platform, Stage},
@@ -143,7 +145,27 @@ fn every_request(
         );
         target.remove();
     }
+    println!("users after kills: {undone} as before, {finished} as restored");
     assert!(undone > 0 && finished > 0, "{undone} {finished}");
+}
+
+#[test]
+fn backups_leave_nothing_that_looks_whole() {
+    let Some((stage, store)) = stage() else {
+        return;
+    };
+    let bucket = store.plain();
+    let platform = moved(stage.sqlite_fixture(), &bucket, store.port());
+    let setting = "storages__engines__s3__endpoint";
+    let address = |port| format!("http://127.0.0.1:{port}");
+    let came = killed::backups(
+        &stage,
+        &platform,
+        store.port(),
+        (setting, &address),
+        rounds(4, 30),
+    );
+    println!("{came} backups were killed");
 }
 
 /// An archive of a user, and what a bucket holds after a restore of it.

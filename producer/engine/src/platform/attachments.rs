@@ -1,4 +1,4 @@
-//! Attachments that are not in the database: files `attachments/<eventId>/<fileId>` in the folder of the user, or objects of a bucket.
+//! Attachments that events list: files `attachments/<eventId>/<fileId>` in the folder of the user, or objects of a bucket.
 
 use super::s3::AttachmentStore;
 use super::target::Still;
@@ -11,7 +11,22 @@ use std::path::{Path, PathBuf};
 /// The folder of the attachments in that of a user.
 pub const NAME: &str = "attachments";
 
-/// Where attachments are.
+/// Gives attachments.
+pub trait AttachmentSource {
+    /// Hands over what events list; `still` tells whether an event lists one now. One that is gone because it does not is no loss.
+    ///
+    /// # Errors
+    /// When the place cannot be reached, or that of the sink.
+    fn hand_over(
+        &self,
+        user: &User,
+        files: &[Attachment],
+        still: Still<'_>,
+        sink: &mut dyn UserSink,
+    ) -> Result<(), ExportError>;
+}
+
+/// Where attachments are that are not in a database.
 pub enum AttachmentPlace {
     /// In the folders of users, which are in this one.
     Folders(PathBuf),
@@ -32,9 +47,10 @@ impl AttachmentPlace {
     pub fn check(&self) -> Result<(), PlatformError> {
         self.bucket().map_or(Ok(()), AttachmentStore::check)
     }
+}
 
-    /// Hands over what events list; `still` tells whether an event lists one now. One that is gone because it does not is no loss.
-    pub fn hand_over(
+impl AttachmentSource for AttachmentPlace {
+    fn hand_over(
         &self,
         user: &User,
         files: &[Attachment],

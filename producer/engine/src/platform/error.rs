@@ -82,11 +82,16 @@ pub enum PlatformError {
     /// A signal came.
     #[error("interrupted")]
     Interrupted,
-    /// The platform uses something this version cannot read.
-    #[error("{what} is not supported yet by this version of pryv-backup")]
-    Unsupported {
-        /// The setting and its value.
-        what: String,
+    /// A part of the platform is said to be in PostgreSQL, where Pryv.io has it only together with the base.
+    #[error(
+        "storages.{kind}.engine is postgresql, which Pryv.io can use only where storages.base.engine is postgresql too; set \
+         storages.{kind}.engine to {instead}"
+    )]
+    WithoutBase {
+        /// The part, as its setting is called.
+        kind: &'static str,
+        /// Engines that it may have.
+        instead: &'static str,
     },
 }
 

@@ -8,7 +8,6 @@ use crate::advice::Advice;
 use crate::config::{Config, Engine};
 use crate::observer::Observer;
 use crate::regular;
-use std::path::PathBuf;
 
 /// Opens the platform that a configuration describes. Nothing is contacted or read yet.
 ///
@@ -16,26 +15,18 @@ use std::path::PathBuf;
 /// When an engine is one that this version cannot read.
 pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
     let users_dir = regular::real(&config.users_dir);
-    if config.base_engine == Engine::Postgresql {
-        return postgres_platform(config, mode, users_dir);
+    let (engines, index) = engines(config, mode, Advice::BackUpWithoutIndex)?;
+    let (index, of_files) = index.beside(engines);
+    let files = sqlite::SqlitePlatform::new(users_dir.clone(), of_files)
+        .with_series(series_server(config)?)
+        .with_bucket(bucket(config)?);
+    if !engines.any() {
+        return Ok(Box::new(files));
     }
-    let index = sqlite_engines(
-        config,
-        mode == PlatformMode::None,
-        Advice::BackUpWithoutIndex,
-    )?;
-    Ok(Box::new(beside(config, users_dir, index)?))
-}
-
-/// What is in the folders of users, and on the servers that may keep it instead.
-fn beside(
-    config: &Config,
-    users_dir: PathBuf,
-    index: Option<rqlite::Rqlite>,
-) -> Result<sqlite::SqlitePlatform, PlatformError> {
-    let platform = sqlite::SqlitePlatform::new(users_dir, index);
-    let platform = platform.with_series(series_server(config)?);
-    Ok(platform.with_bucket(bucket(config)?))
+    let server = &config.postgres;
+    Ok(Box::new(postgres::PostgresPlatform::new(
+        server, engines, index, users_dir, files,
+    )?))
 }
 
 /// Facts about a restore that a platform has to know when it is opened for it.
@@ -74,110 +65,61 @@ pub fn open_writer<'a>(
         }),
         bucket: bucket(config)?,
     };
-    let staging = || {
+    let mode = match restoring.skip_platform {
+        true => PlatformMode::None,
+        false => PlatformMode::Full,
+    };
+    let (engines, index) = engines(config, mode, Advice::RestoreWithoutIndex)?;
+    let (index, of_files) = index.beside(engines);
+    let files = || {
         let staging = match restoring.dry_run {
             true => Staging::look(&users_dir, restoring.archive_id),
             false => Staging::open(&users_dir, restoring.archive_id)?,
         };
-        Ok::<_, write::RestoreError>(staging.with_servers(servers))
+        let staging = staging.with_servers(servers);
+        let from_sqlite = restoring.from_sqlite;
+        let writer = sqlite::write::SqliteWriter::new(&users_dir, of_files, staging, from_sqlite);
+        Ok::<_, write::RestoreError>(writer)
     };
-    let (skip_platform, from_sqlite) = (restoring.skip_platform, restoring.from_sqlite);
-    if config.base_engine == Engine::Postgresql {
-        let mode = if skip_platform {
-            PlatformMode::None
-        } else {
-            PlatformMode::Full
-        };
-        let (engines, index) = postgres_engines(config, mode, Advice::RestoreWithoutIndex)?;
-        return Ok(Box::new(postgres::write::PostgresWriter::new(
-            &config.postgres,
-            engines,
-            index,
-            staging,
-            from_sqlite,
-            restoring.ask,
-            restoring.observer,
-        )?));
+    if !engines.any() {
+        return Ok(Box::new(files()?));
     }
-    let index = sqlite_engines(config, skip_platform, Advice::RestoreWithoutIndex)?;
-    Ok(Box::new(sqlite::write::SqliteWriter::new(
-        &users_dir,
-        index,
-        staging()?,
-        from_sqlite,
-    )))
-}
-
-/// Checks that everything but the base is where a platform of the SQLite engine has it.
-fn sqlite_engines(
-    config: &Config,
-    without_index: bool,
-    without: Advice,
-) -> Result<Option<rqlite::Rqlite>, PlatformError> {
-    let supported = |kind: &str, engine: Engine, known: Engine| {
-        if engine == known {
-            Ok(())
-        } else {
-            Err(unsupported(kind, engine))
-        }
-    };
-    supported("audit", config.audit_engine, Engine::Sqlite)?;
-    if config.series_engine != Engine::Influxdb {
-        supported("series", config.series_engine, Engine::Sqlite)?;
-    }
-    if config.file_engine != Engine::S3 {
-        supported("file", config.file_engine, Engine::Filesystem)?;
-    }
-    if without_index {
-        return Ok(None);
-    }
-    supported("platform", config.platform_engine, Engine::Rqlite)?;
-    Ok(Some(index_server(config, without)?))
-}
-
-/// The platform whose base engine is PostgreSQL; anything else may be there too or in files.
-fn postgres_platform(
-    config: &Config,
-    mode: PlatformMode,
-    users_dir: PathBuf,
-) -> Result<Box<dyn Platform>, PlatformError> {
-    let (engines, index) = postgres_engines(config, mode, Advice::BackUpWithoutIndex)?;
-    Ok(Box::new(postgres::PostgresPlatform::new(
+    Ok(Box::new(postgres::write::PostgresWriter::new(
         &config.postgres,
         engines,
         index,
-        users_dir.clone(),
-        beside(config, users_dir, None)?,
+        files,
+        restoring.ask,
+        restoring.observer,
     )?))
 }
 
-/// Finds out which engines are in the database, and where the platform's own one is.
-fn postgres_engines(
+/// Finds out what is in the database, and where the platform's own one is.
+fn engines(
     config: &Config,
     mode: PlatformMode,
     without: Advice,
 ) -> Result<(postgres::DatabaseEngines, postgres::IndexPlace), PlatformError> {
-    let inside = |kind: &str, engine: Engine, outside: Engine| match engine {
-        Engine::Postgresql => Ok(true),
-        _ if engine == outside => Ok(false),
-        _ => Err(unsupported(kind, engine)),
-    };
+    let inside = |engine: Engine| engine == Engine::Postgresql;
     let engines = postgres::DatabaseEngines {
-        audit: inside("audit", config.audit_engine, Engine::Sqlite)?,
-        series: match config.series_engine {
-            Engine::Influxdb => false,
-            engine => inside("series", engine, Engine::Sqlite)?,
-        },
-        files: match config.file_engine {
-            Engine::S3 => false,
-            engine => inside("file", engine, Engine::Filesystem)?,
-        },
+        base: inside(config.base_engine),
+        audit: inside(config.audit_engine),
+        series: inside(config.series_engine),
+        files: inside(config.file_engine),
         audited: config.audit_active,
     };
+    let without_base = |kind, instead| PlatformError::WithoutBase { kind, instead };
+    if engines.series && !engines.base {
+        // storages/index.ts connects for a base only, and the series have no connection of their own.
+        return Err(without_base("series", "sqlite or influxdb"));
+    }
     let index = match mode {
         PlatformMode::None => postgres::IndexPlace::None,
-        _ if config.platform_engine == Engine::Postgresql => postgres::IndexPlace::Postgres,
-        _ => postgres::IndexPlace::Rqlite(index_server(config, without)?),
+        _ if !inside(config.platform_engine) => {
+            postgres::IndexPlace::Rqlite(index_server(config, without)?)
+        }
+        _ if engines.base => postgres::IndexPlace::Postgres,
+        _ => return Err(without_base("platform", "rqlite")),
     };
     Ok((engines, index))
 }
@@ -202,10 +144,4 @@ pub(super) fn index_server(
 ) -> Result<rqlite::Rqlite, PlatformError> {
     let authorities = config.rqlite_authorities.as_deref();
     rqlite::Rqlite::new(&config.rqlite_url, authorities, without)
-}
-
-fn unsupported(kind: &str, engine: Engine) -> PlatformError {
-    PlatformError::Unsupported {
-        what: format!("storages.{kind}.engine {}", engine.name()),
-    }
 }

@@ -48,7 +48,9 @@ impl Reading<'_> {
         match outcome {
             // Nor would the next store be read.
             Err(ExportError::Platform(
-                error @ (PlatformError::Interrupted | PlatformError::S3(_)),
+                error @ (PlatformError::Interrupted
+                | PlatformError::S3(_)
+                | PlatformError::Postgres { .. }),
             )) => Err(error.into()),
             Err(ExportError::Platform(error)) => {
                 self.lose(collection, path, error.beside(path))?;

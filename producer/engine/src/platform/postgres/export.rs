@@ -7,22 +7,25 @@ use super::series;
 use super::since::Since;
 use super::stored;
 use super::work::{Feed, Open, Piece, Pieces, Queue};
-use super::{LARGE, PostgresPlatform, Snapshot, files::Live};
+use super::{LARGE, PostgresPlatform, Snapshot, beside::FilesBeside, files::Live};
+use crate::platform::attachments::AttachmentSource;
 use crate::platform::sqlite::{UsernameOwners, reading::Reading, without_owner};
-use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, Target, User};
+use crate::platform::{Attachment, Collection, ExportError, PlatformLoss, Target, User, UserSink};
 use crate::threads::refused;
 use std::collections::{HashMap, HashSet};
 use std::thread::Builder;
 
+/// What workers ask for the platform as it is now.
+struct Asks<'a> {
+    live: Live<'a>,
+    files: FilesBeside<'a>,
+    /// The names that several users bore.
+    owners: UsernameOwners,
+}
+
 impl PostgresPlatform {
     /// Does the tasks of a worker.
-    fn run(
-        &self,
-        live: &Live<'_>,
-        owners: &UsernameOwners,
-        open: &Open<'_>,
-        pieces: Pieces,
-    ) -> Result<(), ExportError> {
+    fn run(&self, asks: &Asks<'_>, open: &Open<'_>, pieces: Pieces) -> Result<(), ExportError> {
         let mut sink = open.target.sink();
         let mut lines = pieces.lines.as_slice();
         for piece in pieces.list {
@@ -52,27 +55,59 @@ impl PostgresPlatform {
                     .unreadable(collection, &key, again)
                     .map_err(ExportError::Sink)?,
                 Piece::Attachments(list) => {
-                    let still = |file: &Attachment| live.lists(&open.user.user_id, file);
+                    let still = |file: &Attachment| asks.live.lists(&open.user.user_id, file);
                     let place = self.files.attachments();
                     place.hand_over(open.user, &list, &still, sink.as_mut())?;
                 }
-                Piece::Stores => {
-                    let sqlite = &self.files;
-                    let reading = &mut Reading {
-                        user: open.user,
-                        sink: sink.as_mut(),
-                    };
-                    if !self.engines.audit {
-                        sqlite.export_audit(reading)?;
-                    }
-                    if !self.engines.series {
-                        let owner = |ids: &[String], event: &str| live.owner(ids, event);
-                        sqlite.export_series(owners, &owner, reading)?;
-                    }
-                }
+                Piece::Stores => self.stores(asks, open.user, sink.as_mut())?,
             }
         }
         sink.flush().map_err(ExportError::Sink)
+    }
+
+    /// What is not in the database.
+    fn stores(
+        &self,
+        asks: &Asks<'_>,
+        user: &User,
+        sink: &mut dyn UserSink,
+    ) -> Result<(), ExportError> {
+        let reading = &mut Reading { user, sink };
+        if !self.engines.base {
+            let attachments: &dyn AttachmentSource = match self.engines.files {
+                true => &asks.files,
+                false => self.files.attachments(),
+            };
+            self.files.export_base(attachments, reading)?;
+        }
+        if !self.engines.audit {
+            self.files.export_audit(reading)?;
+        }
+        let owner = |ids: &[String], event: &str| asks.live.owner(ids, event);
+        match (self.engines.series, self.engines.base) {
+            (true, _) => Ok(()),
+            (false, true) => self.files.export_series(&asks.owners, &owner, reading),
+            (false, false) => self.files.export_own_series(reading),
+        }
+    }
+
+    /// How many connections are left, without and with those that this export needs.
+    fn spare(&self, snapshot: &Snapshot, jobs: usize) -> Result<[usize; 2], ExportError> {
+        let spare = snapshot.connection.spare()?;
+        // One more looks at events that may have changed meanwhile, or each worker reads the files that events list.
+        let others = match (self.engines.base, self.engines.files) {
+            (true, _) => 1,
+            (false, true) => jobs,
+            (false, false) => 0,
+        };
+        let needed = Merge::connections(self.engines) + others;
+        match spare.checked_sub(needed) {
+            Some(left) => Ok([spare, left]),
+            None => Err(ExportError::Platform(self.server.error(format!(
+                "{needed} connections are needed besides this one, and {spare} are left; \
+                 raise its max_connections (or the user's CONNECTION LIMIT), or stop what else uses it"
+            )))),
+        }
     }
 
     /// The names that several users bore. What is kept under them and nobody's is a loss.
@@ -83,6 +118,9 @@ impl PostgresPlatform {
     ) -> Result<UsernameOwners, ExportError> {
         let pairs = |sql: &str| snapshot.connection.pairs(sql);
         let mut owners = UsernameOwners::new();
+        if !self.engines.base {
+            return Ok(owners);
+        }
         for (name, id) in pairs(&series::shared(snapshot.aliases))? {
             let by = owners.entry(name.clone()).or_default();
             by.now |= snapshot.users.iter().any(|user| user.username == name);
@@ -109,6 +147,7 @@ impl PostgresPlatform {
         target: &dyn Target,
     ) -> Result<(), ExportError> {
         let by_id: HashMap<&str, &User> = users.iter().map(|u| (u.user_id.as_str(), u)).collect();
+        let engines = self.engines;
         self.look_for_files(snapshot, target)?;
         let owners = self.owners(snapshot, target)?;
         let mut plan = MergePlan {
@@ -118,7 +157,7 @@ impl PostgresPlatform {
             server: &self.server,
             snapshot: &snapshot.name,
             tables: &snapshot.tables,
-            engines: self.engines,
+            engines,
             chosen: (users.len() < snapshot.users.len()).then(|| by_id.keys().copied().collect()),
             since: Since::new(users, target),
             large: HashMap::new(),
@@ -126,10 +165,7 @@ impl PostgresPlatform {
             cuts: HashMap::new(),
         };
         let mut early = HashMap::new();
-        for (table, collection) in LARGE {
-            if collection == Collection::Audit && !self.engines.audit {
-                continue;
-            }
+        for (table, _) in engines.of(&LARGE) {
             for id in large::find(&snapshot.connection, table)? {
                 if let Some((id, user)) = by_id.get_key_value(id.as_str()) {
                     plan.large.entry(table).or_default().push(*id);
@@ -144,25 +180,21 @@ impl PostgresPlatform {
                 plan.exhausted.insert(table);
             }
         }
-        // One more looks at events that may have changed meanwhile.
-        let spare = snapshot.connection.spare()?;
-        let needed = Merge::connections(self.engines) + 1;
-        if spare < needed {
-            return Err(ExportError::Platform(self.server.error(format!(
-                "{needed} connections are needed besides this one, and {spare} are left; \
-                 raise its max_connections (or the user's CONNECTION LIMIT), or stop what else uses it"
-            ))));
-        }
+        let [spare, left] = self.spare(snapshot, jobs)?;
         let readers = jobs.min(spare - 1);
         let mut sorted: Vec<&User> = users.iter().collect();
         sorted.sort_by(|a, b| a.user_id.cmp(&b.user_id));
-        plan.cut(&snapshot.connection, &sorted, jobs, spare - needed)?;
+        plan.cut(&snapshot.connection, &sorted, jobs, left)?;
 
-        let live = Live::new(&self.server);
+        let asks = Asks {
+            live: Live::new(&self.server),
+            files: FilesBeside::new(&self.server),
+            owners,
+        };
         let (queue, sender) = Queue::new(jobs);
         std::thread::scope(|scope| {
             for at in 0..jobs {
-                let work = || queue.work(|open, pieces| self.run(&live, &owners, open, pieces));
+                let work = || queue.work(|open, pieces| self.run(&asks, open, pieces));
                 match Builder::new().spawn_scoped(scope, work) {
                     Err(e) if at == 0 => return queue.fail(self.server.error(refused(&e)).into()),
                     Err(_) => break,

@@ -17,12 +17,14 @@ impl PostgresPlatform {
             series,
             files,
             audited,
+            base,
         } = self.engines;
         let series = series || !self.files.has_series_files();
         let attachments = self.files.attachments();
         attachments.check()?;
         let files = files || attachments.bucket().is_some();
-        if audit && series && files {
+        // A base in files was found there.
+        if !base || (audit && series && files) {
             return Ok(());
         }
         let setting = "is storages.engines.sqlite.path right?";

@@ -102,10 +102,10 @@ impl Merge {
     /// How many connections it needs at once, where no table is cut.
     pub fn connections(engines: DatabaseEngines) -> usize {
         let of = |there: bool| usize::from(there);
-        TABLES.len() - of(!engines.audit)
-            + account::TABLES.len()
+        engines.of(&TABLES).count()
+            + account::TABLES.len() * of(engines.base)
             + of(engines.series)
-            + 2 * of(engines.files)
+            + 2 * of(engines.base && engines.files)
     }
 
     /// Begins to read.
@@ -114,10 +114,7 @@ impl Merge {
         let mut queries = Vec::new();
         // How many queries there are for each table.
         let mut counts = Vec::new();
-        for (table, collection) in TABLES {
-            if table == "audit_events" && !plan.engines.audit {
-                continue;
-            }
+        for (table, collection) in plan.engines.of(&TABLES) {
             let shape = Shape::new(collection, plan.tables.columns(table));
             let parts = plan.records(table, &shape);
             counts.push(parts.len());
@@ -126,7 +123,8 @@ impl Merge {
         }
         let account = counts.len();
         let items = Shapes::of(plan.tables);
-        for (at, table) in account::TABLES.iter().enumerate() {
+        let of_account = account::TABLES.iter().enumerate();
+        for (at, table) in of_account.filter(|_| plan.engines.base) {
             queries.push(items.query(at, &plan.filter(table, "user_id")));
         }
         if plan.engines.series {
@@ -134,7 +132,9 @@ impl Merge {
             queries
                 .push(series::query(plan.aliases, plan.shared_names).replace("{filter}", &filter));
         }
-        if plan.engines.files {
+        // Where the base is in files, its events ask for those that they list.
+        let listed = plan.engines.base && plan.engines.files;
+        if listed {
             let filter = plan.further("attachment_files", "user_id");
             let since = plan
                 .since
@@ -169,7 +169,7 @@ impl Merge {
             }
         }
         tables.reverse();
-        let files = if plan.engines.files {
+        let files = if listed {
             let missing = tables.pop();
             tables.pop().zip(missing)
         } else {
@@ -207,6 +207,10 @@ impl Merge {
             };
             let read = self.user(plan, early, feed, &mut group);
             read.map_err(|e| e.of(user))?;
+            if !plan.engines.base {
+                // Most of the user is still to be read, by whoever takes this.
+                feed.end(&mut group)?;
+            }
         }
         feed.end(&mut group)?;
         if plan.chosen.is_none() {
@@ -247,7 +251,9 @@ impl Merge {
                 table.next()?;
             }
         }
-        account(&self.items, &mut self.account, user, &mut bundle)?;
+        if plan.engines.base {
+            account(&self.items, &mut self.account, user, &mut bundle)?;
+        }
         if let Some(table) = &mut self.series {
             points(table, user, plan.seen, &mut bundle)?;
         }

@@ -1,7 +1,9 @@
-//! The PostgreSQL engine: one database for all users, read as of one instant.
+//! The PostgreSQL engine: one database for all users, read as of one instant. What it does not hold is in files and on servers beside it, and
+//! that may be the base.
 
 mod account;
 mod answer;
+mod beside;
 mod bundle;
 mod connection;
 mod copy;
@@ -52,9 +54,11 @@ const TABLES: [(&str, Collection); 6] = [
 /// Those in which one user may have millions of rows.
 const LARGE: [(&str, Collection); 2] = [TABLES[4], TABLES[5]];
 
-/// Engines in the database besides the base; the others are in files.
+/// Engines in the database; the others are in files.
 #[derive(Clone, Copy)]
 pub struct DatabaseEngines {
+    /// The base, else SQLite files.
+    pub base: bool,
     /// The audit trail, else SQLite files.
     pub audit: bool,
     /// High-frequency series, else SQLite files.
@@ -65,9 +69,35 @@ pub struct DatabaseEngines {
     pub audited: bool,
 }
 
+impl DatabaseEngines {
+    /// Whether anything is in the database.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.base || self.audit || self.series || self.files
+    }
+
+    /// Whether a collection is in the database.
+    fn holds(self, collection: Collection) -> bool {
+        match collection {
+            Collection::Audit => self.audit,
+            Collection::Series => self.series,
+            _ => self.base,
+        }
+    }
+
+    /// Those of some tables of records that are in the database.
+    fn of(
+        self,
+        tables: &[(&'static str, Collection)],
+    ) -> impl Iterator<Item = (&'static str, Collection)> {
+        let tables = tables.iter().copied();
+        tables.filter(move |(_, collection)| self.holds(*collection))
+    }
+}
+
 /// Where the platform index is.
 pub enum IndexPlace {
-    /// Left out of the backup.
+    /// Left out of the backup, or beside a base in files.
     None,
     /// In the table `platform_kv`.
     Postgres,
@@ -75,7 +105,17 @@ pub enum IndexPlace {
     Rqlite(rqlite::Rqlite),
 }
 
-/// A platform whose base engine is PostgreSQL.
+impl IndexPlace {
+    /// What of it is that of a base in the database, and what that of one in files.
+    pub fn beside(self, engines: DatabaseEngines) -> (Self, Option<rqlite::Rqlite>) {
+        match self {
+            Self::Rqlite(index) if !engines.base => (Self::None, Some(index)),
+            other => (other, None),
+        }
+    }
+}
+
+/// A platform of which something is in PostgreSQL.
 pub struct PostgresPlatform {
     server: Server,
     engines: DatabaseEngines,
@@ -133,12 +173,18 @@ impl PostgresPlatform {
     }
 
     fn take_snapshot(&self) -> Result<Snapshot, PlatformError> {
+        // Those in files first: the database is later than they are.
+        let in_files = match self.engines.base {
+            true => None,
+            false => Some(self.files.users()?),
+        };
         let connection = self.server.connect()?;
         connection.run(BEGIN)?;
-        let mut names = vec!["users_index"];
-        names.extend(TABLES.iter().map(|(table, _)| *table));
-        names.retain(|name| *name != "audit_events" || self.engines.audit);
-        names.extend(account::TABLES);
+        let mut names: Vec<&str> = self.engines.of(&TABLES).map(|(table, _)| table).collect();
+        if self.engines.base {
+            names.push("users_index");
+            names.extend(account::TABLES);
+        }
         if self.engines.series {
             names.push("series_data");
         }
@@ -149,8 +195,11 @@ impl PostgresPlatform {
             names.push("platform_kv");
         }
         let tables = Tables::read(&connection, &names)?;
-        let aliases = names::aliases(&connection)?;
-        let users = Arc::new(names::users(&connection, aliases)?);
+        let aliases = self.engines.base && names::aliases(&connection)?;
+        let users = match in_files {
+            Some(users) => users,
+            None => Arc::new(names::users(&connection, aliases)?),
+        };
         // now() is when the transaction began: nothing later is seen as if it were earlier.
         let facts = connection.rows(&format!(
             "SELECT pg_export_snapshot(), extract(epoch FROM now())::text, \
@@ -186,10 +235,16 @@ impl Platform for PostgresPlatform {
     }
 
     fn instant(&self) -> Result<f64, PlatformError> {
+        if !self.engines.base {
+            return self.files.instant();
+        }
         self.with_snapshot(|snapshot| Ok(snapshot.instant))
     }
 
     fn mark(&self) -> Result<Mark, PlatformError> {
+        if !self.engines.base {
+            return self.files.mark();
+        }
         let mut mark = self.with_snapshot(since::mark)?;
         mark.told.push(Collection::Events);
         if self.engines.audit {
@@ -200,7 +255,14 @@ impl Platform for PostgresPlatform {
 
     fn records(&self) -> Option<u64> {
         let records = self.with_snapshot(|snapshot| Ok::<_, PlatformError>(snapshot.records));
-        records.ok().filter(|records| *records > 0)
+        let beside = match self.engines.base {
+            true => 0,
+            false => self.files.records()?,
+        };
+        records
+            .ok()
+            .map(|records| records + beside)
+            .filter(|all| *all > 0)
     }
 
     fn export_all(
@@ -228,6 +290,9 @@ impl Platform for PostgresPlatform {
     }
 
     fn migration(&self) -> Option<u32> {
+        if !self.engines.base {
+            return self.files.migration();
+        }
         self.with_snapshot(|snapshot| unknown::migration(&snapshot.connection))
             .ok()
     }
@@ -264,9 +329,12 @@ impl Platform for PostgresPlatform {
         }
         if scope.only.is_none() {
             self.with_snapshot(|snapshot| match self.engines.audit {
-                true => shared::kept_audit(snapshot, sink),
+                true => shared::kept_audit(snapshot, &self.strangers(snapshot)?, sink),
                 false => self.files.kept_audit(&snapshot.users, &|| self.now(), sink),
             })?;
+        }
+        if !self.engines.base {
+            return self.files.export_shared(scope, sink);
         }
         if index::with_aliases(scope) {
             self.with_snapshot(|snapshot| shared::aliases(snapshot, scope, sink))?;

@@ -127,10 +127,9 @@ impl<'p> MergePlan<'p> {
         connections: usize,
     ) -> Result<(), PlatformError> {
         let mut left = connections;
-        for (table, collection) in LARGE {
+        for (table, _) in self.engines.of(&LARGE) {
             let parts = jobs.min(PARTS).min(left + 1).min(users.len());
             if self.chosen.is_some()
-                || (collection == Collection::Audit && !self.engines.audit)
                 || self.exhausted.contains(table)
                 || parts < 2
                 || size(connection, table)? < SMALL

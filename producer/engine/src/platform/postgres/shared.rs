@@ -36,12 +36,16 @@ pub fn rows<const N: usize>(
     Ok(())
 }
 
-/// Hands over the audit trails of users who are no more.
-pub fn kept_audit(snapshot: &Snapshot, sink: &mut dyn IndexSink) -> Result<(), ExportError> {
+/// Hands over the audit trails of users who are no more; `strangers` is the condition for these.
+pub fn kept_audit(
+    snapshot: &Snapshot,
+    strangers: &str,
+    sink: &mut dyn IndexSink,
+) -> Result<(), ExportError> {
     let connection = &snapshot.connection;
     let shape = Shape::new(Collection::Audit, snapshot.tables.columns("audit_events"));
     let (mut row, mut line) = (Row::default(), Vec::new());
-    for user_id in unknown::audited_strangers(connection)? {
+    for user_id in unknown::audited(connection, strangers)? {
         let mut copy = connection.copy(&format!(
             "SELECT {} FROM audit_events WHERE user_id = {} ORDER BY eventid COLLATE \"C\"",
             shape.select("user_id"),

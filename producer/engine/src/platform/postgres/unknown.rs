@@ -74,12 +74,13 @@ impl PostgresPlatform {
         let connection = &snapshot.connection;
         let mut found = schema(connection, ephemeral)?;
         let passed = self.files.seen.strangers();
-        found.extend(strangers(connection, self.engines, passed)?);
+        let condition = self.strangers(snapshot)?;
+        found.extend(strangers(connection, &condition, self.engines, passed)?);
         if self.engines.series {
             found.extend(series(connection, snapshot.aliases)?);
         }
         let held = Held {
-            base: false,
+            base: !self.engines.base,
             series: !self.engines.series,
         };
         found.extend(self.files.beside(held, &snapshot.users, &|| self.now())?);
@@ -88,8 +89,23 @@ impl PostgresPlatform {
 
     /// The users who are there now, which is later than the snapshot.
     pub(super) fn now(&self) -> Result<Vec<User>, PlatformError> {
+        if !self.engines.base {
+            return self.files.index();
+        }
         let connection = self.server.connect()?;
         names::users(&connection, names::aliases(&connection)?)
+    }
+
+    /// The condition for owners of rows who are in no index: neither at the instant of the backup nor, where the index is in files, now.
+    pub(super) fn strangers(&self, snapshot: &Snapshot) -> Result<String, PlatformError> {
+        if self.engines.base {
+            return Ok(STRANGERS.to_owned());
+        }
+        let now = self.now()?;
+        let known = snapshot.users.iter().chain(&now);
+        let known: Vec<String> = known.map(|user| literal(&user.user_id)).collect();
+        let known = known.join(", ");
+        Ok(format!("owners.id <> ALL(ARRAY[{known}]::text[])"))
     }
 }
 
@@ -175,21 +191,22 @@ pub fn migration(connection: &Connection) -> Result<u32, PlatformError> {
 /// Owners who are not in the index.
 const STRANGERS: &str = "NOT EXISTS (SELECT FROM users_index u WHERE u.user_id = owners.id)";
 
-/// Users who are not in the index and have an audit trail, in order.
-pub fn audited_strangers(connection: &Connection) -> Result<Vec<String>, PlatformError> {
-    let found = connection.pairs(&per_owner("audit_events", STRANGERS, "min(user_id)"))?;
+/// The users who meet a condition and have an audit trail, in order.
+pub fn audited(connection: &Connection, condition: &str) -> Result<Vec<String>, PlatformError> {
+    let found = connection.pairs(&per_owner("audit_events", condition, "min(user_id)"))?;
     Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 
-/// Rows of users who are not in the index; the audit trail of such users is in the backup. `passed`: those that the export passed by, so that
-/// nobody has to look for them.
+/// Rows of users who are not in the index, which the condition tells; the audit trail of such users is in the backup. `passed`: those that the
+/// export passed by, so that nobody has to look for them.
 pub fn strangers(
     connection: &Connection,
+    condition: &str,
     engines: DatabaseEngines,
     passed: Option<BTreeMap<String, u64>>,
 ) -> Result<Vec<Unknown>, PlatformError> {
     let mut tables: Vec<&str> = Vec::new();
-    if passed.is_none() {
+    if passed.is_none() && engines.base {
         tables.extend(TRAVEL.iter().filter(|table| **table != "audit_events"));
     }
     if engines.files {
@@ -202,7 +219,7 @@ pub fn strangers(
             "attachment_files" => "count(DISTINCT (event_id, file_id))",
             _ => "count(*)",
         };
-        for (id, rows) in connection.pairs(&per_owner(table, STRANGERS, counts))? {
+        for (id, rows) in connection.pairs(&per_owner(table, condition, counts))? {
             let sums = found.entry(id).or_default();
             sums[usize::from(table == "attachment_files")] += rows.parse().unwrap_or(0);
         }

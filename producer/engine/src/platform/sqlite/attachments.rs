@@ -2,7 +2,7 @@
 
 use super::file::SqliteFile;
 use super::reading::{Reading, each_row};
-use crate::platform::attachments::{AttachmentPlace, NAME};
+use crate::platform::attachments::{AttachmentSource, NAME};
 use crate::platform::{Attachment, ExportError, PlatformError, json};
 use std::path::Path;
 
@@ -12,7 +12,7 @@ const TOGETHER: usize = 64;
 /// Hands over each file that a live event lists; history versions only repeat what their event lists or listed.
 pub fn export(
     events: &SqliteFile,
-    place: &AttachmentPlace,
+    place: &dyn AttachmentSource,
     reading: &mut Reading<'_>,
 ) -> Result<(), ExportError> {
     if !events.has_table("events")? {

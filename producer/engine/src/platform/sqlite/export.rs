@@ -4,7 +4,10 @@ use super::file::SqliteFile;
 use super::reading::{Reading, if_there, with_file};
 use super::schema::{KNOWN, SchemaTables};
 use super::unknown::Columns;
-use super::{ACCOUNT, SqlitePlatform, account, attachments, base, events, series, unknown};
+use super::{
+    ACCOUNT, SqlitePlatform, account, attachments as listed, base, events, series, unknown,
+};
+use crate::platform::attachments::AttachmentSource;
 use crate::platform::user_folder::{self, folder};
 use crate::platform::username_owners::{Owner, UsernameOwners, of_namespace, whose};
 use crate::platform::{Collection, ExportError, PlatformError, User, UserSink};
@@ -106,6 +109,19 @@ impl SqlitePlatform {
         user: &User,
         sink: &mut dyn UserSink,
     ) -> Result<(), ExportError> {
+        let reading = &mut Reading { user, sink };
+        self.export_base(&self.attachments, reading)?;
+        self.export_audit(reading)?;
+        self.export_own_series(reading)
+    }
+
+    /// Hands over the base, with the attachments that its events list and `attachments` gives.
+    pub(in crate::platform) fn export_base(
+        &self,
+        attachments: &dyn AttachmentSource,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), ExportError> {
+        let user = reading.user;
         let folder =
             folder(&self.users_dir, &user.user_id).ok_or_else(|| PlatformError::Record {
                 path: self.users_dir.join("user-index.db"),
@@ -114,7 +130,6 @@ impl SqlitePlatform {
                     user.username, user.user_id
                 ),
             })?;
-        let reading = &mut Reading { user, sink };
 
         let path = folder.join("baseStorage-1.0.0.sqlite");
         let collections = [
@@ -148,7 +163,7 @@ impl SqlitePlatform {
                 }
                 let outcome = events::export(file, reading);
                 reading.survive(Collection::Events.name(), &path, outcome)?;
-                attachments::export(file, &self.attachments, reading)
+                listed::export(file, attachments, reading)
             });
             reading.survive("events, attachments", &path, outcome)?;
         }
@@ -158,9 +173,14 @@ impl SqlitePlatform {
             self.look(file, &KNOWN.account, Columns::Travel, reading)?;
             account::export(file, reading)
         });
-        reading.survive(Collection::Account.name(), &path, outcome)?;
+        reading.survive(Collection::Account.name(), &path, outcome)
+    }
 
-        self.export_audit(reading)?;
+    /// Hands over the series, where the events in files tell whose they are.
+    pub(in crate::platform) fn export_own_series(
+        &self,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), ExportError> {
         let owner = |ids: &[String], event: &str| {
             for id in ids {
                 let local =

@@ -132,6 +132,9 @@ impl SqlitePlatform {
             found.extend(bucket.without_owner(users, now)?);
         }
         found.extend(self.seen.counted.take());
+        if let Some(index) = &self.index {
+            found.extend(index.unknown()?);
+        }
         Ok(found)
     }
 

@@ -137,8 +137,8 @@ impl SqlitePlatform {
             .clone())
     }
 
-    /// The users with their names, in the order of the index. An account that cannot be read is told of when its user is read.
-    fn index(&self) -> Result<Vec<User>, PlatformError> {
+    /// The users who are there now with their names, in the order of the index. An account that cannot be read is told of when its user is read.
+    pub(super) fn index(&self) -> Result<Vec<User>, PlatformError> {
         let file = SqliteFile::open(&self.users_dir.join("user-index.db"))?;
         let names = shared::pairs(&file, "SELECT username, userId FROM id4name ORDER BY rowid")?;
         let aliases = match file.has_table("alias4id")? {
@@ -221,11 +221,7 @@ impl Platform for SqlitePlatform {
             series: true,
         };
         let users = &self.beginning()?.users;
-        let mut found = self.beside(held, users, &|| self.index())?;
-        if let Some(index) = &self.index {
-            found.extend(index.unknown()?);
-        }
-        Ok(found)
+        self.beside(held, users, &|| self.index())
     }
 
     fn migration(&self) -> Option<u32> {
@@ -244,12 +240,23 @@ impl Platform for SqlitePlatform {
         scope: &Scope<'_>,
         sink: &mut dyn IndexSink,
     ) -> Result<(), ExportError> {
-        if let Some(index) = &self.index {
-            index.export(scope, sink)?;
-        }
         if scope.only.is_none() {
             let users = &self.beginning()?.users;
             self.kept_audit(users, &|| self.index(), sink)?;
+        }
+        self.export_shared(scope, sink)
+    }
+}
+
+impl SqlitePlatform {
+    /// Hands over what belongs to no user, except for audit trails of users who are no more.
+    pub(super) fn export_shared(
+        &self,
+        scope: &Scope<'_>,
+        sink: &mut dyn IndexSink,
+    ) -> Result<(), ExportError> {
+        if let Some(index) = &self.index {
+            index.export(scope, sink)?;
         }
         with_file(&self.users_dir.join("user-index.db"), |file| {
             unknown::look(file, &KNOWN.index, Columns::Fixed, &self.seen.counted)?;

@@ -8,15 +8,13 @@ use super::user::PostgresUser;
 use crate::platform::postgres::connection::literal;
 use crate::platform::postgres::copy::Row;
 use crate::platform::postgres::shape::Shape;
-use crate::platform::sqlite::write::SqliteUser;
 use crate::platform::staging::{JournalMark, decide};
 use crate::platform::write::{GroupWriter, RestoreError, UserWriter};
 use crate::platform::{Collection, User};
 
 impl GroupWriter for PostgresGroup<'_> {
     fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError> {
-        let staged = self.platform.staging.begin(user)?;
-        let files = SqliteUser::new(user, staged, self.platform.from_sqlite, self.replace)?;
+        let files = self.platform.files.stage(user, self.replace)?;
         Ok(Box::new(PostgresUser::new(self, user, files)?))
     }
 
@@ -34,7 +32,7 @@ impl GroupWriter for PostgresGroup<'_> {
         collection: Collection,
         take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>,
     ) -> Result<(), RestoreError> {
-        if !self.platform.in_database(collection) {
+        if !self.platform.engines.holds(collection) {
             let files = self.files.iter_mut().find(|(id, _)| *id == user.user_id);
             return files.map_or(Ok(()), |(_, files)| files.read_back(collection, take));
         }
@@ -67,17 +65,15 @@ impl GroupWriter for PostgresGroup<'_> {
         let xid = rows.into_iter().flatten().flatten().next();
         let xid = self.platform.mark(&xid.unwrap_or_default());
         for user in &self.users {
-            self.platform
-                .staging
-                .restored_users
-                .add(&user.user_id, Some(&xid))?;
+            let staging = &self.platform.files.staging;
+            staging.restored_users.add(&user.user_id, Some(&xid))?;
         }
         let files = std::mem::take(&mut self.files).into_iter();
         let staged = files.map(|(_, files)| files.staged()).collect();
         let journals = decide(staged, &JournalMark::Transaction(xid.clone()))?;
         if journals.is_empty() {
             // Otherwise what brought the journals to the disk has brought the list too.
-            self.platform.staging.restored_users.sync()?;
+            self.platform.files.staging.restored_users.sync()?;
         }
         // From here on the next run knows what became of it.
         let unknown = |e: RestoreError| RestoreError::Unknown(Box::new(e));
@@ -109,7 +105,7 @@ impl GroupWriter for PostgresGroup<'_> {
         let mut journals = journals.into_iter().peekable();
         let outcomes = self.users.iter().map(|user| {
             let journal = journals.next_if(|journal| journal.user == *user)?;
-            let placed = journal.place().and_then(|()| journal.finish());
+            let placed = self.platform.finish(journal);
             placed.err().map(|e| RestoreError::Unfinished(Box::new(e)))
         });
         Ok(outcomes.collect())

@@ -1,4 +1,5 @@
-//! The way back in for the PostgreSQL engine: one transaction for each user, beside the files that are not in the database.
+//! The way back in for the PostgreSQL engine: one transaction for each group of users, beside the files that are not in the database. Where the
+//! base is among these, the transaction still decides.
 
 mod age;
 mod bulk;
@@ -29,16 +30,19 @@ use self::transaction_status::TransactionStatus;
 use super::connection::{Connection, Server};
 use super::names;
 use super::tables::Tables;
-use super::{DatabaseEngines, IndexPlace, TABLES};
+use super::{DatabaseEngines, IndexPlace, TABLES, account};
 use crate::config::Postgres;
 use crate::observer::Observer;
-use crate::platform::staging::{JournalMark, Staging};
+use crate::platform::sqlite::write::SqliteWriter;
+use crate::platform::staging::{Journal, JournalMark};
 use crate::platform::write::{
     Ask, GroupWriter, Obstacle, PlatformWriter, Recovered, RestoreError, Room, SharedWriter,
 };
 use crate::platform::{Collection, PlatformError, User};
 use crate::threads::lock;
 
+/// Tables of what follows from records.
+const DERIVED: [&str; 1] = ["event_streams"];
 /// Users in one transaction.
 const TOGETHER: usize = 200;
 
@@ -59,13 +63,14 @@ fn takes_writes(connection: &Connection) -> Result<(), PlatformError> {
     )))
 }
 
-/// A platform whose base engine is PostgreSQL, as one that takes users.
+/// A platform of which something is in PostgreSQL, as one that takes users.
 pub struct PostgresWriter<'a> {
     observer: &'a dyn Observer,
     server: Server,
     pub(super) engines: DatabaseEngines,
     index: IndexPlace,
-    pub(super) staging: Staging,
+    /// What is not in the database.
+    pub(super) files: SqliteWriter,
     pub(super) tables: Tables,
     /// How records become rows.
     layouts: Layouts,
@@ -74,12 +79,11 @@ pub struct PostgresWriter<'a> {
     age: Age,
     /// Identity of this server, to tell it from another that was set up in its place; empty where that may not be asked.
     cluster: String,
-    pub(super) from_sqlite: bool,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl<'a> PostgresWriter<'a> {
-    /// The platform in a database, with its files where `staging` is.
+    /// The platform in a database, with `files` beside it.
     ///
     /// # Errors
     /// When the server cannot be reached or is not that of a platform, or when another restore is at work there.
@@ -87,8 +91,7 @@ impl<'a> PostgresWriter<'a> {
         config: &Postgres,
         engines: DatabaseEngines,
         index: IndexPlace,
-        staging: impl FnOnce() -> Result<Staging, RestoreError>,
-        from_sqlite: bool,
+        files: impl FnOnce() -> Result<SqliteWriter, RestoreError>,
         ask: &Ask<'_>,
         observer: &'a dyn Observer,
     ) -> Result<Self, RestoreError> {
@@ -96,15 +99,11 @@ impl<'a> PostgresWriter<'a> {
         let connection = server.connect()?;
         takes_writes(&connection)?;
         let age = Age::read(&connection)?;
-        let mut names = vec![
-            "users_index",
-            "event_streams",
-            "sessions",
-            "password_resets",
-        ];
-        names.extend(TABLES.iter().map(|(table, _)| *table));
-        names.retain(|name| *name != "audit_events" || engines.audit);
-        names.extend(["passwords", "store_key_values", "account_fields"]);
+        let mut names: Vec<&str> = engines.of(&TABLES).map(|(table, _)| table).collect();
+        if engines.base {
+            names.extend(["users_index", "sessions", "password_resets"]);
+            names.extend(DERIVED.into_iter().chain(account::TABLES));
+        }
         if engines.series {
             names.push("series_data");
         }
@@ -114,7 +113,7 @@ impl<'a> PostgresWriter<'a> {
         if matches!(index, IndexPlace::Postgres) {
             names.push("platform_kv");
         }
-        if age.aliases {
+        if engines.base && age.aliases {
             names.push("alias_index");
         }
         let tables = Tables::read(&connection, &names)?;
@@ -133,12 +132,11 @@ impl<'a> PostgresWriter<'a> {
             layouts,
             demands,
             age,
-            staging: staging()?,
+            files: files()?,
             observer,
             server,
             engines,
             index,
-            from_sqlite,
             idle: Mutex::new(vec![connection]),
         })
     }
@@ -168,14 +166,11 @@ impl<'a> PostgresWriter<'a> {
 
     /// The tables that hold rows of users, series excepted.
     pub(super) fn user_tables(&self) -> Vec<&'static str> {
-        let mut tables: Vec<&'static str> = TABLES.iter().map(|(table, _)| *table).collect();
-        tables.retain(|name| *name != "audit_events" || self.engines.audit);
-        tables.extend([
-            "event_streams",
-            "passwords",
-            "store_key_values",
-            "account_fields",
-        ]);
+        let of_records = self.engines.of(&TABLES).map(|(table, _)| table);
+        let mut tables: Vec<&'static str> = of_records.collect();
+        if self.engines.base {
+            tables.extend(DERIVED.into_iter().chain(account::TABLES));
+        }
         if self.engines.files {
             tables.push("attachment_files");
         }
@@ -217,13 +212,13 @@ impl<'a> PostgresWriter<'a> {
         tables
     }
 
-    /// Whether a collection is in the database.
-    pub(super) fn in_database(&self, collection: Collection) -> bool {
-        match collection {
-            Collection::Audit => self.engines.audit,
-            Collection::Series => self.engines.series,
-            _ => true,
+    /// Puts the files of a user in place whose transaction is committed.
+    pub(super) fn finish(&self, journal: Journal) -> Result<(), RestoreError> {
+        if !self.engines.base {
+            return self.files.finish(journal);
         }
+        journal.place()?;
+        journal.finish()
     }
 
     /// How the records of a collection become rows.
@@ -240,7 +235,7 @@ impl<'a> PostgresWriter<'a> {
 impl PlatformWriter for PostgresWriter<'_> {
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError> {
         let mut recovered = Vec::new();
-        for journal in self.staging.journals()? {
+        for journal in self.files.staging.journals()? {
             let finished = match &journal.mark {
                 JournalMark::Journal => true,
                 JournalMark::Transaction(id) => match self.transaction_status(id)? {
@@ -271,27 +266,31 @@ impl PlatformWriter for PostgresWriter<'_> {
                 finished,
             });
             if finished {
-                journal.place()?;
-                journal.finish()?;
+                self.finish(journal)?;
             } else {
                 journal.undo()?;
             }
         }
-        self.staging.remove_unfinished()?;
+        self.files.staging.remove_unfinished()?;
         Ok(recovered)
     }
 
     fn keeps_in_files(&self, what: Option<Collection>) -> bool {
-        match what {
-            Some(Collection::Series) if self.staging.servers().series.is_some() => false,
-            Some(collection) => !self.in_database(collection),
-            None => !self.engines.files && self.staging.servers().bucket.is_none(),
-        }
+        let inside = match what {
+            Some(collection) => self.engines.holds(collection),
+            None => self.engines.files,
+        };
+        !inside && self.files.keeps_in_files(what)
     }
 
     fn obstacles(&self, room: Room) -> Result<Vec<Obstacle>, RestoreError> {
-        let mut obstacles = self.staging.obstacles(room)?;
-        obstacles.extend(self.age.obstacles());
+        let mut obstacles = match self.engines.base {
+            true => self.files.staging.obstacles(room)?,
+            false => self.files.obstacles(room)?,
+        };
+        if self.engines.base {
+            obstacles.extend(self.age.obstacles());
+        }
         obstacles.extend(self.demands.iter().cloned());
         if self.engines.files {
             obstacles.push(Obstacle::note(
@@ -317,14 +316,20 @@ impl PlatformWriter for PostgresWriter<'_> {
     }
 
     fn users(&self) -> Result<Vec<User>, RestoreError> {
+        if !self.engines.base {
+            return self.files.users();
+        }
         self.with(|connection| Ok(names::users(connection, self.age.aliases)?))
     }
 
     fn takes_versions(&self) -> bool {
-        self.age.versions
+        !self.engines.base || self.age.versions
     }
 
     fn aliases(&self) -> Result<HashMap<String, String>, RestoreError> {
+        if !self.engines.base {
+            return self.files.aliases();
+        }
         if !self.age.aliases {
             return Ok(HashMap::new());
         }
@@ -368,14 +373,17 @@ impl PlatformWriter for PostgresWriter<'_> {
     fn ended(&self, users: &HashSet<String>) -> Result<(), RestoreError> {
         // Users who were not restored are not listed.
         let open = self.listed(&[TransactionStatus::Committed, TransactionStatus::Open])?;
-        let listed = self.staging.restored_users.entries()?.into_iter();
+        let listed = self.files.staging.restored_users.entries()?.into_iter();
         let others = listed.map(|entry| entry.user_id);
         let mut settled = users.clone();
         settled.extend(others.filter(|user| !open.contains(user)));
-        self.staging.restored_users.remove_entries(&settled)
+        self.files.staging.restored_users.remove_entries(&settled)
     }
 
     fn shared<'a>(&'a self) -> Result<Option<Box<dyn SharedWriter + 'a>>, RestoreError> {
-        Ok(Some(Box::new(PostgresShared(self))))
+        match self.engines.base {
+            true => Ok(Some(Box::new(PostgresShared(self)))),
+            false => self.files.shared(),
+        }
     }
 }

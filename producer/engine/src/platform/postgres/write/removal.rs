@@ -9,9 +9,9 @@ impl PostgresWriter<'_> {
     pub(super) fn removal(&self, users: &[&User]) -> String {
         let ids: Vec<String> = users.iter().map(|user| literal(&user.user_id)).collect();
         let ids = ids.join(", ");
+        let index = self.engines.base.then_some("users_index");
         let mut statements = Vec::new();
-        statements.push(format!("DELETE FROM users_index WHERE user_id IN ({ids})"));
-        for table in self.user_tables() {
+        for table in index.into_iter().chain(self.user_tables()) {
             statements.push(format!("DELETE FROM {table} WHERE user_id IN ({ids})"));
         }
         statements.extend(self.series_removal(users));

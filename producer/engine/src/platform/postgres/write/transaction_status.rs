@@ -62,7 +62,7 @@ impl PostgresWriter<'_> {
         let mut users = HashSet::new();
         // Many users are of the same one.
         let mut known: HashMap<String, TransactionStatus> = HashMap::new();
-        for entry in self.staging.restored_users.entries()? {
+        for entry in self.files.staging.restored_users.entries()? {
             let status = match entry.transaction {
                 None => TransactionStatus::Committed,
                 Some(mark) => match known.get(&mark) {

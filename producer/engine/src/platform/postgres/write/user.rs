@@ -48,7 +48,9 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
             stream_paths: BTreeMap::new(),
             unheld: BTreeMap::new(),
         };
-        new.row(Table::Users, &[Some(&user.username), Some(&user.user_id)])?;
+        if new.group.platform.engines.base {
+            new.row(Table::Users, &[Some(&user.username), Some(&user.user_id)])?;
+        }
         Ok(new)
     }
 
@@ -139,7 +141,7 @@ impl<'g, 'a> PostgresUser<'g, 'a> {
         for key in files::further(&account, &files::ACCOUNT) {
             self.lack(Collection::Account, format!("key {key:?}"));
         }
-        let from_sqlite = self.group.platform.from_sqlite;
+        let from_sqlite = self.group.platform.files.from_sqlite;
         for (list, table) in [
             ("passwords", Table::Passwords),
             ("storeKeyValues", Table::StoreKeyValues),
@@ -241,11 +243,14 @@ fn text(text: &str, row: &mut Vec<u8>) {
 
 impl UserWriter for PostgresUser<'_, '_> {
     fn stream_paths(&mut self, paths: BTreeMap<String, String>) {
-        self.stream_paths = paths;
+        match self.group.platform.engines.base {
+            true => self.stream_paths = paths,
+            false => self.files.stream_paths = paths,
+        }
     }
 
     fn records(&mut self, collection: Collection, lines: &[u8]) -> Result<(), RestoreError> {
-        if !self.group.platform.in_database(collection) {
+        if !self.group.platform.engines.holds(collection) {
             return self.files.records(collection, lines);
         }
         if collection != Collection::Streams && !self.streams.is_empty() {
@@ -307,7 +312,10 @@ impl UserWriter for PostgresUser<'_, '_> {
 
     fn end(mut self: Box<Self>) -> Result<Vec<Unheld>, RestoreError> {
         self.write_streams()?;
-        self.files.flush_some()?;
+        match self.group.platform.engines.base {
+            true => self.files.flush_some()?,
+            false => self.files.flush()?,
+        }
         let Self {
             group,
             user,

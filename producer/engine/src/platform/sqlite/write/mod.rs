@@ -29,13 +29,14 @@ use crate::platform::{Collection, Platform, User, rqlite, running};
 /// File of the records that all users share, beside the index of them.
 const SHARED: &str = "_shared/baseStorage.sqlite";
 
-/// A platform whose base engine is SQLite, as one that takes users.
+/// What a platform keeps in files, as what takes users: all of them, or what is not in a database.
 pub struct SqliteWriter {
     users_dir: PathBuf,
     index: Option<rqlite::Rqlite>,
-    staging: Staging,
+    /// Where files lie until their users are decided to be restored.
+    pub staging: Staging,
     /// Where the archive comes from: what is JSON text in this engine is JSON in the other.
-    pub(super) from_sqlite: bool,
+    pub from_sqlite: bool,
 }
 
 impl SqliteWriter {
@@ -55,8 +56,20 @@ impl SqliteWriter {
         }
     }
 
-    /// Puts a user in place whom a journal says to be committed.
-    pub(super) fn finish(&self, journal: Journal) -> Result<(), RestoreError> {
+    /// Begins a user.
+    ///
+    /// # Errors
+    /// When the disk refuses, or when files are there that are not to be replaced.
+    pub fn stage(&self, user: &User, replace: bool) -> Result<SqliteUser, RestoreError> {
+        let staged = self.staging.begin(user)?;
+        SqliteUser::new(user, staged, self.from_sqlite, replace)
+    }
+
+    /// Puts a user in place whom a journal says to be committed, and whose base is in files.
+    ///
+    /// # Errors
+    /// When the disk refuses; the journal stays, and the next run goes on.
+    pub fn finish(&self, journal: Journal) -> Result<(), RestoreError> {
         journal.place()?;
         let (path, index) = self.open_index()?;
         let User {
@@ -134,6 +147,16 @@ impl PlatformWriter for SqliteWriter {
     fn recover(&self) -> Result<Vec<Recovered>, RestoreError> {
         let mut recovered = Vec::new();
         for journal in self.staging.journals()? {
+            if journal.mark != JournalMark::Journal {
+                return Err(RestoreError::Conflict {
+                    what: format!(
+                        "an earlier restore was stopped while user {:?} was put in place, and PostgreSQL knows whether that was decided; the \
+                         configuration names it no more: set it as it was for one more restore, or remove {}",
+                        journal.user.username,
+                        journal.path().display()
+                    ),
+                });
+            }
             recovered.push(Recovered {
                 user: journal.user.clone(),
                 finished: true,
@@ -235,8 +258,7 @@ impl SqliteGroup<'_> {
 
 impl GroupWriter for SqliteGroup<'_> {
     fn user<'g>(&'g mut self, user: &User) -> Result<Box<dyn UserWriter + 'g>, RestoreError> {
-        let staged = self.platform.staging.begin(user)?;
-        let files = SqliteUser::new(user, staged, self.platform.from_sqlite, self.replace)?;
+        let files = self.platform.stage(user, self.replace)?;
         Ok(Box::new(SqliteBase(self.files.insert(files))))
     }
 

@@ -33,7 +33,7 @@ pub struct SqliteUser {
     streams: Vec<String>,
     tree: Tree,
     /// Where deleted streams were.
-    pub(super) stream_paths: BTreeMap<String, String>,
+    pub stream_paths: BTreeMap<String, String>,
     unheld: BTreeMap<(&'static str, String), (Collection, u64)>,
     pub(super) namespaces: Vec<String>,
 }
