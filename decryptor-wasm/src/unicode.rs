@@ -47,7 +47,7 @@ mod host {
 pub(crate) use host::normalized;
 
 /// A name as file systems compare it for which `A` and `a` are the same.
-pub(crate) fn caseless(name: &str) -> String {
+pub fn caseless(name: &str) -> String {
     match name.is_ascii() {
         true => name.to_ascii_uppercase(),
         false => host::upper(&normalized(name, Form::Composed)),

@@ -1,3 +1,5 @@
+import { capsuleOf } from './capsule.js';
+
 /** @typedef {import('./archive.js').Archive} Archive */
 /** @typedef {import('./types.js').Finding} Finding */
 
@@ -56,10 +58,9 @@ export function printUsers (archive) {
     lines = '';
   }
   process.stdout.write(lines);
-  // A raw dump has files instead of users.
-  if (archive.manifest.backupType === 'raw') {
-    for (const { path, size, expected } of archive.files) say(`${path}  ${count(expected?.contentSize ?? size, 'byte')}`);
-  }
+  // A raw dump has files instead of users; a capsule has some beside them.
+  const shown = archive.manifest.backupType === 'raw' ? archive.files : capsuleOf(archive.files);
+  for (const { path, size, expected } of shown) say(`${path}  ${count(expected?.contentSize ?? size, 'byte')}`);
   say(`${count(archive.users.length, 'user')}, ${count(archive.files.length, 'file')}`);
 }
 

@@ -126,7 +126,8 @@ function cases () {
   assert.ok(names.length > 60, `only ${names.length} cases`);
   test('the states of a chain are looked at one after the other', runs);
   test('of a damaged archive, the report about a user who is untouched says so', untouched);
-  test('a file of a raw dump is saved by itself', oneFile);
+  test('a file of a raw dump is saved by itself', () => oneFile('raw-dump', 'raw/users/a/account.sqlite', 5));
+  test('a file of a capsule is saved by itself', () => oneFile('capsule', 'capsule/ca/ca.key', 3));
   for (const locale of ['fr', 'de']) test(`what goes wrong is said in the language of the reader: ${locale}`, () => inWords(locale));
   for (const name of names) {
     const due = JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
@@ -198,14 +199,15 @@ async function untouched () {
   await close();
 }
 
-async function oneFile () {
-  const due = JSON.parse(readFileSync(join(kit, 'raw-dump', 'case.json'), 'utf8'));
-  const path = 'raw/users/a/account.sqlite';
+/** @param {string} name @param {string} path @param {number} files how many are listed */
+async function oneFile (name, path, files) {
+  const due = JSON.parse(readFileSync(join(kit, name, 'case.json'), 'utf8'));
   const { tab, close } = await openPageAgain();
-  await open(tab, given('raw-dump', due));
+  await open(tab, given(name, due));
   await tab.waitForSelector(`[data-file="${path}"]`);
-  const to = join(scratch, 'account.sqlite');
-  assert.equal(await download(tab, `[data-file="${path}"] button`, to), 'account.sqlite');
+  assert.equal(await tab.locator('[data-file]').count(), files);
+  const to = join(scratch, `one-file-of-${name}`);
+  assert.equal(await download(tab, `[data-file="${path}"] button`, to), path.split('/').at(-1));
   assert.equal(createHash('sha256').update(readFileSync(to)).digest('hex'), due.out[path]);
   await close();
 }

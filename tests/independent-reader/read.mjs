@@ -52,7 +52,7 @@ function listing (root, below = '') {
 function kindOf (name) {
   if (CLEAR.includes(name)) return 'clear';
   if (name === 'manifest.json' || /^users\/[^/]+\/user-manifest\.json$/.test(name)) return 'manifest';
-  if (/^users\/[^/]+\/attachments\/[^/]+$/.test(name)) return 'attachment';
+  if (/^(users\/[^/]+\/attachments\/[^/]+|capsule\/.+)$/.test(name)) return 'attachment';
   const records = /^(platform\/platform|register\/servers|users\/[^/]+\/(streams|accesses|profile|webhooks|account|series\/series|events\/events-[^/]*|audit\/audit-[^/]*))\.jsonl(\.gz)?$/;
   return records.test(name) ? 'records' : null;
 }

@@ -11,6 +11,23 @@ use crate::{
 
 const STRAY: &str = ".DS_Store";
 
+/// What a reader of u2 alone leaves out.
+const NOT_OF_U2: [&str; 13] = [
+    "platform/platform.jsonl.gz",
+    "users/u1/user-manifest.json",
+    "users/u1/streams.jsonl.gz",
+    "users/u1/accesses.jsonl.gz",
+    "users/u1/profile.jsonl.gz",
+    "users/u1/webhooks.jsonl.gz",
+    "users/u1/account.jsonl.gz",
+    "users/u1/events/events-0001.jsonl.gz",
+    "users/u1/events/events-0002.jsonl.gz",
+    "users/u1/audit/audit-0001.jsonl.gz",
+    "users/u1/attachments/empty",
+    "users/u1/attachments/frame",
+    "users/u1/attachments/frames",
+];
+
 pub fn cases() -> Vec<Case> {
     let base = Draft::new();
     let all_good = |name, line, draft: &Draft| Case::good(name, line, draft).says("all good");
@@ -47,21 +64,7 @@ pub fn cases() -> Vec<Case> {
         }),
         all_good("one-user", "the other user's files do not come out", &base)
             .also(&["--user", "u2"])
-            .without(&[
-                "platform/platform.jsonl.gz",
-                "users/u1/user-manifest.json",
-                "users/u1/streams.jsonl.gz",
-                "users/u1/accesses.jsonl.gz",
-                "users/u1/profile.jsonl.gz",
-                "users/u1/webhooks.jsonl.gz",
-                "users/u1/account.jsonl.gz",
-                "users/u1/events/events-0001.jsonl.gz",
-                "users/u1/events/events-0002.jsonl.gz",
-                "users/u1/audit/audit-0001.jsonl.gz",
-                "users/u1/attachments/empty",
-                "users/u1/attachments/frame",
-                "users/u1/attachments/frames",
-            ]),
+            .without(&NOT_OF_U2),
         Case::good("list", "the users are shown and nothing comes out", &base)
             .also(&["--list"])
             .says("alice  u1")
@@ -123,6 +126,17 @@ pub fn cases() -> Vec<Case> {
         }, &[])
         .exit(0)
         .without(&["users/u1/user-manifest.json", "users/u2/user-manifest.json"]),
+        all_good("capsule", "the configuration of the platform comes out beside its users", &with_capsule()),
+        Case::good("capsule-list", "the files of a capsule are shown beside the users", &with_capsule())
+            .also(&["--list"])
+            .says("alice  u1")
+            .says("capsule/ca/ca.key")
+            .never("platform/platform.jsonl.gz  ")
+            .nothing(),
+        all_good("capsule-one-user", "a capsule is of no user", &with_capsule())
+            .also(&["--user", "u2"])
+            .without(&NOT_OF_U2)
+            .without(&CAPSULE.map(|(path, _)| path)),
         raw_dump("raw-dump", "a raw dump comes out, file by file").says("all good"),
         raw_dump("raw-dump-list", "the files of a raw dump are shown")
             .also(&["--list"])
@@ -150,6 +164,26 @@ pub fn cases() -> Vec<Case> {
             ..Draft::pryv()
         }),
     ]
+}
+
+/// The files of a capsule.
+const CAPSULE: [(&str, &[u8]); 3] = [
+    ("capsule/ca/ca.key", b"not for all\n"),
+    ("capsule/capsule.json", b"{\"v\": 1}"),
+    (
+        "capsule/config/override-config.jsonl",
+        b"this: is no record\n",
+    ),
+];
+
+/// An archive with a capsule, whose content is kept as it is.
+pub fn with_capsule() -> Draft {
+    Draft {
+        before_listing: |files| {
+            files.extend(CAPSULE.map(|(path, bytes)| (path.to_owned(), bytes.to_vec())));
+        },
+        ..Draft::new()
+    }
 }
 
 /// A raw dump of a platform with one file.

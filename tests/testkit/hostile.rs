@@ -6,9 +6,11 @@ use serde_json::json;
 use crate::{
     case::Case,
     draft::{Draft, Lock, Made, gzip, pretty},
+    good::with_capsule,
 };
 
 const FRAME: &str = "users/u1/attachments/frame";
+const CA: &str = "capsule/ca/ca.key";
 const FRAMES: &str = "users/u1/attachments/frames";
 const STREAMS: &str = "users/u1/streams.jsonl.gz";
 const LISTED_ELSE: &str = "is not the file that the inventory lists";
@@ -93,6 +95,37 @@ pub fn cases() -> Vec<Case> {
             &[FRAME, LISTED_ELSE],
         )
         .without(&[FRAME]),
+        made("capsule-swapped", "two files of a capsule: both are named", with_capsule())
+            .damaged(
+                |m| {
+                    let other = m.files["capsule/capsule.json"].clone();
+                    let own = m.files.insert(CA.into(), other).unwrap();
+                    m.files.insert("capsule/capsule.json".into(), own);
+                },
+                &[CA, "capsule/capsule.json"],
+            )
+            .without(&[CA, "capsule/capsule.json"]),
+        made("capsule-added", "a file in a capsule that nobody listed is left out", with_capsule())
+            .damaged(
+                |m| {
+                    let added = m.seal(b"key");
+                    m.files.insert("capsule/ca/added".into(), added);
+                },
+                &["capsule/ca/added: lies where the archive's own files lie"],
+            ),
+        made("capsule-unsafe", "a path that leads out of a capsule is named and left out", Draft {
+            manifest: |m| {
+                let files = m["inventory"]["files"].as_array_mut().unwrap();
+                let mut file = files[0].clone();
+                file["path"] = json!("capsule/../../etc/passwd");
+                files.push(file);
+            },
+            ..with_capsule()
+        })
+        .damaged(
+            |_| {},
+            &["capsule/../../etc/passwd: the inventory names a path that may not be written"],
+        ),
         case("renamed-file", "the missing and the foreign one are named")
             .damaged(
                 |m| {

@@ -138,6 +138,8 @@ fn it_refuses_what_was_damaged() {
         ("uncompressed", 0),
         ("pryv-hybrid", 0),
         ("stray", 0),
+        ("capsule", 0),
+        ("capsule-swapped", 4),
         ("flipped-bit", 4),
         ("flipped-header", 4),
         ("cut-in-a-frame", 4),

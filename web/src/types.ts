@@ -31,6 +31,8 @@ export interface ArchiveInfo {
   files: number
   /** Those that are listed beside the manifests. */
   listed: number
+  /** Those of a capsule. */
+  capsule: number
   bytes: number
   findings: Finding[]
   /** Whether all files belong to one user only, so that no platform entries are due. */

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Code, Error, Field, Manifest, Result, UserEntry, UserList, gather,
-    layout::PathKind,
+    layout::{CAPSULE_RECORD, PathKind},
     listing::FileList,
     manifest::{Chunks, Loss},
     plan::{Finding, Plan, PlannedFile, Severity},
@@ -120,6 +120,8 @@ const GONE: u64 = u64::MAX;
 
 struct StateBuilder {
     first: u32,
+    /// The newest run with a capsule; 0 if there is none.
+    capsule: u32,
     runs: Arc<Vec<RunFiles>>,
     users: UserList,
     /// By user id: the run since which the user exists without a break; [`GONE`] if there is none.
@@ -183,9 +185,13 @@ impl StateBuilder {
         for (run, at) in all.into_iter().flatten() {
             users.extend(runs[run].manifest.users.get(at));
         }
+        let mut newest_first = of_runs.iter().rev();
+        let capsule = newest_first.find(|of_run| of_run.files.place(CAPSULE_RECORD).is_some());
+        let capsule = capsule.map_or(0, |of_run| of_run.run);
         let of_runs = Arc::new(of_runs);
         StateBuilder {
             first: runs.first().map_or(1, |run| run.run),
+            capsule,
             users,
             since,
             files: StateFiles::new(of_runs.clone(), false),
@@ -265,7 +271,7 @@ impl StateBuilder {
             let kind = PathKind::of(&finding.path);
             let others = match kind.user() {
                 Some(user) => one_user && !self.has(user, run),
-                None => one_user && kind.is_records(),
+                None => one_user && kind.is_shared(),
             };
             // Losses of users who are gone, or in a later full run, do not concern this state.
             let gone = finding.severity == Severity::Note
@@ -294,6 +300,9 @@ impl StateBuilder {
                 self.records(run, &user, part, &file.path);
             }
             PathKind::SharedRecords if !one_user => self.records(run, "", part, &file.path),
+            PathKind::Raw if !one_user && self.capsule == run => {
+                self.found.push(&file.path, part);
+            }
             _ => {}
         }
     }

@@ -69,7 +69,7 @@ pub struct StateFile {
     pub path: String,
     /// The user whose folder it is in.
     pub user: Option<String>,
-    /// The collection, `platform/keys` for what belongs to no user; none of an attachment.
+    /// The collection, `platform/keys` for what belongs to no user; none of a file without records.
     pub collection: Option<String>,
     /// The files that hold its content, oldest run first.
     pub parts: Vec<FilePart>,
@@ -190,12 +190,12 @@ impl StateFiles {
         let mut planned = PlannedFiles::new(self.listing.clone(), encrypted);
         let mut entries = crate::manifest::Entries::default();
         for at in 0..self.len() {
-            // Of an attachment, every part has the same content.
-            let is_attachment = matches!(
+            // Of a file that holds no records, every part has the same content.
+            let is_one = matches!(
                 PathKind::of(&self.listing.path(at)),
-                PathKind::Attachment { .. }
+                PathKind::Attachment { .. } | PathKind::Raw
             );
-            let last = self.parts_of(at).last().filter(|_| is_attachment);
+            let last = self.parts_of(at).last().filter(|_| is_one);
             let entry = last.and_then(|part| self.part(*part)?.file.expected);
             let place = entry.map(|entry| {
                 entries.push(&entry);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::{Code, Error, Field, Result, limits::MAX_ENVELOPE, unicode};
 
+pub use crate::unicode::caseless;
 pub use names::{is_safe_name, is_safe_path};
 use volumes::is_volume_file;
 pub use volumes::{VOLUMES, index_name, number_of, volume_name};
@@ -60,7 +61,7 @@ pub enum PathKind {
         /// The folder's name.
         user: String,
     },
-    /// A file of a raw dump, as it is; see [`crate::raw`].
+    /// A file of the platform as it is: of a raw dump (see [`crate::raw`]), or below [`CAPSULE`].
     Raw,
     /// Nothing of the format: a reader never looks there.
     Stray,
@@ -74,6 +75,11 @@ pub const REMOVED_USERS: &str = "removed-users";
 pub fn kept_audit(user_id: &str) -> String {
     format!("{REMOVED_USERS}/{user_id}/audit/audit-0001")
 }
+
+/// The folder of the configuration of a platform, and of what else a new host needs. In a chain each run has all of it or nothing.
+pub const CAPSULE: &str = "capsule/";
+/// What a capsule says of itself: no capsule is without it.
+pub const CAPSULE_RECORD: &str = "capsule/capsule.json";
 
 /// Names at the root that are never sealed.
 const COMPANIONS: [&str; 4] = [
@@ -121,7 +127,7 @@ impl PathKind {
             ["register", name] if is_records(name, "servers") => PathKind::SharedRecords,
             ["users", user, rest @ ..] => PathKind::of_user(user, rest),
             ["raw", name] if is_records(name, "files") => PathKind::SharedRecords,
-            ["raw", _, ..] => PathKind::Raw,
+            ["raw" | "capsule", _, ..] => PathKind::Raw,
             _ => PathKind::Stray,
         }
     }
@@ -157,6 +163,11 @@ impl PathKind {
     /// Whether the content is JSON lines.
     pub fn is_records(&self) -> bool {
         matches!(self, PathKind::SharedRecords | PathKind::UserRecords { .. })
+    }
+
+    /// Whether the file is of the platform, and of no user.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, PathKind::SharedRecords | PathKind::Raw)
     }
 
     /// Whether the file is sealed in an encrypted archive.
@@ -347,6 +358,9 @@ mod tests {
         assert_eq!(PathKind::of("removed-users/u/audit/notes"), PathKind::Stray);
         assert_eq!(PathKind::of("raw/files.jsonl.gz"), PathKind::SharedRecords);
         assert_eq!(PathKind::of("raw/users/a/attachments/x"), PathKind::Raw);
+        assert_eq!(PathKind::of("capsule/config/a.jsonl"), PathKind::Raw);
+        assert_eq!(PathKind::of("capsule/a/b/c/d/e/f"), PathKind::Raw);
+        assert_eq!(PathKind::of("capsule"), PathKind::Stray);
         assert_eq!(PathKind::of("notes.txt"), PathKind::Stray);
         assert_eq!(PathKind::of("chain.json"), PathKind::Chain);
         assert_eq!(

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     Code, DataKey, Error, Manifest, Result, UserEntry,
     chain::{
-        ChainKey, ChangeFiles, RunSequence, StateFiles, caution, is_full, run_of, state_manifest,
+        ChainKey, ChangeFiles, RunSequence, StateFiles, caution, is_companion, is_full, run_of,
+        state_manifest,
     },
     gather,
     layout::{PathKind, collision},
@@ -150,6 +151,13 @@ impl OpenedArchive {
     pub fn files_of(&self, user_id: &str) -> impl Iterator<Item = PlannedFile> + Clone + '_ {
         let files = self.files();
         files.within(files.of_user(user_id))
+    }
+
+    /// Of a chain: the run that brought the file of the state at a path, the newest if several did.
+    pub fn brought_by(&self, path: &str) -> Option<u32> {
+        let files = &self.chain.as_ref()?.files;
+        let file = files.get(files.find(path)?)?;
+        file.parts.last().map(|part| part.run)
     }
 
     /// The content of `manifest.json` of the state of a chain, which lies nowhere; none of an archive by itself.
@@ -298,7 +306,7 @@ impl OpenedArchive {
         found.map(|file| to_json(&file)).transpose()
     }
 
-    /// What the plan has of one user (id or name), with the files that belong to no user and are no records, as JSON.
+    /// What the plan has of one user (id or name), with the files that belong neither to a user nor to the platform, as JSON.
     ///
     /// # Errors
     /// Never in practice.
@@ -317,7 +325,7 @@ impl OpenedArchive {
             .extend(users.filter(|one| ids.contains(&one.user_id)));
         let of_users = plan.files.below("users/");
         let (before, after) = (0..of_users.start, of_users.end..plan.files.len());
-        let shared = |file: &PlannedFile| !file.jsonl;
+        let shared = |file: &PlannedFile| is_companion(&file.path);
         own.files.extend(plan.files.within(before).filter(shared));
         for id in &ids {
             let places = plan.files.of_user(id);
@@ -332,7 +340,7 @@ impl OpenedArchive {
             let mut parts = within.split('/');
             match (parts.next(), parts.next()) {
                 (Some("users"), Some(id)) => ids.contains(id),
-                _ => !PathKind::of(within).is_records(),
+                _ => !PathKind::of(within).is_shared(),
             }
         };
         let findings = plan.findings.iter();

@@ -75,7 +75,7 @@ impl<'a> Planner<'a> {
     fn is_left_aside(&self, kind: &PathKind) -> bool {
         let one_user = self.judged.only.is_some();
         let left = |user| !self.is_chosen(user);
-        one_user && kind.user().map_or(kind.is_records(), left)
+        one_user && kind.user().map_or(kind.is_shared(), left)
     }
 
     fn users(&mut self) -> Result<()> {

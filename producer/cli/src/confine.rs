@@ -111,6 +111,12 @@ impl Reach {
                 reach.trust(&args.expect);
                 reach.write.extend(args.out.as_deref().map(existing));
             }
+            Command::Capsule(args) => {
+                reach.archive(&args.dir);
+                reach.key(&args.open.key);
+                reach.trust(&args.open.expect);
+                reach.write.push(existing(&args.out));
+            }
             Command::Diff(args) => {
                 reach.archive(&args.old);
                 reach.archive(&args.new);
@@ -291,15 +297,17 @@ mod tests {
     fn a_target_that_is_there_is_all_that_is_written_to() {
         let (all, archive, other) = folders();
         let [archive, out] = [&archive, &other].map(|path| path.to_str().unwrap());
-        let Some(seen) = confined(&["decrypt", archive, "--out", out], || {
-            [
-                fs::write(other.join("new"), "x").is_ok(),
-                refused(fs::write(all.path().join("new"), "x")),
-            ]
-        }) else {
-            return;
-        };
-        assert_eq!(seen, [true; 2]);
+        for command in ["decrypt", "capsule"] {
+            let Some(seen) = confined(&[command, archive, "--out", out], || {
+                [
+                    fs::write(other.join("new"), "x").is_ok(),
+                    refused(fs::write(all.path().join("new"), "x")),
+                ]
+            }) else {
+                return;
+            };
+            assert_eq!(seen, [true; 2]);
+        }
     }
 
     #[test]

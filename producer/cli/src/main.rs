@@ -146,6 +146,7 @@ fn run(cli: &Cli) -> Result<Option<FailureKind>, Failure> {
         Some(Command::Copy(args)) => run::copy(args),
         Some(Command::Consolidate(args)) => run::consolidate(args),
         Some(Command::Rekey(args)) => run::rekey(args),
+        Some(Command::Capsule(args)) => run::capsule(args),
         Some(Command::Raw(args)) => run::raw(args),
         Some(Command::RawRestore(args)) => run::raw_restore(args),
         Some(Command::Decryptors(args)) => run::decryptors(args),

@@ -8,8 +8,8 @@ use std::{
 use pryv_backup_engine::{
     failure::{Failure, FailureKind},
     operations::{
-        backup, cat, consolidate, copy, decrypt, decryptors, diff, extract, fleet, keygen, list,
-        prune, raw, raw_restore, rekey, restore, stats, verify,
+        backup, capsule, cat, consolidate, copy, decrypt, decryptors, diff, extract, fleet, keygen,
+        list, prune, raw, raw_restore, rekey, restore, stats, verify,
     },
     sample::create_sample_platform,
     storage::Location,
@@ -17,8 +17,8 @@ use pryv_backup_engine::{
 
 use crate::{
     cli::{
-        BackupArgs, CatArgs, ConsolidateArgs, CopyArgs, DecryptArgs, DecryptorsArgs, DiffArgs,
-        ExtractArgs, FleetArgs, KeygenArgs, LookArgs, PruneArgs, RawArgs, RawRestoreArgs,
+        BackupArgs, CapsuleArgs, CatArgs, ConsolidateArgs, CopyArgs, DecryptArgs, DecryptorsArgs,
+        DiffArgs, ExtractArgs, FleetArgs, KeygenArgs, LookArgs, PruneArgs, RawArgs, RawRestoreArgs,
         RekeyArgs, VerifyArgs,
     },
     observer::Terminal,
@@ -82,6 +82,16 @@ pub fn restore(dir: &Location, args: &BackupArgs) -> Result<Option<FailureKind>,
         stdio::write_answer(format_args!("{}", render::restore::text(&report)));
     }
     Ok(report.problem())
+}
+
+pub fn capsule(args: &CapsuleArgs) -> Result<Option<FailureKind>, Failure> {
+    let saved = if_read(capsule::run(&args.options(), &STILL))?;
+    if args.json {
+        render::json(&saved)?;
+    } else {
+        stdio::write_answer(format_args!("{}", render::capsule::saved(&saved)));
+    }
+    Ok(saved.problem())
 }
 
 pub fn raw(args: &RawArgs) -> Result<Option<FailureKind>, Failure> {

@@ -87,6 +87,8 @@ pub enum Advice {
     RunRqlite,
     /// Say who is to open the backup.
     NameRecipients,
+    /// Take the configuration along.
+    TakeCapsule,
     /// Put a raw dump back with the command for that.
     RestoreRaw,
     /// Restore with the command for backups that hold records.

@@ -34,3 +34,12 @@ pub const MAX_NAMED_LOSSES_OF_USER: usize = 1000;
 
 /// Losses of all users that the report of a backup names; the manifests of the users name more.
 pub const MAX_NAMED_LOSSES: usize = 10_000;
+
+/// Bytes of a file of a platform's configuration, which is read whole.
+pub const MAX_CAPSULE_FILE: u64 = 16 << 20;
+
+/// Files of a platform's configuration: of more, some folder is none of keys and certificates.
+pub const MAX_CAPSULE_FILES: usize = 10_000;
+
+/// Bytes of what a capsule says of itself: some hundreds for each file.
+pub const MAX_CAPSULE_RECORD: u64 = 64 << 20;

@@ -44,8 +44,9 @@ export function archiveView (app: App): View {
     chain !== null && chain.runs.length > 1 && h('section', { class: 'card' }, runChooser(t('runs.other'), chain.runs, chain.run, (run) => void show(run)), opened.otherId !== undefined && h('p', { class: 'notice partly', 'data-otherid': true }, icon('warning'), h('span', null, t('proof.otherid'))), problem),
     verdict,
     info.backupType === 'raw'
-      ? h('section', { class: 'card', 'aria-labelledby': 'files-h' }, h('h2', { id: 'files-h' }, t('files.title'), ' ', h('span', { class: 'count' }, number(info.listed))), h('p', null, t('files.raw')), filesTable(app))
+      ? h('section', { class: 'card', 'aria-labelledby': 'files-h' }, h('h2', { id: 'files-h' }, t('files.title'), ' ', h('span', { class: 'count' }, number(info.listed))), h('p', null, t('files.raw')), filesTable(app, info.listed, false))
       : h('section', { class: 'card', 'aria-labelledby': 'users-h' }, h('h2', { id: 'users-h' }, t('users.title'), ' ', h('span', { class: 'count' }, number(info.users.length))), usersTable(app)),
+    info.backupType !== 'raw' && info.capsule > 0 && h('section', { class: 'card', 'aria-labelledby': 'capsule-h', 'data-capsule': true }, h('h2', { id: 'capsule-h' }, t('capsule.title'), ' ', h('span', { class: 'count' }, number(info.capsule))), h('p', null, t('capsule.lead')), filesTable(app, info.capsule, true)),
     h('section', { class: 'card', 'aria-labelledby': 'facts-h' }, h('h2', { id: 'facts-h' }, t('facts.title')),
       h('dl', { class: 'facts' }, factRows(app).map(([name, value]) => [h('dt', null, name), h('dd', null, value)]))));
   return { title: 'archive.title', element, shown: drawVerdict, close: () => opened.changes.removeEventListener('change', drawVerdict) };

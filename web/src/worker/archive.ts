@@ -1,5 +1,6 @@
 import { DecryptError } from '../../../npm/src/errors.js';
 import { blockChecker, blocksOf, leftOf, type Block, type Checked, type Shares } from '../../../npm/src/blocks.js';
+import { capsuleOf } from '../../../npm/src/capsule.js';
 import { dropOrphans, manifestOf, streamFile, type Access } from '../../../npm/src/files.js';
 import { Paged } from '../../../npm/src/paged.js';
 import { withVolumes, type WithVolumes } from '../../../npm/src/volumes.js';
@@ -104,9 +105,13 @@ export class Archive {
     return JSON.parse(file);
   }
 
-  /** Paths and stored sizes of so many files, from a place on. */
-  paths (from: number, count: number): Array<[string, number]> {
-    const files: PlannedFile[] = JSON.parse(this.#opened.page('files', from, count));
+  #capsule (): PlannedFile[] {
+    return [...capsuleOf(this.#list<PlannedFile>('files', this.#facts.files))];
+  }
+
+  /** Paths and sizes of so many files, from a place on: of all, or of those of the capsule. */
+  paths (from: number, count: number, ofCapsule: boolean): Array<[string, number]> {
+    const files: PlannedFile[] = ofCapsule ? this.#capsule().slice(from, from + count) : JSON.parse(this.#opened.page('files', from, count));
     return files.map(({ path, size, expected }) => [path, expected?.contentSize ?? size]);
   }
 
@@ -180,6 +185,7 @@ export class Archive {
       users: [...this.#users(facts.users)],
       files: facts.files + facts.manifests + 1,
       listed: facts.files,
+      capsule: this.#capsule().length,
       bytes: facts.bytes,
       findings,
       hasPlatform: facts.hasPlatform,

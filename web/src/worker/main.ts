@@ -42,7 +42,7 @@ serve({
   },
   saveFolder: (options: SaveOptions, call: Call) => save(session.archive, folderOutput(call), options, call),
   /** The paths of files, from one on, with their sizes as they are stored. */
-  files: ({ from, count }: { from: number, count: number }) => session.archive.paths(from, count),
+  files: ({ from, count, capsule }: { from: number, count: number, capsule: boolean }) => session.archive.paths(from, count, capsule),
   file: ({ path }: { path: string }, call: Call) => readFile(session.archive, path, call),
   // Letting go of the last user frees what was indexed of it.
   'user.open': ({ userId }: { userId: string }, call: Call) => {

@@ -59,6 +59,7 @@ impl BackupArgs {
             name_users: self.verbose,
             accept_loss: self.accept_loss.clone(),
             include_ephemeral: self.include_ephemeral,
+            include_config: self.include_config,
             verify: self.verify,
             incremental: self.incremental,
         })

@@ -1,6 +1,7 @@
 //! The command line: one definition per flag; parsing and printing only.
 
 mod backup_options;
+mod capsule;
 mod fleet;
 mod layout;
 mod moment;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use decryptor_wasm::signature::is_core_name;
 use pryv_backup_engine::storage::Location;
 
+pub use capsule::CapsuleArgs;
 pub use fleet::FleetArgs;
 pub use layout::{CopyArgs, LayoutArgs};
 pub use raw::{RawArgs, RawRestoreArgs};
@@ -74,6 +76,9 @@ pub enum Command {
     Fleet(FleetArgs),
     /// Remove old backups from a folder of backups.
     Prune(PruneArgs),
+    /// Save the configuration, keys and certificates that a backup with --include-config took along; a restore never writes them.
+    #[command(mut_arg("at", |at| at.help("Of a chain, take the newest that the state at this run has, counted from 1 (default: the newest of all)")))]
+    Capsule(CapsuleArgs),
     /// Dump a platform as its own tools do (pg_dump, influxd), with its files as they lie there, encrypted.
     Raw(RawArgs),
     /// Put a raw dump back into an empty installation of the same version.
@@ -95,6 +100,7 @@ impl Cli {
             Some(Command::Decrypt(args)) => args.confined.verbose,
             Some(Command::Verify(args)) => args.confined.verbose,
             Some(Command::List(args) | Command::Stats(args)) => args.confined.verbose,
+            Some(Command::Capsule(args)) => args.confined.verbose,
             Some(Command::Cat(args)) => args.confined.verbose,
             Some(Command::Extract(args)) => args.confined.verbose,
             Some(Command::Diff(args)) => args.verbose,
@@ -117,6 +123,7 @@ impl Cli {
             Some(Command::Consolidate(args)) => args.json,
             Some(Command::Prune(args)) => args.json,
             Some(Command::Fleet(args)) => args.json,
+            Some(Command::Capsule(args)) => args.json,
             Some(Command::Raw(args)) => args.json && !args.streams(),
             Some(Command::RawRestore(args)) => args.json,
             _ => false,
@@ -293,6 +300,9 @@ pub struct BackupArgs {
     /// Back up sessions and password resets too; into encrypted backups only.
     #[arg(long)]
     pub include_ephemeral: bool,
+    /// Take the configuration that Pryv.io loads, its keys and certificates, and the versions of what runs, too; into encrypted backups only.
+    #[arg(long, conflicts_with = "restore")]
+    pub include_config: bool,
     /// Read the backup again when it is made, and check every record; needs no private key.
     #[arg(long, conflicts_with = "restore")]
     pub verify: bool,

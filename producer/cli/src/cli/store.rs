@@ -105,6 +105,7 @@ impl Cli {
             Some(Command::Diff(args)) => vec![Some(&mut args.old), Some(&mut args.new)],
             Some(Command::Copy(args)) => vec![Some(&mut args.from), Some(&mut args.to)],
             Some(Command::Fleet(args)) => vec![Some(&mut args.dir)],
+            Some(Command::Capsule(args)) => vec![Some(&mut args.dir)],
             Some(Command::Consolidate(args)) => {
                 let into = Some(&mut args.into).filter(|into| into.stream().is_none());
                 vec![Some(&mut args.dir), into]

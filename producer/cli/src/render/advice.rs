@@ -53,12 +53,7 @@ pub fn words(advice: &Advice) -> Cow<'static, str> {
         Advice::Overwrite => "; pass --overwrite to replace it",
         Advice::RestoreOnceMore => ": pass --overwrite to restore it once more and be told",
         Advice::SkipConflicts => "; pass --skip-conflicts",
-        Advice::SkipOrRename { all_named: true } => {
-            "; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW"
-        }
-        Advice::SkipOrRename { all_named: false } => {
-            " (--dry-run names them all); pass --skip-conflicts to restore the others, or --remap-user OLD=NEW"
-        }
+        Advice::SkipOrRename { all_named } => skip_or_rename(*all_named),
         Advice::Rename => "; pass --remap-user OLD=NEW",
         Advice::RestoreBesideCore => "; or pass --force, and restart it afterwards",
         Advice::OneUser => ": give --user (`pryv-backup list` shows them)",
@@ -76,6 +71,7 @@ pub fn words(advice: &Advice) -> Cow<'static, str> {
         Advice::WriteIntoFolder => ", or give --force to write into it",
         Advice::RunRqlite => "; rqlited has to run meanwhile, also where the core is stopped",
         Advice::NameRecipients => ": give --recipient-pubkey or a passphrase",
+        Advice::TakeCapsule => ": a backup with --include-config takes one along",
         Advice::RestoreRaw => ": `pryv-backup raw-restore DIR` puts it back",
         Advice::KnownMaker => {
             ": give --signer KEY or --expect-id ID as the report of the dump prints them, or --accept-unsigned"
@@ -86,6 +82,15 @@ pub fn words(advice: &Advice) -> Cow<'static, str> {
         }
         _ => "",
     })
+}
+
+fn skip_or_rename(all_named: bool) -> &'static str {
+    match all_named {
+        true => "; pass --skip-conflicts to restore the others, or --remap-user OLD=NEW",
+        false => {
+            " (--dry-run names them all); pass --skip-conflicts to restore the others, or --remap-user OLD=NEW"
+        }
+    }
 }
 
 /// The whole sentence.

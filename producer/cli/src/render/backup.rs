@@ -8,7 +8,7 @@ use pryv_backup_engine::{
     text::{count, printable},
 };
 
-use super::verify;
+use super::{capsule::taken, verify};
 
 /// That the backup is not encrypted, where it is not; to be said before anything else.
 pub fn not_encrypted(report: &Report) -> &'static str {
@@ -135,6 +135,9 @@ fn left_out(report: &Report) -> String {
             "{}",
             printable(&format!("left out, as accepted: {name}: {}", loss.what))
         );
+    }
+    if let Some(capsule) = &report.capsule {
+        text.push_str(&taken(capsule));
     }
     for note in &report.notes {
         // Writing to a string cannot fail.

@@ -2,6 +2,7 @@
 
 use decryptor_wasm::{
     chain::caution,
+    layout::CAPSULE,
     plan::{Finding, Severity},
 };
 use pryv_backup_engine::{
@@ -73,12 +74,15 @@ pub fn users(archive: &Archive) {
             stats.join(", ")
         ));
     }
-    // A raw dump has files instead of users.
-    if archive.raw().is_ok_and(|raw| raw.is_some()) {
-        for file in archive.files().iter() {
-            let size = file.expected.map_or(file.size, |entry| entry.content_size);
-            say(&format!("{}  {}", file.path, count(size, "byte", "bytes")));
-        }
+    // A raw dump has files instead of users; a capsule has some beside them.
+    let files = archive.files();
+    let shown = match archive.raw().is_ok_and(|raw| raw.is_some()) {
+        true => 0..files.len(),
+        false => files.below(CAPSULE),
+    };
+    for file in files.within(shown) {
+        let size = file.expected.map_or(file.size, |entry| entry.content_size);
+        say(&format!("{}  {}", file.path, count(size, "byte", "bytes")));
     }
     say(&format!(
         "{}, {}",

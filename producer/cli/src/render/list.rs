@@ -4,6 +4,7 @@ use decryptor_wasm::Mode;
 use indicatif::HumanBytes;
 use pryv_backup_engine::{operations::list::ListedArchive, text::count};
 
+use super::capsule::HOW;
 use crate::stdio::{answer, note};
 
 /// Shows them.
@@ -64,6 +65,10 @@ fn text(listed: &ListedArchive) -> Vec<String> {
             count(user.stats.events, "event", "events"),
             count(user.stats.attachments, "attachment", "attachments")
         ));
+    }
+    if contents.capsule > 0 {
+        let files = count(contents.capsule as u64, "file", "files");
+        lines.push(format!("  a capsule of {files}: {HOW}"));
     }
     lines.push(format!(
         "  {}, {} when it was made",

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod backup;
+pub mod capsule;
 mod claim;
 pub mod consolidate;
 pub mod copy;

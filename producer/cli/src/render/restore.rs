@@ -7,7 +7,7 @@ use pryv_backup_engine::{
     text::{count, printable},
 };
 
-use super::advice;
+use super::{advice, capsule::HOW};
 
 /// Makes the sentences of a report whole.
 pub fn put_in_words(report: &mut Report) {
@@ -91,10 +91,29 @@ pub fn text(report: &Report) -> String {
             report.seconds
         ),
     };
+    text.push_str(&after(report));
+    text
+}
+
+/// What is left to do.
+fn after(report: &Report) -> String {
+    let mut text = String::new();
+    if report.capsule {
+        let what = match report.archive {
+            Some(_) => format!(
+                "holds a capsule (configuration, keys and certificates), which no restore writes: {HOW}"
+            ),
+            None => "held a capsule (configuration, keys and certificates), which went with it"
+                .to_owned(),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "the backup {what}");
+    }
     if !report.next.is_empty() {
         text.push_str("now, on the platform:\n");
     }
     for step in &report.next {
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}", printable(step));
     }
     text

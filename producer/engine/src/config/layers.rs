@@ -34,6 +34,8 @@ pub struct Layers {
     pub found: bool,
     /// The files of the operator that were read.
     pub files: Vec<PathBuf>,
+    /// The file of Pryv's release with its defaults, where there is one.
+    pub defaults: Option<PathBuf>,
     /// The variables that libpq knows.
     libpq: HashMap<String, String>,
 }
@@ -42,7 +44,8 @@ pub struct Layers {
 pub struct Setting {
     /// Its value as text.
     pub value: String,
-    origin: String,
+    /// The file that sets it, or what else does.
+    pub origin: String,
 }
 
 impl Setting {
@@ -130,11 +133,13 @@ impl Layers {
         };
         files.extend(found.is_some().then_some(path));
         layers.extend(found);
-        let defaults = optional(&folder.join("default-config.yml"))?;
+        let of_release = folder.join("default-config.yml");
+        let defaults = optional(&of_release)?;
         let by_variables = layers
             .iter()
             .any(|(_, source)| source.get("storages").is_some());
         let found = by_variables || layers.len() > 1 || defaults.is_some();
+        let of_release = defaults.is_some().then_some(of_release);
         layers.push((
             "Pryv's default paths".to_owned(),
             json!({"storages": {"engines": {
@@ -155,6 +160,7 @@ impl Layers {
             sources: layers,
             found,
             files,
+            defaults: of_release,
             libpq,
         })
     }

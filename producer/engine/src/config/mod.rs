@@ -3,6 +3,7 @@
 mod account;
 mod apart;
 mod attachment_bucket;
+mod host_files;
 mod influxdb;
 mod layers;
 mod pgpass;
@@ -13,8 +14,10 @@ pub mod rqlite_address;
 use crate::pii::{Pii, PiiKey};
 use crate::second_factor::SecondFactorKey;
 pub use account::AccountField;
+pub use apart::KeptApart;
 pub use attachment_bucket::AttachmentBucket;
 use decryptor_wasm::manifest::Engines;
+pub use host_files::{HostFiles, HostFolder};
 pub use influxdb::Influxdb;
 use layers::Layers;
 pub use postgres::{Password, Postgres, Roots, TlsMode};
@@ -55,8 +58,10 @@ pub struct Config {
     pub pii: Pii,
     /// `services.mfa.methods.totp.secretsKey`, else what Pryv.io derives from `auth.adminAccessKey`: the key of second factors.
     pub second_factors: Option<SecondFactorKey>,
-    /// Names of settings and folders that a restored platform needs as they are, and that are no part of a backup.
-    pub kept_apart: Vec<String>,
+    /// Settings and folders that a restored platform needs as they are, and that no records hold.
+    pub kept_apart: Vec<KeptApart>,
+    /// What a new host needs beside the data.
+    pub host_files: HostFiles,
     /// `core.id`: the name of this core among those of the platform.
     pub core_id: String,
     /// `dnsLess.publicUrl`, else `service.domain`, else `unknown`.
@@ -67,6 +72,8 @@ pub struct Config {
     pub data_stores: Vec<String>,
     /// Pryv's release, as the `package.json` of its folder says.
     pub release: Option<String>,
+    /// The releases of Node.js that it wants, as that file says.
+    pub wanted_node: Option<String>,
     /// `http.ip` and `http.port`: where a core that runs here answers.
     pub core_address: String,
     /// Whether anything was found that says where the platform is: otherwise all of this is Pryv's defaults.
@@ -145,6 +152,7 @@ impl Config {
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let layers = Layers::load(pryv_root, config_file, env)?;
+        let package = package(pryv_root).unwrap_or_default();
         let engine = |kind: &str, known: &[Engine]| {
             let key = format!("storages.{kind}.engine");
             let found = layers.text(&key)?;
@@ -205,7 +213,8 @@ impl Config {
                 .or_else(|| Some(layers.variable("SSL_CERT_FILE")?.value.into())),
             pii: pii(&layers)?,
             second_factors: apart::second_factors(&layers)?,
-            kept_apart: apart::kept_apart(&layers)?,
+            kept_apart: apart::kept_apart(&layers, pryv_root)?,
+            host_files: HostFiles::find(&layers, pryv_root),
             core_id: layers
                 .find("core.id")?
                 .map_or_else(|| "single".to_owned(), |found| found.value),
@@ -214,7 +223,8 @@ impl Config {
             files: layers.files.clone(),
             account_fields: account::fields(&layers.list("custom.systemStreams.account")),
             data_stores: data_stores(&layers.list("custom.dataStores")),
-            release: release(pryv_root),
+            release: package["version"].as_str().map(str::to_owned),
+            wanted_node: package["engines"]["node"].as_str().map(str::to_owned),
             core_address: core_address(&layers)?,
         })
     }
@@ -259,12 +269,12 @@ fn data_stores(all: &[Value]) -> Vec<String> {
     named.collect()
 }
 
-/// Pryv's release, where the folder is one of its releases.
-fn release(pryv_root: &Path) -> Option<String> {
+/// `package.json` of the folder, where that is one of Pryv's releases.
+fn package(pryv_root: &Path) -> Option<Value> {
     let text = std::fs::read(pryv_root.join("package.json")).ok()?;
     let package: Value = serde_json::from_slice(&text).ok()?;
     let is_pryvs = package["name"].as_str()?.contains("pryv");
-    is_pryvs.then(|| package["version"].as_str().map(str::to_owned))?
+    is_pryvs.then_some(package)
 }
 
 /// A platform without the setting is older than it, and names users as they are called.

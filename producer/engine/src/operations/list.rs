@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use decryptor_wasm::{
-    Envelope, Manifest, UserList, chain::IndexRun, manifest::Loss, plan::Severity, raw::RAW,
+    Envelope, Manifest, UserList, chain::IndexRun, layout::CAPSULE, manifest::Loss, plan::Severity,
+    raw::RAW,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -79,6 +80,8 @@ pub struct Contents {
     pub core: Option<String>,
     /// Who signed it, and whether that is somebody who is expected.
     pub signed: String,
+    /// How many files of a capsule there are.
+    pub capsule: usize,
     /// The users.
     pub users: UserList,
     /// Items that could not be backed up.
@@ -241,6 +244,7 @@ fn contents(archive: &Archive) -> Result<Contents, Failure> {
         domain: manifest.config.domain.clone(),
         core: manifest.core.clone(),
         signed: findings::signed(archive).unwrap_or_default().to_owned(),
+        capsule: archive.files().below(CAPSULE).len(),
         users: archive.plan.users.clone(),
         losses: manifest.losses.clone(),
     })

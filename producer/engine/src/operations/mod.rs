@@ -1,6 +1,7 @@
 //! Operations on platforms and archives, one module for each. Each takes options and an observer, and returns an outcome.
 
 pub mod backup;
+pub mod capsule;
 pub mod cat;
 pub mod consolidate;
 pub mod copy;

@@ -1,12 +1,12 @@
 //! The stores of a platform as a whole, for dumps by the tools that come with them.
 
 use super::influx::Influx;
-use super::rqlite::Rqlite;
+pub use super::rqlite::Rqlite as IndexServer;
 use super::{PlatformError, open};
 use crate::advice::Advice;
 use crate::config::{Config, Engine};
 
-pub use super::postgres::raw::{DumpedDatabase, TargetDatabase};
+pub use super::postgres::raw::{DumpedDatabase, TargetDatabase, server_version};
 pub use super::sqlite::copied::{BESIDE, copy, is_database};
 
 /// Whether anything of the platform is in PostgreSQL.
@@ -26,7 +26,7 @@ pub fn has_database(config: &Config) -> bool {
 ///
 /// # Errors
 /// When its address is none.
-pub fn rqlite(config: &Config) -> Result<Option<Rqlite>, PlatformError> {
+pub fn rqlite(config: &Config) -> Result<Option<IndexServer>, PlatformError> {
     match config.platform_engine {
         Engine::Rqlite => open::index_server(config, Advice::RunRqlite).map(Some),
         _ => Ok(None),

@@ -118,6 +118,18 @@ impl Rqlite {
         Ok(keys.iter().map(|key| found.remove(key)).collect())
     }
 
+    /// The number of the last migration of Pryv's that it has seen, where it tells.
+    ///
+    /// # Errors
+    /// When the server does not answer or has no leader.
+    pub fn migration(&self) -> Result<Option<u32>, PlatformError> {
+        let stored = self.values(&["migrations/version".to_owned()])?.pop();
+        let stored = stored.flatten().unwrap_or_default();
+        let stored: Option<serde_json::Value> = serde_json::from_str(&stored).ok();
+        let version = stored.and_then(|stored| stored["version"].as_u64());
+        Ok(version.and_then(|version| version.try_into().ok()))
+    }
+
     /// The entries whose keys begin so; none of a platform that has no such table yet.
     ///
     /// # Errors

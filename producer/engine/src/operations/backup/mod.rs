@@ -2,6 +2,7 @@
 
 mod changes;
 mod collect;
+mod configuration;
 mod core;
 mod incremental;
 mod options;
@@ -21,7 +22,7 @@ use self::{
     report::PlatformCounts,
     users::{chosen, left_out, named, names, only},
 };
-use super::verify;
+use super::{capsule::CapsuleContents, verify};
 use crate::{
     advice::Advice,
     archive::{
@@ -74,6 +75,7 @@ struct Written {
     users: CollectedUsers,
     shared: IndexDone,
     unknown: Vec<Unknown>,
+    capsule: Option<CapsuleContents>,
 }
 
 /// Makes the backup and says how it went. A [`Report`] with losses means exit code 5.
@@ -105,9 +107,11 @@ struct ReportedLosses {
     more: u64,
     withheld: u64,
     counts: PlatformCounts,
+    capsule: Option<CapsuleContents>,
 }
 
 fn prepare<'a>(options: &'a Options, observer: &'a dyn Observer) -> Result<Prepared<'a>, Failure> {
+    configuration::refuse(options)?;
     let (output, waiting) = place(options)?;
     let started = Instant::now();
     let mode = options.platform;
@@ -231,6 +235,7 @@ impl Prepared<'_> {
             users,
             mut shared,
             unknown,
+            mut capsule,
         } = written;
         let CollectedUsers {
             users,
@@ -245,6 +250,9 @@ impl Prepared<'_> {
         shared.losses.extend(unknown.into_iter().map(of));
         let mut platform = losses.platform;
         shared.losses.append(&mut platform);
+        if let Some(capsule) = &mut capsule {
+            shared.losses.append(&mut capsule.losses);
+        }
         shared.losses.extend(self.nameless.iter().map(left_out));
         let loss_count = shared.losses.len() as u64 + losses.of_users;
         let told = ReportedLosses {
@@ -258,6 +266,7 @@ impl Prepared<'_> {
                 kept_audit: shared.kept_audit,
                 ..PlatformCounts::of(&shared.counts)
             },
+            capsule,
         };
         let summary = Summary {
             config: PlatformConfig {
@@ -314,7 +323,8 @@ impl Prepared<'_> {
             withheld: told.withheld,
             accepted_losses: told.accepted,
             notes: self.platform.notes(),
-            not_held: self.config.kept_apart.clone(),
+            not_held: self.not_held(told.capsule.as_ref()),
+            capsule: told.capsule,
             more_losses: told.more,
             ..Report::done(
                 &self.options.output,
@@ -349,6 +359,7 @@ fn lock(options: &Options, observer: &dyn Observer) -> Result<Sealing, Failure> 
         .sealing(Question::NewBackupPassphrase, observer)?;
     match asked {
         Some(sealing) => Ok(sealing),
+        None if options.include_config => Err(configuration::in_the_clear()),
         None if options.trust.require_encrypted => Err(Failure::usage(
             "the backup would not be encrypted, and it is demanded that it is",
         )

@@ -42,6 +42,8 @@ pub struct Options {
     pub accept_loss: Vec<String>,
     /// Sessions and password resets too.
     pub include_ephemeral: bool,
+    /// The configuration of the platform, its keys and certificates, and the versions of what runs there, too.
+    pub include_config: bool,
     /// Read the backup again when it is made.
     pub verify: bool,
     /// Bring only what has changed since the last run in that folder.
@@ -70,6 +72,7 @@ impl Options {
             name_users: false,
             accept_loss: Vec::new(),
             include_ephemeral: false,
+            include_config: false,
             verify: false,
             incremental: false,
         }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     archive::{Finished, Sealing, page_sha256, script_sha256},
     failure::FailureKind,
+    operations::capsule::CapsuleContents,
     platform::{Shared, User},
 };
 
@@ -64,6 +65,9 @@ pub struct Report {
     /// Settings and folders that a restored platform needs as they are, and that the backup does not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_held: Vec<String>,
+    /// What it holds of the platform's configuration, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capsule: Option<CapsuleContents>,
     /// The number of losses that are not listed here, but in the users' own manifests.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_losses: u64,
@@ -164,6 +168,7 @@ impl Report {
             accepted_losses: Vec::new(),
             notes: Vec::new(),
             not_held: Vec::new(),
+            capsule: None,
             more_losses: 0,
             withheld: 0,
             chain: None,
@@ -193,6 +198,7 @@ impl Report {
             accepted_losses: Vec::new(),
             notes: Vec::new(),
             not_held: Vec::new(),
+            capsule: None,
             more_losses: 0,
             withheld: 0,
             chain: None,

@@ -1,6 +1,6 @@
 //! `decrypt`: an archive in, its files out.
 
-mod output;
+pub(super) mod output;
 mod work;
 
 use std::{path::PathBuf, sync::Arc};

@@ -12,7 +12,12 @@ use decryptor_wasm::{Code, Error, ErrorKind, Result};
 use crate::archive::read::Archive;
 
 use crate::advice::Advice;
-use crate::{archive::write_behind::WriteBehind, failure::Failure, files, threads::lock};
+use crate::{
+    archive::write_behind::WriteBehind,
+    failure::{Failure, FailureKind},
+    files,
+    threads::lock,
+};
 
 /// Takes decrypted files. Each is made in a staging folder inside and renamed to its place when it is whole and authentic; with
 /// `together`, all are renamed at the end or none.
@@ -44,12 +49,11 @@ impl OutputFolder {
             )));
         }
         make_private(folder).map_err(failed)?;
-        if !force && !files::names(folder).map_err(failed)?.is_empty() {
-            return Err(Failure::usage(format!(
-                "{} is not empty: choose another folder",
-                folder.display()
-            ))
-            .advise(Advice::WriteIntoFolder));
+        if !force {
+            require_empty(folder).map_err(|failure| match failure.kind() {
+                FailureKind::Usage => failure.advise(Advice::WriteIntoFolder),
+                _ => failure,
+            })?;
         }
         let staging = tempfile::Builder::new()
             .prefix(".decrypting-")
@@ -184,6 +188,23 @@ impl OutputFile<'_> {
         let _ = self.file.finish();
         // The staging folder, and what is left in it, is removed at the end in any case.
         let _ = fs::remove_file(&self.staged);
+    }
+}
+
+/// Refuses a folder that holds something; one that is not there holds nothing.
+///
+/// # Errors
+/// When it does, or cannot be looked into.
+pub fn require_empty(folder: &Path) -> Result<(), Failure> {
+    match files::names(folder) {
+        Ok(names) if !names.is_empty() => Err(Failure::usage(format!(
+            "{} is not empty: choose another folder",
+            folder.display()
+        ))),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(cannot_write(&folder.display().to_string(), &e).into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ use decryptor_wasm::{
     },
 };
 
+use super::super::capsule::StoredNames;
 use super::{Dump, DumpFormat, Dumped, Options, around::Around, notes::Moments, now, tree};
 use crate::{
     advice::Advice,
@@ -245,25 +246,13 @@ impl<'s> Stores<'s> {
 
     /// The operator's configuration files. They are for whoever sets the platform up again: nothing puts them back.
     fn configuration(&mut self) -> Result<(), Failure> {
-        let mut taken: Vec<String> = Vec::new();
+        let mut names = StoredNames::default();
         for path in &self.config.files {
-            let name = path.file_name().and_then(|name| name.to_str());
-            let Some(name) = name.filter(|name| is_safe_name(name)) else {
-                let text = path.display().to_string();
-                self.lose(
-                    &text,
-                    "a configuration file whose name not every system can write",
-                );
-                continue;
-            };
-            let mut stored = name.to_owned();
-            while taken.contains(&stored) {
-                stored.insert_str(0, "other-");
-            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let stored = names.give(RAW_CONFIG_FOLDER, &name);
             let failed = |e| Failure::failed(format!("{}: {e}", path.display()));
             let file = regular::follow(path).map_err(failed)?;
-            self.copy(file, &format!("{RAW_CONFIG_FOLDER}{stored}"), path)?;
-            taken.push(stored);
+            self.copy(file, &stored, path)?;
         }
         Ok(())
     }

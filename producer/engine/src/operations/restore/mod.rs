@@ -35,6 +35,7 @@ use self::{
     report::{Outcome, Report, Restored, SameSecrets},
     selection::Selection,
 };
+use super::capsule;
 use crate::{
     advice::Advice,
     archive::read::Archive,
@@ -273,6 +274,7 @@ fn empty_report(archive: &Archive, how: &Options) -> Report {
         platform_lost: BTreeMap::new(),
         platform_failed: None,
         archive_failed: None,
+        capsule: capsule::is_in(archive),
         next: Vec::new(),
         archive: Some(how.opening.dir.to_string()),
         seconds: 0.0,

@@ -48,6 +48,8 @@ pub struct Report {
     /// Why the archive could not be moved or removed as it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_failed: Option<String>,
+    /// Whether the archive holds the configuration of the platform that was backed up, which is never restored.
+    pub capsule: bool,
     /// Commands to run on the platform now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<String>,

@@ -9,6 +9,18 @@ const RELATIONS: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON 
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_toast%' AND n.nspname NOT LIKE 'pg_temp%' \
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
 
+/// The server's version, as it tells it: `15.6 (Debian 15.6-0+deb12u1)`.
+///
+/// # Errors
+/// When the server does not answer as it should.
+pub fn server_version(config: &Postgres) -> Result<String, PlatformError> {
+    let server = Server::new(config)?;
+    let connection = server.connect()?;
+    let rows = connection.rows("SELECT current_setting('server_version')")?;
+    let version = rows.into_iter().flatten().flatten().next();
+    version.ok_or_else(|| server.error("it does not tell its version"))
+}
+
 /// A database that is dumped. The instant lasts as long as this.
 pub struct DumpedDatabase {
     /// The name of the instant, for `pg_dump`.

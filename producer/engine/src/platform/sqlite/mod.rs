@@ -225,10 +225,7 @@ impl Platform for SqlitePlatform {
     }
 
     fn migration(&self) -> Option<u32> {
-        let keys = ["migrations/version".to_owned()];
-        let stored = self.index.as_ref()?.values(&keys).ok()?.pop()??;
-        let stored: serde_json::Value = serde_json::from_str(&stored).ok()?;
-        stored["version"].as_u64()?.try_into().ok()
+        self.index.as_ref()?.migration().ok()?
     }
 
     fn notes(&self) -> Vec<String> {

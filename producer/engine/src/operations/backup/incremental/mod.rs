@@ -286,6 +286,7 @@ impl Run<'_> {
             users: collector.finish(),
             shared,
             unknown,
+            capsule: None,
         };
         Ok((written, noted))
     }
@@ -313,9 +314,16 @@ impl Run<'_> {
         removed: Vec<String>,
     ) -> Result<Attempt, Failure> {
         let backup_type = archive.backup_type();
-        if let Err(error) = archive.add_index(&mut written.shared) {
-            archive.abandon();
-            return Err(error.into());
+        let added = archive
+            .add_index(&mut written.shared)
+            .map_err(Failure::from);
+        match added.and_then(|()| self.prepared.write_capsule(&mut archive)) {
+            Ok(capsule) => written.capsule = capsule,
+            Err(failure) => {
+                archive.abandon();
+                Failure::unless_interrupted()?;
+                return Err(failure);
+            }
         }
         let link = self.chain.newest().map(|newest| Link {
             run: self.chain.next(),
