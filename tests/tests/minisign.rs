@@ -173,7 +173,7 @@ fn minisign_signs_for_us() {
     stage.good(&[&["verify", "chain", "--signer", "own.pub"][..], &key].concat());
 
     for (command, why) in [
-        ("false".to_owned(), "false failed"),
+        ("false".to_owned(), "the signing command failed"),
         ("true".to_owned(), "wrote no signature"),
         (
             good.replace("own.key", "other.key"),

@@ -1,7 +1,7 @@
 //! Confines a command that reads archives, before it looks at one: from then on the system lets it read the archive and what opens it, write where it is to write, and
 //! nothing else. Whoever wrote the archive may have meant it to misuse a defect of ours.
 //!
-//! By Landlock, which Linux has since 5.13. Where it is missing, the command runs as it is.
+//! By Landlock, as Linux has it since 5.19: before that nothing could be moved between folders. Where it is missing, the command runs as it is.
 
 use std::{
     fs,
@@ -9,8 +9,8 @@ use std::{
 };
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
-    RulesetStatus, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 use pryv_backup_engine::{
     state,
@@ -34,13 +34,20 @@ const SYSTEM: [&str; 8] = [
     "/nix/store",
 ];
 /// The terminal, and what is thrown away.
-const DEVICES: &str = "/dev";
+const WRITTEN: [&str; 4] = ["/dev/null", "/dev/full", "/dev/tty", "/dev/pts"];
+/// Random bytes.
+const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
+
+/// Names of which an archive has one.
+const OF_ARCHIVES: [&str; 3] = ["manifest.json", "encryption.json", "chain.json"];
 
 /// The outcome of confining a command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Confined {
     /// It can do nothing else any more.
     Yes,
+    /// It can write nowhere else; of an object store, whose credentials may lie anywhere.
+    InWriting,
     /// It is one that has to do more.
     NotMeant,
     /// This system cannot, or can in part only.
@@ -61,12 +68,16 @@ pub fn confine(cli: &Cli) -> Confined {
     let Some(reach) = Reach::of(cli.command.as_ref()) else {
         return Confined::NotMeant;
     };
+    let store = reach.store;
     match reach.enforce() {
+        Ok(RulesetStatus::FullyEnforced) if store => Confined::InWriting,
         Ok(RulesetStatus::FullyEnforced) => Confined::Yes,
         Ok(RulesetStatus::PartiallyEnforced) => {
             Confined::Not("this Linux keeps it from a part only".to_owned())
         }
-        Ok(RulesetStatus::NotEnforced) => Confined::Not("this Linux has no Landlock".to_owned()),
+        Ok(RulesetStatus::NotEnforced) => {
+            Confined::Not("this Linux has no Landlock, or that of before 5.19".to_owned())
+        }
         Err(e) => Confined::Not(e.to_string()),
     }
 }
@@ -78,6 +89,7 @@ impl Reach {
         match command? {
             Command::List(args) | Command::Stats(args) => {
                 reach.archive(&args.dir);
+                reach.linked(&args.dir);
                 reach.key(&args.open.key);
                 reach.trust(&args.open.expect);
             }
@@ -137,16 +149,26 @@ impl Reach {
                     Some((chain, _)) if !path.exists() => Path::new(chain),
                     _ => path,
                 };
-                // Archives may be linked into the folder whose archives are listed.
-                let entries = fs::read_dir(path).into_iter().flatten().flatten();
-                let links = entries.filter(|one| one.file_type().is_ok_and(|of| of.is_symlink()));
-                self.read.extend(links.map(|link| link.path()));
                 self.read.push(path.to_owned());
             }
             // It is kept there until all of it has come.
             Location::Stream(_) => self.write.push(large_folder()),
             Location::Store(_) => self.store = true,
         }
+    }
+
+    /// Archives may be linked into a folder whose archives are listed. In an archive, whoever holds the medium may have put a link.
+    fn linked(&mut self, place: &Location) {
+        let Some(folder) = place.folder() else { return };
+        if OF_ARCHIVES.iter().any(|name| folder.join(name).exists()) {
+            return;
+        }
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let links = entries.filter(|one| one.file_type().is_ok_and(|of| of.is_symlink()));
+        let targets = links.filter_map(|link| link.path().canonicalize().ok());
+        let is_archive =
+            |target: &PathBuf| OF_ARCHIVES.iter().any(|name| target.join(name).exists());
+        self.read.extend(targets.filter(is_archive));
     }
 
     fn key(&mut self, key: &KeyArgs) {
@@ -165,15 +187,23 @@ impl Reach {
     fn enforce(self) -> Result<RulesetStatus, RulesetError> {
         let all = AccessFs::from_all(VERSION);
         let read = AccessFs::from_read(VERSION) & !AccessFs::Execute;
-        let mut rules = Ruleset::default().handle_access(all)?;
+        // Without it nothing could be moved from one folder to another: then rather nothing at all.
+        let mut rules = Ruleset::default()
+            .set_compatibility(CompatLevel::SoftRequirement)
+            .handle_access(AccessFs::Refer)?
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(all)?;
         if !self.store {
             rules = rules.handle_access(AccessNet::from_all(VERSION))?;
         }
         let reading: Vec<PathBuf> = match self.store {
             true => vec!["/".into()],
-            false => SYSTEM.iter().map(PathBuf::from).chain(self.read).collect(),
+            false => {
+                let system = SYSTEM.iter().chain(&RANDOM).map(PathBuf::from);
+                system.chain(self.read).collect()
+            }
         };
-        let writing = self.write.into_iter().chain([DEVICES.into()]);
+        let writing = self.write.into_iter().chain(WRITTEN.map(PathBuf::from));
         let status = rules
             .create()?
             .add_rules(path_beneath_rules(reading, read))?

@@ -121,6 +121,11 @@ fn prepare(cli: &Cli) -> Result<(), Failure> {
                 "note: this command is not confined to the archive and to where it writes: {reason}"
             );
         }
+        Confined::InWriting if cli.is_verbose() => {
+            note!(
+                "note: the system lets this command write where it is to write, and nowhere else"
+            );
+        }
         Confined::Yes if cli.is_verbose() => {
             note!(
                 "note: the system lets this command reach the archive, its key and where it writes, and nothing else"

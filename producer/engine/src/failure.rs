@@ -100,7 +100,7 @@ codes! {
     PlatformPostgres "platform-postgres" "The PostgreSQL server does not answer as it should.";
     PlatformInfluxdb "platform-influxdb" "The InfluxDB server does not answer as it should.";
     PlatformS3 "platform-s3" "The bucket of the attachments does not answer as it should.";
-    PlatformUnsupported "platform-unsupported" "The platform uses something that this version cannot read.";
+    PlatformUnsupported "platform-unsupported" "The configuration names a mix of engines that Pryv.io itself cannot run.";
     RestoreFile "restore-file" "A file of the platform cannot be written.";
     RestoreRecord "restore-record" "A record of the archive is not what the platform takes, or is there twice.";
     RestoreConflict "restore-conflict" "The platform already has what the archive brings.";

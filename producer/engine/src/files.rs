@@ -5,12 +5,12 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, BufWriter, Write},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
 };
 
 use rustix::{
-    fs::{Dir, FlockOperation, flock, syncfs},
+    fs::{CWD, Dir, FlockOperation, Mode, OFlags, flock, openat, syncfs},
     io::Errno,
 };
 
@@ -52,9 +52,17 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     real(one).is_some() && real(one) == real(other)
 }
 
+/// Whether it is a link that somebody made who may not be allowed what it leads to: only the system's and our own are followed.
+pub fn is_link_of_others(path: &Path) -> bool {
+    let own = [0, rustix::process::geteuid().as_raw()];
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink() && !own.contains(&about.uid()))
+}
+
 /// The names in a folder. The standard library's way to them panics where the system is not content with how a folder is closed.
 pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
-    names_in(&File::open(folder)?)
+    // Not what waits for somebody to write into it, put there in its place.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    names_in(&openat(CWD, folder, flags, Mode::empty())?.into())
 }
 
 /// The same of a folder that is open.

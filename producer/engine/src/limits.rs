@@ -38,7 +38,10 @@ pub const MAX_NAMED_LOSSES: usize = 10_000;
 /// Bytes of a file of a platform's configuration, which is read whole.
 pub const MAX_CAPSULE_FILE: u64 = 16 << 20;
 
-/// Files of a platform's configuration: of more, some folder is none of keys and certificates.
+/// Bytes of all files of a platform's configuration, when no further one is taken.
+pub const MAX_CAPSULE_BYTES: u64 = 256 << 20;
+
+/// Files and links of a platform's configuration: of more, some folder is none of keys and certificates.
 pub const MAX_CAPSULE_FILES: usize = 10_000;
 
 /// Bytes of what a capsule says of itself: some hundreds for each file.

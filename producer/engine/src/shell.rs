@@ -9,18 +9,20 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
-    process::{Pid, Signal, kill_process_group},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
 
 use crate::{failure::Failure, interrupt, tools::told};
 
 /// How often it is looked what a line says, and whether it has ended.
 const STEP: Duration = Duration::from_millis(20);
+/// How long a line that was told to end may take to do so.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes that are kept of what a line says: its end counts.
 const SAID: usize = 16 * 1024;
 /// Pieces that are read before it is looked whether the line has ended.
@@ -36,21 +38,20 @@ pub fn keep_umask(mask: u32) {
     let _ = UMASK.set(mask);
 }
 
-/// Runs a line, and returns the last line that it prints. What it leaves running is not waited for, and is not heard any more. Without `heed` it
+/// Runs a line, which is called `name` in messages (it may hold secrets), and returns the last line that it prints. What it leaves running is not waited for, and is not heard any more. Without `heed` it
 /// runs to its end also where a signal came. `more`: variables that it gets besides.
 ///
 /// # Errors
 /// When it fails.
-pub fn run(line: &str, more: &[(&str, &OsStr)], heed: bool) -> Result<String, Failure> {
-    let failed = |e: io::Error| Failure::failed(format!("{line}: {e}"));
+pub fn run(name: &str, line: &str, more: &[(&str, &OsStr)], heed: bool) -> Result<String, Failure> {
+    let failed = |e: io::Error| Failure::failed(format!("{name}: {e}"));
     let mut child = command(line)
         .envs(more.iter().copied())
         .spawn()
         .map_err(failed)?;
     let ended = wait(&mut child, heed);
     if ended.is_err() {
-        // It may have ended by itself.
-        let _ = child.kill();
+        stop(&child, Signal::KILL);
         let _ = child.wait();
     }
     let (status, said, errors) = ended.map_err(failed)?;
@@ -65,7 +66,7 @@ pub fn run(line: &str, more: &[(&str, &OsStr)], heed: bool) -> Result<String, Fa
         none if none.is_empty() => none,
         why => format!(": {why}"),
     };
-    Err(Failure::failed(format!("{line} failed ({status}){why}")))
+    Err(Failure::failed(format!("{name} failed ({status}){why}")))
 }
 
 fn command(line: &str) -> Command {
@@ -96,7 +97,7 @@ fn wait(child: &mut Child, heed: bool) -> io::Result<(ExitStatus, Vec<u8>, Vec<u
     let (mut said, mut said_errors) = (Vec::new(), Vec::new());
     without_waiting(out.as_ref())?;
     without_waiting(errors.as_ref())?;
-    let mut is_stopped = false;
+    let mut told: Option<Instant> = None;
     loop {
         let status = child.try_wait()?;
         hear(out.as_mut(), &mut said)?;
@@ -104,15 +105,33 @@ fn wait(child: &mut Child, heed: bool) -> io::Result<(ExitStatus, Vec<u8>, Vec<u
         if let Some(status) = status {
             return Ok((status, said, said_errors));
         }
-        if heed && !is_stopped && interrupt::check().is_err() {
-            is_stopped = true;
-            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-                // It may have ended by itself.
-                let _ = kill_process_group(group, Signal::TERM);
+        if asks(child) {
+            return Err(io::Error::other(
+                "it asks for something at the terminal, which it cannot have",
+            ));
+        }
+        match told {
+            Some(moment) if moment.elapsed() > PATIENCE => stop(child, Signal::KILL),
+            None if heed && interrupt::check().is_err() => {
+                told = Some(Instant::now());
+                stop(child, Signal::TERM);
             }
+            _ => {}
         }
         thread::sleep(STEP);
     }
+}
+
+/// Whether the system has stopped it, as it does with whoever reads from a terminal in the background.
+fn asks(child: &Child) -> bool {
+    let how = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let seen = waitid(WaitId::Pid(Pid::from_child(child)), how);
+    matches!(seen, Ok(Some(status)) if status.stopped())
+}
+
+/// Sends a signal to the line and all that it runs. They may have ended by themselves.
+fn stop(child: &Child, signal: Signal) {
+    let _ = kill_process_group(Pid::from_child(child), signal);
 }
 
 fn without_waiting(pipe: Option<&impl AsFd>) -> io::Result<()> {
@@ -148,23 +167,33 @@ mod tests {
 
     #[test]
     fn what_a_line_prints_and_how_it_fails_is_told() {
-        assert_eq!(run("echo a; echo ' b '", &[], true).unwrap(), "b");
-        let failed = run("echo no >&2; echo why >&2; exit 3", &[], false).unwrap_err();
+        assert_eq!(run("x", "echo a; echo ' b '", &[], true).unwrap(), "b");
+        let failed = run("x", "echo no >&2; echo why >&2; exit 3", &[], false).unwrap_err();
         assert!(failed.message().contains("why") && failed.message().contains('3'));
         let long = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
-        assert_eq!(run(long, &[], true).unwrap(), "line 19999");
+        assert_eq!(run("x", long, &[], true).unwrap(), "line 19999");
     }
 
     #[test]
     fn what_a_line_leaves_running_is_not_waited_for() {
-        let left = run("sleep 3600 & echo $!", &[], true).unwrap();
+        let left = run("x", "sleep 3600 & echo $!", &[], true).unwrap();
         let stopped = Command::new("kill").arg(&left).status().unwrap();
         assert!(stopped.success(), "{left}");
     }
 
     #[test]
+    fn a_line_that_is_stopped_as_at_a_terminal_is_ended() {
+        let failed = run("x", "kill -TTIN $$; echo on", &[], true).unwrap_err();
+        assert!(
+            failed.message().contains("terminal"),
+            "{}",
+            failed.message()
+        );
+    }
+
+    #[test]
     fn a_line_has_a_group_of_its_own() {
-        let said = run("echo $$ $(cut -d ' ' -f 5 /proc/$$/stat)", &[], true).unwrap();
+        let said = run("x", "echo $$ $(cut -d ' ' -f 5 /proc/$$/stat)", &[], true).unwrap();
         let (id, group) = said.split_once(' ').unwrap();
         assert_eq!(id, group);
     }

@@ -3,12 +3,13 @@
 use super::{Host, saving};
 use pryv_backup_tests::{
     command::{report, run, text, tool},
-    folder,
+    folder, need,
     stage::Stage,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{lchown, symlink};
 use std::process::Command;
 
 #[test]
@@ -76,7 +77,9 @@ fn what_a_capsule_does_not_hold_is_still_named() {
         .platform
         .with("auth__adminAccessKey", "long-enough-to-be-one");
     let (_, said) = host.backup("with", &[]);
-    assert_eq!(said["notHeld"], json!(["auth.adminAccessKey"]));
+    // One that a setting names should be there.
+    let ca = format!("the folder {} (cluster.ca.path)", host.at("ca").display());
+    assert_eq!(said["notHeld"], json!(["auth.adminAccessKey", ca]));
     let absent = format!("{} (cluster.ca.path)", host.at("ca").display());
     assert_eq!(said["capsule"]["absent"], json!([absent]));
     assert_eq!(said["losses"], Value::Array(Vec::new()));
@@ -112,4 +115,51 @@ fn keys_and_certificates_that_settings_name_are_taken() {
         .filter(|path| path.starts_with("tls/"))
         .collect();
     assert_eq!(of_tls, ["tls/node.key"]);
+}
+
+/// Who may write into Pryv.io's own folders is not the operator.
+#[test]
+fn what_pryvs_account_puts_in_the_way_is_named() {
+    if !need::root() {
+        return;
+    }
+    let Some(stage) = Stage::new() else { return };
+    let host = Host::new(&stage, stage.sqlite_fixture());
+    let (tls, ca) = (host.at("tls"), host.at("ca"));
+    fs::create_dir(stage.at("of-root")).unwrap();
+    fs::write(stage.at("of-root").join("secret"), "x").unwrap();
+    fs::remove_dir_all(&tls).unwrap();
+    symlink(stage.at("of-root"), &tls).unwrap();
+    lchown(&tls, Some(65534), Some(65534)).unwrap();
+    fs::remove_dir_all(&ca).unwrap();
+    let pipe = Command::new("mkfifo").arg(&ca).status();
+    assert!(pipe.unwrap().success());
+    let made = run(&mut host.backing_up("backup", &[]));
+    assert_eq!(made.status.code(), Some(5), "{}", text(&made));
+    let said = report(&made);
+    let losses: Vec<_> = said["losses"].as_array().unwrap().iter().collect();
+    let of =
+        |path: &str| losses.iter().find(|loss| loss["path"] == path).unwrap()["what"].to_string();
+    assert!(
+        of("capsule/letsencrypt").contains("a link of somebody else's"),
+        "{said}"
+    );
+    assert!(of("capsule/ca").contains("Not a directory"), "{said}");
+    assert_eq!(losses.len(), 2, "{said}");
+}
+
+#[test]
+fn names_that_not_every_system_can_write_are_all_taken() {
+    let Some(stage) = Stage::new() else { return };
+    let host = Host::new(&stage, stage.sqlite_fixture());
+    for at in 0..60 {
+        fs::write(host.at("tls").join(format!("{at}.")), at.to_string()).unwrap();
+    }
+    let made = run(&mut host.backing_up("backup", &[]));
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let done = saving(&stage, &stage.at("backup"), "saved", &[]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    let files = folder::tree(&stage.at("saved"));
+    let kept: BTreeSet<&[u8]> = files.values().map(Vec::as_slice).collect();
+    assert!((0..60).all(|at: u32| kept.contains(at.to_string().as_bytes())));
 }

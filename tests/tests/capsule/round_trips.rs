@@ -16,10 +16,7 @@ use std::process::Command;
 /// The files that a capsule of [`Host`] has, and where each lay below its root.
 const FILES: [(&str, &str); 6] = [
     ("config/override-config.yml", "config/override-config.yml"),
-    (
-        "config/other-override-config.yml",
-        "named/override-config.yml",
-    ),
+    ("config/1-override-config.yml", "named/override-config.yml"),
     ("config/default-config.yml", "config/default-config.yml"),
     ("ca/ca.key", "ca/ca.key"),
     ("ca/issued/a_b.crt", "ca/issued/a:b.crt"),

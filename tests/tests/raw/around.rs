@@ -53,7 +53,7 @@ fn a_core_that_is_not_started_again_is_said_last() {
     let platform = stage.sqlite_fixture();
     let start = "echo no such unit >&2; exit 3";
     let flags = ["--stop-command", "true", "--start-command", start];
-    let due = "the core was not started: echo no such unit";
+    let due = "the core was not started: the start command failed";
     let mut command = platform.command();
     command
         .args(["raw", "--recipient-pubkey"])

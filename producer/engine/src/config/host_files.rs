@@ -39,6 +39,8 @@ pub struct HostFolder {
     pub setting: &'static str,
     /// Where it is.
     pub path: PathBuf,
+    /// Whether that is set: then it should be there.
+    pub is_set: bool,
 }
 
 impl HostFiles {
@@ -48,10 +50,14 @@ impl HostFiles {
             let found = layers.find(key).ok().flatten()?.value;
             (!found.is_empty()).then(|| root.join(found))
         };
-        let folder = |(kind, setting, usual): (&'static str, &'static str, &str)| HostFolder {
-            kind,
-            setting,
-            path: set(setting).unwrap_or_else(|| root.join(usual)),
+        let folder = |(kind, setting, usual): (&'static str, &'static str, &str)| {
+            let named = set(setting);
+            HostFolder {
+                kind,
+                setting,
+                is_set: named.is_some(),
+                path: named.unwrap_or_else(|| root.join(usual)),
+            }
         };
         HostFiles {
             settings: layers

@@ -12,7 +12,7 @@ use crate::regular;
 /// Opens the platform that a configuration describes. Nothing is contacted or read yet.
 ///
 /// # Errors
-/// When an engine is one that this version cannot read.
+/// When the configuration names a mix that Pryv.io cannot run.
 pub fn open(config: &Config, mode: PlatformMode) -> Result<Box<dyn Platform>, PlatformError> {
     let users_dir = regular::real(&config.users_dir);
     let (engines, index) = engines(config, mode, Advice::BackUpWithoutIndex)?;

@@ -11,6 +11,8 @@ use decryptor_wasm::signature::{Signer, Statement, Tried, try_signature};
 use crate::shell;
 use decryptor_wasm::limits::MAX_SIGNATURE;
 
+/// What it is called in messages: the line may hold secrets.
+const NAME: &str = "the signing command";
 /// The variables that tell the command the file to sign, the trusted comment to sign with it, and the file that it is to write.
 const VARIABLES: [&str; 3] = ["MANIFEST", "TRUSTED_COMMENT", "SIGNATURE"];
 
@@ -24,7 +26,7 @@ pub fn sign(
     stored: &mut dyn Read,
     statement: &Statement,
 ) -> Result<String, String> {
-    let at = |e: io::Error| format!("the signing command cannot be run: {e}");
+    let at = |e: io::Error| format!("{NAME} cannot be run: {e}");
     // What is in it may be in the clear: for its owner alone, and only as long as it takes.
     let aside = tempfile::Builder::new()
         .prefix("pryv-backup-sign-")
@@ -37,10 +39,10 @@ pub fn sign(
     let comment = statement.to_string();
     let values: [&OsStr; 3] = [manifest.as_ref(), comment.as_ref(), signature.as_ref()];
     let variables: Vec<_> = VARIABLES.into_iter().zip(values).collect();
-    shell::run(line, &variables, true).map_err(|e| e.message().to_owned())?;
+    shell::run(NAME, line, &variables, true).map_err(|e| e.message().to_owned())?;
     let made = File::open(&signature).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => {
-            format!("{line} wrote no signature: it is to write the file that $SIGNATURE names")
+            format!("{NAME} wrote no signature: it is to write the file that $SIGNATURE names")
         }
         _ => at(e),
     })?;
@@ -51,10 +53,10 @@ pub fn sign(
     match try_signature(signer, &content, text.as_bytes()) {
         Tried::Holds(signed) if signed == *statement => Ok(text),
         Tried::Holds(_) | Tried::Broken => Err(format!(
-            "what {line} wrote is no signature of $MANIFEST with $TRUSTED_COMMENT as minisign makes it"
+            "what {NAME} wrote is no signature of $MANIFEST with $TRUSTED_COMMENT as minisign makes it"
         )),
         Tried::OtherSigner => Err(format!(
-            "{line} signed with another key than {signer}, which is named as that of the command"
+            "{NAME} signed with another key than {signer}, which is named as that of the command"
         )),
     }
 }

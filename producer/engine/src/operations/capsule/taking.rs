@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, ArchiveWriter},
-    config::Config,
+    config::{Config, HostFolder},
     failure::Failure,
     files, interrupt,
-    limits::{MAX_CAPSULE_FILE, MAX_CAPSULE_FILES},
+    limits::{MAX_CAPSULE_BYTES, MAX_CAPSULE_FILE, MAX_CAPSULE_FILES},
     regular,
 };
 
@@ -48,6 +48,8 @@ struct Taking<'t> {
     taken: TakenCapsule,
     /// Where the folders really are that were taken.
     roots: Vec<PathBuf>,
+    /// Bytes of the files so far.
+    bytes: u64,
 }
 
 /// Takes the files that a platform has on its host into an archive; `record` says what is known before.
@@ -68,13 +70,14 @@ pub fn take(
             whole: BTreeSet::new(),
         },
         roots: Vec::new(),
+        bytes: 0,
     };
     let host = &config.host_files;
     for path in &host.settings {
         taking.named("config/", path)?;
     }
     for folder in &host.folders {
-        taking.folder(folder.kind, folder.setting, &folder.path)?;
+        taking.folder(folder)?;
     }
     for path in &host.certificates {
         taking.certificate(path)?;
@@ -107,7 +110,12 @@ impl Taking<'_> {
     /// A key or certificate, and the folder that certbot keeps it in.
     fn certificate(&mut self, path: &Path) -> Result<(), Failure> {
         if let Some(root) = certbot_folder(path) {
-            self.folder("letsencrypt", "http.ssl", &root)?;
+            self.folder(&HostFolder {
+                kind: "letsencrypt",
+                setting: "http.ssl",
+                path: root,
+                is_set: true,
+            })?;
         }
         let is_inside = |root: &PathBuf| {
             let real = path.parent().map(regular::real);
@@ -120,13 +128,23 @@ impl Taking<'_> {
     }
 
     /// A folder, and all in it.
-    fn folder(&mut self, kind: &str, setting: &str, path: &Path) -> Result<(), Failure> {
+    fn folder(&mut self, folder: &HostFolder) -> Result<(), Failure> {
+        let HostFolder { kind, setting, .. } = *folder;
+        let path = &folder.path;
+        if files::is_link_of_others(path) {
+            let at = self.names.give("", kind);
+            let why = "it is a link of somebody else's, and is not followed";
+            self.lose(&at, path, &why);
+            return Ok(());
+        }
         let root = match path.canonicalize() {
             Ok(root) => root,
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 let absent = format!("{} ({setting})", path.display());
                 self.taken.record.absent.push(absent);
-                self.taken.whole.insert(path.display().to_string());
+                if !folder.is_set {
+                    self.taken.whole.insert(path.display().to_string());
+                }
                 return Ok(());
             }
             Err(e) => {
@@ -161,8 +179,9 @@ impl Taking<'_> {
             let path = folder.join(&name);
             let at = self.names.give(&format!("{at}/"), &name.to_string_lossy());
             let taken = &self.taken.record;
-            if taken.files.len() + taken.losses.len() >= MAX_CAPSULE_FILES {
-                self.lose(&at, &path, &"there are too many files for a configuration: this one and those after it are left out");
+            let many = taken.files.len() + taken.links.len() + taken.losses.len();
+            if many >= MAX_CAPSULE_FILES || self.bytes >= MAX_CAPSULE_BYTES {
+                self.lose(&at, &path, &"there are too many files for a configuration, or they are too large: this one and those after it are left out");
                 return Ok(());
             }
             match fs::symlink_metadata(&path) {
@@ -222,6 +241,7 @@ impl Taking<'_> {
             }
         };
         self.store(&stored(at), &bytes)?;
+        self.bytes += bytes.len() as u64;
         self.taken.record.files.push(CapsuleFile {
             path: at.to_owned(),
             from: from.display().to_string(),

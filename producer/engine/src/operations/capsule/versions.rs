@@ -120,7 +120,7 @@ fn find(name: &str) -> Result<PathBuf, String> {
 /// Whether only the system and whoever runs this can change a file, or what is in a folder.
 fn is_ours(about: &Metadata) -> bool {
     let own = about.uid() == 0 || about.uid() == rustix::process::geteuid().as_raw();
-    own && about.mode() & 0o002 == 0
+    own && about.mode() & 0o022 == 0
 }
 
 /// The version that a program tells.
@@ -195,7 +195,9 @@ mod tests {
     fn what_others_can_replace_is_not_run() {
         let folder = tempfile::tempdir().unwrap();
         assert!(is_ours(&fs::metadata(folder.path()).unwrap()));
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(!is_ours(&fs::metadata(folder.path()).unwrap()));
+        for mode in [0o777, 0o775, 0o702] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert!(!is_ours(&fs::metadata(folder.path()).unwrap()));
+        }
     }
 }

@@ -40,7 +40,7 @@ impl<'a> Around<'a> {
         };
         // One that fails may have stopped it.
         self.stopped = true;
-        shell::run(line, &[], true)?;
+        shell::run("the stop command", line, &[], true)?;
         Ok(true)
     }
 
@@ -52,13 +52,13 @@ impl<'a> Around<'a> {
         let Some(line) = &self.commands.snapshot else {
             return Ok(None);
         };
-        let said = shell::run(line, &[], true);
+        let said = shell::run("the snapshot command", line, &[], true);
         // Where the command failed, a snapshot of that name may be somebody else's; where it was interrupted, it may have made one.
         self.frozen = said.is_ok() || interrupt::check().is_err();
         let folder = PathBuf::from(said?);
         if !folder.is_absolute() || !folder.is_dir() {
             return Err(Failure::failed(format!(
-                "{line}: its last line has to be the folder of the users' files in the snapshot, and {:?} is none",
+                "the snapshot command: its last line has to be the folder of the users' files in the snapshot, and {:?} is none",
                 folder.display().to_string()
             )));
         }
@@ -68,7 +68,12 @@ impl<'a> Around<'a> {
 
     fn start(&mut self) {
         if std::mem::take(&mut self.stopped) {
-            self.run(self.commands.start.as_deref(), "the core was not started");
+            let line = self.commands.start.clone();
+            self.run(
+                "the start command",
+                line.as_deref(),
+                "the core was not started",
+            );
         }
     }
 
@@ -76,15 +81,17 @@ impl<'a> Around<'a> {
     pub fn end(&mut self) {
         self.start();
         if std::mem::take(&mut self.frozen) {
+            let line = self.commands.release.clone();
             self.run(
-                self.commands.release.as_deref(),
+                "the release command",
+                line.as_deref(),
                 "the snapshot was not removed",
             );
         }
     }
 
-    fn run(&mut self, line: Option<&str>, otherwise: &str) {
-        let ended = line.map_or(Ok(String::new()), |line| shell::run(line, &[], false));
+    fn run(&mut self, name: &str, line: Option<&str>, otherwise: &str) {
+        let ended = line.map_or(Ok(String::new()), |line| shell::run(name, line, &[], false));
         if let Err(failure) = ended {
             let what = format!("{otherwise}: {}", failure.message());
             self.observer.warn(&what);

@@ -217,6 +217,8 @@ impl Dump<'_> {
         };
         let mut archive = ArchiveWriter::create_in(destination, self.sealing, writing, now())?;
         let written = Stores::new(self, &mut archive).write(around);
+        // Before anything else: the core may stand still.
+        around.end();
         let written = Failure::unless_interrupted().and(written);
         let (dumped, users) = match written.and_then(|done| Ok((done, archive.done_users()?))) {
             Ok(done) => done,

@@ -52,7 +52,13 @@ impl StagedTree {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
             Err(e) => return Err(failed(e)),
         };
-        // The operator's configuration may name a link.
+        // The operator's configuration may name a link of the operator's.
+        if files::is_link_of_others(path) {
+            return Err(Failure::failed(format!(
+                "{}: it is a link of somebody else's, and is not followed: name the folder itself in the configuration",
+                path.display()
+            )));
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat(CWD, path, flags, Mode::empty());
         let folder = File::from(folder.map_err(|e| failed(e.into()))?);

@@ -1,4 +1,4 @@
-//! Attachments in the database whose events are in files beside it: read as they are now, for so are the events.
+//! Attachments in the database whose events are in files beside it: read as of now, not of the snapshot, because the events in files are read as of now too.
 
 use super::connection::{Connection, Server, literal};
 use super::copy::{Copy, Row};
@@ -28,12 +28,12 @@ impl<'a> FilesBeside<'a> {
 
     fn all(
         connection: &Connection,
+        lengths: &Lengths<'_>,
         user: &User,
         files: &[Attachment],
         still: Still<'_>,
         sink: &mut dyn UserSink,
     ) -> Result<(), ExportError> {
-        let lengths = lengths(connection, user, files)?;
         for file in files {
             let Attachment { event_id, id, .. } = file;
             match lengths.get(&(event_id.as_str(), id.as_str())) {
@@ -69,19 +69,30 @@ impl AttachmentSource for FilesBeside<'_> {
             return Ok(());
         }
         let idle = lock(&self.idle).pop();
-        let connection = idle.map_or_else(|| self.server.connect(), Ok)?;
-        Self::all(&connection, user, files, still, sink)?;
+        // One that was idle for long may have been cut off on its way.
+        let asked = idle.and_then(|idle| Some((lengths(&idle, user, files).ok()?, idle)));
+        let (lengths, connection) = match asked {
+            Some(asked) => asked,
+            None => {
+                let connection = self.server.connect()?;
+                (lengths(&connection, user, files)?, connection)
+            }
+        };
+        Self::all(&connection, &lengths, user, files, still, sink)?;
         lock(&self.idle).push(connection);
         Ok(())
     }
 }
+
+/// Bytes of files, by event and id.
+type Lengths<'f> = HashMap<(&'f str, &'f str), u64>;
 
 /// How many bytes each of the files has that are there.
 fn lengths<'f>(
     connection: &Connection,
     user: &User,
     files: &'f [Attachment],
-) -> Result<HashMap<(&'f str, &'f str), u64>, PlatformError> {
+) -> Result<Lengths<'f>, PlatformError> {
     let keys = files
         .iter()
         .map(|file| format!("({}, {})", literal(&file.event_id), literal(&file.id)));

@@ -91,7 +91,7 @@ impl PostgresPlatform {
         }
     }
 
-    /// How many connections are left, without and with those that this export needs.
+    /// Connections that are left: now, and after this export has taken those that it needs.
     fn spare(&self, snapshot: &Snapshot, jobs: usize) -> Result<[usize; 2], ExportError> {
         let spare = snapshot.connection.spare()?;
         // One more looks at events that may have changed meanwhile, or each worker reads the files that events list.

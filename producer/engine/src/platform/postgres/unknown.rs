@@ -5,7 +5,7 @@ use super::{DatabaseEngines, PostgresPlatform, Snapshot, names};
 use crate::platform::sqlite::Held;
 use crate::platform::unknown::Unknown;
 use crate::platform::{PlatformError, User};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The last of Pryv's migrations that is known here.
 pub const MIGRATION: u32 = 3;
@@ -103,9 +103,12 @@ impl PostgresPlatform {
         }
         let now = self.now()?;
         let known = snapshot.users.iter().chain(&now);
-        let known: Vec<String> = known.map(|user| literal(&user.user_id)).collect();
-        let known = known.join(", ");
-        Ok(format!("owners.id <> ALL(ARRAY[{known}]::text[])"))
+        let known: BTreeSet<String> = known.map(|user| literal(&user.user_id)).collect();
+        let known = known.into_iter().collect::<Vec<_>>().join(", ");
+        // Servers look each up in a table of all only where it is asked so.
+        Ok(format!(
+            "NOT EXISTS (SELECT FROM unnest(ARRAY[{known}]::text[]) AS known(id) WHERE known.id = owners.id)"
+        ))
     }
 }
 

@@ -202,7 +202,8 @@ impl AttachmentStore {
         if let Some(known) = *known {
             return Ok(known);
         }
-        let key = self.key_aside(PROBE);
+        // Another restore may probe at the same time.
+        let key = self.key_aside(&format!("{PROBE}-{}", number()?));
         let probe = || self.store.put(&key, Vec::new());
         let refused = |error: StoreError| match error.kind() {
             StoreErrorKind::Exists => Ok(true),

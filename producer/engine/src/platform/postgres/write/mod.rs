@@ -362,6 +362,10 @@ impl PlatformWriter for PostgresWriter<'_> {
         replace: bool,
         bytes: u64,
     ) -> Result<Option<Box<dyn GroupWriter + 'a>>, RestoreError> {
+        // Where the base is in files, there is little to gain in the database.
+        if !self.engines.base {
+            return Ok(None);
+        }
         let group = PostgresGroup::begin(self, users, replace, Some(bytes))?;
         Ok(group.map(|group| Box::new(group) as Box<dyn GroupWriter + 'a>))
     }

@@ -151,7 +151,7 @@ impl PlatformWriter for SqliteWriter {
                 return Err(RestoreError::Conflict {
                     what: format!(
                         "an earlier restore was stopped while user {:?} was put in place, and PostgreSQL knows whether that was decided; the \
-                         configuration names it no more: set it as it was for one more restore, or remove {}",
+                         configuration names it no more: set it as it was for one more restore, or remove {} and restore this user again in place of what is there",
                         journal.user.username,
                         journal.path().display()
                     ),
