@@ -219,6 +219,14 @@ impl Influx {
         .collect()
     }
 
+    /// All that the server has said.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
     /// Removes everything.
     pub fn clear(&self) {
         for database in self.databases() {

@@ -78,7 +78,8 @@ impl Moments {
             false => "while points could come",
         };
         Some(format!(
-            "series (InfluxDB {version}) were read from {at} on, {meanwhile}"
+            "series (InfluxDB {version}) were read from {at} on, {meanwhile}; if its log says \"Snapshotter busy\" since then, its backup lacks the \
+             newest points: dump again"
         ))
     }
 
