@@ -138,7 +138,7 @@ export const de: Texts = {
   'files.title': 'Dateien',
   'files.raw': 'Dies ist ein Rohabzug: was die Werkzeuge der Datenbanken geschrieben haben, und die Dateien der Plattform, wie sie dort lagen. `pryv-backup raw-restore` spielt ihn zurück.',
   'capsule.title': 'Konfiguration der Plattform',
-  'capsule.lead': 'Konfigurationsdateien, Schlüssel und Zertifikate des Rechners, wie sie dort lagen, für alle, die einen neuen einrichten. `capsule/capsule.json` sagt, wohin jede gehört und welche Versionen liefen. Keine Wiederherstellung schreibt sie.',
+  'capsule.lead': 'Konfigurationsdateien, Schlüssel und Zertifikate des Rechners, wie sie dort lagen, für alle, die einen neuen einrichten. capsule/capsule.json sagt, wohin jede gehört und welche Versionen liefen. Keine Wiederherstellung schreibt sie.',
 
   'save.all': 'Alles speichern…',
   'save.short': 'Speichern…',

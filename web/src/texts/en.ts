@@ -138,7 +138,7 @@ export const en = {
   'files.title': 'Files',
   'files.raw': 'This is a raw dump: what the tools of the databases wrote, and the files of the platform as they lay there. `pryv-backup raw-restore` puts it back.',
   'capsule.title': 'Configuration of the platform',
-  'capsule.lead': 'Configuration files, keys and certificates of the host, as they lay there, for whoever sets up a new one. `capsule/capsule.json` says where each belongs, and which versions ran. A restore never writes them.',
+  'capsule.lead': 'Configuration files, keys and certificates of the host, as they lay there, for whoever sets up a new one. capsule/capsule.json says where each belongs, and which versions ran. A restore never writes them.',
 
   'save.all': 'Save everything…',
   'save.short': 'Save…',

@@ -138,7 +138,7 @@ export const fr: Texts = {
   'files.title': 'Fichiers',
   'files.raw': 'Ceci est une sauvegarde brute\u00a0: ce que les outils des bases de données ont écrit, et les fichiers de la plateforme tels qu’ils étaient. `pryv-backup raw-restore` la remet en place.',
   'capsule.title': 'Configuration de la plateforme',
-  'capsule.lead': 'Fichiers de configuration, clés et certificats de la machine tels qu’ils étaient, pour qui en installe une nouvelle. `capsule/capsule.json` dit où va chacun, et quelles versions tournaient. Aucune restauration ne les écrit.',
+  'capsule.lead': 'Fichiers de configuration, clés et certificats de la machine tels qu’ils étaient, pour qui en installe une nouvelle. capsule/capsule.json dit où va chacun, et quelles versions tournaient. Aucune restauration ne les écrit.',
 
   'save.all': 'Tout enregistrer…',
   'save.short': 'Enregistrer…',
