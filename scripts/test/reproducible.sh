@@ -13,6 +13,8 @@ for folder in npm web; do ln -s "$here/$folder/node_modules" "$there/source/$fol
 # Nothing is downloaded again: the packages are links to those that are there.
 cp -al "${CARGO_HOME:-$HOME/.cargo}/registry" "$there/home/packages/registry" 2>/dev/null ||
   cp -a "${CARGO_HOME:-$HOME/.cargo}/registry" "$there/home/packages/registry"
+# Where packages come from is told there, if it is told.
+cp "${CARGO_HOME:-$HOME/.cargo}"/config.toml "$there/home/packages/" 2>/dev/null || true
 # Toolchains stay where they are: another version of the compiler writes another WASM file.
 export RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
 (
